@@ -1,0 +1,99 @@
+"""cogfit: estimate power-law exponents γ from training logs and compare them, honestly, with human data.
+
+>>> import cogfit, numpy as np
+>>> k = np.arange(1.0, 201.0)
+>>> fit = cogfit.fit(k, k**-0.43 + np.random.default_rng(1).normal(0, 0.02, 200))
+>>> print(fit.verdict)
+supported
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cogfit.api import fit
+    from cogfit.curves import Form, Parameter, forms, register
+    from cogfit.errors import CogfitError, InputError, MissingDependencyError
+    from cogfit.files import data_dir
+    from cogfit.intervals import Interval
+    from cogfit.logs import read_log
+    from cogfit.logs.model import Log, RoutingLog, Source, UtilizationLog
+    from cogfit.logs.writer import UtilizationLogger
+    from cogfit.observed import Curve, exposure_curve
+    from cogfit.result import FitResult, load
+    from cogfit.selection import Verdict
+    from cogfit.simulation import simulate
+
+_EXPORTS = {
+    "fit": "api",
+    "Form": "curves",
+    "Parameter": "curves",
+    "forms": "curves",
+    "register": "curves",
+    "CogfitError": "errors",
+    "InputError": "errors",
+    "MissingDependencyError": "errors",
+    "data_dir": "files",
+    "Interval": "intervals",
+    "read_log": "logs",
+    "Log": "logs.model",
+    "RoutingLog": "logs.model",
+    "Source": "logs.model",
+    "UtilizationLog": "logs.model",
+    "UtilizationLogger": "logs.writer",
+    "Curve": "observed",
+    "exposure_curve": "observed",
+    "FitResult": "result",
+    "load": "result",
+    "Verdict": "selection",
+    "simulate": "simulation",
+}
+
+__all__ = [
+    "CogfitError",
+    "Curve",
+    "FitResult",
+    "Form",
+    "InputError",
+    "Interval",
+    "Log",
+    "MissingDependencyError",
+    "Parameter",
+    "RoutingLog",
+    "Source",
+    "UtilizationLog",
+    "UtilizationLogger",
+    "Verdict",
+    "__version__",
+    "data_dir",
+    "exposure_curve",
+    "fit",
+    "forms",
+    "load",
+    "read_log",
+    "register",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562), so that importing the package stays cheap."""
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            value: Any = version("cogfit")
+        except PackageNotFoundError:  # a checkout on sys.path that was never installed
+            value = "0+unknown"
+    elif name in _EXPORTS:
+        value = getattr(import_module(f"cogfit.{_EXPORTS[name]}"), name)
+    else:
+        raise AttributeError(f"module 'cogfit' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,352 @@
+"""``cogfit.fit``: from a log, a file or arrays to a :class:`~cogfit.result.FitResult`."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cogfit import curves, estimate, intervals, noise, selection
+from cogfit.curves import Form
+from cogfit.errors import InputError, nearest
+from cogfit.estimate import Estimate
+from cogfit.logs.model import Log, Source
+from cogfit.observed import Curve, Outcome, array_curve, exposure_curve, utilization_curve
+from cogfit.result import FitResult, FormFit
+
+Progress = Callable[[int, int, str], None]
+"""Called with (forms done, forms in all, name of the next)."""
+
+_SCOUTS = ("power", "shifted_power_floor", "log_logistic_step")
+"""Forms by which the noise model is chosen: together they follow most curves."""
+
+
+def fit(
+    data: Log | Curve | str | os.PathLike[str] | ArrayLike,
+    y: ArrayLike | None = None,
+    *,
+    form: str | None = None,
+    noise: str = "auto",
+    start: Mapping[str, float] | None = None,
+    weights: ArrayLike | None = None,
+    trials: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    level: float = 0.95,
+    rng: int | np.random.Generator = 0,
+    axis: str | None = None,
+    measure: str | None = None,
+    outcome: Outcome = "auto",
+    convention: str = "prior",
+    x_min: float | None = None,
+    x_max: float | None = None,
+    bins: int | None = None,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Fit a learning curve and say what the data support.
+
+    Parameters
+    ----------
+    data : Log, path, Curve or array_like of shape (n,)
+        A training log (see :func:`cogfit.read_log`), the file or folder of one, or the x values.
+    y : array_like, shape (n,), optional
+        Values, where `data` are the x values. Must be finite.
+    form : str, optional
+        Fit this form only (see :func:`cogfit.forms`). Without it every form that has a meaning here is fitted and
+        compared, and a verdict is given.
+    noise : {"auto", "gaussian", "lognormal", "binomial"}
+        ``"auto"``: binomial where `trials` are given; Gaussian for logs with patterns or several runs, and where any
+        y ≤ 0; otherwise Gaussian or log-normal, whichever describes the data clearly better.
+    start : mapping of str to float, optional
+        Starting values for `form`, tried besides the package's own.
+    weights : array_like, shape (n,), optional
+        Variance of y is σ²/weights.
+    trials : array_like, shape (n,), optional
+        Number of yes/no outcomes behind each y (a fraction).
+    groups : array_like, shape (n,), optional
+        Label of the cluster (subject, run) of each value: clusters are resampled as wholes for the intervals.
+    level : float, default 0.95
+        Of the intervals.
+    rng : int or numpy Generator, default 0
+        For resampling.
+    axis, measure : str, optional
+        What x and y are (``"exposure"``, ``"stream"``, ``"step"``, …; ``"latency"``, ``"probability"``, …): some forms
+        have a meaning on some of them only. Known for logs.
+    outcome, convention, bins
+        For routing logs, see :func:`cogfit.observed.exposure_curve`.
+    x_min, x_max : float, optional
+        Window of x. What lies outside is left out, and the result says so.
+    progress : callable, optional
+        Called as ``progress(done, total, name)`` before each form.
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    InputError
+        For data or options that cannot be used; a fit that does not work never raises, its status says so.
+
+    Notes
+    -----
+    Linear coefficients are solved exactly and the non-linear ones by Levenberg–Marquardt from a grid of starts
+    (variable projection: Golub & Pereyra 2003, Inverse Problems 19:R1). γ is comparable only between fits of the same
+    form, convention, axis and measure.
+
+    Examples
+    --------
+    >>> import cogfit, numpy as np
+    >>> k = np.arange(1.0, 201.0)
+    >>> fit = cogfit.fit(k, 0.9 * k**-0.5, form="power")
+    >>> round(fit.gamma, 6)
+    0.5
+    """
+    if not 0.0 < level < 1.0:
+        raise InputError(f"`level` must lie between 0 and 1, not {level!r}", hint="for 95 % pass level=0.95")
+    if isinstance(data, str | os.PathLike):
+        from cogfit.logs import read_log
+
+        data = read_log(data)
+    if isinstance(data, Log | Curve) and any(v is not None for v in (y, weights, trials, groups)):
+        raise InputError("`y`, `weights`, `trials` and `groups` go with arrays, not with a log")
+    if isinstance(data, Log):
+        curve, source, extra = _from_log(data, outcome, convention, x_min, x_max, bins)
+        if axis is not None:
+            curve = replace(curve, axis=axis)
+    elif isinstance(data, Curve):
+        curve, source, extra = data, Source("", "curve", data.x.size), ()
+    else:
+        if y is None:
+            raise InputError("`y` is missing", hint="call cogfit.fit(x, y), or cogfit.fit(log)")
+        curve = array_curve(data, y, weights=weights, trials=trials, groups=groups, axis=axis or "x", x_min=x_min,
+                            x_max=x_max)  # fmt: skip
+        source, extra = Source("", "arrays", int(np.size(np.asarray(y)))), ()
+    if measure is not None:
+        if measure not in curves.MEASURES:
+            raise InputError(f"unknown measure {measure!r}", hint=nearest(measure, curves.MEASURES))
+        curve = replace(curve, measure=measure)
+    generator = np.random.default_rng(rng) if not isinstance(rng, np.random.Generator) else rng
+    return fit_curve(
+        curve, source, form=form, noise_name=noise, start=start, level=level, rng=generator,
+        warnings=extra, discrete=trials is not None, progress=progress,
+    )  # fmt: skip
+
+
+def _from_log(
+    log: Log, outcome: Outcome, convention: str, x_min: float | None, x_max: float | None, bins: int | None
+) -> tuple[Curve, Source, tuple[str, ...]]:
+    if log.routing is not None:
+        low = None if x_min is None else math.ceil(x_min)
+        high = None if x_max is None else math.floor(x_max)
+        curve = exposure_curve(log.routing, outcome=outcome, convention=convention, k_min=low, k_max=high, bins=bins)
+        return curve, log.routing.source, log.warnings
+    if log.utilization is None:
+        raise InputError("the log is empty", path=log.path)
+    if bins is not None:
+        raise InputError("bins go with routing logs (P_episodic(k)); a utilisation log is fitted point by point")
+    return utilization_curve(log.utilization, x_min=x_min, x_max=x_max), log.utilization.source, log.warnings
+
+
+# ----------------------------------------------------------------------------------------------------- the fit
+
+
+def fit_curve(
+    curve: Curve,
+    source: Source,
+    *,
+    form: str | None,
+    noise_name: str,
+    start: Mapping[str, float] | None,
+    level: float,
+    rng: np.random.Generator,
+    warnings: tuple[str, ...] = (),
+    discrete: bool = False,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Fit a prepared curve; what :func:`fit` does after its input is understood."""
+    if start is not None and form is None:
+        raise InputError("`start` needs `form`", hint="name the form whose starting values these are")
+    chosen = curves.get(form) if form is not None else None
+    notes = [*warnings, *curve.warnings]
+    curve, note = _inside_domain(curve, chosen)
+    notes += note
+    family = (chosen,) if chosen is not None else curves.candidates(curve.axis, curve.measure)
+    constant = float(np.ptp(curve.y)) <= 1e-12 * float(np.abs(curve.y).max())
+    name = _choose_noise(curve, family, noise_name, discrete, constant)
+    if name == "binomial":
+        assert curve.counts is not None
+        curve = replace(curve, weights=curve.counts)
+        if curve.facts is not None:
+            notes.append("binomial noise takes rows as independent, but the rows of a pattern are one trajectory")
+    noise.get(name).check(curve.y, curve.weights)
+    fits: dict[str, Estimate] = {}
+    for number, item in enumerate(family):
+        if progress is not None:
+            progress(number, len(family), item.name)
+        if constant:
+            fits[item.name] = _constant_fit(item, curve)
+        else:
+            fits[item.name] = estimate.estimate(item, curve.x, curve.y, curve.weights, name, start=start)
+    if progress is not None:
+        progress(len(family), len(family), "")
+    return _assemble(curve, source, family, fits, name, chosen, level, rng, constant, notes)
+
+
+def _inside_domain(curve: Curve, chosen: Form | None) -> tuple[Curve, list[str]]:
+    """Leave x = 0 out where a power law has no value; refuse negative x."""
+    if chosen is not None and chosen.basis is None:
+        return curve, []  # a user's form knows its own domain
+    if np.any(curve.x < 0):
+        raise InputError(f"x is negative ({curve.x.min():g}): exposures, steps and delays start at 0")
+    zero = curve.x == 0
+    if not zero.any() or (chosen is not None and not chosen.positive_x):
+        return curve, []
+    if (~zero).sum() < 2:
+        raise InputError("fewer than two points have x > 0")
+    note = f"{int(zero.sum())} point(s) at x = 0 left out: a power law has no value there"
+    return curve.take(~zero), [note]
+
+
+def _choose_noise(curve: Curve, family: tuple[Form, ...], name: str, discrete: bool, constant: bool) -> str:
+    if name != "auto":
+        noise.get(name)
+        if name == "binomial" and curve.counts is None:
+            raise InputError("binomial noise needs the number of trials behind each y", hint="pass trials=")
+        return name
+    if discrete:
+        return "binomial"
+    if constant or curve.clusters is not None or np.any(curve.y <= 0):
+        return "gaussian"
+    scouts = [item for item in family if item.name in _SCOUTS] or list(family)
+    best = {}
+    for model in ("gaussian", "lognormal"):
+        tried = [estimate.estimate(item, curve.x, curve.y, curve.weights, model) for item in scouts]
+        best[model] = min((e.aicc for e in tried if e.status != "failed"), default=math.inf)
+    return "lognormal" if best["lognormal"] < best["gaussian"] - 4.0 else "gaussian"
+
+
+def _constant_fit(form: Form, curve: Curve) -> Estimate:
+    """What is said of a curve that does not change at all: nothing of its shape is identified."""
+    level = float(curve.y.mean())
+    p = len(form.parameters)
+    params = {q.name: level if form.name == "constant" else math.nan for q in form.parameters}
+    return Estimate(
+        form.name, "gaussian", params, dict.fromkeys(params, math.inf), np.full((p, p), np.nan), 0.0, -math.inf,
+        curve.x.size, p + 1, "not_identified", "the curve is constant", (), form.names,
+    )  # fmt: skip
+
+
+def _assemble(
+    curve: Curve,
+    source: Source,
+    family: tuple[Form, ...],
+    fits: dict[str, Estimate],
+    noise_name: str,
+    chosen: Form | None,
+    level: float,
+    rng: np.random.Generator,
+    constant: bool,
+    notes: list[str],
+) -> FitResult:
+    registry = {item.name: item for item in family}
+    tau = dict.fromkeys(fits, 1.0)
+    if constant:
+        ranking = selection.Ranking(dict.fromkeys(fits, math.inf), None, (), float(curve.x.size))
+        ruling = selection.Verdict("not_identified", ("the curve is constant: there is no decay to fit",))
+        best = chosen.name if chosen else "constant"
+    else:
+        tau = {name: intervals.inflation_of(registry[name], curve, e) for name, e in fits.items()}
+        lead = min(fits, key=lambda name: fits[name].aicc if fits[name].status != "failed" else math.inf)
+        ranking = selection.rank(list(fits.values()), tau[lead])
+        if chosen is not None:
+            ruling = selection.Verdict("not_identified", ("only one form was fitted, so nothing was compared",))
+            best = chosen.name
+        else:
+            ruling = selection.verdict(fits, ranking, registry)
+            best = selection.simplest(ranking, registry) or "constant"
+        notes += _fit_notes(curve, fits[best], tau[best])
+    items = []
+    for name in sorted(fits, key=lambda key: ranking.delta[key]):
+        e, f = fits[name], registry[name]
+        matters = name == best or name in selection.POWER_LAWS or ranking.delta[name] <= selection.SERIOUS
+        found = {} if constant else intervals.all_intervals(f, curve, e, level, rng, thorough=matters)
+        items.append(
+            FormFit(
+                e,
+                found,
+                f.title,
+                f.formula,
+                f.gamma,
+                {q.name: q.unit for q in f.parameters},
+                {q.name: q.meaning for q in f.parameters},
+                ranking.delta[name],
+                tau[name],
+            )
+        )
+    return FitResult(
+        form=best,
+        forms=tuple(items),
+        verdict=ruling,
+        axis=curve.axis,
+        convention=curve.convention,
+        measure=curve.measure,
+        n=curve.x.size,
+        n_effective=ranking.n_effective,
+        noise=noise_name,
+        level=level,
+        source={
+            "path": source.path or None,
+            "format": source.format,
+            "rows_read": source.rows_read,
+            "rows_dropped": dict(source.rows_dropped),
+            "notes": list(source.notes),
+        },
+        trajectories=curve.facts,
+        averaging=None,
+        transition=None,
+        warnings=tuple(dict.fromkeys(notes)),
+        indistinguishable_forms=ranking.indistinguishable,
+        versions=versions(),
+        x=curve.x,
+        y=curve.y,
+        weights=curve.weights,
+        x_label=curve.x_label,
+        y_label=curve.y_label,
+    )
+
+
+def _fit_notes(curve: Curve, fit: Estimate, tau: float) -> list[str]:
+    notes = []
+    if tau > 1.0:
+        notes.append(
+            f"residuals are autocorrelated (time {tau:.3g} points): the {fit.n} points carry the information of about "
+            f"{fit.n / tau:.0f}"
+        )
+    if fit.n / tau < selection.FEW:
+        notes.append(f"fewer than {selection.FEW:.0f} effective points: intervals and comparison are unreliable")
+    clusters = curve.clusters
+    if clusters is not None and clusters.size < intervals.MIN_CLUSTERS:
+        notes.append(
+            f"only {clusters.size} {clusters.kind}: too few to resample, so intervals speak of these {clusters.kind} "
+            "only"
+        )
+    return notes
+
+
+def versions() -> dict[str, str]:
+    """Versions of what produced a result."""
+    import scipy
+
+    from cogfit import __version__
+
+    return {
+        "cogfit": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+    }

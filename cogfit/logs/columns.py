@@ -1,0 +1,379 @@
+"""Which column of a log is what: one table of names, and the user's own choice over it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cogfit.errors import InputError, nearest
+from cogfit.logs.raw import ReadOptions
+
+ALIASES: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "step": (
+        ("step",),
+        ("global_step",),
+        ("_step",),
+        ("iteration", "iter", "update", "training_step", "train_step", "optimizer_step"),
+    ),
+    "utilization": (
+        ("attention_utilization", "attention_utilisation"),
+        (
+            "attn_utilization",
+            "attn_utilisation",
+            "attention_util",
+            "attn_util",
+            "attention_fraction",
+            "attn_fraction",
+            "attention_usage",
+            "attn_usage",
+            "attention_rate",
+            "attn_rate",
+            "attention_ops_fraction",
+        ),
+    ),
+    "pattern": (("pattern",), ("pattern_id", "pattern_index", "pattern_idx", "pattern_name")),
+    "attended": (("attended",), ("is_attended", "attends", "attend")),
+    "p_episodic": (
+        ("p_episodic",),
+        ("prob_episodic", "episodic_prob", "episodic_probability", "p_attend", "prob_attend", "p_attention"),
+    ),
+    "exposure": (("exposure",), ("exposures", "prior_exposures", "n_exposures", "exposure_count")),
+    "correct": (("correct",), ("is_correct",)),
+    "quality": (("quality",), ("consolidation_quality", "predicted_quality")),
+    "run": (("run",), ("run_id",), ("run_name",), ("seed",)),
+    "layer": (("layer",), ("layer_id",), ("layer_index",), ("layer_idx",)),
+    "head": (("head",), ("head_id",), ("head_index",), ("head_idx",)),
+}
+"""Names of each role, in groups: a name of an earlier group wins, two names of one group are ambiguous."""
+
+BOUNDED = frozenset({"utilization", "attended", "p_episodic"})
+"""Roles whose values lie between 0 and 1."""
+
+_SEPARATORS = re.compile(r"[\s.\-]+")
+_SPLITS = re.compile(r"^(?:train|training|eval|evaluation|val|valid|validation|test)_(?=.)")
+_FORKS = ("", "_step", "_epoch")  # Lightning writes these when asked for values per step and per epoch
+_LEVEL = r"(?:^|(?<=[/_.\s\-]))(?:{})[/_.\s\-]?(\d+)(?=$|[/_.\s\-])"
+_LAYER = re.compile(_LEVEL.format("layers?|blocks?"))
+_HEAD = re.compile(_LEVEL.format("heads?"))
+_IN_WORDS = {"utilization": "attention utilisation", "step": "training step", "p_episodic": "probability to attend"}
+_OPTION = {"step": "x", "utilization": "y", "pattern": "pattern", "run": "run"}
+
+
+class NoLogColumns(InputError):
+    """The table holds no log, or not the columns that were asked for: in a folder, another file may.
+
+    Attributes
+    ----------
+    option : str or None
+        The option whose column is missing, None if nothing was recognised.
+    """
+
+    option: str | None = None
+
+
+@dataclass(frozen=True)
+class Level:
+    """A column of utilisation, with the layer and head that its name says."""
+
+    column: str
+    layer: str | None = None
+    head: str | None = None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of one table by role; None for what it does not have.
+
+    Attributes
+    ----------
+    utilization : tuple of Level
+        One column, or one for each layer or head; empty where there is none.
+    bounded : bool
+        Whether `utilization` is known by its name to be a fraction.
+    answer : str or None
+        A column that the user chose in a routing log whose name does not say whether it holds decisions or
+        probabilities.
+    """
+
+    step: str
+    utilization: tuple[Level, ...] = ()
+    bounded: bool = False
+    pattern: str | None = None
+    attended: str | None = None
+    p_episodic: str | None = None
+    answer: str | None = None
+    exposure: str | None = None
+    correct: str | None = None
+    quality: str | None = None
+    run: str | None = None
+    layer: str | None = None
+    head: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def routing(self) -> bool:
+        """Whether this is a routing log."""
+        return self.pattern is not None and bool(self.attended or self.p_episodic or self.answer)
+
+    def used(self) -> list[str]:
+        """Names of all columns that have a role."""
+        single = (self.step, self.pattern, self.attended, self.p_episodic, self.answer, self.exposure)
+        more = (self.correct, self.quality, self.run, self.layer, self.head)
+        levels = [level.column for level in self.utilization]
+        return list(dict.fromkeys([name for name in (*single, *more) if name is not None] + levels))
+
+
+@dataclass(frozen=True)
+class _Name:
+    """A column's name, taken apart."""
+
+    column: str
+    stem: str  # without layer and head
+    layer: str | None
+    head: str | None
+    forms: Mapping[str, int]  # normalised spelling -> 0, or 1 if a prefix had to be left out
+
+
+def _normalise(text: str) -> str:
+    return _SEPARATORS.sub("_", text.strip())
+
+
+def _take_apart(column: str) -> _Name:
+    stem = column.strip().casefold()
+    layer, head = _LAYER.search(stem), _HEAD.search(stem)
+    if layer or head:
+        stem = re.sub(r"/{2,}", "/", _HEAD.sub("", _LAYER.sub("", stem))).strip("/_.- ")
+    forms = {_normalise(stem): 0}
+    for separator in "/.":
+        forms.setdefault(_normalise(stem.rsplit(separator, 1)[-1]), 1)
+    for form in list(forms):
+        forms.setdefault(_SPLITS.sub("", form), 1)
+    return _Name(column, stem, layer and layer[1], head and head[1], forms)
+
+
+def _rank(name: _Name, role: str) -> tuple[int, int] | None:
+    """How well a name fits a role (less is better), None if it does not."""
+    forks = _FORKS if role in BOUNDED else ("",)
+    ranks = [
+        (group, penalty)
+        for group, aliases in enumerate(ALIASES[role])
+        for form, penalty in name.forms.items()
+        if any(form == alias + fork for alias in aliases for fork in forks)
+    ]
+    return min(ranks, default=None)
+
+
+def role_of(column: str) -> str | None:
+    """Role that a column's name says, or None.
+
+    Examples
+    --------
+    >>> role_of("train/Attn-Util"), role_of("trainer/global_step"), role_of("loss")
+    ('utilization', 'step', None)
+    """
+    name = _take_apart(column)
+    return next((role for role in ALIASES if _rank(name, role) is not None), None)
+
+
+def find_columns(names: Sequence[str], options: ReadOptions, path: Path) -> Columns:
+    """Find out which column is what.
+
+    Parameters
+    ----------
+    names : sequence of str
+        All columns of the table.
+    options : ReadOptions
+        What the user chose wins over what is recognised.
+    path : Path
+        For messages.
+
+    Returns
+    -------
+    Columns
+
+    Raises
+    ------
+    NoLogColumns
+        The table holds no log, or lacks a column that the user named.
+    InputError
+        Two columns would fit equally well.
+
+    Examples
+    --------
+    >>> columns = find_columns(["epoch", "step", "train/attention_utilization"], ReadOptions(), Path("metrics.csv"))
+    >>> columns.step, columns.utilization[0].column, columns.routing
+    ('step', 'train/attention_utilization', False)
+    """
+    parts = [_take_apart(name) for name in names]
+    notes: list[str] = []
+    flat = [part for part in parts if part.layer is None and part.head is None]
+
+    def find(role: str, chosen: str | None = None) -> str | None:
+        if chosen is not None:
+            return _chosen(chosen, parts, _OPTION[role], path)[0].column
+        return _best(flat, role, path, notes)
+
+    step = find("step", options.x)
+    pattern, run = find("pattern", options.pattern), find("run", options.run)
+    exposure = None
+    if options.x is not None and pattern is not None and step is not None and role_of(step) == "exposure":
+        step, exposure = find("step"), step
+    attended = p_episodic = answer = None
+    levels: tuple[Level, ...] = ()
+    bounded = True
+    if options.y is not None:
+        targets = _chosen(options.y, parts, "y", path)
+        role = role_of(targets[0].column)
+        bounded = role in BOUNDED
+        if pattern is None or (role == "utilization" and options.pattern is None):
+            levels = tuple(Level(target.column, target.layer, target.head) for target in targets)
+            pattern = None
+        else:
+            column = targets[0].column
+            attended = column if role == "attended" else None
+            p_episodic = column if role == "p_episodic" else None
+            answer = column if attended is None and p_episodic is None else None
+    else:
+        if pattern is not None:
+            attended, p_episodic = find("attended"), find("p_episodic")
+        levels = _levels(parts, path, notes)
+        if pattern is not None and attended is None and p_episodic is None:
+            raise _nothing_found(names, "has patterns, but no column says whether attention was used", path)
+    if not levels and attended is None and p_episodic is None and answer is None:
+        raise _nothing_found(names, "no column is recognised as attention utilisation", path)
+    if step is None:
+        error = NoLogColumns(
+            f"no column is recognised as the training step (columns: {_listed(names)})",
+            path=path,
+            hint="name it with --x COLUMN",
+        )
+        error.option = "x"
+        raise error
+    routing = pattern is not None
+    layer, head = find("layer"), find("head")
+    if (layer and any(level.layer for level in levels)) or (head and any(level.head for level in levels)):
+        raise InputError(
+            f"has a column '{layer or head}' and columns by layer such as '{levels[0].column}'",
+            path=path,
+            hint="choose one with --y COLUMN",
+        )
+    return Columns(
+        step=step,
+        utilization=levels,
+        bounded=bounded,
+        pattern=pattern,
+        attended=attended,
+        p_episodic=p_episodic,
+        answer=answer,
+        exposure=(exposure or find("exposure")) if routing else None,
+        correct=find("correct") if routing else None,
+        quality=_best(flat, "quality", path, notes, ambiguous_is_none=True) if routing else None,
+        run=run,
+        layer=layer,
+        head=head,
+        notes=tuple(notes),
+    )
+
+
+def _listed(names: Iterable[str], limit: int = 12) -> str:
+    names = list(names)
+    shown = ", ".join(names[:limit])
+    return f"{shown}, …" if len(names) > limit else shown
+
+
+def _nothing_found(names: Sequence[str], what: str, path: Path) -> NoLogColumns:
+    near = nearest("attention_utilization", names)
+    hint = "name it with --y COLUMN" + (f" ({near})" if near.startswith("did") else "")
+    return NoLogColumns(f"{what} (columns: {_listed(names)})", path=path, hint=hint)
+
+
+def _chosen(wanted: str, parts: Sequence[_Name], option: str, path: Path) -> list[_Name]:
+    """The column that the user named: exactly, or in another spelling, or without its prefix."""
+    for part in parts:
+        if part.column == wanted:
+            return [part]
+    form = _normalise(wanted.casefold())
+    hits = [part for part in parts if _normalise(part.column.casefold()) == form]
+    hits = hits or [part for part in parts if form in part.forms]
+    if len(hits) > 1 and option == "y":
+        hits = _one_depth(hits)
+    if not hits:
+        error = NoLogColumns(
+            f"there is no column '{wanted}'; {nearest(wanted, [part.column for part in parts])}", path=path
+        )
+        error.option = option
+        raise error
+    if len(hits) > 1 and (option != "y" or not _tellable(hits)):
+        raise _ambiguous(f"'{wanted}'", hits, option, path)
+    return hits
+
+
+def _ambiguous(what: str, hits: Sequence[_Name], option: str | None, path: Path) -> InputError:
+    listed = " and ".join(f"'{hit.column}'" for hit in hits[:6]) + (", …" if len(hits) > 6 else "")
+    hint = f"choose one with --{option} COLUMN" if option else "rename or remove one"
+    return InputError(f"columns {listed} could all be {what}", path=path, hint=hint)
+
+
+def _best(
+    parts: Sequence[_Name], role: str, path: Path, notes: list[str], *, ambiguous_is_none: bool = False
+) -> str | None:
+    """The one column that fits a role best."""
+    hits = _best_hits(parts, role, notes)
+    if len(hits) > 1:
+        if ambiguous_is_none:
+            return None
+        raise _ambiguous(f"the {_IN_WORDS.get(role, role)}", hits, _OPTION.get(role), path)
+    return hits[0].column if hits else None
+
+
+def _best_hits(parts: Sequence[_Name], role: str, notes: list[str]) -> list[_Name]:
+    ranks = [(rank, part) for part in parts if (rank := _rank(part, role)) is not None]
+    if not ranks:
+        return []
+    best = min(rank for rank, _ in ranks)
+    hits = _without_forks([part for rank, part in ranks if rank == best]) if role in BOUNDED else []
+    hits = hits or [part for rank, part in ranks if rank == best]
+    others = [part.column for _, part in ranks if part not in hits]
+    if role == "utilization" and others:
+        notes.append(f"'{hits[0].column}' was used; {_listed(repr(other) for other in others)} would fit, too")
+    return hits
+
+
+def _without_forks(hits: list[_Name]) -> list[_Name]:
+    """Of 'a', 'a_step' and 'a_epoch', keep the first that is there."""
+    for wanted, shadowed in (("", "_step"), ("", "_epoch"), ("_step", "_epoch")):
+        stems = {hit.stem for hit in hits}
+        hits = [
+            hit
+            for hit in hits
+            if not (hit.stem.endswith(shadowed) and hit.stem.removesuffix(shadowed) + wanted in stems)
+        ]
+    return hits
+
+
+def _levels(parts: Sequence[_Name], path: Path, notes: list[str]) -> tuple[Level, ...]:
+    """The utilisation: one plain column if there is one, else one for each layer or head."""
+    flat = _best([part for part in parts if part.layer is None and part.head is None], "utilization", path, notes)
+    if flat is not None:
+        return (Level(flat),)
+    hits = _one_depth(_best_hits([part for part in parts if part.layer or part.head], "utilization", []))
+    if len(hits) > 1 and not _tellable(hits):
+        raise _ambiguous("the attention utilisation", hits, "y", path)
+    return tuple(Level(hit.column, hit.layer, hit.head) for hit in hits)
+
+
+def _one_depth(hits: Sequence[_Name]) -> list[_Name]:
+    """Columns by layer and columns by layer and head count the same queries: keep the coarsest."""
+    depth = min(((hit.layer is not None) + (hit.head is not None) for hit in hits), default=0)
+    return [hit for hit in hits if (hit.layer is not None) + (hit.head is not None) == depth]
+
+
+def _tellable(hits: Sequence[_Name]) -> bool:
+    """Whether columns differ in layer and head, and in nothing else."""
+    return (
+        len({hit.stem for hit in hits}) == 1
+        and len({(hit.layer, hit.head) for hit in hits}) == len(hits)
+        and len({(hit.layer is None, hit.head is None) for hit in hits}) == 1
+    )

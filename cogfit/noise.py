@@ -1,0 +1,169 @@
+"""How observations scatter about a curve: residuals, information and log-likelihoods of each noise model.
+
+All likelihoods are those of the *observed* y: a density of transformed data carries the change-of-variables term,
+so information criteria compare within the continuous models. A probability (binomial) is never compared with a
+density.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cogfit.errors import InputError, nearest
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """A noise model.
+
+    Attributes
+    ----------
+    name, title : str
+    discrete : bool
+        Whether its likelihood is a probability (True) or a density (False).
+    scale_parameters : int
+        Number of extra parameters estimated (σ).
+    residual : callable
+        ``residual(y, f, w) -> (r, dr_df)`` such that maximum likelihood minimises Σr².
+    information : callable
+        ``information(f, w) -> ω``, the Fisher information of each observation on f, in units of 1/σ².
+    log_likelihood : callable
+        ``log_likelihood(y, f, w) -> float`` at the best σ.
+    check : callable
+        ``check(y, w)`` raises InputError where the model cannot hold.
+    """
+
+    name: str
+    title: str
+    discrete: bool
+    scale_parameters: int
+    residual: Callable[[Array, Array, Array], tuple[Array, Array]]
+    information: Callable[[Array, Array], Array]
+    log_likelihood: Callable[[Array, Array, Array], float]
+    check: Callable[[Array, Array], None]
+
+
+_TINY = 1e-300
+_EDGE = 1e-12  # how near to 0 or 1 a fitted probability may come
+
+
+def profiled_gaussian(rss: float, n: int, log_weights: float, scale: float) -> float:
+    """Gaussian log-likelihood at σ² = RSS/n; an RSS below rounding (of data of size `scale`) counts as rounding."""
+    floor = n * (np.finfo(float).eps * max(scale, _TINY)) ** 2
+    return -0.5 * n * (math.log(2.0 * math.pi * max(rss, floor) / n) + 1.0) + 0.5 * log_weights
+
+
+def _root(w: Array) -> Array:
+    return np.sqrt(w)
+
+
+def _gaussian_residual(y: Array, f: Array, w: Array) -> tuple[Array, Array]:
+    root = _root(w)
+    return (y - f) * root, -root
+
+
+def _gaussian_loglik(y: Array, f: Array, w: Array) -> float:
+    r = (y - f) * _root(w)
+    return profiled_gaussian(float(r @ r), y.size, float(np.log(w).sum()), float(np.abs(y * _root(w)).max()))
+
+
+def _lognormal_residual(y: Array, f: Array, w: Array) -> tuple[Array, Array]:
+    root, safe = _root(w), np.maximum(f, _TINY)
+    return (np.log(y) - np.log(safe)) * root, np.where(f > _TINY, -root / safe, 0.0)
+
+
+def _lognormal_loglik(y: Array, f: Array, w: Array) -> float:
+    r, _ = _lognormal_residual(y, f, w)
+    log_y = np.log(y)
+    scale = float(np.abs(log_y * _root(w)).max()) + 1.0
+    return profiled_gaussian(float(r @ r), y.size, float(np.log(w).sum()), scale) - float(log_y.sum())
+
+
+def _binomial_parts(y: Array, f: Array, trials: Array) -> tuple[Array, Array]:
+    """Deviance of each observation and the fitted probabilities kept off 0 and 1."""
+    from scipy.special import xlogy
+
+    p = np.clip(f, _EDGE, 1.0 - _EDGE)
+    deviance = 2.0 * trials * (xlogy(y, y) - xlogy(y, p) + xlogy(1.0 - y, 1.0 - y) - xlogy(1.0 - y, 1.0 - p))
+    return np.maximum(deviance, 0.0), p
+
+
+def _binomial_residual(y: Array, f: Array, trials: Array) -> tuple[Array, Array]:
+    deviance, p = _binomial_parts(y, f, trials)
+    root = np.sqrt(deviance)
+    limit = np.sqrt(trials / (p * (1.0 - p)))
+    near = np.abs(y - p) < 1e-7  # the ratio's limit as y -> p
+    slope = np.where(near, limit, trials * np.abs(y - p) / (p * (1.0 - p) * np.where(near, 1.0, root)))
+    inside = (f > _EDGE) & (f < 1.0 - _EDGE)
+    return np.sign(y - p) * root, np.where(inside, -slope, 0.0)
+
+
+def _binomial_information(f: Array, trials: Array) -> Array:
+    p = np.clip(f, _EDGE, 1.0 - _EDGE)
+    return np.asarray(trials / (p * (1.0 - p)))
+
+
+def _binomial_loglik(y: Array, f: Array, trials: Array) -> float:
+    from scipy.special import gammaln, xlogy
+
+    deviance, _ = _binomial_parts(y, f, trials)
+    hits, misses = y * trials, (1.0 - y) * trials
+    choose = gammaln(trials + 1.0) - gammaln(hits + 1.0) - gammaln(misses + 1.0)
+    return float((choose + xlogy(hits, y) + xlogy(misses, 1.0 - y) - 0.5 * deviance).sum())
+
+
+def _check_any(y: Array, w: Array) -> None:
+    return None
+
+
+def _check_lognormal(y: Array, w: Array) -> None:
+    if np.any(y <= 0):
+        raise InputError(
+            f"log-normal noise needs y > 0, but {int(np.sum(y <= 0))} of {y.size} values are not",
+            hint="use noise='gaussian' (zeros are neither dropped nor offset)",
+        )
+
+
+def _check_binomial(y: Array, w: Array) -> None:
+    if np.any((y < 0) | (y > 1)):
+        raise InputError("binomial noise needs y to be fractions in [0, 1]")
+    hits = y * w
+    if np.any(np.abs(hits - np.rint(hits)) > 1e-6 * np.maximum(1.0, w)):
+        raise InputError(
+            "y · trials is not a whole number everywhere, so y is no fraction of counted outcomes",
+            hint="use noise='gaussian' for soft probabilities",
+        )
+
+
+NOISE: dict[str, Noise] = {
+    noise.name: noise
+    for noise in (
+        Noise(
+            "gaussian", "Gaussian", False, 1, _gaussian_residual, lambda f, w: w, _gaussian_loglik, _check_any,
+        ),
+        Noise(
+            "lognormal", "log-normal", False, 1, _lognormal_residual,
+            lambda f, w: w / np.maximum(f, _TINY) ** 2, _lognormal_loglik, _check_lognormal,
+        ),
+        Noise(
+            "binomial", "binomial", True, 0, _binomial_residual, _binomial_information, _binomial_loglik,
+            _check_binomial,
+        ),
+    )
+}  # fmt: skip
+"""The noise models by name; what is passed as ``w`` is a weight (variance σ²/w) or, for binomial noise, trials."""
+
+
+def get(name: str) -> Noise:
+    """Look a noise model up by name; raises InputError that lists the nearest names."""
+    try:
+        return NOISE[name]
+    except (KeyError, TypeError):
+        raise InputError(f"unknown noise model {name!r}", hint=nearest(str(name), [*NOISE, "auto"])) from None

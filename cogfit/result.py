@@ -1,0 +1,470 @@
+"""What a fit says: a frozen, picklable record with its tables, its JSON document and its methods paragraph."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cogfit.curves import Array
+from cogfit.errors import InputError
+from cogfit.estimate import Estimate
+from cogfit.files import write_atomic
+from cogfit.intervals import Interval
+from cogfit.selection import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+SCHEMA = "cogfit.fit/1"
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _number(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else float(value)
+
+
+@dataclass(frozen=True)
+class FormFit:
+    """One form's fit within a result.
+
+    Attributes
+    ----------
+    estimate : Estimate
+        Parameters, standard errors, likelihood, status (see there).
+    intervals : dict of str to Interval
+    title, formula : str
+        Name in words, LaTeX.
+    gamma_name : str or None
+        Which parameter is γ.
+    units : dict of str to str
+        Unit of each parameter: that of y, of x, of 1/x, or none.
+    meanings : dict of str to str
+    delta_aicc : float
+        AICc at the effective number of points, above the best form.
+    inflation : float
+        Autocorrelation time of the residuals.
+    """
+
+    estimate: Estimate
+    intervals: dict[str, Interval]
+    title: str
+    formula: str
+    gamma_name: str | None
+    units: dict[str, str]
+    meanings: dict[str, str]
+    delta_aicc: float = math.inf
+    inflation: float = 1.0
+
+    @property
+    def name(self) -> str:
+        """Identifier of the form."""
+        return self.estimate.form
+
+    @property
+    def gamma(self) -> float | None:
+        """Estimate of γ, or None where the form has none or did not fit."""
+        value = self.estimate.params.get(self.gamma_name) if self.gamma_name else None
+        return None if value is None or math.isnan(value) else value
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready mapping, without NaN."""
+        e = self.estimate
+        return {
+            "form": e.form,
+            "title": self.title,
+            "formula": self.formula,
+            "gamma_name": self.gamma_name,
+            "params": {k: _finite(v) for k, v in e.params.items()},
+            "units": self.units,
+            "meanings": self.meanings,
+            "stderr": {k: _finite(v) for k, v in e.stderr.items()},
+            "covariance": [[_finite(v) for v in row] for row in e.covariance],
+            "intervals": {k: v.to_json() for k, v in self.intervals.items()},
+            "noise": e.noise,
+            "n": e.n,
+            "k": e.k,
+            "rss": _finite(e.rss),
+            "loglik": _finite(e.loglik),
+            "aicc": _finite(e.aicc),
+            "bic": _finite(e.bic),
+            "delta_aicc": _finite(self.delta_aicc),
+            "autocorrelation_time": self.inflation,
+            "status": e.status,
+            "reason": e.reason,
+            "at_bound": list(e.at_bound),
+            "not_identified": list(e.not_identified),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> FormFit:
+        """Inverse of :meth:`to_json`."""
+        loose = tuple(data["not_identified"])
+        params = {k: _number(v, math.nan) for k, v in data["params"].items()}
+        stderr = {k: _number(v, math.inf if k in loose else math.nan) for k, v in data["stderr"].items()}
+        covariance = np.array([[_number(v, math.nan) for v in row] for row in data["covariance"]], dtype=float)
+        estimate = Estimate(
+            data["form"], data["noise"], params, stderr, covariance, _number(data["rss"], math.nan),
+            _number(data["loglik"], -math.inf), int(data["n"]), int(data["k"]), data["status"], data["reason"],
+            tuple(data["at_bound"]), loose,
+        )  # fmt: skip
+        intervals = {k: Interval.from_json(v) for k, v in data["intervals"].items()}
+        return cls(
+            estimate, intervals, data["title"], data["formula"], data["gamma_name"], dict(data["units"]),
+            dict(data["meanings"]), _number(data["delta_aicc"], math.inf), float(data["autocorrelation_time"]),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """The answer of :func:`cogfit.fit`.
+
+    Attributes
+    ----------
+    form : str
+        The form that ``gamma`` and the other short-cuts refer to: the one asked for, or the simplest of the
+        indistinguishable ones.
+    forms : tuple of FormFit
+        All forms fitted, best first.
+    verdict : Verdict
+        What the data say about "this is a power law".
+    axis, convention, measure : str
+        What x counts, in words, and what y is.
+    n : int
+        Points fitted.
+    n_effective : float
+        Points after allowing for autocorrelation.
+    noise : str
+    level : float
+    source : dict
+        ``path``, ``format``, ``rows_read``, ``rows_dropped`` by reason, ``notes``.
+    trajectories, averaging, transition : dict or None
+    warnings : tuple of str
+    indistinguishable_forms : tuple of str
+    versions : dict of str to str
+    x, y, weights : ndarray, shape (n,)
+        The curve that was fitted.
+    x_label, y_label : str
+
+    Examples
+    --------
+    >>> import cogfit, numpy as np
+    >>> x = np.arange(1.0, 101.0)
+    >>> fit = cogfit.fit(x, x**-0.43 + np.random.default_rng(0).normal(0, 0.01, 100))
+    >>> fit.verdict.power_law
+    'supported'
+    >>> fit.interval[0] < 0.43 < fit.interval[1]
+    True
+    """
+
+    form: str
+    forms: tuple[FormFit, ...]
+    verdict: Verdict
+    axis: str
+    convention: str
+    measure: str
+    n: int
+    n_effective: float
+    noise: str
+    level: float
+    source: Mapping[str, Any]
+    trajectories: Mapping[str, Any] | None
+    averaging: Mapping[str, Any] | None
+    transition: Mapping[str, Any] | None
+    warnings: tuple[str, ...]
+    indistinguishable_forms: tuple[str, ...]
+    versions: Mapping[str, str]
+    x: Array = field(repr=False)
+    y: Array = field(repr=False)
+    weights: Array = field(repr=False)
+    x_label: str = "x"
+    y_label: str = "y"
+
+    # ------------------------------------------------------------------------------------------- short-cuts
+
+    def __getitem__(self, name: str) -> FormFit:
+        """Return the fit of a form by name."""
+        for item in self.forms:
+            if item.name == name:
+                return item
+        raise KeyError(f"form '{name}' was not fitted; there are {', '.join(f.name for f in self.forms)}")
+
+    @property
+    def selected(self) -> FormFit:
+        """The fit of :attr:`form`."""
+        return self[self.form]
+
+    @property
+    def gamma(self) -> float | None:
+        """Power-law exponent of :attr:`form`; None where that form has none."""
+        return self.selected.gamma
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Confidence interval of γ (limits may be infinite); None where the form has no γ."""
+        name = self.selected.gamma_name
+        if name is None or name not in self.selected.intervals:
+            return None
+        found = self.selected.intervals[name]
+        return found.low, found.high
+
+    @property
+    def params(self) -> dict[str, float]:
+        """Parameters of :attr:`form`."""
+        return dict(self.selected.estimate.params)
+
+    @property
+    def stderr(self) -> dict[str, float]:
+        """Standard errors for independent errors; NaN at a bound, inf where not identified."""
+        return dict(self.selected.estimate.stderr)
+
+    @property
+    def rss(self) -> float:
+        """Weighted residual sum of squares of :attr:`form`."""
+        return self.selected.estimate.rss
+
+    @property
+    def loglik(self) -> float:
+        """Log-likelihood of :attr:`form`."""
+        return self.selected.estimate.loglik
+
+    @property
+    def aicc(self) -> float:
+        """AICc of :attr:`form`, for independent errors."""
+        return self.selected.estimate.aicc
+
+    @property
+    def status(self) -> str:
+        """``ok``, ``at_bound``, ``not_identified`` or ``failed``: of :attr:`form`."""
+        return self.selected.estimate.status
+
+    @property
+    def reason(self) -> str:
+        """Why the status is not ``ok``."""
+        return self.selected.estimate.reason
+
+    # ---------------------------------------------------------------------------------------------- tables
+
+    def table(self) -> pd.DataFrame:
+        """One row per form, best first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``form``, ``gamma``, ``low``, ``high``, ``delta_aicc``, ``aicc``, ``rss``, ``parameters``,
+            ``status``, ``reason``.
+        """
+        import pandas as pd
+
+        rows = []
+        for item in self.forms:
+            e = item.estimate
+            limits = item.intervals.get(item.gamma_name or "")
+            rows.append(
+                {
+                    "form": item.name,
+                    "gamma": math.nan if item.gamma is None else item.gamma,
+                    "low": math.nan if limits is None or item.gamma is None else limits.low,
+                    "high": math.nan if limits is None or item.gamma is None else limits.high,
+                    "delta_aicc": item.delta_aicc,
+                    "aicc": e.aicc,
+                    "rss": e.rss,
+                    "parameters": ", ".join(f"{k} = {v:.4g}" for k, v in e.params.items() if not math.isnan(v)),
+                    "status": e.status,
+                    "reason": e.reason,
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def headline(self) -> str:
+        """The answer in one or two sentences."""
+        lines = [f"Power law: {self.verdict}."]
+        if self.gamma is not None and self.interval is not None:
+            lines.append(
+                f"γ = {self.gamma:.3g}, {self.level:.0%} interval {format_interval(self.interval)} "
+                f"({self.selected.title}; {self.axis} axis)."
+            )
+        elif (power := next((f for f in self.forms if f.name == "power" and f.gamma is not None), None)) is not None:
+            low_high = power.intervals["gamma"]
+            lines.append(
+                f"The best form, {self.selected.title}, has no γ; the log–log slope over this window is "
+                f"{power.gamma:.3g} {format_interval((low_high.low, low_high.high))}, a description and no parameter."
+            )
+        return " ".join(lines)
+
+    def __str__(self) -> str:
+        """Readable report."""
+        lines = [self.headline(), ""]
+        lines += [f"  · {reason}" for reason in self.verdict.reasons]
+        lines += [
+            "",
+            f"{self.n:,} points, {self.n_effective:,.0f} effective · {self.noise} noise · {self.convention}",
+            "",
+        ]
+        shown = self.table()[["form", "gamma", "low", "high", "delta_aicc", "parameters", "status"]]
+        lines.append(shown.to_string(index=False, float_format=lambda v: f"{v:.4g}", na_rep="–"))
+        lines += [f"warning: {text}" for text in self.warnings]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        warnings = "".join(f"<li>{escape(text)}</li>" for text in self.warnings)
+        reasons = "".join(f"<li>{escape(text)}</li>" for text in self.verdict.reasons)
+        table = (
+            self.table().drop(columns=["reason"]).to_html(index=False, float_format=lambda v: f"{v:.4g}", na_rep="–")
+        )
+        return f"<p><b>{escape(self.headline())}</b></p><ul>{reasons}</ul>{table}<ul>{warnings}</ul>"
+
+    def methods(self) -> str:
+        """Paragraph for a paper's methods section, with the numbers of this fit."""
+        item = self.selected
+        names = ", ".join(f.title for f in self.forms)
+        text = (
+            f"Curves of {self.y_label} against {self.x_label} ({self.convention}; n = {self.n}) were fitted with "
+            f"cogfit {self.versions.get('cogfit', '?')} by maximum likelihood under {self.noise} noise, using "
+            f"multi-start variable projection or least squares on deviance residuals. "
+        )
+        if len(self.forms) > 1:
+            text += (
+                f"{len(self.forms)} forms were compared ({names}) by AICc at the effective sample size "
+                f"({self.n_effective:.0f}, from the autocorrelation time of the residuals). "
+            )
+        if self.gamma is not None and self.interval is not None:
+            how = item.intervals[item.gamma_name or ""]
+            text += (
+                f"The exponent of the form {item.title} was γ = {self.gamma:.3g} ({self.level:.0%} interval "
+                f"{format_interval(self.interval)}; {how.method}; scope: {how.scope}). "
+            )
+        else:
+            text += f"The form retained was {item.title}, which has no power-law exponent. "
+        text += f"The power law was {self.verdict}"
+        text += ": " + "; ".join(self.verdict.reasons) + "." if self.verdict.reasons else "."
+        if self.source.get("rows_dropped"):
+            dropped = ", ".join(f"{count} ({reason})" for reason, count in self.source["rows_dropped"].items())
+            text += f" Rows left out: {dropped}."
+        return text
+
+    def plot(self, **options: Any) -> Figure:
+        """Draw data, forms and residuals; see :func:`cogfit.plots.plot_fit`."""
+        from cogfit.plots import plot_fit
+
+        return plot_fit(self, **options)
+
+    # ------------------------------------------------------------------------------------------------ JSON
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON document (schema ``cogfit.fit/1``): no NaN, an infinite limit is null plus ``unbounded``."""
+        gamma = None
+        if self.gamma is not None and self.selected.gamma_name in self.selected.intervals:
+            gamma = {"estimate": self.gamma, **self.selected.intervals[self.selected.gamma_name].to_json()}
+        return {
+            "schema": SCHEMA,
+            "source": dict(self.source),
+            "axis": self.axis,
+            "convention": self.convention,
+            "measure": self.measure,
+            "n": self.n,
+            "n_effective": self.n_effective,
+            "noise": self.noise,
+            "level": self.level,
+            "gamma": gamma,
+            "form": self.form,
+            "forms": [item.to_json() for item in self.forms],
+            "indistinguishable_forms": list(self.indistinguishable_forms),
+            "verdict": {"power_law": self.verdict.power_law, "reasons": list(self.verdict.reasons)},
+            "trajectories": None if self.trajectories is None else dict(self.trajectories),
+            "averaging": None if self.averaging is None else dict(self.averaging),
+            "transition": None if self.transition is None else dict(self.transition),
+            "warnings": list(self.warnings),
+            "versions": dict(self.versions),
+            "curve": {
+                "x_label": self.x_label,
+                "y_label": self.y_label,
+                "x": self.x.tolist(),
+                "y": self.y.tolist(),
+                "weights": self.weights.tolist(),
+            },
+        }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the JSON document, whole or not at all; :func:`cogfit.load` reads it back."""
+        write_atomic(path, json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> FitResult:
+        """Inverse of :meth:`to_json`; raises InputError for anything else."""
+        found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+        if found != SCHEMA:
+            raise InputError(f"not a fit: expected the schema '{SCHEMA}', found {found!r}")
+        try:
+            plain = {f.name for f in fields(cls)} & set(data)
+            special = {"forms", "verdict", "warnings", "indistinguishable_forms"}
+            values = {name: data[name] for name in plain - special}
+            curve = data["curve"]
+            return cls(
+                forms=tuple(FormFit.from_json(item) for item in data["forms"]),
+                verdict=Verdict(data["verdict"]["power_law"], tuple(data["verdict"]["reasons"])),
+                warnings=tuple(data["warnings"]),
+                indistinguishable_forms=tuple(data["indistinguishable_forms"]),
+                x=np.array(curve["x"], dtype=float),
+                y=np.array(curve["y"], dtype=float),
+                weights=np.array(curve["weights"], dtype=float),
+                x_label=str(curve["x_label"]),
+                y_label=str(curve["y_label"]),
+                **values,
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"the document is damaged ({type(error).__name__}: {error})") from error
+
+
+def load(path: str | os.PathLike[str]) -> FitResult:
+    """Read a fit that was saved with :meth:`FitResult.save`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is no such document.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise InputError(f"cannot be read as a saved fit ({error})", path=Path(path)) from error
+    try:
+        return FitResult.from_json(data)
+    except InputError as error:
+        raise InputError(
+            error.what, path=Path(path), hint="save one with fit.save(...) or cogfit fit --json"
+        ) from error
+
+
+def format_interval(interval: tuple[float, float]) -> str:
+    """``[0.41, 0.45]``: digits enough to tell the limits apart; an infinite limit is written as such.
+
+    Examples
+    --------
+    >>> format_interval((0.40512, 0.4533)), format_interval((2.27701, 2.27823)), format_interval((0.1, float("inf")))
+    ('[0.405, 0.453]', '[2.277, 2.2782]', '[0.1, ∞]')
+    """
+    low, high = interval
+    digits = 3
+    if math.isfinite(low) and math.isfinite(high) and high > low:
+        digits = min(9, max(3, 2 + math.ceil(-math.log10((high - low) / max(abs(low), abs(high))))))
+    return f"[{_format(low, digits)}, {_format(high, digits)}]"
+
+
+def _format(value: float, digits: int) -> str:
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    plain = 10.0**digits <= abs(value) < 1e7  # 3,412 rather than 3.41e+03
+    return f"{value:.0f}" if plain else f"{value:.{digits}g}"

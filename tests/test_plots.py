@@ -1,0 +1,55 @@
+"""Pictures: what is drawn is what was fitted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import cogfit
+
+X = np.arange(1.0, 101.0)
+
+
+@pytest.fixture(scope="module")
+def fit() -> cogfit.FitResult:
+    return cogfit.fit(X, 0.9 * X**-0.43 + np.random.default_rng(0).normal(0.0, 0.01, X.size))
+
+
+def test_the_lines_are_the_fitted_forms(fit: cogfit.FitResult) -> None:
+    figure = fit.plot(forms=["power", "exponential"])
+    upper, lower = figure.axes
+    lines = {line.get_label().split(",")[0].split(" (")[0]: line for line in upper.get_lines()}
+    for name in ("power", "exponential"):
+        x, y = lines[name].get_data()
+        np.testing.assert_allclose(y, cogfit.forms()[name].evaluate(x, fit[name].estimate.params))
+    assert upper.get_xscale() == "log"
+    assert upper.get_yscale() == "log"
+    residual = lower.get_lines()[-1].get_ydata()
+    np.testing.assert_allclose(residual, fit.y - cogfit.forms()[fit.form].evaluate(fit.x, fit.params))
+    with pytest.raises(cogfit.InputError, match="was not fitted"):
+        fit.plot(forms=["nothing"])
+
+
+def test_the_band_covers_the_truth_mostly(fit: cogfit.FitResult) -> None:
+    figure = fit.plot(forms=["power"])
+    band = figure.axes[0].collections[0].get_paths()[0].vertices
+    x, truth = band[:, 0], 0.9 * band[:, 0] ** -0.43
+    inside = [
+        band[np.isclose(x, at), 1].min() <= t <= band[np.isclose(x, at), 1].max()
+        for at, t in zip(x, truth, strict=True)
+    ]
+    assert np.mean(inside) > 0.5
+
+
+def test_a_constant_or_zero_curve_is_drawn_without_a_log_axis() -> None:
+    assert cogfit.fit(X, np.full(100, 0.3)).plot().axes[0].get_yscale() == "linear"
+    y = np.where(X < 40, 0.9, 0.0) + np.random.default_rng(0).normal(0, 0.001, 100)
+    assert cogfit.fit(X, y).plot().axes[0].get_yscale() == "linear"
+
+
+def test_plotting_leaves_the_users_settings_alone(fit: cogfit.FitResult) -> None:
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    fit.plot()
+    assert dict(mpl.rcParams) == before
