@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cogfit import curves, estimate, intervals, noise, selection
+from cogfit import curves, estimate, intervals, noise, selection, trajectories
 from cogfit.curves import Form
 from cogfit.errors import InputError, nearest
 from cogfit.estimate import Estimate
@@ -24,6 +24,9 @@ Progress = Callable[[int, int, str], None]
 
 _SCOUTS = ("power", "shifted_power_floor", "log_logistic_step")
 """Forms by which the noise model is chosen: together they follow most curves."""
+
+
+_FEW_PATTERNS = 3  # fewer are looked at one by one (--by pattern), not as a population
 
 
 def fit(
@@ -144,6 +147,10 @@ def _from_log(
         low = None if x_min is None else math.ceil(x_min)
         high = None if x_max is None else math.floor(x_max)
         curve = exposure_curve(log.routing, outcome=outcome, convention=convention, k_min=low, k_max=high, bins=bins)
+        assert curve.facts is not None
+        if curve.facts["patterns"] >= _FEW_PATTERNS:
+            found = trajectories.analyse(log.routing, curve.facts)
+            curve = replace(curve, facts={**curve.facts, **found.to_json()})
         return curve, log.routing.source, log.warnings
     if log.utilization is None:
         raise InputError("the log is empty", path=log.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -97,10 +98,10 @@ def fit(
     with _Progress() as progress:
         table = read_log(log, format=log_format, x=x, y=y, pattern=pattern, run=run, progress=progress.bytes)
 
-        def one(part: Log, label: str = "") -> FitResult:
+        def one(part: Log) -> FitResult:
             return api.fit(
                 part, form=form, noise=noise, level=level, rng=seed, outcome=outcome, convention=convention,  # type: ignore[arg-type]
-                x_min=x_min, x_max=x_max, bins=bins, axis=axis, progress=progress.forms(label),
+                x_min=x_min, x_max=x_max, bins=bins, axis=axis, progress=progress.forms,
             )  # fmt: skip
 
         results: list[tuple[dict[str, str], FitResult | str]] = []
@@ -111,7 +112,7 @@ def fit(
             parts = list(split(table, names))
             for number, (labels, part) in enumerate(parts):
                 progress.parts(number, len(parts))
-                results.append((labels, _tolerant(one, part, labels)))
+                results.append((labels, _tolerant(one, part)))
     _write_fits(results, by, json_file, plot)
     if json_file != "-":
         _show_fits(results, by, quiet, methods)
@@ -131,12 +132,12 @@ def _check_outputs(json_file: str | None, plot: Path | None) -> None:
             raise InputError("the folder does not exist", path=target.parent, hint="create it first")
 
 
-def _tolerant(one: Any, part: Log, labels: dict[str, str]) -> FitResult | str:
+def _tolerant(one: Callable[[Log], FitResult], part: Log) -> FitResult | str:
     """A group that cannot be fitted is a row with a reason; the others go on."""
     from cogfit.errors import InputError
 
     try:
-        return one(part, ", ".join(labels.values()))  # type: ignore[no-any-return]
+        return one(part)
     except InputError as error:
         return str(error)
 
@@ -202,8 +203,8 @@ def _show_one(console: Any, result: FitResult, quiet: bool) -> None:
     console.print(Plain(result.headline(), style="bold"))
     if quiet:
         return
-    for reason in result.verdict.reasons:
-        console.print(Plain(f"  · {reason}"))
+    for finding in result.findings:
+        console.print(Plain(f"  · {finding}"))
     source = result.source
     dropped = ", ".join(f"{count:,} {reason}" for reason, count in source["rows_dropped"].items())
     console.print(Plain(f"\n{source['path']} ({source['format']}): {source['rows_read']:,} rows read"
@@ -374,37 +375,52 @@ Papers examined:
 
 
 class _Progress:
-    """Progress bars on standard error, from one second on and only for a person at a terminal."""
+    """Progress bars on standard error, for a person at a terminal, when the work takes more than a second."""
+
+    DELAY = 1.0
 
     def __init__(self) -> None:
-        import time
+        import threading
 
-        self._clock = time.monotonic
-        self._start = time.monotonic()
-        self._bar: Any = None
+        self._lock = threading.Lock()
+        self._state: dict[str, tuple[int, int]] = {}
         self._tasks: dict[str, Any] = {}
+        self._bar: Any = None
+        self._timer = threading.Timer(self.DELAY, self._show)
+        self._timer.daemon = True
 
     def __enter__(self) -> _Progress:
+        if sys.stderr.isatty():
+            self._timer.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._timer.cancel()
+        with self._lock:
+            if self._bar is not None:
+                self._bar.stop()
+
+    def _show(self) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        bar = Progress(console=Console(stderr=True), transient=True)
+        with self._lock:
+            self._bar = bar
+            bar.start()
+            for task, (done, total) in self._state.items():
+                self._tasks[task] = bar.add_task(task, completed=done, total=total)
 
     def _update(self, task: str, done: int, total: int) -> None:
         if _Interrupt.seen:
             raise KeyboardInterrupt
-        if self._bar is None:
-            if self._clock() - self._start < 1.0 or not sys.stderr.isatty():
+        with self._lock:
+            self._state[task] = (done, total)
+            if self._bar is None:
                 return
-            from rich.console import Console
-            from rich.progress import Progress
-
-            self._bar = Progress(console=Console(stderr=True), transient=True)
-            self._bar.start()
-        if task not in self._tasks:
-            self._tasks[task] = self._bar.add_task(task, total=total)
-        self._bar.update(self._tasks[task], completed=done, total=total)
+            if task not in self._tasks:
+                self._tasks[task] = self._bar.add_task(task, total=total)
+            self._bar.update(self._tasks[task], completed=done, total=total)
 
     def bytes(self, done: int, total: int) -> None:
         self._update("reading", done, total)
@@ -412,11 +428,8 @@ class _Progress:
     def parts(self, done: int, total: int) -> None:
         self._update("curves", done, total)
 
-    def forms(self, label: str) -> Any:
-        def update(done: int, total: int, name: str) -> None:
-            self._update("fitting" if not label else f"fitting {label}", done, total)
-
-        return update
+    def forms(self, done: int, total: int, name: str) -> None:
+        self._update("fitting", done, total)
 
 
 class _Interrupt:

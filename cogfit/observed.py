@@ -180,7 +180,8 @@ def overridden_rows(frame: pd.DataFrame) -> NDArray[np.bool_]:
     return np.asarray(flagged[block])
 
 
-def _exposure(frame: pd.DataFrame, convention: str) -> NDArray[np.int64]:
+def exposure_counts(frame: pd.DataFrame, convention: str) -> NDArray[np.int64]:
+    """Value of k of each row under one of :data:`CONVENTIONS` (−1 or 0 for novel rows); shape (rows,)."""
     k = frame["exposure"].to_numpy(dtype=np.int64, copy=True)
     if convention == "inclusive":
         k += 1
@@ -260,7 +261,7 @@ def exposure_curve(
     if not recurring.any():
         raise InputError("all queries are novel: no pattern recurs, so there is no exposure curve", path=path)
     forced = overridden_rows(frame)
-    k = _exposure(frame, convention)
+    k = exposure_counts(frame, convention)
     cluster, n_clusters = _cluster_codes(frame, pattern)
     longest = np.full(n_clusters, -1, dtype=np.int64)
     np.maximum.at(longest, cluster[recurring], k[recurring])
@@ -307,6 +308,7 @@ def exposure_curve(
         "patterns": n_clusters,
         "risk_set": int(at_risk.sum()),
         "outcome": outcome,
+        "convention": convention,
         "k_min": k_low,
         "k_max": k_top,
         "overridden_rows": int(forced.sum()),

@@ -253,6 +253,11 @@ class FitResult:
         """Why the status is not ``ok``."""
         return self.selected.estimate.reason
 
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Reasons of the verdict and what the trajectories of the patterns say, one sentence each."""
+        return self.verdict.reasons + tuple((self.trajectories or {}).get("statements", ()))
+
     # ---------------------------------------------------------------------------------------------- tables
 
     def table(self) -> pd.DataFrame:
@@ -305,7 +310,7 @@ class FitResult:
     def __str__(self) -> str:
         """Readable report."""
         lines = [self.headline(), ""]
-        lines += [f"  · {reason}" for reason in self.verdict.reasons]
+        lines += [f"  · {finding}" for finding in self.findings]
         lines += [
             "",
             f"{self.n:,} points, {self.n_effective:,.0f} effective · {self.noise} noise · {self.convention}",
@@ -320,7 +325,7 @@ class FitResult:
         from html import escape
 
         warnings = "".join(f"<li>{escape(text)}</li>" for text in self.warnings)
-        reasons = "".join(f"<li>{escape(text)}</li>" for text in self.verdict.reasons)
+        reasons = "".join(f"<li>{escape(text)}</li>" for text in self.findings)
         table = (
             self.table().drop(columns=["reason"]).to_html(index=False, float_format=lambda v: f"{v:.4g}", na_rep="–")
         )
@@ -349,7 +354,7 @@ class FitResult:
         else:
             text += f"The form retained was {item.title}, which has no power-law exponent. "
         text += f"The power law was {self.verdict}"
-        text += ": " + "; ".join(self.verdict.reasons) + "." if self.verdict.reasons else "."
+        text += ": " + "; ".join(self.findings) + "." if self.findings else "."
         if self.source.get("rows_dropped"):
             dropped = ", ".join(f"{count} ({reason})" for reason, count in self.source["rows_dropped"].items())
             text += f" Rows left out: {dropped}."
