@@ -18,6 +18,7 @@ from cogfit.estimate import Estimate
 from cogfit.logs.model import Log, Source
 from cogfit.observed import Curve, Outcome, array_curve, exposure_curve, utilization_curve
 from cogfit.result import FitResult, FormFit
+from cogfit.serial import ar1_gain
 
 Progress = Callable[[int, int, str], None]
 """Called with (forms done, forms in all, name of the next)."""
@@ -62,8 +63,9 @@ def fit(
         Fit this form only (see :func:`cogfit.forms`). Without it every form that has a meaning here is fitted and
         compared, and a verdict is given.
     noise : {"auto", "gaussian", "lognormal", "binomial"}
-        ``"auto"``: binomial where `trials` are given; Gaussian for logs with patterns or several runs, and where any
-        y ≤ 0; otherwise Gaussian or log-normal, whichever describes the data clearly better.
+        ``"auto"``: Gaussian for logs with patterns or several runs and for data with `groups`, binomial where `trials`
+        are given, Gaussian where any y ≤ 0; otherwise Gaussian or log-normal, whichever describes the data clearly
+        better.
     start : mapping of str to float, optional
         Starting values for `form`, tried besides the package's own.
     weights : array_like, shape (n,), optional
@@ -133,16 +135,28 @@ def fit(
         if measure not in curves.MEASURES:
             raise InputError(f"unknown measure {measure!r}", hint=nearest(measure, curves.MEASURES))
         curve = replace(curve, measure=measure)
-    generator = np.random.default_rng(rng) if not isinstance(rng, np.random.Generator) else rng
+    generator = _generator(rng)
     return fit_curve(
         curve, source, form=form, noise_name=noise, start=start, level=level, rng=generator,
         warnings=extra, discrete=trials is not None, progress=progress,
     )  # fmt: skip
 
 
+def _generator(rng: int | np.random.Generator) -> np.random.Generator:
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"`rng` must be a whole number of 0 or more, or a numpy Generator, not {rng!r}") from error
+
+
 def _from_log(
     log: Log, outcome: Outcome, convention: str, x_min: float | None, x_max: float | None, bins: int | None
 ) -> tuple[Curve, Source, tuple[str, ...]]:
+    for label, limit in (("x_min", x_min), ("x_max", x_max)):
+        if limit is not None and not math.isfinite(limit):
+            raise InputError(f"`{label}` must be a finite number, not {limit}")
+    if x_min is not None and x_max is not None and x_min >= x_max:
+        raise InputError(f"the window is empty: it starts at {x_min:g} and ends at {x_max:g}")
     if log.routing is not None:
         low = None if x_min is None else math.ceil(x_min)
         high = None if x_max is None else math.floor(x_max)
@@ -151,12 +165,29 @@ def _from_log(
         if curve.facts["patterns"] >= _FEW_PATTERNS:
             found = trajectories.analyse(log.routing, curve.facts)
             curve = replace(curve, facts={**curve.facts, **found.to_json()})
-        return curve, log.routing.source, log.warnings
+        return curve, log.routing.source, (*log.warnings, *_other_kind(log))
     if log.utilization is None:
         raise InputError("the log is empty", path=log.path)
+    if outcome != "auto" or convention != "prior":
+        raise InputError("`outcome` and `convention` go with routing logs; this is a utilisation log", path=log.path)
     if bins is not None:
         raise InputError("bins go with routing logs (P_episodic(k)); a utilisation log is fitted point by point")
     return utilization_curve(log.utilization, x_min=x_min, x_max=x_max), log.utilization.source, log.warnings
+
+
+def _other_kind(log: Log) -> tuple[str, ...]:
+    """What a folder holds besides the routing log that is fitted."""
+    if log.routing is None or log.utilization is None:
+        return ()
+    other = log.utilization
+    text = f"utilisation against step ({other.source.rows_read:,} rows) is there, too; to fit it, name its file"
+    left = []
+    if "run" in other.frame:
+        mine = set(log.routing.frame["run"].astype(str)) if "run" in log.routing.frame else set()
+        left = sorted(set(other.frame["run"].astype(str)) - mine)
+    if left:
+        text += f"; runs that have nothing else are left out here: {', '.join(left)}"
+    return (text,)
 
 
 # ----------------------------------------------------------------------------------------------------- the fit
@@ -188,8 +219,8 @@ def fit_curve(
     if name == "binomial":
         assert curve.counts is not None
         curve = replace(curve, weights=curve.counts)
-        if curve.facts is not None:
-            notes.append("binomial noise takes rows as independent, but the rows of a pattern are one trajectory")
+    if name != "gaussian" and curve.clusters is not None:
+        notes.append(f"{name} noise takes values as independent; only Gaussian noise resamples {curve.clusters.kind}")
     noise.get(name).check(curve.y, curve.weights)
     fits: dict[str, Estimate] = {}
     for number, item in enumerate(family):
@@ -209,7 +240,8 @@ def _inside_domain(curve: Curve, chosen: Form | None) -> tuple[Curve, list[str]]
     if chosen is not None and chosen.basis is None:
         return curve, []  # a user's form knows its own domain
     if np.any(curve.x < 0):
-        raise InputError(f"x is negative ({curve.x.min():g}): exposures, steps and delays start at 0")
+        where = f"x is negative at {int(np.sum(curve.x < 0))} points (the least is {curve.x.min():g})"
+        raise InputError(where, hint="exposures, steps and delays start at 0: leave those points out with x_min=0")
     zero = curve.x == 0
     if not zero.any() or (chosen is not None and not chosen.positive_x):
         return curve, []
@@ -223,11 +255,15 @@ def _choose_noise(curve: Curve, family: tuple[Form, ...], name: str, discrete: b
     if name != "auto":
         noise.get(name)
         if name == "binomial" and curve.counts is None:
-            raise InputError("binomial noise needs the number of trials behind each y", hint="pass trials=")
+            raise InputError(
+                "binomial noise needs the number of trials behind each y", hint="pass trials=, or a routing log"
+            )
         return name
+    if curve.clusters is not None:  # clusters are resampled, under Gaussian weights
+        return "gaussian"
     if discrete:
         return "binomial"
-    if constant or curve.clusters is not None or np.any(curve.y <= 0):
+    if constant or np.any(curve.y <= 0):
         return "gaussian"
     scouts = [item for item in family if item.name in _SCOUTS] or list(family)
     best = {}
@@ -248,6 +284,53 @@ def _constant_fit(form: Form, curve: Curve) -> Estimate:
     )  # fmt: skip
 
 
+def _compare(
+    curve: Curve, registry: Mapping[str, Form], fits: Mapping[str, Estimate], rng: np.random.Generator
+) -> tuple[selection.Ranking, selection.Verdict, float]:
+    """Ranking, verdict and autocorrelation time of the best form."""
+    usable = {name: e for name, e in fits.items() if e.status != "failed"}
+    tau, gains = 1.0, None
+    if usable:
+        first = min(usable, key=lambda name: usable[name].aicc)
+        tau = intervals.inflation_of(registry[first], curve, usable[first])
+        if tau > 1.0 and not noise.get(usable[first].noise).discrete:
+            gains = dict.fromkeys(fits, 0.0)
+            for name, e in usable.items():
+                gains[name] = ar1_gain(intervals.ordered_residuals(registry[name], curve, e))
+    ranking = selection.rank(list(fits.values()), tau, gains)
+    if len(registry) == 1:
+        return ranking, selection.Verdict("not_compared", ("only one form was fitted, so nothing was compared",)), tau
+    ruling = selection.verdict(fits, ranking, registry)
+    clusters = curve.clusters
+    if ruling.power_law == "not_supported" and clusters is not None and clusters.size >= intervals.MIN_CLUSTERS:
+        p = selection.resampled_p_value(curve, fits, ranking, registry, rng)
+        note = f"resampling {clusters.kind} around the power law makes it look as bad with p = {p:.2g}"
+        name = "not_supported" if p <= selection.REFUTED else "not_distinguishable"
+        ruling = selection.Verdict(name, (*ruling.reasons, note))
+    return ranking, ruling, tau
+
+
+def _fallback(fits: Mapping[str, Estimate]) -> str:
+    """What to report where there are too few points to rank anything: the power law, if it fits at all."""
+    return next(
+        (name for name in ("power", "constant", *fits) if name in fits and fits[name].status != "failed"), "power"
+    )
+
+
+def _united(items: list[FormFit], close: tuple[str, ...]) -> list[FormFit]:
+    """Give power laws that the data do not tell apart the union of their intervals for γ."""
+    together = [item for item in items if item.name in close and item.name in selection.POWER_LAWS]
+    if len(together) < 2:
+        return items
+    parts = [item.intervals["gamma"] for item in together]
+    names = " or ".join(item.title for item in together)
+    union = replace(
+        parts[0], low=min(part.low for part in parts), high=max(part.high for part in parts),
+        method=f"{parts[0].method}; union over {names}",
+    )  # fmt: skip
+    return [replace(item, intervals={**item.intervals, "gamma": union}) if item in together else item for item in items]
+
+
 def _assemble(
     curve: Curve,
     source: Source,
@@ -261,40 +344,35 @@ def _assemble(
     notes: list[str],
 ) -> FitResult:
     registry = {item.name: item for item in family}
-    tau = dict.fromkeys(fits, 1.0)
     if constant:
         ranking = selection.Ranking(dict.fromkeys(fits, math.inf), None, (), float(curve.x.size))
         ruling = selection.Verdict("not_identified", ("the curve is constant: there is no decay to fit",))
         best = chosen.name if chosen else "constant"
     else:
-        tau = {name: intervals.inflation_of(registry[name], curve, e) for name, e in fits.items()}
-        lead = min(fits, key=lambda name: fits[name].aicc if fits[name].status != "failed" else math.inf)
-        ranking = selection.rank(list(fits.values()), tau[lead])
-        if chosen is not None:
-            ruling = selection.Verdict("not_identified", ("only one form was fitted, so nothing was compared",))
-            best = chosen.name
-        else:
-            ruling = selection.verdict(fits, ranking, registry)
-            best = selection.simplest(ranking, registry) or "constant"
-        notes += _fit_notes(curve, fits[best], tau[best])
+        ranking, ruling, tau = _compare(curve, registry, fits, rng)
+        best = chosen.name if chosen else selection.simplest(ranking, registry) or _fallback(fits)
+        notes += _fit_notes(curve, fits[best], tau)
     items = []
     for name in sorted(fits, key=lambda key: ranking.delta[key]):
-        e, f = fits[name], registry[name]
+        f = registry[name]
         matters = name == best or name in selection.POWER_LAWS or ranking.delta[name] <= selection.SERIOUS
-        found = {} if constant else intervals.all_intervals(f, curve, e, level, rng, thorough=matters)
+        known = intervals.Uncertainty({}, fits[name], 1.0)
+        if not constant:
+            known = intervals.all_intervals(f, curve, fits[name], level, rng, thorough=matters)
         items.append(
             FormFit(
-                e,
-                found,
+                known.estimate,
+                known.intervals,
                 f.title,
                 f.formula,
                 f.gamma,
                 {q.name: q.unit for q in f.parameters},
                 {q.name: q.meaning for q in f.parameters},
                 ranking.delta[name],
-                tau[name],
+                known.inflation,
             )
         )
+    items = _united(items, ranking.indistinguishable)
     return FitResult(
         form=best,
         forms=tuple(items),

@@ -90,7 +90,7 @@ def fit(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the headline only.")] = False,
 ) -> None:
     """Fit a log; the help text is _FIT_HELP."""
-    _check_outputs(json_file, plot)
+    _check_outputs(log, json_file, plot, by)
     from cogfit import api
     from cogfit.logs import read_log
     from cogfit.observed import split
@@ -118,18 +118,35 @@ def fit(
         _show_fits(results, by, quiet, methods)
 
 
-def _check_outputs(json_file: str | None, plot: Path | None) -> None:
-    """Refuse a picture format before the work, not after it."""
-    if plot is not None:
-        from cogfit.errors import InputError
+def _check_outputs(log: Path, json_file: str | None, plot: Path | None, by: str | None) -> None:
+    """Refuse outputs that cannot be, or that would destroy the input, before the work and not after it."""
+    from cogfit.errors import InputError
 
-        if plot.suffix.lower() not in (".png", ".svg", ".pdf"):
-            raise InputError(f"'{plot}' names no picture format", hint="use .png, .svg or .pdf")
+    if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise InputError(f"'{plot}' names no picture format", hint="use .png, .svg or .pdf")
+    if plot is not None and by is not None:
+        raise InputError("--plot draws one fit and --by makes several", hint="leave one of them out")
+    if json_file == "":
+        raise InputError("--json names no file", hint="give a file, or - for standard output")
     for target in (plot, Path(json_file) if json_file not in (None, "-") else None):
-        if target is not None and not target.parent.is_dir():
-            from cogfit.errors import InputError
-
+        if target is None:
+            continue
+        if not target.parent.is_dir():
             raise InputError("the folder does not exist", path=target.parent, hint="create it first")
+        if target.is_dir():
+            raise InputError("is a folder, not a file", path=target, hint="name a file in it")
+        if target.exists() and log.exists() and target.samefile(log):
+            raise InputError("is the log itself", path=target, hint="name another file for the output")
+        if log.is_dir() and target.is_file() and target.resolve().is_relative_to(log.resolve()) and not _ours(target):
+            hint = "name another file for the output"
+            raise InputError("is a file of the log's folder that cogfit did not write", path=target, hint=hint)
+
+
+def _ours(path: Path) -> bool:
+    """Whether a file is a picture or a result of an earlier call."""
+    with open(path, "rb") as file:
+        head = file.read(200)
+    return path.suffix.lower() in (".png", ".svg", ".pdf") or b'"schema": "cogfit.' in head
 
 
 def _tolerant(one: Callable[[Log], FitResult], part: Log) -> FitResult | str:
@@ -147,7 +164,6 @@ def _write_fits(
 ) -> None:
     import json
 
-    from cogfit.errors import InputError
     from cogfit.files import write_atomic
     from cogfit.result import FitResult
 
@@ -172,8 +188,6 @@ def _write_fits(
         else:
             write_atomic(json_file, text)
     if plot is not None:
-        if by is not None:
-            raise InputError("--plot draws one fit and --by makes several", hint="leave one of them out")
         from cogfit.plots import save_figure
 
         only = results[0][1]

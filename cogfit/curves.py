@@ -190,13 +190,28 @@ class Form:
         p = self.vector(params) if isinstance(params, Mapping) else np.asarray(params, dtype=float)
         xs = np.asarray(x, dtype=float)
         if self.basis is None:
-            assert self.function is not None
-            return np.asarray(self.function(xs, *p), dtype=float)
+            return self._own(xs, p)
         phi, _ = self._basis_at(xs, p)
         value = phi.T @ p[[i for i, q in enumerate(self.parameters) if q.role == "amplitude"]]
         if self.floor is not None:
             value = value + p[self.names.index(self.floor.name)]
         return np.asarray(value, dtype=float)
+
+    def _own(self, x: Array, p: Array) -> Array:
+        """Value of a user's function, with what can go wrong in it said in one line."""
+        assert self.function is not None
+        try:
+            value = np.asarray(self.function(x, *p), dtype=float)
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"the function of form '{self.name}' fails: {type(error).__name__}: {error}",
+                hint=f"it must take an array x and {len(self.parameters)} parameters and return an array",
+            ) from error
+        if value.shape != x.shape:
+            raise InputError(f"the function of form '{self.name}' returns shape {value.shape} for x of shape {x.shape}")
+        return value
 
     def jacobian(self, x: ArrayLike, params: Mapping[str, float] | Sequence[float] | Array) -> Array:
         """Derivative with respect to the parameters.
@@ -212,7 +227,7 @@ class Form:
             assert self.function is not None
             if self.derivative is not None:
                 return np.asarray(self.derivative(xs, *p), dtype=float)
-            return three_point_jacobian(self.function, xs, p)
+            return three_point_jacobian(lambda x, *q: self._own(x, np.array(q)), xs, p)
         phi, dphi = self._basis_at(xs, p)
         out = np.empty((xs.size, p.size))
         amplitude = [i for i, q in enumerate(self.parameters) if q.role == "amplitude"]
@@ -426,7 +441,8 @@ def get(name: str) -> Form:
     try:
         return _REGISTRY[name]
     except (KeyError, TypeError):
-        raise InputError(f"unknown form {name!r}", hint=nearest(str(name), _REGISTRY)) from None
+        hint = nearest(str(name), _REGISTRY) + "; a form of your own must be registered in every process that uses it"
+        raise InputError(f"unknown form {name!r}", hint=hint) from None
 
 
 def register(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cogfit import noise as noises
 from cogfit.curves import Array, Form
-from cogfit.general import Problem, anchored, minimise, plain, user_starts
+from cogfit.general import Problem, coordinates_of, minimise, plain, user_starts
 from cogfit.separable import bounds_of, solve
 
 Status = Literal["ok", "at_bound", "not_identified", "failed"]
@@ -138,7 +138,7 @@ def _search(
     usable = [g for g in guesses if g is not None]
     if not usable:
         return None
-    coordinates = anchored(form, x) if model.discrete else plain(form, x)
+    coordinates = coordinates_of(form, x, model.name)
     params, cost = minimise(Problem(form, x, y, w, model, coordinates, {}), np.array(usable), effort=200)
     return params if math.isfinite(cost) else None
 
@@ -178,7 +178,9 @@ def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array
     if not math.isfinite(loglik):
         return _failure(form, noise, y.size, "the likelihood is not finite")
     low, high = bounds_of(form, x)
-    at_bound = _at_bound(form, params, low, high)
+    at_bound = _at_bound(form, params, low, high, float(np.abs(y).max()))
+    if model.discrete and form.basis is not None and f.max() >= 1.0 - 1e-9:
+        at_bound += tuple(q.name for q in form.amplitudes[:1] if q.name not in at_bound)
     free = np.array([i for i, q in enumerate(form.parameters) if q.name not in at_bound], dtype=int)
     spare = y.size - p
     dispersion = float(r @ r) / spare if model.scale_parameters and spare > 0 else 1.0
@@ -189,12 +191,16 @@ def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array
     if free.size:
         weighted = jac[:, free] * np.sqrt(information)[:, None]
         covariance[np.ix_(free, free)], loose = _covariance(weighted, [form.names[i] for i in free])
-        covariance *= dispersion if math.isfinite(dispersion) else np.inf
+        covariance *= dispersion if math.isfinite(dispersion) else np.nan
     with np.errstate(invalid="ignore"):
         errors = np.sqrt(np.diag(covariance))
     vague = _vague(form, params, errors, free)
     not_identified = tuple(name for name in form.names if name in loose or name in vague)
-    stderr = {name: (math.inf if name in not_identified else float(errors[i])) for i, name in enumerate(form.names)}
+    exact = model.scale_parameters and spare <= 0  # no point is left to tell the noise from
+    stderr = {
+        name: math.inf if name in not_identified or (exact and name not in at_bound) else float(errors[i])
+        for i, name in enumerate(form.names)
+    }
     status, reason = _status(form, params, at_bound, not_identified, y, low, high)
     return Estimate(
         form.name, noise, {name: float(v) for name, v in zip(form.names, params, strict=True)}, stderr, covariance,
@@ -252,15 +258,17 @@ def _vague(form: Form, params: Array, errors: Array, free: NDArray[np.int64]) ->
     return tuple(out)
 
 
-def _at_bound(form: Form, params: Array, low: Array, high: Array) -> tuple[str, ...]:
+def _at_bound(form: Form, params: Array, low: Array, high: Array, size: float) -> tuple[str, ...]:
+    """Parameters at a bound; coefficients are there when they are nothing beside data of this size."""
     out = []
     for i, q in enumerate(form.parameters):
         value, a, b = params[i], low[i], high[i]
         if q.log:
             value, a, b = math.log(value), math.log(a), math.log(b)
-        room = 1e-9 * (b - a if math.isfinite(b - a) else max(1.0, abs(a) if math.isfinite(a) else abs(b)))
         if q.role in ("amplitude", "floor"):
-            room = 0.0
+            room = 1e-8 * size
+        else:
+            room = 1e-9 * (b - a if math.isfinite(b - a) else max(1.0, abs(a) if math.isfinite(a) else abs(b)))
         if (math.isfinite(a) and value - a <= room) or (math.isfinite(b) and b - value <= room):
             out.append(q.name)
     return tuple(out)
@@ -269,8 +277,12 @@ def _at_bound(form: Form, params: Array, low: Array, high: Array) -> tuple[str, 
 def _status(
     form: Form, params: Array, at_bound: tuple[str, ...], loose: tuple[str, ...], y: Array, low: Array, high: Array
 ) -> tuple[Status, str]:
-    zero = [q.name for q in form.amplitudes if q.name in at_bound]
-    if zero:
+    zero = [
+        q.name
+        for q in form.amplitudes
+        if q.name in at_bound and params[form.names.index(q.name)] <= 1e-8 * np.abs(y).max()
+    ]
+    if zero and len(zero) == len(form.amplitudes):
         return "not_identified", f"the best amplitude {zero[0]} is 0: the form reduces to a constant here"
     if loose:
         listed = ", ".join(loose)
@@ -280,6 +292,9 @@ def _status(
         parts = []
         for name in at_bound:
             i = form.names.index(name)
+            if any(q.name == name for q in form.amplitudes) and params[i] > low[i] + 1e-8 * np.abs(y).max():
+                parts.append(f"{name} is as large as a probability allows, {params[i]:.3g}")
+                continue
             side = "lower" if abs(params[i] - low[i]) <= abs(high[i] - params[i]) else "upper"
             parts.append(f"{name} is at its {side} bound {params[i]:.3g}")
         return "at_bound", "; ".join(parts)

@@ -30,6 +30,7 @@ class Coordinates:
     from_params: Callable[[Array], Array]
     lower: Array
     upper: Array
+    names: tuple[str, ...]
 
 
 def plain(form: Form, x: Array) -> Coordinates:
@@ -44,7 +45,7 @@ def plain(form: Form, x: Array) -> Coordinates:
     def from_params(p: Array) -> Array:
         return np.where(logs, np.log(np.where(logs, np.maximum(p, 1e-300), 1.0)), p)
 
-    return Coordinates(to_params, from_params, from_params(low), from_params(high))
+    return Coordinates(to_params, from_params, from_params(low), from_params(high), form.names)
 
 
 def anchored(form: Form, x: Array) -> Coordinates:
@@ -106,7 +107,8 @@ def anchored(form: Form, x: Array) -> Coordinates:
     low = np.concatenate([np.zeros(lead), lower_shape])
     high = np.concatenate([np.ones(lead), upper_shape])
     low[0], high[0] = 1e-12, 1.0 - 1e-12
-    return Coordinates(to_params, from_params, low, high)
+    names = ("u", "rho")[:lead] + tuple(q.name for q in form.shape)
+    return Coordinates(to_params, from_params, low, high, names)
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ class Problem:
         return np.where(np.isfinite(jac), jac, 0.0)
 
 
-def minimise(problem: Problem, starts: Array, effort: int) -> tuple[Array, float]:
+def minimise(problem: Problem, starts: Array, effort: int, tolerance: float = 1e-15) -> tuple[Array, float]:
     """Best parameters and cost Σr² over the starts (rows of parameters); NaN and inf where nothing finite is found.
 
     The starts are tried in order; of equal minima (components swapped) the first found stays, and the search ends
@@ -177,7 +179,7 @@ def minimise(problem: Problem, starts: Array, effort: int) -> tuple[Array, float
     for number, start in enumerate(starts):
         z0 = np.clip(problem.coordinates.from_params(start)[problem.free], low + margin, high - margin)
         for method in ("trf", "lm") if unbounded else ("trf",):
-            z, cost = _descend(problem, z0, method, effort)
+            z, cost = _descend(problem, z0, method, effort, tolerance)
             if cost < best_cost * (1.0 - _SAME) - problem.rounding:
                 best, best_cost, agreed = problem.params(z)[0], cost, set()
             if cost <= best_cost * (1.0 + _SAME) + problem.rounding:
@@ -187,8 +189,8 @@ def minimise(problem: Problem, starts: Array, effort: int) -> tuple[Array, float
     return (best, best_cost) if best_cost < _HUGE else (best, math.inf)
 
 
-def _descend(problem: Problem, z0: Array, method: str, effort: int) -> tuple[Array, float]:
-    """One run of scipy's least squares, polished; cost inf where it breaks down."""
+def _descend(problem: Problem, z0: Array, method: str, effort: int, tolerance: float) -> tuple[Array, float]:
+    """One run of scipy's least squares, polished if the last digits matter; cost inf where it breaks down."""
     from scipy.optimize import least_squares
 
     low, high = problem.box
@@ -197,11 +199,11 @@ def _descend(problem: Problem, z0: Array, method: str, effort: int) -> tuple[Arr
             found = least_squares(
                 problem.residual, z0, jac=problem.jacobian, method=method, x_scale="jac",
                 bounds=(low, high) if method == "trf" else (-np.inf, np.inf),
-                ftol=1e-15, xtol=1e-15, gtol=1e-15, max_nfev=effort,
+                ftol=tolerance, xtol=tolerance, gtol=tolerance, max_nfev=effort,
             )  # fmt: skip
     except (ValueError, np.linalg.LinAlgError):
         return z0, math.inf
-    return _polish(problem, found.x)
+    return _polish(problem, found.x) if tolerance < 1e-12 else (found.x, 2.0 * float(found.cost))
 
 
 def _polish(problem: Problem, z: Array) -> tuple[Array, float]:
@@ -270,14 +272,19 @@ def _cost(form: Form, x: Array, y: Array, p: Array) -> float:
     return value if math.isfinite(value) else math.inf
 
 
+def coordinates_of(form: Form, x: Array, noise: str) -> Coordinates:
+    """Coordinates in which a form is searched under a noise model: those of a probability for a discrete one."""
+    return anchored(form, x) if noises.get(noise).discrete and form.basis is not None else plain(form, x)
+
+
 def minimise_with(
-    form: Form, x: Array, y: Array, w: Array, noise: str, start: Array, fixed: Mapping[str, float]
+    form: Form, x: Array, y: Array, w: Array, noise: str, start: Array, name: str, value: float
 ) -> tuple[Array, float]:
-    """Best parameters and least Σr² of the noise model with some parameters held, from one start."""
-    coordinates = plain(form, x)
+    """Best parameters and least Σr² of the noise model with one parameter held, from one start (for profiles)."""
+    coordinates = coordinates_of(form, x, noise)
     begin = start.copy()
-    for name, value in fixed.items():
-        begin[form.names.index(name)] = value
-    inner = coordinates.from_params(begin)
-    held = {form.names.index(name): float(inner[form.names.index(name)]) for name in fixed}
-    return minimise(Problem(form, x, y, w, noises.get(noise), coordinates, held), begin[None], effort=100)
+    begin[form.names.index(name)] = value
+    at = coordinates.names.index(name)
+    held = {at: float(coordinates.from_params(begin)[at])}
+    problem = Problem(form, x, y, w, noises.get(noise), coordinates, held)
+    return minimise(problem, begin[None], effort=60, tolerance=1e-9)

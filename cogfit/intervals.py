@@ -19,11 +19,15 @@ from cogfit import estimate, general, noise, separable
 from cogfit.curves import Array, Form
 from cogfit.estimate import Estimate
 from cogfit.observed import Clusters, Curve
+from cogfit.serial import autocorrelation_time
 
 MIN_CLUSTERS = 10
 """With fewer clusters than this, resampling them says little; the profile likelihood is used instead."""
 
 REPLICATES = 400
+
+SCOPES = {"runs": "training procedure", "groups": "the population of the groups"}
+"""What an interval from resampled clusters speaks of, by their kind; everything else: this run."""
 
 _MEANS = 1000
 
@@ -40,7 +44,7 @@ class Interval:
     method : str
         How it was made.
     scope : str
-        What would have to be repeated for it to cover: ``"this curve"``, ``"this run"``, ``"training procedure"``.
+        What would have to be repeated for it to cover: ``"this curve"``, ``"this run"``, or one of :data:`SCOPES`.
     """
 
     low: float
@@ -73,54 +77,17 @@ class Interval:
         )  # fmt: skip
 
 
-def autocorrelation_time(residual: Array, parameters: int = 0) -> float:
-    """Variance inflation τ = 1 + 2 Σ ρ_l of a mean of correlated residuals; 1 for white noise.
-
-    The sum is cut at the first lag l ≥ 5τ(l) (Sokal 1997, in Functional Integration, p. 131); each ρ_l is corrected
-    for the bias of order 1/n that fitting `parameters` coefficients causes (Kendall 1954, Biometrika 41:403). Values
-    that white noise could have given (|ρ₁| < 2/√n) count as 1.
-
-    Parameters
-    ----------
-    residual : ndarray, shape (n,)
-        In the order of x.
-    parameters : int
-        Coefficients fitted.
-
-    Returns
-    -------
-    float
-        Between 1 and n/2.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> autocorrelation_time(np.random.default_rng(0).normal(size=500))
-    1.0
-    """
-    n = residual.size
-    centred = residual - residual.mean()
-    if n < 8 or not np.any(centred):
-        return 1.0
-    size = 1 << (2 * n - 1).bit_length()
-    spectrum = np.abs(np.fft.rfft(centred, size)) ** 2
-    rho = np.fft.irfft(spectrum, size)[:n]
-    rho = rho / rho[0]
-    rho = rho + (1.0 + parameters) * (1.0 + np.maximum(rho, 0.0)) / n
-    if rho[1] < 2.0 / math.sqrt(n):
-        return 1.0
-    tau = 2.0 * np.cumsum(rho) - rho[0]
-    window = np.flatnonzero(np.arange(n) >= 5.0 * tau)
-    value = tau[window[0]] if window.size else tau[n // 2]
-    return float(min(max(value, 1.0), n / 2))
+def ordered_residuals(form: Form, curve: Curve, fit: Estimate) -> Array:
+    """Deviance residuals of a fit in the order of x, shape (n,)."""
+    r = estimate.residuals(form, curve.x, curve.y, curve.weights, fit.noise, form.vector(fit.params))
+    return r[np.argsort(curve.x, kind="stable")]
 
 
 def inflation_of(form: Form, curve: Curve, fit: Estimate) -> float:
     """Autocorrelation time of a fit's residuals in the order of x."""
     if fit.status == "failed":
         return 1.0
-    r = estimate.residuals(form, curve.x, curve.y, curve.weights, fit.noise, form.vector(fit.params))
-    return autocorrelation_time(r[np.argsort(curve.x, kind="stable")], len(form.parameters))
+    return autocorrelation_time(ordered_residuals(form, curve, fit), len(form.parameters))
 
 
 def _quantile(level: float, spare: float) -> float:
@@ -172,7 +139,7 @@ def profile(form: Form, curve: Curve, fit: Estimate, name: str, level: float, in
     at = form.names.index(name)
     low, high = separable.bounds_of(form, curve.x)
     deviance = _profile_deviance(form, curve, fit, name)
-    excess = _Excess(deviance, fit.params[name], form.parameters[at].log, inflation * _quantile(level, spare) ** 2)
+    excess = _Excess(deviance, fit.params[name], inflation * _quantile(level, spare) ** 2)
     step = _first_step(fit, name) * math.sqrt(inflation)
     return Interval(
         excess.crossing(-1.0, float(low[at]), step), excess.crossing(1.0, float(high[at]), step), level, method,
@@ -220,7 +187,7 @@ def _profile_deviance(form: Form, curve: Curve, fit: Estimate, name: str) -> Cal
 
     def searched(value: float) -> float:
         nonlocal nuisance
-        params, cost = general.minimise_with(form, x, y, w, fit.noise, nuisance, {name: value})
+        params, cost = general.minimise_with(form, x, y, w, fit.noise, nuisance, name, value)
         if math.isfinite(cost):
             nuisance = params
         return (cost - lowest) / dispersion
@@ -234,11 +201,10 @@ class _Excess:
 
     deviance: Callable[[float], float]
     best: float
-    log: bool
     threshold: float
 
     def place(self, distance: float, bound: float) -> float:
-        value = self.best * math.exp(distance / abs(self.best)) if self.log else self.best + distance
+        value = self.best + distance
         return min(value, bound) if distance > 0 else max(value, bound)
 
     def at(self, value: float) -> float:
@@ -272,9 +238,9 @@ class _Excess:
 
 
 def resampled(
-    form: Form, curve: Curve, clusters: Clusters, fit: Estimate, level: float, rng: np.random.Generator, scope: str
-) -> dict[str, Interval]:
-    """Percentile intervals from resampling whole clusters (patterns or runs); all replicates are one batch.
+    form: Form, curve: Curve, clusters: Clusters, fit: Estimate, level: float, rng: np.random.Generator
+) -> tuple[dict[str, Interval], Array]:
+    """Percentile intervals and covariance from resampling whole clusters (patterns or runs), refitted as one batch.
 
     Only for separable forms under Gaussian noise. A parameter whose replicates pile up at its bound gets an infinite
     limit on that side. Curves of more than 2,000 points are refitted on 1,000 means of neighbouring points, and the
@@ -300,38 +266,59 @@ def resampled(
     width = max(1, 4_000_000 // x.size)  # replicates held at a time: 32 MB of curves
     rows = [best + refit(draws[at : at + width]) - centre for at in range(0, REPLICATES, width)]
     params = np.concatenate(rows)
-    out = {}
     method = f"{clusters.kind} resampled, {REPLICATES} replicates, percentiles"
+    out = {}
     for i, q in enumerate(form.parameters):
         a, b = (float(v) for v in np.quantile(params[:, i], [tail, 1.0 - tail]))
         if q.role == "shape":
             a = -math.inf if a <= low[i] * (1 + 1e-9 * np.sign(low[i])) else a
             b = math.inf if b >= high[i] * (1 - 1e-9) else b
-        out[q.name] = Interval(a, b, level, method, scope)
-    return out
+        out[q.name] = Interval(a, b, level, method, SCOPES.get(clusters.kind, "this run"))
+    return out, np.atleast_2d(np.cov(params.T))
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """What is known of the precision of one form's parameters.
+
+    Attributes
+    ----------
+    intervals : dict of str to Interval
+    estimate : Estimate
+        The fit, with covariance and standard errors from resampled clusters where these were resampled.
+    inflation : float
+        By how much the covariance is still to be multiplied: the autocorrelation time of the residuals, or 1.
+    """
+
+    intervals: dict[str, Interval]
+    estimate: Estimate
+    inflation: float
 
 
 def all_intervals(
     form: Form, curve: Curve, fit: Estimate, level: float, rng: np.random.Generator, *, thorough: bool = True
-) -> dict[str, Interval]:
+) -> Uncertainty:
     """Intervals of every parameter: resampled clusters where there are enough, else profile (γ) and Wald (others).
 
     Parameters
     ----------
     thorough : bool
-        False gives Wald intervals where no clusters are resampled.
+        False gives Wald intervals only.
     """
     if fit.status == "failed":
-        return {name: Interval(-math.inf, math.inf, level, "none", "this curve") for name in form.names}
+        none = {name: Interval(-math.inf, math.inf, level, "none", "this curve") for name in form.names}
+        return Uncertainty(none, fit, 1.0)
     clusters = curve.clusters
     gaussian = fit.noise == "gaussian" and form.basis is not None
     if thorough and gaussian and clusters is not None and clusters.size >= MIN_CLUSTERS:
-        scope = "this run" if clusters.kind == "patterns" else "training procedure"
-        return resampled(form, curve, clusters, fit, level, rng, scope)
+        found, covariance = resampled(form, curve, clusters, fit, level, rng)
+        errors = {
+            name: fit.stderr[name] if math.isinf(fit.stderr[name]) else math.sqrt(covariance[i, i])
+            for i, name in enumerate(form.names)
+        }
+        return Uncertainty(found, replace(fit, covariance=covariance, stderr=errors), 1.0)
     inflation = inflation_of(form, curve, fit)
     out = wald(fit, level, inflation)
     if thorough and form.gamma is not None:
         out[form.gamma] = profile(form, curve, fit, form.gamma, level, inflation)
-    if clusters is not None:
-        out = {k: replace(v, scope=f"these {clusters.kind}") for k, v in out.items()}
-    return out
+    return Uncertainty(out, fit, inflation)

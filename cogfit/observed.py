@@ -123,6 +123,8 @@ def split(log: Log, by: tuple[str, ...]) -> Iterator[tuple[dict[str, str], Log]]
     table = log.routing or log.utilization
     assert table is not None
     allowed = [c for c in GROUP_COLUMNS if c in table.frame] + (["pattern"] if log.routing else [])
+    if not by:
+        raise InputError("nothing to split by", hint="name one or more of " + (", ".join(allowed) or "no columns"))
     for name in by:
         if name not in allowed:
             have = ", ".join(allowed) or "none"
@@ -155,14 +157,26 @@ def overridden_rows(frame: pd.DataFrame) -> NDArray[np.bool_]:
     -------
     ndarray of bool, shape (rows,)
     """
+    out = np.zeros(len(frame), dtype=bool)
     if "attended" not in frame or "p_episodic" not in frame or len(frame) == 0:
-        return np.zeros(len(frame), dtype=bool)
+        return out
     p, a = frame["p_episodic"].to_numpy(dtype=float), frame["attended"].to_numpy(dtype=float)
     step = frame["step"].to_numpy()
+    code = np.zeros(len(frame), dtype=np.int64)
+    for name in GROUP_COLUMNS:  # one run may have a warm-up that another has not
+        if name in frame:
+            code = code * frame[name].cat.categories.size + frame[name].cat.codes.to_numpy()
+    for group in np.unique(code):
+        rows = slice(None) if code.max() == code.min() else code == group
+        out[rows] = _overridden(step[rows], p[rows], a[rows])
+    return out
+
+
+def _overridden(step: NDArray[Any], p: Array, a: Array) -> NDArray[np.bool_]:
     known = np.isfinite(p) & np.isfinite(a)
     first = int(step.min())
     width = int(step.max()) - first + 1
-    if width <= 4 * len(frame) + 1024:
+    if width <= 4 * step.size + 1024:
         code = step - first
     else:
         _, code = np.unique(step, return_inverse=True)
@@ -269,15 +283,12 @@ def exposure_curve(
     if not at_risk.any():
         raise InputError(f"no pattern reaches k = {k_top}; the longest has {int(longest.max())}", path=path)
     member = recurring & at_risk[np.where(recurring, cluster, 0)]
-    automatic = 1
-    if forced.any():
-        last = forced & member
-        automatic = max(1, int(k[last].max()) + 1) if last.any() else 1
-    k_low = automatic if k_min is None else max(int(k_min), 1)
+    k_low = _after_warm_up(frame, forced & member, k) if k_min is None else max(int(k_min), 1)
     if k_low >= k_top:
-        raise InputError(
-            f"the window of k is empty (k_min {k_low}, k_max {k_top})", path=path, hint="set --k-min or --k-max"
-        )
+        hint = "set --k-min or --k-max"
+        if k_top <= 1:
+            hint = "patterns must recur: the log holds hardly any second presentation"
+        raise InputError(f"the window of k is empty (from {k_low} to {k_top})", path=path, hint=hint)
     use = member & ~forced & (k >= k_low) & (k <= k_top) & np.isfinite(value)
     sums, counts = _table(cluster[use], k[use] - k_low, value[use], n_clusters, k_top - k_low + 1, at_risk)
     x = np.arange(k_low, k_top + 1, dtype=float)
@@ -296,6 +307,8 @@ def exposure_curve(
             f"{int(forced.sum()):,} rows (steps {int(steps.min())}–{int(steps.max())}) were overridden: the logged "
             f"decision is not the router's own; they are left out" + ("" if k_min else f", k starts at {k_low}")
         )
+    if bins is not None and bins < 10:
+        warnings.append(f"{bins} bins per decade are coarse: means over a bin bend steep curves; use 10 or more")
     if not at_risk.all():
         warnings.append(
             f"{int((~at_risk).sum())} of {n_clusters} patterns end before k = {k_top} and are left out, so that the "
@@ -323,6 +336,17 @@ def exposure_curve(
         Clusters("patterns", sums, counts), facts, tuple(warnings),
     )  # fmt: skip
     return curve if seen.all() else curve.take(seen)
+
+
+def _after_warm_up(frame: pd.DataFrame, forced: NDArray[np.bool_], k: NDArray[np.int64]) -> int:
+    """First k after the overridden stretch at the beginning of the log (1 if there is none)."""
+    if not forced.any():
+        return 1
+    step = frame["step"].to_numpy()
+    own = np.setdiff1d(np.unique(step), np.unique(step[forced]))
+    end = own.min() if own.size else step.max() + 1
+    opening = forced & (step < end)
+    return max(1, int(k[opening].max()) + 1) if opening.any() else 1
 
 
 def _cluster_codes(frame: pd.DataFrame, pattern: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
@@ -421,7 +445,9 @@ def utilization_curve(log: UtilizationLog, *, x_min: float | None = None, x_max:
     groups = [c for c in GROUP_COLUMNS if c in frame and frame[c].nunique() > 1]
     x, at = np.unique(step, return_inverse=True)
     if x.size < 2:
-        raise InputError(f"only {x.size} usable point(s)", path=path, hint="widen the window or log more steps")
+        have = frame["step"].to_numpy(dtype=float)
+        hint = f"the log reaches from {have.min():g} to {have.max():g}"
+        raise InputError(f"only {x.size} usable point(s) in the window", path=path, hint=hint)
     warnings: list[str] = []
     clusters = None
     if groups:
@@ -433,10 +459,11 @@ def utilization_curve(log: UtilizationLog, *, x_min: float | None = None, x_max:
         total = np.asarray(counts.sum(axis=0)).ravel()
         y = np.asarray(sums.sum(axis=0)).ravel() / total
         warnings.append(f"averaged over {', '.join(groups)}; fit them one by one with --by {','.join(groups)}")
-        if total.min() < total.max():
+        curves_in_all = frame[groups].drop_duplicates().shape[0]
+        if total.min() < curves_in_all:
             warnings.append(
-                f"not every step has all curves ({int(total.min())} to {int(total.max())} values a step): the mean "
-                "changes its composition along x"
+                f"not every step has all {curves_in_all} curves (at the fewest {int(total.min())}): the mean changes "
+                f"its composition along x and may follow no law of any of them; fit them with --by {','.join(groups)}"
             )
     else:
         total, y = np.ones(x.size), value[np.argsort(at, kind="stable")]
@@ -459,13 +486,18 @@ def _is_fraction(value: Array) -> bool:
 # ------------------------------------------------------------------------------------------------------ arrays
 
 
-def _vector(name: str, values: ArrayLike) -> Array:
+def _vector(name: str, values: Any) -> Array:
+    if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
+        raise InputError(f"`{name}` has masked values", hint="pass its .compressed() values, with x and y cut alike")
+    kind = getattr(np.asarray(values), "dtype", np.dtype(float)).kind
+    if kind in "cmM":
+        raise InputError(f"`{name}` must be real numbers, not {np.asarray(values).dtype}")
     try:
         out = np.asarray(values, dtype=float)
     except (TypeError, ValueError) as error:
         raise InputError(f"`{name}` must be numbers ({error})") from error
     if out.ndim != 1:
-        raise InputError(f"`{name}` must have one dimension, not shape {out.shape}")
+        raise InputError(f"`{name}` must have one dimension, not shape {out.shape}", hint="one value for each point")
     return out
 
 
@@ -511,7 +543,10 @@ def array_curve(
     label = np.asarray(groups)
     if label.shape != ys.shape:
         raise InputError(f"`groups` must have the shape of y, {ys.shape}, not {label.shape}")
-    _, code = np.unique(label[keep], return_inverse=True)
+    try:
+        _, code = np.unique(label[keep], return_inverse=True)
+    except TypeError as error:
+        raise InputError("`groups` must be labels of one type", hint="pass numbers or strings") from error
     points, at = np.unique(xs[keep], return_inverse=True)
     cell, size = code * points.size + at, int(code.max()) + 1
     total = np.bincount(cell, ws[keep], size * points.size).reshape(size, -1)
@@ -533,5 +568,8 @@ def _check(x: Array, y: Array, w: Array) -> None:
         if not np.all(np.isfinite(values)):
             at = int(np.flatnonzero(~np.isfinite(values))[0])
             raise InputError(f"`{name}` is not finite at index {at}", hint="drop missing values first")
+        size = float(np.abs(values).max())
+        if size and not 1e-100 < size < 1e100:
+            raise InputError(f"`{name}` is of size {size:.3g}", hint="change its unit")
     if np.any(w <= 0):
         raise InputError("`weights` must be positive", hint="leave rows of weight 0 out")

@@ -62,7 +62,8 @@ def plot_fit(result: FitResult, forms: Sequence[str] | None = None, *, width: fl
     palette = sns.color_palette("colorblind")
     colors = [palette[i] for i in (0, 3, 2, 4, 1, 5)]
     log_y = bool(result.y.min() > 0 and result.y.max() / result.y.min() > 3)
-    grid = _grid(result.x)
+    log_x = bool(np.any(result.x > 0) and result.x.max() > 3 * result.x[result.x > 0].min())
+    grid = _grid(result.x, log_x)
     for i, name in enumerate(chosen):
         item = result[name]
         if item.estimate.status == "failed" or any(math.isnan(v) for v in item.estimate.params.values()):
@@ -79,10 +80,11 @@ def plot_fit(result: FitResult, forms: Sequence[str] | None = None, *, width: fl
     else:
         span = float(np.ptp(result.y)) or 1.0
         upper.set_ylim(result.y.min() - 0.08 * span, result.y.max() + 0.12 * span)
-    upper.set_xscale("log")
     if log_y:
         _plain_ticks(upper.yaxis, result.y.min(), result.y.max())
-    _plain_ticks(lower.xaxis, result.x[result.x > 0].min(), result.x.max())
+    if log_x:
+        upper.set_xscale("log")
+        _plain_ticks(lower.xaxis, result.x[result.x > 0].min(), result.x.max())
     upper.set_ylabel(_wrapped(result.y_label, 34))
     upper.legend(frameon=False, fontsize="small")
     upper.set_title(_wrapped(result.headline(), 96), fontsize="small", loc="left")
@@ -129,6 +131,9 @@ def _draw_residuals(axes: Axes, result: FitResult, color: tuple[float, float, fl
         r, _ = noise.get(item.estimate.noise).residual(
             result.y, form.evaluate(result.x, item.estimate.params), result.weights
         )
+        span = float(np.abs(result.y).max())
+        if np.abs(r).max() < 1e-12 * span:  # a perfect fit: rounding is no structure
+            axes.set_ylim(-0.01 * span, 0.01 * span)
         axes.plot(result.x, r, ".", ms=2, color=color, alpha=0.4, rasterized=result.n > _MANY)
     axes.set_ylabel("residual")
 
@@ -142,7 +147,9 @@ def _label(item: FormFit) -> str:
     return text
 
 
-def _grid(x: Array) -> Array:
+def _grid(x: Array, log: bool) -> Array:
+    if not log:
+        return np.linspace(x.min(), x.max(), 600)
     positive = x[x > 0]
     return np.geomspace(positive.min(), positive.max(), 600)
 

@@ -89,7 +89,8 @@ class FormFit:
             "units": self.units,
             "meanings": self.meanings,
             "stderr": {k: _finite(v) for k, v in e.stderr.items()},
-            "covariance": [[_finite(v) for v in row] for row in e.covariance],
+            "stderr_unbounded": [k for k, v in e.stderr.items() if math.isinf(v)],
+            "covariance": [[_finite(v) for v in row] for row in np.where(np.isinf(e.covariance), np.nan, e.covariance)],
             "intervals": {k: v.to_json() for k, v in self.intervals.items()},
             "noise": e.noise,
             "n": e.n,
@@ -111,7 +112,8 @@ class FormFit:
         """Inverse of :meth:`to_json`."""
         loose = tuple(data["not_identified"])
         params = {k: _number(v, math.nan) for k, v in data["params"].items()}
-        stderr = {k: _number(v, math.inf if k in loose else math.nan) for k, v in data["stderr"].items()}
+        endless = data["stderr_unbounded"]
+        stderr = {k: _number(v, math.inf if k in endless else math.nan) for k, v in data["stderr"].items()}
         covariance = np.array([[_number(v, math.nan) for v in row] for row in data["covariance"]], dtype=float)
         estimate = Estimate(
             data["form"], data["noise"], params, stderr, covariance, _number(data["rss"], math.nan),
@@ -125,7 +127,7 @@ class FormFit:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FitResult:
     """The answer of :func:`cogfit.fit`.
 
@@ -293,19 +295,26 @@ class FitResult:
 
     def headline(self) -> str:
         """The answer in one or two sentences."""
-        lines = [f"Power law: {self.verdict}."]
+        lines = [] if self.verdict.power_law == "not_compared" else [f"Power law: {self.verdict}."]
         if self.gamma is not None and self.interval is not None:
             lines.append(
                 f"γ = {self.gamma:.3g}, {self.level:.0%} interval {format_interval(self.interval)} "
                 f"({self.selected.title}; {self.axis} axis)."
             )
-        elif (power := next((f for f in self.forms if f.name == "power" and f.gamma is not None), None)) is not None:
+        elif (power := next((f for f in self.forms if f.name == "power" and f.gamma is not None), None)) is None:
+            return " ".join(lines)
+        elif "gamma" in power.estimate.at_bound:
+            lines.append(f"The best form, {self.selected.title}, has no γ, and no log–log slope describes this window.")
+        else:
             low_high = power.intervals["gamma"]
             lines.append(
                 f"The best form, {self.selected.title}, has no γ; the log–log slope over this window is "
                 f"{power.gamma:.3g} {format_interval((low_high.low, low_high.high))}, a description and no parameter."
             )
         return " ".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<FitResult: {self.headline()}>"
 
     def __str__(self) -> str:
         """Readable report."""
@@ -353,6 +362,8 @@ class FitResult:
             )
         else:
             text += f"The form retained was {item.title}, which has no power-law exponent. "
+        if self.verdict.power_law == "not_compared":
+            return text + "No other form was fitted."
         text += f"The power law was {self.verdict}"
         text += ": " + "; ".join(self.findings) + "." if self.findings else "."
         if self.source.get("rows_dropped"):

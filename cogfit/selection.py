@@ -1,8 +1,12 @@
 """Which forms the data support, and what may be said of the power law.
 
-All forms are fitted under one noise model and compared by AICc at the *effective* number of points: with
-autocorrelated residuals n points carry the information of n/τ, and the log-likelihood is divided by τ (as QAICc
-divides by an overdispersion, Burnham & Anderson 2002, §2.5). τ is that of the best form, so misfit is not excused.
+All forms are fitted under one noise model and compared by AICc. Where the residuals of the best form are
+autocorrelated, every form is given first-order autoregressive errors of its own (continuous noise), or its
+log-likelihood is divided by the autocorrelation time τ (binomial), as QAICc divides by an overdispersion (Burnham &
+Anderson 2002, §2.5).
+
+A mean over patterns or runs is no series of independent points whatever its residuals look like, so there a power
+law is refuted only if resampling the patterns *around the power law* seldom makes it look as bad.
 """
 
 from __future__ import annotations
@@ -11,16 +15,26 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cogfit.curves import Form
+import numpy as np
+
+from cogfit import separable
+from cogfit.curves import Array, Form
 from cogfit.errors import InputError
 from cogfit.estimate import Estimate
 from cogfit.noise import NOISE
+from cogfit.observed import Curve
 
 POWER_LAWS = ("power", "power_floor")
 """What "a power law" means in a verdict: A·x^−γ, with or without a floor."""
 
 CLOSE = 2.0
 """ΔAICc up to which two forms are called indistinguishable."""
+
+_BINS = 200  # points on which a mean curve is tested by resampling
+_REPLICATES = 99
+
+REFUTED = 0.05
+"""p-value of :func:`resampled_p_value` up to which a power law counts as refuted."""
 
 FEW = 10.0
 """Effective points below which no form is supported against the others."""
@@ -35,7 +49,8 @@ class Verdict:
 
     Attributes
     ----------
-    power_law : {"supported", "not_supported", "not_distinguishable", "not_identified"}
+    power_law : {"supported", "not_supported", "not_distinguishable", "not_identified", "not_compared"}
+        The last where only one form was fitted.
     reasons : tuple of str
         One sentence each.
     """
@@ -54,7 +69,7 @@ class Ranking:
     Attributes
     ----------
     delta : dict of str to float
-        AICc at the effective number of points, above the best; inf for failed forms.
+        AICc (see the module's first lines) above the best; inf for failed forms.
     best : str or None
     indistinguishable : tuple of str
         Forms within :data:`CLOSE` of the best, best first.
@@ -67,18 +82,39 @@ class Ranking:
     n_effective: float
 
 
-def effective_aicc(fit: Estimate, inflation: float) -> float:
-    """AICc with n/τ points: −2 log L/τ + 2k + 2k(k+1)/(n/τ − k − 1); inf where there are too few points."""
+def score(fit: Estimate, tau: float = 1.0, gain: float | None = None) -> float:
+    """AICc of a fit whose residuals have autocorrelation time τ; inf where there are too few points.
+
+    Parameters
+    ----------
+    fit : Estimate
+    tau : float
+        1 for independent residuals.
+    gain : float, optional
+        What AR(1) errors add to the log-likelihood (:func:`cogfit.serial.ar1_gain`), at one parameter more. Without
+        it the log-likelihood is divided by `tau`.
+    """
     if fit.status == "failed" or not math.isfinite(fit.loglik):
         return math.inf
-    spare = fit.n / inflation - fit.k - 1
-    if spare <= 0:
-        return math.inf
-    return -2.0 * fit.loglik / inflation + 2.0 * fit.k + 2.0 * fit.k * (fit.k + 1) / spare
+    k, n, loglik = fit.k, float(fit.n), fit.loglik
+    if gain is not None:
+        k, loglik = k + 1, loglik + gain
+    else:
+        n, loglik = n / tau, loglik / tau
+    spare = n - k - 1
+    return -2.0 * loglik + 2.0 * k + 2.0 * k * (k + 1) / spare if spare > 0 else math.inf
 
 
-def rank(fits: Sequence[Estimate], inflation: float) -> Ranking:
+def rank(fits: Sequence[Estimate], tau: float = 1.0, gains: Mapping[str, float] | None = None) -> Ranking:
     """Order forms that were fitted to the same data under comparable likelihoods.
+
+    Parameters
+    ----------
+    fits : sequence of Estimate
+    tau : float
+        Autocorrelation time of the best form's residuals.
+    gains : mapping of str to float, optional
+        See :func:`score`.
 
     Raises
     ------
@@ -90,54 +126,46 @@ def rank(fits: Sequence[Estimate], inflation: float) -> Ranking:
             "a binomial likelihood is a probability and cannot be compared with a density",
             hint="fit all forms under one noise model",
         )
-    scores = {fit.form: effective_aicc(fit, inflation) for fit in fits}
-    n = fits[0].n / inflation if fits else 0.0
+    scores = {fit.form: score(fit, tau, None if gains is None else gains[fit.form]) for fit in fits}
+    n = fits[0].n / tau if fits else 0.0
     order = sorted((name for name in scores if math.isfinite(scores[name])), key=lambda name: scores[name])
     if not order:
         return Ranking(dict.fromkeys(scores, math.inf), None, (), n)
     lowest = scores[order[0]]
-    delta = {name: score - lowest for name, score in scores.items()}
+    delta = {name: value - lowest for name, value in scores.items()}
     return Ranking(delta, order[0], tuple(name for name in order if delta[name] <= CLOSE), n)
 
 
 def verdict(fits: Mapping[str, Estimate], ranking: Ranking, registry: Mapping[str, Form]) -> Verdict:
     """Rule on the power law.
 
-    Supported: a power law is among the indistinguishable best, its γ is determined, and every other form there
-    contains it. Not supported: even the better power law is more than :data:`SERIOUS` behind the best form. Anything
-    between is not distinguishable.
+    Supported: a power law that falls is among the indistinguishable best, its γ is determined, and every other form
+    there contains it. Not supported: even the better power law is more than :data:`SERIOUS` behind the best form, or
+    rises. Anything between is not distinguishable, and so is everything below :data:`FEW` effective points.
     """
-    powers = [name for name in POWER_LAWS if math.isfinite(ranking.delta.get(name, math.inf))]
-    if not powers or ranking.best is None:
+    powers = [name for name in POWER_LAWS if name in fits and fits[name].status != "failed"]
+    if not powers:
         return Verdict("not_identified", ("no power law could be fitted to these data",))
     delta = ranking.delta
+    if ranking.n_effective < FEW or ranking.best is None:
+        reason = f"{ranking.n_effective:.0f} effective points are too few to tell one form from another"
+        return Verdict("not_distinguishable", (reason,))
     lead = min(powers, key=lambda name: delta[name])
     fit = fits[lead]
-    title = registry[lead].title
-    best = registry[ranking.best].title
-    if ranking.best == "constant" or (delta.get("constant", math.inf) <= CLOSE):
-        return Verdict(
-            "not_identified", ("a constant describes the curve as well as any form: there is no decay to fit",)
-        )
+    title, best = registry[lead].title, registry[ranking.best].title
+    if delta.get("constant", math.inf) <= CLOSE:
+        reason = "a constant describes the curve as well as any form: there is no decay to fit"
+        return Verdict("not_identified", (reason,))
     if delta[lead] > SERIOUS:
-        return Verdict(
-            "not_supported",
-            (
-                f"{best} is better than {title} by ΔAICc = {delta[lead]:.1f} at {ranking.n_effective:.0f} effective "
-                "points",
-            )
-            + _extras(fits, registry, ranking),
-        )
+        reason = f"{best} is better than {title} by ΔAICc = {delta[lead]:.1f}"
+        return Verdict("not_supported", (reason, *_extras(fits, ranking)))
+    if fit.params["gamma"] <= 0.0:
+        return Verdict("not_supported", (f"the curve rises (γ = {fit.params['gamma']:.3g})",))
     if "gamma" in fit.not_identified or fit.status == "not_identified":
         return Verdict("not_identified", (f"{title}: {fit.reason}",))
     close = [name for name in powers if delta[name] <= delta[lead] + CLOSE]  # a form that contains one is no rival
     outside = [name for name in delta if name not in powers and not set(close) & set(registry[name].contains)]
     rivals = [name for name in outside if delta[name] <= delta[lead] + CLOSE]
-    if ranking.n_effective < FEW:
-        reason = (
-            f"{ranking.n_effective:.0f} effective points are too few to tell forms of {fit.k} parameters and more apart"
-        )
-        return Verdict("not_distinguishable", (reason,))
     if delta[lead] <= CLOSE and not rivals:
         runner = min(outside, key=lambda name: delta[name], default=None)
         reasons = [f"{title} is among the best forms (ΔAICc = {delta[lead]:.1f})"]
@@ -153,12 +181,55 @@ def verdict(fits: Mapping[str, Estimate], ranking: Ranking, registry: Mapping[st
     return Verdict("not_distinguishable", tuple(reasons))
 
 
-def _extras(fits: Mapping[str, Estimate], registry: Mapping[str, Form], ranking: Ranking) -> tuple[str, ...]:
+def resampled_p_value(
+    curve: Curve, fits: Mapping[str, Estimate], ranking: Ranking, registry: Mapping[str, Form], rng: np.random.Generator
+) -> float:
+    """Test of the better power law on a curve that is a mean over clusters.
+
+    The clusters are resampled, the mean curve is moved onto the fitted power law, and all forms that beat it on the
+    data are fitted again: the p-value is the share of replicates in which the best of them beats the power law by as
+    much, in log RSS. Curves of more than 200 points are averaged into bins first.
+    """
+    assert curve.clusters is not None
+    powers = [name for name in POWER_LAWS if fits[name].status != "failed"]
+    lead = min(powers, key=lambda name: ranking.delta[name])
+    label = separable.bins_of(curve.x, _BINS)
+    clusters = curve.clusters.binned(label)
+    x = np.bincount(label, curve.x) / np.bincount(label)
+    mean, total = clusters.resampled(np.ones((1, clusters.size)))
+
+    def residual_sum(name: str, y: Array, w: Array) -> Array:
+        return separable.solve(registry[name], x, y, w, tolerance=1e-8).rss
+
+    names = [name for name, e in fits.items() if e.status != "failed" and name not in powers]
+    own = residual_sum(lead, mean, total)[0]
+    rivals = [name for name in names if residual_sum(name, mean, total)[0] < own]
+    if not rivals:
+        return 1.0
+    best = min(residual_sum(name, mean, total)[0] for name in rivals)
+    base = registry[lead].evaluate(x, separable.solve(registry[lead], x, mean, total).params[0])
+    draws = rng.multinomial(clusters.size, np.full(clusters.size, 1.0 / clusters.size), size=_REPLICATES).astype(float)
+    y, w = clusters.resampled(draws)
+    y = y - mean + base
+    worst = residual_sum(lead, y, w)
+    rival = np.min([residual_sum(name, y, w) for name in rivals], axis=0)
+    tiny = 1e-300
+    as_bad = np.log((worst + tiny) / (rival + tiny)) >= math.log((own + tiny) / (best + tiny))
+    return float((1.0 + as_bad.sum()) / (_REPLICATES + 1.0))
+
+
+def _extras(fits: Mapping[str, Estimate], ranking: Ranking) -> tuple[str, ...]:
     step = fits.get("log_logistic_step")
     if ranking.best == "log_logistic_step" and step is not None:
         p = step.params
         return (
             f"the curve is a transition: half of the drop is done at x = {p['x50']:.5g}, steepness s = {p['s']:.3g}",
+        )
+    if ranking.best in ("shifted_power", "shifted_power_floor"):
+        b = fits[ranking.best].params["b"]
+        return (
+            f"that form is a power law of x + {b:.3g}, not of x; a shift near 1 means that x should be counted from 1 "
+            "(for exposures: convention 'inclusive')",
         )
     return ()
 

@@ -112,18 +112,25 @@ def basis_at(form: Form, x: Array, lx: Array, natural: Array) -> tuple[Array, Ar
         return form.basis(x, lx, natural)
 
 
+def bins_of(x: Array, count: int) -> NDArray[np.int64]:
+    """Label 0, 1, … of each point in about `count` bins: half equally filled, half equally wide in log x."""
+    if x.size <= count:
+        return np.arange(x.size)
+    lx = np.log(np.maximum(x, 0.5 * span_of(x)[0]))
+    filled = np.quantile(lx, np.linspace(0, 1, count // 2 + 1)[1:-1])
+    wide = np.linspace(lx.min(), lx.max(), count // 2 + 1)[1:-1]
+    label = np.searchsorted(np.union1d(filled, wide), lx)
+    return np.asarray(np.unique(label, return_inverse=True)[1], dtype=np.int64)
+
+
 def _condense(x: Array, y: Array, w: Array) -> tuple[Array, Array, Array]:
-    """Average long curves into bins of equal width in log x, for ranking starts only."""
+    """Average long curves into bins, for ranking starts only."""
     if x.size <= 2 * _GRID_POINTS:
         return x, y, w
-    lx = np.log(np.maximum(x, 0.5 * span_of(x)[0]))
-    by_log = np.quantile(lx, np.linspace(0, 1, _GRID_POINTS // 2 + 1)[1:-1])
-    by_range = np.linspace(lx.min(), lx.max(), _GRID_POINTS // 2 + 1)[1:-1]
-    label = np.searchsorted(np.union1d(by_log, by_range), lx)
-    _, label = np.unique(label, return_inverse=True)
+    label = bins_of(x, _GRID_POINTS)
     size = int(label.max()) + 1
     total: Array = np.stack([np.bincount(label, row, size) for row in w]).astype(float)
-    mean = np.stack([np.bincount(label, row, size) for row in w * y]) / total
+    mean = np.stack([np.bincount(label, row, size) for row in w * y]) / np.maximum(total, 1e-300)
     center: Array = np.bincount(label, x, size) / np.bincount(label, minlength=size)
     return center, mean, total
 

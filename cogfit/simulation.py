@@ -99,7 +99,10 @@ def simulate(
         raise InputError(f"`rho` must lie between −1 and 1, not {rho}")
     values = {**default_params(record), **(params or {})}
     vector = record.vector(values)
-    generator = np.random.default_rng(rng) if not isinstance(rng, np.random.Generator) else rng
+    try:
+        generator = np.random.default_rng(rng)
+    except (TypeError, ValueError) as wrong:
+        raise InputError(f"`rng` must be a whole number of 0 or more, not {rng!r}") from wrong
     at = np.arange(1.0, n + 1.0) if x is None else np.asarray(x, dtype=float)
     truth = record.evaluate(at, vector)
     _check_fraction(truth, "the curve itself", "change the parameters")

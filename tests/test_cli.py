@@ -102,7 +102,7 @@ def test_by_fits_each_run_and_a_failed_one_does_not_stop_the_others(
         (["fit", "{log}", "--plot", "fit.bmp"], "use .png, .svg or .pdf"),
         (["fit", "{log}", "--json", "{dir}/none/fit.json"], "create it first"),
         (["fit", "{log}", "--json", "{dir}"], "is a folder"),
-        (["fit", "{log}", "--by", "run", "--plot", "x.png"], "no column 'run'"),
+        (["fit", "{log}", "--by", "run", "--plot", "x.png"], "leave one of them out"),
         (["fit", "{log}", "--format", "exel"], "no log format 'exel'"),
         (["fit", "{log}", "--level", "95"], "between 0 and 1"),
         (["fit"], "Missing argument"),

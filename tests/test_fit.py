@@ -115,7 +115,8 @@ def test_selected_is_the_simplest_of_the_indistinguishable() -> None:
 def test_one_form_is_not_compared() -> None:
     fit = cogfit.fit(X, curve("power", A=0.9, gamma=0.43), form="power_floor", start={"gamma": 0.5})
     assert len(fit.forms) == 1
-    assert fit.verdict.reasons == ("only one form was fitted, so nothing was compared",)
+    assert fit.verdict.power_law == "not_compared"
+    assert fit.headline().startswith("γ = ")
 
 
 @pytest.mark.parametrize(
@@ -158,8 +159,10 @@ def recorded() -> dict[str, cogfit.FitResult]:
 
 
 def test_no_recorded_run_is_forced_into_a_power_law(recorded: dict[str, cogfit.FitResult]) -> None:
-    for fit in recorded.values():
-        assert fit.verdict.power_law == "not_supported"
+    for name, fit in recorded.items():
+        # 78 switch times leave it open whether their survival curve is a power law; they refute one in the other runs
+        expected = "not_distinguishable" if name == "gradual" else "not_supported"
+        assert fit.verdict.power_law == expected
         assert fit["power"].gamma is not None  # the slope is there, as a description
 
 

@@ -25,18 +25,21 @@ def made(
     )  # fmt: skip
 
 
-def ruled(logliks: dict[str, float], inflation: float = 1.0) -> selection.Verdict:
+def ruled(logliks: dict[str, float], tau: float = 1.0) -> selection.Verdict:
     fits = {name: made(name, value) for name, value in logliks.items()}
-    return selection.verdict(fits, selection.rank(list(fits.values()), inflation), REGISTRY)
+    return selection.verdict(fits, selection.rank(list(fits.values()), tau), REGISTRY)
 
 
-def test_effective_aicc_divides_by_the_autocorrelation_time() -> None:
+def test_score_is_aicc_with_autocorrelation_allowed_for() -> None:
     fit = made("power", 300.0, n=200)
-    assert selection.effective_aicc(fit, 1.0) == pytest.approx(fit.aicc)
+    assert selection.score(fit) == pytest.approx(fit.aicc)
     n, k, tau = 200, 3, 4.0
     expected = -2 * 300.0 / tau + 2 * k + 2 * k * (k + 1) / (n / tau - k - 1)
-    assert selection.effective_aicc(fit, tau) == pytest.approx(expected)
-    assert selection.effective_aicc(fit, 60.0) == math.inf  # fewer effective points than parameters
+    assert selection.score(fit, tau) == pytest.approx(expected)
+    assert selection.score(fit, 60.0) == math.inf  # fewer effective points than parameters
+    k = 4  # ρ is a parameter, too
+    expected = -2 * 320.0 + 2 * k + 2 * k * (k + 1) / (n - k - 1)
+    assert selection.score(fit, tau, gain=20.0) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +66,7 @@ def test_verdict(logliks: dict[str, float], expected: str) -> None:
 def test_autocorrelation_can_take_a_decision_back() -> None:
     logliks = {"constant": 0.0, "power": 80.0, "power_floor": 80.0, "exponential": 100.0}
     assert ruled(logliks).power_law == "not_supported"
-    assert ruled(logliks, inflation=10.0).power_law == "not_distinguishable"
+    assert ruled(logliks, tau=10.0).power_law == "not_distinguishable"
 
 
 def test_a_probability_is_never_compared_with_a_density() -> None:

@@ -178,7 +178,7 @@ class UtilizationLogger:
 
         Notes
         -----
-        Arrays have as many elements as `pattern`, or one, which then holds for all queries.
+        Arrays have as many elements as `pattern`; a single number holds for all queries.
         """
         if not self.enabled:
             return
@@ -198,7 +198,7 @@ class UtilizationLogger:
             if values is None:
                 continue
             checked = [check(value, name) for value in _flat(values, name)]
-            if len(checked) == 1:
+            if len(checked) == 1 and not isinstance(_plain(values), list | tuple | range):
                 checked *= len(patterns)
             if len(checked) != len(patterns):
                 raise InputError(f"`{name}` has {len(checked)} elements, `pattern` has {len(patterns)}")
