@@ -301,10 +301,11 @@ def _compare(
     if len(registry) == 1:
         return ranking, selection.Verdict("not_compared", ("only one form was fitted, so nothing was compared",)), tau
     ruling = selection.verdict(fits, ranking, registry)
-    clusters = curve.clusters
-    if ruling.power_law == "not_supported" and clusters is not None and clusters.size >= intervals.MIN_CLUSTERS:
-        p = selection.resampled_p_value(curve, fits, ranking, registry, rng)
-        note = f"resampling {clusters.kind} around the power law makes it look as bad with p = {p:.2g}"
+    dependent = curve.resampleable or gains is not None
+    if ruling.power_law == "not_supported" and dependent and selection.loses(fits, ranking):
+        p = selection.bootstrap_p_value(curve, fits, ranking, registry, rng)
+        kind = f"resampled {curve.clusters.kind}" if curve.resampleable and curve.clusters else "autocorrelated errors"
+        note = f"around a power law, {kind} make it look as bad with p = {p:.2g}"
         name = "not_supported" if p <= selection.REFUTED else "not_distinguishable"
         ruling = selection.Verdict(name, (*ruling.reasons, note))
     return ranking, ruling, tau
@@ -415,7 +416,7 @@ def _fit_notes(curve: Curve, fit: Estimate, tau: float) -> list[str]:
     if fit.n / tau < selection.FEW:
         notes.append(f"fewer than {selection.FEW:.0f} effective points: intervals and comparison are unreliable")
     clusters = curve.clusters
-    if clusters is not None and clusters.size < intervals.MIN_CLUSTERS:
+    if clusters is not None and not curve.resampleable:
         notes.append(
             f"only {clusters.size} {clusters.kind}: too few to resample, so intervals speak of these {clusters.kind} "
             "only"

@@ -21,9 +21,6 @@ from cogfit.estimate import Estimate
 from cogfit.observed import Clusters, Curve
 from cogfit.serial import autocorrelation_time
 
-MIN_CLUSTERS = 10
-"""With fewer clusters than this, resampling them says little; the profile likelihood is used instead."""
-
 REPLICATES = 400
 
 SCOPES = {"runs": "training procedure", "groups": "the population of the groups"}
@@ -310,7 +307,7 @@ def all_intervals(
         return Uncertainty(none, fit, 1.0)
     clusters = curve.clusters
     gaussian = fit.noise == "gaussian" and form.basis is not None
-    if thorough and gaussian and clusters is not None and clusters.size >= MIN_CLUSTERS:
+    if thorough and gaussian and clusters is not None and curve.resampleable:
         found, covariance = resampled(form, curve, clusters, fit, level, rng)
         errors = {
             name: fit.stderr[name] if math.isinf(fit.stderr[name]) else math.sqrt(covariance[i, i])

@@ -31,6 +31,9 @@ CONVENTIONS: dict[str, str] = {
 
 Outcome = Literal["auto", "soft", "hard"]
 
+MIN_CLUSTERS = 10
+"""With fewer clusters than this, resampling them says little."""
+
 _DENSE_CELLS = 40_000_000  # cells of a pattern × exposure table kept as a dense matrix (320 MB); sparse beyond
 
 
@@ -103,6 +106,11 @@ class Curve:
     clusters: Clusters | None = None
     facts: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def resampleable(self) -> bool:
+        """Whether there are clusters enough to resample."""
+        return self.clusters is not None and self.clusters.size >= MIN_CLUSTERS
 
     def take(self, keep: NDArray[np.bool_]) -> Curve:
         """Return the curve restricted to the points where `keep` is true."""

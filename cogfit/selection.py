@@ -5,8 +5,9 @@ autocorrelated, every form is given first-order autoregressive errors of its own
 log-likelihood is divided by the autocorrelation time τ (binomial), as QAICc divides by an overdispersion (Burnham &
 Anderson 2002, §2.5).
 
-A mean over patterns or runs is no series of independent points whatever its residuals look like, so there a power
-law is refuted only if resampling the patterns *around the power law* seldom makes it look as bad.
+Where points are not independent (autocorrelated residuals, means over patterns or runs) flexible forms follow the
+errors and a ΔAICc is no measure of evidence. There a power law is refuted only if curves made around the power law,
+with errors of the same kind, seldom make it look as bad (:func:`bootstrap_p_value`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cogfit import separable
 from cogfit.curves import Array, Form
@@ -23,6 +25,7 @@ from cogfit.errors import InputError
 from cogfit.estimate import Estimate
 from cogfit.noise import NOISE
 from cogfit.observed import Curve
+from cogfit.serial import first_autocorrelation
 
 POWER_LAWS = ("power", "power_floor")
 """What "a power law" means in a verdict: A·x^−γ, with or without a floor."""
@@ -34,7 +37,7 @@ _BINS = 200  # points on which a mean curve is tested by resampling
 _REPLICATES = 99
 
 REFUTED = 0.05
-"""p-value of :func:`resampled_p_value` up to which a power law counts as refuted."""
+"""p-value of :func:`bootstrap_p_value` up to which a power law counts as refuted."""
 
 FEW = 10.0
 """Effective points below which no form is supported against the others."""
@@ -181,41 +184,98 @@ def verdict(fits: Mapping[str, Estimate], ranking: Ranking, registry: Mapping[st
     return Verdict("not_distinguishable", tuple(reasons))
 
 
-def resampled_p_value(
+def loses(fits: Mapping[str, Estimate], ranking: Ranking) -> bool:
+    """Whether the better power law is far behind the best form (and not refuted for another reason)."""
+    powers = [name for name in POWER_LAWS if name in fits and fits[name].status != "failed"]
+    return bool(powers) and min(ranking.delta[name] for name in powers) > SERIOUS
+
+
+def bootstrap_p_value(
     curve: Curve, fits: Mapping[str, Estimate], ranking: Ranking, registry: Mapping[str, Form], rng: np.random.Generator
 ) -> float:
-    """Test of the better power law on a curve that is a mean over clusters.
+    """Test of the better power law on a curve whose points are not independent.
 
-    The clusters are resampled, the mean curve is moved onto the fitted power law, and all forms that beat it on the
-    data are fitted again: the p-value is the share of replicates in which the best of them beats the power law by as
-    much, in log RSS. Curves of more than 200 points are averaged into bins first.
+    Curves are made around the fitted power law: with the clusters resampled where there are enough, else with AR(1)
+    errors like those of the power law's residuals. All forms that beat it on the data are fitted again; the p-value is
+    the share of curves on which the best of them beats the power law by as much, in log RSS. Curves of more than 200
+    points are averaged into bins first.
+
+    Parameters
+    ----------
+    curve : Curve
+    fits : mapping of str to Estimate
+        Under Gaussian or log-normal noise.
+    ranking : Ranking
+    registry : mapping of str to Form
+    rng : numpy Generator
+
+    Returns
+    -------
+    float
+        Between 0.01 and 1.
     """
-    assert curve.clusters is not None
     powers = [name for name in POWER_LAWS if fits[name].status != "failed"]
     lead = min(powers, key=lambda name: ranking.delta[name])
     label = separable.bins_of(curve.x, _BINS)
-    clusters = curve.clusters.binned(label)
     x = np.bincount(label, curve.x) / np.bincount(label)
-    mean, total = clusters.resampled(np.ones((1, clusters.size)))
+    if curve.resampleable:
+        mean, total, noise, weight = _cluster_noise(curve, label, rng)
+    else:
+        mean, total, noise, weight = _serial_noise(curve, label, fits[lead], registry[lead], rng)
 
     def residual_sum(name: str, y: Array, w: Array) -> Array:
         return separable.solve(registry[name], x, y, w, tolerance=1e-8).rss
 
-    names = [name for name, e in fits.items() if e.status != "failed" and name not in powers]
     own = residual_sum(lead, mean, total)[0]
-    rivals = [name for name in names if residual_sum(name, mean, total)[0] < own]
+    others = {
+        name: residual_sum(name, mean, total)[0]
+        for name, e in fits.items()
+        if e.status != "failed" and name not in powers
+    }
+    rivals = [name for name, value in others.items() if value < own]
     if not rivals:
         return 1.0
-    best = min(residual_sum(name, mean, total)[0] for name in rivals)
-    base = registry[lead].evaluate(x, separable.solve(registry[lead], x, mean, total).params[0])
+    y = registry[lead].evaluate(x, separable.solve(registry[lead], x, mean, total).params[0]) + noise
+    tiny = 1e-300
+    best = np.min([residual_sum(name, y, weight) for name in rivals], axis=0)
+    ratio = np.log((residual_sum(lead, y, weight) + tiny) / (best + tiny))
+    observed = math.log((own + tiny) / (min(others[name] for name in rivals) + tiny))
+    return float((1.0 + (ratio >= observed).sum()) / (_REPLICATES + 1.0))
+
+
+def _cluster_noise(curve: Curve, label: NDArray[np.int64], rng: np.random.Generator) -> tuple[Array, ...]:
+    """Binned mean and weights (1, n), deviations and weights of resampled clusters (replicates, n)."""
+    assert curve.clusters is not None
+    clusters = curve.clusters.binned(label)
+    mean, total = clusters.resampled(np.ones((1, clusters.size)))
     draws = rng.multinomial(clusters.size, np.full(clusters.size, 1.0 / clusters.size), size=_REPLICATES).astype(float)
     y, w = clusters.resampled(draws)
-    y = y - mean + base
-    worst = residual_sum(lead, y, w)
-    rival = np.min([residual_sum(name, y, w) for name in rivals], axis=0)
-    tiny = 1e-300
-    as_bad = np.log((worst + tiny) / (rival + tiny)) >= math.log((own + tiny) / (best + tiny))
-    return float((1.0 + as_bad.sum()) / (_REPLICATES + 1.0))
+    return mean, total, y - mean, w
+
+
+def _serial_noise(
+    curve: Curve, label: NDArray[np.int64], fit: Estimate, form: Form, rng: np.random.Generator
+) -> tuple[Array, ...]:
+    """The same with AR(1) errors that have the spread and the bias-corrected correlation of a fit's residuals."""
+    from scipy.signal import lfilter
+
+    f = form.evaluate(curve.x, form.vector(fit.params))
+    weight = NOISE[fit.noise].information(f, curve.weights)
+    r = (curve.y - f) * np.sqrt(weight)
+    order = np.argsort(curve.x, kind="stable")
+    rho = first_autocorrelation(r[order], len(fit.params))
+    shock = rng.normal(size=(_REPLICATES, r.size))
+    shock[:, 1:] *= math.sqrt(1.0 - rho * rho)
+    error = np.empty_like(shock)
+    error[:, order] = lfilter([1.0], [1.0, -rho], shock, axis=1) * r.std()
+    size = int(label.max()) + 1
+    total: Array = np.bincount(label, weight, size).astype(float)
+
+    def binned(rows: Array) -> Array:
+        return np.asarray(np.stack([np.bincount(label, weight * row, size) for row in rows]) / total)
+
+    noise = binned(error / np.sqrt(weight))
+    return binned(curve.y[None]), total[None], noise, np.repeat(total[None], _REPLICATES, axis=0)
 
 
 def _extras(fits: Mapping[str, Estimate], ranking: Ranking) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ _CHUNK = 1 << 16  # elements of one basis column per chunk: the working set stay
 _GRID_POINTS = 240  # points on which starts are ranked; longer curves are averaged into bins for this only
 _STARTS = 4
 _MAX_ITERATIONS = 200
+_SORTING = 12  # iterations by which starts are sorted out
 _PATIENCE = 15  # iterations after which a problem is given its full Hessian
 _STEP = 1e-5  # difference step in the solver's coordinates, which are of order 1
 
@@ -223,9 +224,9 @@ def solve(
     else:
         xs, ys, ws = _condense(x, y, w)
         coordinates = _grid_starts(form, xs, ys, ws)
-        if xs.size < x.size:  # sort the starts out on the short curve
+        if xs.size < x.size or coordinates.shape[1] > _STARTS:  # a few steps, on the short curve, sort the starts out
             coarse = _Descent(form, xs, ys, ws, coordinates, {}, 1e-6)
-            coarse.run()
+            coarse.run(_SORTING)
             order = np.argsort(coarse.rss.reshape(coordinates.shape[:2]), axis=1, kind="stable")[:, :_STARTS]
             coordinates = np.take_along_axis(coarse.theta.reshape(coordinates.shape), order[:, :, None], axis=1)
     descent = _Descent(form, x, y, w, coordinates, fixed or {}, tolerance)
@@ -287,16 +288,16 @@ class _Descent:
         self.coef, self.rss = np.zeros((curves * count, 2)), np.full(curves * count, np.inf)
         self.done = np.zeros(curves * count, dtype=bool)
 
-    def run(self) -> None:
-        """Solve all problems, in chunks that fit the cache, on all cores if there are several chunks."""
+    def run(self, iterations: int = _MAX_ITERATIONS) -> None:
+        """Work on all problems, in chunks that fit the cache, on all cores if there are several chunks."""
         width = max(1, _CHUNK // max(self.x.size, 1))
         chunks = [np.arange(at, min(at + width, len(self.theta))) for at in range(0, len(self.theta), width)]
         if len(chunks) < 4:
             for chunk in chunks:
-                self._descend(chunk)
+                self._descend(chunk, iterations)
         else:  # kernels and numpy's loops release the interpreter lock; every chunk writes rows of its own
             with ThreadPoolExecutor(_cores()) as pool:
-                list(pool.map(self._descend, chunks))
+                list(pool.map(self._descend, chunks, [iterations] * len(chunks)))
 
     def best(self) -> tuple[Array, ...]:
         """Coordinates, linear coefficients, RSS and convergence of each curve's best start."""
@@ -332,7 +333,7 @@ class _Descent:
         value = np.maximum(np.abs(value), 1e-12 * np.abs(value).max(axis=1, keepdims=True))
         return np.asarray(np.einsum("bij,bj,bkj->bik", vector, value, vector))
 
-    def _descend(self, rows: NDArray[np.int64]) -> None:
+    def _descend(self, rows: NDArray[np.int64], iterations: int) -> None:
         """Solve some of the problems, each with its own damping, until all have stopped."""
         from cogfit._kernels import damped_step
 
@@ -342,7 +343,7 @@ class _Descent:
         damping = np.full(rows.size, 1e-3)
         live = np.flatnonzero(np.isfinite(r)) if p else np.zeros(0, dtype=np.int64)
         finished = np.full(rows.size, p == 0)
-        for iteration in range(_MAX_ITERATIONS):
+        for iteration in range(iterations):
             if live.size == 0:
                 break
             if iteration >= _PATIENCE:  # large residuals: Gauss–Newton crawls where Newton does not

@@ -11,6 +11,17 @@ from cogfit.curves import Array
 _SHORT = 100  # series shorter than this are given a first-order model, longer ones their own correlogram
 
 
+def first_autocorrelation(residual: Array, parameters: int = 0) -> float:
+    """Lag-1 autocorrelation, corrected for the bias of order 1/n (see :func:`autocorrelation_time`); −0.99 … 0.99."""
+    centred = residual - residual.mean()
+    total = float(centred @ centred)
+    if residual.size < 3 or total == 0.0:
+        return 0.0
+    rho = float(centred[1:] @ centred[:-1]) / total
+    rho += (1.0 + parameters) * (1.0 + max(rho, 0.0)) / residual.size
+    return min(max(rho, -0.99), 0.99)
+
+
 def autocorrelation_time(residual: Array, parameters: int = 0) -> float:
     """Variance inflation τ = 1 + 2 Σ ρ_l of a mean of correlated residuals; 1 for white noise.
 
@@ -48,7 +59,7 @@ def autocorrelation_time(residual: Array, parameters: int = 0) -> float:
         return 1.0
     rho = rho + (1.0 + parameters) * (1.0 + np.maximum(rho, 0.0)) / n
     if n < _SHORT:
-        first = min(float(rho[1]), 0.95)
+        first = min(first_autocorrelation(residual, parameters), 0.95)
         return float(min((1.0 + first) / (1.0 - first), n / 2))
     tau = 2.0 * np.cumsum(rho) - rho[0]
     window = np.flatnonzero(np.arange(n) >= 5.0 * tau)

@@ -105,6 +105,12 @@ def test_by_fits_each_run_and_a_failed_one_does_not_stop_the_others(
         (["fit", "{log}", "--by", "run", "--plot", "x.png"], "leave one of them out"),
         (["fit", "{log}", "--format", "exel"], "no log format 'exel'"),
         (["fit", "{log}", "--level", "95"], "between 0 and 1"),
+        (["fit", "{log}", "--by", ","], "nothing to split by"),
+        (["fit", "{log}", "--seed", "-1"], "`rng` must be"),
+        (["fit", "{log}", "--x-min", "nan"], "must be a finite number"),
+        (["fit", "{log}", "--x-min", "50", "--x-max", "20"], "the window is empty"),
+        (["fit", "{log}", "--x-min", "1000"], "the log reaches from 1 to 120"),
+        (["fit", "{log}", "--outcome", "hard"], "go with routing logs"),
         (["fit"], "Missing argument"),
         (["fit", "{log}", "--frm", "power"], "No such option"),
         (["simulate", "{dir}/s.csv", "--param", "gamma"], "is not name=value"),
@@ -122,6 +128,17 @@ def test_bad_input_is_exit_code_2_and_one_line(
     if err.startswith("cogfit:"):
         assert err.count("\n") == 1
     assert out == ""
+
+
+def test_the_log_is_never_overwritten(log: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = log.read_bytes()
+    for source in (log, tmp_path):
+        code, _, err = run(capfd, "fit", source, "--json", log)
+        assert code == 2
+        assert "for the output" in err
+        assert log.read_bytes() == before
+    assert run(capfd, "fit", log, "-q", "--json", tmp_path / "fit.json")[0] == 0
+    assert run(capfd, "fit", tmp_path, "-q", "--json", tmp_path / "fit.json")[0] == 0  # our own result may be replaced
 
 
 def test_a_constant_curve_is_no_bad_input(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -139,6 +139,11 @@ def test_one_form_is_not_compared() -> None:
         (lambda: cogfit.fit([1.0], [1.0]), "only 1 point"),
         (lambda: cogfit.fit(X, X, x_min=1e9), "fewer than two points lie in the window"),
         (lambda: cogfit.fit(X, X, measure="speed"), "unknown measure"),
+        (lambda: cogfit.fit(X, np.ma.masked_where(X < 5, X)), "masked values"),
+        (lambda: cogfit.fit(X, X * 1j), "must be real numbers"),
+        (lambda: cogfit.fit(X, X * 1e-200), "change its unit"),
+        (lambda: cogfit.fit(X, X, groups=[None] * 150 + [1] * 150), "labels of one type"),
+        (lambda: cogfit.fit(X, X, rng="a"), "`rng` must be"),
         (lambda: cogfit.fit(X, np.full(X.size, 0.123), trials=np.full(X.size, 10)), "not a whole number"),
     ],
 )
@@ -197,6 +202,24 @@ def test_a_user_form_pickles_by_name() -> None:
     assert fit.gamma == pytest.approx(0.43, abs=0.02)
     assert fit.interval is not None
     assert pickle.loads(pickle.dumps(fit)).gamma == fit.gamma
+
+
+def test_a_users_function_that_fails_is_named() -> None:
+    def broken(x: np.ndarray, a: float) -> np.ndarray:
+        raise ZeroDivisionError("planted")
+
+    cogfit.register("test_broken", broken, replace=True)
+    with pytest.raises(cogfit.InputError, match="function of form 'test_broken' fails: ZeroDivisionError: planted"):
+        cogfit.fit(X, X, form="test_broken")
+    cogfit.register("test_shape", lambda x, a: a * x[:3], replace=True)
+    with pytest.raises(cogfit.InputError, match=r"returns shape \(3,\)"):
+        cogfit.fit(X, X, form="test_shape")
+
+
+def test_standard_errors_without_spare_points_survive_json() -> None:
+    fit = cogfit.fit([1.0, 2.0], [0.9, 0.6], form="power")
+    back = cogfit.FitResult.from_json(json.loads(json.dumps(fit.to_json(), allow_nan=False)))
+    assert back.stderr == fit.stderr == {"A": math.inf, "gamma": math.inf}
 
 
 def test_the_document_keeps_its_contract(recorded: dict[str, cogfit.FitResult]) -> None:

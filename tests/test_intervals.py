@@ -10,7 +10,7 @@ import pytest
 from scipy.signal import lfilter
 
 import cogfit
-from cogfit import curves, intervals
+from cogfit import intervals
 from cogfit.intervals import Interval
 
 X = np.arange(1.0, 201.0)
@@ -106,11 +106,28 @@ def test_a_side_without_limit_is_infinite_and_null_in_json() -> None:
     assert Interval.from_json(document) == fit.selected.intervals["gamma"]
 
 
-def test_a_floor_at_zero_has_zero_as_its_limit() -> None:
-    form = curves.get("power_floor")
-    rng = np.random.default_rng(1)
-    y = 0.9 * X**-0.43 + rng.normal(0.0, 0.02, X.size)
-    fit = cogfit.fit(X, y, form="power_floor", noise="gaussian")
-    assert form.gamma == "gamma"
-    assert fit.interval is not None
-    assert fit.interval[0] < 0.43 < fit.interval[1]
+def test_clusters_replace_standard_errors_and_the_plots_band() -> None:
+    rng = np.random.default_rng(3)
+    gammas = rng.normal(0.43, 0.1, 30)
+    x, group = np.tile(np.arange(1.0, 41.0), 30), np.repeat(np.arange(30), 40)
+    y = 0.9 * x ** -gammas[group] + rng.normal(0.0, 0.005, x.size)
+    fit = cogfit.fit(x, y, form="power", groups=group)
+    low, high = fit.interval  # type: ignore[misc]
+    assert fit.stderr["gamma"] == pytest.approx((high - low) / 3.92, rel=0.15)
+    assert fit.selected.intervals["gamma"].scope == "the population of the groups"
+    trials = cogfit.fit(x, np.clip(y, 0, 1), form="power", groups=group, trials=np.full(x.size, 50))
+    assert trials.noise == "gaussian"  # clusters come first
+    assert "resampled" in trials.selected.intervals["gamma"].method
+
+
+def test_the_binomial_profile_stays_among_probabilities() -> None:
+    """With y = 1 at the first point the bound A·k_min^−γ ≤ 1 is active; the interval must still surround γ."""
+    rng = np.random.default_rng(8)
+    x, trials = np.arange(1.0, 61.0), np.full(60, 30.0)
+    hits = 0
+    for _ in range(60):
+        fit = cogfit.fit(x, rng.binomial(30, x**-0.43) / 30, form="power", trials=trials)
+        low, high = fit.interval  # type: ignore[misc]
+        assert low < fit.gamma < high  # type: ignore[operator]
+        hits += low <= 0.43 <= high
+    assert hits >= 51

@@ -108,6 +108,24 @@ def test_a_forced_warm_up_is_found_left_out_and_reported() -> None:
     assert exposure_curve(routing(frame), k_min=60).x[0] == 60
 
 
+def test_a_warm_up_of_one_run_is_found_beside_another_run() -> None:
+    frame = pd.concat([warm_up_log(40).assign(run="a"), warm_up_log(0, 1).assign(run="b")], ignore_index=True)
+    frame["run"] = frame["run"].astype("category")
+    forced = overridden_rows(frame)
+    assert forced[(frame["run"] == "a") & (frame["step"] < 39)].all()
+    assert not forced[frame["run"] == "b"].any()
+
+
+def test_an_override_late_in_the_log_costs_only_its_own_rows() -> None:
+    frame = warm_up_log(0)
+    late = frame["step"].between(90, 99)
+    frame.loc[late, "attended"] = True
+    curve = exposure_curve(routing(frame))
+    assert curve.x[0] == 1.0
+    assert not set(range(93, 97)) & set(curve.x.astype(int))
+    assert exposure_curve(routing(frame), k_max=50).x[-1] == 50.0
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_router_that_samples_or_takes_the_larger_half_is_not_overridden(seed: int) -> None:
     frame = warm_up_log(0, seed)
