@@ -162,10 +162,8 @@ def _tolerant(one: Callable[[Log], FitResult], part: Log) -> FitResult | str:
 def _write_fits(
     results: list[tuple[dict[str, str], FitResult | str]], by: str | None, json_file: str | None, plot: Path | None
 ) -> None:
-    import json
-
     from cogfit.files import write_atomic
-    from cogfit.result import FitResult
+    from cogfit.result import FitResult, dump
 
     if json_file is not None:
         if by is None:
@@ -181,7 +179,7 @@ def _write_fits(
                     for labels, r in results
                 ],
             }
-        text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        text = dump(document)
         if json_file == "-":
             sys.stdout.write(text)
             sys.stdout.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -415,7 +416,7 @@ class FitResult:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the JSON document, whole or not at all; :func:`cogfit.load` reads it back."""
-        write_atomic(path, json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        write_atomic(path, dump(self.to_json()))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> FitResult:
@@ -442,6 +443,15 @@ class FitResult:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"the document is damaged ({type(error).__name__}: {error})") from error
+
+
+def dump(document: Mapping[str, Any]) -> str:
+    """JSON text of a document: indented, lists of numbers on one line, never NaN."""
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    return _NUMBERS.sub(lambda match: re.sub(r"\s+", " ", match.group()), text) + "\n"
+
+
+_NUMBERS = re.compile(r"\[\s+(?:(?:-?[\d.eE+-]+|null),\s+)*(?:-?[\d.eE+-]+|null)\s+\]")
 
 
 def load(path: str | os.PathLike[str]) -> FitResult:

@@ -172,6 +172,21 @@ def test_simulate_writes_what_fit_reads(tmp_path: Path, capfd: pytest.CaptureFix
         assert json.loads(out)["gamma"]["estimate"] == pytest.approx(0.6, abs=0.02)
 
 
+def test_a_progress_bar_appears_for_a_person_and_for_nobody_else(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli._Progress, "DELAY", 0.0)
+    for person in (True, False):
+        monkeypatch.setattr("sys.stderr.isatty", lambda person=person: person)
+        with cli._Progress() as progress:
+            time.sleep(0.5)
+            progress.bytes(1, 2)
+            progress.forms(3, 14, "power")
+        out, err = capfd.readouterr()
+        assert out == ""
+        assert ("fitting" in err) == person
+
+
 def test_cite_names_the_papers(capfd: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capfd, "cite")
     assert code == 0

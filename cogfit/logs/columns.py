@@ -235,6 +235,11 @@ def find_columns(names: Sequence[str], options: ReadOptions, path: Path) -> Colu
             attended = column if role == "attended" else None
             p_episodic = column if role == "p_episodic" else None
             answer = column if attended is None and p_episodic is None else None
+            if role == "attended" and find("p_episodic") is not None:
+                notes.append(
+                    f"only '{column}' is used, so decisions that were overridden cannot be recognised by their "
+                    "probability (leave --y out and choose --outcome hard)"
+                )
     else:
         if pattern is not None:
             attended, p_episodic = find("attended"), find("p_episodic")
@@ -242,6 +247,13 @@ def find_columns(names: Sequence[str], options: ReadOptions, path: Path) -> Colu
         if pattern is not None and attended is None and p_episodic is None:
             raise _nothing_found(names, "has patterns, but no column says whether attention was used", path)
     if not levels and attended is None and p_episodic is None and answer is None:
+        decision = find("attended") or find("p_episodic")
+        if decision is not None and pattern is None:
+            raise NoLogColumns(
+                f"'{decision}' looks like a routing log, but no column is recognised as the pattern",
+                path=path,
+                hint=f"name it with --pattern COLUMN (columns: {_listed(names)})",
+            )
         raise _nothing_found(names, "no column is recognised as attention utilisation", path)
     if step is None:
         error = NoLogColumns(

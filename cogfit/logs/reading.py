@@ -226,9 +226,8 @@ def _read_folder(folder: Path, forced: Reader | None, options: ReadOptions) -> t
             raise next((error for error in refused if error.option == option), _no_log(folder, refused))
     if not units:
         raise _no_log(folder, refused)
-    if options.y is not None or options.x is not None:
-        left = [error for error in refused if error.option in ("x", "y")]
-        warnings += [f"left out: {error}" for error in left]
+    left = [error for error in refused if error.option in (None, "x", "y")]
+    warnings += [f"left out: {error}" for error in left]
     return _one_format_each(_by_run(units), warnings), warnings
 
 
