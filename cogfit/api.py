@@ -165,7 +165,7 @@ def _from_log(
         if curve.facts["patterns"] >= _FEW_PATTERNS:
             found = trajectories.analyse(log.routing, curve.facts)
             curve = replace(curve, facts={**curve.facts, **found.to_json()})
-        return curve, log.routing.source, (*log.warnings, *_other_kind(log))
+        return curve, log.routing.source, (*log.warnings, *other_kind(log))
     if log.utilization is None:
         raise InputError("the log is empty", path=log.path)
     if outcome != "auto" or convention != "prior":
@@ -175,8 +175,8 @@ def _from_log(
     return utilization_curve(log.utilization, x_min=x_min, x_max=x_max), log.utilization.source, log.warnings
 
 
-def _other_kind(log: Log) -> tuple[str, ...]:
-    """What a folder holds besides the routing log that is fitted."""
+def other_kind(log: Log) -> tuple[str, ...]:
+    """What a folder holds besides the routing log that is fitted, one sentence each."""
     if log.routing is None or log.utilization is None:
         return ()
     other = log.utilization

@@ -116,6 +116,8 @@ def fit(
     _write_fits(results, by, json_file, plot)
     if json_file != "-":
         _show_fits(results, by, quiet, methods)
+        if by is not None:
+            _warn((*table.warnings, *api.other_kind(table)))
 
 
 def _check_outputs(log: Path, json_file: str | None, plot: Path | None, by: str | None) -> None:
@@ -233,7 +235,15 @@ def _show_one(console: Any, result: FitResult, quiet: bool) -> None:
     console.print(_forms_table(result, console.width >= 120))
     console.print()
     console.print(_parameters_table(result))
-    for warning in result.warnings:
+    _warn(result.warnings)
+
+
+def _warn(warnings: tuple[str, ...]) -> None:
+    from rich.console import Console
+    from rich.text import Text as Plain
+
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    for warning in warnings:
         console.print(Plain(f"warning: {warning}", style="yellow"))
 
 

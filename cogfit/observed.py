@@ -335,7 +335,7 @@ def exposure_curve(
         "overridden_rows": int(forced.sum()),
         "overridden_steps": [int(steps.min()), int(steps.max())] if forced.any() else None,
         "novel_rows": int((~recurring).sum()),
-        "scope": "this run",
+        "scope": "this run" if "run" not in frame or frame["run"].nunique() == 1 else "these runs",
     }
     curve = Curve(
         x, y, total / total[seen].mean(), total, "exposure", CONVENTIONS[convention], "probability",
