@@ -301,8 +301,12 @@ def _compare(
     if len(registry) == 1:
         return ranking, selection.Verdict("not_compared", ("only one form was fitted, so nothing was compared",)), tau
     ruling = selection.verdict(fits, ranking, registry)
-    dependent = curve.resampleable or gains is not None
-    if ruling.power_law == "not_supported" and dependent and selection.loses(fits, ranking):
+    lead = selection.better_power_law(fits, ranking)
+    if ruling.power_law == "not_supported" and lead is not None and ranking.delta[lead] > selection.SERIOUS:
+        # The best form may owe its white residuals to having followed red noise: the power law's are looked at, too.
+        dependent = curve.resampleable or intervals.inflation_of(registry[lead], curve, fits[lead]) > 1.0
+        if not dependent or noise.get(fits[lead].noise).discrete:
+            return ranking, ruling, tau
         p = selection.bootstrap_p_value(curve, fits, ranking, registry, rng)
         kind = f"resampled {curve.clusters.kind}" if curve.resampleable and curve.clusters else "autocorrelated errors"
         note = f"around a power law, {kind} make it look as bad with p = {p:.2g}"

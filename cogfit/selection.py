@@ -146,14 +146,13 @@ def verdict(fits: Mapping[str, Estimate], ranking: Ranking, registry: Mapping[st
     there contains it. Not supported: even the better power law is more than :data:`SERIOUS` behind the best form, or
     rises. Anything between is not distinguishable, and so is everything below :data:`FEW` effective points.
     """
-    powers = [name for name in POWER_LAWS if name in fits and fits[name].status != "failed"]
-    if not powers:
+    lead = better_power_law(fits, ranking)
+    if lead is None:
         return Verdict("not_identified", ("no power law could be fitted to these data",))
     delta = ranking.delta
     if ranking.n_effective < FEW or ranking.best is None:
         reason = f"{ranking.n_effective:.0f} effective points are too few to tell one form from another"
         return Verdict("not_distinguishable", (reason,))
-    lead = min(powers, key=lambda name: delta[name])
     fit = fits[lead]
     title, best = registry[lead].title, registry[ranking.best].title
     if delta.get("constant", math.inf) <= CLOSE:
@@ -166,6 +165,7 @@ def verdict(fits: Mapping[str, Estimate], ranking: Ranking, registry: Mapping[st
         return Verdict("not_supported", (f"the curve rises (γ = {fit.params['gamma']:.3g})",))
     if "gamma" in fit.not_identified or fit.status == "not_identified":
         return Verdict("not_identified", (f"{title}: {fit.reason}",))
+    powers = [name for name in POWER_LAWS if name in fits]
     close = [name for name in powers if delta[name] <= delta[lead] + CLOSE]  # a form that contains one is no rival
     outside = [name for name in delta if name not in powers and not set(close) & set(registry[name].contains)]
     rivals = [name for name in outside if delta[name] <= delta[lead] + CLOSE]
@@ -184,10 +184,10 @@ def verdict(fits: Mapping[str, Estimate], ranking: Ranking, registry: Mapping[st
     return Verdict("not_distinguishable", tuple(reasons))
 
 
-def loses(fits: Mapping[str, Estimate], ranking: Ranking) -> bool:
-    """Whether the better power law is far behind the best form (and not refuted for another reason)."""
+def better_power_law(fits: Mapping[str, Estimate], ranking: Ranking) -> str | None:
+    """The power law with the lower AICc, None where neither could be fitted."""
     powers = [name for name in POWER_LAWS if name in fits and fits[name].status != "failed"]
-    return bool(powers) and min(ranking.delta[name] for name in powers) > SERIOUS
+    return min(powers, key=lambda name: ranking.delta[name], default=None)
 
 
 def bootstrap_p_value(
@@ -214,8 +214,8 @@ def bootstrap_p_value(
     float
         Between 0.01 and 1.
     """
-    powers = [name for name in POWER_LAWS if fits[name].status != "failed"]
-    lead = min(powers, key=lambda name: ranking.delta[name])
+    lead = better_power_law(fits, ranking)
+    assert lead is not None
     label = separable.bins_of(curve.x, _BINS)
     x = np.bincount(label, curve.x) / np.bincount(label)
     if curve.resampleable:
@@ -230,7 +230,7 @@ def bootstrap_p_value(
     others = {
         name: residual_sum(name, mean, total)[0]
         for name, e in fits.items()
-        if e.status != "failed" and name not in powers
+        if e.status != "failed" and name not in POWER_LAWS
     }
     rivals = [name for name, value in others.items() if value < own]
     if not rivals:
