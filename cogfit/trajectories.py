@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TOGETHER = 1.5
 """Variance inflation of the pattern mean above which patterns are said to move together."""
 
+_BINARY = 0.8  # share of near-binary patterns from which switch times are spoken of
 _BIN = 100  # presentations of a pattern in one bin of the variance inflation
 _FLIPS = 199  # sign changes behind the p-value of the variance inflation
 _GAP = 0.08  # gap in log time that separates two groups of switches
@@ -109,13 +110,17 @@ class Trajectories:
 
     def statements(self) -> tuple[str, ...]:
         """The findings, one sentence each."""
-        total = self.switched + self.never + self.low_from_start
-        out = [f"{self.switched} of {total} patterns switch, {self.never} never do, {self.low_from_start} start low"]
-        if self.binary >= 0.8 and self.switched:
-            out.append(
-                f"single patterns are steps ({self.binary:.0%} of them near-binary): P(k) is the survival curve of "
-                f"{self.switched} switch times, and its slope says nothing of single patterns"
+        if self.binary < _BINARY:
+            return (
+                f"single patterns are no steps ({self.binary:.0%} of them near-binary): times of a switch, and what "
+                "drives it, have little meaning here",
             )
+        total = self.switched + self.never + self.low_from_start
+        out = [
+            f"{self.switched} of {total} patterns switch, {self.never} never do, {self.low_from_start} start low",
+            f"single patterns are steps ({self.binary:.0%} of them near-binary): P(k) is the survival curve of "
+            f"{self.switched} switch times, and its slope says nothing of single patterns",
+        ]
         if self.switched and math.isfinite(self.steps.t50):
             out.append(
                 f"half have switched by step {self.steps.t50:,.0f} (k = {self.exposures.t50:,.0f}); 10 % by "
@@ -128,10 +133,10 @@ class Trajectories:
             )
         elif self.switched and math.isfinite(self.inflation_during):
             out.append(
-                f"patterns switch singly: from step to step their mean varies {self.inflation_during:.1f} × as much as "
-                "that of independent patterns"
+                f"patterns switch singly, as far as can be told: from step to step their mean varies "
+                f"{self.inflation_during:.1f} × as much as that of independent patterns"
             )
-        if self.switched >= 3:
+        if math.isfinite(self.alignment[0]):
             slope, low, high = self.alignment
             meaning = {
                 "clock": "the switch follows the training clock, not exposures",

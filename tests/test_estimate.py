@@ -134,7 +134,7 @@ def test_binomial_power_is_the_generalised_linear_model_with_log_link() -> None:
     ).fit(start_params=[np.log(0.7), -0.4])  # fmt: skip
     assert fit.params["gamma"] == pytest.approx(-glm.params[1], rel=1e-5)
     assert fit.stderr["gamma"] == pytest.approx(glm.bse[1], rel=2e-2)  # expected against observed information
-    assert fit.loglik == pytest.approx(stats.binom.logpmf(hits, trials, 1.0 * glm.fittedvalues).sum(), rel=1e-8)
+    assert fit.loglik == pytest.approx(stats.binom.logpmf(hits, trials, glm.fittedvalues).sum(), rel=1e-8)
 
 
 @pytest.mark.parametrize("form", curves.candidates("exposure", "probability"), ids=lambda f: f.name)

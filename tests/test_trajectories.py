@@ -28,7 +28,7 @@ def made(driver: str, seed: int = 0, patterns: int = 60, steps: int = 2500, shoc
     jitter = np.exp(rng.normal(0.0, 0.15, patterns))[pattern]
     middle = 900.0 * jitter
     moving = np.zeros(steps) if not shocks else rng.normal(0.0, shocks, steps)
-    x = step if driver == "clock" else frame["exposure"] * rate.max() / np.exp(0.0)
+    x = step if driver == "clock" else frame["exposure"] * rate.max()
     logit = 12.0 * (np.log(np.maximum(x, 1)) - np.log(middle)) + moving[step]
     frame["p_episodic"] = 0.01 + 0.98 / (1.0 + np.exp(np.clip(logit, -50, 50)))
     frame["attended"] = rng.random(len(frame)) < frame["p_episodic"]
@@ -56,7 +56,15 @@ def test_equal_frequencies_leave_the_question_open() -> None:
     )
     found = followed(RoutingLog(log, tuple(map(str, range(30))), Source("log", "test", len(log)), True))
     assert found.driver == "undecided"
-    assert "not separable" in " ".join(found.statements())
+
+
+def test_no_switch_is_spoken_of_where_patterns_are_no_steps() -> None:
+    """Outcomes drawn from a smooth law have a best split, too, but it means nothing."""
+    log = cogfit.simulate("power", {"A": 0.9, "gamma": 0.6}, kind="routing", n=120, patterns=40)
+    for outcome in ("soft", "hard"):
+        found = followed(RoutingLog(log, tuple(map(str, range(40))), Source("log", "test", len(log)), True), outcome)
+        assert len(found.statements()) == 1
+        assert "single patterns are no steps" in found.statements()[0]
 
 
 @pytest.mark.parametrize("driver", ["clock", "exposure"])
