@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from cogfit._arma import whiten
+
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": {"reassoc", "contract", "arcp"}}
 
 
@@ -134,12 +136,14 @@ def grid_rss(phi, floor, y, root_w, bounds):  # type: ignore[no-untyped-def]
 
 
 @njit(**_OPTIONS)
-def normal_terms(phi, dphi, scale, floor, y, root_w, which, bounds, coef, rss, hess, grad):  # type: ignore[no-untyped-def]
+def normal_terms(phi, dphi, scale, floor, y, root_w, which, bounds, ar, gain, inverse_root, coef, rss, hess, grad):  # type: ignore[no-untyped-def]
     """Fill coefficients, RSS and the projected Gauss–Newton terms of each problem.
 
     phi (S, s, n), dphi (S, p, s, n), scale (S, p) (chain factors to the solver's coordinates), y and root_w (B, n),
-    which (S,) curve of each problem; outputs coef (S, 2), rss (S,), hess (S, p, p), grad (S, p) = J'r.
+    which (S,) curve of each problem, ar (m,), gain (n, m), inverse_root (n,) the filter that whitens the errors (m = 0:
+    none); outputs coef (S, 2), rss (S,), hess (S, p, p), grad (S, p) = J'r.
     """
+    serial = ar.size > 0
     problems, shapes, n = phi.shape
     p = dphi.shape[1]
     v, q, d = np.empty((2, n)), np.empty((2, n)), np.empty((p, n))
@@ -150,6 +154,10 @@ def normal_terms(phi, dphi, scale, floor, y, root_w, which, bounds, coef, rss, h
         for i in range(n):
             target[i] = y[b, i] * root_w[b, i]
         m = _columns(phi[k], floor, root_w[b], v)
+        if serial:
+            whiten(target, ar, gain, inverse_root)
+            for c in range(m):
+                whiten(v[c], ar, gain, inverse_root)
         rss[k] = _linear(v, m, target, bounds, coef[k], q, r, work)
         for j in range(p):
             for i in range(n):
@@ -157,6 +165,8 @@ def normal_terms(phi, dphi, scale, floor, y, root_w, which, bounds, coef, rss, h
                 for s in range(shapes):
                     total += coef[k, first + s] * dphi[k, j, s, i]
                 d[j, i] = total * scale[k, j] * root_w[b, i]
+            if serial:
+                whiten(d[j], ar, gain, inverse_root)
             for c in range(m):
                 _project(q[c], d[j])
         for j in range(p):

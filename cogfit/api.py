@@ -6,7 +6,7 @@ import math
 import os
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,9 +16,9 @@ from cogfit.curves import Form
 from cogfit.errors import InputError, nearest
 from cogfit.estimate import Estimate
 from cogfit.logs.model import Log, Source
-from cogfit.observed import Curve, Outcome, array_curve, exposure_curve, utilization_curve
+from cogfit.observed import Curve, Outcome, Smoothing, array_curve, exposure_curve, utilization_curve
 from cogfit.result import FitResult, FormFit
-from cogfit.serial import ar1_gain
+from cogfit.serial import WHITE, Arma, ar1_gain
 
 Progress = Callable[[int, int, str], None]
 """Called with (forms done, forms in all, name of the next)."""
@@ -26,6 +26,10 @@ Progress = Callable[[int, int, str], None]
 _SCOUTS = ("power", "shifted_power_floor", "log_logistic_step")
 """Forms by which the noise model is chosen: together they follow most curves."""
 
+
+REPLICATES = 199
+THOROUGH_REPLICATES = 1999
+"""Curves made around each form to test it, by default and with ``thorough=True``."""
 
 _FEW_PATTERNS = 3  # fewer are looked at one by one (--by pattern), not as a population
 
@@ -49,6 +53,8 @@ def fit(
     x_min: float | None = None,
     x_max: float | None = None,
     bins: int | None = None,
+    smoothing: Smoothing = None,
+    thorough: bool = False,
     progress: Progress | None = None,
 ) -> FitResult:
     """Fit a learning curve and say what the data support.
@@ -85,6 +91,12 @@ def fit(
         For routing logs, see :func:`cogfit.observed.exposure_curve`.
     x_min, x_max : float, optional
         Window of x. What lies outside is left out, and the result says so.
+    smoothing : float or "unknown", optional
+        Decay d of a moving average y_t = d·y_{t−1} + (1 − d)·r_t that was applied before logging: it is undone, and the
+        raw r is fitted. ``"unknown"``: smoothed by an unknown filter; the intervals are then called unreliable.
+    thorough : bool, default False
+        Ten times as many replicates behind the tests of the forms, profile intervals calibrated by parametric
+        bootstrap, and a block bootstrap of the residuals beside them. Takes up to minutes.
     progress : callable, optional
         Called as ``progress(done, total, name)`` before each form.
 
@@ -120,7 +132,7 @@ def fit(
     if isinstance(data, Log | Curve) and any(v is not None for v in (y, weights, trials, groups)):
         raise InputError("`y`, `weights`, `trials` and `groups` go with arrays, not with a log")
     if isinstance(data, Log):
-        curve, source, extra = _from_log(data, outcome, convention, x_min, x_max, bins)
+        curve, source, extra = _from_log(data, outcome, convention, x_min, x_max, bins, smoothing)
         if axis is not None:
             curve = replace(curve, axis=axis)
     elif isinstance(data, Curve):
@@ -129,7 +141,7 @@ def fit(
         if y is None:
             raise InputError("`y` is missing", hint="call cogfit.fit(x, y), or cogfit.fit(log)")
         curve = array_curve(data, y, weights=weights, trials=trials, groups=groups, axis=axis or "x", x_min=x_min,
-                            x_max=x_max)  # fmt: skip
+                            x_max=x_max, smoothing=smoothing)  # fmt: skip
         source, extra = Source("", "arrays", int(np.size(np.asarray(y)))), ()
     if measure is not None:
         if measure not in curves.MEASURES:
@@ -138,7 +150,7 @@ def fit(
     generator = _generator(rng)
     return fit_curve(
         curve, source, form=form, noise_name=noise, start=start, level=level, rng=generator,
-        warnings=extra, discrete=trials is not None, progress=progress,
+        warnings=extra, discrete=trials is not None, thorough=thorough, progress=progress,
     )  # fmt: skip
 
 
@@ -150,7 +162,13 @@ def _generator(rng: int | np.random.Generator) -> np.random.Generator:
 
 
 def _from_log(
-    log: Log, outcome: Outcome, convention: str, x_min: float | None, x_max: float | None, bins: int | None
+    log: Log,
+    outcome: Outcome,
+    convention: str,
+    x_min: float | None,
+    x_max: float | None,
+    bins: int | None,
+    smoothing: Smoothing,
 ) -> tuple[Curve, Source, tuple[str, ...]]:
     for label, limit in (("x_min", x_min), ("x_max", x_max)):
         if limit is not None and not math.isfinite(limit):
@@ -158,6 +176,8 @@ def _from_log(
     if x_min is not None and x_max is not None and x_min >= x_max:
         raise InputError(f"the window is empty: it starts at {x_min:g} and ends at {x_max:g}")
     if log.routing is not None:
+        if smoothing is not None:
+            raise InputError("`smoothing` goes with utilisation logs; rows of a routing log are single queries")
         low = None if x_min is None else math.ceil(x_min)
         high = None if x_max is None else math.floor(x_max)
         curve = exposure_curve(log.routing, outcome=outcome, convention=convention, k_min=low, k_max=high, bins=bins)
@@ -172,7 +192,11 @@ def _from_log(
         raise InputError("`outcome` and `convention` go with routing logs; this is a utilisation log", path=log.path)
     if bins is not None:
         raise InputError("bins go with routing logs (P_episodic(k)); a utilisation log is fitted point by point")
-    return utilization_curve(log.utilization, x_min=x_min, x_max=x_max), log.utilization.source, log.warnings
+    return (
+        utilization_curve(log.utilization, x_min=x_min, x_max=x_max, smoothing=smoothing),
+        log.utilization.source,
+        log.warnings,
+    )
 
 
 def other_kind(log: Log) -> tuple[str, ...]:
@@ -204,6 +228,7 @@ def fit_curve(
     rng: np.random.Generator,
     warnings: tuple[str, ...] = (),
     discrete: bool = False,
+    thorough: bool = False,
     progress: Progress | None = None,
 ) -> FitResult:
     """Fit a prepared curve; what :func:`fit` does after its input is understood."""
@@ -223,16 +248,40 @@ def fit_curve(
         notes.append(f"{name} noise takes values as independent; only Gaussian noise resamples {curve.clusters.kind}")
     noise.get(name).check(curve.y, curve.weights)
     fits: dict[str, Estimate] = {}
+    tell = _Stages(progress, 2 * len(family))
     for number, item in enumerate(family):
-        if progress is not None:
-            progress(number, len(family), item.name)
+        tell(number, len(family), item.name)
         if constant:
             fits[item.name] = _constant_fit(item, curve)
         else:
             fits[item.name] = estimate.estimate(item, curve.x, curve.y, curve.weights, name, start=start)
-    if progress is not None:
-        progress(len(family), len(family), "")
-    return _assemble(curve, source, family, fits, name, chosen, level, rng, constant, notes)
+    registry = {item.name: item for item in family}
+    if constant:
+        ranking = selection.Ranking(dict.fromkeys(fits, math.inf), None, (), float(curve.x.size))
+        still = selection.Verdict("not_identified", ("the curve is constant: there is no decay to fit",))
+        compared = _Comparison(ranking, still, dict.fromkeys(fits, WHITE), {})
+    else:
+        replicates = THOROUGH_REPLICATES if thorough else REPLICATES
+        compared = _compare(curve, registry, fits, rng, replicates, tell.after(len(family)))
+    inside = selection.confidence_set(compared.ranking, compared.tests)
+    best = chosen.name if chosen else selection.simplest(compared.ranking, registry, inside) or _fallback(fits)
+    if not constant:
+        notes += _fit_notes(curve, fits[best], compared.errors[best])
+    ahead = selection.extrapolation_error(curve, fits, registry) if chosen is None and not constant else {}
+    items = []
+    for item in family:
+        matters = item.name == best or item.name in selection.POWER_LAWS or item.name in inside
+        known = intervals.Uncertainty({}, fits[item.name].covariance)
+        if not constant:
+            known = intervals.all_intervals(
+                item, curve, fits[item.name], level, rng, errors=compared.errors[item.name],
+                profiled=matters, thorough=thorough and matters,
+            )  # fmt: skip
+        items.append(_form_fit(item, fits[item.name], known, compared, ahead.get(item.name, math.nan)))
+    tell(2 * len(family), 2 * len(family), "")
+    items.sort(key=lambda item: item.delta_aicc)
+    items = _united(items, inside)
+    return _result(curve, source, tuple(items), best, compared, inside, name, level, notes)
 
 
 def _inside_domain(curve: Curve, chosen: Form | None) -> tuple[Curve, list[str]]:
@@ -284,35 +333,62 @@ def _constant_fit(form: Form, curve: Curve) -> Estimate:
     )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class _Stages:
+    """Reports the progress of one stage of several as that of the whole."""
+
+    report: Progress | None
+    total: int
+    done: int = 0
+
+    def after(self, done: int) -> _Stages:
+        return replace(self, done=done)
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        if self.report is not None:
+            self.report(min(self.done + done, self.total), self.total, name)
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """What comes of fitting several forms."""
+
+    ranking: selection.Ranking
+    ruling: selection.Verdict
+    errors: dict[str, Arma]
+    tests: dict[str, selection.FormTest]
+
+
 def _compare(
-    curve: Curve, registry: Mapping[str, Form], fits: Mapping[str, Estimate], rng: np.random.Generator
-) -> tuple[selection.Ranking, selection.Verdict, float]:
-    """Ranking, verdict and autocorrelation time of the best form."""
+    curve: Curve,
+    registry: Mapping[str, Form],
+    fits: Mapping[str, Estimate],
+    rng: np.random.Generator,
+    replicates: int,
+    progress: Progress,
+) -> _Comparison:
+    """Ranking, verdict, error models and tests of the forms."""
+    errors = {name: intervals.errors_of(registry[name], curve, e) for name, e in fits.items()}
     usable = {name: e for name, e in fits.items() if e.status != "failed"}
     tau, gains = 1.0, None
     if usable:
         first = min(usable, key=lambda name: usable[name].aicc)
-        tau = intervals.inflation_of(registry[first], curve, usable[first])
-        if tau > 1.0 and not noise.get(usable[first].noise).discrete:
+        tau = max(errors[first].time, 1.0)
+        if not errors[first].white:
             gains = dict.fromkeys(fits, 0.0)
             for name, e in usable.items():
                 gains[name] = ar1_gain(intervals.ordered_residuals(registry[name], curve, e))
     ranking = selection.rank(list(fits.values()), tau, gains)
+    if curve.resampleable:
+        assert curve.clusters is not None
+        ranking = replace(ranking, n_effective=float(curve.clusters.size))
     if len(registry) == 1:
-        return ranking, selection.Verdict("not_compared", ("only one form was fitted, so nothing was compared",)), tau
-    ruling = selection.verdict(fits, ranking, registry)
-    lead = selection.better_power_law(fits, ranking)
-    if ruling.power_law == "not_supported" and lead is not None and ranking.delta[lead] > selection.SERIOUS:
-        # The best form may owe its white residuals to having followed red noise: the power law's are looked at, too.
-        dependent = curve.resampleable or intervals.inflation_of(registry[lead], curve, fits[lead]) > 1.0
-        if not dependent or noise.get(fits[lead].noise).discrete:
-            return ranking, ruling, tau
-        p = selection.bootstrap_p_value(curve, fits, ranking, registry, rng)
-        kind = f"resampled {curve.clusters.kind}" if curve.resampleable and curve.clusters else "autocorrelated errors"
-        note = f"around a power law, {kind} make it look as bad with p = {p:.2g}"
-        name = "not_supported" if p <= selection.REFUTED else "not_distinguishable"
-        ruling = selection.Verdict(name, (*ruling.reasons, note))
-    return ranking, ruling, tau
+        alone = selection.Verdict("not_compared", ("only one form was fitted, so nothing was compared",))
+        return _Comparison(ranking, alone, errors, {})
+    tests: dict[str, selection.FormTest] = {}
+    if ranking.best is not None:
+        tests = selection.compare_forms(curve, fits, registry, errors, rng, replicates=replicates, progress=progress)
+    return _Comparison(ranking, selection.verdict(fits, ranking, registry, tests), errors, tests)
 
 
 def _fallback(fits: Mapping[str, Estimate]) -> str:
@@ -336,57 +412,44 @@ def _united(items: list[FormFit], close: tuple[str, ...]) -> list[FormFit]:
     return [replace(item, intervals={**item.intervals, "gamma": union}) if item in together else item for item in items]
 
 
-def _assemble(
+def _form_fit(form: Form, fit: Estimate, known: intervals.Uncertainty, compared: _Comparison, ahead: float) -> FormFit:
+    return FormFit(
+        fit,
+        known.intervals,
+        known.covariance,
+        form.title,
+        form.formula,
+        form.gamma,
+        {q.name: q.unit for q in form.parameters},
+        {q.name: q.meaning for q in form.parameters},
+        compared.ranking.delta[form.name],
+        known.errors,
+        compared.tests.get(form.name),
+        ahead,
+        known.sensitivity,
+    )
+
+
+def _result(
     curve: Curve,
     source: Source,
-    family: tuple[Form, ...],
-    fits: dict[str, Estimate],
+    items: tuple[FormFit, ...],
+    best: str,
+    compared: _Comparison,
+    inside: tuple[str, ...],
     noise_name: str,
-    chosen: Form | None,
     level: float,
-    rng: np.random.Generator,
-    constant: bool,
     notes: list[str],
 ) -> FitResult:
-    registry = {item.name: item for item in family}
-    if constant:
-        ranking = selection.Ranking(dict.fromkeys(fits, math.inf), None, (), float(curve.x.size))
-        ruling = selection.Verdict("not_identified", ("the curve is constant: there is no decay to fit",))
-        best = chosen.name if chosen else "constant"
-    else:
-        ranking, ruling, tau = _compare(curve, registry, fits, rng)
-        best = chosen.name if chosen else selection.simplest(ranking, registry) or _fallback(fits)
-        notes += _fit_notes(curve, fits[best], tau)
-    items = []
-    for name in sorted(fits, key=lambda key: ranking.delta[key]):
-        f = registry[name]
-        matters = name == best or name in selection.POWER_LAWS or ranking.delta[name] <= selection.SERIOUS
-        known = intervals.Uncertainty({}, fits[name], 1.0)
-        if not constant:
-            known = intervals.all_intervals(f, curve, fits[name], level, rng, thorough=matters)
-        items.append(
-            FormFit(
-                known.estimate,
-                known.intervals,
-                f.title,
-                f.formula,
-                f.gamma,
-                {q.name: q.unit for q in f.parameters},
-                {q.name: q.meaning for q in f.parameters},
-                ranking.delta[name],
-                known.inflation,
-            )
-        )
-    items = _united(items, ranking.indistinguishable)
     return FitResult(
         form=best,
-        forms=tuple(items),
-        verdict=ruling,
+        forms=items,
+        verdict=compared.ruling,
         axis=curve.axis,
         convention=curve.convention,
         measure=curve.measure,
         n=curve.x.size,
-        n_effective=ranking.n_effective,
+        n_effective=compared.ranking.n_effective,
         noise=noise_name,
         level=level,
         source={
@@ -400,7 +463,7 @@ def _assemble(
         averaging=None,
         transition=None,
         warnings=tuple(dict.fromkeys(notes)),
-        indistinguishable_forms=ranking.indistinguishable,
+        indistinguishable_forms=inside,
         versions=versions(),
         x=curve.x,
         y=curve.y,
@@ -410,17 +473,20 @@ def _assemble(
     )
 
 
-def _fit_notes(curve: Curve, fit: Estimate, tau: float) -> list[str]:
+def _fit_notes(curve: Curve, fit: Estimate, errors: Arma) -> list[str]:
     notes = []
-    if tau > 1.0:
-        notes.append(
-            f"residuals are autocorrelated (time {tau:.3g} points): the {fit.n} points carry the information of about "
-            f"{fit.n / tau:.0f}"
-        )
-    if fit.n / tau < selection.FEW:
-        notes.append(f"fewer than {selection.FEW:.0f} effective points: intervals and comparison are unreliable")
     clusters = curve.clusters
-    if clusters is not None and not curve.resampleable:
+    points = fit.n / max(errors.time, 1.0)
+    if curve.resampleable:
+        return []
+    if not errors.white:
+        notes.append(
+            f"residuals are autocorrelated ({errors.title}): the {fit.n} points carry the information of about "
+            f"{points:.0f}"
+        )
+    if points < selection.FEW:
+        notes.append(f"fewer than {selection.FEW:.0f} effective points: intervals and comparison are unreliable")
+    if clusters is not None:
         notes.append(
             f"only {clusters.size} {clusters.kind}: too few to resample, so intervals speak of these {clusters.kind} "
             "only"

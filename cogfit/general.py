@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cogfit import noise as noises
 from cogfit.curves import Array, Form
 from cogfit.separable import basis_at, bounds_of, inner, natural_of, safe_log, shape_box
+from cogfit.serial import WHITE, Arma
 
 _HUGE = 1e100  # stands for a residual that is not finite
 _SAME = 1e-9  # relative difference of costs below which two minima are the same
@@ -122,6 +123,7 @@ class Problem:
     model: noises.Noise
     coordinates: Coordinates
     fixed: Mapping[int, float]
+    errors: Arma = WHITE  # of the deviance residuals, in the order of the points
 
     @property
     def free(self) -> NDArray[np.int64]:
@@ -147,11 +149,12 @@ class Problem:
         return p, chain[:, self.free]
 
     def residual(self, z: Array) -> Array:
-        """Deviance residuals, shape (n,)."""
+        """Deviance residuals (whitened), shape (n,)."""
         p, _ = self.params(z)
         with np.errstate(all="ignore"):
             r, _ = self.model.residual(self.y, self.form.evaluate(self.x, p), self.w)
-        return np.where(np.abs(r) < _HUGE, r, _HUGE)
+        r = np.where(np.abs(r) < _HUGE, r, _HUGE)
+        return r if self.errors.white else self.errors.whiten(r)[0]
 
     def jacobian(self, z: Array) -> Array:
         """Their derivative, shape (n, free)."""
@@ -159,7 +162,8 @@ class Problem:
         with np.errstate(all="ignore"):
             _, slope = self.model.residual(self.y, self.form.evaluate(self.x, p), self.w)
             jac = slope[:, None] * (self.form.jacobian(self.x, p) @ chain)
-        return np.where(np.isfinite(jac), jac, 0.0)
+        jac = np.where(np.isfinite(jac), jac, 0.0)
+        return jac if self.errors.white else self.errors.whiten(jac.T).T
 
 
 def minimise(problem: Problem, starts: Array, effort: int, tolerance: float = 1e-15) -> tuple[Array, float]:
@@ -278,13 +282,21 @@ def coordinates_of(form: Form, x: Array, noise: str) -> Coordinates:
 
 
 def minimise_with(
-    form: Form, x: Array, y: Array, w: Array, noise: str, start: Array, name: str, value: float
+    form: Form,
+    x: Array,
+    y: Array,
+    w: Array,
+    noise: str,
+    start: Array,
+    held: Mapping[str, float],
+    errors: Arma = WHITE,
 ) -> tuple[Array, float]:
-    """Best parameters and least Σr² of the noise model with one parameter held, from one start (for profiles)."""
+    """Best parameters and least Σr² of the noise model with some parameters held, from one start (for profiles)."""
     coordinates = coordinates_of(form, x, noise)
     begin = start.copy()
-    begin[form.names.index(name)] = value
-    at = coordinates.names.index(name)
-    held = {at: float(coordinates.from_params(begin)[at])}
-    problem = Problem(form, x, y, w, noises.get(noise), coordinates, held)
+    for name, value in held.items():
+        begin[form.names.index(name)] = value
+    inside = coordinates.from_params(begin)
+    fixed = {coordinates.names.index(name): float(inside[coordinates.names.index(name)]) for name in held}
+    problem = Problem(form, x, y, w, noises.get(noise), coordinates, fixed, errors)
     return minimise(problem, begin[None], effort=60, tolerance=1e-9)

@@ -7,6 +7,7 @@ curve keeps the per-pattern sums from which resampling starts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -92,6 +93,8 @@ class Curve:
     facts : mapping
         What is known of the trajectories behind the curve (None for curves without patterns).
     warnings : tuple of str
+    smoothing : str
+        ``""``: none; ``"unknown"``: smoothed before it was logged, by a filter that is not known.
     """
 
     x: Array
@@ -106,6 +109,7 @@ class Curve:
     clusters: Clusters | None = None
     facts: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = field(default=())
+    smoothing: str = ""
 
     @property
     def resampleable(self) -> bool:
@@ -421,8 +425,51 @@ def _log_bins(x: Array, sums: Any, counts: Any, per_decade: int) -> tuple[Array,
 
 # -------------------------------------------------------------------------------------------- utilisation logs
 
+Smoothing = float | Literal["unknown"] | None
+"""Decay of an exponential moving average that was applied before logging, ``"unknown"`` filter, or none."""
 
-def utilization_curve(log: UtilizationLog, *, x_min: float | None = None, x_max: float | None = None) -> Curve:
+_SMOOTH_NAME = re.compile(r"(^|[^a-z])(ema|smooth|smoothed|moving_average|running_mean|running_avg)([^a-z]|$)")
+
+
+def unsmoothed(y: Array, decay: float | str) -> Array:
+    """Raw values r behind an exponential moving average y_t = d·y_{t−1} + (1 − d)·r_t with y_0 = r_0.
+
+    The filter is invertible, so that fitting the raw values *is* the likelihood of the smoothed ones.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n,)
+        In the order in which they were logged.
+    decay : float
+        d, 0 ≤ d < 1.
+
+    Raises
+    ------
+    InputError
+        If `decay` is none.
+
+    Examples
+    --------
+    >>> unsmoothed(np.array([1.0, 1.5, 1.25]), 0.5)
+    array([1., 2., 1.])
+    """
+    if isinstance(decay, str) or not 0.0 <= decay < 1.0:
+        raise InputError(f"`smoothing` must be the decay of a moving average, 0 ≤ d < 1, or 'unknown', not {decay!r}")
+    out = np.array(y, dtype=float)
+    out[1:] = (y[1:] - decay * y[:-1]) / (1.0 - decay)
+    return out
+
+
+def _smoothing_of(smoothing: Smoothing, name: str) -> str:
+    """Mark of a curve ("unknown" or "") from what the caller says and from the column's name."""
+    if smoothing == "unknown":
+        return "unknown"
+    return "unknown" if smoothing is None and _SMOOTH_NAME.search(name.lower()) else ""
+
+
+def utilization_curve(
+    log: UtilizationLog, *, x_min: float | None = None, x_max: float | None = None, smoothing: Smoothing = None
+) -> Curve:
     """Attention utilisation against step, averaged over runs, layers and heads.
 
     Parameters
@@ -430,6 +477,8 @@ def utilization_curve(log: UtilizationLog, *, x_min: float | None = None, x_max:
     log : UtilizationLog
     x_min, x_max : float, optional
         Window.
+    smoothing : float or "unknown", optional
+        Decay of the moving average that was applied before logging, one per (run, layer, head): it is undone.
 
     Returns
     -------
@@ -444,6 +493,9 @@ def utilization_curve(log: UtilizationLog, *, x_min: float | None = None, x_max:
     frame, path = log.frame, log.source.path
     step = frame["step"].to_numpy(dtype=float)
     value = frame["attention_utilization"].to_numpy(dtype=float)
+    mark = _smoothing_of(smoothing, log.y_name)
+    if smoothing is not None and smoothing != "unknown":
+        value = _unsmoothed_groups(frame, step, value, smoothing)
     inside = np.ones(step.size, dtype=bool)
     if x_min is not None:
         inside &= step >= x_min
@@ -476,12 +528,29 @@ def utilization_curve(log: UtilizationLog, *, x_min: float | None = None, x_max:
     else:
         total, y = np.ones(x.size), value[np.argsort(at, kind="stable")]
     known = log.y_name != "" and _is_fraction(value)
+    if mark and smoothing is None:
+        warnings.append(
+            f"the column '{log.y_name}' seems to be smoothed: an unknown filter moves γ and its interval; give the "
+            "decay of the moving average with --smoothing, or 0 if there is none"
+        )
     return Curve(
         x, y, total / total.mean(), total if groups else None,
         "step" if log.x_name.rsplit("/", 1)[-1].lower().strip("_") in _STEP_WORDS else log.x_name,
         f"x = '{log.x_name}' as logged", "utilization" if known else "other", log.x_name, log.y_name, clusters,
-        None, tuple(warnings),
+        None, tuple(warnings), mark,
     )  # fmt: skip
+
+
+def _unsmoothed_groups(frame: pd.DataFrame, step: Array, value: Array, decay: float | str) -> Array:
+    """Undo the moving average of every (run, layer, head), in the order of steps."""
+    columns = [c for c in GROUP_COLUMNS if c in frame]
+    code = frame.groupby(columns, observed=True).ngroup().to_numpy() if columns else np.zeros(step.size, dtype=int)
+    out = value.copy()
+    for group in np.unique(code):
+        rows = np.flatnonzero(code == group)
+        rows = rows[np.argsort(step[rows], kind="stable")]
+        out[rows] = unsmoothed(value[rows], decay)
+    return out
 
 
 _STEP_WORDS = frozenset({"step", "global_step", "iteration", "iter", "update", "steps", "trainer_step"})
@@ -519,6 +588,7 @@ def array_curve(
     axis: str = "x",
     x_min: float | None = None,
     x_max: float | None = None,
+    smoothing: Smoothing = None,
 ) -> Curve:
     """Curve from arrays; the arguments are those of :func:`cogfit.fit`.
 
@@ -538,6 +608,13 @@ def array_curve(
         if np.any(ws != np.rint(ws)):
             raise InputError("`trials` must be whole numbers")
     _check(xs, ys, ws)
+    if smoothing is not None and groups is not None:
+        raise InputError("`smoothing` and `groups` exclude each other", hint="undo the smoothing of each group first")
+    if smoothing is not None and smoothing != "unknown":
+        order = np.argsort(xs, kind="stable")
+        ys = ys.copy()
+        ys[order] = unsmoothed(ys[order], smoothing)
+    mark = _smoothing_of(smoothing, "")
     keep = np.ones(xs.size, dtype=bool)
     if x_min is not None:
         keep &= xs >= x_min
@@ -547,7 +624,7 @@ def array_curve(
         raise InputError("fewer than two points lie in the window", hint="widen x_min … x_max")
     if groups is None:
         counts = ws[keep] if trials is not None else None
-        return Curve(xs[keep], ys[keep], ws[keep], counts, axis, "x as given", "other")
+        return Curve(xs[keep], ys[keep], ws[keep], counts, axis, "x as given", "other", smoothing=mark)
     label = np.asarray(groups)
     if label.shape != ys.shape:
         raise InputError(f"`groups` must have the shape of y, {ys.shape}, not {label.shape}")

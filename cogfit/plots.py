@@ -155,14 +155,14 @@ def _grid(x: Array, log: bool) -> Array:
 
 
 def _band(item: FormFit, x: Array, level: float) -> tuple[Array, Array, Array]:
-    """Fitted values and a pointwise band by the delta method, widened for autocorrelation."""
+    """Fitted values and a pointwise band by the delta method."""
     from scipy.special import ndtri
 
     form = curves.get(item.name)
     value = form.evaluate(x, item.estimate.params)
-    covariance = np.where(np.isfinite(item.estimate.covariance), item.estimate.covariance, 0.0)
+    covariance = np.where(np.isfinite(item.covariance), item.covariance, 0.0)
     jac = form.jacobian(x, item.estimate.params)
-    variance = np.maximum(np.einsum("ni,ij,nj->n", jac, covariance, jac), 0.0) * item.inflation
+    variance = np.maximum(np.einsum("ni,ij,nj->n", jac, covariance, jac), 0.0)
     half = ndtri(0.5 + 0.5 * level) * np.sqrt(variance)
     return value, value - half, value + half
 

@@ -17,8 +17,9 @@ from cogfit.curves import Array
 from cogfit.errors import InputError
 from cogfit.estimate import Estimate
 from cogfit.files import write_atomic
-from cogfit.intervals import Interval
-from cogfit.selection import Verdict
+from cogfit.intervals import Interval, standard_errors
+from cogfit.selection import FormTest, Verdict
+from cogfit.serial import WHITE, Arma
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,14 @@ def _number(value: float | None, otherwise: float) -> float:
     return otherwise if value is None else float(value)
 
 
+def _rows(matrix: Array) -> list[list[float | None]]:
+    return [[_finite(v) for v in row] for row in matrix]
+
+
+def _matrix(rows: list[list[float | None]]) -> Array:
+    return np.array([[_number(v, math.nan) for v in row] for row in rows], dtype=float)
+
+
 @dataclass(frozen=True)
 class FormFit:
     """One form's fit within a result.
@@ -42,8 +51,10 @@ class FormFit:
     Attributes
     ----------
     estimate : Estimate
-        Parameters, standard errors, likelihood, status (see there).
+        Parameters, likelihood, status, and standard errors for independent errors of even variance (see there).
     intervals : dict of str to Interval
+    covariance : ndarray, shape (p, p)
+        Of the parameters, with autocorrelated errors, uneven variance or clusters allowed for.
     title, formula : str
         Name in words, LaTeX.
     gamma_name : str or None
@@ -53,24 +64,39 @@ class FormFit:
     meanings : dict of str to str
     delta_aicc : float
         AICc at the effective number of points, above the best form.
-    inflation : float
-        Autocorrelation time of the residuals.
+    errors : Arma
+        Model of the errors along the curve.
+    test : FormTest or None
+        Bootstrap test of "this form is the truth"; None where one form only was fitted.
+    extrapolation : float
+        Root mean square error of predicting the last 30 % of the points from the others, in units of y.
+    sensitivity : dict of str to Interval
+        Block-bootstrap intervals, made on request (``thorough=True``).
     """
 
     estimate: Estimate
     intervals: dict[str, Interval]
+    covariance: Array
     title: str
     formula: str
     gamma_name: str | None
     units: dict[str, str]
     meanings: dict[str, str]
     delta_aicc: float = math.inf
-    inflation: float = 1.0
+    errors: Arma = WHITE
+    test: FormTest | None = None
+    extrapolation: float = math.nan
+    sensitivity: dict[str, Interval] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """Identifier of the form."""
         return self.estimate.form
+
+    @property
+    def stderr(self) -> dict[str, float]:
+        """Standard errors from :attr:`covariance`; NaN at a bound, inf where not identified."""
+        return standard_errors(self.estimate, self.covariance)
 
     @property
     def gamma(self) -> float | None:
@@ -89,9 +115,11 @@ class FormFit:
             "params": {k: _finite(v) for k, v in e.params.items()},
             "units": self.units,
             "meanings": self.meanings,
-            "stderr": {k: _finite(v) for k, v in e.stderr.items()},
+            "stderr": {k: _finite(v) for k, v in self.stderr.items()},
+            "stderr_independent": {k: _finite(v) for k, v in e.stderr.items()},
             "stderr_unbounded": [k for k, v in e.stderr.items() if math.isinf(v)],
-            "covariance": [[_finite(v) for v in row] for row in np.where(np.isinf(e.covariance), np.nan, e.covariance)],
+            "covariance": _rows(self.covariance),
+            "covariance_independent": _rows(e.covariance),
             "intervals": {k: v.to_json() for k, v in self.intervals.items()},
             "noise": e.noise,
             "n": e.n,
@@ -101,7 +129,17 @@ class FormFit:
             "aicc": _finite(e.aicc),
             "bic": _finite(e.bic),
             "delta_aicc": _finite(self.delta_aicc),
-            "autocorrelation_time": self.inflation,
+            "errors": {"model": self.errors.title, "phi": list(self.errors.phi), "theta": list(self.errors.theta)},
+            "autocorrelation_time": max(self.errors.time, 1.0),
+            "test": None
+            if self.test is None
+            else {
+                "p_value": self.test.p_value,
+                "goodness_of_fit_p_value": _finite(self.test.fit_p_value),
+                "replicates": self.test.replicates,
+            },
+            "extrapolation_rmse": _finite(self.extrapolation),
+            "sensitivity": {k: v.to_json() for k, v in self.sensitivity.items()},
             "status": e.status,
             "reason": e.reason,
             "at_bound": list(e.at_bound),
@@ -114,8 +152,9 @@ class FormFit:
         loose = tuple(data["not_identified"])
         params = {k: _number(v, math.nan) for k, v in data["params"].items()}
         endless = data["stderr_unbounded"]
-        stderr = {k: _number(v, math.inf if k in endless else math.nan) for k, v in data["stderr"].items()}
-        covariance = np.array([[_number(v, math.nan) for v in row] for row in data["covariance"]], dtype=float)
+        independent = data["stderr_independent"]
+        stderr = {k: _number(v, math.inf if k in endless else math.nan) for k, v in independent.items()}
+        covariance = _matrix(data["covariance_independent"])
         estimate = Estimate(
             data["form"], data["noise"], params, stderr, covariance, _number(data["rss"], math.nan),
             _number(data["loglik"], -math.inf), int(data["n"]), int(data["k"]), data["status"], data["reason"],
@@ -123,9 +162,19 @@ class FormFit:
         )  # fmt: skip
         intervals = {k: Interval.from_json(v) for k, v in data["intervals"].items()}
         return cls(
-            estimate, intervals, data["title"], data["formula"], data["gamma_name"], dict(data["units"]),
-            dict(data["meanings"]), _number(data["delta_aicc"], math.inf), float(data["autocorrelation_time"]),
+            estimate, intervals, _matrix(data["covariance"]), data["title"], data["formula"], data["gamma_name"],
+            dict(data["units"]), dict(data["meanings"]), _number(data["delta_aicc"], math.inf),
+            Arma(tuple(data["errors"]["phi"]), tuple(data["errors"]["theta"])), _test_from_json(data["test"]),
+            _number(data["extrapolation_rmse"], math.nan),
+            {k: Interval.from_json(v) for k, v in data["sensitivity"].items()},
         )  # fmt: skip
+
+
+def _test_from_json(data: Mapping[str, Any] | None) -> FormTest | None:
+    if data is None:
+        return None
+    fit = _number(data["goodness_of_fit_p_value"], math.nan)
+    return FormTest(float(data["p_value"]), fit, int(data["replicates"]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,8 +277,8 @@ class FitResult:
 
     @property
     def stderr(self) -> dict[str, float]:
-        """Standard errors for independent errors; NaN at a bound, inf where not identified."""
-        return dict(self.selected.estimate.stderr)
+        """Standard errors of :attr:`params` (see :attr:`FormFit.stderr`)."""
+        return self.selected.stderr
 
     @property
     def rss(self) -> float:

@@ -1,19 +1,18 @@
 """Which forms the data support, and what may be said of the power law.
 
-All forms are fitted under one noise model and compared by AICc. Where the residuals of the best form are
-autocorrelated, every form is given first-order autoregressive errors of its own (continuous noise), or its
-log-likelihood is divided by the autocorrelation time τ (binomial), as QAICc divides by an overdispersion (Burnham &
-Anderson 2002, §2.5).
+All forms are fitted under one noise model and ordered by AICc; where the residuals of the best form are autocorrelated,
+every form is given first-order autoregressive errors of its own (continuous noise), or its log-likelihood is divided
+by the autocorrelation time τ (binomial), as QAICc divides by an overdispersion (Burnham & Anderson 2002, §2.5).
 
-Where points are not independent (autocorrelated residuals, means over patterns or runs) flexible forms follow the
-errors and a ΔAICc is no measure of evidence. There a power law is refuted only if curves made around the power law,
-with errors of the same kind, seldom make it look as bad (:func:`bootstrap_p_value`).
+The order is no test. Whether a form is refused is decided by bootstrap (:func:`compare_forms`); those that are not
+refused are the *confidence set of forms*. A power law is claimed only if it is in the set, passes goodness of fit, and
+every other form in the set contains it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +24,7 @@ from cogfit.errors import InputError
 from cogfit.estimate import Estimate
 from cogfit.noise import NOISE
 from cogfit.observed import Curve
-from cogfit.serial import first_autocorrelation
+from cogfit.serial import Arma
 
 POWER_LAWS = ("power", "power_floor")
 """What "a power law" means in a verdict: A·x^−γ, with or without a floor."""
@@ -33,11 +32,16 @@ POWER_LAWS = ("power", "power_floor")
 CLOSE = 2.0
 """ΔAICc up to which two forms are called indistinguishable."""
 
-_BINS = 200  # points on which a mean curve is tested by resampling
-_REPLICATES = 99
+_BINS = 100  # points on which forms are tested
+_LOCATIONS = 5  # where else a location is looked for
+_SAMPLE = 10  # replicates at whose fits forms are linearised
+_TOLERANCE = 1e-6
+_FAR = 5.0  # a form several times further off than any replicate of the power law needs none of its own
+_RIDGE = 1e-3  # directions in which a form hardly moves are left out
+_TINY = 1e-300
 
 REFUTED = 0.05
-"""p-value of :func:`bootstrap_p_value` up to which a power law counts as refuted."""
+"""p-value up to which a form is refused."""
 
 FEW = 10.0
 """Effective points below which no form is supported against the others."""
@@ -139,49 +143,75 @@ def rank(fits: Sequence[Estimate], tau: float = 1.0, gains: Mapping[str, float] 
     return Ranking(delta, order[0], tuple(name for name in order if delta[name] <= CLOSE), n)
 
 
-def verdict(fits: Mapping[str, Estimate], ranking: Ranking, registry: Mapping[str, Form]) -> Verdict:
+def verdict(
+    fits: Mapping[str, Estimate], ranking: Ranking, registry: Mapping[str, Form], tests: Mapping[str, FormTest]
+) -> Verdict:
     """Rule on the power law.
 
-    Supported: a power law that falls is among the indistinguishable best, its γ is determined, and every other form
-    there contains it. Not supported: even the better power law is more than :data:`SERIOUS` behind the best form, or
-    rises. Anything between is not distinguishable, and so is everything below :data:`FEW` effective points.
+    Supported: a power law that falls is in the confidence set of forms, its γ is determined, it passes goodness of fit,
+    and every other form of the set contains it. Not supported: no power law is in the set, or it rises. Not identified:
+    a constant is in the set, or γ is not determined. Anything else is not distinguishable; so is everything below
+    :data:`FEW` points, and below as many effective points what is not refused.
+
+    Parameters
+    ----------
+    fits, registry : mapping of str
+    ranking : Ranking
+    tests : mapping of str to FormTest
+        See :func:`compare_forms`.
     """
     lead = better_power_law(fits, ranking)
     if lead is None:
         return Verdict("not_identified", ("no power law could be fitted to these data",))
-    delta = ranking.delta
-    if ranking.n_effective < FEW or ranking.best is None:
-        reason = f"{ranking.n_effective:.0f} effective points are too few to tell one form from another"
-        return Verdict("not_distinguishable", (reason,))
-    fit = fits[lead]
-    title, best = registry[lead].title, registry[ranking.best].title
-    if delta.get("constant", math.inf) <= CLOSE:
-        reason = "a constant describes the curve as well as any form: there is no decay to fit"
-        return Verdict("not_identified", (reason,))
-    if delta[lead] > SERIOUS:
-        reason = f"{best} is better than {title} by ΔAICc = {delta[lead]:.1f}"
-        return Verdict("not_supported", (reason, *_extras(fits, ranking)))
+    few = f"{ranking.n_effective:.0f} effective points are too few to tell one form from another"
+    if fits[lead].n < FEW or ranking.best is None:
+        return Verdict("not_distinguishable", (few,))
+    inside = confidence_set(ranking, tests)
+    powers = [name for name in POWER_LAWS if name in inside]
+    if "constant" in inside:
+        p = tests["constant"].p_value
+        return Verdict("not_identified", (f"a constant is not refused (p = {p:.2g}): there is no decay to fit",))
+    if not powers:
+        return Verdict("not_supported", (_refusal(lead, ranking, registry, tests), *_extras(fits, ranking)))
+    if ranking.n_effective < FEW:
+        return Verdict("not_distinguishable", (few,))
+    lead = min(powers, key=lambda name: ranking.delta[name])
+    fit, title, test = fits[lead], registry[lead].title, tests[lead]
     if fit.params["gamma"] <= 0.0:
         return Verdict("not_supported", (f"the curve rises (γ = {fit.params['gamma']:.3g})",))
     if "gamma" in fit.not_identified or fit.status == "not_identified":
         return Verdict("not_identified", (f"{title}: {fit.reason}",))
-    powers = [name for name in POWER_LAWS if name in fits]
-    close = [name for name in powers if delta[name] <= delta[lead] + CLOSE]  # a form that contains one is no rival
-    outside = [name for name in delta if name not in powers and not set(close) & set(registry[name].contains)]
-    rivals = [name for name in outside if delta[name] <= delta[lead] + CLOSE]
-    if delta[lead] <= CLOSE and not rivals:
-        runner = min(outside, key=lambda name: delta[name], default=None)
-        reasons = [f"{title} is among the best forms (ΔAICc = {delta[lead]:.1f})"]
-        if runner is not None:
-            gap = delta[runner] - delta[lead]
-            reasons.append(f"the nearest form that does not contain it, {registry[runner].title}, is {gap:.1f} behind")
-        return Verdict("supported", tuple(reasons))
+    rivals = [name for name in inside if name not in POWER_LAWS and not set(powers) & set(registry[name].contains)]
+    others = [name for name in tests if name not in inside]
+    if not rivals and test.fit_p_value > REFUTED:
+        reason = (
+            f"{title} is not refused (p = {test.p_value:.2g}) and fits (goodness of fit: p = {test.fit_p_value:.2g})"
+        )
+        return Verdict("supported", (reason, f"all {len(others)} forms that do not contain it are refused"))
+    reasons = []
     if rivals:
-        names = ", ".join(registry[name].title for name in sorted(rivals, key=lambda name: delta[name])[:4])
-        reasons = [f"{title} has ΔAICc = {delta[lead]:.1f}, and these describe the data as well or better: {names}"]
-    else:
-        reasons = [f"{title} is {delta[lead]:.1f} behind {best}: neither in nor out of the race"]
+        names = ", ".join(registry[name].title for name in rivals[:4]) + (" and others" if len(rivals) > 4 else "")
+        reasons.append(f"{title} is not refused (p = {test.p_value:.2g}), but neither are: {names}")
+    if test.fit_p_value <= REFUTED:
+        reasons.append(f"{title} leaves structure in its residuals (goodness of fit: p = {test.fit_p_value:.2g})")
     return Verdict("not_distinguishable", tuple(reasons))
+
+
+def confidence_set(ranking: Ranking, tests: Mapping[str, FormTest]) -> tuple[str, ...]:
+    """Forms that are not refused at 5 %, in the order of the ranking."""
+    inside = [name for name, test in tests.items() if test.p_value > REFUTED]
+    return tuple(sorted(inside, key=lambda name: ranking.delta[name]))
+
+
+def _refusal(lead: str, ranking: Ranking, registry: Mapping[str, Form], tests: Mapping[str, FormTest]) -> str:
+    """Why no power law is left, in words."""
+    test, title = tests[lead], registry[lead].title
+    assert ranking.best is not None
+    better = f"{registry[ranking.best].title} is better than {title} by ΔAICc = {ranking.delta[lead]:.1f}"
+    if test.replicates == 0:
+        return f"{better}; that is several times more than chance can do"
+    least = f"p = {test.p_value:.2g}" if test.p_value > 1.0 / (test.replicates + 1.0) else f"p ≤ {test.p_value:.2g}"
+    return f"{better}; on curves made around {title} a rival wins by as much with {least}"
 
 
 def better_power_law(fits: Mapping[str, Estimate], ranking: Ranking) -> str | None:
@@ -190,92 +220,219 @@ def better_power_law(fits: Mapping[str, Estimate], ranking: Ranking) -> str | No
     return min(powers, key=lambda name: ranking.delta[name], default=None)
 
 
-def bootstrap_p_value(
-    curve: Curve, fits: Mapping[str, Estimate], ranking: Ranking, registry: Mapping[str, Form], rng: np.random.Generator
-) -> float:
-    """Test of the better power law on a curve whose points are not independent.
+@dataclass(frozen=True)
+class FormTest:
+    """Bootstrap test of "this form is the truth".
 
-    Curves are made around the fitted power law: with the clusters resampled where there are enough, else with AR(1)
-    errors like those of the power law's residuals. All forms that beat it on the data are fitted again; the p-value is
-    the share of curves on which the best of them beats the power law by as much, in log RSS. Curves of more than 200
-    points are averaged into bins first.
+    Attributes
+    ----------
+    p_value : float
+        Share of curves made around the form on which a rival beats it by as much as on the data, in log RSS.
+    fit_p_value : float
+        The same for the largest excursion of the cumulative sum of its residuals: goodness of fit. NaN where the form
+        is so far off that no curves were made.
+    replicates : int
+        Curves made; 0 where the form was refused without any, being several times further off than any replicate of the
+        power law.
+    """
+
+    p_value: float
+    fit_p_value: float
+    replicates: int
+
+
+@dataclass(frozen=True)
+class _Data:
+    """The curve in at most 100 bins, and how its errors are drawn anew."""
+
+    x: Array
+    label: NDArray[np.int64]
+    mean: Array  # (1, bins)
+    curve: Curve
+
+    @classmethod
+    def of(cls, curve: Curve) -> _Data:
+        label = separable.bins_of(curve.x, _BINS)
+        weight = curve.weights
+        x = np.bincount(label, curve.x) / np.bincount(label)
+        mean = np.bincount(label, weight * curve.y) / np.bincount(label, weight)
+        if curve.resampleable:
+            assert curve.clusters is not None
+            clusters = curve.clusters.binned(label)
+            mean = clusters.resampled(np.ones((1, clusters.size)))[0][0]
+        return cls(x, label, mean[None], curve)
+
+    def null(
+        self, form: Form, fit: Estimate, errors: Arma, count: int, rng: np.random.Generator
+    ) -> tuple[Array, Array]:
+        """Weights (bins,), and deviations (count, bins) from a form's fit like those of the data."""
+        curve = self.curve
+        f = form.evaluate(curve.x, form.vector(fit.params))
+        size = self.x.size
+        if curve.resampleable:
+            assert curve.clusters is not None
+            clusters = curve.clusters.binned(self.label)
+            total = clusters.resampled(np.ones((1, clusters.size)))[1]
+            chance = np.full(clusters.size, 1.0 / clusters.size)
+            y, w = clusters.resampled(rng.multinomial(clusters.size, chance, size=count).astype(float))
+            return total[0], np.where(w > 0, y - self.mean, 0.0)
+        model = NOISE[fit.noise]
+        if model.discrete:
+            p = np.clip(f, 0.0, 1.0)
+            drawn = rng.binomial(curve.weights.astype(np.int64), p, size=(count, f.size)) / curve.weights
+            weight, rest = curve.weights / np.clip(p * (1.0 - p), 1e-4, None), drawn - f
+        else:
+            weight = model.information(f, curve.weights)
+            r = (curve.y - f) * np.sqrt(weight)
+            spread = math.sqrt(float(r @ r) / max(r.size - len(form.parameters), 1))
+            order = np.argsort(curve.x, kind="stable")
+            rest = np.empty((count, f.size))
+            rest[:, order] = errors.simulate(count, f.size, rng)
+            rest *= spread / np.sqrt(weight)
+        total = np.bincount(self.label, weight, size).astype(float)
+        if size < f.size:
+            rest = np.stack([np.bincount(self.label, weight * row, size) for row in rest]) / total
+        return total, rest
+
+
+def compare_forms(
+    curve: Curve,
+    fits: Mapping[str, Estimate],
+    registry: Mapping[str, Form],
+    errors: Mapping[str, Arma],
+    rng: np.random.Generator,
+    *,
+    replicates: int = 199,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> dict[str, FormTest]:
+    """Test every form by bootstrap; the forms that are not refused are a confidence set of forms.
+
+    Around each form's fit curves are made: with the clusters resampled where there are enough, with binomial counts, or
+    with ARMA errors like those of its residuals. The test statistic is log RSS of the form less the least log RSS of
+    all forms. (A rule on ΔAICc has no level: with several nested rivals it drops the truth too often, and a form with
+    a break is not identified where there is none.) Data and curves are treated alike: the RSS of a form is the least
+    over its tangent spaces at its fits to the data, to the form tested, and to some of the curves; so a thousand curves
+    cost little more than a few. Curves of more than 100 points are averaged into bins first.
 
     Parameters
     ----------
     curve : Curve
     fits : mapping of str to Estimate
-        Under Gaussian or log-normal noise.
-    ranking : Ranking
+        Failed ones and users' forms are not tested.
     registry : mapping of str to Form
+    errors : mapping of str to Arma
+        Of each form's fit; not used where clusters are resampled.
     rng : numpy Generator
+    replicates : int
+        For each form.
+    progress : callable, optional
+        Called as ``progress(done, total, name)``.
 
     Returns
     -------
-    float
-        Between 0.01 and 1.
+    dict of str to FormTest
     """
-    lead = better_power_law(fits, ranking)
-    assert lead is not None
-    label = separable.bins_of(curve.x, _BINS)
-    x = np.bincount(label, curve.x) / np.bincount(label)
-    if curve.resampleable:
-        mean, total, noise, weight = _cluster_noise(curve, label, rng)
-    else:
-        mean, total, noise, weight = _serial_noise(curve, label, fits[lead], registry[lead], rng)
-
-    def residual_sum(name: str, y: Array, w: Array) -> Array:
-        return separable.solve(registry[name], x, y, w, tolerance=1e-8).rss
-
-    own = residual_sum(lead, mean, total)[0]
-    others = {
-        name: residual_sum(name, mean, total)[0]
-        for name, e in fits.items()
-        if e.status != "failed" and name not in POWER_LAWS
-    }
-    rivals = [name for name, value in others.items() if value < own]
-    if not rivals:
-        return 1.0
-    y = registry[lead].evaluate(x, separable.solve(registry[lead], x, mean, total).params[0]) + noise
-    tiny = 1e-300
-    best = np.min([residual_sum(name, y, weight) for name in rivals], axis=0)
-    ratio = np.log((residual_sum(lead, y, weight) + tiny) / (best + tiny))
-    observed = math.log((own + tiny) / (min(others[name] for name in rivals) + tiny))
-    return float((1.0 + (ratio >= observed).sum()) / (_REPLICATES + 1.0))
+    names = [name for name, fit in fits.items() if fit.status != "failed" and registry[name].basis is not None]
+    names.sort(key=lambda name: name != "power")  # its replicates show how far off chance may put a simple form
+    data = _Data.of(curve)
+    out: dict[str, FormTest] = {}
+    farthest = math.inf
+    for number, name in enumerate(names):
+        if progress is not None:
+            progress(number, len(names), name)
+        out[name], worst = _test_form(data, name, names, fits, registry, errors[name], rng, replicates, farthest)
+        if name == "power":
+            farthest = _FAR * worst
+    return out
 
 
-def _cluster_noise(curve: Curve, label: NDArray[np.int64], rng: np.random.Generator) -> tuple[Array, ...]:
-    """Binned mean and weights (1, n), deviations and weights of resampled clusters (replicates, n)."""
-    assert curve.clusters is not None
-    clusters = curve.clusters.binned(label)
-    mean, total = clusters.resampled(np.ones((1, clusters.size)))
-    draws = rng.multinomial(clusters.size, np.full(clusters.size, 1.0 / clusters.size), size=_REPLICATES).astype(float)
-    y, w = clusters.resampled(draws)
-    return mean, total, y - mean, w
+def _test_form(
+    data: _Data, name: str, names: Sequence[str], fits: Mapping[str, Estimate], registry: Mapping[str, Form],
+    errors: Arma, rng: np.random.Generator, replicates: int, farthest: float,
+) -> tuple[FormTest, float]:  # fmt: skip
+    """Test of one form, and the largest statistic among its replicates."""
+    x, form = data.x, registry[name]
+    weight, rest = data.null(form, fits[name], errors, replicates, rng)
+    root = np.sqrt(weight)
+    fitted = {n: registry[n].vector(fits[n].params) for n in names}
+    direct = {n: _Tangents.of(registry[n], x, root, fitted[n][None]).rss(data.mean * root)[0] for n in names}
+    if math.log((direct[name] + _TINY) / (min(direct.values()) + _TINY)) > farthest:
+        return FormTest(1.0 / (replicates + 1.0), math.nan, 0), 0.0
+    centre = form.evaluate(x, fitted[name])
+    curves = np.concatenate([data.mean, centre + rest])
+    sample = np.concatenate([centre[None], curves[: _SAMPLE + 1]])  # the form itself, the data, some replicates
+    y = curves * root
+
+    def best_of(n: str) -> Array:
+        """Least RSS of every curve over the tangent spaces of a form."""
+        points = np.concatenate([fitted[n][None], _refit(registry[n], x, sample, weight, fitted[n])])
+        return _Tangents.of(registry[n], x, root, points).rss(y)
+
+    mine = best_of(name)
+    rivals = [n for n in names if n != name and not any(n in registry[m].contains for m in names)]
+    least = np.min([mine, *(best_of(n) for n in rivals)], axis=0)
+    gap = np.log((mine + _TINY) / (least + _TINY))
+    bend = _Tangents.of(form, x, root, fitted[name][None]).excursion(y)
+    p_value, fit_p_value = ((1.0 + (v[1:] >= v[0]).sum()) / (replicates + 1.0) for v in (gap, bend))
+    return FormTest(float(p_value), float(fit_p_value), replicates), float(gap[1:].max())
 
 
-def _serial_noise(
-    curve: Curve, label: NDArray[np.int64], fit: Estimate, form: Form, rng: np.random.Generator
-) -> tuple[Array, ...]:
-    """The same with AR(1) errors that have the spread and the bias-corrected correlation of a fit's residuals."""
-    from scipy.signal import lfilter
+def _refit(form: Form, x: Array, y: Array, weight: Array, start: Array) -> Array:
+    """Parameters of a form fitted to some curves, from given ones and, for a location, from other places; (m, p)."""
+    w = np.repeat(weight[None], len(y), axis=0)
+    if not form.shape:
+        return separable.solve(form, x, y, w).params
+    rows = start[None, [form.names.index(q.name) for q in form.shape]]
+    for j, q in enumerate(form.shape):
+        if q.interior:
+            low, high = q.absolute((q.lower, q.upper), x)
+            elsewhere = np.repeat(rows[:1], _LOCATIONS, axis=0)
+            elsewhere[:, j] = np.geomspace(low, high, _LOCATIONS + 2)[1:-1]
+            rows = np.concatenate([rows, elsewhere])
+    starts = np.repeat(rows[None], len(y), axis=0)
+    return separable.solve(form, x, y, w, starts=starts, tolerance=_TOLERANCE, quick=True).params
 
-    f = form.evaluate(curve.x, form.vector(fit.params))
-    weight = NOISE[fit.noise].information(f, curve.weights)
-    r = (curve.y - f) * np.sqrt(weight)
-    order = np.argsort(curve.x, kind="stable")
-    rho = first_autocorrelation(r[order], len(fit.params))
-    shock = rng.normal(size=(_REPLICATES, r.size))
-    shock[:, 1:] *= math.sqrt(1.0 - rho * rho)
-    error = np.empty_like(shock)
-    error[:, order] = lfilter([1.0], [1.0, -rho], shock, axis=1) * r.std()
-    size = int(label.max()) + 1
-    total: Array = np.bincount(label, weight, size).astype(float)
 
-    def binned(rows: Array) -> Array:
-        return np.asarray(np.stack([np.bincount(label, weight * row, size) for row in rows]) / total)
+@dataclass(frozen=True)
+class _Tangents:
+    """A form near several sets of parameters: its weighted values (m, n), and where linear steps lead.
 
-    noise = binned(error / np.sqrt(weight))
-    return binned(curve.y[None]), total[None], noise, np.repeat(total[None], _REPLICATES, axis=0)
+    Parameters at a bound are held, and a step that would leave the bounds is not taken.
+    """
+
+    base: Array
+    directions: Array  # (m, n, p), orthonormal, or zero where there is none
+    steps: Array  # (m, p, p): what one unit along a direction does to each parameter
+    room: tuple[Array, Array]  # (m, p): how far each may go down and up
+
+    @classmethod
+    def of(cls, form: Form, x: Array, root: Array, params: Array) -> _Tangents:
+        base, jac = separable.linearised(form, x, params)
+        low, high = separable.bounds_of(form, x)
+        margin = 1e-8 * np.maximum(np.abs(params), 1e-6)
+        held = (params <= low + margin) | (params >= high - margin)
+        jac = np.where(np.isfinite(jac), jac, 0.0) * root[:, None] * ~held[:, None, :]
+        size = np.linalg.norm(jac, axis=1)
+        size[size == 0] = 1.0
+        u, s, vt = np.linalg.svd(jac / size[:, None, :], full_matrices=False)
+        keep = s > _RIDGE * s[:, :1]
+        steps = np.where(keep, 1.0 / np.where(keep, s, 1.0), 0.0)[:, :, None] * vt / size[:, None, :]
+        return cls(base * root, u * keep[:, None, :], steps, (low - params, high - params))
+
+    def rss(self, y: Array) -> Array:
+        """Least RSS of weighted curves (k, n) after the best steps that stay within the bounds, or none; (k,)."""
+        r = y[None] - self.base[:, None]
+        along = r @ self.directions
+        step = along @ self.steps
+        allowed = ((step >= self.room[0][:, None]) & (step <= self.room[1][:, None])).all(axis=2)
+        rest = np.einsum("mkn,mkn->mk", r, r) - np.where(allowed, (along**2).sum(axis=2), 0.0)
+        return np.asarray(np.maximum(rest, 0.0).min(axis=0))
+
+    def excursion(self, y: Array) -> Array:
+        """Largest |cumulative sum| of the residuals of each curve (k, n) at the first set, per root of their RSS."""
+        r = y - self.base[0]
+        r = r - (r @ self.directions[0]) @ self.directions[0].T
+        return np.asarray(np.abs(np.cumsum(r, axis=1)).max(axis=1) / np.sqrt((r**2).sum(axis=1) + _TINY))
 
 
 def _extras(fits: Mapping[str, Estimate], ranking: Ranking) -> tuple[str, ...]:
@@ -294,7 +451,51 @@ def _extras(fits: Mapping[str, Estimate], ranking: Ranking) -> tuple[str, ...]:
     return ()
 
 
-def simplest(ranking: Ranking, registry: Mapping[str, Form]) -> str | None:
-    """Of the indistinguishable forms the one with the fewest parameters, then the best: the form reported."""
-    order = {name: i for i, name in enumerate(ranking.indistinguishable)}
-    return min(order, key=lambda name: (len(registry[name].parameters), order[name]), default=None)
+def simplest(ranking: Ranking, registry: Mapping[str, Form], inside: Sequence[str]) -> str | None:
+    """Of the forms within ΔAICc of 2 of the best form in the confidence set, that with the fewest parameters."""
+    names = [name for name in ranking.delta if name in inside and math.isfinite(ranking.delta[name])]
+    names = names or list(ranking.indistinguishable)
+    if not names:
+        return None
+    lowest = min(ranking.delta[name] for name in names)
+    close = [name for name in names if ranking.delta[name] <= lowest + CLOSE]
+    return min(close, key=lambda name: (len(registry[name].parameters), ranking.delta[name]))
+
+
+def extrapolation_error(
+    curve: Curve, fits: Mapping[str, Estimate], registry: Mapping[str, Form], share: float = 0.7
+) -> dict[str, float]:
+    """Error of prediction: every form is fitted to the first part of the curve and predicts the rest.
+
+    Parameters
+    ----------
+    curve : Curve
+    fits, registry : mapping
+    share : float
+        Of the points, in the order of x, that are fitted.
+
+    Returns
+    -------
+    dict of str to float
+        Root mean square error over the rest, in units of y; NaN for failed fits and users' forms, and where fewer
+        points than parameters + 2 are fitted.
+    """
+    order = np.argsort(curve.x, kind="stable")
+    first = order[: round(share * order.size)]
+    rest = order[first.size :]
+    label = separable.bins_of(curve.x[first], 2 * _BINS)
+    weight: Array = np.bincount(label, curve.weights[first]).astype(float)
+    x = np.bincount(label, curve.weights[first] * curve.x[first]) / weight
+    y = np.bincount(label, curve.weights[first] * curve.y[first]) / weight
+    out = {}
+    for name, fit in fits.items():
+        form = registry[name]
+        out[name] = math.nan
+        if fit.status == "failed" or form.basis is None or x.size < len(form.parameters) + 2 or rest.size == 0:
+            continue
+        scale = weight if fit.noise != "lognormal" else weight / np.maximum(y, 1e-300) ** 2
+        params = separable.solve(form, x, y[None], scale[None], tolerance=_TOLERANCE).params[0]
+        miss = curve.y[rest] - form.evaluate(curve.x[rest], params)
+        value = math.sqrt(float((curve.weights[rest] * miss**2).sum() / curve.weights[rest].sum()))
+        out[name] = value if math.isfinite(value) else math.nan
+    return out

@@ -18,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.curves import Array, Form, Parameter, span_of
+from cogfit.serial import WHITE, Arma
 
 _CHUNK = 1 << 16  # elements of one basis column per chunk: the working set stays in the second-level cache
 _GRID_POINTS = 240  # points on which starts are ranked; longer curves are averaged into bins for this only
 _STARTS = 4
 _MAX_ITERATIONS = 200
+_QUICK = 25
 _SORTING = 12  # iterations by which starts are sorted out
 _PATIENCE = 15  # iterations after which a problem is given its full Hessian
 _STEP = 1e-5  # difference step in the solver's coordinates, which are of order 1
@@ -113,6 +115,20 @@ def basis_at(form: Form, x: Array, lx: Array, natural: Array) -> tuple[Array, Ar
         return form.basis(x, lx, natural)
 
 
+def linearised(form: Form, x: Array, params: Array) -> tuple[Array, Array]:
+    """Values (m, n) and Jacobians (m, n, p) of a separable form at several sets of parameters (m, p)."""
+    at = {
+        role: [i for i, q in enumerate(form.parameters) if q.role == role] for role in ("amplitude", "shape", "floor")
+    }
+    phi, dphi = basis_at(form, x, safe_log(x), params[:, at["shape"]])
+    amplitude = params[:, at["amplitude"]]
+    jac = np.empty((len(params), x.size, params.shape[1]))
+    jac[:, :, at["amplitude"]] = phi.transpose(0, 2, 1)
+    jac[:, :, at["shape"]] = np.einsum("ms,mpsn->mnp", amplitude, dphi)
+    jac[:, :, at["floor"]] = 1.0
+    return np.einsum("ms,msn->mn", amplitude, phi) + params[:, at["floor"]].sum(axis=1, keepdims=True), jac
+
+
 def bins_of(x: Array, count: int) -> NDArray[np.int64]:
     """Label 0, 1, … of each point in about `count` bins: half equally filled, half equally wide in log x."""
     if x.size <= count:
@@ -194,6 +210,8 @@ def solve(
     starts: Array | None = None,
     fixed: Mapping[str, Array] | None = None,
     tolerance: float = 1e-13,
+    errors: Arma = WHITE,
+    quick: bool = False,
 ) -> Batch:
     """Least squares for a batch of curves that share their x.
 
@@ -211,6 +229,11 @@ def solve(
         Non-linear parameters held at given values (for profiles). Needs `starts`.
     tolerance : float
         Relative decrease of the RSS below which a problem has converged.
+    errors : Arma
+        Of the curves, in the order of the points: generalised least squares, with the RSS that of the innovations.
+    quick : bool
+        Stop after 25 iterations and do not settle locations between points: for statistics that are computed in the
+        same way on the data and on their replicates.
 
     Returns
     -------
@@ -225,23 +248,30 @@ def solve(
         xs, ys, ws = _condense(x, y, w)
         coordinates = _grid_starts(form, xs, ys, ws)
         if xs.size < x.size or coordinates.shape[1] > _STARTS:  # a few steps, on the short curve, sort the starts out
-            coarse = _Descent(form, xs, ys, ws, coordinates, {}, 1e-6)
+            coarse = _Descent(form, xs, ys, ws, coordinates, {}, 1e-6, WHITE)
             coarse.run(_SORTING)
             order = np.argsort(coarse.rss.reshape(coordinates.shape[:2]), axis=1, kind="stable")[:, :_STARTS]
             coordinates = np.take_along_axis(coarse.theta.reshape(coordinates.shape), order[:, :, None], axis=1)
-    descent = _Descent(form, x, y, w, coordinates, fixed or {}, tolerance)
-    descent.run()
+    descent = _Descent(form, x, y, w, coordinates, fixed or {}, tolerance, errors)
+    descent.run(_QUICK if quick else _MAX_ITERATIONS)
     found = descent.best()
-    location = _location(form)
+    location = None if quick else _location(form)
     if location is not None and form.shape[location].name not in (fixed or {}):
-        found = _at_points(form, x, y, w, found, location, tolerance)
+        found = _at_points(form, x, y, w, found, location, tolerance, errors)
     theta, coef, rss, done = found
     natural, _ = natural_of(form, theta)
     return Batch(_assemble(form, natural, coef), rss, done.astype(bool))
 
 
 def _at_points(
-    form: Form, x: Array, y: Array, w: Array, found: tuple[Array, ...], location: int, tolerance: float
+    form: Form,
+    x: Array,
+    y: Array,
+    w: Array,
+    found: tuple[Array, ...],
+    location: int,
+    tolerance: float,
+    errors: Arma,
 ) -> tuple[Array, ...]:
     """Try the points next to a fitted location: the RSS has kinks there, where a smooth descent cannot settle."""
     q = form.shape[location]
@@ -250,7 +280,7 @@ def _at_points(
     at = np.searchsorted(points, np.exp(found[0][:, location]) if q.log else found[0][:, location])
     for shift in (-1, 0):
         value = points[np.clip(at + shift, 0, points.size - 1)]
-        descent = _Descent(form, x, y, w, found[0][:, None, :], {q.name: value}, tolerance)
+        descent = _Descent(form, x, y, w, found[0][:, None, :], {q.name: value}, tolerance, errors)
         descent.run()
         other = descent.best()
         better = other[2] < found[2]
@@ -272,10 +302,12 @@ class _Descent:
         coordinates: Array,
         fixed: Mapping[str, Array],
         tolerance: float,
+        errors: Arma,
     ) -> None:
         curves, count, p = coordinates.shape
         self.form, self.x, self.lx, self.y, self.tolerance = form, x, safe_log(x), y, tolerance
         self.root, self.linear = np.sqrt(w), _linear_bounds(form)
+        self.filter = errors.filter(x.size)
         self.nothing = 1e-30 * np.einsum("bn,bn,bn->b", w, y, y)  # an RSS that is rounding only
         self.which = np.repeat(np.arange(curves), count)
         lower, upper = shape_box(form, x)
@@ -314,7 +346,7 @@ class _Descent:
         phi, dphi = basis_at(self.form, self.x, self.lx, natural)
         out = np.zeros((size, 2)), np.empty(size), np.zeros((size, p, p)), np.zeros((size, p))
         floor = self.form.floor is not None
-        normal_terms(phi, dphi, scale, floor, self.y, self.root, owner, self.linear, *out)
+        normal_terms(phi, dphi, scale, floor, self.y, self.root, owner, self.linear, *self.filter, *out)
         out[1][~np.isfinite(out[1])] = np.inf
         return out
 

@@ -16,14 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.curves import Array
+from cogfit.intervals import TOGETHER
 from cogfit.logs.model import GROUP_COLUMNS, RoutingLog
 from cogfit.observed import exposure_counts, overridden_rows
 
 if TYPE_CHECKING:
     import pandas as pd
-
-TOGETHER = 1.5
-"""Variance inflation of the pattern mean above which patterns are said to move together."""
 
 _BINARY = 0.8  # share of near-binary patterns from which switch times are spoken of
 _BIN = 100  # presentations of a pattern in one bin of the variance inflation

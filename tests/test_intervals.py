@@ -10,7 +10,6 @@ import pytest
 from scipy.signal import lfilter
 
 import cogfit
-from cogfit import intervals
 from cogfit.intervals import Interval
 
 X = np.arange(1.0, 201.0)
@@ -18,19 +17,6 @@ X = np.arange(1.0, 201.0)
 
 def ar1(n: int, rho: float, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(lfilter([math.sqrt(1 - rho**2)], [1.0, -rho], rng.normal(size=n + 500))[500:])
-
-
-@pytest.mark.parametrize("rho", [0.5, 0.8, 0.9])
-def test_autocorrelation_time_of_an_ar1_series(rho: float) -> None:
-    rng = np.random.default_rng(0)
-    times = [intervals.autocorrelation_time(ar1(4000, rho, rng)) for _ in range(20)]
-    assert np.mean(times) == pytest.approx((1 + rho) / (1 - rho), rel=0.12)
-
-
-def test_white_noise_has_autocorrelation_time_one() -> None:
-    rng = np.random.default_rng(1)
-    times = [intervals.autocorrelation_time(rng.normal(size=300), 3) for _ in range(200)]
-    assert np.mean(np.array(times) == 1.0) > 0.9
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.15])

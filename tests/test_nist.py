@@ -188,6 +188,6 @@ def test_certified_values_from_either_start(name, start):
     if name in EXACT_DATA:
         assert fit.rss < 1e-20
         return
-    reached = {key: digits(fit.stderr[key], value) for key, value in data["certified_sd"].items()}
+    reached = {key: digits(fit.selected.estimate.stderr[key], value) for key, value in data["certified_sd"].items()}
     assert min(reached.values()) >= 5, reached
     assert digits(fit.rss, data["certified_rss"]) >= 6

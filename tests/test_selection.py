@@ -25,9 +25,15 @@ def made(
     )  # fmt: skip
 
 
-def ruled(logliks: dict[str, float], tau: float = 1.0) -> selection.Verdict:
-    fits = {name: made(name, value) for name, value in logliks.items()}
-    return selection.verdict(fits, selection.rank(list(fits.values()), tau), REGISTRY)
+def outcome(p_value: float, fit_p_value: float = 0.5) -> selection.FormTest:
+    return selection.FormTest(p_value, fit_p_value, 199)
+
+
+def ruled(p_values: dict[str, float], fit_p_value: float = 0.5, n: int = 200) -> selection.Verdict:
+    """Verdict where every form has the same likelihood but its own p-value."""
+    fits = {name: made(name, 100.0 * p, n) for name, p in p_values.items()}
+    tests = {name: outcome(p, fit_p_value) for name, p in p_values.items()}
+    return selection.verdict(fits, selection.rank(list(fits.values())), REGISTRY, tests)
 
 
 def test_score_is_aicc_with_autocorrelation_allowed_for() -> None:
@@ -43,30 +49,28 @@ def test_score_is_aicc_with_autocorrelation_allowed_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("logliks", "expected"),
+    ("p_values", "expected"),
     [
-        ({"constant": 0, "power": 100, "power_floor": 100, "exponential": 80}, "supported"),
-        ({"constant": 0, "power": 80, "power_floor": 100, "exponential": 80}, "supported"),
-        (
-            {"constant": 0, "power": 100, "power_floor": 100, "shifted_power": 101},
-            "supported",
-        ),  # contains the power law
-        ({"constant": 0, "power": 100, "power_floor": 100, "exponential": 100}, "not_distinguishable"),
-        ({"constant": 0, "power": 96, "power_floor": 97, "exponential": 100}, "not_distinguishable"),
-        ({"constant": 0, "power": 80, "power_floor": 81, "exponential": 100}, "not_supported"),
-        ({"constant": 0, "power": 80, "power_floor": 80, "broken_power": 100}, "not_supported"),
-        ({"constant": 100, "power": 100.5, "power_floor": 100.5, "exponential": 100.5}, "not_identified"),
-        ({"constant": 0, "exponential": 100}, "not_identified"),
+        ({"constant": 0.01, "power": 0.5, "power_floor": 0.5, "exponential": 0.01}, "supported"),
+        ({"constant": 0.01, "power": 0.01, "power_floor": 0.5, "exponential": 0.01}, "supported"),
+        ({"constant": 0.01, "power": 0.5, "power_floor": 0.5, "shifted_power": 0.5}, "supported"),  # contains it
+        ({"constant": 0.01, "power": 0.5, "power_floor": 0.5, "exponential": 0.06}, "not_distinguishable"),
+        ({"constant": 0.01, "power": 0.05, "power_floor": 0.02, "exponential": 0.5}, "not_supported"),
+        ({"constant": 0.01, "power": 0.01, "power_floor": 0.01, "broken_power": 0.5}, "not_supported"),
+        ({"constant": 0.3, "power": 0.5, "power_floor": 0.5, "exponential": 0.5}, "not_identified"),
+        ({"constant": 0.01, "exponential": 0.5}, "not_identified"),
     ],
 )
-def test_verdict(logliks: dict[str, float], expected: str) -> None:
-    assert ruled(logliks).power_law == expected
+def test_verdict(p_values: dict[str, float], expected: str) -> None:
+    assert ruled(p_values).power_law == expected
 
 
-def test_autocorrelation_can_take_a_decision_back() -> None:
-    logliks = {"constant": 0.0, "power": 80.0, "power_floor": 80.0, "exponential": 100.0}
-    assert ruled(logliks).power_law == "not_supported"
-    assert ruled(logliks, tau=10.0).power_law == "not_distinguishable"
+def test_no_support_without_goodness_of_fit_or_with_few_points() -> None:
+    p_values = {"constant": 0.01, "power": 0.5, "power_floor": 0.5, "exponential": 0.01}
+    bad = ruled(p_values, fit_p_value=0.02)
+    assert bad.power_law == "not_distinguishable"
+    assert "structure in its residuals" in bad.reasons[0]
+    assert ruled(p_values, n=9).power_law == "not_distinguishable"
 
 
 def test_a_probability_is_never_compared_with_a_density() -> None:
@@ -79,7 +83,8 @@ def test_an_undetermined_exponent_is_no_support() -> None:
         "power": made("power", 100.0, status="not_identified", not_identified=("gamma",)),
         "constant": made("constant", 0.0),
     }
-    ruling = selection.verdict(fits, selection.rank(list(fits.values()), 1.0), REGISTRY)
+    tests = {"power": outcome(0.5), "constant": outcome(0.01)}
+    ruling = selection.verdict(fits, selection.rank(list(fits.values()), 1.0), REGISTRY, tests)
     assert ruling.power_law == "not_identified"
 
 
@@ -99,7 +104,7 @@ def test_red_noise_seldom_refutes_a_true_power_law_and_hides_no_step() -> None:
         fit = cogfit.fit(x, step + noise)
         assert fit.verdict.power_law == "not_supported", seed
     assert refuted <= 1  # one in twenty is what the level allows
-    assert "autocorrelated errors make it look as bad" in " ".join(fit.verdict.reasons)
+    assert "on curves made around power a rival wins by as much" in " ".join(fit.verdict.reasons)
 
 
 def switching(survival: str, seed: int, patterns: int = 100) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

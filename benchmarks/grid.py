@@ -1,0 +1,165 @@
+"""Run a simulation study cell by cell: resumable, splittable, with seeds, into one committed table.
+
+A study is a list of cells (settings) and a function that measures one of them. Every finished cell is written at once,
+so that an interrupted study goes on where it stopped; a cell counts as finished when it is there with at least as many
+repeats and the same seed. The random numbers of a cell depend on its settings only, not on the order.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import os
+import platform
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from cogfit.files import write_atomic
+
+FOLDER = Path(__file__).resolve().parents[1] / "data" / "benchmarks"
+Cell = Mapping[str, Any]
+Measure = Callable[[Cell, int, np.random.Generator], Mapping[str, Any]]
+"""``measure(cell, repeats, rng)`` -> results by column; a top-level function of the script, for worker processes."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A simulation study.
+
+    Attributes
+    ----------
+    name : str
+        Of the table: ``data/benchmarks/<name>.csv`` with ``<name>.json`` beside it.
+    about : str
+        What is measured, for ``--help`` and the JSON file.
+    cells : sequence of mapping
+        Settings; all with the same keys, values numbers or strings.
+    measure : callable
+    repeats : int
+        Per cell, in the committed table.
+    """
+
+    name: str
+    about: str
+    cells: Sequence[Cell]
+    measure: Measure
+    repeats: int
+    seed: int = 20261121
+
+    def key(self, cell: Mapping[str, Any]) -> tuple[str, ...]:
+        """Settings of a cell as text, in the order of the table's columns."""
+        return tuple(str(cell[name]) for name in self.cells[0])
+
+
+def main(study: Study, arguments: Sequence[str] | None = None) -> list[dict[str, str]]:
+    """Run what is missing of a study and return the table's rows (all values as text)."""
+    options = _options(study, arguments)
+    out: Path = options.out
+    wanted = [c for c in study.cells if all(word in " ".join(study.key(c)) for word in options.only)]
+    part, parts = (int(v) for v in options.part.split("/"))
+    wanted = wanted[part - 1 :: parts]
+    rows = {} if options.fresh else _read(out, study)
+    todo = [c for c in wanted if not _done(rows.get(study.key(c)), options.repeats, study.seed)]
+    console = Console(stderr=True)
+    console.print(f"{study.name}: {len(wanted)} cells, {len(todo)} to run at {options.repeats} repeats -> {out}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+               TimeRemainingColumn())  # fmt: skip
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    pool = ProcessPoolExecutor(options.workers, mp_context=get_context("spawn"))
+    try:
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task(study.name, total=len(todo))
+            jobs = {
+                pool.submit(_run, study.measure, dict(c), study.key(c), options.repeats, study.seed): c for c in todo
+            }
+            for job in as_completed(jobs):
+                cell = jobs[job]
+                rows[study.key(cell)] = {k: _text(v) for k, v in {**cell, **job.result()}.items()}
+                _write(out, study, rows, options.repeats)
+                bar.advance(task)
+    except KeyboardInterrupt:
+        pool.shutdown(wait=False, cancel_futures=True)
+        console.print("interrupted: finished cells are kept; the same command goes on from here")
+        raise SystemExit(130) from None
+    pool.shutdown()
+    return [rows[study.key(c)] for c in wanted if study.key(c) in rows]
+
+
+def _options(study: Study, arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=study.about)
+    parser.add_argument("--repeats", type=int, default=study.repeats, help="per cell (smaller for a smoke check)")
+    parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument("--out", type=Path, default=FOLDER / f"{study.name}.csv", help="the table")
+    parser.add_argument("--part", default="1/1", metavar="I/N", help="every N-th cell from the I-th on")
+    parser.add_argument("--only", nargs="*", default=[], metavar="TEXT", help="cells whose settings hold these texts")
+    parser.add_argument("--fresh", action="store_true", help="start anew instead of going on")
+    return parser.parse_args(arguments)
+
+
+def _run(measure: Measure, cell: Cell, key: tuple[str, ...], repeats: int, seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng([seed, zlib.crc32("\n".join(key).encode())])
+    return {"repeats": repeats, "seed": seed, **measure(cell, repeats, rng)}
+
+
+def _done(row: Mapping[str, str] | None, repeats: int, seed: int) -> bool:
+    return row is not None and int(row["repeats"]) >= repeats and int(row["seed"]) == seed
+
+
+def _text(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _read(path: Path, study: Study) -> dict[tuple[str, ...], dict[str, str]]:
+    if not path.exists():
+        return {}
+    with open(path, encoding="utf-8", newline="") as file:
+        return {study.key(row): row for row in csv.DictReader(file)}
+
+
+def _write(path: Path, study: Study, rows: Mapping[tuple[str, ...], Mapping[str, str]], repeats: int) -> None:
+    order = {study.key(c): i for i, c in enumerate(study.cells)}
+    kept = sorted((key for key in rows if key in order), key=order.__getitem__)
+    names = list(dict.fromkeys(name for key in kept for name in rows[key]))
+    buffer = io.StringIO()
+    table = csv.DictWriter(buffer, names, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows[key] for key in kept)
+    write_atomic(path, buffer.getvalue())
+    about = {
+        "study": study.name,
+        "about": study.about,
+        "command": f"python benchmarks/{study.name}.py",
+        "repeats": repeats,
+        "seed": study.seed,
+        "cells": len(kept),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": _versions(),
+    }
+    write_atomic(path.with_suffix(".json"), json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {"python": platform.python_version(), **{n: version(n) for n in ("cogfit", "numpy", "scipy", "numba")}}
+
+
+def clopper_pearson(hits: int, repeats: int, level: float = 0.999) -> tuple[float, float]:
+    """Exact limits of a share (Clopper & Pearson 1934)."""
+    from scipy.stats import beta
+
+    tail = 0.5 * (1.0 - level)
+    low = beta.ppf(tail, hits, repeats - hits + 1) if hits else 0.0
+    high = beta.ppf(1.0 - tail, hits + 1, repeats - hits) if hits < repeats else 1.0
+    return float(low), float(high)
