@@ -259,10 +259,10 @@ def fit_curve(
     if constant:
         ranking = selection.Ranking(dict.fromkeys(fits, math.inf), None, (), float(curve.x.size))
         still = selection.Verdict("not_identified", ("the curve is constant: there is no decay to fit",))
-        compared = _Comparison(ranking, still, dict.fromkeys(fits, WHITE), {})
+        compared = Comparison(ranking, still, dict.fromkeys(fits, WHITE), {})
     else:
         replicates = THOROUGH_REPLICATES if thorough else REPLICATES
-        compared = _compare(curve, registry, fits, rng, replicates, tell.after(len(family)))
+        compared = compare(curve, registry, fits, rng, replicates, tell.after(len(family)))
     inside = selection.confidence_set(compared.ranking, compared.tests)
     best = chosen.name if chosen else selection.simplest(compared.ranking, registry, inside) or _fallback(fits)
     if not constant:
@@ -350,8 +350,18 @@ class _Stages:
 
 
 @dataclass(frozen=True)
-class _Comparison:
-    """What comes of fitting several forms."""
+class Comparison:
+    """What comes of fitting several forms.
+
+    Attributes
+    ----------
+    ranking : Ranking
+    ruling : Verdict
+    errors : dict of str to Arma
+        Of each form's fit.
+    tests : dict of str to FormTest
+        Empty where one form only was fitted.
+    """
 
     ranking: selection.Ranking
     ruling: selection.Verdict
@@ -359,15 +369,15 @@ class _Comparison:
     tests: dict[str, selection.FormTest]
 
 
-def _compare(
+def compare(
     curve: Curve,
     registry: Mapping[str, Form],
     fits: Mapping[str, Estimate],
     rng: np.random.Generator,
-    replicates: int,
-    progress: Progress,
-) -> _Comparison:
-    """Ranking, verdict, error models and tests of the forms."""
+    replicates: int = REPLICATES,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Ranking, verdict, error models and tests of forms that were fitted to one curve under one noise model."""
     errors = {name: intervals.errors_of(registry[name], curve, e) for name, e in fits.items()}
     usable = {name: e for name, e in fits.items() if e.status != "failed"}
     tau, gains = 1.0, None
@@ -384,11 +394,11 @@ def _compare(
         ranking = replace(ranking, n_effective=float(curve.clusters.size))
     if len(registry) == 1:
         alone = selection.Verdict("not_compared", ("only one form was fitted, so nothing was compared",))
-        return _Comparison(ranking, alone, errors, {})
+        return Comparison(ranking, alone, errors, {})
     tests: dict[str, selection.FormTest] = {}
     if ranking.best is not None:
-        tests = selection.compare_forms(curve, fits, registry, errors, rng, replicates=replicates, progress=progress)
-    return _Comparison(ranking, selection.verdict(fits, ranking, registry, tests), errors, tests)
+        tests = selection.compare_forms(curve, fits, registry, rng, replicates=replicates, progress=progress)
+    return Comparison(ranking, selection.verdict(fits, ranking, registry, tests), errors, tests)
 
 
 def _fallback(fits: Mapping[str, Estimate]) -> str:
@@ -412,7 +422,7 @@ def _united(items: list[FormFit], close: tuple[str, ...]) -> list[FormFit]:
     return [replace(item, intervals={**item.intervals, "gamma": union}) if item in together else item for item in items]
 
 
-def _form_fit(form: Form, fit: Estimate, known: intervals.Uncertainty, compared: _Comparison, ahead: float) -> FormFit:
+def _form_fit(form: Form, fit: Estimate, known: intervals.Uncertainty, compared: Comparison, ahead: float) -> FormFit:
     return FormFit(
         fit,
         known.intervals,
@@ -435,7 +445,7 @@ def _result(
     source: Source,
     items: tuple[FormFit, ...],
     best: str,
-    compared: _Comparison,
+    compared: Comparison,
     inside: tuple[str, ...],
     noise_name: str,
     level: float,

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit import separable
-from cogfit.curves import Array, Form
+from cogfit import estimate, separable
+from cogfit.curves import Array, Form, span_of
 from cogfit.errors import InputError
 from cogfit.estimate import Estimate
 from cogfit.noise import NOISE
 from cogfit.observed import Curve
-from cogfit.serial import Arma
+from cogfit.serial import WHITE, Arma, select_arma
 
 POWER_LAWS = ("power", "power_floor")
 """What "a power law" means in a verdict: A·x^−γ, with or without a floor."""
@@ -38,6 +38,7 @@ _SAMPLE = 10  # replicates at whose fits forms are linearised
 _TOLERANCE = 1e-6
 _FAR = 5.0  # a form several times further off than any replicate of the power law needs none of its own
 _RIDGE = 1e-3  # directions in which a form hardly moves are left out
+_SMOOTH_POINTS = 60  # fewer points get smooth departures of a lower degree
 _TINY = 1e-300
 
 REFUTED = 0.05
@@ -249,9 +250,12 @@ class _Data:
     label: NDArray[np.int64]
     mean: Array  # (1, bins)
     curve: Curve
+    errors: Arma
+    spread: float  # SD of the errors in units of the residuals
 
     @classmethod
-    def of(cls, curve: Curve) -> _Data:
+    def of(cls, curve: Curve, form: Form, fit: Estimate) -> _Data:
+        """Prepare a curve; the errors are those about a form that fits it well."""
         label = separable.bins_of(curve.x, _BINS)
         weight = curve.weights
         x = np.bincount(label, curve.x) / np.bincount(label)
@@ -260,11 +264,10 @@ class _Data:
             assert curve.clusters is not None
             clusters = curve.clusters.binned(label)
             mean = clusters.resampled(np.ones((1, clusters.size)))[0][0]
-        return cls(x, label, mean[None], curve)
+        errors, spread = (WHITE, 1.0) if curve.resampleable else _errors_about(curve, form, fit)
+        return cls(x, label, mean[None], curve, errors, spread)
 
-    def null(
-        self, form: Form, fit: Estimate, errors: Arma, count: int, rng: np.random.Generator
-    ) -> tuple[Array, Array]:
+    def null(self, form: Form, fit: Estimate, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Weights (bins,), and deviations (count, bins) from a form's fit like those of the data."""
         curve = self.curve
         f = form.evaluate(curve.x, form.vector(fit.params))
@@ -283,23 +286,60 @@ class _Data:
             weight, rest = curve.weights / np.clip(p * (1.0 - p), 1e-4, None), drawn - f
         else:
             weight = model.information(f, curve.weights)
-            r = (curve.y - f) * np.sqrt(weight)
-            spread = math.sqrt(float(r @ r) / max(r.size - len(form.parameters), 1))
             order = np.argsort(curve.x, kind="stable")
             rest = np.empty((count, f.size))
-            rest[:, order] = errors.simulate(count, f.size, rng)
-            rest *= spread / np.sqrt(weight)
+            rest[:, order] = self.errors.simulate(count, f.size, rng)
+            rest *= self.spread / np.sqrt(weight)
         total = np.bincount(self.label, weight, size).astype(float)
         if size < f.size:
             rest = np.stack([np.bincount(self.label, weight * row, size) for row in rest]) / total
         return total, rest
 
 
+def _errors_about(curve: Curve, form: Form, fit: Estimate) -> tuple[Arma, float]:
+    """ARMA model and SD of the errors, in units of the residuals, about a form *and* smooth departures from it.
+
+    The errors of a form that does not fit would count its lack of fit as noise, and nothing would ever be refused: a
+    random walk looks like any smooth curve. So Legendre polynomials in x and log x join the mean, and restricted
+    likelihood pays for them.
+    """
+    params = form.vector(fit.params)
+    if NOISE[fit.noise].discrete:
+        return WHITE, 1.0
+    order = np.argsort(curve.x, kind="stable")
+    x = curve.x[order]
+    f = form.evaluate(curve.x, params)
+    weight = NOISE[fit.noise].information(f, curve.weights)
+    r = (estimate.residuals(form, curve.x, curve.y, curve.weights, fit.noise, params))[order]
+    with np.errstate(all="ignore"):
+        jac = (form.jacobian(curve.x, params) * np.sqrt(weight)[:, None])[order]
+    jac = np.where(np.isfinite(jac), jac, 0.0)
+    degree = 3 if x.size >= _SMOOTH_POINTS else 2
+    columns = [jac]
+    for v in (x, np.log(np.maximum(x, 0.5 * span_of(x)[0]))):
+        u = 2.0 * (v - v.min()) / max(float(np.ptp(v)), 1e-300) - 1.0
+        columns.append(np.polynomial.legendre.legvander(u, degree)[:, 1:])
+    columns.append(np.ones((x.size, 1)))
+    q, s, _ = np.linalg.svd(_unit(np.concatenate(columns, axis=1)), full_matrices=False)
+    mean = q[:, s > 1e-6 * s[0]]
+    spare = x.size - mean.shape[1]
+    if spare < 4:
+        return WHITE, math.sqrt(float(r @ r) / max(x.size - len(form.parameters), 1))
+    errors = select_arma(r, mean)
+    rows = errors.whiten(np.concatenate([mean.T, r[None]]))
+    rest = rows[-1] - rows[:-1].T @ np.linalg.lstsq(rows[:-1].T, rows[-1], rcond=None)[0]
+    return errors, math.sqrt(float(rest @ rest) / spare * float(errors.autocovariance(0)[0]))
+
+
+def _unit(columns: Array) -> Array:
+    size = np.linalg.norm(columns, axis=0)
+    return np.asarray(columns[:, size > 0] / size[size > 0])
+
+
 def compare_forms(
     curve: Curve,
     fits: Mapping[str, Estimate],
     registry: Mapping[str, Form],
-    errors: Mapping[str, Arma],
     rng: np.random.Generator,
     *,
     replicates: int = 199,
@@ -308,7 +348,7 @@ def compare_forms(
     """Test every form by bootstrap; the forms that are not refused are a confidence set of forms.
 
     Around each form's fit curves are made: with the clusters resampled where there are enough, with binomial counts, or
-    with ARMA errors like those of its residuals. The test statistic is log RSS of the form less the least log RSS of
+    with ARMA errors like those about the best form and smooth departures from it. The test statistic is log RSS of the form less the least log RSS of
     all forms. (A rule on ΔAICc has no level: with several nested rivals it drops the truth too often, and a form with
     a break is not identified where there is none.) Data and curves are treated alike: the RSS of a form is the least
     over its tangent spaces at its fits to the data, to the form tested, and to some of the curves; so a thousand curves
@@ -320,8 +360,6 @@ def compare_forms(
     fits : mapping of str to Estimate
         Failed ones and users' forms are not tested.
     registry : mapping of str to Form
-    errors : mapping of str to Arma
-        Of each form's fit; not used where clusters are resampled.
     rng : numpy Generator
     replicates : int
         For each form.
@@ -334,13 +372,15 @@ def compare_forms(
     """
     names = [name for name, fit in fits.items() if fit.status != "failed" and registry[name].basis is not None]
     names.sort(key=lambda name: name != "power")  # its replicates show how far off chance may put a simple form
-    data = _Data.of(curve)
+    scores = {name: score(fits[name]) for name in names}
+    best = min(names, key=lambda name: scores[name])
+    data = _Data.of(curve, registry[best], fits[best])
     out: dict[str, FormTest] = {}
     farthest = math.inf
     for number, name in enumerate(names):
         if progress is not None:
             progress(number, len(names), name)
-        out[name], worst = _test_form(data, name, names, fits, registry, errors[name], rng, replicates, farthest)
+        out[name], worst = _test_form(data, name, names, fits, registry, rng, replicates, farthest)
         if name == "power":
             farthest = _FAR * worst
     return out
@@ -348,11 +388,11 @@ def compare_forms(
 
 def _test_form(
     data: _Data, name: str, names: Sequence[str], fits: Mapping[str, Estimate], registry: Mapping[str, Form],
-    errors: Arma, rng: np.random.Generator, replicates: int, farthest: float,
+    rng: np.random.Generator, replicates: int, farthest: float,
 ) -> tuple[FormTest, float]:  # fmt: skip
     """Test of one form, and the largest statistic among its replicates."""
     x, form = data.x, registry[name]
-    weight, rest = data.null(form, fits[name], errors, replicates, rng)
+    weight, rest = data.null(form, fits[name], replicates, rng)
     root = np.sqrt(weight)
     fitted = {n: registry[n].vector(fits[n].params) for n in names}
     direct = {n: _Tangents.of(registry[n], x, root, fitted[n][None]).rss(data.mean * root)[0] for n in names}
