@@ -22,10 +22,11 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types check clean
+.PHONY: help demo test lint types check clean benchmark-coverage benchmark-selection benchmark-averaging \
+  benchmark-transitions
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.stamp ## Fit the recorded runs in data/runs; tables here, figures and JSON in demo-output/
 	@mkdir -p $(DEMO_OUT)
@@ -45,6 +46,20 @@ types: .venv-test/.stamp ## Check types (mypy, strict)
 	.venv-test/bin/python -m mypy
 
 check: lint types ## lint and types
+
+# Simulation studies behind the claims. Each goes on where it stopped; STUDY_ARGS="--repeats 20 --out /tmp/t.csv" for a
+# smoke check, "--part 1/4" for a part. Hours on two cores at full size.
+benchmark-coverage: .venv-test/.stamp ## Coverage of the intervals (data/benchmarks/interval_coverage.csv)
+	.venv-test/bin/python benchmarks/interval_coverage.py $(STUDY_ARGS)
+
+benchmark-selection: .venv-test/.stamp ## Confidence set of forms and verdicts (form_selection.csv)
+	.venv-test/bin/python benchmarks/form_selection.py $(STUDY_ARGS)
+
+benchmark-averaging: .venv-test/.stamp ## Averaging artefacts (averaging_artefact.csv)
+	.venv-test/bin/python benchmarks/averaging_artefact.py $(STUDY_ARGS)
+
+benchmark-transitions: .venv-test/.stamp ## Abrupt changes (transition_detection.csv)
+	.venv-test/bin/python benchmarks/transition_detection.py $(STUDY_ARGS)
 
 clean: ## Remove environments, caches and demo output
 	rm -rf .venv .venv-test $(DEMO_OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

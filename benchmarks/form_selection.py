@@ -63,10 +63,7 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
 
 
 CELLS = [
-    {"truth": truth, "noise": noise, "gap": gap}
-    for noise in SETTINGS
-    for truth in TRUTHS
-    for gap in (2.0, 5.0, 15.0)
+    {"truth": truth, "noise": noise, "gap": gap} for noise in SETTINGS for truth in TRUTHS for gap in (2.0, 5.0, 15.0)
 ]
 STUDY = Study("form_selection", (__doc__ or "").split("\n")[0], CELLS, measure, 500)
 

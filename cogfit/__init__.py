@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cogfit.result import FitResult, load
     from cogfit.selection import Verdict
     from cogfit.simulation import simulate
+    from cogfit.transitions import Transition, transition
 
 _EXPORTS = {
     "fit": "api",
@@ -49,6 +50,8 @@ _EXPORTS = {
     "load": "result",
     "Verdict": "selection",
     "simulate": "simulation",
+    "Transition": "transitions",
+    "transition": "transitions",
 }
 
 __all__ = [
@@ -63,6 +66,7 @@ __all__ = [
     "Parameter",
     "RoutingLog",
     "Source",
+    "Transition",
     "UtilizationLog",
     "UtilizationLogger",
     "Verdict",
@@ -75,6 +79,7 @@ __all__ = [
     "read_log",
     "register",
     "simulate",
+    "transition",
 ]
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 import os
 import platform
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cogfit import curves, estimate, intervals, noise, selection, trajectories
+from cogfit import curves, estimate, intervals, noise, selection, trajectories, transitions, windows
 from cogfit.curves import Form
 from cogfit.errors import InputError, nearest
 from cogfit.estimate import Estimate
-from cogfit.logs.model import Log, Source
+from cogfit.logs.model import GROUP_COLUMNS, Log, Source
 from cogfit.observed import Curve, Outcome, Smoothing, array_curve, exposure_curve, utilization_curve
 from cogfit.result import FitResult, FormFit
 from cogfit.serial import WHITE, Arma, ar1_gain
@@ -31,6 +33,7 @@ REPLICATES = 199
 THOROUGH_REPLICATES = 1999
 """Curves made around each form to test it, by default and with ``thorough=True``."""
 
+_TRANSITION_POINTS = 20  # the least in which an abrupt change is looked for
 _FEW_PATTERNS = 3  # fewer are looked at one by one (--by pattern), not as a population
 
 
@@ -55,6 +58,7 @@ def fit(
     bins: int | None = None,
     smoothing: Smoothing = None,
     thorough: bool = False,
+    schedule: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> FitResult:
     """Fit a learning curve and say what the data support.
@@ -97,6 +101,9 @@ def fit(
     thorough : bool, default False
         Ten times as many replicates behind the tests of the forms, profile intervals calibrated by parametric
         bootstrap, and a block bootstrap of the residuals beside them. Takes up to minutes.
+    schedule : sequence of str
+        Columns of the utilisation log that hold a schedule (learning rate, λ, phase), besides those whose names say so:
+        a transition that coincides with one of them is reported.
     progress : callable, optional
         Called as ``progress(done, total, name)`` before each form.
 
@@ -148,10 +155,67 @@ def fit(
             raise InputError(f"unknown measure {measure!r}", hint=nearest(measure, curves.MEASURES))
         curve = replace(curve, measure=measure)
     generator = _generator(rng)
-    return fit_curve(
+    result = fit_curve(
         curve, source, form=form, noise_name=noise, start=start, level=level, rng=generator,
         warnings=extra, discrete=trials is not None, thorough=thorough, progress=progress,
     )  # fmt: skip
+    if form is not None:
+        return result
+    log = data if isinstance(data, Log) else None
+    return replace(result, transition=_transition(curve, log, schedule, level, generator, thorough))
+
+
+_SCHEDULE = re.compile(
+    r"(^|[^a-z])(lr|learning_rate|lambda|temperature|tau|phase|stage|warm_?up|schedule|anneal|curriculum|cost|beta)"
+    r"([^a-z]|$)"
+)
+"""Names of columns that are set by the person who trains, not outcomes of training."""
+
+
+def _transition(
+    curve: Curve, log: Log | None, schedule: Sequence[str], level: float, rng: np.random.Generator, thorough: bool
+) -> dict[str, Any] | None:
+    """Abrupt changes on the axis of the utilisation log, where there is one; None where they cannot be looked for.
+
+    A mean over patterns against exposures is not searched: its errors are those of switch times, and no series.
+    """
+    columns: dict[str, Any] = {}
+    if log is not None and log.utilization is not None:
+        after = None
+        if log.routing is not None:
+            forced = (curve.facts or {}).get("overridden_steps")
+            after = None if forced is None else forced[1] + 1
+            curve = utilization_curve(log.utilization, x_min=after)
+        columns = _schedule_columns(log, curve, schedule)
+    elif schedule:
+        raise InputError("`schedule` names columns of a utilisation log", hint="pass the log, not arrays")
+    elif log is not None or (curve.clusters is not None and curve.axis == "exposure"):
+        return None
+    positive = curve.take(curve.x > 0)
+    if np.unique(positive.x).size < _TRANSITION_POINTS or np.any(curve.x < 0) or np.ptp(positive.y) == 0:
+        return None
+    keep = curve.x > 0
+    found = transitions.transition(
+        positive.x, positive.y, weights=positive.weights, rng=rng, level=level,
+        replicates=THOROUGH_REPLICATES if thorough else REPLICATES,
+        schedule={name: values[keep] for name, values in columns.items()} or None,
+    )  # fmt: skip
+    first, *others = found.statements()
+    where = f"{curve.y_label} against {curve.x_label}: " if log is not None else ""
+    return {"axis": curve.axis, **found.to_json(), "statements": [where + first, *others]}
+
+
+def _schedule_columns(log: Log, curve: Curve, named: Sequence[str]) -> dict[str, Any]:
+    """Columns of the utilisation log that hold a schedule, at the points of the curve."""
+    assert log.utilization is not None
+    frame = log.utilization.frame
+    known = [str(name) for name in frame.columns if name not in ("step", "attention_utilization", *GROUP_COLUMNS)]
+    for name in named:
+        if name not in known:
+            raise InputError(f"no column '{name}' to take as a schedule", path=log.path, hint=nearest(name, known))
+    wanted = [name for name in known if name in named or _SCHEDULE.search(name.lower())]
+    first = frame.drop_duplicates("step").set_index("step")
+    return {name: first[name].reindex(curve.x).to_numpy() for name in wanted}
 
 
 def _generator(rng: int | np.random.Generator) -> np.random.Generator:
@@ -281,7 +345,20 @@ def fit_curve(
     tell(2 * len(family), 2 * len(family), "")
     items.sort(key=lambda item: item.delta_aicc)
     items = _united(items, inside)
-    return _result(curve, source, tuple(items), best, compared, inside, name, level, notes)
+    result = _result(curve, source, tuple(items), best, compared, inside, name, level, notes)
+    if chosen is not None or constant:
+        return result
+    return replace(result, windows=windows.exponents(curve, name, level, rng), averaging=_averaging(curve))
+
+
+def _averaging(curve: Curve) -> dict[str, Any] | None:
+    """What single patterns, runs or groups say of the averaged curve; None where there are none."""
+    if curve.clusters is None:
+        return None
+    from cogfit import averaging
+
+    found = averaging.analyse(curve, (curve.facts or {}).get("near_binary"))
+    return {**found.to_json(), "statements": list(found.statements())}
 
 
 def _inside_domain(curve: Curve, chosen: Form | None) -> tuple[Curve, list[str]]:
@@ -378,13 +455,15 @@ def compare(
     progress: Progress | None = None,
 ) -> Comparison:
     """Ranking, verdict, error models and tests of forms that were fitted to one curve under one noise model."""
-    errors = {name: intervals.errors_of(registry[name], curve, e) for name, e in fits.items()}
+    errors = dict.fromkeys(fits, WHITE)  # clusters are resampled, whatever the errors along their mean
+    if not curve.resampleable:
+        errors = {name: intervals.errors_of(registry[name], curve, e) for name, e in fits.items()}
     usable = {name: e for name, e in fits.items() if e.status != "failed"}
     tau, gains = 1.0, None
     if usable:
         first = min(usable, key=lambda name: usable[name].aicc)
         tau = max(errors[first].time, 1.0)
-        if not errors[first].white:
+        if curve.resampleable or not errors[first].white:
             gains = dict.fromkeys(fits, 0.0)
             for name, e in usable.items():
                 gains[name] = ar1_gain(intervals.ordered_residuals(registry[name], curve, e))
@@ -489,7 +568,7 @@ def _fit_notes(curve: Curve, fit: Estimate, errors: Arma) -> list[str]:
     points = fit.n / max(errors.time, 1.0)
     if curve.resampleable:
         return []
-    if not errors.white:
+    if errors.time > 1.0:
         notes.append(
             f"residuals are autocorrelated ({errors.title}): the {fit.n} points carry the information of about "
             f"{points:.0f}"

@@ -11,7 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from cogfit.logs.model import Log
-    from cogfit.result import FitResult
+    from cogfit.result import FitResult, FormFit
 
 app = typer.Typer(
     name="cogfit",
@@ -37,6 +37,10 @@ exports and MLflow sqlite files; .gz and .zst, too. Format and columns are recog
   cogfit fit routing.parquet --convention updates --json fit.json --plot fit.pdf
 
   cogfit fit runs/ --by run                               one fit per run
+
+  cogfit fit metrics.csv --smoothing 0.9 --windows        a logged moving average is undone; γ over windows of x
+
+  cogfit fit runs/seed0 --thorough --diagnostics more.png
 """
 
 
@@ -79,18 +83,32 @@ def fit(
     x_min: Annotated[Number, typer.Option("--x-min", "--k-min", help="Leave out what lies before (warm-up).")] = None,
     x_max: Annotated[Number, typer.Option("--x-max", "--k-max", help="Leave out what lies after.")] = None,
     axis: Annotated[Text, typer.Option(help="What x is, e.g. stream; known for most logs.")] = None,
+    smoothing: Annotated[
+        Text, typer.Option(help="Decay of a moving average applied before logging (it is undone), or 'unknown'.")
+    ] = None,
+    schedule: Annotated[Text, typer.Option(help="Columns that hold a schedule (comma-separated).")] = None,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Calibrate intervals by bootstrap, 1,999 replicates a test; minutes.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
     json_file: Annotated[
         Text, typer.Option("--json", help="Write the result as JSON ('-' for standard output).")
     ] = None,
     plot: Annotated[Optional[Path], typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,  # noqa: UP045
+    diagnostics: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Write a picture of the profile of γ, windows, residuals and switch times."),
+    ] = None,
+    windows: Annotated[bool, typer.Option("--windows", help="Print γ over windows of x.")] = False,
     methods: Annotated[
         bool, typer.Option("--methods", help="Print a paragraph for a paper's methods section.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the headline only.")] = False,
 ) -> None:
     """Fit a log; the help text is _FIT_HELP."""
-    _check_outputs(log, json_file, plot, by)
+    decay = _smoothing(smoothing)
+    for target in (plot, diagnostics):
+        _check_outputs(log, json_file, target, by)
     from cogfit import api
     from cogfit.logs import read_log
     from cogfit.observed import split
@@ -101,23 +119,39 @@ def fit(
         def one(part: Log) -> FitResult:
             return api.fit(
                 part, form=form, noise=noise, level=level, rng=seed, outcome=outcome, convention=convention,  # type: ignore[arg-type]
-                x_min=x_min, x_max=x_max, bins=bins, axis=axis, progress=progress.forms,
+                x_min=x_min, x_max=x_max, bins=bins, axis=axis, smoothing=decay, thorough=thorough,
+                schedule=_names(schedule), progress=progress.forms,
             )  # fmt: skip
 
         results: list[tuple[dict[str, str], FitResult | str]] = []
         if by is None:
             results.append(({}, one(table)))
         else:
-            names = tuple(name.strip() for name in by.split(",") if name.strip())
-            parts = list(split(table, names))
+            parts = list(split(table, _names(by)))
             for number, (labels, part) in enumerate(parts):
                 progress.parts(number, len(parts))
                 results.append((labels, _tolerant(one, part)))
-    _write_fits(results, by, json_file, plot)
+    _write_fits(results, by, json_file, plot, diagnostics)
     if json_file != "-":
-        _show_fits(results, by, quiet, methods)
+        _show_fits(results, by, quiet, methods, windows)
         if by is not None:
             _warn((*table.warnings, *api.other_kind(table)))
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    """Split names at commas."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def _smoothing(text: str | None) -> Any:
+    from cogfit.errors import InputError
+
+    if text is None or text == "unknown":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"--smoothing '{text}' is neither a decay, 0 to 1, nor 'unknown'") from None
 
 
 def _check_outputs(log: Path, json_file: str | None, plot: Path | None, by: str | None) -> None:
@@ -162,7 +196,11 @@ def _tolerant(one: Callable[[Log], FitResult], part: Log) -> FitResult | str:
 
 
 def _write_fits(
-    results: list[tuple[dict[str, str], FitResult | str]], by: str | None, json_file: str | None, plot: Path | None
+    results: list[tuple[dict[str, str], FitResult | str]],
+    by: str | None,
+    json_file: str | None,
+    plot: Path | None,
+    diagnostics: Path | None,
 ) -> None:
     from cogfit.files import write_atomic
     from cogfit.result import FitResult, dump
@@ -187,16 +225,17 @@ def _write_fits(
             sys.stdout.flush()
         else:
             write_atomic(json_file, text)
-    if plot is not None:
-        from cogfit.plots import save_figure
+    for target, draw in ((plot, "plot"), (diagnostics, "plot_diagnostics")):
+        if target is not None:
+            from cogfit.plots import save_figure
 
-        only = results[0][1]
-        assert isinstance(only, FitResult)
-        save_figure(only.plot(), plot)
+            only = results[0][1]
+            assert isinstance(only, FitResult)
+            save_figure(getattr(only, draw)(), target)
 
 
 def _show_fits(
-    results: list[tuple[dict[str, str], FitResult | str]], by: str | None, quiet: bool, methods: bool
+    results: list[tuple[dict[str, str], FitResult | str]], by: str | None, quiet: bool, methods: bool, windows: bool
 ) -> None:
     from rich.console import Console
 
@@ -205,6 +244,9 @@ def _show_fits(
         only = results[0][1]
         assert not isinstance(only, str)
         _show_one(console, only, quiet)
+        if windows:
+            console.print()
+            console.print(_windows_table(only))
         if methods:
             console.print("\n" + only.methods(), markup=False)
         return
@@ -232,7 +274,9 @@ def _show_one(console: Any, result: FitResult, quiet: bool) -> None:
         )
     )
     console.print()
-    console.print(_forms_table(result, console.width >= 120))
+    console.print(_forms_table(result, console.width))
+    if console.width < _STATUS_WIDTH and any(item.estimate.status != "ok" for item in result.forms):
+        console.print(Plain("* not fully determined, or at a bound; a wider terminal shows more", style="dim"))
     console.print()
     console.print(_parameters_table(result))
     _warn(result.warnings)
@@ -247,7 +291,10 @@ def _warn(warnings: tuple[str, ...]) -> None:
         console.print(Plain(f"warning: {warning}", style="yellow"))
 
 
-def _forms_table(result: FitResult, wide: bool) -> Any:
+_STATUS_WIDTH, _REASON_WIDTH = 96, 120  # of the terminal from which status and reason have a column
+
+
+def _forms_table(result: FitResult, width: int) -> Any:
     from rich.table import Table
 
     from cogfit.result import format_interval
@@ -257,20 +304,56 @@ def _forms_table(result: FitResult, wide: bool) -> Any:
     table.add_column("γ", justify="right", no_wrap=True)
     table.add_column(f"{result.level:.0%} interval", no_wrap=True)
     table.add_column("ΔAICc", justify="right", no_wrap=True)
-    table.add_column("status", no_wrap=True)
-    if wide:
+    tested = any(item.test is not None for item in result.forms)
+    if tested:
+        table.add_column("p", justify="right", no_wrap=True)
+    if width >= _STATUS_WIDTH:
+        table.add_column("status", no_wrap=True)
+    if width >= _REASON_WIDTH:
         table.add_column("why", no_wrap=True)
     for item in result.forms:
         mark = "→ " if item.name == result.form else "  "
+        star = " *" if width < _STATUS_WIDTH and item.estimate.status != "ok" else ""
         limits = item.intervals.get(item.gamma_name or "")
         row = [
-            mark + item.title,
+            mark + item.title + star,
             "–" if item.gamma is None else f"{item.gamma:.3f}",
             "–" if item.gamma is None or limits is None else format_interval((limits.low, limits.high)),
             "–" if item.delta_aicc == float("inf") else f"{item.delta_aicc:,.1f}",
-            item.estimate.status.replace("_", " "),
+            *([_p_value(item)] if tested else []),
         ]
-        table.add_row(*row, *([item.estimate.reason] if wide else []))
+        if width >= _STATUS_WIDTH:
+            row.append(item.estimate.status.replace("_", " "))
+        if width >= _REASON_WIDTH:
+            row.append(item.estimate.reason)
+        table.add_row(*row)
+    return table
+
+
+def _p_value(item: FormFit) -> str:
+    """p-value of a form; in brackets where it is refused."""
+    from cogfit.selection import REFUTED
+
+    if item.test is None:
+        return "–"
+    text = f"{item.test.p_value:.2g}"
+    return text if item.test.p_value > REFUTED else f"({text})"
+
+
+def _windows_table(result: FitResult) -> Any:
+    from rich.table import Table
+
+    from cogfit.result import format_interval
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("from", "to", "points", "γ of the power law"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column(f"{result.level:.0%} interval", no_wrap=True)
+    for window in result.windows:
+        table.add_row(
+            f"{window.x_min:,.6g}", f"{window.x_max:,.6g}", f"{window.n:,}", f"{window.gamma:.3f}",
+            format_interval((window.low, window.high)),
+        )  # fmt: skip
     return table
 
 

@@ -15,6 +15,7 @@ from cogfit.curves import Array, Form
 from cogfit.general import Problem, coordinates_of, minimise, plain, user_starts
 from cogfit.separable import bounds_of, solve
 
+_FACTOR = 3.0  # standard error of a logarithm from which a scale is not identified: a factor 20
 Status = Literal["ok", "at_bound", "not_identified", "failed"]
 
 
@@ -181,6 +182,8 @@ def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array
     at_bound = _at_bound(form, params, low, high, float(np.abs(y).max()))
     if model.discrete and form.basis is not None and f.max() >= 1.0 - 1e-9:
         at_bound += tuple(q.name for q in form.amplitudes[:1] if q.name not in at_bound)
+    runaway = _flat_at_bound(form, params, jac * np.sqrt(information)[:, None], at_bound, r)
+    at_bound = tuple(name for name in at_bound if name not in runaway)
     free = np.array([i for i, q in enumerate(form.parameters) if q.name not in at_bound], dtype=int)
     spare = y.size - p
     dispersion = float(r @ r) / spare if model.scale_parameters and spare > 0 else 1.0
@@ -194,7 +197,8 @@ def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array
         covariance *= dispersion if math.isfinite(dispersion) else np.nan
     with np.errstate(invalid="ignore"):
         errors = np.sqrt(np.diag(covariance))
-    vague = _vague(form, params, errors, free)
+    pairs = _pairs(form, params, covariance, free)
+    vague = (*_vague(form, params, errors, free), *runaway, *(name for pair in pairs for name in pair))
     not_identified = tuple(name for name in form.names if name in loose or name in vague)
     exact = model.scale_parameters and spare <= 0  # no point is left to tell the noise from
     stderr = {
@@ -202,6 +206,10 @@ def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array
         for i, name in enumerate(form.names)
     }
     status, reason = _status(form, params, at_bound, not_identified, y, low, high)
+    if pairs and status == "not_identified":
+        reason += "".join(
+            f"; {a} and {b} run away together: only a combination of them is determined" for a, b in pairs
+        )
     return Estimate(
         form.name, noise, {name: float(v) for name, v in zip(form.names, params, strict=True)}, stderr, covariance,
         rss, loglik, y.size, k, status, reason, at_bound, not_identified,
@@ -253,9 +261,45 @@ def _vague(form: Form, params: Array, errors: Array, free: NDArray[np.int64]) ->
         q = form.parameters[i]
         if q.role == "shape":
             relative = errors[i] / abs(params[i]) if q.log and params[i] else errors[i]
-            if relative > (3.0 if q.log else 10.0):
+            if relative > (_FACTOR if q.log else 10.0):
                 out.append(q.name)
     return tuple(out)
+
+
+def _flat_at_bound(form: Form, params: Array, weighted: Array, at_bound: tuple[str, ...], r: Array) -> tuple[str, ...]:
+    """Scales at a bound that the data do not determine: the others make good for a factor 20 in them.
+
+    Such a scale is at its bound by accident; it and what goes with it are not identified.
+    """
+    names = [name for name in at_bound if form.parameters[form.names.index(name)].log]
+    out = []
+    for name in names:
+        at = form.names.index(name)
+        others = [i for i, q in enumerate(form.names) if q == name or q not in at_bound]
+        scaled = weighted[:, others] * np.where([form.parameters[i].log for i in others], params[others], 1.0)
+        if not np.all(np.isfinite(scaled)) or r.size <= len(others):
+            continue
+        column = scaled[:, others.index(at)]
+        rest = np.delete(scaled, others.index(at), axis=1)
+        rest = rest / np.maximum(np.linalg.norm(rest, axis=0), 1e-300)
+        left = column - rest @ np.linalg.lstsq(rest, column, rcond=None)[0]
+        spread = math.sqrt(float(r @ r) / (r.size - len(others)))
+        if np.any(column) and spread > _FACTOR * np.linalg.norm(left):
+            out.append(name)
+    return tuple(out)
+
+
+def _pairs(form: Form, params: Array, covariance: Array, free: NDArray[np.int64]) -> list[tuple[str, str]]:
+    """Pairs of parameters of which each is vaguer than it is large and that go together (|correlation| > 0.99)."""
+    with np.errstate(all="ignore"):
+        error = np.sqrt(np.diag(covariance))
+    large = [i for i in free if np.isfinite(error[i]) and error[i] > abs(params[i]) > 0]
+    return [
+        (form.names[i], form.names[j])
+        for n, i in enumerate(large)
+        for j in large[n + 1 :]
+        if abs(covariance[i, j]) > 0.99 * error[i] * error[j]
+    ]
 
 
 def _at_bound(form: Form, params: Array, low: Array, high: Array, size: float) -> tuple[str, ...]:

@@ -267,6 +267,23 @@ def profile(
     return Interval(a, b, level, method, "this curve")
 
 
+def deviance_profile(
+    form: Form, x: Array, y: Array, w: Array, fit: Estimate, name: str, values: Array, errors: Arma
+) -> Array:
+    """Deviance (:class:`ValueTest`) of given values of one parameter, for a picture; shape (m,)."""
+    curve = Curve(x, y, w, None, "x", "", "other")
+    test = ValueTest(form, in_order(curve), fit, name, errors)
+    low, high = separable.bounds_of(form, x)
+    at = form.names.index(name)
+    out = np.full(values.size, np.nan)
+    middle = int(np.argmin(np.abs(values - test.best)))
+    for way in (range(middle, values.size), range(middle - 1, -1, -1)):  # outwards: each starts from its neighbour
+        for i in way:
+            if low[at] <= values[i] <= high[at]:
+                out[i] = max(test.deviance(float(values[i])), 0.0) / test.widening
+    return out
+
+
 def _first_step(fit: Estimate, name: str) -> float:
     error = fit.stderr[name]
     if math.isfinite(error) and error > 0:
@@ -485,8 +502,28 @@ class _Excess:
         return float(brentq(at, inner, outer, xtol=1e-6 * max(abs(outer), 1e-12), rtol=1e-6, maxiter=40))
 
 
+def quick_interval(
+    form: Form, curve: Curve, fit: Estimate, name: str, level: float, rng: np.random.Generator, replicates: int
+) -> Interval:
+    """Interval of one parameter without a profile: few replicates of the clusters, or standard errors."""
+    gaussian = fit.noise == "gaussian" and form.basis is not None
+    if gaussian and curve.clusters is not None and curve.resampleable:
+        return resampled(form, curve, curve.clusters, fit, level, rng, replicates)[0][name]
+    errors = errors_of(form, curve, fit)
+    covariance = fit.covariance
+    if not errors.white or _evened(form, curve, fit)[1]:
+        covariance = robust_covariance(form, curve, fit, errors)
+    return wald(fit, covariance, level, errors)[name]
+
+
 def resampled(
-    form: Form, curve: Curve, clusters: Clusters, fit: Estimate, level: float, rng: np.random.Generator
+    form: Form,
+    curve: Curve,
+    clusters: Clusters,
+    fit: Estimate,
+    level: float,
+    rng: np.random.Generator,
+    replicates: int = REPLICATES,
 ) -> tuple[dict[str, Interval], Array]:
     """Percentile intervals and covariance from resampling whole clusters (patterns or runs), refitted as one batch.
 
@@ -497,7 +534,7 @@ def resampled(
     """
     from scipy.special import ndtr
 
-    draws = rng.multinomial(clusters.size, np.full(clusters.size, 1.0 / clusters.size), size=REPLICATES).astype(float)
+    draws = rng.multinomial(clusters.size, np.full(clusters.size, 1.0 / clusters.size), size=replicates).astype(float)
     shape = [form.names.index(q.name) for q in form.shape]
     best = form.vector(fit.params)
     low, high = separable.bounds_of(form, curve.x)
@@ -516,15 +553,16 @@ def resampled(
 
     centre = refit(np.ones((1, clusters.size)))
     width = max(1, 4_000_000 // x.size)  # replicates held at a time: 32 MB of curves
-    rows = [best + refit(draws[at : at + width]) - centre for at in range(0, REPLICATES, width)]
+    rows = [best + refit(draws[at : at + width]) - centre for at in range(0, replicates, width)]
     params = np.concatenate(rows)
-    method = f"{clusters.kind} resampled, {REPLICATES} replicates, percentiles"
+    method = f"{clusters.kind} resampled, {replicates} replicates, percentiles"
     scope = scope_of(form, curve, fit)
     out = {}
     for i, q in enumerate(form.parameters):
         a, b = (float(v) for v in np.quantile(params[:, i], [tail, 1.0 - tail]))
         if q.role == "shape":
-            a = -math.inf if a <= low[i] * (1 + 1e-9 * np.sign(low[i])) else a
+            edge = low[i] == 0.0  # 0 is a value that the parameter may have, other bounds are only the solver's
+            a = -math.inf if not edge and a <= low[i] * (1 + 1e-9 * np.sign(low[i])) else a
             b = math.inf if b >= high[i] * (1 - 1e-9) else b
         out[q.name] = Interval(a, b, level, method, scope, _few_clusters(clusters))
     return out, np.atleast_2d(np.cov(params.T)) * spread**2

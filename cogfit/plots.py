@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "svg", "pdf")
 _STYLES = ("-", "--", "-.", ":")
+_PROFILED = 20_000  # points beyond which no profile is drawn
 _MANY = 2000  # points beyond which the markers become a rasterised cloud
 
 
@@ -93,6 +94,174 @@ def plot_fit(result: FitResult, forms: Sequence[str] | None = None, *, width: fl
     for axes in (upper, lower):
         sns.despine(ax=axes)
     return figure
+
+
+def plot_diagnostics(result: FitResult, *, width: float = 9.0) -> Figure:
+    """Draw what stands behind a fit: residuals and their autocorrelation, profile of γ, windows, switch times.
+
+    Parameters
+    ----------
+    result : FitResult
+    width : float
+        Inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Panels for which the result has nothing say so.
+    """
+    import seaborn as sns
+    from matplotlib.figure import Figure
+
+    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+        figure = Figure(figsize=(width, 0.62 * width), layout="constrained")
+        panels = figure.subplots(2, 3)
+    draw = (_draw_quantiles, _draw_autocorrelation, _draw_profile, _draw_windows, _draw_switches, _draw_spread)
+    for axes, panel in zip(panels.flat, draw, strict=True):
+        panel(axes, result)
+        sns.despine(ax=axes)
+    figure.suptitle(_wrapped(result.headline(), 120), fontsize="small", ha="left", x=0.01)
+    return figure
+
+
+def _nothing(axes: Axes, text: str) -> None:
+    axes.text(0.5, 0.5, _wrapped(text, 28), ha="center", va="center", transform=axes.transAxes, color="0.4")
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def _residuals(result: FitResult) -> Array | None:
+    """Standardised residuals of the form reported, in the order of x; None where there are none."""
+    item = result.selected
+    if item.estimate.status == "failed" or any(math.isnan(v) for v in item.estimate.params.values()):
+        return None
+    form = curves.get(item.name)
+    value = form.evaluate(result.x, item.estimate.params)
+    r, _ = noise.get(item.estimate.noise).residual(result.y, value, result.weights)
+    spread = float(r.std())
+    if spread < 1e-12 * float(np.abs(result.y).max()):
+        return None
+    return np.asarray(r[np.argsort(result.x, kind="stable")] / spread)
+
+
+def _draw_quantiles(axes: Axes, result: FitResult) -> None:
+    from scipy.special import ndtri
+
+    axes.set_title("residuals against normal quantiles", fontsize="small", loc="left")
+    r = _residuals(result)
+    if r is None:
+        _nothing(axes, "no residuals: the fit is perfect, or failed")
+        return
+    expected = ndtri((np.arange(r.size) + 0.5) / r.size)
+    axes.plot(expected, expected, color="0.3", lw=0.8)
+    axes.plot(expected, np.sort(r), ".", ms=3, color="C0", rasterized=r.size > _MANY)
+    axes.set_xlabel("normal quantile")
+    axes.set_ylabel("residual / SD")
+
+
+def _draw_autocorrelation(axes: Axes, result: FitResult) -> None:
+    axes.set_title("autocorrelation of residuals", fontsize="small", loc="left")
+    r = _residuals(result)
+    if r is None or r.size < 8:
+        _nothing(axes, "too few residuals")
+        return
+    lags = np.arange(1, min(41, r.size // 2))
+    r = r - r.mean()
+    rho = np.array([float(r[lag:] @ r[:-lag]) for lag in lags]) / float(r @ r)
+    axes.axhspan(-1.96 / math.sqrt(r.size), 1.96 / math.sqrt(r.size), color="0.9", lw=0)
+    axes.vlines(lags, 0.0, rho, color="C0", lw=1.5)
+    axes.axhline(0.0, color="0.3", lw=0.8)
+    errors = result.selected.errors
+    if not errors.white:
+        model = errors.autocovariance(int(lags[-1]))
+        axes.plot(lags, model[1:] / model[0], color="C3", lw=1.0, label=errors.title)
+        axes.legend(frameon=False, fontsize="small")
+    axes.set_xlabel("lag (points)")
+
+
+def _draw_profile(axes: Axes, result: FitResult) -> None:
+    from cogfit.intervals import deviance_profile
+
+    names = [result.form, *(n for n in ("power", "power_floor") if n != result.form)]
+    shown = [result[n] for n in names if any(f.name == n for f in result.forms) and result[n].gamma_name]
+    axes.set_title("profile of γ", fontsize="small", loc="left")
+    item = shown[0] if shown else None
+    if item is None or item.gamma is None or item.gamma_name not in item.intervals or result.n > _PROFILED:
+        _nothing(axes, "no profile: too many points, or no γ")
+        return
+    limits = item.intervals[item.gamma_name]
+    if "resampled" in limits.method:
+        _nothing(axes, f"no likelihood of a mean curve: the interval is from resampling ({limits.scope})")
+        return
+    reach = max(limits.high - item.gamma, item.gamma - limits.low)
+    reach = reach if math.isfinite(reach) and reach > 0 else 0.5 * max(abs(item.gamma), 0.1)
+    values = np.linspace(item.gamma - 1.5 * reach, item.gamma + 1.5 * reach, 41)
+    deviance = deviance_profile(
+        curves.get(item.name), result.x, result.y, result.weights, item.estimate, item.gamma_name, values, item.errors
+    )
+    axes.plot(values, deviance, color="C0", lw=1.6)
+    for limit in (limits.low, limits.high):
+        if math.isfinite(limit):
+            axes.axvline(limit, color="0.4", lw=0.8, ls="--")
+    axes.axvline(item.gamma, color="0.4", lw=0.8)
+    known = deviance[np.isfinite(deviance)]
+    axes.set_ylim(0.0, min(12.0, 1.05 * float(known.max())) if known.size and known.max() > 0 else 1.0)
+    axes.set_xlabel(f"γ ({item.title})")
+    axes.set_ylabel("deviance")
+
+
+def _draw_windows(axes: Axes, result: FitResult) -> None:
+    axes.set_title("γ of the power law over windows of x", fontsize="small", loc="left")
+    if not result.windows:
+        _nothing(axes, "no windows: the curve is short, constant, or one form was fitted")
+        return
+    known = sorted((w for w in result.windows if math.isfinite(w.gamma)), key=lambda w: (w.x_min, w.x_max))
+    at = np.arange(len(known))
+    gamma = np.array([w.gamma for w in known])
+    span = 3.0 * (float(np.ptp(gamma)) + 0.05)
+    low = np.array([max(w.low, w.gamma - span) for w in known])
+    high = np.array([min(w.high, w.gamma + span) for w in known])
+    axes.errorbar(gamma, at, xerr=[gamma - low, high - gamma], fmt="o", ms=3.5, color="C0", lw=1.0)
+    axes.set_yticks(at, [f"{w.x_min:,.4g}–{w.x_max:,.4g}" for w in known], fontsize="x-small")
+    axes.set_xlabel("γ")
+    axes.invert_yaxis()
+
+
+def _draw_switches(axes: Axes, result: FitResult) -> None:
+    axes.set_title("switch time of each pattern", fontsize="small", loc="left")
+    table = (result.trajectories or {}).get("patterns_table")
+    if not table or "switched" not in table["status"]:
+        _nothing(axes, "no switch times: not a routing log, or no pattern switches")
+        return
+    step = np.array(table["step"], dtype=float)
+    k = np.array(table["k"], dtype=float)
+    status = np.array(table["status"])
+    for name, color, marker, text in (
+        ("switched", "C0", "o", "switched"),
+        ("never", "0.5", ">", "never (last seen)"),
+        ("low_from_start", "C3", "v", "low from the start"),
+    ):  # fmt: skip
+        chosen = status == name
+        if chosen.any():
+            axes.plot(step[chosen], k[chosen], marker, ms=3.5, mec="none", color=color, alpha=0.8, label=text)
+    axes.set_xlabel("step")
+    axes.set_ylabel("k")
+    axes.legend(frameon=False, fontsize="small")
+
+
+def _draw_spread(axes: Axes, result: FitResult) -> None:
+    axes.set_title("patterns that have not switched", fontsize="small", loc="left")
+    table = (result.trajectories or {}).get("patterns_table")
+    if not table or "switched" not in table["status"]:
+        _nothing(axes, "no switch times")
+        return
+    times = np.sort([s for s, status in zip(table["step"], table["status"], strict=True) if status == "switched"])
+    total = len(table["status"])
+    axes.step([0.0, *times, max(table["step"])], [1.0, *(1.0 - np.arange(1, times.size + 1) / total),
+              1.0 - times.size / total], where="post", color="C0", lw=1.6)  # fmt: skip
+    axes.set_ylim(0.0, 1.03)
+    axes.set_xlabel("step")
+    axes.set_ylabel("share of patterns")
 
 
 def _plain_ticks(axis: Axis, low: float, high: float) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cogfit import windows
 from cogfit.curves import Array
 from cogfit.errors import InputError
 from cogfit.estimate import Estimate
@@ -20,6 +21,7 @@ from cogfit.files import write_atomic
 from cogfit.intervals import Interval, standard_errors
 from cogfit.selection import FormTest, Verdict
 from cogfit.serial import WHITE, Arma
+from cogfit.windows import Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -207,6 +209,8 @@ class FitResult:
     x, y, weights : ndarray, shape (n,)
         The curve that was fitted.
     x_label, y_label : str
+    windows : tuple of Window
+        γ of the power law over parts of the curve.
 
     Examples
     --------
@@ -241,6 +245,7 @@ class FitResult:
     weights: Array = field(repr=False)
     x_label: str = "x"
     y_label: str = "y"
+    windows: tuple[Window, ...] = ()
 
     # ------------------------------------------------------------------------------------------- short-cuts
 
@@ -307,8 +312,10 @@ class FitResult:
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """Reasons of the verdict and what the trajectories of the patterns say, one sentence each."""
-        return self.verdict.reasons + tuple((self.trajectories or {}).get("statements", ()))
+        """Reasons of the verdict, and what windows, patterns, averaging and transitions say; one sentence each."""
+        parts = [self.verdict.reasons, (windows.summary(self.windows),)]
+        parts += [(part or {}).get("statements", ()) for part in (self.trajectories, self.averaging, self.transition)]
+        return tuple(text for part in parts for text in part if text)
 
     # ---------------------------------------------------------------------------------------------- tables
 
@@ -401,8 +408,10 @@ class FitResult:
         )
         if len(self.forms) > 1:
             text += (
-                f"{len(self.forms)} forms were compared ({names}) by AICc at the effective sample size "
-                f"({self.n_effective:.0f}, from the autocorrelation time of the residuals). "
+                f"{len(self.forms)} forms were compared ({names}), ordered by AICc and tested by bootstrap around each "
+                f"form ({self._replicates} replicates; effective sample size {self.n_effective:.0f}); not refused at "
+                "5 %: "
+                f"{', '.join(self[name].title for name in self.indistinguishable_forms) or 'none'}. "
             )
         if self.gamma is not None and self.interval is not None:
             how = item.intervals[item.gamma_name or ""]
@@ -421,11 +430,21 @@ class FitResult:
             text += f" Rows left out: {dropped}."
         return text
 
+    @property
+    def _replicates(self) -> int:
+        return max((item.test.replicates for item in self.forms if item.test is not None), default=0)
+
     def plot(self, **options: Any) -> Figure:
         """Draw data, forms and residuals; see :func:`cogfit.plots.plot_fit`."""
         from cogfit.plots import plot_fit
 
         return plot_fit(self, **options)
+
+    def plot_diagnostics(self, **options: Any) -> Figure:
+        """Draw profile of γ, windows, residuals and switch times; see :func:`cogfit.plots.plot_diagnostics`."""
+        from cogfit.plots import plot_diagnostics
+
+        return plot_diagnostics(self, **options)
 
     # ------------------------------------------------------------------------------------------------ JSON
 
@@ -452,6 +471,7 @@ class FitResult:
             "trajectories": None if self.trajectories is None else dict(self.trajectories),
             "averaging": None if self.averaging is None else dict(self.averaging),
             "transition": None if self.transition is None else dict(self.transition),
+            "windows": [window.to_json() for window in self.windows],
             "warnings": list(self.warnings),
             "versions": dict(self.versions),
             "curve": {
@@ -475,7 +495,7 @@ class FitResult:
             raise InputError(f"not a fit: expected the schema '{SCHEMA}', found {found!r}")
         try:
             plain = {f.name for f in fields(cls)} & set(data)
-            special = {"forms", "verdict", "warnings", "indistinguishable_forms"}
+            special = {"forms", "verdict", "warnings", "indistinguishable_forms", "windows"}
             values = {name: data[name] for name in plain - special}
             curve = data["curve"]
             return cls(
@@ -483,6 +503,7 @@ class FitResult:
                 verdict=Verdict(data["verdict"]["power_law"], tuple(data["verdict"]["reasons"])),
                 warnings=tuple(data["warnings"]),
                 indistinguishable_forms=tuple(data["indistinguishable_forms"]),
+                windows=tuple(Window.from_json(item) for item in data["windows"]),
                 x=np.array(curve["x"], dtype=float),
                 y=np.array(curve["y"], dtype=float),
                 weights=np.array(curve["weights"], dtype=float),

@@ -180,7 +180,7 @@ def verdict(
     fit, title, test = fits[lead], registry[lead].title, tests[lead]
     if fit.params["gamma"] <= 0.0:
         return Verdict("not_supported", (f"the curve rises (γ = {fit.params['gamma']:.3g})",))
-    if "gamma" in fit.not_identified or fit.status == "not_identified":
+    if "gamma" in fit.not_identified:
         return Verdict("not_identified", (f"{title}: {fit.reason}",))
     rivals = [name for name in inside if name not in POWER_LAWS and not set(powers) & set(registry[name].contains)]
     others = [name for name in tests if name not in inside]
@@ -348,11 +348,12 @@ def compare_forms(
     """Test every form by bootstrap; the forms that are not refused are a confidence set of forms.
 
     Around each form's fit curves are made: with the clusters resampled where there are enough, with binomial counts, or
-    with ARMA errors like those about the best form and smooth departures from it. The test statistic is log RSS of the form less the least log RSS of
-    all forms. (A rule on ΔAICc has no level: with several nested rivals it drops the truth too often, and a form with
-    a break is not identified where there is none.) Data and curves are treated alike: the RSS of a form is the least
-    over its tangent spaces at its fits to the data, to the form tested, and to some of the curves; so a thousand curves
-    cost little more than a few. Curves of more than 100 points are averaged into bins first.
+    with ARMA errors like those about the best form and smooth departures from it. The test statistic is log RSS of the
+    form less the least log RSS of all forms. (A rule on ΔAICc has no level: with several nested rivals it drops the
+    truth too often, and a form with a break is not identified where there is none.) Data and curves are treated alike:
+    the RSS of a form is the least over its tangent spaces at its fits to the data, to the form tested, and to some of
+    the curves; so a thousand curves cost little more than a few. Curves of more than 100 points are averaged into bins
+    first.
 
     Parameters
     ----------

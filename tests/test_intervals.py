@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import lmfit
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.signal import lfilter
 
 import cogfit
 from cogfit.intervals import Interval
+from cogfit.serial import Arma
 
 X = np.arange(1.0, 201.0)
 
@@ -117,3 +119,109 @@ def test_the_binomial_profile_stays_among_probabilities() -> None:
         assert low < fit.gamma < high  # type: ignore[operator]
         hits += low <= 0.43 <= high
     assert hits >= 51
+
+
+def test_a_known_moving_average_is_undone_and_an_unknown_one_is_called_unreliable() -> None:
+    rng = np.random.default_rng(4)
+    raw = 0.1 + 0.8 * X**-0.43 + 0.02 * rng.normal(size=X.size)
+    smooth = raw.copy()
+    for t in range(1, X.size):
+        smooth[t] = 0.9 * smooth[t - 1] + 0.1 * raw[t]
+    truth = cogfit.fit(X, raw, form="power_floor", noise="gaussian")
+    undone = cogfit.fit(X, smooth, form="power_floor", noise="gaussian", smoothing=0.9)
+    assert undone.params == pytest.approx(truth.params, rel=1e-6)
+    assert undone.interval == pytest.approx(truth.interval, rel=1e-4)
+    vague = cogfit.fit(X, smooth, form="power_floor", noise="gaussian", smoothing="unknown")
+    assert not vague.selected.intervals["gamma"].reliable
+    assert vague.selected.intervals["gamma"].to_json()["reliability"] == "unreliable"
+    assert "filter" in vague.selected.intervals["gamma"].caveat
+    with pytest.raises(cogfit.InputError, match="decay of a moving average"):
+        cogfit.fit(X, smooth, smoothing=1.0)
+
+
+def test_a_column_that_says_it_is_smoothed_is_not_trusted(tmp_path: Path) -> None:
+    frame = cogfit.simulate("power", n=60, rng=1).rename(columns={"attention_utilization": "attn_ema"})
+    frame.to_csv(tmp_path / "log.csv", index=False)
+    log = cogfit.read_log(tmp_path / "log.csv", y="attn_ema")
+    fit = cogfit.fit(log, form="power")
+    assert any("--smoothing" in text for text in fit.warnings)
+    assert not fit.selected.intervals["gamma"].reliable
+    assert cogfit.fit(log, form="power", smoothing=0).selected.intervals["gamma"].reliable
+
+
+@pytest.mark.parametrize("trend", [-1.0, 1.0])
+def test_uneven_variance_is_modelled(trend: float) -> None:
+    """The interval of weighted least squares with the true weights is what a good variance model comes close to."""
+    rng = np.random.default_rng(6)
+    ratio, hits = [], 0
+    for _ in range(60):
+        spread = 0.01 * (X / 14.0) ** (0.5 * trend)
+        y = 0.9 * X**-0.43 + spread * rng.normal(size=X.size)
+        low, high = cogfit.fit(X, y, form="power", noise="gaussian").interval  # type: ignore[misc]
+        best = cogfit.fit(X, y, form="power", noise="gaussian", weights=spread**-2.0).interval
+        ratio.append((high - low) / (best[1] - best[0]))  # type: ignore[index]
+        hits += low <= 0.43 <= high
+    assert 0.9 < np.median(ratio) < 1.3
+    assert hits >= 51
+
+
+def test_autocorrelated_intervals_against_generalised_least_squares() -> None:
+    """With the true errors known, GLS gives the interval; the estimated ones must come near, curve_fit's do not."""
+    from scipy.linalg import toeplitz
+    from scipy.optimize import curve_fit
+
+    x = np.arange(1.0, 801.0)
+    errors = Arma((0.8,))
+    y = 0.9 * x**-0.43 + 0.02 * errors.simulate(1, x.size, np.random.default_rng(9))[0]
+    covariance = toeplitz(errors.autocovariance(x.size - 1)) / errors.autocovariance(0)[0]
+    _, cov = curve_fit(lambda x, a, g: a * x**-g, x, y, p0=[0.8, 0.5], sigma=0.02**2 * covariance, absolute_sigma=True)
+    low, high = cogfit.fit(x, y, form="power", noise="gaussian").interval  # type: ignore[misc]
+    assert (high - low) / (2 * 1.96 * math.sqrt(cov[1, 1])) == pytest.approx(1.0, abs=0.35)
+
+
+def test_shared_shocks_make_the_scope_conditional() -> None:
+    rng = np.random.default_rng(5)
+    x, patterns = np.arange(1.0, 81.0), 40
+    group = np.repeat(np.arange(patterns), x.size)
+    own = 0.05 * Arma((0.8,)).simulate(patterns, x.size, rng)
+    truth = 0.9 * x**-0.43
+
+    def scope(shared: float) -> str:
+        y = truth + own + shared * Arma((0.8,)).simulate(1, x.size, rng)
+        return cogfit.fit(np.tile(x, patterns), y.ravel(), form="power", groups=group).selected.intervals["gamma"].scope
+
+    assert scope(0.0) == "the population of the groups"
+    assert scope(0.05) == "conditional on this run"
+
+
+def test_the_block_bootstrap_stands_beside_the_profile_when_asked_for() -> None:
+    y = 0.9 * X**-0.43 + 0.02 * ar1(X.size, 0.5, np.random.default_rng(8))
+    fit = cogfit.fit(X, y, form="power", noise="gaussian", thorough=True)
+    beside = fit.selected.sensitivity["gamma"]
+    assert "block bootstrap" in beside.method
+    assert beside.low < fit.gamma < beside.high  # type: ignore[operator]
+    assert "calibrated" in fit.selected.intervals["gamma"].method
+    low, high = fit.interval  # type: ignore[misc]
+    assert (beside.high - beside.low) / (high - low) == pytest.approx(1.0, abs=0.5)
+    assert cogfit.FitResult.from_json(fit.to_json()).selected.sensitivity == fit.selected.sensitivity
+
+
+def test_ebbinghaus_determines_the_exponent_and_not_what_runs_away() -> None:
+    """Savings of Ebbinghaus 1885 with m(1 + ht)^−f: (m, h) go to infinity together, f is that of a pure power."""
+    minutes = np.array([19.0, 63.0, 525.0, 1440.0, 2880.0, 8640.0, 44640.0])
+    savings = np.array([58.2, 44.2, 35.8, 33.7, 27.8, 25.4, 21.1]) / 100
+    own = cogfit.fit(minutes, savings, form="shifted_power", noise="gaussian")
+    assert own.status == "not_identified"
+    assert set(own.selected.estimate.not_identified) == {"A", "b"}
+    assert "run away together" in own.reason
+    assert own.gamma == pytest.approx(0.130, abs=0.002)
+    low, high = own.interval  # type: ignore[misc]
+    assert 0.09 < low < 0.13 < high < 0.19
+    cogfit.register(
+        "ebbinghaus", lambda t, m, h, f: m * (1 + h * t) ** -f, params=("m", "h", "f"), gamma="f", replace=True,
+        bounds={"m": (0, math.inf), "h": (0, math.inf), "f": (0, 10)},
+    )  # fmt: skip
+    users = cogfit.fit(minutes, savings, form="ebbinghaus", noise="gaussian", start={"m": 1.0, "h": 1.0, "f": 0.2})
+    assert set(users.selected.estimate.not_identified) == {"m", "h"}
+    assert users.gamma == pytest.approx(0.130, abs=0.002)
+    assert math.isinf(users.selected.intervals["m"].high)

@@ -53,3 +53,24 @@ def test_plotting_leaves_the_users_settings_alone(fit: cogfit.FitResult) -> None
     before = dict(mpl.rcParams)
     fit.plot()
     assert dict(mpl.rcParams) == before
+
+
+def test_diagnostics_draw_every_panel_and_say_what_is_missing(fit: cogfit.FitResult) -> None:
+    figure = fit.plot_diagnostics()
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert len(titles) == 6
+    profile = figure.axes[titles.index("profile of γ")]
+    x, y = profile.get_lines()[0].get_data()
+    low, high = fit.interval  # type: ignore[misc]
+    threshold = float(np.interp(high, x, y))
+    assert threshold == pytest.approx(np.interp(low, x, y), rel=0.05)  # both limits at the same height, near 1.98²
+    assert threshold == pytest.approx(3.94, rel=0.05)
+    assert any("no switch times" in text.get_text().replace("\n", " ") for text in figure.axes[4].texts)
+
+
+def test_diagnostics_of_a_routing_log_show_its_switch_times() -> None:
+    run = cogfit.data_dir() / "runs" / "srcd-n256-gradual"
+    fit = cogfit.fit(run, bins=20)
+    figure = fit.plot_diagnostics()
+    switched = figure.axes[4].get_lines()[0].get_xdata()
+    assert len(switched) == 78
