@@ -16,6 +16,7 @@ from cogfit.curves import Array
 from cogfit.errors import InputError
 from cogfit.files import write_atomic
 from cogfit.result import FitResult, FormFit
+from cogfit.selection import POWER_LAWS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -182,10 +183,9 @@ def _draw_autocorrelation(axes: Axes, result: FitResult) -> None:
 def _draw_profile(axes: Axes, result: FitResult) -> None:
     from cogfit.intervals import deviance_profile
 
-    names = [result.form, *(n for n in ("power", "power_floor") if n != result.form)]
-    shown = [result[n] for n in names if any(f.name == n for f in result.forms) and result[n].gamma_name]
+    powers = [f for f in result.forms if f.name in POWER_LAWS]
+    item = result.selected if result.selected.gamma_name else min(powers, key=lambda f: f.delta_aicc, default=None)
     axes.set_title("profile of γ", fontsize="small", loc="left")
-    item = shown[0] if shown else None
     if item is None or item.gamma is None or item.gamma_name not in item.intervals or result.n > _PROFILED:
         _nothing(axes, "no profile: too many points, or no γ")
         return
@@ -200,9 +200,10 @@ def _draw_profile(axes: Axes, result: FitResult) -> None:
         curves.get(item.name), result.x, result.y, result.weights, item.estimate, item.gamma_name, values, item.errors
     )
     axes.plot(values, deviance, color="C0", lw=1.6)
-    for limit in (limits.low, limits.high):
-        if math.isfinite(limit):
-            axes.axvline(limit, color="0.4", lw=0.8, ls="--")
+    if "union" not in limits.method:  # the union with another form's interval is no feature of this profile
+        for limit in (limits.low, limits.high):
+            if math.isfinite(limit):
+                axes.axvline(limit, color="0.4", lw=0.8, ls="--")
     axes.axvline(item.gamma, color="0.4", lw=0.8)
     known = deviance[np.isfinite(deviance)]
     axes.set_ylim(0.0, min(12.0, 1.05 * float(known.max())) if known.size and known.max() > 0 else 1.0)

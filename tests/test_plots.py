@@ -56,6 +56,7 @@ def test_plotting_leaves_the_users_settings_alone(fit: cogfit.FitResult) -> None
 
 
 def test_diagnostics_draw_every_panel_and_say_what_is_missing(fit: cogfit.FitResult) -> None:
+    fit = cogfit.fit(X, fit.y, form="power", noise="gaussian")
     figure = fit.plot_diagnostics()
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert len(titles) == 6
@@ -66,6 +67,7 @@ def test_diagnostics_draw_every_panel_and_say_what_is_missing(fit: cogfit.FitRes
     assert threshold == pytest.approx(np.interp(low, x, y), rel=0.05)  # both limits at the same height, near 1.98²
     assert threshold == pytest.approx(3.94, rel=0.05)
     assert any("no switch times" in text.get_text().replace("\n", " ") for text in figure.axes[4].texts)
+    assert any("no windows" in text.get_text().replace("\n", " ") for text in figure.axes[3].texts)
 
 
 def test_diagnostics_of_a_routing_log_show_its_switch_times() -> None:
