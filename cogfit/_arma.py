@@ -74,6 +74,21 @@ def gains(phi, load, n):  # type: ignore[no-untyped-def]
 
 
 @njit(**_OPTIONS)
+def autocovariances(phi, load, lags):  # type: ignore[no-untyped-def]
+    """Autocovariances at lag 0 … lags for unit innovations: the first row of T^k P."""
+    m = phi.size
+    state = _stationary(phi, load)[:, 0].copy()
+    out = np.empty(lags + 1)
+    for k in range(lags + 1):
+        out[k] = state[0]
+        first = state[0]
+        for i in range(m - 1):
+            state[i] = phi[i] * first + state[i + 1]
+        state[m - 1] = phi[m - 1] * first
+    return out
+
+
+@njit(**_OPTIONS)
 def series(phi, load, start, shock):  # type: ignore[no-untyped-def]
     """Stationary series from standard normal numbers start (size, m) and shock (size, n), written into shock."""
     m = phi.size

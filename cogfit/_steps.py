@@ -239,20 +239,7 @@ def tail(innovation: Array) -> float:
 
 def simulated(errors: Arma, nu: float, scale: Array, size: int, rng: np.random.Generator) -> Array:
     """Curves (size, n) with innovations of given scales (n,), Gaussian or of Student's t."""
-    from scipy.linalg import solve_discrete_lyapunov
-    from scipy.signal import lfilter
-
     shape = size, scale.size
     shock = scale * (rng.standard_normal(shape) if math.isinf(nu) else rng.standard_t(nu, shape))
-    if errors.white:
-        return np.asarray(shock)
-    m = max(len(errors.phi), len(errors.theta) + 1)
-    b, a = np.zeros(m + 1), np.zeros(m + 1)
-    b[: len(errors.theta) + 1] = 1.0, *errors.theta
-    a[: len(errors.phi) + 1] = 1.0, *(-phi for phi in errors.phi)
-    move, load = np.eye(m, k=1), b[1:] - a[1:]  # the filter's state moves by z ← move z + load shock
-    move[:, 0] -= a[1:]
     variance = scale[0] ** 2 * (1.0 if math.isinf(nu) else nu / (nu - 2.0))
-    value, vector = np.linalg.eigh(variance * solve_discrete_lyapunov(move, np.outer(load, load)))
-    state = (rng.standard_normal((size, m)) * np.sqrt(np.maximum(value, 0.0))) @ vector.T
-    return np.asarray(lfilter(b, a, shock, axis=1, zi=state)[0])
+    return errors.driven(shock, rng, math.sqrt(variance))

@@ -158,8 +158,6 @@ def _grid_starts(form: Form, x: Array, y: Array, w: Array) -> Array:
     The best local minima of the RSS; where a location on the axis is among the parameters (the RSS then has a minimum
     between any two points), the best grid point for every location.
     """
-    from scipy.ndimage import minimum_filter
-
     from cogfit._kernels import grid_rss
 
     axes = _axes(form, x)
@@ -178,11 +176,20 @@ def _grid_starts(form: Form, x: Array, y: Array, w: Array) -> Array:
         cells = np.moveaxis(np.arange(rss.shape[1]).reshape(table.shape[1:]), location, 0)
         chosen = [at[np.argmin(rss[:, at], axis=1)] for at in cells.reshape(len(cells), -1)]
         return np.asarray(mesh[np.stack(chosen, axis=1)])
-    local = table <= minimum_filter(table, size=(1, *([3] * len(axes))), mode="nearest")
+    local = table <= _lowest_nearby(table)
     ranked = np.where(local, table, np.inf).reshape(len(y), -1)
     best = np.argsort(ranked, axis=1, kind="stable")[:, :_STARTS]
     worth = np.take_along_axis(ranked, best, axis=1)
     return np.asarray(mesh[np.where(np.isfinite(worth), best, best[:, :1])])
+
+
+def _lowest_nearby(table: Array) -> Array:
+    """Least value among each cell and its neighbours, diagonal ones included, on all axes but the first."""
+    out = table
+    for axis in range(1, table.ndim):
+        ahead, behind = (np.take(out, np.arange(out.shape[axis]) + shift, axis, mode="clip") for shift in (1, -1))
+        out = np.minimum(np.minimum(out, ahead), behind)
+    return out
 
 
 def _location(form: Form) -> int | None:

@@ -131,19 +131,9 @@ class Arma:
 
     def autocovariance(self, lags: int) -> Array:
         """Autocovariances at lag 0 … `lags`, for innovations of unit variance."""
-        response = self.response(max(lags + 1, 64))
-        while abs(response[-1]) > 1e-9 and response.size < 200_000:
-            response = self.response(2 * response.size)
-        size = 1 << (2 * response.size - 1).bit_length()
-        return np.fft.irfft(np.abs(np.fft.rfft(response, size)) ** 2, size)[: lags + 1]
+        from cogfit._arma import autocovariances
 
-    def response(self, n: int) -> Array:
-        """Impulse response ψ_0 … ψ_{n−1}."""
-        from scipy.signal import lfilter
-
-        impulse = np.zeros(n)
-        impulse[0] = 1.0
-        return np.asarray(lfilter([1.0, *self.theta], [1.0, *(-v for v in self.phi)], impulse))
+        return np.asarray(autocovariances(*self._padded(), lags))
 
     @property
     def time(self) -> float:
@@ -155,14 +145,19 @@ class Arma:
 
     def simulate(self, size: int, n: int, rng: np.random.Generator) -> Array:
         """`size` stationary series of unit marginal variance, shape (size, n)."""
-        shock = rng.normal(size=(size, n))
+        series = self.driven(rng.normal(size=(size, n)), rng)
+        return series if self.white else np.asarray(series / math.sqrt(self.autocovariance(0)[0]))
+
+    def driven(self, innovations: Array, rng: np.random.Generator, scale: float = 1.0) -> Array:
+        """Series (size, n) that follow from innovations; the state before them is stationary, at their `scale`."""
         if self.white:
-            return shock
+            return innovations
         from cogfit._arma import series
 
         phi, load = self._padded()
-        series(phi, load, rng.normal(size=(size, phi.size)), shock)
-        return np.asarray(shock / math.sqrt(self.autocovariance(0)[0]))
+        out = np.array(innovations, dtype=float)
+        series(phi, load, scale * rng.normal(size=(len(out), phi.size)), out)
+        return out
 
 
 WHITE = Arma()
