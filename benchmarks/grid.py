@@ -58,8 +58,12 @@ class Study:
     seed: int = 20261121
 
     def key(self, cell: Mapping[str, Any]) -> tuple[str, ...]:
-        """Settings of a cell as text, in the order of the table's columns."""
-        return tuple(str(cell[name]) for name in self.cells[0])
+        """Settings of a cell as they stand in the table, in the order of its columns."""
+        return tuple(_text(cell[name]) for name in self.cells[0])
+
+    def entropy(self, cell: Cell) -> int:
+        """Seed of a cell's own: it depends on its settings only."""
+        return zlib.crc32("\n".join(str(cell[name]) for name in self.cells[0]).encode())
 
 
 def main(study: Study, arguments: Sequence[str] | None = None) -> list[dict[str, str]]:
@@ -81,7 +85,8 @@ def main(study: Study, arguments: Sequence[str] | None = None) -> list[dict[str,
         with Progress(*columns, console=console) as bar:
             task = bar.add_task(study.name, total=len(todo))
             jobs = {
-                pool.submit(_run, study.measure, dict(c), study.key(c), options.repeats, study.seed): c for c in todo
+                pool.submit(_run, study.measure, dict(c), study.entropy(c), options.repeats, study.seed): c
+                for c in todo
             }
             for job in as_completed(jobs):
                 cell = jobs[job]
@@ -107,8 +112,8 @@ def _options(study: Study, arguments: Sequence[str] | None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
-def _run(measure: Measure, cell: Cell, key: tuple[str, ...], repeats: int, seed: int) -> dict[str, Any]:
-    rng = np.random.default_rng([seed, zlib.crc32("\n".join(key).encode())])
+def _run(measure: Measure, cell: Cell, entropy: int, repeats: int, seed: int) -> dict[str, Any]:
+    rng = np.random.default_rng([seed, entropy])
     return {"repeats": repeats, "seed": seed, **measure(cell, repeats, rng)}
 
 
