@@ -223,7 +223,7 @@ def _draw_windows(axes: Axes, result: FitResult) -> None:
     low = np.array([max(w.low, w.gamma - span) for w in known])
     high = np.array([min(w.high, w.gamma + span) for w in known])
     axes.errorbar(gamma, at, xerr=[gamma - low, high - gamma], fmt="o", ms=3.5, color="C0", lw=1.0)
-    axes.set_yticks(at, [f"{w.x_min:,.4g}–{w.x_max:,.4g}" for w in known], fontsize="x-small")
+    axes.set_yticks(at, [f"{w.x_min:,.6g}–{w.x_max:,.6g}" for w in known], fontsize="x-small")
     axes.set_xlabel("γ")
     axes.invert_yaxis()
 
