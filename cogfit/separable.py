@@ -24,7 +24,7 @@ _CHUNK = 1 << 16  # elements of one basis column per chunk: the working set stay
 _GRID_POINTS = 240  # points on which starts are ranked; longer curves are averaged into bins for this only
 _STARTS = 4
 _MAX_ITERATIONS = 200
-_QUICK = 25
+_QUICK = 14  # before the full Hessians, which cost most
 _SORTING = 12  # iterations by which starts are sorted out
 _PATIENCE = 15  # iterations after which a problem is given its full Hessian
 _STEP = 1e-5  # difference step in the solver's coordinates, which are of order 1
@@ -239,7 +239,7 @@ def solve(
     errors : Arma
         Of the curves, in the order of the points: generalised least squares, with the RSS that of the innovations.
     quick : bool
-        Stop after 25 iterations and do not settle locations between points: for statistics that are computed in the
+        Stop after 14 iterations and do not settle locations between points: for statistics that are computed in the
         same way on the data and on their replicates.
 
     Returns

@@ -14,6 +14,7 @@ import pytest
 
 import cogfit
 from cogfit import cli
+from cogfit.commands import terminal
 
 
 def run(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -175,10 +176,10 @@ def test_simulate_writes_what_fit_reads(tmp_path: Path, capfd: pytest.CaptureFix
 def test_a_progress_bar_appears_for_a_person_and_for_nobody_else(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli._Progress, "DELAY", 0.0)
+    monkeypatch.setattr(terminal.Progress, "DELAY", 0.0)
     for person in (True, False):
         monkeypatch.setattr("sys.stderr.isatty", lambda person=person: person)
-        with cli._Progress() as progress:
+        with terminal.Progress() as progress:
             time.sleep(0.5)
             progress.bytes(1, 2)
             progress.forms(3, 14, "power")
@@ -210,8 +211,9 @@ def test_ctrl_c_is_exit_code_130_and_leaves_nothing_half_written(tmp_path: Path)
     assert not list(tmp_path.glob(".*part"))
 
 
-def test_a_closed_pipe_is_no_error(log: Path) -> None:
-    command = f"'{sys.executable}' -m cogfit.cli fit '{log}' --form power --json - | head -c 10"
+@pytest.mark.parametrize("options", ["--json -", "--methods"], ids=["JSON", "tables"])
+def test_a_closed_pipe_is_no_error(log: Path, options: str) -> None:
+    command = f"'{sys.executable}' -m cogfit.cli fit '{log}' --form power {options} | true"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

@@ -1,0 +1,147 @@
+"""What the commands share: option types, checks of outputs, console, progress bars, Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, NoReturn, Optional
+
+Text = Optional[str]  # noqa: UP045 - typer evaluates the annotation at run time
+Number = Optional[float]  # noqa: UP045
+
+
+def check_outputs(log: Path, json_file: str | None, plot: Path | None, by: str | None) -> None:
+    """Refuse outputs that cannot be, or that would destroy the input, before the work and not after it."""
+    from cogfit.errors import InputError
+
+    if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise InputError(f"'{plot}' names no picture format", hint="use .png, .svg or .pdf")
+    if plot is not None and by is not None:
+        raise InputError("--plot draws one fit and --by makes several", hint="leave one of them out")
+    if json_file == "":
+        raise InputError("--json names no file", hint="give a file, or - for standard output")
+    for target in (plot, Path(json_file) if json_file not in (None, "-") else None):
+        if target is None:
+            continue
+        if not target.parent.is_dir():
+            raise InputError("the folder does not exist", path=target.parent, hint="create it first")
+        if target.is_dir():
+            raise InputError("is a folder, not a file", path=target, hint="name a file in it")
+        if target.exists() and log.exists() and target.samefile(log):
+            raise InputError("is the log itself", path=target, hint="name another file for the output")
+        if log.is_dir() and target.is_file() and target.resolve().is_relative_to(log.resolve()) and not _ours(target):
+            hint = "name another file for the output"
+            raise InputError("is a file of the log's folder that cogfit did not write", path=target, hint=hint)
+
+
+def _ours(path: Path) -> bool:
+    """Whether a file is a picture or a result of an earlier call."""
+    with open(path, "rb") as file:
+        head = file.read(200)
+    return path.suffix.lower() in (".png", ".svg", ".pdf") or b'"schema": "cogfit.' in head
+
+
+class PipeClosed(Exception):
+    """The reader of our output went away; a BrokenPipeError would be exit code 1 to click."""
+
+
+def print_text(text: str) -> None:
+    """Write to standard output at once."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise PipeClosed from None
+
+
+def console() -> Any:
+    """A console on standard output whose lines are as long as the text where no person reads along."""
+    from rich.console import Console
+
+    class Output(Console):
+        def on_broken_pipe(self) -> NoReturn:
+            raise PipeClosed
+
+    return Output(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def warn(warnings: tuple[str, ...]) -> None:
+    """Print warnings, one a line."""
+    from rich.text import Text as Plain
+
+    out = console()
+    for warning in warnings:
+        out.print(Plain(f"warning: {warning}", style="yellow"))
+
+
+class Progress:
+    """Progress bars on standard error, for a person at a terminal, when the work takes more than a second."""
+
+    DELAY = 1.0
+
+    def __init__(self) -> None:
+        import threading
+
+        self._lock = threading.Lock()
+        self._state: dict[str, tuple[int, int]] = {}
+        self._tasks: dict[str, Any] = {}
+        self._bar: Any = None
+        self._timer = threading.Timer(self.DELAY, self._show)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Progress:
+        if sys.stderr.isatty():
+            self._timer.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            if self._bar is not None:
+                self._bar.stop()
+
+    def _show(self) -> None:
+        from rich.console import Console
+        from rich.progress import Progress as Bar
+
+        bar = Bar(console=Console(stderr=True), transient=True)
+        with self._lock:
+            self._bar = bar
+            bar.start()
+            for task, (done, total) in self._state.items():
+                self._tasks[task] = bar.add_task(task, completed=done, total=total)
+
+    def _update(self, task: str, done: int, total: int) -> None:
+        if Interrupt.seen:
+            raise KeyboardInterrupt
+        with self._lock:
+            self._state[task] = (done, total)
+            if self._bar is None:
+                return
+            if task not in self._tasks:
+                self._tasks[task] = self._bar.add_task(task, total=total)
+            self._bar.update(self._tasks[task], completed=done, total=total)
+
+    def bytes(self, done: int, total: int) -> None:
+        """Bytes of the log that were read."""
+        self._update("reading", done, total)
+
+    def parts(self, done: int, total: int) -> None:
+        """Curves that were fitted, of several."""
+        self._update("curves", done, total)
+
+    def forms(self, done: int, total: int, name: str) -> None:
+        """Steps of one fit."""
+        self._update("fitting", done, total)
+
+
+class Interrupt:
+    """Remembers Ctrl-C: one that falls into a foreign callback (a compiler's, say) is swallowed there."""
+
+    seen = False
+
+    @classmethod
+    def handle(cls, *_: object) -> None:
+        """Signal handler."""
+        cls.seen = True
+        raise KeyboardInterrupt
