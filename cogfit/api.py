@@ -20,7 +20,7 @@ from cogfit.estimate import Estimate
 from cogfit.logs.model import GROUP_COLUMNS, Log, Source
 from cogfit.observed import Curve, Outcome, Smoothing, array_curve, exposure_curve, utilization_curve
 from cogfit.result import FitResult, FormFit
-from cogfit.serial import WHITE, Arma, ar1_gain
+from cogfit.serial import ORDERS, WHITE, Arma, ar1_gain
 
 Progress = Callable[[int, int, str], None]
 """Called with (forms done, forms in all, name of the next)."""
@@ -304,20 +304,19 @@ def fit_curve(
     notes += note
     family = (chosen,) if chosen is not None else curves.candidates(curve.axis, curve.measure)
     constant = float(np.ptp(curve.y)) <= 1e-12 * float(np.abs(curve.y).max())
-    name = _choose_noise(curve, family, noise_name, discrete, constant)
+    name, fits = _choose_noise(curve, family, noise_name, discrete, constant)
     if name == "binomial":
         assert curve.counts is not None
         curve = replace(curve, weights=curve.counts)
     if name != "gaussian" and curve.clusters is not None:
         notes.append(f"{name} noise takes values as independent; only Gaussian noise resamples {curve.clusters.kind}")
     noise.get(name).check(curve.y, curve.weights)
-    fits: dict[str, Estimate] = {}
     tell = _Stages(progress, 2 * len(family))
     for number, item in enumerate(family):
         tell(number, len(family), item.name)
         if constant:
             fits[item.name] = _constant_fit(item, curve)
-        else:
+        elif item.name not in fits or start is not None:
             fits[item.name] = estimate.estimate(item, curve.x, curve.y, curve.weights, name, start=start)
     registry = {item.name: item for item in family}
     if constant:
@@ -377,26 +376,35 @@ def _inside_domain(curve: Curve, chosen: Form | None) -> tuple[Curve, list[str]]
     return curve.take(~zero), [note]
 
 
-def _choose_noise(curve: Curve, family: tuple[Form, ...], name: str, discrete: bool, constant: bool) -> str:
+def _choose_noise(
+    curve: Curve, family: tuple[Form, ...], name: str, discrete: bool, constant: bool
+) -> tuple[str, dict[str, Estimate]]:
+    """Noise model, and the fits under it that were made on the way."""
     if name != "auto":
         noise.get(name)
         if name == "binomial" and curve.counts is None:
             raise InputError(
                 "binomial noise needs the number of trials behind each y", hint="pass trials=, or a routing log"
             )
-        return name
+        return name, {}
     if curve.clusters is not None:  # clusters are resampled, under Gaussian weights
-        return "gaussian"
+        return "gaussian", {}
     if discrete:
-        return "binomial"
+        return "binomial", {}
     if constant or np.any(curve.y <= 0):
-        return "gaussian"
+        return "gaussian", {}
     scouts = [item for item in family if item.name in _SCOUTS] or list(family)
-    best = {}
-    for model in ("gaussian", "lognormal"):
-        tried = [estimate.estimate(item, curve.x, curve.y, curve.weights, model) for item in scouts]
-        best[model] = min((e.aicc for e in tried if e.status != "failed"), default=math.inf)
-    return "lognormal" if best["lognormal"] < best["gaussian"] - 4.0 else "gaussian"
+    tried = {
+        model: {
+            item.name: estimate.estimate(item, curve.x, curve.y, curve.weights, model, rough=model == "lognormal")
+            for item in scouts
+        }
+        for model in ("gaussian", "lognormal")
+    }
+    best = {m: min((e.aicc for e in f.values() if e.status != "failed"), default=math.inf) for m, f in tried.items()}
+    if best["lognormal"] < best["gaussian"] - 4.0:
+        return "lognormal", {}
+    return "gaussian", tried["gaussian"]
 
 
 def _constant_fit(form: Form, curve: Curve) -> Estimate:
@@ -456,12 +464,12 @@ def compare(
 ) -> Comparison:
     """Ranking, verdict, error models and tests of forms that were fitted to one curve under one noise model."""
     errors = dict.fromkeys(fits, WHITE)  # clusters are resampled, whatever the errors along their mean
-    if not curve.resampleable:
-        errors = {name: intervals.errors_of(registry[name], curve, e) for name, e in fits.items()}
     usable = {name: e for name, e in fits.items() if e.status != "failed"}
     tau, gains = 1.0, None
     if usable:
         first = min(usable, key=lambda name: usable[name].aicc)
+        if not curve.resampleable:
+            errors[first] = intervals.errors_of(registry[first], curve, fits[first])
         tau = max(errors[first].time, 1.0)
         if curve.resampleable or not errors[first].white:
             gains = dict.fromkeys(fits, 0.0)
@@ -477,6 +485,13 @@ def compare(
     tests: dict[str, selection.FormTest] = {}
     if ranking.best is not None:
         tests = selection.compare_forms(curve, fits, registry, rng, replicates=replicates, progress=progress)
+    if not curve.resampleable:
+        matter = {*selection.confidence_set(ranking, tests), *selection.POWER_LAWS}
+        for name in [
+            name for name in usable if name != first
+        ]:  # the errors of a form that is refused are its lack of fit: AR(1) will do
+            orders = ORDERS if name in matter else ORDERS[:1]
+            errors[name] = intervals.errors_of(registry[name], curve, fits[name], orders)
     return Comparison(ranking, selection.verdict(fits, ranking, registry, tests), errors, tests)
 
 

@@ -82,6 +82,7 @@ def estimate(
     noise: str = "gaussian",
     *,
     start: Mapping[str, float] | None = None,
+    rough: bool = False,
 ) -> Estimate:
     """Fit one form to one curve by maximum likelihood.
 
@@ -93,6 +94,8 @@ def estimate(
     noise : {"gaussian", "lognormal", "binomial"}
     start : mapping, optional
         Starting values by parameter name, tried besides the package's own.
+    rough : bool
+        Under noise that least squares do not solve, stop where the likelihood is known well enough to choose the noise.
 
     Returns
     -------
@@ -116,14 +119,14 @@ def estimate(
         return _failure(form, noise, y.size, f"the form has no meaning under {model.title} noise")
     if y.size < len(form.parameters):
         return _failure(form, noise, y.size, f"{y.size} points cannot determine {len(form.parameters)} parameters")
-    params = _search(form, x, y, w, model, start)
+    params = _search(form, x, y, w, model, start, rough)
     if params is None:
         return _failure(form, noise, y.size, "no starting value led to a finite fit")
     return describe(form, x, y, w, noise, params)
 
 
 def _search(
-    form: Form, x: Array, y: Array, w: Array, model: noises.Noise, start: Mapping[str, float] | None
+    form: Form, x: Array, y: Array, w: Array, model: noises.Noise, start: Mapping[str, float] | None, rough: bool
 ) -> Array | None:
     if form.basis is None:
         starts = user_starts(form, x, y, start)
@@ -140,7 +143,11 @@ def _search(
     if not usable:
         return None
     coordinates = coordinates_of(form, x, model.name)
-    params, cost = minimise(Problem(form, x, y, w, model, coordinates, {}), np.array(usable), effort=200)
+    problem = Problem(form, x, y, w, model, coordinates, {})
+    if rough:
+        params, cost = minimise(problem, np.array(usable[-1:]), effort=30, tolerance=1e-8)
+    else:
+        params, cost = minimise(problem, np.array(usable), effort=200)
     return params if math.isfinite(cost) else None
 
 

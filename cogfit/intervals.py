@@ -11,7 +11,7 @@ do not give is infinite and reported so; an interval that cannot be trusted says
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from cogfit.curves import Array, Form, span_of
 from cogfit.errors import MissingDependencyError
 from cogfit.estimate import Estimate
 from cogfit.observed import Clusters, Curve
-from cogfit.serial import WHITE, Arma, estimate_arma, select_arma
+from cogfit.serial import ORDERS, WHITE, Arma, estimate_arma, select_arma
 
 REPLICATES = 400
 
@@ -39,7 +39,7 @@ ENOUGH_POINTS = 5.0
 TOGETHER = 1.5
 """Variance inflation of the clusters' mean above which they are said to move together."""
 
-_MEANS = 1000
+_MEANS = 400
 _SHOCK_POINTS = 200
 _FLIPS = 199
 _CALIBRATION = 399
@@ -135,14 +135,14 @@ def _slopes(form: Form, curve: Curve, noise_name: str, params: Array, without: t
     return np.where(np.isfinite(jac), jac, 0.0)[:, keep]
 
 
-def errors_of(form: Form, curve: Curve, fit: Estimate) -> Arma:
+def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[int, int]] = ORDERS) -> Arma:
     """ARMA model of a fit's errors along the curve; independent errors for counted outcomes and failed fits."""
     if fit.status == "failed" or noise.get(fit.noise).discrete:
         return WHITE
     ordered = in_order(curve)
     params = form.vector(fit.params)
     r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
-    return select_arma(r, _slopes(form, ordered, fit.noise, params))
+    return select_arma(r, _slopes(form, ordered, fit.noise, params), orders)
 
 
 def _quantile(level: float, spare: float) -> float:
@@ -529,8 +529,8 @@ def resampled(
 
     Only for separable forms under Gaussian noise. The percentiles are those further out by Student's t and √(J/(J−1))
     for J clusters (Hesterberg 2015, Am. Stat. 69:371, §4.3). A parameter whose replicates pile up at its bound gets an
-    infinite limit on that side. Curves of more than 2,000 points are refitted on 1,000 means of neighbouring points,
-    and the replicates' deviations from the fit to these means are added to the fit to all points.
+    infinite limit on that side. Curves of more than 800 points are refitted on means over 400 bins, and the
+    replicates' deviations from the fit to these means are added to the fit to all points.
     """
     from scipy.special import ndtr
 
@@ -542,7 +542,7 @@ def resampled(
     tail = float(ndtr(-spread * _quantile(level, clusters.size - 1.0)))
     x = curve.x
     if x.size > 2 * _MEANS:
-        label = np.arange(x.size) * _MEANS // x.size
+        label = separable.bins_of(x, _MEANS)
         x = np.bincount(label, x) / np.bincount(label)
         clusters = clusters.binned(label)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ CLOSE = 2.0
 """ΔAICc up to which two forms are called indistinguishable."""
 
 _BINS = 100  # points on which forms are tested
+_HELD = 4_000_000  # simulated values held at a time
 _LOCATIONS = 5  # where else a location is looked for
 _SAMPLE = 10  # replicates at whose fits forms are linearised
 _TOLERANCE = 1e-6
@@ -252,6 +253,7 @@ class _Data:
     curve: Curve
     errors: Arma
     spread: float  # SD of the errors in units of the residuals
+    drawn: dict[int, Array] = field(default_factory=dict)  # what `_noise` made, by the number of series
 
     @classmethod
     def of(cls, curve: Curve, form: Form, fit: Estimate) -> _Data:
@@ -283,17 +285,28 @@ class _Data:
         if model.discrete:
             p = np.clip(f, 0.0, 1.0)
             drawn = rng.binomial(curve.weights.astype(np.int64), p, size=(count, f.size)) / curve.weights
-            weight, rest = curve.weights / np.clip(p * (1.0 - p), 1e-4, None), drawn - f
-        else:
-            weight = model.information(f, curve.weights)
-            order = np.argsort(curve.x, kind="stable")
-            rest = np.empty((count, f.size))
-            rest[:, order] = self.errors.simulate(count, f.size, rng)
-            rest *= self.spread / np.sqrt(weight)
+            weight = curve.weights / np.clip(p * (1.0 - p), 1e-4, None)
+            total = np.bincount(self.label, weight, size).astype(float)
+            return total, _sums(drawn - f, weight, self.label) / total
+        weight = model.information(f, curve.weights)
         total = np.bincount(self.label, weight, size).astype(float)
-        if size < f.size:
-            rest = np.stack([np.bincount(self.label, weight * row, size) for row in rest]) / total
-        return total, rest
+        scale = np.bincount(self.label, np.sqrt(weight / curve.weights), size) / np.bincount(self.label, None, size)
+        return total, self._noise(count, rng) * scale / total
+
+    def _noise(self, count: int, rng: np.random.Generator) -> Array:
+        """Σ √w·e over each bin for `count` series of errors: drawn once, for all forms."""
+        if count not in self.drawn:
+            order, n = np.argsort(self.curve.x, kind="stable"), self.curve.x.size
+            weight, label, width = np.sqrt(self.curve.weights[order]), self.label[order], max(1, _HELD // n)
+            sizes = [min(width, count - at) for at in range(0, count, width)]
+            parts = [_sums(self.errors.simulate(k, n, rng), weight, label) for k in sizes]
+            self.drawn[count] = self.spread * np.concatenate(parts)
+        return self.drawn[count]
+
+
+def _sums(rows: Array, weight: Array, label: NDArray[np.int64]) -> Array:
+    """Weighted sum of each row (count, n) over each bin; (count, bins)."""
+    return np.stack([np.bincount(label, weight * row) for row in rows])
 
 
 def _errors_about(curve: Curve, form: Form, fit: Estimate) -> tuple[Arma, float]:

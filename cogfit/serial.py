@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +65,8 @@ ORDERS = ((1, 0), (2, 0), (3, 0), (1, 1), (2, 1))
 
 _LIMIT = 0.9995  # largest partial autocorrelation: beyond it a series is a trend
 _TOP = 4.5  # largest of its coordinates atanh(· / _LIMIT)
+_LAGS = 6  # whose autocorrelations tell whether AR(1) may be enough
+_SETTLED = 0.7  # of log n, what one more coefficient must gain; the gain is estimated, so with some room
 
 
 @dataclass(frozen=True)
@@ -262,16 +265,27 @@ def _coordinates(errors: Arma) -> Array:
     return np.arctanh(np.clip(np.array(out) / _LIMIT, -0.9997, 0.9997))
 
 
-def select_arma(residual: Array, jacobian: Array) -> Arma:
+def _portmanteau(innovations: Array) -> float:
+    """Box–Pierce's n Σ r²: about what a model with more coefficients could gain in twice the log-likelihood."""
+    n = innovations.size
+    power = float(innovations @ innovations)
+    found = [float(innovations[lag:] @ innovations[:-lag]) / power for lag in range(1, _LAGS + 1)]
+    return n * float(np.square(found).sum())
+
+
+def select_arma(residual: Array, jacobian: Array, orders: Sequence[tuple[int, int]] = ORDERS) -> Arma:
     """Order and coefficients of the errors about a fitted mean.
 
     White noise is kept where AR(1) does not lower the AIC; beyond AR(1) the order is that of the lowest BIC among
-    :data:`ORDERS`, as far as there are 10 points for every coefficient.
+    :data:`ORDERS`, as far as there are 10 points for every coefficient. Where the innovations of AR(1) are too little
+    correlated for a further coefficient to pay for itself, none is tried.
 
     Parameters
     ----------
     residual, jacobian : ndarray, shapes (n,) and (n, p)
         In the order of x.
+    orders : sequence of (p, q)
+        The first is compared with white noise by AIC, the others with the first by BIC.
 
     Returns
     -------
@@ -281,11 +295,13 @@ def select_arma(residual: Array, jacobian: Array) -> Arma:
     if n < p + 8 or not np.any(residual - residual.mean()):
         return WHITE
     _, white = estimate_arma(residual, jacobian, (0, 0))
-    best, value = estimate_arma(residual, jacobian, (1, 0))
+    best, value = estimate_arma(residual, jacobian, orders[0])
     if value - white <= 1.0:
         return WHITE
     score = 2.0 * value - math.log(n)
-    for order in ORDERS[1:]:
+    if len(orders) == 1 or _portmanteau(best.whiten(residual)[0]) < _SETTLED * math.log(n):
+        return best
+    for order in orders[1:]:
         if n < 10 * (sum(order) + p):
             continue
         errors, value = estimate_arma(residual, jacobian, order)
