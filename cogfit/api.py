@@ -527,6 +527,7 @@ def _form_fit(form: Form, fit: Estimate, known: intervals.Uncertainty, compared:
         {q.name: q.unit for q in form.parameters},
         {q.name: q.meaning for q in form.parameters},
         compared.ranking.delta[form.name],
+        compared.ranking.delta_bic[form.name],
         known.errors,
         compared.tests.get(form.name),
         ahead,

@@ -64,8 +64,8 @@ class FormFit:
     units : dict of str to str
         Unit of each parameter: that of y, of x, of 1/x, or none.
     meanings : dict of str to str
-    delta_aicc : float
-        AICc at the effective number of points, above the best form.
+    delta_aicc, delta_bic : float
+        AICc and BIC at the effective number of points, above the lowest.
     errors : Arma
         Model of the errors along the curve.
     test : FormTest or None
@@ -85,6 +85,7 @@ class FormFit:
     units: dict[str, str]
     meanings: dict[str, str]
     delta_aicc: float = math.inf
+    delta_bic: float = math.inf
     errors: Arma = WHITE
     test: FormTest | None = None
     extrapolation: float = math.nan
@@ -131,6 +132,7 @@ class FormFit:
             "aicc": _finite(e.aicc),
             "bic": _finite(e.bic),
             "delta_aicc": _finite(self.delta_aicc),
+            "delta_bic": _finite(self.delta_bic),
             "errors": {"model": self.errors.title, "phi": list(self.errors.phi), "theta": list(self.errors.theta)},
             "autocorrelation_time": max(self.errors.time, 1.0),
             "test": None
@@ -166,6 +168,7 @@ class FormFit:
         return cls(
             estimate, intervals, _matrix(data["covariance"]), data["title"], data["formula"], data["gamma_name"],
             dict(data["units"]), dict(data["meanings"]), _number(data["delta_aicc"], math.inf),
+            _number(data.get("delta_bic"), math.inf),
             Arma(tuple(data["errors"]["phi"]), tuple(data["errors"]["theta"])), _test_from_json(data["test"]),
             _number(data["extrapolation_rmse"], math.nan),
             {k: Interval.from_json(v) for k, v in data["sensitivity"].items()},

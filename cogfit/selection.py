@@ -83,12 +83,30 @@ class Ranking:
     indistinguishable : tuple of str
         Forms within :data:`CLOSE` of the best, best first.
     n_effective : float
+    losses : dict of str to (float, int)
+        −2 log-likelihood, as it enters the AICc, and the number of parameters; usable forms only.
     """
 
     delta: dict[str, float]
     best: str | None
     indistinguishable: tuple[str, ...]
     n_effective: float
+    losses: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+    @property
+    def delta_bic(self) -> dict[str, float]:
+        """BIC above the lowest, of the same likelihoods, for the effective number of points; inf for failed forms."""
+        penalty = math.log(max(self.n_effective, 1.0))
+        bic = {name: loss + k * penalty for name, (loss, k) in self.losses.items()}
+        lowest = min(bic.values(), default=0.0)
+        return {name: bic[name] - lowest if name in bic else math.inf for name in self.delta}
+
+
+def _loss(fit: Estimate, tau: float, gain: float | None) -> tuple[float, int, float]:
+    """−2 log-likelihood, number of parameters and of points, with the autocorrelation allowed for."""
+    if gain is not None:
+        return -2.0 * (fit.loglik + gain), fit.k + 1, float(fit.n)
+    return -2.0 * fit.loglik / tau, fit.k, fit.n / tau
 
 
 def score(fit: Estimate, tau: float = 1.0, gain: float | None = None) -> float:
@@ -105,13 +123,9 @@ def score(fit: Estimate, tau: float = 1.0, gain: float | None = None) -> float:
     """
     if fit.status == "failed" or not math.isfinite(fit.loglik):
         return math.inf
-    k, n, loglik = fit.k, float(fit.n), fit.loglik
-    if gain is not None:
-        k, loglik = k + 1, loglik + gain
-    else:
-        n, loglik = n / tau, loglik / tau
+    loss, k, n = _loss(fit, tau, gain)
     spare = n - k - 1
-    return -2.0 * loglik + 2.0 * k + 2.0 * k * (k + 1) / spare if spare > 0 else math.inf
+    return loss + 2.0 * k + 2.0 * k * (k + 1) / spare if spare > 0 else math.inf
 
 
 def rank(fits: Sequence[Estimate], tau: float = 1.0, gains: Mapping[str, float] | None = None) -> Ranking:
@@ -135,14 +149,16 @@ def rank(fits: Sequence[Estimate], tau: float = 1.0, gains: Mapping[str, float] 
             "a binomial likelihood is a probability and cannot be compared with a density",
             hint="fit all forms under one noise model",
         )
-    scores = {fit.form: score(fit, tau, None if gains is None else gains[fit.form]) for fit in fits}
+    gain = dict.fromkeys((fit.form for fit in fits), None) if gains is None else gains
+    scores = {fit.form: score(fit, tau, gain[fit.form]) for fit in fits}
+    losses = {fit.form: _loss(fit, tau, gain[fit.form])[:2] for fit in fits if math.isfinite(scores[fit.form])}
     n = fits[0].n / tau if fits else 0.0
     order = sorted((name for name in scores if math.isfinite(scores[name])), key=lambda name: scores[name])
     if not order:
         return Ranking(dict.fromkeys(scores, math.inf), None, (), n)
     lowest = scores[order[0]]
     delta = {name: value - lowest for name, value in scores.items()}
-    return Ranking(delta, order[0], tuple(name for name in order if delta[name] <= CLOSE), n)
+    return Ranking(delta, order[0], tuple(name for name in order if delta[name] <= CLOSE), n, losses)
 
 
 def verdict(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import cogfit
-from cogfit import curves, selection
+from cogfit import curves, estimate, selection
 from cogfit.estimate import Estimate
 
 REGISTRY = curves.forms()
@@ -148,3 +148,13 @@ def test_power_laws_that_are_not_told_apart_share_the_union_of_their_intervals()
         else:
             hits += 1
     assert hits >= 12  # without the union it was fewer than half
+
+
+def test_bic_is_schwarzs_where_errors_are_independent() -> None:
+    x = np.arange(1.0, 61.0)
+    y = 0.9 * x**-0.43 + 0.01 * np.random.default_rng(3).normal(size=x.size)
+    fits = [estimate.estimate(curves.get(name), x, y, np.ones(x.size)) for name in ("power", "exponential", "constant")]
+    ranking = selection.rank(fits)
+    bic = {fit.form: x.size * np.log(fit.rss / x.size) + (len(fit.params) + 1) * np.log(x.size) for fit in fits}
+    for name, value in ranking.delta_bic.items():
+        assert value == pytest.approx(bic[name] - min(bic.values()), abs=1e-9)

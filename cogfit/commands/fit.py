@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -236,7 +237,9 @@ def _forms_table(result: FitResult, width: int) -> Any:
     if width >= _STATUS_WIDTH:
         table.add_column("status", no_wrap=True)
     if width >= _REASON_WIDTH:
-        table.add_column("why", no_wrap=True)
+        table.add_column("ΔBIC", justify="right", no_wrap=True)
+        table.add_column("fit p", justify="right", no_wrap=True)
+        table.add_column("why")
     for item in result.forms:
         mark = "→ " if item.name == result.form else "  "
         star = " *" if width < _STATUS_WIDTH and item.estimate.status != "ok" else ""
@@ -245,15 +248,21 @@ def _forms_table(result: FitResult, width: int) -> Any:
             mark + item.title + star,
             "–" if item.gamma is None else f"{item.gamma:.3f}",
             "–" if item.gamma is None or limits is None else format_interval((limits.low, limits.high)),
-            "–" if item.delta_aicc == float("inf") else f"{item.delta_aicc:,.1f}",
+            _decimal(item.delta_aicc),
             *([_p_value(item)] if tested else []),
         ]
         if width >= _STATUS_WIDTH:
             row.append(item.estimate.status.replace("_", " "))
         if width >= _REASON_WIDTH:
+            row.append(_decimal(item.delta_bic))
+            row.append("–" if item.test is None or isnan(item.test.fit_p_value) else f"{item.test.fit_p_value:.2g}")
             row.append(item.estimate.reason)
         table.add_row(*row)
     return table
+
+
+def _decimal(value: float) -> str:
+    return f"{value:,.1f}" if isfinite(value) else "–"
 
 
 def _p_value(item: FormFit) -> str:
