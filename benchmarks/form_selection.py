@@ -45,7 +45,7 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
     for _ in range(repeats):
         curve = array_curve(X, f + sigma * errors.simulate(1, X.size, rng)[0])
         fits = {name: estimate.estimate(form, curve.x, curve.y, curve.weights) for name, form in registry.items()}
-        found = api.compare(curve, registry, fits, rng)
+        found = api.select(curve, registry, fits, rng)
         inside = selection.confidence_set(found.ranking, found.tests)
         included += truth in inside
         sizes += len(inside)

@@ -322,10 +322,10 @@ def fit_curve(
     if constant:
         ranking = selection.Ranking(dict.fromkeys(fits, math.inf), None, (), float(curve.x.size))
         still = selection.Verdict("not_identified", ("the curve is constant: there is no decay to fit",))
-        compared = Comparison(ranking, still, dict.fromkeys(fits, WHITE), {})
+        compared = Selection(ranking, still, dict.fromkeys(fits, WHITE), {})
     else:
         replicates = THOROUGH_REPLICATES if thorough else REPLICATES
-        compared = compare(curve, registry, fits, rng, replicates, tell.after(len(family)))
+        compared = select(curve, registry, fits, rng, replicates, tell.after(len(family)))
     inside = selection.confidence_set(compared.ranking, compared.tests)
     best = chosen.name if chosen else selection.simplest(compared.ranking, registry, inside) or _fallback(fits)
     if not constant:
@@ -435,7 +435,7 @@ class _Stages:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Selection:
     """What comes of fitting several forms.
 
     Attributes
@@ -454,14 +454,14 @@ class Comparison:
     tests: dict[str, selection.FormTest]
 
 
-def compare(
+def select(
     curve: Curve,
     registry: Mapping[str, Form],
     fits: Mapping[str, Estimate],
     rng: np.random.Generator,
     replicates: int = REPLICATES,
     progress: Progress | None = None,
-) -> Comparison:
+) -> Selection:
     """Ranking, verdict, error models and tests of forms that were fitted to one curve under one noise model."""
     errors = dict.fromkeys(fits, WHITE)  # clusters are resampled, whatever the errors along their mean
     usable = {name: e for name, e in fits.items() if e.status != "failed"}
@@ -481,7 +481,7 @@ def compare(
         ranking = replace(ranking, n_effective=float(curve.clusters.size))
     if len(registry) == 1:
         alone = selection.Verdict("not_compared", ("only one form was fitted, so nothing was compared",))
-        return Comparison(ranking, alone, errors, {})
+        return Selection(ranking, alone, errors, {})
     tests: dict[str, selection.FormTest] = {}
     if ranking.best is not None:
         tests = selection.compare_forms(curve, fits, registry, rng, replicates=replicates, progress=progress)
@@ -492,7 +492,7 @@ def compare(
         ]:  # the errors of a form that is refused are its lack of fit: AR(1) will do
             orders = ORDERS if name in matter else ORDERS[:1]
             errors[name] = intervals.errors_of(registry[name], curve, fits[name], orders)
-    return Comparison(ranking, selection.verdict(fits, ranking, registry, tests), errors, tests)
+    return Selection(ranking, selection.verdict(fits, ranking, registry, tests), errors, tests)
 
 
 def _fallback(fits: Mapping[str, Estimate]) -> str:
@@ -516,7 +516,7 @@ def _united(items: list[FormFit], close: tuple[str, ...]) -> list[FormFit]:
     return [replace(item, intervals={**item.intervals, "gamma": union}) if item in together else item for item in items]
 
 
-def _form_fit(form: Form, fit: Estimate, known: intervals.Uncertainty, compared: Comparison, ahead: float) -> FormFit:
+def _form_fit(form: Form, fit: Estimate, known: intervals.Uncertainty, compared: Selection, ahead: float) -> FormFit:
     return FormFit(
         fit,
         known.intervals,
@@ -540,7 +540,7 @@ def _result(
     source: Source,
     items: tuple[FormFit, ...],
     best: str,
-    compared: Comparison,
+    compared: Selection,
     inside: tuple[str, ...],
     noise_name: str,
     level: float,
