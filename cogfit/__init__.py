@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cogfit.api import fit
+    from cogfit.catalogue import Catalogue, human
     from cogfit.curves import Form, Parameter, forms, register
+    from cogfit.datasets import Dataset, Series
     from cogfit.errors import CogfitError, InputError, MissingDependencyError
     from cogfit.files import data_dir
     from cogfit.intervals import Interval
@@ -29,10 +31,14 @@ if TYPE_CHECKING:
 
 _EXPORTS = {
     "fit": "api",
+    "Catalogue": "catalogue",
+    "human": "catalogue",
     "Form": "curves",
     "Parameter": "curves",
     "forms": "curves",
     "register": "curves",
+    "Dataset": "datasets",
+    "Series": "datasets",
     "CogfitError": "errors",
     "InputError": "errors",
     "MissingDependencyError": "errors",
@@ -55,8 +61,10 @@ _EXPORTS = {
 }
 
 __all__ = [
+    "Catalogue",
     "CogfitError",
     "Curve",
+    "Dataset",
     "FitResult",
     "Form",
     "InputError",
@@ -65,6 +73,7 @@ __all__ = [
     "MissingDependencyError",
     "Parameter",
     "RoutingLog",
+    "Series",
     "Source",
     "Transition",
     "UtilizationLog",
@@ -75,6 +84,7 @@ __all__ = [
     "exposure_curve",
     "fit",
     "forms",
+    "human",
     "load",
     "read_log",
     "register",

@@ -26,7 +26,10 @@ from cogfit.serial import ORDERS, WHITE, Arma, estimate_arma, select_arma
 
 REPLICATES = 400
 
-SCOPES = {"runs": "training procedure", "groups": "the population of the groups"}
+SCOPES = {
+    "runs": "training procedure",
+    **{kind: f"the population of the {kind}" for kind in ("groups", "subjects", "lists", "teams")},
+}
 """What an interval from resampled clusters speaks of, by their kind; everything else: this run."""
 
 CONDITIONAL = "conditional on this run"
