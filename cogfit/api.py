@@ -57,6 +57,7 @@ def fit(
     x_max: float | None = None,
     bins: int | None = None,
     smoothing: Smoothing = None,
+    serial: bool = True,
     thorough: bool = False,
     schedule: Sequence[str] = (),
     progress: Progress | None = None,
@@ -98,6 +99,9 @@ def fit(
     smoothing : float or "unknown", optional
         Decay d of a moving average y_t = d·y_{t−1} + (1 − d)·r_t that was applied before logging: it is undone, and the
         raw r is fitted. ``"unknown"``: smoothed by an unknown filter; the intervals are then called unreliable.
+    serial : bool, default True
+        Whether errors of neighbours along x may be correlated, as along training or practice. False for values that
+        were observed independently of each other, such as other people at every delay.
     thorough : bool, default False
         Ten times as many replicates behind the tests of the forms, profile intervals calibrated by parametric
         bootstrap, and a block bootstrap of the residuals beside them. Takes up to minutes.
@@ -150,6 +154,8 @@ def fit(
         curve = array_curve(data, y, weights=weights, trials=trials, groups=groups, axis=axis or "x", x_min=x_min,
                             x_max=x_max, smoothing=smoothing)  # fmt: skip
         source, extra = Source("", "arrays", int(np.size(np.asarray(y)))), ()
+    if not serial:
+        curve = replace(curve, serial=False)
     if measure is not None:
         if measure not in curves.MEASURES:
             raise InputError(f"unknown measure {measure!r}", hint=nearest(measure, curves.MEASURES))

@@ -140,7 +140,7 @@ def _slopes(form: Form, curve: Curve, noise_name: str, params: Array, without: t
 
 def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[int, int]] = ORDERS) -> Arma:
     """ARMA model of a fit's errors along the curve; independent errors for counted outcomes and failed fits."""
-    if fit.status == "failed" or noise.get(fit.noise).discrete:
+    if fit.status == "failed" or noise.get(fit.noise).discrete or not curve.serial:
         return WHITE
     ordered = in_order(curve)
     params = form.vector(fit.params)

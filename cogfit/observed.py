@@ -95,6 +95,9 @@ class Curve:
     warnings : tuple of str
     smoothing : str
         ``""``: none; ``"unknown"``: smoothed before it was logged, by a filter that is not known.
+    serial : bool
+        Whether the errors of neighbours along x may be correlated. False for values that were observed independently of
+        each other (tests of other items, or other people, at every delay).
     """
 
     x: Array
@@ -110,6 +113,7 @@ class Curve:
     facts: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = field(default=())
     smoothing: str = ""
+    serial: bool = True
 
     @property
     def resampleable(self) -> bool:

@@ -354,7 +354,7 @@ def _errors_about(curve: Curve, form: Form, fit: Estimate) -> tuple[Arma, float]
     spare = x.size - mean.shape[1]
     if spare < 4:
         return WHITE, math.sqrt(float(r @ r) / max(x.size - len(form.parameters), 1))
-    errors = select_arma(r, mean)
+    errors = select_arma(r, mean) if curve.serial else WHITE
     rows = errors.whiten(np.concatenate([mean.T, r[None]]))
     rest = rows[-1] - rows[:-1].T @ np.linalg.lstsq(rows[:-1].T, rows[-1], rcond=None)[0]
     return errors, math.sqrt(float(rest @ rest) / spare * float(errors.autocovariance(0)[0]))

@@ -225,3 +225,18 @@ def test_ebbinghaus_determines_the_exponent_and_not_what_runs_away() -> None:
     assert set(users.selected.estimate.not_identified) == {"m", "h"}
     assert users.gamma == pytest.approx(0.130, abs=0.002)
     assert math.isinf(users.selected.intervals["m"].high)
+
+
+def test_values_observed_independently_have_independent_errors() -> None:
+    rng = np.random.default_rng(4)
+    x = np.arange(1.0, 61.0)
+    y = 0.9 * x**-0.43 + 0.05 * Arma((0.9,)).simulate(1, x.size, rng)[0]
+    correlated = cogfit.fit(x, y, form="power", noise="gaussian")
+    independent = cogfit.fit(x, y, form="power", noise="gaussian", serial=False)
+    assert not correlated.selected.errors.white
+    assert independent.selected.errors.white
+    assert independent.n_effective == 60
+    assert independent.gamma == correlated.gamma
+    assert independent.interval is not None
+    assert correlated.interval is not None
+    assert np.ptp(independent.interval) < np.ptp(correlated.interval)
