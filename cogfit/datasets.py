@@ -138,6 +138,8 @@ class Columns:
         Condition of a contrast.
     first, last : str or None
         Ends of the block of which y is a mean.
+    keep : str or None
+        0 where the authors drop the value, else 1.
     series : tuple of str
         Columns whose values tell the curves of the table apart.
     """
@@ -151,6 +153,7 @@ class Columns:
     category: str | None = None
     first: str | None = None
     last: str | None = None
+    keep: str | None = None
     series: tuple[str, ...] = ()
 
 
@@ -178,6 +181,8 @@ class Series:
         Label of each y.
     first, last : ndarray or None
         Ends of the blocks.
+    kept : ndarray of bool or None
+        False where the authors drop the value.
     """
 
     dataset: Dataset = field(repr=False)
@@ -193,6 +198,7 @@ class Series:
     category: NDArray[Any] | None = None
     first: Array | None = None
     last: Array | None = None
+    kept: NDArray[np.bool_] | None = None
 
     @property
     def name(self) -> str:
@@ -203,6 +209,13 @@ class Series:
     def weights(self) -> Array | None:
         """1/SE², or None where standard errors are not known."""
         return None if self.se is None else 1.0 / self.se**2
+
+    def take(self, keep: NDArray[np.bool_]) -> Series:
+        """Return the curve restricted to the points where `keep` is true."""
+        names = ("x", "y", "se", "subjects", "trials", "clusters", "category", "first", "last", "kept")
+        whole = {name: getattr(self, name) for name in names}
+        parts: dict[str, Any] = {name: None if v is None else v[keep] for name, v in whole.items()}
+        return replace(self, **parts)
 
     def under(self, convention: str) -> Series:
         """Count repetitions by another convention.
@@ -281,9 +294,11 @@ class Series:
         about = self.dataset
         if about.kind != "curve":
             raise InputError(f"'{about.id}' is no curve but {about.kind}: {KINDS[about.kind]}")
+        fractions = about.measure in ("error", "probability") and self.se is None
         made = array_curve(
-            self.x, self.y, weights=self.weights if weighted else None, groups=self.clusters, axis=about.axis
-        )
+            self.x, self.y, weights=self.weights if weighted else None, groups=self.clusters, axis=about.axis,
+            trials=self.trials if fractions and self.clusters is None else None,
+        )  # fmt: skip
         clusters = made.clusters and replace(made.clusters, kind=f"{about.level}s")
         return replace(
             made, convention=CONVENTIONS[self.convention], measure=about.fit_measure, clusters=clusters,
@@ -440,6 +455,7 @@ class Dataset:
 
         roles = self.columns
         y, x, subjects = numbers(roles.y), numbers(roles.x), numbers(roles.n)
+        keep = numbers(roles.keep)
         assert y is not None
         behind = self.n
         if isinstance(behind, Mapping):
@@ -448,6 +464,7 @@ class Dataset:
             self, labels, np.full(y.size, math.nan) if x is None else x, y, self.convention, behind,
             self._standard_errors(numbers(roles.uncertainty), subjects, behind), subjects, numbers(roles.trials),
             words(roles.cluster), words(roles.category), numbers(roles.first), numbers(roles.last),
+            None if keep is None else keep != 0,
         )  # fmt: skip
 
     def _standard_errors(self, printed: Array | None, subjects: Array | None, behind: int | None) -> Array | None:
