@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cogfit.api import fit
     from cogfit.catalogue import Catalogue, human
+    from cogfit.comparison import Comparison, compare
     from cogfit.curves import Form, Parameter, forms, register
     from cogfit.datasets import Dataset, Series
     from cogfit.errors import CogfitError, InputError, MissingDependencyError
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from cogfit.transitions import Transition, transition
 
 _EXPORTS = {
+    "Comparison": "comparison",
+    "compare": "comparison",
     "fit": "api",
     "Catalogue": "catalogue",
     "human": "catalogue",
@@ -63,6 +66,7 @@ _EXPORTS = {
 __all__ = [
     "Catalogue",
     "CogfitError",
+    "Comparison",
     "Curve",
     "Dataset",
     "FitResult",
@@ -80,6 +84,7 @@ __all__ = [
     "UtilizationLogger",
     "Verdict",
     "__version__",
+    "compare",
     "data_dir",
     "exposure_curve",
     "fit",

@@ -59,7 +59,8 @@ CONVENTIONS: dict[str, str] = {
 MEASURES: dict[str, str] = {
     "latency": "a time",
     "error": "a proportion of errors",
-    "probability": "a proportion recalled, chosen or routed",
+    "probability": "a proportion recalled",
+    "strategy": "a share of trials solved by the slow route (the algorithm; attention)",
     "savings": "share of work saved at relearning",
     "effect": "a difference of ratings",
     "count": "a number of details",
@@ -302,6 +303,7 @@ class Series:
         clusters = made.clusters and replace(made.clusters, kind=f"{about.level}s")
         return replace(
             made, convention=CONVENTIONS[self.convention], measure=about.fit_measure, clusters=clusters,
+            serial=about.axis == "repetition",  # at every delay there are other items, or other people
             x_label=about.unit, y_label=f"{about.measure} ({about.scale})", warnings=self._cautions(weighted),
         )  # fmt: skip
 
@@ -400,6 +402,8 @@ class Dataset:
     @property
     def fit_measure(self) -> str:
         """The measure as :func:`cogfit.fit` knows it."""
+        if self.measure == "strategy":
+            return "probability"
         return self.measure if self.measure in curves.MEASURES else "other"
 
     @cached_property

@@ -182,7 +182,7 @@ def random_effects(estimates: Array, stderr: Array, spare: int, level: float = 0
     Raises
     ------
     InputError
-        For fewer than three subjects or standard errors that are not positive.
+        For fewer than two subjects or standard errors that are not positive.
 
     Examples
     --------
@@ -196,8 +196,8 @@ def random_effects(estimates: Array, stderr: Array, spare: int, level: float = 0
     from scipy.stats import t
 
     n = estimates.size
-    if n < 3 or not np.all(np.isfinite(estimates)):
-        raise InputError(f"a distribution needs three subjects at least, with finite estimates; there are {n}")
+    if n < 2 or not np.all(np.isfinite(estimates)):
+        raise InputError(f"a distribution needs two subjects at least, with finite estimates; there are {n}")
     if not np.all(stderr > 0):
         raise InputError("standard errors must be positive")
     variance, spread = stderr**2, float(estimates.std(ddof=1))
@@ -215,7 +215,8 @@ def random_effects(estimates: Array, stderr: Array, spare: int, level: float = 0
         error, limits = math.sqrt(scale / weight.sum()), _q_profile(estimates, variance, level)
         method = "random effects: Paule–Mandel, Hartung–Knapp–Sidik–Jonkman; Q profile"
         caveats = ()
-    new = float(t.ppf(0.5 + 0.5 * level, n - 2)) * math.hypot(math.sqrt(between), error)
+    reach = float(t.ppf(0.5 + 0.5 * level, n - 2)) if n > 2 else math.inf
+    new = reach * math.hypot(math.sqrt(between), error)
     half = quantile * error
     return Population(
         n, mean, mean - half, mean + half, math.sqrt(between), *limits, spread, mean - new, mean + new, level, method,
