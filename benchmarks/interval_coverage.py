@@ -170,9 +170,11 @@ def one(x: Array, data: dict[str, Any], form: str, rng: np.random.Generator) -> 
 def result(cell: Cell, low: float, high: float, unreliable: float, conditional: float) -> str:
     if conditional >= 0.95:
         return "conditional"
+    if unreliable >= 0.95:
+        return "unreliable"
     if high >= 0.93 and (low <= 0.97 or cell["floor"] == "fitted only"):
         return "passes"
-    return "unreliable" if unreliable >= 0.95 else "fails"
+    return "fails"
 
 
 def add_peers(form: str, x: Array, y: Array, gamma: float, scipys: Tally, lmfits: Tally | None) -> None:
