@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cogfit.commands import fit, simulate
+from cogfit.commands import fit, human, simulate
 from cogfit.commands.terminal import Interrupt, PipeClosed
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ def _root(
 
 
 app.command(help=fit.HELP)(fit.fit)
+app.command(help=human.HELP)(human.human)
 app.command(help=simulate.HELP)(simulate.simulate)
 
 
