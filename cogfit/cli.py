@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cogfit.commands import compare, fit, simulate
+from cogfit.commands import compare, fit, human, simulate
 from cogfit.commands.terminal import Interrupt, PipeClosed
 
 app = typer.Typer(
@@ -41,6 +41,7 @@ def _root(
 
 app.command(help=fit.HELP)(fit.fit)
 app.command(help=compare.HELP)(compare.compare)
+app.command(help=human.HELP)(human.human)
 app.command(help=simulate.HELP)(simulate.simulate)
 
 

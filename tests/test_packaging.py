@@ -86,6 +86,7 @@ def test_source_distribution_holds_what_is_needed_to_build_and_test(tmp_path):
     needed = {"pyproject.toml", "README.md", "LICENSE", "CITATION.cff", "CHANGELOG.md", "Makefile", "constraints.txt"}
     assert needed <= names
     assert {"cogfit/py.typed", "tests/data/nist/Misra1a.json", "data/runs/srcd-n256-gradual/run.json"} <= names
+    assert {"data/human/datapackage.json", "data/human/references.bib", "data/published/cram_table1.csv"} <= names
     assert not [name for name in names if name.startswith((".ci", ".venv", "demo-output")) or "__pycache__" in name]
 
 
@@ -116,6 +117,9 @@ def test_command_line_of_the_wheel_outside_the_checkout(installed, tmp_path):
     assert document["schema"] == "cogfit.fit/1"
     assert document["axis"] == "exposure"
     assert document["source"]["rows_read"] > 0
+    shown = run(installed / "bin" / "cogfit", "human", "ebbinghaus1885_savings", "--json", "-", cwd=tmp_path).stdout
+    assert json.loads(shown)["dataset"]["rows"][0][:3] == ["1885", 19, 0.582]
+    assert "mosteller1970_recall" in run(installed / "bin" / "cogfit", "human", cwd=tmp_path).stdout
     assert list(tmp_path.iterdir()) == []
 
 

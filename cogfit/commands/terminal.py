@@ -65,6 +65,15 @@ def console() -> Any:
     return Output(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
+def print_table(out: Any, table: Any) -> None:
+    """Print a table, as wide as it wants to be where no person reads along."""
+    from rich.measure import Measurement
+
+    if not out.is_terminal:
+        out.width = max(out.width, Measurement.get(out, out.options.update(max_width=10_000), table).maximum)
+    out.print(table)
+
+
 def warn(warnings: tuple[str, ...]) -> None:
     """Print warnings, one a line."""
     from rich.text import Text as Plain
