@@ -387,7 +387,7 @@ def test_rough_standard_errors_are_no_weights():
     limits = stats.t.interval(0.95, 3, estimates.mean(), stats.sem(estimates))
     assert (found.low, found.high) == pytest.approx(limits)
     assert "2 degrees of freedom" in found.caveats[0]
-    for bad, error in ((estimates[:2], np.ones(2)), (estimates, np.zeros(4)), (estimates * np.nan, np.ones(4))):
+    for bad, error in ((estimates[:1], np.ones(1)), (estimates, np.zeros(4)), (estimates * np.nan, np.ones(4))):
         with pytest.raises(cogfit.InputError):
             random_effects(bad, error, spare=18)
 
