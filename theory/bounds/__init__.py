@@ -39,7 +39,12 @@ class Theorem:
         return verdict
 
 
-_LIST: tuple[Theorem, ...] = ()
+_LIST = (
+    Theorem("T0", "least attention at a given error rate: Chow's curve", "t0_chow"),
+    Theorem("T1", "without memory attention and errors trade one for one", "t1_memoryless"),
+    Theorem("T2", "S bits of memory spare at most S bits' worth of attention", "t2_memory_bits"),
+    Theorem("T3", "every pattern must be attended to once", "t3_compulsory"),
+)
 _THEOREMS = {theorem.id: theorem for theorem in _LIST}
 
 

@@ -6,12 +6,13 @@ shows that something can be had: a bound is broken, or attained.
 
 Stream: ``patterns`` K, ``values`` V. ``queries``: a list of patterns (0: no query), or an object with ``length`` and
 ``probabilities`` (of 0, 1, ..., K) for independent queries. ``feedback``: whether the value is shown after each query.
-``coin``: number of sides of a fair coin that the router throws once at the start (default 1).
+``coin``: number of sides of a fair coin that the router throws once at the start; ``die``: of one that it throws at
+every step (default 1).
 
 Router: ``memory``: object, name -> initial value. It may use ``K V coin``, and ``table`` to model values known in
 advance. ``attend``: probability of attending at a query. ``guess``: the value that is output instead (1..V), or the
 list of V probabilities of the values. ``update``: object, name -> new value, after every step. All may use ``t`` (from
-1), ``z`` (the query, 0 for none), ``K V coin``, the memory and ``counts`` (``counts[k]``: earlier queries of k).
+1), ``z`` (the query, 0 for none), ``K V coin die``, the memory and ``counts`` (``counts[k]``: earlier queries of k).
 Updates may also use ``attended`` (1 or 0) and ``value`` (0 unless attended, or a query with feedback). ``table[k]`` is
 the value of pattern k, from 1; ``table[0]`` is 0.
 
@@ -62,6 +63,7 @@ class _Stream:
     queries: list[list[tuple[int, Fraction]]]
     feedback: bool
     coin: int
+    die: int
 
 
 def verify(document: Document) -> Check:
@@ -123,9 +125,9 @@ def _run(
             known = {**fixed, "t": t, **dict(zip(router.memory, memory, strict=True))}
             if counts is not None:
                 known["counts"] = counts
-            for z, chance in query:
-                p = mass * chance
-                known["z"] = z
+            for (z, chance), die in itertools.product(query, range(stream.die)):
+                p = mass * chance / stream.die
+                known |= {"z": z, "die": die}
                 a = _probability(router.attend(known)) if z else Fraction(0)
                 wrong = 1 - _chance_of(router.guess(known), table[z], stream.values) if z and a < 1 else Fraction(0)
                 totals["queries"] += p if z else 0
@@ -173,9 +175,9 @@ def _chance_of(guess: Any, value: int, values: int) -> Fraction:
 
 def _stream(document: Document) -> _Stream:
     patterns, values = entry(document, "patterns", int), entry(document, "values", int)
-    coin = entry(document, "coin", int, 1)
-    if not (1 <= patterns <= 64 and 1 <= values <= 64 and 1 <= coin <= 1000):
-        raise InputError("certificate: 'patterns' and 'values' lie in 1..64, 'coin' in 1..1000")
+    coin, die = entry(document, "coin", int, 1), entry(document, "die", int, 1)
+    if not (1 <= patterns <= 64 and 1 <= values <= 64 and 1 <= coin <= 1000 and 1 <= die <= 1000):
+        raise InputError("certificate: 'patterns' and 'values' lie in 1..64, 'coin' and 'die' in 1..1000")
     raw = document.get("queries")
     if isinstance(raw, dict):
         law = numbers(raw.get("probabilities"), "'probabilities'", patterns + 1)
@@ -191,14 +193,14 @@ def _stream(document: Document) -> _Stream:
         queries = [[(z, Fraction(1))] for z in sequence]
     if not 1 <= len(queries) <= _MAX_LENGTH:
         raise InputError(f"certificate: the stream has 1 to {_MAX_LENGTH} steps")
-    return _Stream(patterns, values, queries, entry(document, "feedback", bool, False), coin)
+    return _Stream(patterns, values, queries, entry(document, "feedback", bool, False), coin, die)
 
 
 def _router(document: Document) -> _Router:
     memory, update = entry(document, "memory", dict, {}), entry(document, "update", dict, {})
     if stray := set(update) - set(memory):
         raise InputError(f"certificate: 'update' names {min(stray)!r}, which is not in 'memory'")
-    if clash := set(memory) & {"K", "V", "coin", "t", "z", "counts", "attended", "value", "table"}:
+    if clash := set(memory) & {"K", "V", "coin", "die", "t", "z", "counts", "attended", "value", "table"}:
         raise InputError(f"certificate: 'memory' uses the reserved name {min(clash)!r}")
     formulas = [{name: Expression(text) for name, text in part.items()} for part in (memory, update)]
     attend, guess = (Expression(entry(document, name, str)) for name in ("attend", "guess"))
