@@ -128,12 +128,18 @@ def bundle(*documents: Document, title: str = "") -> dict[str, Any]:
     return {"kind": "all", "title": title, "parts": [dict(document) for document in documents]}
 
 
-def outline(document: Document) -> str:
-    """Kinds and titles of a document in a few words."""
-    kind = str(document.get("kind", "?"))
-    title = f" ({document['title']})" if document.get("title") else ""
-    parts = document.get("parts") if kind == "all" else None
-    return kind + title if parts is None else "; ".join(outline(part) for part in parts)
+def outline(document: Document) -> list[str]:
+    """Kind and title of each part of a document.
+
+    Examples
+    --------
+    >>> outline(bundle({"kind": "smt", "title": "a square is not negative"}, {"kind": "sturm"}))
+    ['smt: a square is not negative', 'sturm']
+    """
+    parts = document.get("parts")
+    if document.get("kind") == "all" and isinstance(parts, list) and _depth(document) <= _MAX_DEPTH:
+        return [line for part in parts if isinstance(part, Mapping) for line in outline(part)]
+    return [": ".join(str(document[name]) for name in ("kind", "title") if document.get(name))]
 
 
 def load_certificate(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -83,7 +83,10 @@ class Expression:
         self._arithmetic = arithmetic or EXACT
         self._free: set[str] = set()
         self._bound: list[str] = []
-        self._term = self._compile(tree.body)
+        try:
+            self._term = self._compile(tree.body)
+        except RecursionError as error:
+            raise self._error("is nested too deeply") from error
         self.names = frozenset(self._free)
 
     def __call__(self, environment: Environment) -> Any:
@@ -315,6 +318,27 @@ EXACT = Arithmetic(
     logic=True,
 )
 """Exact rational numbers, tuples (from index 0; ``put(list, i, x)``, ``repeat(x, n)``, ``len``), truth values."""
+
+
+def constant(value: object, where: str = "number") -> Fraction:
+    """Exact value of an integer, or of a formula without names.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+
+    Examples
+    --------
+    >>> constant("1 - (29/30)**2")
+    Fraction(59, 900)
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Fraction(value)
+    found = Expression(value)({}) if isinstance(value, str) else None
+    if isinstance(found, bool) or not isinstance(found, int | Fraction):
+        raise InputError(f"certificate: {where} is no exact number", hint='write "p/q", or a formula of numbers')
+    return Fraction(found)
 
 
 def sides(text: str) -> tuple[str, str, str]:

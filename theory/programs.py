@@ -107,9 +107,14 @@ class Program:
             dual[equal] = found.eqlin.marginals
         return Solution(float(found.fun), found.x, dual)
 
-    def certificate(self, primal: Sequence[Fraction], dual: Sequence[Fraction], title: str) -> dict[str, Any]:
-        """Document of the kind ``lp-dual`` for these solutions, right or wrong: its verifier says which."""
-        value = sum((c * x for c, x in zip(self.objective, primal, strict=True)), Fraction(0))
+    def certificate(
+        self, primal: Sequence[Fraction], dual: Sequence[Fraction], title: str, value: str = ""
+    ) -> dict[str, Any]:
+        """Document of the kind ``lp-dual`` for these solutions, right or wrong: its verifier says which.
+
+        ``value`` is the formula of the optimum, by default the number that ``primal`` has.
+        """
+        attained = sum((c * x for c, x in zip(self.objective, primal, strict=True)), Fraction(0))
         return {
             "kind": "lp-dual",
             "title": title,
@@ -124,11 +129,11 @@ class Program:
             ],
             "primal": [written(x) for x in primal],
             "dual": [written(y) for y in dual],
-            "value": written(value),
+            "value": value or written(attained),
         }
 
-    def rounded(self, title: str, denominator: int = 10_000) -> dict[str, Any]:
+    def rounded(self, title: str, value: str = "", denominator: int = 10_000) -> dict[str, Any]:
         """Document from HiGHS's solution, each number rounded to the nearest fraction with at most this denominator."""
         found = self.optimum()
         primal, dual = ([Fraction(v).limit_denominator(denominator) for v in part] for part in found[1:])
-        return self.certificate(primal, dual, title)
+        return self.certificate(primal, dual, title, value)

@@ -169,7 +169,9 @@ class Verdict:
             for name, value in self.computed.items():
                 claimed = _shown(self.claimed[name]) if name in self.claimed else ""
                 lines.append(f"  {name:<{width}}  {_shown(value):>14}  {claimed:>14}".rstrip())
-        return "\n".join([*lines, f"  certificate: {certificates.outline(self.certificate)}"])
+        return "\n".join(
+            [*lines, "  certificate:", *(f"  - {part}" for part in certificates.outline(self.certificate))]
+        )
 
 
 def _paragraph(title: str, text: str) -> list[str]:

@@ -25,7 +25,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from cogfit.errors import InputError
-from theory.certificates import bundle
+from theory.certificates import bundle, written
 from theory.programs import Program
 from theory.stream import Real
 from theory.verdict import Verdict
@@ -128,7 +128,12 @@ def certificate(law: Law, delta: Fraction) -> dict[str, Any]:
         primal += [Fraction(a), *(Fraction(1 - a) if y == best else Fraction(0) for y in range(len(posterior)))]
     price = Fraction(_price(law.weights, law.best_guess, delta)[1])
     dual = [w * min(Fraction(1), price * (1 - g)) for w, g in zip(law.weights, law.best_guess, strict=True)]
-    return program(law, delta).certificate(primal, [*dual, -price], f"Chow's rule is optimal at error {delta}")
+    terms = (
+        f"{written(w)}*min(1, {written(price)}*(1 - {written(g)}))"
+        for w, g in zip(law.weights, law.best_guess, strict=True)
+    )
+    value = f"{' + '.join(terms)} - {written(price)}*{written(delta)}"
+    return program(law, delta).certificate(primal, [*dual, -price], f"Chow's rule is optimal at error {delta}", value)
 
 
 def random_law(rng: random.Random, observations: int, values: int) -> Law:

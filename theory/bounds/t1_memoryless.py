@@ -173,7 +173,8 @@ def game_certificate(probabilities: Sequence[Fraction], values: int, delta: Frac
     rows = [p * bool(price) for p in probabilities]
     dual = [*rows, *[-price / values**size] * values**size]
     title = f"against every table, K = {size}, V = {values}, δ = {delta}"
-    return game(probabilities, values, delta).certificate(primal, dual, title)
+    value = f"max(0, 1 - {written(delta)}*{values}/({values} - 1))"
+    return game(probabilities, values, delta).certificate(primal, dual, title, value)
 
 
 class Memoryless:

@@ -183,19 +183,22 @@ def best_code(probabilities: Sequence[Fraction], values: int, bits: int, price: 
     count = math.comb(len(decoders), 2**bits)
     if count > 5_000_000:
         raise InputError(f"{count} codes are too many to try", hint="use fewer patterns, values or bits")
-    attends = decoders == 0
-    wrong = ~attends[:, None] & (decoders[:, None] != tables)
+    attends = np.repeat((decoders == 0)[:, None], len(tables), axis=1)
+    wrong = ~attends & (decoders[:, None] != tables)
+    marks = np.concatenate([attends, wrong], axis=2).reshape(-1, 2 * size)
     scale = math.lcm(*(p.denominator for p in probabilities), *((p * price).denominator for p in probabilities))
     whole = np.array([[int(p * scale), int(p * price * scale)] for p in probabilities])
-    cost = (attends @ whole[:, 0])[:, None] + wrong @ whole[:, 1]
+    cost = attends @ whole[:, 0] + wrong @ whole[:, 1]
     least, winner, most = 0, None, 0.0
     columns = np.arange(len(tables))
     for chosen in _subsets(len(decoders), 2**bits):
-        at = cost[chosen]
-        sent = np.take_along_axis(chosen, at.argmin(axis=1), axis=1)
-        total = at.min(axis=1).sum(axis=1)
-        used = information(attends[sent].mean(axis=1), wrong[sent, columns].mean(axis=1), values).sum(axis=1)
-        most = max(most, float(used.max()))
+        paid, sent = cost[chosen[:, 0]], np.repeat(chosen[:, :1], len(tables), axis=1)
+        for decoder in chosen.T[1:]:
+            cheaper = cost[decoder] < paid
+            paid, sent = np.where(cheaper, cost[decoder], paid), np.where(cheaper, decoder[:, None], sent)
+        total = paid.sum(axis=1)
+        rates = marks[sent * len(tables) + columns].sum(axis=1, dtype=np.uint32) / len(tables)
+        most = max(most, float(information(rates[:, :size], rates[:, size:], values).sum(axis=1).max()))
         if winner is None or total.min() < least:
             least, winner = int(total.min()), decoders[chosen[total.argmin()]]
     assert winner is not None

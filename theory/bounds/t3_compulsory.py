@@ -205,7 +205,7 @@ def dynamic_program(
         "values": [[written(v) for v in row] for row in table],
         "policy": policy,
         "start": 0,
-        "value": written(table[0][0]),
+        "value": f"{patterns}*(1 - (1 - {written(retrieval)}/{patterns})**{steps})",
     }
     return Dynamic(table[0][0], table, document)
 
@@ -317,7 +317,7 @@ def check() -> Verdict:
         name = f"the same over all behaviours, p = (2/3, 1/3), V = 2, n = 3{', labels' if feedback else ''}"
         program = sequence_form(small)
         computed[name], claimed[name] = program.optimum().value, expected_distinct(small.probabilities, small.length)
-        documents.append(program.rounded(name))
+        documents.append(program.rounded(name, _distinct_formula(small)))
     counts, delta = (12, 7, 3, 2, 1), Fraction(1, 10)
     documents.append(knapsack(counts, 4, delta))
     name = f"(c) least attention, counts {counts}, V = 4, δ = {delta}"
@@ -415,6 +415,12 @@ def _controls() -> list[dict[str, Any]]:
             "facts": ["error == 1/6 * queries", "attention < distinct - 2/3", "V/(V - 1) * error >= distinct"],
         },
     ]
+
+
+def _distinct_formula(stream: Stream) -> str:
+    """E[D_n] in the language of certificates."""
+    f = written(Fraction(stream.retrieval))
+    return " + ".join(f"(1 - (1 - {f}*{written(Fraction(p))})**{stream.length})" for p in stream.probabilities)
 
 
 def _spared(counts: Sequence[int], budget: Real) -> list[Real]:

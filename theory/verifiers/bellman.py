@@ -4,7 +4,7 @@
 state is an object of actions; an action has ``cost`` and ``to``, a list of pairs [probability, state], states counted
 from 0. ``horizon``: number of steps. ``values``: horizon + 1 lists, the value of every state at every step; the last
 list holds the final costs and must be all zero. ``policy``: horizon lists, the name of the action taken in each state.
-``start``: a state; ``value``: the least expected cost asserted from there.
+``start``: a state; ``value``: the least expected cost asserted from there, a number or a formula of numbers.
 
 The value function is right if V_t(s) ≤ cost + Σ p V_{t+1}(s') for every action (so nothing costs less) and equality
 holds for the action of the policy (so it is attained).
@@ -17,6 +17,7 @@ from typing import Any
 
 from cogfit.errors import InputError
 from theory.certificates import Check, Document, entry, exact, items, numbers
+from theory.expressions import constant
 
 _Action = tuple[Fraction, list[tuple[Fraction, int]]]
 _Stage = list[dict[str, _Action]]
@@ -40,7 +41,7 @@ def verify(document: Document) -> Check:
     policy = items(document, "policy", list)
     if len(rows) != horizon + 1 or len(policy) != horizon:
         raise InputError(f"certificate: {len(rows)} lists of values and {len(policy)} of actions for {horizon} steps")
-    start, value = entry(document, "start", int), exact(document.get("value"), "'value'")
+    start, value = entry(document, "start", int), constant(document.get("value"), "'value'")
     if not 0 <= start < size:
         raise InputError(f"certificate: 'start' is {start}", hint=f"states are 0 to {size - 1}")
     after = numbers(rows[horizon], f"values at step {horizon}", size)

@@ -1,8 +1,9 @@
 """Least cost of serving queries from S bits about the table of values, by enumeration (kind ``codebook``).
 
 ``patterns`` K, ``values`` V, ``bits`` S, ``probabilities`` of the patterns, ``price`` of an error (attending costs 1),
-``value``: the least expected cost asserted. A code sends each of the V^K equally likely tables to one of 2^S decoders;
-a decoder says for every pattern "attend" or one value. For given decoders each table goes to the cheapest of them.
+``value``: the least expected cost asserted, a number or a formula of numbers. A code sends each of the V^K equally
+likely tables to one of 2^S decoders; a decoder says for every pattern "attend" or one value. For given decoders each
+table goes to the cheapest of them.
 
 All sets of 2^S decoders are covered by joining sets of half the size: what counts of a set is the cost of each table.
 """
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from cogfit.errors import InputError
 from theory.certificates import Check, Document, entry, exact, numbers
+from theory.expressions import constant
 
 _MAX_ENTRIES = 400_000_000
 _CHUNK = 2_000_000
@@ -38,7 +40,7 @@ def verify(document: Document) -> Check:
     if not (1 <= patterns <= 8 and 2 <= values <= 16 and 0 <= bits <= 8):
         raise InputError("certificate: 'patterns' lies in 1..8, 'values' in 2..16, 'bits' in 0..8")
     weights = numbers(document.get("probabilities"), "'probabilities'", patterns)
-    price, value = exact(document.get("price"), "'price'"), exact(document.get("value"), "'value'")
+    price, value = exact(document.get("price"), "'price'"), constant(document.get("value"), "'value'")
     if any(p < 0 for p in weights) or sum(weights) != 1 or price < 0:
         raise InputError("certificate: 'probabilities' is no distribution, or the price of an error is negative")
     scale = math.lcm(*(p.denominator for p in weights), *((p * price).denominator for p in weights))

@@ -5,7 +5,7 @@ The program is: minimise Σ_j c_j x_j over x ≥ 0 (entries named in ``free`` ma
 
 ``objective``: the c_j. ``rows``: list of objects with ``terms`` (list of pairs [j, a_ij], j from 0), ``relation``
 (">=", "==", "<=") and ``bound`` (b_i). ``free``: list of j. ``primal``: the x_j. ``dual``: one y_i per row.
-``value``: the optimum asserted.
+``value``: the optimum asserted, a number or a formula of numbers.
 
 Weak duality in one line: for x feasible, y_i ≥ 0 on ≥ rows and ≤ 0 on ≤ rows, and r = c − Aᵀy ≥ 0 (= 0 where free),
 c·x = r·x + y·Ax ≥ y·b. So c·x = y·b proves both optimal.
@@ -17,7 +17,7 @@ from fractions import Fraction
 
 from cogfit.errors import InputError
 from theory.certificates import Check, Document, entry, exact, items, numbers
-from theory.expressions import RELATIONS
+from theory.expressions import RELATIONS, constant
 
 _RELATIONS = (">=", "==", "<=")
 
@@ -36,7 +36,7 @@ def verify(document: Document) -> Check:
     rows = items(document, "rows", dict, least=1)
     x = numbers(document.get("primal"), "'primal'", len(cost))
     y = numbers(document.get("dual"), "'dual'", len(rows))
-    value = exact(document.get("value"), "'value'")
+    value = constant(document.get("value"), "'value'")
     free = {_index(j, len(cost), "'free'") for j in items(document, "free", int)}
     reduced = list(cost)
     bound_by_dual = Fraction(0)
