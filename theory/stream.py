@@ -10,6 +10,7 @@ Patterns and values are counted from 1 everywhere; 0 stands for "none".
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -326,6 +327,33 @@ Event = tuple[int, bool, int]
 
 Policy = Callable[[tuple[Event, ...], int], tuple[Real, int]]
 """``policy(history, z) -> (probability of attending, value output otherwise)``; any function at all."""
+
+
+def random_policy(seed: int, values: int, *, blind: bool = False) -> Policy:
+    """A policy with an arbitrary answer to every history: a pseudo-random but fixed function of all that it sees.
+
+    Parameters
+    ----------
+    seed : int
+        Names the policy.
+    values : int
+        V.
+    blind : bool
+        Whether it may not use the values that it was shown (class MEMORYLESS).
+
+    Examples
+    --------
+    >>> policy = random_policy(7, 3)
+    >>> policy(((1, True, 2),), 1) == policy(((1, True, 2),), 1)
+    True
+    """
+
+    def policy(history: tuple[Event, ...], z: int) -> tuple[Real, int]:
+        seen = tuple(event[:2] for event in history) if blind else history
+        digest = hashlib.blake2b(repr((seed, seen, z)).encode(), digest_size=4).digest()
+        return Fraction(min(digest[0] // 50, 4), 4), digest[1] % values + 1
+
+    return policy
 
 
 @dataclass(frozen=True)

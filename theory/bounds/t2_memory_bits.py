@@ -87,11 +87,9 @@ def least_attention(probabilities: Sequence[Real], bits: Real, values: int) -> f
     """
     if bits < 0 or values < 2:
         raise InputError(f"{bits} bits about {values} values", hint="use S ≥ 0 and V ≥ 2")
-    cells, kept = float(bits) / math.log2(values), 0.0
-    for p in sorted(map(float, probabilities), reverse=True):
-        kept += p * min(1.0, max(0.0, cells))
-        cells -= 1
-    return max(0.0, 1 - kept)
+    cells = float(bits) / math.log2(values)
+    ranked = sorted(map(float, probabilities), reverse=True)
+    return sum(p * min(1.0, max(0.0, rank + 1 - cells)) for rank, p in enumerate(ranked))
 
 
 def least_attention_uniform(patterns: int, bits: float, values: int, error: float) -> float:
@@ -185,19 +183,18 @@ def best_code(probabilities: Sequence[Fraction], values: int, bits: int, price: 
         raise InputError(f"{count} codes are too many to try", hint="use fewer patterns, values or bits")
     attends = np.repeat((decoders == 0)[:, None], len(tables), axis=1)
     wrong = ~attends & (decoders[:, None] != tables)
-    marks = np.concatenate([attends, wrong], axis=2).reshape(-1, 2 * size)
+    marks = np.concatenate([attends, wrong], axis=2).astype(np.uint8)
     scale = math.lcm(*(p.denominator for p in probabilities), *((p * price).denominator for p in probabilities))
     whole = np.array([[int(p * scale), int(p * price * scale)] for p in probabilities])
     cost = attends @ whole[:, 0] + wrong @ whole[:, 1]
+    cost = cost.astype(np.min_scalar_type(int(cost.max())))
     least, winner, most = 0, None, 0.0
     columns = np.arange(len(tables))
     for chosen in _subsets(len(decoders), 2**bits):
-        paid, sent = cost[chosen[:, 0]], np.repeat(chosen[:, :1], len(tables), axis=1)
-        for decoder in chosen.T[1:]:
-            cheaper = cost[decoder] < paid
-            paid, sent = np.where(cheaper, cost[decoder], paid), np.where(cheaper, decoder[:, None], sent)
-        total = paid.sum(axis=1)
-        rates = marks[sent * len(tables) + columns].sum(axis=1, dtype=np.uint32) / len(tables)
+        at = cost[chosen]
+        sent = np.take_along_axis(chosen, at.argmin(axis=1), axis=1)
+        total = at.min(axis=1).sum(axis=1)
+        rates = marks[sent, columns].sum(axis=1, dtype=np.uint32) / len(tables)
         most = max(most, float(information(rates[:, :size], rates[:, size:], values).sum(axis=1).max()))
         if winner is None or total.min() < least:
             least, winner = int(total.min()), decoders[chosen[total.argmin()]]
@@ -205,7 +202,7 @@ def best_code(probabilities: Sequence[Fraction], values: int, bits: int, price: 
     return Codes(Fraction(least, scale * len(tables)), winner, most, count)
 
 
-def _subsets(n: int, k: int, block: int = 40_000) -> Iterator[Integers]:
+def _subsets(n: int, k: int, block: int = 4000) -> Iterator[Integers]:
     """All k-element subsets of 0..n−1, in blocks of rows."""
     subsets = itertools.combinations(range(n), k)
     while part := list(itertools.islice(subsets, block)):
@@ -252,8 +249,8 @@ def check() -> Verdict:
 
     Examples
     --------
-    >>> verdict = check()
-    >>> verdict.status, verdict.verify().ok
+    >>> verdict = check()  # doctest: +SKIP
+    >>> verdict.status, verdict.verify().ok  # doctest: +SKIP
     ('proved', True)
     """
     exact_codes = best_code(uniform(4), 2, 2, Fraction(8))
@@ -268,8 +265,8 @@ def check() -> Verdict:
         statement="With S bits of memory and queries i.i.d. and independent of memory and past, Σ_k R_V(a_k, e_k) ≤ S "
         "at every step. At zero error the attended share is at least 1 − Q(S/log₂V).",
         certificate=bundle(
-            _code(uniform(4), 2, 2, Fraction(8), exact_codes.cost),
-            _code(uniform(3), 2, 1, Fraction(2), majority.cost),
+            code_certificate(uniform(4), 2, 2, Fraction(8), exact_codes.cost),
+            code_certificate(uniform(3), 2, 1, Fraction(2), majority.cost),
             _entropies(),
             _tail(),
             _fixed_sequence(),
@@ -298,7 +295,10 @@ def check() -> Verdict:
     )
 
 
-def _code(probabilities: Sequence[Fraction], values: int, bits: int, price: Fraction, cost: Fraction) -> dict[str, Any]:
+def code_certificate(
+    probabilities: Sequence[Fraction], values: int, bits: int, price: Fraction, cost: Fraction
+) -> dict[str, Any]:
+    """That no code costs less than ``cost``, as a document of the kind ``codebook``."""
     size = len(probabilities)
     return {
         "kind": "codebook",

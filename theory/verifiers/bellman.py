@@ -49,8 +49,8 @@ def verify(document: Document) -> Check:
         return Check(False, "the values after the last step are not all zero")
     for t in range(horizon - 1, -1, -1):
         now = numbers(rows[t], f"values at step {t}", size)
-        if len(policy[t]) != size:
-            raise InputError(f"certificate: the policy at step {t} has {len(policy[t])} actions for {size} states")
+        if len(policy[t]) != size or not all(isinstance(name, str) for name in policy[t]):
+            raise InputError(f"certificate: the policy at step {t} is no list of {size} names of actions")
         for s, actions in enumerate(stages[t % len(stages)]):
             costs = {
                 name: cost + sum((p * after[j] for p, j in to), Fraction(0)) for name, (cost, to) in actions.items()
