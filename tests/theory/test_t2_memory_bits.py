@@ -17,7 +17,8 @@ from scipy.special import rel_entr, zeta
 import theory
 from cogfit.errors import InputError
 from theory.bounds import t1_memoryless, t2_memory_bits
-from theory.stream import tables_of, uniform, zipf
+from theory.sequences import mean_sequence
+from theory.stream import Stream, play, tables_of, uniform, zipf
 
 
 def hashed(*key: object) -> int:
@@ -132,6 +133,20 @@ def test_zipf_bound_lies_below_the_mass_beyond_the_memory() -> None:
             bound = t2_memory_bits.least_attention_zipf(s, m)
             assert bound <= mass * (1 + 1e-12)
             assert m < 10 or bound > 0.85 * mass
+
+
+@pytest.mark.parametrize("cells", [0, 8, 20])
+def test_a_larger_memory_than_admitted_breaks_the_bound(cells: int) -> None:
+    """A router that keeps m values obeys the bound for m·log₂V bits, and breaks that for half as many."""
+    law = Stream.independent(zipf(60, 1), values=16, length=1500)
+    run = play(law, t2_memory_bits.FrequentPatterns(cells), 0, 300)
+    share = run.attended[:, 1000:].mean(axis=1)
+    low, high = (limit[-1] for limit in mean_sequence(share, level=0.999))
+    assert not run.error.any()
+    assert high >= t2_memory_bits.least_attention(law.probabilities, 4 * cells, 16)
+    if cells:
+        assert high < t2_memory_bits.least_attention(law.probabilities, 2 * cells, 16)
+    assert low <= high
 
 
 def test_bad_numbers_are_refused() -> None:
