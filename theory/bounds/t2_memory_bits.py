@@ -143,7 +143,7 @@ class Codes(NamedTuple):
     decoders : ndarray of int, shape (2^S, K)
         A code that has it: for each memory content the output for each pattern, 0 for "attend".
     most_information : float
-        Largest Σ_k R_V(a_k, e_k) over all codes, each table encoded at least cost.
+        Largest Σ_k R_V(a_k, e_k) met, each table sent to one of its cheapest decoders.
     size : int
         Number of codes.
     """
@@ -190,7 +190,7 @@ def best_code(probabilities: Sequence[Fraction], values: int, bits: int, price: 
     cost = cost.astype(np.min_scalar_type(int(cost.max())))
     least, winner, most = 0, None, 0.0
     columns = np.arange(len(tables))
-    for chosen in _subsets(len(decoders), 2**bits):
+    for chosen in _codes(decoders, 2**bits):
         at = cost[chosen]
         sent = np.take_along_axis(chosen, at.argmin(axis=1), axis=1)
         total = at.min(axis=1).sum(axis=1)
@@ -202,11 +202,20 @@ def best_code(probabilities: Sequence[Fraction], values: int, bits: int, price: 
     return Codes(Fraction(least, scale * len(tables)), winner, most, count)
 
 
-def _subsets(n: int, k: int, block: int = 4000) -> Iterator[Integers]:
-    """All k-element subsets of 0..n−1, in blocks of rows."""
-    subsets = itertools.combinations(range(n), k)
-    while part := list(itertools.islice(subsets, block)):
-        yield np.array(part)
+def _codes(decoders: Integers, size: int, block: int = 4000) -> Iterator[Integers]:
+    """All sets of ``size`` decoders up to renaming the values of each pattern, in blocks of rows of indices.
+
+    Renaming changes neither cost nor errors over all tables. So let a decoder of the set that attends least (ties
+    broken by where it attends) output 1 wherever it outputs a value.
+    """
+    attends = decoders == 0
+    rank = attends.sum(axis=1) * 2 ** decoders.shape[1] + attends @ 2 ** np.arange(decoders.shape[1])
+    for first in np.flatnonzero(decoders.max(axis=1) <= 1).tolist():
+        others = np.flatnonzero(rank >= rank[first]).tolist()
+        others.remove(first)
+        codes = ((first, *rest) for rest in itertools.combinations(others, size - 1))
+        while part := list(itertools.islice(codes, block)):
+            yield np.array(part)
 
 
 class FrequentPatterns:
