@@ -67,14 +67,14 @@ def installed(wheel, tmp_path_factory) -> Path:
 
 def test_wheel_holds_package_data_and_marker_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {name.split("/")[0] for name in names} == {"cogfit", f"cogfit-{PROJECT['version']}.dist-info"}
-    assert "cogfit/py.typed" in names
+    assert {name.split("/")[0] for name in names} == {"cogfit", "theory", f"cogfit-{PROJECT['version']}.dist-info"}
+    assert {"cogfit/py.typed", "theory/py.typed"} <= names
     assert f"cogfit-{PROJECT['version']}.dist-info/licenses/LICENSE" in names
     shipped = {name.removeprefix("cogfit/_data/") for name in names if name.startswith("cogfit/_data/")}
     data = {p.relative_to(ROOT / "data").as_posix() for p in (ROOT / "data").rglob("*") if p.is_file()}
     assert shipped == {name for name in data if not name.endswith((".py", ".pyc"))}
     assert sum(info.file_size for info in zipfile.ZipFile(wheel).infolist()) < 40e6
-    modules = {p.relative_to(ROOT).as_posix() for p in (ROOT / "cogfit").rglob("*.py")}
+    modules = {p.relative_to(ROOT).as_posix() for name in ("cogfit", "theory") for p in (ROOT / name).rglob("*.py")}
     assert modules == {name for name in names if name.endswith(".py")}
 
 
@@ -85,7 +85,12 @@ def test_source_distribution_holds_what_is_needed_to_build_and_test(tmp_path):
         names = {name.split("/", 1)[1] for name in archive.getnames()}
     needed = {"pyproject.toml", "README.md", "LICENSE", "CITATION.cff", "CHANGELOG.md", "Makefile", "constraints.txt"}
     assert needed <= names
-    assert {"cogfit/py.typed", "tests/data/nist/Misra1a.json", "data/runs/srcd-n256-gradual/run.json"} <= names
+    assert {
+        "cogfit/py.typed",
+        "theory/py.typed",
+        "tests/data/nist/Misra1a.json",
+        "data/runs/srcd-n256-gradual/run.json",
+    } <= names
     assert {"data/human/datapackage.json", "data/human/references.bib", "data/published/cram_table1.csv"} <= names
     assert not [name for name in names if name.startswith((".ci", ".venv", "demo-output")) or "__pycache__" in name]
 
@@ -143,6 +148,12 @@ def test_import_loads_numpy_and_the_standard_library_only(tmp_path):
     assert loaded - set(sys.stdlib_module_names) <= {"cogfit", "numpy"}
 
 
+def test_importing_the_theory_loads_no_solver_and_no_learning_library(tmp_path):
+    loaded = {name.split(".")[0] for name in modules_loaded_by("import theory; theory.theorems()", tmp_path)}
+    assert "theory" in loaded
+    assert not loaded & {"torch", "z3", "sympy", "scipy", "mpmath", "hypothesis", "pandas"}
+
+
 def test_help_loads_nothing_heavy(tmp_path):
     code = "sys.argv = ['cogfit', '--help']\nfrom cogfit.cli import main\ntry: main()\nexcept SystemExit: pass"
     loaded = modules_loaded_by(code, tmp_path)
@@ -153,9 +164,10 @@ def test_help_loads_nothing_heavy(tmp_path):
 def test_no_submodule_has_the_name_of_a_public_object(tmp_path):
     # With lazy exports, importing such a submodule would replace the object by the module.
     code = (
-        "import json, pkgutil, types, cogfit;"
-        "both = sorted({m.name for m in pkgutil.iter_modules(cogfit.__path__)} & set(cogfit.__all__));"
-        "print(json.dumps([n for n in both if not isinstance(getattr(cogfit, n), types.ModuleType)]))"
+        "import json, pkgutil, types, cogfit, theory;"
+        "modules = [(p, m.name) for p in (cogfit, theory) for m in pkgutil.iter_modules(p.__path__)];"
+        "both = [(p, name) for p, name in modules if name in p.__all__];"
+        "print(json.dumps([n for p, n in both if not isinstance(getattr(p, n), types.ModuleType)]))"
     )
     prefix = f"import sys; sys.path.insert(0, {str(ROOT)!r});"
     assert json.loads(run(sys.executable, "-c", prefix + code, cwd=tmp_path).stdout) == []

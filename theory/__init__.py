@@ -1,0 +1,55 @@
+"""theory: what attention must cost and what memory can save, as theorems and claims with certificates.
+
+Every statement is a :class:`Verdict` (proved, verified, conditional or refuted) with a certificate: a JSON document
+that code other than the one that made it re-checks.
+
+>>> import theory
+>>> document = {"kind": "arithmetic", "definitions": {"x": "1/3"}, "facts": ["3*x == 1", "x < 1/2"]}
+>>> theory.verify(document).ok
+True
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from theory.bounds import Theorem, check_theorem, theorems
+    from theory.certificates import Check, load_certificate, save_certificate, verify
+    from theory.verdict import Verdict
+
+_EXPORTS = {
+    "Check": "certificates",
+    "Theorem": "bounds",
+    "Verdict": "verdict",
+    "check_theorem": "bounds",
+    "load_certificate": "certificates",
+    "save_certificate": "certificates",
+    "theorems": "bounds",
+    "verify": "certificates",
+}
+
+__all__ = [
+    "Check",
+    "Theorem",
+    "Verdict",
+    "check_theorem",
+    "load_certificate",
+    "save_certificate",
+    "theorems",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use (PEP 562), so that importing the package stays cheap."""
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'theory' has no attribute '{name}'")
+    value = getattr(import_module(f"theory.{_EXPORTS[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))
