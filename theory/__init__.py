@@ -17,12 +17,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from theory.bounds import Theorem, check_theorem, theorems
     from theory.certificates import Check, load_certificate, save_certificate, verify
+    from theory.claims import Claim, check_claim, check_claims
     from theory.verdict import Verdict
 
 _EXPORTS = {
     "Check": "certificates",
+    "Claim": "claims",
     "Theorem": "bounds",
     "Verdict": "verdict",
+    "check_claim": "claims",
+    "check_claims": "claims",
     "check_theorem": "bounds",
     "load_certificate": "certificates",
     "save_certificate": "certificates",
@@ -32,8 +36,11 @@ _EXPORTS = {
 
 __all__ = [
     "Check",
+    "Claim",
     "Theorem",
     "Verdict",
+    "check_claim",
+    "check_claims",
     "check_theorem",
     "load_certificate",
     "save_certificate",

@@ -29,6 +29,7 @@ Fact = int | float | Fraction | str
 KINDS = {
     "all": "theory.certificates:verify_all",  # several documents, all of which must hold
     "arithmetic": "theory.verifiers.arithmetic:verify",  # relations between exact rational numbers
+    "chain": "theory.verifiers.chains:verify",  # a finite random recursion, carried out exactly
     "codebook": "theory.verifiers.codebooks:verify",  # best code of S bits for a table of values, by enumeration
     "counterexample": "theory.verifiers.streams:verify",  # a router on a small stream, all value tables enumerated
     "identity": "theory.verifiers.polynomials:verify_identity",  # two rational expressions are the same

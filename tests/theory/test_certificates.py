@@ -6,6 +6,7 @@ import copy
 import json
 from collections.abc import Iterator
 from fractions import Fraction
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,14 @@ STREAM = {
 EXAMPLES: dict[str, dict[str, Any]] = {
     "all": {"kind": "all", "parts": [{"kind": "arithmetic", "facts": ["1 < 2"]}]},
     "arithmetic": {"kind": "arithmetic", "definitions": {"x": "1/3", "y": "x**2"}, "facts": ["y == 1/9", "x > y"]},
+    "chain": {
+        "kind": "chain", "definitions": {"p": "1/3"}, "start": {"hits": "0", "runs": "0", "last": "0"},
+        "outcomes": [{"probability": "1/3", "hit": "1"}, {"probability": "2/3", "hit": "0"}],
+        "let": {"new": "1 if hit > last else 0"},
+        "update": {"hits": "hits + hit", "runs": "runs + new", "last": "hit"}, "steps": 4,
+        "always": ["runs <= hits", "hits <= steps"], "expect": {"mean": "hits", "begun": "runs", "none": "0**hits"},
+        "facts": ["mean == steps*p", "begun == p + (steps - 1)*p*(1 - p)", "none == (1 - p)**steps"],
+    },
     "codebook": {
         "kind": "codebook", "patterns": 3, "values": 2, "bits": 1, "probabilities": ["1/3", "1/3", "1/3"], "price": "2",
         "value": "1/2",
@@ -123,6 +132,10 @@ def test_junk_anywhere_is_an_error_with_one_line_or_fails(kind: str) -> None:
     [
         ("all", ("parts", 0, "facts", 0), "2 < 1", "part 1: 2 < 1 is false"),
         ("arithmetic", ("definitions", "x"), "1/4", "y == 1/9 is false"),
+        ("chain", ("facts", 0), "mean > steps*p", "mean > steps*p is false"),
+        ("chain", ("definitions", "p"), "1/4", "mean == steps*p is false"),
+        ("chain", ("always", 1), "hits < steps", "after step 4, at hits = 4"),
+        ("chain", ("update", "runs"), "runs + hit", "begun == p"),
         ("codebook", ("value",), "4/9", "the least expected cost is 1/2, not 4/9"),
         ("codebook", ("bits",), 0, "the least expected cost is 1, not 1/2"),
         ("counterexample", ("facts", 1), "error < queries / 4", "is false"),
@@ -283,6 +296,48 @@ def test_sturm_counts_the_roots_that_sympy_isolates(coefficients: list[int], low
     assert theory.verify({**document, "roots": len(roots)}).ok
     beyond = {root for root in polynomial.real_roots() if low < root}
     assert theory.verify({**document, "interval": [str(low), None], "roots": len(beyond)}).ok
+
+
+@given(st.integers(0, 12), st.fractions("1/20", "19/20", max_denominator=20), st.integers(0, 12))
+def test_chains_have_the_binomial_law(steps: int, p: Fraction, least: int) -> None:
+    tail = sum(comb(steps, k) * p**k * (1 - p) ** (steps - k) for k in range(least, steps + 1))
+    document = {
+        "kind": "chain",
+        "start": {"n": "0"},
+        "outcomes": [{"probability": str(p), "x": "1"}, {"probability": str(1 - p), "x": "0"}],
+        "update": {"n": "n + x"},
+        "steps": steps,
+        "expect": {"tail": f"1 if n >= {least} else 0", "square": "n**2"},
+    }
+    variance = steps * p * (1 - p)
+    facts = [f"tail == {tail}", f"square == {variance + (steps * p) ** 2}"]
+    assert theory.verify({**document, "facts": facts}).ok
+    assert not theory.verify({**document, "facts": [f"tail == {tail} + 1/10**40"]}).ok
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"update": {"x": "x*x"}, "steps": 60}, "bits"),
+        ({"steps": 10**6}, "'steps' is 1000000"),
+        ({"outcomes": [{"probability": "1/2", "u": "1"}, {"probability": "1/2", "v": "1"}]}, "different names"),
+        ({"outcomes": [{"probability": "1/2"}]}, "no distribution"),
+        ({"outcomes": [{"u": "1"}]}, "no distribution"),
+        ({"outcomes": [{"probability": "1", "x": "1"}]}, "'x' twice"),
+        ({"update": {"y": "1"}}, "'y', which is not in 'start'"),
+        ({"update": {"x": "(x, x)"}}, "no number"),
+        ({"update": {"x": "y"}}, "unknown name 'y'"),
+        ({"facts": []}, "'facts'"),
+        (
+            {"outcomes": [{"probability": "1/2", "u": u} for u in "01"], "update": {"x": "2*x + u"}, "steps": 40},
+            "moves",
+        ),
+    ],
+)
+def test_chains_that_cannot_be_carried_out_are_named(change: dict[str, Any], reason: str) -> None:
+    chain = {"kind": "chain", "start": {"x": "2"}, "update": {"x": "x + 1"}, "steps": 3, "facts": ["1 < 2"]}
+    with pytest.raises(InputError, match=reason):
+        theory.verify({**chain, **change})
 
 
 @pytest.mark.parametrize(
