@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from theory.bounds import Theorem, check_theorem, theorems
+    from theory.bounds.t4_zipf_streams import predicted_gamma, zipf_exponent
+    from theory.bounds.t7_exposure_axis import mixing_law
     from theory.certificates import Check, load_certificate, save_certificate, verify
     from theory.verdict import Verdict
 
@@ -25,9 +27,12 @@ _EXPORTS = {
     "Verdict": "verdict",
     "check_theorem": "bounds",
     "load_certificate": "certificates",
+    "mixing_law": "bounds.t7_exposure_axis",
+    "predicted_gamma": "bounds.t4_zipf_streams",
     "save_certificate": "certificates",
     "theorems": "bounds",
     "verify": "certificates",
+    "zipf_exponent": "bounds.t4_zipf_streams",
 }
 
 __all__ = [
@@ -36,9 +41,12 @@ __all__ = [
     "Verdict",
     "check_theorem",
     "load_certificate",
+    "mixing_law",
+    "predicted_gamma",
     "save_certificate",
     "theorems",
     "verify",
+    "zipf_exponent",
 ]
 
 
