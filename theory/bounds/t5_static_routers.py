@@ -247,19 +247,22 @@ def _one_rate_limits(n: int, law: Law) -> tuple[float, float]:
     return float(low.min()), float((n * _FINE + (1.0 - _FINE) / _FINE * (seen + 1.0)).min())
 
 
+def _leading(n: int, law: Law) -> Array:
+    """Frequencies of the patterns that are asked for often enough to matter."""
+    if math.isfinite(law.patterns):
+        return zipf_streams.frequencies(law.s, law.patterns)
+    size = max(10_000.0, min(10.0 * n ** (1.0 / law.s), 1e6))
+    return np.asarray(np.arange(1.0, size + 1.0) ** -law.s / special.zeta(law.s))
+
+
 def _rate_each(n: int, law: Law) -> float:
     """Cost with the best rate for every pattern, by golden-section search for all at once.
 
-    Infinitely many patterns: those beyond the last one searched are charged what they cost at any rate, at most.
+    Patterns that are hardly asked for are charged what they cost at the rate 1, the most.
     """
-    size = law.patterns if math.isfinite(law.patterns) else max(10_000, min(10.0 * n ** (1.0 / law.s), 1e6))
-    size = int(size)
-    if math.isfinite(law.patterns):
-        p = zipf_streams.frequencies(law.s, size)
-    else:
-        p = np.arange(1.0, size + 1.0) ** -law.s / special.zeta(law.s)
+    p = _leading(n, law)
+    p = p[n * p > 1e-6]
     rest = n * max(1.0 - float(p.sum()), 0.0)
-    p = p[n * p > 1e-9]
 
     def at(log_rate: Array) -> Array:
         rho = np.exp(log_rate)
@@ -275,11 +278,8 @@ def _rate_each(n: int, law: Law) -> float:
 
 
 def _rate_each_limits(n: int, law: Law) -> tuple[float, float]:
-    if math.isfinite(law.patterns):
-        each, rest = n * zipf_streams.frequencies(law.s, law.patterns), 0.0
-    else:
-        p = np.arange(1.0, 1e5 + 1.0) ** -law.s / special.zeta(law.s)
-        each, rest = n * p, n * max(1.0 - float(p.sum()), 0.0)
+    each = n * _leading(n, law)
+    rest = max(n - float(each.sum()), 0.0)
     high = np.where(each >= 1.0, 2.0 * np.sqrt(each) - 1.0, each)
     return float(np.sum(2.0 * np.sqrt(each + 1.0) - 2.0)), float(high.sum()) + rest
 
