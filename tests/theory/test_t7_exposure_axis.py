@@ -148,6 +148,15 @@ def test_the_law_behind_a_fit() -> None:
     assert (found.family, found.shape) == ("gamma", pytest.approx(0.43, abs=0.03))
 
 
+def test_a_fit_at_its_bound_is_no_law() -> None:
+    k = np.arange(0.0, 100.0)
+    step = 1.0 / (1.0 + (k / 40.0) ** 20) + np.random.default_rng(0).normal(0, 0.01, k.size)
+    fit = cogfit.fit(k, step, form="beta_geometric", axis="exposure")
+    assert fit.status == "at_bound"
+    with pytest.raises(InputError, match="ran into the bound of gamma"):
+        theory.mixing_law(fit)
+
+
 @pytest.mark.parametrize("form", ["beta_geometric", "shifted_power", "exponential"])
 def test_counting_the_presentation_itself_shifts_by_one(form: str) -> None:
     """The same learner, counted from 0 and from 1: the same law."""

@@ -238,13 +238,14 @@ def _one_rate_limits(n: int, law: Law) -> tuple[float, float]:
         each = n * zipf_streams.frequencies(law.s, law.patterns)
         high = 2.0 * math.sqrt(law.patterns * n) - law.patterns if n >= law.patterns else n
         return float(np.sum(2.0 * np.sqrt(each + 1.0) - 2.0)), float(high)
-    # The cost is Nρ + (1−ρ)·D(ρ)/ρ with |D(ρ) − ρ^{1/s}C_N| ≤ 1. D(ρ)/ρ falls, so between two rates of the grid it is
-    # at least the first term at the lower one plus the second at the higher one; below the grid, the second alone.
+    # The cost is Nρ + (1−ρ)·D(ρ)/ρ with ρ^{1/s}C_N − 1 ≤ D(ρ) ≤ ρ^{1/s}C_N. D(ρ)/ρ falls, so between two rates of the
+    # grid it is at least the first term at the lower one plus the second at the higher one; below the grid, the second
+    # alone.
     whole = float(zipf_streams.distinct_closed_form(n, law.s))
     seen = _FINE ** (1.0 / law.s) * whole
     least = np.maximum.accumulate(((seen - 1.0) / _FINE)[::-1])[::-1]
     low = n * np.concatenate([[0.0], _FINE[:-1]]) + (1.0 - _FINE) * np.maximum(least, 0.0)
-    return float(low.min()), float((n * _FINE + (1.0 - _FINE) / _FINE * (seen + 1.0)).min())
+    return float(low.min()), float((n * _FINE + (1.0 - _FINE) / _FINE * seen).min())
 
 
 def _leading(n: int, law: Law) -> Array:
@@ -308,7 +309,7 @@ def _closed_loop_limits(n: int, law: Law) -> tuple[float, float]:
     if math.isfinite(law.patterns):
         return 0.0, min(float(law.patterns), n)
     value = float(zipf_streams.distinct_closed_form(n, law.s))
-    return value - 1.0, value + 1.0
+    return value - 1.0, value
 
 
 def _power(n: int, law: Law, constant: float) -> float:

@@ -278,7 +278,7 @@ def mixing_law(
     ------
     InputError
         For any other axis: against stream length the exponent is one of frequencies (theorem T4,
-        :func:`theory.zipf_exponent`); for forms that are no such mixture.
+        :func:`theory.zipf_exponent`); for forms that are no such mixture, and fits that ran into a bound.
 
     Examples
     --------
@@ -293,6 +293,9 @@ def mixing_law(
         name, values = form, dict(params or {})
     else:
         name, values = form.form, form.params
+        if stuck := [parameter for parameter in form.selected.estimate.at_bound if parameter in ("gamma", "b", "r")]:
+            hint = "the curve is no such mixture; an exponential or a step may describe it (fit.forms)"
+            raise InputError(f"the fit of '{name}' ran into the bound of {stuck[0]}", hint=hint)
         axis = form.axis if axis is None or form.axis == "stream" else axis
         first = int(form.convention == CONVENTIONS["inclusive"]) if first is None else first
         ends = form.interval or ends
