@@ -54,7 +54,7 @@ Array = NDArray[np.float64]
 TOLERANCE = 0.02
 """1 − 1/s is quoted only where the local exponent of the exact curve is within this of it."""
 
-_LEAST_TERMS, _MOST_TERMS = 10_000, 1_000_000
+_LEAST_TERMS, _MOST_TERMS = 3_000, 1_000_000
 _MOST_PATTERNS = 20_000_000
 
 
