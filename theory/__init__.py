@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from theory.bounds import Theorem, check_theorem, theorems
+    from theory.bounds.t4_zipf_streams import predicted_gamma, zipf_exponent
+    from theory.bounds.t7_exposure_axis import mixing_law
     from theory.certificates import Check, load_certificate, save_certificate, verify
     from theory.claims import Claim, check_claim, check_claims
     from theory.verdict import Verdict
@@ -29,9 +31,12 @@ _EXPORTS = {
     "check_claims": "claims",
     "check_theorem": "bounds",
     "load_certificate": "certificates",
+    "mixing_law": "bounds.t7_exposure_axis",
+    "predicted_gamma": "bounds.t4_zipf_streams",
     "save_certificate": "certificates",
     "theorems": "bounds",
     "verify": "certificates",
+    "zipf_exponent": "bounds.t4_zipf_streams",
 }
 
 __all__ = [
@@ -43,9 +48,12 @@ __all__ = [
     "check_claims",
     "check_theorem",
     "load_certificate",
+    "mixing_law",
+    "predicted_gamma",
     "save_certificate",
     "theorems",
     "verify",
+    "zipf_exponent",
 ]
 
 

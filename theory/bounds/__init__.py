@@ -44,6 +44,10 @@ _LIST = (
     Theorem("T1", "without memory attention and errors trade one for one", "t1_memoryless"),
     Theorem("T2", "S bits of memory spare at most S bits' worth of attention", "t2_memory_bits"),
     Theorem("T3", "every pattern must be attended to once", "t3_compulsory"),
+    Theorem("T4", "Zipf frequencies make attention a power law of stream length", "t4_zipf_streams"),
+    Theorem("T5", "what a static router with memory pays", "t5_static_routers"),
+    Theorem("T6", "an average of independent patterns is never sharper than one", "t6_sharpness"),
+    Theorem("T7", "against exposures the exponent is an index of consolidation rates", "t7_exposure_axis"),
 )
 _THEOREMS = {theorem.id: theorem for theorem in _LIST}
 
