@@ -19,7 +19,7 @@ axis is the length of the *stream*; what a pattern's own exposures do is T7.
 
 **Reference.** Karlin, J. Math. Mech. 17 (1967) 373-401, and Gnedin, Hansen & Pitman, Probab. Surveys 4 (2007) 146-171,
 doi 10.1214/07-PS092 (the asymptotic law); Hutter, arXiv 2102.04074, and Michaud et al., arXiv 2303.13506 (the same law
-in learning curves); Breslau et al., INFOCOM 1999 (s ≤ 1). The bound is proved in docs/theory-t4-t7.md.
+in learning curves); Breslau et al., INFOCOM 1999 (s ≤ 1). The bound is proved in docs/theory.md.
 
 **Check.** Enclosures of the infinite sum in interval arithmetic; the bound as a property over s, c, N; simulated
 learners against the exact curve.
@@ -131,7 +131,7 @@ def _total(make: Callable[[int, int, float], _Term], n: int, s: float, patterns:
         return float(scale ** (1.0 / s) / s * term.primitive(scale * k**-s))
 
     q = scale * (last + 0.5) ** -s
-    if n * q <= 0.3 and q <= 0.05:  # decreasing and convex from here on (docs/theory-t4-t7.md, T4)
+    if n * q <= 0.3 and q <= 0.05:  # decreasing and convex from here on (docs/theory.md, T4)
         half = 0.5 * float(term.value(np.array(scale * (last + 1.0) ** -s)))
         low, high = beyond(last + 1.0) + half, beyond(last + 0.5)
     else:
@@ -843,7 +843,7 @@ def check() -> Verdict:
     return Verdict(
         claim="T4",
         source="asymptotic law: Karlin 1967, J. Math. Mech. 17:373, and Gnedin, Hansen & Pitman 2007, doi "
-        "10.1214/07-PS092; the bound: docs/theory-t4-t7.md",
+        "10.1214/07-PS092; the bound: docs/theory.md",
         status="proved",
         statement="With Zipf frequencies k^−s/ζ(s), s > 1, and attention at the first c exposures, the probability of "
         "attending after N ≥ c queries is within c/(N+1) of I_{s,c}(N) ~ C·N^−γ, γ = 1 − 1/s.",

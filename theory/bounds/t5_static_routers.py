@@ -23,7 +23,7 @@ at most δN errors and attends to K/δ queries, whatever N is.
 are independent of each other and of the router's coins.
 
 **Reference.** Against "static schemes need (1−ε)fn" (CRAM, arXiv 2602.12204, Theorem 1 with its Definition 2). Proofs
-are in docs/theory-t4-t7.md.
+are in docs/theory.md.
 
 **Check.** The algebra by SMT and as polynomial identities; the exact minimum of J for small m by Sturm sequences; the
 counterexample by enumeration; the best rates by convex minimisation; routers that are played.
@@ -543,7 +543,7 @@ def check() -> Verdict:
     claimed[name] = 400 * rho + (1 - rho) / rho * Law(0.0, 20).distinct(400, rho)
     return Verdict(
         claim="T5",
-        source="against CRAM Theorem 1 with its Definition 2 (arXiv 2602.12204); proofs: docs/theory-t4-t7.md",
+        source="against CRAM Theorem 1 with its Definition 2 (arXiv 2602.12204); proofs: docs/theory.md",
         status="proved",
         statement="A static router with memory and without labels pays min_ρ J(m, ρ) for a pattern asked for m times, "
         "between max(√(2m) − 1/2, 2√(m+1) − 2) and 2√m − 1; at a rate of δ errors per query K/δ attended queries are "

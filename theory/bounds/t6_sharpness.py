@@ -21,7 +21,7 @@ of time that fakes sharpness: plot against cumulative exposures.
 **Assumptions.** Patterns consolidate independently of each other; one shape of threshold for all, only their frequency
 differs.
 
-**Reference.** Jensen's inequality for S(S⁻¹(q)·R), convex by log-concavity; proof in docs/theory-t4-t7.md. Anderson &
+**Reference.** Jensen's inequality for S(S⁻¹(q)·R), convex by log-concavity; proof in docs/theory.md. Anderson &
 Tweney, Mem. Cognit. 25 (1997) 724-730 (what averaging does to forms).
 
 **Check.** The ratios in interval arithmetic; the binomial form in exact fractions; mixtures as properties; a law with
@@ -443,7 +443,7 @@ def check() -> Verdict:
     cases = ((thirds, 5, 20, 1), (thirds, 4, 10, 2), (zipf, 6, 30, 3), (zipf, 10, 40, 5))
     return Verdict(
         claim="T6",
-        source="Jensen's inequality under log-concavity; proof: docs/theory-t4-t7.md",
+        source="Jensen's inequality under log-concavity; proof: docs/theory.md",
         status="proved",
         statement="If patterns consolidate independently and the logarithm of their threshold has a log-concave "
         "density, their average takes at least as large a factor of N to fall from a to b as a single pattern does.",

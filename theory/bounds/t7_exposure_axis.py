@@ -471,7 +471,7 @@ def check() -> Verdict:
     return Verdict(
         claim="T7",
         source="Weinberg & Gladen 1986, Biometrics 42:547; Anderson & Tweney 1997, Mem. Cognit. 25:724; Feller II, "
-        "XIII.5; proofs: docs/theory-t4-t7.md",
+        "XIII.5; proofs: docs/theory.md",
         status="proved",
         statement="If each exposure consolidates a pattern with its own probability η, the share still attended after "
         "k exposures is E[(1−η)^k]: B(a, b+k)/B(a, b) ~ k^−a for η ~ Beta(a, b), (1+k/b)^−γ for Gamma rates, an "
