@@ -19,17 +19,21 @@ if TYPE_CHECKING:
     from theory.bounds.t4_zipf_streams import predicted_gamma, zipf_exponent
     from theory.bounds.t7_exposure_axis import mixing_law
     from theory.certificates import Check, load_certificate, save_certificate, verify
+    from theory.checker import LogReport, check_log, follow_log
     from theory.claims import Claim, check_claim, check_claims
     from theory.verdict import Verdict
 
 _EXPORTS = {
     "Check": "certificates",
     "Claim": "claims",
+    "LogReport": "checker",
     "Theorem": "bounds",
     "Verdict": "verdict",
     "check_claim": "claims",
     "check_claims": "claims",
+    "check_log": "checker",
     "check_theorem": "bounds",
+    "follow_log": "checker",
     "load_certificate": "certificates",
     "mixing_law": "bounds.t7_exposure_axis",
     "predicted_gamma": "bounds.t4_zipf_streams",
@@ -42,11 +46,14 @@ _EXPORTS = {
 __all__ = [
     "Check",
     "Claim",
+    "LogReport",
     "Theorem",
     "Verdict",
     "check_claim",
     "check_claims",
+    "check_log",
     "check_theorem",
+    "follow_log",
     "load_certificate",
     "mixing_law",
     "predicted_gamma",

@@ -167,8 +167,8 @@ class Verdict:
             width = max(map(len, self.computed))
             lines.append(f"  {'quantity':<{width}}  {'computed':>14}  {'claimed':>14}")
             for name, value in self.computed.items():
-                claimed = _shown(self.claimed[name]) if name in self.claimed else ""
-                lines.append(f"  {name:<{width}}  {_shown(value):>14}  {claimed:>14}".rstrip())
+                claimed = shown(self.claimed[name]) if name in self.claimed else ""
+                lines.append(f"  {name:<{width}}  {shown(value):>14}  {claimed:>14}".rstrip())
         return "\n".join(
             [*lines, "  certificate:", *(f"  - {part}" for part in certificates.outline(self.certificate))]
         )
@@ -180,7 +180,14 @@ def _paragraph(title: str, text: str) -> list[str]:
     return textwrap.wrap(text, 100, initial_indent=first, subsequent_indent=hang)
 
 
-def _shown(value: Number) -> str:
+def shown(value: Number) -> str:
+    """Number as text: a short fraction as it is, anything else with eight digits.
+
+    Examples
+    --------
+    >>> shown(Fraction(7, 4)), shown(3), shown(1 / 3)
+    ('7/4', '3', '0.33333333')
+    """
     if isinstance(value, Fraction) and len(str(value)) <= 12:
         return str(value)
     return str(value) if isinstance(value, int) else f"{float(value):.8g}"

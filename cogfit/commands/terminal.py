@@ -34,11 +34,14 @@ def check_outputs(log: Path, json_file: str | None, plot: Path | None, by: str |
             raise InputError("is a file of the log's folder that cogfit did not write", path=target, hint=hint)
 
 
+_SCHEMAS = (b'"schema": "cogfit.', b'"schema": "theory.')
+
+
 def _ours(path: Path) -> bool:
     """Whether a file is a picture or a result of an earlier call."""
     with open(path, "rb") as file:
         head = file.read(200)
-    return path.suffix.lower() in (".png", ".svg", ".pdf") or b'"schema": "cogfit.' in head
+    return path.suffix.lower() in (".png", ".svg", ".pdf") or any(mark in head for mark in _SCHEMAS)
 
 
 class PipeClosed(Exception):
@@ -138,6 +141,10 @@ class Progress:
     def parts(self, done: int, total: int) -> None:
         """Curves that were fitted, of several."""
         self._update("curves", done, total)
+
+    def claims(self, done: int, total: int) -> None:
+        """Statements that were ruled on, of several."""
+        self._update("checking", done, total)
 
     def forms(self, done: int, total: int, name: str) -> None:
         """Steps of one fit."""

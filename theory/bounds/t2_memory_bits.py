@@ -118,6 +118,45 @@ def least_attention_uniform(patterns: int, bits: float, values: int, error: floa
     return 1 - float(brentq(excess, free, 1.0, xtol=1e-15)) if excess(free) < 0 else 1 - free
 
 
+def least_attention_with_errors(probabilities: Sequence[Real], bits: float, best_guess: float, error: float) -> float:
+    """Least share of attended queries for any probabilities at error rate ε: (i) and (ii) in one.
+
+    For every λ ≥ 0, with ψ(x) = log(1 − Ḡ + Ḡe^x), a router of S bits has Σ_k u_k(λp_k − ψ(λp_k)) ≤ S·ln 2 + λε, u_k
+    the share of the queries for k that it does not attend to (the Chernoff form of the statement). The largest
+    Σ p_k u_k under this is a fractional knapsack, the most frequent patterns first; the bound is the best over a grid
+    of λ.
+
+    Parameters
+    ----------
+    probabilities : sequence of number
+    bits : float
+        S.
+    best_guess : float
+        Ḡ, the chance of the best guess without memory: 1/V.
+    error : float
+        ε, errors without attention per query.
+
+    Examples
+    --------
+    >>> round(least_attention_with_errors(uniform(10), 0, 1 / 4, 0.3), 4)  # no memory: T1
+    0.6
+    >>> round(least_attention_with_errors([0.5, 0.3, 0.2], 1.5, 1 / 2, 0.0), 4)  # (i)
+    0.35
+    """
+    if bits < 0 or not 0 < best_guess < 1 or not 0 <= error <= 1:
+        what = f"{bits} bits, a best guess of {best_guess}, errors {error}"
+        raise InputError(what, hint="use S ≥ 0, 0 < Ḡ < 1, 0 ≤ ε ≤ 1")
+    p, times = np.unique(np.asarray([float(x) for x in probabilities]), return_counts=True)
+    p, times = p[p > 0][::-1], times[p > 0][::-1]
+    kept = np.concatenate(([0.0], np.cumsum(times * p)))
+    best = 0.0
+    for scale in np.exp(np.linspace(math.log(1e-3 / p[0]), math.log(1e3 / p[-1]), 150)).tolist():
+        cost = scale * p - np.logaddexp(math.log1p(-best_guess), math.log(best_guess) + scale * p)
+        spent = np.concatenate(([0.0], np.cumsum(times * np.maximum(cost, 0.0))))
+        best = max(best, 1 - float(np.interp(bits * math.log(2) + scale * error, spent, kept)))
+    return best
+
+
 def least_attention_zipf(s: float, cells: int) -> float:
     """(iii) Least share for Zipf's law over infinitely many patterns and m = S/log₂V remembered values.
 
