@@ -166,7 +166,8 @@ class LogReport:
     arrivals : Arrivals or None
         Whether queries look independent; without that no verdict on bits and no missing mass.
     unseen : MissingMass or None
-        Good-Turing estimate of the share of coming queries for something not seen yet, with limits.
+        Good-Turing estimate of the share of coming queries for something not seen yet, with limits; None where queries
+        do not look independent, or ``x_min`` leaves out the beginning.
     path : tuple of Look
         How attention and bounds went along.
     warnings : tuple of str
@@ -375,7 +376,8 @@ def check_log(
         values, side_information, memory_bits=memory_bits, f=f, accuracy=accuracy, labels=labels, unit=unit,
         one_table=one_table, x_min=x_min, x_max=x_max, level=level,
     )  # fmt: skip
-    return _check(_read(log), settings)
+    table, warnings = _read(log)
+    return _check(table, settings, warnings)
 
 
 def follow_log(
@@ -422,12 +424,12 @@ def follow_log(
     waited = 0.0
     while idle is None or waited <= idle:
         if (now := _stamp(Path(path))) != stamp or not stamp:
-            stamp, log = now, _read(path if read is None else read(path))
+            stamp, (log, warnings) = now, _read(path if read is None else read(path))
             frame = _rows(log, path)
             if before is None or len(frame) > len(before):
                 _appended(before, frame, path)
                 before, waited = frame, 0.0
-                yield _check(log, settings)
+                yield _check(log, settings, warnings)
         sleep(poll)
         waited += poll
 
@@ -445,21 +447,21 @@ def _settings(values: int | None, side_information: float | None, **options: Any
     return Settings(chance, values, **options)
 
 
-def _read(log: object) -> RoutingLog | UtilizationLog:
-    """The table to judge: the routing log where there is one."""
+def _read(log: object) -> tuple[RoutingLog | UtilizationLog, tuple[str, ...]]:
+    """The table to judge, the routing log where there is one, and what its reader warned of."""
+    warnings: tuple[str, ...] = ()
     if isinstance(log, str | os.PathLike):
         log = cogfit.read_log(log)
     if isinstance(log, cogfit.Log):
-        log = log.routing or log.utilization
+        warnings, log = log.warnings, log.routing or log.utilization
     if not isinstance(log, cogfit.RoutingLog | cogfit.UtilizationLog):
         raise InputError(f"a {type(log).__name__} is no log", hint="give a path or what cogfit.read_log returns")
-    return log
+    return log, warnings
 
 
-def _check(log: RoutingLog | UtilizationLog, settings: Settings) -> LogReport:
-    if isinstance(log, cogfit.RoutingLog):
-        return _check_routing(log, settings)
-    return _check_utilization(log, settings)
+def _check(log: RoutingLog | UtilizationLog, settings: Settings, warnings: tuple[str, ...]) -> LogReport:
+    report = _check_routing(log, settings) if isinstance(log, cogfit.RoutingLog) else _check_utilization(log, settings)
+    return replace(report, warnings=(*warnings, *report.warnings))
 
 
 # --- routing logs -----------------------------------------------------------------------------------------------------
@@ -499,7 +501,7 @@ def _check_routing(log: RoutingLog, settings: Settings) -> LogReport:
             _learner(whole, looked, settings, queries),
         ),
         arrivals=arrivals,
-        unseen=_unseen(looked, settings) if looked and arrivals.status == "passed" else None,
+        unseen=_unseen(looked, settings, arrivals),
         path=tuple(_look(j, tally, settings, unit, arrivals) for j, tally in enumerate(looked)),
         warnings=warnings,
     )
@@ -690,7 +692,9 @@ def _look(look: int, tally: Tally, settings: Settings, unit: str, arrivals: Arri
     return replace(out, memoryless=bound, memoryless_limit=limit, memory=memory, learner=_t3(tally, settings))
 
 
-def _unseen(looked: list[Tally], settings: Settings) -> MissingMass:
+def _unseen(looked: list[Tally], settings: Settings, arrivals: Arrivals) -> MissingMass | None:
+    if not looked or arrivals.status != "passed" or settings.x_min is not None:
+        return None
     tally, odds = looked[-1], evidence.penalty(len(looked) - 1) - math.log(1 - settings.level)
     return missing_mass(int(tally.all.entries[tally.all.sizes == 1].sum()), tally.rows, odds)
 
@@ -768,7 +772,9 @@ def _rows(log: RoutingLog | UtilizationLog, path: str | os.PathLike[str]) -> pd.
     if not isinstance(log, cogfit.RoutingLog):
         raise InputError("is a utilisation log", path=str(path), hint="follow a routing log")
     names = np.array([*log.pattern_names, ""])  # −1, novel, picks the last
-    kept = log.frame[[name for name in ("step", "attended", "correct", "run") if name in log.frame]]
+    kept = log.frame[[name for name in ("step", "attended", "correct", "run") if name in log.frame]].astype(
+        {name: float for name in ("attended", "correct") if name in log.frame}
+    )
     texts = {"run": kept["run"].astype(str)} if "run" in kept else {}
     return kept.assign(pattern=names[log.frame["pattern"].to_numpy()], **texts)
 

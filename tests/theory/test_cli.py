@@ -16,6 +16,7 @@ import pytest
 
 import theory
 from cogfit import cli
+from cogfit.errors import MissingDependencyError
 from theory.claims import Claim
 from theory.stream import FirstExposures, Stream, play, uniform
 
@@ -91,6 +92,23 @@ def test_a_verdict_whose_certificate_fails_is_exit_code_3(
     assert code == 3
     assert "FAILS" in out
     assert "2 without certificate" in out
+
+
+def test_a_solver_that_is_not_installed_does_not_stop_the_other_claims(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def check(claim: Claim) -> theory.Verdict:
+        if claim.id == "cram-opt":
+            raise MissingDependencyError("z3-solver", "theory", "checking an SMT script")
+        return made
+
+    made = theory.Verdict("cram-static", "x", "proved", "x", {"kind": "arithmetic", "facts": ["1 == 1"]})
+    monkeypatch.setattr(Claim, "check", check)
+    code, out, err = run(capfd, "check", "cram-opt", "cram-static")
+    assert code == 2
+    assert "not checked" in out
+    assert "holds" in out
+    assert err == "cogfit: checking an SMT script needs the library 'z3-solver'; run: pip install 'cogfit[theory]'\n"
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def least_attention_with_errors(probabilities: Sequence[Real], bits: float, best
     p, times = p[p > 0][::-1], times[p > 0][::-1]
     kept = np.concatenate(([0.0], np.cumsum(times * p)))
     best = 0.0
-    for scale in np.exp(np.linspace(math.log(1e-3 / p[0]), math.log(1e3 / p[-1]), 150)).tolist():
+    for scale in np.exp(np.linspace(math.log(1e-5 / p[0]), math.log(1e3 / p[-1]), 200)).tolist():
         cost = scale * p - np.logaddexp(math.log1p(-best_guess), math.log(best_guess) + scale * p)
         spent = np.concatenate(([0.0], np.cumsum(times * np.maximum(cost, 0.0))))
         best = max(best, 1 - float(np.interp(bits * math.log(2) + scale * error, spent, kept)))
