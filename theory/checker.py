@@ -417,8 +417,8 @@ def follow_log(
         As :func:`check_log`; and if rows that were there before have changed or gone.
     """
     settings = _settings(options.pop("values", None), options.pop("side_information", None), **options)
-    if not poll >= 0:
-        raise InputError(f"a pause of {poll} seconds", hint="give 0 or more")
+    if not poll > 0:
+        raise InputError(f"a pause of {poll:g} seconds", hint="give more than 0")
     stamp: tuple[tuple[str, int, int], ...] = ()
     before: pd.DataFrame | None = None
     waited = 0.0
@@ -711,9 +711,7 @@ def _check_utilization(log: UtilizationLog, settings: Settings) -> LogReport:
     frame = log.frame[inside(log.frame["step"].to_numpy(), settings.x_min, settings.x_max, path)]
     attention = float(frame["attention_utilization"].mean()) / settings.f
     column = next((name for name in ACCURACY_COLUMNS if name in frame), None)
-    right = settings.accuracy if column is None else float(frame[column].mean())
-    if right is not None and not 0 <= right <= 1:
-        raise InputError(f"has a mean of {right:g}", path=path, column=column, hint="give the accuracy as a fraction")
+    right = settings.accuracy if column is None else _mean(frame, column, path)
     accuracy: Literal["logged", "assumed", "missing"] = (
         "logged" if column is not None else "assumed" if right is not None else "missing"
     )
@@ -745,6 +743,20 @@ def _check_utilization(log: UtilizationLog, settings: Settings) -> LogReport:
             "this is a utilisation log: all attention is counted as spent on queries, all errors as made without it",
         ),
     )
+
+
+def _mean(frame: pd.DataFrame, column: str, path: str) -> float:
+    import pandas as pd
+
+    try:
+        mean = float(pd.to_numeric(frame[column]).mean())
+    except (TypeError, ValueError) as error:
+        raise InputError(f"holds no numbers ({error})", path=path, column=column, hint="give fractions") from error
+    if not 0 <= mean <= 1:
+        raise InputError(
+            f"has a mean of {mean:g}", path=path, column=column, hint="give fractions, one a step at least"
+        )
+    return mean
 
 
 # --- shared -----------------------------------------------------------------------------------------------------------

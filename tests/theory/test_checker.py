@@ -280,6 +280,10 @@ def test_utilisation_logs_give_the_bound_and_no_verdict(tmp_path: Path) -> None:
         theory.check_log(file, values=2)
     with pytest.raises(InputError, match="nothing to draw"):
         report.plot()
+    for bad in ("75", "high"):
+        file.write_text("\n".join(["step,attention_utilization,accuracy", *[f"{t},0.02,{bad}" for t in range(9)]]))
+        with pytest.raises(InputError, match="column 'accuracy': .*give fractions"):
+            theory.check_log(file, values=2, f=0.05)
 
 
 @pytest.mark.parametrize(
@@ -363,7 +367,7 @@ def test_a_missing_answer_or_a_new_pattern_changes_no_earlier_row(tmp_path: Path
     file = tmp_path / "growing.csv"
     head = "step,pattern,attended,correct\n" + "".join(f"{t},{t % 3 + 5},0,1\n" for t in range(40))
     file.write_text(head)
-    reports = theory.follow_log(file, poll=0, sleep=lambda _: None, values=4)
+    reports = theory.follow_log(file, poll=0.5, sleep=lambda _: None, values=4)
     assert next(reports).queries == 40
     file.write_text(head + "40,1,0,\n41,,0,0\n")
     later = next(reports)
@@ -387,7 +391,9 @@ def test_a_log_whose_rows_change_is_not_followed(write_log: WriteLog) -> None:
         file.write_text(text.replace("0,50,", "0,49,") + "0,3000,1,0,1\n")
 
     with pytest.raises(InputError, match="rows that were there before"):
-        list(theory.follow_log(file, poll=0, idle=1, sleep=rewrite, values=8))
+        list(theory.follow_log(file, poll=0.5, idle=1, sleep=rewrite, values=8))
+    with pytest.raises(InputError, match="more than 0"):
+        next(theory.follow_log(file, poll=0, values=8))
     with pytest.raises(InputError, match="does not exist"):
         next(theory.follow_log(file.with_name("absent.csv"), values=8))
 
