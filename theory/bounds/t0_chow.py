@@ -19,16 +19,20 @@ solution μ_w = P(w)·min(1, λ(1 − G(w))), in exact fractions, for random law
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cogfit.errors import InputError
 from theory.certificates import bundle, written
 from theory.programs import Program
 from theory.stream import Real
 from theory.verdict import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Law(NamedTuple):
@@ -145,6 +149,37 @@ def random_law(rng: random.Random, observations: int, values: int) -> Law:
         return tuple(Fraction(part, sum(parts)) for part in parts)
 
     return Law(distribution(observations), tuple(distribution(values) for _ in range(observations)))
+
+
+def curves() -> pd.DataFrame:
+    """Least attention against the error rate for three laws of what is known.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per curve and point: ``curve`` (label), ``x`` (error rate δ),
+        ``kind`` (``"bound"``, ``"exact"`` or ``"achieved"``), ``value`` (share of attended queries), ``low``, ``high``
+        (limits of a simulated value; NaN elsewhere).
+    """
+    import pandas as pd
+
+    half = Fraction(1, 2)
+    laws = {
+        "nothing known, V = 4": Law((Fraction(1),), ((Fraction(1, 4),) * 4,)),
+        "every other value known, V = 4": Law((half, half), ((Fraction(1), *[Fraction(0)] * 3), (Fraction(1, 4),) * 4)),
+        "eight observations at random, V = 4": random_law(random.Random(1), 8, 4),
+    }
+    rows: list[tuple[str, float, str, float]] = []
+    for label, law in laws.items():
+        for k in range(31):
+            delta = Fraction(k, 40)
+            rows.append((label, float(delta), "bound", float(least_attention(law.weights, law.best_guess, delta))))
+            if k % 6 == 0:
+                rows.append((label, float(delta), "exact", program(law, delta).optimum().value))
+                attend = chow_rule(law.weights, law.best_guess, delta)
+                share = float(sum(w * a for w, a in zip(law.weights, attend, strict=True)))
+                rows.append((label, float(delta), "achieved", share))
+    return pd.DataFrame(rows, columns=["curve", "x", "kind", "value"]).assign(low=math.nan, high=math.nan)
 
 
 def check() -> Verdict:

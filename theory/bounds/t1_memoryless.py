@@ -30,7 +30,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,6 +40,9 @@ from theory.programs import Program
 from theory.sequences import mean_sequence
 from theory.stream import Booleans, Integers, Real, Stream, play, uniform, zipf
 from theory.verdict import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def least_attention(delta: Real, values: int) -> Real:
@@ -199,6 +202,36 @@ class Memoryless:
 
     def observe(self, t: int, z: Integers, attended: Booleans, value: Integers) -> None:
         """Forget it."""
+
+
+def curves() -> pd.DataFrame:
+    """Least attention against the error rate without memory: bound, game against every table, a router that attains it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per curve and point: ``curve`` (label), ``x`` (error rate δ per query),
+        ``kind`` (``"bound"``, ``"exact"`` or ``"achieved"``), ``value`` (share of attended queries), ``low``, ``high``
+        (limits of a simulated value; NaN elsewhere).
+    """
+    import pandas as pd
+
+    rows: list[tuple[str, float, str, float, float, float]] = []
+    for values, size in ((2, 4), (4, 3), (16, 0)):
+        label, worst = f"V = {values}", 1 - 1 / values
+        for k in range(41):
+            delta = Fraction(k, 40)
+            rows.append((label, float(delta), "bound", float(least_attention(delta, values)), math.nan, math.nan))
+            if size and k % 5 == 0:
+                found = game(uniform(size), values, delta).optimum().value
+                rows.append((label, float(delta), "exact", found, math.nan, math.nan))
+        stream = Stream.independent(uniform(50), values=values, length=40)
+        for attend in (0.1, 0.5, 0.9):
+            run = play(stream, Memoryless(attend), 1, 500)
+            limits = mean_sequence(run.attended.mean(axis=1))
+            share, low, high = float(run.attended.mean()), float(limits.lower[-1]), float(limits.upper[-1])
+            rows.append((label, worst * (1 - attend), "achieved", share, low, high))
+    return pd.DataFrame(rows, columns=["curve", "x", "kind", "value", "low", "high"])
 
 
 def check() -> Verdict:

@@ -28,7 +28,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,6 +37,9 @@ from cogfit.errors import InputError
 from theory.certificates import bundle, written
 from theory.stream import Booleans, Floats, Integers, Real, Stream, play, tables_of, uniform, zipf
 from theory.verdict import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def information(attention: ArrayLike, error: ArrayLike, values: int) -> Floats:
@@ -286,6 +289,38 @@ class FrequentPatterns:
         """Keep the value of a chosen pattern."""
         keep = attended & self._kept[z]
         self._known[self._rows[keep], z[keep]] = value[keep]
+
+
+def curves() -> pd.DataFrame:
+    """Least attention at no errors against the bits of memory, all codes, and a memory of the most frequent patterns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per curve and point: ``curve`` (label), ``x`` (bits of memory, as a share of the whole table),
+        ``kind`` (``"bound"``, ``"exact"`` or ``"achieved"``), ``value`` (share of attended queries), ``low``, ``high``
+        (limits of a simulated value; NaN elsewhere).
+    """
+    import pandas as pd
+
+    rows: list[tuple[str, float, str, float]] = []
+    for label, law, values, bits in (
+        ("uniform, K = 4, V = 2", uniform(4), 2, (0, 1)),
+        ("Zipf s = 1, K = 100, V = 16", zipf(100, 1), 16, ()),
+        ("uniform, K = 100, V = 16", uniform(100), 16, ()),
+    ):
+        size, each = len(law), math.log2(values)
+        for k in range(51):
+            rows.append((label, k / 50, "bound", least_attention(law, k / 50 * size * each, values)))
+        for s in bits:
+            cost = best_code(
+                [Fraction(p) for p in law], values, s, Fraction(100)
+            ).cost  # errors cost so much that the best code makes none
+            rows.append((label, s / (size * each), "exact", float(cost)))
+        mass = np.sort(np.asarray(law, float))[::-1].cumsum()
+        for m in range(0, size + 1, max(1, size // 10)):
+            rows.append((label, m / size, "achieved", 1.0 - (float(mass[m - 1]) if m else 0.0)))
+    return pd.DataFrame(rows, columns=["curve", "x", "kind", "value"]).assign(low=math.nan, high=math.nan)
 
 
 def check() -> Verdict:

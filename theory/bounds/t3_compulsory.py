@@ -25,10 +25,13 @@ sequence-form program over all behaviours on small streams; the knapsack with it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from cogfit.errors import InputError
 from theory.certificates import bundle, written
@@ -36,6 +39,9 @@ from theory.programs import Program
 from theory.sequences import mean_sequence
 from theory.stream import FirstExposures, Real, Stream, play, tables_of, uniform, zipf
 from theory.verdict import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def missing_mass(probabilities: Sequence[Real], steps: int, retrieval: Real = 1) -> Real:
@@ -283,6 +289,37 @@ def knapsack(counts: Sequence[int], values: int, delta: Fraction) -> dict[str, A
     dual = [min(Fraction(1), price * m) for m in counts]
     title = f"counts {counts}, V = {values}, δ = {delta}"
     return program.certificate([*(1 - s for s in share), *share], [*dual, -price], title)
+
+
+def curves() -> pd.DataFrame:
+    """Compulsory attention against the length of the stream, all learners (exact), and learners that attain it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per curve and point: ``curve`` (label), ``x`` (queries n),
+        ``kind`` (``"bound"``, ``"exact"`` or ``"achieved"``), ``value`` (attended queries), ``low``, ``high``
+        (limits of a simulated value; NaN elsewhere).
+    """
+    import pandas as pd
+
+    rows: list[tuple[str, float, str, float, float, float]] = []
+    grid = np.unique(np.geomspace(1, 2000, 40).astype(int)).tolist()
+    for label, law in (("uniform, K = 30", uniform(30)), ("Zipf s = 1.25, K = 100", zipf(100, 1.25))):
+        for n in grid:
+            rows.append((label, n, "bound", float(expected_distinct(law, n)), math.nan, math.nan))
+        for c in (1, 3):
+            name = label if c == 1 else f"{label}, {c} exposures"
+            stream = Stream.independent(law, values=16, length=400)
+            attended = play(stream, FirstExposures(c), 2, 300).attended.cumsum(axis=1)
+            for n in (3, 10, 30, 100, 400):
+                at = attended[:, n - 1]
+                limits = mean_sequence(at, low=0, high=n)
+                rows.append((name, n, "achieved", float(at.mean()), float(limits.lower[-1]), float(limits.upper[-1])))
+    for n in (1, 3, 10, 30, 60):
+        found = float(dynamic_program(30, 16, n).optimum)
+        rows.append(("uniform, K = 30", n, "exact", found, math.nan, math.nan))
+    return pd.DataFrame(rows, columns=["curve", "x", "kind", "value", "low", "high"])
 
 
 def check() -> Verdict:
