@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cogfit.commands import compare, fit, human, simulate, theory
+from cogfit.commands import compare, figures, fit, human, report, simulate, theory
 from cogfit.commands.terminal import Interrupt, PipeClosed
 
 app = typer.Typer(
@@ -42,6 +42,8 @@ def _root(
 app.command(help=fit.HELP)(fit.fit)
 app.command(help=compare.HELP)(compare.compare)
 app.command(help=human.HELP)(human.human)
+app.command(help=report.HELP)(report.report)
+app.command(help=figures.HELP)(figures.figures)
 app.command(help=simulate.HELP)(simulate.simulate)
 app.add_typer(theory.app, name="theory")
 

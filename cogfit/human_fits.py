@@ -330,7 +330,7 @@ def _curves(found: HumanFits, plan: Plan, rng: int, full: bool, progress: Progre
         if np.unique(series.x[series.x > 0]).size < LEAST_COMPARED:
             skipped.append(f"{series.name}: fewer than {LEAST_COMPARED} points, too few to compare forms")
         elif full:
-            curves.append(_fit(series, plan, found.level, rng))
+            curves.append(fit_series(series, level=found.level, rng=rng))
         population = _over_clusters(series, found.level)
         populations += [population] if population is not None else []
     if progress is not None:
@@ -343,14 +343,25 @@ def _curves(found: HumanFits, plan: Plan, rng: int, full: bool, progress: Progre
     )  # fmt: skip
 
 
-def _fit(series: Series, plan: Plan, level: float, rng: int) -> CurveFit:
+def fit_series(series: Series, *, level: float = 0.95, rng: int = 0, progress: Progress | None = None) -> CurveFit:
+    """Fit one curve by the plan of its data set: every form, or the power law alone where there are few points.
+
+    Raises
+    ------
+    InputError
+        If the data set is no curve, or has too few points.
+    """
+    plan = PLANS.get(series.dataset.id, Plan())
+    form = plan.form
+    if np.unique(series.x[series.x > 0]).size < LEAST_COMPARED:
+        form = form or "power"
     curve = _window(series, plan.x_min, plan.x_max).curve()
     noise = "auto"
     if series.se is not None:
         noise = "gaussian"  # weights are known variances of y, not of log y
     elif curve.counts is not None and series.clusters is None:
         noise = "binomial"
-    result = api.fit(curve, form=plan.form, noise=noise, level=level, rng=rng)
+    result = api.fit(curve, form=form, noise=noise, level=level, rng=rng, progress=progress)
     return CurveFit(series, result, _chi_square(result) if series.se is not None else None)
 
 

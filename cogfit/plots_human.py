@@ -11,7 +11,7 @@ import numpy as np
 from cogfit import blocks, curves
 from cogfit.datasets import Dataset, Series
 from cogfit.human_fits import CurveFit, HumanFits
-from cogfit.plots import _plain_ticks, _wrapped
+from cogfit.plots import _wrapped, plain_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,11 +74,11 @@ def _draw_curves(axes: Axes, dataset: Dataset, fits: HumanFits | None, palette: 
         _draw_pooled(axes, found, fits, palette)
     if values.min() > 0 and values.max() > 1.5 * values.min() and all(x.size for x in positive):
         axes.set_yscale("log")
-        _plain_ticks(axes.yaxis, float(values.min()), float(values.max()))
+        plain_ticks(axes.yaxis, float(values.min()), float(values.max()))
     low, high = min(float(x.min()) for x in positive), max(float(x.max()) for x in positive)
     if high > 3 * low:
         axes.set_xscale("log")
-        _plain_ticks(axes.xaxis, low, high)
+        plain_ticks(axes.xaxis, low, high)
     axes.set_xlabel(dataset.unit)
     axes.set_ylabel(_wrapped(f"{dataset.measure}: {dataset.scale}", 40))
     if len(found) > 1 or fitted:

@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PACKAGES = ("cogfit", "theory", "paper_figures")
 HEAVY = {"torch", "matplotlib", "pandas", "scipy.optimize", "seaborn", "statsmodels"}
 
 
@@ -67,14 +68,14 @@ def installed(wheel, tmp_path_factory) -> Path:
 
 def test_wheel_holds_package_data_and_marker_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {name.split("/")[0] for name in names} == {"cogfit", "theory", f"cogfit-{PROJECT['version']}.dist-info"}
+    assert {name.split("/")[0] for name in names} == {*PACKAGES, f"cogfit-{PROJECT['version']}.dist-info"}
     assert {"cogfit/py.typed", "theory/py.typed"} <= names
     assert f"cogfit-{PROJECT['version']}.dist-info/licenses/LICENSE" in names
     shipped = {name.removeprefix("cogfit/_data/") for name in names if name.startswith("cogfit/_data/")}
     data = {p.relative_to(ROOT / "data").as_posix() for p in (ROOT / "data").rglob("*") if p.is_file()}
     assert shipped == {name for name in data if not name.endswith((".py", ".pyc"))}
     assert sum(info.file_size for info in zipfile.ZipFile(wheel).infolist()) < 40e6
-    modules = {p.relative_to(ROOT).as_posix() for name in ("cogfit", "theory") for p in (ROOT / name).rglob("*.py")}
+    modules = {p.relative_to(ROOT).as_posix() for name in PACKAGES for p in (ROOT / name).rglob("*.py")}
     assert modules == {name for name in names if name.endswith(".py")}
 
 
@@ -126,6 +127,8 @@ def test_command_line_of_the_wheel_outside_the_checkout(installed, tmp_path):
     assert json.loads(shown)["dataset"]["rows"][0][:3] == ["1885", 19, 0.582]
     assert "mosteller1970_recall" in run(installed / "bin" / "cogfit", "human", cwd=tmp_path).stdout
     assert list(tmp_path.iterdir()) == []
+    run(installed / "bin" / "cogfit", "figures", "--only", "runs", "--only", "coverage", cwd=tmp_path)
+    assert len(list((tmp_path / "figures").iterdir())) == 10
 
 
 MODULES = """

@@ -34,14 +34,14 @@ def check_outputs(log: Path, json_file: str | None, plot: Path | None, by: str |
             raise InputError("is a file of the log's folder that cogfit did not write", path=target, hint=hint)
 
 
-_SCHEMAS = (b'"schema": "cogfit.', b'"schema": "theory.')
+_MARKS = (b'"schema": "cogfit.', b'"schema": "theory.', b'name="generator" content="cogfit ')
 
 
 def _ours(path: Path) -> bool:
-    """Whether a file is a picture or a result of an earlier call."""
+    """Whether a file is a picture, a result or a page of an earlier call."""
     with open(path, "rb") as file:
         head = file.read(200)
-    return path.suffix.lower() in (".png", ".svg", ".pdf") or any(mark in head for mark in _SCHEMAS)
+    return path.suffix.lower() in (".png", ".svg", ".pdf") or any(mark in head for mark in _MARKS)
 
 
 class PipeClosed(Exception):
