@@ -13,6 +13,7 @@ from paper_figures import (
     recorded_runs,
     retention,
     sensitivity,
+    theorems,
     utilization,
 )
 from paper_figures.build import Data, Drawing, PaperFigure, build, choose
@@ -41,6 +42,16 @@ FIGURES: tuple[PaperFigure, ...] = (
         ("benchmarks/interval_coverage.csv",),
     ),
     PaperFigure(8, "runs", "The recorded runs side by side", recorded_runs.draw, ("runs",)),
+    *(PaperFigure(number, name, title, theorems.drawer(theorem), ()) for number, theorem, name, title in (
+        (9, "T0", "chow", "Theorem T0: least attention for what is known"),
+        (10, "T1", "memoryless", "Theorem T1: routers without memory"),
+        (11, "T2", "memory", "Theorem T2: routers with S bits of memory"),
+        (12, "T3", "compulsory", "Theorem T3: the compulsory attention of any learner"),
+        (13, "T4", "zipf", "Theorem T4: Zipf's law makes a power law of stream length"),
+        (14, "T5", "routers", "Theorem T5: attention of four classes of routers"),
+        (15, "T6", "sharpness", "Theorem T6: an average is never sharper than one pattern"),
+        (16, "T7", "consolidation", "Theorem T7: laws on the exposure axis"),
+    )),
 )  # fmt: skip
 """All figures, in the order of the paper."""
 

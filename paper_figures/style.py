@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,16 @@ def percent(value: float, _: object = None) -> str:
 def thousands(value: float, _: object = None) -> str:
     """Label of a tick: a count."""
     return f"{value:,.10g}"
+
+
+def decade(value: float, _: object = None) -> str:
+    """Label of a tick of a logarithmic axis: 0.01 … 1,000 written out, others as powers of ten; none in between."""
+    power = math.log10(value) if value > 0 else 0.5
+    if abs(power - round(power)) > 1e-9:
+        return ""
+    if -2 <= round(power) <= 3:
+        return f"{value:,.10g}"
+    return "10" + str(round(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def short(run: str) -> str:

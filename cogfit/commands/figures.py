@@ -73,5 +73,5 @@ def _table(chosen: tuple[PaperFigure, ...]) -> Any:
     for name in ("", "name", "title", "made from"):
         table.add_column(name, no_wrap=name != "made from")
     for item in chosen:
-        table.add_row(str(item.number), item.name, item.title, ", ".join(item.needs))
+        table.add_row(str(item.number), item.name, item.title, ", ".join(item.needs) or "no data: formulas")
     return table
