@@ -70,6 +70,9 @@ def test_wheel_holds_package_data_and_marker_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name.split("/")[0] for name in names} == {*PACKAGES, f"cogfit-{PROJECT['version']}.dist-info"}
     assert {"cogfit/py.typed", "theory/py.typed"} <= names
+    configs = {p.relative_to(ROOT).as_posix() for p in (ROOT / "theory" / "configs").iterdir()}
+    assert configs == {name for name in names if name.startswith("theory/configs/")}
+    assert "theory/configs/cram.toml" in configs
     assert f"cogfit-{PROJECT['version']}.dist-info/licenses/LICENSE" in names
     shipped = {name.removeprefix("cogfit/_data/") for name in names if name.startswith("cogfit/_data/")}
     data = {p.relative_to(ROOT / "data").as_posix() for p in (ROOT / "data").rglob("*") if p.is_file()}
