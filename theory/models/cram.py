@@ -58,7 +58,7 @@ class RoutedConfig(ModelConfig):
         Of the loss that trains q̂.
     """
 
-    layers: int = 1
+    layers: int = Field(1, ge=1)
     euler_steps: int = Field(2, ge=1)
     time_step: float = Field(0.5, gt=0)
     identity: float = Field(1.0, ge=0)
@@ -193,8 +193,9 @@ class Router(nn.Module):
 
     def forward(self, x: Tensor, local: Tensor, quality: Tensor, gap: Tensor, context: Context) -> Choice:
         """Choose for tokens (B, T, d); with ``context.attend_all`` the choice is the episodic branch."""
-        log = context.predict(local.detach()).log_softmax(-1)
-        uncertainty = -(log.exp() * log).sum(-1).detach() / math.log(log.shape[-1])
+        with torch.no_grad():
+            log = context.predict(local).log_softmax(-1)
+            uncertainty = -(log.exp() * log).sum(-1) / math.log(log.shape[-1])
         z = torch.stack([gap.log1p(), local.square().mean(-1).sqrt(), quality.detach(), uncertainty], -1)
         logits = self.body(torch.cat([z, x], -1) if self.sees_state else z)
         choice = choose(logits, temperature=self.temperature, sample=self.training)

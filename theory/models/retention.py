@@ -51,7 +51,7 @@ class RetentionConfig(ModelConfig):
     """
 
     kind: Literal["retention"] = "retention"
-    heads: int = 4
+    heads: int = Field(4, ge=1)
     budget: float = Field(0.5, gt=0, le=1)
     decay: float = Field(0.9, gt=0, lt=1)
     selection: Literal["online", "offline"] = "online"

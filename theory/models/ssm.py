@@ -44,7 +44,7 @@ class MambaConfig(SSMConfig):
     """Settings of the Mamba-like model; as there, the gated block has no feed-forward part beside it."""
 
     kind: Literal["mamba"] = "mamba"
-    ffn: int = 0
+    ffn: int = Field(0, ge=0)
 
 
 class JambaConfig(SSMConfig):
@@ -57,8 +57,8 @@ class JambaConfig(SSMConfig):
     """
 
     kind: Literal["jamba"] = "jamba"
-    layers: int = 8
-    heads: int = 4
+    layers: int = Field(8, ge=1)
+    heads: int = Field(4, ge=1)
     period: int = Field(8, ge=1)
     place: int = Field(4, ge=0)
 

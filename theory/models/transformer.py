@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from theory.models.attention import Attention
@@ -15,7 +16,7 @@ class TransformerConfig(ModelConfig):
     """Settings of the Transformer."""
 
     kind: Literal["transformer"] = "transformer"
-    heads: int = 4
+    heads: int = Field(4, ge=1)
 
 
 class AttentionLayer(Layer):

@@ -32,7 +32,7 @@ class TransMambaConfig(ModelConfig):
 
     kind: Literal["transmamba"] = "transmamba"
     layers: int = Field(4, ge=1)
-    heads: int = 4
+    heads: int = Field(4, ge=1)
     switch: list[Annotated[float, Field(ge=0, le=1)]] = Field([0.125, 0.25, 0.5, 0.25], min_length=1)
 
     @model_validator(mode="after")

@@ -205,6 +205,14 @@ def test_every_kind_is_shipped_and_described() -> None:
         assert kind.routing
 
 
+@pytest.mark.parametrize("name", kinds())
+@pytest.mark.parametrize("field", ["layers", "heads", "d_model"])
+def test_no_kind_takes_an_impossible_size(name: str, field: str) -> None:
+    for size in (0, -1, 2.5):
+        with pytest.raises(InputError, match=f"'{field}' cannot be"):
+            model_config({"kind": name, field: size})
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
