@@ -172,7 +172,9 @@ def result(cell: Cell, low: float, high: float, unreliable: float, conditional: 
         return "conditional"
     if unreliable >= 0.95:
         return "unreliable"
-    if high >= 0.93 and (low <= 0.97 or cell["floor"] == "fitted only"):
+    # Where there is no floor, and beside γ = 0.1 (in 25–45 % of the fits at n = 300), the floor sits on its boundary.
+    boundary = cell["floor"] == "fitted only" or (cell["floor"] == "yes" and float(cell["gamma"]) == 0.1)
+    if high >= 0.93 and (low <= 0.97 or boundary):
         return "passes"
     return "fails"
 

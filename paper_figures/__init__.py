@@ -18,24 +18,27 @@ from paper_figures import (
 )
 from paper_figures.build import Data, Drawing, PaperFigure, build, choose
 
+_DROPS = ("srcd-n256-consolidates", "srcd-n256-gradual")
+
 FIGURES: tuple[PaperFigure, ...] = (
     PaperFigure(
         1, "utilization", "Attention utilisation and its transition", utilization.draw,
-        ("runs/srcd-n256-consolidates", "runs/srcd-n256-collapses"),
+        ("runs/srcd-n256-consolidates", "runs/srcd-n256-collapses"), _DROPS[:1],
     ),
     PaperFigure(
         2, "exposure", "P_episodic(k) and the forms that compete for it", exposure_curves.draw,
-        ("runs/srcd-n256-consolidates", "runs/srcd-n256-gradual"),
+        ("runs/srcd-n256-consolidates", "runs/srcd-n256-gradual"), _DROPS,
     ),
-    PaperFigure(3, "practice", "People: practice curves", practice.draw, ("human",)),
-    PaperFigure(4, "retention", "People: retention curves", retention.draw, ("human",)),
+    PaperFigure(3, "practice", "People: practice curves", practice.draw, ("human",), (), practice.PANELS),
+    PaperFigure(4, "retention", "People: retention curves", retention.draw, ("human",), (), retention.PANELS),
     PaperFigure(
         5, "exponents", "Exponents by measure", exponents.draw,
         ("human", "published/cram_numbers.csv", "runs/srcd-n256-consolidates", "runs/srcd-n256-gradual"),
+        _DROPS, (*practice.PANELS, *retention.PANELS),
     ),
     PaperFigure(
         6, "sensitivity", "How window and convention move γ", sensitivity.draw,
-        ("runs/srcd-n256-consolidates", "runs/srcd-n256-gradual", "human"),
+        ("runs/srcd-n256-consolidates", "runs/srcd-n256-gradual", "human"), _DROPS,
     ),
     PaperFigure(
         7, "coverage", "Coverage of 95 % intervals for γ", coverage_of_intervals.draw,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,10 @@ class PaperFigure:
         ``draw(data) -> Drawing``.
     needs : tuple of str
         Files and folders of the data folder that it is made from.
+    fits : tuple of str
+        Recorded runs that it fits.
+    curves : tuple of (str, mapping)
+        Human data sets that it fits, with the labels of their curves.
     """
 
     number: int
@@ -67,6 +71,8 @@ class PaperFigure:
     title: str
     draw: Callable[[Data], Drawing]
     needs: tuple[str, ...]
+    fits: tuple[str, ...] = ()
+    curves: tuple[tuple[str, Mapping[str, str]], ...] = ()
 
     @property
     def stem(self) -> str:
@@ -113,6 +119,39 @@ class Data:
         """Fit of a recorded run, with the defaults of :func:`cogfit.fit`."""
         made: FitResult = self._once("fit", name, lambda: cogfit.fit(self.log(name), progress=self.progress))
         return made
+
+    def prepare(self, runs: Sequence[str], human: Sequence[tuple[str, Mapping[str, str]]]) -> None:
+        """Make fits in processes of their own, two at a time; what is not prepared is fitted when it is asked for.
+
+        Parameters
+        ----------
+        runs : sequence of str
+        human : sequence of (str, mapping)
+            Data sets and the labels of their curves.
+        """
+        from concurrent.futures import ProcessPoolExecutor, as_completed
+        from multiprocessing import get_context
+
+        tasks: list[tuple[tuple[str, str], Callable[..., FitResult], tuple[Any, ...]]] = []
+        for name in runs:
+            tasks.append((("fit", name), _fit_run, (self.folder / "runs" / name,)))
+        for id, labels in human:
+            for series in self.human()[id].series(**labels):
+                if series.dataset.convention != "block":
+                    key = ("human fit", f"{series.dataset.id} {series.name}")
+                    tasks.append((key, _fit_series, (self.folder / "human", id, dict(series.labels))))
+        tasks = [task for task in tasks if task[0] not in self._kept]
+        if len(tasks) < 2:
+            return
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+            waiting = {pool.submit(make, *arguments): key for key, make, arguments in tasks}
+            try:
+                for number, future in enumerate(as_completed(waiting)):
+                    self._kept[waiting[future]] = future.result()
+                    self.progress(number + 1, len(tasks), waiting[future][1])
+            except BaseException:  # Ctrl-C, too: what has not begun is not begun
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def human(self) -> Catalogue:
         """Human data of this folder."""
@@ -189,6 +228,19 @@ class Data:
         return out
 
 
+def _fit_run(folder: Path) -> FitResult:
+    """Fit a recorded run; in a process of its own."""
+    return cogfit.fit(folder)
+
+
+def _fit_series(folder: Path, id: str, labels: dict[str, str]) -> FitResult:
+    """Fit a human curve; in a process of its own."""
+    from cogfit.catalogue import read_package
+    from cogfit.human_fits import fit_series
+
+    return fit_series(read_package(folder)[id].series(**labels)[0]).result
+
+
 def choose(figures: Sequence[PaperFigure], names: Sequence[str]) -> tuple[PaperFigure, ...]:
     """Return the figures with these names or numbers (all, where none is named), in the order of the paper.
 
@@ -234,6 +286,8 @@ def build(figures: Sequence[PaperFigure], out: Path, data: Data) -> Iterator[tup
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot be made a folder ({error.strerror})", path=out, hint="name another --out") from error
+    curves = {(id, tuple(labels.items())): (id, labels) for item in figures for id, labels in item.curves}
+    data.prepare(list(dict.fromkeys(name for item in figures for name in item.fits)), list(curves.values()))
     for item in figures:
         content = contents(item, data)
         for suffix, payload in content.items():

@@ -377,3 +377,14 @@ def test_captions_hold_no_missing_numbers(made: dict[str, dict[str, bytes]]) -> 
         assert text.endswith(".\n"), name
         assert not {"nan", "None", "inf"} & set(text.replace("(", " ").replace(")", " ").split()), name
     assert math.isfinite(table(made["runs"])["mean"].sum())
+
+
+def test_fits_made_in_processes_of_their_own_are_the_same() -> None:
+    curves = [("mosteller1970_recall", {}), ("anderson1981_latency", {})]
+    prepared, seen = Data(), []
+    prepared.progress = lambda done, total, name: seen.append((done, total))
+    prepared.prepare([], curves)
+    assert seen[-1] == (2, 2)
+    for id, _ in curves:
+        (series,) = cogfit.human(id).series()
+        assert prepared.human_fit(series).to_json() == Data().human_fit(series).to_json()
