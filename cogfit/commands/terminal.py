@@ -146,6 +146,10 @@ class Progress:
         """Statements that were ruled on, of several."""
         self._update("checking", done, total)
 
+    def policies(self, done: int, total: int) -> None:
+        """Policies that were played, under several budgets."""
+        self._update("playing", done, total)
+
     def forms(self, done: int, total: int, name: str) -> None:
         """Steps of one fit."""
         self._update("fitting", done, total)

@@ -1,4 +1,4 @@
-"""``cogfit theory``: the verdicts with their certificates, and a log against the bounds."""
+"""``cogfit theory``: the verdicts with their certificates, a log against the bounds; mounts the policies."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, cast
 
 import typer
 
+from cogfit.commands import policies
 from cogfit.commands.terminal import Number, Progress, Text, check_outputs, console, print_table, print_text
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ The verdicts hold however often you look at a log that grows.
 CHECK_SCHEMA = "theory.check/1"
 
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+app.command(help=policies.HELP)(policies.policies)
 
 
 @dataclass(frozen=True)
