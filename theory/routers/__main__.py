@@ -27,7 +27,8 @@ own.
 *Listed as* is what the list of sources takes a system for; *class* and *found* come from interventions
 (`theory/routers/classify.py`): earlier attention is falsified, values, labels, present tokens and whole streams are
 exchanged, carried states are swapped between streams, and one looks whether decisions or answers change. *Memoryless*
-means that no value leaves a trace except where it is read; a cache is read, and pays for it.
+means that no value leaves a trace except where it is read; a cache is read, and pays for it. *Labels matter* where a
+wrong answer shown after a query changes anything later: a cache holds such a token like any other.
 """
 
 _RULES = """
@@ -59,8 +60,8 @@ def page(found: Study) -> str:
     parts += [*limit_lines(found)[:1], "", "## Against the bounds\n", *(f"- {x}" for x in limit_lines(found)[1:]), ""]
     parts += ["## What the sources say of their policies\n",
               "Each is a function in `theory/routers/phenomena.py`; *shown* is a 95 % interval of the paired "
-              "difference above zero. On these streams neighbours are no more alike than other tokens, so what rests on "
-              "locality cannot be shown here.\n"]  # fmt: skip
+              "difference above zero. On these streams neighbours are no more alike than other tokens, so what rests "
+              "on locality cannot be shown here.\n"]  # fmt: skip
     claims = phenomena()
     for check, line in zip(CHECKS, claim_lines(claims), strict=True):
         parts.append(f"- {line}. {' '.join((check.__doc__ or '').split())}")

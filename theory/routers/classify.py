@@ -25,6 +25,7 @@ Class = Literal["memoryless", "S-bit", "closed-loop"]
 _SETTING = Setting(length=96, patterns=24, interval=14, query_fraction=0.12, recurring=0.5)
 _STREAMS = 10
 _SHARE = 0.25
+_TARGETS = 2  # keys of each stream whose values are changed in turn
 _TINY = 1e-5
 
 
@@ -75,8 +76,8 @@ class Traits:
 
     @property
     def klass(self) -> Class:
-        """The class of the theorems: nothing is known off attention; a bounded state is; so is it, and it steers."""
-        if self.memory in ("none", "selection"):
+        """The class of the theorems: without reading nothing is known; a state tells something; and it also steers."""
+        if self.memory == "none":
             return "memoryless"
         return "closed-loop" if self.rows == "history" else "S-bit"
 
@@ -144,6 +145,7 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
     executed = base.rows > 0
     count = _selected(base).sum((2, 3))
     found = [_memory(run, streams, base), _memory(partial(run, tight=True), streams, run(streams, tight=True))]
+    memory = max((memory for memory, _ in found), key=get_args(Memory).index)
     wrong_labels = replace(streams.labelled(), value=np.where(
         streams.kind == QUERY, streams.answer % streams.values + 1, streams.value))  # fmt: skip
     right, wrong = run(streams.labelled()), run(wrong_labels)
@@ -162,8 +164,8 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
         else "present token"
         if gated
         else "always",
-        memory=max((memory for memory, _ in found), key=get_args(Memory).index),
-        declared=_declared(run, streams),
+        memory=memory,
+        declared=memory in ("none", "selection") or _declared(run, streams),
         labels=_differs(_selected(right), _selected(wrong)) or bool(_apart(right, wrong).any()),
         drops=base.kept < streams.length,
     )
@@ -225,9 +227,9 @@ def _declared(run: Callable[..., Played], streams: Streams) -> bool:
 
 
 def _targets(streams: Streams) -> list[Array]:
-    """The recurring keys of each stream, one after the other, shape (B,) each."""
+    """Recurring keys of each stream, one after the other, shape (B,) each."""
     keys = [np.unique(k[q == QUERY]) for k, q in zip(streams.key, streams.kind, strict=True)]
-    most = max(len(k) for k in keys)
+    most = min(_TARGETS, max(len(k) for k in keys))
     return [np.array([k[i % len(k)] for k in keys]) for i in range(most)]
 
 

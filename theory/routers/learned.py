@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -40,6 +41,7 @@ class RetentionGate:
     multiplier: float
 
     @classmethod
+    @lru_cache(maxsize=2)
     def trained(cls, training: Vectors, budget: int, momentum: float, rate_dual: float) -> RetentionGate:
         """Minimise −Σ demand·p + λ(Σp − M) by Adam, M the budget, with λ ← max(0, λ + η(Σp − M)/M) after each step.
 
@@ -47,7 +49,7 @@ class RetentionGate:
         """
         rng = np.random.default_rng(0)
         x = _features(training).astype(np.float32)
-        mean, demand = _past(x, momentum), training.demand().sum(1)
+        mean, demand = _past(x, momentum), training.demand.sum(1)
         scale = 1 / np.sqrt(x.shape[2])
         own, past = (rng.standard_normal((x.shape[2], cls.WIDTH)).astype(np.float32) * scale for _ in range(2))
         share = budget / x.shape[1]
@@ -105,7 +107,7 @@ def mask_gate(training: Vectors) -> tuple[Array, float]:
     """
     x = _value_features(training)
     x = x.reshape(-1, x.shape[2])
-    y = training.demand().sum(1).ravel()
+    y = training.demand.sum(1).ravel()
     centred = x - x.mean(0)
     weights = np.linalg.solve(centred.T @ centred + 1e-3 * len(x) * np.eye(x.shape[1]), centred.T @ (y - y.mean()))
     return weights, float(y.mean() - x.mean(0) @ weights)

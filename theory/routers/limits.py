@@ -26,6 +26,7 @@ LEVEL = 1e-5
 """Chance with which one comparison may wrongly find a policy below its bound."""
 
 _RESAMPLES = 400
+_TINY = 1e-9  # the probabilities of the keys sum to 1 up to this
 
 
 class Mean(NamedTuple):
@@ -132,7 +133,7 @@ def least_error(law: tuple[float, ...], bits: float, values: int) -> float:
     low, high = 0.0, 1 - 1 / values
     for _ in range(20):
         middle = (low + high) / 2
-        low, high = (middle, high) if _least_attention(law, bits, values, middle) > 0 else (low, middle)
+        low, high = (middle, high) if _least_attention(law, bits, values, middle) > _TINY else (low, middle)
     return low
 
 

@@ -145,7 +145,7 @@ class Streams:
         return replace(self, value=moved(self.value), answer=moved(self.answer))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Vectors:
     """What a policy sees.
 
@@ -204,6 +204,7 @@ class Vectors:
         found = total / (total + np.exp(np.clip(SHARPNESS * LEAST_MATCH - top, -80, 80)))
         return weights / np.maximum(total, 1e-30), np.where(total > 0, found, 0)
 
+    @cached_property
     def demand(self) -> Array:
         """Attention that each token receives from later ones that seek a binding and find a match, shape (B, H, N).
 

@@ -88,6 +88,8 @@ class Study:
     traits : Mapping
         Policy -> what the interventions found.
     cells : tuple of Cell
+    parameters : Mapping
+        Parameters that were given; the others have their defaults.
     distinct : Mapping
         Law -> keys asked for per query: what every learner must read (T3).
     frequencies : Mapping
@@ -101,6 +103,7 @@ class Study:
     systems: tuple[System, ...]
     traits: Mapping[str, Traits]
     cells: tuple[Cell, ...]
+    parameters: Mapping[str, float]
     distinct: Mapping[str, float]
     frequencies: Mapping[str, tuple[float, ...]]
 
@@ -132,6 +135,7 @@ class Study:
             "streams": self.streams,
             "seed": self.seed,
             "budgets": list(self.budgets),
+            "parameters": dict(self.parameters),
             "policies": [
                 {
                     "id": system.id,
@@ -139,7 +143,7 @@ class Study:
                     "source": system.source,
                     "rule": system.rule,
                     "listed_as": system.kind,
-                    "parameters": system.parameters,
+                    "parameters": system.parameters | dict(self.parameters),
                     "found": self.traits[system.id].to_json(),
                 }
                 for system in self.systems
@@ -250,4 +254,4 @@ def study(
         asked = played.query.sum(1)
         distinct[name] = float((played.distinct[asked > 0] / asked[asked > 0]).mean())
     progress(total, total)
-    return Study(setting, streams, seed, tuple(budgets), systems, traits, tuple(cells), distinct, frequencies)
+    return Study(setting, streams, seed, tuple(budgets), systems, traits, tuple(cells), given, distinct, frequencies)
