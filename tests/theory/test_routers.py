@@ -369,6 +369,7 @@ def test_published_claims_where_the_streams_show_them() -> None:
     assert {name: one.verdict for name, one in verdicts.items()} == {
         "forgetting_evens_out_ages": "shown",
         "lagged_eviction_keeps_recurring_tokens": "shown",
+        "the_lag_itself_helps": "reversed",
         "lagged_eviction_beats_forgetting": "reversed",
         "static_heads_fail_moving_demand": "shown",
         "state_size_dials_recall": "shown",

@@ -38,7 +38,8 @@ def limit_lines(study: Study) -> list[str]:
     """How policies fared against the bounds."""
     lines = [
         "Cells: accuracy in % ± half of its 95 % interval over streams @ attended tokens in % of full attention; rows "
-        "(share of tokens and heads at which attention runs) and bits (state and cache) at the largest budget. A policy is called below its bound at a level of 1e-5, the intervals are 95 % each."
+        "(share of tokens and heads at which attention runs) and bits (state and cache) at the largest budget. A "
+        "policy is called below its bound at a level of 1e-5; the intervals are 95 % each."
     ]
     every = [(cell, one) for cell in study.cells for one in cell.comparisons]
     for theorem, what in (("T1", "no memory"), ("T2", "S bits"), ("T3", "learns from attention alone")):
