@@ -59,7 +59,7 @@ def plot_study(study: Study, *, width: float = 12.0) -> Figure:
             upper.errorbar([cell.tokens.value for cell in cells], y, bars, label=label, **look)
             below = [max(cell.carried_bits, 1.0) if bits else cell.read.value for cell in cells]
             lower.errorbar(below, y, bars, **look)
-        _upper(upper, study)
+        _upper(upper, study, law)
         upper.set_title(_TITLES[law], fontsize="medium", loc="left")
         (_bits if bits else _read)(lower, study, law)
         for axes in (upper, lower):
@@ -79,21 +79,21 @@ def _limit(axes: Axes, x: Any, y: Any, text: str, style: str = "--") -> None:
     axes.legend(*zip(*own, strict=True), frameon=False, fontsize="x-small", loc="lower right")
 
 
-def _upper(axes: Axes, study: Study) -> None:
+def _upper(axes: Axes, study: Study, law: str) -> None:
     chance, full = 1 / study.setting.values, study.setting.length / 2
-    x = np.concatenate([[0.0], np.geomspace(1e-4, 1, 200)])
+    x = np.concatenate([np.linspace(0, 0.002, 50), [1.0]])
     axes.plot(
         x,
-        chance + (1 - chance) * np.minimum(1, x * full),
+        chance + (1 - chance) * np.minimum(1, x * full / study.asked[law]),
         "--",
         color="0.35",
         lw=1.4,
         zorder=1,
-        label="T1: one token a query",
+        label="T1: one token a query, none elsewhere",
     )
-    axes.set_xscale("symlog", linthresh=0.004)
-    axes.set_xlim(-0.0004, 1.2)
-    ticks = [0, 0.004, 0.02, 0.1, 0.5, 1]
+    axes.set_xscale("symlog", linthresh=0.002)
+    axes.set_xlim(-0.0002, 1.2)
+    ticks = [0, 0.002, 0.01, 0.05, 0.2, 1]
     axes.set_xticks(ticks, [f"{100 * tick:g}" for tick in ticks])
     axes.set_xlabel("attended tokens, % of full attention")
 

@@ -90,6 +90,8 @@ class Study:
     cells : tuple of Cell
     parameters : Mapping
         Parameters that were given; the others have their defaults.
+    asked : Mapping
+        Law -> queries per token.
     distinct : Mapping
         Law -> keys asked for per query: what every learner must read (T3).
     frequencies : Mapping
@@ -104,6 +106,7 @@ class Study:
     traits: Mapping[str, Traits]
     cells: tuple[Cell, ...]
     parameters: Mapping[str, float]
+    asked: Mapping[str, float]
     distinct: Mapping[str, float]
     frequencies: Mapping[str, tuple[float, ...]]
 
@@ -149,7 +152,12 @@ class Study:
                 for system in self.systems
             ],
             "limits": [
-                {"law": name, "least_read_by_any_learner": share, "frequencies": self.frequencies.get(name)}
+                {
+                    "law": name,
+                    "queries_per_token": self.asked[name],
+                    "least_read_by_any_learner": share,
+                    "frequencies": self.frequencies.get(name),
+                }
                 for name, share in self.distinct.items()
             ],
             "cells": [cell.to_json() for cell in self.cells],
@@ -221,7 +229,7 @@ def study(
         traits[system.id] = classify(lambda system=system: system.policy(**given), seed=seed)  # type: ignore[misc]
         done += 1
     cells: list[Cell] = []
-    distinct, frequencies = {}, {}
+    share_asked, distinct, frequencies = {}, {}, {}
     for number, (name, draw) in enumerate(chosen.items()):
         rng = np.random.default_rng([seed, number])
         drawn, training = draw(setting, rng, streams), draw(setting, rng, _TRAINING)
@@ -252,6 +260,9 @@ def study(
                 ))  # fmt: skip
                 done += 1
         asked = played.query.sum(1)
+        share_asked[name] = float(asked.mean()) / setting.length
         distinct[name] = float((played.distinct[asked > 0] / asked[asked > 0]).mean())
     progress(total, total)
-    return Study(setting, streams, seed, tuple(budgets), systems, traits, tuple(cells), given, distinct, frequencies)
+    return Study(
+        setting, streams, seed, tuple(budgets), systems, traits, tuple(cells), given, share_asked, distinct, frequencies
+    )
