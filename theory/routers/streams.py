@@ -245,9 +245,9 @@ def embed(streams: Streams, seed: int = 0) -> Vectors:
 
     Examples
     --------
-    >>> streams = LAWS["mix"](Setting(length=64, patterns=8), np.random.default_rng(0), 2)
+    >>> streams = LAWS["mix"](Setting(length=96, patterns=8), np.random.default_rng(0), 2)
     >>> embed(streams).query.shape
-    (2, 4, 64, 33)
+    (2, 4, 96, 33)
     """
     rng = np.random.default_rng([seed, 7])
     keys = int(streams.key.max()) + 1
