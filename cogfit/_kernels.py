@@ -1,227 +1,818 @@
-"""Compiled inner loops of the separable solver: they know columns and weights, but no form by name.
+"""Compiled loops of the separable solver: one curve at a time, from the grid of starts to the last iteration.
 
-A problem is one pair (curve, start). Its non-linear parameters give columns ``phi`` and their derivatives; the
-linear coefficients follow by (bounded) least squares on at most two columns, the derivatives of the residual by
-projection (Kaufman's form of variable projection: Golub & Pereyra 2003, Inverse Problems 19:R1).
-``nogil`` lets threads work on chunks; there is no ``prange``, because a parallel kernel after a fork hangs.
+A *bundle* is any number of curves end to end: ``x`` and ``log_x`` of the distinct axes, which begin at ``x_at``;
+``axis`` of each curve; ``y`` and ``root`` (√weight), in which curve b begins at ``y_at[b]`` and ``w_at[b]``, so that
+curves may share an axis and weights. A *problem* is one start of one curve. Its non-linear parameters give columns
+(:mod:`cogfit._bases`), weighted and, for ARMA errors, whitened; the linear coefficients follow by bounded least squares
+on at most two columns, the derivatives of the residual by projection (Kaufman's form of variable projection: Golub &
+Pereyra 2003, Inverse Problems 19:R1). All of a problem stays in the first-level cache until it is solved.
+
+Of a form the kernels know ``basis``, the address of its columns, their number ``shapes``, whether there is a ``floor``,
+which coefficients (floor first) are ``bounded`` by 0, and which non-linear parameters are ``logs`` in the solver's
+coordinates; the last two as bits. Inner functions take pointers (see :func:`cogfit._elementary.pointer`).
+
+``nogil`` lets threads work on parts of a bundle; there is no ``prange``, because a parallel kernel after a fork hangs.
+Results of a curve do not depend on the other curves.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 import numpy as np
-from numba import njit
+from numba import carray, njit  # type: ignore[attr-defined]
 
 from cogfit._arma import whiten
+from cogfit._elementary import LOOPS, call, log, pointer, shift
 
-_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": {"reassoc", "contract", "arcp"}}
+_BLOCK = 64  # curves for which a point of the grid is evaluated once
+_GRID_STARTS = 4
+_PATIENCE = 15  # iterations after which a problem is given its full Hessian
+_NEARLY = 0.02  # share of a squared length below which the rest after a projection is computed point by point
+_PROMISE = 1e-2  # share of the tolerance below which a promised decrease is not tried
+_STEP = 1e-5  # difference step in the solver's coordinates, which are of order 1
 
 
-@njit(**_OPTIONS)
-def _dot(a, b):  # type: ignore[no-untyped-def]
+@njit(**LOOPS)
+def _dot(n, a, b):
     total = 0.0
-    for i in range(a.size):
+    for i in range(n):
         total += a[i] * b[i]
     return total
 
 
-@njit(**_OPTIONS)
-def _project(q, v):  # type: ignore[no-untyped-def]
-    """Subtract from v its part along the unit vector q, twice (once loses digits when v is nearly parallel)."""
-    total = 0.0
-    for _ in range(2):
-        along = _dot(q, v)
-        total += along
-        for i in range(v.size):
-            v[i] -= along * q[i]
-    return total
-
-
-@njit(**_OPTIONS)
-def _single(v, y, bound, coef, slot, q, r):  # type: ignore[no-untyped-def]
-    """Least squares on one column, coefficient >= bound; fills coef[slot], q (unit column, 0 if clipped), r."""
-    norm2 = _dot(v, v)
-    value = _dot(v, y) / norm2 if norm2 > 0.0 else 0.0
-    clipped = value < bound or norm2 == 0.0
-    if value < bound:
-        value = bound
-    coef[slot] = value
-    scale = 0.0 if clipped else 1.0 / np.sqrt(norm2)
-    for i in range(v.size):
-        q[i] = v[i] * scale
-        r[i] = y[i] - value * v[i]
-    return _dot(r, r)
-
-
-@njit(**_OPTIONS)
-def _linear(v, m, y, bounds, coef, q, r, work):  # type: ignore[no-untyped-def]
-    """Bounded least squares on m <= 2 columns v; orthonormal basis of the free ones in q; returns the RSS."""
-    n = y.size
-    for k in range(m):
-        coef[k] = 0.0
-        q[k, :] = 0.0
-    if m == 0:
-        r[:] = y
-        return _dot(r, r)
-    if m == 1:
-        return _single(v[0], y, bounds[0], coef, 0, q[0], r)
-    norm0, norm1 = np.sqrt(_dot(v[0], v[0])), np.sqrt(_dot(v[1], v[1]))
-    if norm0 > 0.0 and norm1 > 0.0:
-        for i in range(n):
-            q[0, i] = v[0, i] / norm0
-            q[1, i] = v[1, i]
-        along = _project(q[0], q[1])
-        rest = np.sqrt(_dot(q[1], q[1]))
-        if rest > 1e-14 * norm1:
-            for i in range(n):
-                q[1, i] /= rest
-                r[i] = y[i]
-            b0 = _project(q[0], r)
-            b1 = _project(q[1], r)
-            coef[1] = b1 / rest
-            coef[0] = (b0 - coef[1] * along) / norm0
-            if coef[0] >= bounds[0] and coef[1] >= bounds[1]:
-                return _dot(r, r)
-    # The optimum lies on an edge: the better of the two one-column problems.
-    q[1, :] = 0.0
-    coef[1] = bounds[1] if bounds[1] > -np.inf else 0.0
+@njit(**LOOPS)
+def _copy(n, source, target):
     for i in range(n):
-        work[i] = y[i] - coef[1] * v[1, i]
-    rss0 = _single(v[0], work, bounds[0], coef, 0, q[0], r)
-    first, second = coef[0], coef[1]
-    coef[0] = bounds[0] if bounds[0] > -np.inf else 0.0
+        target[i] = source[i]
+
+
+@njit(**LOOPS)
+def _first_column(n, v, t, q, rest):
+    """Unit vector q along v, the rest of t that is orthogonal to it; returns |v| and the part of t along q."""
+    norm = math.sqrt(_dot(n, v, v))
+    share = 1.0 / norm if norm > 0.0 else 0.0
     for i in range(n):
-        work[i] = y[i] - coef[0] * v[0, i]
-    rss1 = _single(v[1], work, bounds[1], coef, 1, q[1], r)
-    if rss1 < rss0:
-        q[0, :] = 0.0
-        return rss1
-    coef[0], coef[1] = first, second
-    q[1, :] = 0.0
+        q[i] = v[i] * share
+    along = _dot(n, q, t)
     for i in range(n):
-        work[i] = y[i] - coef[1] * v[1, i]
-    return _single(v[0], work, bounds[0], coef, 0, q[0], r)
+        rest[i] = t[i] - along * q[i]
+    more = _dot(n, q, rest)  # once loses digits where t is nearly parallel to v
+    for i in range(n):
+        rest[i] -= more * q[i]
+    return norm, along + more
 
 
-@njit(**_OPTIONS)
-def _columns(phi, floor, root_w, v):  # type: ignore[no-untyped-def]
-    """Weighted columns: the constant first (better conditioned: what follows is centred), then the shapes."""
-    m = 0
-    if floor:
-        v[0, :] = root_w
-        m = 1
-    for s in range(phi.shape[0]):
-        for i in range(root_w.size):
-            v[m, i] = phi[s, i] * root_w[i]
-        m += 1
-    return m
-
-
-@njit(**_OPTIONS)
-def grid_rss(phi, floor, y, root_w, bounds):  # type: ignore[no-untyped-def]
-    """RSS of every curve at every grid point: phi (G, s, n), y and root_w (B, n) -> (B, G)."""
-    grid, _, n = phi.shape
-    out = np.empty((y.shape[0], grid))
-    v, q = np.empty((2, n)), np.empty((2, n))
-    r, work, target, coef = np.empty(n), np.empty(n), np.empty(n), np.empty(2)
-    for b in range(y.shape[0]):
-        for i in range(n):
-            target[i] = y[b, i] * root_w[b, i]
-        for g in range(grid):
-            m = _columns(phi[g], floor, root_w[b], v)
-            value = _linear(v, m, target, bounds, coef, q, r, work)
-            out[b, g] = value if np.isfinite(value) else np.inf
-    return out
-
-
-@njit(**_OPTIONS)
-def normal_terms(phi, dphi, scale, floor, y, root_w, which, bounds, ar, gain, inverse_root, coef, rss, hess, grad):  # type: ignore[no-untyped-def]
-    """Fill coefficients, RSS and the projected Gauss–Newton terms of each problem.
-
-    phi (S, s, n), dphi (S, p, s, n), scale (S, p) (chain factors to the solver's coordinates), y and root_w (B, n),
-    which (S,) curve of each problem, ar (m,), gain (n, m), inverse_root (n,) the filter that whitens the errors (m = 0:
-    none); outputs coef (S, 2), rss (S,), hess (S, p, p), grad (S, p) = J'r.
-    """
-    serial = ar.size > 0
-    problems, shapes, n = phi.shape
-    p = dphi.shape[1]
-    v, q, d = np.empty((2, n)), np.empty((2, n)), np.empty((p, n))
-    r, work, target = np.empty(n), np.empty(n), np.empty(n)
-    first = 1 if floor else 0
-    for k in range(problems):
-        b = which[k]
-        for i in range(n):
-            target[i] = y[b, i] * root_w[b, i]
-        m = _columns(phi[k], floor, root_w[b], v)
-        if serial:
-            whiten(target, ar, gain, inverse_root)
-            for c in range(m):
-                whiten(v[c], ar, gain, inverse_root)
-        rss[k] = _linear(v, m, target, bounds, coef[k], q, r, work)
-        for j in range(p):
-            for i in range(n):
-                total = 0.0
-                for s in range(shapes):
-                    total += coef[k, first + s] * dphi[k, j, s, i]
-                d[j, i] = total * scale[k, j] * root_w[b, i]
-            if serial:
-                whiten(d[j], ar, gain, inverse_root)
-            for c in range(m):
-                _project(q[c], d[j])
-        for j in range(p):
-            grad[k, j] = _dot(d[j], r)
-            for i in range(j + 1):
-                hess[k, i, j] = _dot(d[i], d[j])
-                hess[k, j, i] = hess[k, i, j]
-
-
-@njit(**_OPTIONS)
-def _solve(a, b, p):  # type: ignore[no-untyped-def]
-    """Solve a x = b in place for a small positive definite a (Cholesky); False where it is not."""
+@njit(**LOOPS)
+def _natural(p, theta, logs, out):
     for j in range(p):
-        for i in range(j, p):
-            total = a[i, j]
-            for k in range(j):
-                total -= a[i, k] * a[j, k]
-            if i == j:
-                if not total > 0.0:
-                    return False
-                a[j, j] = np.sqrt(total)
-            else:
-                a[i, j] = total / a[j, j]
-    for i in range(p):
-        for k in range(i):
-            b[i] -= a[i, k] * b[k]
-        b[i] /= a[i, i]
-    for i in range(p - 1, -1, -1):
-        for k in range(i + 1, p):
-            b[i] -= a[k, i] * b[k]
-        b[i] /= a[i, i]
+        out[j] = math.exp(theta[j]) if logs >> j & 1 else theta[j]
+
+
+# --------------------------------------------------------------------------------------------------- the starts
+
+
+@njit(**LOOPS)
+def _lowest_around(row, dims, at):
+    """Whether a cell of a grid is no higher than its neighbours, diagonal ones included."""
+    p, moves = dims.size, 1
+    for _ in range(p):
+        moves *= 3
+    for move in range(moves):
+        rest, cell, stride, other, inside = at, move, 1, 0, True
+        for j in range(p - 1, -1, -1):
+            place = rest % dims[j] + cell % 3 - 1
+            rest, cell = rest // dims[j], cell // 3
+            inside = inside and 0 <= place < dims[j]
+            other += place * stride
+            stride *= dims[j]
+        if inside and row[other] < row[at]:
+            return False
     return True
 
 
-@njit(**_OPTIONS)
-def damped_step(theta, hess, grad, damping, lower, upper, out):  # type: ignore[no-untyped-def]
-    """Levenberg–Marquardt step in a box: coordinates held by a bound are left out of the system."""
-    problems, p = theta.shape
-    a, b, index = np.empty((p, p)), np.empty(p), np.empty(p, np.int64)
-    for k in range(problems):
+@njit(**LOOPS)
+def _choose(grid, row, dims, location, chosen):
+    """Cells of a grid to start from: the lowest local minima or, for a location, the lowest at each; their number."""
+    if location >= 0:
+        inner = 1
+        for j in range(location + 1, dims.size):
+            inner *= dims[j]
+        chosen[: dims[location]] = -1
+        for g in range(grid):
+            at = (g // inner) % dims[location]
+            if chosen[at] < 0 or row[g] < row[chosen[at]]:
+                chosen[at] = g
+        return dims[location]
+    count = 0
+    for g in range(grid):
+        if not row[g] < np.inf or (count == _GRID_STARTS and row[g] >= row[chosen[count - 1]]):
+            continue
+        if _lowest_around(row, dims, g):
+            count = min(count + 1, _GRID_STARTS)
+            k = count - 1
+            while k > 0 and row[chosen[k - 1]] > row[g]:
+                chosen[k] = chosen[k - 1]
+                k -= 1
+            chosen[k] = g
+    if count == 0:
+        chosen[0] = 0
+        return 1
+    return count
+
+
+@njit(**LOOPS)
+def grid_starts(
+    basis, shapes, floor, bounded, logs, x, lx, x_at, axis, y, y_at, root, w_at,
+    begin, end, mesh, dims, location, low, high, starts, counts, work,
+):  # fmt: skip
+    """Starts of the curves begin … end − 1 from a grid: fills starts (curves, most, p) and counts (curves,).
+
+    mesh (G, p) runs from 0 to 1 between low and high (axes, p); dims (p,) are the sizes of the grid; location is the
+    parameter that is a place on the axis, or −1. The RSS at a point of the grid comes from dot products with columns
+    that curves on one axis with the same weights share. work: room for (130 + shapes·(1 + p))·n + 64·(G + 3) + 2·p
+    numbers, n being the points of the longest curve.
+    """
+    grid, p = mesh.shape
+    chosen = np.empty(max(grid, _GRID_STARTS), np.int64)
+    table = pointer(work)
+    total = shift(table, _BLOCK * grid)
+    along, share = shift(total, _BLOCK), shift(total, 2 * _BLOCK)
+    theta = shift(share, _BLOCK)
+    natural = shift(theta, p)
+    b = begin
+    while b < end:
+        ax = axis[b]
+        n, size = x_at[ax + 1] - x_at[ax], 1
+        while b + size < end and size < _BLOCK and axis[b + size] == ax and w_at[b + size] == w_at[b]:
+            size += 1
+        xs, lxs, w = shift(pointer(x), x_at[ax]), shift(pointer(lx), x_at[ax]), shift(pointer(root), w_at[b])
+        target = shift(natural, p)
+        rest, q = shift(target, size * n), shift(target, 2 * size * n)
+        v, phi = shift(q, n), shift(q, 2 * n)
+        dphi = shift(phi, shapes * n)
+        second, norm = phi if shapes == 1 else shift(phi, n), 0.0
+        for k in range(size):
+            values, mine = shift(pointer(y), y_at[b + k]), shift(target, k * n)
+            for i in range(n):
+                mine[i] = values[i] * w[i]
+            total[k], along[k] = _dot(n, mine, mine), 0.0
+            if floor:
+                norm, along[k] = _first_column(n, w, mine, q, shift(rest, k * n))
+        for g in range(grid):
+            for j in range(p):
+                theta[j] = low[ax, j] + (high[ax, j] - low[ax, j]) * mesh[g, j]
+            _natural(p, theta, logs, natural)
+            call(basis, n, xs, lxs, natural, phi, dphi)
+            for i in range(n):
+                v[i] = second[i] * w[i]
+            if shapes == 2:
+                for i in range(n):
+                    q[i] = phi[i] * w[i]
+                norm = math.sqrt(_dot(n, q, q))
+                for i in range(n):
+                    q[i] /= norm
+                for k in range(size):
+                    along[k] = _dot(n, q, shift(target, k * n))
+            vv, lean = _dot(n, v, v), 0.0
+            if floor or shapes == 2:
+                lean = _dot(n, q, v)
+                for i in range(n):
+                    v[i] -= lean * q[i]
+                more = _dot(n, q, v)
+                for i in range(n):
+                    v[i] -= more * q[i]
+                lean += more
+            uu = _dot(n, v, v)
+            for k in range(size):
+                share[k] = _dot(n, v, shift(target, k * n))
+            inverse = 1.0 / uu
+            if not floor and shapes == 1:
+                for k in range(size):
+                    gain = share[k] * share[k] * inverse if share[k] > 0.0 or not bounded & 1 else 0.0
+                    value = total[k] - gain
+                    table[k * grid + g] = value if math.isfinite(value) else np.inf
+                continue
+            for k in range(size):
+                first, vt = along[k], share[k] + lean * along[k]
+                slope = share[k] * inverse
+                level = first - slope * lean  # times the length of the first column
+                if uu > 1e-28 * vv and (slope >= 0.0 or not bounded & 2) and (level >= 0.0 or not bounded & 1):
+                    gain = first * first + share[k] * slope
+                else:
+                    gain = max(
+                        vt * vt / vv if vt > 0.0 or not bounded & 2 else 0.0,
+                        first * first if first > 0.0 or not bounded & 1 else 0.0,
+                    )
+                value = total[k] - gain
+                table[k * grid + g] = value if math.isfinite(value) else np.inf
+        for k in range(size):
+            count = _choose(grid, shift(table, k * grid), dims, location, chosen)
+            counts[b + k - begin] = count
+            for s in range(count):
+                for j in range(p):
+                    starts[b + k - begin, s, j] = low[ax, j] + (high[ax, j] - low[ax, j]) * mesh[chosen[s], j]
+        b += size
+
+
+# -------------------------------------------------------------------------------------------------- the descent
+
+
+@njit(**LOOPS)
+def _terms(
+    basis, shapes, floor, bounded, logs, p, n, x, lx, w, theta, norm, along, order, ar, gain, inverse_root, natural,
+    phi, dphi, rows, coef, hess, grad,
+):  # fmt: skip
+    """Linear coefficients (filled), RSS (returned), Gauss–Newton matrix and J'r (filled) at given coordinates.
+
+    rows (6 + p, n) are: the weighted curve; with a floor, the unit constant column and the curve without its part along
+    it (length of the column and of that part in norm, along); and room for the second column, its part orthogonal to
+    the first, the residual, and the derivatives. order is that of the filter that whitens the errors, 0: none.
+    """
+    t, q, rest, v, u = rows, shift(rows, n), shift(rows, 2 * n), shift(rows, 3 * n), shift(rows, 4 * n)
+    r, d = shift(rows, 5 * n), shift(rows, 6 * n)
+    _natural(p, theta, logs, natural)
+    call(basis, n, x, lx, natural, phi, dphi)
+    if not floor:
+        for i in range(n):
+            v[i] = phi[i] * w[i]
+        if order:
+            whiten(carray(v, n), carray(ar, order), carray(gain, (n, order)), carray(inverse_root, n))
+        norm, along = _first_column(n, v, t, q, rest)
+    first, second = norm > 0.0, False  # which coefficients are free
+    coef[0], coef[1] = along / norm if first else 0.0, 0.0
+    side, lean, length = v, 0.0, 0.0  # (side − lean q) · length: unit vector along what the second column adds
+    rss = 0.0
+    if shapes + floor == 2:
+        vv = vt = 0.0
+        column = phi if shapes == 1 else shift(phi, n)
+        if order:
+            for i in range(n):
+                v[i] = column[i] * w[i]
+            whiten(carray(v, n), carray(ar, order), carray(gain, (n, order)), carray(inverse_root, n))
+            for i in range(n):
+                lean += v[i] * q[i]
+                vv += v[i] * v[i]
+                vt += v[i] * rest[i]
+        else:
+            for i in range(n):
+                value = column[i] * w[i]
+                v[i] = value
+                lean += value * q[i]
+                vv += value * value
+                vt += value * rest[i]
+        uu, overlap = vv - lean * lean, lean
+        if first and not uu > _NEARLY * vv:  # nearly parallel columns: the difference has lost digits
+            uu = vt = lean = 0.0
+            side = u
+            for i in range(n):
+                value = v[i] - overlap * q[i]
+                u[i] = value
+                uu += value * value
+                lean += value * q[i]
+                vt += value * rest[i]
+            uu -= lean * lean
+            overlap += lean
+        slope = 0.0
+        second = first and uu > 1e-28 * vv
+        if second:
+            slope = vt / uu
+            coef[1], coef[0] = slope, (along - slope * overlap) / norm
+            second = (coef[0] >= 0.0 or not bounded & 1) and (coef[1] >= 0.0 or not bounded & 2)
+            length = 1.0 / math.sqrt(uu)
+        if second:
+            for i in range(n):
+                value = rest[i] - slope * (side[i] - lean * q[i])
+                r[i] = value
+                rss += value * value
+        else:  # the optimum lies on an edge: the better of the two problems with one column
+            side, lean, vt = v, 0.0, _dot(n, v, t)
+            second = vv > 0.0 and (vt >= 0.0 or not bounded & 2)
+            slope, length = (vt / vv, 1.0 / math.sqrt(vv)) if second else (0.0, 0.0)
+            for i in range(n):
+                value = t[i] - slope * v[i]
+                r[i] = value
+                rss += value * value
+            keep = first and (along >= 0.0 or not bounded & 1)
+            other = _dot(n, rest, rest) if keep else _dot(n, t, t)
+            if rss < other:
+                first = False
+                coef[0], coef[1] = 0.0, slope
+            else:
+                first, second = keep, False
+                coef[0], coef[1] = along / norm if keep else 0.0, 0.0
+                _copy(n, rest if keep else t, r)
+                rss = other
+    else:
+        if not (first and (along >= 0.0 or not bounded & 1)):
+            first = False
+            coef[0] = 0.0
+        _copy(n, rest if first else t, r)
+        rss = _dot(n, r, r)
+    back, more = 1.0 if first else 0.0, length if second else 0.0
+    for j in range(p):
+        scale = natural[j] if logs >> j & 1 else 1.0
+        row, slopes, own = shift(d, j * n), shift(dphi, j * shapes * n), coef[1 if floor else 0] * scale
+        if shapes == 2:
+            others, also = shift(slopes, n), coef[1] * scale
+            for i in range(n):
+                row[i] = (own * slopes[i] + also * others[i]) * w[i]
+        else:
+            for i in range(n):
+                row[i] = own * slopes[i] * w[i]
+        if order:
+            whiten(carray(row, n), carray(ar, order), carray(gain, (n, order)), carray(inverse_root, n))
+        g = dd = a = b = 0.0
+        for i in range(n):
+            value = row[i]
+            g += value * r[i]
+            dd += value * value
+            a += value * q[i]
+            b += value * side[i]
+        a, b = back * a, more * (b - lean * a)
+        h = dd - a * a - b * b
+        if p > 1 or h < _NEARLY * dd:
+            h, b = 0.0, b * more
+            a -= b * lean
+            for i in range(n):
+                value = row[i] - a * q[i] - b * side[i]
+                row[i] = value
+                h += value * value
+            for k in range(j):
+                hess[j * p + k] = hess[k * p + j] = _dot(n, row, shift(d, k * n))
+        grad[j], hess[j * p + j] = g, h
+    return rss if math.isfinite(rss) else np.inf
+
+
+@njit(**LOOPS)
+def _solve(p, a, b):
+    """Solve a x = b in place for a small positive definite a (Cholesky); False where it is not."""
+    for j in range(p):
+        for i in range(j, p):
+            total = a[i * p + j]
+            for k in range(j):
+                total -= a[i * p + k] * a[j * p + k]
+            if i == j:
+                if not total > 0.0:
+                    return False
+                a[j * p + j] = math.sqrt(total)
+            else:
+                a[i * p + j] = total / a[j * p + j]
+    for i in range(p):
+        for k in range(i):
+            b[i] -= a[i * p + k] * b[k]
+        b[i] /= a[i * p + i]
+    for i in range(p - 1, -1, -1):
+        for k in range(i + 1, p):
+            b[i] -= a[k * p + i] * b[k]
+        b[i] /= a[i * p + i]
+    return True
+
+
+@njit(**LOOPS)
+def _damped_step(p, theta, hess, grad, damping, lower, upper, a, b, out):
+    """Levenberg–Marquardt step in a box, in which coordinates that a bound holds stay.
+
+    Returns the largest move, and the decrease of the RSS that the matrix promises (inf where the box cuts the step).
+    """
+    for j in range(p):
+        held = (theta[j] <= lower[j] and grad[j] <= 0.0) or (theta[j] >= upper[j] and grad[j] >= 0.0)
+        out[j], b[j] = theta[j], grad[j]
+        for i in range(p):
+            a[j * p + i] = hess[j * p + i]
+        a[j * p + j] *= 1.0 + damping
+        if held or not hess[j * p + j] > 0.0:
+            b[j] = 0.0
+            for i in range(j):  # those before it: a is read below its diagonal
+                a[j * p + i] = 0.0
+            a[j * p + j] = -1.0
+    for j in range(p):
+        if a[j * p + j] < 0.0:
+            a[j * p + j] = 1.0
+            for i in range(j + 1, p):
+                a[i * p + j] = 0.0
+    moved = promised = 0.0
+    if _solve(p, a, b):
+        for j in range(p):
+            to = theta[j] + b[j]
+            out[j] = min(max(to, lower[j]), upper[j])
+            moved = max(moved, abs(out[j] - theta[j]))
+            promised += b[j] * grad[j] if out[j] == to else np.inf
+    return moved, promised
+
+
+@njit(**LOOPS)
+def _made_positive(p, a, vector, out):
+    """Fill out with a small symmetric matrix whose eigenvalues are replaced by their absolute values.
+
+    Jacobi's rotations turn the matrix into its eigenvalues, in place. The result is the identity where the matrix is
+    not finite; eigenvalues are kept 10^12 times smaller than the largest at the least.
+    """
+    finite = True
+    for i in range(p):
+        for j in range(p):
+            finite = finite and math.isfinite(a[i * p + j])
+            out[i * p + j] = vector[i * p + j] = 1.0 if i == j else 0.0
+    if not finite:
+        return
+    for i in range(p):
+        for j in range(i):
+            a[i * p + j] = a[j * p + i] = 0.5 * (a[i * p + j] + a[j * p + i])
+    for _ in range(12):
+        for i in range(p):
+            for j in range(i):
+                off, top, bottom = a[i * p + j], a[i * p + i], a[j * p + j]
+                if abs(off) <= 1e-17 * math.sqrt(abs(top * bottom)):
+                    continue
+                ratio = 0.5 * (bottom - top) / off
+                tangent = math.copysign(1.0, ratio) / (abs(ratio) + math.hypot(1.0, ratio))
+                c = 1.0 / math.hypot(1.0, tangent)
+                s = tangent * c
+                for k in range(p):
+                    one, other = a[k * p + i], a[k * p + j]
+                    a[k * p + i], a[k * p + j] = c * one - s * other, s * one + c * other
+                for k in range(p):
+                    one, other = a[i * p + k], a[j * p + k]
+                    a[i * p + k], a[j * p + k] = c * one - s * other, s * one + c * other
+                    one, other = vector[k * p + i], vector[k * p + j]
+                    vector[k * p + i], vector[k * p + j] = c * one - s * other, s * one + c * other
+    largest = 0.0
+    for k in range(p):
+        largest = max(largest, abs(a[k * p + k]))
+    for i in range(p):
+        for j in range(p):
+            total = 0.0
+            for k in range(p):
+                total += vector[i * p + k] * max(abs(a[k * p + k]), 1e-12 * largest) * vector[j * p + k]
+            out[i * p + j] = total
+
+
+@njit(**LOOPS)
+def descend(
+    basis, shapes, floor, bounded, logs, x, lx, x_at, axis, y, y_at, root, w_at,
+    begin, end, low, high, held, ar, gain, inverse_root, tolerance, iterations,
+    theta, counts, coef, rss, done, work,
+):  # fmt: skip
+    """Levenberg–Marquardt from every start of the curves begin … end − 1.
+
+    low and high (axes, p) are the box; held (curves, p) holds parameters at a value where it is not NaN (no rows:
+    none); ar (m,), gain (n, m), inverse_root (n,) are the filter that whitens the errors (m = 0: none).
+    theta (curves, most, p) are the starts and become the solutions; only the first counts (curves,) of them are used.
+    Filled: coef (curves, most, 2), rss (curves, most; inf where nothing is finite), done (curves, most).
+    work: room for (6 + p + shapes·(1 + p))·n + 5·p² + 10·p + 2 numbers, n being the points of the longest curve.
+    """
+    most, p = theta.shape[1], theta.shape[2]
+    order = ar.size
+    filters = pointer(ar), pointer(gain), pointer(inverse_root)
+    natural = pointer(work)
+    trial, here, lower, upper = shift(natural, p), shift(natural, 2 * p), shift(natural, 3 * p), shift(natural, 4 * p)
+    grad, new_grad, bent = shift(natural, 5 * p), shift(natural, 6 * p), shift(natural, 7 * p)
+    right, moved_to, hess = shift(natural, 8 * p), shift(natural, 9 * p), shift(natural, 10 * p)
+    new_hess, a, curved = shift(hess, p * p), shift(hess, 2 * p * p), shift(hess, 3 * p * p)
+    vector, new_coef = shift(hess, 4 * p * p), shift(hess, 5 * p * p)
+    rows = shift(new_coef, 2)
+    for b in range(begin, end):
+        ax = axis[b]
+        n = x_at[ax + 1] - x_at[ax]
+        xs, lxs, w = shift(pointer(x), x_at[ax]), shift(pointer(lx), x_at[ax]), shift(pointer(root), w_at[b])
+        phi = shift(rows, (6 + p) * n)
+        dphi, values = shift(phi, shapes * n), shift(pointer(y), y_at[b])
+        for i in range(n):
+            rows[i] = values[i] * w[i]
+        nothing = 1e-30 * _dot(n, rows, rows)  # an RSS that is rounding only
+        norm = along = 0.0
+        if order:
+            whiten(carray(rows, n), ar, gain, inverse_root)
+        if floor:
+            column = shift(rows, 3 * n)
+            _copy(n, w, column)
+            if order:
+                whiten(carray(column, n), ar, gain, inverse_root)
+            norm, along = _first_column(n, column, rows, shift(rows, n), shift(rows, 2 * n))
+        for j in range(p):
+            lower[j], upper[j] = low[ax, j], high[ax, j]
+            if len(held) and held[b - begin, j] == held[b - begin, j]:
+                lower[j] = upper[j] = held[b - begin, j]
+        for s in range(counts[b - begin]):
+            start = shift(pointer(theta), ((b - begin) * most + s) * p)
+            best = shift(pointer(coef), ((b - begin) * most + s) * 2)
+            for j in range(p):
+                trial[j] = min(max(start[j], lower[j]), upper[j])
+            value, damping, moved, promised, finished = np.inf, 1e-3, np.inf, np.inf, p == 0
+            for iteration in range(-1, iterations):  # the first is the start itself
+                if iteration >= _PATIENCE:  # large residuals: Gauss–Newton crawls where Newton does not
+                    for j in range(p):
+                        step = _STEP if here[j] + _STEP < upper[j] else -_STEP
+                        _copy(p, here, moved_to)
+                        moved_to[j] += step
+                        _terms(
+                            basis, shapes, floor, bounded, logs, p, n, xs, lxs, w, moved_to, norm, along, order,
+                            *filters, natural, phi, dphi, rows, new_coef, new_hess, bent,
+                        )  # fmt: skip
+                        for i in range(p):
+                            curved[i * p + j] = (grad[i] - bent[i]) / step
+                    _made_positive(p, curved, vector, hess)
+                if iteration >= 0:
+                    moved, promised = _damped_step(p, here, hess, grad, damping, lower, upper, a, right, trial)
+                    if promised <= _PROMISE * tolerance * value and damping <= 1e-2:
+                        finished = True
+                        break
+                new = _terms(
+                    basis, shapes, floor, bounded, logs, p, n, xs, lxs, w, trial, norm, along, order, *filters, natural,
+                    phi, dphi, rows, new_coef, new_hess, new_grad,
+                )  # fmt: skip
+                better = new < value
+                small = better and value - new <= tolerance * value and damping <= 1e-2
+                if better or iteration < 0:
+                    value = new
+                    _copy(p, trial, here)
+                    _copy(p, new_grad, grad)
+                    _copy(2, new_coef, best)
+                    _copy(p * p, new_hess, hess)
+                if iteration < 0:
+                    if p == 0 or not value < np.inf:
+                        break
+                    continue
+                damping = max(damping * 0.2, 1e-12) if better else damping * 8.0
+                stuck = not better and (damping > 1e8 or promised <= tolerance * value)
+                finished = moved < 1e-12 or small or stuck or value <= nothing
+                if finished:
+                    break
+            _copy(p, here, start)
+            rss[b - begin, s] = value
+            done[b - begin, s] = finished
+
+
+@njit(**LOOPS)
+def bin_means(label, y, y_at, w, w_at, mean, total):
+    """Weighted means of curves and sums of their weights over the points with each label 0, 1, … (filled)."""
+    for k in range(y_at.size):
+        for i in range(mean.shape[1]):
+            mean[k, i] = total[k, i] = 0.0
+        for i in range(label.size):
+            weight = w[w_at[k] + i]
+            mean[k, label[i]] += weight * y[y_at[k] + i]
+            total[k, label[i]] += weight
+        for i in range(mean.shape[1]):
+            mean[k, i] /= max(total[k, i], 1e-300)
+
+
+# ----------------------------------------------------------------------------------- what the data determine
+
+
+@njit(**LOOPS)
+def _triangle(n, p, columns, out):
+    """Triangular factor (p, p) of a matrix given as p columns of n values, which are overwritten."""
+    for j in range(p):
+        v = shift(columns, j * n)
+        for k in range(p):
+            out[k * p + j] = 0.0
+        for _ in range(2):  # once loses digits when a column is nearly in the span of those before it
+            for k in range(j):
+                q = shift(columns, k * n)
+                along = _dot(n, q, v)
+                out[k * p + j] += along
+                for i in range(n):
+                    v[i] -= along * q[i]
+        norm = math.sqrt(_dot(n, v, v))
+        out[j * p + j] = norm
+        share = 1.0 / norm if norm > 0.0 else 0.0
+        for i in range(n):
+            v[i] *= share
+
+
+@njit(**LOOPS)
+def triangle(columns, out):
+    """Fill out (p, p) with the triangular factor of the rows (p, n), which are overwritten."""
+    _triangle(columns.shape[1], columns.shape[0], pointer(columns), pointer(out))
+
+
+@njit(**LOOPS)
+def summaries(
+    basis, shapes, floor, bounded, logs, x, lx, x_at, axis, y, y_at, root, w_at,
+    begin, end, params, order, rss, log_weights, sizes, triangles, work,
+):  # fmt: skip
+    """What is said of a fit, from its points: for the curves begin … end − 1 at given params (curves, parameters).
+
+    order (parameters,) numbers the columns of the Jacobian: amplitudes 0, 1, …, then non-linear parameters, then the
+    floor. Filled: rss (curves,), log_weights (curves,; Σ log w), sizes (curves, 2; largest |y| and |√w y|), triangles
+    (curves, parameters, parameters; triangular factors of the weighted Jacobian, 0 in place of what is not finite).
+    work: room for (count + shapes·(1 + p))·n + p numbers.
+    """
+    count = params.shape[1]
+    p = count - shapes - (1 if floor else 0)
+    natural = pointer(work)
+    columns = shift(natural, p)
+    last, total = -1, 0.0
+    for b in range(begin, end):
+        ax = axis[b]
+        n = x_at[ax + 1] - x_at[ax]
+        w, values = shift(pointer(root), w_at[b]), shift(pointer(y), y_at[b])
+        phi = shift(columns, count * n)
+        dphi = shift(phi, shapes * n)
+        mine = b - begin
+        for k in range(count):
+            if shapes <= order[k] < shapes + p:
+                natural[order[k] - shapes] = params[mine, k]
+        call(basis, n, shift(pointer(x), x_at[ax]), shift(pointer(lx), x_at[ax]), natural, phi, dphi)
+        if w_at[b] != last:
+            last, total = w_at[b], 0.0
+            for i in range(n):
+                total += log(w[i])
+        fitted = shift(columns, 0)
+        for i in range(n):
+            fitted[i] = 0.0
+        for k in range(count):
+            value = params[mine, k]
+            if order[k] < shapes:
+                row = shift(phi, order[k] * n)
+                for i in range(n):
+                    fitted[i] += value * row[i]
+            elif order[k] >= shapes + p:
+                for i in range(n):
+                    fitted[i] += value
+        square = largest = weighted = 0.0
+        for i in range(n):
+            miss = (values[i] - fitted[i]) * w[i]
+            square += miss * miss
+            largest = max(largest, abs(values[i]))
+            weighted = max(weighted, abs(values[i] * w[i]))
+        rss[mine], log_weights[mine], sizes[mine, 0], sizes[mine, 1] = square, 2.0 * total, largest, weighted
+        for k in range(count):
+            column = shift(columns, k * n)
+            if order[k] < shapes:
+                row = shift(phi, order[k] * n)
+                for i in range(n):
+                    column[i] = row[i] * w[i]
+            elif order[k] >= shapes + p:
+                for i in range(n):
+                    column[i] = w[i]
+            else:
+                for i in range(n):
+                    column[i] = 0.0
+                for other in range(count):
+                    if order[other] < shapes:
+                        row = shift(dphi, ((order[k] - shapes) * shapes + order[other]) * n)
+                        for i in range(n):
+                            column[i] += params[mine, other] * row[i]
+                for i in range(n):
+                    column[i] *= w[i]
+            for i in range(n):
+                column[i] = column[i] if abs(column[i]) < np.inf else 0.0
+        _triangle(n, count, columns, shift(pointer(triangles), mine * count * count))
+
+
+@njit(**LOOPS)
+def _singular(rows, count, a, vector):
+    """Singular values by one-sided Jacobi: the columns a (count, rows) become orthogonal; vector (count, count) is V'.
+
+    The singular values are the lengths of the columns.
+    """
+    for i in range(count):
+        for j in range(count):
+            vector[i, j] = 1.0 if i == j else 0.0
+    for _ in range(30):
+        turned = False
+        for i in range(count):
+            for j in range(i):
+                one = other = both = 0.0
+                for k in range(rows):
+                    one += a[i, k] * a[i, k]
+                    other += a[j, k] * a[j, k]
+                    both += a[i, k] * a[j, k]
+                if not abs(both) > 1e-16 * math.sqrt(one * other):
+                    continue
+                turned = True
+                ratio = 0.5 * (other - one) / both
+                tangent = math.copysign(1.0, ratio) / (abs(ratio) + math.hypot(1.0, ratio))
+                c = 1.0 / math.hypot(1.0, tangent)
+                s = tangent * c
+                for k in range(rows):
+                    a[i, k], a[j, k] = c * a[i, k] - s * a[j, k], s * a[i, k] + c * a[j, k]
+                for k in range(count):
+                    vector[i, k], vector[j, k] = (
+                        c * vector[i, k] - s * vector[j, k],
+                        s * vector[i, k] + c * vector[j, k],
+                    )
+        if not turned:
+            break
+
+
+_NULL = 1e-11  # singular values that many times smaller than the largest are rounding
+_SHARE = 0.1  # part in a null direction from which a parameter is lost
+_FACTOR = 3.0  # standard error of a logarithm from which a scale is not identified: a factor 20
+
+
+@njit(**LOOPS)
+def judge(triangles, scale, logs, deviance, points, at_bound, covariance, lost, runaway):
+    """What the curvature at a fit determines.
+
+    triangles (curves, p, p) are factors of the Jacobian, scale (curves, p) the parameters where they are scales and 1
+    elsewhere, logs (p,) which are scales, deviance and points (curves,) Σr² and n, at_bound (curves, p). Filled:
+    covariance (curves, p, p; per unit of dispersion, NaN for parameters at a bound), lost (curves, p; in the numerical
+    null space), runaway (curves, p; scales at a bound that the data do not determine: the others make good for a factor
+    20 in them). The latter are taken off at_bound.
+    """
+    curves, p, _ = triangles.shape
+    a, vector, size, index = np.empty((p, p)), np.empty((p, p)), np.empty(p), np.empty(p, np.int64)
+    for b in range(curves):
+        r = triangles[b]
+        for name in range(p):
+            runaway[b, name] = False
+            if not (at_bound[b, name] and logs[name]):
+                continue
+            free = 0
+            for j in range(p):
+                if not at_bound[b, j]:
+                    length = 0.0
+                    for k in range(p):
+                        length += r[k, j] * r[k, j]
+                    length = math.sqrt(length)
+                    for k in range(p):
+                        a[free, k] = r[k, j] / length if length > 0.0 else 0.0
+                    free += 1
+            if points[b] <= free + 1:
+                continue
+            _singular(p, free, a, vector)
+            column = total = 0.0
+            for k in range(p):
+                size[k] = r[k, name] * scale[b, name]
+                column += abs(size[k])
+            for i in range(free):
+                length = along = 0.0
+                for k in range(p):
+                    length += a[i, k] * a[i, k]
+                    along += a[i, k] * size[k]
+                if length > 1e-28:
+                    for k in range(p):
+                        size[k] -= along / length * a[i, k]
+            for k in range(p):
+                total += size[k] * size[k]
+            spread = math.sqrt(deviance[b] / (points[b] - free - 1))
+            runaway[b, name] = column > 0.0 and spread > _FACTOR * math.sqrt(total)
         free = 0
         for j in range(p):
-            held = (theta[k, j] <= lower[k, j] and grad[k, j] <= 0.0) or (
-                theta[k, j] >= upper[k, j] and grad[k, j] >= 0.0
-            )
-            out[k, j] = theta[k, j]
-            if not held and hess[k, j, j] > 0.0:
+            at_bound[b, j] = at_bound[b, j] and not runaway[b, j]
+            lost[b, j] = False
+            for k in range(p):
+                covariance[b, j, k] = np.nan
+            if not at_bound[b, j]:
                 index[free] = j
                 free += 1
         for i in range(free):
-            b[i] = grad[k, index[i]]
-            for j in range(free):
-                a[i, j] = hess[k, index[i], index[j]]
-            a[i, i] += damping[k] * hess[k, index[i], index[i]]
-        if _solve(a, b, free):
-            for i in range(free):
-                j = index[i]
-                out[k, j] = min(max(theta[k, j] + b[i], lower[k, j]), upper[k, j])
+            length = 0.0
+            for k in range(p):
+                length += r[k, index[i]] * r[k, index[i]]
+            size[i] = math.sqrt(length)
+            for k in range(p):
+                a[i, k] = r[k, index[i]] / size[i] if size[i] > 0.0 else 0.0
+        _singular(p, free, a, vector)
+        largest = 0.0
+        for i in range(free):
+            length = 0.0
+            for k in range(p):
+                length += a[i, k] * a[i, k]
+            a[i, 0] = math.sqrt(length)
+            largest = max(largest, a[i, 0])
+        for i in range(free):
+            for j in range(i + 1):
+                total = 0.0
+                for k in range(free):
+                    if a[k, 0] > _NULL * largest:
+                        total += vector[k, i] * vector[k, j] / (a[k, 0] * a[k, 0])
+                    elif i == j and abs(vector[k, i]) > _SHARE:
+                        lost[b, index[i]] = True
+                if size[i] > 0.0 and size[j] > 0.0:
+                    total /= size[i] * size[j]
+                else:
+                    total = 0.0
+                covariance[b, index[i], index[j]] = covariance[b, index[j], index[i]] = total
+            if size[i] == 0.0:
+                lost[b, index[i]] = True
+
+
+@njit(**LOOPS)
+def survey(x, x_at, axis, y, y_at, w, w_at, begin, end, counts, limits):
+    """What is wrong with the points of the curves begin … end − 1.
+
+    Filled: counts (curves, 4; points whose x, y, weight is not finite, weights that are not positive), limits (curves,
+    6; least and largest x, least and largest y, least and largest weight).
+    """
+    for b in range(begin, end):
+        at, n = x_at[axis[b]], x_at[axis[b] + 1] - x_at[axis[b]]
+        bad_x = bad_y = bad_w = low_w = 0
+        least_x = least_y = least_w = np.inf
+        most_x = most_y = most_w = -np.inf
+        for i in range(n):
+            u, v, m = x[at + i], y[y_at[b] + i], w[w_at[b] + i]
+            bad_x += not abs(u) < np.inf
+            bad_y += not abs(v) < np.inf
+            bad_w += not abs(m) < np.inf
+            low_w += m <= 0.0
+            least_x, most_x = min(least_x, u), max(most_x, u)
+            least_y, most_y = min(least_y, v), max(most_y, v)
+            least_w, most_w = min(least_w, m), max(most_w, m)
+        k = b - begin
+        counts[k, 0], counts[k, 1], counts[k, 2], counts[k, 3] = bad_x, bad_y, bad_w, low_w
+        limits[k, 0], limits[k, 1], limits[k, 2] = least_x, most_x, least_y
+        limits[k, 3], limits[k, 4], limits[k, 5] = most_y, least_w, most_w
