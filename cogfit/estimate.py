@@ -85,10 +85,10 @@ class Estimates:
     Attributes
     ----------
     form : Form
-    noise : str
+    noise : ndarray of str objects, shape (curves,)
     params, stderr : ndarray, shape (curves, p)
     covariance : ndarray, shape (curves, p, p)
-    rss, loglik, n : ndarray, shape (curves,)
+    rss, loglik, n, k : ndarray, shape (curves,)
     status : ndarray of int8, shape (curves,)
         Index into :data:`STATUSES`.
     reason : ndarray of str objects, shape (curves,)
@@ -96,22 +96,18 @@ class Estimates:
     """
 
     form: Form
-    noise: str
+    noise: NDArray[np.object_]
     params: Array
     stderr: Array
     covariance: Array
     rss: Array
     loglik: Array
     n: NDArray[np.int64]
+    k: NDArray[np.int64]
     status: NDArray[np.int8]
     reason: NDArray[np.object_]
     at_bound: NDArray[np.bool_]
     not_identified: NDArray[np.bool_]
-
-    @property
-    def k(self) -> int:
-        """Parameters including that of the noise."""
-        return len(self.form.parameters) + noises.get(self.noise).scale_parameters
 
     @property
     def aicc(self) -> Array:
@@ -127,9 +123,10 @@ class Estimates:
         count, p = n.size, len(form.parameters)
         nan = np.full((count, p), np.nan)
         return cls(
-            form, noise, nan, nan.copy(), np.full((count, p, p), np.nan), np.full(count, np.nan),
-            np.full(count, -np.inf), n, np.full(count, 3, np.int8), np.full(count, reason, dtype=object),
-            np.zeros((count, p), bool), np.zeros((count, p), bool),
+            form, np.full(count, noise, dtype=object), nan, nan.copy(), np.full((count, p, p), np.nan),
+            np.full(count, np.nan), np.full(count, -np.inf), n, np.full(count, _count(form, noise)),
+            np.full(count, 3, np.int8), np.full(count, reason, dtype=object), np.zeros((count, p), bool),
+            np.zeros((count, p), bool),
         )  # fmt: skip
 
     def put(self, rows: NDArray[np.int64], other: Estimates) -> None:
@@ -139,13 +136,23 @@ class Estimates:
             if isinstance(mine, np.ndarray):
                 mine[rows] = getattr(other, item.name)
 
+    def put_one(self, i: int, other: Estimate) -> None:
+        """Overwrite one curve by an estimate of it."""
+        names = self.form.names
+        self.params[i], self.stderr[i] = list(other.params.values()), list(other.stderr.values())
+        self.covariance[i], self.rss[i], self.loglik[i] = other.covariance, other.rss, other.loglik
+        self.status[i], self.reason[i] = STATUSES.index(other.status), other.reason
+        self.noise[i], self.n[i], self.k[i] = other.noise, other.n, other.k
+        self.at_bound[i] = [name in other.at_bound for name in names]
+        self.not_identified[i] = [name in other.not_identified for name in names]
+
     def one(self, i: int) -> Estimate:
         """Estimate of one curve."""
         names = self.form.names
         return Estimate(
-            self.form.name, self.noise, dict(zip(names, self.params[i].tolist(), strict=True)),
+            self.form.name, str(self.noise[i]), dict(zip(names, self.params[i].tolist(), strict=True)),
             dict(zip(names, self.stderr[i].tolist(), strict=True)), self.covariance[i], float(self.rss[i]),
-            float(self.loglik[i]), int(self.n[i]), self.k, STATUSES[self.status[i]], str(self.reason[i]),
+            float(self.loglik[i]), int(self.n[i]), int(self.k[i]), STATUSES[self.status[i]], str(self.reason[i]),
             _listed(names, self.at_bound[i]), _listed(names, self.not_identified[i]),
         )  # fmt: skip
 
@@ -238,6 +245,11 @@ def _separable_start(form: Form, x: Array, y: Array, w: Array, start: Mapping[st
     return batch.params[0] if np.isfinite(batch.rss[0]) else None
 
 
+def _count(form: Form, noise: str) -> int:
+    """Parameters including that of the noise."""
+    return len(form.parameters) + noises.get(noise).scale_parameters
+
+
 def _failure(form: Form, noise: str, n: int, reason: str) -> Estimate:
     return Estimates.failed(form, noise, np.array([n]), reason).one(0)
 
@@ -270,7 +282,7 @@ def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array
     return found.one(0)
 
 
-def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None) -> Estimates:
+def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None, device: str = "cpu") -> Estimates:
     """Fit one built-in form to a bundle of curves by maximum likelihood under Gaussian noise.
 
     Parameters
@@ -281,6 +293,8 @@ def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None) -> 
         Finite values; x may lie outside the form's domain, and curves may be short: they fail.
     threads : int, optional
         The most that work at once.
+    device : str, default "cpu"
+        Where least squares are solved; another than the processor is one of torch's.
 
     Returns
     -------
@@ -300,7 +314,12 @@ def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None) -> 
     if usable.size == 0:
         return out
     part = bundle if usable.size == n.size else bundle.take(usable)
-    batch = solve_bundle(form, part, threads=threads)
+    if device == "cpu":
+        batch = solve_bundle(form, part, threads=threads)
+    else:
+        from cogfit import _device
+
+        batch = _device.solve_bundle(form, part, device)
     out.reason[usable[~np.isfinite(batch.rss)]] = _NO_START
     good = np.isfinite(batch.rss)
     if not good.all():
@@ -380,7 +399,10 @@ def _judged(
         limits = low[i], high[i]
         reason[i] = _reason(form, params[i], bound[i], loose[i], pairs[i], bool(flat[i]), limits, float(size[i]))
     failed = ~np.isfinite(loglik)
-    found = Estimates(form, noise, params, stderr, covariance, rss, loglik, n, status, reason, bound, loose)
+    found = Estimates(
+        form, np.full(count, noise, dtype=object), params, stderr, covariance, rss, loglik, n,
+        np.full(count, _count(form, noise)), status, reason, bound, loose,
+    )  # fmt: skip
     if failed.any():
         found.put(np.flatnonzero(failed), Estimates.failed(form, noise, n[failed], "the likelihood is not finite"))
     return found

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -101,9 +102,9 @@ class Bundle:
 
     def parts(self, points: int) -> list[tuple[int, int]]:
         """Ranges (begin, end) of consecutive curves, of about so many points each."""
-        number = (np.cumsum(self.size) - 1) // points
-        begin = np.flatnonzero(np.diff(number, prepend=-1)).tolist()
-        return list(zip(begin, [*begin[1:], self.axis.size], strict=True))
+        number = (np.cumsum(self.size) - self.size) // points
+        edges = [*np.flatnonzero(np.diff(number, prepend=-1)).tolist(), self.axis.size]
+        return list(pairwise(edges))
 
     def take(self, rows: Index) -> Bundle:
         """Some of the curves; their values are shared, not copied."""
@@ -181,8 +182,8 @@ def bins_of(x: Array, count: int) -> NDArray[np.int64]:
 
 
 def safe_log(x: Array) -> Array:
-    """Logarithm with −inf at 0 and no warning."""
-    with np.errstate(divide="ignore"):
+    """Logarithm with −inf at 0, NaN below, and no warning."""
+    with np.errstate(divide="ignore", invalid="ignore"):
         return np.log(x)
 
 
@@ -421,7 +422,8 @@ class _Search:
 
 def arrays_of(c: Bundle) -> tuple[Array | Index, ...]:
     """A bundle as the kernels take it."""
-    return c.x, safe_log(c.x), c.x_at, c.axis, c.y, c.y_at, np.sqrt(c.w), c.w_at
+    with np.errstate(invalid="ignore"):  # values of curves that are left out may be anything
+        return c.x, safe_log(c.x), c.x_at, c.axis, c.y, c.y_at, np.sqrt(c.w), c.w_at
 
 
 def record_of(form: Form) -> tuple[Any, ...]:

@@ -130,6 +130,10 @@ class Progress:
         """Curves that were fitted, of several."""
         self._update("curves", done, total)
 
+    def task(self, name: str, done: int, total: int) -> None:
+        """Any task by name."""
+        self._update(name, done, total)
+
     def forms(self, done: int, total: int, name: str) -> None:
         """Steps of one fit."""
         self._update("fitting", done, total)
