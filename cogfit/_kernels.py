@@ -25,7 +25,7 @@ from numba import carray, njit  # type: ignore[attr-defined]
 from cogfit._arma import whiten
 from cogfit._elementary import LOOPS, call, log, pointer, shift
 
-_BLOCK = 64  # curves for which a point of the grid is evaluated once
+BLOCK = 32  # curves for which a point of the grid is evaluated once: as many as fit the first-level cache
 _GRID_STARTS = 4
 _PATIENCE = 15  # iterations after which a problem is given its full Hessian
 _NEARLY = 0.02  # share of a squared length below which the rest after a projection is computed point by point
@@ -45,6 +45,15 @@ def _dot(n, a, b):
 def _copy(n, source, target):
     for i in range(n):
         target[i] = source[i]
+
+
+@njit(**{**LOOPS, "fastmath": {*LOOPS["fastmath"], "nnan"}})
+def _range(n, values):
+    """Least and largest of n numbers none of which is NaN."""
+    least, most = np.inf, -np.inf
+    for i in range(n):
+        least, most = min(least, values[i]), max(most, values[i])
+    return least, most
 
 
 @njit(**LOOPS)
@@ -130,21 +139,22 @@ def grid_starts(
 
     mesh (G, p) runs from 0 to 1 between low and high (axes, p); dims (p,) are the sizes of the grid; location is the
     parameter that is a place on the axis, or −1. The RSS at a point of the grid comes from dot products with columns
-    that curves on one axis with the same weights share. work: room for (130 + shapes·(1 + p))·n + 64·(G + 3) + 2·p
-    numbers, n being the points of the longest curve.
+    that curves on one axis with the same weights share. work: room for (2·B + 2 + shapes·(1 + p))·n + (B + 1)·G + 3·B +
+    2·p numbers, n being the points of the longest curve, B the constant BLOCK.
     """
     grid, p = mesh.shape
     chosen = np.empty(max(grid, _GRID_STARTS), np.int64)
     table = pointer(work)
-    total = shift(table, _BLOCK * grid)
-    along, share = shift(total, _BLOCK), shift(total, 2 * _BLOCK)
-    theta = shift(share, _BLOCK)
+    row = shift(table, BLOCK * grid)
+    total = shift(row, grid)
+    along, share = shift(total, BLOCK), shift(total, 2 * BLOCK)
+    theta = shift(share, BLOCK)
     natural = shift(theta, p)
     b = begin
     while b < end:
         ax = axis[b]
         n, size = x_at[ax + 1] - x_at[ax], 1
-        while b + size < end and size < _BLOCK and axis[b + size] == ax and w_at[b + size] == w_at[b]:
+        while b + size < end and size < BLOCK and axis[b + size] == ax and w_at[b + size] == w_at[b]:
             size += 1
         xs, lxs, w = shift(pointer(x), x_at[ax]), shift(pointer(lx), x_at[ax]), shift(pointer(root), w_at[b])
         target = shift(natural, p)
@@ -186,32 +196,38 @@ def grid_starts(
             uu = _dot(n, v, v)
             for k in range(size):
                 share[k] = _dot(n, v, shift(target, k * n))
-            inverse = 1.0 / uu
+            inverse, single = 1.0 / uu, 1.0 / vv
+            line = shift(table, g * BLOCK)
             if not floor and shapes == 1:
                 for k in range(size):
-                    gain = share[k] * share[k] * inverse if share[k] > 0.0 or not bounded & 1 else 0.0
-                    value = total[k] - gain
-                    table[k * grid + g] = value if math.isfinite(value) else np.inf
-                continue
-            for k in range(size):
-                first, vt = along[k], share[k] + lean * along[k]
-                slope = share[k] * inverse
-                level = first - slope * lean  # times the length of the first column
-                if uu > 1e-28 * vv and (slope >= 0.0 or not bounded & 2) and (level >= 0.0 or not bounded & 1):
-                    gain = first * first + share[k] * slope
-                else:
-                    gain = max(
-                        vt * vt / vv if vt > 0.0 or not bounded & 2 else 0.0,
-                        first * first if first > 0.0 or not bounded & 1 else 0.0,
-                    )
-                value = total[k] - gain
-                table[k * grid + g] = value if math.isfinite(value) else np.inf
+                    value = total[k] - share[k] * share[k] * inverse
+                    line[k] = value if share[k] > 0.0 or not bounded & 1 else total[k]
+            else:
+                both = uu > 1e-28 * vv
+                for k in range(size):
+                    first, vt = along[k], share[k] + lean * along[k]
+                    slope = share[k] * inverse
+                    level = first - slope * lean  # times the length of the first column
+                    one = first * first if first > 0.0 or not bounded & 1 else 0.0
+                    other = vt * vt * single if vt > 0.0 or not bounded & 2 else 0.0
+                    inside = both and (slope >= 0.0 or not bounded & 2) and (level >= 0.0 or not bounded & 1)
+                    line[k] = total[k] - (first * first + share[k] * slope if inside else max(one, other))
         for k in range(size):
-            count = _choose(grid, shift(table, k * grid), dims, location, chosen)
+            for g in range(grid):
+                value = table[g * BLOCK + k]
+                row[g] = value if math.isfinite(value) else np.inf
+            count = _choose(grid, row, dims, location, chosen)
             counts[b + k - begin] = count
             for s in range(count):
+                g = chosen[s]
                 for j in range(p):
-                    starts[b + k - begin, s, j] = low[ax, j] + (high[ax, j] - low[ax, j]) * mesh[chosen[s], j]
+                    at = mesh[g, j]
+                    if p == 1 and 0 < g < grid - 1:  # the vertex of a parabola through the neighbours
+                        bend = row[g - 1] - 2.0 * row[g] + row[g + 1]
+                        if 0.0 < bend < np.inf:
+                            move = 0.5 * (row[g - 1] - row[g + 1]) / bend
+                            at += min(max(move, -0.5), 0.5) * (mesh[g + 1, j] - at)
+                    starts[b + k - begin, s, j] = low[ax, j] + (high[ax, j] - low[ax, j]) * at
         b += size
 
 
@@ -221,9 +237,10 @@ def grid_starts(
 @njit(**LOOPS)
 def _terms(
     basis, shapes, floor, bounded, logs, p, n, x, lx, w, theta, norm, along, order, ar, gain, inverse_root, natural,
-    phi, dphi, rows, coef, hess, grad,
+    phi, dphi, rows, coef, factor, target, grad,
 ):  # fmt: skip
-    """Linear coefficients (filled), RSS (returned), Gauss–Newton matrix and J'r (filled) at given coordinates.
+    """RSS (returned) and its slope at given coordinates; filled are the linear coefficients and, of the Jacobian J of
+    the residual r, the triangular factor R (p, p), the target Q'r and the gradient J'r.
 
     rows (6 + p, n) are: the weighted curve; with a floor, the unit constant column and the curve without its part along
     it (length of the column and of that part in norm, along); and room for the second column, its part orthogonal to
@@ -338,95 +355,103 @@ def _terms(
                 value = row[i] - a * q[i] - b * side[i]
                 row[i] = value
                 h += value * value
+        grad[j] = g
+        for k in range(j):
+            factor[j * p + k] = factor[k * p + j] = 0.0
+        for _ in range(2):
+            before = h
             for k in range(j):
-                hess[j * p + k] = hess[k * p + j] = _dot(n, row, shift(d, k * n))
-        grad[j], hess[j * p + j] = g, h
+                other, square = shift(d, k * n), factor[k * p + k] * factor[k * p + k]
+                along = _dot(n, row, other) / square if square > 0.0 else 0.0
+                factor[k * p + j] += along * factor[k * p + k]
+                for i in range(n):
+                    row[i] -= along * other[i]
+            if j > 0:
+                h = _dot(n, row, row)
+            if h > 0.01 * before:  # else the derivatives are nearly parallel: digits are lost
+                break
+        factor[j * p + j] = math.sqrt(h) if h > 0.0 else 0.0
+        if j > 0:
+            g = _dot(n, row, r)
+        target[j] = g / factor[j * p + j] if h > 0.0 else 0.0
     return rss if math.isfinite(rss) else np.inf
 
 
 @njit(**LOOPS)
-def _solve(p, a, b):
-    """Solve a x = b in place for a small positive definite a (Cholesky); False where it is not."""
-    for j in range(p):
-        for i in range(j, p):
-            total = a[i * p + j]
-            for k in range(j):
-                total -= a[i * p + k] * a[j * p + k]
-            if i == j:
-                if not total > 0.0:
-                    return False
-                a[j * p + j] = math.sqrt(total)
-            else:
-                a[i * p + j] = total / a[j * p + j]
-    for i in range(p):
-        for k in range(i):
-            b[i] -= a[i * p + k] * b[k]
-        b[i] /= a[i * p + i]
-    for i in range(p - 1, -1, -1):
-        for k in range(i + 1, p):
-            b[i] -= a[k * p + i] * b[k]
-        b[i] /= a[i * p + i]
-    return True
-
-
-@njit(**LOOPS)
-def _damped_step(p, theta, hess, grad, damping, lower, upper, a, b, out):
+def _damped_step(p, theta, factor, target, grad, damping, lower, upper, a, out):
     """Levenberg–Marquardt step in a box, in which coordinates that a bound holds stay.
 
-    Returns the largest move, and the decrease of the RSS that the matrix promises (inf where the box cuts the step).
+    It minimises |R δ − Q'r|² + damping Σ (|R_j| δ_j)² by Householder reflections: normal equations would lose twice as
+    many digits. a: room for 2p(p + 1) numbers. Returns the largest move, and the decrease of the RSS that is promised
+    (inf where the box cuts the step).
     """
+    width, rows = p + 1, 2 * p  # the last column is the right-hand side
+    for i in range(rows):
+        a[i * width + p] = target[i] if i < p else 0.0
+        for j in range(p):
+            a[i * width + j] = factor[i * p + j] if i < p else 0.0
     for j in range(p):
         held = (theta[j] <= lower[j] and grad[j] <= 0.0) or (theta[j] >= upper[j] and grad[j] >= 0.0)
-        out[j], b[j] = theta[j], grad[j]
+        square = 0.0
         for i in range(p):
-            a[j * p + i] = hess[j * p + i]
-        a[j * p + j] *= 1.0 + damping
-        if held or not hess[j * p + j] > 0.0:
-            b[j] = 0.0
-            for i in range(j):  # those before it: a is read below its diagonal
-                a[j * p + i] = 0.0
-            a[j * p + j] = -1.0
+            square += a[i * width + j] * a[i * width + j]
+            if held:
+                a[i * width + j] = 0.0
+        a[(p + j) * width + j] = math.sqrt(damping * square) if not held and square > 0.0 else 1.0
     for j in range(p):
-        if a[j * p + j] < 0.0:
-            a[j * p + j] = 1.0
-            for i in range(j + 1, p):
-                a[i * p + j] = 0.0
+        square = 0.0
+        for i in range(j, rows):
+            square += a[i * width + j] * a[i * width + j]
+        head = -math.copysign(math.sqrt(square), a[j * width + j])
+        first = a[j * width + j] - head
+        reach = square - head * a[j * width + j]  # half the squared length of the reflected direction
+        for k in range(j + 1, width):
+            along = first * a[j * width + k]
+            for i in range(j + 1, rows):
+                along += a[i * width + j] * a[i * width + k]
+            along /= reach
+            a[j * width + k] -= along * first
+            for i in range(j + 1, rows):
+                a[i * width + k] -= along * a[i * width + j]
+        a[j * width + j] = head
     moved = promised = 0.0
-    if _solve(p, a, b):
-        for j in range(p):
-            to = theta[j] + b[j]
-            out[j] = min(max(to, lower[j]), upper[j])
-            moved = max(moved, abs(out[j] - theta[j]))
-            promised += b[j] * grad[j] if out[j] == to else np.inf
+    for j in range(p - 1, -1, -1):
+        value = a[j * width + p]
+        for k in range(j + 1, p):
+            value -= a[j * width + k] * a[k * width + p]
+        value /= a[j * width + j]
+        a[j * width + p] = value
+        to = theta[j] + value
+        out[j] = min(max(to, lower[j]), upper[j]) if math.isfinite(to) else theta[j]
+        moved = max(moved, abs(out[j] - theta[j]))
+        promised += value * grad[j] if out[j] == to else np.inf
     return moved, promised
 
 
 @njit(**LOOPS)
-def _made_positive(p, a, vector, out):
-    """Fill out with a small symmetric matrix whose eigenvalues are replaced by their absolute values.
+def _root_of(p, a, grad, vector, factor, target):
+    """Fill factor R and target z with R'R = |a| and R'z = grad, |a| having the absolute eigenvalues of a symmetric a.
 
-    Jacobi's rotations turn the matrix into its eigenvalues, in place. The result is the identity where the matrix is
-    not finite; eigenvalues are kept 10^12 times smaller than the largest at the least.
+    Jacobi's rotations turn a into its eigenvalues, in place; they are kept 10^12 times smaller than the largest at the
+    least. Where a is not finite, it is the identity.
     """
     finite = True
     for i in range(p):
         for j in range(p):
             finite = finite and math.isfinite(a[i * p + j])
-            out[i * p + j] = vector[i * p + j] = 1.0 if i == j else 0.0
-    if not finite:
-        return
+            vector[i * p + j] = 1.0 if i == j else 0.0
     for i in range(p):
         for j in range(i):
             a[i * p + j] = a[j * p + i] = 0.5 * (a[i * p + j] + a[j * p + i])
-    for _ in range(12):
+    for _ in range(12 if finite else 0):
         for i in range(p):
             for j in range(i):
                 off, top, bottom = a[i * p + j], a[i * p + i], a[j * p + j]
                 if abs(off) <= 1e-17 * math.sqrt(abs(top * bottom)):
                     continue
                 ratio = 0.5 * (bottom - top) / off
-                tangent = math.copysign(1.0, ratio) / (abs(ratio) + math.hypot(1.0, ratio))
-                c = 1.0 / math.hypot(1.0, tangent)
+                tangent = math.copysign(1.0, ratio) / (abs(ratio) + math.sqrt(1.0 + ratio * ratio))
+                c = 1.0 / math.sqrt(1.0 + tangent * tangent)
                 s = tangent * c
                 for k in range(p):
                     one, other = a[k * p + i], a[k * p + j]
@@ -438,13 +463,14 @@ def _made_positive(p, a, vector, out):
                     vector[k * p + i], vector[k * p + j] = c * one - s * other, s * one + c * other
     largest = 0.0
     for k in range(p):
-        largest = max(largest, abs(a[k * p + k]))
-    for i in range(p):
-        for j in range(p):
-            total = 0.0
-            for k in range(p):
-                total += vector[i * p + k] * max(abs(a[k * p + k]), 1e-12 * largest) * vector[j * p + k]
-            out[i * p + j] = total
+        largest = max(largest, abs(a[k * p + k])) if finite else 1.0
+    for k in range(p):
+        root = math.sqrt(max(abs(a[k * p + k]), 1e-12 * largest)) if finite else 1.0
+        total = 0.0
+        for i in range(p):
+            factor[k * p + i] = root * vector[i * p + k]
+            total += vector[i * p + k] * grad[i]
+        target[k] = total / root if root > 0.0 else 0.0
 
 
 @njit(**LOOPS)
@@ -459,7 +485,7 @@ def descend(
     none); ar (m,), gain (n, m), inverse_root (n,) are the filter that whitens the errors (m = 0: none).
     theta (curves, most, p) are the starts and become the solutions; only the first counts (curves,) of them are used.
     Filled: coef (curves, most, 2), rss (curves, most; inf where nothing is finite), done (curves, most).
-    work: room for (6 + p + shapes·(1 + p))·n + 5·p² + 10·p + 2 numbers, n being the points of the longest curve.
+    work: room for (6 + p + shapes·(1 + p))·n + 6·p² + 13·p + 2 numbers, n being the points of the longest curve.
     """
     most, p = theta.shape[1], theta.shape[2]
     order = ar.size
@@ -467,9 +493,11 @@ def descend(
     natural = pointer(work)
     trial, here, lower, upper = shift(natural, p), shift(natural, 2 * p), shift(natural, 3 * p), shift(natural, 4 * p)
     grad, new_grad, bent = shift(natural, 5 * p), shift(natural, 6 * p), shift(natural, 7 * p)
-    right, moved_to, hess = shift(natural, 8 * p), shift(natural, 9 * p), shift(natural, 10 * p)
-    new_hess, a, curved = shift(hess, p * p), shift(hess, 2 * p * p), shift(hess, 3 * p * p)
-    vector, new_coef = shift(hess, 4 * p * p), shift(hess, 5 * p * p)
+    target, new_target, moved_to = shift(natural, 8 * p), shift(natural, 9 * p), shift(natural, 10 * p)
+    factor = shift(natural, 11 * p)
+    new_factor, curved, vector = shift(factor, p * p), shift(factor, 2 * p * p), shift(factor, 3 * p * p)
+    a = shift(factor, 4 * p * p)
+    new_coef = shift(a, 2 * p * (p + 1))
     rows = shift(new_coef, 2)
     for b in range(begin, end):
         ax = axis[b]
@@ -507,19 +535,19 @@ def descend(
                         moved_to[j] += step
                         _terms(
                             basis, shapes, floor, bounded, logs, p, n, xs, lxs, w, moved_to, norm, along, order,
-                            *filters, natural, phi, dphi, rows, new_coef, new_hess, bent,
+                            *filters, natural, phi, dphi, rows, new_coef, new_factor, new_target, bent,
                         )  # fmt: skip
                         for i in range(p):
                             curved[i * p + j] = (grad[i] - bent[i]) / step
-                    _made_positive(p, curved, vector, hess)
+                    _root_of(p, curved, grad, vector, factor, target)
                 if iteration >= 0:
-                    moved, promised = _damped_step(p, here, hess, grad, damping, lower, upper, a, right, trial)
+                    moved, promised = _damped_step(p, here, factor, target, grad, damping, lower, upper, a, trial)
                     if promised <= _PROMISE * tolerance * value and damping <= 1e-2:
                         finished = True
                         break
                 new = _terms(
                     basis, shapes, floor, bounded, logs, p, n, xs, lxs, w, trial, norm, along, order, *filters, natural,
-                    phi, dphi, rows, new_coef, new_hess, new_grad,
+                    phi, dphi, rows, new_coef, new_factor, new_target, new_grad,
                 )  # fmt: skip
                 better = new < value
                 small = better and value - new <= tolerance * value and damping <= 1e-2
@@ -527,8 +555,9 @@ def descend(
                     value = new
                     _copy(p, trial, here)
                     _copy(p, new_grad, grad)
+                    _copy(p, new_target, target)
+                    _copy(p * p, new_factor, factor)
                     _copy(2, new_coef, best)
-                    _copy(p * p, new_hess, hess)
                 if iteration < 0:
                     if p == 0 or not value < np.inf:
                         break
@@ -567,14 +596,19 @@ def _triangle(n, p, columns, out):
         v = shift(columns, j * n)
         for k in range(p):
             out[k * p + j] = 0.0
-        for _ in range(2):  # once loses digits when a column is nearly in the span of those before it
+        square = _dot(n, v, v)
+        for _ in range(2):
+            before = square
             for k in range(j):
                 q = shift(columns, k * n)
                 along = _dot(n, q, v)
                 out[k * p + j] += along
                 for i in range(n):
                     v[i] -= along * q[i]
-        norm = math.sqrt(_dot(n, v, v))
+            square = _dot(n, v, v)
+            if square > 0.25 * before:  # else the column is nearly in the span of those before it: digits are lost
+                break
+        norm = math.sqrt(square)
         out[j * p + j] = norm
         share = 1.0 / norm if norm > 0.0 else 0.0
         for i in range(n):
@@ -631,13 +665,15 @@ def summaries(
             elif order[k] >= shapes + p:
                 for i in range(n):
                     fitted[i] += value
-        square = largest = weighted = 0.0
+        square = 0.0
         for i in range(n):
             miss = (values[i] - fitted[i]) * w[i]
             square += miss * miss
-            largest = max(largest, abs(values[i]))
-            weighted = max(weighted, abs(values[i] * w[i]))
-        rss[mine], log_weights[mine], sizes[mine, 0], sizes[mine, 1] = square, 2.0 * total, largest, weighted
+        for i in range(n):
+            fitted[i] = values[i] * w[i]
+        rss[mine], log_weights[mine] = square, 2.0 * total
+        for k, (least, most) in enumerate((_range(n, values), _range(n, fitted))):
+            sizes[mine, k] = max(-least, most)
         for k in range(count):
             column = shift(columns, k * n)
             if order[k] < shapes:
@@ -662,6 +698,9 @@ def summaries(
         _triangle(n, count, columns, shift(pointer(triangles), mine * count * count))
 
 
+_TURNED = 1e-13  # cosine from which columns count as orthogonal: its square is what is lost
+
+
 @njit(**LOOPS)
 def _singular(rows, count, a, vector):
     """Singular values by one-sided Jacobi: the columns a (count, rows) become orthogonal; vector (count, count) is V'.
@@ -680,12 +719,12 @@ def _singular(rows, count, a, vector):
                     one += a[i, k] * a[i, k]
                     other += a[j, k] * a[j, k]
                     both += a[i, k] * a[j, k]
-                if not abs(both) > 1e-16 * math.sqrt(one * other):
+                if not abs(both) > _TURNED * math.sqrt(one * other):
                     continue
                 turned = True
                 ratio = 0.5 * (other - one) / both
-                tangent = math.copysign(1.0, ratio) / (abs(ratio) + math.hypot(1.0, ratio))
-                c = 1.0 / math.hypot(1.0, tangent)
+                tangent = math.copysign(1.0, ratio) / (abs(ratio) + math.sqrt(1.0 + ratio * ratio))
+                c = 1.0 / math.sqrt(1.0 + tangent * tangent)
                 s = tangent * c
                 for k in range(rows):
                     a[i, k], a[j, k] = c * a[i, k] - s * a[j, k], s * a[i, k] + c * a[j, k]
@@ -792,27 +831,28 @@ def judge(triangles, scale, logs, deviance, points, at_bound, covariance, lost, 
 
 
 @njit(**LOOPS)
-def survey(x, x_at, axis, y, y_at, w, w_at, begin, end, counts, limits):
-    """What is wrong with the points of the curves begin … end − 1.
-
-    Filled: counts (curves, 4; points whose x, y, weight is not finite, weights that are not positive), limits (curves,
-    6; least and largest x, least and largest y, least and largest weight).
-    """
-    for b in range(begin, end):
-        at, n = x_at[axis[b]], x_at[axis[b] + 1] - x_at[axis[b]]
-        bad_x = bad_y = bad_w = low_w = 0
-        least_x = least_y = least_w = np.inf
-        most_x = most_y = most_w = -np.inf
+def _odd(n, values):
+    """How many of n numbers are not finite."""
+    zero = 0.0
+    for i in range(n):
+        zero += values[i] * 0.0
+    count = 0
+    if zero != 0.0:
         for i in range(n):
-            u, v, m = x[at + i], y[y_at[b] + i], w[w_at[b] + i]
-            bad_x += not abs(u) < np.inf
-            bad_y += not abs(v) < np.inf
-            bad_w += not abs(m) < np.inf
-            low_w += m <= 0.0
-            least_x, most_x = min(least_x, u), max(most_x, u)
-            least_y, most_y = min(least_y, v), max(most_y, v)
-            least_w, most_w = min(least_w, m), max(most_w, m)
-        k = b - begin
-        counts[k, 0], counts[k, 1], counts[k, 2], counts[k, 3] = bad_x, bad_y, bad_w, low_w
-        limits[k, 0], limits[k, 1], limits[k, 2] = least_x, most_x, least_y
-        limits[k, 3], limits[k, 4], limits[k, 5] = most_y, least_w, most_w
+            count += not abs(values[i]) < np.inf
+    return count
+
+
+@njit(**LOOPS)
+def survey(values, at, sizes, odd, limits):
+    """Of runs of values that begin at `at` (runs,) with given sizes, fill how many are not finite, and their range.
+
+    odd (runs,); limits (runs, 2), which mean nothing where values are not finite.
+    """
+    for b in range(at.size):
+        if b > 0 and at[b] == at[b - 1] and sizes[b] == sizes[b - 1]:
+            odd[b], limits[b, 0], limits[b, 1] = odd[b - 1], limits[b - 1, 0], limits[b - 1, 1]
+            continue
+        run = shift(pointer(values), at[b])
+        odd[b] = _odd(sizes[b], run)
+        limits[b, 0], limits[b, 1] = _range(sizes[b], run)

@@ -245,28 +245,30 @@ def examine(collection: Collection) -> tuple[NDArray[np.object_], NDArray[np.boo
     from cogfit._kernels import survey
 
     b = collection.bundle
-    count, n = b.axis.size, b.size
-    bad, limits = np.zeros((count, 4), dtype=np.int64), np.zeros((count, 6))
-    survey(b.x, b.x_at, b.axis, b.y, b.y_at, b.w, b.w_at, 0, count, bad, limits)
-    out = np.full(count, "", dtype=object)
-    weights = "trials" if collection.counted else "weights"
-    for j, name in enumerate(("x", "y", weights)):
-        size = np.maximum(np.abs(limits[:, 2 * j]), np.abs(limits[:, 2 * j + 1]))
-        odd = (size != 0) & ~((size > _SIZE[0]) & (size < _SIZE[1])) & (bad[:, j] == 0) & (n > 0)
-        for i in np.flatnonzero(odd).tolist():
+    n, weights = b.size, "trials" if collection.counted else "weights"
+    out = np.full(n.size, "", dtype=object)
+    limits = {name: np.zeros((n.size, 2)) for name in ("x", "y", weights)}
+    for (name, limit), values, at in zip(
+        limits.items(), (b.x, b.y, b.w), (b.x_at[b.axis], b.y_at, b.w_at), strict=True
+    ):
+        odd = np.zeros(n.size, dtype=np.int64)
+        survey(values, at, n, odd, limit)
+        size = np.abs(limit).max(axis=1)
+        strange = (size != 0) & ~((size > _SIZE[0]) & (size < _SIZE[1])) & (odd == 0) & (n > 0)
+        for i in np.flatnonzero(strange).tolist():
             out[i] = f"`{name}` is of size {size[i]:.3g}"
-        for i in np.flatnonzero(bad[:, j]).tolist():
-            out[i] = f"`{name}` is not finite at {bad[i, j]} of {n[i]} points"
-    out[(bad[:, 3] > 0) & (out == "")] = f"`{weights}` must be positive"
-    negative = (limits[:, 0] < 0) & (out == "")
-    for i in np.flatnonzero(negative).tolist():
-        out[i] = f"x is negative (the least is {limits[i, 0]:g})"
+        for i in np.flatnonzero(odd).tolist():
+            out[i] = f"`{name}` is not finite at {odd[i]} of {n[i]} points"
+    out[(limits[weights][:, 0] <= 0) & (out == "")] = f"`{weights}` must be positive"
+    for i in np.flatnonzero((limits["x"][:, 0] < 0) & (out == "")).tolist():
+        out[i] = f"x is negative (the least is {limits['x'][i, 0]:g})"
     for i in np.flatnonzero(n < 2).tolist():
         out[i] = f"only {n[i]} point(s)"
     for i, text in enumerate(collection.problems):
         out[i] = text or out[i]
-    size = np.maximum(np.abs(limits[:, 2]), np.abs(limits[:, 3]))
-    return out, (out == "") & (limits[:, 3] - limits[:, 2] <= observed.CONSTANT * size)
+    least, most = limits["y"].T
+    with np.errstate(invalid="ignore"):
+        return out, (out == "") & (most - least <= observed.CONSTANT * np.maximum(-least, most))
 
 
 def without(collection: Collection, *, zero: bool, missing: bool) -> tuple[Collection, Index]:

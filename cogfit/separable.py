@@ -357,7 +357,7 @@ class _Search:
         descend(
             *record_of(self.form), *self.arrays, begin, end, *self.box, held, *self.errors.filter(points),
             self.tolerance, self.iterations, theta, counts, coef, rss, done,
-            np.empty((6 + p + shapes * (1 + p)) * self.bundle.longest + 5 * p * p + 10 * p + 2),
+            np.empty((6 + p + shapes * (1 + p)) * self.bundle.longest + 6 * p * p + 13 * p + 2),
         )  # fmt: skip
         return coef, rss, done
 
@@ -368,7 +368,7 @@ class _Search:
         minimum between any two points), the best grid point for every location. On long curves, and where there are
         many starts, a few steps on a shorter curve sort them out.
         """
-        from cogfit._kernels import grid_starts
+        from cogfit._kernels import BLOCK, grid_starts
 
         form, long = self.form, self.bundle.size[begin:end] > 2 * _GRID_POINTS
         search, first, last = self, begin, end
@@ -384,7 +384,9 @@ class _Search:
         grid_starts(
             *record_of(form), *search.arrays, first, last, mesh, np.array(sizes), self._location,
             *search.grid, theta, counts,
-            np.empty((130 + shapes * (1 + p)) * search.bundle.longest + 64 * len(mesh) + 256 + 2 * p),
+            np.empty(
+                (2 * BLOCK + 2 + shapes * (1 + p)) * search.bundle.longest + (BLOCK + 1) * len(mesh) + 3 * BLOCK + 2 * p
+            ),
         )  # fmt: skip
         unsorted = long | (counts > _STARTS)
         if not unsorted.any():
