@@ -101,18 +101,18 @@ def _lowest_around(row, dims, at):
 
 
 @njit(**LOOPS)
-def _choose(grid, row, dims, location, chosen):
-    """Cells of a grid to start from: the lowest local minima or, for a location, the lowest at each; their number."""
-    if location >= 0:
+def _choose(grid, row, dims, spread, chosen):
+    """Cells of a grid to start from: the lowest local minima or, for each value of one parameter, the lowest."""
+    if spread >= 0:
         inner = 1
-        for j in range(location + 1, dims.size):
+        for j in range(spread + 1, dims.size):
             inner *= dims[j]
-        chosen[: dims[location]] = -1
+        chosen[: dims[spread]] = -1
         for g in range(grid):
-            at = (g // inner) % dims[location]
+            at = (g // inner) % dims[spread]
             if chosen[at] < 0 or row[g] < row[chosen[at]]:
                 chosen[at] = g
-        return dims[location]
+        return dims[spread]
     count = 0
     for g in range(grid):
         if not row[g] < np.inf or (count == _GRID_STARTS and row[g] >= row[chosen[count - 1]]):
@@ -131,16 +131,25 @@ def _choose(grid, row, dims, location, chosen):
 
 
 @njit(**LOOPS)
+def _placed(at, low, high, bottom, top):
+    """Coordinate from a place on the grid."""
+    if at < 0.0:
+        return low - (low - bottom) * -at
+    return high + (top - high) * (at - 1.0) if at > 1.0 else low + (high - low) * at
+
+
+@njit(**LOOPS)
 def grid_starts(
     basis, shapes, floor, bounded, logs, x, lx, x_at, axis, y, y_at, root, w_at,
-    begin, end, mesh, dims, location, low, high, starts, counts, work,
+    begin, end, mesh, dims, spread, low, high, bottom, top, starts, counts, work,
 ):  # fmt: skip
     """Starts of the curves begin … end − 1 from a grid: fills starts (curves, most, p) and counts (curves,).
 
-    mesh (G, p) runs from 0 to 1 between low and high (axes, p); dims (p,) are the sizes of the grid; location is the
-    parameter that is a place on the axis, or −1. The RSS at a point of the grid comes from dot products with columns
-    that curves on one axis with the same weights share. work: room for (2·B + 2 + shapes·(1 + p))·n + (B + 1)·G + 3·B +
-    2·p numbers, n being the points of the longest curve, B the constant BLOCK.
+    mesh (G, p) runs from 0 to 1 between low and high (axes, p), and from there to −1 and 2 at bottom and top; dims (p,)
+    are the sizes of the grid; spread is a parameter each of whose values gives a start, or −1. The RSS at a point of
+    the grid comes from dot products with columns that curves on one axis with the same weights share. work: room for
+    (2·B + 2 + shapes·(1 + p))·n + (B + 1)·G + 3·B + 2·p numbers, n being the points of the longest curve, B the
+    constant BLOCK.
     """
     grid, p = mesh.shape
     chosen = np.empty(max(grid, _GRID_STARTS), np.int64)
@@ -162,6 +171,8 @@ def grid_starts(
         v, phi = shift(q, n), shift(q, 2 * n)
         dphi = shift(phi, shapes * n)
         second, norm = phi if shapes == 1 else shift(phi, n), 0.0
+        for k in range(BLOCK):
+            total[k] = along[k] = share[k] = 0.0
         for k in range(size):
             values, mine = shift(pointer(y), y_at[b + k]), shift(target, k * n)
             for i in range(n):
@@ -171,7 +182,7 @@ def grid_starts(
                 norm, along[k] = _first_column(n, w, mine, q, shift(rest, k * n))
         for g in range(grid):
             for j in range(p):
-                theta[j] = low[ax, j] + (high[ax, j] - low[ax, j]) * mesh[g, j]
+                theta[j] = _placed(mesh[g, j], low[ax, j], high[ax, j], bottom[ax, j], top[ax, j])
             _natural(p, theta, logs, natural)
             call(basis, n, xs, lxs, natural, phi, dphi)
             for i in range(n):
@@ -197,14 +208,14 @@ def grid_starts(
             for k in range(size):
                 share[k] = _dot(n, v, shift(target, k * n))
             inverse, single = 1.0 / uu, 1.0 / vv
-            line = shift(table, g * BLOCK)
+            line = shift(table, g * BLOCK)  # all of it: its remainder would be rounded otherwise than its vectors
             if not floor and shapes == 1:
-                for k in range(size):
+                for k in range(BLOCK):
                     value = total[k] - share[k] * share[k] * inverse
                     line[k] = value if share[k] > 0.0 or not bounded & 1 else total[k]
             else:
                 both = uu > 1e-28 * vv
-                for k in range(size):
+                for k in range(BLOCK):
                     first, vt = along[k], share[k] + lean * along[k]
                     slope = share[k] * inverse
                     level = first - slope * lean  # times the length of the first column
@@ -216,18 +227,18 @@ def grid_starts(
             for g in range(grid):
                 value = table[g * BLOCK + k]
                 row[g] = value if math.isfinite(value) else np.inf
-            count = _choose(grid, row, dims, location, chosen)
+            count = _choose(grid, row, dims, spread, chosen)
             counts[b + k - begin] = count
             for s in range(count):
                 g = chosen[s]
                 for j in range(p):
                     at = mesh[g, j]
-                    if p == 1 and 0 < g < grid - 1:  # the vertex of a parabola through the neighbours
+                    if p == 1 and 0 < g < grid - 1 and mesh[g - 1, 0] >= 0.0 and mesh[g + 1, 0] <= 1.0:
                         bend = row[g - 1] - 2.0 * row[g] + row[g + 1]
-                        if 0.0 < bend < np.inf:
+                        if 0.0 < bend < np.inf:  # the vertex of a parabola through the neighbours
                             move = 0.5 * (row[g - 1] - row[g + 1]) / bend
                             at += min(max(move, -0.5), 0.5) * (mesh[g + 1, j] - at)
-                    starts[b + k - begin, s, j] = low[ax, j] + (high[ax, j] - low[ax, j]) * at
+                    starts[b + k - begin, s, j] = _placed(at, low[ax, j], high[ax, j], bottom[ax, j], top[ax, j])
         b += size
 
 
@@ -239,8 +250,10 @@ def _terms(
     basis, shapes, floor, bounded, logs, p, n, x, lx, w, theta, norm, along, order, ar, gain, inverse_root, natural,
     phi, dphi, rows, coef, factor, target, grad,
 ):  # fmt: skip
-    """RSS (returned) and its slope at given coordinates; filled are the linear coefficients and, of the Jacobian J of
-    the residual r, the triangular factor R (p, p), the target Q'r and the gradient J'r.
+    """RSS (returned) and its slope at given coordinates.
+
+    Filled are the linear coefficients and, of the Jacobian J = QR of the residual r, factor R (p, p), target Q'r and
+    gradient J'r.
 
     rows (6 + p, n) are: the weighted curve; with a floor, the unit constant column and the curve without its part along
     it (length of the column and of that part in norm, along); and room for the second column, its part orthogonal to

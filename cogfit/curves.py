@@ -47,7 +47,10 @@ class Parameter:
         For a location on the x axis: the smallest and largest x above leave out the outer 2 % of points (two at
         least) on either side, so that no location is chosen to please a point or two.
     log : bool
-        Whether the solver works on its logarithm.
+        Whether it is a scale, of which the solver takes the logarithm.
+    by_log : bool
+        Whether the solver takes the logarithm of a parameter that is no scale: where it grows in proportion to one
+        along a valley of the RSS, the valley is then straight.
     grid : tuple of (float, float, int)
         Range (relative like the bounds) and number of the starting values tried.
     """
@@ -62,6 +65,12 @@ class Parameter:
     log: bool = False
     grid: tuple[float, float, int] = (0.0, 1.0, 1)
     interior: bool = False
+    by_log: bool = False
+
+    @property
+    def in_logs(self) -> bool:
+        """Whether the solver's coordinate is the logarithm."""
+        return self.log or self.by_log
 
     def absolute(self, pair: tuple[float, float], x: Array) -> tuple[float, float]:
         """Turn a relative (lower, upper) pair into the units of an axis with these points."""
@@ -292,8 +301,8 @@ def _floor(meaning: str = "asymptote: what is left after unlimited practice") ->
     return Parameter("c", "c", meaning, "y", "floor", lower=0.0)
 
 
-def _exponent(meaning: str = "power-law exponent", lower: float = 1e-4, upper: float = 12.0) -> Parameter:
-    return Parameter("gamma", r"\gamma", meaning, "1", "shape", lower, upper, grid=(0.02, 4.0, 24))
+def _exponent(meaning: str = "power-law exponent", lower: float = 1e-4, *, by_log: bool = False) -> Parameter:
+    return Parameter("gamma", r"\gamma", meaning, "1", "shape", lower, 12.0, grid=(0.02, 4.0, 24), by_log=by_log)
 
 
 _SHIFT = Parameter("b", "b", "shift: x from which the decay is a power law", "x", "shape", 1e-8, 1e4, True, (0.3, 3, 9))
@@ -325,14 +334,15 @@ _BUILT_IN = (
     ),
     Form(
         "shifted_power", "shifted power", r"A\,(1 + x/b)^{-\gamma}", "A*(1 + x/b)**(-gamma)",
-        (_amplitude("value at x = 0"), _exponent("exponent of the tail, x ≫ b"), _SHIFT),
+        (_amplitude("value at x = 0"), _exponent("exponent of the tail, x ≫ b", by_log=True), _SHIFT),
         gamma="gamma", positive_x=False, contains=("power", "exponential", "hyperbolic"),
         reference="Wickelgren 1974; the average of exponentials with Gamma(γ, b) rates (theory T7)",
         basis="shifted_power",
     ),
     Form(
         "shifted_power_floor", "shifted power + floor", r"c + A\,(1 + x/b)^{-\gamma}", "c + A*(1 + x/b)**(-gamma)",
-        (_amplitude("height above the floor at x = 0"), _exponent("exponent of the tail, x ≫ b"), _SHIFT, _floor()),
+        (_amplitude("height above the floor at x = 0"), _exponent("exponent of the tail, x ≫ b", by_log=True), _SHIFT,
+         _floor()),
         gamma="gamma", positive_x=False,
         contains=("constant", "power", "power_floor", "shifted_power", "exponential", "exponential_floor",
                   "hyperbolic"),
@@ -414,7 +424,8 @@ _BUILT_IN = (
     Form(
         "beta_geometric", "beta-geometric", r"A\,\mathrm{B}(\gamma, b + x) / \mathrm{B}(\gamma, b)",
         "A*gamma_function(b + x)*gamma_function(gamma + b)/(gamma_function(b)*gamma_function(gamma + b + x))",
-        (_amplitude("value at x = 0"), _exponent("exponent of the tail: index of the rates' law at 0", lower=1e-2),
+        (_amplitude("value at x = 0"),
+         _exponent("exponent of the tail: index of the rates' law at 0", 1e-2, by_log=True),
          Parameter("b", "b", "second shape of the Beta law of consolidation rates", "1", "shape", 1e-2, 1e5, True,
                    (0.1, 1e4, 9))),
         gamma="gamma", positive_x=False, axes=("exposure", "repetition"),

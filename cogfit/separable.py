@@ -31,7 +31,9 @@ _GRID_POINTS = 240  # points on which starts are ranked; longer curves are avera
 _STARTS = 4
 _MAX_ITERATIONS = 200
 _QUICK = 14  # before the full Hessians, which cost most
-_SORTING = 12  # iterations by which starts are sorted out
+_OUTSIDE = (0, 3, 1)  # points of the grid beyond its range on either side, for forms of one parameter and of more
+_ROUNDS = ((4, 10), (8, _STARTS))  # iterations by which starts are sorted out, and how many are kept
+_NEAR, _ALIKE = 1e-2, 1e-5  # distance and relative difference in RSS of starts that have come to one place
 
 
 @dataclass(frozen=True)
@@ -115,8 +117,8 @@ class Bundle:
 
 
 def inner(parameter: Parameter, value: Array | float) -> Array:
-    """Value of a parameter in the solver's coordinate (its logarithm, for scales)."""
-    return np.log(value) if parameter.log else np.asarray(value, dtype=float)
+    """Value of a parameter in the solver's coordinate (its logarithm, for scales and some others)."""
+    return np.log(value) if parameter.in_logs else np.asarray(value, dtype=float)
 
 
 def bounds_of(form: Form, x: Array) -> tuple[Array, Array]:
@@ -135,7 +137,7 @@ def shape_box(form: Form, x: Array) -> tuple[Array, Array]:
 
 def natural_of(form: Form, theta: Array) -> tuple[Array, Array]:
     """Non-linear parameters in natural units and the chain factors d natural / d coordinate; both (S, p)."""
-    logs = np.array([q.log for q in form.shape], dtype=bool)
+    logs = np.array([q.in_logs for q in form.shape], dtype=bool)
     natural = np.where(logs, np.exp(np.where(logs, theta, 0.0)), theta)
     return natural, np.where(logs, natural, 1.0)
 
@@ -318,6 +320,17 @@ class _Search:
         """Which non-linear parameter is a location on the axis; −1 where none is."""
         return next((j for j, q in enumerate(self.form.shape) if q.interior), -1)
 
+    @property
+    def _spread(self) -> int:
+        """The parameter each of whose values on the grid gives a start; −1: the local minima do.
+
+        A location, where there is one, for the RSS has a minimum between any two points; else, of several parameters,
+        the scale with the most values: local minima of a coarse grid miss narrow valleys.
+        """
+        if self._location >= 0 or len(self.form.shape) < 2:
+            return self._location
+        return max(range(len(self.form.shape)), key=lambda j: self.form.shape[j].log * self.form.shape[j].grid[2])
+
     def part(self, begin: int, end: int, starts: Array | None, held: Array, *, settle: bool) -> tuple[Array, ...]:
         """Coordinates, linear coefficients, RSS and convergence of the curves begin … end − 1.
 
@@ -364,26 +377,25 @@ class _Search:
     def _grid_starts(self, begin: int, end: int) -> tuple[Array, Index]:
         """Starting values from the form's grid: coordinates (curves, starts, p) and how many there are of each curve.
 
-        The best local minima of the RSS; where a location on the axis is among the parameters (the RSS then has a
-        minimum between any two points), the best grid point for every location. On long curves, and where there are
-        many starts, a few steps on a shorter curve sort them out.
+        Of one parameter the best local minima of the RSS, of several the best point for each value of one of them
+        (:attr:`_spread`). On long curves, and where there are many starts, a few steps on a shorter curve sort them
+        out.
         """
         from cogfit._kernels import BLOCK, grid_starts
 
         form, long = self.form, self.bundle.size[begin:end] > 2 * _GRID_POINTS
         search, first, last = self, begin, end
         if long.any():
-            search = _Search.of(form, _condensed(self.bundle, begin, end), 1e-6, WHITE, _SORTING)
+            search = _Search.of(form, _condensed(self.bundle, begin, end), 1e-6, WHITE, _MAX_ITERATIONS)
             first, last = 0, end - begin
-        sizes = [q.grid[2] for q in form.shape]
-        ticks = np.meshgrid(*(np.linspace(0.0, 1.0, size) for size in sizes), indexing="ij")
-        mesh = np.ascontiguousarray(np.stack([t.ravel() for t in ticks], axis=1))
-        most = _STARTS if self._location < 0 else sizes[self._location]
+        mesh, sizes = _mesh(form)
+        spread = self._spread
+        most = _STARTS if spread < 0 else sizes[spread]
         p, shapes = len(sizes), len(form.amplitudes)
         theta, counts = np.zeros((end - begin, most, p)), np.zeros(end - begin, dtype=np.int64)
         grid_starts(
-            *record_of(form), *search.arrays, first, last, mesh, np.array(sizes), self._location,
-            *search.grid, theta, counts,
+            *record_of(form), *search.arrays, first, last, mesh, np.array(sizes), spread,
+            *search.grid, *search.box, theta, counts,
             np.empty(
                 (2 * BLOCK + 2 + shapes * (1 + p)) * search.bundle.longest + (BLOCK + 1) * len(mesh) + 3 * BLOCK + 2 * p
             ),
@@ -391,17 +403,21 @@ class _Search:
         unsorted = long | (counts > _STARTS)
         if not unsorted.any():
             return theta, counts
-        sorter = replace(search, tolerance=1e-6, errors=WHITE, iterations=_SORTING)
-        _, rss, _ = sorter.descend(first, last, theta, np.where(unsorted, counts, 0), np.empty((0, p)))
-        rss[~unsorted] = np.arange(most)  # those stay in their order
-        order = np.argsort(rss, axis=1, kind="stable")[:, :_STARTS]
-        return np.take_along_axis(theta, order[:, :, None], axis=1), np.minimum(counts, _STARTS)
+        for iterations, kept in _ROUNDS:
+            if kept < most or kept == _STARTS:
+                sorter = replace(search, tolerance=1e-6, errors=WHITE, iterations=iterations)
+                _, rss, _ = sorter.descend(first, last, theta, np.where(unsorted, counts, 0), np.empty((0, p)))
+                rss[~unsorted] = np.arange(theta.shape[1])  # those stay in their order
+                order = np.argsort(rss, axis=1, kind="stable")[:, :kept]
+                theta, counts = np.take_along_axis(theta, order[:, :, None], axis=1), np.minimum(counts, kept)
+        rss = np.take_along_axis(rss, order, axis=1)
+        return _different(theta, rss, counts, unsorted)
 
     def _at_points(self, begin: int, end: int, found: tuple[Array, ...], location: int) -> tuple[Array, ...]:
         """Try the points next to a fitted location: the RSS has kinks there, where a smooth descent cannot settle."""
         q, c = self.form.shape[location], self.bundle
         below, above = np.empty(end - begin), np.empty(end - begin)
-        value = np.exp(found[0][:, location]) if q.log else found[0][:, location]
+        value = np.exp(found[0][:, location]) if q.in_logs else found[0][:, location]
         for axis in np.unique(c.axis[begin:end]):
             x = c.x[c.x_at[axis] : c.x_at[axis + 1]]
             low, high = q.absolute((q.lower, q.upper), x)
@@ -435,8 +451,39 @@ def record_of(form: Form) -> tuple[Any, ...]:
     assert form.basis is not None
     ordered = ([form.floor] if form.floor else []) + list(form.amplitudes)
     bounded = sum(1 << i for i, q in enumerate(ordered) if q.lower == 0.0)
-    logs = sum(1 << i for i, q in enumerate(form.shape) if q.log)
+    logs = sum(1 << i for i, q in enumerate(form.shape) if q.in_logs)
     return _bases.compiled(form.basis).address, len(form.amplitudes), form.floor is not None, bounded, logs
+
+
+def _different(theta: Array, rss: Array, counts: Index, unsorted: NDArray[np.bool_]) -> tuple[Array, Index]:
+    """Leave out starts that have come to the same place as one before them."""
+    most = theta.shape[1]
+    same = np.zeros(rss.shape, dtype=bool)
+    with np.errstate(invalid="ignore"):
+        for s in range(1, most):
+            near = np.abs(theta[:, :s] - theta[:, s : s + 1]).max(axis=2) <= _NEAR
+            alike = np.abs(rss[:, :s] - rss[:, s : s + 1]) <= _ALIKE * rss[:, :s]
+            same[:, s] = (near & alike & ~same[:, :s]).any(axis=1)
+    same |= np.arange(most) >= counts[:, None]
+    same[~unsorted] = np.arange(most) >= counts[~unsorted, None]
+    order = np.argsort(same, axis=1, kind="stable")
+    return np.take_along_axis(theta, order[:, :, None], axis=1), (~same).sum(axis=1)
+
+
+def _mesh(form: Form) -> tuple[Array, list[int]]:
+    """Grid of starts, (G, p), and its size along each parameter.
+
+    A coordinate runs from 0 to 1 over the range of the grid, and from there to −1 and 2 at the bounds, where these are
+    further out: what is best on a plateau, and the limiting cases of a form, lie there.
+    """
+    ticks = []
+    more = _OUTSIDE[min(len(form.shape), 2)]
+    for q in form.shape:
+        beyond = np.arange(1.0, more + 1.0) / more
+        low, high = (beyond[: more * wanted] for wanted in (q.lower < q.grid[0], q.upper > q.grid[1]))
+        ticks.append(np.concatenate([-low[::-1], np.linspace(0.0, 1.0, q.grid[2]), 1.0 + high]))
+    mesh = np.meshgrid(*ticks, indexing="ij")
+    return np.ascontiguousarray(np.stack([t.ravel() for t in mesh], axis=1)), [t.size for t in ticks]
 
 
 def _ranges(form: Form, bundle: Bundle) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
