@@ -32,7 +32,7 @@ _STARTS = 4
 _MAX_ITERATIONS = 200
 _QUICK = 14  # before the full Hessians, which cost most
 _OUTSIDE = (0, 3, 1)  # points of the grid beyond its range on either side, for forms of one parameter and of more
-_ROUNDS = ((4, 10), (8, _STARTS))  # iterations by which starts are sorted out, and how many are kept
+_SORTING = 12  # iterations by which starts are sorted out
 _NEAR, _ALIKE = 1e-2, 1e-5  # distance and relative difference in RSS of starts that have come to one place
 
 
@@ -386,7 +386,7 @@ class _Search:
         form, long = self.form, self.bundle.size[begin:end] > 2 * _GRID_POINTS
         search, first, last = self, begin, end
         if long.any():
-            search = _Search.of(form, _condensed(self.bundle, begin, end), 1e-6, WHITE, _MAX_ITERATIONS)
+            search = _Search.of(form, _condensed(self.bundle, begin, end), 1e-6, WHITE, _SORTING)
             first, last = 0, end - begin
         mesh, sizes = _mesh(form)
         spread = self._spread
@@ -403,15 +403,12 @@ class _Search:
         unsorted = long | (counts > _STARTS)
         if not unsorted.any():
             return theta, counts
-        for iterations, kept in _ROUNDS:
-            if kept < most or kept == _STARTS:
-                sorter = replace(search, tolerance=1e-6, errors=WHITE, iterations=iterations)
-                _, rss, _ = sorter.descend(first, last, theta, np.where(unsorted, counts, 0), np.empty((0, p)))
-                rss[~unsorted] = np.arange(theta.shape[1])  # those stay in their order
-                order = np.argsort(rss, axis=1, kind="stable")[:, :kept]
-                theta, counts = np.take_along_axis(theta, order[:, :, None], axis=1), np.minimum(counts, kept)
-        rss = np.take_along_axis(rss, order, axis=1)
-        return _different(theta, rss, counts, unsorted)
+        sorter = replace(search, tolerance=1e-6, errors=WHITE, iterations=_SORTING)
+        _, rss, _ = sorter.descend(first, last, theta, np.where(unsorted, counts, 0), np.empty((0, p)))
+        rss[~unsorted] = np.arange(most)  # those stay in their order
+        order = np.argsort(rss, axis=1, kind="stable")[:, :_STARTS]
+        theta, rss = np.take_along_axis(theta, order[:, :, None], axis=1), np.take_along_axis(rss, order, axis=1)
+        return _different(theta, rss, np.minimum(counts, _STARTS), unsorted)
 
     def _at_points(self, begin: int, end: int, found: tuple[Array, ...], location: int) -> tuple[Array, ...]:
         """Try the points next to a fitted location: the RSS has kinks there, where a smooth descent cannot settle."""
