@@ -255,13 +255,19 @@ def _estimates(part: Collection, family: tuple[Form, ...], options: Options) -> 
     """One row per curve: the form, or the best of several."""
     problems, constant = examine(part)
     noise, reasons = _noise_of(part, family, options, problems, constant)
-    fits = [Estimates.failed(form, _label(options), part.bundle.size) for form in family]
-    for form, out in zip(family, fits, strict=True):
+    fits = []
+    for form in family:
+        names, waiting = dict.fromkeys(noise[noise != ""]), ~constant & (reasons == "")
+        if waiting.all() and len(names) == 1:
+            fits.append(_fit_form(form, part, np.arange(len(part)), next(iter(names)), options))
+            continue
+        out = Estimates.failed(form, _label(options), part.bundle.size)
         out.reason[:] = reasons
         _put_constant(out, part, np.flatnonzero(constant & (reasons == "")))
-        for name in dict.fromkeys(noise[noise != ""]):
-            rows = np.flatnonzero((noise == name) & ~constant & (reasons == ""))
-            out.put(rows, _fit_form(form, part, rows, str(name), options))
+        for name in names:
+            rows = np.flatnonzero((noise == name) & waiting)
+            out.put(rows, _fit_form(form, part, rows, name, options))
+        fits.append(out)
     return _table(part, fits)
 
 

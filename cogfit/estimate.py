@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -128,6 +128,16 @@ class Estimates:
             np.full(count, 3, np.int8), np.full(count, reason, dtype=object), np.zeros((count, p), bool),
             np.zeros((count, p), bool),
         )  # fmt: skip
+
+    @classmethod
+    def joined(cls, form: Form, parts: Sequence[Estimates]) -> Estimates:
+        """Estimates of all curves of the parts, in order."""
+        if not parts:
+            return cls.failed(form, "gaussian", np.zeros(0, dtype=np.int64))
+        if len(parts) == 1:
+            return parts[0]
+        names = [item.name for item in fields(cls) if item.name != "form"]
+        return cls(form, **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
     def put(self, rows: NDArray[np.int64], other: Estimates) -> None:
         """Overwrite some curves by those of another fit of the form."""
@@ -308,11 +318,6 @@ def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None, dev
         outside = beyond[bundle.axis]
     short = n < p
     usable = np.flatnonzero(~outside & ~short)
-    out = Estimates.failed(form, "gaussian", n)
-    for at in np.flatnonzero(outside | short):
-        out.reason[at] = "the form is not defined at x = 0" if outside[at] else _too_few(form, int(n[at]))
-    if usable.size == 0:
-        return out
     part = bundle if usable.size == n.size else bundle.take(usable)
     if device == "cpu":
         batch = solve_bundle(form, part, threads=threads)
@@ -320,17 +325,19 @@ def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None, dev
         from cogfit import _device
 
         batch = _device.solve_bundle(form, part, device)
-    out.reason[usable[~np.isfinite(batch.rss)]] = _NO_START
     good = np.isfinite(batch.rss)
-    if not good.all():
-        usable, part = usable[good], part.take(np.flatnonzero(good))
-    done = in_threads(
-        lambda begin, end: _described(form, part, batch.params[good][begin:end], begin, end), part.parts(PART), threads
+    params = batch.params if good.all() else batch.params[good]
+    part = part if good.all() else part.take(np.flatnonzero(good))
+    found = Estimates.joined(
+        form,
+        in_threads(lambda begin, end: _described(form, part, params[begin:end], begin, end), part.parts(PART), threads),
     )
-    position = 0
-    for piece in done:
-        out.put(usable[position : position + piece.rss.size], piece)
-        position += piece.rss.size
+    if found.n.size == n.size:
+        return found
+    out = Estimates.failed(form, "gaussian", n, _NO_START)
+    for at in np.flatnonzero(outside | short).tolist():
+        out.reason[at] = "the form is not defined at x = 0" if outside[at] else _too_few(form, int(n[at]))
+    out.put(usable[good], found)
     return out
 
 
