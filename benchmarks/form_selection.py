@@ -62,9 +62,8 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
     }  # fmt: skip
 
 
-CELLS = [
-    {"truth": truth, "noise": noise, "gap": gap} for noise in SETTINGS for truth in TRUTHS for gap in (2.0, 5.0, 15.0)
-]
+GAPS = {"white": (2.0, 5.0, 15.0), "ar(1) 0.5": (5.0,)}
+CELLS = [{"truth": truth, "noise": noise, "gap": gap} for noise in SETTINGS for truth in TRUTHS for gap in GAPS[noise]]
 STUDY = Study("form_selection", (__doc__ or "").split("\n")[0], CELLS, measure, 500)
 
 if __name__ == "__main__":

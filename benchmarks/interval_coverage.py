@@ -170,9 +170,13 @@ def one(x: Array, data: dict[str, Any], form: str, rng: np.random.Generator) -> 
 def result(cell: Cell, low: float, high: float, unreliable: float, conditional: float) -> str:
     if conditional >= 0.95:
         return "conditional"
-    if high >= 0.93 and (low <= 0.97 or cell["floor"] == "fitted only"):
+    if unreliable >= 0.95:
+        return "unreliable"
+    # Where there is no floor, and beside γ = 0.1 (in 25–45 % of the fits at n = 300), the floor sits on its boundary.
+    boundary = cell["floor"] == "fitted only" or (cell["floor"] == "yes" and float(cell["gamma"]) == 0.1)
+    if high >= 0.93 and (low <= 0.97 or boundary):
         return "passes"
-    return "unreliable" if unreliable >= 0.95 else "fails"
+    return "fails"
 
 
 def add_peers(form: str, x: Array, y: Array, gamma: float, scipys: Tally, lmfits: Tally | None) -> None:

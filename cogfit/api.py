@@ -75,8 +75,7 @@ def fit(
         compared, and a verdict is given.
     noise : {"auto", "gaussian", "lognormal", "binomial"}
         ``"auto"``: Gaussian for logs with patterns or several runs and for data with `groups`, binomial where `trials`
-        are given, Gaussian where any y ≤ 0; otherwise Gaussian or log-normal, whichever describes the data clearly
-        better.
+        are given, Gaussian where any y ≤ 0; otherwise Gaussian or log-normal, whichever has the lower AICc.
     start : mapping of str to float, optional
         Starting values for `form`, tried besides the package's own.
     weights : array_like, shape (n,), optional
@@ -408,7 +407,7 @@ def choose_noise(
         for model in ("gaussian", "lognormal")
     }
     best = {m: min((e.aicc for e in f.values() if e.status != "failed"), default=math.inf) for m, f in tried.items()}
-    if best["lognormal"] < best["gaussian"] - 4.0:
+    if best["lognormal"] < best["gaussian"]:
         return "lognormal", {}
     return "gaussian", tried["gaussian"]
 

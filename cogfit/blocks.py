@@ -16,6 +16,7 @@ import numpy as np
 from cogfit.curves import Array
 from cogfit.datasets import Series
 from cogfit.errors import InputError
+from cogfit.noise import profiled_gaussian
 
 At = Literal["blocks", "midpoints"]
 Scale = Literal["log", "raw"]
@@ -30,6 +31,8 @@ class Cells:
     y : ndarray, shape (n,)
     counts : tuple of ndarray
         The presentations behind each cell.
+    by : str
+        What tells the groups apart.
     code : ndarray of int, shape (n,)
         Which group (of its own level) a cell belongs to.
     groups : tuple of str
@@ -38,6 +41,7 @@ class Cells:
 
     y: Array
     counts: tuple[Array, ...]
+    by: str
     code: Array
     groups: tuple[str, ...]
 
@@ -57,7 +61,7 @@ def cells_of(series: Sequence[Series], by: str, at: At = "blocks") -> Cells:
     series : sequence of Series
         With the convention ``"block"``.
     by : str
-        Label that tells the groups apart whose levels differ.
+        Label that tells the groups apart whose levels differ; "": every curve has a level of its own.
     at : {"blocks", "midpoints"}
         All presentations of a block, or its midpoint (an approximation).
 
@@ -70,14 +74,14 @@ def cells_of(series: Sequence[Series], by: str, at: At = "blocks") -> Cells:
     for one in series:
         if one.first is None or one.last is None:
             raise InputError(f"'{one.dataset.id}' has no blocks of presentations")
-        if by not in one.labels:
+        if by and by not in one.labels:
             raise InputError(f"'{one.dataset.id}' has no label '{by}'")
         for value, first, last in zip(one.y, one.first, one.last, strict=True):
             y.append(value)
             counts.append(np.arange(first, last + 1.0) if at == "blocks" else np.array([0.5 * (first + last)]))
-            names.append(one.labels[by])
+            names.append(one.labels[by] if by else one.name)
     groups = tuple(dict.fromkeys(names))
-    return Cells(np.array(y), tuple(counts), np.array([groups.index(name) for name in names]), groups)
+    return Cells(np.array(y), tuple(counts), by, np.array([groups.index(name) for name in names]), groups)
 
 
 @dataclass(frozen=True)
@@ -130,11 +134,11 @@ MODELS: dict[str, Model] = {
             (_RATE[0], _GAMMA[0]), (_RATE[1], _GAMMA[1]),
         ),
         Model(
-            "two_process_by_group", "compute/retrieve mixture, rate of each group, retrieval of constant time",
+            "two_process_by_group", "mixture, rate of each group, constant retrieval",
             ("Tr",), ("r*",), lambda k, p: (np.exp(-p[0] * k), -np.expm1(-p[0] * k)), (_RATE[0],), (_RATE[1],),
         ),
         Model(
-            "two_process_constant", "compute/retrieve mixture, retrieval of constant time", ("Tr",), ("r",),
+            "two_process_constant", "mixture, constant retrieval", ("Tr",), ("r",),
             lambda k, p: (np.exp(-p[0] * k), -np.expm1(-p[0] * k)), (_RATE[0],), (_RATE[1],),
         ),
     )
@@ -149,6 +153,8 @@ class BlockFit:
     Attributes
     ----------
     model, title : str
+    by : str
+        What tells the groups apart that keep a level of their own.
     at : {"blocks", "midpoints"}
     scale : {"log", "raw"}
         Scale of the residuals.
@@ -164,6 +170,7 @@ class BlockFit:
 
     model: str
     title: str
+    by: str
     at: At
     scale: Scale
     params: dict[str, float]
@@ -172,6 +179,11 @@ class BlockFit:
     n: int
     k: int
     aicc: float
+
+    @property
+    def levels(self) -> dict[str, float]:
+        """Level of each group: y at k = 1, without what is shared."""
+        return {name[6:-1]: value for name, value in self.params.items() if name.startswith("level[")}
 
     @property
     def spare(self) -> int:
@@ -233,14 +245,23 @@ def fit_blocks(cells: Cells, model: str, at: At, scale: Scale = "log") -> BlockF
     -------
     BlockFit
         AICc is that of the observed y (with the Jacobian of the logarithm), so the scales can be compared.
+
+    Raises
+    ------
+    InputError
+        If there are too few cells, or means that have no logarithm.
     """
     from scipy.optimize import least_squares
 
     law = MODELS[model]
+    if np.any(cells.y <= 0) and scale == "log":
+        raise InputError("the log scale needs positive means")
     own = [name.endswith("*") for name in law.shapes]
     group = [f"{name[:-1]}[{g}]" if each else name for name, each in zip(law.shapes, own, strict=True)
              for g in (cells.groups if each else ("",))]  # fmt: skip
     names = [*(f"level[{g}]" for g in cells.groups), *law.shared, *group]
+    if cells.y.size <= len(names) + 2:
+        raise InputError(f"{cells.y.size} block means are too few for the {len(names)} parameters of '{law.title}'")
     m, lead = len(cells.groups), len(cells.groups) + len(law.shared)
     design = np.eye(m)[cells.code]
 
@@ -275,14 +296,15 @@ def fit_blocks(cells: Cells, model: str, at: At, scale: Scale = "log") -> BlockF
     jacobian = best.jac
     with np.errstate(all="ignore"):
         covariance = np.linalg.pinv(jacobian.T @ jacobian) * rss / (n - p)
-    loglik = -0.5 * n * (math.log(2.0 * math.pi * rss / n) + 1.0)
+    observed = np.log(cells.y) if scale == "log" else cells.y
+    loglik = profiled_gaussian(rss, n, 0.0, float(np.abs(observed).max()))
     if scale == "log":
-        loglik -= float(np.log(cells.y).sum())
+        loglik -= float(observed.sum())
     k = p + 1
     aicc = -2.0 * loglik + 2.0 * k + 2.0 * k * (k + 1) / (n - k - 1)
     stderr = np.sqrt(np.diag(covariance))
     return BlockFit(
-        model, law.title, at, scale, dict(zip(names, best.x.tolist(), strict=True)),
+        model, law.title, cells.by, at, scale, dict(zip(names, best.x.tolist(), strict=True)),
         dict(zip(names, stderr.tolist(), strict=True)), rss, n, k, aicc,
     )  # fmt: skip
 

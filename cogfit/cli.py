@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cogfit.commands import compare, fit, fit_many, simulate
+from cogfit.commands import compare, figures, fit, fit_many, human, report, simulate, theory
 from cogfit.commands.terminal import Interrupt, PipeClosed
 
 app = typer.Typer(
@@ -42,7 +42,11 @@ def _root(
 app.command(help=fit.HELP)(fit.fit)
 app.command("fit-many", help=fit_many.HELP)(fit_many.fit_many)
 app.command(help=compare.HELP)(compare.compare)
+app.command(help=human.HELP)(human.human)
+app.command(help=report.HELP)(report.report)
+app.command(help=figures.HELP)(figures.figures)
 app.command(help=simulate.HELP)(simulate.simulate)
+app.add_typer(theory.app, name="theory")
 
 
 @app.command()
@@ -69,7 +73,10 @@ Papers examined:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return the exit code: 0 done, 2 bad input, 1 internal error, 130 interrupted."""
+    """Run the command line and return the exit code.
+
+    0 done, 2 bad input, 3 a certificate fails, 1 internal error, 130 interrupted.
+    """
     import signal
     import threading
 

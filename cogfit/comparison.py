@@ -366,7 +366,7 @@ def _spread_json(found: Population | None) -> dict[str, float | None] | None:
 def _sentences(found: Comparison) -> list[str]:
     """The verdict, sentence by sentence: the model's own curve, what may be compared, what was claimed."""
     mine = found.subject
-    out = [_OWN[mine.verdict].format(label=f"The curve of {mine.label}", shown=mine.shown, form=_title(mine.form))]
+    out = [_OWN[mine.verdict].format(label=_named(mine), shown=mine.shown, form=_title(mine.form))]
     out += [note[0].upper() + note[1:] + "." for note in _between(found)]
     compared, mendable = found.compared, [row for row in found.rows if row.mendable]
     for row in compared:
@@ -411,6 +411,10 @@ _OWN = {
     "not_compared": "{label} was fitted with one form only ({form}, γ = {shown}): nothing says that it is a power law.",
     "": "{label} has γ = {shown} ({form}).",
 }
+
+
+def _named(one: Exponent) -> str:
+    return f"The {one.label}" if one.averaging == DISTRIBUTION else f"The curve of {one.label}"
 
 
 def _title(form: str) -> str:
@@ -713,7 +717,7 @@ def _sensitivity(runs: Sequence[_Run], form: str, level: float, rng: int) -> tup
         if run.fit[name].estimate.status == "ok":  # elsewhere γ stands for something else, or for nothing
             out.append((f"form {_title(name)}", one))
     base = of_fit(run.fit, run.label, form)
-    for window in run.fit.windows:
+    for window in (window for window in run.fit.windows if math.isfinite(window.low) and math.isfinite(window.high)):
         what = f"power law over {window.x_min:,.6g}–{window.x_max:,.6g}"
         out.append((what, replace(base, form="power", gamma=window.gamma, low=window.low, high=window.high)))
     if run.log is not None and run.log.routing is not None:

@@ -312,7 +312,7 @@ class Series:
         if self.clusters is not None:
             return ()
         if self.se is None:
-            known = "the number of subjects" if self.n is None else "standard errors"
+            known = "the number of subjects is" if self.n is None else "standard errors are"
             return (f"{known} not known: the interval comes from the residuals about the curve alone",)
         if not weighted:
             return ("known standard errors were not used as weights",)

@@ -37,7 +37,8 @@ SLOPES = (("power", "raw", "gaussian"), ("power", "log", "lognormal"), ("power_f
 """Form, scale and noise of the slopes that every curve gets."""
 
 LEAST_POINTS = 4
-"""A curve of fewer points is not compared with forms, and gets no slope."""
+LEAST_COMPARED = 6
+"""Fewer points than these give no slope, and no comparison of forms."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Plan:
     windows : tuple of (float or None, float or None)
         Further windows over which the slope is given.
     pool : str or None
-        Label of the groups that keep a level of their own when block means are pooled.
+        Label of the groups that keep a level of their own when block means are pooled; None: every curve does.
     r2 : str or None
         Column with R² of single subjects' fits.
     points : tuple of float
@@ -201,6 +202,11 @@ class HumanFits:
     statements: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the intervals of the curves rest on, and what else their fits warn of; each once."""
+        return tuple(dict.fromkeys(text for one in self.curves for text in one.result.warnings))
+
     def slope(self, form: str = "power", scale: str = "raw", convention: str | None = None, **labels: str) -> Slope:
         """Slope of the main window of a curve.
 
@@ -247,6 +253,7 @@ class HumanFits:
             "pooled": [one.to_json() for one in self.pooled],
             "one_gamma": {name: dict(test.__dict__) for name, test in self.common.items()},
             "statements": list(self.statements),
+            "warnings": list(self.warnings),
             "skipped": list(self.skipped),
         }
 
@@ -317,11 +324,13 @@ def _curves(found: HumanFits, plan: Plan, rng: int, full: bool, progress: Progre
         if progress is not None:
             progress(number, len(every), series.name)
         if np.unique(series.x[series.x > 0]).size < LEAST_POINTS:
-            skipped.append(f"{series.name}: fewer than {LEAST_POINTS} points, too few for a form")
+            skipped.append(f"{series.name}: fewer than {LEAST_POINTS} points, too few for a slope")
             continue
         slopes += _slopes(series, plan, found.level, rng)
-        if full:
-            curves.append(_fit(series, plan, found.level, rng))
+        if np.unique(series.x[series.x > 0]).size < LEAST_COMPARED:
+            skipped.append(f"{series.name}: fewer than {LEAST_COMPARED} points, too few to compare forms")
+        elif full:
+            curves.append(fit_series(series, level=found.level, rng=rng))
         population = _over_clusters(series, found.level)
         populations += [population] if population is not None else []
     if progress is not None:
@@ -334,14 +343,25 @@ def _curves(found: HumanFits, plan: Plan, rng: int, full: bool, progress: Progre
     )  # fmt: skip
 
 
-def _fit(series: Series, plan: Plan, level: float, rng: int) -> CurveFit:
+def fit_series(series: Series, *, level: float = 0.95, rng: int = 0, progress: Progress | None = None) -> CurveFit:
+    """Fit one curve by the plan of its data set: every form, or the power law alone where there are few points.
+
+    Raises
+    ------
+    InputError
+        If the data set is no curve, or has too few points.
+    """
+    plan = PLANS.get(series.dataset.id, Plan())
+    form = plan.form
+    if np.unique(series.x[series.x > 0]).size < LEAST_COMPARED:
+        form = form or "power"
     curve = _window(series, plan.x_min, plan.x_max).curve()
     noise = "auto"
     if series.se is not None:
         noise = "gaussian"  # weights are known variances of y, not of log y
     elif curve.counts is not None and series.clusters is None:
         noise = "binomial"
-    result = api.fit(curve, form=plan.form, noise=noise, level=level, rng=rng)
+    result = api.fit(curve, form=form, noise=noise, level=level, rng=rng, progress=progress)
     return CurveFit(series, result, _chi_square(result) if series.se is not None else None)
 
 
@@ -396,7 +416,8 @@ def _slope(series: Series, result: FitResult, form: str, scale: str, convention:
 
         value = curves.get(form).evaluate(result.x, item.estimate.params)
         fitted = np.log(value) if scale == "log" else value
-    r2 = 1.0 - float(((y - fitted) ** 2).sum()) / float(((y - y.mean()) ** 2).sum())
+    whole = float(((y - y.mean()) ** 2).sum())
+    r2 = 1.0 - float(((y - fitted) ** 2).sum()) / whole if whole > 0 else math.nan
     return Slope(
         series.labels, form, scale, convention, float(result.x.min()), float(result.x.max()), result.n,
         math.nan if item.gamma is None else item.gamma, low, high, r2, result.status,
@@ -431,10 +452,18 @@ def _curve_statements(one: CurveFit) -> list[str]:
     out = []
     if result.verdict.power_law != "not_compared":
         best = result.forms[0]
-        out.append(f"{where}power law {result.verdict}; best form {best.title}")
+        behind = result["power"].delta_aicc
+        lead = f", the power law is ΔAICc {behind:.1f} behind" if math.isfinite(behind) and behind > 0 else ""
+        out.append(f"{where}power law {result.verdict}; best form {best.title}{lead}")
     shifted = next((f for f in result.forms if f.name == "shifted_power"), None)
-    if shifted is not None and {"A", "b"} <= set(shifted.estimate.not_identified) and shifted.gamma is not None:
-        limits = shifted.intervals["gamma"]
+    limits = None if shifted is None else shifted.intervals.get("gamma")
+    if (
+        shifted is not None
+        and limits is not None
+        and set(shifted.estimate.not_identified) == {"A", "b"}
+        and shifted.name in result.indistinguishable_forms
+        and math.isfinite(limits.high - limits.low)
+    ):
         out.append(
             f"{where}of A(1 + x/b)^−γ the data determine γ = {shifted.gamma:.3g} "
             f"{format_interval((limits.low, limits.high))}, but not A and b, which run away together: the limit is the "
@@ -454,12 +483,15 @@ def _curve_statements(one: CurveFit) -> list[str]:
 
 def _contrasts(found: HumanFits, plan: Plan, rng: int, full: bool, progress: Progress | None) -> HumanFits:
     data = found.dataset
-    whole, kept, texts = [], [], []
+    whole, kept, texts, skipped = [], [], [], []
     for series in data.series():
         for first, second in combinations(data.contrast, 2):
-            whole.append(_contrast(series, first, second, found.level))
-            if series.kept is not None and not series.kept.all():
-                kept.append(_contrast(series.take(series.kept), first, second, found.level))
+            try:
+                whole.append(_contrast(series, first, second, found.level))
+                if series.kept is not None and not series.kept.all():
+                    kept.append(_contrast(series.take(series.kept), first, second, found.level))
+            except InputError as error:
+                skipped.append(f"{series.name}: {error}")
     for one in whole:
         where = f"{', '.join(one.labels.values())}: " if one.labels else ""
         pairs = f", {one.n} pairs" if one.n is not None else ""
@@ -467,7 +499,7 @@ def _contrasts(found: HumanFits, plan: Plan, rng: int, full: bool, progress: Pro
             f"{where}{one.first} → {one.second}: {one.difference:+.3g} {format_interval((one.low, one.high))}{pairs}"
         )
     texts.append("conditions give contrasts; no exponent is fitted to them")
-    return replace(found, contrasts=tuple(whole), dropped=tuple(kept), statements=tuple(texts))
+    return replace(found, contrasts=tuple(whole), dropped=tuple(kept), statements=tuple(texts), skipped=tuple(skipped))
 
 
 def _contrast(series: Series, first: str, second: str, level: float) -> Contrast:
@@ -480,11 +512,15 @@ def _contrast(series: Series, first: str, second: str, level: float) -> Contrast
     assert mean.category is not None
     if mean.se is None:
         raise InputError(f"'{series.dataset.id}' has neither subjects nor standard errors to compare conditions with")
-    at = [int(np.flatnonzero(mean.category == name)[0]) for name in (first, second)]
+    at = {str(name): i for i, name in enumerate(mean.category)}
+    for name in (first, second):
+        if name not in at:
+            raise InputError(f"no value under '{name}'")
+    a, b = at[first], at[second]
+    counts = None if mean.subjects is None else (float(mean.subjects[a]), float(mean.subjects[b]))
     made = independent_contrast(
-        (float(mean.y[at[0]]), float(mean.y[at[1]])), (float(mean.se[at[0]]), float(mean.se[at[1]])), first, second,
-        level,
-    )  # fmt: skip
+        (float(mean.y[a]), float(mean.y[b])), (float(mean.se[a]), float(mean.se[b])), first, second, level, counts
+    )
     return replace(made, labels=series.labels)
 
 
@@ -494,18 +530,17 @@ def _contrast(series: Series, first: str, second: str, level: float) -> Contrast
 def _estimates(found: HumanFits, plan: Plan, rng: int, full: bool, progress: Progress | None) -> HumanFits:
     data, populations = found.dataset, []
     for series in data.series():
-        errors = series.se
+        errors, spare = series.se, math.inf
         if errors is None and plan.r2 is not None:
             chosen = data.table
             for name, value in series.labels.items():
                 chosen = chosen[chosen[name].astype(str) == value]
-            points = np.array(plan.points)
+            points, spare = np.array(plan.points), len(plan.points) - 2.0
             errors = np.array(
                 [stderr_from_r2(g, r2, points) for g, r2 in zip(series.y, chosen[plan.r2].to_numpy(), strict=True)]
             )
         if errors is None:
             raise InputError(f"'{data.id}' has no standard errors of its estimates")
-        spare = len(plan.points) - 2 if plan.points else 0
         populations.append(replace(random_effects(series.y, errors, spare, found.level), labels=series.labels))
     return replace(
         found, populations=tuple(populations),
@@ -524,22 +559,46 @@ def _population_statement(one: Population, level: str) -> str:
 
 def _pooled(found: HumanFits, plan: Plan, rng: int, full: bool, progress: Progress | None) -> HumanFits:
     data = found.dataset
-    by = plan.pool or (data.columns.series[-1] if data.columns.series else "")
-    fits, tests, texts = [], {}, []
+    by = plan.pool or ""
+    fits, tests, skipped = [], {}, []
     plans: tuple[tuple[blocks.At, blocks.Scale], ...] = (("blocks", "log"), ("blocks", "raw"), ("midpoints", "log"))
     for at, scale in plans:
         cells = blocks.cells_of(data.series(), by, at)
-        models = blocks.MODELS if at == "blocks" else ("power", "power_by_group")
-        made = {model: blocks.fit_blocks(cells, model, at, scale) for model in models}
-        fits += list(made.values())
-        tests[f"{at}, {scale}"] = blocks.common_test(made["power"], made["power_by_group"])
+        for model in blocks.MODELS if at == "blocks" else ("power", "power_by_group"):
+            if (len(cells.groups) == 1 and model.endswith("by_group")) or (
+                data.measure != "latency" and model.startswith("two_process")
+            ):
+                continue
+            try:
+                fits.append(blocks.fit_blocks(cells, model, at, scale))
+            except InputError as error:
+                skipped.append(f"{scale} scale, {at}: {error}")
     by_name = {(one.at, one.scale, one.model): one for one in fits}
-    mean, middle = by_name["blocks", "log", "power"], by_name["midpoints", "log", "power"]
-    texts.append(
+    for at, scale in plans:
+        if (at, scale, "power") in by_name and (at, scale, "power_by_group") in by_name:
+            one, each = by_name[at, scale, "power"], by_name[at, scale, "power_by_group"]
+            tests[f"{at}, {scale}"] = blocks.common_test(one, each)
+    texts = _pooled_statements(by_name, tests, by or "curve", found.level)
+    return replace(found, pooled=tuple(fits), common=tests, statements=tuple(texts), skipped=tuple(skipped))
+
+
+def _pooled_statements(
+    by_name: Mapping[tuple[blocks.At, blocks.Scale, str], blocks.BlockFit],
+    tests: Mapping[str, blocks.CommonTest],
+    by: str,
+    level: float,
+) -> list[str]:
+    mean, middle = by_name.get(("blocks", "log", "power")), by_name.get(("midpoints", "log", "power"))
+    if mean is None or middle is None:
+        return []
+    worse = " that fits worse" if middle.rss > mean.rss else ""
+    texts = [
         f"one γ for all cells, each {by} with its own level: {mean.params['gamma']:.3g} "
-        f"{format_interval(mean.interval('gamma', found.level))} with k^−γ averaged over each block; "
-        f"{middle.params['gamma']:.3g} at the midpoints of the blocks, an approximation that fits worse"
-    )
+        f"{format_interval(mean.interval('gamma', level))} with k^−γ averaged over each block; "
+        f"{middle.params['gamma']:.3g} at the midpoints of the blocks, an approximation{worse}"
+    ]
+    if "blocks, log" not in tests or "blocks, raw" not in tests:
+        return texts
     test = tests["blocks, log"]
     each = by_name["blocks", "log", "power_by_group"]
     own = ", ".join(f"{v:.2g}" for k, v in each.params.items() if k.startswith("gamma"))
@@ -547,9 +606,13 @@ def _pooled(found: HumanFits, plan: Plan, rng: int, full: bool, progress: Progre
         f"one common γ is {'rejected' if test.p_value < 0.05 else 'not rejected'} (F({test.numerator}, "
         f"{test.denominator}) = {test.f:.1f}, p = {test.p_value:.1g}); by {by}: {own}"
     )
-    for _, scale in plans[1::-1]:
+    scales: tuple[blocks.Scale, ...] = ("raw", "log")
+    for scale in scales:
         power = by_name["blocks", scale, "power"].aicc
-        mixture = min(by_name["blocks", scale, m].aicc for m in blocks.MODELS if m.startswith("two_process"))
+        mixtures = [f.aicc for (at, s, m), f in by_name.items() if (at, s) == ("blocks", scale) and m[:3] == "two"]
+        if not mixtures:
+            continue
+        mixture = min(mixtures)
         group = by_name["blocks", scale, "power_by_group"].aicc
         texts.append(
             f"{scale} scale: mixtures of computing and retrieving beat a power law with one γ by ΔAICc "
@@ -558,4 +621,4 @@ def _pooled(found: HumanFits, plan: Plan, rng: int, full: bool, progress: Progre
             else f"{scale} scale: mixtures of computing and retrieving beat every power law, by ΔAICc "
             f"{min(power, group) - mixture:.1f}"
         )
-    return replace(found, pooled=tuple(fits), common=tests, statements=tuple(texts))
+    return texts

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -25,12 +26,30 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = ("png", "svg", "pdf")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _STYLES = ("-", "--", "-.", ":")
 _PROFILED = 20_000  # points beyond which no profile is drawn
 _MANY = 2000  # points beyond which the markers become a rasterised cloud
 
 
-def plot_fit(result: FitResult, forms: Sequence[str] | None = None, *, width: float = 7.0) -> Figure:
+def _plain_text(draw: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Text is what it is: a column may be called ``$x$`` without being a formula."""
+
+    @wraps(draw)
+    def inner(*args: _P.args, **options: _P.kwargs) -> _T:
+        import matplotlib
+
+        with matplotlib.rc_context({"text.parse_math": False}):
+            return draw(*args, **options)
+
+    return inner
+
+
+@_plain_text
+def plot_fit(
+    result: FitResult, forms: Sequence[str] | None = None, *, width: float = 7.0, titled: bool = True
+) -> Figure:
     """Draw the curve, the fitted forms with a band, and the residuals of the form reported.
 
     Parameters
@@ -40,6 +59,8 @@ def plot_fit(result: FitResult, forms: Sequence[str] | None = None, *, width: fl
         Forms to draw; by default the one reported, the power law and the best rivals.
     width : float
         Inches.
+    titled : bool
+        Whether the headline stands above.
 
     Returns
     -------
@@ -53,7 +74,7 @@ def plot_fit(result: FitResult, forms: Sequence[str] | None = None, *, width: fl
     import seaborn as sns
     from matplotlib.figure import Figure
 
-    chosen = list(forms) if forms is not None else _interesting(result)
+    chosen = list(forms) if forms is not None else interesting(result)
     known = {item.name for item in result.forms}
     for name in chosen:
         if name not in known:
@@ -71,7 +92,7 @@ def plot_fit(result: FitResult, forms: Sequence[str] | None = None, *, width: fl
         item = result[name]
         if item.estimate.status == "failed" or any(math.isnan(v) for v in item.estimate.params.values()):
             continue
-        value, low, high = _band(item, grid, result.level)
+        value, low, high = band(item, grid, result.level)
         color, style = colors[i % len(colors)], _STYLES[i % len(_STYLES)]
         upper.plot(grid, value, style, color=color, lw=1.8, label=_label(item), zorder=4)
         if i == 0:
@@ -84,13 +105,14 @@ def plot_fit(result: FitResult, forms: Sequence[str] | None = None, *, width: fl
         span = float(np.ptp(result.y)) or 1.0
         upper.set_ylim(result.y.min() - 0.08 * span, result.y.max() + 0.12 * span)
     if log_y:
-        _plain_ticks(upper.yaxis, result.y.min(), result.y.max())
+        plain_ticks(upper.yaxis, result.y.min(), result.y.max())
     if log_x:
         upper.set_xscale("log")
-        _plain_ticks(lower.xaxis, result.x[result.x > 0].min(), result.x.max())
+        plain_ticks(lower.xaxis, result.x[result.x > 0].min(), result.x.max())
     upper.set_ylabel(_wrapped(result.y_label, 34))
     upper.legend(frameon=False, fontsize="small")
-    upper.set_title(_wrapped(result.headline(), 96), fontsize="small", loc="left")
+    if titled:
+        upper.set_title(_wrapped(result.headline(), 96), fontsize="small", loc="left")
     _draw_residuals(lower, result, colors[0])
     lower.set_xlabel(result.x_label)
     for axes in (upper, lower):
@@ -98,6 +120,7 @@ def plot_fit(result: FitResult, forms: Sequence[str] | None = None, *, width: fl
     return figure
 
 
+@_plain_text
 def plot_diagnostics(result: FitResult, *, width: float = 9.0) -> Figure:
     """Draw what stands behind a fit: residuals and their autocorrelation, profile of γ, windows, switch times.
 
@@ -118,14 +141,42 @@ def plot_diagnostics(result: FitResult, *, width: float = 9.0) -> Figure:
     with sns.axes_style("ticks"), sns.plotting_context("paper"):
         figure = Figure(figsize=(width, 0.62 * width), layout="constrained")
         panels = figure.subplots(2, 3)
-    draw = (_draw_quantiles, _draw_autocorrelation, _draw_profile, _draw_windows, _draw_switches, _draw_spread)
-    for axes, panel in zip(panels.flat, draw, strict=True):
-        panel(axes, result)
+    for axes, draw in zip(panels.flat, _DIAGNOSTICS.values(), strict=True):
+        draw(axes, result)
         sns.despine(ax=axes)
     figure.suptitle(_wrapped(result.headline(), 120), fontsize="small", ha="left", x=0.01)
     return figure
 
 
+@_plain_text
+def plot_diagnostic(result: FitResult, name: str, *, width: float = 4.0) -> Figure | None:
+    """Draw one panel of :func:`plot_diagnostics`.
+
+    Parameters
+    ----------
+    result : FitResult
+    name : str
+        One of :data:`DIAGNOSTICS`.
+    width : float
+        Inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure or None
+        None where the result has nothing to show.
+    """
+    import seaborn as sns
+    from matplotlib.figure import Figure
+
+    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+        figure = Figure(figsize=(width, 0.75 * width), layout="constrained")
+        axes = figure.subplots()
+    _DIAGNOSTICS[name](axes, result)
+    sns.despine(ax=axes)
+    return figure if axes.has_data() else None
+
+
+@_plain_text
 def plot_exponents(table: pd.DataFrame, *, width: float = 5.0) -> Figure:
     """Draw the distribution of γ over many curves, and how vague the single ones are.
 
@@ -266,7 +317,8 @@ def _draw_windows(axes: Axes, result: FitResult) -> None:
     span = 3.0 * (float(np.ptp(gamma)) + 0.05)
     low = np.array([max(w.low, w.gamma - span) for w in known])
     high = np.array([min(w.high, w.gamma + span) for w in known])
-    axes.errorbar(gamma, at, xerr=[gamma - low, high - gamma], fmt="o", ms=3.5, color="C0", lw=1.0)
+    axes.hlines(at, low, high, color="C0", lw=1.0)  # an interval from resampling need not hold the estimate
+    axes.plot(gamma, at, "o", ms=3.5, color="C0")
     axes.set_yticks(at, [f"{w.x_min:,.6g}–{w.x_max:,.6g}" for w in known], fontsize="x-small")
     axes.set_xlabel("γ")
     axes.invert_yaxis()
@@ -309,17 +361,29 @@ def _draw_spread(axes: Axes, result: FitResult) -> None:
     axes.set_ylabel("share of patterns")
 
 
-def _plain_ticks(axis: Axis, low: float, high: float) -> None:
+_DIAGNOSTICS: dict[str, Callable[[Axes, FitResult], None]] = {
+    "residuals": _draw_quantiles,
+    "autocorrelation": _draw_autocorrelation,
+    "profile": _draw_profile,
+    "windows": _draw_windows,
+    "switches": _draw_switches,
+    "survival": _draw_spread,
+}
+DIAGNOSTICS = tuple(_DIAGNOSTICS)
+"""What stands behind a fit: names of the panels of :func:`plot_diagnostics`."""
+
+
+def plain_ticks(axis: Axis, low: float, high: float) -> None:
     """Label a logarithmic axis with numbers: at 1, 2, 5 where it is short, at powers of ten where it is long."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     decades = math.log10(high / low)
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 3.2 else (1.0,)))
-    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.10g}" if 1e-4 < v < 1e6 else f"{v:.0e}"))
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.10g}" if 1e-5 < v < 1e6 else f"{v:.0e}"))
     axis.set_minor_formatter(NullFormatter())
 
 
-def _interesting(result: FitResult) -> list[str]:
+def interesting(result: FitResult) -> list[str]:
     """The form reported, the power law, and the best of the others, four at the most."""
     names = [result.form]
     for name in ("power", *(item.name for item in result.forms if item.estimate.status != "failed")):
@@ -368,7 +432,7 @@ def _grid(x: Array, log: bool) -> Array:
     return np.geomspace(positive.min(), positive.max(), 600)
 
 
-def _band(item: FormFit, x: Array, level: float) -> tuple[Array, Array, Array]:
+def band(item: FormFit, x: Array, level: float) -> tuple[Array, Array, Array]:
     """Fitted values and a pointwise band by the delta method."""
     from scipy.special import ndtri
 
@@ -395,13 +459,27 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     InputError
         If the suffix is none of :data:`FORMATS` or the file cannot be written.
     """
-    import matplotlib
-
     suffix = Path(path).suffix.lower().lstrip(".")
     if suffix not in FORMATS:
         raise InputError(f"'{path}' names no picture format", hint="use " + ", ".join(f".{name}" for name in FORMATS))
-    metadata = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[suffix]
+    write_atomic(path, render(figure, suffix))
+
+
+def render(figure: Figure, kind: str, dpi: float = 200.0) -> bytes:
+    """Bytes of a picture; text stays text in SVG and PDF, and the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    kind : str
+        One of :data:`FORMATS`.
+    dpi : float
+        Dots per inch of a PNG, and of the clouds of points inside SVG and PDF.
+    """
+    import matplotlib
+
+    metadata = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "cogfit", "svg.fonttype": "none", "pdf.fonttype": 42}):
-        figure.savefig(buffer, format=suffix, dpi=200, metadata=metadata)
-    write_atomic(path, buffer.getvalue())
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+    return buffer.getvalue()

@@ -106,18 +106,40 @@ def paired_contrast(
 
 
 def independent_contrast(
-    means: tuple[float, float], errors: tuple[float, float], first: str, second: str, level: float = 0.95
+    means: tuple[float, float],
+    errors: tuple[float, float],
+    first: str,
+    second: str,
+    level: float = 0.95,
+    counts: tuple[float, float] | None = None,
 ) -> Contrast:
-    """Compare two means of which only the standard errors are known, as if they were independent."""
-    from scipy.special import ndtr, ndtri
+    """Compare two means with their standard errors as independent.
+
+    Parameters
+    ----------
+    means, errors : (float, float)
+    first, second : str
+        The conditions.
+    level : float
+    counts : (float, float), optional
+        Subjects behind each mean; with them Student's t with Welch's degrees of freedom is used, else the normal law.
+
+    Examples
+    --------
+    >>> round(independent_contrast((2.0, 1.0), (0.3, 0.4), "early", "late").high, 2)
+    -0.02
+    """
+    from scipy.stats import t
 
     error = math.hypot(*errors)
     mean = means[1] - means[0]
-    half = float(ndtri(0.5 + 0.5 * level)) * error
-    return Contrast(
-        first, second, *means, mean, mean - half, mean + half, 2.0 * float(ndtr(-abs(mean) / error)), None, level,
-        "normal, standard errors taken as independent",
-    )  # fmt: skip
+    spare, method = math.inf, "normal, standard errors taken as independent"
+    if counts is not None:
+        spare = error**4 / sum(e**4 / (n - 1.0) for e, n in zip(errors, counts, strict=True))
+        method = f"Welch's t, {spare:.1f} degrees of freedom"
+    half = float(t.ppf(0.5 + 0.5 * level, spare)) * error
+    p_value = 2.0 * float(t.sf(abs(mean) / error, spare))
+    return Contrast(first, second, *means, mean, mean - half, mean + half, p_value, None, level, method)
 
 
 @dataclass(frozen=True)
@@ -165,13 +187,13 @@ class Population:
         return {**plain, "labels": dict(self.labels), "caveats": list(self.caveats)}
 
 
-def random_effects(estimates: Array, stderr: Array, spare: int, level: float = 0.95) -> Population:
+def random_effects(estimates: Array, stderr: Array, spare: float, level: float = 0.95) -> Population:
     """Mean and standard deviation of an exponent over subjects, from an estimate and a standard error of each.
 
     Parameters
     ----------
     estimates, stderr : ndarray, shape (n,)
-    spare : int
+    spare : float
         Residual degrees of freedom behind each standard error. With fewer than :data:`FEW_SPARE` the standard errors
         are no weights: subjects count equally, and only the mean of the squared standard errors is used (Hedges &
         Olkin 1985). Otherwise: variance between subjects by Paule & Mandel 1982, interval of the mean by Hartung &
@@ -206,7 +228,9 @@ def random_effects(estimates: Array, stderr: Array, spare: int, level: float = 0
         between = max(0.0, spread**2 - float(variance.mean()))
         mean, error, limits = float(estimates.mean()), spread / math.sqrt(n), (math.nan, math.nan)
         method = "subjects count equally, Student's t; variance between them after Hedges & Olkin"
-        caveats: tuple[str, ...] = (f"standard errors rest on {spare} degrees of freedom each, so they are no weights",)
+        caveats: tuple[str, ...] = (
+            f"standard errors rest on {spare:g} degrees of freedom each, so they are no weights",
+        )
     else:
         between = _variance_at(n - 1.0, estimates, variance)
         weight = 1.0 / (variance + between)
@@ -271,7 +295,7 @@ def stderr_from_r2(gamma: float, r2: float, x: Array) -> float:
     --------
     >>> import numpy as np
     >>> round(stderr_from_r2(0.3, 0.9, np.arange(1.0, 21.0)), 3)
-    0.027
+    0.021
     """
     shape = x**-gamma
     size = math.sqrt(r2 / (1.0 - r2) / float(((shape - shape.mean()) ** 2).sum()))

@@ -449,6 +449,12 @@ class FitResult:
 
         return plot_diagnostics(self, **options)
 
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write a self-contained web page; see :func:`cogfit.report.save_report`."""
+        from cogfit.report import save_report
+
+        save_report(self, path)
+
     # ------------------------------------------------------------------------------------------------ JSON
 
     def to_json(self) -> dict[str, Any]:

@@ -102,6 +102,9 @@ def exponents(curve: Curve, noise: str, level: float, rng: np.random.Generator) 
             inside = (curve.x >= low) & (curve.x <= high)
             if high < _LEAST_RATIO * low or inside.sum() < _LEAST_POINTS:
                 continue
+            if np.ptp(curve.y[inside]) == 0:  # exactly level: what follows would be rounding
+                out.append(Window(float(low), float(high), int(inside.sum()), 0.0, 0.0, 0.0))
+                continue
             part = _condensed(curve.take(inside)) if noise == "gaussian" else curve.take(inside)
             fit = estimate.estimate(form, part.x, part.y, part.weights, noise)
             a = b = math.nan

@@ -8,8 +8,8 @@ os.environ["MPLBACKEND"] = "Agg"
 
 from hypothesis import settings
 
-# `ci` is the default everywhere, so that a red test is red for everybody; HYPOTHESIS_PROFILE=explore looks for new
-# examples. Numerical code has no 200 ms deadline.
+# `ci` is the default everywhere, so that a red test is red for everybody; `pytest --hypothesis-profile deep` looks for
+# new examples. Numerical code has no 200 ms deadline.
 settings.register_profile("ci", derandomize=True, deadline=None)
-settings.register_profile("explore", deadline=None, max_examples=1000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+settings.register_profile("deep", deadline=None, max_examples=1000)
+settings.load_profile("ci")

@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PACKAGES = ("cogfit", "theory", "paper_figures")
 HEAVY = {"torch", "matplotlib", "pandas", "scipy.optimize", "seaborn", "statsmodels"}
 
 
@@ -67,14 +68,17 @@ def installed(wheel, tmp_path_factory) -> Path:
 
 def test_wheel_holds_package_data_and_marker_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {name.split("/")[0] for name in names} == {"cogfit", f"cogfit-{PROJECT['version']}.dist-info"}
-    assert "cogfit/py.typed" in names
+    assert {name.split("/")[0] for name in names} == {*PACKAGES, f"cogfit-{PROJECT['version']}.dist-info"}
+    assert {"cogfit/py.typed", "theory/py.typed"} <= names
+    configs = {p.relative_to(ROOT).as_posix() for p in (ROOT / "theory" / "configs").iterdir()}
+    assert configs == {name for name in names if name.startswith("theory/configs/")}
+    assert "theory/configs/cram.toml" in configs
     assert f"cogfit-{PROJECT['version']}.dist-info/licenses/LICENSE" in names
     shipped = {name.removeprefix("cogfit/_data/") for name in names if name.startswith("cogfit/_data/")}
     data = {p.relative_to(ROOT / "data").as_posix() for p in (ROOT / "data").rglob("*") if p.is_file()}
     assert shipped == {name for name in data if not name.endswith((".py", ".pyc"))}
     assert sum(info.file_size for info in zipfile.ZipFile(wheel).infolist()) < 40e6
-    modules = {p.relative_to(ROOT).as_posix() for p in (ROOT / "cogfit").rglob("*.py")}
+    modules = {p.relative_to(ROOT).as_posix() for name in PACKAGES for p in (ROOT / name).rglob("*.py")}
     assert modules == {name for name in names if name.endswith(".py")}
 
 
@@ -85,7 +89,13 @@ def test_source_distribution_holds_what_is_needed_to_build_and_test(tmp_path):
         names = {name.split("/", 1)[1] for name in archive.getnames()}
     needed = {"pyproject.toml", "README.md", "LICENSE", "CITATION.cff", "CHANGELOG.md", "Makefile", "constraints.txt"}
     assert needed <= names
-    assert {"cogfit/py.typed", "tests/data/nist/Misra1a.json", "data/runs/srcd-n256-gradual/run.json"} <= names
+    assert {
+        "cogfit/py.typed",
+        "theory/py.typed",
+        "tests/data/nist/Misra1a.json",
+        "data/runs/srcd-n256-gradual/run.json",
+    } <= names
+    assert {"data/human/datapackage.json", "data/human/references.bib", "data/published/cram_table1.csv"} <= names
     assert not [name for name in names if name.startswith((".ci", ".venv", "demo-output")) or "__pycache__" in name]
 
 
@@ -116,7 +126,12 @@ def test_command_line_of_the_wheel_outside_the_checkout(installed, tmp_path):
     assert document["schema"] == "cogfit.fit/1"
     assert document["axis"] == "exposure"
     assert document["source"]["rows_read"] > 0
+    shown = run(installed / "bin" / "cogfit", "human", "ebbinghaus1885_savings", "--json", "-", cwd=tmp_path).stdout
+    assert json.loads(shown)["dataset"]["rows"][0][:3] == ["1885", 19, 0.582]
+    assert "mosteller1970_recall" in run(installed / "bin" / "cogfit", "human", cwd=tmp_path).stdout
     assert list(tmp_path.iterdir()) == []
+    run(installed / "bin" / "cogfit", "figures", "--only", "runs", "--only", "coverage", cwd=tmp_path)
+    assert len(list((tmp_path / "figures").iterdir())) == 10
 
 
 MODULES = """
@@ -139,6 +154,12 @@ def test_import_loads_numpy_and_the_standard_library_only(tmp_path):
     assert loaded - set(sys.stdlib_module_names) <= {"cogfit", "numpy"}
 
 
+def test_importing_the_theory_loads_no_solver_and_no_learning_library(tmp_path):
+    loaded = {name.split(".")[0] for name in modules_loaded_by("import theory; theory.theorems()", tmp_path)}
+    assert "theory" in loaded
+    assert not loaded & {"torch", "z3", "sympy", "scipy", "mpmath", "hypothesis", "pandas"}
+
+
 def test_help_loads_nothing_heavy(tmp_path):
     code = "sys.argv = ['cogfit', '--help']\nfrom cogfit.cli import main\ntry: main()\nexcept SystemExit: pass"
     loaded = modules_loaded_by(code, tmp_path)
@@ -149,9 +170,10 @@ def test_help_loads_nothing_heavy(tmp_path):
 def test_no_submodule_has_the_name_of_a_public_object(tmp_path):
     # With lazy exports, importing such a submodule would replace the object by the module.
     code = (
-        "import json, pkgutil, types, cogfit;"
-        "both = sorted({m.name for m in pkgutil.iter_modules(cogfit.__path__)} & set(cogfit.__all__));"
-        "print(json.dumps([n for n in both if not isinstance(getattr(cogfit, n), types.ModuleType)]))"
+        "import json, pkgutil, types, cogfit, theory;"
+        "modules = [(p, m.name) for p in (cogfit, theory) for m in pkgutil.iter_modules(p.__path__)];"
+        "both = [(p, name) for p, name in modules if name in p.__all__];"
+        "print(json.dumps([n for p, n in both if not isinstance(getattr(p, n), types.ModuleType)]))"
     )
     prefix = f"import sys; sys.path.insert(0, {str(ROOT)!r});"
     assert json.loads(run(sys.executable, "-c", prefix + code, cwd=tmp_path).stdout) == []

@@ -55,3 +55,12 @@ def test_windows_survive_json_and_stay_away_from_short_or_constant_curves() -> N
 @pytest.mark.parametrize("form", ["power", "exponential"])
 def test_one_form_has_no_windows(form: str) -> None:
     assert cogfit.fit(X, X**-0.5, form=form).windows == ()
+
+
+def test_a_level_part_has_slope_zero_and_no_rounding() -> None:
+    x = np.arange(1.0, 401.0)
+    y = np.minimum(1.0, (x / 200.0) ** -0.5) + np.where(x > 200, 1e-3 * np.sin(x), 0.0)
+    found = windows.exponents(array_curve(x, y), "gaussian", 0.95, np.random.default_rng(0))
+    level = [window for window in found if window.x_max < 200]
+    assert level
+    assert all((window.gamma, window.low, window.high) == (0.0, 0.0, 0.0) for window in level)

@@ -34,11 +34,14 @@ def check_outputs(log: Path, json_file: str | None, plot: Path | None, by: str |
             raise InputError("is a file of the log's folder that cogfit did not write", path=target, hint=hint)
 
 
+_MARKS = (b'"schema": "cogfit.', b'"schema": "theory.', b'name="generator" content="cogfit ')
+
+
 def _ours(path: Path) -> bool:
-    """Whether a file is a picture or a result of an earlier call."""
+    """Whether a file is a picture, a result or a page of an earlier call."""
     with open(path, "rb") as file:
         head = file.read(200)
-    return path.suffix.lower() in (".png", ".svg", ".pdf") or b'"schema": "cogfit.' in head
+    return path.suffix.lower() in (".png", ".svg", ".pdf") or any(mark in head for mark in _MARKS)
 
 
 class PipeClosed(Exception):
@@ -63,6 +66,15 @@ def console() -> Any:
             raise PipeClosed
 
     return Output(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def print_table(out: Any, table: Any) -> None:
+    """Print a table, as wide as it wants to be where no person reads along."""
+    from rich.measure import Measurement
+
+    if not out.is_terminal:
+        out.width = max(out.width, Measurement.get(out, out.options.update(max_width=10_000), table).maximum)
+    out.print(table)
 
 
 def warn(warnings: tuple[str, ...]) -> None:
@@ -133,6 +145,10 @@ class Progress:
     def task(self, name: str, done: int, total: int) -> None:
         """Any task by name."""
         self._update(name, done, total)
+
+    def claims(self, done: int, total: int) -> None:
+        """Statements that were ruled on, of several."""
+        self._update("checking", done, total)
 
     def forms(self, done: int, total: int, name: str) -> None:
         """Steps of one fit."""

@@ -1,0 +1,91 @@
+"""``cogfit report``: a fit as one self-contained web page."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cogfit.commands.terminal import Number, Progress, Text, check_outputs, print_text
+
+HELP = """Fit a log and write one self-contained web page about it (no network, no scripts).
+
+The answer comes first; then figures, tables, a methods paragraph, warnings and provenance. Readable on a phone, and
+printable. Instead of a log you can give a fit saved by `cogfit fit ... --json FILE`, made with any of its options.
+
+[bold]Examples[/bold]
+
+  cogfit report runs/seed0 --html seed0.html
+
+  cogfit fit runs/seed0 --thorough --json fit.json && cogfit report fit.json --html seed0.html
+"""
+
+
+def report(
+    context: typer.Context,
+    log: Annotated[
+        Path, typer.Argument(metavar="LOG", help="File or folder, or a fit saved as JSON.", show_default=False)
+    ],
+    html: Annotated[Path, typer.Option("--html", help="The page to write.", show_default=False)],
+    x: Annotated[Text, typer.Option("--x", help="Column of steps.")] = None,
+    y: Annotated[Text, typer.Option("--y", help="Column to fit.")] = None,
+    log_format: Annotated[Text, typer.Option("--format", help="Read the log as this format.")] = None,
+    x_min: Annotated[Number, typer.Option("--x-min", "--k-min", help="Leave out what lies before (warm-up).")] = None,
+    x_max: Annotated[Number, typer.Option("--x-max", "--k-max", help="Leave out what lies after.")] = None,
+    outcome: Annotated[str, typer.Option(help="Routing logs: soft (p_episodic), hard (attended) or auto.")] = "auto",
+    convention: Annotated[str, typer.Option(help="What k counts: prior, inclusive or updates.")] = "prior",
+    noise: Annotated[str, typer.Option(help="auto, gaussian, lognormal or binomial.")] = "auto",
+    level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
+    json_file: Annotated[Text, typer.Option("--json", help="Write the fit as JSON, too.")] = None,
+) -> None:
+    """Write a page; the help text is HELP."""
+    from cogfit import api
+    from cogfit.errors import InputError
+    from cogfit.logs import read_log
+    from cogfit.report import save_report
+    from cogfit.result import load
+
+    for target in (str(html), json_file):
+        check_outputs(log, target, None, None)
+    if html.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"'{html}' is no name of a web page", hint="use .html")
+    if _is_fit(log):
+        given = [name for name, _ in _given(context) if name not in ("--html", "--json")]
+        if given:
+            hint = "give them to cogfit fit, which made it"
+            raise InputError(f"{', '.join(given)} cannot change a fit that was saved", path=log, hint=hint)
+        result = load(log)
+    else:
+        with Progress() as progress:
+            table = read_log(log, format=log_format, x=x, y=y, progress=progress.bytes)
+            result = api.fit(
+                table, noise=noise, level=level, rng=seed, outcome=outcome, convention=convention,  # type: ignore[arg-type]
+                x_min=x_min, x_max=x_max, progress=progress.forms,
+            )  # fmt: skip
+    if json_file is not None:
+        result.save(json_file)
+    words = [word for pair in _given(context) for word in pair]
+    save_report(result, html, command=shlex.join(["cogfit", "report", str(log), *words]))
+    print_text(f"{html}: {result.headline()}\n")
+
+
+def _is_fit(path: Path) -> bool:
+    """Whether a file is a fit that was saved, and no log."""
+    try:
+        with open(path, "rb") as file:
+            return b'"schema": "cogfit.fit/' in file.read(200)
+    except OSError:  # a folder, or nothing that can be read: what reads logs says which
+        return False
+
+
+def _given(context: typer.Context) -> list[tuple[str, Any]]:
+    """Options that differ from their defaults, as typed."""
+    return [
+        (option.opts[0], str(context.params[option.name]))
+        for option in context.command.params
+        if option.param_type_name == "option" and option.name in context.params
+        and context.params[option.name] != option.default
+    ]  # fmt: skip

@@ -1,0 +1,336 @@
+"""``cogfit theory``: the verdicts with their certificates, and a log against the bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from math import isclose
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, cast
+
+import typer
+
+from cogfit.commands.terminal import Number, Progress, Text, check_outputs, console, print_table, print_text
+
+if TYPE_CHECKING:
+    from cogfit.errors import MissingDependencyError
+    from theory import Check, Claim, Theorem, Verdict
+    from theory.checker import LogReport
+
+HELP = "What attention must cost and what memory can save: verdicts with certificates, bounds on a log."
+
+CHECK_HELP = """Rule on the theorems of this package and on the claims of the two papers.
+
+Every certificate is made from scratch and re-checked by code that did not make it. \
+A refuted claim is a result, not an error; exit code 3 means that a certificate fails.
+
+[bold]Examples[/bold]
+
+  cogfit theory check                             all, in a table
+
+  cogfit theory check cram-theorem-1              one, with its counterexamples
+
+  cogfit theory check T2 T3 --full --json verdicts.json
+
+  cogfit theory check cram-opt --certificate opt.json
+
+  cogfit theory check --verify opt.json           re-check that file alone
+"""
+
+BOUND_HELP = """Is this attention possible? A routing log against the bounds T1 to T3.
+
+T1 is for routers without memory, T2 for S bits of memory, T3 for any learner. \
+The log needs the executed decisions (attended) and the answers (correct). \
+Luck is counted once per value of the table, or once per table, never once per query: \
+over the queries of one table a lucky guess repeats. \
+The verdicts hold however often you look at a log that grows.
+
+[bold]Examples[/bold]
+
+  cogfit theory bound runs/seed0 --values 16 --f 0.05 --bits 64
+
+  cogfit theory bound routing.csv --values 16 --plot bounds.pdf --json b.json
+
+  cogfit theory bound runs/ --side-information 0.2 --no-labels
+
+  cogfit theory bound routing.csv --values 16 --accuracy 0.98
+
+  cogfit theory bound routing.jsonl --values 16 --follow --idle 600
+"""
+
+CHECK_SCHEMA = "theory.check/1"
+
+app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+
+
+@dataclass(frozen=True)
+class _Ruling:
+    """A theorem or claim, its verdict, and how its certificate fared."""
+
+    item: Theorem | Claim
+    verdict: Verdict | None
+    check: Check | None
+    missing: MissingDependencyError | None
+
+
+@app.command(help=CHECK_HELP)
+def check(
+    claims: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(metavar="[CLAIM]...", help="Theorems (T0, ...) and claims; default: all.", show_default=False),
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Print every verdict in full.")] = False,
+    json_file: Annotated[
+        Text, typer.Option("--json", help="Write the verdicts as JSON ('-' for standard output).")
+    ] = None,
+    certificate: Annotated[Optional[Path], typer.Option(help="Write the certificates to this file.")] = None,  # noqa: UP045
+    verify: Annotated[Optional[Path], typer.Option(help="Only re-check the certificate in this file.")] = None,  # noqa: UP045
+) -> None:
+    """Rule on statements; the help text is CHECK_HELP."""
+    from cogfit.errors import InputError
+
+    if verify is not None:
+        if claims or full or certificate is not None or json_file is not None:
+            raise InputError("--verify re-checks one file and does nothing else", hint="leave the other arguments out")
+        _verify(verify)
+        return
+    for target in (json_file, None if certificate is None else str(certificate)):
+        check_outputs(Path(), target, None, None)
+    from cogfit.files import write_atomic
+    from cogfit.result import dump
+
+    chosen = _chosen(claims or [])
+    with Progress() as progress:
+        rulings = []
+        for done, item in enumerate(chosen):
+            progress.claims(done, len(chosen))
+            rulings.append(_rule(item))
+    if certificate is not None:
+        _save(rulings, certificate)
+    if json_file is not None:
+        text = dump(_document(rulings))
+        print_text(text) if json_file == "-" else write_atomic(json_file, text)
+    if json_file != "-":
+        _show_in_full(rulings) if full or len(rulings) == 1 else _show_table(rulings)
+    for ruling in rulings:
+        if ruling.missing is not None:
+            raise ruling.missing
+    if not all(ruling.check for ruling in rulings):
+        raise typer.Exit(3)
+
+
+@app.command(help=BOUND_HELP)
+def bound(
+    log: Annotated[Path, typer.Argument(metavar="LOG", help="File or folder.", show_default=False)],
+    values: Annotated[Optional[int], typer.Option(help="V: how many values there are, equally likely.")] = None,  # noqa: UP045
+    side_information: Annotated[
+        Number, typer.Option(help="Chance of the best guess without attention, in place of 1/V.")
+    ] = None,
+    bits: Annotated[Number, typer.Option(help="S: judge a memory of so many bits.")] = None,
+    f: Annotated[Number, typer.Option("--f", help="Share of the tokens that are queries.")] = None,
+    accuracy: Annotated[Number, typer.Option(help="Share of right answers to assume if none is logged.")] = None,
+    labels: Annotated[
+        bool, typer.Option("--labels/--no-labels", help="Whether the value is shown after each query (training).")
+    ] = True,
+    unit: Annotated[str, typer.Option(help="What the test counts once: pattern, table or auto.")] = "auto",
+    one_table: Annotated[bool, typer.Option("--one-table", help="All runs share one table of values.")] = False,
+    x_min: Annotated[Number, typer.Option("--x-min", help="Judge steps from here on; choose before you look.")] = None,
+    x_max: Annotated[Number, typer.Option("--x-max", help="Judge steps up to here.")] = None,
+    level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
+    pattern: Annotated[Text, typer.Option(help="Column that names the pattern.")] = None,
+    run: Annotated[Text, typer.Option(help="Column that names the run: each has a table of its own.")] = None,
+    log_format: Annotated[Text, typer.Option("--format", help="Read the log as this format.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on as rows are appended; Ctrl-C ends.")] = False,
+    every: Annotated[float, typer.Option(help="Seconds between two looks at the file (--follow).")] = 2.0,
+    idle: Annotated[Number, typer.Option(help="Leave after so many seconds without new rows (--follow).")] = None,
+    json_file: Annotated[
+        Text, typer.Option("--json", help="Write the report as JSON ('-' for standard output).")
+    ] = None,
+    plot: Annotated[Optional[Path], typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,  # noqa: UP045
+) -> None:
+    """Hold a log against the bounds; the help text is BOUND_HELP."""
+    check_outputs(log, json_file, plot, None)
+    from cogfit.errors import InputError
+    from cogfit.logs import read_log
+    from theory import check_log, follow_log
+
+    if follow and json_file == "-":
+        raise InputError("--follow makes many reports", hint="name a file for --json; it holds the last one")
+    options: dict[str, Any] = {
+        "values": values, "side_information": side_information, "memory_bits": bits, "f": f, "accuracy": accuracy,
+        "labels": labels, "unit": cast(Literal["auto", "pattern", "table"], unit), "one_table": one_table,
+        "x_min": x_min, "x_max": x_max, "level": level,
+    }  # fmt: skip
+    read = partial(read_log, format=log_format, pattern=pattern, run=run)
+    if not follow:
+        with Progress() as progress:
+            report = check_log(read(log, progress=progress.bytes), **options)
+        _write_report(report, json_file, plot)
+        if json_file != "-":
+            print_text(f"{report}\n")
+        return
+    last = None
+    for last in follow_log(log, read=read, poll=every, idle=idle, **options):
+        _write_report(last, json_file, plot)
+        print_text(f"{last.headline()}\n")
+    if last is not None:
+        print_text(f"\n{last}\n")
+
+
+def _write_report(report: LogReport, json_file: str | None, plot: Path | None) -> None:
+    from cogfit.files import write_atomic
+    from cogfit.result import dump
+
+    if json_file is not None:
+        text = dump(report.to_json())
+        print_text(text) if json_file == "-" else write_atomic(json_file, text)
+    if plot is not None:
+        from cogfit.plots import save_figure
+
+        save_figure(report.plot(), plot)
+
+
+# ------------------------------------------------------------------------------------------------------- check
+
+
+def _chosen(names: list[str]) -> list[Theorem | Claim]:
+    """Theorems and claims by name, in the order asked for; all of them by default."""
+    from cogfit.errors import InputError, nearest
+    from theory import theorems
+    from theory.claims import CLAIMS
+
+    items: list[Theorem | Claim] = [*theorems(), *CLAIMS]
+    known = {item.id.casefold(): item for item in items}
+    for name in names:
+        if name.casefold() not in known:
+            raise InputError(f"no theorem or claim '{name}'", hint=nearest(name, (item.id for item in items)))
+    return [known[name.casefold()] for name in dict.fromkeys(names)] if names else items
+
+
+def _rule(item: Theorem | Claim) -> _Ruling:
+    """Make the verdict and re-check its certificate; a solver that is not installed does not stop the others."""
+    from cogfit.errors import MissingDependencyError
+
+    verdict = None
+    try:
+        verdict = item.check()
+        return _Ruling(item, verdict, verdict.verify(), None)
+    except MissingDependencyError as error:
+        return _Ruling(item, verdict, None, error)
+
+
+def _verify(path: Path) -> None:
+    from theory import load_certificate
+    from theory import verify as recheck
+    from theory.certificates import outline
+
+    document = load_certificate(path)
+    found = recheck(document)
+    parts = found.parts or (found,)
+    lines = [f"{path}: {'holds' if found else 'FAILS'}"]
+    if len(parts) == len(outline(document)):
+        for title, part in zip(outline(document), parts, strict=True):
+            lines += [f"  {title}", f"    {part}"]
+    else:
+        lines.append(f"  {found.detail}")
+    print_text("\n".join(lines) + "\n")
+    if not found:
+        raise typer.Exit(3)
+
+
+def _save(rulings: list[_Ruling], path: Path) -> None:
+    from theory import save_certificate
+    from theory.certificates import bundle
+
+    documents = [ruling.verdict.certificate for ruling in rulings if ruling.verdict is not None]
+    save_certificate(documents[0] if len(documents) == 1 else bundle(*documents), path)
+
+
+def _document(rulings: list[_Ruling]) -> dict[str, Any]:
+    import cogfit
+
+    return {
+        "schema": CHECK_SCHEMA,
+        "verdicts": [
+            {
+                "id": ruling.item.id,
+                "title": ruling.item.title,
+                "verdict": None if ruling.verdict is None else ruling.verdict.to_json(),
+                "certificate_holds": None if ruling.check is None else ruling.check.ok,
+                "detail": str(ruling.missing) if ruling.check is None else ruling.check.detail,
+            }
+            for ruling in rulings
+        ],
+        "versions": {"cogfit": cogfit.__version__},
+    }
+
+
+_STYLES = {"proved": "green", "verified": "green", "conditional": "yellow", "refuted": "red"}
+
+
+def _show_table(rulings: list[_Ruling]) -> None:
+    from rich.table import Table
+    from rich.text import Text as Plain
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("", "verdict"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("statement", min_width=30)
+    for name in ("computed", "claimed"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("certificate", no_wrap=True)
+    for ruling in rulings:
+        status = "–" if ruling.verdict is None else ruling.verdict.status
+        computed, claimed = _numbers(ruling.verdict)
+        fared = "not checked" if ruling.check is None else "holds" if ruling.check else "FAILS"
+        cells = (Plain(ruling.item.id), Plain(status, style=_STYLES.get(status, "")), Plain(ruling.item.title))
+        table.add_row(*cells, computed, claimed, Plain(fared, style="" if ruling.check else "bold red"))
+    out = console()
+    print_table(out, table)
+    failed = sum(not ruling.check for ruling in rulings)
+    summary = f"{len(rulings)} verdicts; " + (
+        "all certificates hold" if not failed else f"{failed} without certificate"
+    )
+    out.print(Plain(f"\n{summary}. In full: cogfit theory check {rulings[-1].item.id}"))
+
+
+def _numbers(verdict: Verdict | None) -> tuple[str, str]:
+    """A quantity as computed and as claimed: for a claim that does not hold one that is off, if there is one."""
+    from theory.verdict import shown
+
+    if verdict is None or not verdict.claimed:
+        return "", ""
+    holds = verdict.status in ("proved", "verified")
+    off = [name for name, value in verdict.claimed.items() if not isclose(verdict.computed[name], value)]
+    name = off[0] if off and not holds else next(iter(verdict.claimed))
+    return shown(verdict.computed[name]), shown(verdict.claimed[name])
+
+
+def _show_in_full(rulings: list[_Ruling]) -> None:
+    for i, ruling in enumerate(rulings):
+        lines = [""] if i else []
+        if ruling.verdict is not None:
+            lines += [str(ruling.verdict), *_counterexamples(ruling.verdict.certificate)]
+        if ruling.check is not None:
+            lines.append(f"  certificate, re-checked: {ruling.check}")
+        print_text("\n".join(lines) + "\n")
+
+
+def _counterexamples(document: Any) -> list[str]:
+    """The counterexamples of a certificate, field by field."""
+    if document.get("kind") == "all":
+        return [line for part in document["parts"] for line in _counterexamples(part)]
+    if document.get("kind") != "counterexample":
+        return []
+    fields = {name: value for name, value in document.items() if name not in ("kind", "title")}
+    return [f"  counterexample: {document.get('title', '')}", *(f"    {k}: {_short(v)}" for k, v in fields.items())]
+
+
+def _short(value: Any, width: int = 160) -> str:
+    if isinstance(value, list) and value and all(isinstance(entry, str) for entry in value):
+        text = "; ".join(value)
+    elif isinstance(value, dict):
+        text = "; ".join(f"{name} = {entry}" for name, entry in value.items())
+    else:
+        text = str(value)
+    return text if len(text) <= width else text[: width - 1] + "…"

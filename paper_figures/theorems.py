@@ -1,0 +1,183 @@
+"""Figures 9 to 16: each theorem of the package `theory`: bound, exact optimum, and what a router achieves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from paper_figures import style
+from paper_figures.build import Data, Drawing
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Picture:
+    """How the curves of one theorem are drawn.
+
+    Attributes
+    ----------
+    module : str
+        In ``theory.bounds``.
+    x, y : str
+        Labels of the axes.
+    tidy : callable
+        From the theorem's table to columns ``panel``, ``curve``, ``x``, ``kind``, ``value``, ``low``, ``high``.
+    log_x, log_y : bool
+    caption : str
+        What the lines are.
+    least : float or None
+        Where the vertical axis begins.
+    """
+
+    module: str
+    x: str
+    y: str
+    tidy: Callable[[pd.DataFrame], pd.DataFrame]
+    log_x: bool
+    log_y: bool
+    caption: str
+    least: float | None = None
+
+
+def _plain(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(panel="")
+
+
+def _parts(table: pd.DataFrame, x: str, panel: str, curve: str, **kinds: tuple[str, str, str]) -> pd.DataFrame:
+    """One row per kind of value: (value, low, high) name the columns of each; "" where it has no limits."""
+    import pandas as pd
+
+    parts = []
+    for kind, (value, low, high) in kinds.items():
+        part = pd.DataFrame(
+            {"panel": table[panel] if panel else "", "curve": table[curve], "x": table[x].astype(float)}
+        )
+        part["kind"], part["value"] = kind, table[value]
+        part["low"], part["high"] = table[low] if low else np.nan, table[high] if high else np.nan
+        parts.append(part[np.isfinite(part["value"].astype(float))])
+    return pd.concat(parts, ignore_index=True)
+
+
+def _zipf(table: pd.DataFrame) -> pd.DataFrame:
+    return _parts(table, "n", "", "curve", bound=("closed", "", ""), exact=("exact", "", ""),
+                  achieved=("achieved", "achieved_low", "achieved_high"))  # fmt: skip
+
+
+def _routers(table: pd.DataFrame) -> pd.DataFrame:
+    return _parts(table, "n", "law", "title", bound=("exact", "", ""))
+
+
+def _sharpness(table: pd.DataFrame) -> pd.DataFrame:
+    out = table.rename(columns={"shape": "x", "ratio": "value"})[["curve", "x", "kind", "value"]]
+    return out.assign(panel="", low=np.nan, high=np.nan, kind=out["kind"].replace({"power law": "bound"}))
+
+
+def _exposures(table: pd.DataFrame) -> pd.DataFrame:
+    kept = table[table["k"] > 0]
+    return _parts(
+        kept, "k", "", "curve", bound=("exact", "", ""), achieved=("achieved", "achieved_low", "achieved_high")
+    )
+
+
+PICTURES: dict[str, Picture] = {
+    "T0": Picture(
+        "t0_chow", "errors per query", "queries attended", _plain, False, False,
+        "Lines: max over λ of E[min(1, λ(1 − G))] − λδ; open marks: the linear program over all rules; filled: Chow's "
+        "rule.",
+    ),
+    "T1": Picture(
+        "t1_memoryless", "errors per query", "queries attended", _plain, False, False,
+        "Lines: 1 − δV/(V − 1); open marks: the game against every table of values (K = 4 and 3); filled: a router "
+        "that throws a coin, over 500 simulated streams.",
+    ),
+    "T2": Picture(
+        "t2_memory_bits", "memory, share of the bits of the table", "queries attended", _plain, False, False,
+        "No errors. Lines: the bound; open marks: the best of all codes (K = 4, V = 2); filled: remembering the most "
+        "frequent patterns.",
+    ),
+    "T3": Picture(
+        "t3_compulsory", "queries", "queries attended", _plain, True, True,
+        "Lines: E[D_n]; open marks: the best adaptive learner, by dynamic programming; filled: learners that attend at "
+        "the first (or first three) exposures, over 300 simulated streams.",
+    ),
+    "T4": Picture(
+        "t4_zipf_streams", "length of the stream N", "share attended u(N)", _zipf, True, True,
+        "Lines: the closed form; open marks: exact; filled: simulated learners, with limits that hold at any time.",
+        1e-4,
+    ),
+    "T5": Picture(
+        "t5_static_routers", "queries n", "attention + V/(V − 1)·errors", _routers, True, True,
+        "Least cost of each class of routers.",
+    ),
+    "T6": Picture(
+        "t6_sharpness", "shape", "N(1/37.8) / N(0.9)", _sharpness, True, True,
+        "Lines: the least ratio for one frequency, and that of k^−0.43; filled: averages over 100 patterns, which are "
+        "never sharper.",
+    ),
+    "T7": Picture(
+        "t7_exposure_axis", "exposures k", "share not consolidated", _exposures, True, True,
+        "Lines: exact; marks: simulated patterns, each with a rate of its own.", 1e-3,
+    ),
+}  # fmt: skip
+"""By theorem."""
+
+_MARKED = 14
+"""Exact points shown of a long curve."""
+
+
+def drawer(theorem: str) -> Callable[[Data], Drawing]:
+    """Return the function that draws a theorem."""
+    return lambda data: draw(PICTURES[theorem])
+
+
+def draw(picture: Picture) -> Drawing:
+    """Draw the curves of one theorem, panel by panel."""
+    table = picture.tidy(import_module(f"theory.bounds.{picture.module}").curves())
+    panels = list(dict.fromkeys(table["panel"]))
+    curves = list(dict.fromkeys(table["curve"]))
+    width = style.COLUMN if len(panels) == 1 else style.PAGE
+    figure = style.figure(width, 2.3 + 0.14 * len(curves))
+    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, panel in zip(grid, panels, strict=True):
+        for number, curve in enumerate(curves):
+            part = table[(table["panel"] == panel) & (table["curve"] == curve)]
+            _draw_curve(axes, part, number, curve)
+        if picture.log_x:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter(style.decade)
+        if picture.log_y:
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(style.decade)
+        axes.set_xlabel(picture.x)
+        if picture.least is not None:
+            axes.set_ylim(picture.least, 1.4 * float(table["value"].max()))
+    grid[0].set_ylabel(picture.y)
+    if len(panels) > 1:
+        style.letter(grid, panels)
+    handles, labels = grid[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=1 if width == style.COLUMN else 2)
+    return Drawing(figure, table, picture.caption)
+
+
+def _draw_curve(axes: Axes, part: pd.DataFrame, number: int, label: str) -> None:
+    look = style.marker(number)
+    line = part[part["kind"] == "bound"].sort_values("x")
+    shown = False
+    if len(line):
+        axes.plot(line["x"], line["value"], **style.line(number), label=label)
+        shown = True
+    exact = part[part["kind"] == "exact"].sort_values("x")
+    exact = exact.iloc[:: max(1, len(exact) // _MARKED)]
+    axes.plot(exact["x"], exact["value"], ls="none", ms=4.5, mew=0.8, marker=look["marker"], mec=look["color"],
+              mfc="white", zorder=3)  # fmt: skip
+    done = part[part["kind"] == "achieved"]
+    spread = np.abs(np.array([done["value"] - done["low"], done["high"] - done["value"]], dtype=float))
+    axes.errorbar(done["x"], done["value"], yerr=np.nan_to_num(spread), ls="none", ms=2.6, lw=0.8, zorder=4,
+                  label=None if shown or done.empty else label, **look)  # fmt: skip

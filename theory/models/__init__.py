@@ -1,0 +1,38 @@
+"""Models that are trained on SRCD: one common skeleton, one file per kind of layer, a registry.
+
+Everything here needs torch; nothing outside of this folder, training and ensembles does.
+
+>>> from theory.models import build, load_setup
+>>> setup = load_setup("cram-n256")
+>>> model = build(setup.model, setup.data, seed=0)
+>>> type(model.layers[0]).__name__
+'CramLayer'
+"""
+
+from __future__ import annotations
+
+from cogfit.errors import MissingDependencyError
+
+try:
+    import torch as _  # noqa: F401
+except ImportError:
+    raise MissingDependencyError("torch", "train", "theory.models") from None
+
+from theory.models.base import BRANCHES, Model, ModelConfig, Output
+from theory.models.registry import Kind, Setup, build, kinds, load_setup, model_config
+from theory.models.sampler import Sampler, to_torch
+
+__all__ = [
+    "BRANCHES",
+    "Kind",
+    "Model",
+    "ModelConfig",
+    "Output",
+    "Sampler",
+    "Setup",
+    "build",
+    "kinds",
+    "load_setup",
+    "model_config",
+    "to_torch",
+]

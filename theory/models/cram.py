@@ -1,0 +1,286 @@
+"""CRAM: working, episodic and semantic memory under one learned router (arXiv 2602.12204, Eqs. 2–8).
+
+What the paper leaves open, or cannot mean as written, is settled so:
+
+- Working memory (Eq. 2) starts from h = 0 and has no state from token to token: it is local.
+- Episodic memory (Eq. 3) holds earlier tokens and an empty slot. Its size M, what is written and what is evicted are
+  settings; the novelty of a token is its distance from a moving average of the states before it.
+- Squared norms are divided by d, so that σ does not depend on the width.
+- The quality q of Eq. 6 needs the very attention that it is to save. The router gets a prediction q̂ from the cue
+  alone, trained on tokens that did attend.
+- Router (Eq. 7): the four scalars of z, or the state of the token as well. Predictions that are measurements (q̂ and
+  the uncertainty) enter without gradient: the router cannot teach them to flatter.
+- The semantic memory learns from the consolidation loss (Eq. 5) alone, unless asked otherwise.
+- The routing costs of Eq. 8 are taken per query; q there is q̂.
+
+Without consolidation there is no semantic memory, no q̂ and a choice between two branches.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from theory.models.attention import Attention, largest, newest
+from theory.models.base import BRANCHES, EPISODIC, SEMANTIC, Context, FeedForward, Layer, ModelConfig, Trace
+from theory.models.gates import Choice, choose
+from theory.models.scan import moving_average
+from theory.srcd import SRCD
+
+
+class RoutedConfig(ModelConfig):
+    """Settings of models with CRAM's router.
+
+    Attributes
+    ----------
+    euler_steps : int
+        K of Eq. 2.
+    time_step : float
+        Δt of Eq. 2.
+    identity : float
+        Multiple of the identity at which query and key projections start; 0: at random.
+    sigma : float
+        σ of Eq. 6.
+    router : {"scalars", "state"}
+        What the router sees: z of Eq. 7, or the token's state in addition.
+    temperature : float
+        Of the Gumbel-Softmax.
+    lambda_episodic, lambda_semantic : float
+        λ_E and λ_S of Eq. 8, per query.
+    consolidation_weight : float
+        γ_loss of Eq. 8.
+    quality_weight : float
+        Of the loss that trains q̂.
+    """
+
+    layers: int = Field(1, ge=1)
+    euler_steps: int = Field(2, ge=1)
+    time_step: float = Field(0.5, gt=0)
+    identity: float = Field(1.0, ge=0)
+    sigma: float = Field(0.5, gt=0)
+    router: Literal["scalars", "state"] = "scalars"
+    temperature: float = Field(1.0, gt=0)
+    lambda_episodic: float = Field(0.35, ge=0)
+    lambda_semantic: float = Field(0.35, ge=0)
+    consolidation_weight: float = Field(1.0, ge=0)
+    quality_weight: float = Field(1.0, ge=0)
+
+
+class CramConfig(RoutedConfig):
+    """Settings of CRAM.
+
+    Attributes
+    ----------
+    consolidation : bool
+        Whether there is a semantic memory.
+    capacity : int or None
+        M, tokens in the episodic buffer. None: no bound.
+    write : {"all", "novel"}
+        Which tokens are written: all, or those with novelty above the running average.
+    evict : {"oldest", "least_novel"}
+        Which one leaves a full buffer.
+    novelty_decay : float
+        Of the moving averages behind the novelty.
+    semantic_rank : int or None
+        Hidden units of the semantic memory. None: d/16 as in the paper.
+    semantic_from_task : bool
+        Whether the semantic memory learns from the task, too.
+    """
+
+    kind: Literal["cram"] = "cram"
+    consolidation: bool = True
+    capacity: int | None = Field(None, ge=1)
+    write: Literal["all", "novel"] = "all"
+    evict: Literal["oldest", "least_novel"] = "oldest"
+    novelty_decay: float = Field(0.95, gt=0, lt=1)
+    semantic_rank: int | None = Field(None, ge=1)
+    semantic_from_task: bool = False
+
+
+class WorkingMemory(nn.Module):
+    """Eq. 2: K Euler steps of an ODE whose rate depends on the time gap; f = W_o h + x."""
+
+    def __init__(self, d: int, steps: int, time_step: float) -> None:
+        super().__init__()
+        self.steps, self.time_step = steps, time_step
+        self.rate = nn.Linear(1, d)
+        self.recur, self.input = nn.Linear(d, d, bias=False), nn.Linear(d, d)
+        self.output = nn.Linear(d, d)
+
+    def forward(self, x: Tensor, gap: Tensor) -> Tensor:
+        """States (B, N, d) and gaps (B, N) to (B, N, d)."""
+        rate = self.time_step * self.rate(gap.log1p().unsqueeze(-1)).sigmoid()
+        drive = self.input(x)
+        h = rate * torch.tanh(drive)  # the first step, from h = 0
+        for _ in range(self.steps - 1):
+            h = h + rate * torch.tanh(self.recur(h) + drive)
+        out: Tensor = self.output(h) + x
+        return out
+
+
+class EpisodicMemory(nn.Module):
+    """Eq. 3: attention over a bounded buffer of earlier tokens."""
+
+    def __init__(self, config: CramConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.attention = Attention(config.d_model, config.heads, identity=config.identity, past_only=True)
+
+    def forward(self, x: Tensor, rows: Tensor | None) -> Tensor:
+        """Retrieve for all tokens, or for those in ``rows``; (B, N, d)."""
+        found: Tensor = self.attention(x, rows=rows, mask=self.buffer(x))
+        return found
+
+    def buffer(self, x: Tensor) -> Tensor | None:
+        """Whether s is held when t comes, (B, N[t], N[s]); None for a buffer that holds everything."""
+        c = self.config
+        capacity = x.shape[1] if c.capacity is None else c.capacity
+        if c.write == "all" and capacity >= x.shape[1]:
+            return None
+        score = self.novelty(x.detach())
+        written = torch.ones_like(score, dtype=torch.bool)
+        if c.write == "novel":
+            written = score >= moving_average(score.unsqueeze(-1), c.novelty_decay).squeeze(-1)
+        held = newest(written, capacity) if c.evict == "oldest" else largest(score, written, capacity)
+        return F.pad(held[:, :-1], (0, 0, 1, 0))  # t finds what was there after t − 1
+
+    def novelty(self, x: Tensor) -> Tensor:
+        """Mean squared distance of each state from the moving average of those before it, (B, N)."""
+        average = moving_average(x, self.config.novelty_decay)
+        before = torch.cat([torch.zeros_like(x[:, :1]), average[:, :-1]], 1)
+        return (x - before).square().mean(-1)
+
+
+class SemanticMemory(nn.Module):
+    """Eq. 4: r = W_up ReLU(W_down x)."""
+
+    def __init__(self, d: int, rank: int) -> None:
+        super().__init__()
+        self.down, self.up = nn.Linear(d, rank, bias=False), nn.Linear(rank, d, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., d) to (..., d)."""
+        out: Tensor = self.up(F.relu(self.down(x)))
+        return out
+
+
+class Quality(nn.Module):
+    """q̂: predicted quality of the semantic memory, from what is known without attention."""
+
+    def __init__(self, d: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(d, d), nn.ReLU(), nn.Linear(d, 1))
+
+    def forward(self, cue: Tensor) -> Tensor:
+        """Map (..., d) to logits of shape (...)."""
+        logit: Tensor = self.body(cue).squeeze(-1)
+        return logit
+
+
+class Router(nn.Module):
+    """Eq. 7: choose a branch from the time gap, the size of f_CT, q̂ and the uncertainty of the prediction."""
+
+    def __init__(self, config: RoutedConfig, branches: int) -> None:
+        super().__init__()
+        self.temperature, self.sees_state = config.temperature, config.router == "state"
+        features = 4 + config.d_model * self.sees_state
+        self.body = nn.Sequential(nn.Linear(features, 32), nn.GELU(), nn.Linear(32, branches))
+
+    def forward(self, x: Tensor, local: Tensor, quality: Tensor, gap: Tensor, context: Context) -> Choice:
+        """Choose for tokens (B, T, d); with ``context.attend_all`` the choice is the episodic branch."""
+        with torch.no_grad():
+            log = context.predict(local).log_softmax(-1)
+            uncertainty = -(log.exp() * log).sum(-1) / math.log(log.shape[-1])
+        z = torch.stack([gap.log1p(), local.square().mean(-1).sqrt(), quality.detach(), uncertainty], -1)
+        logits = self.body(torch.cat([z, x], -1) if self.sees_state else z)
+        choice = choose(logits, temperature=self.temperature, sample=self.training)
+        if not context.attend_all:
+            return choice
+        forced = torch.zeros_like(choice.weights)
+        forced[..., EPISODIC] = 1.0
+        return Choice(forced, choice.probabilities)
+
+
+def squared_error(a: Tensor, b: Tensor) -> Tensor:
+    """‖a − b‖²/d over the last axis."""
+    return (a - b).square().mean(-1)
+
+
+def consolidation(
+    config: RoutedConfig, semantic: Tensor, retrieved: Tensor, logit: Tensor, attended: Tensor
+) -> dict[str, Tensor]:
+    """Eq. 5 and the loss that teaches q̂ the quality of Eq. 6: means over the tokens that attended, 0 without any."""
+    error = squared_error(semantic, retrieved.detach())
+    quality = torch.exp(-error.detach() / config.sigma**2)
+    missed = F.binary_cross_entropy_with_logits(logit, quality, reduction="none")
+    count = attended.sum().clamp_min(1)
+    return {
+        "consolidation": config.consolidation_weight * (error * attended).sum() / count,
+        "quality": config.quality_weight * (missed * attended).sum() / count,
+    }
+
+
+def routing_costs(config: RoutedConfig, probabilities: Tensor, quality: Tensor, context: Context) -> dict[str, Tensor]:
+    """λ_E Σπ⁽²⁾ and −λ_S Σπ⁽³⁾q̂ of Eq. 8, per query."""
+    costs = {"episodic": config.lambda_episodic * probabilities[..., EPISODIC].sum() / context.queries}
+    if probabilities.shape[-1] > SEMANTIC:
+        reward = (probabilities[..., SEMANTIC] * quality.detach()).sum()
+        costs["semantic"] = -config.lambda_semantic * reward / context.queries
+    return costs
+
+
+def three(probabilities: Tensor) -> Tensor:
+    """Probabilities of all three branches, where a model has fewer."""
+    return F.pad(probabilities, (0, len(BRANCHES) - probabilities.shape[-1]))
+
+
+class CramLayer(Layer):
+    """One layer: three branches weighted by the router and summed; add and norm, feed-forward, add and norm."""
+
+    def __init__(self, config: CramConfig) -> None:
+        super().__init__()
+        d = config.d_model
+        self.config = config
+        self.working = WorkingMemory(d, config.euler_steps, config.time_step)
+        self.episodic = EpisodicMemory(config)
+        self.semantic = SemanticMemory(d, config.semantic_rank or max(1, d // 16)) if config.consolidation else None
+        self.quality = Quality(d) if config.consolidation else None
+        self.router = Router(config, 3 if config.consolidation else 2)
+        self.norms = nn.ModuleList([nn.LayerNorm(d), nn.LayerNorm(d)])
+        self.ffn = FeedForward(d, config.ffn, norm=False)
+
+    def forward(self, x: Tensor, context: Context) -> tuple[Tensor, Trace]:
+        """Route every token."""
+        local = self.working(x, context.gap)
+        logit = self.quality(x.detach()) if self.quality is not None else torch.zeros_like(context.gap)
+        quality = logit.sigmoid()
+        choice = self.router(x, local, quality, context.gap, context)
+        attended = choice.index == EPISODIC
+        retrieved = self.episodic(x, None if self.training else attended)
+        y = choice.weights[..., :1] * local + choice.weights[..., 1:2] * retrieved
+        losses: dict[str, Tensor] = {}
+        if self.semantic is not None:
+            semantic = self.semantic(x if self.config.semantic_from_task else x.detach())
+            losses = consolidation(self.config, semantic, retrieved, logit, attended)
+            shown = semantic if self.config.semantic_from_task else semantic.detach()
+            y = y + choice.weights[..., 2:] * shown
+        x = self.norms[0](x + y)
+        x = self.norms[1](x + self.ffn(x))
+        costs = routing_costs(self.config, choice.probabilities, quality, context)
+        return x, Trace(
+            choice.index, three(choice.probabilities), losses, costs, quality if self.semantic is not None else None
+        )
+
+    def slow(self) -> list[nn.Parameter]:
+        """Semantic memory and q̂."""
+        return [p for part in (self.semantic, self.quality) if part is not None for p in part.parameters()]
+
+
+def layers(config: CramConfig, task: SRCD) -> list[Layer]:
+    """Layers of the model."""
+    return [CramLayer(config) for _ in range(config.layers)]

@@ -1,0 +1,69 @@
+"""SRCD drawn on the device that trains: the same composition as in numpy, other random numbers."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from theory.srcd import SRCD, Batch, Draws, Tokens, compose, widths
+
+
+class Sampler:
+    """Streams of a task, drawn in single precision on a device.
+
+    Parameters
+    ----------
+    task : SRCD
+    seed : int
+    device : str or torch.device
+
+    Attributes
+    ----------
+    generator : torch.Generator
+        Its state is all that a sampler remembers.
+
+    Examples
+    --------
+    >>> batch = Sampler(SRCD(length=64), seed=0).sample(8)
+    >>> batch.tokens.signal.shape, int((batch.answer > 0).sum())
+    (torch.Size([8, 64]), 24)
+    """
+
+    def __init__(self, task: SRCD, seed: int, device: str | torch.device = "cpu") -> None:
+        self.task, self.device = task, torch.device(device)
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self._frequencies = torch.as_tensor(task.frequencies(), dtype=torch.float32, device=self.device)
+        self._fixed = torch.as_tensor(task.fixed_table(), device=self.device)
+
+    def sample(self, size: int) -> Batch[Tensor]:
+        """Draw streams.
+
+        Parameters
+        ----------
+        size : int
+            Streams, B.
+
+        Returns
+        -------
+        Batch of Tensor, shape (B, N)
+        """
+        place: dict[str, Any] = {"generator": self.generator, "device": self.device}
+        draws = Draws(
+            **{name: torch.rand((size, width), **place) for name, width in widths(self.task).items()},
+            noise=torch.randn((size, self.task.length), **place),
+        )
+        return compose(torch, self.task, draws, self._frequencies, self._fixed)
+
+
+def to_torch(batch: Batch[Any], device: str | torch.device = "cpu") -> Batch[Tensor]:
+    """A batch of numpy arrays as tensors, in single precision."""
+
+    def move(part: Any) -> dict[str, Tensor]:
+        found = {f.name: getattr(part, f.name) for f in fields(part) if f.name != "tokens"}
+        tensors = {name: torch.as_tensor(array, device=device) for name, array in found.items()}
+        return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+
+    return Batch(tokens=Tokens(**move(batch.tokens)), **move(batch))

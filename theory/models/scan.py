@@ -1,0 +1,110 @@
+"""Linear recurrences over a stream, computed in chunks by matrix products."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def selective_scan(u: Tensor, log_decay: Tensor, b: Tensor, c: Tensor, *, chunk: int = 64) -> Tensor:
+    """States h_t = a_t h_{t−1} + u_t b_tᵀ from zero, read as y_t = h_t c_t.
+
+    Within a chunk all pairs of positions meet in one matrix of decays; between chunks states are carried by another
+    one. Decays are products of factors at most 1, never quotients, so that nothing overflows.
+
+    Parameters
+    ----------
+    u : Tensor, shape (B, N, H, P)
+        Inputs of H heads.
+    log_decay : Tensor, shape (B, N, H)
+        log a_t ≤ 0.
+    b, c : Tensor, shape (B, N, H, S)
+        What is written where in the state, and what is read.
+    chunk : int
+        Positions in a chunk.
+
+    Returns
+    -------
+    Tensor, shape (B, N, H, P)
+
+    References
+    ----------
+    Dao & Gu 2024, arXiv 2405.21060 (state space duality).
+    """
+    n = u.shape[1]
+    u, b, c = (_chunks(x, chunk) for x in (u, b, c))  # (B, G, C, H, ·)
+    log = _chunks(log_decay.unsqueeze(-1), chunk).squeeze(-1).permute(0, 1, 3, 2)  # (B, G, H, C)
+    inner = _decays(log)
+    scores = torch.einsum("bgthn,bgshn->bghts", c, b) * inner
+    y = torch.einsum("bghts,bgshp->bgthp", scores, u)
+    ends = torch.einsum("bghs,bgshn,bgshp->bghpn", inner[..., -1, :], b, u)
+    # Carried into chunk g: the state that chunk g − 1 ends with.
+    across = _decays(log.sum(-1).permute(0, 2, 1))
+    carried = torch.einsum("bhgj,bjhpn->bghpn", across, ends).roll(1, 1)
+    carried = torch.cat([torch.zeros_like(carried[:, :1]), carried[:, 1:]], 1)
+    y = y + torch.einsum("bgthn,bghpn,bght->bgthp", c, carried, log.cumsum(-1).exp())
+    return y.flatten(1, 2)[:, :n]
+
+
+def moving_average(x: Tensor, decay: float) -> Tensor:
+    """m_t = a·m_{t−1} + (1−a)·x_t from zero.
+
+    Parameters
+    ----------
+    x : Tensor, shape (B, N, D)
+    decay : float
+        a, between 0 and 1.
+
+    Returns
+    -------
+    Tensor, shape (B, N, D)
+    """
+    ones = torch.ones_like(x[:, :, :1, None])
+    log = torch.log(torch.full_like(x[:, :, :1], decay))
+    return selective_scan((1 - decay) * x.unsqueeze(2), log, ones, ones).squeeze(2)
+
+
+def delta_update(state: Tensor, keys: Tensor, values: Tensor, strength: Tensor) -> Tensor:
+    """Write a chunk into a fast-weight memory by the delta rule, S_t = S_{t−1} + β_t k_t (v_t − S_{t−1}ᵀ k_t)ᵀ.
+
+    The corrections u_t = β_t (v_t − S_{t−1}ᵀ k_t) of all positions solve one unit triangular system.
+
+    Parameters
+    ----------
+    state : Tensor, shape (B, K, V)
+        S before the chunk.
+    keys : Tensor, shape (B, C, K)
+        Of unit norm.
+    values : Tensor, shape (B, C, V)
+    strength : Tensor, shape (B, C)
+        β_t in [0, 1].
+
+    Returns
+    -------
+    Tensor, shape (B, K, V)
+
+    References
+    ----------
+    Schlag, Irie & Schmidhuber 2021, arXiv 2102.11174; Yang et al. 2024, arXiv 2406.06484 (chunks).
+    """
+    beta = strength.unsqueeze(-1)
+    overlap = (beta * (keys @ keys.mT)).tril(-1)
+    system = overlap + torch.eye(keys.shape[1], dtype=keys.dtype, device=keys.device)
+    corrections = torch.linalg.solve_triangular(system, beta * (values - keys @ state), upper=False, unitriangular=True)
+    written: Tensor = state + keys.mT @ corrections
+    return written
+
+
+def _chunks(x: Tensor, chunk: int) -> Tensor:
+    """(B, N, H, ·) -> (B, G, C, H, ·), with zeros at the end."""
+    padded = F.pad(x, (0, 0, 0, 0, 0, -x.shape[1] % chunk))
+    return padded.reshape(x.shape[0], -1, chunk, *x.shape[2:])
+
+
+def _decays(log: Tensor) -> Tensor:
+    """exp(Σ_{s<i≤t} log_i) for t ≥ s, else 0: (..., C) -> (..., C[t], C[s]). Sums start at s: none cancel."""
+    size = log.shape[-1]
+    strict = torch.ones(size, size, dtype=torch.bool, device=log.device).tril(-1)
+    sums = log.unsqueeze(-1).expand(*log.shape, size).masked_fill(~strict, 0.0).cumsum(-2)
+    return sums.exp().tril()
