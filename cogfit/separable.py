@@ -282,6 +282,8 @@ def solve_bundle(
     -------
     Batch
     """
+    if bundle.axis.size == 0:
+        return Batch(np.empty((0, len(form.parameters))), np.empty(0), np.empty(0, dtype=bool))
     search = _Search.of(form, bundle, tolerance, errors, _QUICK if quick else _MAX_ITERATIONS)
     held = np.full((bundle.axis.size if fixed else 0, len(form.shape)), np.nan)
     for name, values in (fixed or {}).items():
