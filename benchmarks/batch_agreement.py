@@ -3,7 +3,11 @@
 Run ``python benchmarks/batch_agreement.py`` (``--help`` for the options). Every cell fits one form to curves of all
 kinds: truths of every form, 20 to 2,000 points on even, logarithmic and irregular axes, noise from 10^-4 of the drop to
 the whole of it. The rival is ``scipy.optimize.curve_fit`` within the form's own bounds, with the analytic Jacobian,
-from the truth where the form is that of the truth and from random starts besides.
+from the truth where the form is that of the truth and from random starts besides: five in all. Ten blocks make
+10^5 curves; ``--part 1/10`` is a tenth of them, in which every form and length is there once.
+
+Columns: curves on which ``fit_many`` ends more than 10^-8 (relative) above a single fit, and above scipy; of the latter
+those with each status; the largest excess; curves on which scipy ends above ``fit_many``, and where it finds nothing.
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from cogfit.curves import Array, Form
 STARTS = 5
 SLACK = 1e-8
 LENGTHS = {"short": (20, 60), "middle": (60, 300), "long": (300, 2000)}
+BLOCKS = range(1, 11)
 FORMS = [form.name for form in curves.forms().values() if form.basis is not None]
 
 
@@ -88,8 +93,9 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> Mapping[str, 
     made = [curve(rng, *LENGTHS[str(cell["length"])]) for _ in range(repeats)]
     table = pd.concat([pd.DataFrame({"curve": i, "x": x, "y": y}) for i, (x, y, _, _) in enumerate(made)])
     fits = cogfit.fit_many(table, form=form.name)
-    worse = explained = behind = single = failed = 0
-    excess = 0.0
+    single = failed = behind = 0
+    worse: list[float] = []
+    statuses: list[str] = []
     for row, (x, y, truth, params) in zip(fits.to_dict("records"), made, strict=True):
         starts = [draw(rng, form, x, wide=k > 2) for k in range(STARTS - 1)]
         starts.append(params if truth is form else draw(rng, form, x))
@@ -98,13 +104,14 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> Mapping[str, 
         alone = estimate.estimate(form, x, y, np.ones(x.size)).rss
         single += not row["rss"] <= alone * (1.0 + SLACK)
         rounding = x.size * (1e-14 * float(np.abs(y).max())) ** 2
-        if row["rss"] > other * (1.0 + SLACK) + rounding:
-            worse += 1
-            explained += row["status"] != "ok"
-            excess = max(excess, row["rss"] / other - 1.0)
+        if not row["rss"] <= other * (1.0 + SLACK) + rounding:
+            worse.append(row["rss"] / other - 1.0)
+            statuses.append(str(row["status"]))
         behind += other > row["rss"] * (1.0 + SLACK) + rounding
     return {
-        "worse_than_fit": single, "worse_than_scipy": worse, "of_these_not_ok": explained, "largest_excess": excess,
+        "worse_than_fit": single, "worse_than_scipy": len(worse), "of_these_ok": statuses.count("ok"),
+        "of_these_at_bound": statuses.count("at_bound"), "of_these_not_identified": statuses.count("not_identified"),
+        "of_these_failed": statuses.count("failed"), "largest_excess": max(worse, default=0.0),
         "scipy_worse": behind, "scipy_failed": failed,
     }  # fmt: skip
 
@@ -112,9 +119,9 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> Mapping[str, 
 STUDY = Study(
     "batch_agreement",
     "Curves on which fit_many ends in a worse minimum than a single fit, or than scipy from several starts.",
-    [{"form": form, "length": length} for form in FORMS for length in LENGTHS],
+    [{"block": block, "form": form, "length": length} for block in BLOCKS for form in FORMS for length in LENGTHS],
     measure,
-    repeats=1961,  # of 51 cells: 10^5 curves
+    repeats=197,  # of 10 blocks of 51 cells: 10^5 curves
 )
 
 if __name__ == "__main__":

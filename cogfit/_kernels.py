@@ -26,7 +26,7 @@ from cogfit._arma import whiten
 from cogfit._elementary import LOOPS, call, log, pointer, shift
 
 BLOCK = 32  # curves for which a point of the grid is evaluated once: as many as fit the first-level cache
-_GRID_STARTS = 4
+GRID_STARTS = 4  # local minima of a grid
 _PATIENCE = 15  # iterations after which a problem is given its full Hessian
 _NEARLY = 0.02  # share of a squared length below which the rest after a projection is computed point by point
 _PROMISE = 1e-2  # share of the tolerance below which a promised decrease is not tried
@@ -82,8 +82,8 @@ def _natural(p, theta, logs, out):
 
 
 @njit(**LOOPS)
-def _lowest_around(row, dims, at):
-    """Whether a cell of a grid is no higher than its neighbours, diagonal ones included."""
+def _lowest_around(row, dims, at, kept):
+    """Whether a cell of a grid is no higher than its neighbours, diagonal ones too; along `kept` there are none."""
     p, moves = dims.size, 1
     for _ in range(p):
         moves *= 3
@@ -91,8 +91,8 @@ def _lowest_around(row, dims, at):
         rest, cell, stride, other, inside = at, move, 1, 0, True
         for j in range(p - 1, -1, -1):
             place = rest % dims[j] + cell % 3 - 1
-            rest, cell = rest // dims[j], cell // 3
-            inside = inside and 0 <= place < dims[j]
+            rest, inside = rest // dims[j], inside and 0 <= place < dims[j] and (j != kept or cell % 3 == 1)
+            cell //= 3
             other += place * stride
             stride *= dims[j]
         if inside and row[other] < row[at]:
@@ -102,23 +102,33 @@ def _lowest_around(row, dims, at):
 
 @njit(**LOOPS)
 def _choose(grid, row, dims, spread, chosen):
-    """Cells of a grid to start from: the lowest local minima or, for each value of one parameter, the lowest."""
+    """Cells of a grid to start from: the lowest local minima or, for each value of `spread`, the two lowest."""
+    count = 0
     if spread >= 0:
-        inner = 1
+        inner, values = 1, dims[spread]
         for j in range(spread + 1, dims.size):
             inner *= dims[j]
-        chosen[: dims[spread]] = -1
+        chosen[: 2 * values] = -1
         for g in range(grid):
-            at = (g // inner) % dims[spread]
+            at = (g // inner) % values
             if chosen[at] < 0 or row[g] < row[chosen[at]]:
                 chosen[at] = g
-        return dims[spread]
-    count = 0
+        for g in range(grid):
+            at = (g // inner) % values
+            second = chosen[values + at]
+            lower = g != chosen[at] and row[g] < (np.inf if second < 0 else row[second])
+            if lower and _lowest_around(row, dims, g, spread):
+                chosen[values + at] = g
+        for at in range(2 * values):
+            if chosen[at] >= 0:
+                chosen[count] = chosen[at]
+                count += 1
+        return count
     for g in range(grid):
-        if not row[g] < np.inf or (count == _GRID_STARTS and row[g] >= row[chosen[count - 1]]):
+        if not row[g] < np.inf or (count == GRID_STARTS and row[g] >= row[chosen[count - 1]]):
             continue
-        if _lowest_around(row, dims, g):
-            count = min(count + 1, _GRID_STARTS)
+        if _lowest_around(row, dims, g, -1):
+            count = min(count + 1, GRID_STARTS)
             k = count - 1
             while k > 0 and row[chosen[k - 1]] > row[g]:
                 chosen[k] = chosen[k - 1]
@@ -152,7 +162,7 @@ def grid_starts(
     constant BLOCK.
     """
     grid, p = mesh.shape
-    chosen = np.empty(max(grid, _GRID_STARTS), np.int64)
+    chosen = np.empty(2 * grid + GRID_STARTS, np.int64)
     table = pointer(work)
     row = shift(table, BLOCK * grid)
     total = shift(row, grid)

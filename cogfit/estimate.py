@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cogfit import noise as noises
 from cogfit.curves import Array, Form
+from cogfit.errors import MissingDependencyError
 from cogfit.general import Problem, coordinates_of, minimise, plain, user_starts
 from cogfit.separable import PART, Bundle, arrays_of, bounds_of, in_threads, record_of, solve, solve_bundle
 
@@ -322,8 +323,10 @@ def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None, dev
     if device == "cpu":
         batch = solve_bundle(form, part, threads=threads)
     else:
-        from cogfit import _device
-
+        try:
+            from cogfit import _device
+        except ImportError as error:
+            raise MissingDependencyError("torch", "train", f"fitting on device '{device}'") from error
         batch = _device.solve_bundle(form, part, device)
     good = np.isfinite(batch.rss)
     params = batch.params if good.all() else batch.params[good]

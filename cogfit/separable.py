@@ -28,11 +28,12 @@ PART = 1 << 17
 """Points that a thread takes at a time."""
 
 _GRID_POINTS = 240  # points on which starts are ranked; longer curves are averaged into bins for this only
-_STARTS = 4
+_STARTS = 8  # that are followed to the end, at the most
 _MAX_ITERATIONS = 200
 _QUICK = 14  # before the full Hessians, which cost most
 _OUTSIDE = (0, 3, 1)  # points of the grid beyond its range on either side, for forms of one parameter and of more
 _SORTING = 12  # iterations by which starts are sorted out
+_AROUND = (-1, 0, -2, 1, -3, 2, -4, 3, -6, 5, -8, 7, -12, 11, -18, 17)  # points and middles tried around a location
 _NEAR, _ALIKE = 1e-2, 1e-5  # distance and relative difference in RSS of starts that have come to one place
 
 
@@ -324,7 +325,7 @@ class _Search:
 
     @property
     def _spread(self) -> int:
-        """The parameter each of whose values on the grid gives a start; −1: the local minima do.
+        """The parameter each of whose values on the grid gives one or two starts; −1: the local minima do.
 
         A location, where there is one, for the RSS has a minimum between any two points; else, of several parameters,
         the scale with the most values: local minima of a coarse grid miss narrow valleys.
@@ -379,11 +380,11 @@ class _Search:
     def _grid_starts(self, begin: int, end: int) -> tuple[Array, Index]:
         """Starting values from the form's grid: coordinates (curves, starts, p) and how many there are of each curve.
 
-        Of one parameter the best local minima of the RSS, of several the best point for each value of one of them
+        Of one parameter the best local minima of the RSS, of several the two best points for each value of one of them
         (:attr:`_spread`). On long curves, and where there are many starts, a few steps on a shorter curve sort them
-        out.
+        out: with locations held, for the RSS has kinks along these.
         """
-        from cogfit._kernels import BLOCK, grid_starts
+        from cogfit._kernels import BLOCK, GRID_STARTS, grid_starts
 
         form, long = self.form, self.bundle.size[begin:end] > 2 * _GRID_POINTS
         search, first, last = self, begin, end
@@ -392,7 +393,7 @@ class _Search:
             first, last = 0, end - begin
         mesh, sizes = _mesh(form)
         spread = self._spread
-        most = _STARTS if spread < 0 else sizes[spread]
+        most = GRID_STARTS if spread < 0 else 2 * sizes[spread]
         p, shapes = len(sizes), len(form.amplitudes)
         theta, counts = np.zeros((end - begin, most, p)), np.zeros(end - begin, dtype=np.int64)
         grid_starts(
@@ -406,29 +407,59 @@ class _Search:
         if not unsorted.any():
             return theta, counts
         sorter = replace(search, tolerance=1e-6, errors=WHITE, iterations=_SORTING)
-        _, rss, _ = sorter.descend(first, last, theta, np.where(unsorted, counts, 0), np.empty((0, p)))
+        used = np.where(unsorted, counts, 0)
+        if self._location >= 0:
+            rss, low = sorter._profile(first, last, theta, used)
+        else:
+            _, rss, _ = sorter.descend(first, last, theta, used, np.empty((0, p)))
+            low = np.ones(rss.shape, dtype=bool)
         rss[~unsorted] = np.arange(most)  # those stay in their order
-        order = np.argsort(rss, axis=1, kind="stable")[:, :_STARTS]
+        order = np.lexsort((rss, ~low & unsorted[:, None]), axis=1)[:, :_STARTS]
         theta, rss = np.take_along_axis(theta, order[:, :, None], axis=1), np.take_along_axis(rss, order, axis=1)
         return _different(theta, rss, np.minimum(counts, _STARTS), unsorted)
 
+    def _profile(self, begin: int, end: int, theta: Array, counts: Index) -> tuple[Array, NDArray[np.bool_]]:
+        """RSS of starts (curves, starts) with their locations held, and which to prefer: local minima, second starts.
+
+        theta becomes the solutions.
+        """
+        count, most, p = theta.shape
+        x, lx, x_at, axis, y, y_at, root, w_at = self.arrays
+        rows = np.repeat(np.arange(begin, end), most)
+        arrays = (x, lx, x_at, axis[rows], y, y_at[rows], root, w_at[rows])
+        held = np.full((count * most, p), np.nan)
+        held[:, self._location] = theta[:, :, self._location].ravel()
+        once = (np.arange(most) < counts[:, None]).astype(np.int64).ravel()
+        each = theta.reshape(-1, 1, p).copy()
+        rss = replace(self, arrays=arrays).descend(0, rows.size, each, once, held)[1].reshape(count, most)
+        theta[:] = each.reshape(theta.shape)
+        around = np.pad(rss, ((0, 0), (1, 1)), constant_values=np.inf)
+        low = (rss <= around[:, 2:]) & (rss <= around[:, :-2])
+        return rss, (low | (np.arange(most) >= most // 2)) & np.isfinite(rss)
+
     def _at_points(self, begin: int, end: int, found: tuple[Array, ...], location: int) -> tuple[Array, ...]:
-        """Try the points next to a fitted location: the RSS has kinks there, where a smooth descent cannot settle."""
-        q, c = self.form.shape[location], self.bundle
-        below, above = np.empty(end - begin), np.empty(end - begin)
+        """Try points around a fitted location and the middles between: the RSS has kinks there, and minima in between.
+
+        From the best of them the descent goes on.
+        """
+        q, c, count = self.form.shape[location], self.bundle, end - begin
         value = np.exp(found[0][:, location]) if q.in_logs else found[0][:, location]
+        tried = np.empty((len(_AROUND), count))
         for axis in np.unique(c.axis[begin:end]):
             x = c.x[c.x_at[axis] : c.x_at[axis + 1]]
             low, high = q.absolute((q.lower, q.upper), x)
             points = np.unique(x[(x >= low) & (x <= high)])
+            points = np.unique(np.concatenate([points, 0.5 * (points[1:] + points[:-1])]))
             mine = c.axis[begin:end] == axis
-            at = np.searchsorted(points, value[mine])
-            below[mine] = points[np.clip(at - 1, 0, points.size - 1)]
-            above[mine] = points[np.clip(at, 0, points.size - 1)]
-        once = np.ones(end - begin, dtype=np.int64)
-        for point in (below, above):
-            held = np.full((end - begin, len(self.form.shape)), np.nan)
-            held[:, location] = inner(q, point)
+            at = np.searchsorted(points, value[mine]) + np.array(_AROUND)[:, None]
+            tried[:, mine] = points[np.clip(at, 0, points.size - 1)]
+        once = np.ones(count, dtype=np.int64)
+        held = np.full((count, len(self.form.shape)), np.nan)
+        for column in (*inner(q, tried), None):
+            if column is None:
+                held = held[:0]
+            else:
+                held[:, location] = column
             other = self._best(begin, end, found[0][:, None, :].copy(), once, held)
             better = other[2] < found[2]
             found = tuple(
