@@ -1,30 +1,43 @@
-"""Speed of ``cogfit.fit_many`` beside loops over scipy's ``curve_fit`` and over lmfit, in one run.
+"""Speed of ``cogfit.fit_many`` beside scipy's ``curve_fit`` and lmfit, and of reading logs beside tbparse and pandas.
 
-Run ``python benchmarks/batch_speed.py`` (``--help`` for the options). Every peer is timed in the same process on the
-same curves (as many as ``--seconds`` allow), right after ours; of several rounds the medians of the ratios count, so
-that load on the machine changes them little. The peers share no code with the package. All use analytic Jacobians if
-that makes them faster. Printed are Markdown tables for benchmarks/README.md.
+Run ``python benchmarks/batch_speed.py`` (``--help`` for the options); less than ten minutes on two cores. Every peer is
+timed in the same process on the same data (as many curves as ``--seconds`` allow), right before ours; of several rounds
+the median of the ratios counts, so that load on the machine changes it little. The peers share no code with ours.
+Printed are Markdown tables; ``--out`` takes the numbers, with a JSON file on machine and versions beside it.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import io
+import json
+import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import routing_log
+import tensorboard_reading
+from grid import FOLDER, versions
 from numpy.typing import NDArray
+
+from cogfit.files import write_atomic
 
 Array = NDArray[np.float64]
 N = 200
 STARTS = ((0.9, 0.2, 0.0), (0.9, 0.6, 0.05), (0.6, 1.2, 0.1), (1.2, 0.4, 0.2))
+ROWS: list[dict[str, Any]] = []
+"""Results: what was done, beside whom, the goal, the median of the ratios, least and most, seconds of both."""
 
 
 def power_floor(x: Array, a: float, gamma: float, c: float) -> Array:
@@ -78,7 +91,7 @@ def lmfit_once() -> Callable[[Array, Array], float]:
 
 
 def all_forms(x: Array, y: Array) -> str:
-    """Fourteen forms by curve_fit from four starts each, ordered by AICc."""
+    """Fourteen forms by curve_fit from four starts each, without bounds, which is its fastest way; the least AICc."""
     from scipy.optimize import curve_fit
 
     big = float(x[-1])
@@ -124,8 +137,8 @@ def all_forms(x: Array, y: Array) -> str:
         best = np.inf
         for start in starts:
             try:
-                p, _ = curve_fit(function, x, y, start, bounds=(0.0, np.inf) if len(start) > 2 else (-np.inf, np.inf))
-            except (RuntimeError, ValueError):
+                p, _ = curve_fit(function, x, y, start)
+            except (RuntimeError, ValueError, TypeError):
                 continue
             best = min(best, float(((y - function(x, *p)) ** 2).sum()))
         k = len(starts[0]) + 1
@@ -142,50 +155,144 @@ def warm_started(x: Array, y: Array, start: Array) -> Array:
 # ------------------------------------------------------------------------------------------------------ measuring
 
 
+def timed(task: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    task()
+    return time.perf_counter() - begin
+
+
 def seconds_each(peer: Callable[[Array, Array], Any], x: Array, ys: Array, budget: float) -> float:
     """Seconds a curve, over as many curves as the budget allows."""
-    peer(x, ys[0])
     begin, done = time.perf_counter(), 0
-    while done < len(ys) and time.perf_counter() - begin < budget:
+    while done < len(ys) and (done == 0 or time.perf_counter() - begin < budget):
         peer(x, ys[done])
         done += 1
     return (time.perf_counter() - begin) / done
 
 
-def best_of(task: Callable[[], Any], rounds: int = 2) -> float:
-    times = []
-    for _ in range(rounds):
-        begin = time.perf_counter()
-        task()
-        times.append(time.perf_counter() - begin)
-    return min(times)
+def table(
+    title: str, ours: Callable[[], float], peers: dict[str, tuple[float, Callable[[], float]]], rounds: int
+) -> None:
+    """Print and keep the ratios of each peer's time (a function that returns seconds) to ours, taken in turn.
 
-
-def compare(
-    ours: Callable[[], Any], count: int, peers: dict[str, Callable[[Array, Array], Any]], x: Array, ys: Array,
-    budget: float, rounds: int,
-) -> list[tuple[str, float, float, float]]:  # fmt: skip
-    """(peer, its µs a curve, our µs a curve, ratio) as medians over rounds in which both are timed in turn."""
+    peers holds the goal and the function by name; a goal of 0: none.
+    """
     ours()
-    rows = []
-    for name, peer in peers.items():
-        pairs = [(seconds_each(peer, x, ys, budget / rounds), best_of(ours) / count) for _ in range(rounds)]
-        ratio = statistics.median(a / b for a, b in pairs)
-        rows.append(
-            (name, 1e6 * statistics.median(a for a, _ in pairs), 1e6 * statistics.median(b for _, b in pairs), ratio)
+    print(f"\n**{title}**\n\n| peer | its time / ours | least | most | goal |\n|---|---|---|---|---|")
+    for name, (goal, peer) in peers.items():
+        pairs = [(peer(), ours()) for _ in range(rounds)]
+        ratios = sorted(a / b for a, b in pairs)
+        row = {
+            "task": title, "peer": name, "goal": goal or "", "ratio": statistics.median(ratios), "least": ratios[0],
+            "most": ratios[-1], "peer_seconds": statistics.median(a for a, _ in pairs),
+            "cogfit_seconds": statistics.median(b for _, b in pairs),
+        }  # fmt: skip
+        ROWS.append(row)
+        numbers = " | ".join(f"{row[key]:.3g} ×" for key in ("ratio", "least", "most"))
+        print(f"| {name} | {numbers} | {f'≥ {goal:g}' if goal else ''} |", flush=True)
+
+
+def fitting(count: int, seconds: float, rounds: int) -> None:
+    import cogfit
+    from cogfit import curves as forms
+    from cogfit import separable
+
+    x, ys = curves(count)
+    each = seconds / rounds
+
+    def loop(peer: Callable[[Array, Array], Any], x: Array, ys: Array) -> Callable[[], float]:
+        peer(x, ys[0])
+        return lambda: seconds_each(peer, x, ys, each)
+
+    table(
+        f"power + floor, {N} points: estimate, standard error, status (a curve)",
+        lambda: timed(lambda: cogfit.fit_many(x, ys)) / count,
+        {
+            "curve_fit, four starts": (100.0, loop(curve_fit_from_four, x, ys)),
+            "curve_fit, four starts, in bounds": (0.0, loop(curve_fit_in_bounds, x, ys)),
+            "lmfit, one start": (200.0, loop(lmfit_once(), x, ys)),
+        },
+        rounds,
+    )
+    few = ys[:200]
+    table(
+        f"all 14 forms with selection, {N} points (a curve)",
+        lambda: timed(lambda: cogfit.fit_many(x, few, form=None)) / len(few),
+        {"curve_fit, four starts a form": (20.0, loop(all_forms, x, ys))},
+        rounds,
+    )
+    x4, one = curves(1, 400)
+    form = forms.get("power_floor")
+    first = cogfit.fit_many(x4, one)[["A", "gamma", "c"]].to_numpy()[0]
+    fitted = power_floor(x4, *first)
+    again = fitted + np.random.default_rng(1).choice(one[0] - fitted, (2000, 400))
+    starts, w = np.full((2000, 1, 1), first[1]), np.ones_like(again)
+    table(
+        "2,000 bootstrap refits of a curve of 400 points (a refit)",
+        lambda: timed(lambda: separable.solve(form, x4, again, w, starts=starts, tolerance=1e-9)) / 2000,
+        {"curve_fit, warm start": (20.0, loop(lambda x, y: warm_started(x, y, first), x4, again))},
+        rounds,
+    )
+    cuda(curves)
+
+
+def cuda(make: Callable[[int], tuple[Array, Array]]) -> None:
+    """A graphics processor beside the processor, where there is one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        print("\nCUDA: not measured, this machine has none")
+        return
+    import cogfit
+
+    x, ys = make(100_000)
+    many = np.tile(ys, (10, 1))
+    table(
+        f"power + floor, {N} points, 10^6 curves on CUDA",
+        lambda: timed(lambda: cogfit.fit_many(x, many, device="cuda")),
+        {"cogfit on the processor": (20.0, lambda: timed(lambda: cogfit.fit_many(x, many)))},
+        1,
+    )
+
+
+def reading(scalars: int, rounds: int) -> None:
+    """Reading of logs beside tbparse and plain pandas, with the same values; damage must be noticed."""
+    import cogfit
+
+    with tempfile.TemporaryDirectory() as temporary:
+        warm_up, events = Path(temporary, "warm-up"), Path(temporary, "events")
+        for folder, n in ((warm_up, 100), (events, scalars)):
+            tensorboard_reading.write(folder, n, tensors=False)
+        tensorboard_reading.by_tbparse(warm_up)
+        table(
+            f"TensorBoard, {scalars:,} scalars",
+            lambda: timed(lambda: tensorboard_reading.by_cogfit(events)),
+            {"tbparse": (5.0, lambda: timed(lambda: tensorboard_reading.by_tbparse(events)))},
+            1,
         )
-    return rows
+        tensorboard_reading.check_damage(warm_up)
+        rng = np.random.default_rng(0)
+        log = Path(temporary, "log.csv")
+        frame = pd.DataFrame({"step": np.arange(scalars), "attention_utilization": rng.random(scalars)})
+        frame.assign(loss=rng.random(scalars)).to_csv(log, index=False)
+        read = cogfit.read_log(log).utilization
+        assert read is not None
+        np.testing.assert_array_equal(read.frame["attention_utilization"], pd.read_csv(log)["attention_utilization"])
+        table(
+            f"CSV, {scalars:,} rows: read and checked",
+            lambda: timed(lambda: cogfit.read_log(log)),
+            {"pandas.read_csv": (1.0, lambda: timed(lambda: pd.read_csv(log)))},
+            rounds,
+        )
+    table(
+        "Parquet, a routing log of 1,075,413 rows: read, checked, P(k)",
+        lambda: timed(routing_log.ours),
+        {"pandas.read_parquet, groupby, mean": (1.0, lambda: timed(routing_log.plain))},
+        rounds,
+    )
 
 
-def table(title: str, goal: dict[str, float], rows: list[tuple[str, float, float, float]]) -> bool:
-    print(f"\n**{title}**\n\n| peer | peer, µs a curve | cogfit, µs a curve | ratio | goal |\n|---|---|---|---|---|")
-    for name, peer, ours, ratio in rows:
-        wanted = f"≥ {goal[name]:.0f}" if name in goal else ""
-        print(f"| {name} | {peer:,.0f} | {ours:,.1f} | {ratio:,.0f} × | {wanted} |", flush=True)
-    return all(ratio >= goal.get(name, 0.0) for name, _, _, ratio in rows)
-
-
-def limit(count: int) -> None:
+def limit(count: int) -> dict[str, float]:
     """How far the kernel is from the least it could do: the exponentials it needs, at what they cost."""
     from cogfit import curves as forms
     from cogfit import separable
@@ -198,109 +305,107 @@ def limit(count: int) -> None:
     theta, counts = search._grid_starts(0, count)
     evaluations, none = 0.0, np.empty((0, 1))
     for k in range(30):  # an evaluation more for every start that is not done after k iterations
-        from dataclasses import replace
-
         _, _, done = replace(search, iterations=k).descend(0, count, theta.copy(), counts, none)
         open_starts = (~done) & (np.arange(done.shape[1]) < counts[:, None])
         evaluations += float(open_starts.sum()) / count
         if not open_starts.any():
             break
     many = np.repeat(theta[:, 0], 4, axis=0)
-    power = best_of(lambda: columns("power", 1, x, np.log(x), many), 5) / len(many)
-    alone = best_of(lambda: separable.solve_bundle(form, bundle, threads=1), 5) / count
-    grid = best_of(lambda: search._grid_starts(0, count), 5) / count
+
+    def least(task: Callable[[], Any]) -> float:
+        """Least processor time of this thread, in µs a curve: load does not change it much."""
+        times = []
+        for _ in range(7):
+            begin = time.thread_time()
+            task()
+            times.append(time.thread_time() - begin)
+        return 1e6 * min(times) / count
+
+    power = least(lambda: columns("power", 1, x, np.log(x), many)) / 4
+    alone = least(lambda: separable.solve_bundle(form, bundle, threads=1))
+    grid = least(lambda: search._grid_starts(0, count))
     print(
-        f"\n**Distance to the limit** (power + floor, {N} points, one thread): {evaluations:.1f} evaluations a curve of "
-        f"{N} exponentials at {1e9 * power / N:.2f} ns (with their derivative) = {1e6 * evaluations * power:.2f} "
-        f"µs; least squares take {1e6 * alone:.2f} µs, of which {1e6 * grid:.2f} µs rank 27 starts "
-        f"({27 * N} multiplications): {alone / (evaluations * power):.1f} × the exponentials alone."
+        f"\n**Distance to the limit** (power + floor, {N} points, processor time of one thread): {evaluations:.1f} "
+        f"evaluations a curve of {N} exponentials with their derivative at {1e3 * power / N:.2f} ns = "
+        f"{evaluations * power:.2f} µs; least squares take {alone:.2f} µs, of which {grid:.2f} µs rank the grid of "
+        f"starts: {alone / (evaluations * power):.1f} × the exponentials alone.",
+        flush=True,
     )
+    return {
+        "evaluations_per_curve": evaluations, "ns_per_exponential": 1e3 * power / N, "us_per_curve": alone,
+        "us_for_starts": grid, "times_the_exponentials": alone / (evaluations * power),
+    }  # fmt: skip
 
 
-def scaling(largest: int) -> None:
-    """Time against curves and against points; peak memory in processes of their own."""
-    import cogfit
+_COST = """
+import resource, sys, time
+import numpy as np
+import cogfit
+count, n = int(sys.argv[1]), int(sys.argv[2])
+x, rng = np.arange(1.0, n + 1.0), np.random.default_rng(0)
+y = rng.normal(0.0, 0.02, (count, n))
+y += 0.1 + 0.8 * x**-0.5
+cogfit.fit_many(x, y[:100])
+before, wall, work = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter(), time.process_time()
+cogfit.fit_many(x, y)
+print(time.perf_counter() - wall, time.process_time() - work,
+      (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
 
-    print(
-        "\n**Cost**\n\n| curves | points | µs a curve | ns a point | peak memory beyond the data, MB |\n|---|---|---|---|---|"
-    )
+
+def cost(largest: int) -> list[dict[str, float]]:
+    """Time against curves and against points, and peak memory beyond the data; each in a process of its own."""
+    print("\n**Cost**\n\n| curves | points | processor µs a curve | ns a point | memory beyond the data, MB |"
+          "\n|---|---|---|---|---|")  # fmt: skip
     sizes = [(count, N) for count in (1_000, 10_000, 100_000, 1_000_000) if count <= largest]
+    out = []
     for count, n in [*sizes, (10_000, 50), (10_000, 800), (2_000, 3_200)]:
-        x, ys = curves(min(count, 10_000), n)
-        seconds = best_of(lambda: cogfit.fit_many(x, ys), 2) / len(ys) if count <= 10_000 else None  # noqa: B023
-        code = (
-            "import resource, sys, time; import numpy as np; import cogfit\n"
-            f"x = np.arange(1.0, {n} + 1.0); rng = np.random.default_rng(0)\n"
-            f"y = np.tile(0.1 + 0.8 * x**-0.5, ({count}, 1)); y += rng.normal(0, 0.02, y.shape)\n"
-            "cogfit.fit_many(x, y[:100]); before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-            "t = time.perf_counter(); cogfit.fit_many(x, y); t = time.perf_counter() - t\n"
-            "print(t, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)"
+        done = subprocess.run(
+            [sys.executable, "-c", _COST, str(count), str(n)], check=True, capture_output=True, text=True
         )
-        taken, memory = map(float, subprocess.run(
-            [sys.executable, "-c", code], check=True, capture_output=True, text=True
-        ).stdout.split())  # fmt: skip
-        each = seconds if seconds is not None else taken / count
-        print(f"| {count:,} | {n:,} | {1e6 * each:.1f} | {1e9 * each / n:.1f} | {memory:.0f} |", flush=True)
+        wall, work, memory = map(float, done.stdout.split())
+        out.append({"curves": count, "points": n, "seconds": wall, "processor_us_per_curve": 1e6 * work / count,
+                    "memory_mb": memory})  # fmt: skip
+        print(
+            f"| {count:,} | {n:,} | {1e6 * work / count:.1f} | {1e9 * work / count / n:.1f} | {memory:.0f} |",
+            flush=True,
+        )
+    return out
+
+
+def save(path: Path, extra: dict[str, Any]) -> None:
+    buffer = io.StringIO()
+    out = csv.DictWriter(buffer, list(ROWS[0]), lineterminator="\n")
+    out.writeheader()
+    out.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()} for row in ROWS)
+    write_atomic(path, buffer.getvalue())
+    names = ("cogfit", "numpy", "scipy", "numba", "pandas", "pyarrow", "lmfit", "tbparse", "tensorboard")
+    about = {
+        "study": "batch_speed", "about": str(__doc__).splitlines()[0], "command": "make benchmark",
+        "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores", "load": os.getloadavg()[0],
+        "versions": versions(names), **extra,
+    }  # fmt: skip
+    write_atomic(path.with_suffix(".json"), json.dumps(about, indent=1, ensure_ascii=False) + "\n")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--curves", type=int, default=20_000, help="of ours in each round")
     parser.add_argument("--largest", type=int, default=1_000_000, help="curves in the table of costs")
+    parser.add_argument("--scalars", type=int, default=1_000_000, help="of the logs that are read")
     parser.add_argument("--seconds", type=float, default=9.0, help="for each peer")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=FOLDER / "batch_speed.csv", help="the table")
     arguments = parser.parse_args()
     import warnings
 
-    import cogfit
-
     warnings.simplefilter("ignore")
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "lmfit", "numba", "pandas"))
-    print(f"{platform.machine()}, {len(__import__('os').sched_getaffinity(0))} cores; Python "
-          f"{platform.python_version()}, {libraries}")  # fmt: skip
-    x, ys = curves(arguments.curves)
-    fine = table(
-        f"Power + floor, {N} points: estimate, standard error, status",
-        {"curve_fit, four starts": 100.0, "lmfit, one start": 200.0},
-        compare(
-            lambda: cogfit.fit_many(x, ys), len(ys),
-            {"curve_fit, four starts": curve_fit_from_four, "curve_fit, four starts, in bounds": curve_fit_in_bounds,
-             "lmfit, one start": lmfit_once()},
-            x, ys, arguments.seconds, arguments.rounds,
-        ),
-    )  # fmt: skip
-    few = ys[:200]
-    fine &= table(
-        f"All 14 forms with selection, {N} points",
-        {"curve_fit, four starts": 20.0},
-        compare(
-            lambda: cogfit.fit_many(x, few, form=None), len(few), {"curve_fit, four starts": all_forms}, x, ys,
-            arguments.seconds, arguments.rounds,
-        ),
-    )  # fmt: skip
-    from cogfit import curves as forms
-    from cogfit import separable
-
-    x4, one = curves(1, 400)
-    form = forms.get("power_floor")
-    first = cogfit.fit_many(x4, one)[["A", "gamma", "c"]].to_numpy()[0]
-    f, rng = power_floor(x4, *first), np.random.default_rng(1)
-    again = f + rng.choice(one[0] - f, (2000, 400))
-    starts, w = np.full((2000, 1, 1), first[1]), np.ones_like(again)
-    fine &= table(
-        "2,000 bootstrap refits of a curve of 400 points",
-        {"curve_fit, warm start": 20.0},
-        compare(
-            lambda: separable.solve(form, x4, again, w, starts=starts, tolerance=1e-9), 2000,
-            {"curve_fit, warm start": lambda x, y: warm_started(x, y, first)}, x4, again, arguments.seconds,
-            arguments.rounds,
-        ),
-    )  # fmt: skip
-    limit(2000)
-    scaling(arguments.largest)
-    print(f"\npeak memory of this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB; goals "
-          f"{'met' if fine else 'not met'}")  # fmt: skip
-    return 0 if fine else 1
+    fitting(arguments.curves, arguments.seconds, arguments.rounds)
+    reading(arguments.scalars, arguments.rounds)
+    save(arguments.out, {"limit": limit(2000), "cost": cost(arguments.largest)})
+    missed = [f"{row['peer']} ({row['task']})" for row in ROWS if row["goal"] and row["ratio"] < row["goal"]]
+    print(f"\ngoals not met: {'; '.join(missed)}" if missed else "\nall goals met")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
