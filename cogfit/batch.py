@@ -146,7 +146,9 @@ def fit_many(
     level, rng
         Of the intervals, and of the resampling of each curve, for verdicts.
     device : str, default "cpu"
-        Where the engine runs: ``"cuda"`` is a graphics processor, by torch, in double precision.
+        Where the engine runs: ``"cuda"`` is a graphics processor, by torch, in double precision; not for all forms
+        (those with a break, and two with special functions, are refused). ``"torch"`` is the same code on the
+        processor, where it is much slower than the default.
     threads : int, optional
         The most that work at once; by default as many as there are cores.
     progress : callable, optional

@@ -267,7 +267,7 @@ def examine(collection: Collection) -> tuple[NDArray[np.object_], NDArray[np.boo
     for i, text in enumerate(collection.problems):
         out[i] = text or out[i]
     least, most = limits["y"].T
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         return out, (out == "") & (most - least <= observed.CONSTANT * np.maximum(-least, most))
 
 

@@ -109,7 +109,8 @@ def _part_of(batch: Any, columns: Columns, parts: int) -> NDArray[np.uint64]:
     labels = batch.select(list(columns.by)).to_pandas()
     code = labels.groupby(list(columns.by), sort=False, observed=True, dropna=False).ngroup().to_numpy()
     _, first = np.unique(code, return_index=True)
-    text = labels.iloc[first].astype(str).agg("\x1f".join, axis=1)  # the same whatever type a batch gives a column
+    columns_of = [labels.iloc[first, i].astype(str) for i in range(labels.shape[1])]  # whatever type a batch gives it
+    text = columns_of[0].str.cat(columns_of[1:], sep="\x1f") if len(columns_of) > 1 else columns_of[0]
     return np.asarray(pd.util.hash_array(text.to_numpy(dtype=object))[code] % np.uint64(parts), dtype=np.uint64)
 
 

@@ -196,6 +196,66 @@ def test_a_log_gives_a_row_for_every_head(tmp_path: Path) -> None:
     assert table["head"].tolist() == ["0", "1", "2", "3"]
 
 
+# ----------------------------------------------------------------------------------------------------- devices
+
+
+def ragged(seed: int = 5) -> pd.DataFrame:
+    """Curves of several forms and lengths, on axes of their own."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for curve, n in enumerate(rng.integers(20, 40, 6)):
+        x = np.sort(rng.uniform(1.0, 100.0, n))
+        f = 0.2 + 0.8 * x**-0.6 if curve % 2 else np.exp(-0.05 * x)
+        rows.append(pd.DataFrame({"curve": curve, "x": x, "y": f + rng.normal(0.0, 0.02, n)}))
+    return pd.concat(rows)
+
+
+@pytest.mark.parametrize("name", ["power_floor", "hyperbolic", "shifted_power", "stretched_exponential_floor"])
+def test_the_engine_in_torch_gives_the_same_answers(name: str) -> None:
+    pytest.importorskip("torch")
+    table = ragged()
+    ours, theirs = cogfit.fit_many(table, form=name), cogfit.fit_many(table, form=name, device="torch")
+    np.testing.assert_allclose(theirs["rss"], ours["rss"], rtol=1e-8)
+    sure = (ours["status"] == "ok").to_numpy()
+    names = list(curves.get(name).names)
+    np.testing.assert_allclose(theirs[names][sure], ours[names][sure], rtol=1e-5, atol=1e-7)
+    assert theirs["status"].tolist() == ours["status"].tolist()
+
+
+@pytest.mark.parametrize("name", ["power", "shifted_power", "exponential", "apex_floor", "stretched_exponential",
+                                  "hyperbolic", "log_logistic_step", "two_process"])  # fmt: skip
+def test_columns_in_torch_are_those_of_the_bases(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    from cogfit import _device
+
+    form = curves.get(name)
+    x = np.array([1.0, 2.5, 40.0])
+    theta = np.array([[q.absolute((0.3, 0.3), x)[0] for q in form.shape]])
+    expected, _ = form.columns(x, np.log(x), theta)
+    natural = tuple(torch.tensor(v) for v in theta[0])
+    found = _device._COLUMNS[form.basis or ""](torch.tensor(x), torch.tensor(np.log(x)), natural)
+    np.testing.assert_allclose(np.stack([v.numpy() for v in found]), expected[0], rtol=1e-13)
+
+
+def test_cuda_gives_the_same_answers() -> None:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("this machine has no CUDA device")
+    y = many(1000)
+    ours, theirs = cogfit.fit_many(K, y), cogfit.fit_many(K, y, device="cuda")
+    np.testing.assert_allclose(theirs["rss"], ours["rss"], rtol=1e-8)
+
+
+def test_what_a_device_cannot_do_is_said() -> None:
+    pytest.importorskip("torch")
+    with pytest.raises(cogfit.InputError, match="'broken_power' is not fitted on device 'torch'"):
+        cogfit.fit_many(K, many(1), form="broken_power", device="torch")
+    with pytest.raises(cogfit.InputError, match="device 'nonsense' cannot be used"):
+        cogfit.fit_many(K, many(1), device="nonsense")
+    with pytest.raises(cogfit.InputError, match="Gaussian noise without verdicts only"):
+        cogfit.fit_many(K, many(1), noise="auto", device="cuda")
+
+
 # -------------------------------------------------------------------------------------------- what may go wrong
 
 
