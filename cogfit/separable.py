@@ -25,7 +25,7 @@ from cogfit.serial import WHITE, Arma
 Index = NDArray[np.int64]
 
 PART = 1 << 17
-"""Points that a thread takes at a time."""
+"""Points that a thread takes at a time; of forms with several non-linear parameters, which cost more, a sixteenth."""
 
 _GRID_POINTS = 240  # points on which starts are ranked; longer curves are averaged into bins for this only
 _STARTS = 8  # that are followed to the end, at the most
@@ -295,7 +295,7 @@ def solve_bundle(
         mine = None if starts is None else starts[begin:end]
         return search.part(begin, end, mine, held[begin:end], settle=not quick)
 
-    found = in_threads(task, bundle.parts(PART), threads)
+    found = in_threads(task, bundle.parts(PART if len(form.shape) < 2 else max(PART // 16, 1)), threads)
     theta, coef, rss, done = (np.concatenate(parts) for parts in zip(*found, strict=True))
     natural, _ = natural_of(form, theta)
     return Batch(_assemble(form, natural, coef), rss, done)
