@@ -48,7 +48,7 @@ class SRCD(Strict):
     Attributes
     ----------
     length : int
-        N, tokens in a stream, 64 to 8192.
+        N, tokens in a stream, 16 to 8192.
     query_fraction : float
         f, share of the tokens that are queries; at least one per stream.
     recurring_fraction : float
@@ -89,7 +89,7 @@ class SRCD(Strict):
     ((4, 256), ())
     """
 
-    length: int = Field(2048, ge=64, le=8192)
+    length: int = Field(2048, ge=16, le=8192)
     query_fraction: float = Field(0.05, gt=0, lt=1)
     recurring_fraction: float = Field(0.7, ge=0, le=1)
     patterns: int = Field(100, ge=1)

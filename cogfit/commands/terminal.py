@@ -150,6 +150,10 @@ class Progress:
         """Statements that were ruled on, of several."""
         self._update("checking", done, total)
 
+    def steps(self, name: str, done: int, total: int) -> None:
+        """Steps of training."""
+        self._update(name, done, total)
+
     def forms(self, done: int, total: int, name: str) -> None:
         """Steps of one fit."""
         self._update("fitting", done, total)

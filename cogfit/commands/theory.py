@@ -1,4 +1,4 @@
-"""``cogfit theory``: the verdicts with their certificates, and a log against the bounds."""
+"""``cogfit theory``: the verdicts with their certificates, a log against the bounds, models that are trained."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, cast
 
 import typer
 
+from cogfit.commands import training
 from cogfit.commands.terminal import Number, Progress, Text, check_outputs, console, print_table, print_text
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from theory import Check, Claim, Theorem, Verdict
     from theory.checker import LogReport
 
-HELP = "What attention must cost and what memory can save: verdicts with certificates, bounds on a log."
+HELP = "What attention must cost and what memory can save: verdicts with certificates, bounds on a log, trained models."
 
 CHECK_HELP = """Rule on the theorems of this package and on the claims of the two papers.
 
@@ -61,6 +62,8 @@ The verdicts hold however often you look at a log that grows.
 CHECK_SCHEMA = "theory.check/1"
 
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+app.command(help=training.TRAIN_HELP)(training.train)
+app.command(help=training.RUNS_HELP)(training.runs)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 Everything here needs torch; nothing outside of this folder, training and ensembles does.
 
->>> from theory.models import build, load_setup
->>> setup = load_setup("cram-n256")
->>> model = build(setup.model, setup.data, seed=0)
+>>> from theory.models import build, model_config
+>>> from theory.srcd import SRCD
+>>> model = build(model_config({"kind": "cram"}), SRCD(length=256), seed=0)
 >>> type(model.layers[0]).__name__
 'CramLayer'
 """
@@ -19,7 +19,7 @@ except ImportError:
     raise MissingDependencyError("torch", "train", "theory.models") from None
 
 from theory.models.base import BRANCHES, Model, ModelConfig, Output
-from theory.models.registry import Kind, Setup, build, kinds, load_setup, model_config
+from theory.models.registry import Kind, build, kinds, model_config
 from theory.models.sampler import Sampler, to_torch
 
 __all__ = [
@@ -29,10 +29,8 @@ __all__ = [
     "ModelConfig",
     "Output",
     "Sampler",
-    "Setup",
     "build",
     "kinds",
-    "load_setup",
     "model_config",
     "to_torch",
 ]

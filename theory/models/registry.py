@@ -1,4 +1,4 @@
-"""The kinds of model, and configurations made of a task and a model.
+"""The kinds of model.
 
 A new kind is a file with its settings (a subclass of :class:`~theory.models.base.ModelConfig`) and a function that
 makes its layers, and one line in :data:`_LIST`.
@@ -14,7 +14,6 @@ from typing import Any
 import torch
 
 from cogfit.errors import InputError, nearest
-from theory.config import read_toml
 from theory.models import cram, fast_weights, retention, seqboat, ssm, transformer, transmamba
 from theory.models.base import Layer, Model, ModelConfig
 from theory.srcd import SRCD
@@ -109,36 +108,3 @@ def build(config: ModelConfig, task: SRCD, seed: int) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Model(config, task, kinds()[config.kind].layers(config, task))
-
-
-@dataclass(frozen=True)
-class Setup:
-    """A task and a model for it."""
-
-    data: SRCD
-    model: ModelConfig
-
-
-def load_setup(source: str | Path) -> Setup:
-    """Read a configuration: a table ``[data]`` with the task, a table ``[model]`` with the model.
-
-    Parameters
-    ----------
-    source : str or Path
-        A TOML file, or the name of one that ships with the package (:func:`theory.config.shipped`).
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, or anything in it is unknown or out of range.
-
-    Examples
-    --------
-    >>> load_setup("jamba").model.layers
-    8
-    """
-    tables, path = read_toml(source)
-    for name, content in tables.items():
-        if name not in ("data", "model") or not isinstance(content, dict):
-            raise InputError(f"'{name}' is no table of a configuration", path=path, hint="use [data] and [model]")
-    return Setup(SRCD.parse(tables.get("data", {}), path=path), model_config(tables.get("model", {}), path=path))

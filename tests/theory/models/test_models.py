@@ -24,11 +24,11 @@ from theory.models import (
     build,
     fast_weights,
     kinds,
-    load_setup,
     model_config,
     transmamba,
 )
 from theory.srcd import SRCD, Batch, Tokens
+from theory.training import load_setup
 
 Make = Callable[..., Model]
 ALWAYS = {"transformer": 1.0, "mamba": 0.0, "jamba": 1 / 3, "transmamba": (0 + 25 + 64) / (3 * 64)}
@@ -225,7 +225,7 @@ def test_no_kind_takes_an_impossible_size(name: str, field: str) -> None:
         ('[model]\nkind = "jamba"\nssm_heads = 3', "3 ssm_heads do not divide"),
         ('[model]\nkind = "jamba"\nplace = 8', "no layer 8 in a period of 8"),
         ('[model]\nkind = "transmamba"\nswitch = [0.1, 0.2, 0.3, 0.4, 0.5]', "5 entries for 4 layers"),
-        ('[model]\nkind = "cram"\n[training]\nsteps = 3', "'training' is no table"),
+        ('[model]\nkind = "cram"\n[trainin]\nsteps = 3', "'trainin' is no table"),
         ('model = "cram"', "'model' is no table"),
     ],
 )

@@ -1,0 +1,224 @@
+"""``cogfit theory train`` and ``cogfit theory runs``: train models on SRCD, and show what was recorded."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from cogfit.commands.terminal import Progress, Text, check_outputs, console, print_table, print_text
+
+if TYPE_CHECKING:
+    from theory.runs import Record
+    from theory.training import Measures, Setup
+
+TRAIN_HELP = """Train a model on SRCD, the task of the CRAM paper, and log its routing for [bold]cogfit fit[/bold].
+
+CONFIG is a TOML file or a shipped configuration ([bold]--list[/bold] names them). \
+Stop it at any time: the same command goes on from the last checkpoint. \
+Several seeds or settings go into folders of their own, side by side.
+
+[bold]Examples[/bold]
+
+  cogfit theory train cram-n256                             the headline, into runs/cram-n256
+
+  cogfit fit runs/cram-n256                                 what its γ is worth
+
+  cogfit theory train cram-n256 --seeds 0-4                 five seeds, one process each
+
+  cogfit theory train cram-n256 --set training.slow_rate=3e-3 --out runs/fast
+
+  cogfit theory train cram-n256 --vary model.lambda_episodic=[0.2,0.35,0.5] --seeds 0-2
+
+  cogfit theory train small.toml --seeds 0-63 --ensemble    64 models in one stack
+"""
+
+RUNS_HELP = """Table of recorded runs: accuracy, attention before and after, each seed and mean ± SD.
+
+Without FOLDER, those that come with the package.
+
+[bold]Examples[/bold]
+
+  cogfit theory runs
+
+  cogfit theory runs runs/cram-n256 --json -
+
+  cogfit theory runs --markdown                             as it stands in the documentation
+"""
+
+RUNS_SCHEMA = "theory.runs/1"
+
+
+def train(
+    config: Annotated[
+        str | None, typer.Argument(metavar="CONFIG", help="TOML file or name.", show_default=False)
+    ] = None,
+    changes: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as training.steps=500; repeatable."),
+    ] = None,
+    vary: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--vary", metavar="KEY=[A,B]", help="One run for each of these values; repeatable: all pairs."),
+    ] = None,
+    seeds: Annotated[Text, typer.Option(help="Seeds such as 0-4 or 1,3,5.")] = None,
+    out: Annotated[Optional[Path], typer.Option(help="Folder. Default: runs/CONFIG.", show_default=False)] = None,  # noqa: UP045
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="One stack for all runs, even where processes would be faster.")
+    ] = False,
+    workers: Annotated[Optional[int], typer.Option(min=1, help="Processes. Default: one per processor.")] = None,  # noqa: UP045
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    show: Annotated[bool, typer.Option("--list", help="Name the shipped configurations and leave.")] = False,
+) -> None:
+    """Train; the help text is TRAIN_HELP."""
+    from cogfit.errors import InputError
+    from theory.config import shipped
+
+    if show:
+        print_text("\n".join(shipped()) + "\n")
+        return
+    if config is None:
+        raise InputError("no configuration is named", hint="one of " + ", ".join(shipped()))
+    from theory.ensemble import train_many
+    from theory.training import load_setup
+    from theory.training import train as train_one
+
+    fixed = _settings(changes or [])
+    numbers: list[int | None] = [None] if seeds is None else [*_numbers(seeds)]
+    variants = _variants(vary or [])
+    root = out or Path("runs") / Path(config).stem
+    jobs: list[tuple[Path, Setup]] = []
+    for variant in variants:
+        folder = root / _name(variant) if variant else root
+        for seed in numbers:
+            seeded = {} if seed is None else {"training.seed": seed}
+            place = folder if seed is None else folder / f"seed{seed}"
+            jobs.append((place, load_setup(config, {**fixed, **variant, **seeded})))
+    with Progress() as progress:
+        if len(jobs) == 1:
+            place, setup = jobs[0]
+
+            def watch(done: int, total: int, found: Measures | None) -> None:
+                progress.steps("training", done, total)
+                if found is not None:
+                    _line(done, found)
+
+            train_one(setup, place, device=device, watch=watch)
+        else:
+            train_many(
+                [setup for _, setup in jobs],
+                [place for place, _ in jobs],
+                how="stacked" if ensemble else "auto",
+                device=device,
+                workers=workers,
+                watch=lambda name, done, total, _: progress.steps(name, done, total),
+            )
+    from theory.runs import load_record
+
+    _show([load_record(place) for place, _ in jobs])
+    print_text(f"\nNext: cogfit fit {jobs[0][0]}\n")
+
+
+def runs(
+    folder: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Argument(metavar="[FOLDER]...", help="Runs, or folders of runs.", show_default=False),
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+    json_file: Annotated[
+        Text, typer.Option("--json", help="Write the table as JSON ('-' for standard output).")
+    ] = None,
+) -> None:
+    """Show recorded runs; the help text is RUNS_HELP."""
+    check_outputs(Path(), json_file, None, None)
+    from cogfit.files import data_dir, write_atomic
+    from cogfit.result import dump
+    from theory.runs import find_records, format_table, table
+
+    records = [record for place in folder or [data_dir() / "runs"] for record in find_records(place)]
+    if json_file is not None:
+        rows = [
+            {name: None if value != value else value for name, value in row.items()}
+            for row in table(records).to_dict("records")
+        ]
+        text = dump({"schema": RUNS_SCHEMA, "runs": rows})
+        print_text(text) if json_file == "-" else write_atomic(json_file, text)
+    if json_file == "-":
+        return
+    if markdown:
+        header, *body = format_table(table(records))
+        lines = [header, ["---"] * 2 + ["---:"] * (len(header) - 2), *body]
+        print_text("\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n")
+        return
+    _show(records)
+
+
+def _show(records: Sequence[Record]) -> None:
+    from rich.table import Table
+    from rich.text import Text as Plain
+
+    from theory.runs import format_table, table
+
+    header, *body = format_table(table(records))
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for i, name in enumerate(header):
+        grid.add_column(name, justify="left" if i < 2 else "right", no_wrap=True)
+    for row in body:
+        grid.add_row(*(Plain(cell, style="bold" if row[1] in ("mean", "SD") else "") for cell in row))
+    print_table(console(), grid)
+
+
+def _line(done: int, found: Measures) -> None:
+    """One evaluation, as training goes on."""
+    print_text(
+        f"step {done:>6}   accuracy {100 * found.accuracy:6.2f} %   attention {100 * found.attention:6.2f} %   "
+        f"(recurring queries that attend {100 * found.attended_recurring:6.2f} %)   dynamics {found.dynamics_mse:.4f}\n"
+    )
+
+
+def _settings(texts: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE with a value as in TOML; a word without quotes is taken as text."""
+    from cogfit.errors import InputError
+
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key or not value:
+            raise InputError(f"'{text}' sets nothing", hint="write KEY=VALUE, such as training.steps=500")
+        try:
+            found[key.strip()] = tomllib.loads(f"x = {value}")["x"]
+        except tomllib.TOMLDecodeError:
+            found[key.strip()] = value.strip()
+    return found
+
+
+def _variants(texts: Sequence[str]) -> list[dict[str, Any]]:
+    """All combinations of the values."""
+    from cogfit.errors import InputError
+
+    choices: Mapping[str, Any] = _settings(texts)
+    for key, values in choices.items():
+        if not isinstance(values, list) or not values:
+            raise InputError(f"--vary needs a list for {key}", hint=f"such as --vary {key}=[0.1,0.2]")
+    return [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
+
+
+def _name(variant: Mapping[str, Any]) -> str:
+    return ",".join(f"{key.rpartition('.')[2]}={value}" for key, value in variant.items()).replace("/", "-")
+
+
+def _numbers(text: str) -> list[int]:
+    """Seeds: numbers and ranges such as 0-4, between commas."""
+    from cogfit.errors import InputError
+
+    found: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
+            raise InputError(f"'{text}' names no seeds", hint="write them as 0-4 or 1,3,5")
+        found += range(int(first), int(last or first) + 1)
+    return list(dict.fromkeys(found))
