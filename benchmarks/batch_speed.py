@@ -345,8 +345,15 @@ def limit(count: int) -> dict[str, float]:
     }  # fmt: skip
 
 
-_COST = """
-import resource, sys, time
+_PEAK = """
+def peak():  # MB; ru_maxrss would begin at that of the parent
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) / 1024
+"""
+
+_COST = (
+    _PEAK
+    + """
+import sys, time
 import numpy as np
 import cogfit
 count, n = int(sys.argv[1]), int(sys.argv[2])
@@ -354,11 +361,11 @@ x, rng = np.arange(1.0, n + 1.0), np.random.default_rng(0)
 y = rng.normal(0.0, 0.02, (count, n))
 y += 0.1 + 0.8 * x**-0.5
 cogfit.fit_many(x, y[:100])
-before, wall, work = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter(), time.process_time()
+before, wall, work = peak(), time.perf_counter(), time.process_time()
 cogfit.fit_many(x, y)
-print(time.perf_counter() - wall, time.process_time() - work,
-      (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print(time.perf_counter() - wall, time.process_time() - work, peak() - before)
 """
+)
 
 
 def cost(largest: int) -> list[dict[str, float]]:
@@ -381,52 +388,52 @@ def cost(largest: int) -> list[dict[str, float]]:
     return out
 
 
-_STREAM = """
-import resource, sys, time
+_STREAM = (
+    _PEAK
+    + """
+import sys, time
 from pathlib import Path
-import numpy as np
-import pandas as pd
 from cogfit import streaming
 from cogfit.batch import Options
 from cogfit.collection import Columns
-count, n, memory, place = int(sys.argv[1]), 200, float(sys.argv[2]), Path(sys.argv[3])
-rng, x = np.random.default_rng(0), np.arange(1.0, n + 1.0)
-(place / "table").mkdir()
-for file, rows in enumerate(np.array_split(np.arange(n), 20)):  # as a run logs them: all curves at every x
-    y = 0.1 + 0.8 * x[rows, None] ** -0.5 + rng.normal(0.0, 0.02, (rows.size, count))
-    pd.DataFrame({"curve": np.tile(np.arange(count), rows.size), "x": np.repeat(x[rows], count), "y": y.ravel()}
-                 ).to_parquet(place / "table" / f"{file:02d}.parquet", index=False)
-plan = streaming.plan_table(place / "table", Columns(), Options(), memory)
+place = Path(sys.argv[2])
+plan = streaming.plan_table(place / "table", Columns(), Options(), float(sys.argv[1]))
 marks = {}
 def report(task, done, total):
-    if task == "parts" and done == 0: marks["begin"] = time.process_time()
+    if task == "parts" and done == 0: marks["begin"], marks["peak"] = time.process_time(), peak()
     if task == "reading": marks["spooled"] = time.process_time()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 streaming.run(plan, place / "out", report=report)
 end = time.process_time()
 size = sum(f.stat().st_size for f in (place / "out").glob("part-*"))
 read = sum(f.stat().st_size for f in (place / "table").glob("*"))
-print(plan.parts, marks["spooled"] - marks["begin"], end - marks["spooled"], read / count, size / count,
-      resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, before / 1024)
+print(plan.parts, marks["spooled"] - marks["begin"], end - marks["spooled"], read, size, peak(), marks["peak"])
 """
+)
 
 
-def streamed(count: int, memory: float = 2.5e8) -> dict[str, float]:
+def streamed(count: int, memory: float = 1e8) -> dict[str, float]:
     """A tidy Parquet table, fitted in parts: processor time of sorting its rows and of fitting, bytes, memory."""
     with tempfile.TemporaryDirectory() as place:
+        x, y = curves(count)
+        Path(place, "table").mkdir()
+        for file, rows in enumerate(np.array_split(np.arange(N), 20)):  # as a run logs them: all curves at every x
+            columns = np.tile(np.arange(count), rows.size), np.repeat(x[rows], count), y[:, rows].T.ravel()
+            frame = pd.DataFrame(dict(zip(("curve", "x", "y"), columns, strict=True)))
+            frame.to_parquet(Path(place, "table", f"{file:02d}.parquet"), index=False)
         done = subprocess.run(
-            [sys.executable, "-c", _STREAM, str(count), str(memory), place], check=True, capture_output=True, text=True
+            [sys.executable, "-c", _STREAM, str(memory), place], check=True, capture_output=True, text=True
         )
     parts, sorting, fits, read, written, peak, before = map(float, done.stdout.split())
     out = {
         "curves": count, "parts": parts, "sorting_us_per_curve": 1e6 * sorting / count,
-        "fitting_us_per_curve": 1e6 * fits / count, "bytes_read_per_curve": read, "bytes_written_per_curve": written,
+        "fitting_us_per_curve": 1e6 * fits / count, "bytes_read_per_curve": read / count,
+        "bytes_written_per_curve": written / count,
         "peak_memory_mb": peak, "memory_before_mb": before,
     }  # fmt: skip
     print(f"\n**Streamed** ({count:,} curves of {N} points in a tidy Parquet table, {parts:.0f} parts): processor µs a "
           f"curve {out['sorting_us_per_curve']:.0f} for sorting rows into parts, {out['fitting_us_per_curve']:.0f} for "
-          f"reading and fitting them; {read:.0f} bytes read, {written:.0f} written a curve; peak memory {peak:.0f} MB, "
-          f"{before:.0f} MB of it before", flush=True)  # fmt: skip
+          f"reading and fitting them; {read / count:.0f} bytes read, {written / count:.0f} written a curve; peak "
+          f"memory {peak:.0f} MB, {before:.0f} MB of it before", flush=True)  # fmt: skip
     return out
 
 
@@ -449,7 +456,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--curves", type=int, default=20_000, help="of ours in each round")
     parser.add_argument("--largest", type=int, default=1_000_000, help="curves in the table of costs")
-    parser.add_argument("--streamed", type=int, default=50_000, help="curves of the table that is fitted in parts")
+    parser.add_argument("--streamed", type=int, default=20_000, help="curves of the table that is fitted in parts")
     parser.add_argument("--scalars", type=int, default=1_000_000, help="of the logs that are read")
     parser.add_argument("--seconds", type=float, default=9.0, help="for each peer")
     parser.add_argument("--rounds", type=int, default=3)
