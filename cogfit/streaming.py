@@ -37,6 +37,7 @@ MEMORY = 1 << 30
 """Bytes that the rows of one part may take while they are fitted, by default."""
 
 _ROW = 160.0  # bytes that a row of a tidy table takes at the most while its curve is fitted (measured: 60 to 140)
+_PARTS = 900  # files that one process keeps open while it sorts rows into parts
 _BATCH = 1 << 17  # rows read at a time
 _SUFFIXES = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv"}
 _CURVES, _SLOW_CURVES = 20_000, 50  # of a log in one part
@@ -184,7 +185,7 @@ def plan_table(path: str | os.PathLike[str], columns: Columns, options: Options,
     Raises
     ------
     InputError
-        If the table cannot be read.
+        If the table cannot be read, or needs more than 900 parts.
     """
     source = Path(path)
     table = open_table(source, columns)
@@ -192,6 +193,10 @@ def plan_table(path: str | os.PathLike[str], columns: Columns, options: Options,
     if rows == 0:
         raise InputError("holds no rows", path=source)
     parts = max(1, math.ceil(rows * _ROW / memory))
+    if parts > _PARTS:
+        what = f"has {rows:,} rows, too many for parts of {memory / 1e9:.3g} GB ({parts:,}, and {_PARTS} are possible)"
+        hint = f"allow {rows * _ROW / _PARTS / 1e9:.2g} GB (--memory), or fit folders of it one by one"
+        raise InputError(what, path=source, hint=hint)
     return Plan(str(source.resolve()), _fingerprint(table.files), rows, parts, columns, options)
 
 

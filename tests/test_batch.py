@@ -428,6 +428,13 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch
     assert before == {p: p.stat().st_mtime_ns for p in streaming.parts_of(folder)}
 
 
+def test_a_table_of_too_many_parts_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    table, _ = dataset(tmp_path / "table", 20)
+    with pytest.raises(cogfit.InputError, match="600 rows, too many for parts") as caught:
+        streaming.plan_table(table, COLUMNS, Options(), memory=100)
+    assert "--memory" in str(caught.value.hint)
+
+
 def test_output_is_never_written_over_something_else(tmp_path: Path) -> None:
     table, _ = dataset(tmp_path / "table", 3)
     plan = streaming.plan_table(table, COLUMNS, Options())
