@@ -14,6 +14,7 @@ A run that was stopped goes on from its last checkpoint and ends with the same b
 from __future__ import annotations
 
 import json
+import math
 import platform
 import subprocess
 import time
@@ -46,6 +47,7 @@ except ImportError:
 
 _EPISODIC, _SEMANTIC = BRANCHES.index("episodic"), BRANCHES.index("semantic")
 _EVALUATION_SEED = 2**31  # streams of evaluations: added to the seed of a run, so that no run trains on them
+_FINAL_SEED = 2**32  # streams of the last evaluation: the same for all runs of a task
 
 
 class Training(Strict):
@@ -75,6 +77,8 @@ class Training(Strict):
         Weight of the squared error of the dynamics, beside the cross-entropy of the answers.
     evaluate_every, evaluation_streams : int
         Steps between evaluations, and streams in each (always the same ones).
+    final_streams : int
+        Streams on which the trained model is measured once more, at the end.
     checkpoint_every : int
         Steps between checkpoints.
     routing_every : int
@@ -94,6 +98,7 @@ class Training(Strict):
     dynamics_weight: float = Field(1.0, ge=0)
     evaluate_every: int = Field(100, ge=1)
     evaluation_streams: int = Field(64, ge=1)
+    final_streams: int = Field(2048, ge=1)
     checkpoint_every: int = Field(500, ge=1)
     routing_every: int = Field(1, ge=0)
 
@@ -756,7 +761,7 @@ class Run:
         The folder and what is in it.
     setup : Setup
     measures : Measures
-        At the end, on :attr:`Training.evaluation_streams` streams.
+        Of the trained model, on :attr:`Training.final_streams` streams.
     """
 
     record: Record
@@ -847,9 +852,10 @@ def close_run(
     """Save the weights, say in ``run.json`` what is there, and drop the checkpoint."""
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     write_atomic(folder / WEIGHTS, save_tensors(weights))
-    last = recorder.measured[-1]
-    warm_up = setup.training.attend_until
-    task = setup.data
+    task, warm_up, streams = setup.data, setup.training.attend_until, setup.training.final_streams
+    # Training that ended before routers were free is measured as it went on: every token attends.
+    forced = setup.training.steps <= warm_up
+    final = evaluate(model, task, streams=streams, seed=_FINAL_SEED, device=device, attend_all=forced)
     write_document(
         folder,
         {
@@ -860,7 +866,7 @@ def close_run(
             "static_bound": {"value": task.static_bound, "formula": "queries_per_sequence / sequence_length"},
             "optimum": {"value": task.optimum, "formula": "static bound * (1 - recurring_fraction)"},
             "forced_attention_steps": [0, warm_up - 1] if warm_up else None,
-            "measures": {name: value for name, value in last.items() if value == value},
+            "final": {"streams": streams, "measures": {k: v for k, v in asdict(final).items() if not math.isnan(v)}},
             "vocabulary": {name: getattr(model.task, name) for name in ("patterns", "novel_keys", "values")},
             "parameters": sum(p.numel() for p in model.parameters()),
             "versions": versions(),
@@ -883,7 +889,9 @@ def load_run(folder: str | Path) -> Run:
     """
     record = load_record(folder)
     setup = make_setup(record.document["config"], path=record.folder / RUN)
-    return Run(record, setup, Measures(**{name: value for name, value in record.final.items() if name != "step"}))
+    return Run(
+        record, setup, Measures(**{field.name: record.final.get(field.name, math.nan) for field in fields(Measures)})
+    )
 
 
 def load_model(folder: str | Path) -> Model:
