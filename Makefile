@@ -23,7 +23,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint types check clean benchmark-coverage benchmark-selection benchmark-averaging \
-  benchmark-transitions
+  benchmark-transitions benchmark-zipf benchmark-transfer
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,12 @@ benchmark-averaging: .venv-test/.stamp ## Averaging artefacts (averaging_artefac
 
 benchmark-transitions: .venv-test/.stamp ## Abrupt changes (transition_detection.csv)
 	.venv-test/bin/python benchmarks/transition_detection.py $(STUDY_ARGS)
+
+benchmark-zipf: .venv-test/.stamp ## Learners on Zipf-distributed patterns (zipf_sweep.csv)
+	.venv-test/bin/python benchmarks/zipf_sweep.py $(STUDY_ARGS)
+
+benchmark-transfer: .venv-test/.stamp ## Frozen memory on a copy task (transfer.csv; sources in runs/transfer)
+	.venv-test/bin/python benchmarks/transfer.py $(STUDY_ARGS)
 
 clean: ## Remove environments, caches and demo output
 	rm -rf .venv .venv-test $(DEMO_OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -19,11 +19,12 @@ shown); ``memoryless``: of one that keeps nothing within a stream, as CRAM (T1).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from grid import Cell, Study, main
+from grid import Cell, Study, main, markdown
 
 SOURCES = Path(__file__).resolve().parents[1] / "runs" / "transfer"
 REPEATS, STEPS, STREAMS = 5, 300, 400
@@ -153,6 +154,30 @@ CELLS = [
 ]
 STUDY = Study("transfer", (__doc__ or "").split("\n")[0], CELLS, measure, REPEATS)
 
+
+def summary(rows: Sequence[Mapping[str, str]]) -> str:
+    """The table of docs/training.md."""
+    scratch = {(row["known"], row["table"]): row for row in rows if row["start"] == "scratch"}
+
+    def spread(row: Mapping[str, str], name: str) -> str:
+        return f"{float(row[name]):.3f} ± {float(row[f'{name}_sd']):.3f}"
+
+    def saved(row: Mapping[str, str], name: str) -> str:
+        base = scratch.get((row["known"], row["table"]))
+        if base is None or base is row or float(base[name]) < 0.01:
+            return "–"
+        return f"{100 * (1 - float(row[name]) / float(base[name])):.0f} %"
+
+    lines = [
+        [row["known"], row["table"], row["start"], *(spread(row, name) for name in ("accuracy", "attention", "spent")),
+         saved(row, "attention"), saved(row, "spent"), spread(row, "charge"),
+         *(f"{float(row[name]):.3f}" for name in ("t3", "memoryless"))]
+        for row in rows
+    ]  # fmt: skip
+    return markdown(("known", "table", "start", "accuracy", "attention at the end", "attention spent",
+                     "saved at the end", "saved in all", "charge", "T3", "T3, memoryless"), lines)  # fmt: skip
+
+
 if __name__ == "__main__":
     sources(REPEATS)
-    main(STUDY)
+    print(summary(main(STUDY)))

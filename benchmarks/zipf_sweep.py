@@ -22,10 +22,11 @@ assumes; 0: the clock does).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from grid import Cell, Study, main
+from grid import Cell, Study, main, markdown
 
 PATTERNS = 100
 N = (256, 1024, 4096, 5793, 8192, 11585, 16384)
@@ -234,5 +235,37 @@ CELLS = (
 
 STUDY = Study("zipf_sweep", (__doc__ or "").split("\n")[0], CELLS, measure, 3)
 
+
+def _digits(text: str, digits: int) -> str:
+    return f"{float(text):.{digits}f}" if text else "none"
+
+
+def summary(rows: Sequence[Mapping[str, str]]) -> str:
+    """The tables of docs/training.md."""
+    exact = [row for row in rows if row["learner"] == "exact"]
+    first = [row for row in exact if (row["c"], row["eta"], row["batch"]) == ("1", "1", "1")]
+    slopes = [
+        [row["s"], row["patterns"], *(f"{float(row[name]):.3f}" for name in ("slope", "t4_slope", "gamma")),
+         "yes" if row["quotable"] == "True" else "no"]
+        for row in first
+    ]  # fmt: skip
+    off, allowed = max(float(row["off"]) for row in exact), max(float(row["allowed"]) for row in exact)
+    trained = [
+        [*(row[name] for name in ("s", "batch", "rate", "slow_rate", "cost")),
+         f"{100 * float(row['accuracy']):.1f} %", row["threshold"],
+         *(_digits(row[name], 2) for name in ("off", "slope", "t4_slope", "gamma")),
+         f"{100 * float(row['switched']):.0f} %", "–".join(_digits(row[name], 0) for name in ("k10", "k50", "k90")),
+         _digits(row["alignment"], 2)]
+        for row in rows if row["learner"] == "sgd"
+    ]  # fmt: skip
+    return (
+        markdown(("s", "K", "slope measured", "slope exact", "1 − 1/s", "may be quoted"), slopes)
+        + f"\nLargest distance of {len(exact)} settings from their exact curves: {off:.4f}; "
+        + f"chance allows {allowed:.3f}.\n\n"
+        + markdown(("s", "batch", "rate", "slow rate", "λ", "accuracy", "nearest c", "off by", "slope", "slope of T4",
+                    "1 − 1/s", "patterns that stop", "at k (10–50–90 %)", "alignment"), trained)
+    )  # fmt: skip
+
+
 if __name__ == "__main__":
-    main(STUDY)
+    print(summary(main(STUDY)))
