@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 os.environ["MPLBACKEND"] = "Agg"
 
 from hypothesis import settings
@@ -13,3 +15,10 @@ from hypothesis import settings
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("deep", deadline=None, max_examples=1000)
 settings.load_profile("ci")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options for the trained models that the bounds are tested on."""
+    group = parser.getgroup("trained models")
+    group.addoption("--members", type=int, default=1, metavar="N", help="N times as many trained models (default 1)")
+    group.addoption("--members-device", default="cpu", metavar="DEVICE", help="cpu or cuda (default cpu)")

@@ -150,6 +150,10 @@ class Progress:
         """Steps of training."""
         self._update(name, done, total)
 
+    def policies(self, done: int, total: int) -> None:
+        """Policies that were played, under several budgets."""
+        self._update("playing", done, total)
+
     def forms(self, done: int, total: int, name: str) -> None:
         """Steps of one fit."""
         self._update("fitting", done, total)

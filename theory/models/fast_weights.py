@@ -17,7 +17,7 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from theory.models.attention import Attention, attend
@@ -36,11 +36,23 @@ class FastWeightConfig(RoutedConfig):
         Tokens in a chunk.
     write : {"attended", "all"}
         What is written: what attention retrieved, or every token's own value.
+    state_bits : int or None
+        S: of the memory only the signs of its first S entries go from chunk to chunk. A router then knows S bits of the
+        stream so far, as theorem T2 supposes. None: all d² numbers.
     """
 
     kind: Literal["fast_weights"] = "fast_weights"
     chunk: int = Field(32, ge=1)
     write: Literal["attended", "all"] = "attended"
+    state_bits: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _holds(self) -> FastWeightConfig:
+        if self.state_bits is not None and self.state_bits > self.d_model**2:
+            raise ValueError(
+                f"state_bits = {self.state_bits} are more than the {self.d_model**2} entries of the memory"
+            )
+        return self
 
 
 class FastWeightLayer(Layer):
@@ -83,6 +95,8 @@ class FastWeightLayer(Layer):
                 memory = delta_update(memory, cue[:, at], retrieved.detach(), strength[:, at] * attended)
             else:
                 memory = delta_update(memory, cue[:, at], self.value(x[:, at]), strength[:, at])
+            if self.config.state_bits is not None:
+                memory = signs(memory, self.config.state_bits)
             branches = torch.stack([local[:, at], retrieved, semantic], -1)
             y = (branches * choice.weights.unsqueeze(-2)).sum(-1)
             parts.append((y, semantic, retrieved, logit, choice.index, choice.probabilities))
@@ -97,6 +111,13 @@ class FastWeightLayer(Layer):
     def slow(self) -> list[nn.Parameter]:
         """q̂."""
         return list(self.quality.parameters())
+
+
+def signs(memory: Tensor, count: int) -> Tensor:
+    """±1/√d by the signs of the first entries of (B, d, d), 0 elsewhere; gradients pass as if nothing was done."""
+    kept = torch.arange(memory[0].numel(), device=memory.device).view_as(memory[0]) < count
+    rounded: Tensor = torch.where(memory >= 0, 1.0, -1.0) * kept / memory.shape[-1] ** 0.5
+    return memory + (rounded - memory).detach()
 
 
 def layers(config: FastWeightConfig, task: SRCD) -> list[Layer]:
