@@ -236,6 +236,14 @@ CELLS = (
 STUDY = Study("zipf_sweep", (__doc__ or "").split("\n")[0], CELLS, measure, 3)
 
 
+def _expected_alignment(row: Mapping[str, str]) -> float:
+    """Alignment of patterns that stop after c exposures, or at the end of the steps in which all tokens attend."""
+    p = _frequencies(row)
+    n = np.maximum(int(row["threshold"]) / p, WARM_UP * int(row["batch"]) * 6 * 0.7)
+    stop = n < QUERIES
+    return float(np.polyfit(np.log(p[stop]), np.log(n[stop]), 1)[0]) if stop.sum() > 1 else math.nan
+
+
 def _digits(text: str, digits: int) -> str:
     return f"{float(text):.{digits}f}" if text else "none"
 
@@ -255,7 +263,7 @@ def summary(rows: Sequence[Mapping[str, str]]) -> str:
          f"{100 * float(row['accuracy']):.1f} %", row["threshold"],
          *(_digits(row[name], 2) for name in ("off", "slope", "t4_slope", "gamma")),
          f"{100 * float(row['switched']):.0f} %", "–".join(_digits(row[name], 0) for name in ("k10", "k50", "k90")),
-         _digits(row["alignment"], 2)]
+         _digits(row["alignment"], 2), f"{_expected_alignment(row):.2f}"]
         for row in rows if row["learner"] == "sgd"
     ]  # fmt: skip
     return (
@@ -263,7 +271,7 @@ def summary(rows: Sequence[Mapping[str, str]]) -> str:
         + f"\nLargest distance of {len(exact)} settings from their exact curves: {off:.4f}; "
         + f"chance allows {allowed:.3f}.\n\n"
         + markdown(("s", "batch", "rate", "slow rate", "λ", "accuracy", "nearest c", "off by", "slope", "slope of T4",
-                    "1 − 1/s", "patterns that stop", "at k (10–50–90 %)", "alignment"), trained)
+                    "1 − 1/s", "patterns that stop", "at k (10–50–90 %)", "alignment", "by thresholds"), trained)
     )  # fmt: skip
 
 

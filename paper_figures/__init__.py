@@ -57,7 +57,7 @@ FIGURES: tuple[PaperFigure, ...] = (
         (16, "T7", "consolidation", "Theorem T7: laws on the exposure axis"),
     )),
     PaperFigure(
-        17, "zipf", "Learners on Zipf-distributed patterns", zipf_learners.draw, ("benchmarks/zipf_sweep.csv",),
+        17, "learners", "Learners on Zipf-distributed patterns", zipf_learners.draw, ("benchmarks/zipf_sweep.csv",),
     ),
 )  # fmt: skip
 """All figures, in the order of the paper."""

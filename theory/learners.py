@@ -33,7 +33,7 @@ from theory.stream import Booleans, Integers, exposures
 
 Array = NDArray[np.float64]
 
-_AT_ONCE = 2_000_000  # queries played at a time
+_AT_ONCE = 500_000  # queries played at a time
 
 
 @dataclass(frozen=True)
