@@ -142,6 +142,10 @@ class Progress:
         """Curves that were fitted, of several."""
         self._update("curves", done, total)
 
+    def task(self, name: str, done: int, total: int) -> None:
+        """Any task by name."""
+        self._update(name, done, total)
+
     def claims(self, done: int, total: int) -> None:
         """Statements that were ruled on, of several."""
         self._update("checking", done, total)
