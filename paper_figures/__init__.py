@@ -11,6 +11,7 @@ from paper_figures import (
     exposure_curves,
     practice,
     recorded_runs,
+    redundancy,
     retention,
     sensitivity,
     theorems,
@@ -55,6 +56,10 @@ FIGURES: tuple[PaperFigure, ...] = (
         (15, "T6", "sharpness", "Theorem T6: an average is never sharper than one pattern"),
         (16, "T7", "consolidation", "Theorem T7: laws on the exposure axis"),
     )),
+    PaperFigure(
+        17, "redundancy", "Attention redundancy of a language model as it is trained", redundancy.draw,
+        (f"runs/{redundancy.RUN}",),
+    ),
 )  # fmt: skip
 """All figures, in the order of the paper."""
 

@@ -122,7 +122,7 @@ def plot_redundancy(table: pd.DataFrame, *, width: float = 7.0) -> Figure:
     for axes in (left, right):
         axes.set_xlabel("layer")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(frameon=False, fontsize="small")
+        axes.legend(frameon=False, fontsize="small", loc="lower left", bbox_to_anchor=(0.0, 1.0))
     left.set_ylabel("R = 1 − ‖a − â‖/‖a‖")
     right.tick_params(labelleft=True)
     sns.despine(figure)

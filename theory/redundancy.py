@@ -318,8 +318,12 @@ def load_language_model(folder: str | Path, *, context: int = 1024) -> LanguageM
         raise InputError(what, path=folder, hint=hint)
     try:
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils import logging as messages
     except ImportError:
         raise MissingDependencyError("transformers", "huggingface", "a language model") from None
+    logging: Any = messages
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
     local = {"local_files_only": True, "trust_remote_code": False}
     try:
         model: nn.Module = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, **local)
@@ -333,6 +337,9 @@ def load_language_model(folder: str | Path, *, context: int = 1024) -> LanguageM
         raise
     except Exception as error:  # a library's many ways to say no, all of them about the folder
         raise InputError(f"cannot be loaded ({error})", path=folder) from error
+    finally:
+        if bars:
+            logging.enable_progress_bar()
 
 
 # --------------------------------------------------------------------------------------------------- measuring

@@ -199,6 +199,7 @@ class Redundancy:
         """JSON-ready mapping."""
         table = self.table()
         estimate, low, high = self.loss
+        loss = {"estimate": estimate, "low": low, "high": high, "unit": "nats per token"}
         return {
             "model": self.model,
             "probe": {
@@ -207,7 +208,7 @@ class Redundancy:
             "measured": {"documents": len(self.sums), "tokens": int(self.sums[:, 0, 0, :, _N].sum())},
             "threshold": self.threshold,
             "level": self.level,
-            "loss": {"estimate": estimate, "low": low, "high": high, "unit": "nats per token"},
+            "loss": loss if self.losses[:, 1].any() else None,
             "heads": bands(table),
             "table": table.to_dict("records"),
         }  # fmt: skip

@@ -159,8 +159,8 @@ def _note(found: Redundancy) -> str:
     shares = bands(found.table())
     return (
         f"R: mean of 1 − ‖a − â‖/‖a‖, with {100 * found.level:g} % interval over {len(found.sums)} documents; "
-        f"threshold {found.threshold:g}. Probes see what enters the {found.probe_input}; fitted on {found.fitted[1]:,} tokens of "
-        f"{found.fitted[0]} other documents.\n"
+        f"threshold {found.threshold:g}. Probes see what enters the {found.probe_input}; fitted on {found.fitted[1]:,} "
+        f"tokens of {found.fitted[0]} other documents.\n"
         f"Heads by mean R: {100 * shares['above_0.8']:.0f} % above 0.8, {100 * shares['0.5_to_0.8']:.0f} % 0.5–0.8, "
         f"{100 * shares['below_0.5']:.0f} % below. Loss {found.loss[0]:.3f} nats per token."
     )
