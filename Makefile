@@ -23,7 +23,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint types check clean benchmark-coverage benchmark-selection benchmark-averaging \
-  benchmark-transitions
+  benchmark-transitions benchmark-agreement benchmark
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,12 @@ benchmark-averaging: .venv-test/.stamp ## Averaging artefacts (averaging_artefac
 
 benchmark-transitions: .venv-test/.stamp ## Abrupt changes (transition_detection.csv)
 	.venv-test/bin/python benchmarks/transition_detection.py $(STUDY_ARGS)
+
+benchmark-agreement: .venv-test/.stamp ## Minima of fit_many against scipy's, 10^5 curves (batch_agreement.csv)
+	.venv-test/bin/python benchmarks/batch_agreement.py $(STUDY_ARGS)
+
+benchmark: .venv-test/.stamp ## Speed beside scipy, lmfit, tbparse, pandas in one run (batch_speed.csv; ten minutes)
+	.venv-test/bin/python benchmarks/batch_speed.py $(STUDY_ARGS)
 
 clean: ## Remove environments, caches and demo output
 	rm -rf .venv .venv-test $(DEMO_OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

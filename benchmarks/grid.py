@@ -149,15 +149,15 @@ def _write(path: Path, study: Study, rows: Mapping[tuple[str, ...], Mapping[str,
         "seed": study.seed,
         "cells": len(kept),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": _versions(),
+        "versions": versions(),
     }
     write_atomic(path.with_suffix(".json"), json.dumps(about, indent=1, ensure_ascii=False) + "\n")
 
 
-def _versions() -> dict[str, str]:
+def versions(names: Sequence[str] = ("cogfit", "numpy", "scipy", "numba")) -> dict[str, str]:
     from importlib.metadata import version
 
-    return {"python": platform.python_version(), **{n: version(n) for n in ("cogfit", "numpy", "scipy", "numba")}}
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 def clopper_pearson(hits: int, repeats: int, level: float = 0.999) -> tuple[float, float]:

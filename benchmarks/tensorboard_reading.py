@@ -82,6 +82,19 @@ def check_same(ours: pd.DataFrame, tbparse: pd.DataFrame, accumulated: dict[str,
         np.testing.assert_array_equal(frame[tag], theirs["value"].astype(float))
 
 
+def check_damage(folder: Path) -> None:
+    """Change one byte of a value in a copy of the log: the reader must report a damaged record."""
+    from cogfit.logs.raw import ReadOptions
+    from cogfit.logs.tensorboard import DAMAGED, READER
+
+    with tempfile.TemporaryDirectory() as temporary:
+        file = next(folder.glob("events*"))
+        data = bytearray(file.read_bytes())
+        data[-6] ^= 1  # in the last value: four bytes of checksum follow
+        Path(temporary, file.name).write_bytes(data)
+        assert READER.read(Path(temporary), ReadOptions()).dropped[DAMAGED] == 1
+
+
 def best_time(function: Callable[[Path], object], folder: Path, repetitions: int) -> tuple[float, object]:
     times = []
     result: object = None

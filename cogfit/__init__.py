@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cogfit.api import fit
+    from cogfit.batch import fit_many
     from cogfit.catalogue import Catalogue, human
     from cogfit.comparison import Comparison, compare
     from cogfit.curves import Form, Parameter, forms, register
@@ -34,6 +35,7 @@ _EXPORTS = {
     "Comparison": "comparison",
     "compare": "comparison",
     "fit": "api",
+    "fit_many": "batch",
     "Catalogue": "catalogue",
     "human": "catalogue",
     "Form": "curves",
@@ -88,6 +90,7 @@ __all__ = [
     "data_dir",
     "exposure_curve",
     "fit",
+    "fit_many",
     "forms",
     "human",
     "load",

@@ -1,163 +1,250 @@
-"""Basis functions of the separable forms: φ(x; θ) and ∂φ/∂θ for a batch of θ on a shared x.
+"""Basis functions of the separable forms: columns φ(x; θ) and their derivatives ∂φ/∂θ, compiled.
 
-Each takes ``(x, log_x, theta)`` with x of shape (n,) and theta (batch, p), and returns phi (batch, s, n) and
-dphi (batch, p, s, n) for s columns. ``theta[:, j : j + 1]`` broadcasts a batch of parameters against the shared x;
-one exponential a point where possible.
+Each takes ``(n, x, log_x, theta, phi, dphi)`` with n points and theta (p,) in natural units, and fills phi (s · n,)
+and dphi (p · s · n,) for s columns, all of them pointers; one exponential a point where possible. Solvers call a basis
+by its address (:func:`cogfit._elementary.call`), so that none is compiled anew for a form.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
+from typing import Any
 
 import numpy as np
+from numba import cfunc, njit, types
 from numpy.typing import NDArray
+
+from cogfit._elementary import LOOPS, POINTER, call, digamma, exp, expm1, log1p, log_gamma_ratio, pointer, shift
 
 Array = NDArray[np.float64]
 
 
-def _stack(phi: Sequence[Array], dphi: Sequence[Sequence[Array]], n: int, batch: int) -> tuple[Array, Array]:
-    """Pile columns up to phi (batch, s, n) and dphi (batch, p, s, n)."""
-    values = np.empty((batch, len(phi), n))
-    slopes = np.empty((batch, len(dphi), len(phi), n))
-    for s, column in enumerate(phi):
-        values[:, s] = column
-    for j, columns in enumerate(dphi):
-        for s, column in enumerate(columns):
-            slopes[:, j, s] = column
-    return values, slopes
+def constant(n, x, lx, theta, phi, dphi):
+    """No column: the floor is all there is."""
 
 
-def constant(x: Array, lx: Array, theta: Array) -> tuple[Array, Array]:
-    return _stack([], [], x.size, len(theta))
+def power(n, x, lx, theta, phi, dphi):
+    """x^−γ."""
+    gamma = theta[0]
+    for i in range(n):
+        value = exp(-gamma * lx[i])
+        phi[i] = value
+        dphi[i] = -lx[i] * value
 
 
-def power(x: Array, lx: Array, theta: Array) -> tuple[Array, Array]:
-    phi = np.exp(-theta[:, :1] * lx)
-    return _stack([phi], [[-lx * phi]], x.size, len(theta))
+def shifted_power(n, x, lx, theta, phi, dphi):
+    """(1 + x/b)^−γ."""
+    gamma, b = theta[0], theta[1]
+    for i in range(n):
+        u = x[i] / b
+        log_t = log1p(u)
+        value = exp(-gamma * log_t)
+        phi[i] = value
+        dphi[i] = -log_t * value
+        dphi[n + i] = gamma * value * u / (b + x[i])
 
 
-def shifted_power(x: Array, lx: Array, theta: Array) -> tuple[Array, Array]:
-    gamma, b = theta[:, :1], theta[:, 1:]
-    log_t = np.log1p(x / b)
-    phi = np.exp(-gamma * log_t)
-    return _stack([phi], [[-log_t * phi], [gamma * phi * (x / b) / (b + x)]], x.size, len(theta))
+def exponential(n, x, lx, theta, phi, dphi):
+    """e^−rx."""
+    rate = theta[0]
+    for i in range(n):
+        value = exp(-rate * x[i])
+        phi[i] = value
+        dphi[i] = -x[i] * value
 
 
-def exponential(x: Array, lx: Array, theta: Array) -> tuple[Array, Array]:
-    phi = np.exp(-theta[:, :1] * x)
-    return _stack([phi], [[-x * phi]], x.size, len(theta))
+def apex(n, x, lx, theta, phi, dphi):
+    """x^−γ e^−rx."""
+    gamma, rate = theta[0], theta[1]
+    for i in range(n):
+        value = exp(-gamma * lx[i] - rate * x[i])
+        phi[i] = value
+        dphi[i] = -lx[i] * value
+        dphi[n + i] = -x[i] * value
 
 
-def apex(x: Array, lx: Array, theta: Array) -> tuple[Array, Array]:
-    phi = np.exp(-theta[:, :1] * lx - theta[:, 1:] * x)
-    return _stack([phi], [[-lx * phi], [-x * phi]], x.size, len(theta))
+def stretched(n, x, lx, theta, phi, dphi):
+    """e^−(x/τ)^β."""
+    tau, beta = theta[0], theta[1]
+    middle = math.log(tau)
+    for i in range(n):
+        z = lx[i] - middle
+        u = exp(beta * z)
+        value = exp(-u)
+        slope = 0.0 if u > 700.0 else u * value
+        z = z if z > -1e300 else 0.0  # at x = 0 u is 0, and so is the derivative
+        phi[i] = value
+        dphi[i] = slope * beta / tau
+        dphi[n + i] = -slope * z
 
 
-def stretched(x: Array, lx: Array, theta: Array) -> tuple[Array, Array]:
-    tau, beta = theta[:, :1], theta[:, 1:]
-    z = lx - np.log(tau)
-    u = np.exp(beta * z)
-    phi = np.exp(-u)
-    slope = np.where(u > 700.0, 0.0, u * phi)
-    z = np.where(np.isfinite(z), z, 0.0)  # at x = 0 u is 0, and so is the derivative
-    return _stack([phi], [[slope * beta / tau], [-slope * z]], x.size, len(theta))
+def logarithmic(n, x, lx, theta, phi, dphi):
+    """−ln x."""
+    for i in range(n):
+        phi[i] = -lx[i]
 
 
-def logarithmic(x: Array, lx: Array, theta: Array) -> tuple[Array, Array]:
-    return _stack([-lx], [], x.size, len(theta))
+def hyperbolic(n, x, lx, theta, phi, dphi):
+    """1 / (1 + x/b)."""
+    b = theta[0]
+    for i in range(n):
+        value = 1.0 / (1.0 + x[i] / b)
+        phi[i] = value
+        dphi[i] = value * value * x[i] / (b * b)
 
 
-def hyperbolic(x: Array, lx: Array, theta: Array) -> tuple[Array, Array]:
-    phi = 1.0 / (1.0 + x / theta[:, :1])
-    return _stack([phi], [[phi * phi * x / theta[:, :1] ** 2]], x.size, len(theta))
+def step(n, x, lx, theta, phi, dphi):
+    """1 / (1 + (x/x50)^s)."""
+    x50, s = theta[0], theta[1]
+    middle = math.log(x50)
+    for i in range(n):
+        z = lx[i] - middle
+        value = 1.0 / (1.0 + exp(s * z))
+        slope = value * (1.0 - value)
+        z = z if z > -1e300 else 0.0
+        phi[i] = value
+        dphi[i] = slope * s / x50
+        dphi[n + i] = -slope * z
 
 
-def step(x: Array, lx: Array, theta: Array) -> tuple[Array, Array]:
-    x50, s = theta[:, :1], theta[:, 1:]
-    z = lx - np.log(x50)
-    with np.errstate(over="ignore"):
-        phi = 1.0 / (1.0 + np.exp(s * z))
-    slope = phi * (1.0 - phi)
-    z = np.where(np.isfinite(z), z, 0.0)
-    return _stack([phi], [[slope * s / x50], [-slope * z]], x.size, len(theta))
+def broken_power(n, x, lx, theta, phi, dphi):
+    """(x/xb)^−γ with one γ up to xb and another beyond."""
+    early, late, x_break = theta[0], theta[1], theta[2]
+    middle = math.log(x_break)
+    for i in range(n):
+        z = lx[i] - middle
+        before = z <= 0.0
+        gamma = early if before else late
+        value = exp(-gamma * z)
+        slope = -z * value
+        phi[i] = value
+        dphi[i] = slope if before else 0.0
+        dphi[n + i] = 0.0 if before else slope
+        dphi[2 * n + i] = gamma * value / x_break
 
 
-def broken_power(x: Array, lx: Array, theta: Array) -> tuple[Array, Array]:
-    early, late, x_break = theta[:, :1], theta[:, 1:2], theta[:, 2:]
-    z = lx - np.log(x_break)
-    before = z <= 0
-    gamma = np.where(before, early, late)
-    phi = np.exp(-gamma * z)
-    slope = -z * phi
-    zero = np.zeros_like(slope)
-    columns = [[np.where(before, slope, zero)], [np.where(before, zero, slope)], [gamma * phi / x_break]]
-    return _stack([phi], columns, x.size, len(theta))
+def beta_geometric(n, x, lx, theta, phi, dphi):
+    """B(γ, b + x) / B(γ, b)."""
+    a, b = theta[0], theta[1]
+    start, psi_b, psi_ab = log_gamma_ratio(b, a), digamma(b), digamma(a + b)
+    for i in range(n):
+        z = b + x[i]
+        value = math.exp(start - log_gamma_ratio(z, a))
+        common = psi_ab - digamma(a + z)
+        phi[i] = value
+        dphi[i] = value * common
+        dphi[n + i] = value * (common + digamma(z) - psi_b)
 
 
-def beta_geometric(x: Array, lx: Array, theta: Array) -> tuple[Array, Array]:
-    from scipy.special import betaln, digamma
-
-    a, b = theta[:, :1], theta[:, 1:]
-    phi = np.exp(betaln(a, b + x) - betaln(a, b))
-    common = digamma(a + b) - digamma(a + b + x)
-    return _stack([phi], [[phi * common], [phi * (common + digamma(b + x) - digamma(b))]], x.size, len(theta))
-
-
-def two_process(x: Array, lx: Array, theta: Array) -> tuple[Array, Array]:
-    rate, gamma = theta[:, :1], theta[:, 1:]
-    compute = np.exp(-rate * x)
-    power = np.exp(-gamma * lx)
-    retrieve = -np.expm1(-rate * x) * power
-    d_rate = [-x * compute, x * compute * power]
-    d_gamma = [np.zeros_like(compute), -lx * retrieve]
-    return _stack([compute, retrieve], [d_rate, d_gamma], x.size, len(theta))
+def two_process(n, x, lx, theta, phi, dphi):
+    """e^−rx, and (1 − e^−rx) x^−γ."""
+    rate, gamma = theta[0], theta[1]
+    for i in range(n):
+        compute, value = exp(-rate * x[i]), exp(-gamma * lx[i])
+        retrieve = -expm1(-rate * x[i]) * value
+        phi[i] = compute
+        phi[n + i] = retrieve
+        dphi[i] = -x[i] * compute
+        dphi[n + i] = x[i] * compute * value
+        dphi[2 * n + i] = 0.0
+        dphi[3 * n + i] = -lx[i] * retrieve
 
 
 _EXACT_RANKS = 256  # ranks summed one by one; beyond, p_k is smooth enough for quadrature
+_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(48)
 
 
-@lru_cache(maxsize=1)
-def _legendre() -> tuple[Array, Array]:
-    nodes, weights = np.polynomial.legendre.leggauss(48)
-    return nodes, weights
+def truncated_zipf(n, x, lx, theta, phi, dphi):
+    """Σ p_k (1 − p_k)^x over ranks k ≤ K, with p_k ∝ k^−s and K continuous.
 
-
-def _truncated_zipf_one(x: Array, s: float, size: float) -> tuple[Array, Array, Array]:
-    """Return u(N), du/ds, du/dK of Σ p_k (1−p_k)^N over ranks k ≤ K, with p_k ∝ k^−s and K continuous.
-
-    Ranks up to 256 are summed (the last one fractionally); the rest is the midpoint rule read backwards, an
-    integral by Gauss–Legendre in log k (relative error below 2e-5), so that the cost does not grow with K.
+    Ranks up to 256 are summed (the last one fractionally); the rest is the midpoint rule read backwards, an integral by
+    Gauss–Legendre in log k (relative error below 2e-5), so that the cost does not grow with K.
     """
-    whole = math.floor(min(size, _EXACT_RANKS))
-    ranks, weight = np.arange(1.0, whole + 1.0), np.ones(whole)
+    s, size = theta[0], theta[1]
+    whole = int(min(size, _EXACT_RANKS))
+    count = whole + 1 if size < _EXACT_RANKS else whole + _NODES.size
+    log_rank, weight = np.empty(count), np.ones(count)
+    for k in range(whole):
+        log_rank[k] = math.log(k + 1.0)
     if size < _EXACT_RANKS:
         end = whole + 1.0
-        ranks, weight = np.append(ranks, end), np.append(weight, size - whole)
+        log_rank[whole], weight[whole] = math.log(end), size - whole
     else:
-        nodes, gauss = _legendre()
         end = size + 0.5
         low, high = math.log(_EXACT_RANKS + 0.5), math.log(end)
-        k = np.exp(low + 0.5 * (high - low) * (nodes + 1.0))
-        ranks, weight = np.concatenate([ranks, k]), np.concatenate([weight, 0.5 * (high - low) * gauss * k])
-    log_rank = np.log(ranks)
-    mass = np.exp(-s * log_rank)
-    total = weight @ mass
-    p = mass / total
-    log_survive = np.log1p(-np.minimum(p, 1.0 - 1e-16))
-    survive = np.exp(x[:, None] * log_survive)
-    u = (p * survive) @ weight
-    # d/dlog p of p(1−p)^N carries the dependence of p on s and on the normalisation
-    d_term = p * survive * (1.0 - x[:, None] * p / np.maximum(1.0 - p, 1e-16))
-    mean_log = (weight * log_rank) @ mass / total
-    du_ds = (d_term * (mean_log - log_rank)) @ weight
+        for k in range(_NODES.size):
+            log_rank[whole + k] = low + 0.5 * (high - low) * (_NODES[k] + 1.0)
+            weight[whole + k] = 0.5 * (high - low) * _NODE_WEIGHTS[k] * math.exp(log_rank[whole + k])
+    total = mean_log = 0.0
+    for k in range(count):
+        mass = weight[k] * math.exp(-s * log_rank[k])
+        total += mass
+        mean_log += mass * log_rank[k]
+    mean_log /= total
     p_end = end**-s / total  # the sum grows by the term at its end
-    du_dk = p_end * np.exp(x * math.log1p(-min(p_end, 1.0 - 1e-16))) - d_term @ weight * p_end
-    return u, du_ds, du_dk
+    log_end = math.log1p(-min(p_end, 1.0 - 1e-16))
+    for i in range(n):
+        phi[i] = 0.0
+        dphi[i] = 0.0
+        dphi[n + i] = p_end * exp(x[i] * log_end)
+    for k in range(count):
+        p = math.exp(-s * log_rank[k]) / total
+        log_survive = math.log1p(-min(p, 1.0 - 1e-16))
+        ratio, factor = p / max(1.0 - p, 1e-16), mean_log - log_rank[k]
+        for i in range(n):
+            share = weight[k] * p * exp(x[i] * log_survive)
+            slope = share * (1.0 - x[i] * ratio)  # d/dlog p of p(1−p)^N: it carries p's dependence on s and the total
+            phi[i] += share
+            dphi[i] += slope * factor
+            dphi[n + i] -= slope * p_end
 
 
-def truncated_zipf(x: Array, lx: Array, theta: Array) -> tuple[Array, Array]:
-    parts = [_truncated_zipf_one(x, float(s), float(size)) for s, size in theta]
-    u, ds, dk = (np.array([part[i] for part in parts]) for i in range(3))
-    return _stack([u], [[ds], [dk]], x.size, len(theta))
+_BASES = {
+    function.__name__: function
+    for function in (
+        constant, power, shifted_power, exponential, apex, stretched, logarithmic, hyperbolic, step, broken_power,
+        beta_geometric, two_process, truncated_zipf,
+    )
+}  # fmt: skip
+
+
+@cache
+def compiled(name: str) -> Any:
+    """Machine code of a basis with its ``address``, made on first use (and kept on disk)."""
+    return cfunc(types.void(types.int64, *[POINTER] * 5), **LOOPS)(_BASES[name])
+
+
+@njit(**LOOPS)
+def _fill(address, x, lx, theta, phi, dphi):
+    n = x.size
+    for k in range(len(theta)):
+        at, values, slopes = k * theta.shape[1], k * phi.shape[1] * n, k * dphi.shape[1] * phi.shape[1] * n
+        call(
+            address, n, pointer(x), pointer(lx), shift(pointer(theta), at), shift(pointer(phi), values),
+            shift(pointer(dphi), slopes),
+        )  # fmt: skip
+
+
+def columns(name: str, count: int, x: Array, lx: Array, theta: Array) -> tuple[Array, Array]:
+    """Columns and derivatives for a batch of non-linear parameters theta (batch, p) in natural units.
+
+    Parameters
+    ----------
+    name : str
+        Of the basis.
+    count : int
+        Number of its columns, s.
+    x, lx : ndarray, shape (n,)
+    theta : ndarray, shape (batch, p)
+
+    Returns
+    -------
+    phi : ndarray, shape (batch, s, n)
+    dphi : ndarray, shape (batch, p, s, n)
+    """
+    points, logs, natural = (np.require(v, float, ("C", "W")) for v in (x, lx, theta))
+    batch, p = natural.shape
+    phi, dphi = np.empty((batch, count, x.size)), np.empty((batch, p, count, x.size))
+    _fill(compiled(name).address, points, logs, natural, phi, dphi)
+    return phi, dphi

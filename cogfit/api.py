@@ -18,7 +18,7 @@ from cogfit.curves import Form
 from cogfit.errors import InputError, nearest
 from cogfit.estimate import Estimate
 from cogfit.logs.model import GROUP_COLUMNS, Log, Source
-from cogfit.observed import Curve, Outcome, Smoothing, array_curve, exposure_curve, utilization_curve
+from cogfit.observed import CONSTANT, Curve, Outcome, Smoothing, array_curve, exposure_curve, utilization_curve
 from cogfit.result import FitResult, FormFit
 from cogfit.serial import ORDERS, WHITE, Arma, ar1_gain
 
@@ -308,8 +308,8 @@ def fit_curve(
     curve, note = _inside_domain(curve, chosen)
     notes += note
     family = (chosen,) if chosen is not None else curves.candidates(curve.axis, curve.measure)
-    constant = float(np.ptp(curve.y)) <= 1e-12 * float(np.abs(curve.y).max())
-    name, fits = _choose_noise(curve, family, noise_name, discrete, constant)
+    constant = float(np.ptp(curve.y)) <= CONSTANT * float(np.abs(curve.y).max())
+    name, fits = choose_noise(curve, family, noise_name, discrete, constant)
     if name == "binomial":
         assert curve.counts is not None
         curve = replace(curve, weights=curve.counts)
@@ -320,7 +320,7 @@ def fit_curve(
     for number, item in enumerate(family):
         tell(number, len(family), item.name)
         if constant:
-            fits[item.name] = _constant_fit(item, curve)
+            fits[item.name] = constant_fit(item, curve)
         elif item.name not in fits or start is not None:
             fits[item.name] = estimate.estimate(item, curve.x, curve.y, curve.weights, name, start=start)
     registry = {item.name: item for item in family}
@@ -381,7 +381,7 @@ def _inside_domain(curve: Curve, chosen: Form | None) -> tuple[Curve, list[str]]
     return curve.take(~zero), [note]
 
 
-def _choose_noise(
+def choose_noise(
     curve: Curve, family: tuple[Form, ...], name: str, discrete: bool, constant: bool
 ) -> tuple[str, dict[str, Estimate]]:
     """Noise model, and the fits under it that were made on the way."""
@@ -412,7 +412,7 @@ def _choose_noise(
     return "gaussian", tried["gaussian"]
 
 
-def _constant_fit(form: Form, curve: Curve) -> Estimate:
+def constant_fit(form: Form, curve: Curve) -> Estimate:
     """What is said of a curve that does not change at all: nothing of its shape is identified."""
     level = float(curve.y.mean())
     p = len(form.parameters)

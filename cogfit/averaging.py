@@ -293,7 +293,7 @@ def _fit(form: Form, data: _Data) -> _Fit:
 
     def basis(theta: Array) -> Array:
         natural, _ = separable.natural_of(form, theta.reshape(-1, 1))
-        return separable.basis_at(form, x, lx, natural)[0].reshape(*theta.shape, x.size)
+        return form.columns(x, lx, natural)[0].reshape(*theta.shape, x.size)
 
     def linear(theta: Array) -> tuple[Array, Array, Array]:
         """Residual sum, amplitude and floor of each pattern at each trial; theta (J or 1, trials)."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cogfit.commands import compare, figures, fit, human, report, simulate, theory
+from cogfit.commands import compare, figures, fit, fit_many, human, report, simulate, theory
 from cogfit.commands.terminal import Interrupt, PipeClosed
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ def _root(
 
 
 app.command(help=fit.HELP)(fit.fit)
+app.command("fit-many", help=fit_many.HELP)(fit_many.fit_many)
 app.command(help=compare.HELP)(compare.compare)
 app.command(help=human.HELP)(human.human)
 app.command(help=report.HELP)(report.report)

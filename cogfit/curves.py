@@ -19,13 +19,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cogfit import _bases
 from cogfit.errors import InputError, nearest
 
 Array = NDArray[np.float64]
-Basis = Callable[[Array, Array, Array], tuple[Array, Array]]
-"""``basis(x, log_x, theta)`` with x of shape (n,), theta (batch, p) -> phi (batch, s, n), dphi (batch, p, s, n)."""
-
 Role = Literal["amplitude", "shape", "floor", "free"]
 Unit = Literal["y", "x", "1/x", "1", "patterns", "user"]
 
@@ -51,7 +47,10 @@ class Parameter:
         For a location on the x axis: the smallest and largest x above leave out the outer 2 % of points (two at
         least) on either side, so that no location is chosen to please a point or two.
     log : bool
-        Whether the solver works on its logarithm.
+        Whether it is a scale, of which the solver takes the logarithm.
+    by_log : bool
+        Whether the solver takes the logarithm of a parameter that is no scale: where it grows in proportion to one
+        along a valley of the RSS, the valley is then straight.
     grid : tuple of (float, float, int)
         Range (relative like the bounds) and number of the starting values tried.
     """
@@ -66,14 +65,23 @@ class Parameter:
     log: bool = False
     grid: tuple[float, float, int] = (0.0, 1.0, 1)
     interior: bool = False
+    by_log: bool = False
+
+    @property
+    def in_logs(self) -> bool:
+        """Whether the solver's coordinate is the logarithm."""
+        return self.log or self.by_log
 
     def absolute(self, pair: tuple[float, float], x: Array) -> tuple[float, float]:
         """Turn a relative (lower, upper) pair into the units of an axis with these points."""
-        low, high = pair
-        if self.unit not in ("x", "1/x"):
-            return low, high
-        x_low, x_high = span_of(x, self.interior)
-        return (low * x_low, high * x_high) if self.unit == "x" else (low / x_high, high / x_low)
+        return self.scaled(pair, span_of(x, self.interior)) if self.unit in ("x", "1/x") else pair
+
+    def scaled(self, pair: tuple[float, float], span: tuple[Any, Any]) -> tuple[Any, Any]:
+        """Turn a relative (lower, upper) pair into the units of axes with this :func:`span_of`, or these (arrays)."""
+        (low, high), (x_low, x_high) = pair, span
+        if self.unit == "x":
+            return low * x_low, high * x_high
+        return (low / x_high, high / x_low) if self.unit == "1/x" else pair
 
 
 def span_of(x: Array, interior: bool = False) -> tuple[float, float]:
@@ -111,8 +119,8 @@ class Form:
         Measures for which it has a meaning (None: any), see :data:`MEASURES`.
     reference : str
         Where it comes from.
-    basis : callable or None
-        See :data:`Basis`; None for a user's form.
+    basis : str or None
+        Name of its function in :mod:`cogfit._bases`; None for a user's form.
     function, derivative : callable or None
         ``func(x, *params)`` and ``jac(x, *params) -> (n, p)`` of a user's form.
     start : mapping or None
@@ -139,7 +147,7 @@ class Form:
     axes: tuple[str, ...] | None = None
     measures: tuple[str, ...] | None = None
     reference: str = ""
-    basis: Basis | None = None
+    basis: str | None = None
     function: Callable[..., Any] | None = None
     derivative: Callable[..., Any] | None = None
     start: Mapping[str, float] | None = field(default=None, hash=False)
@@ -240,11 +248,29 @@ class Form:
             out[:, self.names.index(self.floor.name)] = 1.0
         return out
 
-    def _basis_at(self, x: Array, p: Array) -> tuple[Array, Array]:
+    def columns(self, x: Array, log_x: Array, theta: Array) -> tuple[Array, Array]:
+        """Columns of a separable form and their derivatives for a batch of non-linear parameters.
+
+        Parameters
+        ----------
+        x, log_x : ndarray, shape (n,)
+        theta : ndarray, shape (batch, p)
+            In natural units.
+
+        Returns
+        -------
+        phi : ndarray, shape (batch, amplitudes, n)
+        dphi : ndarray, shape (batch, p, amplitudes, n)
+        """
+        from cogfit import _bases  # compiled on first use
+
         assert self.basis is not None
+        return _bases.columns(self.basis, len(self.amplitudes), x, log_x, theta)
+
+    def _basis_at(self, x: Array, p: Array) -> tuple[Array, Array]:
         theta = p[[i for i, q in enumerate(self.parameters) if q.role == "shape"]][None, :]
         with np.errstate(divide="ignore", invalid="ignore"):
-            phi, dphi = self.basis(x, np.log(x), theta)
+            phi, dphi = self.columns(x, np.log(x), theta)
         return phi[0], dphi[0]
 
 
@@ -275,8 +301,8 @@ def _floor(meaning: str = "asymptote: what is left after unlimited practice") ->
     return Parameter("c", "c", meaning, "y", "floor", lower=0.0)
 
 
-def _exponent(meaning: str = "power-law exponent", lower: float = 1e-4, upper: float = 12.0) -> Parameter:
-    return Parameter("gamma", r"\gamma", meaning, "1", "shape", lower, upper, grid=(0.02, 4.0, 24))
+def _exponent(meaning: str = "power-law exponent", lower: float = 1e-4, *, by_log: bool = False) -> Parameter:
+    return Parameter("gamma", r"\gamma", meaning, "1", "shape", lower, 12.0, grid=(0.02, 4.0, 24), by_log=by_log)
 
 
 _SHIFT = Parameter("b", "b", "shift: x from which the decay is a power law", "x", "shape", 1e-8, 1e4, True, (0.3, 3, 9))
@@ -293,95 +319,96 @@ _BUILT_IN = (
     Form(
         "constant", "constant", r"c", "c",
         (Parameter("c", "c", "level", "y", "floor"),),
-        positive_x=False, reference="null form", basis=_bases.constant,
+        positive_x=False, reference="null form", basis="constant",
     ),
     Form(
         "power", "power", r"A\,x^{-\gamma}", "A*x**(-gamma)",
         (_amplitude("value at x = 1"), Parameter("gamma", r"\gamma", "power-law exponent", "1", "shape", -4.0, 12.0,
                                                  grid=(-1.0, 4.0, 40))),
-        gamma="gamma", reference=NEWELL, basis=_bases.power,
+        gamma="gamma", reference=NEWELL, basis="power",
     ),
     Form(
         "power_floor", "power + floor", r"c + A\,x^{-\gamma}", "c + A*x**(-gamma)",
         (_amplitude("height above the floor at x = 1"), _exponent(), _floor()),
-        gamma="gamma", contains=("constant", "power"), reference=NEWELL, basis=_bases.power,
+        gamma="gamma", contains=("constant", "power"), reference=NEWELL, basis="power",
     ),
     Form(
         "shifted_power", "shifted power", r"A\,(1 + x/b)^{-\gamma}", "A*(1 + x/b)**(-gamma)",
-        (_amplitude("value at x = 0"), _exponent("exponent of the tail, x ≫ b"), _SHIFT),
+        (_amplitude("value at x = 0"), _exponent("exponent of the tail, x ≫ b", by_log=True), _SHIFT),
         gamma="gamma", positive_x=False, contains=("power", "exponential", "hyperbolic"),
         reference="Wickelgren 1974; the average of exponentials with Gamma(γ, b) rates (theory T7)",
-        basis=_bases.shifted_power,
+        basis="shifted_power",
     ),
     Form(
         "shifted_power_floor", "shifted power + floor", r"c + A\,(1 + x/b)^{-\gamma}", "c + A*(1 + x/b)**(-gamma)",
-        (_amplitude("height above the floor at x = 0"), _exponent("exponent of the tail, x ≫ b"), _SHIFT, _floor()),
+        (_amplitude("height above the floor at x = 0"), _exponent("exponent of the tail, x ≫ b", by_log=True), _SHIFT,
+         _floor()),
         gamma="gamma", positive_x=False,
         contains=("constant", "power", "power_floor", "shifted_power", "exponential", "exponential_floor",
                   "hyperbolic"),
-        reference=NEWELL + " (their general power law)", basis=_bases.shifted_power,
+        reference=NEWELL + " (their general power law)", basis="shifted_power",
     ),
     Form(
         "exponential", "exponential", r"A\,e^{-r x}", "A*exp(-r*x)",
         (_amplitude("value at x = 0"), _RATE),
-        positive_x=False, reference=HEATHCOTE, basis=_bases.exponential,
+        positive_x=False, reference=HEATHCOTE, basis="exponential",
     ),
     Form(
         "exponential_floor", "exponential + floor", r"c + A\,e^{-r x}", "c + A*exp(-r*x)",
         (_amplitude("height above the floor at x = 0"), _RATE, _floor()),
-        positive_x=False, contains=("constant", "exponential"), reference=HEATHCOTE, basis=_bases.exponential,
+        positive_x=False, contains=("constant", "exponential"), reference=HEATHCOTE, basis="exponential",
     ),
     Form(
         "apex_floor", "APEX + floor", r"c + A\,x^{-\gamma} e^{-r x}", "c + A*x**(-gamma)*exp(-r*x)",
         (_amplitude("scale above the floor"), _exponent("exponent of the power factor", lower=0.0), _RATE, _floor()),
         gamma="gamma", contains=("constant", "power", "power_floor", "exponential", "exponential_floor"),
-        reference=HEATHCOTE + ", Eq. 6", basis=_bases.apex,
+        reference=HEATHCOTE + ", Eq. 6", basis="apex",
     ),
     Form(
         "stretched_exponential", "stretched exponential", r"A\,e^{-(x/\tau)^\beta}", "A*exp(-(x/tau)**beta)",
         (_amplitude("value at x = 0"), *_STRETCH),
         positive_x=False, contains=("exponential",), reference="Kohlrausch 1854; Rubin & Wenzel 1996",
-        basis=_bases.stretched,
+        basis="stretched",
     ),
     Form(
         "stretched_exponential_floor", "stretched exponential + floor", r"c + A\,e^{-(x/\tau)^\beta}",
         "c + A*exp(-(x/tau)**beta)", (_amplitude("height above the floor at x = 0"), *_STRETCH, _floor()),
         positive_x=False, contains=("constant", "exponential", "exponential_floor", "stretched_exponential"),
-        reference="Kohlrausch 1854; Rubin & Wenzel 1996", basis=_bases.stretched,
+        reference="Kohlrausch 1854; Rubin & Wenzel 1996", basis="stretched",
     ),
     Form(
         "logarithmic", "logarithmic", r"a - A \ln x", "a - A*log(x)",
         (Parameter("A", "A", "loss per e-fold of x", "y", "amplitude"),
          Parameter("a", "a", "value at x = 1", "y", "floor")),
-        contains=("constant",), reference="Woodworth 1938; Rubin & Wenzel 1996", basis=_bases.logarithmic,
+        contains=("constant",), reference="Woodworth 1938; Rubin & Wenzel 1996", basis="logarithmic",
     ),
     Form(
         "hyperbolic", "hyperbolic", r"A / (1 + x/b)", "A/(1 + x/b)",
         (_amplitude("value at x = 0"),
          Parameter("b", "b", "x at which half is left", "x", "shape", 1e-4, 1e4, True, (0.05, 30.0, 32))),
-        positive_x=False, reference="Mazur & Hastie 1978, Psychol. Bull. 85:1256", basis=_bases.hyperbolic,
+        positive_x=False, reference="Mazur & Hastie 1978, Psychol. Bull. 85:1256", basis="hyperbolic",
     ),
     Form(
         "log_logistic_step", "log-logistic step", r"c + \frac{A}{1 + (x/x_{50})^{s}}", "c + A/(1 + (x/x50)**s)",
         (_amplitude("height of the drop"),
          Parameter("x50", "x_{50}", "x at which half of the drop is done", "x", "shape", 0.3, 3.0, True,
-                   (1.0, 1.0, 40)),
+                   (1.0, 1.0, 80)),
          Parameter("s", "s", "steepness on the log axis", "1", "shape", 0.3, 2000.0, True, (0.7, 400.0, 9)),
          _floor("level after the transition")),
         positive_x=False, contains=("constant",), reference="a transition in log x; statistics of dose response",
-        basis=_bases.step,
+        basis="step",
     ),
     Form(
         "broken_power", "two-segment power",
         r"A\,(x/x_b)^{-\gamma},\ \gamma = \gamma_1\ (x \le x_b),\ \gamma_2\ (x > x_b)",
         "Piecewise((A*(x/xb)**(-gamma1), x <= xb), (A*(x/xb)**(-gamma2), True))",
         (_amplitude("value at the break"),
-         Parameter("gamma1", r"\gamma_1", "exponent before the break", "1", "shape", -4.0, 12.0, grid=(-0.3, 3.0, 9)),
-         Parameter("gamma2", r"\gamma_2", "exponent after the break", "1", "shape", -4.0, 12.0, grid=(-0.3, 5.0, 9)),
-         Parameter("xb", "x_b", "where the exponent changes", "x", "shape", 1.0, 1.0, True, (1.0, 1.0, 40),
+         Parameter("gamma1", r"\gamma_1", "exponent before the break", "1", "shape", -4.0, 12.0, grid=(-0.3, 3.0, 7)),
+         Parameter("gamma2", r"\gamma_2", "exponent after the break", "1", "shape", -4.0, 12.0, grid=(-0.3, 5.0, 7)),
+         Parameter("xb", "x_b", "where the exponent changes", "x", "shape", 1.0, 1.0, True, (1.0, 1.0, 80),
                    interior=True)),
         contains=("power",), reference="segmented regression in log–log; Rickard 1997 across a strategy shift",
-        basis=_bases.broken_power,
+        basis="broken_power",
     ),
     Form(
         "truncated_zipf", "truncated Zipf",
@@ -392,27 +419,28 @@ _BUILT_IN = (
          Parameter("K", "K", "number of patterns", "patterns", "shape", 1.0, 1e7, True, (4.0, 1e6, 12))),
         positive_x=False, axes=("stream",),
         reference="missing mass of Zipf-distributed patterns (theory T4): attention against stream length",
-        basis=_bases.truncated_zipf,
+        basis="truncated_zipf",
     ),
     Form(
         "beta_geometric", "beta-geometric", r"A\,\mathrm{B}(\gamma, b + x) / \mathrm{B}(\gamma, b)",
         "A*gamma_function(b + x)*gamma_function(gamma + b)/(gamma_function(b)*gamma_function(gamma + b + x))",
-        (_amplitude("value at x = 0"), _exponent("exponent of the tail: index of the rates' law at 0", lower=1e-2),
+        (_amplitude("value at x = 0"),
+         _exponent("exponent of the tail: index of the rates' law at 0", 1e-2, by_log=True),
          Parameter("b", "b", "second shape of the Beta law of consolidation rates", "1", "shape", 1e-2, 1e5, True,
                    (0.1, 1e4, 9))),
         gamma="gamma", positive_x=False, axes=("exposure", "repetition"),
         reference="each exposure consolidates with its own Beta-distributed probability (theory T7)",
-        basis=_bases.beta_geometric,
+        basis="beta_geometric",
     ),
     Form(
         "two_process", "compute/retrieve mixture",
         r"T_a e^{-r x} + (1 - e^{-r x})\,T_r\,x^{-\gamma}", "Ta*exp(-r*x) + (1 - exp(-r*x))*Tr*x**(-gamma)",
         (_amplitude("time of the algorithm", "T_a", "Ta"), _amplitude("time of retrieval at x = 1", "T_r", "Tr"),
          Parameter("r", "r", "rate at which the algorithm is given up", "1/x", "shape", 1e-3, 20.0, True,
-                   (0.1, 3.0, 16)),
+                   (0.02, 10.0, 28)),
          _exponent("exponent of the speed-up of retrieval")),
         gamma="gamma", measures=("latency",), contains=("power",),
-        reference="Logan 1988; Rickard 1997, J. Exp. Psychol. Gen. 126:288", basis=_bases.two_process,
+        reference="Logan 1988; Rickard 1997, J. Exp. Psychol. Gen. 126:288", basis="two_process",
     ),
 )  # fmt: skip
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -12,11 +12,16 @@ from numpy.typing import NDArray
 
 from cogfit import noise as noises
 from cogfit.curves import Array, Form
+from cogfit.errors import MissingDependencyError
 from cogfit.general import Problem, coordinates_of, minimise, plain, user_starts
-from cogfit.separable import bounds_of, solve
+from cogfit.separable import PART, Bundle, arrays_of, bounds_of, in_threads, record_of, solve, solve_bundle
 
-_FACTOR = 3.0  # standard error of a logarithm from which a scale is not identified: a factor 20
+_FACTOR, _WIDE = 3.0, 10.0  # standard errors of a logarithm (a factor 20) and of an exponent that identify nothing
+_TOGETHER = 0.99  # correlation of parameters that run away together
+_COLUMNS = ("amplitude", "shape", "floor")  # order of a Jacobian's columns in the kernels
+_NO_START = "no starting value led to a finite fit"
 Status = Literal["ok", "at_bound", "not_identified", "failed"]
+STATUSES: tuple[Status, ...] = ("ok", "at_bound", "not_identified", "failed")
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,95 @@ class Estimate:
         return -2.0 * self.loglik + self.k * math.log(self.n)
 
 
+@dataclass(frozen=True)
+class Estimates:
+    """One form fitted to many curves; what :class:`Estimate` says of one, as arrays.
+
+    Attributes
+    ----------
+    form : Form
+    noise : ndarray of str objects, shape (curves,)
+    params, stderr : ndarray, shape (curves, p)
+    covariance : ndarray, shape (curves, p, p)
+    rss, loglik, n, k : ndarray, shape (curves,)
+    status : ndarray of int8, shape (curves,)
+        Index into :data:`STATUSES`.
+    reason : ndarray of str objects, shape (curves,)
+    at_bound, not_identified : ndarray of bool, shape (curves, p)
+    """
+
+    form: Form
+    noise: NDArray[np.object_]
+    params: Array
+    stderr: Array
+    covariance: Array
+    rss: Array
+    loglik: Array
+    n: NDArray[np.int64]
+    k: NDArray[np.int64]
+    status: NDArray[np.int8]
+    reason: NDArray[np.object_]
+    at_bound: NDArray[np.bool_]
+    not_identified: NDArray[np.bool_]
+
+    @property
+    def aicc(self) -> Array:
+        """See :attr:`Estimate.aicc`, shape (curves,)."""
+        spare = self.n - self.k - 1
+        with np.errstate(all="ignore"):
+            value = -2.0 * self.loglik + 2.0 * self.k + 2.0 * self.k * (self.k + 1) / spare
+        return np.where(spare > 0, value, np.inf)
+
+    @classmethod
+    def failed(cls, form: Form, noise: str, n: NDArray[np.int64], reason: str = "") -> Estimates:
+        """Estimates of curves for which there are none."""
+        count, p = n.size, len(form.parameters)
+        nan = np.full((count, p), np.nan)
+        return cls(
+            form, np.full(count, noise, dtype=object), nan, nan.copy(), np.full((count, p, p), np.nan),
+            np.full(count, np.nan), np.full(count, -np.inf), n, np.full(count, _count(form, noise)),
+            np.full(count, 3, np.int8), np.full(count, reason, dtype=object), np.zeros((count, p), bool),
+            np.zeros((count, p), bool),
+        )  # fmt: skip
+
+    @classmethod
+    def joined(cls, form: Form, parts: Sequence[Estimates]) -> Estimates:
+        """Estimates of all curves of the parts, in order."""
+        if not parts:
+            return cls.failed(form, "gaussian", np.zeros(0, dtype=np.int64))
+        if len(parts) == 1:
+            return parts[0]
+        names = [item.name for item in fields(cls) if item.name != "form"]
+        return cls(form, **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+    def put(self, rows: NDArray[np.int64], other: Estimates) -> None:
+        """Overwrite some curves by those of another fit of the form."""
+        for item in fields(self):
+            mine = getattr(self, item.name)
+            if isinstance(mine, np.ndarray):
+                mine[rows] = getattr(other, item.name)
+
+    def put_one(self, i: int, other: Estimate) -> None:
+        """Overwrite one curve by an estimate of it."""
+        names = self.form.names
+        self.params[i], self.stderr[i] = list(other.params.values()), list(other.stderr.values())
+        self.covariance[i], self.rss[i], self.loglik[i] = other.covariance, other.rss, other.loglik
+        self.status[i], self.reason[i] = STATUSES.index(other.status), other.reason
+        self.noise[i], self.n[i], self.k[i] = other.noise, other.n, other.k
+        self.at_bound[i] = [name in other.at_bound for name in names]
+        self.not_identified[i] = [name in other.not_identified for name in names]
+
+    def one(self, i: int) -> Estimate:
+        """Estimate of one curve."""
+        names = self.form.names
+        return Estimate(
+            self.form.name, str(self.noise[i]), dict(zip(names, self.params[i].tolist(), strict=True)),
+            dict(zip(names, self.stderr[i].tolist(), strict=True)), self.covariance[i], float(self.rss[i]),
+            float(self.loglik[i]), int(self.n[i]), int(self.k[i]), STATUSES[self.status[i]], str(self.reason[i]),
+            _listed(names, self.at_bound[i]), _listed(names, self.not_identified[i]),
+        )  # fmt: skip
+
+
 def estimate(
     form: Form,
     x: Array,
@@ -118,10 +212,10 @@ def estimate(
     if model.discrete and form.basis is not None and len(form.amplitudes) > 1:
         return _failure(form, noise, y.size, f"the form has no meaning under {model.title} noise")
     if y.size < len(form.parameters):
-        return _failure(form, noise, y.size, f"{y.size} points cannot determine {len(form.parameters)} parameters")
+        return _failure(form, noise, y.size, _too_few(form, y.size))
     params = _search(form, x, y, w, model, start, rough)
     if params is None:
-        return _failure(form, noise, y.size, "no starting value led to a finite fit")
+        return _failure(form, noise, y.size, _NO_START)
     return describe(form, x, y, w, noise, params)
 
 
@@ -162,65 +256,166 @@ def _separable_start(form: Form, x: Array, y: Array, w: Array, start: Mapping[st
     return batch.params[0] if np.isfinite(batch.rss[0]) else None
 
 
+def _count(form: Form, noise: str) -> int:
+    """Parameters including that of the noise."""
+    return len(form.parameters) + noises.get(noise).scale_parameters
+
+
 def _failure(form: Form, noise: str, n: int, reason: str) -> Estimate:
-    p = len(form.parameters)
-    nan = dict.fromkeys(form.names, math.nan)
-    return Estimate(
-        form.name, noise, nan, dict(nan), np.full((p, p), np.nan), math.nan, -math.inf, n,
-        p + noises.get(noise).scale_parameters, "failed", reason,
-    )  # fmt: skip
+    return Estimates.failed(form, noise, np.array([n]), reason).one(0)
+
+
+def _too_few(form: Form, n: int) -> str:
+    return f"{n} points cannot determine {len(form.parameters)} parameters"
 
 
 def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array) -> Estimate:
     """Likelihood, covariance and status of given best parameters."""
+    from cogfit._kernels import triangle
+
     model = noises.get(noise)
     with np.errstate(all="ignore"):
         f = form.evaluate(x, params)
         loglik = model.log_likelihood(y, f, w)
         rss = float((w * (y - f) ** 2).sum())
         r, _ = model.residual(y, f, w)
-        jac = _derivative(form, x, params)
-        information = model.information(f, w)
-    p = len(form.parameters)
-    k = p + model.scale_parameters
+        jac = _derivative(form, x, params) * np.sqrt(model.information(f, w))[:, None]
     if not math.isfinite(loglik):
         return _failure(form, noise, y.size, "the likelihood is not finite")
+    factor = np.empty((1, params.size, params.size))
+    triangle(np.ascontiguousarray(np.where(np.isfinite(jac), jac, 0.0).T), factor[0])
     low, high = bounds_of(form, x)
-    at_bound = _at_bound(form, params, low, high, float(np.abs(y).max()))
-    if model.discrete and form.basis is not None and f.max() >= 1.0 - 1e-9:
-        at_bound += tuple(q.name for q in form.amplitudes[:1] if q.name not in at_bound)
-    runaway = _flat_at_bound(form, params, jac * np.sqrt(information)[:, None], at_bound, r)
-    at_bound = tuple(name for name in at_bound if name not in runaway)
-    free = np.array([i for i, q in enumerate(form.parameters) if q.name not in at_bound], dtype=int)
-    spare = y.size - p
-    dispersion = float(r @ r) / spare if model.scale_parameters and spare > 0 else 1.0
-    if model.scale_parameters and spare <= 0:
-        dispersion = math.inf
-    covariance = np.full((p, p), np.nan)
-    loose: tuple[str, ...] = ()
-    if free.size:
-        weighted = jac[:, free] * np.sqrt(information)[:, None]
-        covariance[np.ix_(free, free)], loose = _covariance(weighted, [form.names[i] for i in free])
-        covariance *= dispersion if math.isfinite(dispersion) else np.nan
-    with np.errstate(invalid="ignore"):
-        errors = np.sqrt(np.diag(covariance))
-    pairs = _pairs(form, params, covariance, free)
-    vague = (*_vague(form, params, errors, free), *runaway, *(name for pair in pairs for name in pair))
-    not_identified = tuple(name for name in form.names if name in loose or name in vague)
-    exact = model.scale_parameters and spare <= 0  # no point is left to tell the noise from
-    stderr = {
-        name: math.inf if name in not_identified or (exact and name not in at_bound) else float(errors[i])
-        for i, name in enumerate(form.names)
-    }
-    status, reason = _status(form, params, at_bound, not_identified, y, low, high)
-    if pairs and status == "not_identified":
-        reason += "".join(
-            f"; {a} and {b} run away together: only a combination of them is determined" for a, b in pairs
-        )
-    return Estimate(
-        form.name, noise, {name: float(v) for name, v in zip(form.names, params, strict=True)}, stderr, covariance,
-        rss, loglik, y.size, k, status, reason, at_bound, not_identified,
+    capped = model.discrete and form.basis is not None and bool(f.max() >= 1.0 - 1e-9)
+    found = _judged(
+        form, noise, params[None], low, high, np.abs(y).max(keepdims=True), factor, np.array([r @ r]),
+        np.array([y.size]), np.array([rss]), np.array([loglik]), np.array([capped]),
     )  # fmt: skip
+    return found.one(0)
+
+
+def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None, device: str = "cpu") -> Estimates:
+    """Fit one built-in form to a bundle of curves by maximum likelihood under Gaussian noise.
+
+    Parameters
+    ----------
+    form : Form
+        A separable form.
+    bundle : Bundle
+        Finite values; x may lie outside the form's domain, and curves may be short: they fail.
+    threads : int, optional
+        The most that work at once.
+    device : str, default "cpu"
+        Where least squares are solved; another than the processor is one of torch's.
+
+    Returns
+    -------
+    Estimates
+        The same as :func:`estimate` gives for each curve.
+    """
+    n, p = bundle.size, len(form.parameters)
+    outside = np.zeros(n.size, dtype=bool)
+    if form.positive_x:
+        beyond = np.array([np.any(bundle.x[i:j] <= 0) for i, j in zip(bundle.x_at, bundle.x_at[1:], strict=False)])
+        outside = beyond[bundle.axis]
+    short = n < p
+    usable = np.flatnonzero(~outside & ~short)
+    part = bundle if usable.size == n.size else bundle.take(usable)
+    if device == "cpu":
+        batch = solve_bundle(form, part, threads=threads)
+    else:
+        try:
+            from cogfit import _device
+        except ImportError as error:
+            raise MissingDependencyError("torch", "train", f"fitting on device '{device}'") from error
+        batch = _device.solve_bundle(form, part, device)
+    good = np.isfinite(batch.rss)
+    params = batch.params if good.all() else batch.params[good]
+    part = part if good.all() else part.take(np.flatnonzero(good))
+    found = Estimates.joined(
+        form,
+        in_threads(lambda begin, end: _described(form, part, params[begin:end], begin, end), part.parts(PART), threads),
+    )
+    if found.n.size == n.size:
+        return found
+    out = Estimates.failed(form, "gaussian", n, _NO_START)
+    for at in np.flatnonzero(outside | short).tolist():
+        out.reason[at] = "the form is not defined at x = 0" if outside[at] else _too_few(form, int(n[at]))
+    out.put(usable[good], found)
+    return out
+
+
+def _described(form: Form, bundle: Bundle, params: Array, begin: int, end: int) -> Estimates:
+    """Likelihood, covariance and status of the curves begin … end − 1 at their best parameters."""
+    from cogfit._kernels import summaries
+
+    count, p = params.shape
+    rss, log_weights, sizes, factor = np.empty(count), np.empty(count), np.empty((count, 2)), np.empty((count, p, p))
+    order = np.argsort(np.argsort([_COLUMNS.index(q.role) for q in form.parameters], kind="stable"))
+    shapes = len(form.amplitudes)
+    with np.errstate(all="ignore"):
+        summaries(
+            *record_of(form), *arrays_of(bundle), begin, end, np.ascontiguousarray(params), order, rss, log_weights,
+            sizes, factor, np.empty((p + shapes * (1 + len(form.shape))) * bundle.longest + len(form.shape)),
+        )  # fmt: skip
+    n = bundle.size[begin:end]
+    loglik = noises.profiled_gaussian(rss, n, log_weights, sizes[:, 1])
+    used, axis = np.unique(bundle.axis[begin:end], return_inverse=True)
+    limits = [bounds_of(form, bundle.x[bundle.x_at[i] : bundle.x_at[i + 1]]) for i in used]
+    low, high = (np.array(side)[axis] for side in zip(*limits, strict=True))
+    return _judged(form, "gaussian", params, low, high, sizes[:, 0], factor, rss, n, rss, loglik, np.zeros(count, bool))
+
+
+def _judged(
+    form: Form, noise: str, params: Array, low: Array, high: Array, size: Array, factor: Array, deviance: Array,
+    n: NDArray[np.int64], rss: Array, loglik: Array, capped: NDArray[np.bool_],
+) -> Estimates:  # fmt: skip
+    """Covariance and status of fits, from triangular factors (B, p, p) of their weighted Jacobians.
+
+    low and high are the bounds, (p,) or (B, p); size (B,) is that of the data; capped (B,) marks fits that reach a
+    probability of 1.
+    """
+    from cogfit._kernels import judge
+
+    model, (count, p) = noises.get(noise), params.shape
+    low, high = np.broadcast_to(low, (count, p)), np.broadcast_to(high, (count, p))
+    logs = np.array([q.log for q in form.parameters])
+    linear = np.array([q.role in ("amplitude", "floor") for q in form.parameters])
+    shape = np.array([q.role == "shape" for q in form.parameters])
+    bound = _at_bound(params, low, high, size, logs, linear)
+    amplitudes = [i for i, q in enumerate(form.parameters) if q.role == "amplitude"]
+    if amplitudes:
+        bound[capped, amplitudes[0]] = True
+    covariance, lost, runaway = np.empty((count, p, p)), np.empty((count, p), bool), np.empty((count, p), bool)
+    judge(factor, np.where(logs, params, 1.0), logs, deviance, n, bound, covariance, lost, runaway)
+    spare = n - p
+    with np.errstate(all="ignore"):
+        if model.scale_parameters:
+            covariance *= np.where(spare > 0, deviance / spare, np.nan)[:, None, None]
+        errors = np.sqrt(np.einsum("bii->bi", covariance))
+        magnitude = np.abs(params)
+        relative = np.where(logs & (params != 0.0), errors / magnitude, errors)
+        vague = shape & ~bound & (relative > np.where(logs, _FACTOR, _WIDE))
+        large = (errors > magnitude) & (magnitude > 0) & np.isfinite(errors)
+        related = np.abs(covariance) > _TOGETHER * errors[:, :, None] * errors[:, None, :]
+    pairs = related & large[:, :, None] & large[:, None, :] & np.triu(np.ones((p, p), bool), 1)
+    loose = lost | vague | runaway | pairs.any(axis=1) | pairs.any(axis=2)
+    unknown = loose | (~bound if model.scale_parameters else False) & (spare <= 0)[:, None]
+    stderr = np.where(unknown, np.inf, errors)
+    zero = bound & linear & (magnitude <= 1e-8 * size[:, None])
+    flat = zero[:, amplitudes].all(axis=1) if amplitudes else np.zeros(count, bool)
+    status = np.where(flat | loose.any(axis=1), 2, np.where(bound.any(axis=1), 1, 0)).astype(np.int8)
+    reason = np.full(count, "", dtype=object)
+    for i in np.flatnonzero(status):
+        limits = low[i], high[i]
+        reason[i] = _reason(form, params[i], bound[i], loose[i], pairs[i], bool(flat[i]), limits, float(size[i]))
+    failed = ~np.isfinite(loglik)
+    found = Estimates(
+        form, np.full(count, noise, dtype=object), params, stderr, covariance, rss, loglik, n,
+        np.full(count, _count(form, noise)), status, reason, bound, loose,
+    )  # fmt: skip
+    if failed.any():
+        found.put(np.flatnonzero(failed), Estimates.failed(form, noise, n[failed], "the likelihood is not finite"))
+    return found
 
 
 def _derivative(form: Form, x: Array, params: Array) -> Array:
@@ -246,110 +441,47 @@ def _derivative(form: Form, x: Array, params: Array) -> Array:
     return exact if agrees else jac  # |·| and comparisons are not analytic: then three points are right
 
 
-def _covariance(weighted: Array, names: list[str]) -> tuple[Array, tuple[str, ...]]:
-    """Inverse information from the weighted Jacobian, and the parameters in its numerical null space."""
-    size = np.linalg.norm(weighted, axis=0)
-    dead = size == 0
-    scaled = weighted / np.where(dead, 1.0, size)
-    _, s, vt = np.linalg.svd(scaled, full_matrices=False)
-    cut = s[0] * 1e-11 if s.size and s[0] > 0 else np.inf
-    null = s <= cut
-    inverse = (
-        (vt[~null].T / s[~null] ** 2) @ vt[~null] / np.outer(np.where(dead, np.inf, size), np.where(dead, np.inf, size))
-    )
-    lost = dead | (np.abs(vt[null]) > 0.1).any(axis=0) if null.any() else dead
-    return inverse, tuple(name for name, gone in zip(names, lost, strict=True) if gone)
-
-
-def _vague(form: Form, params: Array, errors: Array, free: NDArray[np.int64]) -> tuple[str, ...]:
-    """Built-in parameters whose standard error spans their whole scale: a factor 20, or an exponent ± 10."""
-    out = []
-    for i in free:
-        q = form.parameters[i]
-        if q.role == "shape":
-            relative = errors[i] / abs(params[i]) if q.log and params[i] else errors[i]
-            if relative > (_FACTOR if q.log else 10.0):
-                out.append(q.name)
-    return tuple(out)
-
-
-def _flat_at_bound(form: Form, params: Array, weighted: Array, at_bound: tuple[str, ...], r: Array) -> tuple[str, ...]:
-    """Scales at a bound that the data do not determine: the others make good for a factor 20 in them.
-
-    Such a scale is at its bound by accident; it and what goes with it are not identified.
-    """
-    names = [name for name in at_bound if form.parameters[form.names.index(name)].log]
-    out = []
-    for name in names:
-        at = form.names.index(name)
-        others = [i for i, q in enumerate(form.names) if q == name or q not in at_bound]
-        scaled = weighted[:, others] * np.where([form.parameters[i].log for i in others], params[others], 1.0)
-        if not np.all(np.isfinite(scaled)) or r.size <= len(others):
-            continue
-        column = scaled[:, others.index(at)]
-        rest = np.delete(scaled, others.index(at), axis=1)
-        rest = rest / np.maximum(np.linalg.norm(rest, axis=0), 1e-300)
-        left = column - rest @ np.linalg.lstsq(rest, column, rcond=None)[0]
-        spread = math.sqrt(float(r @ r) / (r.size - len(others)))
-        if np.any(column) and spread > _FACTOR * np.linalg.norm(left):
-            out.append(name)
-    return tuple(out)
-
-
-def _pairs(form: Form, params: Array, covariance: Array, free: NDArray[np.int64]) -> list[tuple[str, str]]:
-    """Pairs of parameters of which each is vaguer than it is large and that go together (|correlation| > 0.99)."""
+def _at_bound(
+    params: Array, low: Array, high: Array, size: Array, logs: NDArray[np.bool_], linear: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Parameters at a bound, (B, p); coefficients are there when they are nothing beside data of this size (B,)."""
     with np.errstate(all="ignore"):
-        error = np.sqrt(np.diag(covariance))
-    large = [i for i in free if np.isfinite(error[i]) and error[i] > abs(params[i]) > 0]
-    return [
-        (form.names[i], form.names[j])
-        for n, i in enumerate(large)
-        for j in large[n + 1 :]
-        if abs(covariance[i, j]) > 0.99 * error[i] * error[j]
-    ]
+        value, a, b = (np.where(logs, np.log(v), v) for v in (params, low, high))
+        width = np.where(np.isfinite(b - a), b - a, np.maximum(1.0, np.where(np.isfinite(a), np.abs(a), np.abs(b))))
+        room = np.where(linear, 1e-8 * size[:, None], 1e-9 * width)
+        return (np.isfinite(a) & (value - a <= room)) | (np.isfinite(b) & (b - value <= room))
 
 
-def _at_bound(form: Form, params: Array, low: Array, high: Array, size: float) -> tuple[str, ...]:
-    """Parameters at a bound; coefficients are there when they are nothing beside data of this size."""
-    out = []
-    for i, q in enumerate(form.parameters):
-        value, a, b = params[i], low[i], high[i]
-        if q.log:
-            value, a, b = math.log(value), math.log(a), math.log(b)
-        if q.role in ("amplitude", "floor"):
-            room = 1e-8 * size
-        else:
-            room = 1e-9 * (b - a if math.isfinite(b - a) else max(1.0, abs(a) if math.isfinite(a) else abs(b)))
-        if (math.isfinite(a) and value - a <= room) or (math.isfinite(b) and b - value <= room):
-            out.append(q.name)
-    return tuple(out)
+def _reason(
+    form: Form, params: Array, bound: NDArray[np.bool_], loose: NDArray[np.bool_], pairs: NDArray[np.bool_], flat: bool,
+    limits: tuple[Array, Array], size: float,
+) -> str:  # fmt: skip
+    """Why a fit is not simply ok, in words."""
+    names, (low, high), together = form.names, limits, _pairs(form.names, pairs)
+    amplitudes = [i for i, q in enumerate(form.parameters) if q.role == "amplitude"]
+    if flat:
+        return f"the best amplitude {names[amplitudes[0]]} is 0: the form reduces to a constant here{together}"
+    if loose.any():
+        extra = f" ({', '.join(_listed(names, bound))} at a bound)" if bound.any() else ""
+        return f"the data do not determine {', '.join(_listed(names, loose))}{extra}{together}"
+    parts = []
+    for i in np.flatnonzero(bound):
+        if i in amplitudes and params[i] > low[i] + 1e-8 * size:
+            parts.append(f"{names[i]} is as large as a probability allows, {params[i]:.3g}")
+            continue
+        side = "lower" if abs(params[i] - low[i]) <= abs(high[i] - params[i]) else "upper"
+        parts.append(f"{names[i]} is at its {side} bound {params[i]:.3g}")
+    return "; ".join(parts)
 
 
-def _status(
-    form: Form, params: Array, at_bound: tuple[str, ...], loose: tuple[str, ...], y: Array, low: Array, high: Array
-) -> tuple[Status, str]:
-    zero = [
-        q.name
-        for q in form.amplitudes
-        if q.name in at_bound and params[form.names.index(q.name)] <= 1e-8 * np.abs(y).max()
-    ]
-    if zero and len(zero) == len(form.amplitudes):
-        return "not_identified", f"the best amplitude {zero[0]} is 0: the form reduces to a constant here"
-    if loose:
-        listed = ", ".join(loose)
-        extra = f" ({', '.join(at_bound)} at a bound)" if at_bound else ""
-        return "not_identified", f"the data do not determine {listed}{extra}"
-    if at_bound:
-        parts = []
-        for name in at_bound:
-            i = form.names.index(name)
-            if any(q.name == name for q in form.amplitudes) and params[i] > low[i] + 1e-8 * np.abs(y).max():
-                parts.append(f"{name} is as large as a probability allows, {params[i]:.3g}")
-                continue
-            side = "lower" if abs(params[i] - low[i]) <= abs(high[i] - params[i]) else "upper"
-            parts.append(f"{name} is at its {side} bound {params[i]:.3g}")
-        return "at_bound", "; ".join(parts)
-    return "ok", ""
+def _listed(names: tuple[str, ...], which: NDArray[np.bool_]) -> tuple[str, ...]:
+    return tuple(name for name, yes in zip(names, which, strict=True) if yes)
+
+
+def _pairs(names: tuple[str, ...], pairs: NDArray[np.bool_]) -> str:
+    """Parameters of which each is vaguer than it is large and that go together (|correlation| > 0.99), in words."""
+    found = [f"; {names[i]} and {names[j]} run away together" for i, j in np.argwhere(pairs)]
+    return "".join(f"{text}: only a combination of them is determined" for text in found)
 
 
 def residuals(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array) -> Array:

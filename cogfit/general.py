@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cogfit import noise as noises
 from cogfit.curves import Array, Form
-from cogfit.separable import basis_at, bounds_of, inner, natural_of, safe_log, shape_box
+from cogfit.separable import bounds_of, inner, natural_of, safe_log, shape_box
 from cogfit.serial import WHITE, Arma
 
 _HUGE = 1e100  # stands for a residual that is not finite
@@ -76,7 +76,7 @@ def anchored(form: Form, x: Array) -> Coordinates:
         p[shape_at] = natural[0]
         for j, i in enumerate(shape_at):
             jac[i, lead + j] = scale[0, j]
-        phi, dphi = basis_at(form, x, lx, natural)
+        phi, dphi = form.columns(x, lx, natural)
         top, bottom = int(phi[0, 0].argmax()), int(phi[0, 0].argmin())
         base = phi[0, 0, bottom] if free_floor else 0.0
         height = max(phi[0, 0, top] - base, 1e-300)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,10 +55,14 @@ _TINY = 1e-300
 _EDGE = 1e-12  # how near to 0 or 1 a fitted probability may come
 
 
-def profiled_gaussian(rss: float, n: int, log_weights: float, scale: float) -> float:
-    """Gaussian log-likelihood at σ² = RSS/n; an RSS below rounding (of data of size `scale`) counts as rounding."""
-    floor = n * (np.finfo(float).eps * max(scale, _TINY)) ** 2
-    return -0.5 * n * (math.log(2.0 * math.pi * max(rss, floor) / n) + 1.0) + 0.5 * log_weights
+def profiled_gaussian(rss: Any, n: Any, log_weights: Any, scale: Any) -> Any:
+    """Gaussian log-likelihood at σ² = RSS/n; an RSS below rounding (of data of size `scale`) counts as rounding.
+
+    Arguments and result are numbers, or arrays of one shape.
+    """
+    floor = n * (np.finfo(float).eps * np.maximum(scale, _TINY)) ** 2
+    with np.errstate(divide="ignore"):  # data of size 0 have no likelihood
+        return -0.5 * n * (np.log(2.0 * math.pi * np.maximum(rss, floor) / n) + 1.0) + 0.5 * log_weights
 
 
 def _root(w: Array) -> Array:
@@ -71,7 +76,7 @@ def _gaussian_residual(y: Array, f: Array, w: Array) -> tuple[Array, Array]:
 
 def _gaussian_loglik(y: Array, f: Array, w: Array) -> float:
     r = (y - f) * _root(w)
-    return profiled_gaussian(float(r @ r), y.size, float(np.log(w).sum()), float(np.abs(y * _root(w)).max()))
+    return float(profiled_gaussian(float(r @ r), y.size, np.log(w).sum(), np.abs(y * _root(w)).max()))
 
 
 def _lognormal_residual(y: Array, f: Array, w: Array) -> tuple[Array, Array]:
@@ -83,7 +88,7 @@ def _lognormal_loglik(y: Array, f: Array, w: Array) -> float:
     r, _ = _lognormal_residual(y, f, w)
     log_y = np.log(y)
     scale = float(np.abs(log_y * _root(w)).max()) + 1.0
-    return profiled_gaussian(float(r @ r), y.size, float(np.log(w).sum()), scale) - float(log_y.sum())
+    return float(profiled_gaussian(float(r @ r), y.size, np.log(w).sum(), scale) - log_y.sum())
 
 
 def _binomial_parts(y: Array, f: Array, trials: Array) -> tuple[Array, Array]:

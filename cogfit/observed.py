@@ -35,6 +35,9 @@ Outcome = Literal["auto", "soft", "hard"]
 MIN_CLUSTERS = 10
 """With fewer clusters than this, resampling them says little."""
 
+CONSTANT = 1e-12
+"""Range of y, relative to its size, up to which a curve is constant."""
+
 _DENSE_CELLS = 40_000_000  # cells of a pattern × exposure table kept as a dense matrix (320 MB); sparse beyond
 
 

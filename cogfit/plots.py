@@ -20,6 +20,7 @@ from cogfit.result import FitResult, FormFit
 from cogfit.selection import POWER_LAWS
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
@@ -173,6 +174,50 @@ def plot_diagnostic(result: FitResult, name: str, *, width: float = 4.0) -> Figu
     _DIAGNOSTICS[name](axes, result)
     sns.despine(ax=axes)
     return figure if axes.has_data() else None
+
+
+@_plain_text
+def plot_exponents(table: pd.DataFrame, *, width: float = 5.0) -> Figure:
+    """Draw the distribution of γ over many curves, and how vague the single ones are.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`cogfit.fit_many`; curves whose γ is not determined are counted in the title only.
+    width : float
+        Inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If no form of the table has a γ.
+    """
+    import seaborn as sns
+    from matplotlib.figure import Figure
+
+    if "gamma" not in table:
+        raise InputError("none of the forms fitted has a γ to draw", hint="fit power or power_floor, say")
+    known = table[(table["status"] == "ok") & np.isfinite(table["gamma"]) & np.isfinite(table["gamma_se"])]
+    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+        figure = Figure(figsize=(width, 0.9 * width), layout="constrained")
+        upper, lower = figure.subplots(2, 1, sharex=True)
+        upper.set_title(f"{len(known):,} of {len(table):,} curves determine γ")
+        upper.set_ylabel("curves")
+        lower.set(xlabel="γ", ylabel="standard error of γ")
+        if len(known):
+            low, high = np.quantile(known["gamma"], [0.005, 0.995])
+            shown = known[known["gamma"].between(low, high)]
+            sns.histplot(x=shown["gamma"], ax=upper, bins=min(60, max(5, round(len(shown) ** 0.5))))
+            lower.plot(shown["gamma"], shown["gamma_se"], ".", markersize=2, alpha=0.5, rasterized=len(shown) > _MANY)
+            lower.set_yscale("log")
+        else:
+            _nothing(lower, "no curve determines γ")
+        sns.despine(figure)
+    return figure
 
 
 def _nothing(axes: Axes, text: str) -> None:

@@ -553,7 +553,7 @@ def save_checkpoint(
     """Write everything that the steps from ``step`` on depend on."""
     state = {name: value.detach().cpu().contiguous() for name, value in learner.state().items()}
     state |= prefixed("random", random_state(sampler))
-    state["exposures"] = torch.as_tensor(np.stack([recorder.exposures for recorder in recorders]))
+    state |= {f"exposures/{i}": torch.as_tensor(recorder.exposures) for i, recorder in enumerate(recorders)}
     write_atomic(path, save_tensors(state, metadata={"step": str(step), "setup": key}))
 
 
@@ -682,7 +682,7 @@ def loop(
             raise InputError("belongs to other settings", path=checkpoint, hint="name another folder with --out")
         learner.restore(state)
         restore_random_state(streams, under("random", state))
-        begin, exposures = int(notes["step"]), list(state["exposures"].numpy())
+        begin, exposures = int(notes["step"]), [state[f"exposures/{i}"].numpy() for i in range(len(recorders))]
     for recorder, counts in zip(recorders, exposures, strict=True):
         recorder.begin(begin, counts)
     for step in range(begin, training.steps):

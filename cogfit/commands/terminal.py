@@ -142,6 +142,10 @@ class Progress:
         """Curves that were fitted, of several."""
         self._update("curves", done, total)
 
+    def task(self, name: str, done: int, total: int) -> None:
+        """Any task by name."""
+        self._update(name, done, total)
+
     def claims(self, done: int, total: int) -> None:
         """Statements that were ruled on, of several."""
         self._update("checking", done, total)
@@ -149,6 +153,10 @@ class Progress:
     def steps(self, name: str, done: int, total: int) -> None:
         """Steps of training."""
         self._update(name, done, total)
+
+    def policies(self, done: int, total: int) -> None:
+        """Policies that were played, under several budgets."""
+        self._update("playing", done, total)
 
     def forms(self, done: int, total: int, name: str) -> None:
         """Steps of one fit."""

@@ -32,6 +32,8 @@ from theory.stream import Run
 from theory.trained import attention_and_errors, first_charges, play
 from theory.training import Setup, load_model, load_setup, make_setup
 
+torch.set_num_threads(1)
+
 BETA = 1e-6  # chance that a sound bound is seen to fail, per test of a member
 STREAMS = 1500
 

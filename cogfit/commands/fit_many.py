@@ -1,0 +1,151 @@
+"""``cogfit fit-many``: many curves, one row each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from cogfit.commands.terminal import Progress, Text, console, warn
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cogfit.batch import Options
+
+HELP = """Fit every curve of a log, or of a tidy table of any size; one row for each, with status and reason.
+
+Interrupted (Ctrl-C, a crash), the same command goes on where it stopped.
+
+[bold]Examples[/bold]
+
+  cogfit fit-many runs/ --out fits.parquet                                  one curve per run, layer and head
+
+  cogfit fit-many routing.parquet --by layer,head,pattern --out fits.csv
+
+  cogfit fit-many curves/ --table --by subject,task --x trial --y rt --out fits/
+
+  cogfit fit-many curves.parquet --table --all-forms --out fits.parquet --plot gamma.pdf
+
+  cogfit fit-many curves/ --table --out fits/ --scheduler tcp://10.0.0.1:8786
+"""
+
+
+def fit_many(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Log, or with --table a tidy table: file or folder.")],
+    out: Annotated[Path, typer.Option(help="A .parquet or .csv file, or a folder for one Parquet file per part.")],
+    table: Annotated[
+        bool, typer.Option("--table", help="PATH is a tidy table (Parquet or CSV), one row per point.")
+    ] = False,
+    by: Annotated[
+        Text, typer.Option(help="What tells curves apart: run, layer, head, pattern; or columns (comma-separated).")
+    ] = None,
+    x: Annotated[Text, typer.Option("--x", help="Column of x; tables: 'x' by default.")] = None,
+    y: Annotated[Text, typer.Option("--y", help="Column to fit; tables: 'y' by default.")] = None,
+    weights: Annotated[Text, typer.Option(help="Column of weights (tables).")] = None,
+    trials: Annotated[Text, typer.Option(help="Column with numbers of trials (tables).")] = None,
+    form: Annotated[str, typer.Option(help="Form to fit; several (comma-separated): the best is reported.")] = (
+        "power_floor"
+    ),
+    all_forms: Annotated[bool, typer.Option("--all-forms", help="Fit all forms, report the best.")] = False,
+    verdicts: Annotated[
+        bool, typer.Option("--verdicts", help="Rule on the power law as cogfit fit does; tenths of a second a curve.")
+    ] = False,
+    noise: Annotated[str, typer.Option(help="gaussian (fast), lognormal, binomial, or auto: per curve.")] = "gaussian",
+    drop_missing: Annotated[
+        bool, typer.Option("--drop-missing", help="NaN in y is a point that is not there, not a failed curve.")
+    ] = False,
+    level: Annotated[float, typer.Option(help="Confidence level of the intervals (--verdicts).")] = 0.95,
+    axis: Annotated[Text, typer.Option(help="What x is, e.g. stream.")] = None,
+    measure: Annotated[Text, typer.Option(help="What y is, e.g. latency.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda (needs torch).")] = "cpu",
+    memory: Annotated[float, typer.Option(help="Memory for the rows of one part, in GB (tables).")] = 1.0,
+    scheduler: Annotated[Text, typer.Option(help="Address of a Dask scheduler (tables).")] = None,
+    seed: Annotated[int, typer.Option(help="Of the resampling (--verdicts).")] = 0,
+    plot: Annotated[Optional[Path], typer.Option(help="Picture of the exponents: .png, .svg or .pdf.")] = None,  # noqa: UP045
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary.")] = False,
+) -> None:
+    """Fit many curves; the help text is HELP."""
+    from cogfit import streaming
+    from cogfit.batch import Options
+    from cogfit.errors import InputError
+
+    if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise InputError(f"'{plot}' names no picture format", hint="use .png, .svg or .pdf")
+    for target in (out, plot):
+        if target is not None and not target.absolute().parent.is_dir():
+            raise InputError("the folder does not exist", path=target.absolute().parent, hint="create it first")
+    if out.exists() and path.exists() and (out.samefile(path) or path.resolve() in out.resolve().parents):
+        raise InputError("is or lies in the input", path=out, hint="name another output")
+    if not table and (weights or trials or scheduler):
+        raise InputError("--weights, --trials and --scheduler go with --table")
+    if memory <= 0:
+        raise InputError(f"--memory must be positive, not {memory:g}")
+    forms = None if all_forms or verdicts else _names(form)
+    missing = "drop" if drop_missing else "fail"
+    options = Options(forms, noise, verdicts, missing, axis, measure, level, seed, device)
+    with Progress() as progress:
+        warnings: tuple[str, ...] = ()
+        if table:
+            from cogfit.collection import Columns
+
+            columns = Columns(_names(by) or ("curve",), x or "x", y or "y", weights, trials)
+            plan, collection = streaming.plan_table(path, columns, options, memory * 1e9), None
+        else:
+            plan, collection, warnings = _of_log(path, options, _names(by), x, y, progress)
+        streaming.run(plan, out, collection=collection, scheduler=scheduler, report=progress.task)
+    results = streaming.read(out)
+    if plot is not None:
+        from cogfit.plots import plot_exponents, save_figure
+
+        save_figure(plot_exponents(results), plot)
+    if not quiet:
+        _show(results, out)
+        warn(warnings)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    """Split names at commas."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+def _of_log(
+    path: Path, options: Options, by: tuple[str, ...], x: str | None, y: str | None, progress: Progress
+) -> tuple[Any, Any, tuple[str, ...]]:
+    from cogfit import streaming
+    from cogfit.collection import from_log
+    from cogfit.logs import read_log
+
+    log = read_log(path, x=x, y=y, progress=progress.bytes)
+    collection = from_log(log, by or None)
+    plan = streaming.plan_log(collection, path, options, {"by": list(by), "x": x, "y": y})
+    return plan, collection, log.warnings
+
+
+def _show(results: pd.DataFrame, out: Path) -> None:
+    """Summary: how the curves ended, the exponents, the verdicts."""
+    from rich.table import Table
+    from rich.text import Text as Plain
+
+    shown = console()
+    shown.print(Plain(f"{len(results):,} curves -> {out}", style="bold"))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("status", "curves", "most frequent reason"):
+        table.add_column(name)
+    for status, count in results["status"].value_counts().items():
+        reasons = results.loc[results["status"] == status, "reason"].value_counts()
+        text = f"{reasons.index[0]} ({reasons.iloc[0]:,})" if len(reasons) and reasons.index[0] else ""
+        table.add_row(str(status).replace("_", " "), f"{count:,}", text)
+    shown.print(table)
+    for column, title in (("verdict", "power law"), ("form", "form")):
+        if column in results and results[column].nunique() > 1:
+            counts = results[column].replace("", "not fitted").value_counts()
+            listed = ", ".join(f"{str(key).replace('_', ' ')} {count:,}" for key, count in counts.items())
+            shown.print(Plain(f"{title}: {listed}"))
+    if "gamma" in results:
+        gamma = results.loc[results["status"] == "ok", "gamma"].dropna()
+        if len(gamma):
+            shares = (0.05, 0.25, 0.5, 0.75, 0.95)
+            text = ", ".join(f"{share:.0%} {gamma.quantile(share):.3g}" for share in shares)
+            shown.print(Plain(f"γ of the {len(gamma):,} curves that determine it, quantiles: {text}"))

@@ -1,0 +1,127 @@
+"""``cogfit theory policies``: published routing and retention policies on the same streams, beside the bounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from cogfit.commands.terminal import Progress, Text, check_outputs, console, print_table, print_text
+
+if TYPE_CHECKING:
+    from theory.routers.phenomena import Phenomenon
+    from theory.routers.study import Study
+
+HELP = """Play published routing and retention policies on the same streams, beside the bounds T1 to T3.
+
+Three laws of streams: mix (SRCD, recurring and novel keys), independent (queries drawn independently by Zipf's law, \
+as T2 needs), recurrent (keys that come back at intervals of their own). \
+Every stream has fresh values and is the unit of the intervals. \
+What class a policy is in is found by intervention, not by its name: histories, values, labels and carried states are \
+changed, and one looks whether decisions or answers change. \
+Attention is counted in attended tokens (share of full attention) and in rows.
+
+[bold]Examples[/bold]
+
+  cogfit theory policies                                    all of them; some two minutes
+
+  cogfit theory policies --policy a2sf --policy h2o --budget 0.1 --budget 0.3
+
+  cogfit theory policies --policy a2sf --param alpha=0.9 --stream recurrent
+
+  cogfit theory policies --recurring 0.3 --zipf 1.5 --interval 60 --json p.json --plot p.pdf
+"""
+
+Many = Optional[list[str]]  # noqa: UP045 - typer evaluates the annotation at run time
+Numbers = Optional[list[float]]  # noqa: UP045
+
+
+def policies(
+    policy: Annotated[Many, typer.Option(help="Policy, such as a2sf; may be repeated. Default: all.")] = None,
+    budget: Annotated[
+        Numbers, typer.Option(help="Share of the stream to attend to; may be repeated.  [default: 1/16 1/8 1/4 1/2]")
+    ] = None,
+    stream: Annotated[Many, typer.Option(help="mix, independent or recurrent; may be repeated. Default: all.")] = None,
+    param: Annotated[Many, typer.Option(help="Parameter of the policy, such as alpha=0.9; may be repeated.")] = None,
+    streams: Annotated[int, typer.Option(help="Streams per law.")] = 40,
+    length: Annotated[int, typer.Option(help="Tokens in a stream.")] = 256,
+    patterns: Annotated[int, typer.Option(help="Recurring keys.")] = 48,
+    values: Annotated[int, typer.Option(help="Values, equally likely.")] = 16,
+    recurring: Annotated[float, typer.Option(help="Share that is recurring and not novel.")] = 0.7,
+    zipf: Annotated[float, typer.Option(help="Exponent of the frequencies of the recurring keys.")] = 1.0,
+    interval: Annotated[int, typer.Option(help="Median recurrence interval in tokens (recurrent).")] = 40,
+    seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
+    json_file: Annotated[
+        Text, typer.Option("--json", help="Write the results as JSON ('-' for standard output).")
+    ] = None,
+    plot: Annotated[Optional[Path], typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,  # noqa: UP045
+) -> None:
+    """Play the policies; the help text is HELP."""
+    check_outputs(Path(), json_file, plot, None)
+    from cogfit.errors import InputError
+    from cogfit.files import write_atomic
+    from cogfit.result import dump
+    from theory.routers.phenomena import phenomena
+    from theory.routers.streams import Setting
+    from theory.routers.study import BUDGETS, study
+
+    if seed < 0:
+        raise InputError(f"the seed is {seed}", hint="it is not negative")
+    setting = Setting(length=length, patterns=patterns, values=values, recurring=recurring, zipf=zipf,
+                      interval=interval)  # fmt: skip
+    with Progress() as progress:
+        found = study(setting, policies=policy or (), laws=stream or (), budgets=budget or BUDGETS, streams=streams,
+                      seed=seed, parameters=_parameters(param or []), progress=progress.policies)  # fmt: skip
+        claims = () if policy else phenomena(seed=seed)
+    if json_file is not None:
+        text = dump({**found.to_json(), "published": [one.to_json() for one in claims]})
+        print_text(text) if json_file == "-" else write_atomic(json_file, text)
+    if plot is not None:
+        from cogfit.plots import save_figure
+
+        save_figure(found.plot(), plot)
+    if json_file != "-":
+        _show(found, claims)
+
+
+def _parameters(given: list[str]) -> dict[str, float]:
+    """``name=number`` pairs; whole numbers stay whole."""
+    from cogfit.errors import InputError
+
+    out: dict[str, float] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        try:
+            out[name] = float(value) if any(c in value for c in ".eEnN") else int(value)
+        except ValueError:
+            raise InputError(f"'{text}' sets no parameter", hint="write it as alpha=0.9") from None
+    return out
+
+
+def _show(found: Study, claims: tuple[Phenomenon, ...]) -> None:
+    from rich.text import Text as Plain
+
+    from theory.routers.report import CAPTION, claim_lines, classes, law_table, limit_lines
+
+    out = console()
+    tables: list[tuple[str, list[list[str]]]] = [("Found by intervention", classes(found))]
+    tables += [(CAPTION[law], law_table(found, law)) for law in found.laws]
+    for title, rows in tables:
+        out.print(Plain(title, style="bold"))
+        print_table(out, _table(rows))
+        out.print("")
+    for line in (*limit_lines(found), *claim_lines(claims)):
+        out.print(Plain(line))
+
+
+def _table(rows: list[list[str]]) -> Any:
+    from rich.table import Table
+    from rich.text import Text as Plain
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        table.add_column(name, no_wrap=name not in ("kind",))
+    for row in rows[1:]:
+        table.add_row(*(Plain(cell) for cell in row))
+    return table
