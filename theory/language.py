@@ -224,8 +224,8 @@ def _loop(
             found = None
             if step in measured:
                 found = measure(
-                    byte_level(model, folder.name), texts, documents=settings.documents, tokens=settings.tokens,
-                    ridge=settings.ridge, probe_input="layer" if settings.probe_input == "layer" else "attention",
+                    byte_level(model, folder.name, settings.context), texts, documents=settings.documents,
+                    tokens=settings.tokens, ridge=settings.ridge, probe_input="layer" if settings.probe_input == "layer" else "attention",
                 )  # fmt: skip
                 _note(folder, tables, step, found)
             if found is not None or step % settings.checkpoint_every == 0:

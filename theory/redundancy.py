@@ -16,12 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from cogfit.errors import InputError, MissingDependencyError
 from theory.redundancy_tables import STATISTICS, THRESHOLD, TYPES, Array, ProbeInput, Redundancy, type_of
 from theory.texts import Document, Texts
+
+try:
+    import torch
+    from torch import Tensor, nn
+except ImportError:
+    raise MissingDependencyError("torch", "huggingface", "theory.redundancy") from None
 
 Watch = Callable[[str, int, int], None]
 
@@ -257,8 +261,13 @@ BYTES = tuple(chr(i) if i < 128 else "\ufffd" for i in range(256))
 """Texts of the 256 bytes; above 127 one alone is no character."""
 
 
-def byte_level(model: nn.Module, name: str = "model") -> LanguageModel:
+def byte_level(model: nn.Module, name: str = "model", context: int = 1024) -> LanguageModel:
     """A model whose tokens are bytes.
+
+    Parameters
+    ----------
+    model, name, context
+        See :func:`with_tokenizer`.
 
     Raises
     ------
@@ -268,7 +277,7 @@ def byte_level(model: nn.Module, name: str = "model") -> LanguageModel:
     config: Any = model.config
     if config.vocab_size < 256:
         raise InputError(f"{name} has {config.vocab_size} tokens, not 256", hint="a byte-level model needs 256")
-    return LanguageModel(name, model, list, BYTES, int(config.max_position_embeddings))
+    return LanguageModel(name, model, list, BYTES, min(context, getattr(config, "max_position_embeddings", context)))
 
 
 def with_tokenizer(model: nn.Module, tokenizer: Any, name: str = "model", context: int = 1024) -> LanguageModel:
@@ -330,7 +339,7 @@ def load_language_model(folder: str | Path, *, context: int = 1024) -> LanguageM
         named = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")
         if not any((folder / name).exists() for name in named):
             if getattr(model.config, "vocab_size", None) == 256:
-                return byte_level(model.eval(), folder.name)
+                return byte_level(model.eval(), folder.name, context)
             raise InputError("holds no tokenizer", path=folder, hint="save the tokenizer into it, too")
         return with_tokenizer(model.eval(), AutoTokenizer.from_pretrained(folder, **local), folder.name, context)
     except InputError:

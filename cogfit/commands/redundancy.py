@@ -82,14 +82,10 @@ def redundancy(
         raise InputError("--train makes a model of its own", hint="leave MODEL_FOLDER out")
     if changes and not train:
         raise InputError("--set is for --train", hint="use --documents, --tokens, --ridge and --input")
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
     if model is not None:
         source = cast(Literal["layer", "attention"], probe_input)
         options = {"documents": documents, "tokens": tokens, "ridge": ridge, "threshold": threshold, "level": level}
-        found = _measured(model, text, context, device, probe_input=source, **options)
+        found = _measured(model, text, context, device, threads, probe_input=source, **options)
         document, frame = found.to_json(), found.table()
         from theory.redundancy_tables import by_part
 
@@ -118,12 +114,15 @@ def redundancy(
     print_text(f"\n{note}\n")
 
 
-def _measured(model: Path, text: Path | None, context: int, device: str, **options: Any) -> Redundancy:
+def _measured(
+    model: Path, text: Path | None, context: int, device: str, threads: int | None, **options: Any
+) -> Redundancy:
     from theory.redundancy import load_language_model, measure
     from theory.texts import read_texts, standard_library
     from theory.training import choose_device
 
     where = choose_device(device)
+    _use(threads)
     loaded = load_language_model(model, context=context)
     loaded.module.to(where)
     with Progress() as progress:
@@ -138,6 +137,7 @@ def _trained(out: Path, text: Path | None, changes: list[str], device: str, thre
     from theory.language import Language, train_language
     from theory.texts import read_texts, standard_library
 
+    _use(threads)
     settings = Language.parse(parse_settings(changes))
     command = ["cogfit", "theory", "redundancy", "--train", *(part for change in changes for part in ("--set", change))]
     command += ["--text", text.name] if text is not None else []
@@ -151,6 +151,13 @@ def _trained(out: Path, text: Path | None, changes: list[str], device: str, thre
                 print_text(f"step {done:>6}   loss {found.loss[0]:.3f} nats   R measured\n")
 
         train_language(settings, out, texts=texts, device=device, command=shlex.join(command), watch=watch)
+
+
+def _use(threads: int | None) -> None:
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
 
 
 def _note(found: Redundancy) -> str:

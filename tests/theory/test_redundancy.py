@@ -208,6 +208,27 @@ def test_heads_are_attention_weights_times_values(make: Callable[[], Any]) -> No
         assert z.std() > 0.05
 
 
+@pytest.mark.parametrize(
+    ("kind", "changes", "width"),
+    [
+        ("Bloom", {"n_layer": 2, "n_head": 4}, 16),  # adds the residual within its attention
+        ("Gemma", {"head_dim": 8, "num_key_value_heads": 2}, 32),  # heads wider than their share of the state
+        ("GPTNeo", {"num_layers": 2, "num_heads": 4, "attention_types": [[["global"], 2]]}, 16),  # nested attention
+    ],
+)
+def test_other_families_are_recognised(kind: str, changes: dict[str, Any], width: int) -> None:
+    config = getattr(transformers, f"{kind}Config")(**TINY | FED | {"pad_token_id": 0} | changes)
+    model = getattr(transformers, f"{kind}ForCausalLM")(config).eval()
+    seen: list[tuple[Tensor, Tensor, Tensor]] = []
+    sites = find_sites(model)
+    assert [site.heads for site in sites] == [4, 4]
+    with torch.no_grad(), watching(sites, lambda i, *tensors: seen.append(tensors)):
+        model(input_ids=torch.zeros((2, 5), dtype=torch.long), use_cache=False)
+    for (_, z, a), site in zip(seen, sites, strict=True):
+        assert z.shape == (10, width)
+        torch.testing.assert_close(site.projection(z), a)
+
+
 def test_models_that_are_not_understood_are_refused() -> None:
     t5 = transformers.T5Config(d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2, vocab_size=16)
     with pytest.raises(InputError, match="attends to another text"):
@@ -460,6 +481,7 @@ def test_the_recorded_run_is_shown_as_table_and_json(tmp_path: Path, capfd: pyte
 
 def test_a_folder_is_measured(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     gpt2().save_pretrained(tmp_path / "m")
+    capfd.readouterr()
     options = ("--text", folder, "--tokens", 64, "--device", "cpu")
     code, out, err = run(capfd, tmp_path / "m", *options)
     assert (code, err) == (0, "")
