@@ -27,7 +27,7 @@ from cogfit.errors import InputError, MissingDependencyError
 from cogfit.files import write_atomic
 from theory.config import Strict
 from theory.redundancy import byte_level, measure
-from theory.redundancy_tables import COLUMNS, KIND, LOSS, TABLE, Redundancy, read_recorded
+from theory.redundancy_tables import COLUMNS, KIND, LOSS, TABLE, ProbeInput, Redundancy, read_recorded
 from theory.runs import read_document, write_document
 from theory.texts import Texts, standard_library
 from theory.training import (
@@ -90,7 +90,7 @@ class Language(Strict):
     documents: int = Field(60, ge=2)
     tokens: int = Field(1024, ge=2)
     ridge: float = Field(1e-6, gt=0)
-    probe_input: str = Field("layer", pattern="^(layer|attention)$")
+    probe_input: ProbeInput = "layer"
 
     def measured(self) -> tuple[int, ...]:
         """Steps after which R is measured: 0, powers of two times ten, the last.
@@ -225,7 +225,7 @@ def _loop(
             if step in measured:
                 found = measure(
                     byte_level(model, folder.name, settings.context), texts, documents=settings.documents,
-                    tokens=settings.tokens, ridge=settings.ridge, probe_input="layer" if settings.probe_input == "layer" else "attention",
+                    tokens=settings.tokens, ridge=settings.ridge, probe_input=settings.probe_input,
                 )  # fmt: skip
                 _note(folder, tables, step, found)
             if found is not None or step % settings.checkpoint_every == 0:
