@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 RUN = "redundancy-gpt2-bytes"
-_WHOLE = {
-    "r": "mean of R", "r_constant": "mean of R of a constant", "share": "share with R > 0.8", "r2": "R²",
-}  # fmt: skip
+_WHOLE = {"r": "mean of R", "r_constant": "of a constant", "share": "R > 0.8", "r2": "R²"}
 
 
 def draw(data: Data) -> Drawing:
@@ -57,13 +55,20 @@ def _line(axes: Axes, part: pd.DataFrame, column: str, number: int, label: str) 
 def _caption(data: Data, whole: pd.DataFrame) -> str:
     about = data.run(RUN)
     settings, texts = about["config"]["language"], about["config"]["texts"]
-    first, last = whole.iloc[0], whole.iloc[-1]
+    first, peak, last = whole.iloc[0], whole.sort_values("r").iloc[-1], whole.iloc[-1]
     return (
         f"A GPT-2 over bytes ({settings['layers']} layers, d = {settings['d_model']}, {about['parameters']:,} "
         f"parameters) trained on the {texts['source']}; affine probes of the hidden state that enters each layer, "
         f"fitted on {texts['parts']['fitted']} documents and measured on {texts['parts']['measured']} others; shading: "
-        f"95 % intervals over documents; dotted: random weights. From these to step {last['step']:,.0f} the mean of R "
-        f"goes from {first['r']:.2f} to {last['r']:.2f} (constant: {first['r_constant']:.2f} to "
-        f"{last['r_constant']:.2f}), the share of operations with R > 0.8 from {first['share']:.1%} to "
-        f"{last['share']:.1%}, explained variance from {first['r2']:.2f} to {last['r2']:.2f}."
+        f"95 % intervals over documents; dotted: random weights. {_state('Random weights', first)}; "
+        f"{_state('highest at step ' + format(peak['step'], ',.0f'), peak)}; "
+        f"{_state('at the end, step ' + format(last['step'], ',.0f'), last)}."
+    )
+
+
+def _state(when: str, row: pd.Series[float]) -> str:
+    """The four numbers of a checkpoint in words."""
+    return (
+        f"{when}: mean of R {row['r']:.2f} (of the constant mean output {row['r_constant']:.2f}), R > 0.8 in "
+        f"{row['share']:.1%} of operations, R² {row['r2']:.2f}"
     )
