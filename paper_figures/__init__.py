@@ -16,6 +16,7 @@ from paper_figures import (
     sensitivity,
     theorems,
     utilization,
+    zipf_learners,
 )
 from paper_figures.build import Data, Drawing, PaperFigure, build, choose
 
@@ -57,7 +58,10 @@ FIGURES: tuple[PaperFigure, ...] = (
         (16, "T7", "consolidation", "Theorem T7: laws on the exposure axis"),
     )),
     PaperFigure(
-        17, "redundancy", "Attention redundancy of a language model as it is trained", redundancy.draw,
+        17, "learners", "Learners on Zipf-distributed patterns", zipf_learners.draw, ("benchmarks/zipf_sweep.csv",),
+    ),
+    PaperFigure(
+        18, "redundancy", "Attention redundancy of a language model as it is trained", redundancy.draw,
         (f"runs/{redundancy.RUN}",),
     ),
 )  # fmt: skip

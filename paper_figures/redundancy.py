@@ -1,4 +1,4 @@
-"""Figure 17: attention redundancy of a small GPT-2 as it is trained, beside random weights and a constant."""
+"""Figure 18: attention redundancy of a small GPT-2 as it is trained, beside random weights and a constant."""
 
 from __future__ import annotations
 
