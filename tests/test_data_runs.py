@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 RUNS = Path(__file__).resolve().parents[1] / "data" / "runs"
+REDUNDANCY = "redundancy-gpt2-bytes"
 NAMES = ("srcd-n256-collapses", "srcd-n256-consolidates", "srcd-n256-gradual", "srcd-n256-never-drops")
-KINDS = {"integer": "i", "number": "fi", "boolean": "b"}  # a column of zeros is read as integers
+KINDS = {"integer": "i", "number": "fi", "boolean": "b", "string": "O"}  # a column of zeros is read as integers
 
 
 def description(name: str) -> dict:
@@ -19,6 +20,7 @@ def description(name: str) -> dict:
 
 
 FILES = [(name, entry["path"]) for name in NAMES for entry in description(name)["files"]]
+TABLES = [*FILES, (REDUNDANCY, "redundancy.csv"), (REDUNDANCY, "loss.csv")]
 
 
 def entry_and_table(name: str, file: str) -> tuple[dict, pd.DataFrame]:
@@ -28,8 +30,8 @@ def entry_and_table(name: str, file: str) -> tuple[dict, pd.DataFrame]:
 
 
 def test_every_run_is_described_and_nothing_else_is_there():
-    assert tuple(sorted(p.name for p in RUNS.iterdir() if p.is_dir())) == NAMES
-    for name in NAMES:
+    assert tuple(sorted(p.name for p in RUNS.iterdir() if p.is_dir())) == (REDUNDANCY, *NAMES)
+    for name in (REDUNDANCY, *NAMES):
         doc = description(name)
         assert doc["schema"] == "cogfit.run/1"
         assert doc["name"] == name
@@ -38,7 +40,7 @@ def test_every_run_is_described_and_nothing_else_is_there():
         assert name in (RUNS / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("name", "file"), FILES)
+@pytest.mark.parametrize(("name", "file"), TABLES)
 def test_bytes_rows_and_columns(name, file):
     entry, table = entry_and_table(name, file)
     content = (RUNS / name / file).read_bytes()
@@ -105,6 +107,28 @@ def test_static_bound_and_optimum_follow_from_the_config(name):
     bound = data["queries_per_sequence"] / data["sequence_length"]
     assert doc["static_bound"]["value"] == pytest.approx(bound, rel=1e-12)
     assert doc["optimum"]["value"] == pytest.approx(bound * (1 - data["recurring_fraction"]), rel=1e-12)
+
+
+def test_redundancy_was_measured_on_every_part_at_every_step():
+    doc = description(REDUNDANCY)
+    settings, parts = doc["config"]["language"], doc["config"]["texts"]["parts"]
+    _, table = entry_and_table(REDUNDANCY, "redundancy.csv")
+    _, loss = entry_and_table(REDUNDANCY, "loss.csv")
+    assert loss["step"].tolist() == table["step"].unique().tolist()
+    assert loss["step"].iloc[[0, -1]].tolist() == [0, settings["steps"]]
+    whole = table[table["tokens"] == "all"]
+    layers, heads = settings["layers"], settings["heads"]
+    assert (whole.groupby("step").size() == 2 + layers * (2 + heads)).all()
+    for low, estimate, high in (
+        ("r_low", "r", "r_high"),
+        ("share_low", "share", "share_high"),
+        ("r2_low", "r2", "r2_high"),
+    ):
+        assert table[low].le(table[estimate] + 1e-6).all()
+        assert table[estimate].le(table[high] + 1e-6).all()
+    assert doc["status"] == "finished"
+    assert parts["measured"] == parts["fitted"] == settings["documents"]
+    assert (RUNS / REDUNDANCY / "redundancy.csv").stat().st_size < 1e6
 
 
 @pytest.mark.parametrize("name", NAMES)
