@@ -23,7 +23,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint types check docs clean benchmark-coverage benchmark-selection benchmark-averaging \
-  benchmark-transitions benchmark-agreement benchmark
+  benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +64,12 @@ benchmark-averaging: .venv-test/.stamp ## Averaging artefacts (averaging_artefac
 
 benchmark-transitions: .venv-test/.stamp ## Abrupt changes (transition_detection.csv)
 	.venv-test/bin/python benchmarks/transition_detection.py $(STUDY_ARGS)
+
+benchmark-zipf: .venv-test/.stamp ## Learners on Zipf-distributed patterns (zipf_sweep.csv)
+	.venv-test/bin/python benchmarks/zipf_sweep.py $(STUDY_ARGS)
+
+benchmark-transfer: .venv-test/.stamp ## Frozen memory on a copy task (transfer.csv; sources in runs/transfer)
+	.venv-test/bin/python benchmarks/transfer.py $(STUDY_ARGS)
 
 benchmark-agreement: .venv-test/.stamp ## Minima of fit_many against scipy's, 10^5 curves (batch_agreement.csv)
 	.venv-test/bin/python benchmarks/batch_agreement.py $(STUDY_ARGS)

@@ -160,6 +160,12 @@ def versions(names: Sequence[str] = ("cogfit", "numpy", "scipy", "numba")) -> di
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as it stands in the documentation."""
+    lines = [header, ["---:"] * len(header), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
 def clopper_pearson(hits: int, repeats: int, level: float = 0.999) -> tuple[float, float]:
     """Exact limits of a share (Clopper & Pearson 1934)."""
     from scipy.stats import beta

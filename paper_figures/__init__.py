@@ -15,6 +15,7 @@ from paper_figures import (
     sensitivity,
     theorems,
     utilization,
+    zipf_learners,
 )
 from paper_figures.build import Data, Drawing, PaperFigure, build, choose
 
@@ -55,6 +56,9 @@ FIGURES: tuple[PaperFigure, ...] = (
         (15, "T6", "sharpness", "Theorem T6: an average is never sharper than one pattern"),
         (16, "T7", "consolidation", "Theorem T7: laws on the exposure axis"),
     )),
+    PaperFigure(
+        17, "learners", "Learners on Zipf-distributed patterns", zipf_learners.draw, ("benchmarks/zipf_sweep.csv",),
+    ),
 )  # fmt: skip
 """All figures, in the order of the paper."""
 

@@ -1,8 +1,9 @@
 """Training many models at once: stacked in one process where operations are small, else in processes of one thread.
 
-Members of a stack share all settings but the seed, the weights λ of routing costs and the task (which must have the
-same length; vocabularies are padded to the largest). Their parameters have an axis in front, one call of `torch.vmap`
-does the work of all of them, and one step of AdamW, which acts on every number by itself, moves them all.
+Members of a stack share all settings but the seed, the weights λ of routing costs, the source of a transfer and the
+task (which must have the same length; vocabularies are padded to the largest). Their parameters have an axis in front,
+one call of `torch.vmap` does the work of all of them, and one step of AdamW, which acts on every number by itself,
+moves them all.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from theory.training import (
     optimiser,
     prefixed,
     restore_moments,
+    start,
     train,
     under,
 )
@@ -72,12 +74,13 @@ class Stacked:
         self.setups, self.members, self.device = setups, len(setups), device
         self.training = setups[0].training
         self.task = padded([setup.data for setup in setups])
-        models = [build(setup.model, self.task, setup.training.seed).to(device) for setup in setups]
+        models = [start(setup, self.task).to(device) for setup in setups]
         self.template = build(setups[0].model, self.task, 0).to(device)
         slow = {id(p) for p in self.template.parameter_groups()[1]}
         names = [name for name, p in self.template.named_parameters() if id(p) in slow]
         parameters, buffers = stack_module_state(models)
-        self.parameters = {name: nn.Parameter(p.detach(), requires_grad=True) for name, p in parameters.items()}
+        learns = {name: p.requires_grad for name, p in models[0].named_parameters()}
+        self.parameters = {name: nn.Parameter(p.detach(), learns[name]) for name, p in parameters.items()}
         self.buffers: dict[str, Tensor] = dict(buffers)
         fast = [p for name, p in self.parameters.items() if name not in names]
         self.optimizer = optimiser((fast, [self.parameters[name] for name in names]), self.training)
@@ -155,7 +158,7 @@ def padded(tasks: Sequence[SRCD]) -> SRCD:
 
 
 def groups(setups: Sequence[Setup]) -> list[list[int]]:
-    """Which setups can be stacked: numbers of those that differ in seed, task and λ only, group by group.
+    """Which setups can be stacked: numbers of those that differ in seed, task, source and λ only.
 
     Examples
     --------
@@ -171,7 +174,8 @@ def groups(setups: Sequence[Setup]) -> list[list[int]]:
             for name, value in setup.model.model_dump(mode="json").items()
         }
         training = setup.training.model_dump(mode="json", exclude={"seed"})
-        key = json.dumps([model, training, setup.data.length])
+        frozen = setup.transfer and setup.transfer.freeze
+        key = json.dumps([model, training, setup.data.length, frozen])
         found.setdefault(key, []).append(i)
     return list(found.values())
 

@@ -107,8 +107,8 @@ class Record:
 
     @property
     def final(self) -> dict[str, Any]:
-        """The last evaluation."""
-        return self.evaluation[-1]
+        """Measures of the trained model, on more streams than the rows of ``evaluation.csv``."""
+        return dict(self.document["final"]["measures"])
 
     @property
     def initial_attention(self) -> float:
@@ -143,7 +143,7 @@ def load_record(folder: str | Path) -> Record:
     folder = Path(folder)
     document = read_document(folder)
     rows = read_evaluation(folder)
-    if document is None or document.get("status") != "finished" or not rows:
+    if document is None or document.get("status") != "finished" or not rows or "final" not in document:
         raise InputError("holds no finished run of this package", path=folder, hint="cogfit theory train makes one")
     return Record(folder, document, rows)
 
@@ -161,7 +161,7 @@ def find_records(folder: str | Path) -> list[Record]:
         raise InputError("is no folder", path=folder)
     places = sorted(path.parent for path in folder.rglob(RUN) if (path.parent / EVALUATION).exists())
     documents = {place: read_document(place) or {} for place in places}
-    found = [load_record(place) for place in places if documents[place].get("status") == "finished"]
+    found = [load_record(place) for place in places if "final" in documents[place]]
     if not found:
         raise InputError("holds no finished run of this package", path=folder, hint="cogfit theory train makes one")
     return sorted(found, key=lambda record: (record.title, record.seed))

@@ -14,7 +14,9 @@ A run that was stopped goes on from its last checkpoint and ends with the same b
 from __future__ import annotations
 
 import json
+import math
 import platform
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,6 +48,7 @@ except ImportError:
 
 _EPISODIC, _SEMANTIC = BRANCHES.index("episodic"), BRANCHES.index("semantic")
 _EVALUATION_SEED = 2**31  # streams of evaluations: added to the seed of a run, so that no run trains on them
+_FINAL_SEED = 2**32  # streams of the last evaluation: the same for all runs of a task
 
 
 class Training(Strict):
@@ -75,6 +78,8 @@ class Training(Strict):
         Weight of the squared error of the dynamics, beside the cross-entropy of the answers.
     evaluate_every, evaluation_streams : int
         Steps between evaluations, and streams in each (always the same ones).
+    final_streams : int
+        Streams on which the trained model is measured once more, at the end.
     checkpoint_every : int
         Steps between checkpoints.
     routing_every : int
@@ -94,6 +99,7 @@ class Training(Strict):
     dynamics_weight: float = Field(1.0, ge=0)
     evaluate_every: int = Field(100, ge=1)
     evaluation_streams: int = Field(64, ge=1)
+    final_streams: int = Field(2048, ge=1)
     checkpoint_every: int = Field(500, ge=1)
     routing_every: int = Field(1, ge=0)
 
@@ -109,24 +115,46 @@ class Training(Strict):
         return 0.0 if since < 1 else min(1.0, since / self.costs_over) if self.costs_over else 1.0
 
 
+class Transfer(Strict):
+    """Settings of a model that does not begin from random parameters.
+
+    A part is named as in ``Model.state_dict``, without the number of its layer: "semantic", "router", "answer", …
+
+    Attributes
+    ----------
+    source : str
+        Folder of the finished run whose weights it begins with.
+    freeze : list of str
+        Parts that do not learn.
+    fresh : list of str
+        Parts that begin from random parameters all the same.
+    """
+
+    source: str
+    freeze: list[str] = Field(default_factory=list)
+    fresh: list[str] = Field(default_factory=list)
+
+
 @dataclass(frozen=True)
 class Setup:
-    """What a run is made from: a task, a model for it, and how it is trained."""
+    """What a run is made from: a task, a model for it, how it is trained, and where it begins unless at random."""
 
     data: SRCD
     model: ModelConfig
     training: Training
+    transfer: Transfer | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping of three groups of settings."""
-        return {field.name: getattr(self, field.name).to_json() for field in fields(self)}
+        """JSON-ready mapping of the groups of settings."""
+        groups = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: group.to_json() for name, group in groups.items() if group is not None}
 
 
 _GROUPS = tuple(field.name for field in fields(Setup))
 
 
 def make_setup(tables: Mapping[str, Any], *, path: str | Path | None = None) -> Setup:
-    """Settings from mappings ``data``, ``model`` and ``training``; only the model is needed.
+    """Settings from mappings ``data``, ``model``, ``training`` and ``transfer``; only the model is needed.
 
     Raises
     ------
@@ -141,12 +169,15 @@ def make_setup(tables: Mapping[str, Any], *, path: str | Path | None = None) -> 
     for name, content in tables.items():
         if name not in _GROUPS or not isinstance(content, Mapping):
             raise InputError(
-                f"'{name}' is no table of a configuration", path=path, hint="use [data], [model] and [training]"
+                f"'{name}' is no table of a configuration",
+                path=path,
+                hint="use [data], [model], [training] and [transfer]",
             )
     return Setup(
         SRCD.parse(tables.get("data", {}), path=path),
         model_config(tables.get("model", {}), path=path),
         Training.parse(tables.get("training", {}), path=path),
+        Transfer.parse(tables["transfer"], path=path) if "transfer" in tables else None,
     )
 
 
@@ -156,8 +187,8 @@ def load_setup(source: str | Path, changes: Mapping[str, Any] | None = None) -> 
     Parameters
     ----------
     source : str or Path
-        A TOML file with tables ``[data]``, ``[model]`` and ``[training]``, or the name of one that ships with the
-        package (:func:`theory.config.shipped`).
+        A TOML file with tables ``[data]``, ``[model]``, ``[training]`` and ``[transfer]``, or the name of one that
+        ships with the package (:func:`theory.config.shipped`).
     changes : mapping of str to value, optional
         New values by dotted name, such as ``{"training.steps": 100}``.
 
@@ -344,10 +375,60 @@ def observe(output: Output, batch: Batch[Tensor]) -> dict[str, Tensor]:
     return {name: value.detach() for name, value in found.items()}
 
 
+def start(setup: Setup, task: SRCD | None = None) -> Model:
+    """The model that training begins with, on the CPU; what is frozen asks for no gradient.
+
+    Parameters
+    ----------
+    setup : Setup
+    task : SRCD, optional
+        With the vocabulary that the model is built for. Default: that of the setup.
+
+    Raises
+    ------
+    InputError
+        If the source of a transfer is no finished run or has other parameters, or a part is unknown.
+    """
+    model, transfer = build(setup.model, task or setup.data, setup.training.seed), setup.transfer
+    if transfer is None:
+        return model
+    own, given = model.state_dict(), load_model(transfer.source).state_dict()
+    for part in [*transfer.freeze, *transfer.fresh]:
+        if not any(_within(name, [part]) for name in own):
+            known = sorted({_LAYER.sub("", name).split(".")[0] for name in own})
+            raise InputError(f"the model has no part '{part}'", hint=nearest(part, known))
+    for name, value in own.items():
+        if name not in given or given[name].shape != value.shape:
+            raise InputError(
+                f"its parameters '{name}' have another shape",
+                path=transfer.source,
+                hint="use the same [model] and as many keys and values",
+            )
+    model.load_state_dict({name: own[name] if _within(name, transfer.fresh) else given[name] for name in own})
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not _within(name, transfer.freeze))
+    return model
+
+
+_LAYER = re.compile(r"^layers\.\d+\.")
+
+
+def _within(name: str, parts: Sequence[str]) -> bool:
+    """Whether a parameter belongs to one of these parts.
+
+    Examples
+    --------
+    >>> _within("layers.0.semantic.up.weight", ["semantic"]), _within("layers.0.attention.key.weight", ["key"])
+    (True, False)
+    """
+    return any(f"{_LAYER.sub('', name)}.".startswith(f"{part}.") for part in parts)
+
+
 def optimiser(groups: tuple[list[nn.Parameter], list[nn.Parameter]], training: Training) -> torch.optim.AdamW:
-    """AdamW with the rates of the two groups of parameters."""
+    """AdamW with the rates of the two groups of parameters, for those of them that learn."""
+    learning = [[p for p in group if p.requires_grad] for group in groups]
     rates = (training.rate, training.slow_rate)
-    named = [{"params": group, "lr": rate} for group, rate in zip(groups, rates, strict=True) if group]
+    named = [{"params": group, "lr": rate} for group, rate in zip(learning, rates, strict=True) if group]
     return torch.optim.AdamW(named, weight_decay=training.weight_decay, foreach=True)
 
 
@@ -386,7 +467,7 @@ class Single:
 
     def __init__(self, setup: Setup, device: torch.device) -> None:
         self.setup = setup
-        self.model = build(setup.model, setup.data, setup.training.seed).to(device)
+        self.model = start(setup).to(device)
         self.optimizer = optimiser(self.model.parameter_groups(), setup.training)
 
     def advance(self, batch: Batch[Tensor], *, attend_all: bool, costs: float) -> dict[str, Tensor]:
@@ -756,7 +837,7 @@ class Run:
         The folder and what is in it.
     setup : Setup
     measures : Measures
-        At the end, on :attr:`Training.evaluation_streams` streams.
+        Of the trained model, on :attr:`Training.final_streams` streams.
     """
 
     record: Record
@@ -847,9 +928,10 @@ def close_run(
     """Save the weights, say in ``run.json`` what is there, and drop the checkpoint."""
     weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     write_atomic(folder / WEIGHTS, save_tensors(weights))
-    last = recorder.measured[-1]
-    warm_up = setup.training.attend_until
-    task = setup.data
+    task, warm_up, streams = setup.data, setup.training.attend_until, setup.training.final_streams
+    # Training that ended before routers were free is measured as it went on: every token attends.
+    forced = setup.training.steps <= warm_up
+    final = evaluate(model, task, streams=streams, seed=_FINAL_SEED, device=device, attend_all=forced)
     write_document(
         folder,
         {
@@ -860,7 +942,7 @@ def close_run(
             "static_bound": {"value": task.static_bound, "formula": "queries_per_sequence / sequence_length"},
             "optimum": {"value": task.optimum, "formula": "static bound * (1 - recurring_fraction)"},
             "forced_attention_steps": [0, warm_up - 1] if warm_up else None,
-            "measures": {name: value for name, value in last.items() if value == value},
+            "final": {"streams": streams, "measures": {k: v for k, v in asdict(final).items() if not math.isnan(v)}},
             "vocabulary": {name: getattr(model.task, name) for name in ("patterns", "novel_keys", "values")},
             "parameters": sum(p.numel() for p in model.parameters()),
             "versions": versions(),
@@ -883,7 +965,9 @@ def load_run(folder: str | Path) -> Run:
     """
     record = load_record(folder)
     setup = make_setup(record.document["config"], path=record.folder / RUN)
-    return Run(record, setup, Measures(**{name: value for name, value in record.final.items() if name != "step"}))
+    return Run(
+        record, setup, Measures(**{field.name: record.final.get(field.name, math.nan) for field in fields(Measures)})
+    )
 
 
 def load_model(folder: str | Path) -> Model:

@@ -70,6 +70,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (out / name).symlink_to(cogfit.data_dir() / name)
     (out / "benchmarks").mkdir()
     study().to_csv(out / "benchmarks" / "interval_coverage.csv", index=False)
+    (out / "benchmarks" / "zipf_sweep.csv").symlink_to(cogfit.data_dir() / "benchmarks" / "zipf_sweep.csv")
     return out
 
 

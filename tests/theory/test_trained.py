@@ -234,8 +234,8 @@ def test_the_members_are_no_straw_men(members: dict) -> None:
     asked = run.queries > 0
     assert run.error[asked].mean() < 0.05
     distinct = np.mean([len(set(row[row > 0])) for row in run.queries]) / asked.sum(1).mean()
-    # T3 is attained up to a tenth: one row per pattern and stream.
-    assert distinct - 0.01 < run.attended[asked].mean() < 1.1 * distinct + 0.05
+    # Not every query, as T1 would have it, and hardly fewer than the first for each pattern, as T3 has it.
+    assert distinct - 0.02 < run.attended[asked].mean() < 0.75
 
 
 def test_members_of_s_bits_use_them(members: dict) -> None:

@@ -3,8 +3,8 @@ The bound checker on your own router
 ====================================
 
 A router saves attention by knowing values without looking. Whether the attention that was measured is possible at all
-without memory, with S bits of it, or for any learner, can be read off a routing log. This page makes three routers, logs
-them, and checks them. The tests are explained in "Checking a log", the theorems in "Theory".
+without memory, with S bits of it, or for any learner, can be read off a routing log. This page makes three routers,
+logs them, and checks them. The tests are explained in "Checking a log", the theorems in "Theory".
 """
 
 import tempfile
@@ -56,8 +56,8 @@ def play(name, router):
 
 
 # %%
-# The log needs ``pattern`` (what was asked for), ``attended`` (the decision as executed, after any warm-up has ended) and
-# ``correct``. How many values there are must be said.
+# The log needs ``pattern`` (what was asked for), ``attended`` (the decision as executed, after any warm-up has ended)
+# and ``correct``. How many values there are must be said.
 
 reports = {
     router.__name__: theory.check_log(play(router.__name__, router), values=VALUES) for router in (coin, learner, leak)
@@ -67,9 +67,9 @@ for name, report in reports.items():
     print(f"{name:8} attends to {report.attention:.1%}; {verdicts}")
 
 # %%
-# T1 asks for routers without memory, T2 for S bits (give ``memory_bits`` to have it judged), T3 for any learner. The coin
-# respects them all. The learner breaks T1, as it should: it has a memory. Only the leak breaks T3, which nothing that
-# learns can do.
+# T1 asks for routers without memory, T2 for S bits (give ``memory_bits`` to have it judged), T3 for any learner. The
+# coin respects them all. The learner breaks T1, as it should: it has a memory. Only the leak breaks T3, which nothing
+# that learns can do.
 
 print(reports["learner"])
 figure = reports["learner"].plot()
@@ -78,7 +78,7 @@ figure = reports["learner"].plot()
 # Measured attention (points) against what each theorem asks for, in one picture:
 
 fig, axes = plt.subplots(figsize=(7, 3), layout="constrained")
-for row, (name, report) in enumerate(reports.items()):
+for row, report in enumerate(reports.values()):
     axes.barh(row, report.attention, color="C0", alpha=0.6)
     for finding, marker in zip(report.findings, "|x+", strict=True):
         if finding.bound is not None:
@@ -87,7 +87,7 @@ axes.set(yticks=range(len(reports)), yticklabels=reports, xlabel="share of queri
 axes.legend(title="at least")
 
 # %%
-# The same from the command line: ``cogfit theory bound LOG --values 8``, and with ``--follow`` while a run is going on: the
-# verdicts hold however often one looks.
+# The same from the command line: ``cogfit theory bound LOG --values 8``, and with ``--follow`` while a run is going
+# on: the verdicts hold however often one looks.
 
 folder.cleanup()

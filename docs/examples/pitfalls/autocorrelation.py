@@ -31,8 +31,8 @@ for seed in range(SEEDS):
     intervals["cogfit"].append(cogfit.fit(x, y, form="power", noise="gaussian").interval)
 
 # %%
-# Twenty logs of the same law, γ = 0.43, errors with a correlation of 0.9 from step to step. A 95 % interval should miss
-# one in twenty; those that miss are red.
+# Twenty logs of the same law, γ = 0.43, errors with a correlation of 0.9 from step to step. A 95 % interval should
+# miss one in twenty; those that miss are red.
 
 figure, panels = plt.subplots(1, 2, figsize=(7, 4), sharex=True, sharey=True, layout="constrained")
 for axes, (name, pairs) in zip(panels, intervals.items(), strict=True):
@@ -44,6 +44,6 @@ for axes, (name, pairs) in zip(panels, intervals.items(), strict=True):
     print(f"{name}: {sum(hits)} of {SEEDS}, median width {np.median(np.diff(pairs)):.3f}")
 
 # %%
-# What to do: nothing. Without patterns or several runs cogfit models the errors along the curve (ARMA, order chosen by
-# BIC) and takes the interval from the profile likelihood. Its coverage is measured over thousands of such logs in
+# What to do: nothing. Without patterns or several runs cogfit models the errors along the curve (ARMA, order chosen
+# by BIC) and takes the interval from the profile likelihood. Its coverage is measured over thousands of such logs in
 # ``data/benchmarks/interval_coverage.csv``. Better still, log several runs: they are resampled as wholes.

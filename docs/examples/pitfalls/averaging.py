@@ -22,7 +22,7 @@ mean = single.mean(axis=0)
 # A curve drawn through the mean is excellent, and says nothing about any of the sixty patterns.
 
 pooled = fit(k, mean, form="shifted_power")
-print(pooled.headline())
+print(f"γ = {pooled.gamma:.2f}, RMS error {np.sqrt(pooled.rss / k.size):.4f}")
 
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
 axes.plot(k, single.T, color="0.8", lw=0.6)

@@ -2,8 +2,8 @@
 Where counting starts changes γ
 ===============================
 
-Is the first presentation k = 0, 1 or 4? In paired associates γ is 0.22 or 0.31 by this choice alone. A shift of the axis
-bends a log–log plot just where the early points, which carry most of the slope, lie.
+Is the first presentation k = 0, 1 or 4? In paired associates γ is 0.22 or 0.31 by this choice alone. A shift of the
+axis bends a log–log plot just where the early points, which carry most of the slope, lie.
 """
 
 import matplotlib.pyplot as plt
@@ -24,8 +24,8 @@ axes.legend()
 
 # %%
 # What to do: cogfit counts *earlier* presentations and says so (``convention``); human data carry theirs, and
-# ``Series.under("prior")`` changes it. Where the start is unknown fit ``shifted_power``. On these values without noise it
-# finds the five missed presentations; with noise expect a wide interval.
+# ``Series.under("prior")`` changes it. Where the start is unknown fit ``shifted_power``. On these values without
+# noise it finds the five missed presentations; with noise expect a wide interval.
 
 free = cogfit.fit(logged, y, form="shifted_power")
 print(free.status, {name: round(value, 3) for name, value in free.params.items()})

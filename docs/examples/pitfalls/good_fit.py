@@ -2,8 +2,8 @@
 A high R² is no evidence
 ========================
 
-Smooth falling curves resemble each other. Here the truth is exponential, and a power law still explains nearly all of the
-variance: R² says how much falls, not in which form.
+Smooth falling curves resemble each other. Here the truth is exponential, and a power law still explains nearly all of
+the variance: R² says how much falls, not in which form.
 """
 
 import matplotlib.pyplot as plt
@@ -29,6 +29,6 @@ bottom.axhline(0, color="k", lw=0.8)
 bottom.set(xlabel="x", ylabel="residual", xscale="log")
 
 # %%
-# What to do: compare forms, and look at the residuals, which wave where the form is wrong. ``cogfit fit`` makes curves
-# around every form, fits all forms to them, and keeps those that cannot be refused: "supported" is said only if no form
-# without a power law is among them.
+# What to do: compare forms, and look at the residuals, which wave where the form is wrong. ``cogfit fit`` makes
+# curves around every form, fits all forms to them, and keeps those that cannot be refused: "supported" is said only
+# if no form without a power law is among them.

@@ -2,8 +2,8 @@
 A straight line through logarithms
 ==================================
 
-The old recipe takes logarithms of both axes and draws a straight line. With additive noise the logarithm makes the small,
-late values the loudest, and values at or below zero have to be thrown away: what is left is biased.
+The old recipe takes logarithms of both axes and draws a straight line. With additive noise the logarithm makes the
+small, late values the loudest, and values at or below zero have to be thrown away: what is left is biased.
 """
 
 import matplotlib.pyplot as plt
@@ -43,5 +43,5 @@ right.set(xlabel="estimate of γ", yticks=[], title="all of them")
 right.legend()
 
 # %%
-# What to do: fit the curve on the scale on which the noise was added. cogfit chooses between Gaussian and log-normal noise
-# by AICc (``noise="auto"``), and takes binomial noise where counts are given.
+# What to do: fit the curve on the scale on which the noise was added. cogfit chooses between Gaussian and log-normal
+# noise by AICc (``noise="auto"``), and takes binomial noise where counts are given.

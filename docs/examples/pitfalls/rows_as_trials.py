@@ -2,9 +2,9 @@
 A million rows are not a million trials
 =======================================
 
-A routing log has one row per query. Forty patterns, asked for three hundred times each, give 12,000 rows; but a pattern
-that has switched to the fast route stays there, so its rows say the same thing again and again. There are forty
-witnesses, not 12,000.
+A routing log has one row per query. Forty patterns, asked for three hundred times each, give 12,000 rows; but a
+pattern that has switched to the fast route stays there, so its rows say the same thing again and again. There are
+forty witnesses, not 12,000.
 """
 
 import matplotlib.pyplot as plt

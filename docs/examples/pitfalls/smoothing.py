@@ -2,8 +2,8 @@
 Smoothed logs look certain
 ==========================
 
-Dashboards show exponential moving averages, and people export what they see. Smoothing delays the curve and removes the
-noise but adds no information: residuals become tiny, and so do the intervals.
+Dashboards show exponential moving averages, and people export what they see. Smoothing delays the curve and removes
+the noise but adds no information: residuals become tiny, and so do the intervals.
 """
 
 import matplotlib.pyplot as plt
@@ -40,5 +40,5 @@ right.set(xlabel="γ, 95 % interval", yticks=[], ylim=(-0.5, 2.6))
 right.margins(x=0.5)
 
 # %%
-# What to do: log raw values. If only smoothed ones are left, say how (``--smoothing 0.95``, or ``smoothing=0.95``): the
-# average is undone. With ``smoothing="unknown"`` the interval is called unreliable, which it is.
+# What to do: log raw values. If only smoothed ones are left, say how (``--smoothing 0.95``, or ``smoothing=0.95``):
+# the average is undone. With ``smoothing="unknown"`` the interval is called unreliable, which it is.

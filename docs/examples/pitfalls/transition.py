@@ -2,8 +2,8 @@
 A sharp drop has a slope, too
 =============================
 
-Every falling curve has a slope on log–log axes, and the slope has a small standard error. A curve that stays high, drops
-once, and stays low is no power law; its "γ" depends on where the window begins and ends.
+Every falling curve has a slope on log–log axes, and the slope has a small standard error. A curve that stays high,
+drops once, and stays low is no power law; its "γ" depends on where the window begins and ends.
 """
 
 import matplotlib.pyplot as plt
@@ -23,7 +23,7 @@ for low, high in windows:
     axes.plot(
         grid, cogfit.forms()["power"].evaluate(grid, result.params), lw=2, label=f"{low}–{high}: γ = {result.gamma:.2f}"
     )
-    print(f"window {low}–{high}: γ = {result.gamma:.3f}, interval {result.interval}")
+    print(f"window {low}–{high}: γ = {result.gamma:.3f}")
 axes.set(xscale="log", yscale="log", ylim=(0.02, 2), xlabel="step", ylabel="attention utilisation")
 axes.legend(title="power law fitted to")
 

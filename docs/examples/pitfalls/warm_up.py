@@ -34,7 +34,7 @@ axes.set(xlabel="step", ylabel="attention utilisation", ylim=(0, 1.6))
 axes.legend()
 
 # %%
-# What to do: leave the forced steps and the settling after them out (``--x-min``), choosing the window *before* looking at
-# γ. In a routing log with ``p_episodic`` and ``attended`` cogfit finds overruled rows by itself, leaves them out and says
-# how many there were. Without them ``cogfit.transition`` (or ``cogfit fit`` with the column of the schedule) shows that the
-# only change is the one that the schedule made.
+# What to do: leave the forced steps and the settling after them out (``--x-min``), choosing the window *before*
+# looking at γ. In a routing log with ``p_episodic`` and ``attended`` cogfit finds overruled rows by itself, leaves
+# them out and says how many there were. Without them ``cogfit.transition`` (or ``cogfit fit`` with the column of the
+# schedule) shows that the only change is the one that the schedule made.
