@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -23,8 +25,16 @@ extensions = [
     "numpydoc",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "examples"]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "_templates", "examples"]
+suppress_warnings = ["config.cache"]  # the gallery's settings hold a function
+
+# Docstrings also name what has no page of its own: constants, attributes, modules, functions of inner floors.
 nitpicky = True
+nitpick_ignore_regex = [
+    (r"py:(data|mod|attr)", r".*"),
+    (r"py:(func|class)", r"(cogfit|theory)\.(plots|plots_forest|report)\.\w+|span_of|Change"),
+]
 
 html_theme = "furo"
 html_title = f"cogfit {release}"
@@ -67,3 +77,23 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "within_subsection_order": "FileNameSortKey",
 }
+
+
+GENERATED = ("redundancy", "ledger")
+"""Pages written from recorded runs: in the table of contents where they are there."""
+
+
+def adapt(app: Any, docname: str, source: list[str]) -> None:
+    """Turn what suits GitHub into what suits these pages: links to examples, and to files that have no page."""
+    text = re.sub(r"\]\(examples/(\w+)/(\w+)\.py\)", r"](generated/\1/\2.rst)", source[0])
+    text = re.sub(r"\]\(examples/(\w+)\)", r"](generated/\1/index.rst)", text)
+    text = re.sub(r"\[([^\]]*)\]\(\.\./[^)]*(?:\.md|/[\w-]+)\)", r"\1", text)
+    if docname == "index":
+        there = {name for name in GENERATED if Path(app.srcdir, f"{name}.md").exists()}
+        text = "\n".join(line for line in text.split("\n") if line not in set(GENERATED) - there)
+    source[0] = text
+
+
+def setup(app: Any) -> None:
+    """Sphinx calls this."""
+    app.connect("source-read", adapt)
