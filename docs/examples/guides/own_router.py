@@ -84,7 +84,7 @@ for row, report in enumerate(reports.values()):
         if finding.bound is not None:
             axes.plot(finding.bound, row, marker, color="k", ms=14, label=finding.theorem if row == 0 else None)
 axes.set(yticks=range(len(reports)), yticklabels=reports, xlabel="share of queries attended to", xlim=(0, 1.05))
-axes.legend(title="at least")
+axes.legend(title="at least", loc="lower right")
 
 # %%
 # The same from the command line: ``cogfit theory bound LOG --values 8``, and with ``--follow`` while a run is going

@@ -3,7 +3,7 @@ Averaging makes power laws
 ==========================
 
 Sixty patterns are forgotten (or consolidated) exponentially, each at a rate of its own. None of them follows a power
-law. Their mean does: a gamma distribution of rates with shape 0.43 gives exactly :math:`(1 + k/10)^{-0.43}`
+law. Their mean does: a gamma distribution of rates with shape 0.43 gives exactly (1 + k/10)^−0.43
 (Anderson & Tweney 1997, Mem. Cogn. 25:724).
 """
 

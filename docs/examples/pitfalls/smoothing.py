@@ -25,7 +25,7 @@ fits = {
     "smoothed, smoothing undone": cogfit.fit(x, smooth, form="power", noise="gaussian", smoothing=DECAY),
 }
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.5), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
 left.plot(x, raw, ".", color="0.7", ms=3, label="raw")
 left.plot(x, smooth, "C1", label=f"moving average, decay {DECAY}")
 left.plot(x, 0.9 * x**-TRUTH, "k", lw=1, label="truth")
@@ -37,7 +37,7 @@ for row, (name, result) in enumerate(fits.items()):
     right.annotate(name, (np.mean(result.interval), row), xytext=(0, 8), textcoords="offset points", ha="center")
 right.axvline(TRUTH, color="k", lw=1)
 right.set(xlabel="γ, 95 % interval", yticks=[], ylim=(-0.5, 2.6))
-right.margins(x=0.5)
+right.margins(x=0.7)
 
 # %%
 # What to do: log raw values. If only smoothed ones are left, say how (``--smoothing 0.95``, or ``smoothing=0.95``):

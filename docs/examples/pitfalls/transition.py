@@ -21,7 +21,7 @@ for low, high in windows:
     result = cogfit.fit(x, y, form="power", noise="gaussian", x_min=low, x_max=high)
     grid = x[(x >= low) & (x <= high)]
     axes.plot(
-        grid, cogfit.forms()["power"].evaluate(grid, result.params), lw=2, label=f"{low}–{high}: γ = {result.gamma:.2f}"
+        grid, cogfit.forms()["power"].evaluate(grid, result.params), lw=2, label=f"{low}–{high}: γ = {result.gamma:.1f}"
     )
     print(f"window {low}–{high}: γ = {result.gamma:.3f}")
 axes.set(xscale="log", yscale="log", ylim=(0.02, 2), xlabel="step", ylabel="attention utilisation")
