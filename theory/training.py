@@ -980,14 +980,23 @@ def load_model(folder: str | Path) -> Model:
     """
     folder = Path(folder)
     run = load_run(folder)
-    setup = run.setup
-    vocabulary = run.record.document.get("vocabulary", {})  # of the stack that it was trained in
-    model = build(setup.model, setup.data.model_copy(update=vocabulary), setup.training.seed)
-    tensors, _ = read_tensors(folder / WEIGHTS)
+    return restore_weights(folder / WEIGHTS, run.setup, run.record.document.get("vocabulary", {}))
+
+
+def restore_weights(path: Path, setup: Setup, vocabulary: Mapping[str, int]) -> Model:
+    """A model with the weights of a file, in evaluation mode; the vocabulary is that of the stack it was trained in.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or does not fit.
+    """
+    model = build(setup.model, setup.data.model_copy(update=dict(vocabulary)), setup.training.seed)
+    tensors, _ = read_tensors(path)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
-        raise InputError(f"does not fit the settings of its run ({error})", path=folder / WEIGHTS) from None
+        raise InputError(f"does not fit the settings of its run ({error})", path=path) from None
     return model.eval()
 
 

@@ -13,6 +13,7 @@ d² numbers that needs no attention at all: a control for bounds that assume a s
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -37,7 +38,7 @@ class FastWeightConfig(RoutedConfig):
     write : {"attended", "all"}
         What is written: what attention retrieved, or every token's own value.
     state_bits : int or None
-        S: of the memory only the signs of its first S entries go from chunk to chunk. A router then knows S bits of the
+        S: of the memory only the signs of S entries go from chunk to chunk. A router then knows S bits of the
         stream so far, as theorem T2 supposes. None: all d² numbers.
     """
 
@@ -114,9 +115,15 @@ class FastWeightLayer(Layer):
 
 
 def signs(memory: Tensor, count: int) -> Tensor:
-    """±1/√d by the signs of the first entries of (B, d, d), 0 elsewhere; gradients pass as if nothing was done."""
-    kept = torch.arange(memory[0].numel(), device=memory.device).view_as(memory[0]) < count
-    rounded: Tensor = torch.where(memory >= 0, 1.0, -1.0) * kept / memory.shape[-1] ** 0.5
+    """±1/√d by the signs of ``count`` entries of (B, d, d), those of the smallest square block; 0 elsewhere.
+
+    Gradients pass as if nothing was done.
+    """
+    d = memory.shape[-1]
+    side = min(d, math.ceil(count**0.5))
+    row, column = (torch.arange(d, device=memory.device).view(shape) for shape in ((d, 1), (1, d)))
+    kept = (column < side) & (row * side + column < count)
+    rounded: Tensor = torch.where(memory >= 0, 1.0, -1.0) * kept / d**0.5
     return memory + (rounded - memory).detach()
 
 
