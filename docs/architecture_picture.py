@@ -91,7 +91,7 @@ def forbidden(package: str) -> list[str]:
     return out
 
 
-WIDTH, HEIGHT, GAP, LEFT, TOP = 460, 46, 6, 20, 64
+WIDTH, HEIGHT, GAP, LEFT, TOP = 600, 46, 6, 20, 64
 COLORS = {"cogfit": "#0072B2", "theory": "#D55E00"}
 
 
@@ -123,7 +123,7 @@ def svg() -> str:
             out.append(f'<text x="{x + 10}" y="{y + 18}" font-size="13" font-weight="bold">{escape(purpose)}</text>')
             shown = " · ".join(names.split())
             out.append(
-                f'<text x="{x + 10}" y="{y + 36}" font-size="11" font-family="monospace" fill="#333">{shown}</text>'
+                f'<text x="{x + 10}" y="{y + 36}" font-size="10" font-family="monospace" fill="#333">{shown}</text>'
             )
     out.append(
         f'<text x="{LEFT}" y="{bottom + 20}" font-size="12" fill="#555">'
