@@ -11,6 +11,7 @@ from paper_figures import (
     exposure_curves,
     practice,
     recorded_runs,
+    redundancy,
     retention,
     sensitivity,
     theorems,
@@ -58,6 +59,10 @@ FIGURES: tuple[PaperFigure, ...] = (
     )),
     PaperFigure(
         17, "learners", "Learners on Zipf-distributed patterns", zipf_learners.draw, ("benchmarks/zipf_sweep.csv",),
+    ),
+    PaperFigure(
+        18, "redundancy", "Attention redundancy of a language model as it is trained", redundancy.draw,
+        (f"runs/{redundancy.RUN}",),
     ),
 )  # fmt: skip
 """All figures, in the order of the paper."""

@@ -102,8 +102,8 @@ class Data:
         return self._kept[kind, name]
 
     def runs(self) -> tuple[str, ...]:
-        """Names of the recorded runs, in alphabetical order."""
-        return tuple(sorted(path.parent.name for path in (self.folder / "runs").glob("*/run.json")))
+        """Names of the recorded runs with a utilisation log, in alphabetical order."""
+        return tuple(sorted(path.parent.name for path in (self.folder / "runs").glob("*/utilization.csv")))
 
     def run(self, name: str) -> dict[str, Any]:
         """Description of a recorded run (its ``run.json``)."""
@@ -194,6 +194,14 @@ class Data:
 
         path = self.folder / "benchmarks" / f"{name}.csv"
         made: pd.DataFrame = self._once("table", name, lambda: pd.read_csv(path, dtype={"floor": str}))
+        return made
+
+    def redundancy(self, name: str) -> pd.DataFrame:
+        """Attention redundancy of a language model as it was trained: a row per step, part and kind of token."""
+        import pandas as pd
+
+        path = self.folder / "runs" / name / "redundancy.csv"
+        made: pd.DataFrame = self._once("redundancy", name, lambda: pd.read_csv(path))
         return made
 
     def steps(self, name: str, width: int) -> pd.DataFrame:

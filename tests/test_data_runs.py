@@ -10,8 +10,11 @@ import pandas as pd
 import pytest
 
 RUNS = Path(__file__).resolve().parents[1] / "data" / "runs"
+REDUNDANCY = "redundancy-gpt2-bytes"
 NAMES = ("srcd-n256-collapses", "srcd-n256-consolidates", "srcd-n256-gradual", "srcd-n256-never-drops")
-KINDS = {"integer": "i", "number": "fi", "boolean": "b"}  # a column of zeros is read as integers
+SETS = sorted(p.name for p in RUNS.iterdir() if p.is_dir() and any(p.glob("seed*")))  # trained by this package
+SEEDS = [path for name in SETS for path in sorted((RUNS / name).glob("seed*"))]
+KINDS = {"integer": "i", "number": "fi", "boolean": "b", "string": "O"}  # a column of zeros is read as integers
 
 
 def description(name: str) -> dict:
@@ -19,6 +22,7 @@ def description(name: str) -> dict:
 
 
 FILES = [(name, entry["path"]) for name in NAMES for entry in description(name)["files"]]
+TABLES = [*FILES, (REDUNDANCY, "redundancy.csv"), (REDUNDANCY, "loss.csv")]
 
 
 def entry_and_table(name: str, file: str) -> tuple[dict, pd.DataFrame]:
@@ -28,8 +32,9 @@ def entry_and_table(name: str, file: str) -> tuple[dict, pd.DataFrame]:
 
 
 def test_every_run_is_described_and_nothing_else_is_there():
-    assert tuple(sorted(p.name for p in RUNS.iterdir() if p.is_dir())) == NAMES
-    for name in NAMES:
+    assert {p.name for p in RUNS.iterdir() if p.is_dir()} == {REDUNDANCY, *NAMES, *SETS}
+    assert sum(p.stat().st_size for p in RUNS.rglob("*") if p.is_file()) < 40e6
+    for name in (REDUNDANCY, *NAMES):
         doc = description(name)
         assert doc["schema"] == "cogfit.run/1"
         assert doc["name"] == name
@@ -38,7 +43,7 @@ def test_every_run_is_described_and_nothing_else_is_there():
         assert name in (RUNS / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("name", "file"), FILES)
+@pytest.mark.parametrize(("name", "file"), TABLES)
 def test_bytes_rows_and_columns(name, file):
     entry, table = entry_and_table(name, file)
     content = (RUNS / name / file).read_bytes()
@@ -107,9 +112,61 @@ def test_static_bound_and_optimum_follow_from_the_config(name):
     assert doc["optimum"]["value"] == pytest.approx(bound * (1 - data["recurring_fraction"]), rel=1e-12)
 
 
+def test_redundancy_was_measured_on_every_part_at_every_step():
+    doc = description(REDUNDANCY)
+    settings, parts = doc["config"]["language"], doc["config"]["texts"]["parts"]
+    _, table = entry_and_table(REDUNDANCY, "redundancy.csv")
+    _, loss = entry_and_table(REDUNDANCY, "loss.csv")
+    assert loss["step"].tolist() == table["step"].unique().tolist()
+    assert loss["step"].iloc[[0, -1]].tolist() == [0, settings["steps"]]
+    whole = table[table["tokens"] == "all"]
+    layers, heads = settings["layers"], settings["heads"]
+    assert (whole.groupby("step").size() == 2 + layers * (2 + heads)).all()
+    for low, estimate, high in (
+        ("r_low", "r", "r_high"),
+        ("share_low", "share", "share_high"),
+        ("r2_low", "r2", "r2_high"),
+    ):
+        assert table[low].le(table[estimate] + 1e-6).all()
+        assert table[estimate].le(table[high] + 1e-6).all()
+    assert doc["status"] == "finished"
+    assert parts["measured"] == parts["fitted"] == settings["documents"]
+    assert (RUNS / REDUNDANCY / "redundancy.csv").stat().st_size < 1e6
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_was_not_recorded_is_null_with_a_note(name):
     doc = description(name)
     for key in ("seed", "code_revision"):
         assert doc[key] is None
         assert doc[f"{key}_note"]
+
+
+@pytest.mark.parametrize("folder", SEEDS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
+def test_runs_of_this_package_are_what_they_say(folder):
+    doc = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert (doc["schema"], doc["status"], doc["name"]) == ("cogfit.run/1", "finished", folder.name)
+    assert f"seed{doc['seed']}" == folder.name == f"seed{doc['config']['training']['seed']}"
+    assert doc["code_revision"]
+    assert doc["hardware"]["name"]
+    assert folder.parent.name in (RUNS / "README.md").read_text(encoding="utf-8")
+    assert {p.name for p in folder.iterdir()} == {"run.json", *(entry["path"] for entry in doc["files"])}
+    for entry in doc["files"]:
+        content = (folder / entry["path"]).read_bytes()
+        assert len(content) == entry["bytes"]
+        assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+        if "rows" in entry:
+            path = folder / entry["path"]
+            table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+            assert len(table) == entry["rows"]
+            assert list(table.columns) == [column["name"] for column in entry["columns"]]
+
+
+def test_the_final_five_are_all_there_and_reach_the_goal():
+    """Five fresh seeds of a frozen configuration; the goal is 99.5 % accuracy at 1.1 times the optimum."""
+    final = [path for path in SEEDS if path.parent.name == "cram-n256"]
+    assert [path.name for path in final] == [f"seed{seed}" for seed in range(11, 16)]
+    for path in final:
+        doc = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        assert doc["final"]["measures"]["accuracy"] >= 0.995
+        assert doc["final"]["measures"]["attention"] <= 1.1 * doc["optimum"]["value"]

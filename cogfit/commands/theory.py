@@ -1,4 +1,4 @@
-"""``cogfit theory``: verdicts with certificates, a log against the bounds; mounts policies and training."""
+"""``cogfit theory``: verdicts with certificates, a log against the bounds; mounts policies, redundancy, training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, cast
 
 import typer
 
-from cogfit.commands import policies, training
+from cogfit.commands import policies, redundancy, training
 from cogfit.commands.terminal import Number, Progress, Text, check_outputs, console, print_table, print_text
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
 app.command(help=training.TRAIN_HELP)(training.train)
 app.command(help=training.RUNS_HELP)(training.runs)
 app.command(help=policies.HELP)(policies.policies)
+app.command(help=redundancy.REDUNDANCY_HELP)(redundancy.redundancy)
 
 
 @dataclass(frozen=True)

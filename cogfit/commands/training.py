@@ -87,7 +87,7 @@ def train(
     from theory.training import load_setup
     from theory.training import train as train_one
 
-    fixed = _settings(changes or [])
+    fixed = parse_settings(changes or [])
     numbers: list[int | None] = [None] if seeds is None else [*_numbers(seeds)]
     variants = _variants(vary or [])
     root = out or Path("runs") / Path(config).stem
@@ -180,7 +180,7 @@ def _line(done: int, found: Measures) -> None:
     )
 
 
-def _settings(texts: Sequence[str]) -> dict[str, Any]:
+def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
     """KEY=VALUE with a value as in TOML; a word without quotes is taken as text."""
     from cogfit.errors import InputError
 
@@ -200,7 +200,7 @@ def _variants(texts: Sequence[str]) -> list[dict[str, Any]]:
     """All combinations of the values."""
     from cogfit.errors import InputError
 
-    choices: Mapping[str, Any] = _settings(texts)
+    choices: Mapping[str, Any] = parse_settings(texts)
     for key, values in choices.items():
         if not isinstance(values, list) or not values:
             raise InputError(f"--vary needs a list for {key}", hint=f"such as --vary {key}=[0.1,0.2]")

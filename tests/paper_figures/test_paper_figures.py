@@ -21,7 +21,18 @@ from PIL import Image
 import cogfit
 import paper_figures
 from cogfit import cli
-from paper_figures import FIGURES, Data, build, choose, coverage_of_intervals, practice, retention, style, theorems
+from paper_figures import (
+    FIGURES,
+    Data,
+    build,
+    choose,
+    coverage_of_intervals,
+    practice,
+    redundancy,
+    retention,
+    style,
+    theorems,
+)
 from paper_figures.build import contents
 
 HERE = Path(__file__).resolve().parent
@@ -66,7 +77,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rows = rows[rows["exposure"] % EVERY == 0]
             rows = rows.assign(step=rows["step"] // EVERY, exposure=rows["exposure"] // EVERY)
             rows.to_parquet(target / "routing.parquet")
-    for name in ("human", "published"):
+    for name in ("human", "published", f"runs/{redundancy.RUN}"):
         (out / name).symlink_to(cogfit.data_dir() / name)
     (out / "benchmarks").mkdir()
     study().to_csv(out / "benchmarks" / "interval_coverage.csv", index=False)
