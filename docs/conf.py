@@ -80,8 +80,8 @@ sphinx_gallery_conf = {
 }
 
 
-GENERATED = ("redundancy", "ledger")
-"""Pages written from recorded runs: in the table of contents where they are there."""
+GENERATED = ("ledger",)
+"""Pages made by commands: in the table of contents where they are there."""
 
 
 def adapt(app: Any, docname: str, source: list[str]) -> None:
