@@ -49,8 +49,8 @@ nearest to the second of them, from `cogfit fit data/runs/{headline}/seed11` and
 
 So the fall of attention with k is the survival curve of single switches that come close together; there is no γ, 0.43
 or other, in these curves. It is no transition at q̂ ≈ 0.83 either: when half of the patterns have switched, q̂ is
-{quality_low:.2f} to {quality_high:.2f}. The router leaves attention as soon as the answer is right without it, long before the semantic memory
-reproduces what attention retrieves.
+{quality_low:.2f} to {quality_high:.2f}. The router leaves attention as soon as the answer is right without it, long
+before the semantic memory reproduces what attention retrieves.
 
 ## Where the values are
 
