@@ -48,7 +48,7 @@ types: .venv-test/.stamp ## Check types (mypy, strict)
 check: lint types ## lint and types
 
 docs: .venv-docs/.stamp ## Build the documentation, its examples run (docs/_build/html/index.html); no network
-	.venv-docs/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	.venv-docs/bin/python -m sphinx -E -W --keep-going -q -b html docs docs/_build/html
 	@printf 'The documentation is in %s\n' "$(CURDIR)/docs/_build/html/index.html"
 
 # Simulation studies behind the claims. Each goes on where it stopped; STUDY_ARGS="--repeats 20 --out /tmp/t.csv" for a

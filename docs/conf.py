@@ -80,8 +80,8 @@ sphinx_gallery_conf = {
 }
 
 
-GENERATED = ("ledger",)
-"""Pages made by commands: in the table of contents where they are there."""
+GENERATED = ("docs/ledger.md", "docs/replication.md", "data/benchmarks/ensemble_speed.csv")
+"""Made by commands from recorded runs: listed, and linked to, where they are there."""
 
 
 def adapt(app: Any, docname: str, source: list[str]) -> None:
@@ -89,9 +89,12 @@ def adapt(app: Any, docname: str, source: list[str]) -> None:
     text = re.sub(r"\]\(examples/(\w+)/(\w+)\.py\)", r"](generated/\1/\2.rst)", source[0])
     text = re.sub(r"\]\(examples/(\w+)\)", r"](generated/\1/index.rst)", text)
     text = re.sub(r"\[([^\]]*)\]\(\.\./[^)]*(?:\.md|/[\w-]+)\)", r"\1", text)
+    missing = [Path(name) for name in GENERATED if not Path(app.srcdir, "..", name).exists()]
+    for path in missing:
+        text = re.sub(rf"\[([^\]]*)\]\([^)]*\b{re.escape(path.name)}\)", r"\1", text)
     if docname == "index":
-        there = {name for name in GENERATED if Path(app.srcdir, f"{name}.md").exists()}
-        text = "\n".join(line for line in text.split("\n") if line not in set(GENERATED) - there)
+        absent = {path.stem for path in missing}
+        text = "\n".join(line for line in text.split("\n") if line not in absent)
     source[0] = text
 
 
