@@ -45,8 +45,11 @@ def draw(data: Data) -> Drawing:
     for axes in (left, right):
         for value in (first.static_bound, first.optimum):
             axes.axhline(value, color="0.35", lw=0.7, ls=(0, (2, 2)), zorder=1)
-    for value, text in ((first.static_bound, "f: every query"), (first.optimum, "OPT: novel queries")):
-        left.annotate(text, (1.0, value), xycoords=("axes fraction", "data"), xytext=(-2, 2.5),
+    for value, text, offset in (
+        (first.static_bound, "f: every query", 2.5),
+        (first.optimum, "OPT: novel queries", -10),
+    ):
+        left.annotate(text, (1.0, value), xycoords=("axes fraction", "data"), xytext=(-2, offset),
                       textcoords="offset points", ha="right", color="0.25")  # fmt: skip
     left.set_yscale("log")
     left.set_ylim(_LEAST * 0.8, 1.3)
