@@ -22,7 +22,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types check clean benchmark-coverage benchmark-selection benchmark-averaging \
+.PHONY: help demo test lint types check docs clean benchmark-coverage benchmark-selection benchmark-averaging \
   benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark
 
 help: ## List the targets
@@ -46,6 +46,10 @@ types: .venv-test/.stamp ## Check types (mypy, strict)
 	.venv-test/bin/python -m mypy
 
 check: lint types ## lint and types
+
+docs: .venv-docs/.stamp ## Build the documentation, its examples run (docs/_build/html/index.html); no network
+	.venv-docs/bin/python -m sphinx -E -W --keep-going -q -b html docs docs/_build/html
+	@printf 'The documentation is in %s\n' "$(CURDIR)/docs/_build/html/index.html"
 
 # Simulation studies behind the claims. Each goes on where it stopped; STUDY_ARGS="--repeats 20 --out /tmp/t.csv" for a
 # smoke check, "--part 1/4" for a part. Hours on two cores at full size.
@@ -74,7 +78,7 @@ benchmark: .venv-test/.stamp ## Speed beside scipy, lmfit, tbparse, pandas in on
 	.venv-test/bin/python benchmarks/batch_speed.py $(STUDY_ARGS)
 
 clean: ## Remove environments, caches and demo output
-	rm -rf .venv .venv-test $(DEMO_OUT) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-test .venv-docs $(DEMO_OUT) docs/_build docs/generated build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One environment per purpose, made anew when what it is made from has changed.
@@ -83,6 +87,9 @@ clean: ## Remove environments, caches and demo output
 
 .venv-test/.stamp: pyproject.toml constraints.txt
 	$(call make_venv,.venv-test,.[test])
+
+.venv-docs/.stamp: pyproject.toml constraints.txt
+	$(call make_venv,.venv-docs,.[docs])
 
 define make_venv
 @command -v "$(PYTHON)" >/dev/null || { \

@@ -26,7 +26,7 @@ TRUTHS = {
     "stretched_exponential": {"A": 0.9, "tau": 20.0, "beta": 0.6},
     "log_logistic_step": {"A": 0.8, "x50": 30.0, "s": 4.0, "c": 0.1},
 }
-SETTINGS = {"white": Arma(), "ar(1) 0.5": Arma((0.5,))}
+SETTINGS = {"white": Arma()}
 
 
 def sigma_of(truth: str, gap: float) -> float:
@@ -62,7 +62,7 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
     }  # fmt: skip
 
 
-GAPS = {"white": (2.0, 5.0, 15.0), "ar(1) 0.5": (5.0,)}
+GAPS = {"white": (2.0, 5.0, 15.0)}
 CELLS = [{"truth": truth, "noise": noise, "gap": gap} for noise in SETTINGS for truth in TRUTHS for gap in GAPS[noise]]
 STUDY = Study("form_selection", (__doc__ or "").split("\n")[0], CELLS, measure, 500)
 

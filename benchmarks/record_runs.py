@@ -35,7 +35,6 @@ from theory.runs import EVALUATION, read_document, write_document
 from theory.training import WEIGHTS, Measures, evaluate, make_setup, restore_weights
 
 TARGET = Path(__file__).resolve().parents[1] / "data" / "runs"
-STREAMS = 2048
 SEED = 2**32  # as the last evaluation of training
 KEEP = {"routing": "routing.parquet", "utilization": "utilization.csv", "weights": WEIGHTS}
 
@@ -95,13 +94,13 @@ def forced(model: Model, branch: str) -> Iterator[None]:
             hook.remove()
 
 
-def measure(model: Model) -> dict[str, Any]:
+def measure(model: Model, streams: int) -> dict[str, Any]:
     """The model as it is and, if it is a CRAM with a semantic memory, under interventions."""
 
     def now() -> dict[str, float]:
-        return _finite(evaluate(model, model.task, streams=STREAMS, seed=SEED))
+        return _finite(evaluate(model, model.task, streams=streams, seed=SEED))
 
-    found: dict[str, Any] = {"streams": STREAMS, "measures": now()}
+    found: dict[str, Any] = {"streams": streams, "measures": now()}
     if any(isinstance(layer, CramLayer) and layer.semantic is not None for layer in model.layers):
         interventions = {}
         with without_semantic(model):
@@ -128,7 +127,7 @@ def entry(path: Path) -> dict[str, Any]:
     return found | {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def record(source: Path, target: Path, keep: list[str]) -> None:
+def record(source: Path, target: Path, keep: list[str], streams: int) -> None:
     """Copy a run, measured and thinned."""
     document = read_document(source)
     if document is None or document.get("status") != "finished":
@@ -151,7 +150,7 @@ def record(source: Path, target: Path, keep: list[str]) -> None:
     document.pop("measures", None)
     document.pop("schema", None)
     document["licence"] = "MIT"
-    document["final"] = measure(model)
+    document["final"] = measure(model, streams)
     document["files"] = [entry(target / name) for name in files]
     write_document(target, document)
 
@@ -160,6 +159,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="+", type=Path, help="a run, or a folder of runs seed0, seed1, ...")
     parser.add_argument("--keep", nargs="*", default=[], choices=list(KEEP), help="logs and weights to copy as well")
+    parser.add_argument("--streams", type=int, default=2048, help="streams to measure on (default 2048)")
     parser.add_argument("--into", type=Path, default=TARGET)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -168,7 +168,7 @@ def main() -> int:
         for run in runs:
             place = options.into / folder.name / run.name if run != folder else options.into / folder.name
             try:
-                record(run, place, options.keep)
+                record(run, place, options.keep, options.streams)
             except CogfitError as error:
                 print(error, file=sys.stderr)
                 return 2

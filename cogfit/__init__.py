@@ -2,7 +2,7 @@
 
 >>> import cogfit, numpy as np
 >>> k = np.arange(1.0, 201.0)
->>> fit = cogfit.fit(k, k**-0.43 + np.random.default_rng(1).normal(0, 0.02, 200))
+>>> fit = cogfit.fit(k, k**-0.43 + np.random.default_rng(1).normal(0, 0.01, 200))
 >>> print(fit.verdict)
 supported
 """

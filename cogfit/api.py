@@ -92,7 +92,7 @@ def fit(
         What x and y are (``"exposure"``, ``"stream"``, ``"step"``, …; ``"latency"``, ``"probability"``, …): some forms
         have a meaning on some of them only. Known for logs.
     outcome, convention, bins
-        For routing logs, see :func:`cogfit.observed.exposure_curve`.
+        For routing logs, see :func:`cogfit.exposure_curve`.
     x_min, x_max : float, optional
         Window of x. What lies outside is left out, and the result says so.
     smoothing : float or "unknown", optional

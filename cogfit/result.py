@@ -559,7 +559,7 @@ def format_interval(interval: tuple[float, float]) -> str:
     Examples
     --------
     >>> format_interval((0.40512, 0.4533)), format_interval((2.27701, 2.27823)), format_interval((0.1, float("inf")))
-    ('[0.405, 0.453]', '[2.277, 2.2782]', '[0.1, ∞]')
+    ('[0.405, 0.453]', '[2.27701, 2.27823]', '[0.1, ∞]')
     """
     low, high = interval
     digits = 3

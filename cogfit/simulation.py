@@ -81,7 +81,7 @@ def simulate(
     >>> import cogfit
     >>> log = cogfit.simulate("power", {"A": 0.9, "gamma": 0.43}, n=5, sigma=0.0)
     >>> [round(v, 4) for v in log["attention_utilization"]]
-    [0.9, 0.668, 0.5611, 0.4958, 0.4505]
+    [0.9, 0.668, 0.5612, 0.4959, 0.4505]
     """
     import pandas as pd
 

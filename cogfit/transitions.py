@@ -195,7 +195,7 @@ def transition(
     replicates: int = 199,
     schedule: Mapping[str, ArrayLike] | None = None,
 ) -> Transition:
-    r"""Look for abrupt changes of level in a curve.
+    """Look for abrupt changes of level in a curve.
 
     Curves of more than 1,000 points are averaged into 500 to 1,000 bins of equally many neighbours first: a change is
     then located to a bin. A point at x = 0 has no place on the log axis and is left out.
@@ -229,8 +229,8 @@ def transition(
 
     Notes
     -----
-    A change is :math:`D\,(1 - 1/(1 + (x/t_{50})^s))`, so :math:`t_{90}/t_{10} = 81^{1/s}`. Its limits invert the
-    likelihood ratio, at the quantile found in simulated curves with that change.
+    A change is D·(1 − 1/(1 + (x/t50)^s)), so t90/t10 = 81^(1/s). Its limits invert the likelihood ratio, at the
+    quantile found in simulated curves with that change.
 
     References
     ----------

@@ -15,6 +15,7 @@ from paper_figures import (
     retention,
     sensitivity,
     theorems,
+    trained_runs,
     utilization,
     zipf_learners,
 )
@@ -64,6 +65,7 @@ FIGURES: tuple[PaperFigure, ...] = (
         18, "redundancy", "Attention redundancy of a language model as it is trained", redundancy.draw,
         (f"runs/{redundancy.RUN}",),
     ),
+    PaperFigure(19, "trained", "The models trained here", trained_runs.draw, ("runs",)),
 )  # fmt: skip
 """All figures, in the order of the paper."""
 

@@ -12,6 +12,8 @@ import pytest
 RUNS = Path(__file__).resolve().parents[1] / "data" / "runs"
 REDUNDANCY = "redundancy-gpt2-bytes"
 NAMES = ("srcd-n256-collapses", "srcd-n256-consolidates", "srcd-n256-gradual", "srcd-n256-never-drops")
+SETS = sorted(p.name for p in RUNS.iterdir() if p.is_dir() and any(p.glob("seed*")))  # trained by this package
+SEEDS = [path for name in SETS for path in sorted((RUNS / name).glob("seed*"))]
 KINDS = {"integer": "i", "number": "fi", "boolean": "b", "string": "O"}  # a column of zeros is read as integers
 
 
@@ -30,7 +32,8 @@ def entry_and_table(name: str, file: str) -> tuple[dict, pd.DataFrame]:
 
 
 def test_every_run_is_described_and_nothing_else_is_there():
-    assert tuple(sorted(p.name for p in RUNS.iterdir() if p.is_dir())) == (REDUNDANCY, *NAMES)
+    assert {p.name for p in RUNS.iterdir() if p.is_dir()} == {REDUNDANCY, *NAMES, *SETS}
+    assert sum(p.stat().st_size for p in RUNS.rglob("*") if p.is_file()) < 40e6
     for name in (REDUNDANCY, *NAMES):
         doc = description(name)
         assert doc["schema"] == "cogfit.run/1"
@@ -137,3 +140,33 @@ def test_what_was_not_recorded_is_null_with_a_note(name):
     for key in ("seed", "code_revision"):
         assert doc[key] is None
         assert doc[f"{key}_note"]
+
+
+@pytest.mark.parametrize("folder", SEEDS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
+def test_runs_of_this_package_are_what_they_say(folder):
+    doc = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert (doc["schema"], doc["status"], doc["name"]) == ("cogfit.run/1", "finished", folder.name)
+    assert f"seed{doc['seed']}" == folder.name == f"seed{doc['config']['training']['seed']}"
+    assert doc["code_revision"]
+    assert doc["hardware"]["name"]
+    assert folder.parent.name in (RUNS / "README.md").read_text(encoding="utf-8")
+    assert {p.name for p in folder.iterdir()} == {"run.json", *(entry["path"] for entry in doc["files"])}
+    for entry in doc["files"]:
+        content = (folder / entry["path"]).read_bytes()
+        assert len(content) == entry["bytes"]
+        assert hashlib.sha256(content).hexdigest() == entry["sha256"]
+        if "rows" in entry:
+            path = folder / entry["path"]
+            table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+            assert len(table) == entry["rows"]
+            assert list(table.columns) == [column["name"] for column in entry["columns"]]
+
+
+def test_the_final_five_are_all_there_and_reach_the_goal():
+    """Five fresh seeds of a frozen configuration; the goal is 99.5 % accuracy at 1.1 times the optimum."""
+    final = [path for path in SEEDS if path.parent.name == "cram-n256"]
+    assert [path.name for path in final] == [f"seed{seed}" for seed in range(11, 16)]
+    for path in final:
+        doc = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        assert doc["final"]["measures"]["accuracy"] >= 0.995
+        assert doc["final"]["measures"]["attention"] <= 1.1 * doc["optimum"]["value"]

@@ -12,6 +12,7 @@ import tarfile
 import tomllib
 import venv
 import zipfile
+from email.parser import Parser
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_wheel_holds_package_data_and_marker_and_nothing_else(wheel):
     assert modules == {name for name in names if name.endswith(".py")}
 
 
-def test_source_distribution_holds_what_is_needed_to_build_and_test(tmp_path):
+def test_source_distribution_holds_what_is_needed_to_build_and_test(wheel, tmp_path):
     run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", tmp_path, ROOT, cwd=tmp_path)
     (path,) = tmp_path.glob("*.tar.gz")
     with tarfile.open(path) as archive:
@@ -96,7 +97,16 @@ def test_source_distribution_holds_what_is_needed_to_build_and_test(tmp_path):
         "data/runs/srcd-n256-gradual/run.json",
     } <= names
     assert {"data/human/datapackage.json", "data/human/references.bib", "data/published/cram_table1.csv"} <= names
-    assert not [name for name in names if name.startswith((".ci", ".venv", "demo-output")) or "__pycache__" in name]
+    assert {"docs/conf.py", "docs/index.md", "docs/_templates/autosummary/class.rst"} <= names
+    made = (".ci", ".venv", "demo-output", "docs/_build", "docs/generated")
+    assert not [name for name in names if name.startswith(made) or "__pycache__" in name]
+    unpacked = tmp_path / "unpacked"
+    with tarfile.open(path) as archive:
+        archive.extractall(unpacked, filter="data")
+    (source,) = unpacked.iterdir()
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, source, cwd=tmp_path)
+    (again,) = tmp_path.glob("*.whl")
+    assert set(zipfile.ZipFile(again).namelist()) == set(zipfile.ZipFile(wheel).namelist())
 
 
 def test_the_wheel_is_what_gets_imported(installed, tmp_path):
@@ -186,6 +196,30 @@ def test_citation_file_is_valid_and_names_both_papers():
     Citation(text).validate()
     for needle in ("arXiv:2602.12204", "arXiv:2510.08798", "Learning to Forget Attention", "Learning What to Remember"):
         assert needle in text
+
+
+def test_version_is_the_same_everywhere():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    version = PROJECT["version"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+    assert f"\nversion: {version}\n" in citation
+    (released,) = re.findall(r"^date-released: (\S+)$", citation, re.MULTILINE)
+    newest = re.search(r"^## \[(\d\S*)\] - (\S+)$", changes, re.MULTILINE)
+    assert newest is not None
+    assert newest.groups() == (version, released)
+
+
+def test_metadata_of_the_wheel_name_python_versions_licence_and_extras(wheel):
+    name = f"cogfit-{PROJECT['version']}.dist-info/METADATA"
+    told = Parser().parsestr(zipfile.ZipFile(wheel).read(name).decode())
+    assert told["Version"] == PROJECT["version"]
+    assert told["Requires-Python"] == ">=3.11"
+    assert told["License-Expression"] == "MIT"
+    supported = {f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13)}
+    assert {*supported, "Typing :: Typed"} <= set(told.get_all("Classifier"))
+    assert {"theory", "train", "docs", "test"} <= set(told.get_all("Provides-Extra"))
+    assert "# cogfit" in told.get_payload()
 
 
 def requirements() -> dict[str, Requirement]:

@@ -205,7 +205,7 @@ def _row(record: Record) -> dict[str, Any]:
     return {
         "set": record.title,
         "seed": str(record.seed),
-        **{name: float(last[name]) for name in COLUMNS if name in last},
+        **{name: float(last.get(name, math.nan)) for name in COLUMNS},
         "initial_attention": initial,
         "ratio": last["attention"] / initial if initial else math.nan,
         "optimum": last["attention"] / record.optimum if record.optimum else math.nan,

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,6 +78,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rows = rows[rows["exposure"] % EVERY == 0]
             rows = rows.assign(step=rows["step"] // EVERY, exposure=rows["exposure"] // EVERY)
             rows.to_parquet(target / "routing.parquet")
+    for path in (cogfit.data_dir() / "runs").glob("*-n256*/seed*"):  # figure 19 reads no logs
+        target = out / "runs" / path.parent.name / path.name
+        target.mkdir(parents=True)
+        for file in ("run.json", "evaluation.csv"):
+            shutil.copy(path / file, target)
     for name in ("human", "published", f"runs/{redundancy.RUN}"):
         (out / name).symlink_to(cogfit.data_dir() / name)
     (out / "benchmarks").mkdir()
@@ -400,3 +406,14 @@ def test_fits_made_in_processes_of_their_own_are_the_same() -> None:
     for id, _ in curves:
         (series,) = cogfit.human(id).series()
         assert prepared.human_fit(series).to_json() == Data().human_fit(series).to_json()
+
+
+def test_trained_models_end_where_their_descriptions_say(made: dict[str, dict[str, bytes]], data: Data) -> None:
+    ends = table(made["trained"]).query("panel == 'b'").set_index(["set", "seed"])
+    found = 0
+    for (name, seed), row in ends.iterrows():
+        document = json.loads((data.folder / "runs" / name / f"seed{seed}" / "run.json").read_text())
+        assert row["attention"] == pytest.approx(document["final"]["measures"]["attention"], rel=1e-5)
+        assert row["accuracy"] == pytest.approx(document["final"]["measures"]["accuracy"], rel=1e-5)
+        found += name == "cram-n256"
+    assert found == 5

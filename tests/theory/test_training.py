@@ -447,3 +447,11 @@ def test_logs_can_be_cut_at_any_step(step: int, tmp_path_factory: pytest.TempPat
     recorder.begin(step, np.zeros(setup.data.patterns + 1, np.int64))
     text = (folder / "utilization.jsonl").read_text()
     assert [json.loads(line)["step"] for line in text.splitlines()] == list(range(min(step, 4)))
+
+
+def test_sets_that_were_not_measured_alike_share_a_table(tmp_path: Path) -> None:
+    other = record(tmp_path, [0.05, 0.02])
+    del other.document["final"]["measures"]["accuracy_novel"]
+    frame = table([other, record(tmp_path, [0.05, 0.02])])
+    assert np.isnan(frame.loc[0, "accuracy_novel"])
+    assert "–" in format_table(frame)[1]

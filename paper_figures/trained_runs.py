@@ -1,0 +1,97 @@
+"""Figure 19: attention of the models trained here, over training, and where they end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from paper_figures import style
+from paper_figures.build import Data, Drawing
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from theory.runs import Record
+
+SETS = {
+    "cram-n256": "CRAM",
+    "cram-n256-state-router": "router sees the state",
+    "cram-n256-no-consolidation": "no consolidation",
+}
+RIVALS = ("transformer", "jamba", "transmamba", "seqboat", "retention", "mamba")
+_LEAST = 1e-3  # bottom of the axis of attention
+
+
+def draw(data: Data) -> Drawing:
+    """Draw CRAM and its ablations against step (a), and all sets at their end (b)."""
+    import pandas as pd
+
+    from theory.runs import find_records
+
+    sets = (*SETS, *(f"{name}-n256" for name in RIVALS), "cram-n256-costs-from-start")
+    records = [record for record in find_records(data.folder / "runs") if record.title in sets]
+    curves = pd.DataFrame([_row(r, "a", row["step"], row["attention"], row["accuracy"]) for r in records
+                           if r.title in SETS for row in r.evaluation])  # fmt: skip
+    ends = pd.DataFrame([_row(r, "b", r.evaluation[-1]["step"], r.final["attention"], r.final["accuracy"])
+                         for r in records])  # fmt: skip
+    first = records[0]
+    figure = style.figure(style.PAGE, 2.7)
+    left, right = figure.subplots(1, 2, width_ratios=[1.25, 1.0], sharey=True)
+    for number, (name, label) in enumerate(SETS.items()):
+        for i, (_, part) in enumerate(curves[curves["set"] == name].groupby("seed")):
+            look = style.line(number) | {"lw": 0.8}
+            left.plot(part["step"], part["attention"].clip(lower=_LEAST), label=label if i == 0 else None, **look)
+    _ends(right, ends, sets)
+    for axes in (left, right):
+        for value in (first.static_bound, first.optimum):
+            axes.axhline(value, color="0.35", lw=0.7, ls=(0, (2, 2)), zorder=1)
+    for value, text, offset in (
+        (first.static_bound, "f: every query", 2.5),
+        (first.optimum, "OPT: novel queries", -10),
+    ):
+        left.annotate(text, (1.0, value), xycoords=("axes fraction", "data"), xytext=(-2, offset),
+                      textcoords="offset points", ha="right", color="0.25")  # fmt: skip
+    left.set_yscale("log")
+    left.set_ylim(_LEAST * 0.8, 1.3)
+    left.yaxis.set_major_formatter(style.percent)
+    left.set_xlabel("training step")
+    left.set_ylabel("executed attention")
+    left.xaxis.set_major_formatter(style.thousands)
+    left.legend(loc="upper right")
+    right.set_xlabel("right answers")
+    right.xaxis.set_major_formatter(style.percent)
+    right.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    style.letter((left, right), ("over training", "at the end"))
+    return Drawing(figure, pd.concat([curves, ends], ignore_index=True), _caption(records, ends, first))
+
+
+def _row(record: Record, panel: str, step: float, attention: float, accuracy: float) -> dict[str, object]:
+    return {
+        "panel": panel,
+        "set": record.title,
+        "seed": record.seed,
+        "step": step,
+        "attention": attention,
+        "accuracy": accuracy,
+    }
+
+
+def _ends(axes: Axes, ends: pd.DataFrame, sets: tuple[str, ...]) -> None:
+    for number, name in enumerate(name for name in sets if name in set(ends["set"])):
+        part = ends[ends["set"] == name]
+        label = SETS.get(name, "costs from step 0" if name.endswith("start") else name.removesuffix("-n256"))
+        axes.plot(part["accuracy"], part["attention"].clip(lower=_LEAST), ls="none", ms=4, label=label,
+                  **style.marker(number))  # fmt: skip
+
+
+def _caption(records: list[Record], ends: pd.DataFrame, first: Record) -> str:
+    own = ends[ends["set"] == "cram-n256"]
+    task = first.document["config"]["data"]
+    return (
+        f"Models trained on SRCD (N = {task['length']}, K = {task['patterns']}), attention as executed rows per token "
+        f"and layer, hard decisions, streams that were not trained on; one line or mark per seed, {len(records)} runs. "
+        f"(a) CRAM: all {len(own)} seeds end at {own['attention'].mean():.2%}, accuracy {own['accuracy'].min():.2%} or "
+        f"better; with a router that sees the token's state they stay near f; without consolidation they fall, too. "
+        f"Before step 400 every token attends. (b) No attention at all is drawn at {_LEAST:.1%}: such models know the "
+        f"recurring values by heart and guess the others."
+    )

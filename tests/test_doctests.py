@@ -1,0 +1,24 @@
+"""The examples in the docstrings of cogfit are run (those of theory: tests/theory/test_doctests.py)."""
+
+from __future__ import annotations
+
+import doctest
+import pkgutil
+from importlib import import_module
+
+import pytest
+
+import cogfit
+import paper_figures
+
+MODULES = [
+    package.__name__ if module is None else module.name
+    for package in (cogfit, paper_figures)
+    for module in (None, *pkgutil.walk_packages(package.__path__, f"{package.__name__}."))
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name: str) -> None:
+    failed, _ = doctest.testmod(import_module(name))
+    assert failed == 0
