@@ -31,7 +31,7 @@ LEVEL = 0.95
 
 SETS: Mapping[str, tuple[str, str]] = {
     "cram-n256": ("cram-n256", "11-15"),
-    "cram-n256-no-consolidation": ("cram-n256-no-consolidation", "11-13"),
+    "cram-n256-no-consolidation": ("cram-n256-no-consolidation", "11-15"),
     "cram-n256-state-router": ("cram-n256 --set model.router=state", "11-13"),
     "cram-n256-costs-from-start": ("cram-n256 --set training.attend_until=0 --set training.costs_from=0", "11-13"),
     "cram-n256-fast-consolidation": ("cram-n256 --set training.slow_rate=3e-3", "11-13"),
