@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cogfit.commands import compare, figures, fit, fit_many, human, report, simulate, theory
+from cogfit.commands import compare, figures, fit, fit_many, human, ledger, report, simulate, theory
 from cogfit.commands.terminal import Interrupt, PipeClosed
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ app.command(help=human.HELP)(human.human)
 app.command(help=report.HELP)(report.report)
 app.command(help=figures.HELP)(figures.figures)
 app.command(help=simulate.HELP)(simulate.simulate)
+app.command(help=ledger.HELP)(ledger.ledger)
 app.add_typer(theory.app, name="theory")
 
 

@@ -1,0 +1,110 @@
+"""``cogfit ledger``: what the two papers print, what is measured here, and what follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from cogfit.commands.terminal import Progress, Text, check_outputs, console, print_table, print_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from theory.ledger import Entry
+
+HELP = """The replication ledger: each number and claim of the two papers beside our own, with a verdict.
+
+Everything is computed from recorded runs, tables and certificates, half a minute in all; \
+each row names the command that repeats it. A figure that is not reproduced is a result, not an error.
+
+[bold]Examples[/bold]
+
+  cogfit ledger                                   all rows, in a table
+
+  cogfit ledger --row gamma                       one in full, with its command
+
+  cogfit ledger --row gamma --runs runs           from runs of yours: runs/cram-n256/seed0 ...
+
+  cogfit ledger --json ledger.json
+
+  cogfit ledger --markdown                        as it stands in the documentation
+"""
+
+_STYLES = {
+    "reproduced": "green",
+    "reproduced under conditions": "yellow",
+    "not reproduced": "red",
+    "not testable here": "dim",
+}
+
+
+def ledger(
+    row: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--row", metavar="ID", help="Show this row in full; repeatable."),
+    ] = None,
+    runs: Annotated[Optional[Path], typer.Option(help="Folder of runs in place of the recorded ones.")] = None,  # noqa: UP045
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of the documentation.")] = False,
+    json_file: Annotated[Text, typer.Option("--json", help="Write the rows as JSON ('-' for standard output).")] = None,
+) -> None:
+    """Print the ledger; the help text is HELP."""
+    check_outputs(Path(), json_file, None, None)
+    import cogfit
+    from cogfit.errors import InputError
+    from cogfit.files import data_dir, write_atomic
+    from cogfit.result import dump
+    from theory.ledger import Data, assess, choose, document, in_full, page
+    from theory.ledger_rows import ROWS
+
+    if markdown and (json_file == "-" or row):
+        raise InputError("--markdown prints the whole page", hint="leave --row and '--json -' out")
+    if runs is not None and not runs.is_dir():
+        raise InputError("is no folder", path=runs)
+    chosen = choose(ROWS, row or [])
+    with Progress() as progress:
+        done = 0
+        data = Data(data_dir(), runs, lambda name: progress.task(f"rows (fitting {name})", done, len(chosen)))
+        entries: list[Entry] = []
+        for done, one in enumerate(chosen):
+            progress.task("rows", done, len(chosen))
+            entries.append(assess(one, data))
+    if json_file is not None:
+        text = dump(document(entries, cogfit.__version__))
+        print_text(text) if json_file == "-" else write_atomic(json_file, text)
+    if json_file == "-":
+        return
+    if markdown:
+        print_text(page(entries))
+    elif row:
+        print_text("\n\n".join(map(in_full, entries)) + "\n")
+    else:
+        _show(entries)
+
+
+def _show(entries: Sequence[Entry]) -> None:
+    from rich.table import Table
+    from rich.text import Text as Plain
+
+    from theory.ledger import OUTCOMES
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("row", no_wrap=True)
+    table.add_column("the paper", ratio=2)
+    table.add_column("here", ratio=3)
+    table.add_column("verdict", no_wrap=True)
+    paper = ""
+    for entry in entries:
+        if entry.row.paper != paper:
+            paper = entry.row.paper
+            table.add_row(Plain(paper, style="italic"))
+        printed = str(entry.printed[0]) if entry.printed else entry.row.title
+        found = str(entry.measured.quantities[0]) if entry.measured.quantities else entry.ruling.reason
+        outcome = entry.ruling.outcome
+        cells = (Plain("  " + entry.row.id), Plain(printed), Plain(found), Plain(outcome, style=_STYLES[outcome]))
+        table.add_row(*cells)
+    out = console()
+    print_table(out, table)
+    counts = ", ".join(f"{sum(e.ruling.outcome == o for e in entries)} {o}" for o in OUTCOMES)
+    out.print(Plain(f"\n{len(entries)} rows: {counts}. In full: cogfit ledger --row {entries[-1].row.id}"))
