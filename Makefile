@@ -22,7 +22,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types check docs clean benchmark-coverage benchmark-selection benchmark-averaging \
+.PHONY: help demo test lint types check docs clean benchmark-coverage benchmark-selection benchmark-averaging benchmark-retention \
   benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark
 
 help: ## List the targets
@@ -64,6 +64,9 @@ benchmark-averaging: .venv-test/.stamp ## Averaging artefacts (averaging_artefac
 
 benchmark-transitions: .venv-test/.stamp ## Abrupt changes (transition_detection.csv)
 	.venv-test/bin/python benchmarks/transition_detection.py $(STUDY_ARGS)
+
+benchmark-retention: .venv-test/.stamp ## Adaptive Retention: accuracy against budget (retention_budget.csv)
+	.venv-test/bin/python benchmarks/retention_budget.py $(STUDY_ARGS)
 
 benchmark-zipf: .venv-test/.stamp ## Learners on Zipf-distributed patterns (zipf_sweep.csv)
 	.venv-test/bin/python benchmarks/zipf_sweep.py $(STUDY_ARGS)

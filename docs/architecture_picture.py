@@ -31,6 +31,7 @@ FLOORS: dict[str, list[tuple[str, str]]] = {
         ("ground", "files errors"),
     ],
     "theory": [
+        ("the papers' numbers", "ledger ledger_rows"),
         ("pictures", "plots"),
         ("policies", "routers"),
         ("a log against the bounds", "checker tallies evidence arrivals"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import version as installed_version
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -80,21 +79,11 @@ sphinx_gallery_conf = {
 }
 
 
-GENERATED = ("docs/ledger.md", "docs/replication.md", "data/benchmarks/ensemble_speed.csv")
-"""Made by commands from recorded runs: listed, and linked to, where they are there."""
-
-
 def adapt(app: Any, docname: str, source: list[str]) -> None:
     """Turn what suits GitHub into what suits these pages: links to examples, and to files that have no page."""
     text = re.sub(r"\]\(examples/(\w+)/(\w+)\.py\)", r"](generated/\1/\2.rst)", source[0])
     text = re.sub(r"\]\(examples/(\w+)\)", r"](generated/\1/index.rst)", text)
     text = re.sub(r"\[([^\]]*)\]\(\.\./[^)]*(?:\.md|/[\w-]+)\)", r"\1", text)
-    missing = [Path(name) for name in GENERATED if not Path(app.srcdir, "..", name).exists()]
-    for path in missing:
-        text = re.sub(rf"\[([^\]]*)\]\([^)]*\b{re.escape(path.name)}\)", r"\1", text)
-    if docname == "index":
-        absent = {path.stem for path in missing}
-        text = "\n".join(line for line in text.split("\n") if line not in absent)
     source[0] = text
 
 
