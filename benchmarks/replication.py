@@ -28,6 +28,8 @@ One row per run and seed, then mean and SD. Every model is trained here on SRCD 
 Attention is the share of tokens × layers that *execute* a row. "Initial" is the first evaluation in which the router is
 free (before, every token attends: 100 %). OPT = {opt:.2%}: every novel query attends and nothing else;
 static = {static:.2%}: every query does.
+"Streams" were trained on: the rivals got fewer than CRAM, which costs less per step, so that a run stays within some
+minutes; what they miss after so few is no limit of the architecture.
 
 The runs are made by `cogfit theory train NAME --seeds 11-15` (11-13 where there are three; NAME is a shipped
 configuration, with `--set` as in `config` of each `run.json` where it differs from it) and put here by

@@ -96,6 +96,12 @@ class Record:
         return int(self.document["seed"])
 
     @property
+    def streams(self) -> int:
+        """Streams that it was trained on."""
+        training = self.document["config"]["training"]
+        return int(training["steps"]) * int(training["batch"])
+
+    @property
     def optimum(self) -> float:
         """Attention with which every novel query, and nothing else, attends."""
         return float(self.document["optimum"]["value"])
@@ -186,7 +192,8 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``set``, ``seed`` (a number, "mean" or "SD") and those of :data:`COLUMNS`.
+        Columns ``set``, ``seed`` (a number, "mean" or "SD"), ``streams`` (steps × batch of training) and those of
+        :data:`COLUMNS`.
     """
     import pandas as pd
 
@@ -196,7 +203,8 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
         rows += own
         if len(own) > 1:
             numbers = pd.DataFrame(own)[list(COLUMNS)]
-            rows += [{"set": title, "seed": "mean", **numbers.mean()}, {"set": title, "seed": "SD", **numbers.std()}]
+            same = {"set": title, "streams": ""}
+            rows += [{**same, "seed": "mean", **numbers.mean()}, {**same, "seed": "SD", **numbers.std()}]
     return pd.DataFrame(rows)
 
 
@@ -205,6 +213,7 @@ def _row(record: Record) -> dict[str, Any]:
     return {
         "set": record.title,
         "seed": str(record.seed),
+        "streams": f"{record.streams:,}",
         **{name: float(last.get(name, math.nan)) for name in COLUMNS},
         "initial_attention": initial,
         "ratio": last["attention"] / initial if initial else math.nan,
@@ -225,6 +234,6 @@ def format_table(frame: pd.DataFrame) -> list[list[str]]:
             f"{100 * value:.2f} %" if name in percent else f"{value:.4f}" if name == "dynamics_mse" else f"{value:.3f}"
         )
 
-    header = ["run", "seed", *COLUMNS.values()]
-    names = ["set", "seed", *COLUMNS]
+    header = ["run", "seed", "streams", *COLUMNS.values()]
+    names = ["set", "seed", "streams", *COLUMNS]
     return [header, *([cell(name, row[name]) for name in names] for row in frame.to_dict("records"))]

@@ -371,6 +371,7 @@ def record(tmp_path: Path, attention: list[float], forced: list[int] | None = No
     document = {
         "name": "x",
         "seed": 3,
+        "config": {"training": {"steps": 20, "batch": 4}},
         "optimum": {"value": 0.01},
         "static_bound": {"value": 0.05},
         "forced_attention_steps": forced,
@@ -389,6 +390,7 @@ def test_a_record_knows_when_attention_fell(tmp_path: Path) -> None:
     cells = format_table(table([found]))
     assert cells[0][:2] == ["run", "seed"]
     assert "1.20 %" in cells[1]
+    assert cells[1][2] == "80"
 
 
 def test_mean_and_spread_are_those_of_the_seeds(tmp_path: Path) -> None:
