@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paper_figures import style
 from paper_figures.build import Data, Drawing
@@ -80,7 +80,9 @@ def _ends(axes: Axes, ends: pd.DataFrame, sets: tuple[str, ...]) -> None:
     for number, name in enumerate(name for name in sets if name in set(ends["set"])):
         part = ends[ends["set"] == name]
         label = SETS.get(name, "costs from step 0" if name.endswith("start") else name.removesuffix("-n256"))
-        hollow = {"mfc": "none"} if number >= len(style.COLORS) else {}  # where colours and shapes come again
+        hollow: dict[str, Any] = (
+            {"mfc": "none"} if number >= len(style.COLORS) else {}
+        )  # where colours and shapes come again
         axes.plot(part["accuracy"], part["attention"].clip(lower=_LEAST), ls="none", ms=4, label=label,
                   **style.marker(number), **hollow)  # fmt: skip
 
