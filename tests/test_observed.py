@@ -246,4 +246,4 @@ def test_impossible_requests_are_refused(options: dict[str, object], message: st
 
 
 def test_every_shipped_run_is_there() -> None:
-    assert len(list(Path(cogfit.data_dir(), "runs").glob("*/run.json"))) == 4
+    assert len(list(Path(cogfit.data_dir(), "runs").glob("srcd-*/run.json"))) == 4

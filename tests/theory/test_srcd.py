@@ -205,7 +205,7 @@ def test_violations_finds_what_is_wrong_with_tokens(field: str, complaint: str) 
     [
         ({"lenght": 64}, "SRCD has no setting 'lenght'; did you mean 'length'"),
         ({"length": "64"}, "'length' cannot be '64'"),
-        ({"length": 63}, "greater than or equal to 64"),
+        ({"length": 15}, "greater than or equal to 16"),
         ({"length": 8193}, "less than or equal to 8192"),
         ({"values": True}, "'values' cannot be True"),
         ({"beta": math.nan}, "finite"),
