@@ -31,16 +31,17 @@ static = {static:.2%}: every query does.
 "Streams" were trained on: the rivals got fewer than CRAM, which costs less per step, so that a run stays within some
 minutes; what they miss after so few is no limit of the architecture.
 
-The runs are made by `cogfit theory train NAME --seeds 11-15` (11-13 where there are three; NAME is a shipped
-configuration, with `--set` as in `config` of each `run.json` where it differs from it) and put here by
-`benchmarks/record_runs.py`; `cogfit theory runs --markdown` prints this table.
+Each set is made by one command, the one of its row in [the ledger](ledger.md), such as
+`cogfit theory train cram-n256 --seeds 11-15`, and put here by `benchmarks/record_runs.py`; a test holds the settings
+recorded against those of the command. `cogfit theory runs --markdown` prints this table.
 
 {runs}
 
 ## The five seeds of {headline}
 
-The configuration was chosen on seeds 101–103 and frozen; seeds 11–15 were run once and all are here.
-{fraction} of 5 consolidate (at least 99.5 % right, at most 1.1 × OPT). All novel queries attend and nothing else does;
+The configuration was tried on seeds 101–103, which led to the number of steps and nothing else, and frozen; seeds 11–15
+were run once and all are here. (The trial runs were not recorded.) {fraction} of {of} consolidate: at least 99.5 %
+right, at most 1.1 × OPT. All novel queries attend and nothing else does;
 that this is a little more than OPT is the share of novel queries in the streams of the last measurement.
 
 {seeds}
@@ -67,8 +68,9 @@ them; the rest is in the weights that the task trains (embeddings, feed-forward 
 
 ## Without consolidation
 
-The ablation of the paper keeps 95 % of its attention. Here it loses as much as the full model, without semantic memory,
-without q̂ and after {ablation_steps:,} steps: {ablation} × OPT, at {ablation_accuracy} accuracy. The values of recurring
+The ablation of the paper keeps 95 % of its attention. Here it loses most of what the full model loses, without semantic
+memory, without q̂ and after {ablation_steps:,} steps: {ablation} × OPT, at {ablation_accuracy} accuracy
+(the full model had {own_steps:,} steps). The values of recurring
 keys are the same in all streams, so whatever is trained on the task can learn them, and the router needs nothing but
 the price of attention. Consolidation into a separate memory is one way to save attention in this task, not the reason
 why it can be saved. Values that are new in every stream are another matter: there every pattern must be attended to
@@ -163,6 +165,7 @@ def main() -> None:
             static=own[0].static_bound,
             runs=markdown(header, body),
             fraction=sum(good),
+            of=len(good),
             seeds=markdown(
                 [
                     "seed",
@@ -184,6 +187,7 @@ def main() -> None:
             plateau=task["recurring_fraction"] + (1 - task["recurring_fraction"]) / task["values"],
             trapped=markdown(["run", "seed", "accuracy", "recurring", "novel"], trapped),
             state=", ".join(state),
+            own_steps=own[0].document["config"]["training"]["steps"],
             ablation_steps=ablation[0].document["config"]["training"]["steps"],
             ablation=", ".join(f"{r.final['attention'] / r.optimum:.2f}" for r in ablation),
             ablation_accuracy=f"{100 * min(r.final['accuracy'] for r in ablation):.1f} % or better",

@@ -55,7 +55,8 @@ How = Literal["auto", "stacked", "processes"]
 Watch = Callable[[str, int, int, "Measures | None"], None]
 
 STACK_UP_TO = 2**13
-"""Batch × N × d up to which a stack is faster than processes on a CPU (``benchmarks/ensemble_speed.py``)."""
+"""Batch × N × d up to which models are stacked on a CPU. Stacks were measured at 2^11, where they win
+(``benchmarks/ensemble_speed.py``); at 2^18 (N = 256) processes are used. Where the two meet was not measured."""
 
 _COSTS = {"lambda_episodic": "episodic", "lambda_semantic": "semantic"}  # settings that are weights of costs
 

@@ -33,8 +33,11 @@ SETS: Mapping[str, tuple[str, str]] = {
     "cram-n256": ("cram-n256", "11-15"),
     "cram-n256-no-consolidation": ("cram-n256-no-consolidation", "11-15"),
     "cram-n256-state-router": ("cram-n256 --set model.router=state", "11-13"),
-    "cram-n256-costs-from-start": ("cram-n256 --set training.attend_until=0 --set training.costs_from=0", "11-13"),
-    "cram-n256-fast-consolidation": ("cram-n256 --set training.slow_rate=3e-3", "11-13"),
+    "cram-n256-costs-from-start": (
+        "cram-n256 --set training.attend_until=0 --set training.costs_from=0 --set training.steps=1200",
+        "11-12",
+    ),
+    "cram-n256-fast-consolidation": ("cram-n256 --set training.slow_rate=3e-3", "11-12"),
     **{
         f"{kind}-n256": (f"{kind}-n256", "11-13")
         for kind in ("transformer", "mamba", "jamba", "seqboat", "transmamba", "retention", "fast-weights")

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from cogfit.cli import main
+from cogfit.commands.training import parse_settings
 from cogfit.errors import InputError
 from cogfit.files import data_dir
 from theory import ledger
 from theory.claims import CLAIMS
-from theory.ledger import OUTCOMES, Data, Measured, Quantity, assess, choose, over_seeds, page
+from theory.ledger import OUTCOMES, SETS, Data, Measured, Quantity, assess, choose, over_seeds, page, training_command
 from theory.ledger_rows import ROWS
+from theory.training import load_setup, make_setup
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW = {row.id: row for row in ROWS}
@@ -127,3 +129,15 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     assert main(["ledger", "--runs", str(tmp_path / "none")]) == 2
     with pytest.raises(InputError, match="no row"):
         choose(ROWS, ["nothing"])
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_command_of_a_set_makes_what_was_recorded(name: str) -> None:
+    command = training_command(name).split()
+    changes = parse_settings([command[i + 1] for i, word in enumerate(command) if word == "--set"])
+    first, last = map(int, command[command.index("--seeds") + 1].split("-"))
+    folders = sorted((data_dir() / "runs" / name).glob("seed*"))
+    assert [folder.name for folder in folders] == [f"seed{seed}" for seed in range(first, last + 1)]
+    for folder, seed in zip(folders, range(first, last + 1), strict=True):
+        recorded = make_setup(json.loads((folder / "run.json").read_text())["config"])
+        assert load_setup(command[3], {**changes, "training.seed": seed}) == recorded
