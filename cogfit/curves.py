@@ -301,14 +301,17 @@ def _floor(meaning: str = "asymptote: what is left after unlimited practice") ->
     return Parameter("c", "c", meaning, "y", "floor", lower=0.0)
 
 
-def _exponent(meaning: str = "power-law exponent", lower: float = 1e-4, *, by_log: bool = False) -> Parameter:
-    return Parameter("gamma", r"\gamma", meaning, "1", "shape", lower, 12.0, grid=(0.02, 4.0, 24), by_log=by_log)
+def _exponent(
+    meaning: str = "power-law exponent", lower: float = 1e-4, *, by_log: bool = False,
+    grid: tuple[float, float, int] = (0.02, 4.0, 24),
+) -> Parameter:  # fmt: skip
+    return Parameter("gamma", r"\gamma", meaning, "1", "shape", lower, 12.0, grid=grid, by_log=by_log)
 
 
 _SHIFT = Parameter("b", "b", "shift: x from which the decay is a power law", "x", "shape", 1e-8, 1e4, True, (0.3, 3, 9))
 _RATE = Parameter("r", "r", "rate of the exponential decay", "1/x", "shape", 1e-4, 40.0, True, (0.1, 3.0, 24))
 _STRETCH = (
-    Parameter("tau", r"\tau", "x at which the decay has reached 1/e", "x", "shape", 1e-4, 1e4, True, (0.1, 30.0, 16)),
+    Parameter("tau", r"\tau", "x at which the decay has reached 1/e", "x", "shape", 1e-4, 1e4, True, (0.1, 30.0, 24)),
     Parameter("beta", r"\beta", "stretching: 1 is the exponential", "1", "shape", 0.05, 10.0, True, (0.2, 4.0, 8)),
 )
 
@@ -438,7 +441,7 @@ _BUILT_IN = (
         (_amplitude("time of the algorithm", "T_a", "Ta"), _amplitude("time of retrieval at x = 1", "T_r", "Tr"),
          Parameter("r", "r", "rate at which the algorithm is given up", "1/x", "shape", 1e-3, 20.0, True,
                    (0.02, 10.0, 28)),
-         _exponent("exponent of the speed-up of retrieval")),
+         _exponent("exponent of the speed-up of retrieval", grid=(0.04, 4.0, 34))),  # γ = 1 is a valley for small r
         gamma="gamma", measures=("latency",), contains=("power",),
         reference="Logan 1988; Rickard 1997, J. Exp. Psychol. Gen. 126:288", basis="two_process",
     ),

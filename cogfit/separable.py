@@ -28,12 +28,13 @@ PART = 1 << 17
 """Points that a thread takes at a time; of forms with several non-linear parameters, which cost more, a sixteenth."""
 
 _GRID_POINTS = 240  # points on which starts are ranked; longer curves are averaged into bins for this only
-_STARTS = 8  # that are followed to the end, at the most
+_STARTS = (8, 40)  # followed to the end at the most, of one column and of two: where one of two vanishes, minima end
 _MAX_ITERATIONS = 200
 _QUICK = 14  # before the full Hessians, which cost most
 _OUTSIDE = (0, 3, 1)  # points of the grid beyond its range on either side, for forms of one parameter and of more
 _SORTING = 12  # iterations by which starts are sorted out
 _AROUND = (-1, 0, -2, 1, -3, 2, -4, 3, -6, 5, -8, 7, -12, 11, -18, 17)  # points and middles tried around a location
+_AGAIN = 4  # of them from which descents go on
 _NEAR, _ALIKE = 1e-2, 1e-5  # distance and relative difference in RSS of starts that have come to one place
 
 
@@ -403,7 +404,8 @@ class _Search:
                 (2 * BLOCK + 2 + shapes * (1 + p)) * search.bundle.longest + (BLOCK + 1) * len(mesh) + 3 * BLOCK + 2 * p
             ),
         )  # fmt: skip
-        unsorted = long | (counts > _STARTS)
+        kept = _STARTS[shapes - 1]
+        unsorted = long | (counts > kept)
         if not unsorted.any():
             return theta, counts
         sorter = replace(search, tolerance=1e-6, errors=WHITE, iterations=_SORTING)
@@ -414,9 +416,9 @@ class _Search:
             _, rss, _ = sorter.descend(first, last, theta, used, np.empty((0, p)))
             low = np.ones(rss.shape, dtype=bool)
         rss[~unsorted] = np.arange(most)  # those stay in their order
-        order = np.lexsort((rss, ~low & unsorted[:, None]), axis=1)[:, :_STARTS]
+        order = np.lexsort((rss, ~low & unsorted[:, None]), axis=1)[:, :kept]
         theta, rss = np.take_along_axis(theta, order[:, :, None], axis=1), np.take_along_axis(rss, order, axis=1)
-        return _different(theta, rss, np.minimum(counts, _STARTS), unsorted)
+        return _different(theta, rss, np.minimum(counts, kept), unsorted)
 
     def _profile(self, begin: int, end: int, theta: Array, counts: Index) -> tuple[Array, NDArray[np.bool_]]:
         """RSS of starts (curves, starts) with their locations held, and which to prefer: local minima, second starts.
@@ -440,7 +442,7 @@ class _Search:
     def _at_points(self, begin: int, end: int, found: tuple[Array, ...], location: int) -> tuple[Array, ...]:
         """Try points around a fitted location and the middles between: the RSS has kinks there, and minima in between.
 
-        From the best of them the descent goes on.
+        From the best of them the descents go on.
         """
         q, c, count = self.form.shape[location], self.bundle, end - begin
         value = np.exp(found[0][:, location]) if q.in_logs else found[0][:, location]
@@ -453,14 +455,15 @@ class _Search:
             mine = c.axis[begin:end] == axis
             at = np.searchsorted(points, value[mine]) + np.array(_AROUND)[:, None]
             tried[:, mine] = points[np.clip(at, 0, points.size - 1)]
-        once = np.ones(count, dtype=np.int64)
         held = np.full((count, len(self.form.shape)), np.nan)
-        for column in (*inner(q, tried), None):
-            if column is None:
-                held = held[:0]
-            else:
-                held[:, location] = column
-            other = self._best(begin, end, found[0][:, None, :].copy(), once, held)
+        each = []
+        for column in inner(q, tried):
+            held[:, location] = column
+            each.append(self._best(begin, end, found[0][:, None, :].copy(), np.ones(count, dtype=np.int64), held))
+        lowest = np.argsort([other[2] for other in each], axis=0, kind="stable")[:_AGAIN]
+        starts = np.stack([other[0] for other in each])[lowest, np.arange(count)].swapaxes(0, 1)
+        each.append(self._best(begin, end, starts, np.full(count, len(lowest)), held[:0]))
+        for other in each:
             better = other[2] < found[2]
             found = tuple(
                 np.where(better[:, None] if a.ndim > 1 else better, b, a) for a, b in zip(found, other, strict=True)

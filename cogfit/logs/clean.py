@@ -117,7 +117,7 @@ class _Table:
             if types.is_extension_array_dtype(values.dtype):
                 return values.to_numpy(dtype=np.float64, na_value=np.nan)
             array = values.to_numpy()
-            return array.astype(np.float64) if array.dtype.kind in "fb" else array
+            return array.astype(np.float64, copy=False) if array.dtype.kind in "fb" else array
         return self._parsed(values, column)
 
     def _parsed(self, values: pd.Series[Any], column: str) -> Numbers:
@@ -153,15 +153,16 @@ class _Table:
 
     def in_range(self, values: NDArray[np.float64], column: str) -> NDArray[np.float64]:
         """Refuse what is no fraction; carry what rounding left just outside back to 0 or 1."""
-        finite = values[np.isfinite(values)]
-        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+        with np.errstate(invalid="ignore"):
+            low, high = float(np.fmin.reduce(values, initial=0.0)), float(np.fmax.reduce(values, initial=1.0))
         if low >= 0 and high <= 1:
             return values
         with np.errstate(invalid="ignore"):
             bad = np.isfinite(values) & ((values < -TOLERANCE) | (values > 1 + TOLERANCE))
         if bad.any():
             row = int(np.argmax(bad))
-            percent = low >= 0 and 1 < high <= 100
+            finite = values[np.isfinite(values)]
+            percent = finite.min() >= 0 and 1 < finite.max() <= 100
             hint = "rescale percentages to fractions" if percent else "fractions lie between 0 and 1"
             raise self.fail(f"{values[row]:.6g} is not a fraction between 0 and 1", column, row, hint)
         return np.clip(values, 0, 1)
@@ -400,8 +401,8 @@ def _with_others(frame: pd.DataFrame, file: pd.DataFrame, columns: Columns) -> p
     used = set(columns.used())
     others = {str(name): file[name] for name in file.columns if str(name) not in used}
     taken = {name: f"{name}_logged" if name in frame.columns else name for name in others}
-    rest = pd.DataFrame({taken[name]: values for name, values in others.items()})
-    return pd.concat([frame, rest], axis=1) if len(others) else frame
+    cells = {str(name): frame[name] for name in frame} | {taken[name]: values for name, values in others.items()}
+    return pd.DataFrame(cells, copy=False)
 
 
 def _melted_note(levels: Sequence[Level]) -> str:
@@ -531,6 +532,24 @@ def _with_labels(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+def _owned(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame in memory that may be written to; only what Arrow has lent is copied."""
+    import pandas as pd
+
+    cells: dict[str, Any] = {}
+    for name, column in frame.items():
+        if isinstance(column.dtype, np.dtype):
+            values = column.to_numpy()
+            try:
+                values.flags.writeable = True  # pandas hands out views that are not, of memory that may be
+            except ValueError:
+                values = values.copy()
+            cells[str(name)] = values
+        else:
+            cells[str(name)] = column.copy()
+    return pd.DataFrame(cells, copy=False)
+
+
 def _trimmed(frame: pd.DataFrame) -> pd.DataFrame:
     """Forget the labels of rows that are gone."""
     import pandas as pd
@@ -584,7 +603,9 @@ def join_utilization(parts: Sequence[Part], path: Path) -> tuple[UtilizationLog,
     frame = frame.assign(step=steps)
     notes: list[str] = []
     dropped: Counter[str] = Counter()
-    rising = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & (steps[1:] > steps[:-1]))
+    rising = steps[1:] > steps[:-1]
+    if codes.any():  # several groups
+        rising = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & rising)
     if not rising.all():
         order = np.lexsort((steps, codes))  # stable: of equal steps the one that was written last comes last
         if _falls(codes, steps)[0].any():
@@ -599,7 +620,7 @@ def join_utilization(parts: Sequence[Part], path: Path) -> tuple[UtilizationLog,
     texts = {name: frame[name].astype("str") for name in GROUP_COLUMNS if name in frame}
     return (
         UtilizationLog(
-            frame=frame.assign(**texts).copy(),  # Arrow's memory is read-only
+            frame=_owned(frame.assign(**texts)),
             source=source,
             x_name=parts[0].x_name,
             y_name=parts[0].y_name,

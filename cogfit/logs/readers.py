@@ -93,6 +93,17 @@ class _Watched(io.RawIOBase):
         super().close()
 
 
+def _stretch(path: Path, start: int, end: int | None, progress: Progress | None) -> Any:
+    """A file from an offset on as Arrow reads it; without Python where nobody watches it and it has no other end."""
+    import pyarrow as pa
+
+    if end is not None or progress is not None:
+        return pa.PythonFile(_Watched(path, progress, start, end), mode="r")
+    file = pa.OSFile(str(path))
+    file.seek(start)
+    return file
+
+
 def _decompressed(path: Path, start: bytes, watched: _Watched) -> Any:
     """Something with ``read(size)`` that gives a file's bytes, decompressed if its first bytes say so."""
     codec = "gzip" if start.startswith(_GZIP) else "zstd" if start.startswith(_ZSTD) else None
@@ -373,9 +384,9 @@ def _read_plain_csv(path: Path, options: ReadOptions) -> Raw | None:
         return None
     cut = _cut_line(tail, max(dialect.start - before, 0), dialect, path)
     end = size if cut is None else before + cut
-    with _Watched(path, options.progress, start=dialect.start, end=end) as rows:
+    with _stretch(path, dialect.start, end if cut is not None else None, options.progress) as rows:
         try:
-            table = _arrow_csv(pa.PythonFile(rows, mode="r") if end > dialect.start else None, dialect)
+            table = _arrow_csv(rows if end > dialect.start else None, dialect)
         except pa.ArrowInvalid:
             return None
     for name, column in zip(table.column_names, table.columns, strict=True):
