@@ -20,7 +20,9 @@ import pandas as pd
 import torch
 
 from theory.ensemble import Stacked
-from theory.training import Setup, Single, Streams, deterministic, hardware, load_setup
+from theory.reproducible import deterministic, hardware
+from theory.setups import Setup, load_setup
+from theory.training import Single, Streams
 
 OUT = Path(__file__).resolve().parents[1] / "data" / "benchmarks" / "ensemble_speed.csv"
 PAIRS = {"data.patterns": 4, "data.novel_keys": 16, "data.query_fraction": 0.1}

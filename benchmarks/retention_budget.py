@@ -32,7 +32,8 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
     import torch
 
     from theory.runs import load_record
-    from theory.training import load_setup, train
+    from theory.setups import load_setup
+    from theory.training import train
 
     torch.set_num_threads(1)
     own = {"model.budget": float(cell["budget"]), "model.selection": str(cell["selection"])}

@@ -41,7 +41,7 @@ _COPY = {"query_fraction": 0.2, "dynamics": 0.0, "beta": 0.0, "noise": 0.0}
 def sources(count: int) -> list[Path]:
     """Train the sources that are missing, as one stack."""
     from theory.ensemble import train_many
-    from theory.training import load_setup
+    from theory.setups import load_setup
 
     folders = [SOURCES / f"seed{seed}" for seed in range(count)]
     tables = _SMALL | {"data": _SMALL["data"] | {"query_fraction": 0.1}}
@@ -62,10 +62,14 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
     import torch
 
     from theory.ensemble import Stacked
-    from theory.training import Recorder, Streams, deterministic, load_setup, loop
+    from theory.reproducible import deterministic
+    from theory.setups import load_setup
+    from theory.training import Streams, loop
 
-    class Spent(Recorder):
-        """Counts what queries attend, and writes nothing."""
+    class Spent:
+        """An observer that counts what queries attend."""
+
+        exposures = np.zeros(0, np.int64)
 
         def begin(self, step: int, exposures: Any) -> None:
             self.attended = self.queries = 0
@@ -84,7 +88,7 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
     torch.set_num_threads(1)
     setups = [load_setup("cram-n256", _dotted(_target(cell, seed))) for seed in range(repeats)]
     first, cpu = setups[0].training, torch.device("cpu")
-    spent = [Spent(None, setup.training, setup.data.patterns) for setup in setups]  # type: ignore[arg-type]
+    spent = [Spent() for _ in setups]
     with deterministic(first.seed, cpu):
         learner = Stacked(setups, cpu)
         loop(learner, Streams([setup.data for setup in setups], first.batch, 1000, cpu), spent, setups)

@@ -68,10 +68,13 @@ def trained(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
     import torch
 
     from theory.ensemble import Stacked
-    from theory.training import Recorder, Streams, deterministic, loop
+    from theory.reproducible import deterministic
+    from theory.training import Streams, loop
 
-    class Kept(Recorder):
-        """Keeps what happened at queries for recurring patterns, and writes nothing."""
+    class Kept:
+        """An observer that keeps what happened at queries for recurring patterns."""
+
+        exposures = np.zeros(0, np.int64)
 
         def begin(self, step: int, exposures: Any) -> None:
             self.patterns: list[Any] = []
@@ -91,7 +94,7 @@ def trained(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
     torch.set_num_threads(1)
     setups = [_setup(cell, seed) for seed in rng.integers(0, 2**31 - 1, repeats).tolist()]
     first, cpu = setups[0].training, torch.device("cpu")
-    kept = [Kept(None, setup.training, PATTERNS) for setup in setups]  # type: ignore[arg-type]
+    kept = [Kept() for _ in setups]
     with deterministic(first.seed, cpu):
         streams = Streams([setup.data for setup in setups], first.batch, first.seed, cpu)
         loop(Stacked(setups, cpu), streams, kept, setups)
@@ -116,7 +119,7 @@ def trained(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
 
 
 def _setup(cell: Cell, seed: int) -> Any:
-    from theory.training import load_setup
+    from theory.setups import load_setup
 
     batch = int(cell["batch"])
     steps = math.ceil(QUERIES / (batch * 6 * 0.7))

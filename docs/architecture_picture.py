@@ -36,7 +36,7 @@ FLOORS: dict[str, list[tuple[str, str]]] = {
         ("policies", "routers"),
         ("a log against the bounds", "checker tallies evidence arrivals"),
         ("language models (torch)", "language redundancy redundancy_tables texts"),
-        ("training", "ensemble trained training runs"),
+        ("training", "ensemble trained training recording measuring setups runs reproducible"),
         ("models (torch)", "models"),
         ("exact learners", "learners"),
         ("claims of the papers", "claims"),

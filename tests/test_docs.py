@@ -95,8 +95,8 @@ def test_examples_compile_and_have_a_title_and_something_to_see():
 
 def test_settings_of_the_task_the_loop_and_the_models_are_described():
     from theory.models.registry import kinds
+    from theory.setups import Training
     from theory.srcd import SRCD
-    from theory.training import Training
 
     page = (DOCS / "configs.md").read_text(encoding="utf-8")
     groups = re.split(r"^## ", page, flags=re.MULTILINE)

@@ -23,32 +23,26 @@ from torch.func import functional_call, stack_module_state
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from cogfit.errors import InputError
+from theory.measuring import Measures
 from theory.models import Model, Output, build
 from theory.models.base import Layer
+from theory.recording import Recorder
+from theory.reproducible import choose_device, deterministic, moments, prefixed, restore_moments, under
+from theory.setups import Setup, make_setup
 from theory.srcd import SRCD, Batch, Tokens
 from theory.training import (
     Learner,
-    Measures,
-    Recorder,
     Run,
-    Setup,
     Single,
     Streams,
-    choose_device,
     close_run,
-    deterministic,
     loop,
-    make_setup,
-    moments,
     objective,
     observe,
     open_run,
     optimiser,
-    prefixed,
-    restore_moments,
     start,
     train,
-    under,
 )
 
 How = Literal["auto", "stacked", "processes"]
@@ -163,7 +157,7 @@ def groups(setups: Sequence[Setup]) -> list[list[int]]:
 
     Examples
     --------
-    >>> from theory.training import load_setup
+    >>> from theory.setups import load_setup
     >>> changes = [{"training.seed": 1}, {"training.seed": 2}, {"model.layers": 2}]
     >>> groups([load_setup("cram-n256", change) for change in changes])
     [[0, 1], [2]]
@@ -186,7 +180,7 @@ def stackable(setup: Setup) -> bool:
 
     Examples
     --------
-    >>> from theory.training import load_setup
+    >>> from theory.setups import load_setup
     >>> stackable(load_setup("cram")), stackable(load_setup("retention"))
     (True, False)
     """
@@ -215,7 +209,7 @@ def train_models(setups: Sequence[Setup], *, device: str = "cpu") -> list[Model]
 
     Examples
     --------
-    >>> from theory.training import load_setup
+    >>> from theory.setups import load_setup
     >>> change = {"data.length": 32, "data.patterns": 4, "model.d_model": 16, "training.steps": 2}
     >>> setups = [load_setup("transformer", change | {"training.seed": seed}) for seed in (1, 2)]
     >>> len(train_models(setups))
@@ -308,7 +302,7 @@ def _stack(setups: Sequence[Setup], folders: Sequence[Path], device: torch.devic
     seconds = time.perf_counter() - started
     runs = []
     for i, (setup, folder) in enumerate(zip(setups, folders, strict=True)):
-        runs.append(close_run(folder, setup, learner.member(i), recorders[i], device, seconds))
+        runs.append(close_run(folder, setup, learner.member(i), device, seconds))
     checkpoint.unlink(missing_ok=True)
     return runs
 

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from safetensors.torch import save as save_tensors
 from torch import nn
 
 from cogfit.errors import InputError, MissingDependencyError
@@ -28,9 +27,7 @@ from cogfit.files import write_atomic
 from theory.config import Strict
 from theory.redundancy import byte_level, measure
 from theory.redundancy_tables import COLUMNS, KIND, LOSS, TABLE, ProbeInput, Redundancy, read_recorded
-from theory.runs import read_document, write_document
-from theory.texts import Texts, standard_library
-from theory.training import (
+from theory.reproducible import (
     CHECKPOINT,
     WEIGHTS,
     choose_device,
@@ -43,7 +40,10 @@ from theory.training import (
     revision,
     under,
     versions,
+    write_tensors,
 )
+from theory.runs import read_document, write_document
+from theory.texts import Texts, standard_library
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -230,8 +230,7 @@ def _loop(
                 _note(folder, tables, step, found)
             if found is not None or step % settings.checkpoint_every == 0:
                 state = prefixed("model", _weights(model)) | prefixed("optimizer", dict(moments(optimizer)))
-                state = {name: value.detach().cpu().contiguous() for name, value in state.items()}
-                write_atomic(folder / CHECKPOINT, save_tensors(state, metadata={"step": str(step), "settings": key}))
+                write_tensors(folder / CHECKPOINT, state, {"step": str(step), "settings": key})
             if watch is not None:
                 watch(step, settings.steps, found)
         if step == settings.steps:
@@ -318,8 +317,7 @@ def _close(
     folder: Path, about: Mapping[str, Any], model: nn.Module, settings: Language, device: torch.device, seconds: float
 ) -> None:
     """Save the model, say in ``run.json`` what is there, and drop the checkpoint."""
-    weights = {name: value.detach().cpu().contiguous() for name, value in _weights(model).items()}
-    write_atomic(folder / WEIGHTS, save_tensors(weights, metadata={"format": "pt"}))
+    write_tensors(folder / WEIGHTS, _weights(model), {"format": "pt"})
     config: Any = model.config
     write_atomic(folder / "config.json", config.to_json_string())
     from importlib.metadata import version

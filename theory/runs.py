@@ -77,7 +77,7 @@ class Record:
     document : dict
         ``run.json``.
     evaluation : list of dict
-        Rows of ``evaluation.csv``: ``step`` and the fields of :class:`theory.training.Measures`.
+        Rows of ``evaluation.csv``: ``step`` and the fields of :class:`theory.measuring.Measures`.
     """
 
     folder: Path

@@ -118,8 +118,8 @@ def _measured(
     model: Path, text: Path | None, context: int, device: str, threads: int | None, **options: Any
 ) -> Redundancy:
     from theory.redundancy import load_language_model, measure
+    from theory.reproducible import choose_device
     from theory.texts import read_texts, standard_library
-    from theory.training import choose_device
 
     where = choose_device(device)
     _use(threads)

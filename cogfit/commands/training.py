@@ -13,8 +13,9 @@ import typer
 from cogfit.commands.terminal import Progress, Text, check_outputs, console, print_table, print_text
 
 if TYPE_CHECKING:
+    from theory.measuring import Measures
     from theory.runs import Record
-    from theory.training import Measures, Setup
+    from theory.setups import Setup
 
 TRAIN_HELP = """Train a model on SRCD, the task of the CRAM paper, and log its routing for [bold]cogfit fit[/bold].
 
@@ -84,7 +85,7 @@ def train(
     if config is None:
         raise InputError("no configuration is named", hint="one of " + ", ".join(shipped()))
     from theory.ensemble import train_many
-    from theory.training import load_setup
+    from theory.setups import load_setup
     from theory.training import train as train_one
 
     fixed = parse_settings(changes or [])

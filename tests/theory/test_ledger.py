@@ -16,7 +16,7 @@ from theory import ledger
 from theory.claims import CLAIMS
 from theory.ledger import OUTCOMES, SETS, Data, Measured, Quantity, assess, choose, over_seeds, page, training_command
 from theory.ledger_rows import ROWS
-from theory.training import load_setup, make_setup
+from theory.setups import load_setup, make_setup
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW = {row.id: row for row in ROWS}

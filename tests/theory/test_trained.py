@@ -28,9 +28,10 @@ from theory.bounds import t1_memoryless, t2_memory_bits
 from theory.models import BRANCHES, Model, build
 from theory.runs import find_records
 from theory.sequences import hoeffding_slack
+from theory.setups import Setup, load_setup, make_setup
 from theory.stream import Run
 from theory.trained import first_charges, play
-from theory.training import Setup, load_model, load_setup, make_setup
+from theory.training import load_model
 
 torch.set_num_threads(1)
 
@@ -138,7 +139,7 @@ def members(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def _loaded(store: Path, wanted: list[tuple[str, Setup]]) -> dict[str, list[Member]]:
-    from theory.training import read_tensors
+    from theory.reproducible import read_tensors
 
     weights, (_, notes) = load_file(store), read_tensors(store)
     found: dict[str, list[Member]] = {}

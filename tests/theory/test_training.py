@@ -22,26 +22,14 @@ import cogfit
 from cogfit.cli import main
 from cogfit.errors import InputError
 from theory.ensemble import Stacked, groups, padded, stackable, train_many, train_models
+from theory.measuring import evaluate
 from theory.models import Model, Sampler, build
+from theory.recording import Recorder, _times_before
+from theory.reproducible import CHECKPOINT
 from theory.runs import Record, find_records, format_table, load_record, table
+from theory.setups import Setup, Training, load_setup, make_setup
 from theory.srcd import SRCD
-from theory.training import (
-    CHECKPOINT,
-    Recorder,
-    Setup,
-    Single,
-    Streams,
-    Training,
-    _index,
-    _times_before,
-    evaluate,
-    load_model,
-    load_run,
-    load_setup,
-    loop,
-    make_setup,
-    train,
-)
+from theory.training import Single, Streams, _index, load_model, load_run, loop, train
 
 ROOT = Path(__file__).resolve().parents[2]
 torch.set_num_threads(1)
@@ -178,7 +166,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_does_not(run: Path, 
 def test_a_run_that_was_killed_ends_with_the_same_bytes(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     program = (
-        "import sys, json, time, torch; from theory.training import make_setup, train; torch.set_num_threads(1)\n"
+        "import sys, json, time, torch; from theory.setups import make_setup; from theory.training import train\n"
+        "torch.set_num_threads(1)\n"
         "train(make_setup(json.loads(sys.argv[1])), sys.argv[2], device='cpu', watch=lambda d, t, m: time.sleep(0.15))"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -362,7 +351,7 @@ def row(step: int, attention: float) -> dict[str, float]:
 
 
 def evaluate_fields() -> type:
-    from theory.training import Measures
+    from theory.measuring import Measures
 
     return Measures
 

@@ -10,7 +10,8 @@ import torch
 from cogfit.errors import InputError
 from theory.ensemble import groups, train_models
 from theory.models import build
-from theory.training import Setup, load_model, load_setup, start, train
+from theory.setups import Setup, load_setup
+from theory.training import load_model, start, train
 
 SMALL = {
     "data.length": 32, "data.patterns": 4, "data.novel_keys": 8, "model.d_model": 16, "model.semantic_rank": 8,

@@ -27,8 +27,8 @@ from theory.models import (
     model_config,
     transmamba,
 )
+from theory.setups import load_setup
 from theory.srcd import SRCD, Batch, Tokens
-from theory.training import load_setup
 
 Make = Callable[..., Model]
 ALWAYS = {"transformer": 1.0, "mamba": 0.0, "jamba": 1 / 3, "transmamba": (0 + 25 + 64) / (3 * 64)}

@@ -1,0 +1,181 @@
+"""Training that can be repeated and go on: devices, determinism, states of generators and optimisers, provenance.
+
+Nothing here knows what is trained.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cogfit.errors import InputError, MissingDependencyError
+from cogfit.files import write_atomic
+
+try:
+    from safetensors import SafetensorError
+    from safetensors.torch import load as load_tensors
+    from safetensors.torch import save as save_tensors
+except ImportError:
+    raise MissingDependencyError("safetensors", "train", "theory.training") from None
+
+CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "model.safetensors"
+
+
+# ---------------------------------------------------------------------------------------- tensors and states
+
+
+def moments(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
+    """The tensors that an optimiser remembers, with names that depend on nothing but their order."""
+    for i, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
+        for name, value in optimizer.state[parameter].items():
+            yield f"{i}.{name}", value
+
+
+def restore_moments(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
+    """The inverse of :func:`moments`."""
+    for i, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
+        prefix = f"{i}."
+        optimizer.state[parameter] = {
+            name.removeprefix(prefix): value if value.ndim == 0 else value.to(parameter.device)
+            for name, value in state.items()
+            if name.startswith(prefix)
+        }
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors under names that begin with a prefix and a slash."""
+    return {f"{prefix}/{name}": value for name, value in tensors.items()}
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors whose names begin with a prefix and a slash, without it."""
+    return {name.removeprefix(f"{prefix}/"): v for name, v in tensors.items() if name.startswith(f"{prefix}/")}
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str] | None = None) -> None:
+    """Write tensors and notes, all or nothing."""
+    plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    write_atomic(path, save_tensors(plain, metadata=dict(notes) if notes else None))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and notes of a file; nothing in it is executed.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+        tensors = load_tensors(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except (OSError, SafetensorError, ValueError) as error:
+        raise InputError(f"cannot be read ({error})", path=path, hint="delete it to begin anew") from None
+    return tensors, header.get("__metadata__", {})
+
+
+def random_state(streams: Sequence[torch.Generator], device: torch.device) -> dict[str, Tensor]:
+    """States of all generators that training on a device draws from, those of its streams among them."""
+    found = {"torch": torch.get_rng_state()}
+    for i, generator in enumerate(streams):
+        found[f"streams{i}"] = generator.get_state()
+    if device.type == "cuda":
+        found["cuda"] = torch.cuda.get_rng_state(device)
+    return found
+
+
+def restore_random_state(streams: Sequence[torch.Generator], device: torch.device, state: Mapping[str, Tensor]) -> None:
+    """The inverse of :func:`random_state`."""
+    torch.set_rng_state(state["torch"])
+    for i, generator in enumerate(streams):
+        generator.set_state(state[f"streams{i}"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)
+
+
+# --------------------------------------------------------------------------------- devices and determinism
+
+
+@contextmanager
+def deterministic(seed: int, device: torch.device) -> Iterator[None]:
+    """Within, torch draws from a seed and uses deterministic algorithms only; all is as before afterwards."""
+    devices = [device] if device.type == "cuda" else []
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    memory: Any = torch.utils.deterministic
+    fill, memory.fill_uninitialized_memory = memory.fill_uninitialized_memory, False  # costs 6 % of a step
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+            memory.fill_uninitialized_memory = fill
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """A device by name; ``"auto"`` is CUDA where there is one, else the CPU.
+
+    Raises
+    ------
+    InputError
+        If there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("there is no CUDA device here", hint="use --device cpu, or leave the choice to 'auto'")
+    if name not in ("cpu", "cuda"):
+        raise InputError(f"there is no device '{name}'", hint="use auto, cpu or cuda")
+    return torch.device(name)
+
+
+# ------------------------------------------------------------------------------------------------ provenance
+
+
+def versions() -> dict[str, str]:
+    """Versions that a run depends on."""
+    from importlib.metadata import version
+
+    return {"python": platform.python_version()} | {
+        name: version(name) for name in ("cogfit", "torch", "numpy", "safetensors", "pydantic")
+    }
+
+
+def hardware(device: torch.device) -> dict[str, Any]:
+    """The device that trains, and how many threads it uses."""
+    if device.type == "cuda":
+        return {"device": "cuda", "name": torch.cuda.get_device_name(device)}
+    return {"device": "cpu", "name": _processor(), "threads": torch.get_num_threads()}
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def revision() -> str | None:
+    """Revision of the source that runs, with "+" where it was changed; None outside of a checkout."""
+    here = Path(__file__).resolve().parent
+    try:
+        found = [
+            subprocess.run(["git", *command], cwd=here, capture_output=True, text=True, check=True, timeout=10).stdout
+            for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "."])
+        ]
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found[0].strip() + ("+" if found[1].strip() else "")
