@@ -32,7 +32,7 @@ from theory.measuring import Measures, evaluate
 from theory.models import BRANCHES, Model
 from theory.models.cram import CramLayer
 from theory.models.gates import Choice
-from theory.reproducible import WEIGHTS
+from theory.reproducible import WEIGHTS, revision
 from theory.runs import EVALUATION, read_document, write_document
 from theory.setups import make_setup
 from theory.training import restore_weights
@@ -153,7 +153,7 @@ def record(source: Path, target: Path, keep: list[str], streams: int) -> None:
     document.pop("measures", None)
     document.pop("schema", None)
     document["licence"] = "MIT"
-    document["final"] = measure(model, streams)
+    document["final"] = {**measure(model, streams), "code_revision": revision()}  # later than that of training
     document["files"] = [entry(target / name) for name in files]
     write_document(target, document)
 
