@@ -258,7 +258,7 @@ def grid_starts(
 @njit(**LOOPS)
 def _terms(
     basis, shapes, floor, bounded, logs, p, n, x, lx, w, theta, norm, along, order, ar, gain, inverse_root, natural,
-    phi, dphi, rows, coef, factor, target, grad,
+    phi, dphi, rows, nothing, coef, factor, target, grad,
 ):  # fmt: skip
     """RSS (returned) and its slope at given coordinates.
 
@@ -267,7 +267,8 @@ def _terms(
 
     rows (6 + p, n) are: the weighted curve; with a floor, the unit constant column and the curve without its part along
     it (length of the column and of that part in norm, along); and room for the second column, its part orthogonal to
-    the first, the residual, and the derivatives. order is that of the filter that whitens the errors, 0: none.
+    the first, the residual, and the derivatives. order is that of the filter that whitens the errors, 0: none. A derivative of squared length up to
+    `nothing` is rounding and counts as 0.
     """
     t, q, rest, v, u = rows, shift(rows, n), shift(rows, 2 * n), shift(rows, 3 * n), shift(rows, 4 * n)
     r, d = shift(rows, 5 * n), shift(rows, 6 * n)
@@ -369,6 +370,10 @@ def _terms(
             dd += value * value
             a += value * q[i]
             b += value * side[i]
+        if dd <= nothing:  # else its direction, which is noise, would bend those of the others
+            g = dd = a = b = 0.0
+            for i in range(n):
+                row[i] = 0.0
         a, b = back * a, more * (b - lean * a)
         h = dd - a * a - b * b
         if p > 1 or h < _NEARLY * dd:
@@ -558,7 +563,7 @@ def descend(
                         moved_to[j] += step
                         _terms(
                             basis, shapes, floor, bounded, logs, p, n, xs, lxs, w, moved_to, norm, along, order,
-                            *filters, natural, phi, dphi, rows, new_coef, new_factor, new_target, bent,
+                            *filters, natural, phi, dphi, rows, nothing, new_coef, new_factor, new_target, bent,
                         )  # fmt: skip
                         for i in range(p):
                             curved[i * p + j] = (grad[i] - bent[i]) / step
@@ -570,7 +575,7 @@ def descend(
                         break
                 new = _terms(
                     basis, shapes, floor, bounded, logs, p, n, xs, lxs, w, trial, norm, along, order, *filters, natural,
-                    phi, dphi, rows, new_coef, new_factor, new_target, new_grad,
+                    phi, dphi, rows, nothing, new_coef, new_factor, new_target, new_grad,
                 )  # fmt: skip
                 better = new < value
                 small = better and value - new <= tolerance * value and damping <= 1e-2

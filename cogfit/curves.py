@@ -419,7 +419,7 @@ _BUILT_IN = (
         (_amplitude("attention when every pattern is new"),
          Parameter("s", "s", "Zipf exponent of the pattern frequencies; γ = 1 − 1/s for K → ∞", "1", "shape",
                    0.0, 8.0, grid=(0.3, 3.5, 12)),
-         Parameter("K", "K", "number of patterns", "patterns", "shape", 1.0, 1e7, True, (4.0, 1e6, 12))),
+         Parameter("K", "K", "number of patterns", "patterns", "shape", 2.0, 1e7, True, (4.0, 1e6, 12))),
         positive_x=False, axes=("stream",),
         reference="missing mass of Zipf-distributed patterns (theory T4): attention against stream length",
         basis="truncated_zipf",
