@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pandas as pd
@@ -90,3 +91,11 @@ def test_the_page_says_what_the_tables_hold(said: object) -> None:
     assert callable(said)
     missing = [sentence for sentence in said() if sentence not in PAGE]
     assert not missing, missing
+
+
+def test_pages_quote_the_tables_of_speed_and_agreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FOLDER.parents[1] / "benchmarks")
+    pages = importlib.import_module("speed_pages")
+    for page in pages.SECTIONS:
+        text = (pages.ROOT / page).read_text(encoding="utf-8")
+        assert pages.filled(page) == text, f"{page}: run python benchmarks/speed_pages.py"

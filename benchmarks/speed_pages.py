@@ -1,0 +1,199 @@
+"""Write what the tables of speed and of agreement say into README.md, benchmarks/README.md and docs/scale.md.
+
+    python benchmarks/speed_pages.py
+
+Run it after `make benchmark` and `make benchmark-agreement`. The texts stand between `<!--NAME-->` and `<!--/NAME-->`;
+a test compares them with the tables (tests/test_data_benchmarks.py).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "data" / "benchmarks"
+CURVES = 10**5
+"""In the whole study of agreement."""
+
+PEERS = {
+    "four": "curve_fit, four starts",
+    "lmfit": "lmfit, one start",
+    "all": "curve_fit, four starts a form",
+    "bootstrap": "curve_fit, warm start",
+    "tensorboard": "tbparse",
+    "csv": "pandas.read_csv, unchecked",
+    "parquet": "pandas.read_parquet",
+    "plain": "pandas.read_parquet, groupby, mean, unchecked",
+}
+
+
+def ratio(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def speed() -> tuple[pd.DataFrame, dict[str, float], dict[str, Any]]:
+    """The table, its ratios by the short names of peers, and what stands beside it."""
+    table = pd.read_csv(FOLDER / "batch_speed.csv")
+    by_peer = dict(zip(table["peer"].tolist(), table["ratio"].tolist(), strict=True))
+    about = json.loads((FOLDER / "batch_speed.json").read_text(encoding="utf-8"))
+    return table, {short: float(by_peer[peer]) for short, peer in PEERS.items()}, about
+
+
+def readme() -> str:
+    table, times, _ = speed()
+    said = {short: f"{ratio(value)} ×" for short, value in times.items()}
+    missed = " and ".join(row["peer"] for _, row in table.iterrows() if row["ratio"] < row["goal"])
+    csv = f"take {1 / times['csv']:.1f} × as long as" if times["csv"] < 1 else f"are read {said['csv']} as fast as by"
+    return f"""
+In one run on two cores, of which the peers, loops, use one (`make benchmark`;
+[the table](data/benchmarks/batch_speed.csv), [what was tried](benchmarks/README.md)), power + floor at 200 points is
+fitted {said["four"]} as fast as by `curve_fit` from four starts and {said["lmfit"]} as by `lmfit` from one, all 14
+forms with selection {said["all"]} as by `curve_fit`, and bootstrap refits {said["bootstrap"]} as by a warm-started
+`curve_fit`. TensorBoard files are read {said["tensorboard"]} as fast as by `tbparse`; CSV files with their checks
+{csv} plain `pandas.read_csv`. {f"The goal is missed beside {missed}." if missed else ""} CUDA is not measured.
+"""
+
+
+def table_of_speed() -> str:
+    table, times, about = speed()
+    lines = ["| | beside | its time / ours | least – most | goal |", "|---|---|---|---|---|"]
+    for _, row in table.iterrows():
+        goal = f"≥ {ratio(row['goal'])} ×" if row["goal"] == row["goal"] else ""
+        least, most = ratio(row["least"]), ratio(row["most"])
+        lines.append(f"| {row['task']} | {row['peer']} | {ratio(row['ratio'])} × | {least} – {most} | {goal} |")
+    limit, cost = about["limit"], pd.DataFrame(about["cost"])
+    missed = [f"{row['task']} beside {row['peer']}" for _, row in table.iterrows() if row["ratio"] < row["goal"]]
+    largest = cost[cost["points"] == 200].iloc[-1]
+    lines.append(f"""
+({about["machine"]}, load {about["load"]:.1f} at the end; versions in the JSON file.) Ours uses both cores, the peers,
+which are loops, one; on one core the first ratios are about half as large.
+
+Missed: {"; ".join(missed) if missed else "nothing that was measured"}. CUDA was not measured. Parquet is read at the
+speed of pandas, but what comes after in a routing log (order of the patterns, overridden rows, P(k) with its clusters)
+takes {1 / times["plain"]:.1f} × as long as reading and a plain mean.
+
+**Distance to the limit**: {limit["us_per_curve"]:.1f} µs of processor time a curve in least squares,
+{limit["times_the_exponentials"]:.1f} × what its exponentials alone cost ({limit["evaluations_per_curve"]:.1f}
+evaluations of 200 at {limit["ns_per_exponential"]:.1f} ns with the derivative); {limit["us_for_starts"]:.1f} µs rank
+the starts.
+
+**Cost** is linear in curves and, beyond the fixed part, in points (processor µs a curve in `fit_many`, threads, table
+and all):
+
+| curves | points | µs a curve | memory beyond the data, MB |
+|---|---|---|---|""")
+    for _, row in cost.iterrows():
+        each = f"{row['processor_us_per_curve']:.1f} | {row['memory_mb']:.0f}"
+        lines.append(f"| {row['curves']:,.0f} | {row['points']:,.0f} | {each} |")
+    lines.append(f"""
+Curves are worked on in blocks of 4 million points; what grows with their number is the table of results
+({1e3 * largest["memory_mb"] / largest["curves"]:.1f} kB a curve with all temporaries, at {largest["curves"]:,.0f}
+curves).""")
+    return "\n".join(lines)
+
+
+def agreement() -> str:
+    table = pd.read_csv(FOLDER / "batch_agreement.csv")
+    total, worse = int(table["repeats"].sum()), int(table["worse_than_scipy"].sum())
+    by_form = table.groupby("form")["worse_than_scipy"].sum().sort_values(ascending=False, kind="stable")
+    forms = ", ".join(f"{name} {count}" for name, count in by_form.items() if count)
+    says = {name: int(table[f"of_these_{name}"].sum()) for name in ("not_identified", "at_bound", "failed", "ok")}
+    alone, ahead = int(table["worse_than_fit"].sum()), int(table["scipy_worse"].sum())
+    so_far = "" if total >= CURVES else " of 10⁵ so far (the command goes on where it stopped)"
+    return f"""
+{total:,} curves{so_far}, `make benchmark-agreement`: truths of every form, 20 to 2,000 points, noise from 10⁻⁴ of the
+drop to all of it, against scipy's bounded least squares (what `curve_fit` calls) from five starts within the bounds of
+the form, one of them the truth where there is one.
+
+- `fit_many` ends above a single `fit` in {alone} curves.
+- It ends above the best of scipy's by more than 10⁻⁸ in {worse:,}, so that {100 * (1 - worse / total):.2f} % agree or
+  are better; the goal is 99.9 %. By form: {forms or "none"}. The fit says of {says["not_identified"]} of them that it
+  is not identified, of {says["at_bound"]} that it is at a bound, of {says["failed"]} that it failed; the other
+  {says["ok"]} have the status "ok", which does not tell.
+- Scipy ends above `fit_many` in {ahead:,} ({100 * ahead / total:.1f} %).
+"""
+
+
+def on_paper() -> str:
+    """What 10⁹ curves would take."""
+    *_, about = speed()
+    one = about["streamed"]
+    sorting, fitting = one["sorting_us_per_curve"], one["fitting_us_per_curve"]
+    curves, rows_of_a_part = 1e9, 1e9 / 160
+    parts = math.ceil(curves * 200 / rows_of_a_part)
+    runs = math.ceil(parts / 900)
+    hours, fits = curves * sorting / 3.6e9, curves * fitting / 3.6e9
+    read, written = one["bytes_read_per_curve"], one["bytes_written_per_curve"]
+    at_once, on_64 = 60 * hours / runs, 60 * fits / 64
+    return f"""
+Measured by `make benchmark` (`streamed` in [batch_speed.json](../data/benchmarks/batch_speed.json),
+{one["curves"]:,} curves of 200 points as a run logs them, {one["parts"]:.0f} parts): {sorting:.0f} µs of processor time
+a curve to sort rows into parts, {fitting:.0f} µs to read and fit them, {read:,.0f} bytes read and {written:.0f} written
+a curve, and a peak of {one["peak_memory_mb"]:.0f} MB with `--memory 0.1` ({one["memory_before_mb"]:.0f} MB of it before
+the run began). From these, power + floor at 200 points a curve:
+
+| | 10⁹ curves |
+|---|---|
+| rows, input | 2·10¹¹ rows, {curves * read / 1e12:.1f} TB of Parquet |
+| parts at 1 GB of memory each (160 bytes a row at the most) | {parts:,}, of {curves / parts:,.0f} curves each |
+| runs | a run has 900 parts at the most: {runs}, each on a folder of {curves / runs / 1e6:,.0f} million curves |
+| memory | 1 GB for each core that fits, besides 0.2 GB for the libraries |
+| sorting rows into parts | {hours:,.0f} core hours, one core a run: {at_once:,.0f} minutes if all runs sort at once |
+| reading parts and fitting | {fits:,.0f} core hours: {on_64:,.0f} minutes on 64 cores |
+| spool on disk | about 24 bytes a row: 4.8 TB |
+| results | {curves * written / 1e9:,.0f} GB of Parquet |
+
+Sorting is the bottleneck, because one process of a run does it; so many curves have to come in folders that no curve
+spans (by training run or by cohort, say), one run of the command per folder, all on one cluster. Its scheduler sees one
+task per part, {parts:,} in all, of {1e-6 * fitting * curves / parts:,.0f} s each. These figures are computed, not run.
+"""
+
+
+SECTIONS = {
+    "README.md": {"SPEED": readme},
+    "benchmarks/README.md": {"SPEED": table_of_speed, "AGREEMENT": agreement},
+    "docs/scale.md": {"PAPER": on_paper},
+}
+
+
+def wrapped(text: str) -> str:
+    """Paragraphs and items of lists broken at 120 characters; tables as they are."""
+
+    def block(lines: str) -> str:
+        if lines.startswith("|"):
+            return lines
+        items = re.split(r"\n(?=- )", lines)
+        return "\n".join(
+            textwrap.fill(
+                " ".join(item.split()), 120, subsequent_indent="  " if item.startswith("- ") else "",
+                break_long_words=False, break_on_hyphens=False,
+            )
+            for item in items
+        )  # fmt: skip
+
+    return "\n\n".join(block(lines.strip("\n")) for lines in text.strip().split("\n\n"))
+
+
+def filled(page: str) -> str:
+    """The text of a page with its sections as the tables say now."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for name, section in SECTIONS[page].items():
+        head, begin, rest = text.partition(f"<!--{name}-->\n")
+        _, end, tail = rest.partition(f"<!--/{name}-->")
+        if not begin or not end:
+            raise SystemExit(f"{page}: no section {name}")
+        text = f"{head}{begin}{wrapped(section())}\n{end}{tail}"
+    return text
+
+
+if __name__ == "__main__":
+    for page in SECTIONS:
+        (ROOT / page).write_text(filled(page), encoding="utf-8")
+        print(page)
