@@ -267,8 +267,8 @@ def _terms(
 
     rows (6 + p, n) are: the weighted curve; with a floor, the unit constant column and the curve without its part along
     it (length of the column and of that part in norm, along); and room for the second column, its part orthogonal to
-    the first, the residual, and the derivatives. order is that of the filter that whitens the errors, 0: none. A derivative of squared length up to
-    `nothing` is rounding and counts as 0.
+    the first, the residual, and the derivatives. order is that of the filter that whitens the errors, 0: none.
+    A derivative of squared length up to `nothing` is rounding and counts as 0.
     """
     t, q, rest, v, u = rows, shift(rows, n), shift(rows, 2 * n), shift(rows, 3 * n), shift(rows, 4 * n)
     r, d = shift(rows, 5 * n), shift(rows, 6 * n)

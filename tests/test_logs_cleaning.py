@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cogfit.errors import InputError
-from cogfit.logs.clean import count_exposures, join_routing, join_utilization, natural_key, prepare, resolve_restarts
+from cogfit.logs.clean import prepare
 from cogfit.logs.columns import ALIASES, NoLogColumns, find_columns, role_of
+from cogfit.logs.joining import count_exposures, join_routing, join_utilization, resolve_restarts
+from cogfit.logs.labels import natural_key
 from cogfit.logs.model import RoutingLog, UtilizationLog
 from cogfit.logs.raw import Raw, ReadOptions
 

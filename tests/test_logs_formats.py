@@ -19,7 +19,8 @@ import pytest
 
 from cogfit.errors import InputError, MissingDependencyError
 from cogfit.logs import Log, read_log
-from cogfit.logs.readers import OTHER_NAMES, head_of, reader_for, reader_named, readers
+from cogfit.logs.content import head_of
+from cogfit.logs.readers import OTHER_NAMES, reader_for, reader_named, readers
 
 
 def utilization(n: int = 50, start: int = 0) -> pd.DataFrame:
@@ -416,7 +417,7 @@ def test_progress_ends_at_the_size_of_the_file(tmp_path: Path, name: str) -> Non
 def test_zstandard_is_only_needed_where_arrow_lacks_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "log.csv.zst"
     path.write_bytes(zstd(utilization().to_csv(index=False).encode()))
-    monkeypatch.setattr("cogfit.logs.readers._arrow_has_zstd", lambda: False)
+    monkeypatch.setattr("cogfit.logs.content._arrow_has_zstd", lambda: False)
     pytest.importorskip("zstandard")
     assert isinstance(read_log(path), Log)
     monkeypatch.setitem(sys.modules, "zstandard", None)

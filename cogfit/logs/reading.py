@@ -14,20 +14,21 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from cogfit.errors import CogfitError, InputError, nearest
-from cogfit.logs.clean import Part, join_routing, join_utilization, natural_key, one_label, prepare
+from cogfit.logs.clean import Part, prepare
 from cogfit.logs.columns import ALIASES, NoLogColumns
+from cogfit.logs.content import head_of, suffix_of
+from cogfit.logs.joining import join_routing, join_utilization
+from cogfit.logs.labels import natural_key, one_label
 from cogfit.logs.model import Log
 from cogfit.logs.raw import Progress, Raw, Reader, ReadOptions
 from cogfit.logs.readers import (
     FORMATS,
     TEXT_SUFFIXES,
     guarded,
-    head_of,
     is_pickle,
     read_raw,
     reader_for,
     reader_named,
-    suffix_of,
     why_unreadable,
 )
 
