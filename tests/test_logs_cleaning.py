@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cogfit.errors import InputError
+from cogfit.logs import read_log
 from cogfit.logs.clean import prepare
 from cogfit.logs.columns import ALIASES, NoLogColumns, find_columns, role_of
 from cogfit.logs.joining import count_exposures, join_routing, join_utilization, resolve_restarts
@@ -401,3 +402,18 @@ def test_natural_order_is_that_of_numbers(texts: list[str]) -> None:
     assert sorted(sorted(texts, key=natural_key)) == sorted(texts)  # any texts can be compared
     numbers = [text for text in texts if text.isascii() and text.removeprefix("-").isdigit() and len(text) < 18]
     assert [int(text) for text in sorted(numbers, key=natural_key)] == sorted(int(text) for text in numbers)
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.parquet"])
+def test_a_frame_that_was_read_may_be_written_to(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    table = pd.DataFrame({"step": [1, 2, 3], "attention_utilization": [0.9, 0.5, 0.4], "loss": [3.0, 2.0, 1.0]})
+    table.to_csv(path, index=False) if name.endswith("csv") else table.to_parquet(path)
+    log = read_log(path).utilization
+    assert log is not None
+    for column in table:  # Arrow's own memory is read-only
+        log.frame.loc[1, column] = 7
+    assert (log.frame.loc[1] == 7).all()
+    again = read_log(path).utilization
+    assert again is not None
+    pd.testing.assert_frame_equal(again.frame, table)
