@@ -2,9 +2,9 @@
 
 Run ``python benchmarks/batch_agreement.py`` (``--help`` for the options). Every cell fits one form to curves of all
 kinds: truths of every form, 20 to 2,000 points on even, logarithmic and irregular axes, noise from 10^-4 of the drop to
-the whole of it. The rival is ``scipy.optimize.curve_fit`` within the form's own bounds, with the analytic Jacobian,
-from the truth where the form is that of the truth and from random starts besides: five in all. Ten blocks make
-10^5 curves; ``--part 1/10`` is a tenth of them, in which every form and length is there once.
+the whole of it. The rival is ``scipy.optimize.least_squares``, which ``curve_fit`` calls within bounds, in the form's
+own bounds and with the analytic Jacobian, from the truth where the form is that of the truth and from random starts
+besides: five in all. Ten blocks make 10^5 curves; ``--part 1/10`` is a tenth of them, with every form and length.
 
 Columns: curves on which ``fit_many`` ends more than 10^-8 (relative) above a single fit, and above scipy; of the latter
 those with each status; the largest excess; curves on which scipy ends above ``fit_many``, and where it finds nothing.

@@ -52,7 +52,7 @@ def readme() -> str:
     missed = " and ".join(row["peer"] for _, row in table.iterrows() if row["ratio"] < row["goal"])
     csv = f"take {1 / times['csv']:.1f} × as long as" if times["csv"] < 1 else f"are read {said['csv']} as fast as by"
     return f"""
-In one run on two cores, of which the peers, loops, use one (`make benchmark`;
+In one run on two cores, of which `curve_fit` and `lmfit`, being loops, use one (`make benchmark`;
 [the table](data/benchmarks/batch_speed.csv), [what was tried](benchmarks/README.md)), power + floor at 200 points is
 fitted {said["four"]} as fast as by `curve_fit` from four starts and {said["lmfit"]} as by `lmfit` from one, all 14
 forms with selection {said["all"]} as by `curve_fit`, and bootstrap refits {said["bootstrap"]} as by a warm-started
@@ -72,12 +72,12 @@ def table_of_speed() -> str:
     missed = [f"{row['task']} beside {row['peer']}" for _, row in table.iterrows() if row["ratio"] < row["goal"]]
     largest = cost[cost["points"] == 200].iloc[-1]
     lines.append(f"""
-({about["machine"]}, load {about["load"]:.1f} at the end; versions in the JSON file.) Ours uses both cores, the peers,
-which are loops, one; on one core the first ratios are about half as large.
+({about["machine"]}, load {about["load"]:.1f} at the end; versions in the JSON file.) Ours uses both cores, `curve_fit`
+and `lmfit`, being loops, one; so does tbparse.
 
-Missed: {"; ".join(missed) if missed else "nothing that was measured"}. CUDA was not measured. Parquet is read at the
-speed of pandas, but what comes after in a routing log (order of the patterns, overridden rows, P(k) with its clusters)
-takes {1 / times["plain"]:.1f} × as long as reading and a plain mean.
+Missed: {"; ".join(missed) if missed else "nothing that was measured"}. CUDA was not measured. Reading a routing log
+with what comes after (order of the patterns, overridden rows, P(k) with its clusters) takes
+{1 / times["plain"]:.1f} × as long as reading with pandas and a plain mean.
 
 **Distance to the limit**: {limit["us_per_curve"]:.1f} µs of processor time a curve in least squares,
 {limit["times_the_exponentials"]:.1f} × what its exponentials alone cost ({limit["evaluations_per_curve"]:.1f}
@@ -105,7 +105,7 @@ def agreement() -> str:
     by_form = table.groupby("form")["worse_than_scipy"].sum().sort_values(ascending=False, kind="stable")
     forms = ", ".join(f"{name} {count}" for name, count in by_form.items() if count)
     says = {name: int(table[f"of_these_{name}"].sum()) for name in ("not_identified", "at_bound", "failed", "ok")}
-    alone, ahead = int(table["worse_than_fit"].sum()), int(table["scipy_worse"].sum())
+    alone, ahead, nothing = (int(table[name].sum()) for name in ("worse_than_fit", "scipy_worse", "scipy_failed"))
     so_far = "" if total >= CURVES else " of 10⁵ so far (the command goes on where it stopped)"
     return f"""
 {total:,} curves{so_far}, `make benchmark-agreement`: truths of every form, 20 to 2,000 points, noise from 10⁻⁴ of the
@@ -117,7 +117,8 @@ the form, one of them the truth where there is one.
   are better; the goal is 99.9 %. By form: {forms or "none"}. The fit says of {says["not_identified"]} of them that it
   is not identified, of {says["at_bound"]} that it is at a bound, of {says["failed"]} that it failed; the other
   {says["ok"]} have the status "ok", which does not tell.
-- Scipy ends above `fit_many` in {ahead:,} ({100 * ahead / total:.1f} %).
+- Scipy ends above `fit_many` in {ahead:,} ({100 * ahead / total:.1f} %), in {nothing:,} of them because it finds
+  nothing.
 """
 
 

@@ -24,7 +24,6 @@ CHUNK = 1 << 24
 """Points on the device at a time, those of all starts of a curve counted."""
 
 _SORTING, _ITERATIONS = 12, 60
-_STARTS = 8
 _TOLERANCE = 1e-13
 _PARALLEL = 1e-14  # share of a squared length below which a column adds nothing to another
 
@@ -78,7 +77,7 @@ def solve_bundle(form: Form, bundle: Bundle, device: str) -> Batch:
         raise InputError(f"'{form.name}' is not fitted on device '{device}'", hint=f"there are {known}")
     place = _device(device)
     params, rss, done = np.empty((bundle.axis.size, len(form.parameters))), np.empty(bundle.axis.size), []
-    weight = max(_STARTS * (2 + len(form.shape)), 4)
+    weight = max(separable.most_starts(form) * (2 + len(form.shape)), 4)
     for begin, end in bundle.parts(max(CHUNK // weight, 1)):
         part = bundle.take(np.arange(begin, end))
         with torch.no_grad():
@@ -264,7 +263,7 @@ class _Problem:
         if p == 1:
             around = torch.nn.functional.pad(rss, (1, 1), value=torch.inf)
             low = torch.where((rss <= around[:, :-2]) & (rss <= around[:, 2:]), rss, torch.inf)
-            lowest, chosen = torch.topk(low, _STARTS, dim=1, largest=False)
+            lowest, chosen = torch.topk(low, separable.most_starts(self.form), dim=1, largest=False)
             there = torch.isfinite(lowest)
             there[:, 0] = True
         else:
@@ -279,11 +278,12 @@ class _Problem:
     def solve(self) -> tuple[Array, Array, Array, np.ndarray[Any, np.dtype[np.bool_]]]:
         """Coordinates, coefficients, RSS and convergence of every curve."""
         theta, there = self.starts()
-        if theta.shape[1] > _STARTS:
+        most = separable.most_starts(self.form)
+        if theta.shape[1] > most:
             found, _, rss, _ = self._from(theta, there, 1e-6, _SORTING)
-            best = torch.topk(rss, _STARTS, dim=1, largest=False).indices
+            best = torch.topk(rss, most, dim=1, largest=False).indices
             theta = torch.gather(found, 1, best[:, :, None].expand(-1, -1, theta.shape[2]))
-            there = there[:, :_STARTS]
+            there = there[:, :most]
         found, coef, rss, done = self._from(theta, there, _TOLERANCE, _ITERATIONS)
         pick = torch.arange(len(rss), device=rss.device), rss.argmin(1)
         return tuple(v[pick].cpu().numpy() for v in (found, coef, rss, done))  # type: ignore[return-value]

@@ -194,6 +194,11 @@ def safe_log(x: Array) -> Array:
 # ------------------------------------------------------------------------------------------------- the solver
 
 
+def most_starts(form: Form) -> int:
+    """How many starts of a curve are followed to the end, at the most."""
+    return _STARTS[len(form.amplitudes) > 1]
+
+
 def _cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
@@ -404,7 +409,7 @@ class _Search:
                 (2 * BLOCK + 2 + shapes * (1 + p)) * search.bundle.longest + (BLOCK + 1) * len(mesh) + 3 * BLOCK + 2 * p
             ),
         )  # fmt: skip
-        kept = _STARTS[shapes - 1]
+        kept = most_starts(form)
         unsorted = long | (counts > kept)
         if not unsorted.any():
             return theta, counts

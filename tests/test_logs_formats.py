@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cogfit.errors import InputError, MissingDependencyError
-from cogfit.logs import Log, read_log
+from cogfit.logs import Log, delimited, read_log
 from cogfit.logs.content import head_of
 from cogfit.logs.readers import OTHER_NAMES, reader_for, reader_named, readers
 
@@ -449,3 +450,35 @@ def test_nested_fields_are_flattened_and_lists_left_out(tmp_path: Path) -> None:
         assert log is not None
         assert log.frame["attention_utilization"].tolist() == [0.5, 0.6, 0.7]
         assert any("hist" in note for note in log.source.notes)
+
+
+@pytest.mark.parametrize("progress", [None, lambda done, total: None])
+def test_a_table_that_grows_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, progress: Callable[[int, int], None] | None
+) -> None:
+    path = tmp_path / "log.csv"
+    utilization(10).to_csv(path, index=False)
+    size = path.stat().st_size
+    cut_line = delimited._cut_line
+
+    grown: list[int] = []  # sizes at which the end of the file was looked at
+
+    def grow(*arguments: Any) -> int | None:
+        grown.append(path.stat().st_size)
+        if len(grown) == 1:
+            with path.open("a") as file:
+                file.write("100,0.5,1.0\n110,0.25,1")
+        return cut_line(*arguments)
+
+    monkeypatch.setattr("cogfit.logs.delimited._cut_line", grow)
+    log = read_log(path, progress=progress).utilization
+    assert log is not None
+    assert len(log.frame) in (10, 12)  # as it was, or looked at anew: never without that look
+    assert grown == ([size] if len(log.frame) == 10 else [size, path.stat().st_size])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux only")
+def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"l\xf6g.csv")
+    utilization(10).to_csv(path, index=False)
+    assert len(read_log(path).utilization.frame) == 10  # type: ignore[union-attr]

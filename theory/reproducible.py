@@ -24,7 +24,7 @@ try:
     from safetensors.torch import load as load_tensors
     from safetensors.torch import save as save_tensors
 except ImportError:
-    raise MissingDependencyError("safetensors", "train", "theory.training") from None
+    raise MissingDependencyError("safetensors", "train", "training of models") from None
 
 CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "model.safetensors"
 

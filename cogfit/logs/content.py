@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -69,12 +70,12 @@ class Watched(io.RawIOBase):
 
 
 def stretch(path: Path, start: int, end: int | None, progress: Progress | None) -> Any:
-    """A file from an offset on as Arrow reads it; without Python where nobody watches it and it has no other end."""
+    """A file from an offset on as Arrow reads it; to its end, and without Python in between, if `end` is None."""
     import pyarrow as pa
 
-    if end is not None or progress is not None:
+    if end is not None:
         return pa.PythonFile(Watched(path, progress, start, end), mode="r")
-    file = pa.OSFile(str(path))
+    file = pa.OSFile(os.fsencode(path))
     file.seek(start)
     return file
 

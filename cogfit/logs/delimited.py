@@ -173,11 +173,14 @@ def _read_plain_csv(path: Path, options: ReadOptions) -> Raw | None:
         return None
     cut = _cut_line(tail, max(dialect.start - before, 0), dialect, path)
     end = size if cut is None else before + cut
-    with stretch(path, dialect.start, end if cut is not None else None, options.progress) as rows:
+    watched = cut is not None or options.progress is not None
+    with stretch(path, dialect.start, end if watched else None, options.progress) as rows:
         try:
             table = _arrow_csv(rows if end > dialect.start else None, dialect)
         except pa.ArrowInvalid:
             return None
+    if not watched and path.stat().st_size != size:  # it is being written: what was added may be cut short
+        return None
     for name, column in zip(table.column_names, table.columns, strict=True):
         if pa.types.is_binary(column.type):
             return None

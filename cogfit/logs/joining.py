@@ -85,7 +85,7 @@ def _check_enough(frame: pd.DataFrame, source: Source, kind: str) -> None:
 
 
 def join_utilization(parts: Sequence[Part], path: Path) -> tuple[UtilizationLog, tuple[str, ...]]:
-    """Make one utilisation log: sorted, the last row of each step kept.
+    """Make one utilisation log: sorted, the last row of each step kept. It takes the frames of the parts over.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def join_utilization(parts: Sequence[Part], path: Path) -> tuple[UtilizationLog,
     notes: list[str] = []
     dropped: Counter[str] = Counter()
     rising = steps[1:] > steps[:-1]
-    if codes.any():  # several groups
+    if codes.any():  # perhaps several groups
         rising = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & rising)
     if not rising.all():
         order = np.lexsort((steps, codes))  # stable: of equal steps the one that was written last comes last
