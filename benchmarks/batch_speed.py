@@ -471,7 +471,7 @@ def main() -> int:
 
     warnings.simplefilter("ignore")
     fitting(arguments.curves, arguments.seconds, arguments.rounds)
-    reading(arguments.scalars, arguments.rounds)
+    reading(arguments.scalars, 3 * arguments.rounds)  # each is short
     save(
         arguments.out, {"limit": limit(2000), "streamed": streamed(arguments.streamed), "cost": cost(arguments.largest)}
     )
