@@ -390,6 +390,7 @@ def train(
     Examples
     --------
     >>> import tempfile
+    >>> from theory.setups import load_setup
     >>> setup = load_setup("cram-n256", {"data.length": 64, "training.steps": 2, "model.d_model": 16})
     >>> run = train(setup, tempfile.mkdtemp(), device="cpu")
     >>> 0 <= run.measures.accuracy <= 1
