@@ -1,4 +1,4 @@
-"""Measure how often `cogfit.averaging` finds the averaging artefact, and how often it does so wrongly.
+"""Measure how often `cogfit.inference.averaging` finds the averaging artefact, and how often it does so wrongly.
 
 `python benchmarks/averaging_artefact.py --help` explains how to run a part of it.
 """
@@ -12,8 +12,8 @@ import numpy as np
 from grid import Cell, Study, clopper_pearson, main
 from scipy.signal import lfilter
 
-from cogfit import averaging
-from cogfit.observed import Clusters, Curve
+from cogfit.curves.exposure import Clusters, Curve
+from cogfit.inference import averaging
 
 LOGIT_SD = 0.3  # of the noise on the logit scale of soft probabilities
 
@@ -106,10 +106,10 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
 
 STUDY = Study(
     "averaging_artefact",
-    "Shares of the answers of cogfit.averaging.analyse. Soft: probabilities with noise of SD 0.3 on the logit, AR(1) "
-    "with coefficient rho; hard: one yes/no outcome for each pattern and k. Single patterns: exp(-r k) with "
-    "Gamma-distributed r (shape, rate), or floor + (amplitude - floor) k^-gamma (or (k+1)^-gamma) with "
-    "Gamma-distributed gamma (mean, sd). artefact_low, artefact_high: Clopper-Pearson 99.9 % limits.",
+    "Shares of the answers of cogfit.inference.averaging.analyse. Soft: probabilities with noise of SD 0.3 on the "
+    "logit, AR(1) with coefficient rho; hard: one yes/no outcome for each pattern and k. Single patterns: "
+    "exp(-r k) with Gamma-distributed r (shape, rate), or floor + (amplitude - floor) k^-gamma (or (k+1)^-gamma) "
+    "with Gamma-distributed gamma (mean, sd). artefact_low, artefact_high: Clopper-Pearson 99.9 % limits.",
     CELLS,
     measure,
     1000,

@@ -21,8 +21,9 @@ import pandas as pd
 from grid import Cell, Study, main
 
 import cogfit
-from cogfit import curves, estimate, separable
-from cogfit.curves import Array, Form
+from cogfit.engine import estimate, separable
+from cogfit.formulas import built_in as curves
+from cogfit.formulas.built_in import Array, Form
 
 STARTS = 5
 SLACK = 1e-8

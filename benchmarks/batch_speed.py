@@ -194,8 +194,8 @@ def table(
 
 def fitting(count: int, seconds: float, rounds: int) -> None:
     import cogfit
-    from cogfit import curves as forms
-    from cogfit import separable
+    from cogfit.engine import separable
+    from cogfit.formulas import built_in as forms
 
     x, ys = curves(count)
     each = seconds / rounds
@@ -258,8 +258,8 @@ def cuda(make: Callable[[int], tuple[Array, Array]]) -> None:
 def reading(scalars: int, rounds: int) -> None:
     """Reading of logs beside tbparse and plain pandas, with the same values; damage must be noticed."""
     import cogfit
-    from cogfit.logs.raw import ReadOptions
-    from cogfit.logs.readers import PARQUET, read_raw
+    from cogfit.logs.formats.reader import ReadOptions
+    from cogfit.logs.formats.registry import PARQUET, read_raw
 
     with tempfile.TemporaryDirectory() as temporary:
         warm_up, events = Path(temporary, "warm-up"), Path(temporary, "events")
@@ -302,9 +302,9 @@ def reading(scalars: int, rounds: int) -> None:
 
 def limit(count: int) -> dict[str, float]:
     """How far the kernel is from the least it could do: the exponentials it needs, at what they cost."""
-    from cogfit import curves as forms
-    from cogfit import separable
-    from cogfit._bases import _fill, compiled
+    from cogfit.engine import separable
+    from cogfit.formulas import built_in as forms
+    from cogfit.formulas.bases import _fill, compiled
 
     x, ys = curves(count)
     form = forms.get("power_floor")
@@ -399,8 +399,8 @@ _STREAM = (
 import sys, time
 from pathlib import Path
 from cogfit import streaming
-from cogfit.batch import Options
-from cogfit.collection import Columns
+from cogfit.many.batch import Options
+from cogfit.many.collection import Columns
 place = Path(sys.argv[2])
 plan = streaming.plan_table(place / "table", Columns(), Options(), float(sys.argv[1]))
 marks = {}

@@ -19,10 +19,10 @@ from typing import Any
 import pandas as pd
 import torch
 
-from theory.ensemble import Stacked
-from theory.reproducible import deterministic, hardware
-from theory.setups import Setup, load_setup
-from theory.training import Single, Streams
+from theory.training.ensemble import Stacked
+from theory.training.loop import Single, Streams
+from theory.training.reproducibility import deterministic, hardware
+from theory.training.setup import Setup, load_setup
 
 OUT = Path(__file__).resolve().parents[1] / "data" / "benchmarks" / "ensemble_speed.csv"
 PAIRS = {"data.patterns": 4, "data.novel_keys": 16, "data.query_fraction": 0.1}

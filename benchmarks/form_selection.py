@@ -15,9 +15,12 @@ from typing import Any
 import numpy as np
 from grid import Cell, Study, clopper_pearson, main
 
-from cogfit import api, curves, estimate, selection
-from cogfit.observed import array_curve
-from cogfit.serial import Arma
+from cogfit import fitting as api
+from cogfit.curves.exposure import array_curve
+from cogfit.engine import estimate
+from cogfit.engine.arma import Arma
+from cogfit.formulas import built_in as curves
+from cogfit.inference import selection
 
 X = np.arange(1.0, 101.0)
 TRUTHS = {

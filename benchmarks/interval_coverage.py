@@ -20,9 +20,9 @@ from scipy.optimize import curve_fit
 from scipy.stats import t as student
 
 import cogfit
+from cogfit.engine.arma import Arma
 from cogfit.errors import InputError
-from cogfit.intervals import CONDITIONAL
-from cogfit.serial import Arma
+from cogfit.inference.intervals import CONDITIONAL
 
 Array = np.ndarray
 SIGMA = 0.02

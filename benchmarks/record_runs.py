@@ -28,14 +28,14 @@ import torch
 
 from cogfit.errors import CogfitError
 from cogfit.files import write_atomic
-from theory.measuring import Measures, evaluate
 from theory.models import BRANCHES, Model
 from theory.models.cram import CramLayer
 from theory.models.gates import Choice
-from theory.reproducible import WEIGHTS, revision
-from theory.runs import EVALUATION, read_document, write_document
-from theory.setups import make_setup
-from theory.training import restore_weights
+from theory.training.evaluation import Measures, evaluate
+from theory.training.loop import restore_weights
+from theory.training.reproducibility import WEIGHTS, revision
+from theory.training.runs import EVALUATION, read_document, write_document
+from theory.training.setup import make_setup
 
 TARGET = Path(__file__).resolve().parents[1] / "data" / "runs"
 SEED = 2**32  # as the last evaluation of training

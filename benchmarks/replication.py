@@ -13,7 +13,7 @@ from typing import Any
 
 import cogfit
 from cogfit.files import data_dir
-from theory.runs import Record, find_records, format_table, table
+from theory.training.runs import Record, find_records, format_table, table
 
 HEADLINE = "cram-n256"
 

@@ -31,9 +31,9 @@ COLUMNS = ("accuracy", "accuracy_recurring", "accuracy_novel", "attention")
 def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any]:
     import torch
 
-    from theory.runs import load_record
-    from theory.setups import load_setup
-    from theory.training import train
+    from theory.training.loop import train
+    from theory.training.runs import load_record
+    from theory.training.setup import load_setup
 
     torch.set_num_threads(1)
     own = {"model.budget": float(cell["budget"]), "model.selection": str(cell["selection"])}

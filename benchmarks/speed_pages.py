@@ -3,7 +3,7 @@
     python benchmarks/speed_pages.py
 
 Run it after `make benchmark` and `make benchmark-agreement`. The texts stand between `<!--NAME-->` and `<!--/NAME-->`;
-a test compares them with the tables (tests/test_data_benchmarks.py).
+a test compares them with the tables (tests/data/test_benchmarks.py).
 """
 
 from __future__ import annotations

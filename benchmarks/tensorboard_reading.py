@@ -46,8 +46,8 @@ def write(folder: Path, n: int, *, tensors: bool) -> None:
 
 
 def by_cogfit(folder: Path) -> pd.DataFrame:
-    from cogfit.logs.raw import ReadOptions
-    from cogfit.logs.tensorboard import READER
+    from cogfit.logs.formats.reader import ReadOptions
+    from cogfit.logs.formats.tensorboard import READER
 
     return READER.read(folder, ReadOptions()).frame
 
@@ -84,8 +84,8 @@ def check_same(ours: pd.DataFrame, tbparse: pd.DataFrame, accumulated: dict[str,
 
 def check_damage(folder: Path) -> None:
     """Change one byte of a value in a copy of the log: the reader must report a damaged record."""
-    from cogfit.logs.raw import ReadOptions
-    from cogfit.logs.tensorboard import DAMAGED, READER
+    from cogfit.logs.formats.reader import ReadOptions
+    from cogfit.logs.formats.tensorboard import DAMAGED, READER
 
     with tempfile.TemporaryDirectory() as temporary:
         file = next(folder.glob("events*"))

@@ -40,8 +40,8 @@ _COPY = {"query_fraction": 0.2, "dynamics": 0.0, "beta": 0.0, "noise": 0.0}
 
 def sources(count: int) -> list[Path]:
     """Train the sources that are missing, as one stack."""
-    from theory.ensemble import train_many
-    from theory.setups import load_setup
+    from theory.training.ensemble import train_many
+    from theory.training.setup import load_setup
 
     folders = [SOURCES / f"seed{seed}" for seed in range(count)]
     tables = _SMALL | {"data": _SMALL["data"] | {"query_fraction": 0.1}}
@@ -61,10 +61,10 @@ def sources(count: int) -> list[Path]:
 def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any]:
     import torch
 
-    from theory.ensemble import Stacked
-    from theory.reproducible import deterministic
-    from theory.setups import load_setup
-    from theory.training import Streams, loop
+    from theory.training.ensemble import Stacked
+    from theory.training.loop import Streams, loop
+    from theory.training.reproducibility import deterministic
+    from theory.training.setup import load_setup
 
     class Spent:
         """An observer that counts what queries attend."""
@@ -142,7 +142,7 @@ def _tested(model: Any, task: Any) -> dict[str, float]:
 def predicted(cell: Cell) -> dict[str, float]:
     """Least charge per query of a learner that has seen the source's table: of any, and of a memoryless one."""
     from theory.bounds.t3_compulsory import expected_distinct
-    from theory.stream import uniform
+    from theory.tasks.retrieval import uniform
 
     known, queries = float(cell["known"]), int(_SMALL["data"]["length"] * _COPY["query_fraction"])
     if cell["table"] != "fresh":  # new values that stay the same are shown once in training

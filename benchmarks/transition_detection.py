@@ -1,4 +1,4 @@
-"""How often ``cogfit.transitions.transition`` finds a change that is there, and one that is not.
+"""How often ``cogfit.inference.transitions.transition`` finds a change that is there, and one that is not.
 
 Run ``python benchmarks/transition_detection.py`` (``--help`` for the options; about half an hour on one core). Every
 curve has n points, x = 1 … n, a smooth truth and errors of marginal SD 0.02; ``drop`` is in units of that SD, ``at``
@@ -21,8 +21,8 @@ import numpy as np
 from grid import Cell, Study, clopper_pearson, main
 from scipy.signal import lfilter
 
-from cogfit.serial import Arma
-from cogfit.transitions import transition
+from cogfit.engine.arma import Arma
+from cogfit.inference.transitions import transition
 
 SIGMA = 0.02
 ARMA21 = Arma((1.2, -0.32), (0.4,))  # autoregressive roots 0.8 and 0.4
@@ -115,7 +115,7 @@ CELLS = (
 
 STUDY = Study(
     "transition_detection",
-    "False alarms, detection, location and interval of cogfit.transitions.transition at its defaults.",
+    "False alarms, detection, location and interval of cogfit.inference.transitions.transition at its defaults.",
     CELLS,
     measure,
     1000,

@@ -1,10 +1,10 @@
 """Consolidating learners on Zipf-distributed patterns beside the exact curve of theorem T4: exact ones, and CRAM.
 
 Run ``python benchmarks/zipf_sweep.py`` (``--help`` for the options; ten minutes on one core). *Exact* learners
-(``theory.learners``) attend until c exposures have counted, each with probability η; ``repeats`` · 100 streams. *SGD*
-learners are small CRAMs trained on SRCD (N = 64, d = 32, 100 recurring patterns, 8 values), ``repeats`` seeds in one
-stack: all tokens attend in the first 100 steps, then the router decides, and its costs grow over 100 steps. n counts
-queries (SGD: for recurring patterns, since the first step); ``batch`` counts queries for exact learners, for SGD
+(``theory.bounds.learners``) attend until c exposures have counted, each with probability η; ``repeats`` · 100 streams.
+*SGD* learners are small CRAMs trained on SRCD (N = 64, d = 32, 100 recurring patterns, 8 values), ``repeats`` seeds in
+one stack: all tokens attend in the first 100 steps, then the router decides, and its costs grow over 100 steps. n
+counts queries (SGD: for recurring patterns, since the first step); ``batch`` counts queries for exact learners, for SGD
 learners streams (4.2 queries for recurring patterns each).
 
 Columns of results: ``threshold``: c, for SGD learners that whose exact curve is nearest from n = 5793 on; ``off``:
@@ -43,7 +43,7 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
 
 
 def exact(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any]:
-    from theory.learners import Learner, follow_exposures, follow_stream
+    from theory.bounds.learners import Learner, follow_exposures, follow_stream
 
     learner = Learner(int(cell["c"]), float(cell["eta"]), int(cell["batch"]))
     p = _frequencies(cell)
@@ -67,9 +67,9 @@ _SGD = ("accuracy", "novel", "switched", "k10", "k50", "k90", "alignment")
 def trained(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any]:
     import torch
 
-    from theory.ensemble import Stacked
-    from theory.reproducible import deterministic
-    from theory.training import Streams, loop
+    from theory.training.ensemble import Stacked
+    from theory.training.loop import Streams, loop
+    from theory.training.reproducibility import deterministic
 
     class Kept:
         """An observer that keeps what happened at queries for recurring patterns."""
@@ -119,7 +119,7 @@ def trained(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
 
 
 def _setup(cell: Cell, seed: int) -> Any:
-    from theory.setups import load_setup
+    from theory.training.setup import load_setup
 
     batch = int(cell["batch"])
     steps = math.ceil(QUERIES / (batch * 6 * 0.7))
@@ -177,14 +177,14 @@ def _mean(x: np.ndarray) -> float:
 
 
 def _before(z: np.ndarray) -> np.ndarray:
-    from theory.stream import exposures
+    from theory.tasks.retrieval import exposures
 
     return exposures(z[None])[0]
 
 
 def _nearest(u: np.ndarray, p: np.ndarray) -> tuple[int, np.ndarray]:
     """Threshold c whose exact curve comes nearest to the measured one, and that curve."""
-    from theory.learners import Learner
+    from theory.bounds.learners import Learner
 
     thresholds = np.unique(np.geomspace(1, 2000, 150).round().astype(int))
     curves = {int(c): Learner(int(c)).on_stream(N, p) for c in thresholds}

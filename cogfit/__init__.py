@@ -13,56 +13,56 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cogfit.api import fit
-    from cogfit.batch import fit_many
-    from cogfit.catalogue import Catalogue, human
-    from cogfit.comparison import Comparison, compare
-    from cogfit.curves import Form, Parameter, forms, register
-    from cogfit.datasets import Dataset, Series
+    from cogfit.curves.exposure import Curve, exposure_curve
+    from cogfit.curves.simulation import simulate
     from cogfit.errors import CogfitError, InputError, MissingDependencyError
     from cogfit.files import data_dir
-    from cogfit.intervals import Interval
+    from cogfit.fitting import fit
+    from cogfit.formulas.built_in import Form, Parameter, forms, register
+    from cogfit.inference.intervals import Interval
+    from cogfit.inference.selection import Verdict
+    from cogfit.inference.transitions import Transition, transition
     from cogfit.logs import read_log
     from cogfit.logs.model import Log, RoutingLog, Source, UtilizationLog
     from cogfit.logs.writer import UtilizationLogger
-    from cogfit.observed import Curve, exposure_curve
+    from cogfit.many.batch import fit_many
+    from cogfit.people.catalogue import Catalogue, human
+    from cogfit.people.comparison import Comparison, compare
+    from cogfit.people.dataset import Dataset, Series
     from cogfit.result import FitResult, load
-    from cogfit.selection import Verdict
-    from cogfit.simulation import simulate
-    from cogfit.transitions import Transition, transition
 
 _EXPORTS = {
-    "Comparison": "comparison",
-    "compare": "comparison",
-    "fit": "api",
-    "fit_many": "batch",
-    "Catalogue": "catalogue",
-    "human": "catalogue",
-    "Form": "curves",
-    "Parameter": "curves",
-    "forms": "curves",
-    "register": "curves",
-    "Dataset": "datasets",
-    "Series": "datasets",
+    "Comparison": "people.comparison",
+    "compare": "people.comparison",
+    "fit": "fitting",
+    "fit_many": "many.batch",
+    "Catalogue": "people.catalogue",
+    "human": "people.catalogue",
+    "Form": "formulas.built_in",
+    "Parameter": "formulas.built_in",
+    "forms": "formulas.built_in",
+    "register": "formulas.built_in",
+    "Dataset": "people.dataset",
+    "Series": "people.dataset",
     "CogfitError": "errors",
     "InputError": "errors",
     "MissingDependencyError": "errors",
     "data_dir": "files",
-    "Interval": "intervals",
+    "Interval": "inference.intervals",
     "read_log": "logs",
     "Log": "logs.model",
     "RoutingLog": "logs.model",
     "Source": "logs.model",
     "UtilizationLog": "logs.model",
     "UtilizationLogger": "logs.writer",
-    "Curve": "observed",
-    "exposure_curve": "observed",
+    "Curve": "curves.exposure",
+    "exposure_curve": "curves.exposure",
     "FitResult": "result",
     "load": "result",
-    "Verdict": "selection",
-    "simulate": "simulation",
-    "Transition": "transitions",
-    "transition": "transitions",
+    "Verdict": "inference.selection",
+    "simulate": "curves.simulation",
+    "Transition": "inference.transitions",
+    "transition": "inference.transitions",
 }
 
 __all__ = [

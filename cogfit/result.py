@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cogfit import windows
-from cogfit.curves import Array
+from cogfit.engine.arma import WHITE, Arma
+from cogfit.engine.estimate import Estimate
 from cogfit.errors import InputError
-from cogfit.estimate import Estimate
 from cogfit.files import write_atomic
-from cogfit.intervals import Interval, standard_errors
-from cogfit.selection import FormTest, Verdict
-from cogfit.serial import WHITE, Arma
-from cogfit.windows import Window
+from cogfit.formulas.built_in import Array
+from cogfit.inference import windows
+from cogfit.inference.intervals import Interval, standard_errors
+from cogfit.inference.selection import FormTest, Verdict
+from cogfit.inference.windows import Window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -438,20 +438,20 @@ class FitResult:
         return max((item.test.replicates for item in self.forms if item.test is not None), default=0)
 
     def plot(self, **options: Any) -> Figure:
-        """Draw data, forms and residuals; see :func:`cogfit.plots.plot_fit`."""
-        from cogfit.plots import plot_fit
+        """Draw data, forms and residuals; see :func:`cogfit.show.plots.plot_fit`."""
+        from cogfit.show.plots import plot_fit
 
         return plot_fit(self, **options)
 
     def plot_diagnostics(self, **options: Any) -> Figure:
-        """Draw profile of γ, windows, residuals and switch times; see :func:`cogfit.plots.plot_diagnostics`."""
-        from cogfit.plots import plot_diagnostics
+        """Draw profile of γ, windows, residuals and switch times; see :func:`cogfit.show.plots.plot_diagnostics`."""
+        from cogfit.show.plots import plot_diagnostics
 
         return plot_diagnostics(self, **options)
 
     def report(self, path: str | os.PathLike[str]) -> None:
-        """Write a self-contained web page; see :func:`cogfit.report.save_report`."""
-        from cogfit.report import save_report
+        """Write a self-contained web page; see :func:`cogfit.show.page.save_report`."""
+        from cogfit.show.page import save_report
 
         save_report(self, path)
 

@@ -2,7 +2,7 @@
 
     python docs/architecture_picture.py
 
-The floors are listed here; `misplaced` and `forbidden` compare them with the code (tests/test_docs.py).
+The floors are listed here; `misplaced` and `forbidden` compare them with the code (tests/project/test_docs.py).
 """
 
 from __future__ import annotations
@@ -19,31 +19,27 @@ PICTURE = ROOT / "docs" / "images" / "architecture.svg"
 FLOORS: dict[str, list[tuple[str, str]]] = {
     "cogfit": [
         ("command line", "cli commands"),
-        ("pictures and pages", "report plots plots_forest plots_human"),
-        ("many curves", "streaming batch collection"),
-        ("beside people", "comparison exponents human_fits blocks population"),
-        ("one call", "api"),
-        ("what comes out, simulation", "result simulation"),
-        ("questions to a curve", "averaging windows transitions selection intervals trajectories"),
-        ("estimation", "estimate general separable serial noise _device _kernels _arma _levels _steps"),
-        ("data in", "observed catalogue datasets logs integrations"),
-        ("forms", "curves _bases _elementary"),
+        ("how a result looks", "show"),
+        ("many curves, people", "many people"),
+        ("one call", "fitting"),
+        ("what comes out", "result"),
+        ("questions to a curve", "inference"),
+        ("what is fitted", "curves"),
+        ("estimation, callbacks", "engine integrations"),
+        ("from files to logs", "logs"),
+        ("forms", "formulas"),
         ("ground", "files errors"),
     ],
     "theory": [
-        ("the papers' numbers", "ledger ledger_rows"),
-        ("pictures", "plots"),
-        ("policies", "routers"),
-        ("a log against the bounds", "checker tallies evidence arrivals"),
-        ("language models (torch)", "language redundancy redundancy_tables texts"),
-        ("training", "ensemble trained training recording measuring setups runs reproducible"),
+        ("the papers' figures", "ledger"),
+        ("a log, a language model, policies against the bounds", "audit redundancy policies"),
+        ("training (torch)", "training"),
         ("models (torch)", "models"),
-        ("exact learners", "learners"),
         ("claims of the papers", "claims"),
         ("theorems", "bounds"),
-        ("tools of proofs", "sequences programs stream"),
-        ("verdicts", "verdict certificates verifiers expressions"),
-        ("task and settings", "srcd config"),
+        ("statements and certificates", "proofs"),
+        ("tasks", "tasks"),
+        ("settings", "settings"),
     ],
 }
 

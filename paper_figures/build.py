@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from cogfit import FitResult, Log
-    from cogfit.blocks import BlockFit
-    from cogfit.catalogue import Catalogue
-    from cogfit.datasets import Dataset, Series
+    from cogfit.people.block_means import BlockFit
+    from cogfit.people.catalogue import Catalogue
+    from cogfit.people.dataset import Dataset, Series
 
 FORMATS = ("png", "pdf", "svg")
 
@@ -155,14 +155,14 @@ class Data:
 
     def human(self) -> Catalogue:
         """Human data of this folder."""
-        from cogfit.catalogue import read_package
+        from cogfit.people.catalogue import read_package
 
         made: Catalogue = self._once("human", "", lambda: read_package(self.folder / "human"))
         return made
 
     def human_fit(self, series: Series) -> FitResult:
         """Fit of a human curve as it is counted in its table, by the plan of its data set."""
-        from cogfit.human_fits import fit_series
+        from cogfit.people.fits import fit_series
 
         name = f"{series.dataset.id} {series.name}"
         made: FitResult = self._once("human fit", name, lambda: fit_series(series, progress=self.progress).result)
@@ -170,8 +170,8 @@ class Data:
 
     def block_fit(self, dataset: Dataset) -> BlockFit:
         """Power law of a table of block means, with a level and a γ of each of its groups."""
-        from cogfit.blocks import cells_of, fit_blocks
-        from cogfit.human_fits import PLANS
+        from cogfit.people.block_means import cells_of, fit_blocks
+        from cogfit.people.fits import PLANS
 
         def make() -> BlockFit:
             cells = cells_of(dataset.series(), PLANS[dataset.id].pool or "", "blocks")
@@ -243,8 +243,8 @@ def _fit_run(folder: Path) -> FitResult:
 
 def _fit_series(folder: Path, id: str, labels: dict[str, str]) -> FitResult:
     """Fit a human curve; in a process of its own."""
-    from cogfit.catalogue import read_package
-    from cogfit.human_fits import fit_series
+    from cogfit.people.catalogue import read_package
+    from cogfit.people.fits import fit_series
 
     return fit_series(read_package(folder)[id].series(**labels)[0]).result
 
@@ -307,7 +307,7 @@ def contents(item: PaperFigure, data: Data) -> dict[str, bytes]:
     """Draw a figure and return the bytes of its files, by suffix; the same data give the same bytes."""
     import matplotlib
 
-    from cogfit.plots import render
+    from cogfit.show.plots import render
 
     with matplotlib.rc_context(style.RC):
         drawing = item.draw(data)

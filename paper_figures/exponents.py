@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from cogfit import FitResult
-    from cogfit.datasets import Dataset
+    from cogfit.people.dataset import Dataset
 
 _MARGIN = 0.25  # of the horizontal axis beyond the estimates; an interval that reaches further gets an arrow
 _CLAIMS = ("gamma_model", "gamma_fast_semantic", "gamma_human")

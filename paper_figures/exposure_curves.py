@@ -25,7 +25,7 @@ def draw(data: Data) -> Drawing:
     """Draw one panel per run."""
     import pandas as pd
 
-    from cogfit.plots import plain_ticks
+    from cogfit.show.plots import plain_ticks
 
     fits = {run: data.fit(run) for run in RUNS}
     table = pd.concat([part for run, fit in fits.items() for part in (points(fit, run), curves(fit, run))])
@@ -60,7 +60,7 @@ def curves(fit: FitResult, run: str) -> pd.DataFrame:
     """Fitted forms with their pointwise bands."""
     import pandas as pd
 
-    from cogfit.plots import band, interesting
+    from cogfit.show.plots import band, interesting
 
     k = np.geomspace(fit.x.min(), fit.x.max(), _GRID)
     parts = []

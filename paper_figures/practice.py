@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-    from cogfit.datasets import Series
+    from cogfit.people.dataset import Series
 
 Panels = tuple[tuple[str, dict[str, str]], ...]
 
@@ -106,7 +106,7 @@ def _forms(data: Data, curve: Series) -> Iterator[pd.DataFrame]:
 def _draw_panel(
     axes: Axes, curves: Sequence[Series], tables: Sequence[Sequence[pd.DataFrame]], chosen: Mapping[str, str]
 ) -> None:
-    from cogfit.plots import plain_ticks
+    from cogfit.show.plots import plain_ticks
 
     for number, (curve, (seen, *forms)) in enumerate(zip(curves, tables, strict=True)):
         look, label = style.marker(number), style.labelled(curve.labels, chosen)

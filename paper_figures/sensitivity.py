@@ -29,7 +29,7 @@ def draw(data: Data) -> Drawing:
     """Draw γ over windows (a, b), and under conventions for model runs (c) and people (d)."""
     import pandas as pd
 
-    from cogfit.plots import plain_ticks
+    from cogfit.show.plots import plain_ticks
 
     table = pd.DataFrame([*_windows(data), *_runs(data), *_people(data)])
     figure = style.figure(style.PAGE, 4.7)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from cogfit.datasets import Dataset
+    from cogfit.people.dataset import Dataset
 
 COLUMN, PAGE = 3.3, 6.9
 """Widths of one column and of the page, in inches."""

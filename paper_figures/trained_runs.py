@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from theory.runs import Record
+    from theory.training.runs import Record
 
 SETS = {
     "cram-n256": "CRAM",
@@ -26,7 +26,7 @@ def draw(data: Data) -> Drawing:
     """Draw CRAM and its ablations against step (a), and all sets at their end (b)."""
     import pandas as pd
 
-    from theory.runs import find_records
+    from theory.training.runs import find_records
 
     sets = (*SETS, *(f"{name}-n256" for name in RIVALS), "cram-n256-costs-from-start")
     records = [record for record in find_records(data.folder / "runs") if record.title in sets]

@@ -15,31 +15,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from theory.audit.check import LogReport, check_log, follow_log
     from theory.bounds import Theorem, check_theorem, theorems
     from theory.bounds.t4_zipf_streams import predicted_gamma, zipf_exponent
     from theory.bounds.t7_exposure_axis import mixing_law
-    from theory.certificates import Check, load_certificate, save_certificate, verify
-    from theory.checker import LogReport, check_log, follow_log
     from theory.claims import Claim, check_claim, check_claims
-    from theory.verdict import Verdict
+    from theory.proofs.certificates import Check, load_certificate, save_certificate, verify
+    from theory.proofs.verdict import Verdict
 
 _EXPORTS = {
-    "Check": "certificates",
+    "Check": "proofs.certificates",
     "Claim": "claims",
-    "LogReport": "checker",
+    "LogReport": "audit.check",
     "Theorem": "bounds",
-    "Verdict": "verdict",
+    "Verdict": "proofs.verdict",
     "check_claim": "claims",
     "check_claims": "claims",
-    "check_log": "checker",
+    "check_log": "audit.check",
     "check_theorem": "bounds",
-    "follow_log": "checker",
-    "load_certificate": "certificates",
+    "follow_log": "audit.check",
+    "load_certificate": "proofs.certificates",
     "mixing_law": "bounds.t7_exposure_axis",
     "predicted_gamma": "bounds.t4_zipf_streams",
-    "save_certificate": "certificates",
+    "save_certificate": "proofs.certificates",
     "theorems": "bounds",
-    "verify": "certificates",
+    "verify": "proofs.certificates",
     "zipf_exponent": "bounds.t4_zipf_streams",
 }
 

@@ -12,8 +12,8 @@ import typer
 from cogfit.commands.terminal import Number, Progress, Text, check_outputs, console, print_text
 
 if TYPE_CHECKING:
-    from cogfit.comparison import Comparison, Row
-    from cogfit.exponents import Exponent
+    from cogfit.people.comparison import Comparison, Row
+    from cogfit.people.exponent import Exponent
 
 HELP = """Compare the γ of a run, or of several, with human data: like with like, or the reason why not.
 
@@ -64,11 +64,11 @@ def compare(
     """Compare with people; the help text is HELP."""
     for path in model:
         check_outputs(path, json_file, plot, None)
-    from cogfit import comparison
-    from cogfit.catalogue import human
     from cogfit.errors import InputError
     from cogfit.files import write_atomic
     from cogfit.logs import read_log
+    from cogfit.people import comparison
+    from cogfit.people.catalogue import human
     from cogfit.result import dump
 
     catalogue = human(extra=extra)
@@ -85,7 +85,7 @@ def compare(
         text = dump(found.to_json())
         print_text(text) if json_file == "-" else write_atomic(json_file, text)
     if plot is not None:
-        from cogfit.plots import save_figure
+        from cogfit.show.plots import save_figure
 
         save_figure(found.plot(), plot)
     if json_file != "-":
@@ -112,8 +112,8 @@ def _way_out(found: Comparison) -> str:
 def _show(found: Comparison, everything: bool) -> None:
     from rich.text import Text as Plain
 
-    from cogfit.comparison import MAPPING
-    from cogfit.exponents import heading
+    from cogfit.people.comparison import MAPPING
+    from cogfit.people.exponent import heading
 
     out = console()
     out.print(Plain(found.verdict, style="bold"))
@@ -161,7 +161,7 @@ def _group(out: Any, title: str, lines: list[tuple[Exponent, str]]) -> None:
     from rich.table import Table
     from rich.text import Text as Plain
 
-    from cogfit import curves
+    from cogfit.formulas import built_in as curves
     from cogfit.result import format_interval
 
     out.print()

@@ -79,9 +79,9 @@ def fit(
     decay = _smoothing(smoothing)
     for target in (plot, diagnostics):
         check_outputs(log, json_file, target, by)
-    from cogfit import api
+    from cogfit import fitting as api
+    from cogfit.curves.exposure import split
     from cogfit.logs import read_log
-    from cogfit.observed import split
 
     with Progress() as progress:
         table = read_log(log, format=log_format, x=x, y=y, pattern=pattern, run=run, progress=progress.bytes)
@@ -165,7 +165,7 @@ def _write_fits(
             write_atomic(json_file, text)
     for target, draw in ((plot, "plot"), (diagnostics, "plot_diagnostics")):
         if target is not None:
-            from cogfit.plots import save_figure
+            from cogfit.show.plots import save_figure
 
             only = results[0][1]
             assert isinstance(only, FitResult)
@@ -267,7 +267,7 @@ def _decimal(value: float) -> str:
 
 def _p_value(item: FormFit) -> str:
     """p-value of a form; in brackets where it is refused."""
-    from cogfit.selection import REFUTED
+    from cogfit.inference.selection import REFUTED
 
     if item.test is None:
         return "–"

@@ -12,7 +12,7 @@ from cogfit.commands.terminal import Progress, Text, console, warn
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cogfit.batch import Options
+    from cogfit.many.batch import Options
 
 HELP = """Fit every curve of a log, or of a tidy table of any size; one row for each, with status and reason.
 
@@ -67,9 +67,9 @@ def fit_many(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary.")] = False,
 ) -> None:
     """Fit many curves; the help text is HELP."""
-    from cogfit import streaming
-    from cogfit.batch import Options
     from cogfit.errors import InputError
+    from cogfit.many import streaming
+    from cogfit.many.batch import Options
 
     if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise InputError(f"'{plot}' names no picture format", hint="use .png, .svg or .pdf")
@@ -88,7 +88,7 @@ def fit_many(
     with Progress() as progress:
         warnings: tuple[str, ...] = ()
         if table:
-            from cogfit.collection import Columns
+            from cogfit.many.collection import Columns
 
             columns = Columns(_names(by) or ("curve",), x or "x", y or "y", weights, trials)
             plan, collection = streaming.plan_table(path, columns, options, memory * 1e9), None
@@ -97,7 +97,7 @@ def fit_many(
         streaming.run(plan, out, collection=collection, scheduler=scheduler, report=progress.task)
     results = streaming.read(out)
     if plot is not None:
-        from cogfit.plots import plot_exponents, save_figure
+        from cogfit.show.plots import plot_exponents, save_figure
 
         save_figure(plot_exponents(results), plot)
     if not quiet:
@@ -113,9 +113,9 @@ def _names(text: str | None) -> tuple[str, ...]:
 def _of_log(
     path: Path, options: Options, by: tuple[str, ...], x: str | None, y: str | None, progress: Progress
 ) -> tuple[Any, Any, tuple[str, ...]]:
-    from cogfit import streaming
-    from cogfit.collection import from_log
     from cogfit.logs import read_log
+    from cogfit.many import streaming
+    from cogfit.many.collection import from_log
 
     log = read_log(path, x=x, y=y, progress=progress.bytes)
     collection = from_log(log, by or None)

@@ -10,9 +10,9 @@ import typer
 from cogfit.commands.terminal import Progress, Text, check_outputs, console, print_table, print_text, warn
 
 if TYPE_CHECKING:
-    from cogfit.catalogue import Catalogue
-    from cogfit.datasets import Dataset
-    from cogfit.human_fits import HumanFits, Slope
+    from cogfit.people.catalogue import Catalogue
+    from cogfit.people.dataset import Dataset
+    from cogfit.people.fits import HumanFits, Slope
 
 HELP = """List the human learning and forgetting data, or show one set with its provenance and fits.
 
@@ -45,8 +45,8 @@ def human(
     plot: Annotated[Optional[Path], typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,  # noqa: UP045
 ) -> None:
     """List or show human data; the help text is HELP."""
-    from cogfit.catalogue import human as catalogue_of
     from cogfit.errors import InputError
+    from cogfit.people.catalogue import human as catalogue_of
 
     if not 0.0 < level < 1.0:
         raise InputError(f"--level must lie between 0 and 1, not {level:g}", hint="for 95 % pass --level 0.95")
@@ -68,15 +68,15 @@ def human(
     check_outputs(data.path.parent, json_file, plot, None)
     fits = None
     if fit:
-        from cogfit.human_fits import fit_human
+        from cogfit.people.fits import fit_human
 
         with Progress() as progress:
             fits = fit_human(data, level=level, rng=seed, progress=progress.forms)
     shown = {**data.to_json(), "rows": data.rows()}
     _write({"schema": SCHEMA, "dataset": shown, "fits": None if fits is None else fits.to_json()}, json_file)
     if plot is not None:
-        from cogfit.plots import save_figure
-        from cogfit.plots_human import plot_human
+        from cogfit.show.people import plot_human
+        from cogfit.show.plots import save_figure
 
         save_figure(plot_human(data, fits), plot)
     if json_file != "-":
@@ -102,7 +102,7 @@ def _show_list(catalogue: Catalogue) -> None:
     from rich.table import Table
     from rich.text import Text as Plain
 
-    from cogfit.datasets import AXES
+    from cogfit.people.dataset import AXES
 
     out = console()
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -135,7 +135,7 @@ def _show_list(catalogue: Catalogue) -> None:
 def _show_one(data: Dataset, fits: HumanFits | None) -> None:
     from rich.text import Text as Plain
 
-    from cogfit.datasets import CONVENTIONS, KINDS, LEVELS, UNCERTAINTIES, VERIFICATIONS
+    from cogfit.people.dataset import CONVENTIONS, KINDS, LEVELS, UNCERTAINTIES, VERIFICATIONS
 
     out = console()
     out.print(Plain(f"{data.title} ({data.id})", style="bold"))

@@ -12,7 +12,7 @@ from cogfit.commands.terminal import Progress, Text, check_outputs, console, pri
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from theory.ledger import Entry
+    from theory.ledger.ledger import Entry
 
 HELP = """The replication ledger: each number and claim of the two papers beside our own, with a verdict.
 
@@ -55,8 +55,8 @@ def ledger(
     from cogfit.errors import InputError
     from cogfit.files import data_dir, write_atomic
     from cogfit.result import dump
-    from theory.ledger import Data, assess, choose, document, in_full, page
-    from theory.ledger_rows import ROWS
+    from theory.ledger.ledger import Data, assess, choose, document, in_full, page
+    from theory.ledger.rows import ROWS
 
     if markdown and (json_file == "-" or row):
         raise InputError("--markdown prints the whole page", hint="leave --row and '--json -' out")
@@ -87,7 +87,7 @@ def _show(entries: Sequence[Entry]) -> None:
     from rich.table import Table
     from rich.text import Text as Plain
 
-    from theory.ledger import OUTCOMES
+    from theory.ledger.ledger import OUTCOMES
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("row", no_wrap=True)

@@ -10,8 +10,8 @@ import typer
 from cogfit.commands.terminal import Progress, Text, check_outputs, console, print_table, print_text
 
 if TYPE_CHECKING:
-    from theory.routers.phenomena import Phenomenon
-    from theory.routers.study import Study
+    from theory.policies.phenomena import Phenomenon
+    from theory.policies.study import Study
 
 HELP = """Play published routing and retention policies on the same streams, beside the bounds T1 to T3.
 
@@ -62,9 +62,9 @@ def policies(
     from cogfit.errors import InputError
     from cogfit.files import write_atomic
     from cogfit.result import dump
-    from theory.routers.phenomena import phenomena
-    from theory.routers.streams import Setting
-    from theory.routers.study import BUDGETS, study
+    from theory.policies.phenomena import phenomena
+    from theory.policies.streams import Setting
+    from theory.policies.study import BUDGETS, study
 
     if seed < 0:
         raise InputError(f"the seed is {seed}", hint="it is not negative")
@@ -78,7 +78,7 @@ def policies(
         text = dump({**found.to_json(), "published": [one.to_json() for one in claims]})
         print_text(text) if json_file == "-" else write_atomic(json_file, text)
     if plot is not None:
-        from cogfit.plots import save_figure
+        from cogfit.show.plots import save_figure
 
         save_figure(found.plot(), plot)
     if json_file != "-":
@@ -102,7 +102,7 @@ def _parameters(given: list[str]) -> dict[str, float]:
 def _show(found: Study, claims: tuple[Phenomenon, ...]) -> None:
     from rich.text import Text as Plain
 
-    from theory.routers.report import CAPTION, claim_lines, classes, law_table, limit_lines
+    from theory.policies.report import CAPTION, claim_lines, classes, law_table, limit_lines
 
     out = console()
     tables: list[tuple[str, list[list[str]]]] = [("Found by intervention", classes(found))]

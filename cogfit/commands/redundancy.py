@@ -13,7 +13,7 @@ from cogfit.commands.training import parse_settings
 if TYPE_CHECKING:
     import pandas as pd
 
-    from theory.redundancy_tables import Redundancy
+    from theory.redundancy.tables import Redundancy
 
 REDUNDANCY_HELP = """How redundant is attention? R = 1 − ‖a − â‖/‖a‖ (CRAM, Eq. 1) of any causal language model.
 
@@ -87,12 +87,12 @@ def redundancy(
         options = {"documents": documents, "tokens": tokens, "ridge": ridge, "threshold": threshold, "level": level}
         found = _measured(model, text, context, device, threads, probe_input=source, **options)
         document, frame = found.to_json(), found.table()
-        from theory.redundancy_tables import by_part
+        from theory.redundancy.tables import by_part
 
         cells, note = by_part(frame), _note(found)
     else:
         from cogfit.files import data_dir
-        from theory.redundancy_tables import over_training, read_recorded
+        from theory.redundancy.tables import over_training, read_recorded
 
         if train:
             _trained(out, text, changes or [], device, threads)
@@ -117,9 +117,9 @@ def redundancy(
 def _measured(
     model: Path, text: Path | None, context: int, device: str, threads: int | None, **options: Any
 ) -> Redundancy:
-    from theory.redundancy import load_language_model, measure
-    from theory.reproducible import choose_device
-    from theory.texts import read_texts, standard_library
+    from theory.redundancy.probes import load_language_model, measure
+    from theory.redundancy.texts import read_texts, standard_library
+    from theory.training.reproducibility import choose_device
 
     where = choose_device(device)
     _use(threads)
@@ -134,8 +134,8 @@ def _measured(
 def _trained(out: Path, text: Path | None, changes: list[str], device: str, threads: int | None) -> None:
     import shlex
 
-    from theory.language import Language, train_language
-    from theory.texts import read_texts, standard_library
+    from theory.redundancy.language_model import Language, train_language
+    from theory.redundancy.texts import read_texts, standard_library
 
     _use(threads)
     settings = Language.parse(parse_settings(changes))
@@ -161,7 +161,7 @@ def _use(threads: int | None) -> None:
 
 
 def _note(found: Redundancy) -> str:
-    from theory.redundancy_tables import bands
+    from theory.redundancy.tables import bands
 
     shares = bands(found.table())
     return (
@@ -181,8 +181,8 @@ def _write(document: dict[str, Any], frame: pd.DataFrame, json_file: str | None,
         text = dump({"schema": SCHEMA, **document})
         print_text(text) if json_file == "-" else write_atomic(json_file, text)
     if plot is not None:
-        from cogfit.plots import save_figure
-        from theory.plots import plot_redundancy
+        from cogfit.show.plots import save_figure
+        from theory.redundancy.plots import plot_redundancy
 
         save_figure(plot_redundancy(frame), plot)
 

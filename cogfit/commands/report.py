@@ -42,11 +42,11 @@ def report(
     json_file: Annotated[Text, typer.Option("--json", help="Write the fit as JSON, too.")] = None,
 ) -> None:
     """Write a page; the help text is HELP."""
-    from cogfit import api
+    from cogfit import fitting as api
     from cogfit.errors import InputError
     from cogfit.logs import read_log
-    from cogfit.report import save_report
     from cogfit.result import load
+    from cogfit.show.page import save_report
 
     for target in (str(html), json_file):
         check_outputs(log, target, None, None)

@@ -38,8 +38,9 @@ def simulate(
     log_format: Annotated[Text, typer.Option("--format", help="csv, jsonl, parquet or tensorboard.")] = None,
 ) -> None:
     """Write a simulated log; the help text is HELP."""
-    from cogfit import curves, simulation
+    from cogfit.curves import simulation
     from cogfit.errors import InputError
+    from cogfit.formulas import built_in as curves
     from cogfit.logs.export import write_log
 
     params = {}

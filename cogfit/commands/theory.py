@@ -16,7 +16,7 @@ from cogfit.commands.terminal import Number, Progress, Text, check_outputs, cons
 if TYPE_CHECKING:
     from cogfit.errors import MissingDependencyError
     from theory import Check, Claim, Theorem, Verdict
-    from theory.checker import LogReport
+    from theory.audit.check import LogReport
 
 HELP = "What attention must cost and what memory can save: verdicts with certificates, bounds on a log, trained models."
 
@@ -190,7 +190,7 @@ def _write_report(report: LogReport, json_file: str | None, plot: Path | None) -
         text = dump(report.to_json())
         print_text(text) if json_file == "-" else write_atomic(json_file, text)
     if plot is not None:
-        from cogfit.plots import save_figure
+        from cogfit.show.plots import save_figure
 
         save_figure(report.plot(), plot)
 
@@ -227,7 +227,7 @@ def _rule(item: Theorem | Claim) -> _Ruling:
 def _verify(path: Path) -> None:
     from theory import load_certificate
     from theory import verify as recheck
-    from theory.certificates import outline
+    from theory.proofs.certificates import outline
 
     document = load_certificate(path)
     found = recheck(document)
@@ -245,7 +245,7 @@ def _verify(path: Path) -> None:
 
 def _save(rulings: list[_Ruling], path: Path) -> None:
     from theory import save_certificate
-    from theory.certificates import bundle
+    from theory.proofs.certificates import bundle
 
     documents = [ruling.verdict.certificate for ruling in rulings if ruling.verdict is not None]
     save_certificate(documents[0] if len(documents) == 1 else bundle(*documents), path)
@@ -301,7 +301,7 @@ def _show_table(rulings: list[_Ruling]) -> None:
 
 def _numbers(verdict: Verdict | None) -> tuple[str, str]:
     """A quantity as computed and as claimed: for a claim that does not hold one that is off, if there is one."""
-    from theory.verdict import shown
+    from theory.proofs.verdict import shown
 
     if verdict is None or not verdict.claimed:
         return "", ""

@@ -13,9 +13,9 @@ import typer
 from cogfit.commands.terminal import Progress, Text, check_outputs, console, print_table, print_text
 
 if TYPE_CHECKING:
-    from theory.measuring import Measures
-    from theory.runs import Record
-    from theory.setups import Setup
+    from theory.training.evaluation import Measures
+    from theory.training.runs import Record
+    from theory.training.setup import Setup
 
 TRAIN_HELP = """Train a model on SRCD, the task of the CRAM paper, and log its routing for [bold]cogfit fit[/bold].
 
@@ -77,16 +77,16 @@ def train(
 ) -> None:
     """Train; the help text is TRAIN_HELP."""
     from cogfit.errors import InputError
-    from theory.config import shipped
+    from theory.settings import shipped
 
     if show:
         print_text("\n".join(shipped()) + "\n")
         return
     if config is None:
         raise InputError("no configuration is named", hint="one of " + ", ".join(shipped()))
-    from theory.ensemble import train_many
-    from theory.setups import load_setup
-    from theory.training import train as train_one
+    from theory.training.ensemble import train_many
+    from theory.training.loop import train as train_one
+    from theory.training.setup import load_setup
 
     fixed = parse_settings(changes or [])
     numbers: list[int | None] = [None] if seeds is None else [*_numbers(seeds)]
@@ -118,7 +118,7 @@ def train(
                 workers=workers,
                 watch=lambda name, done, total, _: progress.steps(name, done, total),
             )
-    from theory.runs import load_record
+    from theory.training.runs import load_record
 
     _show([load_record(place) for place, _ in jobs])
     print_text(f"\nNext: cogfit fit {jobs[0][0]}\n")
@@ -138,7 +138,7 @@ def runs(
     check_outputs(Path(), json_file, None, None)
     from cogfit.files import data_dir, write_atomic
     from cogfit.result import dump
-    from theory.runs import find_records, format_table, table
+    from theory.training.runs import find_records, format_table, table
 
     records = [record for place in folder or [data_dir() / "runs"] for record in find_records(place)]
     if json_file is not None:
@@ -162,7 +162,7 @@ def _show(records: Sequence[Record]) -> None:
     from rich.table import Table
     from rich.text import Text as Plain
 
-    from theory.runs import format_table, table
+    from theory.training.runs import format_table, table
 
     header, *body = format_table(table(records))
     grid = Table(box=None, pad_edge=False, header_style="bold")

@@ -14,7 +14,7 @@ from typing import Any
 
 from cogfit.errors import InputError, nearest
 from cogfit.logs.columns import Level, NoLogColumns, find_columns, role_of
-from cogfit.logs.raw import ReadOptions
+from cogfit.logs.formats.reader import ReadOptions
 from cogfit.logs.writer import UtilizationLogger
 
 METRIC = "attention_utilization"

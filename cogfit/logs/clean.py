@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from cogfit.errors import InputError
 from cogfit.logs.columns import Columns, Level, find_columns
+from cogfit.logs.formats.reader import Raw, ReadOptions
 from cogfit.logs.labels import concatenated, natural_key, one_label, trimmed
 from cogfit.logs.model import GROUP_COLUMNS
-from cogfit.logs.raw import Raw, ReadOptions
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cogfit.errors import InputError, nearest
-from cogfit.logs.raw import ReadOptions
+from cogfit.logs.formats.reader import ReadOptions
 
 ALIASES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "step": (

@@ -16,12 +16,9 @@ from typing import TYPE_CHECKING
 from cogfit.errors import CogfitError, InputError, nearest
 from cogfit.logs.clean import Part, prepare
 from cogfit.logs.columns import ALIASES, NoLogColumns
-from cogfit.logs.content import head_of, suffix_of
-from cogfit.logs.joining import join_routing, join_utilization
-from cogfit.logs.labels import natural_key, one_label
-from cogfit.logs.model import Log
-from cogfit.logs.raw import Progress, Raw, Reader, ReadOptions
-from cogfit.logs.readers import (
+from cogfit.logs.formats.contents import head_of, suffix_of
+from cogfit.logs.formats.reader import Progress, Raw, Reader, ReadOptions
+from cogfit.logs.formats.registry import (
     FORMATS,
     TEXT_SUFFIXES,
     guarded,
@@ -31,6 +28,9 @@ from cogfit.logs.readers import (
     reader_named,
     why_unreadable,
 )
+from cogfit.logs.joining import join_routing, join_utilization
+from cogfit.logs.labels import natural_key, one_label
+from cogfit.logs.model import Log
 
 if TYPE_CHECKING:
     import pandas as pd

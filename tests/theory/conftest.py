@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from theory.stream import Run
+from theory.tasks.retrieval import Run
 
 WriteLog = Callable[..., Path]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cogfit.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from theory.verdict import Verdict
+    from theory.proofs.verdict import Verdict
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,10 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cogfit.errors import InputError
-from theory.certificates import bundle, written
-from theory.programs import Program
-from theory.stream import Real
-from theory.verdict import Verdict
+from theory.bounds.linear_programs import Program
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
+from theory.tasks.retrieval import Real
 
 if TYPE_CHECKING:
     import pandas as pd

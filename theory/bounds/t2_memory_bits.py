@@ -34,9 +34,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cogfit.errors import InputError
-from theory.certificates import bundle, written
-from theory.stream import Booleans, Floats, Integers, Real, Stream, play, tables_of, uniform, zipf
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
+from theory.tasks.retrieval import Booleans, Floats, Integers, Real, Stream, play, tables_of, uniform, zipf
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -34,11 +34,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cogfit.errors import InputError
-from theory.certificates import bundle, written
-from theory.programs import Program
-from theory.sequences import mean_sequence
-from theory.stream import FirstExposures, Real, Stream, play, tables_of, uniform, zipf
-from theory.verdict import Verdict
+from theory.bounds.confidence_sequences import mean_sequence
+from theory.bounds.linear_programs import Program
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
+from theory.tasks.retrieval import FirstExposures, Real, Stream, play, tables_of, uniform, zipf
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -39,10 +39,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import integrate, special
 
 from cogfit.errors import InputError
-from theory.certificates import bundle
-from theory.sequences import mean_sequence
-from theory.stream import exposures
-from theory.verdict import Number, Verdict
+from theory.bounds.confidence_sequences import mean_sequence
+from theory.proofs.certificates import bundle
+from theory.proofs.verdict import Number, Verdict
+from theory.tasks.retrieval import exposures
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -43,10 +43,10 @@ from scipy import optimize, special
 
 from cogfit.errors import InputError, nearest
 from theory.bounds import t4_zipf_streams as zipf_streams
-from theory.certificates import bundle, written
-from theory.sequences import mean_sequence
-from theory.stream import Booleans, Integers, Router, Stream, play, uniform
-from theory.verdict import Number, Verdict
+from theory.bounds.confidence_sequences import mean_sequence
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Number, Verdict
+from theory.tasks.retrieval import Booleans, Integers, Router, Stream, play, uniform
 
 if TYPE_CHECKING:
     import pandas as pd

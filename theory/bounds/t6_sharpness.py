@@ -41,9 +41,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 
 from cogfit.errors import InputError, nearest
-from theory.certificates import bundle, written
-from theory.stream import exposures
-from theory.verdict import Number, Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Number, Verdict
+from theory.tasks.retrieval import exposures
 
 if TYPE_CHECKING:
     import pandas as pd

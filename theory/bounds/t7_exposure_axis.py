@@ -37,11 +37,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from cogfit.curves.exposure import CONVENTIONS
 from cogfit.errors import InputError, nearest
-from cogfit.observed import CONVENTIONS
-from theory.certificates import bundle
-from theory.sequences import mean_sequence
-from theory.verdict import Number, Verdict
+from theory.bounds.confidence_sequences import mean_sequence
+from theory.proofs.certificates import bundle
+from theory.proofs.verdict import Number, Verdict
 
 if TYPE_CHECKING:
     import pandas as pd

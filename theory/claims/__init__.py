@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cogfit.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from theory.verdict import Verdict
+    from theory.proofs.verdict import Verdict
 
 PAPERS = {
     "CRAM": "Shihab, Akter & Sharma 2026, Learning to Forget Attention: Memory Consolidation for Adaptive Compute "

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from fractions import Fraction
 
-from theory.certificates import Check, Document
 from theory.claims import CLAIMS, PAPERS, Claim, check_claims
-from theory.verdict import Number, Verdict
+from theory.proofs.certificates import Check, Document
+from theory.proofs.verdict import Number, Verdict
 
 _HEAD = """# The claims of the two papers
 

@@ -21,10 +21,10 @@ from fractions import Fraction
 from typing import Any
 
 from theory.bounds import t3_compulsory
-from theory.certificates import bundle, written
 from theory.claims import find
 from theory.claims.published import QUERY_SHARE, RECURRING_PATTERNS, SEQUENCE
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
 
 DELTA = Fraction(1, 20)
 QUERIES_PER_PATTERN = 40

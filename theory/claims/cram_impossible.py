@@ -18,9 +18,9 @@ from fractions import Fraction
 from typing import Any
 
 from theory.bounds import t1_memoryless
-from theory.certificates import bundle, written
 from theory.claims import find
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
 
 DELTA = Fraction(1, 5)
 

@@ -16,10 +16,10 @@ from fractions import Fraction
 from typing import Any
 
 from theory.bounds import t1_memoryless
-from theory.certificates import bundle, written
 from theory.claims import find
 from theory.claims.published import QUERY_SHARE, SEQUENCE, TABLE_1, Row, percent
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
 
 
 def rows_below() -> list[Row]:

@@ -19,10 +19,10 @@ from fractions import Fraction
 from typing import Any
 
 from theory.bounds import t1_memoryless, t3_compulsory
-from theory.certificates import bundle, written
 from theory.claims import find
 from theory.claims.published import OPT, QUERY_SHARE, RECURRING_PATTERNS, RECURRING_SHARE, SEQUENCE, percent
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
 
 NOVEL = 1 - RECURRING_SHARE
 

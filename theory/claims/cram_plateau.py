@@ -17,10 +17,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from theory.certificates import bundle, written
 from theory.claims import find
 from theory.claims.published import RECURRING_SHARE, TABLE_1, percent
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
 
 PLATEAU = next(row.accuracy for row in TABLE_1 if row.model == "Mamba")
 ROUNDED_UP = PLATEAU + Fraction(1, 2000)

@@ -17,10 +17,10 @@ import itertools
 from fractions import Fraction
 from typing import Any
 
-from theory.certificates import bundle, written
 from theory.claims import find
 from theory.claims.published import AXIS_END, OPT, REDUCTION, STATIC, TABLE_1, percent
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
 
 CRAM = next(row for row in TABLE_1 if row.model == "CRAM")
 PRINTED = {row.attention for row in TABLE_1} | {row.ratio for row in TABLE_1 if row.ratio} | {OPT, STATIC, AXIS_END}

@@ -16,10 +16,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from theory.certificates import bundle, written
 from theory.claims import find
 from theory.claims.published import GAMMA, GAMMA_ERROR, REDUCTION, TRANSITION_STEP
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
 
 
 def span(gamma: float, drop: float = float(REDUCTION)) -> float:

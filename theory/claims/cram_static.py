@@ -18,10 +18,10 @@ from fractions import Fraction
 from typing import Any
 
 from theory.bounds import t1_memoryless
-from theory.certificates import bundle, written
 from theory.claims import find
 from theory.claims.published import OPT, QUERY_SHARE, RECURRING_SHARE, STATIC, TABLE_1, percent
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
 
 LAW = {1: QUERY_SHARE * RECURRING_SHARE, 2: QUERY_SHARE * (1 - RECURRING_SHARE)}
 """Probability of a query per position: 1 a recurring key, whose value is in θ; 2 a novel key."""

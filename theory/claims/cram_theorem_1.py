@@ -21,10 +21,10 @@ from fractions import Fraction
 from typing import Any
 
 from theory.bounds import t1_memoryless
-from theory.certificates import bundle, written
 from theory.claims import find
 from theory.claims.published import TABLE_1, percent
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
 
 EPSILON = 1 - TABLE_1[0].accuracy
 """Error rate of the baselines of Table 1."""

@@ -21,9 +21,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-from theory.certificates import bundle, written
 from theory.claims import find
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
 
 RATE = Fraction(1, 2)
 """η, below 2/L² = 2."""

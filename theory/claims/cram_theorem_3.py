@@ -19,10 +19,10 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from theory.certificates import bundle, written
 from theory.claims import find
 from theory.claims.published import RECURRING_SHARE
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
 
 EPSILON = Fraction(1, 10)
 DELTA = Fraction(1, 10)

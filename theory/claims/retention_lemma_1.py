@@ -20,10 +20,10 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from theory.certificates import bundle, written
 from theory.claims import find
 from theory.claims.published import BETA, STRETCH_HIGH, STRETCH_LOW, percent
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
 
 _CELLS = 400
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from theory.certificates import bundle, written
 from theory.claims import find
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
 
 GRADIENTS = (Fraction(-1), Fraction(0), Fraction(3))
 """Equally likely gradients of one example."""

@@ -16,11 +16,11 @@ import itertools
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from theory.certificates import bundle, written
+from theory.bounds.linear_programs import Program
 from theory.claims import find
 from theory.claims.published import LAYERS_AT_30, percent
-from theory.programs import Program
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
 
 OTHER = Fraction(9, 10)
 """A multiplier at which the lemma fails with the other sign, too."""

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from theory.certificates import bundle
 from theory.claims import find
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle
+from theory.proofs.verdict import Verdict
 
 
 def check() -> Verdict:

@@ -19,10 +19,10 @@ import itertools
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from theory.certificates import bundle, written
 from theory.claims import find
 from theory.claims.published import DUAL_RATE, WEIGHT_RATE
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
 
 
 class Cycle(NamedTuple):

@@ -16,10 +16,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from theory.certificates import bundle, written
 from theory.claims import find
 from theory.claims.published import LAYERS_AT_30, MEMORY_SAVED, SECONDS_AT_30, SECONDS_FULL, percent
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
 
 BUDGET = Fraction(3, 10)
 

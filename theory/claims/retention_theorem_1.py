@@ -18,9 +18,9 @@ import itertools
 from fractions import Fraction
 from typing import Any
 
-from theory.certificates import bundle, written
 from theory.claims import find
-from theory.verdict import Verdict
+from theory.proofs.certificates import bundle, written
+from theory.proofs.verdict import Verdict
 
 Function = tuple[int, int, int]
 """f(h) = a·h1 + b·h2 + c."""

@@ -3,7 +3,7 @@
 Everything here needs torch; nothing outside of this folder, training and ensembles does.
 
 >>> from theory.models import build, model_config
->>> from theory.srcd import SRCD
+>>> from theory.tasks.srcd import SRCD
 >>> model = build(model_config({"kind": "cram"}), SRCD(length=256), seed=0)
 >>> type(model.layers[0]).__name__
 'CramLayer'

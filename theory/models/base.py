@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from theory.config import Strict
-from theory.srcd import QUERY, SRCD, Batch, Tokens
+from theory.settings import Strict
+from theory.tasks.srcd import QUERY, SRCD, Batch, Tokens
 
 BRANCHES = ("working", "episodic", "semantic")
 WORKING, EPISODIC, SEMANTIC = range(3)

@@ -30,7 +30,7 @@ from theory.models.attention import Attention, largest, newest
 from theory.models.base import BRANCHES, EPISODIC, SEMANTIC, Context, FeedForward, Layer, ModelConfig, Trace
 from theory.models.gates import Choice, choose
 from theory.models.scan import moving_average
-from theory.srcd import SRCD
+from theory.tasks.srcd import SRCD
 
 
 class RoutedConfig(ModelConfig):

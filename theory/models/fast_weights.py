@@ -25,7 +25,7 @@ from theory.models.attention import Attention, attend
 from theory.models.base import EPISODIC, Context, FeedForward, Layer, Trace
 from theory.models.cram import Quality, RoutedConfig, Router, WorkingMemory, consolidation, routing_costs
 from theory.models.scan import delta_update
-from theory.srcd import SRCD
+from theory.tasks.srcd import SRCD
 
 
 class FastWeightConfig(RoutedConfig):

@@ -16,7 +16,7 @@ import torch
 from cogfit.errors import InputError, nearest
 from theory.models import cram, fast_weights, retention, seqboat, ssm, transformer, transmamba
 from theory.models.base import Layer, Model, ModelConfig
-from theory.srcd import SRCD
+from theory.tasks.srcd import SRCD
 
 
 @dataclass(frozen=True)

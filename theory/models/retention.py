@@ -20,12 +20,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from theory.config import part_of
 from theory.models.attention import Attention, causal, largest
 from theory.models.base import EPISODIC, Context, FeedForward, Layer, ModelConfig, Trace, either
 from theory.models.gates import HardConcrete, ascend
 from theory.models.scan import moving_average
-from theory.srcd import SRCD
+from theory.settings import part_of
+from theory.tasks.srcd import SRCD
 
 
 class RetentionConfig(ModelConfig):

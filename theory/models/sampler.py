@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from theory.srcd import SRCD, Batch, Draws, Tokens, compose, widths
+from theory.tasks.srcd import SRCD, Batch, Draws, Tokens, compose, widths
 
 
 class Sampler:

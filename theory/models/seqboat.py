@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from theory.models.attention import Attention, newest
 from theory.models.base import Context, FeedForward, Layer, Trace, either
 from theory.models.ssm import SelectiveSSM, SSMConfig
-from theory.srcd import SRCD
+from theory.tasks.srcd import SRCD
 
 
 class SeqBoatConfig(SSMConfig):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from theory.models.base import WORKING, Context, FeedForward, Layer, ModelConfig, Trace, always
 from theory.models.scan import selective_scan
 from theory.models.transformer import AttentionLayer
-from theory.srcd import SRCD
+from theory.tasks.srcd import SRCD
 
 
 class SSMConfig(ModelConfig):

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from theory.models.attention import Attention
 from theory.models.base import EPISODIC, Context, FeedForward, Layer, ModelConfig, Trace, always
-from theory.srcd import SRCD
+from theory.tasks.srcd import SRCD
 
 
 class TransformerConfig(ModelConfig):

@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from theory.config import part_of
 from theory.models.attention import Attention, attend
 from theory.models.base import Context, FeedForward, Layer, ModelConfig, Trace, either
 from theory.models.scan import selective_scan
-from theory.srcd import SRCD
+from theory.settings import part_of
+from theory.tasks.srcd import SRCD
 
 
 class TransMambaConfig(ModelConfig):

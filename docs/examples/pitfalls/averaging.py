@@ -10,8 +10,9 @@ law. Their mean does: a gamma distribution of rates with shape 0.43 gives exactl
 import matplotlib.pyplot as plt
 import numpy as np
 
-from cogfit import Curve, averaging, fit, forms
-from cogfit.observed import Clusters
+from cogfit import Curve, fit, forms
+from cogfit.curves.exposure import Clusters
+from cogfit.inference import averaging
 
 k = np.arange(1.0, 301.0)
 rates = np.random.default_rng(1).gamma(0.43, 1 / 10, (60, 1))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from theory.models import Model, Sampler, build, model_config
 from theory.models.cram import Router
 from theory.models.seqboat import SeqBoatLayer
-from theory.srcd import SRCD, Batch
+from theory.tasks.srcd import SRCD, Batch
 
 torch.set_num_threads(1)
 

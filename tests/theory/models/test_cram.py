@@ -15,7 +15,7 @@ from theory.models import Model, Sampler, build, cram, model_config
 from theory.models.base import EPISODIC, SEMANTIC
 from theory.models.cram import CramLayer, RoutedConfig, WorkingMemory, consolidation
 from theory.models.gates import Choice
-from theory.srcd import SRCD, Tokens
+from theory.tasks.srcd import SRCD, Tokens
 
 Make = Callable[..., Model]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from theory.models import Model, Sampler
 from theory.models.base import EPISODIC, Context
 from theory.models.fast_weights import FastWeightLayer
-from theory.srcd import SRCD
+from theory.tasks.srcd import SRCD
 
 Make = Callable[..., Model]
 

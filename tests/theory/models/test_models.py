@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from cogfit.errors import InputError
-from theory.config import shipped
 from theory.models import (
     BRANCHES,
     Model,
@@ -27,8 +26,9 @@ from theory.models import (
     model_config,
     transmamba,
 )
-from theory.setups import load_setup
-from theory.srcd import SRCD, Batch, Tokens
+from theory.settings import shipped
+from theory.tasks.srcd import SRCD, Batch, Tokens
+from theory.training.setup import load_setup
 
 Make = Callable[..., Model]
 ALWAYS = {"transformer": 1.0, "mamba": 0.0, "jamba": 1 / 3, "transmamba": (0 + 25 + 64) / (3 * 64)}

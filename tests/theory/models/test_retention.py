@@ -15,7 +15,7 @@ from torch import Tensor
 from theory.models import Model, Sampler
 from theory.models.base import EPISODIC, Context
 from theory.models.retention import RetentionConfig, RetentionLayer, RetentionScore
-from theory.srcd import SRCD
+from theory.tasks.srcd import SRCD
 
 Make = Callable[..., Model]
 PLAIN = Context(torch.zeros(1), torch.ones(()), lambda x: x, attend_all=False)

@@ -13,7 +13,7 @@ from scipy import stats
 from torch import Tensor
 
 from theory.models import Sampler, to_torch
-from theory.srcd import BINDING, QUERY, SRCD, Batch, Draws, Tokens, compose, violations, widths
+from theory.tasks.srcd import BINDING, QUERY, SRCD, Batch, Draws, Tokens, compose, violations, widths
 
 TASKS = {
     "paper": SRCD(length=512),

@@ -1,0 +1,1 @@
+"""What is fitted: points and what they mean, from logs or arrays."""

@@ -1,0 +1,155 @@
+"""Curves and logs with a known truth: any form of the registry, any noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cogfit.errors import InputError, nearest
+from cogfit.formulas import built_in as curves
+from cogfit.formulas.built_in import Array, Form
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NOISES = ("gaussian", "lognormal", "binomial")
+_DEFAULT = {"y": 0.9, "x": 30.0, "1/x": 0.02, "1": 0.43, "patterns": 100.0, "user": 1.0}
+_DEFAULT_BY_NAME = {"c": 0.05, "s": 3.0, "beta": 0.7, "gamma1": 0.2, "gamma2": 1.0, "a": 0.9}
+_DEFAULT_BY_FORM = {"broken_power": {"A": 0.4}, "logarithmic": {"A": 0.12}}
+
+
+def default_params(form: Form) -> dict[str, float]:
+    """Parameter values that give a curve within [0, 1] on 1 … a few hundred."""
+    own = _DEFAULT_BY_FORM.get(form.name, {})
+    return {q.name: own.get(q.name, _DEFAULT_BY_NAME.get(q.name, _DEFAULT[q.unit])) for q in form.parameters}
+
+
+def simulate(
+    form: str = "power",
+    params: Mapping[str, float] | None = None,
+    *,
+    n: int = 300,
+    x: Array | None = None,
+    kind: str = "utilization",
+    noise: str = "gaussian",
+    sigma: float = 0.01,
+    rho: float = 0.0,
+    trials: int = 100,
+    patterns: int = 100,
+    rng: int | np.random.Generator = 0,
+) -> pd.DataFrame:
+    r"""Simulate a log whose form and exponent are known.
+
+    Parameters
+    ----------
+    form : str, default "power"
+    params : mapping of str to float, optional
+        By name; what is missing gets a default.
+    n : int, default 300
+        Points of a utilisation log (steps 1 … n), or presentations of each pattern of a routing log.
+    x : ndarray, optional
+        Steps, instead of 1 … n.
+    kind : {"utilization", "routing"}
+        A utilisation log has one row per step; a routing log one row per query (n·patterns rows), in which the outcome
+        is drawn from the form at k = earlier presentations (at k = 0 the query always attends).
+    noise : {"gaussian", "lognormal", "binomial"}
+        Of a utilisation log: additive with SD `sigma`; multiplicative with SD `sigma` of log y; `trials` outcomes
+        a step.
+    sigma : float
+    rho : float, default 0
+        Autocorrelation of lag 1 of the (Gaussian or log-normal) errors; their marginal SD stays `sigma`.
+    trials : int
+    patterns : int
+        Recurring patterns of a routing log.
+    rng : int or numpy Generator
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``step``, ``attention_utilization``; or ``step``, ``pattern``, ``exposure``, ``attended``, ``p_episodic``.
+
+    Raises
+    ------
+    InputError
+        For unknown names, or where the curve leaves [0, 1] and so is no utilisation.
+
+    Examples
+    --------
+    >>> import cogfit
+    >>> log = cogfit.simulate("power", {"A": 0.9, "gamma": 0.43}, n=5, sigma=0.0)
+    >>> [round(v, 4) for v in log["attention_utilization"]]
+    [0.9, 0.668, 0.5612, 0.4959, 0.4505]
+    """
+    import pandas as pd
+
+    record = curves.get(form)
+    if noise not in NOISES:
+        raise InputError(f"unknown noise {noise!r}", hint=nearest(noise, NOISES))
+    if kind not in ("utilization", "routing"):
+        raise InputError(f"unknown kind {kind!r}", hint="choose from utilization, routing")
+    for name, value, least in (("n", n, 2), ("trials", trials, 1), ("patterns", patterns, 1)):
+        if value < least:
+            raise InputError(f"`{name}` must be at least {least}, not {value}")
+    if not 0.0 <= sigma < math.inf:
+        raise InputError(f"`sigma` must be 0 or more, not {sigma}")
+    if not -1.0 < rho < 1.0:
+        raise InputError(f"`rho` must lie between −1 and 1, not {rho}")
+    values = {**default_params(record), **(params or {})}
+    vector = record.vector(values)
+    try:
+        generator = np.random.default_rng(rng)
+    except (TypeError, ValueError) as wrong:
+        raise InputError(f"`rng` must be a whole number of 0 or more, not {rng!r}") from wrong
+    at = np.arange(1.0, n + 1.0) if x is None else np.asarray(x, dtype=float)
+    truth = record.evaluate(at, vector)
+    _check_fraction(truth, "the curve itself", "change the parameters")
+    if kind == "routing":
+        return _routing(truth, patterns, generator)
+    if noise == "binomial":
+        y = generator.binomial(trials, truth) / trials
+    else:
+        error = sigma * _ar1(at.size, rho, generator)
+        y = truth + error if noise == "gaussian" else truth * np.exp(error)
+    _check_fraction(y, "with this noise the curve", "lower sigma, or choose noise='lognormal' or 'binomial'")
+    steps = at.astype(np.int64) if np.array_equal(at, np.rint(at)) else at
+    return pd.DataFrame({"step": steps, "attention_utilization": y})
+
+
+def _check_fraction(y: Array, what: str, hint: str) -> None:
+    if not np.all(np.isfinite(y)) or y.min() < 0.0 or y.max() > 1.0:
+        raise InputError(
+            f"{what} leaves [0, 1] (from {y.min():.4g} to {y.max():.4g}), so it is no utilisation", hint=hint
+        )
+
+
+def _ar1(n: int, rho: float, rng: np.random.Generator) -> Array:
+    """Stationary AR(1) series with unit marginal variance."""
+    from scipy.signal import lfilter
+
+    shock = rng.normal(size=n)
+    if rho == 0.0:
+        return shock
+    shock[1:] *= math.sqrt(1.0 - rho * rho)
+    return np.asarray(lfilter([1.0], [1.0, -rho], shock))
+
+
+def _routing(truth: Array, patterns: int, rng: np.random.Generator) -> pd.DataFrame:
+    import pandas as pd
+
+    n = truth.size
+    probability = np.concatenate([[1.0], truth])
+    exposure = np.repeat(np.arange(n + 1), patterns)
+    pattern = np.concatenate([rng.permutation(patterns) for _ in range(n + 1)])
+    p = probability[exposure]
+    return pd.DataFrame(
+        {
+            "step": exposure,
+            "pattern": pattern.astype(np.int32),
+            "exposure": exposure,
+            "attended": rng.random(p.size) < p,
+            "p_episodic": p,
+        }
+    )

@@ -1,0 +1,1 @@
+"""Estimation of one form: least squares, noise, errors along the curve."""

@@ -1,0 +1,310 @@
+"""Serial dependence of residuals: how much n points are worth, and ARMA models of the errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cogfit.formulas.built_in import Array
+
+
+def first_autocorrelation(residual: Array, parameters: int = 0) -> float:
+    """Lag-1 autocorrelation, −0.99 … 0.99.
+
+    It is corrected for the bias of order 1/n that fitting `parameters` coefficients causes (Kendall 1954, Biometrika
+    41:403).
+    """
+    centred = residual - residual.mean()
+    total = float(centred @ centred)
+    if residual.size < 3 or total == 0.0:
+        return 0.0
+    rho = float(centred[1:] @ centred[:-1]) / total
+    rho += (1.0 + parameters) * (1.0 + max(rho, 0.0)) / residual.size
+    return min(max(rho, -0.99), 0.99)
+
+
+def ar1_gain(residual: Array) -> float:
+    """Log-likelihood gained by letting Gaussian residuals be a stationary AR(1) series, at the best ρ.
+
+    With S(ρ) = (1 − ρ²) r₁² + Σ (r_t − ρ r_{t−1})², it is ½ n log(RSS/S) + ½ log(1 − ρ²) (Hamilton 1994, Eq. 5.2.9).
+
+    Parameters
+    ----------
+    residual : ndarray, shape (n,)
+        In the order of x.
+
+    Returns
+    -------
+    float
+        Never negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(ar1_gain(np.cumsum(np.random.default_rng(0).normal(size=200))), 1) > 100
+    True
+    """
+    total = float(residual @ residual)
+    if residual.size < 4 or total == 0.0:
+        return 0.0
+    cross = float(residual[1:] @ residual[:-1])
+    inner = float(residual[1:-1] @ residual[1:-1])
+    rho = np.concatenate([np.linspace(-0.99, 0.99, 397), 1.0 - np.geomspace(0.0095, 1e-5, 60)])
+    rest = np.maximum(total - 2.0 * rho * cross + rho**2 * inner, 1e-300)
+    gain = 0.5 * residual.size * np.log(total / rest) + 0.5 * np.log1p(-(rho**2))
+    return float(max(gain.max(), 0.0))
+
+
+# --------------------------------------------------------------------------------------------- ARMA errors
+
+ORDERS = ((1, 0), (2, 0), (3, 0), (1, 1), (2, 1))
+"""Orders (p, q) tried for autocorrelated errors, besides white noise."""
+
+_LIMIT = 0.9995  # largest partial autocorrelation: beyond it a series is a trend
+_TOP = 4.5  # largest of its coordinates atanh(· / _LIMIT)
+_LAGS = 6  # whose autocorrelations tell whether AR(1) may be enough
+_SETTLED = 0.7  # of log n, what one more coefficient must gain; the gain is estimated, so with some room
+
+
+@dataclass(frozen=True)
+class Arma:
+    """Stationary, invertible ARMA errors: e_t = Σ φ_i e_{t−i} + u_t + Σ θ_j u_{t−j}, in the order of x.
+
+    Attributes
+    ----------
+    phi, theta : tuple of float
+        Coefficients; none of either is white noise.
+    """
+
+    phi: tuple[float, ...] = ()
+    theta: tuple[float, ...] = ()
+
+    @property
+    def white(self) -> bool:
+        """Whether there is no dependence."""
+        return not self.phi and not self.theta
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """(p, q)."""
+        return len(self.phi), len(self.theta)
+
+    @property
+    def title(self) -> str:
+        """For example ``AR(1) errors, ρ = 0.87``."""
+        p, q = self.order
+        if self.white:
+            return "independent errors"
+        if self.order == (1, 0):
+            return f"AR(1) errors, ρ = {self.phi[0]:.3g}"
+        return f"AR({p}) errors" if q == 0 else f"ARMA({p}, {q}) errors"
+
+    def _padded(self) -> tuple[Array, Array]:
+        """φ and (1, θ) of the state's dimension max(p, q + 1)."""
+        m = max(len(self.phi), len(self.theta) + 1)
+        phi, load = np.zeros(m), np.zeros(m)
+        phi[: len(self.phi)] = self.phi
+        load[0] = 1.0
+        load[1 : 1 + len(self.theta)] = self.theta
+        return phi, load
+
+    def filter(self, n: int) -> tuple[Array, Array, Array]:
+        """Coefficients (m,), Kalman gains (n, m) and 1/√F (n,) of the whitening filter; m = 0 for white noise."""
+        if self.white:
+            return np.zeros(0), np.zeros((n, 0)), np.ones(n)
+        from cogfit.engine.arma_kernels import gains
+
+        phi, load = self._padded()
+        return (phi, *gains(phi, load, n))
+
+    def whiten(self, rows: Array) -> Array:
+        """Standardised innovations of each row, shape (rows, n): independent and of unit variance if the model holds.
+
+        The rows are in units in which the innovations have variance 1.
+        """
+        out = np.array(rows, dtype=float, ndmin=2)
+        if not self.white:
+            from cogfit.engine.arma_kernels import whiten_rows
+
+            whiten_rows(out, *self.filter(out.shape[1]))
+        return out
+
+    def autocovariance(self, lags: int) -> Array:
+        """Autocovariances at lag 0 … `lags`, for innovations of unit variance."""
+        from cogfit.engine.arma_kernels import autocovariances
+
+        return np.asarray(autocovariances(*self._padded(), lags))
+
+    @property
+    def time(self) -> float:
+        """Autocorrelation time τ = 1 + 2 Σ ρ_l: how many points are worth one."""
+        if self.white:
+            return 1.0
+        at_zero = ((1.0 + sum(self.theta)) / (1.0 - sum(self.phi))) ** 2
+        return float(max(at_zero / self.autocovariance(0)[0], 1e-3))
+
+    def simulate(self, size: int, n: int, rng: np.random.Generator) -> Array:
+        """`size` stationary series of unit marginal variance, shape (size, n)."""
+        series = self.driven(rng.normal(size=(size, n)), rng)
+        return series if self.white else np.asarray(series / math.sqrt(self.autocovariance(0)[0]))
+
+    def driven(self, innovations: Array, rng: np.random.Generator, scale: float = 1.0) -> Array:
+        """Series (size, n) that follow from innovations; the state before them is stationary, at their `scale`."""
+        if self.white:
+            return innovations
+        from cogfit.engine.arma_kernels import series
+
+        phi, load = self._padded()
+        out = np.array(innovations, dtype=float)
+        series(phi, load, scale * rng.normal(size=(len(out), phi.size)), out)
+        return out
+
+
+WHITE = Arma()
+"""Independent errors."""
+
+
+def _arma_of(z: Array, order: tuple[int, int]) -> Arma:
+    from cogfit.engine.arma_kernels import coefficients
+
+    phi, load = coefficients(z, *order, _LIMIT)
+    return Arma(tuple(phi[: order[0]].tolist()), tuple(load[1 : 1 + order[1]].tolist()))
+
+
+def restricted_loglik(errors: Arma, residual: Array, jacobian: Array, reference: Array | None = None) -> float:
+    """Restricted (REML) log-likelihood of ARMA errors, the mean's `jacobian` (n, p) and the scale integrated out.
+
+    −½[(n−p) log RSS + log|R| + log|X'R⁻¹X|] up to a constant (Harville 1977, J. Am. Stat. Assoc. 72:320), which
+    corrects the downward bias that fitting a mean gives to the estimated autocorrelation. With `reference` (n, p'), X
+    and p are those of the reference, while the RSS is that of `jacobian`: likelihoods of nested means then compare.
+    """
+    from cogfit.engine.arma_kernels import restricted_terms
+
+    phi, load = errors._padded()
+    rows = np.concatenate([jacobian.T, residual[None]])
+    other = np.zeros((0, residual.size)) if reference is None else np.ascontiguousarray(reference.T)
+    rss, log_r, log_x = restricted_terms(phi, load, rows, other)
+    if not math.isfinite(log_x):
+        return -math.inf
+    n, p = (jacobian if reference is None else reference).shape
+    return float(-0.5 * ((n - p) * math.log(max(rss, 1e-300)) + log_r + log_x))
+
+
+def estimate_arma(
+    residual: Array,
+    jacobian: Array,
+    order: tuple[int, int],
+    start: Arma | None = None,
+    reference: Array | None = None,
+) -> tuple[Arma, float]:
+    """ARMA errors of a given order by restricted maximum likelihood.
+
+    Parameters
+    ----------
+    residual : ndarray, shape (n,)
+        In the order of x.
+    jacobian : ndarray, shape (n, p)
+        Derivative of the mean with respect to the parameters fitted.
+    order : tuple of int
+        (p, q); (0, 0) is white noise.
+    start : Arma, optional
+        Of the same order.
+    reference : ndarray, shape (n, p'), optional
+        See :func:`restricted_loglik`.
+
+    Returns
+    -------
+    Arma
+    float
+        Restricted log-likelihood.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> e = Arma((0.8,)).simulate(1, 2000, np.random.default_rng(0))[0]
+    >>> found, _ = estimate_arma(e, np.ones((2000, 1)), (1, 0))
+    >>> abs(found.phi[0] - 0.8) < 0.03
+    True
+    """
+    from cogfit.engine.arma_kernels import minimise
+
+    columns = _scaled(jacobian)
+    rows = np.concatenate([columns.T, residual[None]])
+    other = np.zeros((0, residual.size)) if reference is None else np.ascontiguousarray(_scaled(reference).T)
+    p, q = order
+    if p + q == 0:
+        return WHITE, restricted_loglik(WHITE, residual, columns, None if reference is None else _scaled(reference))
+    first, step = np.zeros(p + q), 0.4
+    if start is not None and start.order == order:
+        first, step = np.clip(_coordinates(start), -4.3, 4.3), 0.1
+    else:
+        first[0] = math.atanh(min(max(first_autocorrelation(residual), -0.95), 0.97))
+    z, value = minimise(first, step, p, q, _LIMIT, _TOP, rows, other)
+    return _arma_of(z, order), -float(value)
+
+
+def _scaled(jacobian: Array) -> Array:
+    """Columns of unit length; those that vanish are left out."""
+    size = np.linalg.norm(jacobian, axis=0)
+    return np.asarray((jacobian / np.where(size > 0, size, 1.0))[:, size > 0])
+
+
+def _coordinates(errors: Arma) -> Array:
+    """Inverse of :func:`_arma_of`: step-down recursion, then atanh."""
+    out = []
+    for coefficients in (errors.phi, tuple(-v for v in errors.theta)):
+        phi, partial = np.array(coefficients), []
+        while phi.size:
+            last = phi[-1]
+            partial.append(last)
+            phi = (phi[:-1] + last * phi[:-1][::-1]) / (1.0 - last * last)
+        out += partial[::-1]
+    return np.arctanh(np.clip(np.array(out) / _LIMIT, -0.9997, 0.9997))
+
+
+def _portmanteau(innovations: Array) -> float:
+    """Box–Pierce's n Σ r²: about what a model with more coefficients could gain in twice the log-likelihood."""
+    n = innovations.size
+    power = float(innovations @ innovations)
+    found = [float(innovations[lag:] @ innovations[:-lag]) / power for lag in range(1, _LAGS + 1)]
+    return n * float(np.square(found).sum())
+
+
+def select_arma(residual: Array, jacobian: Array, orders: Sequence[tuple[int, int]] = ORDERS) -> Arma:
+    """Order and coefficients of the errors about a fitted mean.
+
+    White noise is kept where AR(1) does not lower the AIC; beyond AR(1) the order is that of the lowest BIC among
+    :data:`ORDERS`, as far as there are 10 points for every coefficient. Where the innovations of AR(1) are too little
+    correlated for a further coefficient to pay for itself, none is tried.
+
+    Parameters
+    ----------
+    residual, jacobian : ndarray, shapes (n,) and (n, p)
+        In the order of x.
+    orders : sequence of (p, q)
+        The first is compared with white noise by AIC, the others with the first by BIC.
+
+    Returns
+    -------
+    Arma
+    """
+    n, p = jacobian.shape
+    if n < p + 8 or not np.any(residual - residual.mean()):
+        return WHITE
+    _, white = estimate_arma(residual, jacobian, (0, 0))
+    best, value = estimate_arma(residual, jacobian, orders[0])
+    if value - white <= 1.0:
+        return WHITE
+    score = 2.0 * value - math.log(n)
+    if len(orders) == 1 or _portmanteau(best.whiten(residual)[0]) < _SETTLED * math.log(n):
+        return best
+    for order in orders[1:]:
+        if n < 10 * (sum(order) + p):
+            continue
+        errors, value = estimate_arma(residual, jacobian, order)
+        if 2.0 * value - sum(order) * math.log(n) > score:
+            best, score = errors, 2.0 * value - sum(order) * math.log(n)
+    return best

@@ -1,0 +1,565 @@
+r"""The engine: variable projection for separable forms under Gaussian noise, for any number of curves at once.
+
+A built-in form :math:`c + \sum a_i \varphi_i(x; \theta)` is linear in :math:`c, a_i`. These are solved exactly (with
+their bounds) for every trial θ, so only one to three coordinates are searched: from a grid of starts, then by
+Levenberg–Marquardt in a box. The solver takes a :class:`Bundle` of curves, which may share their x or have each its
+own; one curve is a bundle of one, and a profile likelihood or a bootstrap is a bundle, too. Curves are solved one after
+the other in compiled code (:mod:`cogfit.engine.kernels`) by several threads, and none depends on the others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cogfit.engine.arma import WHITE, Arma
+from cogfit.formulas.built_in import Array, Form, Parameter, span_of
+
+Index = NDArray[np.int64]
+
+PART = 1 << 17
+"""Points that a thread takes at a time; of forms with several non-linear parameters, which cost more, a sixteenth."""
+
+_GRID_POINTS = 240  # points on which starts are ranked; longer curves are averaged into bins for this only
+_STARTS = (8, 40)  # followed to the end at the most, of one column and of two: where one of two vanishes, minima end
+_MAX_ITERATIONS = 200
+_QUICK = 14  # before the full Hessians, which cost most
+_OUTSIDE = (0, 3, 1)  # points of the grid beyond its range on either side, for forms of one parameter and of more
+_SORTING = 12  # iterations by which starts are sorted out
+_AROUND = (-1, 0, -2, 1, -3, 2, -4, 3, -6, 5, -8, 7, -12, 11, -18, 17)  # points and middles tried around a location
+_AGAIN = 4  # of them from which descents go on
+_NEAR, _ALIKE = 1e-2, 1e-5  # distance and relative difference in RSS of starts that have come to one place
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Least-squares solutions of one form for a batch of curves.
+
+    Attributes
+    ----------
+    params : ndarray, shape (batch, parameters)
+        In the order of ``form.parameters``.
+    rss : ndarray, shape (batch,)
+        Weighted residual sum of squares; inf where nothing finite was found.
+    converged : ndarray of bool, shape (batch,)
+    """
+
+    params: Array
+    rss: Array
+    converged: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Curves end to end; they may share an axis, and weights.
+
+    Attributes
+    ----------
+    x : ndarray
+        Points of the distinct axes.
+    x_at : ndarray of int, shape (axes + 1,)
+        Where each axis begins, and the end.
+    axis : ndarray of int, shape (curves,)
+        Axis of each curve.
+    y, w : ndarray
+        Values and weights (variance σ²/w).
+    y_at, w_at : ndarray of int, shape (curves,)
+        Where those of each curve begin.
+    """
+
+    x: Array
+    x_at: Index
+    axis: Index
+    y: Array
+    y_at: Index
+    w: Array
+    w_at: Index
+
+    @classmethod
+    def rectangular(cls, x: Array, y: Array, w: Array) -> Bundle:
+        """Curves y (batch, n) on one x (n,), with weights w (batch, n)."""
+        count, n = y.shape
+        begin = np.arange(count) * n
+        same = count > 1 and bool((w == w[:1]).all())
+        return cls(
+            np.ascontiguousarray(x, dtype=float), np.array([0, n]), np.zeros(count, dtype=np.int64),
+            np.ascontiguousarray(y, dtype=float).ravel(), begin,
+            np.array(w[:1] if same else w, dtype=float).ravel(), np.zeros_like(begin) if same else begin,
+        )  # fmt: skip
+
+    @property
+    def size(self) -> Index:
+        """Points of each curve, shape (curves,)."""
+        return np.asarray(np.diff(self.x_at)[self.axis])
+
+    @property
+    def longest(self) -> int:
+        """Points of the longest axis."""
+        return int(np.diff(self.x_at).max())
+
+    def parts(self, points: int) -> list[tuple[int, int]]:
+        """Ranges (begin, end) of consecutive curves, of about so many points each."""
+        number = (np.cumsum(self.size) - self.size) // points
+        edges = [*np.flatnonzero(np.diff(number, prepend=-1)).tolist(), self.axis.size]
+        return list(pairwise(edges))
+
+    def take(self, rows: Index) -> Bundle:
+        """Some of the curves; their values are shared, not copied."""
+        return replace(self, axis=self.axis[rows], y_at=self.y_at[rows], w_at=self.w_at[rows])
+
+
+# ---------------------------------------------------------------------------- coordinates of the solver
+
+
+def inner(parameter: Parameter, value: Array | float) -> Array:
+    """Value of a parameter in the solver's coordinate (its logarithm, for scales and some others)."""
+    return np.log(value) if parameter.in_logs else np.asarray(value, dtype=float)
+
+
+def bounds_of(form: Form, x: Array) -> tuple[Array, Array]:
+    """Lower and upper bounds of all parameters in natural units, on this axis; two arrays of shape (p,)."""
+    pairs = [q.absolute((q.lower, q.upper), x) for q in form.parameters]
+    return np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
+
+
+def shape_box(form: Form, x: Array) -> tuple[Array, Array]:
+    """Bounds of the non-linear parameters in the solver's coordinates."""
+    pairs = [q.absolute((q.lower, q.upper), x) for q in form.shape]
+    lower = np.array([float(inner(q, pair[0])) for q, pair in zip(form.shape, pairs, strict=True)])
+    upper = np.array([float(inner(q, pair[1])) for q, pair in zip(form.shape, pairs, strict=True)])
+    return lower, upper
+
+
+def natural_of(form: Form, theta: Array) -> tuple[Array, Array]:
+    """Non-linear parameters in natural units and the chain factors d natural / d coordinate; both (S, p)."""
+    logs = np.array([q.in_logs for q in form.shape], dtype=bool)
+    natural = np.where(logs, np.exp(np.where(logs, theta, 0.0)), theta)
+    return natural, np.where(logs, natural, 1.0)
+
+
+def _assemble(form: Form, natural: Array, coef: Array) -> Array:
+    """Full parameter vectors (S, parameters) from non-linear ones and the kernel's coefficients."""
+    out = np.empty((len(natural), len(form.parameters)))
+    shape, amplitude = 0, 1 if form.floor else 0
+    for i, q in enumerate(form.parameters):
+        if q.role == "shape":
+            out[:, i] = natural[:, shape]
+            shape += 1
+        elif q.role == "floor":
+            out[:, i] = coef[:, 0]
+        else:
+            out[:, i] = coef[:, amplitude]
+            amplitude += 1
+    return out
+
+
+def linearised(form: Form, x: Array, params: Array) -> tuple[Array, Array]:
+    """Values (m, n) and Jacobians (m, n, p) of a separable form at several sets of parameters (m, p)."""
+    at = {
+        role: [i for i, q in enumerate(form.parameters) if q.role == role] for role in ("amplitude", "shape", "floor")
+    }
+    phi, dphi = form.columns(x, safe_log(x), params[:, at["shape"]])
+    amplitude = params[:, at["amplitude"]]
+    jac = np.empty((len(params), x.size, params.shape[1]))
+    jac[:, :, at["amplitude"]] = phi.transpose(0, 2, 1)
+    jac[:, :, at["shape"]] = np.einsum("ms,mpsn->mnp", amplitude, dphi)
+    jac[:, :, at["floor"]] = 1.0
+    return np.einsum("ms,msn->mn", amplitude, phi) + params[:, at["floor"]].sum(axis=1, keepdims=True), jac
+
+
+def bins_of(x: Array, count: int) -> NDArray[np.int64]:
+    """Label 0, 1, … of each point in about `count` bins: half equally filled, half equally wide in log x."""
+    if x.size <= count:
+        return np.arange(x.size)
+    lx = np.log(np.maximum(x, 0.5 * span_of(x)[0]))
+    filled = np.quantile(lx, np.linspace(0, 1, count // 2 + 1)[1:-1])
+    wide = np.linspace(lx.min(), lx.max(), count // 2 + 1)[1:-1]
+    label = np.searchsorted(np.union1d(filled, wide), lx)
+    return np.asarray(np.unique(label, return_inverse=True)[1], dtype=np.int64)
+
+
+def safe_log(x: Array) -> Array:
+    """Logarithm with −inf at 0, NaN below, and no warning."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(x)
+
+
+# ------------------------------------------------------------------------------------------------- the solver
+
+
+def most_starts(form: Form) -> int:
+    """How many starts of a curve are followed to the end, at the most."""
+    return _STARTS[len(form.amplitudes) > 1]
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def in_threads(task: Callable[[int, int], Any], parts: list[tuple[int, int]], threads: int | None = None) -> list[Any]:
+    """Results of a task on every range (begin, end) in order, on all cores where there are several ranges.
+
+    Compiled code releases the interpreter lock. The threads end with the call, so that a fork finds none.
+    """
+    workers = min(len(parts), threads or _cores())
+    if workers < 2:
+        return [task(*part) for part in parts]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(lambda part: task(*part), parts))
+
+
+def solve(
+    form: Form,
+    x: Array,
+    y: Array,
+    w: Array,
+    *,
+    starts: Array | None = None,
+    fixed: Mapping[str, Array] | None = None,
+    tolerance: float = 1e-13,
+    errors: Arma = WHITE,
+    quick: bool = False,
+) -> Batch:
+    """Least squares for a batch of curves that share their x.
+
+    Parameters
+    ----------
+    form : Form
+        A separable form.
+    x : ndarray, shape (n,)
+        In the form's domain.
+    y, w : ndarray, shape (batch, n)
+        Values and weights (variance σ²/w).
+    starts, fixed, tolerance, errors, quick
+        See :func:`solve_bundle`.
+
+    Returns
+    -------
+    Batch
+    """
+    bundle = Bundle.rectangular(x, y, w)
+    return solve_bundle(
+        form, bundle, starts=starts, fixed=fixed, tolerance=tolerance, errors=errors, quick=quick
+    )  # fmt: skip
+
+
+def solve_bundle(
+    form: Form,
+    bundle: Bundle,
+    *,
+    starts: Array | None = None,
+    fixed: Mapping[str, Array] | None = None,
+    tolerance: float = 1e-13,
+    errors: Arma = WHITE,
+    quick: bool = False,
+    threads: int | None = None,
+) -> Batch:
+    """Least squares for a bundle of curves.
+
+    Parameters
+    ----------
+    form : Form
+        A separable form.
+    bundle : Bundle
+        Every x in the form's domain.
+    starts : ndarray, shape (curves, starts, p), optional
+        Non-linear parameters, natural units; a grid is searched otherwise.
+    fixed : mapping of str to ndarray of shape (curves,), optional
+        Non-linear parameters held at given values (for profiles). Needs `starts`.
+    tolerance : float
+        Relative decrease of the RSS below which a problem has converged.
+    errors : Arma
+        Of the curves, in the order of the points: generalised least squares, with the RSS that of the innovations. All
+        curves must then have one length.
+    quick : bool
+        Stop after 14 iterations and do not settle locations between points: for statistics that are computed in the
+        same way on the data and on their replicates.
+    threads : int, optional
+        The most that work at once; by default as many as there are cores.
+
+    Returns
+    -------
+    Batch
+    """
+    if bundle.axis.size == 0:
+        return Batch(np.empty((0, len(form.parameters))), np.empty(0), np.empty(0, dtype=bool))
+    search = _Search.of(form, bundle, tolerance, errors, _QUICK if quick else _MAX_ITERATIONS)
+    held = np.full((bundle.axis.size if fixed else 0, len(form.shape)), np.nan)
+    for name, values in (fixed or {}).items():
+        at = [q.name for q in form.shape].index(name)
+        held[:, at] = inner(form.shape[at], np.asarray(values, dtype=float))
+
+    def task(begin: int, end: int) -> tuple[Array, ...]:
+        mine = None if starts is None else starts[begin:end]
+        return search.part(begin, end, mine, held[begin:end], settle=not quick)
+
+    found = in_threads(task, bundle.parts(PART if len(form.shape) < 2 else max(PART // 16, 1)), threads)
+    theta, coef, rss, done = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    natural, _ = natural_of(form, theta)
+    return Batch(_assemble(form, natural, coef), rss, done)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """A form on a bundle: what the kernels need besides the range of curves they work on."""
+
+    form: Form
+    bundle: Bundle
+    arrays: tuple[Array | Index, ...]  # of the bundle, as the kernels take them
+    box: tuple[Array, Array]  # low and high, (axes, p) each, in the solver's coordinates
+    grid: tuple[Array, Array]  # the same of the grid of starts
+    errors: Arma
+    tolerance: float
+    iterations: int
+
+    @classmethod
+    def of(cls, form: Form, bundle: Bundle, tolerance: float, errors: Arma, iterations: int) -> _Search:
+        return cls(form, bundle, arrays_of(bundle), *_ranges(form, bundle), errors, tolerance, iterations)
+
+    @property
+    def _location(self) -> int:
+        """Which non-linear parameter is a location on the axis; −1 where none is."""
+        return next((j for j, q in enumerate(self.form.shape) if q.interior), -1)
+
+    @property
+    def _spread(self) -> int:
+        """The parameter each of whose values on the grid gives one or two starts; −1: the local minima do.
+
+        A location, where there is one, for the RSS has a minimum between any two points; else, of several parameters,
+        the scale with the most values: local minima of a coarse grid miss narrow valleys.
+        """
+        if self._location >= 0 or len(self.form.shape) < 2:
+            return self._location
+        return max(range(len(self.form.shape)), key=lambda j: self.form.shape[j].log * self.form.shape[j].grid[2])
+
+    def part(self, begin: int, end: int, starts: Array | None, held: Array, *, settle: bool) -> tuple[Array, ...]:
+        """Coordinates, linear coefficients, RSS and convergence of the curves begin … end − 1.
+
+        `held` (curves, p) holds parameters at a value where it is not NaN; no rows: none.
+        """
+        p, count = len(self.form.shape), end - begin
+        if p == 0:
+            theta, counts = np.zeros((count, 1, 0)), np.ones(count, dtype=np.int64)
+        elif starts is not None:
+            theta = np.stack([inner(q, starts[:, :, j]) for j, q in enumerate(self.form.shape)], axis=2)
+            counts = np.full(count, starts.shape[1])
+        else:
+            theta, counts = self._grid_starts(begin, end)
+        found = self._best(begin, end, theta, counts, held)
+        at = self._location
+        if settle and at >= 0 and not (len(held) and np.isfinite(held[0, at])):
+            found = self._at_points(begin, end, found, at)
+        return found
+
+    def _best(self, begin: int, end: int, theta: Array, counts: Index, held: Array) -> tuple[Array, ...]:
+        """Best result over the starts theta (curves, starts, p), of which the first `counts` are used."""
+        theta = np.ascontiguousarray(theta)
+        coef, rss, done = self.descend(begin, end, theta, counts, held)
+        pick = np.arange(end - begin), rss.argmin(axis=1)
+        return theta[pick], coef[pick], rss[pick], done[pick]
+
+    def descend(
+        self, begin: int, end: int, theta: Array, counts: Index, held: Array
+    ) -> tuple[Array, Array, NDArray[np.bool_]]:
+        """Coefficients, RSS and convergence of every start; theta (curves, starts, p) becomes the solutions."""
+        from cogfit.engine.kernels import descend
+
+        (count, most, p), shapes = theta.shape, len(self.form.amplitudes)
+        coef, rss = np.zeros((count, most, 2)), np.full((count, most), np.inf)
+        done = np.zeros((count, most), dtype=bool)
+        points = 0 if self.errors.white else int(self.bundle.size[0])
+        descend(
+            *record_of(self.form), *self.arrays, begin, end, *self.box, held, *self.errors.filter(points),
+            self.tolerance, self.iterations, theta, counts, coef, rss, done,
+            np.empty((6 + p + shapes * (1 + p)) * self.bundle.longest + 6 * p * p + 13 * p + 2),
+        )  # fmt: skip
+        return coef, rss, done
+
+    def _grid_starts(self, begin: int, end: int) -> tuple[Array, Index]:
+        """Starting values from the form's grid: coordinates (curves, starts, p) and how many there are of each curve.
+
+        Of one parameter the best local minima of the RSS, of several the two best points for each value of one of them
+        (:attr:`_spread`). On long curves, and where there are many starts, a few steps on a shorter curve sort them
+        out: with locations held, for the RSS has kinks along these.
+        """
+        from cogfit.engine.kernels import BLOCK, GRID_STARTS, grid_starts
+
+        form, long = self.form, self.bundle.size[begin:end] > 2 * _GRID_POINTS
+        search, first, last = self, begin, end
+        if long.any():
+            search = _Search.of(form, _condensed(self.bundle, begin, end), 1e-6, WHITE, _SORTING)
+            first, last = 0, end - begin
+        mesh, sizes = _mesh(form)
+        spread = self._spread
+        most = GRID_STARTS if spread < 0 else 2 * sizes[spread]
+        p, shapes = len(sizes), len(form.amplitudes)
+        theta, counts = np.zeros((end - begin, most, p)), np.zeros(end - begin, dtype=np.int64)
+        grid_starts(
+            *record_of(form), *search.arrays, first, last, mesh, np.array(sizes), spread,
+            *search.grid, *search.box, theta, counts,
+            np.empty(
+                (2 * BLOCK + 2 + shapes * (1 + p)) * search.bundle.longest + (BLOCK + 1) * len(mesh) + 3 * BLOCK + 2 * p
+            ),
+        )  # fmt: skip
+        kept = most_starts(form)
+        unsorted = long | (counts > kept)
+        if not unsorted.any():
+            return theta, counts
+        sorter = replace(search, tolerance=1e-6, errors=WHITE, iterations=_SORTING)
+        used = np.where(unsorted, counts, 0)
+        if self._location >= 0:
+            rss, low = sorter._profile(first, last, theta, used)
+        else:
+            _, rss, _ = sorter.descend(first, last, theta, used, np.empty((0, p)))
+            low = np.ones(rss.shape, dtype=bool)
+        rss[~unsorted] = np.arange(most)  # those stay in their order
+        order = np.lexsort((rss, ~low & unsorted[:, None]), axis=1)[:, :kept]
+        theta, rss = np.take_along_axis(theta, order[:, :, None], axis=1), np.take_along_axis(rss, order, axis=1)
+        return _different(theta, rss, np.minimum(counts, kept), unsorted)
+
+    def _profile(self, begin: int, end: int, theta: Array, counts: Index) -> tuple[Array, NDArray[np.bool_]]:
+        """RSS of starts (curves, starts) with their locations held, and which to prefer: local minima, second starts.
+
+        theta becomes the solutions.
+        """
+        count, most, p = theta.shape
+        x, lx, x_at, axis, y, y_at, root, w_at = self.arrays
+        rows = np.repeat(np.arange(begin, end), most)
+        arrays = (x, lx, x_at, axis[rows], y, y_at[rows], root, w_at[rows])
+        held = np.full((count * most, p), np.nan)
+        held[:, self._location] = theta[:, :, self._location].ravel()
+        once = (np.arange(most) < counts[:, None]).astype(np.int64).ravel()
+        each = theta.reshape(-1, 1, p).copy()
+        rss = replace(self, arrays=arrays).descend(0, rows.size, each, once, held)[1].reshape(count, most)
+        theta[:] = each.reshape(theta.shape)
+        around = np.pad(rss, ((0, 0), (1, 1)), constant_values=np.inf)
+        low = (rss <= around[:, 2:]) & (rss <= around[:, :-2])
+        return rss, (low | (np.arange(most) >= most // 2)) & np.isfinite(rss)
+
+    def _at_points(self, begin: int, end: int, found: tuple[Array, ...], location: int) -> tuple[Array, ...]:
+        """Try points around a fitted location and the middles between: the RSS has kinks there, and minima in between.
+
+        From the best of them the descents go on.
+        """
+        q, c, count = self.form.shape[location], self.bundle, end - begin
+        value = np.exp(found[0][:, location]) if q.in_logs else found[0][:, location]
+        tried = np.empty((len(_AROUND), count))
+        for axis in np.unique(c.axis[begin:end]):
+            x = c.x[c.x_at[axis] : c.x_at[axis + 1]]
+            low, high = q.absolute((q.lower, q.upper), x)
+            points = np.unique(x[(x >= low) & (x <= high)])
+            points = np.unique(np.concatenate([points, 0.5 * (points[1:] + points[:-1])]))
+            mine = c.axis[begin:end] == axis
+            at = np.searchsorted(points, value[mine]) + np.array(_AROUND)[:, None]
+            tried[:, mine] = points[np.clip(at, 0, points.size - 1)]
+        held = np.full((count, len(self.form.shape)), np.nan)
+        each = []
+        for column in inner(q, tried):
+            held[:, location] = column
+            each.append(self._best(begin, end, found[0][:, None, :].copy(), np.ones(count, dtype=np.int64), held))
+        lowest = np.argsort([other[2] for other in each], axis=0, kind="stable")[:_AGAIN]
+        starts = np.stack([other[0] for other in each])[lowest, np.arange(count)].swapaxes(0, 1)
+        each.append(self._best(begin, end, starts, np.full(count, len(lowest)), held[:0]))
+        for other in each:
+            better = other[2] < found[2]
+            found = tuple(
+                np.where(better[:, None] if a.ndim > 1 else better, b, a) for a, b in zip(found, other, strict=True)
+            )
+        return found
+
+
+def arrays_of(c: Bundle) -> tuple[Array | Index, ...]:
+    """A bundle as the kernels take it."""
+    with np.errstate(invalid="ignore"):  # values of curves that are left out may be anything
+        return c.x, safe_log(c.x), c.x_at, c.axis, c.y, c.y_at, np.sqrt(c.w), c.w_at
+
+
+def record_of(form: Form) -> tuple[Any, ...]:
+    """A form as the kernels take it."""
+    from cogfit.formulas import bases as _bases
+
+    assert form.basis is not None
+    ordered = ([form.floor] if form.floor else []) + list(form.amplitudes)
+    bounded = sum(1 << i for i, q in enumerate(ordered) if q.lower == 0.0)
+    logs = sum(1 << i for i, q in enumerate(form.shape) if q.in_logs)
+    return _bases.compiled(form.basis).address, len(form.amplitudes), form.floor is not None, bounded, logs
+
+
+def _different(theta: Array, rss: Array, counts: Index, unsorted: NDArray[np.bool_]) -> tuple[Array, Index]:
+    """Leave out starts that have come to the same place as one before them."""
+    most = theta.shape[1]
+    same = np.zeros(rss.shape, dtype=bool)
+    with np.errstate(invalid="ignore"):
+        for s in range(1, most):
+            near = np.abs(theta[:, :s] - theta[:, s : s + 1]).max(axis=2) <= _NEAR
+            alike = np.abs(rss[:, :s] - rss[:, s : s + 1]) <= _ALIKE * rss[:, :s]
+            same[:, s] = (near & alike & ~same[:, :s]).any(axis=1)
+    same |= np.arange(most) >= counts[:, None]
+    same[~unsorted] = np.arange(most) >= counts[~unsorted, None]
+    order = np.argsort(same, axis=1, kind="stable")
+    return np.take_along_axis(theta, order[:, :, None], axis=1), (~same).sum(axis=1)
+
+
+def _mesh(form: Form) -> tuple[Array, list[int]]:
+    """Grid of starts, (G, p), and its size along each parameter.
+
+    A coordinate runs from 0 to 1 over the range of the grid, and from there to −1 and 2 at the bounds, where these are
+    further out: what is best on a plateau, and the limiting cases of a form, lie there.
+    """
+    ticks = []
+    more = _OUTSIDE[min(len(form.shape), 2)]
+    for q in form.shape:
+        beyond = np.arange(1.0, more + 1.0) / more
+        low, high = (beyond[: more * wanted] for wanted in (q.lower < q.grid[0], q.upper > q.grid[1]))
+        ticks.append(np.concatenate([-low[::-1], np.linspace(0.0, 1.0, q.grid[2]), 1.0 + high]))
+    mesh = np.meshgrid(*ticks, indexing="ij")
+    return np.ascontiguousarray(np.stack([t.ravel() for t in mesh], axis=1)), [t.size for t in ticks]
+
+
+def _ranges(form: Form, bundle: Bundle) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Box and range of the grid of the non-linear parameters on every axis, low and high, (axes, p) each."""
+    axes = [bundle.x[a:b] for a, b in zip(bundle.x_at[:-1], bundle.x_at[1:], strict=True)]
+    spans: dict[bool, Any] = {}
+    out = np.empty((2, 2, len(axes), len(form.shape)))
+    for j, q in enumerate(form.shape):
+        if q.unit in ("x", "1/x") and q.interior not in spans:
+            spans[q.interior] = np.array([span_of(x, q.interior) for x in axes]).T
+        for i, pair in enumerate(((q.lower, q.upper), q.grid[:2])):
+            for k, value in enumerate(q.scaled(pair, spans.get(q.interior, (1.0, 1.0)))):
+                out[i, k, :, j] = inner(q, value)
+    return (out[0, 0], out[0, 1]), (out[1, 0], out[1, 1])
+
+
+def _condensed(bundle: Bundle, begin: int, end: int) -> Bundle:
+    """The curves begin … end − 1 with long ones averaged into bins, for ranking starts only."""
+    from cogfit.engine.kernels import bin_means
+
+    used, axis = np.unique(bundle.axis[begin:end], return_inverse=True)
+    axes: list[Array] = []
+    means: list[Array] = []
+    weights: list[Array] = []
+    y_at, w_at = np.empty_like(axis), np.empty_like(axis)
+    for number, old in enumerate(used):
+        x = bundle.x[bundle.x_at[old] : bundle.x_at[old + 1]]
+        label = bins_of(x, _GRID_POINTS) if x.size > 2 * _GRID_POINTS else np.arange(x.size)
+        size = int(label.max()) + 1
+        axes.append(np.bincount(label, x, size) / np.bincount(label, minlength=size))
+        mine = np.flatnonzero(axis == number)
+        begins = bundle.w_at[begin + mine]
+        shared = bool((begins == begins[0]).all())
+        mean, total = np.empty((mine.size, size)), np.empty((mine.size, size))
+        bin_means(label, bundle.y, bundle.y_at[begin + mine], bundle.w, begins, mean, total)
+        y_at[mine] = sum(v.size for v in means) + np.arange(mine.size) * size
+        w_at[mine] = sum(v.size for v in weights) + (0 if shared else np.arange(mine.size) * size)
+        means.append(mean.ravel())
+        weights.append(total[: 1 if shared else None].ravel())
+    x_at = np.concatenate([[0], np.cumsum([x.size for x in axes])])
+    return Bundle(np.concatenate(axes), x_at, axis, np.concatenate(means), y_at, np.concatenate(weights), w_at)

@@ -1,0 +1,1 @@
+"""The forms: formula, parameters, derivatives, registry."""

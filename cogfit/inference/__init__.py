@@ -1,0 +1,1 @@
+"""Questions to a fitted curve: intervals, which form, patterns, transitions, averaging."""

@@ -1,0 +1,548 @@
+r"""The averaging artefact: a pooled curve may look like a power law although no single pattern follows one.
+
+Averages need not look like what they average: exponentials whose rates are Gamma-distributed (shape a, rate b) average
+exactly to :math:`(1 + k/b)^{-a}`, steps at scattered places to their survival curve (Anderson & Tweney 1997, Mem. Cogn.
+25:724; Heathcote, Brown & Mewhort 2000, Psychon. Bull. Rev. 7:185). Only the curves of single patterns can tell.
+
+Each pattern is fitted, on bins equally wide in log k, with power laws and with exponentials, both with and without a
+floor; power laws may be those of k + s, with one s for all patterns, so that neither the way of counting nor a slow
+start makes an exponential the better form. Residuals are taken on the scale of the data, so that zeros need no special
+care; the variance of each bin is estimated over all patterns, and each pattern has a scale of its own (Student's t).
+Patterns are the independent units: neither the noise model nor independence within a pattern is relied upon. Two
+statistics must agree.
+
+- ``z`` (Vuong 1989, Econometrica 57:307): mean over patterns of the log-likelihood difference (AICc) over its SE.
+- ``z_mirrored``: the same, less what noise alone gives. One family may follow autocorrelated noise better than the
+  other. Data mirrored at a fitted curve, 2f − y, have the same noise with the opposite sign and f for their truth; the
+  difference found in them, averaged over f from both families, is subtracted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cogfit.curves.exposure import Curve
+from cogfit.engine import separable
+from cogfit.formulas import built_in as curves
+from cogfit.formulas.built_in import Array, Form
+from cogfit.inference.selection import CLOSE, POWER_LAWS
+
+STATUSES: dict[str, str] = {
+    "artefact": "single patterns are no power laws, and the pooled slope comes from averaging them",
+    "genuine": "single patterns are power laws (their exponents may differ)",
+    "none": "neither single patterns nor their average look like a power law: there is nothing to explain",
+    "undecided": "single patterns are there but do not tell",
+    "undecidable": "there are no (or too few) single patterns: a pooled curve alone never tells",
+}
+"""What may be said, by name."""
+
+FEWEST = 5
+"""Patterns with enough points from which on anything is said."""
+
+BINARY = 0.8
+"""Share of near-binary patterns from which single patterns may be steps."""
+
+_EXPONENTIALS = ("exponential", "exponential_floor")
+_BINS = 60  # bins over the window, equally wide in log k; those without a k are left out
+_POINTS = 6  # bins in which a pattern must have been seen: three coefficients must leave something over
+_MOST = 2000  # patterns that are fitted; of more, evenly picked ones
+_GRID = 64  # values of the non-linear parameter that are tried
+_LEVEL = 0.01  # two-sided level of both tests
+_VAGUE = 1.0  # standard error from which the exponent of a single pattern says nothing
+_CLEAR = 2.0  # log-likelihood difference from which a pattern speaks clearly for one side
+_MIXED = 0.2  # share of the patterns that may speak clearly against the others
+_BEYOND = 3.0  # a shifted power law is one if k reaches this many times the shift: half of its decline in log y
+_DECADES = 0.5  # spread of the switches (10–90 %) from which their survival curve is gradual and no step itself
+_REPRODUCED = 0.9  # R² from which an average of single fits reproduces the pooled curve
+
+
+@dataclass(frozen=True)
+class Averaging:
+    """Whether a pooled power law is an averaging artefact.
+
+    Attributes
+    ----------
+    status : str
+        One of :data:`STATUSES`.
+    reasons : tuple of str
+        Why, one sentence each.
+    patterns : int
+        Patterns that were looked at.
+    kind : str
+        What they are: ``"patterns"``, ``"runs"``, ``"groups"``.
+    z, z_mirrored : float
+        Statistics over patterns, positive where non-power forms are better (see the module). For steps only the first,
+        against all smooth forms.
+    critical : float
+        What both must exceed, either way (Student's t, two-sided level 1 %).
+    per_pattern_form : str or None
+        Best non-power form of single patterns: ``"exponential"``, ``"exponential_floor"`` or ``"step"``.
+    share_better : float
+        Share of patterns that it, or its kin, describes better, 0 … 1.
+    near_binary : float
+        Share of near-binary patterns, 0 … 1.
+    decades : float
+        For steps: log10 of the ratio of the k at which 90 % and 10 % of the switches are done.
+    gamma_form : str or None
+        ``"power"`` or ``"power_floor"``, to which the exponents below belong (k as counted by the curve).
+    gamma_mean, gamma_sd : float
+        Mean of the exponents γ_j of single patterns and SD between patterns, from which estimation error is removed
+        (unweighted moments: Hedges 1983, Psychol. Bull. 93:388). NaN where single patterns are no power laws.
+    gamma_pooled : float
+        Exponent of the pooled curve, every observation counted once.
+    shift : float
+        The power law that exponentials compete with is (k + shift)^−γ, with or without floor: the best shift common to
+        all patterns, 0 … a third of the window. How k is counted, or a slow start, must not decide.
+    reproduced, reproduced_power : float
+        R² with which the average of the single-pattern non-power fits, and that of the power-law fits, reproduces the
+        pooled curve.
+    """
+
+    status: str
+    reasons: tuple[str, ...]
+    patterns: int = 0
+    kind: str = "patterns"
+    z: float = math.nan
+    z_mirrored: float = math.nan
+    critical: float = math.nan
+    per_pattern_form: str | None = None
+    share_better: float = math.nan
+    near_binary: float = math.nan
+    decades: float = math.nan
+    gamma_form: str | None = None
+    gamma_mean: float = math.nan
+    gamma_sd: float = math.nan
+    gamma_pooled: float = math.nan
+    shift: float = 0.0
+    reproduced: float = math.nan
+    reproduced_power: float = math.nan
+
+    def statements(self) -> tuple[str, ...]:
+        """The findings, one sentence each."""
+        out = list(self.reasons)
+        if math.isfinite(self.reproduced):
+            out.append(
+                f"averaged, single fits reproduce the pooled curve with R² = {self.reproduced:.3f} "
+                f"({_words(self.per_pattern_form)}) and {self.reproduced_power:.3f} (power law)"
+            )
+        if math.isfinite(self.gamma_mean):
+            out.append(
+                f"γ of single {self.kind}: mean {self.gamma_mean:.2f}, SD between them {self.gamma_sd:.2f}; of the "
+                f"pooled curve {self.gamma_pooled:.2f} ({_words(self.gamma_form)})"
+            )
+        return tuple(out)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready mapping; None for what is not a finite number."""
+        plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(self).items()}
+        return {**plain, "reasons": list(self.reasons), "statements": list(self.statements())}
+
+
+def analyse(curve: Curve, near_binary: float | None = None) -> Averaging:
+    """Decide from single patterns whether the slope of their pooled curve is an averaging artefact.
+
+    Parameters
+    ----------
+    curve : Curve
+        With ``clusters`` (patterns, runs, subjects). Points with k ≤ 0 are left out.
+    near_binary : float, optional
+        Share of near-binary patterns, 0 … 1 (:attr:`cogfit.inference.patterns.Trajectories.binary`); found from the
+        clusters if not given.
+
+    Returns
+    -------
+    Averaging
+
+    References
+    ----------
+    Anderson & Tweney 1997, Mem. Cogn. 25:724–730. Heathcote, Brown & Mewhort 2000, Psychon. Bull. Rev. 7:185–207.
+    Vuong 1989, Econometrica 57:307–333. Hedges 1983, Psychol. Bull. 93:388–395.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cogfit.inference import averaging
+    >>> from cogfit.curves.exposure import Clusters, Curve
+    >>> k = np.arange(1.0, 301.0)
+    >>> single = np.exp(-np.random.default_rng(1).gamma(0.43, 1 / 10, (60, 1)) * k)
+    >>> curve = Curve(k, single.mean(axis=0), np.ones(300), None, "exposure", "k", "probability",
+    ...               clusters=Clusters("patterns", single, np.ones(single.shape)))
+    >>> averaging.analyse(curve).status
+    'artefact'
+    """
+    if curve.clusters is None:
+        return Averaging("undecidable", ("only the pooled curve is there; single patterns are needed to tell",))
+    kind = curve.clusters.kind
+    x, y, n = _binned(curve)
+    rows = np.flatnonzero((n > 0).sum(axis=1) >= _POINTS)
+    if rows.size < FEWEST:
+        why = f"only {rows.size} {kind} have values at {_POINTS} or more places of k; {FEWEST} are needed to tell"
+        return Averaging("undecidable", (why,), int(rows.size), kind)
+    if rows.size > _MOST:
+        rows = rows[np.linspace(0, rows.size - 1, _MOST).astype(int)]
+    y, n = y[rows], n[rows]
+    seen = n.sum(axis=0) > 0  # by these patterns
+    first = _fit_all(_Data(x[seen], y[:, seen], n[:, seen], np.ones(int(seen.sum()))))
+    steps = _steps(first, near_binary)
+    if steps.near_binary >= BINARY and steps.switched.sum() >= FEWEST and _z(steps.better) >= _critical(rows.size):
+        return _of_steps(first, steps, kind)
+    return _of_smooth(first, steps.near_binary, kind)
+
+
+def _binned(curve: Curve) -> tuple[Array, Array, Array]:
+    """Geometric mean of k in each bin (B,), means and counts of each pattern there (J, B)."""
+    assert curve.clusters is not None
+    each = np.asarray(curve.clusters.counts.sum(axis=0), dtype=float).ravel()
+    keep = (curve.x > 0) & (each > 0)
+    if not keep.any():
+        return np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0))
+    lx, each, clusters = np.log(curve.x[keep]), each[keep], curve.take(keep).clusters
+    assert clusters is not None
+    width = max(float(np.ptp(lx)), 1e-9) / _BINS
+    label = np.unique(np.minimum(np.floor((lx - lx.min()) / width + 1e-9), _BINS - 1), return_inverse=True)[1]
+    part = clusters.binned(label.astype(np.int64))
+    sums, n = (a.toarray() if hasattr(a, "toarray") else np.asarray(a) for a in (part.sums, part.counts))
+    x = np.exp(np.bincount(label, each * lx) / np.bincount(label, each))
+    return x, np.divide(sums, n, out=np.zeros(sums.shape), where=n > 0), n.astype(float)
+
+
+# ------------------------------------------------------------------------------------------ single-pattern fits
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Means y and counts n of each pattern (J, B) at x (B,), and the variance v (B,) of one observation."""
+
+    x: Array
+    y: Array
+    n: Array
+    v: Array
+
+    @property
+    def size(self) -> Array:
+        """Bins in which each pattern was seen."""
+        return np.asarray((self.n > 0).sum(axis=1), dtype=float)
+
+    def average(self, values: Array) -> Array:
+        """Mean over patterns, every observation counted once; (B,)."""
+        return np.asarray((self.n * values).sum(axis=0) / self.n.sum(axis=0))
+
+    def pooled(self) -> _Data:
+        """The pooled curve, as if it were one pattern."""
+        return _Data(self.x, self.average(self.y)[None, :], self.n.sum(axis=0)[None, :], self.v)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Least-squares fits of one form: parameters (J, p), values (J, B), weighted residual sums (J,)."""
+
+    params: Array
+    values: Array
+    rss: Array
+
+
+@dataclass(frozen=True)
+class _Fits:
+    """Fits of all forms to the same data."""
+
+    data: _Data
+    by: Mapping[str, _Fit]
+
+    def score(self, name: str) -> Array:
+        """AICc of each pattern, its scale t-distributed about that of all with as many degrees of freedom as bins."""
+        size = self.data.size
+        return 2.0 * size * np.log1p(self.by[name].rss / size) + _penalty(len(curves.get(name).parameters), size)
+
+    def best(self, names: Sequence[str]) -> tuple[Array, Array]:
+        """AICc (J,) and values (J, B) of the best of some forms, pattern by pattern."""
+        scores = np.stack([self.score(name) for name in names])
+        values = np.stack([self.by[name].values for name in names])
+        return scores.min(axis=0), values[scores.argmin(axis=0), np.arange(scores.shape[1])]
+
+    def difference(self) -> Array:
+        """Log-likelihood difference of each pattern, positive where exponentials are better."""
+        return 0.5 * (self.best(POWER_LAWS)[0] - self.best(_EXPONENTIALS)[0])
+
+
+def _fit_all(data: _Data, same: _Fits | None = None) -> _Fits:
+    """Fit all forms; `same` are fits to the same data but for a shift of k, which changes no exponential."""
+    by = {name: _fit(curves.get(name), data) for name in POWER_LAWS}
+    by |= {name: _fit(curves.get(name), data) if same is None else same.by[name] for name in _EXPONENTIALS}
+    w, free = data.n / data.v, by["power"]
+    level = ((w * data.y).sum(axis=1) / w.sum(axis=1))[:, None]
+    rising = free.params[:, 1] < 0.0  # exponentials cannot rise; power laws are held to the same
+    rss = np.where(rising, (w * (data.y - level) ** 2).sum(axis=1), free.rss)
+    by["power"] = _Fit(free.params, np.where(rising[:, None], level, free.values), rss)
+    return _Fits(data, by)
+
+
+def _fit(form: Form, data: _Data) -> _Fit:
+    """Fit a form with one amplitude, one non-linear parameter and perhaps a floor to every pattern.
+
+    For each trial of the non-linear parameter the linear ones are known in closed form, so that a grid shared by all
+    patterns costs three matrix products; parabolas refine its minimum. The general solver takes several times as long.
+    """
+    x, w = data.x, data.n / data.v
+    lx, wy, floor = np.log(x), w * data.y, form.floor is not None
+    s0, sy, syy = w.sum(axis=1)[:, None], wy.sum(axis=1)[:, None], (wy * data.y).sum(axis=1)[:, None]
+
+    def basis(theta: Array) -> Array:
+        natural, _ = separable.natural_of(form, theta.reshape(-1, 1))
+        return form.columns(x, lx, natural)[0].reshape(*theta.shape, x.size)
+
+    def linear(theta: Array) -> tuple[Array, Array, Array]:
+        """Residual sum, amplitude and floor of each pattern at each trial; theta (J or 1, trials)."""
+        phi = basis(theta).transpose(0, 2, 1)
+        pairs = ((w, phi), (w, phi * phi), (wy, phi))
+        s1, s2, s1y = (a @ b[0] if len(b) == 1 else (a[:, None, :] @ b)[:, 0] for a, b in pairs)
+        amplitude = np.maximum(s1y, 0.0) / np.maximum(s2, 1e-300)
+        rss, c = syy - amplitude * s1y, np.zeros_like(amplitude)
+        if floor:
+            spread, along = s2 - s1 * s1 / s0, s1y - s1 * sy / s0
+            steep = np.where(spread > 1e-12 * s2, along / np.maximum(spread, 1e-300), 0.0)
+            level = (sy - steep * s1) / s0
+            inside = (steep >= 0.0) & (level >= 0.0)
+            amplitude, c = np.where(inside, steep, amplitude), np.where(inside, level, c)
+            rss = np.where(inside, syy - sy * sy / s0 - steep * along, rss)
+        return rss, amplitude, c
+
+    low, high = _range(form, x)
+    grid = np.linspace(low, high, _GRID)
+    rss = linear(grid[None, :])[0]
+    at, least, h = grid[rss.argmin(axis=1)][:, None], rss.min(axis=1, keepdims=True), (high - low) / (_GRID - 1)
+    for _ in range(3):
+        near = np.clip(at + h * np.array([-1.0, 1.0]), low, high)
+        side = linear(near)[0]
+        bend = side.sum(axis=1, keepdims=True) - 2.0 * least
+        shift = np.divide(side[:, :1] - side[:, 1:], 2.0 * bend, out=np.zeros_like(bend), where=bend > 0.0)
+        vertex = np.clip(at + h * np.clip(shift, -1.0, 1.0), low, high)
+        trial, rss = np.hstack([at, near, vertex]), np.hstack([least, side, linear(vertex)[0]])
+        pick = rss.argmin(axis=1)[:, None]
+        at, least, h = np.take_along_axis(trial, pick, 1), np.take_along_axis(rss, pick, 1), 0.15 * h
+    _, amplitude, c = linear(at)
+    values = amplitude * basis(at)[:, 0] + c
+    natural, _ = separable.natural_of(form, at)
+    params = np.hstack([amplitude, natural, c] if floor else [amplitude, natural])
+    return _Fit(params, values, np.asarray((w * (data.y - values) ** 2).sum(axis=1)))
+
+
+def _range(form: Form, x: Array) -> tuple[float, float]:
+    """Range of the non-linear parameter that is searched, in the solver's coordinates."""
+    if form.gamma is None:
+        return math.log(1e-3 / x.max()), math.log(8.0 / x.min())
+    return (-1.0 if form.floor is None else 0.01), 6.0
+
+
+def _penalty(p: int, size: Array) -> Array:
+    return 2.0 * p * size / np.maximum(size - p - 1.0, 1.0)
+
+
+def _variance(fits: _Fits) -> Array:
+    """Variance of one observation in each bin: mean squared residual over patterns, smoothed over five bins.
+
+    (The first bins pull fits towards themselves: their own residuals alone would give too small a variance.)
+    """
+    data, seen = fits.data, fits.data.n > 0
+    closest = np.stack([fit.rss for fit in fits.by.values()]).argmin(axis=0)
+    values = np.stack([fit.values for fit in fits.by.values()])[closest, np.arange(closest.size)]
+    window = np.ones(5)
+    square = np.convolve((data.n * (data.y - values) ** 2).sum(axis=0), window, "same")
+    out = square / np.convolve(seen.sum(axis=0), window, "same") * seen.sum() / (seen.sum() - 3.0 * closest.size)
+    return np.asarray(np.maximum(out, 1e-18 * float(np.mean(data.y**2)) or 1.0))  # exact fits are so only by rounding
+
+
+def _z(d: Array) -> float:
+    """Mean over its standard error; differences that do not vary, or are below 0.1, count for no more than they are."""
+    spread = max(float(d.std(ddof=1)), 1e-3 * float(np.abs(d).max()), 0.1)
+    return float(d.mean()) / spread * math.sqrt(d.size)
+
+
+def _critical(patterns: int) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(patterns - 1, 1.0 - 0.5 * _LEVEL))
+
+
+def _r_squared(data: _Data, values: Array) -> float:
+    """R² of an average of single fits about the pooled curve, bins weighted by their precision."""
+    pooled = data.pooled()
+    w, y = pooled.n[0] / data.v, pooled.y[0]
+    total = float((w * (y - np.average(y, weights=w)) ** 2).sum())
+    return 1.0 - float((w * (y - data.average(values)) ** 2).sum()) / total if total > 0.0 else math.nan
+
+
+# ----------------------------------------------------------------------------------------------- smooth patterns
+
+
+def _of_smooth(first: _Fits, near_binary: float, kind: str) -> Averaging:
+    data, critical = replace(first.data, v=_variance(first)), _critical(len(first.data.y))
+    given = _fit_all(data)
+    shifts = [0.0, *(4.0**i for i in range(1 + int(math.log(max(data.x.max() / _BEYOND, 1.0), 4.0))))]
+    tried = [given] + [_fit_all(replace(data, x=data.x + s), given) for s in shifts[1:]]
+    total = [float(fits.best(POWER_LAWS)[0].sum()) for fits in tried]
+    at = int(np.argmin(total))
+    d, z, z_mirrored = _tested(tried[at])
+    beyond = at > 1 and max(z, z_mirrored) <= -critical
+    if beyond:  # better than exponentials, but is it still a power law without more of a shift than counting explains?
+        plain = int(np.argmin(total[:2]))
+        other = _tested(tried[plain])
+        if max(other[1:]) <= -critical:
+            at, (d, z, z_mirrored), beyond = plain, other, False
+    fits, law = tried[at], f"(k + {shifts[at]:g})^−γ" if at else "k^−γ"
+    reproduced = [_r_squared(data, fits.best(names)[1]) for names in (_EXPONENTIALS, POWER_LAWS)]
+    found = Averaging(
+        "undecided", (), d.size, kind, z, z_mirrored, critical,
+        min(_EXPONENTIALS, key=lambda name: float(fits.score(name).sum())), float((d > 0.0).mean()), near_binary,
+        shift=shifts[at], reproduced=reproduced[0], reproduced_power=reproduced[1], **_exponents(given),
+    )  # fmt: skip
+    how = f"z = {z:.1f}, mirrored {z_mirrored:.1f}; ±{critical:.1f} is needed"
+    against = float((d < -_CLEAR).mean() if z > 0.0 else (d > _CLEAR).mean())
+    if min(abs(z), abs(z_mirrored)) < critical or z * z_mirrored < 0.0:
+        return replace(found, reasons=(f"single {kind} do not tell power laws {law} from exponentials ({how})",))
+    if against > _MIXED:
+        return replace(found, reasons=(f"{kind} differ: {against:.0%} clearly contradict the others ({how})",))
+    if beyond:
+        why = f"single {kind} follow neither power laws nor exponentials: {law} is better than both ({how})"
+        return replace(found, reasons=(why,))
+    if z < 0.0:
+        why = f"single {kind} follow power laws {law} better than exponentials ({how})"
+        return replace(found, status="genuine", reasons=(why,))
+    found = replace(found, gamma_mean=math.nan, gamma_sd=math.nan)
+    why = f"{found.share_better:.0%} of single {kind} follow exponentials better than power laws {law} ({how})"
+    margin = _like_power(data.pooled())
+    if margin < -CLOSE:
+        return replace(found, status="none", reasons=(why, "and so does the pooled curve"))
+    if margin <= CLOSE:
+        return replace(found, reasons=(why, "whether the pooled curve looks like a power law is not to be told"))
+    if reproduced[0] < _REPRODUCED:
+        return replace(found, reasons=(why, "but the average of these exponentials is not the pooled curve"))
+    law = f"γ = {found.gamma_pooled:.2f} as {_words(found.gamma_form)}"
+    headline = f"the power law that the pooled curve looks like ({law}) is an averaging artefact"
+    return replace(found, status="artefact", reasons=(headline, why))
+
+
+def _tested(fits: _Fits) -> tuple[Array, float, float]:
+    """Log-likelihood difference of each pattern, z, and z less what data mirrored at either fit give."""
+    d, data = fits.difference(), fits.data
+    y = np.concatenate([2.0 * fits.best(names)[1] - data.y for names in (POWER_LAWS, _EXPONENTIALS)])
+    chance = _fit_all(replace(data, y=y, n=np.tile(data.n, (2, 1)))).difference()
+    return d, _z(d), _z(d - chance.reshape(2, -1).mean(axis=0))
+
+
+def _like_power(pooled: _Data) -> float:
+    """ΔAICc by which some power law, shifted ones included, describes the pooled curve better than exponentials.
+
+    A shifted power law counts only if half of its decline in log y lies beyond the shift (x_max ≥ 3 b) and something
+    is left there to see (γ ≤ 4): otherwise it is an exponential in disguise.
+    """
+    fits = _fit_all(pooled).by
+    size, w = float(pooled.x.size), pooled.n / pooled.v
+    shifted = separable.solve(curves.get("shifted_power"), pooled.x, pooled.y, w, tolerance=1e-9)
+    rss = {name: float(fit.rss[0]) for name, fit in fits.items() if float(fit.params[0, 1]) > 0.0}
+    if _BEYOND * shifted.params[0, 2] <= pooled.x.max() and shifted.params[0, 1] <= 4.0:
+        rss["shifted_power"] = float(shifted.rss[0])
+    least = 1e-18 * float((w * pooled.y**2).sum()) + 1e-300
+    score = {
+        name: size * math.log(max(q, least)) + float(_penalty(len(curves.get(name).parameters) + 1, np.array(size)))
+        for name, q in rss.items()
+    }
+    power = min((value for name, value in score.items() if name not in _EXPONENTIALS), default=math.inf)
+    return min(score[name] for name in _EXPONENTIALS) - power
+
+
+def _exponents(fits: _Fits) -> dict[str, Any]:
+    """Exponents of single patterns, their mean and SD, and that of the pooled curve, under the better power law."""
+    data, size = fits.data, fits.data.size
+    name = min(POWER_LAWS, key=lambda name: float(fits.score(name).sum()))
+    form, params = curves.get(name), fits.by[name].params
+    phi = data.x ** -params[:, 1:2]
+    design = np.stack([phi, -params[:, :1] * np.log(data.x) * phi, np.ones_like(phi)][: len(form.parameters)], axis=2)
+    normal = np.einsum("jb,jbp,jbq->jpq", data.n / data.v, design, design)
+    low, high = _range(form, data.x)
+    scale = 0.5 * (1.0 + fits.by[name].rss / size) * size / np.maximum(size - len(form.parameters), 1.0)
+    regular = np.linalg.cond(normal) < 1e12
+    error = np.full(size.size, math.inf)
+    error[regular] = scale[regular] * np.linalg.inv(normal[regular])[:, 1, 1]
+    usable = (error < _VAGUE**2) & (params[:, 1] > low + 1e-3) & (params[:, 1] < high - 1e-3)
+    mean = sd = math.nan
+    if usable.sum() >= FEWEST:  # unweighted: how precise γ_j is depends on γ_j, and weights would favour small ones
+        mean = float(params[usable, 1].mean())
+        sd = math.sqrt(max(float(params[usable, 1].var(ddof=1) - error[usable].mean()), 0.0))
+    pooled = float(_fit(form, replace(data.pooled(), v=np.ones(data.x.size))).params[0, 1])
+    return {"gamma_form": name, "gamma_mean": mean, "gamma_sd": sd, "gamma_pooled": pooled}
+
+
+# ------------------------------------------------------------------------------------------------------- steps
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Best step of each pattern: its k, whether it is a switch, its values, by how much it beats smooth forms."""
+
+    at: Array
+    switched: NDArray[np.bool_]
+    values: Array
+    better: Array
+    near_binary: float
+
+
+def _steps(first: _Fits, near_binary: float | None) -> _Steps:
+    """Split each pattern into a higher and a lower level; the bin in which it switches may have any mean."""
+    data, size, row = first.data, first.data.size, np.arange(len(first.data.y))
+    count, total, square = (np.cumsum(data.n * data.y**p, axis=1) for p in (0, 1, 2))
+    n_after = count[:, -1:] - count
+    n_before = count - data.n
+    with np.errstate(invalid="ignore", divide="ignore"):
+        before, after = (total - data.n * data.y) / n_before, (total[:, -1:] - total) / n_after
+        rss = square[:, -1:] - data.n * data.y**2 - n_before * before**2 - n_after * after**2
+    rss = np.where((n_before > 0) & (n_after > 0) & (before > after), rss, np.inf)
+    split, level = rss.argmin(axis=1), total[:, -1] / count[:, -1]
+    found = np.isfinite(rss[row, split])
+    high, low = np.where(found, before[row, split], level), np.where(found, after[row, split], level)
+    switched = (high > 0.8) & (low < 0.2)
+    if near_binary is None:
+        never = ~((high > 0.5) & (low < 0.5)) & ((level > 0.8) | (level < 0.2))
+        near_binary = float((switched | never).mean())
+    order = np.arange(data.x.size)
+    values = np.where(order < split[:, None], high[:, None], low[:, None])
+    values = np.where((order == split[:, None]) & (data.n > 0), data.y, values)
+    least = 1e-12 * square[:, -1] + 1e-300
+    own = np.maximum(np.where(found, rss[row, split], square[:, -1] - count[:, -1] * level**2), least)
+    smooth = [
+        size * np.log(np.maximum(fit.rss, least)) + _penalty(len(curves.get(name).parameters) + 1, size)
+        for name, fit in first.by.items()
+    ]
+    better = 0.5 * (np.min(smooth, axis=0) - size * np.log(own) - _penalty(4, size))
+    return _Steps(data.x[split], switched, values, better, near_binary)
+
+
+def _of_steps(first: _Fits, steps: _Steps, kind: str) -> Averaging:
+    data, patterns = first.data, len(first.data.y)
+    low, high = np.quantile(steps.at[steps.switched], [0.1, 0.9])
+    decades = math.log10(high / low)
+    z = _z(steps.better)
+    gamma = float(_fit(curves.get("power"), data.pooled()).params[0, 1])
+    single = (
+        f"single {kind} are steps: {steps.near_binary:.0%} are near-binary, {int(steps.switched.sum())} of {patterns} "
+        f"switch (z = {z:.1f} against smooth forms), 80 % of these between k = {low:,.0f} and {high:,.0f}"
+    )
+    if decades >= _DECADES:
+        reasons = (f"the pooled slope (γ = {gamma:.2f}) is an averaging artefact of steps", single)
+    else:
+        reasons = (single, "they switch so close together that the pooled curve is a step, too, and no power law")
+    return Averaging(
+        "artefact" if decades >= _DECADES else "none", reasons, patterns, kind, z, critical=_critical(patterns),
+        per_pattern_form="step", share_better=float((steps.better > 0.0).mean()), near_binary=steps.near_binary,
+        decades=decades, gamma_form="power", gamma_pooled=gamma, reproduced=_r_squared(data, steps.values),
+        reproduced_power=_r_squared(data, first.best(POWER_LAWS)[1]),
+    )  # fmt: skip
+
+
+def _words(form: str | None) -> str:
+    return str(form).replace("_", " + ")

@@ -1,0 +1,426 @@
+"""Patterns as trajectories: when each one switches, whether they switch together, and what drives the switch.
+
+All rows of one pattern are one trajectory, so a near-binary router's P(k) is a survival curve of as many switch times
+as there are patterns, however many rows the log has. Times are counted in exposures k, in updates (training steps in
+which the pattern was seen) and in steps; patterns that never switch are censored (Kaplan & Meier 1958).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cogfit.curves.exposure import exposure_counts, overridden_rows
+from cogfit.formulas.built_in import Array
+from cogfit.inference.intervals import TOGETHER
+from cogfit.logs.model import GROUP_COLUMNS, RoutingLog
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BINARY = 0.8  # share of near-binary patterns from which switch times are spoken of
+_BIN = 100  # presentations of a pattern in one bin of the variance inflation
+_FLIPS = 199  # sign changes behind the p-value of the variance inflation
+_GAP = 0.08  # gap in log time that separates two groups of switches
+_GROUP = 5  # patterns that make a group worth naming
+
+
+@dataclass(frozen=True)
+class SwitchTime:
+    """Kaplan–Meier quantiles of the switch time on one axis; NaN where the curve does not come down so far.
+
+    Attributes
+    ----------
+    t10, t50, t90 : float
+        Times at which 10, 50 and 90 % of the patterns have switched.
+    low, high : float
+        95 % limits of t50 (Brookmeyer & Crowley 1982, log–log transformed); inf where there is none.
+    """
+
+    t10: float
+    t50: float
+    t90: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """What the trajectories of a routing log say.
+
+    Attributes
+    ----------
+    switched, never, low_from_start : int
+        Patterns that come down once, that stay up to the end, that are down from the first row used.
+    binary : float
+        Share of patterns whose mean is above 0.8 before and below 0.2 after their switch (or that stay beyond).
+    exposures, updates, steps : SwitchTime
+    groups : tuple of (first step, last step, patterns)
+        Switches that lie close together.
+    inflation_before, inflation_during, inflation_p : float
+        Variance of the step-to-step changes of the pattern mean over that of independent patterns (1 = independent),
+        before t10 and from t10 to t90; p-value of the latter.
+    alignment : tuple of float
+        Slope of log switch step on log frequency of the pattern, with 95 % limits (Theil–Sen): 0 = the training clock,
+        −1 = exposures decide.
+    correlation : float
+        Of k with step, over rows.
+    dependence : float
+        Lag-1 correlation, within patterns, of the deviation from P(k); 0 if rows were independent given k.
+    table : DataFrame
+        One row per pattern: ``pattern``, ``status``, ``k``, ``updates``, ``step``, ``before``, ``after``.
+    """
+
+    switched: int
+    never: int
+    low_from_start: int
+    binary: float
+    exposures: SwitchTime
+    updates: SwitchTime
+    steps: SwitchTime
+    groups: tuple[tuple[int, int, int], ...]
+    inflation_before: float
+    inflation_during: float
+    inflation_p: float
+    alignment: tuple[float, float, float]
+    correlation: float
+    dependence: float
+    table: pd.DataFrame
+
+    @property
+    def driver(self) -> str:
+        """``"clock"``, ``"exposure"`` or ``"undecided"``: which of 0 and −1 the alignment slope leaves possible."""
+        _, low, high = self.alignment
+        clock, exposure = low <= 0.0 <= high, low <= -1.0 <= high
+        if clock == exposure or not math.isfinite(high - low):
+            return "undecided"
+        return "clock" if clock else "exposure"
+
+    @property
+    def together(self) -> bool:
+        """Whether patterns move together during the drop: variance inflation above 1.5, p ≤ 0.01."""
+        return self.inflation_during > TOGETHER and self.inflation_p <= 0.01
+
+    def statements(self) -> tuple[str, ...]:
+        """The findings, one sentence each."""
+        if self.binary < _BINARY:
+            return (
+                f"single patterns are no steps ({self.binary:.0%} of them near-binary): times of a switch, and what "
+                "drives it, have little meaning here",
+            )
+        total = self.switched + self.never + self.low_from_start
+        out = [
+            f"{self.switched} of {total} patterns switch, {self.never} never do, {self.low_from_start} start low",
+            f"single patterns are steps ({self.binary:.0%} of them near-binary): P(k) is the survival curve of "
+            f"{self.switched} switch times, and its slope says nothing of single patterns",
+        ]
+        if self.switched and math.isfinite(self.steps.t50):
+            out.append(
+                f"half have switched by step {self.steps.t50:,.0f} (k = {self.exposures.t50:,.0f}); 10 % by "
+                f"{self.steps.t10:,.0f}" + (f", 90 % by {self.steps.t90:,.0f}" if math.isfinite(self.steps.t90) else "")
+            )
+        if self.together:
+            out.append(
+                f"patterns move together: from step to step their mean varies {self.inflation_during:.1f} × as much as "
+                f"that of independent patterns during the drop ({self.inflation_before:.1f} × before)"
+            )
+        elif self.switched and math.isfinite(self.inflation_during):
+            out.append(
+                f"patterns switch singly, as far as can be told: from step to step their mean varies "
+                f"{self.inflation_during:.1f} × as much as that of independent patterns"
+            )
+        if math.isfinite(self.alignment[0]):
+            slope, low, high = self.alignment
+            meaning = {
+                "clock": "the switch follows the training clock, not exposures",
+                "exposure": "the switch follows exposures, not the training clock",
+                "undecided": "exposure and training time are not separable here",
+            }[self.driver]
+            out.append(f"{meaning} (slope of log switch step on log frequency {slope:.2f} [{low:.2f}, {high:.2f}])")
+        return tuple(out)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready mapping without NaN; the table as lists."""
+        times = {name: {k: _plain(v) for k, v in asdict(getattr(self, name)).items()} for name in _AXES}
+        slope, low, high = (_plain(v) for v in self.alignment)
+        table = self.table.astype(object).where(self.table.notna(), None)
+        return {
+            "switched": self.switched,
+            "never": self.never,
+            "low_from_start": self.low_from_start,
+            "near_binary": self.binary,
+            "switch_times": times,
+            "groups": [{"first_step": a, "last_step": b, "patterns": n} for a, b, n in self.groups],
+            "variance_inflation": {
+                "before": _plain(self.inflation_before),
+                "during": _plain(self.inflation_during),
+                "p_value": _plain(self.inflation_p),
+                "together": self.together,
+            },
+            "alignment_slope": {"estimate": slope, "low": low, "high": high, "driver": self.driver},
+            "correlation_k_step": _plain(self.correlation),
+            "serial_dependence": _plain(self.dependence),
+            "patterns_table": {str(name): table[name].tolist() for name in table},
+            "statements": list(self.statements()),
+        }
+
+
+_AXES = ("exposures", "updates", "steps")
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def analyse(routing: RoutingLog, facts: Mapping[str, Any]) -> Trajectories:
+    """Follow every pattern of a routing log.
+
+    Parameters
+    ----------
+    routing : RoutingLog
+    facts : mapping
+        Those of the exposure curve (``outcome``, ``convention``, ``k_min``): rows before its window and overridden rows
+        are left out.
+
+    Returns
+    -------
+    Trajectories
+    """
+    import pandas as pd
+
+    frame = routing.frame
+    column = "p_episodic" if facts["outcome"] == "soft" else "attended"
+    value = frame[column].to_numpy(dtype=float)
+    k = frame["exposure"].to_numpy(dtype=np.int64)
+    inside = exposure_counts(frame, facts["convention"]) >= facts["k_min"]
+    use = (frame["pattern"].to_numpy() >= 0) & inside & np.isfinite(value) & ~overridden_rows(frame)
+    updates = exposure_counts(frame, "updates")
+    keys = [frame[c].cat.codes.to_numpy()[use] for c in GROUP_COLUMNS if c in frame]
+    pattern = frame["pattern"].to_numpy()[use]
+    order = np.lexsort((pattern, *keys))  # stable: time order within a trajectory
+    step = frame["step"].to_numpy()[use][order]
+    v, ks, us, label = value[use][order], k[use][order], updates[use][order], pattern[order]
+    new = np.ones(label.size, dtype=bool)
+    same = label[1:] == label[:-1]
+    for key in keys:
+        same &= key[order][1:] == key[order][:-1]
+    new[1:] = ~same
+    start = np.flatnonzero(new)
+    stop = np.append(start[1:], label.size)
+    unit = np.cumsum(new) - 1
+
+    split, before, after = _change_points(v, start, stop, unit)
+    size = stop - start
+    mean = np.add.reduceat(v, start) / size
+    switched = (before > 0.5) & (after < 0.5)
+    never = ~switched & (mean > 0.5)
+    at = np.minimum(split, stop - 1)
+    row = np.where(switched, at, np.where(never, stop - 1, start))
+    event = ~never
+    crisp = np.where(switched, (before > 0.8) & (after < 0.2), (mean > 0.8) | (mean < 0.2))
+    status = np.where(switched, "switched", np.where(never, "never", "low_from_start"))
+    names = np.array(routing.pattern_names, dtype=object)[label[start]]
+    table = pd.DataFrame(
+        {
+            "pattern": names,
+            "status": status,
+            "k": ks[row],
+            "updates": us[row],
+            "step": step[row],
+            "before": np.where(switched, before, mean),
+            "after": np.where(switched, after, mean),
+        }
+    )
+    times = {
+        name: kaplan_meier(data[row].astype(float), event) for name, data in zip(_AXES, (ks, us, step), strict=True)
+    }
+    drop = (times["steps"].t10, times["steps"].t90 if math.isfinite(times["steps"].t90) else float(step.max()))
+    inflation = _variance_inflation(v, step, unit, size, drop)
+    rate = size / np.maximum(step[stop - 1] - step[start] + 1, 1)
+    return Trajectories(
+        int(switched.sum()), int(never.sum()), int((~switched & ~never).sum()), float(crisp.mean()),
+        times["exposures"], times["updates"], times["steps"], _groups(step[row][switched]), *inflation,
+        _alignment(step[row][switched].astype(float), rate[switched]), _correlation(ks, step),
+        _serial_dependence(v, ks, unit), table,
+    )  # fmt: skip
+
+
+def _change_points(
+    v: Array, start: NDArray[np.int64], stop: NDArray[np.int64], unit: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], Array, Array]:
+    """Least-squares split of each trajectory into a higher and a lower part: index of the split, both means."""
+    total = np.concatenate([[0.0], np.cumsum(v)])
+    index = np.arange(v.size)
+    n_before = (index - start[unit]).astype(float)  # rows of the trajectory before this one
+    n_after = (stop[unit] - index).astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean_before = (total[index] - total[start[unit]]) / n_before
+        mean_after = (total[stop[unit]] - total[index]) / n_after
+        gain = n_before * n_after * np.maximum(mean_before - mean_after, 0.0) ** 2
+    gain[n_before == 0] = -1.0
+    top = np.maximum.reduceat(gain, start)
+    hits = np.flatnonzero(gain == top[unit])
+    _, first = np.unique(unit[hits], return_index=True)
+    split = hits[first]
+    return split, np.nan_to_num(mean_before[split], nan=0.0), mean_after[split]
+
+
+def kaplan_meier(time: Array, event: NDArray[np.bool_], level: float = 0.95) -> SwitchTime:
+    """Quantiles of a censored time.
+
+    Parameters
+    ----------
+    time : ndarray, shape (n,)
+    event : ndarray of bool, shape (n,)
+        False where the time is censored.
+    level : float
+        Of the limits of the median.
+
+    Returns
+    -------
+    SwitchTime
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> kaplan_meier(np.array([1.0, 2.0, 3.0, 4.0]), np.array([True, True, True, False])).t50
+    2.0
+    """
+    from scipy.special import ndtri
+
+    points = np.unique(time[event])
+    if points.size == 0:
+        return SwitchTime(math.nan, math.nan, math.nan, -math.inf, math.inf)
+    deaths = np.array([np.sum((time == t) & event) for t in points], dtype=float)
+    at_risk = np.array([np.sum(time >= t) for t in points], dtype=float)
+    survival = np.cumprod(1.0 - deaths / at_risk)
+
+    def quantile(share: float) -> float:
+        down = np.flatnonzero(survival <= 1.0 - share + 1e-12)
+        return float(points[down[0]]) if down.size else math.nan
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        greenwood = np.cumsum(deaths / (at_risk * (at_risk - deaths)))
+        log_log = np.log(-np.log(survival))
+        half = ndtri(0.5 + 0.5 * level) * np.sqrt(greenwood) / np.abs(np.log(survival))
+        upper, lower = np.exp(-np.exp(log_log - half)), np.exp(-np.exp(log_log + half))
+    lower = np.where(np.isfinite(lower), lower, 0.0)
+    upper = np.where(np.isfinite(upper), upper, survival)
+    early, late = points[lower <= 0.5], points[upper <= 0.5]
+    return SwitchTime(
+        quantile(0.1), quantile(0.5), quantile(0.9),
+        float(early[0]) if early.size else -math.inf, float(late[0]) if late.size else math.inf,
+    )  # fmt: skip
+
+
+def _groups(steps: NDArray[np.int64]) -> tuple[tuple[int, int, int], ...]:
+    """Runs of switches with no gap of more than 8 % of the time between them, of five patterns or more."""
+    if steps.size == 0:
+        return ()
+    ordered = np.sort(steps)
+    cut = np.flatnonzero(np.diff(np.log(np.maximum(ordered, 1))) > _GAP) + 1
+    parts = np.split(ordered, cut)
+    return tuple((int(part[0]), int(part[-1]), int(part.size)) for part in parts if part.size >= _GROUP)
+
+
+def _variance_inflation(
+    v: Array, step: NDArray[np.int64], unit: NDArray[np.int64], size: NDArray[np.int64], drop: tuple[float, float]
+) -> tuple[float, float, float]:
+    """Variance of the pattern mean over that of independent patterns: before the drop, during it, and a p-value.
+
+    With D_jt the change of pattern j from the step in which it was last seen to step t, the ratio is
+    Σ_t (Σ_j D_jt − drift)² / Σ_t Σ_j D_jt², the drift being the mean over a bin of steps. (Deviations from a pattern's
+    level in a bin would not do: independent patterns that all come down within a bin share its trend, and the ratio
+    is then far above 1.) The p-value is that of random signs for whole patterns, under which they are independent.
+    """
+    if not math.isfinite(drop[0]):
+        return math.nan, math.nan, math.nan
+    first, span = int(step.min()), int(step.max() - step.min()) + 1
+    width = max(2, round(_BIN * span / max(float(np.median(size)), 1.0)))
+    pair, where = np.unique(unit * span + (step - first), return_inverse=True)
+    mean = np.bincount(where, v) / np.bincount(where)
+    owner, at = pair // span, pair % span
+    same = owner[1:] == owner[:-1]
+    change, owner, at = np.diff(mean)[same], owner[1:][same], at[1:][same]
+    bins = np.arange(span) // width
+    steps = np.arange(span) + first
+    windows = (steps < drop[0], (steps >= drop[0]) & (steps <= drop[1]))
+    alone = np.bincount(at, change**2, span)
+
+    def ratio(signed: Array, inside: NDArray[np.bool_]) -> float:
+        total = np.bincount(at, signed, span)
+        rest = total - (np.bincount(bins, total) / np.bincount(bins))[bins]
+        below = float(alone[inside].sum())
+        return float((rest[inside] ** 2).sum()) / below if below > 1e-6 else math.nan
+
+    before, during = (ratio(change, inside) for inside in windows)
+    rng = np.random.default_rng(0)
+    signs = rng.choice([-1.0, 1.0], size=(_FLIPS, int(unit.max()) + 1))
+    null = [ratio(change * row[owner], windows[1]) for row in signs]
+    return before, during, (1.0 + sum(value >= during for value in null)) / (_FLIPS + 1.0)
+
+
+def _alignment(steps: Array, rate: Array) -> tuple[float, float, float]:
+    """Theil–Sen slope of log step on log rate with 95 % limits (Sen 1968); NaN for fewer than three patterns."""
+    x, y = np.log(np.maximum(rate, 1e-12)), np.log(np.maximum(steps, 1.0))
+    if steps.size < 3 or np.ptp(x) == 0:
+        return math.nan, -math.inf, math.inf
+    return theil_sen(x, y)
+
+
+def theil_sen(x: Array, y: Array, level: float = 0.95) -> tuple[float, float, float]:
+    """Median of the slopes between all pairs of points, with limits (Sen 1968, J. Am. Stat. Assoc. 63:1379, Eq. 2.6).
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (n,)
+        The x not all equal.
+    level : float
+        Of the limits.
+
+    Returns
+    -------
+    float, float, float
+        Slope, lower and upper limit; the limits are those of scipy.stats.theilslopes, whose import takes a second.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.arange(10.0)
+    >>> theil_sen(x, 2.0 * x)
+    (2.0, 2.0, 2.0)
+    """
+    from scipy.special import ndtri
+
+    n = x.size
+    i, j = np.triu_indices(n, 1)
+    run = x[j] - x[i]
+    slopes = np.sort((y[j] - y[i])[run != 0] / run[run != 0])
+    ties = [np.unique(v, return_counts=True)[1] for v in (x, y)]
+    variance = (n * (n - 1) * (2 * n + 5) - sum(float((t * (t - 1) * (2 * t + 5)).sum()) for t in ties)) / 18.0
+    half = float(ndtri(0.5 + 0.5 * level)) * math.sqrt(max(variance, 0.0))
+    upper = min(round((slopes.size + half) / 2.0), slopes.size - 1)
+    lower = max(round((slopes.size - half) / 2.0) - 1, 0)
+    return float(np.median(slopes)), float(slopes[lower]), float(slopes[upper])
+
+
+def _correlation(a: NDArray[Any], b: NDArray[Any]) -> float:
+    if a.size < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return math.nan
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def _serial_dependence(v: Array, k: NDArray[np.int64], unit: NDArray[np.int64]) -> float:
+    """Lag-1 correlation of v − P(k) within trajectories."""
+    low = int(k.min())
+    total = np.bincount(k - low)
+    mean = np.bincount(k - low, v) / np.maximum(total, 1)
+    e = np.where(total[k - low] > 1, v - mean[k - low], 0.0)
+    same = unit[1:] == unit[:-1]
+    power = float((e**2).sum())
+    return float((e[1:] * e[:-1])[same].sum() / power) if power > 0 else 0.0

@@ -1,0 +1,231 @@
+"""What is in a file: its bytes, decompressed; whether they are text; Arrow's tables as frames."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from cogfit.errors import InputError, MissingDependencyError
+from cogfit.logs.formats.reader import HEAD_BYTES, Progress, ReadOptions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHUNK_BYTES = 1 << 22
+
+TRUNCATED = "truncated last line"
+CONVERT = "export the log to CSV, JSON lines or Parquet"
+
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_COMPRESSED_SUFFIXES = (".gz", ".zst", ".zstd")
+
+
+def suffix_of(path: Path) -> str:
+    """Suffix of a file's name without that of its compression, in lower case.
+
+    Examples
+    --------
+    >>> suffix_of(Path("routing.PARQUET")), suffix_of(Path("log.csv.gz"))
+    ('.parquet', '.csv')
+    """
+    name = path.name.casefold()
+    for suffix in _COMPRESSED_SUFFIXES:
+        name = name.removesuffix(suffix)
+    return Path(name).suffix
+
+
+class Watched(io.RawIOBase):
+    """A file, or a stretch of it, that tells how much has been read."""
+
+    def __init__(self, path: Path, progress: Progress | None, start: int = 0, end: int | None = None) -> None:
+        self._file: BinaryIO = path.open("rb")
+        self._file.seek(start)
+        self._total = path.stat().st_size
+        self._end = self._total if end is None else end
+        self._progress = progress
+        self._done = start
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes."""
+        left = max(self._end - self._done, 0)
+        data = self._file.read(left if size < 0 else min(size, left))
+        self._done += len(data)
+        if self._progress is not None and data:
+            self._progress(self._done, self._total)
+        return data
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
+
+
+def stretch(path: Path, start: int, end: int | None, progress: Progress | None) -> Any:
+    """A file from an offset on as Arrow reads it; to its end, and without Python in between, if `end` is None."""
+    import pyarrow as pa
+
+    if end is not None:
+        return pa.PythonFile(Watched(path, progress, start, end), mode="r")
+    file = pa.OSFile(os.fsencode(path))
+    file.seek(start)
+    return file
+
+
+def decompressed(path: Path, start: bytes, watched: Watched) -> Any:
+    """Something with ``read(size)`` that gives a file's bytes, decompressed if its first bytes say so."""
+    codec = "gzip" if start.startswith(GZIP) else "zstd" if start.startswith(ZSTD) else None
+    if codec is None:
+        return watched
+    import pyarrow as pa
+
+    if codec == "zstd" and not _arrow_has_zstd():
+        try:
+            from zstandard import ZstdDecompressor
+        except ImportError:
+            raise MissingDependencyError("zstandard", "logs", f"reading {path.name}") from None
+        return ZstdDecompressor().stream_reader(cast(BinaryIO, watched), read_across_frames=True)
+    return pa.CompressedInputStream(pa.PythonFile(watched, mode="r"), codec)
+
+
+def _arrow_has_zstd() -> bool:
+    import pyarrow as pa
+
+    return bool(pa.Codec.is_available("zstd"))
+
+
+def read_bytes(path: Path, limit: int | None, progress: Progress | None = None) -> bytes:
+    """Bytes of a file after decompression, the first `limit` or all of them."""
+    with path.open("rb") as file:
+        start = file.read(4)
+        if limit is None and progress is None and not start.startswith((GZIP, ZSTD)):
+            file.seek(0)
+            return file.read()
+    chunks: list[bytes] = []
+    size = 0
+    with Watched(path, progress) as watched:
+        stream = decompressed(path, start, watched)
+        while limit is None or size < limit:
+            chunk = stream.read(CHUNK_BYTES if limit is None else limit - size)
+            if not chunk:
+                break
+            chunks.append(chunk)
+            size += len(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def head_of(path: Path) -> bytes:
+    """First bytes of a file, decompressed, as `Reader.recognise` wants them."""
+    return read_bytes(path, HEAD_BYTES)
+
+
+def text_bytes(path: Path, options: ReadOptions) -> bytes:
+    """All bytes of a text file, without byte order mark and without the zeros that a crash may leave at its end."""
+    data = read_bytes(path, None, options.progress)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError("is encoded in UTF-16", path=path, hint="save it as UTF-8")
+    data = data.removeprefix(codecs.BOM_UTF8)
+    if data.endswith(b"\0"):
+        data = data.rstrip(b"\0")
+    zero = data.find(b"\0")
+    if zero >= 0:
+        raise InputError("holds zero bytes and is no text", path=path, line=line_at(data, zero), hint=CONVERT)
+    if not data[:4096].strip() and not data.strip():
+        raise InputError("is empty", path=path, hint="give a log with a header and at least two rows")
+    return data
+
+
+def line_at(data: bytes, position: int) -> int:
+    """Number of the line, from 1, at an offset."""
+    return data.count(b"\n", 0, position) + 1
+
+
+def lines_of(data: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Offset and content of each line, with its line end."""
+    while start < len(data):
+        end = data.find(b"\n", start) + 1 or len(data)
+        yield start, data[start:end]
+        start = end
+
+
+def last_line(data: bytes, blanks: bytes = b"\r\n \t") -> int:
+    """Offset of the last line that is not blank, found without a copy of the data."""
+    end = len(data)
+    while end and data[end - 1] in blanks:
+        end -= 1
+    return data.rfind(b"\n", 0, end) + 1
+
+
+def decoded(data: bytes, path: Path, start: int = 0) -> str:
+    """Text of `data` from an offset on."""
+    try:
+        return data[start:].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            "is not encoded in UTF-8", path=path, line=line_at(data, start + error.start), hint="save it as UTF-8"
+        ) from None
+
+
+def is_text(head: bytes) -> bool:
+    """Whether a file that begins so is text in UTF-8."""
+    head = head.rstrip(b"\0")  # a crash may leave zeros at the end
+    if b"\0" in head or not head.strip():
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # the head may end within a character
+    except UnicodeDecodeError:
+        return False
+    return not any(byte < 32 and byte not in b"\t\n\r\x0b\x0c\x1b" for byte in head[:2048])
+
+
+# --- Arrow to pandas --------------------------------------------------------------------------------------------------
+
+
+def to_frame(table: Any) -> tuple[pd.DataFrame, list[str]]:
+    """An Arrow table as a frame: objects flattened, lists left out, integers with gaps kept exact."""
+    import pandas as pd
+    import pyarrow as pa
+
+    for _ in range(8):
+        if not any(pa.types.is_struct(field.type) for field in table.schema):
+            break
+        table = table.flatten()
+    nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
+    flat = [index for index, field in enumerate(table.schema) if not pa.types.is_nested(field.type)]
+    table = table.select(flat)
+    cells: dict[str, pd.Series[Any]] = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        kind = column.type
+        if pa.types.is_decimal(kind):
+            column = column.cast(pa.float64())
+        cells[name] = column.to_pandas(types_mapper=_nullable().get) if column.null_count else column.to_pandas()
+    notes = [f"columns that hold lists were left out: {', '.join(nested[:6])}"] if nested else []
+    return pd.DataFrame(cells, copy=False), notes
+
+
+@cache
+def _nullable() -> dict[Any, Any]:
+    """Types that keep integers and truth values exact where some of them are missing."""
+    import pandas as pd
+    import pyarrow as pa
+
+    names = [f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
+    integers = {getattr(pa, name.lower())(): pd.api.types.pandas_dtype(name) for name in names}
+    return {**integers, pa.bool_(): pd.BooleanDtype()}
+
+
+def check_unique(names: Sequence[str], path: Path, line: int | None = None) -> None:
+    """Refuse a table with two columns of one name."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InputError(f"two columns are called '{name}'", path=path, line=line, hint="rename or remove one")
+        seen.add(name)

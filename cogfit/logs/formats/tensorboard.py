@@ -1,0 +1,511 @@
+"""Reader of TensorBoard event files: every scalar, both checksums of every record, no subsampling.
+
+An event file is a sequence of records::
+
+    length (8 bytes) | masked CRC-32C of the length (4) | data: one protobuf Event | masked CRC-32C of the data (4)
+
+Nearly all records of a training log have one shape, ``Event{wall_time, step, summary{value{tag, simple_value}}}``, or
+that of one float in a tensor. These are decoded by numpy, many at a time; whatever differs from them in any byte goes
+through the generated protobuf class. Checksums come from the C library google-crc32c.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cogfit.errors import InputError, MissingDependencyError
+from cogfit.logs.formats.reader import Raw, Reader, ReadOptions
+from cogfit.logs.formats.wide import Series, join, widen
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.tensor_pb2 import TensorProto
+
+CHUNK_BYTES = 1 << 24
+"""How much of a file is held in memory at once (more only where one record is larger)."""
+
+HEADER_BYTES, FOOTER_BYTES = 12, 4
+_NOT_EVENTS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".png", ".svg", ".html", ".py", ".zip")
+
+DAMAGED = "damaged record"
+TRUNCATED = "truncated last record"
+
+# number of a tensor's type -> (field that holds its values, numpy type of `tensor_content` and of the value)
+_TENSOR_TYPES: dict[int, tuple[str, str]] = {
+    1: ("float_val", "<f4"),
+    2: ("double_val", "<f8"),
+    3: ("int_val", "<i4"),
+    4: ("int_val", "|u1"),
+    5: ("int_val", "<i2"),
+    6: ("int_val", "|i1"),
+    9: ("int64_val", "<i8"),
+    10: ("bool_val", "|b1"),
+    14: ("half_val", "bfloat16"),
+    17: ("int_val", "<u2"),
+    19: ("half_val", "<f2"),
+    22: ("uint32_val", "<u4"),
+    23: ("uint64_val", "<u8"),
+}
+
+# What surrounds the four bytes of a value after its tag: a simple value, or a tensor of one float as torch, TensorFlow
+# and others write it (without or with a shape, as float_val or tensor_content) with the metadata of a scalar.
+_USUAL = [
+    (b"\x15", b""),
+    *(
+        (b"\x42" + bytes([len(start) + 8]) + b"\x08\x01" + start + kind + b"\x04", metadata)
+        for start in (b"", b"\x12\x00")
+        for kind in (b"\x2a", b"\x22")
+        for metadata in (b"\x4a\x0b\x0a\x09\x0a\x07scalars", b"\x4a\x0d\x0a\x09\x0a\x07scalars\x20\x01")
+    ),
+]
+
+
+def recognise(path: Path, head: bytes) -> bool:
+    """Whether a file (by its name or first record) or a folder (by what it holds) is TensorBoard's."""
+    try:
+        if path.is_dir():
+            return next(_event_files(path), None) is not None
+    except OSError:
+        return False
+    return _is_event_name(path.name) or _starts_with_record(head)
+
+
+def read(path: Path, options: ReadOptions) -> Raw:
+    """Read an event file, or every event file in the tree below a folder.
+
+    Parameters
+    ----------
+    path : Path
+        A file: one run. A folder: each folder with event files is a run, named by its path relative to `path`
+        (``"."`` for `path` itself); several event files of one folder are one run, in the order of time.
+    options : ReadOptions
+
+    Returns
+    -------
+    Raw
+        The wide form made by `cogfit.logs.formats.wide.widen`. `Raw.rows_read` counts the rows of the frame and the
+        records that could not be read.
+
+    Raises
+    ------
+    InputError
+        Nothing can be read, or no record holds a scalar.
+    """
+    path = Path(path)
+    try:
+        files = sorted(_event_files(path)) if path.is_dir() else [path]
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
+    if not files:
+        raise InputError("holds no TensorBoard event file", path=path, hint="give the folder that training wrote to")
+    names = _Names()
+    total = sum(_size(file) for file in files)
+    done = 0
+    runs: dict[str, list[_File]] = {}
+    for file in files:
+        progress = _shifted(options.progress, done, total)
+        run = file.parent.relative_to(path).as_posix() if path.is_dir() else ""
+        runs.setdefault(run, []).append(_read_file(file, names, progress))
+        done += _size(file)
+
+    account = [file for parts in runs.values() for file in parts]
+    if not any(file.records for file in account):
+        what, hint = _why_nothing(account)
+        raise InputError(what, path=path, hint=hint)
+    if not any(len(file.series) for file in account):
+        raise InputError(
+            "holds no scalar", path=path, hint="log attention_utilization with add_scalar, or give another file"
+        )
+    ordered = [(run, [file.series for file in sorted(parts, key=_File.age)]) for run, parts in sorted(runs.items())]
+    frame, notes = widen(ordered, names.decoded(), path=path, options=options)
+    dropped = {
+        DAMAGED: sum(file.damaged for file in account),
+        TRUNCATED: sum(file.truncated for file in account),
+    }
+    dropped = {reason: count for reason, count in dropped.items() if count}
+    return Raw(
+        frame=frame,
+        format=READER.name,
+        rows_read=len(frame) + sum(dropped.values()),
+        dropped=dropped,
+        notes=(*_notes(account, path), *notes),
+    )
+
+
+READER = Reader(name="tensorboard", recognise=recognise, read=read, takes_folders=True)
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _File:
+    """What one event file gave."""
+
+    path: Path
+    series: Series = field(default_factory=lambda: join([]))
+    records: int = 0
+    damaged: int = 0
+    truncated: int = 0
+    no_scalar: int = 0
+    lost_bytes: int = 0
+    compressed: bool = False
+    first_time: float = float("inf")
+    error: str = ""
+
+    def age(self) -> tuple[float, float, str]:
+        """Sort key: the second in the file's name, then the time of the first event, which is finer."""
+        found = re.search(r"tfevents\.(\d{1,15})", self.path.name)
+        return (float(found[1]) if found else self.first_time, self.first_time, self.path.name)
+
+
+def _event_files(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        yield from (Path(parent, name) for name in sorted(files) if _is_event_name(name))
+
+
+def _is_event_name(name: str) -> bool:
+    return "tfevents" in name and not name.endswith(_NOT_EVENTS)
+
+
+def _starts_with_record(head: bytes) -> bool:
+    length = int.from_bytes(head[:8], "little")
+    if len(head) < HEADER_BYTES or b"brain.Event" not in head[HEADER_BYTES : HEADER_BYTES + min(length, 64)]:
+        return False
+    try:
+        crc = _crc32c()
+    except MissingDependencyError:
+        return True  # so that `read` can say what to install
+    return _masked(crc(head[:8])) == int.from_bytes(head[8:HEADER_BYTES], "little")
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
+
+
+def _shifted(progress: Callable[[int, int], None] | None, before: int, total: int) -> Callable[[int], None]:
+    """Progress within one file, told as progress within all of them."""
+    if progress is None:
+        return lambda done: None
+    return lambda done: progress(before + done, total)
+
+
+def _why_nothing(files: list[_File]) -> tuple[str, str]:
+    for file in files:
+        if file.error:
+            return f"cannot be read: {file.error}", "check the path and its permissions"
+    if any(file.compressed for file in files):
+        return "is a compressed event file", "decompress it first (gunzip, unzstd)"
+    hint = "give an event file that TensorBoard can open"
+    if any(file.damaged for file in files):
+        return "holds no valid TensorBoard record (checksums do not match)", hint
+    if any(file.truncated for file in files):
+        return "holds no complete TensorBoard record", hint
+    return "is empty", "wait until training has written something, or give another file"
+
+
+def _notes(files: list[_File], path: Path) -> list[str]:
+    notes = []
+    for file in files:
+        name = file.path.relative_to(path).as_posix() if file.path != path else file.path.name
+        if file.error:
+            notes.append(f"{name} cannot be read: {file.error}")
+        elif not file.records and not file.damaged:
+            notes.append(f"{name} holds no complete record")
+        if file.lost_bytes:
+            notes.append(f"{name}: {file.lost_bytes} bytes after a damaged record header could not be read")
+    if no_scalar := sum(file.no_scalar for file in files):
+        notes.append(f"{no_scalar} summaries are no scalars (histograms, images, text, …) and were left out")
+    return notes
+
+
+def _read_file(path: Path, names: _Names, progress: Callable[[int], None]) -> _File:
+    file = _File(path)
+    parts: list[Series] = []
+    try:
+        with path.open("rb", buffering=0) as handle:
+            for records in _records(handle, os.fstat(handle.fileno()).st_size, file, progress):
+                parts.append(_decode(records, names, file))
+    except OSError as error:
+        file.error = error.strerror or str(error)
+    file.series = join(parts)
+    return file
+
+
+# --- records ----------------------------------------------------------------------------------------------------------
+
+
+class _Records(NamedTuple):
+    """Records with right checksums within a buffer."""
+
+    buffer: bytes
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+
+def _crc32c() -> Callable[[bytes], int]:
+    try:
+        from google_crc32c import value
+    except ImportError:
+        raise MissingDependencyError("google-crc32c", "logs", "reading TensorBoard event files") from None
+    return value  # type: ignore[no-any-return,unused-ignore]
+
+
+def _masked(crc: int) -> int:
+    """Mask a checksum as the record format does, so that the checksum of checksums is no fixed point."""
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _records(handle: BinaryIO, size: int, file: _File, progress: Callable[[int], None]) -> Iterator[_Records]:
+    """Yield the records of a file, chunk by chunk; count what is damaged or truncated in `file`.
+
+    A record's data are skipped when their checksum is wrong. When the checksum of a length is wrong nothing says where
+    the next record begins, and the file ends there. No length is believed beyond the end of the file, so that none
+    makes us allocate more than there is.
+    """
+    crc = _crc32c()
+    lengths: dict[bytes, int] = {}  # headers that have been checked: few lengths occur, each of them often
+    rest, left = b"", size
+    want = CHUNK_BYTES
+    while left > 0 and (chunk := handle.read(min(max(want - len(rest), CHUNK_BYTES), left))):
+        left -= len(chunk)
+        buffer = rest + chunk
+        end_of_buffer, position, want = len(buffer), 0, 0
+        starts: list[int] = []
+        ends: list[int] = []
+        crcs: list[int] = []
+        while position + HEADER_BYTES <= end_of_buffer:
+            header = buffer[position : position + HEADER_BYTES]
+            length = lengths.get(header)
+            if length is None:
+                if _masked(crc(header[:8])) != int.from_bytes(header[8:], "little"):
+                    file.compressed = not file.records and header.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd"))
+                    file.damaged += 1
+                    file.lost_bytes = end_of_buffer - position + left
+                    break
+                length = lengths[header] = int.from_bytes(header[:8], "little")
+            start = position + HEADER_BYTES
+            end = start + length
+            if end + FOOTER_BYTES > end_of_buffer:
+                want = end + FOOTER_BYTES - position
+                break
+            starts.append(start)
+            ends.append(end)
+            crcs.append(crc(buffer[start:end]))
+            position = end + FOOTER_BYTES
+        if starts:
+            yield _checked(buffer, starts, ends, crcs, file)
+        progress(size - left)
+        if file.lost_bytes:
+            return
+        rest = buffer[position:]
+        if want > len(rest) + left:
+            break
+    if rest:
+        file.truncated += 1
+
+
+def _checked(buffer: bytes, starts: list[int], ends: list[int], crcs: list[int], file: _File) -> _Records:
+    first, end = np.array(starts), np.array(ends)
+    crc = np.array(crcs, dtype=np.uint32)
+    masked = (crc >> 15 | crc << 17) + np.uint32(0xA282EAD8)  # wraps, as `_masked` does
+    valid = masked == _gather(np.frombuffer(buffer, np.uint8), end, "<u4")
+    file.damaged += int(np.count_nonzero(~valid))
+    return _Records(buffer, first[valid], end[valid])
+
+
+def _gather(data: NDArray[np.uint8], positions: NDArray[np.int64], dtype: str) -> NDArray[Any]:
+    """Little-endian numbers at any positions."""
+    width = np.dtype(dtype).itemsize
+    windows = np.lib.stride_tricks.sliding_window_view(data, width)
+    return np.ascontiguousarray(windows[positions]).view(dtype)[:, 0]
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+
+
+class _Names(dict[bytes, int]):
+    """Codes of tags, given out in order of first appearance; −1 for bytes that are no text."""
+
+    def __init__(self) -> None:
+        self.not_scalar: set[int] = set()  # tags whose metadata name another plugin (hparams, pr_curves, …)
+        self.tags: list[str] = []
+
+    def __missing__(self, tag: bytes) -> int:
+        try:
+            self.tags.append(tag.decode())
+        except UnicodeDecodeError:
+            code = -1
+        else:
+            code = len(self.tags) - 1
+        self[tag] = code
+        return code
+
+    def decoded(self) -> list[str]:
+        return self.tags
+
+
+def _decode(records: _Records, names: _Names, file: _File) -> Series:
+    file.records += len(records.starts)
+    usual, index = _decode_usual(records, names)
+    if len(usual):
+        file.first_time = min(file.first_time, float(usual.wall_time[0]))
+    rest = np.delete(np.arange(len(records.starts)), index)
+    other, other_index = _decode_any(records, rest, names, file)
+    if not len(other):
+        return usual
+    both = join([usual, other])
+    order = np.argsort(np.concatenate([index, other_index]), kind="stable")  # back into file order
+    return Series(both.step[order], both.wall_time[order], both.name[order], both.value[order])
+
+
+def _decode_usual(records: _Records, names: _Names) -> tuple[Series, NDArray[np.int64]]:
+    """Decode the records of the usual shape; also return which ones they are.
+
+    The shape, with n a length, v a varint, and before and after one of `_USUAL`::
+
+        09 wall_time:8  10 v:step  2A n  0A n  0A n tag  before value:4 after
+    """
+    data = np.frombuffer(records.buffer + bytes(64), np.uint8)  # so that looking ahead stays inside
+    index = np.flatnonzero((data[records.starts] == 0x09) & (data[records.starts + 9] == 0x10))
+    begin, end = records.starts[index] + 1, records.ends[index]
+    step, at, fits = _varints(data, begin + 9, 9)
+    for key in (0x2A, 0x0A):  # summary, value: each reaches to the end of the record, so there is exactly one value
+        fits &= data[at] == key
+        length, at, ended = _varints(data, at + 1, 3)
+        fits &= ended & (at + length == end)
+    fits &= data[at] == 0x0A
+    length, at, ended = _varints(data, at + 1, 3)
+    fits &= ended & (at + length < end)
+    index, begin, end, step, at, length = (array[fits] for array in (index, begin, end, step, at, length))
+
+    after_tag = at + length
+    place = np.zeros(len(index), np.int64)  # of the value
+    left = np.arange(len(index))
+    for before, after in _USUAL:
+        if not len(left):
+            break
+        start = after_tag[left]
+        same = end[left] - start == len(before) + 4 + len(after)
+        for offset, byte in (*enumerate(before), *enumerate(after, len(before) + 4)):
+            # Positions past the end of the buffer belong to records of another length.
+            same &= data[np.minimum(start + offset, len(data) - 1)] == byte
+        place[left[same]] = start[same] + len(before)
+        left = left[~same]
+
+    buffer = records.buffer
+    name = np.full(len(index), -1, np.int64)
+    usual = place > 0
+    spans = zip(at[usual].tolist(), after_tag[usual].tolist(), strict=True)
+    name[usual] = [names[buffer[first:last]] for first, last in spans]
+    usual = name >= 0  # a tag that is no text: let protobuf decide
+    wall_time = _gather(data, begin[usual], "<f8").astype(np.float64)
+    value = _gather(data, place[usual], "<f4").astype(np.float64)
+    return Series(step[usual], wall_time, name[usual], value), index[usual]
+
+
+def _varints(
+    data: NDArray[np.uint8], at: NDArray[np.int64], most: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Numbers of variable length (7 bits a byte): values, positions after them, and which end within `most` bytes.
+
+    Where a number does not end, or would run out of the buffer, the position stays near where it was.
+    """
+    byte = data[at].astype(np.int64)
+    value = byte & 0x7F
+    after = at + 1
+    open_ = np.flatnonzero(byte & 0x80)
+    for number in range(1, most):
+        if not len(open_):
+            break
+        byte = data[at[open_] + number].astype(np.int64)
+        value[open_] |= (byte & 0x7F) << (7 * number)
+        after[open_] += 1
+        open_ = open_[(byte & 0x80) != 0]
+    ends = np.ones(len(at), bool)
+    ends[open_] = False
+    return value, after, ends
+
+
+def _decode_any(
+    records: _Records, which: NDArray[np.int64], names: _Names, file: _File
+) -> tuple[Series, NDArray[np.int64]]:
+    """Decode the scalars of any events; also return which record each of them is from."""
+    if not len(which):
+        return join([]), which
+    try:
+        from google.protobuf.message import DecodeError
+        from tensorboard.compat.proto.event_pb2 import Event
+    except ImportError:
+        raise MissingDependencyError("tensorboard", "logs", "reading TensorBoard event files") from None
+    rows: list[tuple[int, int, float, int, float]] = []
+    starts, ends = records.starts[which].tolist(), records.ends[which].tolist()
+    for number, start, end in zip(which.tolist(), starts, ends, strict=True):
+        try:
+            event = Event.FromString(records.buffer[start:end])
+        except DecodeError:
+            file.damaged += 1
+            continue
+        wall_time = event.wall_time
+        file.first_time = min(file.first_time, wall_time)
+        for item in event.summary.value:
+            name = names[item.tag.encode()]
+            plugin = item.metadata.plugin_data.plugin_name
+            if plugin not in ("", "scalars"):
+                names.not_scalar.add(name)
+            kind = item.WhichOneof("value")
+            value = None
+            if kind == "simple_value":
+                value = item.simple_value
+            elif kind == "tensor" and (plugin == "scalars" or name not in names.not_scalar):
+                value = _tensor_value(item.tensor)
+            if value is None:
+                file.no_scalar += 1
+            else:
+                rows.append((number, event.step, wall_time, name, value))
+    index, step, times, codes, values = zip(*rows, strict=True) if rows else ((),) * 5
+    series = Series(
+        np.array(step, np.int64), np.array(times, np.float64), np.array(codes, np.int64), np.array(values, np.float64)
+    )
+    return series, np.array(index, np.int64)
+
+
+def _tensor_value(tensor: TensorProto) -> float | None:
+    """The number in a tensor of one element, None for all other tensors.
+
+    Examples
+    --------
+    >>> from tensorboard.compat.proto.tensor_pb2 import TensorProto
+    >>> _tensor_value(TensorProto(dtype=2, double_val=[0.25]))
+    0.25
+    """
+    if tensor.dtype not in _TENSOR_TYPES or tensor.tensor_shape.unknown_rank:
+        return None
+    for dimension in tensor.tensor_shape.dim:
+        if dimension.size != 1:
+            return None
+    place, dtype = _TENSOR_TYPES[tensor.dtype]
+    content = tensor.tensor_content
+    if place == "half_val":  # the bits of a 16-bit float, either way
+        if not content and len(tensor.half_val) == 1:
+            content = (tensor.half_val[0] & 0xFFFF).to_bytes(2, "little")
+        if len(content) != 2:
+            return None
+        if dtype == "bfloat16":  # the upper half of a float32
+            content, dtype = bytes(2) + content, "<f4"
+        return float(np.frombuffer(content, dtype)[0])
+    if content:
+        return float(np.frombuffer(content, dtype)[0]) if len(content) == np.dtype(dtype).itemsize else None
+    values = getattr(tensor, place)
+    return float(values[0]) if len(values) == 1 else None

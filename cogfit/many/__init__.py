@@ -1,0 +1,1 @@
+"""Many curves at once."""

@@ -1,0 +1,426 @@
+"""Tidy tables larger than memory, or than one machine: fitted in parts, written part by part, resumed where it stopped.
+
+A table is split by a hash of the labels into as many *parts* as memory asks for, so that all rows of a curve are in one
+part wherever they stand in the table; the rows of each part are spooled to disk. A part is then fitted by itself and
+written atomically: it is there whole or not at all, so that after an interruption, or the death of a worker, nothing is
+lost and nothing is there twice. Parts are fitted one after the other here, or by the workers of a Dask cluster, which
+need nothing but the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cogfit.errors import InputError, MissingDependencyError
+from cogfit.files import write_atomic
+from cogfit.many.batch import Options, Progress, fit_collection, fit_table
+from cogfit.many.collection import Collection, Columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEMORY = 1 << 30
+"""Bytes that the rows of one part may take while they are fitted, by default."""
+
+_ROW = 160.0  # bytes that a row of a tidy table takes at the most while its curve is fitted (measured: 60 to 140)
+_PARTS = 900  # files that one process keeps open while it sorts rows into parts
+_BATCH = 1 << 17  # rows read at a time
+_SUFFIXES = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv"}
+_CURVES, _SLOW_CURVES = 20_000, 50  # of a log in one part
+_PLAN, _SPOOL = "_plan.json", "_spool"  # names that readers of Parquet folders pass over
+
+Report = Callable[[str, int, int], None]
+"""Called with a task ("reading", "parts", "curves"), what is done of it, and the whole."""
+
+
+# ---------------------------------------------------------------------------------------------------- reading
+
+
+def open_table(path: str | os.PathLike[str], columns: Columns) -> Any:
+    """Open a tidy table, a Parquet or CSV file or a folder of such, as a dataset of pyarrow.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or lacks a column.
+    """
+    import pyarrow as pa
+    from pyarrow import csv, dataset
+
+    target = Path(path)
+    if not target.exists():
+        raise InputError("does not exist", path=target, hint="name a Parquet or CSV file, or a folder of such")
+    files = [target] if target.is_file() else sorted(p for p in target.rglob("*") if p.suffix.lower() in _SUFFIXES)
+    files = [file for file in files if not any(part.startswith((".", "_")) for part in file.relative_to(target).parts)]
+    kinds = {_SUFFIXES.get(file.suffix.lower()) for file in files}
+    if len(kinds) != 1 or None in kinds:
+        what = "holds files of several formats" if len(kinds) > 1 else "is no tidy table"
+        raise InputError(what, path=target, hint="name a Parquet or CSV file, or a folder of files of one of them")
+    form: Any = kinds.pop()
+    if form == "csv":
+        tab = files[0].suffix.lower() == ".tsv"
+        form = dataset.CsvFileFormat(parse_options=csv.ParseOptions(delimiter="\t" if tab else ","))
+    try:
+        table = dataset.dataset(
+            [str(f) for f in files], format=form, partitioning="hive", partition_base_dir=str(target)
+        )
+        known = table.schema.names
+    except (pa.ArrowInvalid, OSError, pa.ArrowNotImplementedError) as error:
+        raise InputError(f"cannot be read ({error})", path=target) from error
+    try:
+        columns.check(known)
+    except InputError as error:
+        raise InputError(error.what, path=target, hint=error.hint) from None
+    return table
+
+
+def _rows(plan: Plan) -> Iterator[Any]:
+    """Record batches of the table with the columns that are needed, dictionaries written out."""
+    import pyarrow as pa
+
+    assert plan.columns is not None
+    try:
+        for batch in open_table(plan.source, plan.columns).to_batches(
+            columns=list(plan.columns.names), batch_size=_BATCH
+        ):
+            plain = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in batch.columns]
+            yield pa.record_batch(plain, names=batch.schema.names)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"cannot be read ({error})", path=plan.source) from error
+
+
+def _part_of(batch: Any, columns: Columns, parts: int) -> NDArray[np.uint64]:
+    """Part of each row: a hash of its labels."""
+    import pandas as pd
+
+    labels = batch.select(list(columns.by)).to_pandas()
+    code = labels.groupby(list(columns.by), sort=False, observed=True, dropna=False).ngroup().to_numpy()
+    _, first = np.unique(code, return_index=True)
+    columns_of = [labels.iloc[first, i].astype(str) for i in range(labels.shape[1])]  # whatever type a batch gives it
+    text = columns_of[0].str.cat(columns_of[1:], sep="\x1f") if len(columns_of) > 1 else columns_of[0]
+    return np.asarray(pd.util.hash_array(text.to_numpy(dtype=object))[code] % np.uint64(parts), dtype=np.uint64)
+
+
+# ------------------------------------------------------------------------------------------------------- plan
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done, as it stands in the folder of the parts.
+
+    Attributes
+    ----------
+    source : str
+        The table or log.
+    fingerprint : str
+        Of its files: names, sizes, times.
+    size : int
+        Rows of a table, curves of a log.
+    parts : int
+    columns : Columns or None
+        Of a table; None for a log.
+    options : Options
+    detail : mapping
+        How a log is read.
+    """
+
+    source: str
+    fingerprint: str
+    size: int
+    parts: int
+    columns: Columns | None
+    options: Options
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def dump(self) -> str:
+        """Its text; threads are nothing that results depend on."""
+        data = asdict(self)
+        data["options"]["threads"] = None
+        return json.dumps(data, indent=1) + "\n"
+
+    @classmethod
+    def load(cls, folder: Path) -> Plan:
+        """Inverse of :meth:`dump`."""
+        data = json.loads((folder / _PLAN).read_text(encoding="utf-8"))
+        columns, options = data.pop("columns"), data.pop("options")
+        if columns is not None:
+            columns = Columns(**{**columns, "by": tuple(columns["by"])})
+        options["form"] = None if options["form"] is None else tuple(options["form"])
+        return cls(columns=columns, options=Options(**options), **data)
+
+    def begin(self, folder: Path) -> None:
+        """Make the folder, or go on in it; raises InputError where it belongs to something else."""
+        note = folder / _PLAN
+        if note.exists():
+            if note.read_text(encoding="utf-8") != self.dump():
+                what = "holds the results of another table or of other options"
+                raise InputError(what, path=folder, hint="remove it, or name another output")
+            return
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError("exists and is not empty", path=folder, hint="name another output")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot be made ({error.strerror or error})", path=folder) from error
+        write_atomic(note, self.dump())
+
+
+def plan_table(path: str | os.PathLike[str], columns: Columns, options: Options, memory: float = MEMORY) -> Plan:
+    """Plan for a tidy table; `memory` in bytes.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be read, or needs more than 900 parts.
+    """
+    source = Path(path)
+    table = open_table(source, columns)
+    rows = int(table.count_rows())
+    if rows == 0:
+        raise InputError("holds no rows", path=source)
+    parts = max(1, math.ceil(rows * _ROW / memory))
+    if parts > _PARTS:
+        what = f"has {rows:,} rows, too many for parts of {memory / 1e9:.3g} GB ({parts:,}, and {_PARTS} are possible)"
+        hint = f"allow {rows * _ROW / _PARTS / 1e9:.2g} GB (--memory), or fit folders of it one by one"
+        raise InputError(what, path=source, hint=hint)
+    return Plan(str(source.resolve()), _fingerprint(table.files), rows, parts, columns, options)
+
+
+def plan_log(collection: Collection, path: Path, options: Options, detail: Mapping[str, Any]) -> Plan:
+    """Plan for the curves of a log."""
+    files = [p for p in ([path] if path.is_file() else sorted(path.rglob("*"))) if p.is_file()]
+    curves = _SLOW_CURVES if options.verdicts or options.noise != "gaussian" else _CURVES
+    parts = max(1, math.ceil(len(collection) / curves))
+    return Plan(str(path.resolve()), _fingerprint(files), len(collection), parts, None, options, detail)
+
+
+def _fingerprint(files: Sequence[str | Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        info = os.stat(file)
+        digest.update(f"{file}\0{info.st_size}\0{info.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _spool(plan: Plan, folder: Path, report: Report) -> None:
+    """Sort the rows of the table into one file for each part."""
+    import pyarrow as pa
+
+    assert plan.columns is not None
+    spool, done = folder / _SPOOL, folder / f"{_SPOOL}.done"
+    if plan.parts == 1 or done.exists():
+        return
+    shutil.rmtree(spool, ignore_errors=True)
+    spool.mkdir()
+    writers: dict[int, Any] = {}
+    seen = 0
+    try:
+        for batch in _rows(plan):
+            part = _part_of(batch, plan.columns, plan.parts)
+            order = np.argsort(part, kind="stable")
+            ends = np.searchsorted(part[order], np.arange(plan.parts + 1))
+            ordered = batch.take(pa.array(order))
+            for number in np.unique(part).tolist():
+                if number not in writers:
+                    writers[number] = pa.ipc.new_file(str(spool / _name(number, "arrow")), batch.schema)
+                writers[number].write_batch(ordered.slice(ends[number], ends[number + 1] - ends[number]))
+            seen += batch.num_rows
+            report("reading", seen, plan.size)
+    finally:
+        for writer in writers.values():
+            writer.close()
+    write_atomic(done, "")
+
+
+def _name(number: int, suffix: str) -> str:
+    return f"part-{number:05d}.{suffix}"
+
+
+def fit_part(folder: str, number: int, threads: int | None = None) -> int:
+    """Fit one part of a table by the plan in a folder and write its rows; a part that is there is left alone.
+
+    It can run anywhere that reaches the folder and, for a plan of one part, the table.
+
+    Returns
+    -------
+    int
+        The part.
+    """
+    import pyarrow as pa
+
+    place = Path(folder)
+    target, spooled = place / _name(number, "parquet"), place / _SPOOL / _name(number, "arrow")
+    plan = Plan.load(place)
+    assert plan.columns is not None
+    if target.exists() or (plan.parts > 1 and not spooled.exists()):  # no curve fell into it
+        return number
+    if plan.parts == 1:
+        table = pa.Table.from_batches(list(_rows(plan)))
+    else:
+        with pa.memory_map(str(spooled)) as source:
+            table = pa.ipc.open_file(source).read_all()
+    _write(fit_table(table.to_pandas(), plan.columns, replace(plan.options, threads=threads)), target)
+    return number
+
+
+def _write(table: pd.DataFrame, target: Path) -> None:
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    write_atomic(target, buffer.getvalue())
+
+
+# -------------------------------------------------------------------------------------------------- the whole
+
+
+def run(
+    plan: Plan,
+    out: str | os.PathLike[str],
+    *,
+    collection: Collection | None = None,
+    scheduler: str | None = None,
+    report: Report | None = None,
+) -> Path:
+    """Fit all parts and put the results together.
+
+    Parameters
+    ----------
+    plan : Plan
+    out : path
+        A folder, which holds one Parquet file for each part in the end; or a ``.parquet`` or ``.csv`` file, whose parts
+        stand in ``<out>.parts`` until it is complete. Called again after an interruption, it goes on.
+    collection : Collection, optional
+        The curves of a log, for the plan of one.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers fit the parts; they must see the table and the folder under the same
+        names. A part whose worker dies is done by another.
+    report : callable, optional
+        Called as ``report(task, done, total)``, the task being "reading", "parts" or "curves".
+
+    Returns
+    -------
+    Path
+        `out`.
+
+    Raises
+    ------
+    InputError
+        If the output cannot be, or is that of something else.
+    """
+    target, tell = Path(out), report or _silent
+    suffix = target.suffix.lower()
+    if suffix not in ("", ".parquet", ".csv"):
+        raise InputError(
+            f"the format '{suffix}' is not written", path=target, hint="name a .parquet or .csv, or a folder"
+        )
+    if suffix and target.is_dir():
+        raise InputError("is a folder, not a file", path=target, hint="name a file in it")
+    folder = target if not suffix else target.with_name(target.name + ".parts")
+    plan.begin(folder)
+    numbers = [i for i in range(plan.parts) if not (folder / _name(i, "parquet")).exists()]
+    tell("parts", plan.parts - len(numbers), plan.parts)
+    if collection is not None:
+        _fit_collection_parts(plan, collection, folder, numbers, tell)
+    elif numbers:
+        _spool(plan, folder, tell)
+        for done, _ in enumerate(_fitted(folder, numbers, plan.options.threads, scheduler), start=1):
+            tell("parts", plan.parts - len(numbers) + done, plan.parts)
+    if suffix:
+        _join(folder, target)
+        shutil.rmtree(folder)
+    else:
+        shutil.rmtree(folder / _SPOOL, ignore_errors=True)
+    return target
+
+
+def _silent(task: str, done: int, total: int) -> None:
+    return None
+
+
+def _fitted(folder: Path, numbers: Sequence[int], threads: int | None, scheduler: str | None) -> Iterator[int]:
+    """Parts as they are done, here or on a cluster."""
+    place = str(folder.resolve())
+    if scheduler is None:
+        yield from (fit_part(place, number, threads) for number in numbers)
+        return
+    try:
+        from distributed import Client, as_completed
+    except ImportError as error:
+        raise MissingDependencyError("distributed", "dask", "fitting on a cluster") from error
+    try:
+        client = Client(scheduler)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"no Dask scheduler answers at '{scheduler}' ({error})") from error
+    with client:
+        jobs = client.map(fit_part, [place] * len(numbers), numbers, threads=threads, pure=False)
+        for job in as_completed(jobs):
+            yield job.result()
+
+
+def _fit_collection_parts(
+    plan: Plan, collection: Collection, folder: Path, numbers: Sequence[int], tell: Report
+) -> None:
+    edges = np.linspace(0, len(collection), plan.parts + 1).astype(int).tolist()
+    for number in numbers:
+        begin, end = edges[number], edges[number + 1]
+        part = collection.part(begin, end)
+        found = fit_collection(part, plan.options, lambda done, _, begin=begin: tell("curves", begin + done, plan.size))  # type: ignore[misc]
+        _write(found, folder / _name(number, "parquet"))
+
+
+def parts_of(folder: Path) -> list[Path]:
+    """Result files in a folder, in order."""
+    return sorted(folder.glob(_name(0, "parquet").replace("00000", "*")))
+
+
+def read(out: Path) -> pd.DataFrame:
+    """Results of :func:`run`."""
+    import pandas as pd
+
+    if out.is_dir():
+        return pd.concat([pd.read_parquet(file) for file in parts_of(out)], ignore_index=True)
+    if out.suffix.lower() == ".csv":
+        table = pd.read_csv(out)
+        texts = table.select_dtypes(exclude="number").columns
+        return table.fillna(dict.fromkeys(texts, ""))
+    return pd.read_parquet(out)
+
+
+def _join(folder: Path, target: Path) -> None:
+    """One file from the parts, whole or not at all."""
+    from pyarrow import csv, parquet
+
+    files = parts_of(folder)
+    temporary = folder / f"joined{target.suffix.lower()}"
+    tables = (parquet.read_table(file) for file in files)
+    first = next(tables)
+    write = parquet.ParquetWriter if target.suffix.lower() == ".parquet" else csv.CSVWriter
+    with write(str(temporary), first.schema) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table.cast(first.schema))
+    os.replace(temporary, target)
+
+
+def fit_table_file(
+    path: str | os.PathLike[str], columns: Columns, options: Options, progress: Progress | None = None
+) -> pd.DataFrame:
+    """Fit the curves of a tidy table on disk; see :func:`cogfit.fit_many`. ``progress`` counts parts."""
+    plan = plan_table(path, columns, options)
+    tell: Report = _silent
+    if progress is not None:
+        tell = lambda task, done, total: progress(done, total) if task == "parts" else None  # noqa: E731
+    with tempfile.TemporaryDirectory(prefix="cogfit-") as folder:
+        return read(run(plan, Path(folder, "out"), report=tell))

@@ -1,0 +1,1 @@
+"""Human memory data, and a model beside them."""

@@ -1,0 +1,532 @@
+"""One table of human data: what it counts, its curves, its values.
+
+A :class:`Dataset` knows axis, unit of repetition, convention, measure, scale, level of averaging and citation; a
+:class:`Series` is one curve of it, ready for :func:`cogfit.fit`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cogfit.errors import InputError, nearest
+from cogfit.formulas import built_in as curves
+from cogfit.formulas.built_in import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cogfit.curves.exposure import Curve
+
+KINDS: dict[str, str] = {
+    "curve": "y against a number: forms are fitted",
+    "contrast": "y under a few conditions (two delays, say): differences with intervals, never an exponent",
+    "estimates": "one estimate per subject: their distribution is described",
+}
+"""What a table holds."""
+
+AXES: dict[str, str] = {
+    "repetition": "how often something was done",
+    "delay": "time since learning",
+    "lag": "items between study and test",
+    "age": "age of the memory",
+}
+"""What x counts."""
+
+REPEATED: dict[str, str] = {
+    "item": "one and the same item (a pair, an equation, a word)",
+    "task": "one and the same task as a whole",
+    "page": "material of the same kind, new every time",
+}
+"""What is repeated, on a repetition axis."""
+
+CONVENTIONS: dict[str, str] = {
+    "prior": "k = earlier presentations (k = 0 has no power-law value)",
+    "inclusive": "k = presentations including this one",
+    "block": "y is a mean over a block of presentations k_first … k_last, this one included",
+    "elapsed": "time from the end of learning to the test",
+    "intervening": "items between study and test",
+}
+"""How x is counted."""
+
+MEASURES: dict[str, str] = {
+    "latency": "a time",
+    "error": "a proportion of errors",
+    "probability": "a proportion recalled",
+    "strategy": "a share of trials solved by the slow route (the algorithm; attention)",
+    "savings": "share of work saved at relearning",
+    "effect": "a difference of ratings",
+    "count": "a number of details",
+    "utilization": "a share of computation",
+    "other": "something else",
+}
+"""What y is."""
+
+LEVELS: dict[str, str] = {
+    "subject": "one subject",
+    "list": "one list of one subject",
+    "team": "one team",
+    "subject mean": "means over subjects, or over the lists of each subject, with known uncertainty or subjects",
+    "group mean": "means over a group whose members are not known",
+    "unknown": "not known",
+}
+"""Level of averaging of a value."""
+
+UNCERTAINTIES: dict[str, str] = {
+    "none": "no uncertainty is known",
+    "standard error": "standard error of the mean",
+    "probable error": "probable error of the mean, 0.6745 standard errors",
+    "standard deviation": "standard deviation; divided by √n where n is known",
+}
+"""What the column of uncertainty holds."""
+
+VERIFICATIONS: dict[str, str] = {
+    "read": "read in the named source",
+    "secondary": "read in a source that quotes the original",
+    "computed": "summarised from raw data that were read",
+    "unverified": "not stated",
+}
+"""How a value is known."""
+
+PROBABLE_ERROR = 0.6744897501960817
+"""Probable error of a normal mean in standard errors."""
+
+NUMERIC = ("integer", "number")
+TYPES = ("string", *NUMERIC)
+"""Types of columns."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column of a table.
+
+    Attributes
+    ----------
+    name, type, title : str
+        Type is ``"string"``, ``"integer"`` or ``"number"``.
+    unit : str or None
+    """
+
+    name: str
+    type: str
+    title: str
+    unit: str | None = None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column of a table plays which part.
+
+    Attributes
+    ----------
+    y : str
+        The measure.
+    x : str or None
+        The axis.
+    uncertainty : str or None
+    n, trials : str or None
+        Subjects, and yes/no outcomes, behind each value.
+    cluster : str or None
+        Whose values belong together (subject, list, team).
+    category : str or None
+        Condition of a contrast.
+    first, last : str or None
+        Ends of the block of which y is a mean.
+    keep : str or None
+        0 where the authors drop the value, else 1.
+    series : tuple of str
+        Columns whose values tell the curves of the table apart.
+    """
+
+    y: str
+    x: str | None = None
+    uncertainty: str | None = None
+    n: str | None = None
+    trials: str | None = None
+    cluster: str | None = None
+    category: str | None = None
+    first: str | None = None
+    last: str | None = None
+    keep: str | None = None
+    series: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One curve of a data set.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        Where measure, scale, axis, unit, level and citation stand.
+    labels : mapping of str to str
+        What tells this curve from the others of its table; empty where there is one only.
+    x, y : ndarray, shape (n,)
+        x is NaN where a contrast has a condition without a number.
+    convention : str
+        A key of :data:`CONVENTIONS`.
+    n : int or None
+        Subjects behind the curve.
+    se : ndarray or None
+        Standard errors (of probable errors and of standard deviations with known n, too).
+    subjects, trials : ndarray or None
+        Behind each y.
+    clusters, category : ndarray of str or None
+        Label of each y.
+    first, last : ndarray or None
+        Ends of the blocks.
+    kept : ndarray of bool or None
+        False where the authors drop the value.
+    """
+
+    dataset: Dataset = field(repr=False)
+    labels: Mapping[str, str]
+    x: Array
+    y: Array
+    convention: str
+    n: int | None = None
+    se: Array | None = None
+    subjects: Array | None = None
+    trials: Array | None = None
+    clusters: NDArray[Any] | None = None
+    category: NDArray[Any] | None = None
+    first: Array | None = None
+    last: Array | None = None
+    kept: NDArray[np.bool_] | None = None
+
+    @property
+    def name(self) -> str:
+        """Labels in words, or the data set's title where there is one curve only."""
+        return ", ".join(self.labels.values()) or self.dataset.title
+
+    @property
+    def weights(self) -> Array | None:
+        """1/SE², or None where standard errors are not known."""
+        return None if self.se is None else 1.0 / self.se**2
+
+    def take(self, keep: NDArray[np.bool_]) -> Series:
+        """Return the curve restricted to the points where `keep` is true."""
+        names = ("x", "y", "se", "subjects", "trials", "clusters", "category", "first", "last", "kept")
+        whole = {name: getattr(self, name) for name in names}
+        parts: dict[str, Any] = {name: None if v is None else v[keep] for name, v in whole.items()}
+        return replace(self, **parts)
+
+    def under(self, convention: str) -> Series:
+        """Count repetitions by another convention.
+
+        Parameters
+        ----------
+        convention : {"prior", "inclusive"}
+
+        Returns
+        -------
+        Series
+            With x (and the ends of blocks) moved by one where needed. Blocks stay blocks: theirs is the count that
+            includes the presentation, and ``under("prior")`` moves their ends.
+
+        Raises
+        ------
+        InputError
+            If the axis does not count repetitions.
+
+        Examples
+        --------
+        >>> import cogfit
+        >>> curve = cogfit.human("anderson1981_latency").series()[0]
+        >>> curve.x[0], curve.under("prior").x[0]
+        (np.float64(2.0), np.float64(1.0))
+        """
+        if self.dataset.axis != "repetition":
+            raise InputError(f"'{self.dataset.id}' has no repetitions to count: its axis is {self.dataset.axis}")
+        if convention not in ("prior", "inclusive"):
+            raise InputError(f"unknown convention {convention!r}", hint="choose from prior, inclusive")
+        move = {"prior": 0.0}.get(convention, 1.0) - {"prior": 0.0}.get(self.convention, 1.0)
+        if move == 0.0:
+            return self
+        first, last = (None if v is None else v + move for v in (self.first, self.last))
+        return replace(self, x=self.x + move, first=first, last=last, convention=convention)
+
+    def mean(self) -> Series:
+        """Average over clusters at every x (or condition), with standard errors over clusters.
+
+        Returns
+        -------
+        Series
+            This one where nothing is clustered.
+        """
+        if self.clusters is None:
+            return self
+        key = self.x if self.category is None else self.category
+        values, first, code = np.unique(key, return_index=True, return_inverse=True)
+        order = np.argsort(first, kind="stable") if self.category is not None else np.arange(values.size)
+        count = np.bincount(code).astype(float)
+        y = np.bincount(code, self.y) / count
+        spread = np.bincount(code, (self.y - y[code]) ** 2) / np.maximum(count - 1.0, 1.0)
+        se = np.sqrt(spread / count)[order] if count.min() > 1 else None
+        category = None if self.category is None else values[order]
+        return Series(
+            self.dataset, self.labels, self.x[first][order], y[order], self.convention, self.n, se, count[order],
+            category=category,
+        )  # fmt: skip
+
+    def curve(self, weighted: bool = True) -> Curve:
+        """Curve for :func:`cogfit.fit`, with axis, measure and labels filled in.
+
+        Parameters
+        ----------
+        weighted : bool
+            Whether to weight by known standard errors. Clustered values are averaged; their clusters are resampled
+            where there are enough.
+
+        Raises
+        ------
+        InputError
+            If the data set is no curve.
+        """
+        from cogfit.curves.exposure import array_curve
+
+        about = self.dataset
+        if about.kind != "curve":
+            raise InputError(f"'{about.id}' is no curve but {about.kind}: {KINDS[about.kind]}")
+        fractions = about.measure in ("error", "probability") and self.se is None
+        made = array_curve(
+            self.x, self.y, weights=self.weights if weighted else None, groups=self.clusters, axis=about.axis,
+            trials=self.trials if fractions and self.clusters is None else None,
+        )  # fmt: skip
+        clusters = made.clusters and replace(made.clusters, kind=f"{about.level}s")
+        return replace(
+            made, convention=CONVENTIONS[self.convention], measure=about.fit_measure, clusters=clusters,
+            serial=about.axis == "repetition",  # at every delay there are other items, or other people
+            x_label=about.unit, y_label=f"{about.measure} ({about.scale})", warnings=self._cautions(weighted),
+        )  # fmt: skip
+
+    def _cautions(self, weighted: bool) -> tuple[str, ...]:
+        """What the interval of a fit rests on."""
+        if self.clusters is not None:
+            return ()
+        if self.se is None:
+            known = "the number of subjects is" if self.n is None else "standard errors are"
+            return (f"{known} not known: the interval comes from the residuals about the curve alone",)
+        if not weighted:
+            return ("known standard errors were not used as weights",)
+        return ("standard errors weight the points; the size of the interval comes from the residuals",)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """One table of human data.
+
+    Attributes
+    ----------
+    id, title : str
+    kind : str
+        A key of :data:`KINDS`.
+    axis : str
+        A key of :data:`AXES`.
+    repeated : str or None
+        A key of :data:`REPEATED`.
+    unit : str
+        What x counts, in words.
+    convention : str
+        A key of :data:`CONVENTIONS`.
+    measure : str
+        A key of :data:`MEASURES`.
+    scale : str
+        Unit and range of y, and whether a floor is in it.
+    level : str
+        A key of :data:`LEVELS`.
+    n : int, mapping of str to int, or None
+        Subjects (teams, persons) behind a curve, by label where they differ; None where it is not known.
+    uncertainty : str
+        A key of :data:`UNCERTAINTIES`.
+    citation : str
+        The originals, in words.
+    links : tuple of str
+    read : str
+        Where the values were read.
+    licence : str
+    verification : str
+        A key of :data:`VERIFICATIONS`.
+    notes : tuple of str
+        What one has to know before using the values.
+    columns : Columns
+    schema : tuple of Field
+    contrast : tuple of str
+        Conditions compared, in order.
+    paired : bool
+        Whether the same clusters stand behind all conditions.
+    path : Path
+        The CSV file.
+
+    Examples
+    --------
+    >>> import cogfit
+    >>> data = cogfit.human("remington2016_latency")
+    >>> data.measure, data.level, data.uncertainty
+    ('latency', 'subject mean', 'standard error')
+    >>> [curve.name for curve in data.series()]
+    ['menu', 'shortcut']
+    """
+
+    id: str
+    title: str
+    kind: str
+    axis: str
+    repeated: str | None
+    unit: str
+    convention: str
+    measure: str
+    scale: str
+    level: str
+    n: int | Mapping[str, int] | None
+    uncertainty: str
+    citation: str
+    links: tuple[str, ...]
+    read: str
+    licence: str
+    verification: str
+    notes: tuple[str, ...]
+    columns: Columns
+    schema: tuple[Field, ...]
+    contrast: tuple[str, ...]
+    paired: bool
+    path: Path
+
+    @property
+    def fit_measure(self) -> str:
+        """The measure as :func:`cogfit.fit` knows it."""
+        if self.measure == "strategy":
+            return "probability"
+        return self.measure if self.measure in curves.MEASURES else "other"
+
+    @cached_property
+    def _frame(self) -> pd.DataFrame:
+        return _read_table(self.path, self.schema)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The whole table; a copy, read on first use. Raises InputError for a damaged file."""
+        return self._frame.copy()
+
+    def series(self, **labels: str) -> tuple[Series, ...]:
+        """Return the curves of the table, in the order of the file.
+
+        Parameters
+        ----------
+        **labels : str
+            Only the curves with these labels, e.g. ``condition="shortcut"``.
+
+        Raises
+        ------
+        InputError
+            If no curve has such labels.
+        """
+        for name, value in labels.items():
+            if name not in self.columns.series:
+                raise InputError(f"'{self.id}' has no label '{name}'", hint=nearest(name, self.columns.series))
+            known = list(dict.fromkeys(self._frame[name].astype(str)))
+            if str(value) not in known:
+                raise InputError(f"'{self.id}' has no {name} '{value}'", hint=nearest(str(value), known))
+        found = [one for one in self._series if all(one.labels[k] == str(v) for k, v in labels.items())]
+        if not found:
+            raise InputError(f"'{self.id}' has no curve with " + ", ".join(f"{k}={v!r}" for k, v in labels.items()))
+        return tuple(found)
+
+    @cached_property
+    def _series(self) -> tuple[Series, ...]:
+        names = list(self.columns.series)
+        frame = self._frame[self._frame[self.columns.y].notna()]
+        if not names:
+            return (self._one({}, frame),)
+        parts = frame.groupby(names, sort=False, observed=True)
+        return tuple(
+            self._one({name: str(value) for name, value in zip(names, key, strict=True)}, part) for key, part in parts
+        )
+
+    def _one(self, labels: dict[str, str], part: pd.DataFrame) -> Series:
+        def numbers(name: str | None) -> Array | None:
+            return None if name is None else part[name].to_numpy(dtype=float)
+
+        def words(name: str | None) -> NDArray[Any] | None:
+            return None if name is None else part[name].astype(str).to_numpy(dtype=str)
+
+        roles = self.columns
+        y, x, subjects = numbers(roles.y), numbers(roles.x), numbers(roles.n)
+        keep = numbers(roles.keep)
+        assert y is not None
+        behind = self.n
+        if isinstance(behind, Mapping):
+            behind = next((behind[value] for value in labels.values() if value in behind), None)
+        return Series(
+            self, labels, np.full(y.size, math.nan) if x is None else x, y, self.convention, behind,
+            self._standard_errors(numbers(roles.uncertainty), subjects, behind), subjects, numbers(roles.trials),
+            words(roles.cluster), words(roles.category), numbers(roles.first), numbers(roles.last),
+            None if keep is None else keep != 0,
+        )  # fmt: skip
+
+    def _standard_errors(self, printed: Array | None, subjects: Array | None, behind: int | None) -> Array | None:
+        if printed is None or not np.all(printed > 0):
+            return None
+        if self.uncertainty == "standard error":
+            return printed
+        if self.uncertainty == "probable error":
+            return printed / PROBABLE_ERROR
+        n = subjects if subjects is not None else behind
+        return None if n is None else np.asarray(printed / np.sqrt(n))
+
+    def to_json(self) -> dict[str, Any]:
+        """Description without the values, JSON-ready."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("columns", "schema", "path")}
+        out = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+        roles = {f.name: getattr(self.columns, f.name) for f in fields(self.columns)}
+        out["columns"] = {k: list(v) if isinstance(v, tuple) else v for k, v in roles.items() if v not in (None, ())}
+        out["fields"] = [{f.name: getattr(one, f.name) for f in fields(one)} for one in self.schema]
+        return out
+
+    def rows(self) -> list[list[Any]]:
+        """Values of the table by row, JSON-ready: missing ones are None."""
+        plain = self._frame.astype(object)
+        return [list(row) for row in plain.where(plain.notna(), None).itertuples(index=False)]
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.id}: {self.title}>"
+
+
+def _read_table(path: Path, schema: tuple[Field, ...]) -> pd.DataFrame:
+    """Read a CSV file with the columns of a schema; an empty cell is missing."""
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"cannot be read as a CSV table ({error})", path=path) from error
+    names = [one.name for one in schema]
+    for name in frame.columns:
+        if name not in names:
+            raise InputError("is not described in the schema", path=path, column=str(name), hint=nearest(name, names))
+    for one in schema:
+        if one.name not in frame:
+            hint = nearest(one.name, [str(name) for name in frame.columns])
+            raise InputError("is described but not there", path=path, column=one.name, hint=hint)
+        if one.type == "string":
+            continue
+        values = pd.to_numeric(frame[one.name], errors="coerce").astype(float)
+        wrong = (values.isna() & frame[one.name].notna()) | np.isinf(values)
+        if one.type == "integer":
+            wrong |= values.notna() & (values != values.round())
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            what = f"is not a{'n integer' if one.type == 'integer' else ' number'}: {frame[one.name].iloc[row]!r}"
+            raise InputError(what, path=path, line=row + 2, column=one.name, hint="correct the cell or leave it empty")
+        whole = one.type == "integer"
+        frame[one.name] = values.astype("Int64") if whole and values.isna().any() else values
+        if whole and not values.isna().any():
+            frame[one.name] = values.astype("int64")
+    return frame

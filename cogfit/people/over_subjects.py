@@ -1,0 +1,303 @@
+"""What several subjects say together: differences between conditions, and the spread of an exponent over subjects."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cogfit.errors import InputError
+from cogfit.formulas.built_in import Array
+
+FEW_SPARE = 10
+"""Residual degrees of freedom of a subject's fit below which its standard error is too rough to be a weight."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Difference of a mean between two conditions, second minus first.
+
+    Attributes
+    ----------
+    first, second : str
+        The conditions.
+    mean_first, mean_second : float
+        Over the subjects that are compared.
+    difference, low, high : float
+        With the limits of its confidence interval.
+    p_value : float
+        Of no difference, two-sided; not adjusted for the number of contrasts.
+    n : int or None
+        Pairs compared; None where only means and standard errors are known.
+    level : float
+    method : str
+    labels : mapping of str to str
+        Of the curve.
+    """
+
+    first: str
+    second: str
+    mean_first: float
+    mean_second: float
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    n: int | None
+    level: float
+    method: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready mapping."""
+        return {**self.__dict__, "labels": dict(self.labels)}
+
+
+def paired_contrast(
+    values: Array, subjects: NDArray[Any], condition: NDArray[Any], first: str, second: str, level: float = 0.95
+) -> Contrast:
+    """Compare two conditions within subjects, by Student's t on the differences of those that have both.
+
+    Parameters
+    ----------
+    values, subjects, condition : ndarray, shape (n,)
+        One row per subject and condition.
+    first, second : str
+        The conditions.
+    level : float
+
+    Raises
+    ------
+    InputError
+        If a subject has a condition twice, or fewer than two subjects have both.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> who, when = np.array(["a", "b", "c"] * 2), np.array(["day"] * 3 + ["week"] * 3)
+    >>> found = paired_contrast(np.array([3.0, 4.0, 5.0, 1.0, 3.0, 3.0]), who, when, "day", "week")
+    >>> round(found.difference, 3), found.n
+    (-1.667, 3)
+    """
+    from scipy.stats import t
+
+    tables = []
+    for name in (first, second):
+        chosen = condition == name
+        if np.unique(subjects[chosen]).size != int(chosen.sum()):
+            raise InputError(f"a subject has the condition '{name}' more than once")
+        tables.append(dict(zip(subjects[chosen].tolist(), values[chosen].tolist(), strict=True)))
+    both = [one for one in tables[0] if one in tables[1]]
+    if len(both) < 2:
+        raise InputError(f"only {len(both)} subject(s) have both '{first}' and '{second}'")
+    before, after = (np.array([table[one] for one in both]) for table in tables)
+    change = after - before
+    mean, error, spare = float(change.mean()), float(change.std(ddof=1)) / math.sqrt(change.size), change.size - 1
+    half = float(t.ppf(0.5 + 0.5 * level, spare)) * error
+    p_value = 2.0 * float(t.sf(abs(mean) / error, spare)) if error > 0 else float(mean == 0)
+    return Contrast(
+        first, second, float(before.mean()), float(after.mean()), mean, mean - half, mean + half, p_value,
+        change.size, level, f"paired t, {spare} degrees of freedom",
+    )  # fmt: skip
+
+
+def independent_contrast(
+    means: tuple[float, float],
+    errors: tuple[float, float],
+    first: str,
+    second: str,
+    level: float = 0.95,
+    counts: tuple[float, float] | None = None,
+) -> Contrast:
+    """Compare two means with their standard errors as independent.
+
+    Parameters
+    ----------
+    means, errors : (float, float)
+    first, second : str
+        The conditions.
+    level : float
+    counts : (float, float), optional
+        Subjects behind each mean; with them Student's t with Welch's degrees of freedom is used, else the normal law.
+
+    Examples
+    --------
+    >>> round(independent_contrast((2.0, 1.0), (0.3, 0.4), "early", "late").high, 2)
+    -0.02
+    """
+    from scipy.stats import t
+
+    error = math.hypot(*errors)
+    mean = means[1] - means[0]
+    spare, method = math.inf, "normal, standard errors taken as independent"
+    if counts is not None:
+        spare = error**4 / sum(e**4 / (n - 1.0) for e, n in zip(errors, counts, strict=True))
+        method = f"Welch's t, {spare:.1f} degrees of freedom"
+    half = float(t.ppf(0.5 + 0.5 * level, spare)) * error
+    p_value = 2.0 * float(t.sf(abs(mean) / error, spare))
+    return Contrast(first, second, *means, mean, mean - half, mean + half, p_value, None, level, method)
+
+
+@dataclass(frozen=True)
+class Population:
+    """Distribution of γ over subjects (teams, lists).
+
+    Attributes
+    ----------
+    n : int
+        Subjects.
+    mean, low, high : float
+        Mean of γ over the population, with the limits of its confidence interval.
+    sd, sd_low, sd_high : float
+        Standard deviation of γ over the population, without the errors of the single estimates; NaN limits where
+        there are none.
+    spread : float
+        Standard deviation of the estimates themselves, errors included.
+    new_low, new_high : float
+        Prediction interval: where γ of another subject lies.
+    level : float
+    method : str
+    caveats : tuple of str
+    labels : mapping of str to str
+        Of the curve.
+    """
+
+    n: int
+    mean: float
+    low: float
+    high: float
+    sd: float
+    sd_low: float
+    sd_high: float
+    spread: float
+    new_low: float
+    new_high: float
+    level: float
+    method: str
+    caveats: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready mapping; what is not known is None."""
+        plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in self.__dict__.items()}
+        return {**plain, "labels": dict(self.labels), "caveats": list(self.caveats)}
+
+
+def random_effects(estimates: Array, stderr: Array, spare: float, level: float = 0.95) -> Population:
+    """Mean and standard deviation of an exponent over subjects, from an estimate and a standard error of each.
+
+    Parameters
+    ----------
+    estimates, stderr : ndarray, shape (n,)
+    spare : float
+        Residual degrees of freedom behind each standard error. With fewer than :data:`FEW_SPARE` the standard errors
+        are no weights: subjects count equally, and only the mean of the squared standard errors is used (Hedges &
+        Olkin 1985). Otherwise: variance between subjects by Paule & Mandel 1982, interval of the mean by Hartung &
+        Knapp 2001 and Sidik & Jonkman 2002 (never narrower than that of the weights), interval of the standard
+        deviation by inverting Cochran's Q (Viechtbauer 2007, Stat. Med. 26:37).
+    level : float
+
+    Raises
+    ------
+    InputError
+        For fewer than two subjects or standard errors that are not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> truth = rng.normal(0.3, 0.1, 40)
+    >>> found = random_effects(truth + rng.normal(0, 0.05, 40), np.full(40, 0.05), spare=18)
+    >>> found.low < 0.3 < found.high, found.sd_low < 0.1 < found.sd_high
+    (True, True)
+    """
+    from scipy.stats import t
+
+    n = estimates.size
+    if n < 2 or not np.all(np.isfinite(estimates)):
+        raise InputError(f"a distribution needs two subjects at least, with finite estimates; there are {n}")
+    if not np.all(stderr > 0):
+        raise InputError("standard errors must be positive")
+    variance, spread = stderr**2, float(estimates.std(ddof=1))
+    quantile = float(t.ppf(0.5 + 0.5 * level, n - 1))
+    if spare < FEW_SPARE:
+        between = max(0.0, spread**2 - float(variance.mean()))
+        mean, error, limits = float(estimates.mean()), spread / math.sqrt(n), (math.nan, math.nan)
+        method = "subjects count equally, Student's t; variance between them after Hedges & Olkin"
+        caveats: tuple[str, ...] = (
+            f"standard errors rest on {spare:g} degrees of freedom each, so they are no weights",
+        )
+    else:
+        between = _variance_at(n - 1.0, estimates, variance)
+        weight = 1.0 / (variance + between)
+        mean = float(weight @ estimates / weight.sum())
+        scale = max(1.0, float(weight @ (estimates - mean) ** 2) / (n - 1))
+        error, limits = math.sqrt(scale / weight.sum()), _q_profile(estimates, variance, level)
+        method = "random effects: Paule–Mandel, Hartung–Knapp–Sidik–Jonkman; Q profile"
+        caveats = ()
+    reach = float(t.ppf(0.5 + 0.5 * level, n - 2)) if n > 2 else math.inf
+    new = reach * math.hypot(math.sqrt(between), error)
+    half = quantile * error
+    return Population(
+        n, mean, mean - half, mean + half, math.sqrt(between), *limits, spread, mean - new, mean + new, level, method,
+        caveats,
+    )  # fmt: skip
+
+
+def _variance_at(q: float, estimates: Array, variance: Array) -> float:
+    """Variance between subjects at which Cochran's Q has this value; 0 where it is smaller throughout.
+
+    Q falls with the variance, so the root is unique; Paule & Mandel's estimate is the root at n − 1.
+    """
+    from scipy.optimize import brentq
+
+    def excess(between: float) -> float:
+        weight = 1.0 / (variance + between)
+        mean = weight @ estimates / weight.sum()
+        return float(weight @ (estimates - mean) ** 2) - q
+
+    if excess(0.0) <= 0:
+        return 0.0
+    top = float(np.ptp(estimates)) ** 2 + float(variance.max())
+    while excess(top) > 0:
+        top *= 4.0
+    return float(brentq(excess, 0.0, top, xtol=1e-14))
+
+
+def _q_profile(estimates: Array, variance: Array, level: float) -> tuple[float, float]:
+    """Limits of the standard deviation between subjects: where Cochran's Q meets the quantiles of χ²(n − 1)."""
+    from scipy.stats import chi2
+
+    tail = 0.5 * (1.0 - level)
+    low, high = (
+        math.sqrt(_variance_at(float(chi2.ppf(p, estimates.size - 1)), estimates, variance)) for p in (1.0 - tail, tail)
+    )
+    return low, high
+
+
+def stderr_from_r2(gamma: float, r2: float, x: Array) -> float:
+    """Standard error of γ of A·x^−γ by least squares, recovered from γ, R² and the points x.
+
+    The scale of y cancels: with the residual sum of squares as unit, R² gives A, and the Jacobian at (A, γ) the
+    standard error, for independent errors of even variance.
+
+    Parameters
+    ----------
+    gamma, r2 : float
+        R² on the scale of y, 0 < R² < 1.
+    x : ndarray, shape (n,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(stderr_from_r2(0.3, 0.9, np.arange(1.0, 21.0)), 3)
+    0.021
+    """
+    shape = x**-gamma
+    size = math.sqrt(r2 / (1.0 - r2) / float(((shape - shape.mean()) ** 2).sum()))
+    jacobian = np.stack([shape, -size * np.log(x) * shape], axis=1)
+    return math.sqrt(float(np.linalg.inv(jacobian.T @ jacobian)[1, 1]) / (x.size - 2))

@@ -1,0 +1,396 @@
+"""One self-contained web page of a fit: the answer first, then figures, tables, methods and provenance.
+
+The page needs no network and no scripts. Everything that comes from the log is escaped where the page is put together
+(:func:`_tag`), and a content security policy forbids the browser to run or load anything.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from cogfit.files import write_atomic
+from cogfit.inference import windows
+from cogfit.inference.selection import REFUTED
+from cogfit.result import FitResult, FormFit, format_interval
+from cogfit.show.plots import DIAGNOSTICS, plot_diagnostic, plot_fit, render
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ANSWERS: dict[str, str] = {
+    "supported": "Yes: the data support a power law.",
+    "not_supported": "No: the data speak against a power law.",
+    "not_distinguishable": "Undecided: these data cannot tell a power law from other forms.",
+    "not_identified": "Undecided: these data do not determine an exponent.",
+    "not_compared": "Not asked: only one form was fitted.",
+}
+"""The verdict in plain words."""
+
+_CAPTIONS: dict[str, str] = {
+    "residuals": "Residuals of the form reported against normal quantiles: on the line, the errors are normal.",
+    "autocorrelation": "Autocorrelation of these residuals: outside the grey band, errors are not independent.",
+    "profile": "Deviance of the power law as γ is held at other values: flat curves do not determine γ.",
+    "windows": "γ of the power law over parts of the curve: a power law has the same γ everywhere.",
+    "switches": "When each pattern switched, in steps and in exposures.",
+    "survival": "Share of patterns that have not switched yet.",
+}
+
+_LONG = 24  # characters from which a cell needs room
+
+_STYLE = """
+:root { color-scheme: light; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1rem; max-width: 60rem; color: #1a1a1a; background: #fff;
+  font: 1rem/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; overflow-wrap: anywhere; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: .2rem 0 .6rem; }
+h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; border-bottom: 1px solid #ccc; }
+.lead { font-size: 1.1rem; }
+.log { color: #555; margin: 0; }
+ul { padding-left: 1.2rem; }
+li { margin: .2rem 0; }
+figure { margin: 1rem 0; }
+figure svg { display: block; width: 100%; height: auto; }
+figure.main svg { max-width: 38rem; }
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); gap: 0 1.5rem; }
+figcaption, .caption { color: #444; font-size: .9rem; }
+.caption { margin: .8rem 0 .2rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+th, td { padding: .2rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd; }
+thead th { border-bottom: 1px solid #666; white-space: nowrap; }
+tbody th { font-weight: 600; }
+.number { text-align: right; white-space: nowrap; }
+.long { min-width: 12rem; }
+tr.chosen { background: #eaf2f8; }
+.warnings { border-left: 4px solid #b35900; padding: .1rem .8rem; background: #fff7ee; }
+.warnings h2 { margin-top: .5rem; border: 0; }
+code { font-size: .9rem; }
+@media print {
+  body { max-width: none; padding: 0; font-size: 10pt; }
+  .scroll { overflow: visible; }
+  figure.main svg { max-width: 12cm; }
+  table { font-size: 8pt; }
+  th, td { padding: 1pt 4pt; }
+  figure, tr, .warnings { break-inside: avoid; }
+  h2 { break-after: avoid; }
+}
+"""
+
+
+def save_report(result: FitResult, path: str | os.PathLike[str], *, command: str = "") -> None:
+    """Write the page of a fit, whole or not at all; the same fit gives the same bytes.
+
+    Parameters
+    ----------
+    result : FitResult
+    path : path
+        The file, ``.html``.
+    command : str
+        What was typed, for the provenance.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    write_atomic(path, page(result, command=command))
+
+
+def page(result: FitResult, *, command: str = "") -> str:
+    """Return the page of a fit as HTML.
+
+    Parameters
+    ----------
+    result : FitResult
+    command : str
+        What was typed, for the provenance.
+
+    Examples
+    --------
+    >>> import cogfit, numpy as np
+    >>> x = np.arange(1.0, 31.0)
+    >>> text = page(cogfit.fit(x, x**-0.5 + 0.001 * np.sin(x), form="power"))
+    >>> text.startswith("<!DOCTYPE html>"), "<script" in text
+    (True, False)
+    """
+    log = str(result.source["path"] or f"{result.n:,} points from {result.source['format']}")
+    head = _tag(
+        "head",
+        _Markup('<meta charset="utf-8">'),
+        _Markup(f'<meta name="generator" content="cogfit {html.escape(result.versions.get("cogfit", "?"))}">'),
+        _Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
+        _Markup('<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+                "style-src 'unsafe-inline'; img-src data:\">"),
+        _tag("title", f"Is it a power law? {log}"),
+        _tag("style", _Markup(_STYLE)),
+    )  # fmt: skip
+    sections = (
+        _figures(result),
+        _forms(result),
+        _parameters(result),
+        _windows(result),
+        _trajectories(result),
+        _averaging(result),
+        _transition(result),
+        _section("Methods", _tag("p", result.methods())),
+        _provenance(result, command),
+    )
+    header = _tag("header", _tag("p", "Is it a power law? ", _tag("code", log), class_="log"), *_answer(result))
+    body = _tag("body", header, _tag("main", _warnings(result), *sections))
+    return f'<!DOCTYPE html>\n<html lang="en">\n{head}\n{body}\n</html>\n'
+
+
+# ------------------------------------------------------------------------------------------------------ markup
+
+
+class _Markup(str):
+    """HTML that is safe as it is; any other text is escaped."""
+
+
+def _tag(name: str, *children: str, **attributes: str) -> _Markup:
+    """Return an element; children are escaped unless they are :class:`_Markup`, attributes always."""
+    inner = "".join(child if isinstance(child, _Markup) else html.escape(child) for child in children)
+    given = "".join(f' {key.strip("_").replace("_", "-")}="{html.escape(v)}"' for key, v in attributes.items())
+    return _Markup(f"<{name}{given}>{inner}</{name}>\n")
+
+
+def _section(title: str, *children: str) -> _Markup:
+    """A section with its heading; nothing where there is nothing to say."""
+    full = [child for child in children if child]
+    return _tag("section", _tag("h2", title), *full) if full else _Markup()
+
+
+def _list(sentences: Iterable[str]) -> _Markup:
+    items = [_tag("li", sentence) for sentence in sentences]
+    return _tag("ul", *items) if items else _Markup()
+
+
+def _table(
+    caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int = 0, chosen: int | None = None
+) -> _Markup:
+    """A table that scrolls by itself where it is too wide.
+
+    Parameters
+    ----------
+    caption : str
+    columns : sequence of str
+    rows : iterable of sequence of str
+        The first cell of each names the row.
+    numbers : int
+        How many of the cells after the first are numbers.
+    chosen : int, optional
+        Row to be marked.
+    """
+    body = []
+    for number, (name, *cells) in enumerate(rows):
+        values = [_cell(cell, number=i < numbers, beside=len(cells) > 1) for i, cell in enumerate(cells)]
+        mark = {"class_": "chosen"} if number == chosen else {}
+        body.append(_tag("tr", _tag("th", name, scope="row"), *values, **mark))
+    if not body:
+        return _Markup()
+    right = [{"class_": "number"} if 0 < i <= numbers else {} for i in range(len(columns))]
+    heads = _tag("tr", *(_tag("th", name, scope="col", **side) for name, side in zip(columns, right, strict=True)))
+    name = "table-" + re.sub(r"\W+", "-", caption[:32]).lower()
+    table = _tag("table", _tag("thead", heads), _tag("tbody", *body), aria_labelledby=name)
+    scroll = _tag("div", table, class_="scroll", role="region", aria_labelledby=name, tabindex="0")
+    return _Markup(_tag("p", caption, class_="caption", id=name) + scroll)  # beside the table, so that it never scrolls
+
+
+def _cell(text: str, *, number: bool, beside: bool) -> _Markup:
+    """A cell; long text beside other cells gets room, so that a narrow screen does not make it a tower."""
+    kind = "number" if number else "long" if beside and len(text) > _LONG else ""
+    return _tag("td", text, **({"class_": kind} if kind else {}))
+
+
+def _picture(figure: Figure, name: str, caption: str, **attributes: str) -> _Markup:
+    """A figure as inline SVG whose ids are its own, with the caption as its text alternative."""
+    text = render(figure, "svg").decode()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
+    text = re.sub(r'(\bid="|"#|url\(#)', rf"\g<1>{name}-", text)
+    text = text.replace("<svg", f'<svg role="img" aria-label="{html.escape(caption)}"', 1)
+    return _tag("figure", _Markup(text), _tag("figcaption", caption), **attributes)
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    if value is None or math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
+
+
+def _limits(low: float | None, high: float | None) -> str:
+    """An interval; a limit that is None, as in JSON, is infinite."""
+    return format_interval((-math.inf if low is None else low, math.inf if high is None else high))
+
+
+# ---------------------------------------------------------------------------------------------------- sections
+
+
+def _answer(result: FitResult) -> Iterator[_Markup]:
+    yield _tag("h1", ANSWERS[result.verdict.power_law])
+    yield _tag("p", result.headline(), class_="lead")
+    others = (part["statements"][:1] for part in (result.averaging, result.transition) if part is not None)
+    yield _list((*result.verdict.reasons, *filter(None, (windows.summary(result.windows),)), *chain(*others)))
+
+
+def _warnings(result: FitResult) -> _Markup:
+    if not result.warnings:
+        return _Markup()
+    return _tag("section", _tag("h2", "Warnings"), _list(result.warnings), class_="warnings")
+
+
+def _figures(result: FitResult) -> _Markup:
+    main = plot_fit(result, width=4.6, titled=False)
+    caption = (
+        f"{result.y_label} against {result.x_label}, with fitted forms and, below, the residuals of the form reported."
+    )
+    panels = []
+    for name in DIAGNOSTICS:
+        figure = plot_diagnostic(result, name)
+        if figure is not None:
+            panels.append(_picture(figure, name, _CAPTIONS[name]))
+    return _section("Figures", _picture(main, "fit", caption, class_="main"), _tag("div", *panels, class_="panels"))
+
+
+def _forms(result: FitResult) -> _Markup:
+    rows = [
+        (item.title, _number(item.gamma, 3), _form_interval(item), _number(item.delta_aicc), _p_value(item),
+         _number(item.extrapolation), item.estimate.status.replace("_", " "), item.estimate.reason)
+        for item in result.forms
+    ]  # fmt: skip
+    columns = ("form", "γ", f"{result.level:.0%} interval", "ΔAICc", "p", "extrapolation error", "status", "why")
+    caption = (
+        f"Forms, best first; marked: the form reported. p: bootstrap test of the form, refused up to {REFUTED:g} (in "
+        "brackets). Extrapolation error: of predicting the last 30 % of the points from the others."
+    )
+    chosen = next(i for i, item in enumerate(result.forms) if item.name == result.form)
+    return _section("Forms", _table(caption, columns, rows, numbers=5, chosen=chosen))
+
+
+def _form_interval(item: FormFit) -> str:
+    limits = item.intervals.get(item.gamma_name or "")
+    return "–" if item.gamma is None or limits is None else format_interval((limits.low, limits.high))
+
+
+def _p_value(item: FormFit) -> str:
+    if item.test is None:
+        return "–"
+    return f"{item.test.p_value:.2g}" if item.test.p_value > REFUTED else f"({item.test.p_value:.2g})"
+
+
+def _parameters(result: FitResult) -> _Markup:
+    item = result.selected
+    rows = []
+    for name, value in item.estimate.params.items():
+        limits = item.intervals.get(name)
+        interval = "–" if limits is None else format_interval((limits.low, limits.high))
+        method = "" if limits is None else "; ".join(filter(None, (limits.method, limits.scope, limits.caveat)))
+        rows.append((name, _number(value, 5), interval, item.units[name], item.meanings[name], method))
+    columns = ("parameter", "value", f"{result.level:.0%} interval", "unit", "meaning", "how, and for what, it holds")
+    return _section("Parameters", _table(f"Parameters of the form reported, {item.title}.", columns, rows, numbers=2))
+
+
+def _windows(result: FitResult) -> _Markup:
+    rows = [
+        (f"{w.x_min:,.6g}–{w.x_max:,.6g}", f"{w.n:,}", _number(w.gamma, 3), format_interval((w.low, w.high)))
+        for w in result.windows
+    ]
+    columns = (result.x_label, "points", "γ of the power law", f"{result.level:.0%} interval")
+    return _section("Windows", _table("γ of the power law over parts of the curve.", columns, rows, numbers=3))
+
+
+def _transition(result: FitResult) -> _Markup:
+    found = result.transition
+    if found is None:
+        return _Markup()
+    changes = [change for change in (found["main"], *found["changes"]) if change is not None]
+    rows = [
+        (_number(c["t50"], 6), _limits(c["low"], c["high"]), _number(c["t10"], 6), _number(c["t90"], 6),
+         _number(c["ratio"], 3), _number(c["size_sd"], 3), f"{c['p_value']:.2g}")
+        for c in changes
+    ]  # fmt: skip
+    columns = ("half done at", f"{found['level']:.0%} interval", "10 % done", "90 % done", "before / after",
+               "size in SD of a point", "p")  # fmt: skip
+    caption = f"Abrupt changes on the {found['axis']} axis, the strongest first."
+    return _section("Transition", _list(found["statements"]), _table(caption, columns, rows, numbers=6))
+
+
+def _averaging(result: FitResult) -> _Markup:
+    found = result.averaging
+    if found is None:
+        return _Markup()
+    labels = {
+        "status": "finding",
+        "per_pattern_form": "form of single curves",
+        "share_better": "share better described by it",
+        "gamma_pooled": "γ of the mean curve",
+        "gamma_mean": "mean γ of single curves",
+        "gamma_sd": "their standard deviation",
+        "reproduced": "R² of averaged single fits",
+        "reproduced_power": "R² of averaged power laws",
+    }
+    title = f"Averaging over {found['patterns']} {found['kind']}."
+    return _section("Averaging", _list(found["statements"]), _facts(title, labels, found))
+
+
+def _trajectories(result: FitResult) -> _Markup:
+    found = result.trajectories
+    if found is None:
+        return _Markup()
+    labels = {
+        "patterns": "patterns",
+        "risk_set": "of these behind every point",
+        "overridden_rows": "overridden rows left out",
+        "switched": "patterns that switch",
+        "never": "that never do",
+        "low_from_start": "low from the start",
+        "near_binary": "share of near-binary patterns",
+        "correlation_k_step": "correlation of k and step",
+        "serial_dependence": "lag-1 correlation within patterns",
+        "scope": "scope",
+    }
+    rows = [
+        (axis, _number(t["t10"], 6), _number(t["t50"], 6), _limits(t["low"], t["high"]), _number(t["t90"], 6))
+        for axis, t in found.get("switch_times", {}).items()
+    ]
+    columns = ("axis", "10 % switched", "half", "95 % interval", "90 %")
+    return _section(
+        "Patterns", _list(found.get("statements", ())), _facts("Patterns behind the curve.", labels, found),
+        _table("When patterns switch (Kaplan–Meier).", columns, rows, numbers=4),
+    )  # fmt: skip
+
+
+def _facts(caption: str, labels: Mapping[str, str], found: Mapping[str, Any]) -> _Markup:
+    """A table of two columns: what is known of the things labelled."""
+    known = ((label, found.get(key)) for key, label in labels.items())
+    rows = [
+        (label, value.replace("_", " ") if isinstance(value, str) else _number(value))
+        for label, value in known if value is not None
+    ]  # fmt: skip
+    return _table(caption, ("", "value"), rows)
+
+
+def _provenance(result: FitResult, command: str) -> _Markup:
+    source = result.source
+    dropped = ", ".join(f"{count:,} {reason}" for reason, count in source["rows_dropped"].items())
+    rows = [
+        ("source", str(source["path"] or "arrays")),
+        ("format", str(source["format"])),
+        ("rows read", f"{source['rows_read']:,}"),
+        ("rows left out", dropped or "none"),
+        *(("note", str(note)) for note in source["notes"]),
+        ("points fitted", f"{result.n:,} ({result.n_effective:,.0f} effective)"),
+        ("x", f"{result.x_label}: {result.convention}"),
+        ("y", f"{result.y_label} ({result.measure})"),
+        ("noise", result.noise),
+        *((name, version) for name, version in result.versions.items()),
+        *([("command", command)] if command else []),
+    ]
+    return _section("Provenance", _table("Where the numbers come from.", ("", "value"), rows))

@@ -1,0 +1,486 @@
+"""Pictures of a fit. Built on bare Figure objects: no window opens and no global state of pyplot changes."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import numpy as np
+
+from cogfit.engine import noise
+from cogfit.errors import InputError
+from cogfit.files import write_atomic
+from cogfit.formulas import built_in as curves
+from cogfit.formulas.built_in import Array
+from cogfit.inference.selection import POWER_LAWS
+from cogfit.result import FitResult, FormFit
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+FORMATS = ("png", "svg", "pdf")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_STYLES = ("-", "--", "-.", ":")
+_PROFILED = 20_000  # points beyond which no profile is drawn
+_MANY = 2000  # points beyond which the markers become a rasterised cloud
+
+
+def _plain_text(draw: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Text is what it is: a column may be called ``$x$`` without being a formula."""
+
+    @wraps(draw)
+    def inner(*args: _P.args, **options: _P.kwargs) -> _T:
+        import matplotlib
+
+        with matplotlib.rc_context({"text.parse_math": False}):
+            return draw(*args, **options)
+
+    return inner
+
+
+@_plain_text
+def plot_fit(
+    result: FitResult, forms: Sequence[str] | None = None, *, width: float = 7.0, titled: bool = True
+) -> Figure:
+    """Draw the curve, the fitted forms with a band, and the residuals of the form reported.
+
+    Parameters
+    ----------
+    result : FitResult
+    forms : sequence of str, optional
+        Forms to draw; by default the one reported, the power law and the best rivals.
+    width : float
+        Inches.
+    titled : bool
+        Whether the headline stands above.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If a form was not fitted.
+    """
+    import seaborn as sns
+    from matplotlib.figure import Figure
+
+    chosen = list(forms) if forms is not None else interesting(result)
+    known = {item.name for item in result.forms}
+    for name in chosen:
+        if name not in known:
+            raise InputError(f"form '{name}' was not fitted", hint="choose from " + ", ".join(sorted(known)))
+    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+        figure = Figure(figsize=(width, 0.78 * width), layout="constrained")
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    _draw_data(upper, result)
+    palette = sns.color_palette("colorblind")
+    colors = [palette[i] for i in (0, 3, 2, 4, 1, 5)]
+    log_y = bool(result.y.min() > 0 and result.y.max() / result.y.min() > 3)
+    log_x = bool(np.any(result.x > 0) and result.x.max() > 3 * result.x[result.x > 0].min())
+    grid = _grid(result.x, log_x)
+    for i, name in enumerate(chosen):
+        item = result[name]
+        if item.estimate.status == "failed" or any(math.isnan(v) for v in item.estimate.params.values()):
+            continue
+        value, low, high = band(item, grid, result.level)
+        color, style = colors[i % len(colors)], _STYLES[i % len(_STYLES)]
+        upper.plot(grid, value, style, color=color, lw=1.8, label=_label(item), zorder=4)
+        if i == 0:
+            floor = 0.5 * result.y.min() if log_y else -np.inf
+            upper.fill_between(grid, np.maximum(low, floor), high, color=color, alpha=0.2, lw=0, zorder=3)
+    if log_y:
+        upper.set_yscale("log")
+        upper.set_ylim(0.7 * result.y.min(), 1.4 * result.y.max())
+    else:
+        span = float(np.ptp(result.y)) or 1.0
+        upper.set_ylim(result.y.min() - 0.08 * span, result.y.max() + 0.12 * span)
+    if log_y:
+        plain_ticks(upper.yaxis, result.y.min(), result.y.max())
+    if log_x:
+        upper.set_xscale("log")
+        plain_ticks(lower.xaxis, result.x[result.x > 0].min(), result.x.max())
+    upper.set_ylabel(_wrapped(result.y_label, 34))
+    upper.legend(frameon=False, fontsize="small")
+    if titled:
+        upper.set_title(_wrapped(result.headline(), 96), fontsize="small", loc="left")
+    _draw_residuals(lower, result, colors[0])
+    lower.set_xlabel(result.x_label)
+    for axes in (upper, lower):
+        sns.despine(ax=axes)
+    return figure
+
+
+@_plain_text
+def plot_diagnostics(result: FitResult, *, width: float = 9.0) -> Figure:
+    """Draw what stands behind a fit: residuals and their autocorrelation, profile of γ, windows, switch times.
+
+    Parameters
+    ----------
+    result : FitResult
+    width : float
+        Inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Panels for which the result has nothing say so.
+    """
+    import seaborn as sns
+    from matplotlib.figure import Figure
+
+    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+        figure = Figure(figsize=(width, 0.62 * width), layout="constrained")
+        panels = figure.subplots(2, 3)
+    for axes, draw in zip(panels.flat, _DIAGNOSTICS.values(), strict=True):
+        draw(axes, result)
+        sns.despine(ax=axes)
+    figure.suptitle(_wrapped(result.headline(), 120), fontsize="small", ha="left", x=0.01)
+    return figure
+
+
+@_plain_text
+def plot_diagnostic(result: FitResult, name: str, *, width: float = 4.0) -> Figure | None:
+    """Draw one panel of :func:`plot_diagnostics`.
+
+    Parameters
+    ----------
+    result : FitResult
+    name : str
+        One of :data:`DIAGNOSTICS`.
+    width : float
+        Inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure or None
+        None where the result has nothing to show.
+    """
+    import seaborn as sns
+    from matplotlib.figure import Figure
+
+    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+        figure = Figure(figsize=(width, 0.75 * width), layout="constrained")
+        axes = figure.subplots()
+    _DIAGNOSTICS[name](axes, result)
+    sns.despine(ax=axes)
+    return figure if axes.has_data() else None
+
+
+@_plain_text
+def plot_exponents(table: pd.DataFrame, *, width: float = 5.0) -> Figure:
+    """Draw the distribution of γ over many curves, and how vague the single ones are.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`cogfit.fit_many`; curves whose γ is not determined are counted in the title only.
+    width : float
+        Inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        If no form of the table has a γ.
+    """
+    import seaborn as sns
+    from matplotlib.figure import Figure
+
+    if "gamma" not in table:
+        raise InputError("none of the forms fitted has a γ to draw", hint="fit power or power_floor, say")
+    known = table[(table["status"] == "ok") & np.isfinite(table["gamma"]) & np.isfinite(table["gamma_se"])]
+    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+        figure = Figure(figsize=(width, 0.9 * width), layout="constrained")
+        upper, lower = figure.subplots(2, 1, sharex=True)
+        upper.set_title(f"{len(known):,} of {len(table):,} curves determine γ")
+        upper.set_ylabel("curves")
+        lower.set(xlabel="γ", ylabel="standard error of γ")
+        if len(known):
+            low, high = np.quantile(known["gamma"], [0.005, 0.995])
+            shown = known[known["gamma"].between(low, high)]
+            sns.histplot(x=shown["gamma"], ax=upper, bins=min(60, max(5, round(len(shown) ** 0.5))))
+            lower.plot(shown["gamma"], shown["gamma_se"], ".", markersize=2, alpha=0.5, rasterized=len(shown) > _MANY)
+            lower.set_yscale("log")
+        else:
+            _nothing(lower, "no curve determines γ")
+        sns.despine(figure)
+    return figure
+
+
+def _nothing(axes: Axes, text: str) -> None:
+    axes.text(0.5, 0.5, _wrapped(text, 28), ha="center", va="center", transform=axes.transAxes, color="0.4")
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def _residuals(result: FitResult) -> Array | None:
+    """Standardised residuals of the form reported, in the order of x; None where there are none."""
+    item = result.selected
+    if item.estimate.status == "failed" or any(math.isnan(v) for v in item.estimate.params.values()):
+        return None
+    form = curves.get(item.name)
+    value = form.evaluate(result.x, item.estimate.params)
+    r, _ = noise.get(item.estimate.noise).residual(result.y, value, result.weights)
+    spread = float(r.std())
+    if spread < 1e-12 * float(np.abs(result.y).max()):
+        return None
+    return np.asarray(r[np.argsort(result.x, kind="stable")] / spread)
+
+
+def _draw_quantiles(axes: Axes, result: FitResult) -> None:
+    from scipy.special import ndtri
+
+    axes.set_title("residuals against normal quantiles", fontsize="small", loc="left")
+    r = _residuals(result)
+    if r is None:
+        _nothing(axes, "no residuals: the fit is perfect, or failed")
+        return
+    expected = ndtri((np.arange(r.size) + 0.5) / r.size)
+    axes.plot(expected, expected, color="0.3", lw=0.8)
+    axes.plot(expected, np.sort(r), ".", ms=3, color="C0", rasterized=r.size > _MANY)
+    axes.set_xlabel("normal quantile")
+    axes.set_ylabel("residual / SD")
+
+
+def _draw_autocorrelation(axes: Axes, result: FitResult) -> None:
+    axes.set_title("autocorrelation of residuals", fontsize="small", loc="left")
+    r = _residuals(result)
+    if r is None or r.size < 8:
+        _nothing(axes, "too few residuals")
+        return
+    lags = np.arange(1, min(41, r.size // 2))
+    r = r - r.mean()
+    rho = np.array([float(r[lag:] @ r[:-lag]) for lag in lags]) / float(r @ r)
+    axes.axhspan(-1.96 / math.sqrt(r.size), 1.96 / math.sqrt(r.size), color="0.9", lw=0)
+    axes.vlines(lags, 0.0, rho, color="C0", lw=1.5)
+    axes.axhline(0.0, color="0.3", lw=0.8)
+    errors = result.selected.errors
+    if not errors.white:
+        model = errors.autocovariance(int(lags[-1]))
+        axes.plot(lags, model[1:] / model[0], color="C3", lw=1.0, label=errors.title)
+        axes.legend(frameon=False, fontsize="small")
+    axes.set_xlabel("lag (points)")
+
+
+def _draw_profile(axes: Axes, result: FitResult) -> None:
+    from cogfit.inference.intervals import deviance_profile
+
+    powers = [f for f in result.forms if f.name in POWER_LAWS]
+    item = result.selected if result.selected.gamma_name else min(powers, key=lambda f: f.delta_aicc, default=None)
+    axes.set_title("profile of γ", fontsize="small", loc="left")
+    if item is None or item.gamma is None or item.gamma_name not in item.intervals or result.n > _PROFILED:
+        _nothing(axes, "no profile: too many points, or no γ")
+        return
+    limits = item.intervals[item.gamma_name]
+    if "resampled" in limits.method:
+        _nothing(axes, f"no likelihood of a mean curve: the interval is from resampling ({limits.scope})")
+        return
+    reach = max(limits.high - item.gamma, item.gamma - limits.low)
+    reach = reach if math.isfinite(reach) and reach > 0 else 0.5 * max(abs(item.gamma), 0.1)
+    values = np.linspace(item.gamma - 1.5 * reach, item.gamma + 1.5 * reach, 41)
+    deviance = deviance_profile(
+        curves.get(item.name), result.x, result.y, result.weights, item.estimate, item.gamma_name, values, item.errors
+    )
+    axes.plot(values, deviance, color="C0", lw=1.6)
+    if "union" not in limits.method:  # the union with another form's interval is no feature of this profile
+        for limit in (limits.low, limits.high):
+            if math.isfinite(limit):
+                axes.axvline(limit, color="0.4", lw=0.8, ls="--")
+    axes.axvline(item.gamma, color="0.4", lw=0.8)
+    known = deviance[np.isfinite(deviance)]
+    axes.set_ylim(0.0, min(12.0, 1.05 * float(known.max())) if known.size and known.max() > 0 else 1.0)
+    axes.set_xlabel(f"γ ({item.title})")
+    axes.set_ylabel("deviance")
+
+
+def _draw_windows(axes: Axes, result: FitResult) -> None:
+    axes.set_title("γ of the power law over windows of x", fontsize="small", loc="left")
+    if not result.windows:
+        _nothing(axes, "no windows: the curve is short, constant, or one form was fitted")
+        return
+    known = sorted((w for w in result.windows if math.isfinite(w.gamma)), key=lambda w: (w.x_min, w.x_max))
+    at = np.arange(len(known))
+    gamma = np.array([w.gamma for w in known])
+    span = 3.0 * (float(np.ptp(gamma)) + 0.05)
+    low = np.array([max(w.low, w.gamma - span) for w in known])
+    high = np.array([min(w.high, w.gamma + span) for w in known])
+    axes.hlines(at, low, high, color="C0", lw=1.0)  # an interval from resampling need not hold the estimate
+    axes.plot(gamma, at, "o", ms=3.5, color="C0")
+    axes.set_yticks(at, [f"{w.x_min:,.6g}–{w.x_max:,.6g}" for w in known], fontsize="x-small")
+    axes.set_xlabel("γ")
+    axes.invert_yaxis()
+
+
+def _draw_switches(axes: Axes, result: FitResult) -> None:
+    axes.set_title("switch time of each pattern", fontsize="small", loc="left")
+    table = (result.trajectories or {}).get("patterns_table")
+    if not table or "switched" not in table["status"]:
+        _nothing(axes, "no switch times: not a routing log, or no pattern switches")
+        return
+    step = np.array(table["step"], dtype=float)
+    k = np.array(table["k"], dtype=float)
+    status = np.array(table["status"])
+    for name, color, marker, text in (
+        ("switched", "C0", "o", "switched"),
+        ("never", "0.5", ">", "never (last seen)"),
+        ("low_from_start", "C3", "v", "low from the start"),
+    ):  # fmt: skip
+        chosen = status == name
+        if chosen.any():
+            axes.plot(step[chosen], k[chosen], marker, ms=3.5, mec="none", color=color, alpha=0.8, label=text)
+    axes.set_xlabel("step")
+    axes.set_ylabel("k")
+    axes.legend(frameon=False, fontsize="small")
+
+
+def _draw_spread(axes: Axes, result: FitResult) -> None:
+    axes.set_title("patterns that have not switched", fontsize="small", loc="left")
+    table = (result.trajectories or {}).get("patterns_table")
+    if not table or "switched" not in table["status"]:
+        _nothing(axes, "no switch times")
+        return
+    times = np.sort([s for s, status in zip(table["step"], table["status"], strict=True) if status == "switched"])
+    total = len(table["status"])
+    axes.step([0.0, *times, max(table["step"])], [1.0, *(1.0 - np.arange(1, times.size + 1) / total),
+              1.0 - times.size / total], where="post", color="C0", lw=1.6)  # fmt: skip
+    axes.set_ylim(0.0, 1.03)
+    axes.set_xlabel("step")
+    axes.set_ylabel("share of patterns")
+
+
+_DIAGNOSTICS: dict[str, Callable[[Axes, FitResult], None]] = {
+    "residuals": _draw_quantiles,
+    "autocorrelation": _draw_autocorrelation,
+    "profile": _draw_profile,
+    "windows": _draw_windows,
+    "switches": _draw_switches,
+    "survival": _draw_spread,
+}
+DIAGNOSTICS = tuple(_DIAGNOSTICS)
+"""What stands behind a fit: names of the panels of :func:`plot_diagnostics`."""
+
+
+def plain_ticks(axis: Axis, low: float, high: float) -> None:
+    """Label a logarithmic axis with numbers: at 1, 2, 5 where it is short, at powers of ten where it is long."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    decades = math.log10(high / low)
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 3.2 else (1.0,)))
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.10g}" if 1e-5 < v < 1e6 else f"{v:.0e}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def interesting(result: FitResult) -> list[str]:
+    """The form reported, the power law, and the best of the others, four at the most."""
+    names = [result.form]
+    for name in ("power", *(item.name for item in result.forms if item.estimate.status != "failed")):
+        if name not in names and len(names) < 4 and any(item.name == name for item in result.forms):
+            names.append(name)
+    return names
+
+
+def _draw_data(axes: Axes, result: FitResult) -> None:
+    many = result.n > _MANY
+    axes.plot(
+        result.x, result.y, "o", ms=2.2 if many else 3.5, mec="none", color="0.55", alpha=0.4 if many else 0.7,
+        rasterized=many, zorder=1,
+    )  # fmt: skip
+    axes.plot([], [], "o", ms=4, mec="none", color="0.55", label=f"observed ({result.n:,} points)")
+
+
+def _draw_residuals(axes: Axes, result: FitResult, color: tuple[float, float, float]) -> None:
+    item = result.selected
+    axes.axhline(0.0, color="0.3", lw=0.8)
+    if not any(math.isnan(v) for v in item.estimate.params.values()):
+        form = curves.get(item.name)
+        r, _ = noise.get(item.estimate.noise).residual(
+            result.y, form.evaluate(result.x, item.estimate.params), result.weights
+        )
+        span = float(np.abs(result.y).max())
+        if np.abs(r).max() < 1e-12 * span:  # a perfect fit: rounding is no structure
+            axes.set_ylim(-0.01 * span, 0.01 * span)
+        axes.plot(result.x, r, ".", ms=2, color=color, alpha=0.4, rasterized=result.n > _MANY)
+    axes.set_ylabel("residual")
+
+
+def _label(item: FormFit) -> str:
+    text = item.title
+    if item.gamma is not None:
+        text += f", γ = {item.gamma:.3g}"
+    if math.isfinite(item.delta_aicc):
+        text += f" (ΔAICc {item.delta_aicc:.1f})" if item.delta_aicc < 1000 else f" (ΔAICc {item.delta_aicc:,.0f})"
+    return text
+
+
+def _grid(x: Array, log: bool) -> Array:
+    if not log:
+        return np.linspace(x.min(), x.max(), 600)
+    positive = x[x > 0]
+    return np.geomspace(positive.min(), positive.max(), 600)
+
+
+def band(item: FormFit, x: Array, level: float) -> tuple[Array, Array, Array]:
+    """Fitted values and a pointwise band by the delta method."""
+    from scipy.special import ndtri
+
+    form = curves.get(item.name)
+    value = form.evaluate(x, item.estimate.params)
+    covariance = np.where(np.isfinite(item.covariance), item.covariance, 0.0)
+    jac = form.jacobian(x, item.estimate.params)
+    variance = np.maximum(np.einsum("ni,ij,nj->n", jac, covariance, jac), 0.0)
+    half = ndtri(0.5 + 0.5 * level) * np.sqrt(variance)
+    return value, value - half, value + half
+
+
+def _wrapped(text: str, width: int) -> str:
+    import textwrap
+
+    return "\n".join(textwrap.wrap(text, width))
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure whole or not at all; the same figure gives the same bytes.
+
+    Raises
+    ------
+    InputError
+        If the suffix is none of :data:`FORMATS` or the file cannot be written.
+    """
+    suffix = Path(path).suffix.lower().lstrip(".")
+    if suffix not in FORMATS:
+        raise InputError(f"'{path}' names no picture format", hint="use " + ", ".join(f".{name}" for name in FORMATS))
+    write_atomic(path, render(figure, suffix))
+
+
+def render(figure: Figure, kind: str, dpi: float = 200.0) -> bytes:
+    """Bytes of a picture; text stays text in SVG and PDF, and the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    kind : str
+        One of :data:`FORMATS`.
+    dpi : float
+        Dots per inch of a PNG, and of the clouds of points inside SVG and PDF.
+    """
+    import matplotlib
+
+    metadata = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "cogfit", "svg.fonttype": "none", "pdf.fonttype": 42}):
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+    return buffer.getvalue()

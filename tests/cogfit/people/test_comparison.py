@@ -1,0 +1,201 @@
+"""A model beside people: refused where it must be, aligned where it may be, and the difference right where it is."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cogfit
+from cogfit import cli
+from cogfit.curves.exposure import CONVENTIONS, array_curve
+from cogfit.errors import InputError
+from cogfit.people import comparison
+from cogfit.people.dataset import Dataset
+from cogfit.people.exponent import DISTRIBUTION, MEAN, PERSON
+
+X = np.arange(1.0, 61.0)
+
+
+def routing(seed: int, gamma: float = 0.43) -> cogfit.FitResult:
+    rng = np.random.default_rng(seed)
+    y = 0.9 * X**-gamma * np.exp(0.02 * rng.normal(size=X.size))
+    curve = replace(array_curve(X, y, axis="exposure"), measure="probability", convention=CONVENTIONS["prior"])
+    return cogfit.fit(curve, form="power", noise="gaussian")
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Dataset]:
+    """Strategy shares as a package of one's own: the same exponent counted in two ways, and subjects' means."""
+    folder = tmp_path_factory.mktemp("people")
+    rng = np.random.default_rng(5)
+    resources = []
+    for name, convention, level, shift in (
+        ("one2020_person", "prior", "subject", 0.0),
+        ("two2020_means", "inclusive", "subject mean", 1.0),
+    ):
+        rows = ["k,p,se"]
+        for k in range(1, 41):
+            value = 0.9 * float(k) ** -0.30 * math.exp(0.02 * rng.normal())
+            rows.append(f"{k + shift:g},{value:.6f},{0.02 * value:.6f}")
+        (folder / f"{name}.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+        resources.append(
+            {
+                "name": name, "path": f"{name}.csv", "title": name,
+                "schema": {"fields": [{"name": n, "type": "number"} for n in ("k", "p", "se")]},
+                "cogfit": {
+                    "axis": "repetition", "repeated": "item", "unit": "presentations", "convention": convention,
+                    "measure": "strategy", "scale": "share of trials", "level": level,
+                    "n": 1 if level == "subject" else 20, "uncertainty": "standard error",
+                    "columns": {"x": "k", "y": "p", "uncertainty": "se"},
+                },
+            }
+        )  # fmt: skip
+    (folder / "datapackage.json").write_text(json.dumps({"name": "own", "resources": resources}), encoding="utf-8")
+    catalogue = cogfit.human(extra=folder)
+    return {name: catalogue[name] for name in ("one2020_person", "two2020_means")}
+
+
+def test_like_with_like_gives_the_difference(people: dict[str, Dataset]) -> None:
+    found = cogfit.compare(routing(0), people["one2020_person"])
+    (row,) = found.rows
+    assert row.comparable
+    assert row.difference is not None
+    gap, low, high = row.difference
+    assert low < 0.13 < high
+    assert gap == pytest.approx(0.13, abs=0.03)
+    assert "the two differ" in found.verdict
+    assert "Nothing is pooled: 0 independent studies" in found.pooling or "1 independent study" in found.pooling
+
+
+def test_delays_and_times_are_refused_with_the_reason() -> None:
+    found = cogfit.compare(routing(0), cogfit.human("ebbinghaus1885_savings"), align=True)
+    assert not found.compared
+    names = {item.aspect.name for row in found.rows for item in row.obstacles}
+    assert {"measure", "axis"} <= names
+    assert "None of the" in found.verdict
+
+
+def test_contrasts_have_no_exponent() -> None:
+    found = cogfit.compare(routing(0), cogfit.human("audrain2022_recall"))
+    assert found.rows == ()
+    assert found.silent[0][0] == "audrain2022_recall"
+
+
+def test_one_run_is_no_mean_over_people(people: dict[str, Dataset]) -> None:
+    found = cogfit.compare(routing(0), people["two2020_means"], align=True)
+    assert [item.aspect.name for item in found.rows[0].obstacles] == ["averaging"]
+
+
+def test_several_runs_are_aligned_and_tested_for_equivalence(people: dict[str, Dataset]) -> None:
+    runs = [routing(seed, 0.30 + 0.01 * (seed % 3)) for seed in range(6)]
+    plain = cogfit.compare(runs, people["two2020_means"])
+    assert plain.rows[0].mendable
+    assert "--align" in plain.verdict
+    found = cogfit.compare(runs, people["two2020_means"], align=True, margin=0.15)
+    (row,) = found.rows
+    assert row.comparable
+    assert row.human.averaging == MEAN
+    assert row.human.done[0] == "k counts earlier presentations"
+    assert row.human.gamma == pytest.approx(0.30, abs=0.03)  # by its own count it would be another number
+    assert row.equivalent is True
+    assert cogfit.compare(runs, people["two2020_means"], align=True, margin=0.001).rows[0].equivalent is False
+    assert found.runs is not None
+    assert found.runs.n == 6
+    assert [one.averaging for one in found.model] == [PERSON] * 6 + [MEAN, DISTRIBUTION]
+
+
+def test_too_few_runs_show_no_equivalence(people: dict[str, Dataset]) -> None:
+    found = cogfit.compare([routing(0), routing(1)], people["two2020_means"], align=True, margin=0.2)
+    assert found.rows[0].equivalent is None
+    assert "cannot be tested" in found.equivalence
+    assert "speak of themselves" in found.verdict
+
+
+def test_the_papers_figures_are_claims() -> None:
+    claimed = {one.label: one for one in comparison.claims()}
+    assert all(one.side == "claimed" for one in claimed.values())
+    assert (claimed["CRAM's own γ"].low, claimed["CRAM's own γ"].high) == pytest.approx((0.39, 0.47))
+    assert math.isnan(claimed["people, 'across studies'"].gamma)
+
+
+def test_runs_under_different_options_are_not_averaged() -> None:
+    other = cogfit.fit(X, X**-0.4, form="power", axis="exposure", measure="latency")
+    with pytest.raises(InputError, match="differ in measure"):
+        cogfit.compare([routing(0), other], cogfit.human("ebbinghaus1885_savings"))
+
+
+@pytest.mark.parametrize("margin", [0.0, -1.0, math.nan])
+def test_a_margin_is_positive(margin: float) -> None:
+    with pytest.raises(InputError, match="margin"):
+        cogfit.compare(routing(0), cogfit.human("ebbinghaus1885_savings"), margin=margin)
+
+
+def test_table_and_json_hold_the_same_and_no_infinity(people: dict[str, Dataset]) -> None:
+    found = cogfit.compare(routing(0), list(people.values()))
+    table = found.table()
+    document = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert len(table) == 1 + 2 + 3
+    assert document["schema"] == "cogfit.compare/1"
+    assert [row["comparable"] for row in document["human"]] == [True, False]
+    assert table.loc[1, "difference"] == pytest.approx(document["human"][0]["difference"]["estimate"])
+
+
+def test_the_forest_plot_shows_everything_and_pools_nothing(people: dict[str, Dataset]) -> None:
+    found = cogfit.compare(routing(0), list(people.values()))
+    axes = found.plot().axes[0]
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert len(labels) == 1 + 2 + 3
+    assert not any("pooled" in label.lower() for label in labels)
+
+
+# ---------------------------------------------------------------------------------------------- command line
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("fit") / "fit.json"
+    routing(0).save(path)
+    return path
+
+
+def test_a_wrong_comparison_ends_with_2_and_one_line(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["compare", str(saved), "--to", "ebbinghaus1885_savings"]) == 2
+    out, err = capsys.readouterr()
+    assert "None of the" in out
+    assert err.count("\n") == 1
+    assert "cannot be compared: measure: strategy against savings" in err
+
+
+def test_compare_prints_model_people_and_claims(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["compare", str(saved)]) == 0
+    out = capsys.readouterr().out
+    for text in ("zbrodoff1995", "As claimed by the paper", "Nothing is pooled", "algorithm"):
+        assert text in out
+
+
+def test_json_goes_to_standard_output_alone(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["compare", str(saved), "--to", "anderson1981_latency", "--json", "-"]) == 2
+    assert json.loads(capsys.readouterr().out)["schema"] == "cogfit.compare/1"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--to", "ebinghaus1885_savings"], "did you mean 'ebbinghaus1885_savings'"),
+        (["--form", "exponential"], "holds no form 'exponential'"),
+        (["--convention", "inclusive"], "a saved fit cannot be fitted anew"),
+        (["--margin", "-1"], "margin"),
+    ],
+)
+def test_bad_input_is_one_clear_line(
+    saved: Path, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["compare", str(saved), *options]) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1

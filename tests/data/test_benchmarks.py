@@ -1,0 +1,101 @@
+"""What data/benchmarks/README.md says is what the tables beside it hold."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[2] / "data" / "benchmarks"
+PAGE = " ".join((FOLDER / "README.md").read_text(encoding="utf-8").split())
+
+
+def read(name: str) -> pd.DataFrame:
+    return pd.read_csv(FOLDER / f"{name}.csv")
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f}".removesuffix(".0")
+
+
+def span(shares: pd.Series) -> str:
+    return f"{percent(shares.min())}–{percent(shares.max())} %"
+
+
+def said_of_intervals() -> list[str]:
+    table = read("interval_coverage")
+    of = table["result"].value_counts()
+    naive = table.query("noise == 'ar(1) 0.9'")["curve_fit"]
+    assert set(of.index) == {"passes", "unreliable", "conditional"}
+    return [
+        f"({len(table)} cells, {table['repeats'].min():,} repeats each, 400 where bootstrapped:",
+        f"{of['passes']} cells pass. In {of['unreliable']} the result calls itself",
+        f"In {of['conditional']}, with shocks that all patterns share",
+        f"`curve_fit` covers {100 * naive.min():.0f}–{100 * naive.max():.0f} % at AR(1) 0.9",
+    ]
+
+
+def said_of_selection() -> list[str]:
+    table = read("form_selection")
+    power = table["truth"] == "power"
+    assert (table[~power]["supported"] == 0).all()
+    return [
+        f"({len(table)} cells, {table['repeats'].min()} repeats)",
+        f"in the confidence set in {span(table['inclusion'])};",
+        f"the set holds {table['set_size'].min():.0f} to {table['set_size'].max():.0f} of 14 forms",
+        f'"supported" in none of {table[~power]["repeats"].sum():,} curves',
+        f'is "supported" in {span(table[power]["supported"])} only',
+    ]
+
+
+def said_of_averaging() -> list[str]:
+    table = read("averaging_artefact")
+    assert (table[table["singles"] != "exponential"]["artefact"] == 0).all()
+    exponential = table.query("singles == 'exponential' and seen == 'patterns' and shape == '0.43'")
+    soft = exponential.query("outcome == 'soft' and k_max == 1000")
+    assert (soft.query("patterns == 100")["artefact"] == 1).all()
+    hard = exponential.query("outcome == 'hard'").set_index(["k_max", "patterns"])["artefact"]
+    assert (hard[1000][[100, 300]] == 1).all()
+    assert (table[(table["seen"] == "pooled curve") | (table["patterns"] == 4)]["undecidable"] == 1).all()
+    return [
+        f"({len(table)} cells, {table['repeats'].min():,} repeats)",
+        f"with 10 patterns in {100 * soft.query('patterns == 10')['artefact'].item():.0f} %",
+        f"k ≤ 1,000: {100 * hard[1000, 10]:.0f} % at 10 patterns, {100 * hard[1000, 30]:.0f} % at 30, all from 100 on",
+        f"k ≤ 100: {100 * hard[100, 30]:.0f} % at 30, {100 * hard[100, 100]:.0f} % at 100",
+    ]
+
+
+def said_of_transitions() -> list[str]:
+    table = read("transition_detection")
+    none, drops = table.query("drop == 0 and n >= 300"), table.query("drop == 5")
+    double = none.query("truth == 'two_exponentials'").set_index("n")["found"]
+    assert none.drop(none[none["truth"] == "two_exponentials"].index)["found"].max() <= 0.07
+    plain = drops.query("width == 0 and errors != 't3 0.9'")
+    heavy = drops.query("errors == 't3 0.9'")
+    slow = drops.query("width == 0.2").set_index("errors")["found"]
+    assert (plain["within_2_percent"] == 1).all()
+    return [
+        f"({len(table)} cells, {table['repeats'].min():,} repeats)",
+        f"at n = 300 gives {percent(double[300])} % ({percent(double[1000])} % at n = 1,000, ρ = 0.9)",
+        f"found in {span(plain['found'])} at n ≥ 300 ({percent(heavy['found'].item())} % with heavy-tailed",
+        f"({percent(heavy['within_2_percent'].item())} %)",
+        f"found in {percent(slow['ar 0'])} % at ρ = 0 and {percent(slow['ar 0.5'])} % at ρ = 0.5",
+        f"**but in {percent(slow['ar 0.9'])} % only at ρ = 0.9**",
+    ]
+
+
+@pytest.mark.parametrize("said", [said_of_intervals, said_of_selection, said_of_averaging, said_of_transitions])
+def test_the_page_says_what_the_tables_hold(said: object) -> None:
+    assert callable(said)
+    missing = [sentence for sentence in said() if sentence not in PAGE]
+    assert not missing, missing
+
+
+def test_pages_quote_the_tables_of_speed_and_agreement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FOLDER.parents[1] / "benchmarks")
+    pages = importlib.import_module("speed_pages")
+    for page in pages.SECTIONS:
+        text = (pages.ROOT / page).read_text(encoding="utf-8")
+        assert pages.filled(page) == text, f"{page}: run python benchmarks/speed_pages.py"

@@ -1,0 +1,134 @@
+"""The documentation: links lead somewhere, its programs run, pages and pictures keep up with the code."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+sys.path.insert(0, str(DOCS))
+
+import architecture_picture  # noqa: E402
+
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
+WITH_PROGRAMS = ("start.md", "fitting-your-log.md")
+LINK = re.compile(r"\[[^\]]*\]\(([^()\s]*(?:\([^()]*\))?[^()\s]*)\)")
+
+
+def prose(page: Path) -> str:
+    """Text of a page without its blocks of code."""
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors of the headings, made as GitHub makes them."""
+    out: set[str] = set()
+    for title in re.findall(r"^#{1,6} (.+?)\s*$", prose(page), re.MULTILINE):
+        slug = re.sub(r"[^\w\- ]", "", re.sub(r"[`*]", "", title).lower()).replace(" ", "-")
+        count = 0
+        while (name := slug if not count else f"{slug}-{count}") in out:
+            count += 1
+        out.add(name)
+    return out
+
+
+def broken(page: Path) -> list[str]:
+    """Relative links of a page that lead nowhere."""
+    out = []
+    for target in LINK.findall(prose(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = unquote(target).partition("#")
+        path = (page.parent / file).resolve() if file else page
+        if not path.exists() or (anchor and path.suffix == ".md" and anchor not in anchors(path)):
+            out.append(target)
+    return out
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_relative_links_and_anchors_lead_somewhere(page):
+    assert broken(page) == []
+
+
+def test_a_broken_link_or_anchor_is_found(tmp_path):
+    (tmp_path / "other.md").write_text("# One & two\n\n```sh\n# no heading\n```\n")
+    page = tmp_path / "page.md"
+    page.write_text("# T\n[a](other.md#one--two) [b](other.md#no-heading) [c](none.md) [d](#t) [e](https://x.org/y)\n")
+    assert broken(page) == ["other.md#no-heading", "none.md"]
+
+
+@pytest.mark.parametrize("name", WITH_PROGRAMS)
+def test_programs_of_the_guides_run(name, tmp_path):
+    text = (DOCS / name).read_text(encoding="utf-8")
+    programs = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert programs
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(programs)], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={"PYTHONPATH": str(ROOT), "PATH": "", "PYTHONWARNINGS": "error::DeprecationWarning:__main__"},
+        timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_page_is_in_the_table_of_contents():
+    contents = (DOCS / "index.md").read_text(encoding="utf-8").split("\n")
+    assert [page.stem for page in DOCS.glob("*.md") if page.stem != "index" and page.stem not in contents] == []
+
+
+def test_examples_compile_and_have_a_title_and_something_to_see():
+    examples = sorted((DOCS / "examples").rglob("*.py"))
+    assert len(examples) >= 10
+    for path in examples:
+        text = path.read_text(encoding="utf-8")
+        compile(text, path, "exec")
+        assert re.match(r'"""\n(.+)\n=+\n', text), path
+        assert "subplots(" in text, path
+        assert path.parent.name != "pitfalls" or "# What to do: " in text, path
+
+
+def test_settings_of_the_task_the_loop_and_the_models_are_described():
+    from theory.models.registry import kinds
+    from theory.tasks.srcd import SRCD
+    from theory.training.setup import Training
+
+    page = (DOCS / "configs.md").read_text(encoding="utf-8")
+    groups = re.split(r"^## ", page, flags=re.MULTILINE)
+    for group, settings in (("`[data]`", SRCD.model_fields), ("`[training]`", Training.model_fields)):
+        (section,) = (part for part in groups if part.startswith(group))
+        rows = [line.split("|")[1:3] for line in section.splitlines() if line.startswith("| `")]
+        told = {name: value for names, values in rows for name, value in pairs(names, values)}
+        assert told == {name: field.default for name, field in settings.items()}
+    (section,) = (part for part in groups if part.startswith("`[model]`"))
+    assert set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE)) == set(kinds())
+
+
+def pairs(names: str, values: str) -> list[tuple[str, object]]:
+    """Settings of a row of the table with their defaults."""
+    plain = [value.strip().strip("`") for value in values.split(",")]
+    read = [value.strip('"') if value.startswith('"') else float(value) for value in plain]
+    return list(zip(re.findall(r"`(\w+)`", names), read, strict=True))
+
+
+@pytest.mark.parametrize("package", architecture_picture.FLOORS)
+def test_the_picture_of_the_architecture_holds_every_module_and_imports_go_down(package):
+    assert architecture_picture.misplaced(package) == set()
+    assert architecture_picture.forbidden(package) == []
+
+
+def test_an_import_that_goes_up_is_found(monkeypatch):
+    floors = architecture_picture.FLOORS
+    upside_down = {package: list(reversed(floors[package])) for package in floors}
+    monkeypatch.setattr(architecture_picture, "FLOORS", upside_down)
+    told = architecture_picture.forbidden("cogfit")
+    assert "cogfit/engine/estimate.py imports cogfit.errors from a floor above" in told
+
+
+def test_the_picture_of_the_architecture_is_current():
+    assert architecture_picture.PICTURE.read_text(encoding="utf-8") == architecture_picture.svg()

@@ -1,0 +1,144 @@
+"""The tests of routers keep their level, at all looks together, against the luckiest honest routers."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cogfit.errors import InputError
+from theory.audit import e_values as evidence
+from theory.audit.counts import Histogram
+from theory.audit.e_values import Guesses
+from theory.bounds import t2_memory_bits
+from theory.bounds.confidence_sequences import mean_sequence
+from theory.bounds.t1_memoryless import fixed_table_law
+from theory.tasks.retrieval import uniform, zipf
+
+
+def guesses(unattended: list[int], chance: float) -> Guesses:
+    sizes, entries = np.unique([b for b in unattended if b], return_counts=True)
+    return Guesses(sizes, entries, chance)
+
+
+@given(st.lists(st.integers(0, 8), min_size=1, max_size=6).filter(any), st.integers(2, 5))
+def test_e_value_of_constant_guesses_has_expectation_at_most_one(unattended: list[int], values: int) -> None:
+    """The worst case: one guess for each pattern. The law of the errors is enumerated exactly."""
+    found = guesses(unattended, 1 / values)
+    law = fixed_table_law(unattended, values)
+    total = sum(unattended)
+    assert sum(float(p) * math.exp(found.log_evidence(total - errors)) for errors, p in law.items()) <= 1 + 1e-12
+
+
+@given(st.data())
+def test_e_value_of_any_guesses_has_expectation_at_most_one(data: st.DataObject) -> None:
+    """Any numbers of times that each value is guessed for each pattern; all tables are enumerated."""
+    values, patterns = data.draw(st.integers(2, 3)), data.draw(st.integers(1, 4))
+    times = np.array(data.draw(st.lists(st.lists(st.integers(0, 5), min_size=values, max_size=values),
+                                        min_size=patterns, max_size=patterns)))  # fmt: skip
+    found = guesses(times.sum(axis=1).tolist(), 1 / values)
+    expected = np.mean([
+        math.exp(found.log_evidence(sum(times[k, v] for k, v in enumerate(table))))
+        for table in itertools.product(range(values), repeat=patterns)
+    ])  # fmt: skip
+    assert expected <= 1 + 1e-12
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=4), st.fractions(0.1, 0.9))
+def test_e_value_of_tables_has_expectation_at_most_one(tables: list[tuple[int, int]], chance: Fraction) -> None:
+    """Tables of b queries without attention and a others; within a table all guesses are right together."""
+    unattended = [b for b, _ in tables]
+    queries = [b + a + 1 for b, a in tables]
+    expected = 0.0
+    for right in itertools.product((False, True), repeat=len(tables)):
+        p = math.prod(float(chance if r else 1 - chance) for r in right)
+        c = [b * r for b, r in zip(unattended, right, strict=True)]
+        expected += p * math.exp(evidence.log_evidence_of_tables(c, unattended, queries, float(chance)))
+    assert expected <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("changing", [False, True])
+def test_all_looks_together_keep_the_level_where_a_test_over_queries_does_not(changing: bool) -> None:
+    """One table of two values; the router never attends and repeats its guesses (or makes new ones at each look)."""
+    rng, n, values, patterns, level = np.random.default_rng(5), 600, 4, 2, 0.9
+    looks = evidence.looks(n)
+    period = np.searchsorted(looks, np.arange(n), side="right")
+    ours = naive = 0
+    for _ in range(250):
+        z = rng.integers(0, patterns, n)
+        table = rng.integers(0, values, patterns)
+        said = rng.integers(0, values, (len(looks) + 1, patterns))[period if changing else 0, z]
+        right = said == table[z]
+        log_p = [
+            evidence.penalty(j) - Guesses(*Histogram.of(z[:m]), 1 / values).log_evidence(int(right[:m].sum()))
+            for j, m in enumerate(looks)
+        ]
+        ours += min(log_p) <= math.log(1 - level)
+        charge = values / (values - 1) * (~right).astype(float)
+        naive += bool(mean_sequence(charge, low=0, high=values / (values - 1), level=level).upper[-1] < 1)
+    assert ours / 250 <= 1 - level
+    assert changing or naive / 250 > 0.25
+
+
+def test_weights_of_the_looks_sum_to_one_and_looks_grow() -> None:
+    assert evidence.looks(15) == ()
+    found = evidence.looks(10**6)
+    assert found[0] == 16
+    assert all(1.2 < b / a <= 1.3 for a, b in itertools.pairwise(found[3:]))
+    assert sum(math.exp(-evidence.penalty(j)) for j in range(len(found))) < 1
+
+
+def test_least_bits_stay_below_a_lucky_table_and_below_the_memory() -> None:
+    """Without memory every bit is luck: the limit exceeds 0 rarely. With m values kept it stays below m log₂V."""
+    rng, patterns, values, n, lucky = np.random.default_rng(2), 12, 2, 4000, 0
+    for _ in range(300):
+        asked = rng.multinomial(n, np.array(zipf(patterns, 1), float))
+        right = asked[rng.random(patterns) < 1 / values].sum()
+        lucky += evidence.least_bits(asked, asked, float(right), 1 / values, math.log(10)) > 0
+    assert lucky / 300 <= 0.1
+    law, kept = np.array(zipf(100, 1), float), np.arange(100) < 40
+    asked = rng.multinomial(200_000, law)
+    limit = evidence.least_bits(asked, asked * kept, float(asked[kept].sum()), 1 / 16, math.log(20))
+    assert 80 < limit < 160
+    log_p = evidence.log_p_of_bits(
+        lambda odds: evidence.least_bits(asked, asked * kept, float(asked[kept].sum()), 1 / 16, odds), 40
+    )
+    assert log_p < math.log(0.05)
+
+
+@pytest.mark.parametrize(("patterns", "bits", "values", "error"), [(10, 0, 4, 0.3), (100, 200, 16, 0.1), (4, 2, 2, 0)])
+def test_bound_for_any_probabilities_contains_the_two_closed_ones(
+    patterns: int, bits: float, values: int, error: float
+) -> None:
+    general = t2_memory_bits.least_attention_with_errors(uniform(patterns), bits, 1 / values, error)
+    closed = t2_memory_bits.least_attention_uniform(patterns, bits, values, error)
+    assert closed - 2e-3 < general <= closed + 1e-9
+    law = zipf(patterns, 1.2)
+    exact = t2_memory_bits.least_attention(law, bits, values)
+    found = t2_memory_bits.least_attention_with_errors(law, bits, 1 / values, 0)
+    assert found == pytest.approx(exact, abs=1e-6)
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=5), st.integers(1, 4), st.floats(0, 0.4))
+def test_bound_for_any_probabilities_holds_for_codes(table_sizes: list[int], kept: int, error: float) -> None:
+    """A router that keeps m values and guesses some of the rest: never below the bound."""
+    weights = np.array([1 + s for s in table_sizes], float)
+    law, values = weights / weights.sum(), 4
+    order = np.argsort(-law)
+    rest = law[order[kept:]].sum()
+    guessed = min(rest, error / (1 - 1 / values))
+    bound = t2_memory_bits.least_attention_with_errors(law.tolist(), 2 * kept, 1 / values, (1 - 1 / values) * guessed)
+    assert bound <= rest - guessed + 1e-9
+
+
+def test_bad_input_is_refused() -> None:
+    for chance in (0.0, 1.0, -0.1, float("nan")):
+        with pytest.raises(InputError):
+            Guesses([1], [1], chance).log_evidence(1)
+    with pytest.raises(InputError):
+        t2_memory_bits.least_attention_with_errors([1.0], -1, 0.5, 0)

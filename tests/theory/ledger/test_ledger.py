@@ -1,0 +1,154 @@
+"""The replication ledger: rules on made-up measurements, rows without data, and the page of the documentation."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from cogfit.cli import main
+from cogfit.commands.training import parse_settings
+from cogfit.errors import InputError
+from cogfit.files import data_dir
+from theory.claims import CLAIMS
+from theory.ledger import ledger
+from theory.ledger.ledger import (
+    OUTCOMES,
+    SETS,
+    Data,
+    Measured,
+    Quantity,
+    assess,
+    choose,
+    over_seeds,
+    page,
+    training_command,
+)
+from theory.ledger.rows import ROWS
+from theory.training.setup import load_setup, make_setup
+
+ROOT = Path(__file__).resolve().parents[3]
+ROW = {row.id: row for row in ROWS}
+
+
+@pytest.fixture(scope="module")
+def entries() -> list[ledger.Entry]:
+    data = Data(data_dir())
+    return [assess(row, data) for row in ROWS]
+
+
+def test_the_page_is_current(entries) -> None:
+    message = "run: cogfit ledger --markdown > docs/ledger.md"
+    assert (ROOT / "docs" / "ledger.md").read_text(encoding="utf-8") == page(entries), message
+
+
+def test_every_row_has_a_verdict_a_reason_and_a_command_that_exists(entries) -> None:
+    assert len(ROW) == len(ROWS)
+    for entry in entries:
+        assert entry.ruling.outcome in OUTCOMES
+        assert entry.ruling.reason
+        word, name, *_ = entry.row.command.split()
+        if word == "python":
+            continue
+        if word == "make":
+            assert f"\n{name}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
+        else:
+            assert word == "cogfit"
+        if entry.row.page:
+            assert (ROOT / "docs" / entry.row.page).exists()
+
+
+def test_every_claim_with_a_certificate_has_a_row(entries) -> None:
+    found = {entry.row.id: entry for entry in entries}
+    for claim in CLAIMS:
+        outcome, status = found[claim.id].ruling.outcome, claim.check().status
+        assert (status == "refuted") == (outcome == "not reproduced"), claim.id
+        assert (status == "conditional") == (outcome == "reproduced under conditions"), claim.id
+
+
+def test_without_runs_rows_say_what_to_run(tmp_path: Path) -> None:
+    data = Data(data_dir(), tmp_path)
+    for name in ("accuracy-at-optimum", "reduction", "gamma", "table1-mamba", "without-consolidation"):
+        entry = assess(ROW[name], data)
+        assert entry.ruling.outcome == "not testable here"
+        assert "run first: cogfit theory train" in entry.ruling.reason
+        assert entry.printed or name == "without-consolidation"
+
+
+def ruling(name: str, printed: list[Quantity], found: list[Quantity]) -> str:
+    return ROW[name].judge({one.name: one for one in printed}, Measured(tuple(found))).outcome
+
+
+@pytest.mark.parametrize(
+    ("free", "forced", "outcome"),
+    [(38.0, 70.0, "reproduced"), (3.3, 70.0, "reproduced under conditions"), (3.3, 20.0, "not reproduced")],
+)
+def test_the_reduction_depends_on_what_is_called_initial(free: float, forced: float, outcome: str) -> None:
+    printed = [Quantity("reduction of attention", 37.8, unit="×")]
+    assert ruling("reduction", printed, [Quantity("warm-up", forced), Quantity("free", free)]) == outcome
+
+
+@pytest.mark.parametrize(
+    ("held", "slope", "outcome"),
+    [(0, 0.43, "not reproduced"), (5, 0.43, "reproduced"), (3, 0.43, "reproduced under conditions"),
+     (5, 1.4, "not reproduced")],
+)  # fmt: skip
+def test_an_exponent_needs_a_power_law(held: int, slope: float, outcome: str) -> None:
+    found = [Quantity("supported", held), Quantity("runs", 5), Quantity("slope", slope, slope - 0.02, slope + 0.02),
+             Quantity("near-binary patterns", 1.0)]  # fmt: skip
+    assert ruling("gamma", [Quantity("γ", 0.43)], found) == outcome
+
+
+@pytest.mark.parametrize(
+    ("values", "outcome"),
+    [([0.68, 0.69, 0.68], "reproduced"), ([0.999, 0.998, 0.999], "not reproduced"),
+     ([0.68, 0.72, 0.79], "reproduced under conditions")],
+)  # fmt: skip
+def test_a_model_of_table_1_is_judged_by_accuracy(values: list[float], outcome: str) -> None:
+    printed = [Quantity("accuracy", 0.68), Quantity("attention", 0.0)]
+    found = [over_seeds("accuracy", values, "%"), over_seeds("attention", [0.0, 0.0, 0.0], "%")]
+    assert ruling("table1-mamba", printed, found) == outcome
+
+
+def test_an_ablation_is_judged_by_attention() -> None:
+    printed = [Quantity("accuracy", 1.0), Quantity("attention", 0.167)]
+    found = [over_seeds("accuracy", [1.0, 1.0]), over_seeds("attention", [0.017, 0.018])]
+    assert ruling("table1-no-consolidation", printed, found) == "not reproduced"
+
+
+def test_shares_have_limits_that_are_shares_and_savings_need_not() -> None:
+    high = over_seeds("accuracy", [0.999, 0.9, 1.0], "%")
+    assert high.high == 1.0
+    saved = over_seeds("saved", [-0.01, -0.02, -0.015], "%")
+    assert saved.low < saved.value < saved.high < 0.0
+    assert math.isnan(over_seeds("one run", [0.5]).low)
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["ledger", "--row", "redundancy-88", "--json", str(tmp_path / "l.json")]) == 0
+    text = capsys.readouterr().out
+    assert "NOT REPRODUCED" in text
+    assert "repeat it: cogfit theory redundancy --train" in text
+    document = json.loads((tmp_path / "l.json").read_text(encoding="utf-8"))
+    assert document["schema"] == "cogfit.ledger/1"
+    (row,) = document["rows"]
+    assert row["verdict"] == "not reproduced"
+    assert main(["ledger", "--row", "redundancy-8"]) == 2
+    assert "redundancy-88" in capsys.readouterr().err
+    assert main(["ledger", "--runs", str(tmp_path / "none")]) == 2
+    with pytest.raises(InputError, match="no row"):
+        choose(ROWS, ["nothing"])
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_command_of_a_set_makes_what_was_recorded(name: str) -> None:
+    command = training_command(name).split()
+    changes = parse_settings([command[i + 1] for i, word in enumerate(command) if word == "--set"])
+    first, last = map(int, command[command.index("--seeds") + 1].split("-"))
+    folders = sorted((data_dir() / "runs" / name).glob("seed*"))
+    assert [folder.name for folder in folders] == [f"seed{seed}" for seed in range(first, last + 1)]
+    for folder, seed in zip(folders, range(first, last + 1), strict=True):
+        recorded = make_setup(json.loads((folder / "run.json").read_text())["config"])
+        assert load_setup(command[3], {**changes, "training.seed": seed}) == recorded

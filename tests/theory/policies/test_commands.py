@@ -1,0 +1,90 @@
+"""``cogfit theory policies`` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cogfit import cli
+from theory.policies import POLICIES
+
+QUICK = ("--length", "64", "--patterns", "16", "--interval", "12", "--streams", "8")
+
+
+def run(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = cli.main(["theory", "policies", *map(str, arguments)])
+    out, err = capfd.readouterr()
+    return code, out, err
+
+
+def test_table_json_and_picture(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capfd, *QUICK, "--policy", "streaming", "--policy", "CRAM", "--budget", 0.25, "--seed", 3,
+                         "--json", tmp_path / "p.json", "--plot", tmp_path / "p.svg")  # fmt: skip
+    assert (code, err) == (0, "")
+    for text in (
+        "StreamingLLM",
+        "memoryless",
+        "closed-loop",
+        "fixed by position",
+        "T1 (no memory)",
+        "0 below the bound",
+    ):
+        assert text in out
+    document = json.loads((tmp_path / "p.json").read_text())
+    assert document["schema"] == "theory.policies/1"
+    assert [entry["id"] for entry in document["policies"]] == ["streaming", "cram"]
+    assert len(document["cells"]) == 2 * 3
+    assert document["below_their_bound"] == 0
+    assert document["seed"] == 3
+    cell = document["cells"][0]
+    assert f"{100 * cell['accuracy']['value']:.1f} ±" in out
+    assert {"tokens", "rows", "kept", "memory_bits", "carried_bits", "compared"} <= set(cell)
+    picture = (tmp_path / "p.svg").read_text()
+    for text in ("attended tokens, % of full attention", "T2: bits of state and cache", "T3: knows what it has read"):
+        assert text in picture
+
+
+def test_parameters_and_streams_can_be_chosen(capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capfd, *QUICK, "--policy", "a2sf", "--param", "alpha=0.5", "--stream", "recurrent", "--budget",
+                       0.2, "--json", "-")  # fmt: skip
+    assert code == 0
+    document = json.loads(out)
+    assert {cell["law"] for cell in document["cells"]} == {"recurrent"}
+    assert document["parameters"] == {"alpha": 0.5}
+    assert document["published"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--policy", "h20"), "no policy 'h20'; did you mean 'h2o'"),
+        (("--stream", "mixed"), "no streams 'mixed'; did you mean 'mix'"),
+        (("--policy", "a2sf", "--param", "alpha"), "write it as alpha=0.9"),
+        (("--policy", "a2sf", "--param", "alhpa=1"), "did you mean 'alpha'"),
+        (("--param", "alpha=1"), "belong to one policy"),
+        (("--budget", "2"), "between 0 and 1"),
+        (("--streams", "2"), "8 to 2000"),
+        (("--seed", "-1"), "not negative"),
+        (("--length", "5"), "use 64 to 1024"),
+        (("--plot", "x.gif"), "use .png, .svg or .pdf"),
+    ],
+)
+def test_bad_input_is_one_clear_line(
+    arguments: tuple[str, ...], message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capfd, *arguments)
+    assert code == 2
+    assert out == ""
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_help_has_examples_and_the_registry_is_described(capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capfd, "--help")
+    assert code == 0
+    assert "--policy a2sf" in out
+    for system in POLICIES:
+        assert system.rule
+        assert system.kind

@@ -1,0 +1,179 @@
+"""The stream: laws of the samples, exact enumeration, and three ways to evaluate a router against each other."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import theory
+from cogfit.errors import InputError
+from theory.tasks import retrieval as streams
+from theory.tasks.retrieval import FirstExposures, Stream, play, uniform, zipf
+
+
+def test_samples_follow_the_law() -> None:
+    law = Stream.independent(zipf(5, 1), values=3, length=40, retrieval=0.4)
+    rng = np.random.default_rng(0)
+    tables, queries = law.tables(rng, 4000), law.queries(rng, 4000)
+    share = np.bincount(queries.ravel(), minlength=6) / queries.size
+    assert np.allclose(share, [float(p) for p in law.step_law], atol=5 * 0.5 / np.sqrt(queries.size))
+    assert np.allclose(np.bincount(tables.ravel())[1:] / tables.size, 1 / 3, atol=0.02)
+    assert tables.min() == 1
+
+
+def test_fixed_sequences_are_kept() -> None:
+    law = Stream.fixed([1, 0, 2, 1], values=2, patterns=3)
+    assert law.probabilities == (Fraction(2, 3), Fraction(1, 3), 0)
+    assert law.retrieval == Fraction(3, 4)
+    assert law.queries(np.random.default_rng(0), 2).tolist() == [[1, 0, 2, 1]] * 2
+    assert list(streams.sequences_of(law)) == [((1, 0, 2, 1), 1)]
+
+
+@given(st.lists(st.lists(st.integers(0, 4), min_size=6, max_size=6), min_size=1, max_size=5))
+def test_exposures_count_earlier_queries(rows: list[list[int]]) -> None:
+    expected = [[row[:t].count(z) if z else 0 for t, z in enumerate(row)] for row in rows]
+    assert streams.exposures(np.array(rows)).tolist() == expected
+
+
+def test_sequences_come_with_their_probabilities() -> None:
+    law = Stream.independent((Fraction(2, 3), Fraction(1, 3)), values=2, length=3, retrieval=Fraction(1, 2))
+    found = dict(streams.sequences_of(law))
+    assert len(found) == 27
+    assert sum(found.values()) == 1
+    assert found[1, 0, 2] == Fraction(1, 3) * Fraction(1, 2) * Fraction(1, 6)
+
+
+def test_zipf_is_exact_for_integer_exponents_and_float_otherwise() -> None:
+    assert zipf(2, 2) == (Fraction(4, 5), Fraction(1, 5))
+    assert zipf(3, 0) == uniform(3)
+    assert sum(zipf(50, 1.3)) == pytest.approx(1)
+
+
+def table_driven(attend: Any, guess: Any) -> Any:
+    """Policy that looks up its answer by step, pattern and the value known of it (0: none)."""
+
+    def policy(history: tuple[streams.Event, ...], z: int) -> tuple[Fraction, int]:
+        known = max((value for k, _, value in history if k == z), default=0)
+        return attend[len(history)][z][known], guess[len(history)][z][known]
+
+    return policy
+
+
+def lookup(table: Any) -> str:
+    """The same table in the language of certificates."""
+    return f"({', '.join(map(lookup, table))},)" if isinstance(table, list) else str(table)
+
+
+@pytest.mark.parametrize("feedback", [False, True])
+@pytest.mark.parametrize("seed", range(6))
+def test_the_two_exact_evaluators_agree(seed: int, feedback: bool) -> None:
+    """The tree of histories (``evaluate``) and the verifier of certificates share no code."""
+    rng = np.random.default_rng(seed)
+    size, values, length = (2, 3, 3) if seed % 2 else (3, 2, 3)
+    shape = (length, size + 1, values + 1)
+    attend = [[[Fraction(int(a), 4) for a in row] for row in rows] for rows in rng.integers(0, 5, shape)]
+    guess = rng.integers(1, values + 1, shape).tolist()
+    law = Stream.independent(zipf(size, 1), values=values, length=length, retrieval=Fraction(2, 3), feedback=feedback)
+    outcome = streams.evaluate(law, table_driven(attend, guess))
+    expected = {
+        "queries": sum(outcome.query),
+        "attention": sum(outcome.attention),
+        "error": sum(outcome.error),
+        "unrevealed_error": sum(outcome.unrevealed_error),
+        "distinct": outcome.distinct,
+    }
+    document = {
+        "kind": "counterexample",
+        "patterns": size,
+        "values": values,
+        "queries": {"length": length, "probabilities": [str(p) for p in law.step_law]},
+        "feedback": feedback,
+        "memory": {"known": "repeat(0, K + 1)"},
+        "attend": f"{lookup(attend)}[t - 1][z][known[z]]",
+        "guess": f"{lookup(guess)}[t - 1][z][known[z]]",
+        "update": {"known": "put(known, z, value) if value > 0 else known"},
+        "facts": [f"{name} == {value}" for name, value in expected.items()],
+    }
+    check = theory.verify(document)
+    assert check.ok, check.detail
+
+
+@pytest.mark.parametrize(("c", "eta"), [(1, 1.0), (2, 1.0), (1, 0.5)])
+def test_simulation_agrees_with_enumeration(c: int, eta: float) -> None:
+    law = Stream.independent((Fraction(1, 2), Fraction(1, 2)), values=2, length=5, retrieval=Fraction(3, 4))
+    run = play(law, FirstExposures(c, eta), 0, 40_000)
+    assert not run.error.any()
+    if eta == 1.0:
+
+        def policy(history: tuple[streams.Event, ...], z: int) -> tuple[int, int]:
+            shown = [value for k, attended, value in history if k == z and attended]
+            return int(len(shown) < c), max(shown, default=1)
+
+        exact = streams.evaluate(law, policy)
+        attention, unrevealed = (np.array(row, float) for row in (exact.attention, exact.unrevealed))
+        assert np.allclose(run.attended.mean(axis=0), attention, atol=0.015)
+        assert np.allclose(run.unrevealed.mean(axis=0), unrevealed, atol=0.015)
+    else:
+        expected = float(2 * sum(1 - (1 - 0.5 * 0.375) ** 5 for _ in range(2)))
+        assert run.attended.sum(axis=1).mean() == pytest.approx(expected, abs=0.03)
+
+
+def test_feedback_shows_the_value_without_attention() -> None:
+    class Listener(FirstExposures):
+        def decide(self, t: int, z: Any) -> Any:
+            known = self._known[self._rows, z]
+            return np.zeros(z.size, bool), np.maximum(known, 1)
+
+        def observe(self, t: int, z: Any, attended: Any, value: Any) -> None:
+            self._known[self._rows[value > 0], z[value > 0]] = value[value > 0]
+
+    for feedback in (True, False):
+        law = Stream.fixed([1, 1, 2, 2, 1], values=4, feedback=feedback)
+        run = play(law, Listener(), 1, 3000)
+        assert run.unrevealed.mean(axis=0).tolist() == ([1, 0, 1, 0, 0] if feedback else [1, 1, 1, 1, 1])
+        assert np.allclose(run.error.mean(axis=0), 0.75 * run.unrevealed[0], atol=0.03)
+
+
+def test_the_same_seed_gives_the_same_run() -> None:
+    law = Stream.independent(zipf(20, 1.2), values=5, length=30, retrieval=0.5)
+    first, again, other = (play(law, FirstExposures(2, 0.5), seed, 20) for seed in (4, 4, 5))
+    assert np.array_equal(first.attended, again.attended)
+    assert not np.array_equal(first.attended, other.attended)
+
+
+def test_charge_counts_errors_at_the_price_of_a_lucky_guess() -> None:
+    run = streams.Run(
+        np.array([[1, 2, 0, 1], [0, 0, 0, 0]]),
+        np.array([[True, False, False, False], [False] * 4]),
+        np.array([[False, True, False, True], [False] * 4]),
+        np.array([[True, True, False, False], [False] * 4]),
+    )
+    assert run.charge(2).tolist() == [5 / 3, 1.0]
+    assert run.charge(2, unrevealed_only=True).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Stream.independent(uniform(2), values=1, length=3),
+        lambda: Stream.independent((0.5, 0.4), values=2, length=3),
+        lambda: Stream.independent((1.5, -0.5), values=2, length=3),
+        lambda: Stream.independent((), values=2, length=3),
+        lambda: Stream.independent(uniform(2), values=2, length=0),
+        lambda: Stream.independent(uniform(2), values=2, length=3, retrieval=1.5),
+        lambda: Stream.fixed([0, 0], values=2),
+        lambda: Stream.fixed([1, 3], values=2, patterns=2),
+        lambda: Stream.fixed([1, -1], values=2),
+        lambda: streams.tables_of(40, 4),
+        lambda: streams.evaluate(Stream.fixed([1], values=2), lambda history, z: (2, 1)),
+        lambda: streams.evaluate(Stream.fixed([1], values=2), lambda history, z: (0, 0)),
+    ],
+)
+def test_what_is_no_stream_is_refused(make: Any) -> None:
+    with pytest.raises(InputError):
+        make()

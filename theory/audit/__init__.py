@@ -1,0 +1,1 @@
+"""A routing log held against the bounds."""

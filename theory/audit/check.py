@@ -1,0 +1,815 @@
+"""Is this attention possible? A routing log against the bounds T1 to T3.
+
+For each class of routers: the least attention at the measured errors, the excess of the log over it, and whether chance
+explains a log below it. No test takes queries for a sample (:mod:`theory.audit.e_values`); all of them keep their level
+however often one looks at a log to which rows are appended. Proofs: docs/checking-a-log.md.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+import cogfit
+from cogfit.errors import InputError
+from theory.audit import e_values as evidence
+from theory.audit.arrivals import Arrivals, MissingMass, exchangeability, missing_mass
+from theory.audit.counts import Histogram, Queries, Tally, inside
+from theory.audit.e_values import Guesses
+from theory.bounds import t1_memoryless, t2_memory_bits, t3_compulsory
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from cogfit import Log, RoutingLog, UtilizationLog
+
+Unit = Literal["auto", "pattern", "table"]
+Judgement = Literal["impossible", "not excluded", "not judged"]
+
+SCHEMA = "theory.bound/1"
+ACCURACY_COLUMNS = ("retrieval_accuracy", "accuracy")
+"""Columns of a utilisation log that are taken for the accuracy on queries."""
+
+_MANY_TABLES = 30  # from here on the unit is a table by default
+_LEAST_LOG_P = -690.0  # p-values are given down to 1e-300
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a report was asked for; see :func:`check_log`."""
+
+    chance: float
+    values: int | None = None
+    memory_bits: float | None = None
+    f: float | None = None
+    accuracy: float | None = None
+    labels: bool = True
+    unit: Unit = "auto"
+    one_table: bool = False
+    x_min: float | None = None
+    x_max: float | None = None
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        evidence.check_chance(self.chance)
+        if self.memory_bits is not None and not 0 <= self.memory_bits < math.inf:
+            raise InputError(f"a memory of {self.memory_bits} bits", hint="give a number of bits, 0 or more")
+        if self.f is not None and not 0 < self.f <= 1:
+            raise InputError(f"the share f of queries is {self.f}", hint="it lies between 0 and 1")
+        if self.accuracy is not None and not 0 <= self.accuracy <= 1:
+            raise InputError(f"the accuracy is {self.accuracy}", hint="give a fraction between 0 and 1")
+        if self.unit not in get_args(Unit):
+            raise InputError(f"no unit '{self.unit}'", hint=f"choose from {', '.join(get_args(Unit))}")
+        if not 0 < self.level < 1:
+            raise InputError(f"the level is {self.level}", hint="it lies between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the log says about one class of routers.
+
+    Attributes
+    ----------
+    theorem : {"T1", "T2", "T3"}
+    router : str
+        The class: without memory; with S bits of memory; any learner.
+    verdict : {"impossible", "not excluded", "not judged"}
+        ``impossible``: no router of the class gives such a log, except with probability 1 − level over the draw of the
+        tables (and, for T2, of the queries).
+    reason : str
+        What the verdict rests on.
+    attention : float or None
+        Share of the queries concerned that were attended (T2: of those to recurring patterns).
+    bound : float or None
+        Least share that a router of the class attends in expectation, at the errors of the log.
+    p_value : float or None
+        Valid however often one looks; at least 1e-300.
+    explained_by : float or None
+        Lower confidence limit of what explains the log: for T1 the chance of the best guess without attention, for T2
+        the bits of memory, for T3 the chance of the best guess at a query whose value was not shown yet.
+    """
+
+    theorem: str
+    router: str
+    verdict: Judgement
+    reason: str
+    attention: float | None = None
+    bound: float | None = None
+    p_value: float | None = None
+    explained_by: float | None = None
+
+    @property
+    def excess(self) -> float | None:
+        """Attention above the bound; negative below it."""
+        return None if self.attention is None or self.bound is None else self.attention - self.bound
+
+
+@dataclass(frozen=True)
+class Look:
+    """The log at one of the numbers of rows at which it is looked at; shares of the queries up to there.
+
+    Attributes
+    ----------
+    queries : int
+    step : int
+        Of the last of them.
+    attention : float
+    memoryless, memoryless_limit : float or None
+        Least attention without memory (T1), and the attention below which luck with the values does not explain it.
+    memory : float or None
+        Least attention with the given bits of memory (T2), where the stream allows it and no query is novel.
+    learner : float or None
+        Least attention of any learner (T3).
+    """
+
+    queries: int
+    step: int
+    attention: float
+    memoryless: float | None = None
+    memoryless_limit: float | None = None
+    memory: float | None = None
+    learner: float | None = None
+
+
+@dataclass(frozen=True)
+class LogReport:
+    """What :func:`check_log` found.
+
+    Attributes
+    ----------
+    source : Mapping
+        Path, format, rows read and dropped.
+    settings : Settings
+    queries, novel, patterns, tables : int
+        Rows judged; those that ask for no recurring pattern; patterns; tables of values.
+    attention : float
+        Share of the queries that were attended; for a utilisation log the share of all tokens, divided by f.
+    wrong : float or None
+        Answers that were wrong without attention, per query; None where that is not known.
+    wrong_attended : float or None
+        Answers that were wrong in spite of attention, per query; no bound charges them.
+    accuracy : {"logged", "assumed", "missing"}
+        Where ``wrong`` is from.
+    unit : {"pattern", "table", "none"}
+        What the tests count once.
+    findings : tuple of Finding
+        For T1, T2 and T3.
+    arrivals : Arrivals or None
+        Whether queries look independent; without that no verdict on bits and no missing mass.
+    unseen : MissingMass or None
+        Good-Turing estimate of the share of coming queries for something not seen yet, with limits; None where queries
+        do not look independent, or ``x_min`` leaves out the beginning.
+    path : tuple of Look
+        How attention and bounds went along.
+    warnings : tuple of str
+    """
+
+    source: Mapping[str, Any]
+    settings: Settings
+    queries: int
+    novel: int
+    patterns: int
+    tables: int
+    attention: float
+    wrong: float | None
+    wrong_attended: float | None
+    accuracy: Literal["logged", "assumed", "missing"]
+    unit: Literal["pattern", "table", "none"]
+    findings: tuple[Finding, ...]
+    arrivals: Arrivals | None
+    unseen: MissingMass | None
+    path: tuple[Look, ...]
+    warnings: tuple[str, ...]
+
+    def __getitem__(self, theorem: str) -> Finding:
+        """Finding by theorem, such as ``report["T1"]``."""
+        return {finding.theorem: finding for finding in self.findings}[theorem]
+
+    @property
+    def least(self) -> float | None:
+        """Least attention that the data leave to any learner at these errors, per query."""
+        return self["T3"].bound
+
+    @property
+    def reduction(self) -> float | None:
+        """Factor by which attention could still fall on these queries at these errors; infinite if to nothing."""
+        if self.least is None or self.attention == 0:
+            return None
+        return self.attention / self.least if self.least > 0 else math.inf
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready mapping, schema ``theory.bound/1``; an unlimited reduction is null plus ``unbounded``."""
+        factor = self.reduction
+        return {
+            "schema": SCHEMA,
+            "source": dict(self.source),
+            "settings": asdict(self.settings),
+            "queries": {
+                "rows": self.queries,
+                "novel": self.novel,
+                "patterns": self.patterns,
+                "tables": self.tables,
+            },
+            "attention": {"per_query": self.attention, "per_token": self._per_token(self.attention)},
+            "errors": {"accuracy": self.accuracy, "unattended": self.wrong, "attended": self.wrong_attended},
+            "unit": self.unit,
+            "findings": [
+                {**asdict(finding), "excess": finding.excess, "bound_per_token": self._per_token(finding.bound)}
+                for finding in self.findings
+            ],
+            "arrivals": None if self.arrivals is None else self.arrivals.to_json(),
+            "unseen": None if self.unseen is None else self.unseen._asdict(),
+            "reduction": {
+                "least_attention": self.least,
+                "factor": factor if factor is None or math.isfinite(factor) else None,
+                "unbounded": factor == math.inf,
+            },
+            "path": [asdict(look) for look in self.path],
+            "warnings": list(self.warnings),
+            "versions": {"cogfit": cogfit.__version__, "numpy": np.__version__},
+        }
+
+    def plot(self) -> Figure:
+        """Draw attention against the bounds as the log grows (:func:`theory.plots.plot_report`)."""
+        from theory.audit.plots import plot_report
+
+        return plot_report(self)
+
+    def headline(self) -> str:
+        """One line: how long the log is, what it attends, and the verdicts."""
+        verdicts = ", ".join(f"{item.router}: {item.verdict}" for item in self.findings)
+        return f"{self.queries:,} queries, {_percent(self.attention)} attended; {verdicts}"
+
+    def __str__(self) -> str:
+        """Readable text of several lines, without a final newline."""
+        lines = [*self._head(), "", *self._table(), ""]
+        if self.arrivals is not None:
+            lines.append(f"Arrivals: {self.arrivals}.")
+        if self.unseen is not None:
+            low, high = _percent(self.unseen.low), _percent(self.unseen.high)
+            lines.append(f"Not seen yet (Good–Turing): {_percent(self.unseen.estimate)} of queries [{low}, {high}].")
+        if self.reduction is not None and self.least is not None:
+            how = "without limit" if math.isinf(self.reduction) else f"{self.reduction:,.4g}-fold"
+            lines.append(
+                f"Largest further reduction on these queries at these errors: {how}, to {_percent(self.least)}."
+            )
+        return "\n".join([*lines, *(f"warning: {text}" for text in self.warnings)])
+
+    def _head(self) -> list[str]:
+        novel = f", {self.novel:,} of them novel" if self.novel else ", none of them novel"
+        tables = "one table of values" if self.tables == 1 else f"{self.tables:,} tables of values"
+        what = f"{self.queries:,} queries{novel}; {self.patterns:,} patterns, {tables}"
+        errors = {
+            "missing": "accuracy not logged",
+            "assumed": f"accuracy taken to be {_percent(self.settings.accuracy)}",
+            "logged": f"wrong without attention: {_percent(self.wrong)} of queries",
+        }[self.accuracy]
+        if self.wrong_attended:
+            errors += f", in spite of it: {_percent(self.wrong_attended)}"
+        shares = [] if self.unit == "none" else [f"{_percent(self.attention)} of queries"]
+        if self.settings.f is not None:
+            shares.append(f"{_percent(self._per_token(self.attention))} of tokens")
+        head = f"{self.source['path']} ({self.source['format']})"
+        first = f"{head}: a utilisation log" if self.unit == "none" else f"{head}: {what}"
+        return [first, f"attended: {', '.join(shares)}; {errors}"]
+
+    def _table(self) -> list[str]:
+        rows = [("router", "needs at least", "excess", "verdict")]
+        for item in self.findings:
+            p = "" if item.p_value is None else f" ({_p(item.p_value)})"
+            bound, excess = _percent(self._shown(item.bound)), _percent(self._shown(item.excess), sign=True)
+            rows.append((f"{item.router} ({item.theorem})", bound, excess, item.verdict + p))
+        width = [max(len(row[i]) for row in rows) for i in range(3)]
+        lines = []
+        for row, reason in zip(rows, ("", *(item.reason for item in self.findings)), strict=True):
+            lines.append(f"{row[0]:<{width[0]}}  {row[1]:>{width[1]}}  {row[2]:>{width[2]}}  {row[3]}")
+            lines += textwrap.wrap(reason, 104, initial_indent="    ", subsequent_indent="    ")
+        return lines
+
+    def _shown(self, share: float | None) -> float | None:
+        """Share as the text gives it: of the tokens for a utilisation log, of the queries otherwise."""
+        return self._per_token(share) if self.unit == "none" else share
+
+    def _per_token(self, share: float | None) -> float | None:
+        return None if share is None or self.settings.f is None else share * self.settings.f
+
+
+def check_log(
+    log: str | os.PathLike[str] | Log | RoutingLog | UtilizationLog,
+    *,
+    values: int | None = None,
+    side_information: float | None = None,
+    memory_bits: float | None = None,
+    f: float | None = None,
+    accuracy: float | None = None,
+    labels: bool = True,
+    unit: Unit = "auto",
+    one_table: bool = False,
+    x_min: float | None = None,
+    x_max: float | None = None,
+    level: float = 0.95,
+) -> LogReport:
+    r"""Say for which routers the attention in a log is possible.
+
+    Parameters
+    ----------
+    log : path, Log, RoutingLog or UtilizationLog
+        A routing log with the executed decisions (``attended``) and ``correct``. A query without pattern is novel: its
+        value is fresh. Of a utilisation log (with ``f``) only the bound of T1 follows, without a test.
+    values : int, optional
+        V: values are uniform on V. Either this or ``side_information`` is needed.
+    side_information : float, optional
+        Ḡ: chance of the best guess without attention, in place of 1/V.
+    memory_bits : float, optional
+        S, to judge a memory of S bits. Default: only say how many bits are in use at least.
+    f : float, optional
+        Share of the tokens that are queries; with it bounds are given per token, too.
+    accuracy : float, optional
+        Share of right answers to assume where the log has none; attended ones are then taken to be right.
+    labels : bool
+        Whether the value is shown after each query, as in supervised training. The bounds with labels hold without
+        them, too; ``labels=False`` sharpens T3.
+    unit : {"auto", "pattern", "table"}
+        What T1 counts once. ``pattern``: the entry of a table for a pattern; the router's decisions and guesses know
+        nothing of the table. ``table``: a whole table; the router may know other entries than the one asked for.
+        ``auto``: tables if there are 30 or more.
+    one_table : bool
+        Whether all runs share one table of values. Default: each run has its own.
+    x_min, x_max : float, optional
+        Judge these steps only, both included; choose them before you look. What was shown earlier counts as shown.
+    level : float
+        Confidence level.
+
+    Returns
+    -------
+    LogReport
+
+    Raises
+    ------
+    InputError
+        If the log has no executed decisions or cannot be read, or an option is impossible.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> file = pathlib.Path(folder.name, "routing.csv")
+    >>> rows = [f"{t},{t % 7},{int(t < 7)},1" for t in range(700)]  # each of 7 patterns attended once, then known
+    >>> _ = file.write_text("\n".join(["step,pattern,attended,correct", *rows]))
+    >>> report = check_log(file, values=16)
+    >>> [finding.verdict for finding in report.findings]
+    ['impossible', 'not judged', 'not excluded']
+    >>> report["T1"].bound, round(report.attention, 9), report["T3"].bound
+    (1.0, 0.01, 0.01)
+    >>> folder.cleanup()
+    """
+    settings = _settings(
+        values, side_information, memory_bits=memory_bits, f=f, accuracy=accuracy, labels=labels, unit=unit,
+        one_table=one_table, x_min=x_min, x_max=x_max, level=level,
+    )  # fmt: skip
+    table, warnings = _read(log)
+    return _check(table, settings, warnings)
+
+
+def follow_log(
+    path: str | os.PathLike[str],
+    *,
+    poll: float = 2.0,
+    idle: float | None = None,
+    read: Callable[[str | os.PathLike[str]], Log] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    **options: Any,
+) -> Iterator[LogReport]:
+    """Check a log again whenever rows were appended to it.
+
+    Parameters
+    ----------
+    path : path
+        Of a routing log.
+    poll : float
+        Seconds between two looks at the file.
+    idle : float, optional
+        Leave after so many seconds without new rows. Default: go on for ever.
+    read : callable, optional
+        Reads the log. Default: :func:`cogfit.read_log`.
+    sleep : callable
+        Waits so many seconds.
+    **options
+        As of :func:`check_log`.
+
+    Yields
+    ------
+    LogReport
+        For each theorem all verdicts and limits together hold with probability ``level``, however many there are.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_log`; and if rows that were there before have changed or gone.
+    """
+    settings = _settings(options.pop("values", None), options.pop("side_information", None), **options)
+    if not poll > 0:
+        raise InputError(f"a pause of {poll:g} seconds", hint="give more than 0")
+    stamp: tuple[tuple[str, int, int], ...] = ()
+    before: pd.DataFrame | None = None
+    waited = 0.0
+    while idle is None or waited <= idle:
+        if (now := _stamp(Path(path))) != stamp or not stamp:
+            stamp, (log, warnings) = now, _read(path if read is None else read(path))
+            frame = _rows(log, path)
+            if before is None or len(frame) > len(before):
+                _appended(before, frame, path)
+                before, waited = frame, 0.0
+                yield _check(log, settings, warnings)
+        sleep(poll)
+        waited += poll
+
+
+def _settings(values: int | None, side_information: float | None, **options: Any) -> Settings:
+    if (values is None) == (side_information is None):
+        raise InputError(
+            "a guess is right with which chance?",
+            hint="give the number of values V, or the side information Ḡ, not both",
+        )
+    if values is not None and (values < 2 or values != int(values)):
+        raise InputError(f"{values} values are no choice", hint="use a whole number, 2 or more")
+    chance = 1 / values if values is not None else side_information
+    assert chance is not None
+    return Settings(chance, values, **options)
+
+
+def _read(log: object) -> tuple[RoutingLog | UtilizationLog, tuple[str, ...]]:
+    """The table to judge, the routing log where there is one, and what its reader warned of."""
+    warnings: tuple[str, ...] = ()
+    if isinstance(log, str | os.PathLike):
+        log = cogfit.read_log(log)
+    if isinstance(log, cogfit.Log):
+        warnings, log = log.warnings, log.routing or log.utilization
+    if not isinstance(log, cogfit.RoutingLog | cogfit.UtilizationLog):
+        raise InputError(f"a {type(log).__name__} is no log", hint="give a path or what cogfit.read_log returns")
+    return log, warnings
+
+
+def _check(log: RoutingLog | UtilizationLog, settings: Settings, warnings: tuple[str, ...]) -> LogReport:
+    report = _check_routing(log, settings) if isinstance(log, cogfit.RoutingLog) else _check_utilization(log, settings)
+    return replace(report, warnings=(*warnings, *report.warnings))
+
+
+# --- routing logs -----------------------------------------------------------------------------------------------------
+
+
+def _check_routing(log: RoutingLog, settings: Settings) -> LogReport:
+    queries = Queries.of(
+        log, labels=settings.labels, one_table=settings.one_table, x_min=settings.x_min, x_max=settings.x_max
+    )
+    rows, tables = queries.step.size, int(queries.table.max()) + 1
+    logged = queries.right is not None
+    unit = _unit(settings, tables, logged=logged)
+    whole = Tally.of(queries, rows, settings.accuracy)
+    looked = [Tally.of(queries, n, settings.accuracy) for n in evidence.looks(rows)]
+    arrivals = exchangeability(queries.pattern, table=queries.table, step=queries.step)
+    novel = rows - int(np.count_nonzero(queries.recurring))
+    warnings = queries.warnings
+    if logged and settings.accuracy is not None:
+        warnings += ("the log says which answers were right; the assumed accuracy was not used",)
+    if not novel:
+        warnings += ("no query of the log is novel; if novel ones were left out, nothing here concerns them",)
+    return LogReport(
+        source=_account(log),
+        settings=settings,
+        queries=rows,
+        novel=novel,
+        patterns=int(np.count_nonzero(whole.asked)),
+        tables=tables,
+        attention=whole.attended / rows,
+        wrong=None if whole.wrong is None else whole.wrong / rows,
+        wrong_attended=float((queries.attended & ~queries.right).mean()) if queries.right is not None else None,
+        accuracy="logged" if logged else "missing" if settings.accuracy is None else "assumed",
+        unit=unit,
+        findings=(
+            _memoryless(whole, looked, settings, unit),
+            _memory(whole, looked, settings, arrivals),
+            _learner(whole, looked, settings, queries),
+        ),
+        arrivals=arrivals,
+        unseen=_unseen(looked, settings, arrivals),
+        path=tuple(_look(j, tally, settings, unit, arrivals) for j, tally in enumerate(looked)),
+        warnings=warnings,
+    )
+
+
+def _unit(settings: Settings, tables: int, *, logged: bool) -> Literal["pattern", "table"]:
+    if settings.unit == "table" and not logged:
+        raise InputError(
+            "tables cannot be the unit of an assumed accuracy", hint="use unit 'pattern', or log 'correct'"
+        )
+    if settings.unit != "auto":
+        return settings.unit
+    return "table" if tables >= _MANY_TABLES and logged else "pattern"
+
+
+# --- one finding per theorem ------------------------------------------------------------------------------------------
+
+
+_Evidence = Callable[[Tally, float], float]
+_NO_ACCURACY = "the log does not say which answers were right; give an accuracy to learn what would follow from it"
+
+
+def _memoryless(whole: Tally, looked: list[Tally], settings: Settings, unit: str) -> Finding:
+    router = "without memory"
+    attention = whole.attended / whole.rows
+    if whole.wrong is None:
+        return Finding("T1", router, "not judged", _NO_ACCURACY, attention)
+    bound = _t1(whole, settings)
+    if not looked:
+        return Finding("T1", router, "not judged", _TOO_SHORT, attention, bound)
+    p_value, chance = _judge(looked, settings, _by_table if unit == "table" else _by_entry)
+    if p_value <= 1 - settings.level:
+        known = f"as by a best guess of chance {chance:.3g} at least; without memory it has {settings.chance:.3g}"
+        return Finding(
+            "T1",
+            router,
+            "impossible",
+            f"answers without attention are right {known}",
+            attention,
+            bound,
+            p_value,
+            chance,
+        )
+    reason = (
+        "attention is not below the bound"
+        if attention >= bound
+        else f"below the bound, but lucky guesses of {_many(whole, unit)} explain it"
+    )
+    return Finding("T1", router, "not excluded", reason, attention, bound, p_value, chance)
+
+
+def _learner(whole: Tally, looked: list[Tally], settings: Settings, queries: Queries) -> Finding:
+    router = "any learner"
+    attention = whole.attended / whole.rows
+    if whole.wrong is None:
+        return Finding("T3", router, "not judged", _NO_ACCURACY, attention)
+    bound = _t3(whole, settings) if settings.labels else _t3_without_labels(whole, settings, queries)
+    new = f"{whole.compulsory:,} values were asked for that had not been shown"
+    if whole.wrong_hidden is None:
+        reason = f"{new}; which answers were right is not logged"
+        return Finding("T3", router, "not judged", reason, attention, bound)
+    if not looked:
+        return Finding("T3", router, "not judged", _TOO_SHORT, attention, bound)
+    p_value, chance = _judge(looked, settings, _by_hidden_entry)
+    if p_value <= 1 - settings.level:
+        reason = (
+            f"values are known before they were shown (best guess of chance {chance:.3g} at least): a leak, or tables "
+            "that are not fresh"
+        )
+        return Finding("T3", router, "impossible", reason, attention, bound, p_value, chance)
+    return Finding("T3", router, "not excluded", new, attention, bound, p_value, chance)
+
+
+def _memory(whole: Tally, looked: list[Tally], settings: Settings, arrivals: Arrivals) -> Finding:
+    """T2, on the queries to recurring patterns."""
+    bits = settings.memory_bits
+    router = "with S bits of memory" if bits is None else f"with {bits:,g} bits of memory"
+    if whole.wrong is None:
+        return Finding("T2", router, "not judged", _NO_ACCURACY)
+    if not whole.asked.any():
+        return Finding("T2", router, "not judged", "every query is novel")
+    attention = 1 - float(whole.free.sum() / whole.asked.sum())
+    if arrivals.status != "passed":
+        return Finding("T2", router, "not judged", f"the bound needs independent queries: {arrivals}", attention)
+    if not looked:
+        return Finding("T2", router, "not judged", _TOO_SHORT, attention)
+    odds = -math.log(1 - settings.level)
+    limits = [_bits(tally, settings, odds + evidence.penalty(j)) for j, tally in enumerate(looked)]
+    best = int(np.argmax(limits))
+    used = f"at least {limits[best]:,.4g} bits about the values are in use"
+    if bits is None:
+        return Finding(
+            "T2", router, "not judged", f"{used}; name a size to judge it", attention, explained_by=limits[best]
+        )
+    p_value = _p_value(
+        evidence.log_p_of_bits(lambda odds: _bits(looked[best], settings, odds), bits) + evidence.penalty(best)
+    )
+    bound = _t2(whole, settings)
+    verdict: Judgement = "impossible" if limits[best] > bits else "not excluded"
+    return Finding("T2", router, verdict, used, attention, bound, p_value, limits[best])
+
+
+def _many(tally: Tally, unit: str) -> str:
+    if unit == "table" and tally.tables is not None:
+        return f"{tally.tables[2].size:,} tables"
+    return f"{int(tally.unattended.entries.sum()):,} values"
+
+
+_TOO_SHORT = "the log has too few queries"
+
+
+def _judge(looked: list[Tally], settings: Settings, log_evidence: _Evidence) -> tuple[float, float]:
+    """p-value over all looks, and the least chance of a best guess that explains the log."""
+
+    def log_p(look: int, chance: float) -> float:
+        return evidence.penalty(look) - log_evidence(looked[look], chance)
+
+    best = min(range(len(looked)), key=lambda look: log_p(look, settings.chance))
+    level = math.log(1 - settings.level)
+    chance = max(
+        evidence.least_chance(lambda g, look=look: log_p(look, g), settings.chance, level)  # type: ignore[misc]
+        for look in {best, len(looked) - 1}
+    )
+    return _p_value(log_p(best, settings.chance)), chance
+
+
+def _by_entry(tally: Tally, chance: float) -> float:
+    assert tally.right is not None
+    return Guesses(*tally.unattended, chance).log_evidence(tally.right)
+
+
+def _by_hidden_entry(tally: Tally, chance: float) -> float:
+    assert tally.right_hidden is not None
+    return Guesses(*tally.hidden_unattended, chance).log_evidence(tally.right_hidden)
+
+
+def _by_table(tally: Tally, chance: float) -> float:
+    assert tally.tables is not None
+    return evidence.log_evidence_of_tables(*tally.tables, chance)
+
+
+def _bits(tally: Tally, settings: Settings, log_odds: float) -> float:
+    assert tally.right_recurring is not None
+    right, chance = tally.right_recurring, settings.chance
+    return evidence.least_bits(tally.asked, tally.free, right, chance, log_odds, tally.share)
+
+
+def _t1(tally: Tally, settings: Settings) -> float:
+    assert tally.wrong is not None
+    return float(t1_memoryless.with_side_information(tally.wrong / tally.rows, settings.chance))
+
+
+def _t2(tally: Tally, settings: Settings) -> float:
+    assert tally.wrong_recurring is not None
+    assert settings.memory_bits is not None
+    n = int(tally.asked.sum())
+    law, error = (tally.asked / n).tolist(), tally.wrong_recurring / n
+    return t2_memory_bits.least_attention_with_errors(law, settings.memory_bits, settings.chance, error)
+
+
+def _t3(tally: Tally, settings: Settings) -> float:
+    wrong = tally.wrong if tally.wrong_hidden is None else tally.wrong_hidden
+    assert wrong is not None
+    return max(0.0, tally.compulsory - wrong / (1 - settings.chance)) / tally.rows
+
+
+def _t3_without_labels(tally: Tally, settings: Settings, queries: Queries) -> float:
+    assert tally.wrong is not None
+    hist = Histogram.of(queries.entry[queries.pending])
+    counts = np.repeat(hist.sizes, hist.entries).tolist()
+    return (
+        float(tally.compulsory - t3_compulsory.spared_patterns(counts, tally.wrong / (1 - settings.chance)))
+        / tally.rows
+    )
+
+
+def _look(look: int, tally: Tally, settings: Settings, unit: str, arrivals: Arrivals) -> Look:
+    out = Look(tally.rows, tally.step, tally.attended / tally.rows)
+    if tally.wrong is None:
+        return out
+    bound, limit, memory = _t1(tally, settings), None, None
+    if unit == "pattern":
+        guesses = Guesses(*tally.unattended, settings.chance)
+        most = min(guesses.total, guesses.most_right(evidence.penalty(look) - math.log(1 - settings.level)))
+        limit = max(0.0, bound - (most - settings.chance * guesses.total) / (tally.rows * (1 - settings.chance)))
+    if settings.memory_bits is not None and arrivals.status == "passed" and tally.asked.sum() == tally.rows:
+        memory = _t2(tally, settings)
+    return replace(out, memoryless=bound, memoryless_limit=limit, memory=memory, learner=_t3(tally, settings))
+
+
+def _unseen(looked: list[Tally], settings: Settings, arrivals: Arrivals) -> MissingMass | None:
+    if not looked or arrivals.status != "passed" or settings.x_min is not None:
+        return None
+    tally, odds = looked[-1], evidence.penalty(len(looked) - 1) - math.log(1 - settings.level)
+    return missing_mass(int(tally.all.entries[tally.all.sizes == 1].sum()), tally.rows, odds)
+
+
+# --- utilisation logs -------------------------------------------------------------------------------------------------
+
+
+def _check_utilization(log: UtilizationLog, settings: Settings) -> LogReport:
+    """Only the expectation of T1: without patterns nothing says how much luck with the table may do."""
+    path = log.source.path
+    if settings.f is None:
+        hint = "give f, the share of the tokens that are queries"
+        raise InputError("tells attention per token, not per query", path=path, hint=hint)
+    frame = log.frame[inside(log.frame["step"].to_numpy(), settings.x_min, settings.x_max, path)]
+    attention = float(frame["attention_utilization"].mean()) / settings.f
+    column = next((name for name in ACCURACY_COLUMNS if name in frame), None)
+    right = settings.accuracy if column is None else _mean(frame, column, path)
+    accuracy: Literal["logged", "assumed", "missing"] = (
+        "logged" if column is not None else "assumed" if right is not None else "missing"
+    )
+    bound = None if right is None else float(t1_memoryless.with_side_information(1 - right, settings.chance))
+    silent = "the log does not tell patterns apart"
+    reason = _NO_ACCURACY if right is None else f"{silent}, so nothing says how much luck with the table may do"
+    bits = "S" if settings.memory_bits is None else f"{settings.memory_bits:,g}"
+    return LogReport(
+        source=_account(log),
+        settings=settings,
+        queries=0,
+        novel=0,
+        patterns=0,
+        tables=0,
+        attention=attention,
+        wrong=None if right is None else 1 - right,
+        wrong_attended=None,
+        accuracy=accuracy,
+        unit="none",
+        findings=(
+            Finding("T1", "without memory", "not judged", reason, attention, bound),
+            Finding("T2", f"with {bits} bits of memory", "not judged", silent),
+            Finding("T3", "any learner", "not judged", silent),
+        ),
+        arrivals=None,
+        unseen=None,
+        path=(),
+        warnings=(
+            "this is a utilisation log: all attention is counted as spent on queries, all errors as made without it",
+        ),
+    )
+
+
+def _mean(frame: pd.DataFrame, column: str, path: str) -> float:
+    import pandas as pd
+
+    try:
+        mean = float(pd.to_numeric(frame[column]).mean())
+    except (TypeError, ValueError) as error:
+        raise InputError(f"holds no numbers ({error})", path=path, column=column, hint="give fractions") from error
+    if not 0 <= mean <= 1:
+        raise InputError(
+            f"has a mean of {mean:g}", path=path, column=column, hint="give fractions, one a step at least"
+        )
+    return mean
+
+
+# --- shared -----------------------------------------------------------------------------------------------------------
+
+
+def _account(log: RoutingLog | UtilizationLog) -> dict[str, Any]:
+    source = log.source
+    return {
+        "path": source.path,
+        "format": source.format,
+        "rows_read": source.rows_read,
+        "rows_dropped": dict(source.rows_dropped),
+    }
+
+
+def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
+    """What changes when a file of the log grows."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.exists() else []
+    stats = [(str(file), file.stat()) for file in files]
+    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+
+
+def _rows(log: RoutingLog | UtilizationLog, path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Rows of a routing log with names instead of codes, which change as patterns come."""
+    if not isinstance(log, cogfit.RoutingLog):
+        raise InputError("is a utilisation log", path=str(path), hint="follow a routing log")
+    names = np.array([*log.pattern_names, ""])  # −1, novel, picks the last
+    kept = log.frame[[name for name in ("step", "attended", "correct", "run") if name in log.frame]].astype(
+        {name: float for name in ("attended", "correct") if name in log.frame}
+    )
+    texts = {"run": kept["run"].astype(str)} if "run" in kept else {}
+    return kept.assign(pattern=names[log.frame["pattern"].to_numpy()], **texts)
+
+
+def _appended(before: pd.DataFrame | None, now: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    if before is not None and not now.iloc[: len(before)].equals(before):
+        raise InputError(
+            "rows that were there before have changed, gone, or others came between them",
+            path=str(path),
+            hint="limits hold for logs to which rows are appended; after a restart begin anew; follow runs one by one",
+        )
+
+
+def _p_value(log_p: float) -> float:
+    return math.exp(min(0.0, max(log_p, _LEAST_LOG_P)))
+
+
+def _p(p_value: float) -> str:
+    return "p < 1e-299" if p_value < 1e-299 else f"p = {p_value:.2g}"
+
+
+def _percent(share: float | None, sign: bool = False) -> str:
+    if share is None:
+        return "–"
+    digits = 2 if abs(share) >= 1e-3 or share == 0 else 2 - math.floor(math.log10(abs(share)) + 3)
+    return f"{100 * share:{'+' if sign else ''}.{digits}f} %".replace("-", "−")

@@ -1,0 +1,1 @@
+"""The papers beside what was measured here."""

@@ -1,0 +1,672 @@
+"""Rows of the replication ledger: what to measure for each figure of the papers, and the rule that makes the verdict.
+
+A new row is a :class:`~theory.ledger.ledger.Row` in :data:`ROWS` with two functions: ``measure`` reads recorded data,
+``judge`` compares. Neither knows a number that is not in ``data/published``, a certificate or a recording.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from theory.claims import CLAIMS, Claim
+from theory.ledger.ledger import (
+    Data,
+    Measured,
+    NotHere,
+    Quantities,
+    Quantity,
+    Row,
+    Ruling,
+    over_seeds,
+    training_command,
+)
+from theory.training.runs import Record, read_document
+
+REDUNDANCY = "redundancy-gpt2-bytes"
+HEADLINE = "cram-n256"
+POINTS = 0.02
+"""Two accuracies (as shares) that are nearer than this, or within our interval, count as the same."""
+
+
+def within(value: float, quantity: Quantity, slack: float = 0.0) -> bool:
+    """Whether a value lies in the interval of a quantity (or within ``slack`` of the number itself)."""
+    low, high = (q if math.isfinite(q) else quantity.value for q in (quantity.low, quantity.high))
+    return low <= value <= high or abs(value - quantity.value) <= slack
+
+
+def _nothing(data: Data) -> tuple[Quantity, ...]:
+    return ()
+
+
+def _numbers(*names: str | tuple[str, str]) -> Callable[[Data], tuple[Quantity, ...]]:
+    """Printed figures of data/published/cram_numbers.csv: identifiers, or pairs of identifier and name."""
+    pairs = [(one, "") if isinstance(one, str) else one for one in names]
+    return lambda data: tuple(data.number(*pair) for pair in pairs)
+
+
+def _table_1(model: str) -> Callable[[Data], tuple[Quantity, ...]]:
+    """Printed figures of Table 1."""
+    measures = (
+        ("accuracy", "retrieval_accuracy", "%"), ("attention", "attention_operations", ""),
+        ("dynamics MSE", "dynamics_mse", ""),
+    )  # fmt: skip
+
+    def printed(data: Data) -> tuple[Quantity, ...]:
+        found = [data.published("cram_table1", name, unit, model=model, measure=key) for name, key, unit in measures]
+        return tuple(Quantity(q.name, q.value, unit="%") if q.name == "attention" else q for q in found)
+
+    return printed
+
+
+def _unavailable(reason: str) -> Callable[[Data], Measured]:
+    def measure(data: Data) -> Measured:
+        raise NotHere(reason)
+
+    return measure
+
+
+def _never(printed: Quantities, found: Measured) -> Ruling:
+    raise AssertionError("a row that cannot be measured is not judged")
+
+
+def _basis(records: Sequence[Record]) -> str:
+    seeds = ", ".join(str(record.seed) for record in records)
+    length = records[0].document["config"]["data"]["length"]
+    streams = records[0].document["final"]["streams"]
+    return f"{records[0].title}, seeds {seeds}, N = {length}; {streams:,} streams that it was not trained on"
+
+
+def _final(records: Sequence[Record], prefix: str = "") -> tuple[Quantity, ...]:
+    """Accuracy, attention, dynamics MSE at the end."""
+    return tuple(
+        over_seeds(prefix + name, [record.final[key] for record in records], unit)
+        for name, key, unit in (
+            ("accuracy", "accuracy", "%"), ("attention", "attention", "%"), ("dynamics MSE", "dynamics_mse", ""),
+        )
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------- redundancy
+
+
+def _redundancy(data: Data) -> Measured:
+    table = data.table(f"runs/{REDUNDANCY}/redundancy.csv")
+    whole = table[(table["unit"] == "layer") & (table["layer"] == 0) & (table["tokens"] == "all")]
+    documents = int((read_document(data.folder / "runs" / REDUNDANCY) or {})["config"]["texts"]["parts"]["measured"])
+    top, last = int(whole["r"].to_numpy().argmax()), len(whole) - 1
+    steps = whole["step"].tolist()
+
+    def one(name: str, column: str, row: int, unit: str = "") -> Quantity:
+        value, low, high = (whole[c].to_numpy(float)[row] for c in (column, f"{column}_low", f"{column}_high"))
+        return Quantity(name, float(value), float(low), float(high), unit, documents)
+
+    printed = [data.number(name).value for name in ("redundancy_gpt2", "redundancy_gpt2_medium")]
+    return Measured(
+        (
+            one("share of operations with R > 0.8, trained", "share", last, "%"),
+            Quantity("mean of the two printed R", sum(printed) / 2, unit="%"),
+            one("R, trained", "r", last), one("R, random weights", "r", 0),
+            one("highest R", "r", top), Quantity("step of the highest R", steps[top], unit="steps"),
+            Quantity("last step", steps[last], unit="steps"),
+        ),
+        f"a GPT-2 over bytes, trained from scratch for {steps[last]:,} steps; intervals over documents, one seed",
+    )  # fmt: skip
+
+
+def _course(data: Data) -> Measured:
+    found = _redundancy(data)
+    return replace(found, quantities=tuple(found[name] for name in ("R, trained", "highest R", "step of the highest R",
+                                                                    "last step", "R, random weights")))  # fmt: skip
+
+
+def _judge_share(printed: Quantities, found: Measured) -> Ruling:
+    headline, share = printed["share of operations"], found["share of operations with R > 0.8, trained"]
+    if within(headline.value, share):
+        return Ruling("reproduced", f"{share.shown} of operations have R > 0.8")
+    if abs(found["mean of the two printed R"].value - headline.value) < 0.005:
+        return Ruling(
+            "not reproduced",
+            "the headline is the mean of two norm ratios and no share of operations; in the model recorded here "
+            f"{share.shown} of operations have R > 0.8, at a mean R of {found['R, trained'].shown}",
+        )
+    return Ruling("not reproduced", f"{share.shown} of operations have R > 0.8 here")
+
+
+def _judge_falls(printed: Quantities, found: Measured) -> Ruling:
+    top, end = found["highest R"], found["R, trained"]
+    course = (
+        f"R is {top.shown} at step {found['step of the highest R'].shown} and {end.shown} at step "
+        + found["last step"].shown
+    )
+    if end.high < top.low:
+        return Ruling("not reproduced", f"{course}: it falls as this small model learns")
+    return Ruling("reproduced", course)
+
+
+def _scratch(data: Data) -> Measured:
+    found, first = _course(data), data.number("redundancy_10k")
+    last, needed = found["last step"].value, int("".join(filter(str.isdecimal, first.name)))  # "… at 10,000 steps"
+    if last < needed:
+        raise NotHere(
+            f"the recorded run ends at step {last:,.0f}, before the paper's first figure ({first.shown} at "
+            f"{needed:,} steps); run the command with as many steps"
+        )
+    return found
+
+
+def _judge_scratch(printed: Quantities, found: Measured) -> Ruling:
+    wanted, end = printed["R at 300K steps"], found["R, trained"]
+    return Ruling("reproduced" if within(wanted.value, end) else "not reproduced", f"R ends at {end.shown}")
+
+
+# ----------------------------------------------------------------------------------- CRAM on SRCD: the headline
+
+
+def _headline(data: Data) -> Measured:
+    records = data.records(HEADLINE)
+    others = [
+        over_seeds(f"attention × 1/OPT, {text}", [r.final["attention"] / r.optimum for r in found])
+        for name, text in (("state-router", "router that sees the state"), ("costs-from-start", "no warm-up"))
+        if (found := data.optional(f"{HEADLINE}-{name}"))
+    ]
+    trapped = data.optional(f"{HEADLINE}-costs-from-start")
+    extra = [over_seeds("accuracy, no warm-up", [r.final["accuracy"] for r in trapped], "%")] if trapped else []
+    ratio = over_seeds("attention × 1/OPT", [record.final["attention"] / record.optimum for record in records])
+    return Measured((*_final(records), ratio, *others, *extra), _basis(records))
+
+
+def _judge_headline(printed: Quantities, found: Measured) -> Ruling:
+    accuracy, ratio = found["accuracy"], found["attention × 1/OPT"]
+    wanted = printed["attention × 1/OPT"]
+    if not (within(printed["accuracy"].value, accuracy, 0.005) and ratio.high <= max(wanted.value, 1.1)):
+        return Ruling("not reproduced", f"accuracy {accuracy.shown} at {ratio.shown} × OPT")
+    names = [one.name for one in found.quantities]
+    broken = [
+        text
+        for name, text in (("router that sees the state", "with a router that sees the state it ends far above OPT"),
+                           ("no warm-up", "without a warm-up in which every token attends it ends in the trap"))
+        if (key := f"attention × 1/OPT, {name}") in names and not within(found[key].value, ratio, 0.1)
+    ]  # fmt: skip
+    if broken:
+        return Ruling(
+            "reproduced under conditions",
+            f"all seeds reach it with the configuration as recorded, but {'; '.join(broken)}",
+        )
+    return Ruling("reproduced", f"accuracy {accuracy.shown} at {ratio.shown} × OPT")
+
+
+def _printed_headline(data: Data) -> tuple[Quantity, ...]:
+    printed = {one.name: one for one in _table_1("CRAM")(data)}
+    least = data.number("optimum_srcd", "OPT")
+    ratio = Quantity("attention × 1/OPT", printed["attention"].value / least.value)
+    return (printed["accuracy"], printed["attention"], least, ratio)
+
+
+def _reduction(data: Data) -> Measured:
+    records = data.records(HEADLINE)
+    forced = over_seeds("reduction from the warm-up, where all tokens attend",
+                        [1 / r.final["attention"] for r in records], "×")  # fmt: skip
+    free = over_seeds("reduction from the first evaluation with a free router",
+                      [r.initial_attention / r.final["attention"] for r in records], "×")  # fmt: skip
+    first = over_seeds("attention at that evaluation", [r.initial_attention for r in records], "%")
+    return Measured((forced, free, first, _final(records)[1]), _basis(records))
+
+
+def _judge_reduction(printed: Quantities, found: Measured) -> Ruling:
+    wanted = printed["reduction of attention"].value
+    forced, free = found.quantities[:2]
+    if within(wanted, free, 0.1 * wanted):
+        return Ruling("reproduced", f"{free.shown} from the first evaluation with a free router")
+    both = f"{forced.shown} from a warm-up in which all tokens attend, {free.shown} once the router decides"
+    if wanted <= forced.value:
+        return Ruling("reproduced under conditions", f"the factor depends on what is called initial: {both}")
+    return Ruling("not reproduced", both)
+
+
+def _transition(data: Data) -> Measured:
+    records = data.records(HEADLINE)
+    fits = [data.fit(record) for record in records]
+    times = [fit["trajectories"]["switch_times"]["steps"] for fit in fits]
+    quality = [
+        min(r.evaluation, key=lambda row: abs(row["step"] - t["t50"]))["quality_recurring"]
+        for r, t in zip(records, times, strict=True)
+    ]
+    jumps = sum(bool(fit["transition"] and fit["transition"]["found"]) for fit in fits)
+    names = {
+        "t50": "step of the transition",
+        "t10": "step at which 10 % of the patterns have switched",
+        "t90": "step at which 90 % of the patterns have switched",
+    }
+    return Measured(
+        (
+            *(over_seeds(name, [t[key] for t in times], "steps") for key, name in names.items()),
+            over_seeds("mean quality at the transition", quality),
+            Quantity("runs with a change beyond a smooth curve", jumps),
+            Quantity("runs", len(fits)),
+            *_fast(data),
+        ),
+        f"{HEADLINE}, seeds {', '.join(str(r.seed) for r in records)}: switch times of single patterns by cogfit fit",
+    )
+
+
+def _quality(data: Data) -> Measured:
+    found = _transition(data)
+    first = found["mean quality at the transition"]
+    return replace(found, quantities=(first, *(one for one in found.quantities if one is not first)))
+
+
+def _fast(data: Data) -> list[Quantity]:
+    fast = data.optional(f"{HEADLINE}-fast-consolidation")
+    if not fast:
+        return []
+    name = "step at which at most half of the recurring queries attend, fast consolidation"
+    return [over_seeds(name, [record.first_step(0.5) for record in fast], "steps")]
+
+
+def _judge_step(printed: Quantities, found: Measured) -> Ruling:
+    wanted, half = printed["step of the transition"], found["step of the transition"]
+    if within(wanted.value, half):
+        return Ruling("reproduced", f"half of the patterns have switched by step {half.shown}")
+    return Ruling(
+        "not reproduced",
+        f"half of the patterns have switched by step {half.shown}; the step belongs to a configuration, and the "
+        "paper's (batch, rates, size) is not known",
+    )
+
+
+def _judge_transition(printed: Quantities, found: Measured) -> Ruling:
+    jumps, runs = found["runs with a change beyond a smooth curve"].value, found["runs"].value
+    quality, wanted = found["mean quality at the transition"], printed["mean quality at the transition"]
+    at = f"mean q̂ at recurring queries is then {quality.shown}"
+    if jumps == runs and within(wanted.value, quality, 0.05):
+        return Ruling("reproduced", f"all runs have a change that no smooth curve explains, and {at}")
+    if jumps == 0:
+        return Ruling("not reproduced", f"attention falls, but in no run by more than a smooth curve explains; {at}")
+    return Ruling(
+        "not reproduced" if not within(wanted.value, quality, 0.05) else "reproduced under conditions",
+        f"{jumps:.0f} of {runs:.0f} runs have a change that no smooth curve explains; {at}",
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- Table 1
+
+
+def _trained(name: str) -> Callable[[Data], Measured]:
+    def measure(data: Data) -> Measured:
+        records = data.records(name)
+        return Measured(_final(records), _basis(records))
+
+    return measure
+
+
+def _judge_trained(decisive: str) -> Callable[[Quantities, Measured], Ruling]:
+    """Rule of a row of Table 1 that is about this quantity."""
+
+    def judge(printed: Quantities, found: Measured) -> Ruling:
+        text = f"accuracy {found['accuracy'].shown} at attention {found['attention'].shown}"
+        near = {name: within(printed[name].value, found[name], POINTS) for name in ("accuracy", "attention")}
+        if not near[decisive]:
+            return Ruling("not reproduced", f"trained here it has {text}")
+        if abs(found[decisive].value - printed[decisive].value) > POINTS:
+            return Ruling("reproduced under conditions", f"the seeds differ more than the figure says: {text}")
+        if not all(near.values()):
+            return Ruling("reproduced under conditions", f"the {decisive} is the same, the rest is not: {text}")
+        return Ruling("reproduced", text)
+
+    return judge
+
+
+def _plateau(data: Data) -> Measured:
+    records = data.records(HEADLINE)
+    task = records[0].document["config"]["data"]
+    share, values = task["recurring_fraction"], task["values"]
+    forced = [r.document["final"]["interventions"]["all tokens semantic"]["accuracy"] for r in records]
+    own = [over_seeds("accuracy of trained CRAMs whose attention is taken away", forced, "%")]
+    if trapped := data.optional(f"{HEADLINE}-costs-from-start"):
+        own.append(over_seeds("accuracy of CRAMs trained without warm-up", [r.final["accuracy"] for r in trapped], "%"))
+    formula = Quantity("p_rec + (1 − p_rec)/V", share + (1 - share) / values, unit="%")
+    return Measured((formula, *own), _basis(records) + f"; V = {values}")
+
+
+def _judge_plateau(printed: Quantities, found: Measured) -> Ruling:
+    formula, *models = found.quantities
+    text = f"p_rec + (1 − p_rec)/V = {formula.shown}; " + "; ".join(map(str, models))
+    if not all(within(formula.value, model, POINTS) for model in models):
+        return Ruling("not reproduced", text)
+    if all(within(printed["accuracy"].value, model) for model in models):
+        return Ruling("reproduced", text)
+    return Ruling("reproduced under conditions", f"the mechanism is seen, at a higher level: {text}")
+
+
+def _dynamics(data: Data) -> Measured:
+    cram, other = data.records(HEADLINE), data.records("transformer-n256")
+    means = [over_seeds(f"dynamics MSE, {r[0].title}", [x.final["dynamics_mse"] for x in r]) for r in (cram, other)]
+    ratios = [x.final["dynamics_mse"] / means[1].value for x in cram]
+    return Measured((over_seeds("MSE of CRAM relative to the Transformer", ratios), *means), _basis(cram))
+
+
+def _printed_dynamics(data: Data) -> tuple[Quantity, ...]:
+    cram, other = (_table_1(model)(data)[2].value for model in ("CRAM", "Transformer"))
+    return (Quantity("MSE of CRAM relative to the Transformer", cram / other), Quantity("dynamics MSE, CRAM", cram),
+            Quantity("dynamics MSE, Transformer", other))  # fmt: skip
+
+
+def _judge_dynamics(printed: Quantities, found: Measured) -> Ruling:
+    name = "MSE of CRAM relative to the Transformer"
+    ratio = found[name]
+    if within(printed[name].value, ratio):
+        return Ruling("reproduced", f"the ratio is {ratio.shown}")
+    return Ruling("not reproduced", f"the ratio is {ratio.shown}; the values themselves depend on β, ω and the noise, "
+                  "which the paper does not give")  # fmt: skip
+
+
+def _unconsolidated(data: Data) -> Measured:
+    records = data.records("cram-n256-no-consolidation")
+    static = over_seeds("attention that every query needs", [r.static_bound for r in records], "%")
+    did = [r.final["accuracy"] >= 1 - POINTS and r.final["attention"] < 0.9 * r.static_bound for r in records]
+    counts = (Quantity("runs that answer with less", sum(did)), Quantity("runs", len(did)))
+    return Measured((*counts, *_final(records), static), _basis(records))
+
+
+def _judge_unconsolidated(printed: Quantities, found: Measured) -> Ruling:
+    did, runs, static = (found[n] for n in ("runs that answer with less", "runs", "attention that every query needs"))
+    count = f"{did.value:.0f} of {runs.value:.0f} runs are right"
+    text = f"{count} with clearly less attention than that of every query ({static.shown})"
+    if did.value > 0:
+        return Ruling("not reproduced", f"the values go into other weights: {text}")
+    return Ruling(
+        "reproduced under conditions", f"this ablation does not manage it; the certificate has routers that do: {text}"
+    )
+
+
+# ------------------------------------------------------------------------------------------------ γ, and transfer
+
+
+def _gamma(name: str) -> Callable[[Data], Measured]:
+    def measure(data: Data) -> Measured:
+        records = data.records(name)
+        fits = [data.fit(record) for record in records]
+        verdicts = [str(fit["verdict"]["power_law"]).replace("_", " ") for fit in fits]
+        slopes = [form["params"]["gamma"] for fit in fits for form in fit["forms"] if form["form"] == "power"]
+        return Measured(
+            (
+                Quantity("runs in which a power law is supported", verdicts.count("supported")),
+                Quantity("runs", len(fits)),
+                over_seeds("log–log slope, a description and no exponent", slopes),
+                over_seeds("near-binary patterns", [fit["trajectories"]["near_binary"] for fit in fits], "%"),
+            ),
+            f"{name}, seeds {', '.join(str(r.seed) for r in records)}: routing logs by cogfit fit",
+            notes=tuple(f"seed {r.seed}: power law {v}" for r, v in zip(records, verdicts, strict=True)),
+        )
+
+    return measure
+
+
+def _judge_gamma(printed: Quantities, found: Measured) -> Ruling:
+    (wanted,) = printed.values()
+    held, runs, slope = found.quantities[:3]
+    where = f"a power law is supported in {held.value:.0f} of {runs.value:.0f} runs"
+    if held.value == 0:
+        steps = f"{found['near-binary patterns'].value:.0%} of the patterns switch once, and P(k) counts these switches"
+        return Ruling("not reproduced", f"{where}, so there is no γ to compare; {steps}")
+    if within(wanted.value, slope) and held.value == runs.value:
+        return Ruling("reproduced", f"{where}, with γ = {slope.shown}")
+    return Ruling("reproduced under conditions" if within(wanted.value, slope) else "not reproduced",
+                  f"{where}; the slope is {slope.shown}")  # fmt: skip
+
+
+def _people(data: Data) -> Measured:
+    return Measured(
+        tuple(data.population), "data/human, sets on practice with single subjects or teams; intervals over them"
+    )
+
+
+def _judge_people(printed: Quantities, found: Measured) -> Ruling:
+    (wanted,) = printed.values()
+    inside = [one for one in found.quantities if one.low <= wanted.high and one.high >= wanted.low]
+    means = [one.value for one in found.quantities]
+    share = f"{len(inside)} of {len(means)} conditions have an interval that meets {wanted.shown}"
+    text = f"{share}; their means run from {min(means):.2g} to {max(means):.2g}"
+    if len(inside) == len(means):
+        return Ruling("reproduced", text)
+    if inside:
+        return Ruling("reproduced under conditions", f"{text}, depending on task, axis and floor")
+    return Ruling("not reproduced", text)
+
+
+def _transfer(data: Data) -> Measured:
+    table = data.table("benchmarks/transfer.csv")
+    found = []
+    for known in sorted({float(k) for k, t in zip(table["known"], table["table"], strict=True) if t == "same"}):
+        part = table[(table["known"] == known) & (table["table"] == "same")].set_index("start")
+        base = part.loc["scratch"]
+        frozen = [float(x) for x in str(part.loc["frozen", "spent_seeds"]).split()]
+        scratch = [float(x) for x in str(base["spent_seeds"]).split()]
+        saved = [1 - a / b for a, b in zip(frozen, scratch, strict=True)]
+        found.append(over_seeds(f"attention saved where {known:.0%} of the values are known", saved, "%"))
+        found.append(
+            Quantity(f"accuracy there ({known:.0%} known)", float(str(part.loc["frozen", "accuracy"])), unit="%")
+        )
+    return Measured(tuple(found), "a small copy task, whole training; sources and transfers share their seed")
+
+
+def _printed_transfer(data: Data) -> tuple[Quantity, ...]:
+    table = data.table("published/cram_transfer.csv")
+    shares = [float(v) / 100 for m, k, v in zip(table["model"], table["measure"], table["value"], strict=True)
+              if (m, k) == ("CRAM", "reduction")]  # fmt: skip
+    return (
+        Quantity("attention saved", math.nan, min(shares), max(shares), "%"),
+        data.published("cram_transfer", "accuracy, Synthetic Copy", task="Synthetic Copy", measure="accuracy"),
+    )
+
+
+def _judge_transfer(printed: Quantities, found: Measured) -> Ruling:
+    wanted = printed["attention saved"]
+    savings = [one for one in found.quantities if one.name.startswith("attention saved")]
+    course = "; ".join(f"{one.value:.0%} {one.name.removeprefix('attention saved ')}" for one in savings)
+    about = [one for one in savings if one.low <= wanted.high and one.high >= wanted.low]
+    if len(about) == len(savings):
+        return Ruling("reproduced", course)
+    if about or min(s.value for s in savings) < wanted.low <= wanted.high < max(s.value for s in savings):
+        return Ruling("reproduced under conditions", f"what is saved is the overlap of the two tasks: {course}")
+    return Ruling("not reproduced", course)
+
+
+# --------------------------------------------------------------------------------------------- Adaptive Retention
+
+BUDGETS = "benchmarks/retention_budget.csv"
+
+
+def _printed_budget(data: Data) -> tuple[Quantity, ...]:
+    where = {"table": "adaptive_retention_numbers", "name": "", "task": "abstract"}
+    return tuple(
+        Quantity(f"share of full performance at {b} %", data.published(**where, budget_percent=b).value / 100, unit="%")
+        for b in (30, 50)
+    )
+
+
+def _printed_layers(data: Data) -> tuple[Quantity, ...]:
+    budgets = data.table("published/adaptive_retention_layers.csv")["budget_percent"].to_numpy(float) / 100
+    return (Quantity("budgets", math.nan, float(budgets.min()), float(budgets.max()), "%"),)
+
+
+def _printed_speed(data: Data) -> tuple[Quantity, ...]:
+    return (data.published("adaptive_retention_numbers", "speed-up", "×", task="throughput", measure="speed-up"),)
+
+
+def _budget(data: Data) -> Measured:
+    table = data.table(BUDGETS)
+    full = {str(row["selection"]): row for _, row in table.iterrows() if float(row["budget"]) == 1.0}
+    found = []
+    for _, row in table.iterrows():
+        base = [float(x) for x in str(full[str(row["selection"])]["accuracy_seeds"]).split()]
+        own = [float(x) for x in str(row["accuracy_seeds"]).split()]
+        share = [a / b for a, b in zip(own, base, strict=True)]
+        name = f"share of full accuracy at {100 * float(row['budget']):.0f} %, {row['selection']}"
+        found.append(over_seeds(name, share, ""))
+    return Measured(
+        tuple(found), "retention models on small SRCD, trained for each budget (benchmarks/retention_budget.py)"
+    )
+
+
+def _judge_budget(printed: Quantities, found: Measured) -> Ruling:
+    least = {name.split(" at ")[1]: one.value for name, one in printed.items()}
+    tested = [(one, least[key]) for one in found.quantities for key in least if f" at {key}," in one.name]
+    kept = [one for one, share in tested if one.value >= share]
+    text = "; ".join(f"{one.name.removeprefix('share of full accuracy ')}: {one.value:.0%}" for one, _ in tested)
+    if len(kept) == len(tested):
+        return Ruling("reproduced", f"share of the accuracy with all tokens, {text}")
+    if kept:
+        return Ruling("reproduced under conditions", f"share of the accuracy with all tokens, {text}")
+    return Ruling("not reproduced", f"where retrieval needs single tokens the budget costs accuracy: {text}")
+
+
+def _layers(data: Data) -> Measured:
+    table = data.table("published/adaptive_retention_layers.csv")
+    found = [
+        Quantity(f"mean retention, {model}, budget {budget} %", float(part["retention_percent"].mean()) / 100, unit="%")
+        for (model, budget), part in table.groupby(["model", "budget_percent"])
+    ]
+    return Measured(tuple(found), "arithmetic on the paper's own table")
+
+
+def _judge_layers(printed: Quantities, found: Measured) -> Ruling:
+    over = [one for one in found.quantities if one.value > float(one.name.split()[-2]) / 100]
+    text = "; ".join(f"{one.name.removeprefix('mean retention, ')}: {one.shown}" for one in found.quantities)
+    if not over:
+        return Ruling("reproduced", text)
+    return Ruling("not reproduced", f"by the paper's own table the layers keep more than the budget on average: {text}")
+
+
+def _scores(data: Data) -> tuple[Quantity, ...]:
+    return tuple(
+        data.published("adaptive_retention_numbers", f"{task} at {budget} %", task=task, budget_percent=budget)
+        for task in ("SST-2", "IMDb", "ArXiv R1") for budget in (50, 30)
+    )  # fmt: skip
+
+
+# -------------------------------------------------------------------------------------------------------- claims
+
+
+def _claim_row(claim: Claim) -> Row:
+    """The row of a claim that has a certificate."""
+
+    def quantities(data: Data, side: str) -> tuple[Quantity, ...]:
+        verdict = data.verdict(claim.id)
+        return tuple(Quantity(name, float(getattr(verdict, side)[name])) for name in verdict.claimed)
+
+    def measure(data: Data) -> Measured:
+        verdict = data.verdict(claim.id)
+        notes = (f"holds in this form: {verdict.corrected}",) if verdict.corrected else ()
+        return Measured(quantities(data, "computed"), "certificate, made anew and re-checked", verdict.status, notes)
+
+    def judge(printed: Quantities, found: Measured) -> Ruling:
+        if found.status in ("proved", "verified"):
+            return Ruling("reproduced", f"{found.status}, with a certificate")
+        if found.status == "conditional":
+            return Ruling(
+                "reproduced under conditions",
+                "true only under assumptions that the paper does not state, which the certificate names",
+            )
+        off = next((n for n, q in printed.items() if not math.isclose(found[n].value, q.value)), "")
+        numbers = f" ({off}: {found[off].shown} against {printed[off].shown})" if off else ""
+        return Ruling("not reproduced", f"false as stated, by a re-checked counterexample{numbers}")
+
+    return Row(
+        claim.id, claim.title, claim.paper, claim.place, lambda data: quantities(data, "claimed"), measure, judge,
+        f"cogfit theory check {claim.id}", certificate=claim.id, page="claims.md",
+    )  # fmt: skip
+
+
+def _table_row(model: str, name: str, title: str, decisive: str = "accuracy") -> Row:
+    short = name.removesuffix("-n256").removeprefix("cram-n256-")
+    return Row(
+        f"table1-{short}", title, "CRAM", f"Table 1, row {model}", _table_1(model), _trained(name),
+        _judge_trained(decisive), training_command(name), f"runs/{name}", page="replication.md",
+    )  # fmt: skip
+
+
+_TRAIN, _RUN = training_command(HEADLINE), f"runs/{HEADLINE}"
+_RISE = _numbers(("redundancy_10k", "R at 10K steps"), ("redundancy_300k", "R at 300K steps"))
+_REDUNDANCY = "cogfit theory redundancy --train --threads 1"
+_FIT = f"cogfit fit data/{_RUN}/seed11"
+
+ROWS: tuple[Row, ...] = (
+    Row("redundancy-88", "88 % of attention operations are redundant", "CRAM", "abstract",
+        _numbers(("redundancy_headline", "share of operations"), ("redundancy_gpt2", "R, GPT-2 124M"),
+                 ("redundancy_gpt2_medium", "R, GPT-2 Medium")),
+        _redundancy, _judge_share, _REDUNDANCY, f"runs/{REDUNDANCY}", page="redundancy.md"),
+    Row("redundancy-gpt2", "R of the frozen GPT-2 models, and its shares of heads", "CRAM", "Def. 1, Eq. 1",
+        _numbers(("redundancy_gpt2", "R, GPT-2 124M"), ("redundancy_gpt2_medium", "R, GPT-2 Medium"),
+                 "redundancy_heads_high", "redundancy_heads_middle", "redundancy_heads_low"),
+        _unavailable("the weights of GPT-2 are not shipped and nothing is fetched; run the command on yours"),
+        _never, "cogfit theory redundancy ~/models/gpt2", page="redundancy.md"),
+    Row("redundancy-not-falling", "redundancy does not decrease with training", "CRAM", "abstract",
+        _RISE,
+        _course, _judge_falls, _REDUNDANCY, f"runs/{REDUNDANCY}", page="redundancy.md"),
+    Row("redundancy-from-scratch", "R rises from 0.52 to 0.72 between 10K and 300K steps", "CRAM", "text on Eq. 1",
+        _RISE, _scratch, _judge_scratch,
+        "cogfit theory redundancy --train --set steps=300000 --device cuda", f"runs/{REDUNDANCY}",
+        page="redundancy.md"),
+    Row("accuracy-at-optimum", "CRAM answers all queries at an attention near the optimum", "CRAM", "abstract; Table 1",
+        _printed_headline, _headline, _judge_headline, _TRAIN, _RUN, "cram-opt", "replication.md"),
+    Row("reduction", "attention is reduced 37.8-fold", "CRAM", "abstract; Fig. 2",
+        _numbers("attention_reduction"), _reduction, _judge_reduction, _TRAIN, _RUN,
+        "cram-reduction", "replication.md"),
+    Row("transition-step", "the transition is near step 3K", "CRAM", "text on Fig. 2",
+        _numbers(("transition_step", "step of the transition")), _transition, _judge_step, _FIT, _RUN),
+    Row("transition", "a phase transition, when mean quality crosses a threshold", "CRAM", "text on Fig. 2",
+        _numbers(("transition_quality", "mean quality at the transition")), _quality, _judge_transition, _FIT, _RUN,
+        "cram-sharpness"),
+    Row("plateau", "the baselines' 68 % is the recurring queries by heart, the novel ones at chance", "CRAM", "Table 1",
+        lambda data: _table_1("Mamba")(data)[:1], _plateau, _judge_plateau,
+        f"{_TRAIN} && python benchmarks/record_runs.py {_RUN}", _RUN, "cram-plateau"),
+    _table_row("Transformer", "transformer-n256", "the Transformer stops at 68 %"),
+    _table_row("Mamba", "mamba-n256", "Mamba stops at 68 %, without attention"),
+    _table_row("Jamba (1:7)", "jamba-n256", "Jamba answers no query"),
+    _table_row("SeqBoat", "seqboat-n256", "SeqBoat stops at 68 %"),
+    _table_row("CRAM without consolidation", "cram-n256-no-consolidation",
+               "without consolidation attention stays at 16.7 %", "attention"),
+    Row("dynamics", "CRAM pays with twice the error on the dynamics", "CRAM", "Table 1, column Dyn. MSE",
+        _printed_dynamics, _dynamics, _judge_dynamics, training_command("transformer-n256"), _RUN,
+        page="replication.md"),
+    Row("without-consolidation", "no reduction without consolidation: the trained ablation", "CRAM", "abstract",
+        _nothing, _unconsolidated, _judge_unconsolidated, training_command("cram-n256-no-consolidation"),
+        "runs/cram-n256-no-consolidation",
+        "cram-impossible"),
+    Row("transfer", "frozen memory and router save half of the attention on another task", "CRAM", "transfer table",
+        _printed_transfer, _transfer, _judge_transfer, "make benchmark-transfer", "benchmarks/transfer.csv",
+        page="training.md"),
+    Row("gamma", "routing follows a power law of exposures with γ = 0.43", "CRAM", "Eq. 14",
+        _numbers(("gamma_model", "γ")), _gamma(HEADLINE), _judge_gamma, _FIT, _RUN, "cram-sharpness"),
+    Row("gamma-fast", "a ten-fold semantic learning rate gives γ = 0.71", "CRAM", "text at Eq. 14",
+        _numbers(("gamma_fast_semantic", "γ")), _gamma("cram-n256-fast-consolidation"), _judge_gamma,
+        training_command("cram-n256-fast-consolidation"), "runs/cram-n256-fast-consolidation"),
+    Row("gamma-human", "people's γ is 0.4–0.5 across studies", "CRAM", "text at Eq. 14",
+        _numbers(("gamma_human", "γ")), _people, _judge_people, "cogfit human remington2016_subjects", "human",
+        page="human-data.md"),
+    Row("real-data", "PhysioNet, MIMIC-III and Activity", "CRAM", "text on real data",
+        _numbers(("physionet_auc", "AUC, PhysioNet"), ("mimic_auc", "AUC, MIMIC-III"),
+                 ("activity_cram", "score, Activity")),
+        _unavailable("the clinical data need credentials and nothing is fetched"), _never,
+        "cogfit ledger --row real-data"),
+    *(_claim_row(claim) for claim in CLAIMS if claim.paper == "CRAM"),
+    Row("retention-budget", "30–50 % of the tokens keep at least 95 % of the performance", "Adaptive Retention",
+        "abstract",
+        _printed_budget, _budget, _judge_budget, "python benchmarks/retention_budget.py", BUDGETS, page="training.md"),
+    Row("retention-layers", "each layer keeps the budget, ⌊ρT⌋ tokens", "Adaptive Retention", "layer-wise retention",
+        _printed_layers, _layers, _judge_layers,
+        "cogfit ledger --row retention-layers", "published/adaptive_retention_layers.csv"),
+    Row("retention-scores", "SST-2, IMDb and ArXiv with DistilBERT and Longformer", "Adaptive Retention", "results",
+        _scores,
+        _unavailable("neither the pretrained models nor the data sets are shipped, and nothing is fetched"), _never,
+        "cogfit ledger --row retention-scores"),
+    Row("retention-speed", "1.8 times the throughput at a budget of 30 %", "Adaptive Retention", "efficiency",
+        _printed_speed,
+        _unavailable("it belongs to the paper's hardware, models and implementation, which are not published"), _never,
+        "cogfit ledger --row retention-speed"),
+    *(_claim_row(claim) for claim in CLAIMS if claim.paper == "Adaptive Retention"),
+)  # fmt: skip
+"""All rows, in the order of the papers."""

@@ -1,0 +1,77 @@
+"""Write docs/policies.md: ``python -m theory.policies > docs/policies.md``."""
+
+from __future__ import annotations
+
+import sys
+
+from theory.policies.phenomena import CHECKS, phenomena
+from theory.policies.report import CAPTION, claim_lines, law_table, limit_lines
+from theory.policies.streams import Setting
+from theory.policies.study import Study, study
+
+_HEAD = """# Routing and retention policies
+
+Written by `python -m theory.policies > docs/policies.md`; the numbers are those of `cogfit theory policies`, which also
+draws them (`--plot`) and writes them as JSON (`--json`).
+
+The systems of the sources as executable policies over one interface (`theory/policies/policy.py`): what is kept, what
+is attended to, what state is carried in bits, cost in attended tokens and attention rows. No model is trained: keys,
+queries and values are fixed random embeddings of the tokens of a stream, in {heads} heads each of which can tell the
+keys of its own share only. Policies see these vectors and never an answer; those that learn do so on streams of their
+own.
+
+![Accuracy against attention, and against the limits of T1, T2 and T3](images/policies.png)
+
+## What each one is
+
+*Listed as* is what the list of sources takes a system for; *class* and *found* come from interventions
+(`theory/policies/classify.py`): earlier attention is falsified, values, labels, present tokens and whole streams are
+exchanged, carried states are swapped between streams, and one looks whether decisions or answers change. *Memoryless*
+means that no value leaves a trace except where it is read; a cache is read, and pays for it. *Labels matter* where a
+wrong answer shown after a query changes anything later: a cache holds such a token like any other.
+"""
+
+_RULES = """
+## Accuracy against attention
+
+{count} streams per law, {length} tokens each, {patterns} recurring keys, {values} values, fresh in every stream; seed
+{seed}. The budget is a share of the stream's length. What the bounds charge is reading: a query is *read* when a token
+that shows its value is attended to by any head.
+"""
+
+
+def page(found: Study) -> str:
+    """The whole document."""
+    from theory.policies.streams import HEADS
+
+    rows = [["policy", "source", "rule", "parameters", "listed as", "class", "found", "labels matter"]]
+    for system in found.systems:
+        traits = found.traits[system.id]
+        source = f"[{system.source}](https://arxiv.org/abs/{system.source})" if system.source else "–"
+        values = ", ".join(f"`{name}={value:g}`" for name, value in system.parameters.items()) or "–"
+        rows.append([f"{system.title} (`{system.id}`)", source, system.rule, values, system.kind, traits.klass,
+                     traits.kind, "yes" if traits.labels else "no"])  # fmt: skip
+    parts = [_HEAD.format(heads=HEADS), _markdown(rows)]
+    setting = found.setting
+    parts.append(_RULES.format(count=found.streams, length=setting.length, patterns=setting.patterns,
+                               values=setting.values, seed=found.seed))  # fmt: skip
+    for law in found.laws:
+        parts += [f"### {CAPTION[law]}\n", _markdown(law_table(found, law)), ""]
+    parts += [*limit_lines(found)[:1], "", "## Against the bounds\n", *(f"- {x}" for x in limit_lines(found)[1:]), ""]
+    parts += ["## What the sources say of their policies\n",
+              "Each is a function in `theory/policies/phenomena.py`; *shown* is a 95 % interval of the paired "
+              "difference above zero. On these streams neighbours are no more alike than other tokens, so what rests "
+              "on locality cannot be shown here.\n"]  # fmt: skip
+    claims = phenomena()
+    for check, line in zip(CHECKS, claim_lines(claims), strict=True):
+        parts.append(f"- {line}. {' '.join((check.__doc__ or '').split())}")
+    return "\n".join([*parts, ""])
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "| " + " | ".join("---" for _ in rows[0]) + " |", *lines[1:]])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page(study(Setting(), progress=lambda done, total: print(done, total, file=sys.stderr))))

@@ -1,0 +1,209 @@
+"""What the sources say of their policies, checked where a retrieval stream can show it, in numbers.
+
+Each check plays the policy against the one it is said to improve on, on the same streams; differences are paired by
+stream. ``shown`` is a 95 % interval above zero; ``not shown`` may mean that these streams cannot show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from theory.policies import find
+from theory.policies.limits import Mean, mean_of
+from theory.policies.policy import Played, play
+from theory.policies.streams import HEADS, Array, Setting, Streams, Vectors, embed, independent, mix, recurrent
+
+_STREAMS, _TRAINING = 24, 16
+
+
+@dataclass(frozen=True)
+class Phenomenon:
+    """A qualitative claim and what the streams show.
+
+    Attributes
+    ----------
+    policy : str
+    claim : str
+    verdict : {"shown", "not shown", "reversed"}
+    difference : Mean
+        What is claimed to be positive.
+    numbers : Mapping
+        What it is made of.
+    """
+
+    policy: str
+    claim: str
+    verdict: Literal["shown", "not shown", "reversed"]
+    difference: Mean
+    numbers: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready mapping."""
+        return {**asdict(self), "difference": self.difference._asdict()}
+
+
+def phenomena(setting: Setting | None = None, seed: int = 0) -> tuple[Phenomenon, ...]:
+    """All checks.
+
+    Parameters
+    ----------
+    setting : Setting, optional
+    seed : int
+    """
+    setting = Setting() if setting is None else setting
+    return tuple(check(setting, seed) for check in CHECKS)
+
+
+def forgetting_evens_out_ages(setting: Setting, seed: int = 0) -> Phenomenon:
+    """A2SF: without forgetting old tokens, which had longer to accumulate attention, crowd out the young ones.
+
+    Measured on SRCD streams as the distance between the mean relative position of the tokens in the cache at the end
+    and 1/2, at α = 1 less that at the default α.
+    """
+    game = _Game(setting, seed, mix)
+    share = {alpha: _position(game.play("a2sf", 1 / 4, alpha=alpha)) for alpha in (1.0, 0.97)}
+    return _ruled("a2sf", "a forgetting factor evens out the ages of the tokens in the cache",
+                  np.abs(share[1.0] - 0.5) - np.abs(share[0.97] - 0.5),
+                  {"mean relative position, α = 1": float(share[1.0].mean()),
+                   "mean relative position, α = 0.97": float(share[0.97].mean())})  # fmt: skip
+
+
+def lagged_eviction_keeps_recurring_tokens(setting: Setting, seed: int = 0) -> Phenomenon:
+    """LazyEviction: recurring tokens survive that eviction at every step by recency loses.
+
+    Measured on keys that recur at intervals, as the share of their queries that are read, against a window of the same
+    size.
+    """
+    game = _Game(setting, seed, recurrent)
+    read = {name: _read(game.play(name, 1 / 4)) for name in ("lazy-eviction", "streaming", "h2o", "a2sf")}
+    return _ruled("lazy-eviction", "lagged eviction by recurrence intervals keeps recurring tokens (against a window)",
+                  read["lazy-eviction"] - read["streaming"],
+                  {f"queries read, {name}": float(x.mean()) for name, x in read.items()})  # fmt: skip
+
+
+def the_lag_itself_helps(setting: Setting, seed: int = 0) -> Phenomenon:
+    """LazyEviction with its observation window against eviction at every token by the same rule, in the same cache.
+
+    The window has a price: the cache is filled only in part after an eviction.
+    """
+    game = _Game(setting, seed, recurrent)
+    lazy, eager = (_read(game.play("lazy-eviction", 1 / 8, window=window)) for window in (0.25, 0.0))
+    return _ruled("lazy-eviction", "the lag itself helps, not only the recurrence intervals", lazy - eager,
+                  {"queries read, window 1/4 of the cache": float(lazy.mean()),
+                   "queries read, no window": float(eager.mean())})  # fmt: skip
+
+
+def lagged_eviction_beats_forgetting(setting: Setting, seed: int = 0) -> Phenomenon:
+    """LazyEviction against accumulated attention with forgetting (A2SF), on the same streams and in the same cache."""
+    game = _Game(setting, seed, recurrent)
+    lazy, other = (_read(game.play(name, 1 / 8)) for name in ("lazy-eviction", "a2sf"))
+    return _ruled("lazy-eviction", "lagged eviction keeps more recurring tokens than accumulated attention",
+                  lazy - other, {"queries read, lazy-eviction": float(lazy.mean()),
+                                 "queries read, a2sf": float(other.mean())})  # fmt: skip
+
+
+def static_heads_fail_moving_demand(setting: Setting, seed: int = 0) -> Phenomenon:
+    """DuoAttention: heads chosen once serve a demand that stays; routing by token (MoH) serves one that moves, too.
+
+    In each stream all recurring keys belong to one head. Demand stays: the same head in all streams; it moves: another
+    one in each. Measured as accuracy of DuoAttention, on demand that stays less demand that moves.
+    """
+    stays = _Game(setting, seed, lambda *a: _one_head(*a, moving=False))
+    moves = _Game(setting, seed, lambda *a: _one_head(*a, moving=True))
+    accuracy = {
+        "DuoAttention, demand stays": _right(stays.play("duo", 1 / 4)),
+        "DuoAttention, demand moves": _right(moves.play("duo", 1 / 4)),
+        "Mixture-of-Head, demand moves": _right(moves.play("moh", 1 / 8)),
+    }
+    first, second, _ = accuracy.values()
+    size = min(len(first), len(second))
+    return _ruled("duo", "heads that are chosen once do not follow a demand that moves", first[:size] - second[:size],
+                  {f"accuracy, {name}": float(x.mean()) for name, x in accuracy.items()})  # fmt: skip
+
+
+def state_size_dials_recall(setting: Setting, seed: int = 0) -> Phenomenon:
+    """BASED: recall grows with the size of the state. Measured without its window, at 32 features less 4."""
+    game = _Game(setting, seed, independent)
+    right = {width: _right(game.play("based", width / setting.length, window=0.0)) for width in (4, 8, 16, 32)}
+    return _ruled("based", "the size of the state dials recall", right[32] - right[4],
+                  {f"accuracy, {width} features": float(x.mean()) for width, x in right.items()})  # fmt: skip
+
+
+def consolidation_frees_attention(setting: Setting, seed: int = 0) -> Phenomenon:
+    """CRAM: the second half of a stream needs less attention per query than the first, at the same accuracy."""
+    game = _Game(setting, seed, recurrent)
+    played = game.play("cram", 1 / 4)
+    half = setting.length // 2
+    parts = []
+    for part in (slice(0, half), slice(half, None)):
+        asked = played.query[:, part]
+        parts.append(((played.rows[:, part] > 0) & asked).sum(1) / np.maximum(asked.sum(1), 1))
+    return _ruled("cram", "consolidation frees attention: fewer queries are attended later in a stream",
+                  parts[0] - parts[1],
+                  {"queries attended, first half": float(parts[0].mean()),
+                   "queries attended, second half": float(parts[1].mean()),
+                   "accuracy": float(_right(played).mean())})  # fmt: skip
+
+
+CHECKS: tuple[Callable[[Setting, int], Phenomenon], ...] = (
+    forgetting_evens_out_ages,
+    lagged_eviction_keeps_recurring_tokens,
+    the_lag_itself_helps,
+    lagged_eviction_beats_forgetting,
+    static_heads_fail_moving_demand,
+    state_size_dials_recall,
+    consolidation_frees_attention,
+)
+"""One function per claim."""
+
+
+class _Game:
+    """The same streams for several policies."""
+
+    streams: Streams
+    seen: Vectors
+
+    def __init__(
+        self, setting: Setting, seed: int, law: Callable[[Setting, np.random.Generator, int], Streams]
+    ) -> None:
+        rng = np.random.default_rng([seed, 5])
+        self.setting, self.seed = setting, seed
+        self.streams, self.training = law(setting, rng, _STREAMS), law(setting, rng, _TRAINING)
+        self.seen, self.trained_on = embed(self.streams, seed), embed(self.training, seed)
+
+    def play(self, name: str, share: float, **parameters: float) -> Played:
+        return play(find(name).policy(**parameters), self.streams, self.setting.budget(share), training=self.training,
+                    seen=self.seen, trained_on=self.trained_on, seed=self.seed)  # fmt: skip
+
+
+def _one_head(setting: Setting, rng: np.random.Generator, size: int, *, moving: bool) -> Streams:
+    """Recurrent streams in which all recurring keys are of one head."""
+    head = rng.integers(0, HEADS, size) if moving else np.zeros(size, np.int64)
+    own = np.arange(setting.patterns // HEADS)
+    chosen = rng.random((size, len(own))).argsort(1)[:, : max(1, setting.patterns // 8)]
+    return recurrent(setting, rng, size, HEADS * (chosen + 1) + head[:, None] - HEADS * (head[:, None] > 0))
+
+
+def _position(played: Played) -> Array:
+    at = (np.arange(played.held.shape[1]) + 0.5) / played.held.shape[1]
+    return np.asarray(played.held @ at / played.held.sum(1))
+
+
+def _read(played: Played) -> Array:
+    return played.per_query(played.read)
+
+
+def _right(played: Played) -> Array:
+    return 1 - played.per_query(played.wrong)
+
+
+def _ruled(policy: str, claim: str, difference: Array, numbers: dict[str, float]) -> Phenomenon:
+    found = mean_of(difference)
+    verdict: Literal["shown", "not shown", "reversed"] = (
+        "shown" if found.low > 0 else "reversed" if found.high < 0 else "not shown"
+    )
+    return Phenomenon(policy, claim, verdict, found, numbers)

@@ -1,0 +1,68 @@
+"""A study in words and tables: for the terminal and for docs/policies.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from theory.policies.phenomena import Phenomenon
+from theory.policies.study import Cell, Study
+
+CAPTION = {
+    "mix": "SRCD: recurring and novel keys, every query with a binding of its own (mix)",
+    "independent": "All bindings first, then independent queries by Zipf's law (independent)",
+    "recurrent": "Keys that come back at intervals of their own, among novel ones (recurrent)",
+}
+
+
+def classes(study: Study) -> list[list[str]]:
+    """Class and kind of each policy, the first row the header."""
+    rows = [["policy", "class", "kind"]]
+    for system in study.systems:
+        traits = study.traits[system.id]
+        secret = "" if traits.declared else "; UNDECLARED memory"
+        rows.append([system.title, traits.klass, traits.kind + secret])
+    return rows
+
+
+def law_table(study: Study, law: str) -> list[list[str]]:
+    """Accuracy and cost of each policy by budget, the first row the header."""
+    rows = [["policy", *(f"budget {share:.3g}" for share in study.budgets), "rows", "bits"]]
+    for system in study.systems:
+        cells = study.at(system.id, law)
+        rows.append([system.title, *(_cell(cell) for cell in cells), f"{100 * cells[-1].rows:.3g} %",
+                     f"{cells[-1].carried_bits:,.0f}"])  # fmt: skip
+    return rows
+
+
+def limit_lines(study: Study) -> list[str]:
+    """How policies fared against the bounds."""
+    lines = [
+        "Cells: accuracy in % ± half of its 95 % interval over streams @ attended tokens in % of full attention; rows "
+        "(share of tokens and heads at which attention runs) and bits (state and cache) at the largest budget. A "
+        "policy is called below its bound at a level of 1e-5; the intervals are 95 % each."
+    ]
+    every = [(cell, one) for cell in study.cells for one in cell.comparisons]
+    for theorem, what in (("T1", "no memory"), ("T2", "S bits"), ("T3", "learns from attention alone")):
+        own = [(cell, one) for cell, one in every if one.theorem == theorem]
+        if own:
+            cell, least = min(own, key=lambda pair: pair[1].excess)
+            where = f"{cell.policy}, {cell.law}, budget {cell.budget:.3g}"
+            lines.append(
+                f"{theorem} ({what}): {len(own)} comparisons, {sum(one.beaten for _, one in own)} below the bound; "
+                f"least excess {least.excess:+.4f} [{least.low:+.4f}, {least.high:+.4f}] per query ({where})."
+            )
+    return lines
+
+
+def claim_lines(claims: Sequence[Phenomenon]) -> list[str]:
+    """What the sources say of their policies, one line each."""
+    return [
+        f"{one.policy}: {one.claim}: {one.verdict} ({one.difference.value:+.3f} [{one.difference.low:+.3f}, "
+        f"{one.difference.high:+.3f}]; " + ", ".join(f"{name} {value:.3f}" for name, value in one.numbers.items()) + ")"
+        for one in claims
+    ]
+
+
+def _cell(cell: Cell) -> str:
+    half = (cell.accuracy.high - cell.accuracy.low) / 2
+    return f"{100 * cell.accuracy.value:.1f} ± {100 * half:.1f} @ {100 * cell.tokens.value:.3g}"

@@ -1,0 +1,366 @@
+"""Streams of bindings and queries as vectors: what a policy sees of them, and the three laws they are drawn from.
+
+A stream has plain tokens, *bindings* (a key and its value) and *queries* (a key; its value is asked for), as in SRCD
+(:mod:`theory.tasks.srcd`). The values are fresh in every stream, so a stream is the unit of every interval and test.
+Tokens become the query, key and value vectors of an attention layer with several heads by fixed embeddings: the keys
+are split among the heads, and a head can tell those of its own share only. Policies see these vectors and never an
+answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cogfit.errors import InputError, nearest
+from theory.tasks.srcd import BINDING, PLAIN, QUERY, SRCD
+
+Array = NDArray[Any]
+
+HEADS = 4
+_WIDTH = 32  # coordinates of a head for the content of a token; one more tells bindings
+_SEEKING = 0.7  # that coordinate, for queries (what they seek) and bindings
+SHARPNESS = 12.0
+LEAST_MATCH = 1.15  # a match scores 1 + 0.49, another binding about 0.49 ± 0.18
+_FREQUENCY = 3.0  # of the features of plain tokens
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the streams are like.
+
+    Attributes
+    ----------
+    length : int
+        N, tokens in a stream.
+    patterns : int
+        K, recurring keys.
+    values : int
+        V.
+    query_fraction : float
+        f, share of the tokens that are queries (law ``recurrent``: at most).
+    recurring : float
+        Share of the queries, or of the bindings, that concern recurring keys (laws ``mix`` and ``recurrent``).
+    zipf : float
+        Exponent of the frequencies of the recurring keys.
+    interval : int
+        Median time between two queries for a recurring key (law ``recurrent``).
+
+    Raises
+    ------
+    InputError
+        If there is no such stream.
+
+    Examples
+    --------
+    >>> Setting(length=128).budget(0.25)
+    32
+    """
+
+    length: int = 256
+    patterns: int = 48
+    values: int = 16
+    query_fraction: float = 0.125
+    recurring: float = 0.7
+    zipf: float = 1.0
+    interval: int = 40
+
+    def __post_init__(self) -> None:
+        if not 64 <= self.length <= 1024:
+            raise InputError(f"streams of {self.length} tokens", hint="use 64 to 1024")
+        if not 8 <= self.patterns <= self.length // 2:
+            raise InputError(f"{self.patterns} recurring keys in {self.length} tokens", hint="use 8 to half the length")
+        if not 2 <= self.values <= 256:
+            raise InputError(f"{self.values} values", hint="use 2 to 256")
+        if not 0.02 <= self.query_fraction <= 0.4:
+            raise InputError(f"the share of queries is {self.query_fraction}", hint="it lies between 0.02 and 0.4")
+        if not 0 <= self.recurring <= 1:
+            raise InputError(f"the recurring share is {self.recurring}", hint="it lies between 0 and 1")
+        if not 0 <= self.zipf <= 4:
+            raise InputError(f"the exponent of Zipf's law is {self.zipf}", hint="it lies between 0 and 4")
+        if not 4 <= self.interval <= self.length // 2:
+            raise InputError(f"a recurrence interval of {self.interval} tokens", hint="use 4 to half the length")
+
+    def budget(self, share: float) -> int:
+        """Tokens that a share of the stream comes to, at least 4."""
+        return max(4, round(share * self.length))
+
+
+@dataclass(frozen=True)
+class Streams:
+    """A batch of streams as symbols, each array of shape (B, N).
+
+    Attributes
+    ----------
+    kind, key, value : ndarray of int
+        As in :class:`theory.tasks.srcd.Tokens`; a value is shown at bindings, and at queries that are labelled
+        afterwards.
+    answer : ndarray of int
+        1..V at queries, 0 elsewhere. Policies do not see it.
+    local : ndarray of float, shape (B, N, 2)
+        Signal and logarithm of the time gap, which all tokens have.
+    values : int
+        V.
+    law : tuple of float or None
+        Probabilities of the keys where queries are independent of each other and of the past (the condition of T2).
+    """
+
+    kind: Array
+    key: Array
+    value: Array
+    answer: Array
+    local: Array
+    values: int
+    law: tuple[float, ...] | None = None
+
+    @property
+    def size(self) -> int:
+        """Number of streams, B."""
+        return int(self.key.shape[0])
+
+    @property
+    def length(self) -> int:
+        """Number of tokens, N."""
+        return int(self.key.shape[1])
+
+    def labelled(self) -> Streams:
+        """The same streams with the answer shown after every query (labels, as in supervised training)."""
+        return replace(self, value=np.where(self.kind == QUERY, self.answer, self.value))
+
+    def revalued(self, key: Array, shift: Array) -> Streams:
+        """The same streams, with the value of one key in each changed cyclically.
+
+        Parameters
+        ----------
+        key, shift : ndarray of int, shape (B,)
+        """
+        hit = (self.key == key[:, None]) & (self.key > 0)
+
+        def moved(v: Array) -> Array:
+            return np.where(hit & (v > 0), (v - 1 + shift[:, None]) % self.values + 1, v)
+
+        return replace(self, value=moved(self.value), answer=moved(self.answer))
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """What a policy sees.
+
+    At token t it may use queries and keys up to t, and values before t: the value of a token enters the layer with it,
+    that of a labelled query after its answer. A test intervenes on the future and checks that nothing before changes.
+
+    Attributes
+    ----------
+    query, key : ndarray of float, shape (B, H, N, d)
+        The last coordinate says "seeks a binding" and "is a binding".
+    value : ndarray of float, shape (B, N, m)
+        ±1/√m where a value is shown, 0 elsewhere.
+    codes : ndarray of float, shape (V, m)
+        Vector of each value; they are orthogonal.
+    symbol : ndarray of int, shape (B, N)
+        Number of kind and key of each token.
+    """
+
+    query: Array
+    key: Array
+    value: Array
+    codes: Array
+    symbol: Array
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """B, H and N."""
+        size, heads, length, _ = self.key.shape
+        return size, heads, length
+
+    @cached_property
+    def logits(self) -> Array:
+        """Scores of attention, shape (N, B, H, N): token, stream, head, earlier token."""
+        scores = np.float32(SHARPNESS) * (self.query @ self.key.swapaxes(-1, -2))
+        return np.ascontiguousarray(np.moveaxis(scores, 2, 0))
+
+    def attention(self, t: int, mask: Array) -> tuple[Array, Array]:
+        """Weights of the tokens attended to by token t, and how far each head has found a match.
+
+        Parameters
+        ----------
+        t : int
+        mask : ndarray of bool, broadcast to shape (B, H, t)
+
+        Returns
+        -------
+        weights : ndarray, shape (B, H, t)
+            Summing to 1 in heads that attend, 0 in others.
+        found : ndarray, shape (B, H, 1)
+            Share that a null token with a score between match and no match leaves to the others.
+        """
+        scores = np.where(mask, self.logits[t, :, :, :t], np.float32(-np.inf))
+        top = np.maximum(scores.max(-1, keepdims=True), np.float32(-1e30))
+        weights = np.exp(scores - top)
+        total = weights.sum(-1, keepdims=True)
+        found = total / (total + np.exp(np.clip(SHARPNESS * LEAST_MATCH - top, -80, 80)))
+        return weights / np.maximum(total, 1e-30), np.where(total > 0, found, 0)
+
+    @cached_property
+    def demand(self) -> Array:
+        """Attention that each token receives from later ones that seek a binding and find a match, shape (B, H, N).
+
+        Under full attention; it stands for the loss, which is at queries only. Made from vectors alone; policies that
+        learn are trained on it, on streams of their own.
+        """
+        size, heads, length = self.shape
+        total = np.zeros((size, heads, length), np.float32)
+        for t in range(1, length):
+            weights, found = self.attention(t, np.ones((1, 1, t), bool))
+            total[:, :, :t] += weights * found * self.seeking(t)[:, None, None]
+        return total
+
+    def seeking(self, t: int) -> Array:
+        """Whether token t seeks a binding, by its query vector; shape (B,)."""
+        return np.asarray(self.query[:, 0, t, -1] > _SEEKING / 2)
+
+    def binding(self) -> Array:
+        """Whether a token's key vector says that it is a binding, shape (B, N)."""
+        return np.asarray(self.key[:, 0, :, -1] > _SEEKING / 2)
+
+
+def embed(streams: Streams, seed: int = 0) -> Vectors:
+    """Turn symbols into vectors by fixed embeddings.
+
+    Keys are random unit vectors in the head that can tell them (key modulo H) and zero in the others; plain tokens are
+    Fourier features of signal and gap in all heads; values are rows of a Hadamard matrix.
+
+    Parameters
+    ----------
+    streams : Streams
+    seed : int
+        Draws the embeddings; one seed is one model.
+
+    Returns
+    -------
+    Vectors
+
+    Examples
+    --------
+    >>> streams = LAWS["mix"](Setting(length=96, patterns=8), np.random.default_rng(0), 2)
+    >>> embed(streams).query.shape
+    (2, 4, 96, 33)
+    """
+    rng = np.random.default_rng([seed, 7])
+    keys = int(streams.key.max()) + 1
+    # One generator per key, so that a key has the same vector in streams with more keys than these.
+    table = np.stack([np.random.default_rng([seed, k]).standard_normal(_WIDTH) for k in range(keys)])
+    table /= np.linalg.norm(table, axis=1, keepdims=True)
+    weights, phase = rng.standard_normal((HEADS, 2, _WIDTH)) * _FREQUENCY, rng.random((HEADS, 1, _WIDTH)) * 2 * np.pi
+    waves = np.cos(np.einsum("bnj,hjd->bhnd", streams.local, weights) + phase) * np.sqrt(2 / _WIDTH)
+    own = (streams.key % HEADS)[:, None] == np.arange(HEADS)[None, :, None]
+    plain = (streams.kind == PLAIN)[:, None, :, None]
+    content = np.where(plain, waves, table[streams.key][:, None] * own[..., None])
+
+    def marked(kind: int) -> Array:
+        mark = np.where(streams.kind == kind, _SEEKING, 0.0)[:, None, :, None]
+        return np.concatenate([content, np.broadcast_to(mark, (*content.shape[:3], 1))], 3).astype(np.float32)
+
+    codes = _hadamard(streams.values)
+    shown = np.concatenate([np.zeros_like(codes[:1]), codes])[streams.value]
+    return Vectors(marked(QUERY), marked(BINDING), shown, codes, streams.key * 3 + streams.kind)
+
+
+def _hadamard(values: int) -> Array:
+    size = 1 << (values - 1).bit_length()
+    both = np.arange(values)[:, None] & np.arange(size)
+    parity = np.array([[bin(x).count("1") % 2 for x in row] for row in both.tolist()])
+    return np.asarray((1 - 2 * parity) / np.sqrt(size), np.float32)
+
+
+# -------------------------------------------------------------------------------------------------------------- laws
+
+
+def _task(setting: Setting, **fields: Any) -> SRCD:
+    return SRCD(length=setting.length, patterns=setting.patterns, values=setting.values, zipf=float(setting.zipf),
+                table="fresh", novel_keys=setting.length // 2, **fields)  # fmt: skip
+
+
+def mix(setting: Setting, rng: np.random.Generator, size: int) -> Streams:
+    """SRCD with fresh values: every query has a binding of its own; recurring keys by Zipf's law, or novel ones."""
+    task = _task(setting, query_fraction=setting.query_fraction, recurring_fraction=float(setting.recurring))
+    return _of_srcd(task, rng, size)
+
+
+def independent(setting: Setting, rng: np.random.Generator, size: int) -> Streams:
+    """SRCD with a header of all K bindings; then queries drawn independently by Zipf's law, at twice the rate."""
+    rate = min(0.5, 2 * setting.query_fraction)
+    task = _task(setting, query_fraction=rate, recurring_fraction=1.0, layout="header")
+    return replace(_of_srcd(task, rng, size), law=tuple(task.frequencies().tolist()))
+
+
+def recurrent(setting: Setting, rng: np.random.Generator, size: int, keys: Array | None = None) -> Streams:
+    """Keys that are bound once and asked for again and again, each at an interval of its own, among novel ones.
+
+    A recurring key is asked for whenever its interval is over (times 0.9 to 1.1); the intervals are log-uniform between
+    half and twice the setting's, the frequent ones first. Novel keys are bound and never asked for.
+
+    Parameters
+    ----------
+    setting : Setting
+    rng : numpy Generator
+    size : int
+    keys : ndarray of int, shape (B, m), optional
+        The recurring keys of each stream; by default an eighth of K, drawn anew for each.
+    """
+    count = max(1, setting.patterns // 8)
+    if keys is None:
+        keys = rng.random((size, setting.patterns)).argsort(1)[:, :count] + 1
+    rows, count, n = np.arange(size), keys.shape[1], setting.length
+    interval = setting.interval * 2.0 ** rng.uniform(-1, 1, (size, count))
+    due = rng.uniform(1, setting.interval, (size, count))
+    bound = np.zeros((size, count), bool)
+    kind, key, value, answer = (np.zeros((size, n), np.int64) for _ in range(4))
+    table = rng.integers(1, setting.values + 1, (size, count))
+    free, other = rng.random((size, n)), rng.integers(1, setting.values + 1, (size, n))
+    novel = rng.random((size, n)).argsort(1) + setting.patterns + 1
+    binds = setting.query_fraction * (1 - setting.recurring)
+    for t in range(n):
+        late = t - due
+        k = late.argmax(1)
+        now = late[rows, k] >= 0
+        first, again = now & ~bound[rows, k], now & bound[rows, k]
+        distractor = ~now & (free[:, t] < binds)
+        kind[:, t] = np.where(first | distractor, BINDING, np.where(again, QUERY, PLAIN))
+        key[:, t] = np.where(now, keys[rows, k], np.where(distractor, novel[:, t], 0))
+        value[:, t] = np.where(first, table[rows, k], np.where(distractor, other[:, t], 0))
+        answer[:, t] = np.where(again, table[rows, k], 0)
+        bound[rows[now], k[now]] = True
+        due[rows[now], k[now]] = t + interval[rows[now], k[now]] * rng.uniform(0.9, 1.1, int(now.sum()))
+    return Streams(kind, key, value, answer, rng.standard_normal((size, n, 2)), setting.values)
+
+
+def _of_srcd(task: SRCD, rng: np.random.Generator, size: int) -> Streams:
+    batch = task.sample(rng, size)
+    seen = batch.tokens
+    local = np.stack([seen.signal, np.log(np.maximum(seen.gap, 1e-9))], -1)
+    return Streams(seen.kind, seen.key, seen.value, batch.answer, local, task.values)
+
+
+Law = Callable[[Setting, np.random.Generator, int], Streams]
+
+LAWS: dict[str, Law] = {"mix": mix, "independent": independent, "recurrent": recurrent}
+"""Name -> law of the streams."""
+
+
+def law(name: str) -> Law:
+    """Law by name.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if name not in LAWS:
+        raise InputError(f"no streams '{name}'", hint=nearest(name, LAWS))
+    return LAWS[name]

@@ -1,0 +1,268 @@
+"""All policies on the same streams over budgets: accuracy, cost, class by test, bounds; table, JSON and picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import cogfit
+from cogfit.errors import InputError
+from theory.policies import POLICIES, System, find
+from theory.policies.classify import Traits, classify
+from theory.policies.limits import Comparison, Mean, carried_bits, compare, mean_of
+from theory.policies.policy import play
+from theory.policies.streams import LAWS, Setting, embed, law
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCHEMA = "theory.policies/1"
+BUDGETS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
+"""Budgets by default, as shares of the stream's length."""
+
+_TRAINING = 16  # streams that policies learn from
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One policy under one budget on one law of streams; means over streams with 95 % limits.
+
+    Attributes
+    ----------
+    policy, law : str
+    budget : float
+        Share of the stream's length.
+    accuracy : Mean
+        Share of the queries that are answered rightly.
+    tokens : Mean
+        Tokens attended to, as a share of what full attention attends to.
+    tokens_per_token : float
+        The same, per token of the stream.
+    rows : float
+        Share of tokens and heads at which attention is executed.
+    read : Mean
+        Share of the queries at which the value asked for is attended to.
+    kept : int
+        Most tokens held at a time.
+    memory_bits, carried_bits, score_bits : float
+        Bits of the state from which is answered without attention; the same with the cache; bits of bookkeeping.
+    compared : float
+        Vectors compared with in order to choose tokens, per token and head.
+    comparisons : tuple of Comparison
+    """
+
+    policy: str
+    law: str
+    budget: float
+    accuracy: Mean
+    tokens: Mean
+    tokens_per_token: float
+    rows: float
+    read: Mean
+    kept: int
+    memory_bits: float
+    carried_bits: float
+    score_bits: float
+    compared: float
+    comparisons: tuple[Comparison, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready mapping."""
+        plain = {name: v._asdict() if isinstance(v, Mean) else v for name, v in vars(self).items()}
+        return {**plain, "comparisons": [one.to_json() for one in self.comparisons]}
+
+
+@dataclass(frozen=True)
+class Study:
+    """What :func:`study` found.
+
+    Attributes
+    ----------
+    setting : Setting
+    streams, seed : int
+    budgets : tuple of float
+    systems : tuple of System
+    traits : Mapping
+        Policy -> what the interventions found.
+    cells : tuple of Cell
+    parameters : Mapping
+        Parameters that were given; the others have their defaults.
+    asked : Mapping
+        Law -> queries per token.
+    distinct : Mapping
+        Law -> keys asked for per query: what every learner must read (T3).
+    frequencies : Mapping
+        Law -> probabilities of the keys where queries are independent.
+    """
+
+    setting: Setting
+    streams: int
+    seed: int
+    budgets: tuple[float, ...]
+    systems: tuple[System, ...]
+    traits: Mapping[str, Traits]
+    cells: tuple[Cell, ...]
+    parameters: Mapping[str, float]
+    asked: Mapping[str, float]
+    distinct: Mapping[str, float]
+    frequencies: Mapping[str, tuple[float, ...]]
+
+    @property
+    def laws(self) -> tuple[str, ...]:
+        """Laws played, in order."""
+        return tuple(self.distinct)
+
+    @property
+    def beaten(self) -> tuple[Cell, ...]:
+        """Cells below the bound of their class; none, unless a theorem or the code is wrong."""
+        return tuple(cell for cell in self.cells if any(one.beaten for one in cell.comparisons))
+
+    def at(self, policy: str, law: str) -> tuple[Cell, ...]:
+        """Cells of a policy on a law, by budget."""
+        return tuple(cell for cell in self.cells if (cell.policy, cell.law) == (policy, law))
+
+    def plot(self) -> Figure:
+        """Draw accuracy against attention, and against the limits (:func:`theory.policies.plots.plot_study`)."""
+        from theory.policies.plots import plot_study
+
+        return plot_study(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready mapping, schema ``theory.policies/1``."""
+        return {
+            "schema": SCHEMA,
+            "setting": asdict(self.setting),
+            "streams": self.streams,
+            "seed": self.seed,
+            "budgets": list(self.budgets),
+            "parameters": dict(self.parameters),
+            "policies": [
+                {
+                    "id": system.id,
+                    "title": system.title,
+                    "source": system.source,
+                    "rule": system.rule,
+                    "listed_as": system.kind,
+                    "parameters": system.parameters | dict(self.parameters),
+                    "found": self.traits[system.id].to_json(),
+                }
+                for system in self.systems
+            ],
+            "limits": [
+                {
+                    "law": name,
+                    "queries_per_token": self.asked[name],
+                    "least_read_by_any_learner": share,
+                    "frequencies": self.frequencies.get(name),
+                }
+                for name, share in self.distinct.items()
+            ],
+            "cells": [cell.to_json() for cell in self.cells],
+            "below_their_bound": len(self.beaten),
+            "versions": {"cogfit": cogfit.__version__, "numpy": np.__version__},
+        }
+
+
+def study(
+    setting: Setting | None = None,
+    *,
+    policies: Sequence[str] = (),
+    laws: Sequence[str] = (),
+    budgets: Sequence[float] = BUDGETS,
+    streams: int = 40,
+    seed: int = 0,
+    parameters: Mapping[str, float] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Study:
+    """Play policies on the same streams, classify them, hold them against their bounds.
+
+    Parameters
+    ----------
+    setting : Setting, optional
+    policies, laws : sequence of str
+        Default: all.
+    budgets : sequence of float
+        Shares of the stream's length, each between 0 and 1.
+    streams : int
+        Per law, at least 8; every stream has values of its own and is the unit of the intervals.
+    seed : int
+    parameters : Mapping, optional
+        Parameters of the policy, where there is one only.
+    progress : callable
+        Told how many parts are done, of how many.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    InputError
+        If a policy, law or parameter does not exist, or a number is out of range.
+
+    Examples
+    --------
+    >>> found = study(Setting(length=64, patterns=8, interval=12), policies=["streaming"], laws=["mix"],
+    ...               budgets=[0.25], streams=8)
+    >>> found.traits["streaming"].klass, len(found.beaten)
+    ('memoryless', 0)
+    """
+    setting = Setting() if setting is None else setting
+    systems = tuple(find(name) for name in dict.fromkeys(policies)) or POLICIES
+    chosen = {name: law(name) for name in (laws or LAWS)}
+    if not 8 <= streams <= 2000:
+        raise InputError(f"{streams} streams", hint="use 8 to 2000; they are the unit of the intervals")
+    if not budgets or not all(0 < share <= 1 for share in budgets):
+        raise InputError("the budgets are shares of the stream's length", hint="they lie between 0 and 1")
+    if parameters and len(systems) != 1:
+        raise InputError("parameters belong to one policy", hint="name it")
+    if seed < 0:
+        raise InputError(f"the seed is {seed}", hint="it is not negative")
+    given = dict(parameters or {})
+    total, done = len(systems) * (1 + len(chosen) * len(budgets)), 0
+    traits = {}
+    for system in systems:
+        progress(done, total)
+        traits[system.id] = classify(lambda system=system: system.policy(**given), seed=seed)  # type: ignore[misc]
+        done += 1
+    cells: list[Cell] = []
+    share_asked, distinct, frequencies = {}, {}, {}
+    for number, (name, draw) in enumerate(chosen.items()):
+        rng = np.random.default_rng([seed, number])
+        drawn, training = draw(setting, rng, streams), draw(setting, rng, _TRAINING)
+        seen, trained_on = embed(drawn, seed), embed(training, seed)
+        if drawn.law is not None:
+            frequencies[name] = drawn.law
+        for system in systems:
+            for share in budgets:
+                progress(done, total)
+                played = play(system.policy(**given), drawn, setting.budget(share), training=training, seen=seen,
+                              trained_on=trained_on, seed=seed)  # fmt: skip
+                per_token = played.tokens[:, 1:].mean(1)
+                cells.append(Cell(
+                    policy=system.id,
+                    law=name,
+                    budget=share,
+                    accuracy=mean_of(1 - played.per_query(played.wrong)),
+                    tokens=mean_of(per_token / (setting.length / 2)),
+                    tokens_per_token=float(per_token.mean()),
+                    rows=float(played.rows[:, 1:].mean()),
+                    read=mean_of(played.per_query(played.read)),
+                    kept=played.kept,
+                    memory_bits=played.memory_bits,
+                    carried_bits=carried_bits(played, setting.values, traits[system.id].by_values),
+                    score_bits=played.score_bits,
+                    compared=played.compared,
+                    comparisons=compare(played, drawn, traits[system.id]),
+                ))  # fmt: skip
+                done += 1
+        asked = played.query.sum(1)
+        share_asked[name] = float(asked.mean()) / setting.length
+        distinct[name] = float((played.distinct[asked > 0] / asked[asked > 0]).mean())
+    progress(total, total)
+    return Study(
+        setting, streams, seed, tuple(budgets), systems, traits, tuple(cells), given, share_asked, distinct, frequencies
+    )

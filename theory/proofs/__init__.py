@@ -1,0 +1,1 @@
+"""Statements, certificates and their verifiers."""

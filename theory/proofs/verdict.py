@@ -1,0 +1,205 @@
+"""What the package says about a statement: one frozen record with its certificate."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal, get_args
+
+from cogfit.errors import InputError
+from theory.proofs import certificates
+from theory.proofs.certificates import Check, Document
+
+Status = Literal["proved", "verified", "conditional", "refuted"]
+Number = int | float | Fraction
+Numbers = Mapping[str, Number]
+
+SCHEMA = "theory.verdict/1"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A statement, what holds of it, and a document from which anyone can check that again.
+
+    Attributes
+    ----------
+    claim : str
+        Short identifier, such as ``"T3"`` or ``"CRAM Theorem 1"``.
+    source : str
+        Where the statement stands: paper, equation, page; for our own theorems the works they build on.
+    status : {"proved", "verified", "conditional", "refuted"}
+        ``proved``: there is a proof (in the documentation) and its finite steps are certified. ``verified``: checked
+        numerically over ``scope``. ``conditional``: true under ``assumptions`` that the source does not make.
+        ``refuted``: false as stated; the certificate is a counterexample.
+    statement : str
+        The statement as judged, in one paragraph.
+    certificate : Mapping
+        A document for :func:`theory.verify`.
+    assumptions : tuple of str
+        What the statement needs; for ``conditional`` what had to be added.
+    computed, claimed : Mapping of str to int, float or Fraction
+        The same quantities, named in words, as found here and as the statement has them. Every claimed quantity is
+        computed; finite numbers only.
+    reading : str
+        The sense in which words of the source were taken, where they leave a choice.
+    corrected : str
+        The statement that does hold, for ``conditional`` and ``refuted``.
+    scope : str
+        For ``verified``: the range over which it was checked.
+    remarks : tuple of str
+        Anything else a reader should know; heuristic parts are named as such here.
+
+    Raises
+    ------
+    ValueError
+        If the record contradicts itself: an unknown status, no certificate, ``verified`` without scope, ``conditional``
+        without assumptions, a claimed quantity that was not computed, a number that is not finite.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> verdict = Verdict(
+    ...     "half", "folklore", "proved", "One half of one third is one sixth.",
+    ...     {"kind": "arithmetic", "definitions": {"x": "1/3"}, "facts": ["x / 2 == 1/6"]},
+    ...     computed={"x / 2": Fraction(1, 6)}, claimed={"x / 2": Fraction(1, 6)},
+    ... )
+    >>> verdict.verify().ok
+    True
+    >>> Verdict.from_json(verdict.to_json()) == verdict
+    True
+    """
+
+    claim: str
+    source: str
+    status: Status
+    statement: str
+    certificate: Document
+    assumptions: tuple[str, ...] = ()
+    computed: Numbers = field(default_factory=dict)
+    claimed: Numbers = field(default_factory=dict)
+    reading: str = ""
+    corrected: str = ""
+    scope: str = ""
+    remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.status not in get_args(Status):
+            raise ValueError(f"{self.claim}: status is '{self.status}', not one of {', '.join(get_args(Status))}")
+        if not self.certificate.get("kind"):
+            raise ValueError(f"{self.claim}: a verdict needs a certificate with a kind")
+        if self.status == "verified" and not self.scope:
+            raise ValueError(f"{self.claim}: a verified statement names the scope of the check")
+        if self.status == "conditional" and not self.assumptions:
+            raise ValueError(f"{self.claim}: a conditional statement names the added assumptions")
+        if stray := set(self.claimed) - set(self.computed):
+            raise ValueError(f"{self.claim}: claimed but not computed: {', '.join(sorted(stray))}")
+        for name, value in [*self.computed.items(), *self.claimed.items()]:
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{self.claim}: {name} is not a finite number")
+
+    def verify(self) -> Check:
+        """Re-check the certificate with the verifier of its kind."""
+        return certificates.verify(self.certificate)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready mapping; exact numbers are strings ``"p/q"``."""
+        return {
+            "schema": SCHEMA,
+            "claim": self.claim,
+            "source": self.source,
+            "status": self.status,
+            "statement": self.statement,
+            "assumptions": list(self.assumptions),
+            "reading": self.reading,
+            "corrected": self.corrected,
+            "scope": self.scope,
+            "computed": {name: _plain(value) for name, value in self.computed.items()},
+            "claimed": {name: _plain(value) for name, value in self.claimed.items()},
+            "remarks": list(self.remarks),
+            "certificate": dict(self.certificate),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Verdict:
+        """Inverse of :meth:`to_json`.
+
+        Raises
+        ------
+        InputError
+            If the mapping is no verdict.
+        """
+        if data.get("schema") != SCHEMA:
+            raise InputError(f"is no verdict (schema {data.get('schema')!r})", hint=f"expected {SCHEMA!r}")
+        try:
+            return cls(
+                claim=str(data["claim"]),
+                source=str(data["source"]),
+                status=data["status"],
+                statement=str(data["statement"]),
+                certificate=dict(data["certificate"]),
+                assumptions=tuple(map(str, data["assumptions"])),
+                computed={str(name): _number(value) for name, value in data["computed"].items()},
+                claimed={str(name): _number(value) for name, value in data["claimed"].items()},
+                reading=str(data["reading"]),
+                corrected=str(data["corrected"]),
+                scope=str(data["scope"]),
+                remarks=tuple(map(str, data["remarks"])),
+            )
+        except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
+            raise InputError(f"is no verdict ({error!r})", hint=f"expected the fields of {SCHEMA!r}") from error
+
+    def __str__(self) -> str:
+        """Readable text of several lines, without a final newline."""
+        lines = [f"{self.claim}: {self.status.upper()}", *_paragraph("", self.statement)]
+        for title, text in (
+            ("source: ", self.source),
+            ("read as: ", self.reading),
+            ("holds in this form: ", self.corrected),
+            ("checked over: ", self.scope),
+        ):
+            lines += _paragraph(title, text) if text else []
+        for title, items in (("assumptions", self.assumptions), ("remarks", self.remarks)):
+            lines += [f"  {title}:", *(line for item in items for line in _paragraph("  - ", item))] if items else []
+        if self.computed:
+            width = max(map(len, self.computed))
+            lines.append(f"  {'quantity':<{width}}  {'computed':>14}  {'claimed':>14}")
+            for name, value in self.computed.items():
+                claimed = shown(self.claimed[name]) if name in self.claimed else ""
+                lines.append(f"  {name:<{width}}  {shown(value):>14}  {claimed:>14}".rstrip())
+        return "\n".join(
+            [*lines, "  certificate:", *(f"  - {part}" for part in certificates.outline(self.certificate))]
+        )
+
+
+def _paragraph(title: str, text: str) -> list[str]:
+    hang = "    " if title.startswith(" ") else "  "
+    first = title if title.startswith(" ") else f"  {title}"
+    return textwrap.wrap(text, 100, initial_indent=first, subsequent_indent=hang)
+
+
+def shown(value: Number) -> str:
+    """Number as text: a short fraction as it is, anything else with eight digits.
+
+    Examples
+    --------
+    >>> shown(Fraction(7, 4)), shown(3), shown(1 / 3)
+    ('7/4', '3', '0.33333333')
+    """
+    if isinstance(value, Fraction) and len(str(value)) <= 12:
+        return str(value)
+    return str(value) if isinstance(value, int) else f"{float(value):.8g}"
+
+
+def _plain(value: Number) -> int | float | str:
+    return f"{value.numerator}/{value.denominator}" if isinstance(value, Fraction) else value
+
+
+def _number(value: object) -> Number:
+    if isinstance(value, str):
+        return Fraction(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is not a number")
+    return value

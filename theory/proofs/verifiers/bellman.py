@@ -1,0 +1,104 @@
+"""Least expected cost of a finite decision process over a horizon, by its value function (kind ``value-function``).
+
+``stages``: one list of states (used at every step) or, with ``horizon`` absent, a list of such lists, one per step. A
+state is an object of actions; an action has ``cost`` and ``to``, a list of pairs [probability, state], states counted
+from 0. ``horizon``: number of steps. ``values``: horizon + 1 lists, the value of every state at every step; the last
+list holds the final costs and must be all zero. ``policy``: horizon lists, the name of the action taken in each state.
+``start``: a state; ``value``: the least expected cost asserted from there, a number or a formula of numbers.
+
+The value function is right if V_t(s) ≤ cost + Σ p V_{t+1}(s') for every action (so nothing costs less) and equality
+holds for the action of the policy (so it is attained).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from cogfit.errors import InputError
+from theory.proofs.certificates import Check, Document, entry, exact, items, numbers
+from theory.proofs.expressions import constant
+
+_Action = tuple[Fraction, list[tuple[Fraction, int]]]
+_Stage = list[dict[str, _Action]]
+
+
+def verify(document: Document) -> Check:
+    """Verifier of the kind ``value-function``.
+
+    Examples
+    --------
+    >>> wait = {"cost": "0", "to": [["1/2", 0], ["1/2", 1]]}
+    >>> pay = {"cost": "1", "to": [["1", 1]]}
+    >>> done = {"rest": {"cost": "0", "to": [["1", 1]]}}
+    >>> verify({"horizon": 1, "stages": [{"wait": wait, "pay": pay}, done], "values": [["0", "0"], ["0", "0"]],
+    ...         "policy": [["wait", "rest"]], "start": 0, "value": "0"}).ok
+    True
+    """
+    stages, horizon = _stages(document)
+    size = len(stages[0])
+    rows = items(document, "values", list)
+    policy = items(document, "policy", list)
+    if len(rows) != horizon + 1 or len(policy) != horizon:
+        raise InputError(f"certificate: {len(rows)} lists of values and {len(policy)} of actions for {horizon} steps")
+    start, value = entry(document, "start", int), constant(document.get("value"), "'value'")
+    if not 0 <= start < size:
+        raise InputError(f"certificate: 'start' is {start}", hint=f"states are 0 to {size - 1}")
+    after = numbers(rows[horizon], f"values at step {horizon}", size)
+    if any(after):
+        return Check(False, "the values after the last step are not all zero")
+    for t in range(horizon - 1, -1, -1):
+        now = numbers(rows[t], f"values at step {t}", size)
+        if len(policy[t]) != size or not all(isinstance(name, str) for name in policy[t]):
+            raise InputError(f"certificate: the policy at step {t} is no list of {size} names of actions")
+        for s, actions in enumerate(stages[t % len(stages)]):
+            costs = {
+                name: cost + sum((p * after[j] for p, j in to), Fraction(0)) for name, (cost, to) in actions.items()
+            }
+            below = [name for name, cost in costs.items() if cost < now[s]]
+            if below:
+                return Check(False, f"step {t}, state {s}: the action '{below[0]}' costs less than the value")
+            if policy[t][s] not in costs:
+                raise InputError(f"certificate: step {t}, state {s}: no action {policy[t][s]!r}")
+            if costs[policy[t][s]] != now[s]:
+                return Check(False, f"step {t}, state {s}: the policy does not attain the value")
+        after = now
+    if after[start] != value:
+        return Check(False, f"the least expected cost is {after[start]}, not {value}", {"value": after[start]})
+    detail = f"the least expected cost over {horizon} steps is {_shown(value)}; the value function certifies it"
+    return Check(True, detail, {"value": value})
+
+
+def _stages(document: Document) -> tuple[list[_Stage], int]:
+    raw = items(document, "stages", object, least=1)
+    homogeneous = isinstance(raw[0], dict)
+    stages = [_stage(raw)] if homogeneous else [_stage(stage) for stage in raw]
+    horizon = entry(document, "horizon", int, None if homogeneous else len(stages))
+    if horizon < 1 or (not homogeneous and horizon != len(stages)):
+        raise InputError(f"certificate: 'horizon' is {horizon} for {len(stages)} stages")
+    if any(len(stage) != len(stages[0]) for stage in stages):
+        raise InputError("certificate: the stages have different numbers of states", hint="pad them")
+    return stages, horizon
+
+
+def _stage(raw: Any) -> _Stage:
+    if not isinstance(raw, list) or not all(isinstance(state, dict) and state for state in raw):
+        raise InputError("certificate: a stage is a list of states, each an object with at least one action")
+    return [{name: _action(action, len(raw)) for name, action in state.items()} for state in raw]
+
+
+def _action(raw: Any, size: int) -> _Action:
+    if not isinstance(raw, dict):
+        raise InputError("certificate: an action is an object with 'cost' and 'to'")
+    to = []
+    for pair in items(raw, "to", list, least=1):
+        if len(pair) != 2 or isinstance(pair[1], bool) or not isinstance(pair[1], int) or not 0 <= pair[1] < size:
+            raise InputError(f"certificate: {pair!r} is not [probability, state]", hint=f"states are 0 to {size - 1}")
+        to.append((exact(pair[0], "probability"), pair[1]))
+    if any(p < 0 for p, _ in to) or sum(p for p, _ in to) != 1:
+        raise InputError("certificate: the probabilities of an action are not a distribution")
+    return exact(raw.get("cost"), "'cost'"), to
+
+
+def _shown(value: Fraction) -> str:
+    return str(value) if len(str(value)) <= 40 else f"{float(value):.12g}"

@@ -1,0 +1,79 @@
+"""Optimal value of a linear program, by a primal and a dual solution in exact rationals (kind ``lp-dual``).
+
+The program is: minimise Σ_j c_j x_j over x ≥ 0 (entries named in ``free`` may be negative) subject to rows
+Σ_j a_ij x_j (≥, = or ≤) b_i.
+
+``objective``: the c_j. ``rows``: list of objects with ``terms`` (list of pairs [j, a_ij], j from 0), ``relation``
+(">=", "==", "<=") and ``bound`` (b_i). ``free``: list of j. ``primal``: the x_j. ``dual``: one y_i per row.
+``value``: the optimum asserted, a number or a formula of numbers.
+
+Weak duality in one line: for x feasible, y_i ≥ 0 on ≥ rows and ≤ 0 on ≤ rows, and r = c − Aᵀy ≥ 0 (= 0 where free),
+c·x = r·x + y·Ax ≥ y·b. So c·x = y·b proves both optimal.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from cogfit.errors import InputError
+from theory.proofs.certificates import Check, Document, entry, exact, items, numbers
+from theory.proofs.expressions import RELATIONS, constant
+
+_RELATIONS = (">=", "==", "<=")
+
+
+def verify(document: Document) -> Check:
+    """Verifier of the kind ``lp-dual``.
+
+    Examples
+    --------
+    >>> rows = [{"terms": [[0, "1"], [1, "1"]], "relation": ">=", "bound": "1"}]
+    >>> solution = {"primal": ["1", "0"], "dual": ["2"], "value": "2"}
+    >>> verify({"objective": ["2", "3"], "rows": rows, **solution}).detail
+    'the least value is 2: primal and dual solutions are feasible and agree'
+    """
+    cost = numbers(document.get("objective"), "'objective'")
+    rows = items(document, "rows", dict, least=1)
+    x = numbers(document.get("primal"), "'primal'", len(cost))
+    y = numbers(document.get("dual"), "'dual'", len(rows))
+    value = constant(document.get("value"), "'value'")
+    free = {_index(j, len(cost), "'free'") for j in items(document, "free", int)}
+    reduced = list(cost)
+    bound_by_dual = Fraction(0)
+    for i, row in enumerate(rows):
+        relation = entry(row, "relation", str)
+        if relation not in _RELATIONS:
+            raise InputError(f"certificate: row {i} has the relation {relation!r}", hint="write >=, == or <=")
+        bound = exact(row.get("bound"), f"bound of row {i}")
+        left = Fraction(0)
+        for j, a in _terms(row, len(cost), i):
+            left += a * x[j]
+            reduced[j] -= a * y[i]
+        if not RELATIONS[relation](left, bound):
+            return Check(False, f"the primal solution violates row {i}: {left} {relation} {bound} is false")
+        if (relation == ">=" and y[i] < 0) or (relation == "<=" and y[i] > 0):
+            return Check(False, f"the dual solution has the wrong sign in row {i}: {y[i]} for {relation}")
+        bound_by_dual += bound * y[i]
+    for j, rest in enumerate(reduced):
+        if j not in free and x[j] < 0:
+            return Check(False, f"the primal solution is negative in variable {j}: {x[j]}")
+        if rest < 0 or (j in free and rest != 0):
+            return Check(False, f"the dual solution violates the constraint of variable {j}: reduced cost {rest}")
+    attained = sum((c * v for c, v in zip(cost, x, strict=True)), Fraction(0))
+    facts = {"primal value": attained, "dual value": bound_by_dual}
+    if not attained == bound_by_dual == value:
+        return Check(False, f"values differ: primal {attained}, dual {bound_by_dual}, asserted {value}", facts)
+    return Check(True, f"the least value is {value}: primal and dual solutions are feasible and agree", facts)
+
+
+def _terms(row: Document, width: int, i: int) -> list[tuple[int, Fraction]]:
+    pairs = items(row, "terms", list)
+    if any(len(pair) != 2 for pair in pairs):
+        raise InputError(f"certificate: a term of row {i} is not a pair [variable, coefficient]")
+    return [(_index(j, width, f"row {i}"), exact(a, f"coefficient in row {i}")) for j, a in pairs]
+
+
+def _index(j: object, width: int, where: str) -> int:
+    if isinstance(j, bool) or not isinstance(j, int) or not 0 <= j < width:
+        raise InputError(f"certificate: {where} names the variable {j!r}", hint=f"variables are 0 to {width - 1}")
+    return j

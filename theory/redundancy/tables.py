@@ -1,0 +1,304 @@
+"""What is said about redundancy: mean of R, share of operations, explained variance, with intervals. Needs no torch.
+
+R_t is that of :mod:`theory.redundancy.probes`. For layers, heads and kinds of tokens:
+
+- ``r``: the mean of R_t over tokens, which is the number that the CRAM paper gives;
+- ``share``: the share of operations (tokens × layers, or tokens × heads) with R_t above a threshold: what "x % of
+  attention operations are redundant" says, and what a mean of norm ratios is not;
+- ``r2``: explained variance 1 − Σ‖a − â‖² / Σ‖a − ā‖²; ``r_pooled``: 1 − √(Σ‖a − â‖² / Σ‖a‖²);
+- ``r_constant``: the mean of R_t if the constant ā is the prediction: what needs no hidden state at all.
+
+ā is the mean over the documents that probes were fitted on. All are ratios of sums over documents, and their intervals
+take documents as the independent unit (linearised ratio estimator, Cochran 1977, *Sampling Techniques*, §6.3, with
+Student's t).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cogfit.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+ProbeInput = Literal["layer", "attention"]
+
+THRESHOLD = 0.8
+"""R above which the paper calls an operation redundant."""
+
+TYPES = ("first", "word", "number", "space", "punctuation", "other")
+"""Kinds of tokens. The first of a window attends to nothing but itself."""
+
+STATISTICS = ("n", "r", "above", "residual", "constant", "norm", "r_constant")
+"""What is summed over tokens: 1, R_t, R_t > threshold, ‖a − â‖², ‖a − ā‖², ‖a‖², and R_t of the constant."""
+
+_N, _R, _ABOVE, _RESIDUAL, _CONSTANT, _NORM, _R_CONSTANT = range(len(STATISTICS))
+
+COLUMNS: dict[str, tuple[str, str, tuple[float, float] | None]] = {
+    "unit": (
+        "string",
+        "layer: what attention puts out; head: what a head puts out, before the output projection",
+        None,
+    ),
+    "layer": ("integer", "number of the layer, from 1; 0: all layers", None),
+    "head": ("integer", "number of the head, from 1; 0: all heads, or the layer itself", None),
+    "tokens": ("string", "kind of token: all, or one of " + ", ".join(TYPES), None),
+    "n": ("integer", "operations: tokens × layers or heads of this row", None),
+    "r": ("number", "mean over operations of R = 1 − ‖a − â‖/‖a‖ (CRAM, Eq. 1)", (-np.inf, 1)),
+    "r_low": ("number", "lower limit of r", (-np.inf, 1)),
+    "r_high": ("number", "upper limit of r", (-np.inf, 1)),
+    "share": ("number", "share of operations with R above the threshold", (0, 1)),
+    "share_low": ("number", "lower limit of share", (0, 1)),
+    "share_high": ("number", "upper limit of share", (0, 1)),
+    "r2": ("number", "explained variance 1 − Σ‖a − â‖²/Σ‖a − ā‖²", (-np.inf, 1)),
+    "r2_low": ("number", "lower limit of r2", (-np.inf, 1)),
+    "r2_high": ("number", "upper limit of r2", (-np.inf, 1)),
+    "r_pooled": ("number", "1 − √(Σ‖a − â‖²/Σ‖a‖²)", (-np.inf, 1)),
+    "r_constant": ("number", "mean of R if the constant ā is the prediction", (-np.inf, 1)),
+}
+"""Columns of :meth:`Redundancy.table`: type, meaning, range."""
+
+
+def type_of(piece: str) -> str:
+    r"""Kind of a token by its text, one of :data:`TYPES` but the first.
+
+    Examples
+    --------
+    >>> [type_of(piece) for piece in (" the", "42", "\n    ", ");", "x2y", "a-b", "\ufffd")]
+    ['word', 'number', 'space', 'punctuation', 'word', 'other', 'other']
+    """
+    text = piece.strip()
+    if not text:
+        return "space" if piece else "other"
+    if text.isdecimal():
+        return "number"
+    if text.replace("_", "").isalnum():
+        return "word"
+    return "punctuation" if text.isascii() and text.isprintable() and not any(map(str.isalnum, text)) else "other"
+
+
+def ratio(part: Array, whole: Array, level: float) -> tuple[Array, Array, Array]:
+    """Ratio of two sums over documents with a confidence interval; documents are the unit.
+
+    Parameters
+    ----------
+    part, whole : ndarray
+        (documents, ...). A document without anything (``whole`` 0) does not count.
+    level : float
+
+    Returns
+    -------
+    ratio, low, high : ndarray
+        NaN limits with fewer than two documents.
+
+    Examples
+    --------
+    >>> found = ratio(np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 2.0]), 0.95)
+    >>> [round(float(x), 3) for x in found]  # that of a mean, where all documents have one size
+    [1.0, -0.242, 2.242]
+    """
+    from scipy.special import stdtrit
+
+    total, count = whole.sum(0), (whole > 0).sum(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = part.sum(0) / total
+        variance = count / (count - 1) * ((part - found * whole) ** 2).sum(0) / total**2
+        half = stdtrit(np.maximum(count - 1, 1), (1 + level) / 2) * np.sqrt(variance)
+    return found, found - half, found + half
+
+
+@dataclass(frozen=True)
+class Redundancy:
+    """Sums over the tokens of each measured document, and what follows from them.
+
+    Attributes
+    ----------
+    model : str
+    sums : ndarray
+        (documents, layers, 1 + heads, types, statistics); the first along the third axis is the layer's output.
+    losses : ndarray
+        (documents, 2): sum of the cross-entropies of next tokens in nats, and their number.
+    fitted : tuple of int
+        Documents and tokens that the probes were fitted on.
+    probe_input : {"layer", "attention"}
+        What the probes see: what enters the layer, or what enters its attention after the norm.
+    ridge, threshold, level : float
+    """
+
+    model: str
+    sums: Array
+    losses: Array
+    fitted: tuple[int, int]
+    probe_input: ProbeInput
+    ridge: float
+    threshold: float
+    level: float
+
+    @property
+    def loss(self) -> tuple[float, float, float]:
+        """Mean cross-entropy of the next token on the measured documents, in nats, with interval."""
+        mean, low, high = ratio(self.losses[:, 0], self.losses[:, 1], self.level)
+        return float(mean), float(low), float(high)
+
+    def table(self) -> pd.DataFrame:
+        """One row per part of the model and kind of token that two or more measured documents have.
+
+        Returns
+        -------
+        DataFrame
+            The columns of :data:`COLUMNS`.
+        """
+        import pandas as pd
+
+        parts = self._parts()
+        cells = np.stack([part for *_, part in parts], axis=1)  # (documents, parts, types, statistics)
+        cells = np.concatenate([cells.sum(2, keepdims=True), cells], axis=2)
+        s, total = np.moveaxis(cells, -1, 0), cells.sum(0)
+        r, share = ratio(s[_R], s[_N], self.level), ratio(s[_ABOVE], s[_N], self.level)
+        unexplained = ratio(s[_RESIDUAL], s[_CONSTANT], self.level)
+        with np.errstate(invalid="ignore"):
+            pooled = 1 - np.sqrt(total[..., _RESIDUAL] / total[..., _NORM])
+            constant = total[..., _R_CONSTANT] / total[..., _N]
+        columns = {
+            "n": total[..., _N].astype(np.int64),
+            "r": r[0], "r_low": r[1], "r_high": np.minimum(r[2], 1),
+            "share": share[0], "share_low": np.maximum(share[1], 0), "share_high": np.minimum(share[2], 1),
+            "r2": 1 - unexplained[0], "r2_low": 1 - unexplained[2], "r2_high": np.minimum(1 - unexplained[1], 1),
+            "r_pooled": pooled, "r_constant": constant,
+        }  # fmt: skip
+        enough = (s[_N] > 0).sum(0) > 1
+        rows = [
+            {"unit": unit, "layer": layer, "head": head, "tokens": kind}
+            | {name: value[i, j].item() for name, value in columns.items()}
+            for i, (unit, layer, head, _) in enumerate(parts)
+            for j, kind in enumerate(("all", *TYPES))
+            if enough[i, j]
+        ]
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    def _parts(self) -> list[tuple[str, int, int, Array]]:
+        """Unit, layer, head and sums (documents, types, statistics) of what gets rows of its own."""
+        _, layers, units, _, _ = self.sums.shape
+        parts = [("layer", 0, 0, self.sums[:, :, 0].sum(1))]
+        parts += [("layer", layer + 1, 0, self.sums[:, layer, 0]) for layer in range(layers)]
+        parts += [("head", 0, 0, self.sums[:, :, 1:].sum((1, 2)))]
+        for layer in range(layers):
+            parts += [("head", layer + 1, 0, self.sums[:, layer, 1:].sum(1))]
+            parts += [("head", layer + 1, head, self.sums[:, layer, head]) for head in range(1, units)]
+        return parts
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready mapping."""
+        table = self.table()
+        estimate, low, high = self.loss
+        loss = {"estimate": estimate, "low": low, "high": high, "unit": "nats per token"}
+        return {
+            "model": self.model,
+            "probe": {
+                "input": self.probe_input, "ridge": self.ridge, "documents": self.fitted[0], "tokens": self.fitted[1],
+            },
+            "measured": {"documents": len(self.sums), "tokens": int(self.sums[:, 0, 0, :, _N].sum())},
+            "threshold": self.threshold,
+            "level": self.level,
+            "loss": loss if self.losses[:, 1].any() else None,
+            "heads": bands(table),
+            "table": table.to_dict("records"),
+        }  # fmt: skip
+
+
+def rows_of(table: pd.DataFrame, unit: str, *, tokens: str = "all", each: bool = False) -> pd.DataFrame:
+    """Rows of a table for layers or heads: all of them together, or each by itself."""
+    chosen = table[(table["unit"] == unit) & (table["tokens"] == tokens)]
+    return chosen[chosen["layer" if unit == "layer" else "head"] > 0] if each else chosen[chosen["layer"] == 0]
+
+
+def bands(table: pd.DataFrame) -> dict[str, float]:
+    """Shares of heads by their mean R, in the bands of the paper (34, 41 and 25 %).
+
+    Returns
+    -------
+    dict
+        ``above_0.8``, ``0.5_to_0.8``, ``below_0.5``.
+    """
+    r = rows_of(table, "head", each=True)["r"].to_numpy()
+    return {
+        "above_0.8": float((r > 0.8).mean()),
+        "0.5_to_0.8": float(((r >= 0.5) & (r <= 0.8)).mean()),
+        "below_0.5": float((r < 0.5).mean()),
+    }
+
+
+# ------------------------------------------------------------------------------------------------ recorded runs
+
+KIND, TABLE, LOSS = "redundancy", "redundancy.csv", "loss.csv"
+
+
+def read_recorded(folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Tables of a training run by :func:`theory.redundancy.language_model.train_language`: R and loss, by ``step``.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no such run.
+    """
+    import pandas as pd
+
+    from theory.training.runs import read_document
+
+    folder = Path(folder)
+    document = read_document(folder)
+    if document is None or document.get("kind") != KIND or document.get("status") != "finished":
+        raise InputError("holds no finished run", path=folder, hint="cogfit theory redundancy --train makes one")
+    try:
+        return pd.read_csv(folder / TABLE), pd.read_csv(folder / LOSS)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read ({error})", path=folder) from None
+
+
+def over_training(table: pd.DataFrame, loss: pd.DataFrame) -> list[list[str]]:
+    """Cells as text, header first: one row per checkpoint, layers and heads together."""
+    header = ["step", "loss", "R layers", "R > 0.8", "R²", "R constant", "R heads", "R > 0.8", "R²", "heads > 0.8"]
+    rows = [header]
+    for step, nats in zip(loss["step"], loss["loss"], strict=True):
+        part = table[table["step"] == step]
+        cells = [f"{step:,}" if step else "0 (random)", f"{nats:.3f}"]
+        for unit in ("layer", "head"):
+            row = rows_of(part, unit).iloc[0]
+            cells += [_estimate(row, "r"), _percent(row), f"{row['r2']:.3f}"]
+            cells += [f"{row['r_constant']:.3f}"] if unit == "layer" else []
+        rows.append([*cells, f"{100 * bands(part)['above_0.8']:.0f} %"])
+    return rows
+
+
+def by_part(table: pd.DataFrame) -> list[list[str]]:
+    """Cells as text, header first: the whole, then layer by layer with its heads."""
+    rows = [["operations", "R", "R > threshold", "R²", "R pooled", "R constant"]]
+    names: Sequence[tuple[str, pd.DataFrame]] = [
+        ("tokens × layers", rows_of(table, "layer")), ("tokens × heads", rows_of(table, "head")),
+        *((f"layer {row.layer}", table.loc[[row.Index]]) for row in rows_of(table, "layer", each=True).itertuples()),
+        *((f"head {row.layer}.{row.head}", table.loc[[row.Index]])
+          for row in rows_of(table, "head", each=True).itertuples()),
+        *((f"{kind} tokens × layers", rows_of(table, "layer", tokens=kind)) for kind in TYPES),
+    ]  # fmt: skip
+    for name, part in names:
+        for _, row in part.iterrows():
+            tail = [f"{row[column]:.3f}" for column in ("r2", "r_pooled", "r_constant")]
+            rows.append([name, _estimate(row, "r"), _percent(row), *tail])
+    return rows
+
+
+def _estimate(row: Any, name: str) -> str:
+    return f"{row[name]:.3f} ({row[name + '_low']:.3f}–{row[name + '_high']:.3f})"
+
+
+def _percent(row: Any) -> str:
+    low, high = 100 * row["share_low"], 100 * row["share_high"]
+    return f"{100 * row['share']:.1f} % ({low:.1f}–{high:.1f})"

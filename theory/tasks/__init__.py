@@ -1,0 +1,1 @@
+"""The tasks: the retrieval stream and SRCD."""

@@ -1,0 +1,350 @@
+"""Training many models at once: stacked in one process where operations are small, else in processes of one thread.
+
+Members of a stack share all settings but the seed, the weights λ of routing costs, the source of a transfer and the
+task (which must have the same length; vocabularies are padded to the largest). Their parameters have an axis in front,
+one call of `torch.vmap` does the work of all of them, and one step of AdamW, which acts on every number by itself,
+moves them all.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from cogfit.errors import InputError
+from theory.models import Model, Output, build
+from theory.models.base import Layer
+from theory.tasks.srcd import SRCD, Batch, Tokens
+from theory.training.evaluation import Measures
+from theory.training.loop import (
+    Learner,
+    Run,
+    Single,
+    Streams,
+    close_run,
+    loop,
+    objective,
+    observe,
+    open_run,
+    optimiser,
+    start,
+    train,
+)
+from theory.training.recorder import Recorder
+from theory.training.reproducibility import choose_device, deterministic, moments, prefixed, restore_moments, under
+from theory.training.setup import Setup, make_setup
+
+How = Literal["auto", "stacked", "processes"]
+Watch = Callable[[str, int, int, "Measures | None"], None]
+
+STACK_UP_TO = 2**13
+"""Batch × N × d up to which models are stacked on a CPU. Stacks were measured at 2^11, where they win
+(``benchmarks/ensemble_speed.py``); at 2^18 (N = 256) processes are used. Where the two meet was not measured."""
+
+_COSTS = {"lambda_episodic": "episodic", "lambda_semantic": "semantic"}  # settings that are weights of costs
+
+
+class Stacked:
+    """A learner with many models of one architecture.
+
+    Parameters
+    ----------
+    setups : sequence of Setup
+        Of one group (:func:`groups`).
+    device : torch.device
+    """
+
+    def __init__(self, setups: Sequence[Setup], device: torch.device) -> None:
+        self.setups, self.members, self.device = setups, len(setups), device
+        self.training = setups[0].training
+        self.task = padded([setup.data for setup in setups])
+        models = [start(setup, self.task).to(device) for setup in setups]
+        self.template = build(setups[0].model, self.task, 0).to(device)
+        slow = {id(p) for p in self.template.parameter_groups()[1]}
+        names = [name for name, p in self.template.named_parameters() if id(p) in slow]
+        parameters, buffers = stack_module_state(models)
+        learns = {name: p.requires_grad for name, p in models[0].named_parameters()}
+        self.parameters = {name: nn.Parameter(p.detach(), learns[name]) for name, p in parameters.items()}
+        self.buffers: dict[str, Tensor] = dict(buffers)
+        fast = [p for name, p in self.parameters.items() if name not in names]
+        self.optimizer = optimiser((fast, [self.parameters[name] for name in names]), self.training)
+        self.weights = {
+            cost: torch.tensor([_ratio(setup, setups[0], name) for setup in setups], device=device)
+            for name, cost in _COSTS.items()
+        }
+
+    def advance(self, batch: Batch[Tensor], *, attend_all: bool, costs: float) -> dict[str, Tensor]:
+        """One update of all members."""
+
+        def one(
+            parameters: Any, buffers: Any, tokens: Any, rest: Any, weights: Any
+        ) -> tuple[Tensor, dict[str, Tensor]]:
+            mine = Batch(tokens=Tokens(**tokens), **rest)
+            output: Output = functional_call(
+                self.template, (parameters, buffers), (mine.tokens,), {"attend_all": attend_all}
+            )
+            weight = {name: costs * weights.get(name, 1.0) for name in output.costs}
+            loss = objective(output, mine, dynamics_weight=self.training.dynamics_weight, costs=weight)
+            return loss, observe(output, mine)
+
+        rest = {"answer": batch.answer, "target": batch.target, "pattern": batch.pattern}
+        with sdpa_kernel(SDPBackend.MATH):  # the only one that vmap does not take apart into single calls
+            losses, seen = torch.vmap(one, randomness="different")(
+                self.parameters, self.buffers, vars(batch.tokens), rest, self.weights
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(losses.sum())  # each member's parameters meet its own loss only
+        self._clip()
+        self.optimizer.step()
+        return dict(seen)
+
+    def _clip(self) -> None:
+        gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
+        norm = torch.stack([g.reshape(self.members, -1).square().sum(1) for g in gradients]).sum(0).sqrt()
+        factor = (self.training.clip / (norm + 1e-6)).clamp_max(1.0)  # as torch.nn.utils.clip_grad_norm_
+        for gradient in gradients:
+            gradient.mul_(factor.view(-1, *[1] * (gradient.ndim - 1)))
+
+    def member(self, index: int) -> Model:
+        """A member as a model of its own."""
+        model = build(self.setups[index].model, self.task, 0).to(self.device)
+        state = {name: value[index].detach() for name, value in (self.parameters | self.buffers).items()}
+        model.load_state_dict(state)
+        return model
+
+    def state(self) -> dict[str, Tensor]:
+        """Parameters, buffers and moments of all members."""
+        return prefixed("model", self.parameters | self.buffers) | prefixed("optimizer", dict(moments(self.optimizer)))
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to a state."""
+        with torch.no_grad():
+            for name, value in under("model", state).items():
+                (self.parameters | self.buffers)[name].copy_(value)
+        restore_moments(self.optimizer, under("optimizer", state))
+
+
+def _ratio(setup: Setup, first: Setup, name: str) -> float:
+    mine, base = getattr(setup.model, name, 0.0), getattr(first.model, name, 0.0)
+    return mine / base if base else 1.0
+
+
+def padded(tasks: Sequence[SRCD]) -> SRCD:
+    """A task whose vocabulary holds those of all the tasks."""
+    novel = max(task.keys for task in tasks) - max(task.patterns for task in tasks)
+    return tasks[0].model_copy(
+        update={
+            "patterns": max(task.patterns for task in tasks),
+            "novel_keys": novel,
+            "values": max(task.values for task in tasks),
+        }
+    )
+
+
+def groups(setups: Sequence[Setup]) -> list[list[int]]:
+    """Which setups can be stacked: numbers of those that differ in seed, task, source and λ only.
+
+    Examples
+    --------
+    >>> from theory.training.setup import load_setup
+    >>> changes = [{"training.seed": 1}, {"training.seed": 2}, {"model.layers": 2}]
+    >>> groups([load_setup("cram-n256", change) for change in changes])
+    [[0, 1], [2]]
+    """
+    found: dict[str, list[int]] = {}
+    for i, setup in enumerate(setups):
+        model = {
+            name: (value > 0 if name in _COSTS else value)
+            for name, value in setup.model.model_dump(mode="json").items()
+        }
+        training = setup.training.model_dump(mode="json", exclude={"seed"})
+        frozen = setup.transfer and setup.transfer.freeze
+        key = json.dumps([model, training, setup.data.length, frozen])
+        found.setdefault(key, []).append(i)
+    return list(found.values())
+
+
+def stackable(setup: Setup) -> bool:
+    """Whether the model has nothing to do between updates but what the optimiser does.
+
+    Examples
+    --------
+    >>> from theory.training.setup import load_setup
+    >>> stackable(load_setup("cram")), stackable(load_setup("retention"))
+    (True, False)
+    """
+    model = build(setup.model, setup.data.model_copy(update={"novel_keys": setup.data.queries}), 0)
+    return all(type(layer).after_step is Layer.after_step for layer in model.layers)
+
+
+def pays(setup: Setup, members: int, device: torch.device) -> bool:
+    """Whether a stack is the faster way."""
+    size = setup.training.batch * setup.data.length * setup.model.d_model
+    return members > 1 and stackable(setup) and (device.type == "cuda" or size <= STACK_UP_TO)
+
+
+def train_models(setups: Sequence[Setup], *, device: str = "cpu") -> list[Model]:
+    """Train models in memory, stacked where they can be; nothing is written.
+
+    Parameters
+    ----------
+    setups : sequence of Setup
+    device : {"auto", "cpu", "cuda"}
+
+    Returns
+    -------
+    list of Model
+        In the order of the setups, in evaluation mode.
+
+    Examples
+    --------
+    >>> from theory.training.setup import load_setup
+    >>> change = {"data.length": 32, "data.patterns": 4, "model.d_model": 16, "training.steps": 2}
+    >>> setups = [load_setup("transformer", change | {"training.seed": seed}) for seed in (1, 2)]
+    >>> len(train_models(setups))
+    2
+    """
+    where = choose_device(device)
+    models: dict[int, Model] = {}
+    for own in groups(setups):
+        parts = [own] if stackable(setups[own[0]]) else [[i] for i in own]
+        for part in parts:
+            mine = [setups[i] for i in part]
+            first = mine[0].training
+            with deterministic(first.seed, where):
+                learner: Learner = Stacked(mine, where) if len(mine) > 1 else Single(mine[0], where)
+                loop(learner, Streams([s.data for s in mine], first.batch, first.seed, where), [], mine)
+            models |= {i: learner.member(k).eval() for k, i in enumerate(part)}
+    return [models[i] for i in range(len(setups))]
+
+
+def train_many(
+    setups: Sequence[Setup],
+    folders: Sequence[str | Path],
+    *,
+    how: How = "auto",
+    device: str = "auto",
+    workers: int | None = None,
+    watch: Watch | None = None,
+) -> list[Run]:
+    """Train many models, each into a folder of its own; what is complete is not trained again.
+
+    Parameters
+    ----------
+    setups : sequence of Setup
+    folders : sequence of path
+        One per setup.
+    how : {"auto", "stacked", "processes"}
+        Stacks on a CUDA device and for small models, else processes.
+    device : {"auto", "cpu", "cuda"}
+    workers : int, optional
+        Processes. Default: one per processor, at most one per run.
+    watch : callable, optional
+        Called as ``watch(name of the folder, done, total, measures or None)``.
+
+    Returns
+    -------
+    list of Run
+
+    Raises
+    ------
+    InputError
+        If a folder is named twice or holds something else, or the models cannot be stacked as asked.
+    """
+    paths = [Path(folder) for folder in folders]
+    if len(paths) != len(setups) or len({path.resolve() for path in paths}) != len(paths):
+        raise InputError(f"{len(setups)} runs need as many different folders, not {len(set(paths))}")
+    where = choose_device(device)
+    if how == "stacked" and not all(stackable(setup) for setup in setups):
+        raise InputError("models that change between updates cannot be stacked", hint="use processes")
+    found: dict[int, Run] = {}
+    alone: list[int] = []
+    for own in groups(setups):
+        if how == "stacked" or (how == "auto" and pays(setups[own[0]], len(own), where)):
+            runs = _stack([setups[i] for i in own], [paths[i] for i in own], where, watch)
+            found |= dict(zip(own, runs, strict=True))
+        else:
+            alone += own
+    if alone:
+        jobs = [(i, setups[i], paths[i]) for i in alone]
+        found |= _processes(jobs, device, workers or os.cpu_count() or 1, watch)
+    return [found[i] for i in range(len(setups))]
+
+
+def _stack(setups: Sequence[Setup], folders: Sequence[Path], device: torch.device, watch: Watch | None) -> list[Run]:
+    ready = [open_run(folder, setup) for setup, folder in zip(setups, folders, strict=True)]
+    complete = [run for run in ready if run is not None]
+    if len(complete) == len(ready):
+        return complete
+    started, first = time.perf_counter(), setups[0].training
+    checkpoint = folders[0].parent / f".{folders[0].name}.stack.safetensors"
+    with deterministic(first.seed, device):
+        learner = Stacked(setups, device)
+        streams = Streams([setup.data for setup in setups], first.batch, first.seed, device)
+        recorders = [Recorder(folder, s.training, s.data.patterns) for s, folder in zip(setups, folders, strict=True)]
+
+        def tell(done: int, total: int, found: Measures | None) -> None:
+            if watch is not None:
+                watch(f"{folders[0].name} and {len(folders) - 1} more", done, total, found)
+
+        loop(learner, streams, recorders, setups, checkpoint=checkpoint, watch=tell)
+    seconds = time.perf_counter() - started
+    runs = []
+    for i, (setup, folder) in enumerate(zip(setups, folders, strict=True)):
+        runs.append(close_run(folder, setup, learner.member(i), device, seconds))
+    checkpoint.unlink(missing_ok=True)
+    return runs
+
+
+_QUEUE: Any = None
+
+
+def _begin(queue: Any) -> None:
+    global _QUEUE
+    _QUEUE = queue
+    torch.set_num_threads(1)
+
+
+def _work(name: str, settings: dict[str, Any], folder: str, device: str) -> None:
+    train(make_setup(settings), folder, device=device, watch=lambda done, total, m: _QUEUE.put((name, done, total, m)))
+
+
+def _processes(
+    jobs: Sequence[tuple[int, Setup, Path]], device: str, workers: int, watch: Watch | None
+) -> dict[int, Run]:
+    """One run per process at a time, each with one thread."""
+    for _, setup, folder in jobs:
+        open_run(folder, setup)  # refuse what cannot be before anything is trained
+    context = multiprocessing.get_context("spawn")
+    queue = context.SimpleQueue()
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_begin, initargs=(queue,))
+    try:
+        futures = [pool.submit(_work, folder.name, setup.to_json(), str(folder), device) for _, setup, folder in jobs]
+        left = set(futures)
+        while left:
+            done, left = wait(left, timeout=0.2, return_when=FIRST_COMPLETED)
+            while not queue.empty():
+                message = queue.get()
+                if watch is not None:
+                    watch(*message)
+            for future in done:
+                future.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    found = {}
+    for i, setup, folder in jobs:
+        run = open_run(folder, setup)
+        assert run is not None
+        found[i] = run
+    return found

@@ -1,0 +1,162 @@
+"""The logs of a run: what is written in every step, what is counted, and how it is cut back to a checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cogfit import UtilizationLogger
+from cogfit.files import write_atomic
+from theory.tasks.srcd import Batch
+from theory.training.evaluation import Measures
+from theory.training.runs import read_evaluation, write_evaluation
+from theory.training.setup import Training
+
+
+class Observer(Protocol):
+    """What the loop tells of one member of a learner.
+
+    Attributes
+    ----------
+    exposures : ndarray of int, shape (K + 1,)
+        How often each pattern has been asked for, in all steps so far; part of a checkpoint.
+    """
+
+    exposures: NDArray[np.int64]
+
+    def begin(self, step: int, exposures: NDArray[np.int64]) -> None:
+        """Start, or go on, at a step."""
+
+    def step(self, step: int, seen: Mapping[str, Tensor], batch: Batch[Tensor]) -> None:
+        """A step is done; what was seen, and its streams, of this member."""
+
+    def evaluation(self, step: int, found: Measures) -> None:
+        """The member was measured after so many steps."""
+
+    def finish(self) -> None:
+        """All steps are done."""
+
+
+class Recorder:
+    """Writes the logs of one run, and knows how to cut them back to a step.
+
+    Parameters
+    ----------
+    folder : Path
+    training : Training
+    patterns : int
+        K.
+    """
+
+    def __init__(self, folder: Path, training: Training, patterns: int) -> None:
+        self.folder, self.training = folder, training
+        self.exposures = np.zeros(patterns + 1, np.int64)
+        self.measured: list[dict[str, Any]] = []
+        self.logger: UtilizationLogger | None = None
+
+    def begin(self, step: int, exposures: NDArray[np.int64]) -> None:
+        """Start, or go on, at a step: what was logged from there on is dropped."""
+        self.exposures = exposures.copy()
+        for name in ("utilization.jsonl", "routing.jsonl"):
+            _keep_before(self.folder / name, step)
+        self.measured = [row for row in read_evaluation(self.folder) if row["step"] <= step]
+        self.logger = UtilizationLogger(self.folder, rank=0)
+
+    def step(self, step: int, seen: Mapping[str, Tensor], batch: Batch[Tensor]) -> None:
+        """Log a step: arrays (B, N) of one member."""
+        assert self.logger is not None
+        query, pattern = (batch.answer > 0).cpu().numpy(), batch.pattern.cpu().numpy()
+        numbers = {name: value.float().cpu().numpy() for name, value in seen.items()}
+        quality = numbers["quality"][query].mean()
+        self.logger.log(
+            step,
+            float(numbers["attention"]),
+            attention_on_queries=float(numbers["attended"][query].mean()),
+            retrieval_accuracy=float(numbers["correct"][query].mean()),
+            retrieval_loss=float(numbers["retrieval"]),
+            dynamics_mse=float(numbers["dynamics"]),
+            predicted_quality=float(quality),
+        )
+        asked = pattern[pattern > 0]
+        exposure = self.exposures[asked] + _times_before(asked)
+        np.add.at(self.exposures, asked, 1)
+        if self.training.routing_every and step % self.training.routing_every == 0 and asked.size:
+            where = pattern > 0
+            rounded = np.round(numbers["quality"][where].astype(float), 4)
+            self.logger.log_routing(
+                step,
+                asked,
+                attended=numbers["attended"][where] > 0,
+                p_episodic=np.round(numbers["p_episodic"][where].astype(float), 6).clip(0, 1),
+                exposure=exposure,
+                correct=numbers["correct"][where] > 0,
+                quality=None if np.isnan(rounded).all() else rounded,
+            )
+
+    def evaluation(self, step: int, found: Measures) -> None:
+        """Note an evaluation after so many steps."""
+        self.measured.append({"step": step, **asdict(found)})
+        write_evaluation(self.folder, self.measured)
+
+    def finish(self) -> None:
+        """Close the logs and put the routing log into Parquet."""
+        assert self.logger is not None
+        self.logger.close()
+        source = self.folder / "routing.jsonl"
+        if source.exists():
+            routing_to_parquet(source, self.folder / "routing.parquet")
+            source.unlink()
+
+
+def _times_before(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often each value came before in the same array.
+
+    Examples
+    --------
+    >>> _times_before(np.array([3, 5, 3, 3, 5]))
+    array([0, 0, 1, 2, 1])
+    """
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    first = np.searchsorted(ordered, ordered, side="left")
+    out = np.empty(len(values), np.int64)
+    out[order] = np.arange(len(values)) - first
+    return out
+
+
+def _keep_before(path: Path, step: int) -> None:
+    """Drop the lines of a log from a step on; its last line may be torn."""
+    if not path.exists():
+        return
+    if step == 0:
+        path.unlink()
+        return
+    kept = []
+    with path.open("rb") as lines:
+        for line in lines:
+            if not line.endswith(b"\n") or json.loads(line)["step"] >= step:
+                break
+            kept.append(line)
+    write_atomic(path, b"".join(kept))
+
+
+def routing_to_parquet(source: Path, target: Path) -> None:
+    """Turn JSON lines of a routing log into Parquet, with the narrowest types that hold them."""
+    import pyarrow as pa
+    import pyarrow.json
+    import pyarrow.parquet
+
+    narrow = {"step": pa.int32(), "pattern": pa.int32(), "exposure": pa.int32(), "p_episodic": pa.float32()}
+    narrow |= {"attended": pa.bool_(), "correct": pa.bool_(), "quality": pa.float32()}
+    table = pyarrow.json.read_json(source)
+    columns = {name: table[name].cast(narrow.get(name, table[name].type)) for name in table.column_names}
+    out = pa.BufferOutputStream()
+    pyarrow.parquet.write_table(pa.table(columns), out, compression="zstd", compression_level=9)
+    write_atomic(target, out.getvalue().to_pybytes())

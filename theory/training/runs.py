@@ -1,0 +1,240 @@
+"""Recorded training runs: their documents, their evaluations, and a table of several. Needs no torch.
+
+A run is a folder with ``run.json`` (schema ``cogfit.run/1``) and ``evaluation.csv``; :mod:`theory.training.loop` writes
+it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cogfit.errors import InputError
+from cogfit.files import write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA, RUN, EVALUATION = "cogfit.run/1", "run.json", "evaluation.csv"
+
+
+def read_document(folder: str | Path) -> dict[str, Any] | None:
+    """``run.json`` of a folder, or None where there is none.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read or describes no run.
+    """
+    path = Path(folder) / RUN
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read ({error})", path=path) from None
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise InputError("describes no run", path=path, hint=f"its schema should be {SCHEMA}")
+    return document
+
+
+def write_document(folder: Path, document: Mapping[str, Any]) -> None:
+    """Write ``run.json``; the schema comes first."""
+    text = json.dumps({"schema": SCHEMA, **document}, indent=2, allow_nan=False)
+    write_atomic(folder / RUN, text + "\n")
+
+
+def read_evaluation(folder: str | Path) -> list[dict[str, Any]]:
+    """Rows of ``evaluation.csv``, in order; none if there is no such file."""
+    import pandas as pd
+
+    path = Path(folder) / EVALUATION
+    try:
+        table = pd.read_csv(path) if path.exists() else pd.DataFrame()
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read ({error})", path=path) from None
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def write_evaluation(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write ``evaluation.csv``; six digits are enough for shares of some thousand queries."""
+    import pandas as pd
+
+    write_atomic(folder / EVALUATION, pd.DataFrame(list(rows)).to_csv(index=False, float_format="%.6g"))
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run as it was recorded.
+
+    Attributes
+    ----------
+    folder : Path
+    document : dict
+        ``run.json``.
+    evaluation : list of dict
+        Rows of ``evaluation.csv``: ``step`` and the fields of :class:`theory.training.evaluation.Measures`.
+    """
+
+    folder: Path
+    document: dict[str, Any]
+    evaluation: list[dict[str, Any]]
+
+    @property
+    def title(self) -> str:
+        """Name of the set of runs that this one belongs to, if its folder is called seed and a number; else its own."""
+        name = self.folder.resolve().name
+        return self.folder.resolve().parent.name if re.fullmatch(r"seed\d+", name) else name
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return int(self.document["seed"])
+
+    @property
+    def streams(self) -> int:
+        """Streams that it was trained on."""
+        training = self.document["config"]["training"]
+        return int(training["steps"]) * int(training["batch"])
+
+    @property
+    def optimum(self) -> float:
+        """Attention with which every novel query, and nothing else, attends."""
+        return float(self.document["optimum"]["value"])
+
+    @property
+    def static_bound(self) -> float:
+        """Attention with which every query, and nothing else, attends."""
+        return float(self.document["static_bound"]["value"])
+
+    @property
+    def final(self) -> dict[str, Any]:
+        """Measures of the trained model, on more streams than the rows of ``evaluation.csv``."""
+        return dict(self.document["final"]["measures"])
+
+    @property
+    def initial_attention(self) -> float:
+        """Attention at the first evaluation in which the router decided."""
+        forced = self.document.get("forced_attention_steps")
+        free = [row for row in self.evaluation if forced is None or row["step"] > forced[1] + 1]
+        return float((free or self.evaluation)[0]["attention"])
+
+    def first_step(self, share: float) -> float:
+        """First evaluation at which attention has fallen to OPT + share·(static − OPT) and stays there; NaN: never.
+
+        The recurring queries that still attend are then at most this share of all recurring queries, if nothing but
+        queries attends.
+        """
+        limit = self.optimum + share * (self.static_bound - self.optimum)
+        step = math.nan
+        for row in reversed(self.evaluation):
+            if row["attention"] > limit:
+                break
+            step = row["step"]
+        return step
+
+
+def load_record(folder: str | Path) -> Record:
+    """A finished run.
+
+    Raises
+    ------
+    InputError
+        If the folder holds none.
+    """
+    folder = Path(folder)
+    document = read_document(folder)
+    rows = read_evaluation(folder)
+    if document is None or document.get("status") != "finished" or not rows or "final" not in document:
+        raise InputError("holds no finished run of this package", path=folder, hint="cogfit theory train makes one")
+    return Record(folder, document, rows)
+
+
+def find_records(folder: str | Path) -> list[Record]:
+    """All finished runs in a folder and below it, by set and seed.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or no finished run in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError("is no folder", path=folder)
+    places = sorted(path.parent for path in folder.rglob(RUN) if (path.parent / EVALUATION).exists())
+    documents = {place: read_document(place) or {} for place in places}
+    found = [load_record(place) for place in places if "final" in documents[place]]
+    if not found:
+        raise InputError("holds no finished run of this package", path=folder, hint="cogfit theory train makes one")
+    return sorted(found, key=lambda record: (record.title, record.seed))
+
+
+COLUMNS = {
+    "accuracy": "accuracy",
+    "accuracy_recurring": "recurring",
+    "accuracy_novel": "novel",
+    "dynamics_mse": "dyn. MSE",
+    "initial_attention": "initial attention",
+    "attention": "final attention",
+    "ratio": "final/initial",
+    "optimum": "× OPT",
+}
+"""Columns of :func:`table` and how they are printed."""
+
+
+def table(records: Sequence[Record]) -> pd.DataFrame:
+    """One row per run, then mean and standard deviation of every set with more than one run.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``set``, ``seed`` (a number, "mean" or "SD"), ``streams`` (steps × batch of training) and those of
+        :data:`COLUMNS`.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for title in dict.fromkeys(record.title for record in records):
+        own = [_row(record) for record in records if record.title == title]
+        rows += own
+        if len(own) > 1:
+            numbers = pd.DataFrame(own)[list(COLUMNS)]
+            same = {"set": title, "streams": ""}
+            rows += [{**same, "seed": "mean", **numbers.mean()}, {**same, "seed": "SD", **numbers.std()}]
+    return pd.DataFrame(rows)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    last, initial = record.final, record.initial_attention
+    return {
+        "set": record.title,
+        "seed": str(record.seed),
+        "streams": f"{record.streams:,}",
+        **{name: float(last.get(name, math.nan)) for name in COLUMNS},
+        "initial_attention": initial,
+        "ratio": last["attention"] / initial if initial else math.nan,
+        "optimum": last["attention"] / record.optimum if record.optimum else math.nan,
+    }
+
+
+def format_table(frame: pd.DataFrame) -> list[list[str]]:
+    """Cells as text, header first: shares in percent, NaN as a dash."""
+    percent = {"accuracy", "accuracy_recurring", "accuracy_novel", "initial_attention", "attention"}
+
+    def cell(name: str, value: Any) -> str:
+        if not isinstance(value, float):
+            return str(value)
+        if math.isnan(value):
+            return "–"
+        return (
+            f"{100 * value:.2f} %" if name in percent else f"{value:.4f}" if name == "dynamics_mse" else f"{value:.3f}"
+        )
+
+    header = ["run", "seed", "streams", *COLUMNS.values()]
+    names = ["set", "seed", "streams", *COLUMNS]
+    return [header, *([cell(name, row[name]) for name in names] for row in frame.to_dict("records"))]

@@ -1,4 +1,0 @@
-"""Verifiers of certificates, one file per family of kinds; none of them uses code that makes certificates.
-
-Registered in :data:`theory.certificates.KINDS`; each is a function ``verify(document) -> Check``.
-"""
