@@ -12,7 +12,7 @@ import numpy as np
 from grid import Cell, Study, clopper_pearson, main
 from scipy.signal import lfilter
 
-from cogfit.curves.exposure import Clusters, Curve
+from cogfit.curves.curve import Clusters, Curve
 from cogfit.inference import averaging
 
 LOGIT_SD = 0.3  # of the noise on the logit scale of soft probabilities

@@ -22,14 +22,14 @@ from grid import Cell, Study, main
 
 import cogfit
 from cogfit.engine import estimate, separable
-from cogfit.formulas import built_in as curves
-from cogfit.formulas.built_in import Array, Form
+from cogfit.formulas.form import Array, Form
+from cogfit.formulas.registry import forms, get_form
 
 STARTS = 5
 SLACK = 1e-8
 LENGTHS = {"short": (20, 60), "middle": (60, 300), "long": (300, 2000)}
 BLOCKS = range(1, 11)
-FORMS = [form.name for form in curves.forms().values() if form.basis is not None]
+FORMS = [form.name for form in forms().values() if form.basis is not None]
 
 
 def draw(rng: np.random.Generator, form: Form, x: Array, wide: bool = False) -> Array:
@@ -59,7 +59,7 @@ def axis(rng: np.random.Generator, low: int, high: int) -> Array:
 def curve(rng: np.random.Generator, low: int, high: int) -> tuple[Array, Array, Form, Array]:
     """x, y, and the truth behind it."""
     while True:
-        x, truth = axis(rng, low, high), curves.get(str(rng.choice(FORMS)))
+        x, truth = axis(rng, low, high), get_form(str(rng.choice(FORMS)))
         params = draw(rng, truth, x)
         f = truth.evaluate(x, params)
         drop = float(np.ptp(f))
@@ -95,7 +95,7 @@ def rival(form: Form, x: Array, y: Array, starts: list[Array]) -> float:
 
 def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> Mapping[str, Any]:
     warnings.simplefilter("ignore")
-    form = curves.get(str(cell["form"]))
+    form = get_form(str(cell["form"]))
     made = [curve(rng, *LENGTHS[str(cell["length"])]) for _ in range(repeats)]
     table = pd.concat([pd.DataFrame({"curve": i, "x": x, "y": y}) for i, (x, y, _, _) in enumerate(made)])
     fits = cogfit.fit_many(table, form=form.name)

@@ -195,7 +195,6 @@ def table(
 def fitting(count: int, seconds: float, rounds: int) -> None:
     import cogfit
     from cogfit.engine import separable
-    from cogfit.formulas import built_in as forms
 
     x, ys = curves(count)
     each = seconds / rounds
@@ -221,8 +220,10 @@ def fitting(count: int, seconds: float, rounds: int) -> None:
         {"curve_fit, four starts a form": (20.0, loop(all_forms, x, ys))},
         rounds,
     )
+    from cogfit.formulas.registry import get_form
+
     x4, one = curves(1, 400)
-    form = forms.get("power_floor")
+    form = get_form("power_floor")
     first = cogfit.fit_many(x4, one)[["A", "gamma", "c"]].to_numpy()[0]
     fitted = power_floor(x4, *first)
     again = fitted + np.random.default_rng(1).choice(one[0] - fitted, (2000, 400))
@@ -258,8 +259,9 @@ def cuda(make: Callable[[int], tuple[Array, Array]]) -> None:
 def reading(scalars: int, rounds: int) -> None:
     """Reading of logs beside tbparse and plain pandas, with the same values; damage must be noticed."""
     import cogfit
+    from cogfit.logs.formats.parquet import PARQUET
     from cogfit.logs.formats.reader import ReadOptions
-    from cogfit.logs.formats.registry import PARQUET, read_raw
+    from cogfit.logs.formats.registry import read_raw
 
     with tempfile.TemporaryDirectory() as temporary:
         warm_up, events = Path(temporary, "warm-up"), Path(temporary, "events")
@@ -303,11 +305,11 @@ def reading(scalars: int, rounds: int) -> None:
 def limit(count: int) -> dict[str, float]:
     """How far the kernel is from the least it could do: the exponentials it needs, at what they cost."""
     from cogfit.engine import separable
-    from cogfit.formulas import built_in as forms
     from cogfit.formulas.bases import _fill, compiled
+    from cogfit.formulas.registry import get_form
 
     x, ys = curves(count)
-    form = forms.get("power_floor")
+    form = get_form("power_floor")
     bundle = separable.Bundle.rectangular(x, ys, np.ones_like(ys))
     search = separable._Search.of(form, bundle, 1e-13, separable.WHITE, 200)
     theta, counts = search._grid_starts(0, count)

@@ -20,7 +20,8 @@ import pandas as pd
 import torch
 
 from theory.training.ensemble import Stacked
-from theory.training.loop import Single, Streams
+from theory.training.learner import Single
+from theory.training.loop import Streams
 from theory.training.reproducibility import deterministic, hardware
 from theory.training.setup import Setup, load_setup
 

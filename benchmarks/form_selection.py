@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from grid import Cell, Study, clopper_pearson, main
 
-from cogfit import fitting as api
-from cogfit.curves.exposure import array_curve
+from cogfit.curves.arrays import array_curve
 from cogfit.engine import estimate
 from cogfit.engine.arma import Arma
-from cogfit.formulas import built_in as curves
+from cogfit.formulas.registry import candidate_forms, get_form
 from cogfit.inference import selection
+from cogfit.inference.form_tests import POWER_LAWS
+from cogfit.inference.verdict import confidence_set
 
 X = np.arange(1.0, 101.0)
 TRUTHS = {
@@ -34,22 +35,22 @@ SETTINGS = {"white": Arma()}
 
 def sigma_of(truth: str, gap: float) -> float:
     """Noise at which the expected ΔlogLik between truth and rival is `gap`."""
-    f = curves.get(truth).evaluate(X, TRUTHS[truth])
-    rivals = ("exponential_floor",) if truth == "power" else selection.POWER_LAWS
-    misfit = min(estimate.estimate(curves.get(name), X, f, np.ones(X.size)).rss for name in rivals)
+    f = get_form(truth).evaluate(X, TRUTHS[truth])
+    rivals = ("exponential_floor",) if truth == "power" else POWER_LAWS
+    misfit = min(estimate.estimate(get_form(name), X, f, np.ones(X.size)).rss for name in rivals)
     return math.sqrt(misfit / (X.size * math.expm1(2.0 * gap / X.size)))
 
 
 def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any]:
     truth, errors = cell["truth"], SETTINGS[cell["noise"]]
-    f, sigma = curves.get(truth).evaluate(X, TRUTHS[truth]), sigma_of(truth, cell["gap"])
-    registry = {form.name: form for form in curves.candidates("x", "other")}
+    f, sigma = get_form(truth).evaluate(X, TRUTHS[truth]), sigma_of(truth, cell["gap"])
+    registry = {form.name: form for form in candidate_forms("x", "other")}
     verdicts, included, sizes = Counter[str](), 0, 0
     for _ in range(repeats):
         curve = array_curve(X, f + sigma * errors.simulate(1, X.size, rng)[0])
         fits = {name: estimate.estimate(form, curve.x, curve.y, curve.weights) for name, form in registry.items()}
-        found = api.select(curve, registry, fits, rng)
-        inside = selection.confidence_set(found.ranking, found.tests)
+        found = selection.select(curve, registry, fits, rng)
+        inside = confidence_set(found.ranking, found.tests)
         included += truth in inside
         sizes += len(inside)
         verdicts[found.ruling.power_law] += 1

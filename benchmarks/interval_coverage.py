@@ -22,7 +22,7 @@ from scipy.stats import t as student
 import cogfit
 from cogfit.engine.arma import Arma
 from cogfit.errors import InputError
-from cogfit.inference.intervals import CONDITIONAL
+from cogfit.inference.interval import CONDITIONAL
 
 Array = np.ndarray
 SIGMA = 0.02

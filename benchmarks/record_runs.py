@@ -32,7 +32,7 @@ from theory.models import BRANCHES, Model
 from theory.models.cram import CramLayer
 from theory.models.gates import Choice
 from theory.training.evaluation import Measures, evaluate
-from theory.training.loop import restore_weights
+from theory.training.folder import restore_weights
 from theory.training.reproducibility import WEIGHTS, revision
 from theory.training.runs import EVALUATION, read_document, write_document
 from theory.training.setup import make_setup

@@ -13,53 +13,56 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cogfit.curves.exposure import Curve, exposure_curve
+    from cogfit.curves.curve import Curve
+    from cogfit.curves.exposure import exposure_curve
     from cogfit.curves.simulation import simulate
     from cogfit.errors import CogfitError, InputError, MissingDependencyError
     from cogfit.files import data_dir
     from cogfit.fitting import fit
-    from cogfit.formulas.built_in import Form, Parameter, forms, register
-    from cogfit.inference.intervals import Interval
-    from cogfit.inference.selection import Verdict
+    from cogfit.formulas.form import Form, Parameter
+    from cogfit.formulas.registry import forms, register
+    from cogfit.inference.interval import Interval
     from cogfit.inference.transitions import Transition, transition
+    from cogfit.inference.verdict import Verdict
     from cogfit.logs import read_log
     from cogfit.logs.model import Log, RoutingLog, Source, UtilizationLog
     from cogfit.logs.writer import UtilizationLogger
-    from cogfit.many.batch import fit_many
+    from cogfit.many.api import fit_many
     from cogfit.people.catalogue import Catalogue, human
-    from cogfit.people.comparison import Comparison, compare
+    from cogfit.people.comparison import compare
+    from cogfit.people.conclusions import Comparison
     from cogfit.people.dataset import Dataset, Series
     from cogfit.result import FitResult, load
 
 _EXPORTS = {
-    "Comparison": "people.comparison",
+    "Comparison": "people.conclusions",
     "compare": "people.comparison",
     "fit": "fitting",
-    "fit_many": "many.batch",
+    "fit_many": "many.api",
     "Catalogue": "people.catalogue",
     "human": "people.catalogue",
-    "Form": "formulas.built_in",
-    "Parameter": "formulas.built_in",
-    "forms": "formulas.built_in",
-    "register": "formulas.built_in",
+    "Form": "formulas.form",
+    "Parameter": "formulas.form",
+    "forms": "formulas.registry",
+    "register": "formulas.registry",
     "Dataset": "people.dataset",
     "Series": "people.dataset",
     "CogfitError": "errors",
     "InputError": "errors",
     "MissingDependencyError": "errors",
     "data_dir": "files",
-    "Interval": "inference.intervals",
+    "Interval": "inference.interval",
     "read_log": "logs",
     "Log": "logs.model",
     "RoutingLog": "logs.model",
     "Source": "logs.model",
     "UtilizationLog": "logs.model",
     "UtilizationLogger": "logs.writer",
-    "Curve": "curves.exposure",
+    "Curve": "curves.curve",
     "exposure_curve": "curves.exposure",
     "FitResult": "result",
     "load": "result",
-    "Verdict": "inference.selection",
+    "Verdict": "inference.verdict",
     "simulate": "curves.simulation",
     "Transition": "inference.transitions",
     "transition": "inference.transitions",

@@ -6,35 +6,35 @@ import math
 import os
 import platform
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cogfit.curves.exposure import CONSTANT, Curve, Outcome, Smoothing, array_curve, exposure_curve, utilization_curve
+from cogfit.curves.arrays import array_curve
+from cogfit.curves.curve import CONSTANT, Curve
+from cogfit.curves.exposure import Outcome, exposure_curve
+from cogfit.curves.utilization import Smoothing, utilization_curve
 from cogfit.engine import estimate, noise
-from cogfit.engine.arma import ORDERS, WHITE, Arma, ar1_gain
+from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.estimate import Estimate
 from cogfit.errors import InputError, nearest
-from cogfit.formulas import built_in as curves
-from cogfit.formulas.built_in import Form
-from cogfit.inference import intervals, selection, transitions, windows
-from cogfit.inference import patterns as trajectories
+from cogfit.formulas.form import MEASURES, Form
+from cogfit.formulas.registry import candidate_forms, get_form
+from cogfit.inference import intervals, patterns, selection, transitions, windows
+from cogfit.inference.form_tests import POWER_LAWS
+from cogfit.inference.ranking import Ranking
+from cogfit.inference.selection import REPLICATES, THOROUGH_REPLICATES, Selection, select
+from cogfit.inference.verdict import FEW, Verdict, confidence_set
 from cogfit.logs.model import GROUP_COLUMNS, Log, Source
+from cogfit.progress import Progress, Stages
 from cogfit.result import FitResult, FormFit
-
-Progress = Callable[[int, int, str], None]
-"""Called with (forms done, forms in all, name of the next)."""
 
 _SCOUTS = ("power", "shifted_power_floor", "log_logistic_step")
 """Forms by which the noise model is chosen: together they follow most curves."""
 
-
-REPLICATES = 199
-THOROUGH_REPLICATES = 1999
-"""Curves made around each form to test it, by default and with ``thorough=True``."""
 
 _TRANSITION_POINTS = 20  # the least in which an abrupt change is looked for
 _FEW_PATTERNS = 3  # fewer are looked at one by one (--by pattern), not as a population
@@ -159,8 +159,8 @@ def fit(
     if not serial:
         curve = replace(curve, serial=False)
     if measure is not None:
-        if measure not in curves.MEASURES:
-            raise InputError(f"unknown measure {measure!r}", hint=nearest(measure, curves.MEASURES))
+        if measure not in MEASURES:
+            raise InputError(f"unknown measure {measure!r}", hint=nearest(measure, MEASURES))
         curve = replace(curve, measure=measure)
     generator = _generator(rng)
     result = fit_curve(
@@ -255,7 +255,7 @@ def _from_log(
         curve = exposure_curve(log.routing, outcome=outcome, convention=convention, k_min=low, k_max=high, bins=bins)
         assert curve.facts is not None
         if curve.facts["patterns"] >= _FEW_PATTERNS:
-            found = trajectories.analyse(log.routing, curve.facts)
+            found = patterns.analyse(log.routing, curve.facts)
             curve = replace(curve, facts={**curve.facts, **found.to_json()})
         return curve, log.routing.source, (*log.warnings, *other_kind(log))
     if log.utilization is None:
@@ -306,11 +306,11 @@ def fit_curve(
     """Fit a prepared curve; what :func:`fit` does after its input is understood."""
     if start is not None and form is None:
         raise InputError("`start` needs `form`", hint="name the form whose starting values these are")
-    chosen = curves.get(form) if form is not None else None
+    chosen = get_form(form) if form is not None else None
     notes = [*warnings, *curve.warnings]
     curve, note = _inside_domain(curve, chosen)
     notes += note
-    family = (chosen,) if chosen is not None else curves.candidates(curve.axis, curve.measure)
+    family = (chosen,) if chosen is not None else candidate_forms(curve.axis, curve.measure)
     constant = float(np.ptp(curve.y)) <= CONSTANT * float(np.abs(curve.y).max())
     name, fits = choose_noise(curve, family, noise_name, discrete, constant)
     if name == "binomial":
@@ -319,7 +319,7 @@ def fit_curve(
     if name != "gaussian" and curve.clusters is not None:
         notes.append(f"{name} noise takes values as independent; only Gaussian noise resamples {curve.clusters.kind}")
     noise.get(name).check(curve.y, curve.weights)
-    tell = _Stages(progress, 2 * len(family))
+    tell = Stages(progress, 2 * len(family))
     for number, item in enumerate(family):
         tell(number, len(family), item.name)
         if constant:
@@ -328,20 +328,20 @@ def fit_curve(
             fits[item.name] = estimate.estimate(item, curve.x, curve.y, curve.weights, name, start=start)
     registry = {item.name: item for item in family}
     if constant:
-        ranking = selection.Ranking(dict.fromkeys(fits, math.inf), None, (), float(curve.x.size))
-        still = selection.Verdict("not_identified", ("the curve is constant: there is no decay to fit",))
+        ranking = Ranking(dict.fromkeys(fits, math.inf), None, (), float(curve.x.size))
+        still = Verdict("not_identified", ("the curve is constant: there is no decay to fit",))
         compared = Selection(ranking, still, dict.fromkeys(fits, WHITE), {})
     else:
         replicates = THOROUGH_REPLICATES if thorough else REPLICATES
         compared = select(curve, registry, fits, rng, replicates, tell.after(len(family)))
-    inside = selection.confidence_set(compared.ranking, compared.tests)
+    inside = confidence_set(compared.ranking, compared.tests)
     best = chosen.name if chosen else selection.simplest(compared.ranking, registry, inside) or _fallback(fits)
     if not constant:
         notes += _fit_notes(curve, fits[best], compared.errors[best])
     ahead = selection.extrapolation_error(curve, fits, registry) if chosen is None and not constant else {}
     items = []
     for item in family:
-        matters = item.name == best or item.name in selection.POWER_LAWS or item.name in inside
+        matters = item.name == best or item.name in POWER_LAWS or item.name in inside
         known = intervals.Uncertainty({}, fits[item.name].covariance)
         if not constant:
             known = intervals.all_intervals(
@@ -426,83 +426,6 @@ def constant_fit(form: Form, curve: Curve) -> Estimate:
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Stages:
-    """Reports the progress of one stage of several as that of the whole."""
-
-    report: Progress | None
-    total: int
-    done: int = 0
-
-    def after(self, done: int) -> _Stages:
-        return replace(self, done=done)
-
-    def __call__(self, done: int, total: int, name: str) -> None:
-        if self.report is not None:
-            self.report(min(self.done + done, self.total), self.total, name)
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What comes of fitting several forms.
-
-    Attributes
-    ----------
-    ranking : Ranking
-    ruling : Verdict
-    errors : dict of str to Arma
-        Of each form's fit.
-    tests : dict of str to FormTest
-        Empty where one form only was fitted.
-    """
-
-    ranking: selection.Ranking
-    ruling: selection.Verdict
-    errors: dict[str, Arma]
-    tests: dict[str, selection.FormTest]
-
-
-def select(
-    curve: Curve,
-    registry: Mapping[str, Form],
-    fits: Mapping[str, Estimate],
-    rng: np.random.Generator,
-    replicates: int = REPLICATES,
-    progress: Progress | None = None,
-) -> Selection:
-    """Ranking, verdict, error models and tests of forms that were fitted to one curve under one noise model."""
-    errors = dict.fromkeys(fits, WHITE)  # clusters are resampled, whatever the errors along their mean
-    usable = {name: e for name, e in fits.items() if e.status != "failed"}
-    tau, gains = 1.0, None
-    if usable:
-        first = min(usable, key=lambda name: usable[name].aicc)
-        if not curve.resampleable:
-            errors[first] = intervals.errors_of(registry[first], curve, fits[first])
-        tau = max(errors[first].time, 1.0)
-        if curve.resampleable or not errors[first].white:
-            gains = dict.fromkeys(fits, 0.0)
-            for name, e in usable.items():
-                gains[name] = ar1_gain(intervals.ordered_residuals(registry[name], curve, e))
-    ranking = selection.rank(list(fits.values()), tau, gains)
-    if curve.resampleable:
-        assert curve.clusters is not None
-        ranking = replace(ranking, n_effective=float(curve.clusters.size))
-    if len(registry) == 1:
-        alone = selection.Verdict("not_compared", ("only one form was fitted, so nothing was compared",))
-        return Selection(ranking, alone, errors, {})
-    tests: dict[str, selection.FormTest] = {}
-    if ranking.best is not None:
-        tests = selection.compare_forms(curve, fits, registry, rng, replicates=replicates, progress=progress)
-    if not curve.resampleable:
-        matter = {*selection.confidence_set(ranking, tests), *selection.POWER_LAWS}
-        for name in [
-            name for name in usable if name != first
-        ]:  # the errors of a form that is refused are its lack of fit: AR(1) will do
-            orders = ORDERS if name in matter else ORDERS[:1]
-            errors[name] = intervals.errors_of(registry[name], curve, fits[name], orders)
-    return Selection(ranking, selection.verdict(fits, ranking, registry, tests), errors, tests)
-
-
 def _fallback(fits: Mapping[str, Estimate]) -> str:
     """What to report where there are too few points to rank anything: the power law, if it fits at all."""
     return next(
@@ -512,7 +435,7 @@ def _fallback(fits: Mapping[str, Estimate]) -> str:
 
 def _united(items: list[FormFit], close: tuple[str, ...]) -> list[FormFit]:
     """Give power laws that the data do not tell apart the union of their intervals for γ."""
-    together = [item for item in items if item.name in close and item.name in selection.POWER_LAWS]
+    together = [item for item in items if item.name in close and item.name in POWER_LAWS]
     if len(together) < 2:
         return items
     parts = [item.intervals["gamma"] for item in together]
@@ -597,8 +520,8 @@ def _fit_notes(curve: Curve, fit: Estimate, errors: Arma) -> list[str]:
             f"residuals are autocorrelated ({errors.title}): the {fit.n} points carry the information of about "
             f"{points:.0f}"
         )
-    if points < selection.FEW:
-        notes.append(f"fewer than {selection.FEW:.0f} effective points: intervals and comparison are unreliable")
+    if points < FEW:
+        notes.append(f"fewer than {FEW:.0f} effective points: intervals and comparison are unreliable")
     if clusters is not None:
         notes.append(
             f"only {clusters.size} {clusters.kind}: too few to resample, so intervals speak of these {clusters.kind} "

@@ -17,10 +17,11 @@ from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.estimate import Estimate
 from cogfit.errors import InputError
 from cogfit.files import write_atomic
-from cogfit.formulas.built_in import Array
+from cogfit.formulas.form import Array
 from cogfit.inference import windows
-from cogfit.inference.intervals import Interval, standard_errors
-from cogfit.inference.selection import FormTest, Verdict
+from cogfit.inference.form_tests import FormTest
+from cogfit.inference.interval import Interval, format_interval, standard_errors
+from cogfit.inference.verdict import Verdict
 from cogfit.inference.windows import Window
 
 if TYPE_CHECKING:
@@ -551,25 +552,3 @@ def load(path: str | os.PathLike[str]) -> FitResult:
         raise InputError(
             error.what, path=Path(path), hint="save one with fit.save(...) or cogfit fit --json"
         ) from error
-
-
-def format_interval(interval: tuple[float, float]) -> str:
-    """``[0.41, 0.45]``: digits enough to tell the limits apart; an infinite limit is written as such.
-
-    Examples
-    --------
-    >>> format_interval((0.40512, 0.4533)), format_interval((2.27701, 2.27823)), format_interval((0.1, float("inf")))
-    ('[0.405, 0.453]', '[2.27701, 2.27823]', '[0.1, ∞]')
-    """
-    low, high = interval
-    digits = 3
-    if math.isfinite(low) and math.isfinite(high) and high > low:
-        digits = min(9, max(3, 2 + math.ceil(-math.log10((high - low) / max(abs(low), abs(high))))))
-    return f"[{_format(low, digits)}, {_format(high, digits)}]"
-
-
-def _format(value: float, digits: int) -> str:
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    plain = 10.0**digits <= abs(value) < 1e7  # 3,412 rather than 3.41e+03
-    return f"{value:.0f}" if plain else f"{value:.{digits}g}"

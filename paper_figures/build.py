@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cogfit.people.block_means import BlockFit
     from cogfit.people.catalogue import Catalogue
     from cogfit.people.dataset import Dataset, Series
+    from cogfit.progress import Progress
 
 FORMATS = ("png", "pdf", "svg")
 
@@ -93,7 +94,7 @@ class Data:
     """
 
     folder: Path = field(default_factory=lambda: cogfit.data_dir())
-    progress: Callable[[int, int, str], None] = _NOTHING
+    progress: Progress = _NOTHING
     _kept: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False)
 
     def _once(self, kind: str, name: str, make: Callable[[], Any]) -> Any:

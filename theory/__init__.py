@@ -15,7 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from theory.audit.check import LogReport, check_log, follow_log
+    from theory.audit.check import check_log, follow_log
+    from theory.audit.report import LogReport
     from theory.bounds import Theorem, check_theorem, theorems
     from theory.bounds.t4_zipf_streams import predicted_gamma, zipf_exponent
     from theory.bounds.t7_exposure_axis import mixing_law
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _EXPORTS = {
     "Check": "proofs.certificates",
     "Claim": "claims",
-    "LogReport": "audit.check",
+    "LogReport": "audit.report",
     "Theorem": "bounds",
     "Verdict": "proofs.verdict",
     "check_claim": "claims",

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cogfit.commands.terminal import Number, Progress, Text, check_outputs, console, print_text
+from cogfit.commands.terminal import Number, ProgressBars, Text, check_outputs, console, print_text
 
 if TYPE_CHECKING:
-    from cogfit.people.comparison import Comparison, Row
+    from cogfit.people.conclusions import Comparison, Row
     from cogfit.people.exponent import Exponent
 
 HELP = """Compare the γ of a run, or of several, with human data: like with like, or the reason why not.
@@ -67,19 +67,20 @@ def compare(
     from cogfit.errors import InputError
     from cogfit.files import write_atomic
     from cogfit.logs import read_log
-    from cogfit.people import comparison
+    from cogfit.people import comparison, model_side
     from cogfit.people.catalogue import human
     from cogfit.result import dump
 
     catalogue = human(extra=extra)
     people = [catalogue[name] for name in to] if to else list(catalogue.values())
-    with Progress() as progress:
+    with ProgressBars() as progress:
         runs: list[Any] = [
-            path if comparison.is_fit(path) else read_log(path, x=x, y=y, progress=progress.bytes) for path in model
+            path if model_side.is_fit(path) else read_log(path, x=x, y=y, progress=progress.stage("reading"))
+            for path in model
         ]
         found = comparison.compare(
             runs, people, form=form, align=align, margin=margin, level=level, rng=seed, convention=convention,
-            measure=measure, axis=axis, repeated=repeated, progress=progress.forms,
+            measure=measure, axis=axis, repeated=repeated, progress=progress.stage("fitting"),
         )  # fmt: skip
     if json_file is not None:
         text = dump(found.to_json())
@@ -112,7 +113,7 @@ def _way_out(found: Comparison) -> str:
 def _show(found: Comparison, everything: bool) -> None:
     from rich.text import Text as Plain
 
-    from cogfit.people.comparison import MAPPING
+    from cogfit.people.conclusions import MAPPING
     from cogfit.people.exponent import heading
 
     out = console()
@@ -151,7 +152,7 @@ def _show(found: Comparison, everything: bool) -> None:
 def _said(row: Row) -> str:
     if row.difference is None:
         return ""
-    from cogfit.result import format_interval
+    from cogfit.inference.interval import format_interval
 
     gap, low, high = row.difference
     return f"difference {gap:.3f} {format_interval((low, high))}"
@@ -161,8 +162,8 @@ def _group(out: Any, title: str, lines: list[tuple[Exponent, str]]) -> None:
     from rich.table import Table
     from rich.text import Text as Plain
 
-    from cogfit.formulas import built_in as curves
-    from cogfit.result import format_interval
+    from cogfit.formulas.registry import get_form
+    from cogfit.inference.interval import format_interval
 
     out.print()
     out.print(Plain(title, style="bold"))
@@ -175,5 +176,5 @@ def _group(out: Any, title: str, lines: list[tuple[Exponent, str]]) -> None:
     for one, said in lines:
         limits = "–" if isnan(one.low) else format_interval((one.low, one.high))
         gamma = "–" if isnan(one.gamma) else f"{one.gamma:.3f}"
-        table.add_row(f"  {one.label}", gamma, limits, curves.get(one.form).title if one.form else "", said)
+        table.add_row(f"  {one.label}", gamma, limits, get_form(one.form).title if one.form else "", said)
     out.print(table)

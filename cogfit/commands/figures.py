@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cogfit.commands.terminal import Progress, Text, console, print_text
+from cogfit.commands.terminal import ProgressBars, Text, console, print_text
 
 if TYPE_CHECKING:
     from paper_figures import PaperFigure
@@ -48,11 +48,11 @@ def figures(
             console().print(_table(chosen))
     else:
         made = []
-        with Progress() as progress:
-            progress.parts(0, len(chosen))
-            for item, files in build(chosen, out, Data(progress=progress.forms)):
+        with ProgressBars() as progress:
+            progress.report(0, len(chosen), "figures")
+            for item, files in build(chosen, out, Data(progress=progress.stage("fitting"))):
                 made.append((item, files))
-                progress.parts(len(made), len(chosen))
+                progress.report(len(made), len(chosen), "figures")
                 if not quiet:
                     suffixes = ",".join(path.suffix[1:] for path in files)
                     print_text(f"figure {item.number}  {out / item.stem}.{{{suffixes}}}\n")

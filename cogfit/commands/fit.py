@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cogfit.commands.terminal import Number, Progress, Text, check_outputs, console, print_text, warn
+from cogfit.commands.terminal import Number, ProgressBars, Text, check_outputs, console, print_text, warn
 
 if TYPE_CHECKING:
     from cogfit.logs.model import Log
@@ -79,18 +79,18 @@ def fit(
     decay = _smoothing(smoothing)
     for target in (plot, diagnostics):
         check_outputs(log, json_file, target, by)
-    from cogfit import fitting as api
-    from cogfit.curves.exposure import split
+    from cogfit import fitting
     from cogfit.logs import read_log
+    from cogfit.logs.splitting import split
 
-    with Progress() as progress:
-        table = read_log(log, format=log_format, x=x, y=y, pattern=pattern, run=run, progress=progress.bytes)
+    with ProgressBars() as progress:
+        table = read_log(log, format=log_format, x=x, y=y, pattern=pattern, run=run, progress=progress.stage("reading"))
 
         def one(part: Log) -> FitResult:
-            return api.fit(
+            return fitting.fit(
                 part, form=form, noise=noise, level=level, rng=seed, outcome=outcome, convention=convention,  # type: ignore[arg-type]
                 x_min=x_min, x_max=x_max, bins=bins, axis=axis, smoothing=decay, thorough=thorough,
-                schedule=_names(schedule), progress=progress.forms,
+                schedule=_names(schedule), progress=progress.stage("fitting"),
             )  # fmt: skip
 
         results: list[tuple[dict[str, str], FitResult | str]] = []
@@ -99,13 +99,13 @@ def fit(
         else:
             parts = list(split(table, _names(by)))
             for number, (labels, part) in enumerate(parts):
-                progress.parts(number, len(parts))
+                progress.report(number, len(parts), "curves")
                 results.append((labels, _tolerant(one, part)))
     _write_fits(results, by, json_file, plot, diagnostics)
     if json_file != "-":
         _show_fits(results, by, quiet, methods, windows)
         if by is not None:
-            warn((*table.warnings, *api.other_kind(table)))
+            warn((*table.warnings, *fitting.other_kind(table)))
 
 
 def _names(text: str | None) -> tuple[str, ...]:
@@ -224,7 +224,7 @@ _STATUS_WIDTH, _REASON_WIDTH = 96, 120  # of the terminal from which status and 
 def _forms_table(result: FitResult, width: int) -> Any:
     from rich.table import Table
 
-    from cogfit.result import format_interval
+    from cogfit.inference.interval import format_interval
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("form", no_wrap=True)
@@ -267,7 +267,7 @@ def _decimal(value: float) -> str:
 
 def _p_value(item: FormFit) -> str:
     """p-value of a form; in brackets where it is refused."""
-    from cogfit.inference.selection import REFUTED
+    from cogfit.inference.verdict import REFUTED
 
     if item.test is None:
         return "–"
@@ -278,7 +278,7 @@ def _p_value(item: FormFit) -> str:
 def _windows_table(result: FitResult) -> Any:
     from rich.table import Table
 
-    from cogfit.result import format_interval
+    from cogfit.inference.interval import format_interval
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("from", "to", "points", "γ of the power law"):
@@ -295,7 +295,7 @@ def _windows_table(result: FitResult) -> Any:
 def _parameters_table(result: FitResult) -> Any:
     from rich.table import Table
 
-    from cogfit.result import format_interval
+    from cogfit.inference.interval import format_interval
 
     item = result.selected
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -313,7 +313,7 @@ def _parameters_table(result: FitResult) -> Any:
 def _groups_table(results: list[tuple[dict[str, str], FitResult | str]]) -> Any:
     from rich.table import Table
 
-    from cogfit.result import format_interval
+    from cogfit.inference.interval import format_interval
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in results[0][0]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cogfit.commands.terminal import Progress, Text, console, warn
+from cogfit.commands.terminal import ProgressBars, Text, console, warn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ def fit_many(
     forms = None if all_forms or verdicts else _names(form)
     missing = "drop" if drop_missing else "fail"
     options = Options(forms, noise, verdicts, missing, axis, measure, level, seed, device)
-    with Progress() as progress:
+    with ProgressBars() as progress:
         warnings: tuple[str, ...] = ()
         if table:
             from cogfit.many.collection import Columns
@@ -94,7 +94,7 @@ def fit_many(
             plan, collection = streaming.plan_table(path, columns, options, memory * 1e9), None
         else:
             plan, collection, warnings = _of_log(path, options, _names(by), x, y, progress)
-        streaming.run(plan, out, collection=collection, scheduler=scheduler, report=progress.task)
+        streaming.run(plan, out, collection=collection, scheduler=scheduler, report=progress.report)
     results = streaming.read(out)
     if plot is not None:
         from cogfit.show.plots import plot_exponents, save_figure
@@ -111,13 +111,13 @@ def _names(text: str | None) -> tuple[str, ...]:
 
 
 def _of_log(
-    path: Path, options: Options, by: tuple[str, ...], x: str | None, y: str | None, progress: Progress
+    path: Path, options: Options, by: tuple[str, ...], x: str | None, y: str | None, progress: ProgressBars
 ) -> tuple[Any, Any, tuple[str, ...]]:
     from cogfit.logs import read_log
     from cogfit.many import streaming
     from cogfit.many.collection import from_log
 
-    log = read_log(path, x=x, y=y, progress=progress.bytes)
+    log = read_log(path, x=x, y=y, progress=progress.stage("reading"))
     collection = from_log(log, by or None)
     plan = streaming.plan_log(collection, path, options, {"by": list(by), "x": x, "y": y})
     return plan, collection, log.warnings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cogfit.commands.terminal import Progress, Text, check_outputs, console, print_table, print_text, warn
+from cogfit.commands.terminal import ProgressBars, Text, check_outputs, console, print_table, print_text, warn
 
 if TYPE_CHECKING:
     from cogfit.people.catalogue import Catalogue
@@ -70,8 +70,8 @@ def human(
     if fit:
         from cogfit.people.fits import fit_human
 
-        with Progress() as progress:
-            fits = fit_human(data, level=level, rng=seed, progress=progress.forms)
+        with ProgressBars() as progress:
+            fits = fit_human(data, level=level, rng=seed, progress=progress.stage("fitting"))
     shown = {**data.to_json(), "rows": data.rows()}
     _write({"schema": SCHEMA, "dataset": shown, "fits": None if fits is None else fits.to_json()}, json_file)
     if plot is not None:
@@ -94,6 +94,7 @@ def _write(document: dict[str, Any], json_file: str | None) -> None:
 
 
 # ------------------------------------------------------------------------------------------------- all data sets
+
 
 _TITLE_WIDTH = 130  # of the terminal from which titles have a column
 
@@ -216,7 +217,7 @@ _INTERVALS_WIDTH = 120  # of the terminal from which every slope has its interva
 
 
 def _slopes(fits: HumanFits, width: int) -> Any:
-    from cogfit.result import format_interval
+    from cogfit.inference.interval import format_interval
 
     if not fits.slopes:
         return None
@@ -242,7 +243,7 @@ def _slopes(fits: HumanFits, width: int) -> Any:
 
 
 def _populations(fits: HumanFits) -> Any:
-    from cogfit.result import format_interval
+    from cogfit.inference.interval import format_interval
 
     if not fits.populations:
         return None
@@ -271,7 +272,7 @@ def _pooled(fits: HumanFits) -> Any:
 
 
 def _contrasts(fits: HumanFits) -> Any:
-    from cogfit.result import format_interval
+    from cogfit.inference.interval import format_interval
 
     if not fits.contrasts:
         return None

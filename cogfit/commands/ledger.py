@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from cogfit.commands.terminal import Progress, Text, check_outputs, console, print_table, print_text
+from cogfit.commands.terminal import ProgressBars, Text, check_outputs, console, print_table, print_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,12 +63,13 @@ def ledger(
     if runs is not None and not runs.is_dir():
         raise InputError("is no folder", path=runs)
     chosen = choose(ROWS, row or [])
-    with Progress() as progress:
+    with ProgressBars() as progress:
         done = 0
-        data = Data(data_dir(), runs, lambda name: progress.task(f"rows (fitting {name})", done, len(chosen)))
+        fitting = lambda _, __, name: progress.report(done, len(chosen), f"rows (fitting {name})")  # noqa: E731
+        data = Data(data_dir(), runs, fitting)
         entries: list[Entry] = []
         for done, one in enumerate(chosen):
-            progress.task("rows", done, len(chosen))
+            progress.report(done, len(chosen), "rows")
             entries.append(assess(one, data))
     if json_file is not None:
         text = dump(document(entries, cogfit.__version__))

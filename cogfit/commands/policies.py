@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cogfit.commands.terminal import Progress, Text, check_outputs, console, print_table, print_text
+from cogfit.commands.terminal import ProgressBars, Text, check_outputs, console, print_table, print_text
 
 if TYPE_CHECKING:
     from theory.policies.phenomena import Phenomenon
@@ -70,9 +70,9 @@ def policies(
         raise InputError(f"the seed is {seed}", hint="it is not negative")
     setting = Setting(length=length, patterns=patterns, values=values, recurring=recurring, zipf=zipf,
                       interval=interval)  # fmt: skip
-    with Progress() as progress:
+    with ProgressBars() as progress:
         found = study(setting, policies=policy or (), laws=stream or (), budgets=budget or BUDGETS, streams=streams,
-                      seed=seed, parameters=_parameters(param or []), progress=progress.policies)  # fmt: skip
+                      seed=seed, parameters=_parameters(param or []), progress=progress.stage("playing"))  # fmt: skip
         claims = () if policy else phenomena(seed=seed)
     if json_file is not None:
         text = dump({**found.to_json(), "published": [one.to_json() for one in claims]})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, cast
 
 import typer
 
-from cogfit.commands.terminal import Progress, Text, check_outputs, console, print_table, print_text
+from cogfit.commands.terminal import ProgressBars, Text, check_outputs, console, print_table, print_text
 from cogfit.commands.training import parse_settings
 
 if TYPE_CHECKING:
@@ -125,9 +125,9 @@ def _measured(
     _use(threads)
     loaded = load_language_model(model, context=context)
     loaded.module.to(where)
-    with Progress() as progress:
+    with ProgressBars() as progress:
         return measure(
-            loaded, standard_library() if text is None else read_texts(text), watch=progress.steps, **options
+            loaded, standard_library() if text is None else read_texts(text), progress=progress.report, **options
         )
 
 
@@ -143,10 +143,10 @@ def _trained(out: Path, text: Path | None, changes: list[str], device: str, thre
     command += ["--text", text.name] if text is not None else []
     command += ["--threads", str(threads)] if threads is not None else []
     texts = standard_library() if text is None else read_texts(text)
-    with Progress() as progress:
+    with ProgressBars() as progress:
 
         def watch(done: int, total: int, found: Redundancy | None) -> None:
-            progress.steps("training", done, total)
+            progress.report(done, total, "training")
             if found is not None:
                 print_text(f"step {done:>6}   loss {found.loss[0]:.3f} nats   R measured\n")
 

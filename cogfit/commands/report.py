@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cogfit.commands.terminal import Number, Progress, Text, check_outputs, print_text
+from cogfit.commands.terminal import Number, ProgressBars, Text, check_outputs, print_text
 
 HELP = """Fit a log and write one self-contained web page about it (no network, no scripts).
 
@@ -42,7 +42,7 @@ def report(
     json_file: Annotated[Text, typer.Option("--json", help="Write the fit as JSON, too.")] = None,
 ) -> None:
     """Write a page; the help text is HELP."""
-    from cogfit import fitting as api
+    from cogfit import fitting
     from cogfit.errors import InputError
     from cogfit.logs import read_log
     from cogfit.result import load
@@ -59,11 +59,11 @@ def report(
             raise InputError(f"{', '.join(given)} cannot change a fit that was saved", path=log, hint=hint)
         result = load(log)
     else:
-        with Progress() as progress:
-            table = read_log(log, format=log_format, x=x, y=y, progress=progress.bytes)
-            result = api.fit(
+        with ProgressBars() as progress:
+            table = read_log(log, format=log_format, x=x, y=y, progress=progress.stage("reading"))
+            result = fitting.fit(
                 table, noise=noise, level=level, rng=seed, outcome=outcome, convention=convention,  # type: ignore[arg-type]
-                x_min=x_min, x_max=x_max, progress=progress.forms,
+                x_min=x_min, x_max=x_max, progress=progress.stage("fitting"),
             )  # fmt: skip
     if json_file is not None:
         result.save(json_file)

@@ -40,7 +40,7 @@ def simulate(
     """Write a simulated log; the help text is HELP."""
     from cogfit.curves import simulation
     from cogfit.errors import InputError
-    from cogfit.formulas import built_in as curves
+    from cogfit.formulas.registry import get_form
     from cogfit.logs.export import write_log
 
     params = {}
@@ -63,6 +63,6 @@ def simulate(
         rng=seed,
     )
     written = write_log(frame, out, log_format)
-    truth = {**simulation.default_params(curves.get(form)), **params}
+    truth = {**simulation.default_params(get_form(form)), **params}
     shown = ", ".join(f"{key} = {value:g}" for key, value in truth.items())
     print(f"{out} ({written}): {len(frame):,} rows of {form}, {shown}")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, NoReturn, Optional
+from typing import TYPE_CHECKING, Any, NoReturn, Optional
+
+if TYPE_CHECKING:
+    from cogfit.progress import Progress
 
 Text = Optional[str]  # noqa: UP045 - typer evaluates the annotation at run time
 Number = Optional[float]  # noqa: UP045
@@ -86,7 +89,7 @@ def warn(warnings: tuple[str, ...]) -> None:
         out.print(Plain(f"warning: {warning}", style="yellow"))
 
 
-class Progress:
+class ProgressBars:
     """Progress bars on standard error, for a person at a terminal, when the work takes more than a second."""
 
     DELAY = 1.0
@@ -101,7 +104,7 @@ class Progress:
         self._timer = threading.Timer(self.DELAY, self._show)
         self._timer.daemon = True
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressBars:
         if sys.stderr.isatty():
             self._timer.start()
         return self
@@ -114,16 +117,17 @@ class Progress:
 
     def _show(self) -> None:
         from rich.console import Console
-        from rich.progress import Progress as Bar
+        from rich.progress import Progress as RichProgress
 
-        bar = Bar(console=Console(stderr=True), transient=True)
+        bar = RichProgress(console=Console(stderr=True), transient=True)
         with self._lock:
             self._bar = bar
             bar.start()
             for task, (done, total) in self._state.items():
                 self._tasks[task] = bar.add_task(task, completed=done, total=total)
 
-    def _update(self, task: str, done: int, total: int) -> None:
+    def report(self, done: int, total: int, task: str) -> None:
+        """Show how much of a task is done; raise KeyboardInterrupt after Ctrl-C."""
         if Interrupt.seen:
             raise KeyboardInterrupt
         with self._lock:
@@ -134,33 +138,9 @@ class Progress:
                 self._tasks[task] = self._bar.add_task(task, total=total)
             self._bar.update(self._tasks[task], completed=done, total=total)
 
-    def bytes(self, done: int, total: int) -> None:
-        """Bytes of the log that were read."""
-        self._update("reading", done, total)
-
-    def parts(self, done: int, total: int) -> None:
-        """Curves that were fitted, of several."""
-        self._update("curves", done, total)
-
-    def task(self, name: str, done: int, total: int) -> None:
-        """Any task by name."""
-        self._update(name, done, total)
-
-    def claims(self, done: int, total: int) -> None:
-        """Statements that were ruled on, of several."""
-        self._update("checking", done, total)
-
-    def steps(self, name: str, done: int, total: int) -> None:
-        """Steps of training."""
-        self._update(name, done, total)
-
-    def policies(self, done: int, total: int) -> None:
-        """Policies that were played, under several budgets."""
-        self._update("playing", done, total)
-
-    def forms(self, done: int, total: int, name: str) -> None:
-        """Steps of one fit."""
-        self._update("fitting", done, total)
+    def stage(self, name: str) -> Progress:
+        """Progress of one task, whatever the work calls its parts."""
+        return lambda done, total, what: self.report(done, total, name)
 
 
 class Interrupt:

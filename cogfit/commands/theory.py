@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, cast
 import typer
 
 from cogfit.commands import policies, redundancy, training
-from cogfit.commands.terminal import Number, Progress, Text, check_outputs, console, print_table, print_text
+from cogfit.commands.terminal import Number, ProgressBars, Text, check_outputs, console, print_table, print_text
 
 if TYPE_CHECKING:
     from cogfit.errors import MissingDependencyError
     from theory import Check, Claim, Theorem, Verdict
-    from theory.audit.check import LogReport
+    from theory.audit.report import LogReport
 
 HELP = "What attention must cost and what memory can save: verdicts with certificates, bounds on a log, trained models."
 
@@ -105,10 +105,10 @@ def check(
     from cogfit.result import dump
 
     chosen = _chosen(claims or [])
-    with Progress() as progress:
+    with ProgressBars() as progress:
         rulings = []
         for done, item in enumerate(chosen):
-            progress.claims(done, len(chosen))
+            progress.report(done, len(chosen), "checking")
             rulings.append(_rule(item))
     if certificate is not None:
         _save(rulings, certificate)
@@ -168,8 +168,8 @@ def bound(
     }  # fmt: skip
     read = partial(read_log, format=log_format, pattern=pattern, run=run)
     if not follow:
-        with Progress() as progress:
-            report = check_log(read(log, progress=progress.bytes), **options)
+        with ProgressBars() as progress:
+            report = check_log(read(log, progress=progress.stage("reading")), **options)
         _write_report(report, json_file, plot)
         if json_file != "-":
             print_text(f"{report}\n")

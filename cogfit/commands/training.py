@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cogfit.commands.terminal import Progress, Text, check_outputs, console, print_table, print_text
+from cogfit.commands.terminal import ProgressBars, Text, check_outputs, console, print_table, print_text
 
 if TYPE_CHECKING:
     from theory.training.evaluation import Measures
@@ -99,12 +99,12 @@ def train(
             seeded = {} if seed is None else {"training.seed": seed}
             place = folder if seed is None else folder / f"seed{seed}"
             jobs.append((place, load_setup(config, {**fixed, **variant, **seeded})))
-    with Progress() as progress:
+    with ProgressBars() as progress:
         if len(jobs) == 1:
             place, setup = jobs[0]
 
             def watch(done: int, total: int, found: Measures | None) -> None:
-                progress.steps("training", done, total)
+                progress.report(done, total, "training")
                 if found is not None:
                     _line(done, found)
 
@@ -116,7 +116,7 @@ def train(
                 how="stacked" if ensemble else "auto",
                 device=device,
                 workers=workers,
-                watch=lambda name, done, total, _: progress.steps(name, done, total),
+                watch=lambda name, done, total, _: progress.report(done, total, name),
             )
     from theory.training.runs import load_record
 

@@ -7,21 +7,18 @@ curve keeps the per-pattern sums from which resampling starts.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from cogfit.curves.curve import Clusters, Curve, cluster_table, dense_codes, gather_columns
 from cogfit.errors import InputError
-from cogfit.formulas.built_in import Array
-from cogfit.logs.model import GROUP_COLUMNS, Log, RoutingLog, UtilizationLog
+from cogfit.formulas.form import Array
+from cogfit.logs.model import GROUP_COLUMNS, RoutingLog
 
 if TYPE_CHECKING:
     import pandas as pd
-    from scipy.sparse import csr_array
 
 CONVENTIONS: dict[str, str] = {
     "prior": "k = earlier presentations of the pattern (k = 0 has no power-law value and is left out)",
@@ -31,135 +28,6 @@ CONVENTIONS: dict[str, str] = {
 """What the exposure axis may count, by name."""
 
 Outcome = Literal["auto", "soft", "hard"]
-
-MIN_CLUSTERS = 10
-"""With fewer clusters than this, resampling them says little."""
-
-CONSTANT = 1e-12
-"""Range of y, relative to its size, up to which a curve is constant."""
-
-_DENSE_CELLS = 40_000_000  # cells of a pattern × exposure table kept as a dense matrix (320 MB); sparse beyond
-
-
-@dataclass(frozen=True)
-class Clusters:
-    """Per-cluster sums behind a mean curve; a cluster is what can be resampled (a pattern, a run).
-
-    Attributes
-    ----------
-    kind : str
-        ``"patterns"`` or ``"runs"`` (or layers, heads).
-    sums, counts : ndarray or sparse array, shape (clusters, n)
-        Sum and number of observations of each cluster at each point.
-    """
-
-    kind: str
-    sums: Array | csr_array
-    counts: Array | csr_array
-
-    @property
-    def size(self) -> int:
-        """Number of clusters."""
-        return int(self.sums.shape[0])
-
-    def binned(self, label: NDArray[np.int64]) -> Clusters:
-        """Columns with the same label added up (labels 0, 1, … in order)."""
-        gather = _gather(label)
-        return replace(self, sums=self.sums @ gather, counts=self.counts @ gather)
-
-    def resampled(self, multiplicity: Array) -> tuple[Array, Array]:
-        """Mean curves and weights under given multiplicities (replicates, clusters): two (replicates, n) arrays."""
-        total = np.asarray((self.counts.T @ multiplicity.T).T)
-        value = np.asarray((self.sums.T @ multiplicity.T).T)
-        return np.divide(value, total, out=np.zeros_like(value), where=total > 0), total
-
-
-@dataclass(frozen=True)
-class Curve:
-    """What is fitted: x, y, weights, and what they mean.
-
-    Attributes
-    ----------
-    x, y : ndarray, shape (n,)
-    weights : ndarray, shape (n,)
-        Variance of y is σ²/weights.
-    counts : ndarray or None
-        Observations behind each y.
-    axis : str
-        ``"exposure"``, ``"step"`` or the name of the column.
-    convention : str
-        How x is counted, in words.
-    measure : str
-        One of :data:`cogfit.formulas.built_in.MEASURES`.
-    x_label, y_label : str
-    clusters : Clusters or None
-    facts : mapping
-        What is known of the trajectories behind the curve (None for curves without patterns).
-    warnings : tuple of str
-    smoothing : str
-        ``""``: none; ``"unknown"``: smoothed before it was logged, by a filter that is not known.
-    serial : bool
-        Whether the errors of neighbours along x may be correlated. False for values that were observed independently of
-        each other (tests of other items, or other people, at every delay).
-    """
-
-    x: Array
-    y: Array
-    weights: Array
-    counts: Array | None
-    axis: str
-    convention: str
-    measure: str
-    x_label: str = "x"
-    y_label: str = "y"
-    clusters: Clusters | None = None
-    facts: Mapping[str, Any] | None = None
-    warnings: tuple[str, ...] = field(default=())
-    smoothing: str = ""
-    serial: bool = True
-
-    @property
-    def resampleable(self) -> bool:
-        """Whether there are clusters enough to resample."""
-        return self.clusters is not None and self.clusters.size >= MIN_CLUSTERS
-
-    def take(self, keep: NDArray[np.bool_]) -> Curve:
-        """Return the curve restricted to the points where `keep` is true."""
-        clusters = self.clusters
-        if clusters is not None:
-            clusters = replace(clusters, sums=clusters.sums[:, keep], counts=clusters.counts[:, keep])
-        counts = None if self.counts is None else self.counts[keep]
-        return replace(
-            self, x=self.x[keep], y=self.y[keep], weights=self.weights[keep], counts=counts, clusters=clusters
-        )
-
-
-# ------------------------------------------------------------------------------------------------ splitting a log
-
-
-def split(log: Log, by: tuple[str, ...]) -> Iterator[tuple[dict[str, str], Log]]:
-    """Yield (labels, log) for every value of the columns `by` (run, layer, head; pattern in routing logs)."""
-    table = log.routing or log.utilization
-    assert table is not None
-    allowed = [c for c in GROUP_COLUMNS if c in table.frame] + (["pattern"] if log.routing else [])
-    if not by:
-        raise InputError("nothing to split by", hint="name one or more of " + (", ".join(allowed) or "no columns"))
-    for name in by:
-        if name not in allowed:
-            have = ", ".join(allowed) or "none"
-            raise InputError(f"the log has no column '{name}' to split by", path=log.path, hint=f"it has: {have}")
-    frame = table.frame
-    if "pattern" in by:
-        frame = frame[frame["pattern"] >= 0]
-    for key, part in frame.groupby(list(by), sort=True, observed=True):
-        labels = {name: str(value) for name, value in zip(by, key, strict=True)}
-        if "pattern" in labels and log.routing:
-            labels["pattern"] = log.routing.pattern_names[int(labels["pattern"])]
-        part = part.reset_index(drop=True)
-        if log.routing:
-            yield labels, replace(log, routing=replace(log.routing, frame=part), utilization=None)
-        elif log.utilization:
-            yield labels, replace(log, utilization=replace(log.utilization, frame=part))
 
 
 # ------------------------------------------------------------------------------------------------ routing logs
@@ -309,7 +177,7 @@ def exposure_curve(
             hint = "patterns must recur: the log holds hardly any second presentation"
         raise InputError(f"the window of k is empty (from {k_low} to {k_top})", path=path, hint=hint)
     use = member & ~forced & (k >= k_low) & (k <= k_top) & np.isfinite(value)
-    sums, counts = _table(cluster[use], k[use] - k_low, value[use], n_clusters, k_top - k_low + 1, at_risk)
+    sums, counts = cluster_table(cluster[use], k[use] - k_low, value[use], n_clusters, k_top - k_low + 1, at_risk)
     x = np.arange(k_low, k_top + 1, dtype=float)
     if bins is not None:
         x, sums, counts = _log_bins(x, sums, counts, int(bins))
@@ -375,46 +243,10 @@ def _cluster_codes(frame: pd.DataFrame, pattern: NDArray[Any]) -> tuple[NDArray[
         runs = frame["run"].cat.codes.to_numpy().astype(np.int64)
         code = np.where(pattern >= 0, runs * (int(pattern.max()) + 1) + pattern, -1)
     known = code >= 0
-    values, inverse = np.unique(code[known], return_inverse=True) if "run" in frame else _dense_codes(code[known])
+    values, inverse = np.unique(code[known], return_inverse=True) if "run" in frame else dense_codes(code[known])
     out = np.full(code.size, -1, dtype=np.int64)
     out[known] = inverse
     return out, int(values.size)
-
-
-def _dense_codes(code: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Like np.unique(..., return_inverse=True) for small non-negative integers, without sorting."""
-    present = np.bincount(code) > 0
-    return np.flatnonzero(present), (np.cumsum(present) - 1)[code]
-
-
-def _table(
-    cluster: NDArray[np.int64],
-    column: NDArray[np.int64],
-    value: Array,
-    rows: int,
-    width: int,
-    keep: NDArray[np.bool_],
-) -> tuple[Any, Any]:
-    """Sum and count of `value` by (cluster, column), restricted to the clusters kept."""
-    if rows * width <= _DENSE_CELLS:
-        cell = cluster * width + column
-        sums = np.bincount(cell, value, rows * width).reshape(rows, width)
-        counts = np.bincount(cell, minlength=rows * width).reshape(rows, width).astype(float)
-        return (sums, counts) if keep.all() else (sums[keep], counts[keep])
-    from scipy.sparse import coo_array
-
-    shape = (rows, width)
-    sums = coo_array((value, (cluster, column)), shape=shape).tocsr()
-    counts = coo_array((np.ones(value.size), (cluster, column)), shape=shape).tocsr()
-    return sums[keep], counts[keep]
-
-
-def _gather(label: NDArray[np.int64]) -> csr_array:
-    """Matrix that adds up the columns of each label when multiplied from the right."""
-    from scipy.sparse import coo_array
-
-    shape = (label.size, int(label.max()) + 1)
-    return coo_array((np.ones(label.size), (np.arange(label.size), label)), shape=shape).tocsr()
 
 
 def _log_bins(x: Array, sums: Any, counts: Any, per_decade: int) -> tuple[Array, Any, Any]:
@@ -423,245 +255,8 @@ def _log_bins(x: Array, sums: Any, counts: Any, per_decade: int) -> tuple[Array,
     label = np.floor(np.log10(x / x[0]) * per_decade + 1e-9).astype(int)
     _, label = np.unique(label, return_inverse=True)
     size = int(label.max()) + 1
-    gather = _gather(label)
+    gather = gather_columns(label)
     total = np.asarray(counts.sum(axis=0)).ravel()
     weight = np.where(np.bincount(label, total, size)[label] > 0, total, 1.0)
     center = np.exp(np.bincount(label, weight * np.log(x), size) / np.bincount(label, weight, size))
     return center, sums @ gather, counts @ gather
-
-
-# -------------------------------------------------------------------------------------------- utilisation logs
-
-Smoothing = float | Literal["unknown"] | None
-"""Decay of an exponential moving average that was applied before logging, ``"unknown"`` filter, or none."""
-
-_SMOOTH_NAME = re.compile(r"(^|[^a-z])(ema|smooth|smoothed|moving_average|running_mean|running_avg)([^a-z]|$)")
-
-
-def unsmoothed(y: Array, decay: float | str) -> Array:
-    """Raw values r behind an exponential moving average y_t = d·y_{t−1} + (1 − d)·r_t with y_0 = r_0.
-
-    The filter is invertible, so that fitting the raw values *is* the likelihood of the smoothed ones.
-
-    Parameters
-    ----------
-    y : ndarray, shape (n,)
-        In the order in which they were logged.
-    decay : float
-        d, 0 ≤ d < 1.
-
-    Raises
-    ------
-    InputError
-        If `decay` is none.
-
-    Examples
-    --------
-    >>> unsmoothed(np.array([1.0, 1.5, 1.25]), 0.5)
-    array([1., 2., 1.])
-    """
-    if isinstance(decay, str) or not 0.0 <= decay < 1.0:
-        raise InputError(f"`smoothing` must be the decay of a moving average, 0 ≤ d < 1, or 'unknown', not {decay!r}")
-    out = np.array(y, dtype=float)
-    out[1:] = (y[1:] - decay * y[:-1]) / (1.0 - decay)
-    return out
-
-
-def _smoothing_of(smoothing: Smoothing, name: str) -> str:
-    """Mark of a curve ("unknown" or "") from what the caller says and from the column's name."""
-    if smoothing == "unknown":
-        return "unknown"
-    return "unknown" if smoothing is None and _SMOOTH_NAME.search(name.lower()) else ""
-
-
-def utilization_curve(
-    log: UtilizationLog, *, x_min: float | None = None, x_max: float | None = None, smoothing: Smoothing = None
-) -> Curve:
-    """Attention utilisation against step, averaged over runs, layers and heads.
-
-    Parameters
-    ----------
-    log : UtilizationLog
-    x_min, x_max : float, optional
-        Window.
-    smoothing : float or "unknown", optional
-        Decay of the moving average that was applied before logging, one per (run, layer, head): it is undone.
-
-    Returns
-    -------
-    Curve
-        ``clusters`` are the runs (or layers, or heads) where there is more than one.
-
-    Raises
-    ------
-    InputError
-        If fewer than two points remain.
-    """
-    frame, path = log.frame, log.source.path
-    step = frame["step"].to_numpy(dtype=float)
-    value = frame["attention_utilization"].to_numpy(dtype=float)
-    mark = _smoothing_of(smoothing, log.y_name)
-    if smoothing is not None and smoothing != "unknown":
-        value = _unsmoothed_groups(frame, step, value, smoothing)
-    inside = np.ones(step.size, dtype=bool)
-    if x_min is not None:
-        inside &= step >= x_min
-    if x_max is not None:
-        inside &= step <= x_max
-    step, value = step[inside], value[inside]
-    groups = [c for c in GROUP_COLUMNS if c in frame and frame[c].nunique() > 1]
-    x, at = np.unique(step, return_inverse=True)
-    if x.size < 2:
-        have = frame["step"].to_numpy(dtype=float)
-        hint = f"the log reaches from {have.min():g} to {have.max():g}"
-        raise InputError(f"only {x.size} usable point(s) in the window", path=path, hint=hint)
-    warnings: list[str] = []
-    clusters = None
-    if groups:
-        unit = "run" if "run" in groups else groups[0]
-        code = np.unique(frame[unit].astype(str).to_numpy()[inside], return_inverse=True)[1]
-        size = int(code.max()) + 1
-        sums, counts = _table(code.astype(np.int64), at, value, size, x.size, np.ones(size, dtype=bool))
-        clusters = Clusters(f"{unit}s", sums, counts)
-        total = np.asarray(counts.sum(axis=0)).ravel()
-        y = np.asarray(sums.sum(axis=0)).ravel() / total
-        warnings.append(f"averaged over {', '.join(groups)}; fit them one by one with --by {','.join(groups)}")
-        curves_in_all = frame[groups].drop_duplicates().shape[0]
-        if total.min() < curves_in_all:
-            warnings.append(
-                f"not every step has all {curves_in_all} curves (at the fewest {int(total.min())}): the mean changes "
-                f"its composition along x and may follow no law of any of them; fit them with --by {','.join(groups)}"
-            )
-    else:
-        total, y = np.ones(x.size), value[np.argsort(at, kind="stable")]
-    known = log.y_name != "" and _is_fraction(value)
-    if mark and smoothing is None:
-        warnings.append(
-            f"the column '{log.y_name}' seems to be smoothed: an unknown filter moves γ and its interval; give the "
-            "decay of the moving average with --smoothing, or 0 if there is none"
-        )
-    return Curve(
-        x, y, total / total.mean(), total if groups else None,
-        "step" if log.x_name.rsplit("/", 1)[-1].lower().strip("_") in _STEP_WORDS else log.x_name,
-        f"x = '{log.x_name}' as logged", "utilization" if known else "other", log.x_name, log.y_name, clusters,
-        None, tuple(warnings), mark,
-    )  # fmt: skip
-
-
-def _unsmoothed_groups(frame: pd.DataFrame, step: Array, value: Array, decay: float | str) -> Array:
-    """Undo the moving average of every (run, layer, head), in the order of steps."""
-    columns = [c for c in GROUP_COLUMNS if c in frame]
-    code = frame.groupby(columns, observed=True).ngroup().to_numpy() if columns else np.zeros(step.size, dtype=int)
-    out = value.copy()
-    for group in np.unique(code):
-        rows = np.flatnonzero(code == group)
-        rows = rows[np.argsort(step[rows], kind="stable")]
-        out[rows] = unsmoothed(value[rows], decay)
-    return out
-
-
-_STEP_WORDS = frozenset({"step", "global_step", "iteration", "iter", "update", "steps", "trainer_step"})
-
-
-def _is_fraction(value: Array) -> bool:
-    return bool(value.min() >= 0.0 and value.max() <= 1.0)
-
-
-# ------------------------------------------------------------------------------------------------------ arrays
-
-
-def _vector(name: str, values: Any) -> Array:
-    if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
-        raise InputError(f"`{name}` has masked values", hint="pass its .compressed() values, with x and y cut alike")
-    kind = getattr(np.asarray(values), "dtype", np.dtype(float)).kind
-    if kind in "cmM":
-        raise InputError(f"`{name}` must be real numbers, not {np.asarray(values).dtype}")
-    try:
-        out = np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"`{name}` must be numbers ({error})") from error
-    if out.ndim != 1:
-        raise InputError(f"`{name}` must have one dimension, not shape {out.shape}", hint="one value for each point")
-    return out
-
-
-def array_curve(
-    x: Any,
-    y: Any,
-    *,
-    weights: ArrayLike | None = None,
-    trials: ArrayLike | None = None,
-    groups: ArrayLike | None = None,
-    axis: str = "x",
-    x_min: float | None = None,
-    x_max: float | None = None,
-    smoothing: Smoothing = None,
-) -> Curve:
-    """Curve from arrays; the arguments are those of :func:`cogfit.fit`.
-
-    Raises
-    ------
-    InputError
-        If the arrays do not fit together or hold what cannot be fitted.
-    """
-    if weights is not None and trials is not None:
-        raise InputError("`weights` and `trials` exclude each other", hint="trials are the weights of fractions")
-    xs, ys = _vector("x", x), _vector("y", y)
-    ws = np.ones(ys.size)
-    if weights is not None:
-        ws = _vector("weights", weights)
-    elif trials is not None:
-        ws = _vector("trials", trials)
-        if np.any(ws != np.rint(ws)):
-            raise InputError("`trials` must be whole numbers")
-    _check(xs, ys, ws)
-    if smoothing is not None and groups is not None:
-        raise InputError("`smoothing` and `groups` exclude each other", hint="undo the smoothing of each group first")
-    if smoothing is not None and smoothing != "unknown":
-        order = np.argsort(xs, kind="stable")
-        ys = ys.copy()
-        ys[order] = unsmoothed(ys[order], smoothing)
-    mark = _smoothing_of(smoothing, "")
-    keep = np.ones(xs.size, dtype=bool)
-    if x_min is not None:
-        keep &= xs >= x_min
-    if x_max is not None:
-        keep &= xs <= x_max
-    if keep.sum() < 2:
-        raise InputError("fewer than two points lie in the window", hint="widen x_min … x_max")
-    if groups is None:
-        counts = ws[keep] if trials is not None else None
-        return Curve(xs[keep], ys[keep], ws[keep], counts, axis, "x as given", "other", smoothing=mark)
-    label = np.asarray(groups)
-    if label.shape != ys.shape:
-        raise InputError(f"`groups` must have the shape of y, {ys.shape}, not {label.shape}")
-    try:
-        _, code = np.unique(label[keep], return_inverse=True)
-    except TypeError as error:
-        raise InputError("`groups` must be labels of one type", hint="pass numbers or strings") from error
-    points, at = np.unique(xs[keep], return_inverse=True)
-    cell, size = code * points.size + at, int(code.max()) + 1
-    total = np.bincount(cell, ws[keep], size * points.size).reshape(size, -1)
-    sums = np.bincount(cell, (ws * ys)[keep], size * points.size).reshape(size, -1)
-    weight = total.sum(axis=0)
-    return Curve(
-        points, sums.sum(axis=0) / weight, weight / weight.mean(), weight, axis, "x as given", "other",
-        clusters=Clusters("groups", sums, total),
-    )  # fmt: skip
-
-
-def _check(x: Array, y: Array, w: Array) -> None:
-    """Raise InputError unless x, y and w are finite vectors of one length, two points at least, with w > 0."""
-    if not x.size == y.size == w.size:
-        raise InputError(f"x, y and weights must have one length; got {x.size}, {y.size} and {w.size}")
-    if x.size < 2:
-        raise InputError(f"only {x.size} point(s)", hint="a curve needs at least two")
-    for name, values in (("x", x), ("y", y), ("weights", w)):
-        if not np.all(np.isfinite(values)):
-            at = int(np.flatnonzero(~np.isfinite(values))[0])
-            raise InputError(f"`{name}` is not finite at index {at}", hint="drop missing values first")
-        size = float(np.abs(values).max())
-        if size and not 1e-100 < size < 1e100:
-            raise InputError(f"`{name}` is of size {size:.3g}", hint="change its unit")
-    if np.any(w <= 0):
-        raise InputError("`weights` must be positive", hint="leave rows of weight 0 out")

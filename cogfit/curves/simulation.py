@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cogfit.errors import InputError, nearest
-from cogfit.formulas import built_in as curves
-from cogfit.formulas.built_in import Array, Form
+from cogfit.formulas.form import Array, Form
+from cogfit.formulas.registry import get_form
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ def simulate(
     """
     import pandas as pd
 
-    record = curves.get(form)
+    record = get_form(form)
     if noise not in NOISES:
         raise InputError(f"unknown noise {noise!r}", hint=nearest(noise, NOISES))
     if kind not in ("utilization", "routing"):

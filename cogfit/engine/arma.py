@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cogfit.formulas.built_in import Array
+from cogfit.formulas.form import Array
 
 
 def first_autocorrelation(residual: Array, parameters: int = 0) -> float:
@@ -59,6 +59,7 @@ def ar1_gain(residual: Array) -> float:
 
 
 # --------------------------------------------------------------------------------------------- ARMA errors
+
 
 ORDERS = ((1, 0), (2, 0), (3, 0), (1, 1), (2, 1))
 """Orders (p, q) tried for autocorrelated errors, besides white noise."""

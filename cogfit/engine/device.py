@@ -18,7 +18,7 @@ from torch import Tensor
 from cogfit.engine import separable
 from cogfit.engine.separable import Batch, Bundle
 from cogfit.errors import InputError
-from cogfit.formulas.built_in import Array, Form
+from cogfit.formulas.form import Array, Form
 
 CHUNK = 1 << 24
 """Points on the device at a time, those of all starts of a curve counted."""
@@ -96,9 +96,9 @@ def solve_bundle(form: Form, bundle: Bundle, device: str) -> Batch:
 
 def separable_forms() -> list[str]:
     """Names of the forms that are fitted on a device."""
-    from cogfit.formulas import built_in as curves
+    from cogfit.formulas.registry import forms
 
-    return [form.name for form in curves.forms().values() if form.basis in _COLUMNS]
+    return [form.name for form in forms().values() if form.basis in _COLUMNS]
 
 
 def _device(name: str) -> torch.device:

@@ -14,7 +14,7 @@ from cogfit.engine import noise as noises
 from cogfit.engine.general import Problem, coordinates_of, minimise, plain, user_starts
 from cogfit.engine.separable import PART, Bundle, arrays_of, bounds_of, in_threads, record_of, solve, solve_bundle
 from cogfit.errors import MissingDependencyError
-from cogfit.formulas.built_in import Array, Form
+from cogfit.formulas.form import Array, Form
 
 _FACTOR, _WIDE = 3.0, 10.0  # standard errors of a logarithm (a factor 20) and of an exponent that identify nothing
 _TOGETHER = 0.99  # correlation of parameters that run away together

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cogfit.engine import noise as noises
 from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.separable import bounds_of, inner, natural_of, safe_log, shape_box
-from cogfit.formulas.built_in import Array, Form
+from cogfit.formulas.form import Array, Form
 
 _HUGE = 1e100  # stands for a residual that is not finite
 _SAME = 1e-9  # relative difference of costs below which two minima are the same

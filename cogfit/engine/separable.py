@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.engine.arma import WHITE, Arma
-from cogfit.formulas.built_in import Array, Form, Parameter, span_of
+from cogfit.formulas.form import Array, Form, Parameter, span_of
 
 Index = NDArray[np.int64]
 

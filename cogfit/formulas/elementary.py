@@ -158,9 +158,6 @@ def digamma(z):
     return total + math.log(z) - 0.5 / z + series
 
 
-# ------------------------------------------------------------------------------------------------------ pointers
-
-
 @intrinsic
 def call(_context, address, n, x, lx, theta, phi, dphi):
     """Call the basis at an address with its n points and pointers."""

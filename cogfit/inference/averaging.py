@@ -27,11 +27,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.curves.exposure import Curve
+from cogfit.curves.curve import Curve
 from cogfit.engine import separable
-from cogfit.formulas import built_in as curves
-from cogfit.formulas.built_in import Array, Form
-from cogfit.inference.selection import CLOSE, POWER_LAWS
+from cogfit.formulas.form import Array, Form
+from cogfit.formulas.registry import get_form
+from cogfit.inference.form_tests import POWER_LAWS
+from cogfit.inference.ranking import CLOSE
 
 STATUSES: dict[str, str] = {
     "artefact": "single patterns are no power laws, and the pooled slope comes from averaging them",
@@ -212,9 +213,6 @@ def _binned(curve: Curve) -> tuple[Array, Array, Array]:
     return x, np.divide(sums, n, out=np.zeros(sums.shape), where=n > 0), n.astype(float)
 
 
-# ------------------------------------------------------------------------------------------ single-pattern fits
-
-
 @dataclass(frozen=True)
 class _Data:
     """Means y and counts n of each pattern (J, B) at x (B,), and the variance v (B,) of one observation."""
@@ -257,7 +255,7 @@ class _Fits:
     def score(self, name: str) -> Array:
         """AICc of each pattern, its scale t-distributed about that of all with as many degrees of freedom as bins."""
         size = self.data.size
-        return 2.0 * size * np.log1p(self.by[name].rss / size) + _penalty(len(curves.get(name).parameters), size)
+        return 2.0 * size * np.log1p(self.by[name].rss / size) + _penalty(len(get_form(name).parameters), size)
 
     def best(self, names: Sequence[str]) -> tuple[Array, Array]:
         """AICc (J,) and values (J, B) of the best of some forms, pattern by pattern."""
@@ -272,8 +270,8 @@ class _Fits:
 
 def _fit_all(data: _Data, same: _Fits | None = None) -> _Fits:
     """Fit all forms; `same` are fits to the same data but for a shift of k, which changes no exponential."""
-    by = {name: _fit(curves.get(name), data) for name in POWER_LAWS}
-    by |= {name: _fit(curves.get(name), data) if same is None else same.by[name] for name in _EXPONENTIALS}
+    by = {name: _fit(get_form(name), data) for name in POWER_LAWS}
+    by |= {name: _fit(get_form(name), data) if same is None else same.by[name] for name in _EXPONENTIALS}
     w, free = data.n / data.v, by["power"]
     level = ((w * data.y).sum(axis=1) / w.sum(axis=1))[:, None]
     rising = free.params[:, 1] < 0.0  # exponentials cannot rise; power laws are held to the same
@@ -443,13 +441,13 @@ def _like_power(pooled: _Data) -> float:
     """
     fits = _fit_all(pooled).by
     size, w = float(pooled.x.size), pooled.n / pooled.v
-    shifted = separable.solve(curves.get("shifted_power"), pooled.x, pooled.y, w, tolerance=1e-9)
+    shifted = separable.solve(get_form("shifted_power"), pooled.x, pooled.y, w, tolerance=1e-9)
     rss = {name: float(fit.rss[0]) for name, fit in fits.items() if float(fit.params[0, 1]) > 0.0}
     if _BEYOND * shifted.params[0, 2] <= pooled.x.max() and shifted.params[0, 1] <= 4.0:
         rss["shifted_power"] = float(shifted.rss[0])
     least = 1e-18 * float((w * pooled.y**2).sum()) + 1e-300
     score = {
-        name: size * math.log(max(q, least)) + float(_penalty(len(curves.get(name).parameters) + 1, np.array(size)))
+        name: size * math.log(max(q, least)) + float(_penalty(len(get_form(name).parameters) + 1, np.array(size)))
         for name, q in rss.items()
     }
     power = min((value for name, value in score.items() if name not in _EXPONENTIALS), default=math.inf)
@@ -460,7 +458,7 @@ def _exponents(fits: _Fits) -> dict[str, Any]:
     """Exponents of single patterns, their mean and SD, and that of the pooled curve, under the better power law."""
     data, size = fits.data, fits.data.size
     name = min(POWER_LAWS, key=lambda name: float(fits.score(name).sum()))
-    form, params = curves.get(name), fits.by[name].params
+    form, params = get_form(name), fits.by[name].params
     phi = data.x ** -params[:, 1:2]
     design = np.stack([phi, -params[:, :1] * np.log(data.x) * phi, np.ones_like(phi)][: len(form.parameters)], axis=2)
     normal = np.einsum("jb,jbp,jbq->jpq", data.n / data.v, design, design)
@@ -476,9 +474,6 @@ def _exponents(fits: _Fits) -> dict[str, Any]:
         sd = math.sqrt(max(float(params[usable, 1].var(ddof=1) - error[usable].mean()), 0.0))
     pooled = float(_fit(form, replace(data.pooled(), v=np.ones(data.x.size))).params[0, 1])
     return {"gamma_form": name, "gamma_mean": mean, "gamma_sd": sd, "gamma_pooled": pooled}
-
-
-# ------------------------------------------------------------------------------------------------------- steps
 
 
 @dataclass(frozen=True)
@@ -515,7 +510,7 @@ def _steps(first: _Fits, near_binary: float | None) -> _Steps:
     least = 1e-12 * square[:, -1] + 1e-300
     own = np.maximum(np.where(found, rss[row, split], square[:, -1] - count[:, -1] * level**2), least)
     smooth = [
-        size * np.log(np.maximum(fit.rss, least)) + _penalty(len(curves.get(name).parameters) + 1, size)
+        size * np.log(np.maximum(fit.rss, least)) + _penalty(len(get_form(name).parameters) + 1, size)
         for name, fit in first.by.items()
     ]
     better = 0.5 * (np.min(smooth, axis=0) - size * np.log(own) - _penalty(4, size))
@@ -527,7 +522,7 @@ def _of_steps(first: _Fits, steps: _Steps, kind: str) -> Averaging:
     low, high = np.quantile(steps.at[steps.switched], [0.1, 0.9])
     decades = math.log10(high / low)
     z = _z(steps.better)
-    gamma = float(_fit(curves.get("power"), data.pooled()).params[0, 1])
+    gamma = float(_fit(get_form("power"), data.pooled()).params[0, 1])
     single = (
         f"single {kind} are steps: {steps.near_binary:.0%} are near-binary, {int(steps.switched.sum())} of {patterns} "
         f"switch (z = {z:.1f} against smooth forms), 80 % of these between k = {low:,.0f} and {high:,.0f}"

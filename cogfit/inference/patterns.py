@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.curves.exposure import exposure_counts, overridden_rows
-from cogfit.formulas.built_in import Array
-from cogfit.inference.intervals import TOGETHER
+from cogfit.formulas.form import Array
+from cogfit.inference.interval import TOGETHER
 from cogfit.logs.model import GROUP_COLUMNS, RoutingLog
 
 if TYPE_CHECKING:

@@ -12,513 +12,21 @@ every other form in the set contains it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cogfit.curves.exposure import Curve
-from cogfit.engine import estimate, separable
-from cogfit.engine.arma import WHITE, Arma, select_arma
+from cogfit.curves.curve import Curve
+from cogfit.engine import separable
+from cogfit.engine.arma import ORDERS, WHITE, Arma, ar1_gain
 from cogfit.engine.estimate import Estimate
-from cogfit.engine.noise import NOISE
-from cogfit.errors import InputError
-from cogfit.formulas.built_in import Array, Form, span_of
-
-POWER_LAWS = ("power", "power_floor")
-"""What "a power law" means in a verdict: A·x^−γ, with or without a floor."""
-
-CLOSE = 2.0
-"""ΔAICc up to which two forms are called indistinguishable."""
-
-_BINS = 100  # points on which forms are tested
-_HELD = 4_000_000  # simulated values held at a time
-_LOCATIONS = 5  # where else a location is looked for
-_SAMPLE = 10  # replicates at whose fits forms are linearised
-_TOLERANCE = 1e-6
-_FAR = 5.0  # a form several times further off than any replicate of the power law needs none of its own
-_RIDGE = 1e-3  # directions in which a form hardly moves are left out
-_SMOOTH_POINTS = 60  # fewer points get smooth departures of a lower degree
-_TINY = 1e-300
-
-REFUTED = 0.05
-"""p-value up to which a form is refused."""
-
-FEW = 10.0
-"""Effective points below which no form is supported against the others."""
-
-SERIOUS = 10.0
-"""ΔAICc from which a form is called out of the race (Burnham & Anderson 2002, §2.6)."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the data say about the claim "this is a power law".
-
-    Attributes
-    ----------
-    power_law : {"supported", "not_supported", "not_distinguishable", "not_identified", "not_compared"}
-        The last where only one form was fitted.
-    reasons : tuple of str
-        One sentence each.
-    """
-
-    power_law: str
-    reasons: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return self.power_law.replace("_", " ")
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Forms compared on one data set.
-
-    Attributes
-    ----------
-    delta : dict of str to float
-        AICc (see the module's first lines) above the best; inf for failed forms.
-    best : str or None
-    indistinguishable : tuple of str
-        Forms within :data:`CLOSE` of the best, best first.
-    n_effective : float
-    losses : dict of str to (float, int)
-        −2 log-likelihood, as it enters the AICc, and the number of parameters; usable forms only.
-    """
-
-    delta: dict[str, float]
-    best: str | None
-    indistinguishable: tuple[str, ...]
-    n_effective: float
-    losses: dict[str, tuple[float, int]] = field(default_factory=dict)
-
-    @property
-    def delta_bic(self) -> dict[str, float]:
-        """BIC above the lowest, of the same likelihoods, for the effective number of points; inf for failed forms."""
-        penalty = math.log(max(self.n_effective, 1.0))
-        bic = {name: loss + k * penalty for name, (loss, k) in self.losses.items()}
-        lowest = min(bic.values(), default=0.0)
-        return {name: bic[name] - lowest if name in bic else math.inf for name in self.delta}
-
-
-def _loss(fit: Estimate, tau: float, gain: float | None) -> tuple[float, int, float]:
-    """−2 log-likelihood, number of parameters and of points, with the autocorrelation allowed for."""
-    if gain is not None:
-        return -2.0 * (fit.loglik + gain), fit.k + 1, float(fit.n)
-    return -2.0 * fit.loglik / tau, fit.k, fit.n / tau
-
-
-def score(fit: Estimate, tau: float = 1.0, gain: float | None = None) -> float:
-    """AICc of a fit whose residuals have autocorrelation time τ; inf where there are too few points.
-
-    Parameters
-    ----------
-    fit : Estimate
-    tau : float
-        1 for independent residuals.
-    gain : float, optional
-        What AR(1) errors add to the log-likelihood (:func:`cogfit.engine.arma.ar1_gain`), at one parameter more.
-        Without it the log-likelihood is divided by `tau`.
-    """
-    if fit.status == "failed" or not math.isfinite(fit.loglik):
-        return math.inf
-    loss, k, n = _loss(fit, tau, gain)
-    spare = n - k - 1
-    return loss + 2.0 * k + 2.0 * k * (k + 1) / spare if spare > 0 else math.inf
-
-
-def rank(fits: Sequence[Estimate], tau: float = 1.0, gains: Mapping[str, float] | None = None) -> Ranking:
-    """Order forms that were fitted to the same data under comparable likelihoods.
-
-    Parameters
-    ----------
-    fits : sequence of Estimate
-    tau : float
-        Autocorrelation time of the best form's residuals.
-    gains : mapping of str to float, optional
-        See :func:`score`.
-
-    Raises
-    ------
-    InputError
-        If a probability (binomial) and a density (Gaussian, log-normal) would be compared.
-    """
-    if len({NOISE[fit.noise].discrete for fit in fits}) > 1:
-        raise InputError(
-            "a binomial likelihood is a probability and cannot be compared with a density",
-            hint="fit all forms under one noise model",
-        )
-    gain = dict.fromkeys((fit.form for fit in fits), None) if gains is None else gains
-    scores = {fit.form: score(fit, tau, gain[fit.form]) for fit in fits}
-    losses = {fit.form: _loss(fit, tau, gain[fit.form])[:2] for fit in fits if math.isfinite(scores[fit.form])}
-    n = fits[0].n / tau if fits else 0.0
-    order = sorted((name for name in scores if math.isfinite(scores[name])), key=lambda name: scores[name])
-    if not order:
-        return Ranking(dict.fromkeys(scores, math.inf), None, (), n)
-    lowest = scores[order[0]]
-    delta = {name: value - lowest for name, value in scores.items()}
-    return Ranking(delta, order[0], tuple(name for name in order if delta[name] <= CLOSE), n, losses)
-
-
-def verdict(
-    fits: Mapping[str, Estimate], ranking: Ranking, registry: Mapping[str, Form], tests: Mapping[str, FormTest]
-) -> Verdict:
-    """Rule on the power law.
-
-    Supported: a power law that falls is in the confidence set of forms, its γ is determined, it passes goodness of fit,
-    and every other form of the set contains it. Not supported: no power law is in the set, or it rises. Not identified:
-    a constant is in the set, or γ is not determined. Anything else is not distinguishable; so is everything below
-    :data:`FEW` points, and below as many effective points what is not refused.
-
-    Parameters
-    ----------
-    fits, registry : mapping of str
-    ranking : Ranking
-    tests : mapping of str to FormTest
-        See :func:`compare_forms`.
-    """
-    lead = better_power_law(fits, ranking)
-    if lead is None:
-        return Verdict("not_identified", ("no power law could be fitted to these data",))
-    few = f"{ranking.n_effective:.0f} effective points are too few to tell one form from another"
-    if fits[lead].n < FEW or ranking.best is None:
-        return Verdict("not_distinguishable", (few,))
-    inside = confidence_set(ranking, tests)
-    powers = [name for name in POWER_LAWS if name in inside]
-    if "constant" in inside:
-        p = tests["constant"].p_value
-        return Verdict("not_identified", (f"a constant is not refused (p = {p:.2g}): there is no decay to fit",))
-    if not powers:
-        return Verdict("not_supported", (_refusal(lead, ranking, registry, tests), *_extras(fits, ranking)))
-    if ranking.n_effective < FEW:
-        return Verdict("not_distinguishable", (few,))
-    lead = min(powers, key=lambda name: ranking.delta[name])
-    fit, title, test = fits[lead], registry[lead].title, tests[lead]
-    if fit.params["gamma"] <= 0.0:
-        return Verdict("not_supported", (f"the curve rises (γ = {fit.params['gamma']:.3g})",))
-    if "gamma" in fit.not_identified:
-        return Verdict("not_identified", (f"{title}: {fit.reason}",))
-    rivals = [name for name in inside if name not in POWER_LAWS and not set(powers) & set(registry[name].contains)]
-    others = [name for name in tests if name not in inside]
-    if not rivals and test.fit_p_value > REFUTED:
-        reason = (
-            f"{title} is not refused (p = {test.p_value:.2g}) and fits (goodness of fit: p = {test.fit_p_value:.2g})"
-        )
-        return Verdict("supported", (reason, f"all {len(others)} forms that do not contain it are refused"))
-    reasons = []
-    if rivals:
-        names = ", ".join(registry[name].title for name in rivals[:4]) + (" and others" if len(rivals) > 4 else "")
-        reasons.append(f"{title} is not refused (p = {test.p_value:.2g}), but neither are: {names}")
-    if test.fit_p_value <= REFUTED:
-        reasons.append(f"{title} leaves structure in its residuals (goodness of fit: p = {test.fit_p_value:.2g})")
-    return Verdict("not_distinguishable", tuple(reasons))
-
-
-def confidence_set(ranking: Ranking, tests: Mapping[str, FormTest]) -> tuple[str, ...]:
-    """Forms that are not refused at 5 %, in the order of the ranking."""
-    inside = [name for name, test in tests.items() if test.p_value > REFUTED]
-    return tuple(sorted(inside, key=lambda name: ranking.delta[name]))
-
-
-def _refusal(lead: str, ranking: Ranking, registry: Mapping[str, Form], tests: Mapping[str, FormTest]) -> str:
-    """Why no power law is left, in words."""
-    test, title = tests[lead], registry[lead].title
-    assert ranking.best is not None
-    better = f"{registry[ranking.best].title} is better than {title} by ΔAICc = {ranking.delta[lead]:.1f}"
-    if test.replicates == 0:
-        return f"{better}; that is several times more than chance can do"
-    least = f"p = {test.p_value:.2g}" if test.p_value > 1.0 / (test.replicates + 1.0) else f"p ≤ {test.p_value:.2g}"
-    return f"{better}; on curves made around {title} a rival wins by as much with {least}"
-
-
-def better_power_law(fits: Mapping[str, Estimate], ranking: Ranking) -> str | None:
-    """The power law with the lower AICc, None where neither could be fitted."""
-    powers = [name for name in POWER_LAWS if name in fits and fits[name].status != "failed"]
-    return min(powers, key=lambda name: ranking.delta[name], default=None)
-
-
-@dataclass(frozen=True)
-class FormTest:
-    """Bootstrap test of "this form is the truth".
-
-    Attributes
-    ----------
-    p_value : float
-        Share of curves made around the form on which a rival beats it by as much as on the data, in log RSS.
-    fit_p_value : float
-        The same for the largest excursion of the cumulative sum of its residuals: goodness of fit. NaN where the form
-        is so far off that no curves were made.
-    replicates : int
-        Curves made; 0 where the form was refused without any, being several times further off than any replicate of the
-        power law.
-    """
-
-    p_value: float
-    fit_p_value: float
-    replicates: int
-
-
-@dataclass(frozen=True)
-class _Data:
-    """The curve in at most 100 bins, and how its errors are drawn anew."""
-
-    x: Array
-    label: NDArray[np.int64]
-    mean: Array  # (1, bins)
-    curve: Curve
-    errors: Arma
-    spread: float  # SD of the errors in units of the residuals
-    drawn: dict[int, Array] = field(default_factory=dict)  # what `_noise` made, by the number of series
-
-    @classmethod
-    def of(cls, curve: Curve, form: Form, fit: Estimate) -> _Data:
-        """Prepare a curve; the errors are those about a form that fits it well."""
-        label = separable.bins_of(curve.x, _BINS)
-        weight = curve.weights
-        x = np.bincount(label, curve.x) / np.bincount(label)
-        mean = np.bincount(label, weight * curve.y) / np.bincount(label, weight)
-        if curve.resampleable:
-            assert curve.clusters is not None
-            clusters = curve.clusters.binned(label)
-            mean = clusters.resampled(np.ones((1, clusters.size)))[0][0]
-        errors, spread = (WHITE, 1.0) if curve.resampleable else _errors_about(curve, form, fit)
-        return cls(x, label, mean[None], curve, errors, spread)
-
-    def null(self, form: Form, fit: Estimate, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Weights (bins,), and deviations (count, bins) from a form's fit like those of the data."""
-        curve = self.curve
-        f = form.evaluate(curve.x, form.vector(fit.params))
-        size = self.x.size
-        if curve.resampleable:
-            assert curve.clusters is not None
-            clusters = curve.clusters.binned(self.label)
-            total = clusters.resampled(np.ones((1, clusters.size)))[1]
-            chance = np.full(clusters.size, 1.0 / clusters.size)
-            y, w = clusters.resampled(rng.multinomial(clusters.size, chance, size=count).astype(float))
-            return total[0], np.where(w > 0, y - self.mean, 0.0)
-        model = NOISE[fit.noise]
-        if model.discrete:
-            p = np.clip(f, 0.0, 1.0)
-            drawn = rng.binomial(curve.weights.astype(np.int64), p, size=(count, f.size)) / curve.weights
-            weight = curve.weights / np.clip(p * (1.0 - p), 1e-4, None)
-            total = np.bincount(self.label, weight, size).astype(float)
-            return total, _sums(drawn - f, weight, self.label) / total
-        weight = model.information(f, curve.weights)
-        total = np.bincount(self.label, weight, size).astype(float)
-        scale = np.bincount(self.label, np.sqrt(weight / curve.weights), size) / np.bincount(self.label, None, size)
-        return total, self._noise(count, rng) * scale / total
-
-    def _noise(self, count: int, rng: np.random.Generator) -> Array:
-        """Σ √w·e over each bin for `count` series of errors: drawn once, for all forms."""
-        if count not in self.drawn:
-            order, n = np.argsort(self.curve.x, kind="stable"), self.curve.x.size
-            weight, label, width = np.sqrt(self.curve.weights[order]), self.label[order], max(1, _HELD // n)
-            sizes = [min(width, count - at) for at in range(0, count, width)]
-            parts = [_sums(self.errors.simulate(k, n, rng), weight, label) for k in sizes]
-            self.drawn[count] = self.spread * np.concatenate(parts)
-        return self.drawn[count]
-
-
-def _sums(rows: Array, weight: Array, label: NDArray[np.int64]) -> Array:
-    """Weighted sum of each row (count, n) over each bin; (count, bins)."""
-    return np.stack([np.bincount(label, weight * row) for row in rows])
-
-
-def _errors_about(curve: Curve, form: Form, fit: Estimate) -> tuple[Arma, float]:
-    """ARMA model and SD of the errors, in units of the residuals, about a form *and* smooth departures from it.
-
-    The errors of a form that does not fit would count its lack of fit as noise, and nothing would ever be refused: a
-    random walk looks like any smooth curve. So Legendre polynomials in x and log x join the mean, and restricted
-    likelihood pays for them.
-    """
-    params = form.vector(fit.params)
-    if NOISE[fit.noise].discrete:
-        return WHITE, 1.0
-    order = np.argsort(curve.x, kind="stable")
-    x = curve.x[order]
-    f = form.evaluate(curve.x, params)
-    weight = NOISE[fit.noise].information(f, curve.weights)
-    r = (estimate.residuals(form, curve.x, curve.y, curve.weights, fit.noise, params))[order]
-    with np.errstate(all="ignore"):
-        jac = (form.jacobian(curve.x, params) * np.sqrt(weight)[:, None])[order]
-    jac = np.where(np.isfinite(jac), jac, 0.0)
-    degree = 3 if x.size >= _SMOOTH_POINTS else 2
-    columns = [jac]
-    for v in (x, np.log(np.maximum(x, 0.5 * span_of(x)[0]))):
-        u = 2.0 * (v - v.min()) / max(float(np.ptp(v)), 1e-300) - 1.0
-        columns.append(np.polynomial.legendre.legvander(u, degree)[:, 1:])
-    columns.append(np.ones((x.size, 1)))
-    q, s, _ = np.linalg.svd(_unit(np.concatenate(columns, axis=1)), full_matrices=False)
-    mean = q[:, s > 1e-6 * s[0]]
-    spare = x.size - mean.shape[1]
-    if spare < 4:
-        return WHITE, math.sqrt(float(r @ r) / max(x.size - len(form.parameters), 1))
-    errors = select_arma(r, mean) if curve.serial else WHITE
-    rows = errors.whiten(np.concatenate([mean.T, r[None]]))
-    rest = rows[-1] - rows[:-1].T @ np.linalg.lstsq(rows[:-1].T, rows[-1], rcond=None)[0]
-    return errors, math.sqrt(float(rest @ rest) / spare * float(errors.autocovariance(0)[0]))
-
-
-def _unit(columns: Array) -> Array:
-    size = np.linalg.norm(columns, axis=0)
-    return np.asarray(columns[:, size > 0] / size[size > 0])
-
-
-def compare_forms(
-    curve: Curve,
-    fits: Mapping[str, Estimate],
-    registry: Mapping[str, Form],
-    rng: np.random.Generator,
-    *,
-    replicates: int = 199,
-    progress: Callable[[int, int, str], None] | None = None,
-) -> dict[str, FormTest]:
-    """Test every form by bootstrap; the forms that are not refused are a confidence set of forms.
-
-    Around each form's fit curves are made: with the clusters resampled where there are enough, with binomial counts, or
-    with ARMA errors like those about the best form and smooth departures from it. The test statistic is log RSS of the
-    form less the least log RSS of all forms. (A rule on ΔAICc has no level: with several nested rivals it drops the
-    truth too often, and a form with a break is not identified where there is none.) Data and curves are treated alike:
-    the RSS of a form is the least over its tangent spaces at its fits to the data, to the form tested, and to some of
-    the curves; so a thousand curves cost little more than a few. Curves of more than 100 points are averaged into bins
-    first.
-
-    Parameters
-    ----------
-    curve : Curve
-    fits : mapping of str to Estimate
-        Failed ones and users' forms are not tested.
-    registry : mapping of str to Form
-    rng : numpy Generator
-    replicates : int
-        For each form.
-    progress : callable, optional
-        Called as ``progress(done, total, name)``.
-
-    Returns
-    -------
-    dict of str to FormTest
-    """
-    names = [name for name, fit in fits.items() if fit.status != "failed" and registry[name].basis is not None]
-    names.sort(key=lambda name: name != "power")  # its replicates show how far off chance may put a simple form
-    scores = {name: score(fits[name]) for name in names}
-    best = min(names, key=lambda name: scores[name])
-    data = _Data.of(curve, registry[best], fits[best])
-    out: dict[str, FormTest] = {}
-    farthest = math.inf
-    for number, name in enumerate(names):
-        if progress is not None:
-            progress(number, len(names), name)
-        out[name], worst = _test_form(data, name, names, fits, registry, rng, replicates, farthest)
-        if name == "power":
-            farthest = _FAR * worst
-    return out
-
-
-def _test_form(
-    data: _Data, name: str, names: Sequence[str], fits: Mapping[str, Estimate], registry: Mapping[str, Form],
-    rng: np.random.Generator, replicates: int, farthest: float,
-) -> tuple[FormTest, float]:  # fmt: skip
-    """Test of one form, and the largest statistic among its replicates."""
-    x, form = data.x, registry[name]
-    weight, rest = data.null(form, fits[name], replicates, rng)
-    root = np.sqrt(weight)
-    fitted = {n: registry[n].vector(fits[n].params) for n in names}
-    direct = {n: _Tangents.of(registry[n], x, root, fitted[n][None]).rss(data.mean * root)[0] for n in names}
-    if math.log((direct[name] + _TINY) / (min(direct.values()) + _TINY)) > farthest:
-        return FormTest(1.0 / (replicates + 1.0), math.nan, 0), 0.0
-    centre = form.evaluate(x, fitted[name])
-    curves = np.concatenate([data.mean, centre + rest])
-    sample = np.concatenate([centre[None], curves[: _SAMPLE + 1]])  # the form itself, the data, some replicates
-    y = curves * root
-
-    def best_of(n: str) -> Array:
-        """Least RSS of every curve over the tangent spaces of a form."""
-        points = np.concatenate([fitted[n][None], _refit(registry[n], x, sample, weight, fitted[n])])
-        return _Tangents.of(registry[n], x, root, points).rss(y)
-
-    mine = best_of(name)
-    rivals = [n for n in names if n != name and not any(n in registry[m].contains for m in names)]
-    least = np.min([mine, *(best_of(n) for n in rivals)], axis=0)
-    gap = np.log((mine + _TINY) / (least + _TINY))
-    bend = _Tangents.of(form, x, root, fitted[name][None]).excursion(y)
-    p_value, fit_p_value = ((1.0 + (v[1:] >= v[0]).sum()) / (replicates + 1.0) for v in (gap, bend))
-    return FormTest(float(p_value), float(fit_p_value), replicates), float(gap[1:].max())
-
-
-def _refit(form: Form, x: Array, y: Array, weight: Array, start: Array) -> Array:
-    """Parameters of a form fitted to some curves, from given ones and, for a location, from other places; (m, p)."""
-    w = np.repeat(weight[None], len(y), axis=0)
-    if not form.shape:
-        return separable.solve(form, x, y, w).params
-    rows = start[None, [form.names.index(q.name) for q in form.shape]]
-    for j, q in enumerate(form.shape):
-        if q.interior:
-            low, high = q.absolute((q.lower, q.upper), x)
-            elsewhere = np.repeat(rows[:1], _LOCATIONS, axis=0)
-            elsewhere[:, j] = np.geomspace(low, high, _LOCATIONS + 2)[1:-1]
-            rows = np.concatenate([rows, elsewhere])
-    starts = np.repeat(rows[None], len(y), axis=0)
-    return separable.solve(form, x, y, w, starts=starts, tolerance=_TOLERANCE, quick=True).params
-
-
-@dataclass(frozen=True)
-class _Tangents:
-    """A form near several sets of parameters: its weighted values (m, n), and where linear steps lead.
-
-    Parameters at a bound are held, and a step that would leave the bounds is not taken.
-    """
-
-    base: Array
-    directions: Array  # (m, n, p), orthonormal, or zero where there is none
-    steps: Array  # (m, p, p): what one unit along a direction does to each parameter
-    room: tuple[Array, Array]  # (m, p): how far each may go down and up
-
-    @classmethod
-    def of(cls, form: Form, x: Array, root: Array, params: Array) -> _Tangents:
-        base, jac = separable.linearised(form, x, params)
-        low, high = separable.bounds_of(form, x)
-        margin = 1e-8 * np.maximum(np.abs(params), 1e-6)
-        held = (params <= low + margin) | (params >= high - margin)
-        jac = np.where(np.isfinite(jac), jac, 0.0) * root[:, None] * ~held[:, None, :]
-        size = np.linalg.norm(jac, axis=1)
-        size[size == 0] = 1.0
-        u, s, vt = np.linalg.svd(jac / size[:, None, :], full_matrices=False)
-        keep = s > _RIDGE * s[:, :1]
-        steps = np.where(keep, 1.0 / np.where(keep, s, 1.0), 0.0)[:, :, None] * vt / size[:, None, :]
-        return cls(base * root, u * keep[:, None, :], steps, (low - params, high - params))
-
-    def rss(self, y: Array) -> Array:
-        """Least RSS of weighted curves (k, n) after the best steps that stay within the bounds, or none; (k,)."""
-        r = y[None] - self.base[:, None]
-        along = r @ self.directions
-        step = along @ self.steps
-        allowed = ((step >= self.room[0][:, None]) & (step <= self.room[1][:, None])).all(axis=2)
-        rest = np.einsum("mkn,mkn->mk", r, r) - np.where(allowed, (along**2).sum(axis=2), 0.0)
-        return np.asarray(np.maximum(rest, 0.0).min(axis=0))
-
-    def excursion(self, y: Array) -> Array:
-        """Largest |cumulative sum| of the residuals of each curve (k, n) at the first set, per root of their RSS."""
-        r = y - self.base[0]
-        r = r - (r @ self.directions[0]) @ self.directions[0].T
-        return np.asarray(np.abs(np.cumsum(r, axis=1)).max(axis=1) / np.sqrt((r**2).sum(axis=1) + _TINY))
-
-
-def _extras(fits: Mapping[str, Estimate], ranking: Ranking) -> tuple[str, ...]:
-    step = fits.get("log_logistic_step")
-    if ranking.best == "log_logistic_step" and step is not None:
-        p = step.params
-        return (
-            f"the curve is a transition: half of the drop is done at x = {p['x50']:.5g}, steepness s = {p['s']:.3g}",
-        )
-    if ranking.best in ("shifted_power", "shifted_power_floor"):
-        b = fits[ranking.best].params["b"]
-        return (
-            f"that form is a power law of x + {b:.3g}, not of x; a shift near 1 means that x should be counted from 1 "
-            "(for exposures: convention 'inclusive')",
-        )
-    return ()
+from cogfit.formulas.form import Array, Form
+from cogfit.inference.form_tests import POWER_LAWS, TEST_BINS, TOLERANCE, FormTest, compare_forms
+from cogfit.inference.ranking import CLOSE, Ranking, rank
+from cogfit.inference.residuals import errors_of, ordered_residuals
+from cogfit.inference.verdict import Verdict, confidence_set, judge_power_law
+from cogfit.progress import Progress
 
 
 def simplest(ranking: Ranking, registry: Mapping[str, Form], inside: Sequence[str]) -> str | None:
@@ -553,7 +61,7 @@ def extrapolation_error(
     order = np.argsort(curve.x, kind="stable")
     first = order[: round(share * order.size)]
     rest = order[first.size :]
-    label = separable.bins_of(curve.x[first], 2 * _BINS)
+    label = separable.bins_of(curve.x[first], 2 * TEST_BINS)
     weight: Array = np.bincount(label, curve.weights[first]).astype(float)
     x = np.bincount(label, curve.weights[first] * curve.x[first]) / weight
     y = np.bincount(label, curve.weights[first] * curve.y[first]) / weight
@@ -564,8 +72,75 @@ def extrapolation_error(
         if fit.status == "failed" or form.basis is None or x.size < len(form.parameters) + 2 or rest.size == 0:
             continue
         scale = weight if fit.noise != "lognormal" else weight / np.maximum(y, 1e-300) ** 2
-        params = separable.solve(form, x, y[None], scale[None], tolerance=_TOLERANCE).params[0]
+        params = separable.solve(form, x, y[None], scale[None], tolerance=TOLERANCE).params[0]
         miss = curve.y[rest] - form.evaluate(curve.x[rest], params)
         value = math.sqrt(float((curve.weights[rest] * miss**2).sum() / curve.weights[rest].sum()))
         out[name] = value if math.isfinite(value) else math.nan
     return out
+
+
+REPLICATES = 199
+
+THOROUGH_REPLICATES = 1999
+"""Curves made around each form to test it, by default and with ``thorough=True``."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What comes of fitting several forms.
+
+    Attributes
+    ----------
+    ranking : Ranking
+    ruling : Verdict
+    errors : dict of str to Arma
+        Of each form's fit.
+    tests : dict of str to FormTest
+        Empty where one form only was fitted.
+    """
+
+    ranking: Ranking
+    ruling: Verdict
+    errors: dict[str, Arma]
+    tests: dict[str, FormTest]
+
+
+def select(
+    curve: Curve,
+    registry: Mapping[str, Form],
+    fits: Mapping[str, Estimate],
+    rng: np.random.Generator,
+    replicates: int = REPLICATES,
+    progress: Progress | None = None,
+) -> Selection:
+    """Ranking, verdict, error models and tests of forms that were fitted to one curve under one noise model."""
+    errors = dict.fromkeys(fits, WHITE)  # clusters are resampled, whatever the errors along their mean
+    usable = {name: e for name, e in fits.items() if e.status != "failed"}
+    tau, gains = 1.0, None
+    if usable:
+        first = min(usable, key=lambda name: usable[name].aicc)
+        if not curve.resampleable:
+            errors[first] = errors_of(registry[first], curve, fits[first])
+        tau = max(errors[first].time, 1.0)
+        if curve.resampleable or not errors[first].white:
+            gains = dict.fromkeys(fits, 0.0)
+            for name, e in usable.items():
+                gains[name] = ar1_gain(ordered_residuals(registry[name], curve, e))
+    ranking = rank(list(fits.values()), tau, gains)
+    if curve.resampleable:
+        assert curve.clusters is not None
+        ranking = replace(ranking, n_effective=float(curve.clusters.size))
+    if len(registry) == 1:
+        alone = Verdict("not_compared", ("only one form was fitted, so nothing was compared",))
+        return Selection(ranking, alone, errors, {})
+    tests: dict[str, FormTest] = {}
+    if ranking.best is not None:
+        tests = compare_forms(curve, fits, registry, rng, replicates=replicates, progress=progress)
+    if not curve.resampleable:
+        matter = {*confidence_set(ranking, tests), *POWER_LAWS}
+        for name in [
+            name for name in usable if name != first
+        ]:  # the errors of a form that is refused are its lack of fit: AR(1) will do
+            orders = ORDERS if name in matter else ORDERS[:1]
+            errors[name] = errors_of(registry[name], curve, fits[name], orders)
+    return Selection(ranking, judge_power_law(fits, ranking, registry, tests), errors, tests)

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.engine import separable
-from cogfit.formulas import built_in as curves
-from cogfit.formulas.built_in import Array
-from cogfit.inference import transition_steps as _steps
+from cogfit.formulas.form import Array
+from cogfit.formulas.registry import get_form
+from cogfit.inference.transition_steps import Mean, effects
 
 MIXTURE = "exponential_mixture"
 SMOOTH = (
@@ -130,7 +130,7 @@ class Null:
     """
 
     form: Form
-    mean: _steps.Mean
+    mean: Mean
     rest: Array
     fitted: Array
     sizes: Array
@@ -156,10 +156,10 @@ def smooth(
         target = series.y - sizes @ columns / series.root
         near = _best(series, target, columns) if near is None else _fitted(series, target, near.name, near)
         rest = (series.y - near.curve) * series.root
-        effect = _steps.effects(np.concatenate([near.tangents, columns]), rest - sizes @ columns)
+        effect = effects(np.concatenate([near.tangents, columns]), rest - sizes @ columns)
         sizes = sizes + effect[len(near.tangents) :]
     assert near is not None
-    mean = _steps.Mean.of(np.concatenate([near.tangents, columns[:shown]]))
+    mean = Mean.of(np.concatenate([near.tangents, columns[:shown]]))
     fitted = near.curve + effect[: len(near.tangents)] @ near.tangents / series.root
     return Null(near, mean, rest - sizes[:shown] @ columns[:shown], fitted, sizes)
 
@@ -170,12 +170,12 @@ def _best(series: Series, target: Array, columns: Array) -> Form:
     fits: dict[str, Form] = {}
     for name in SMOOTH:
         # The last forms are mixtures, too: they are spared if not even the mixture's likelihood would do for them.
-        if math.isfinite(ceiling) and (len(curves.get(name).parameters) + 2) * math.log(n) - 2.0 * ceiling >= lowest:
+        if math.isfinite(ceiling) and (len(get_form(name).parameters) + 2) * math.log(n) - 2.0 * ceiling >= lowest:
             continue
         form = fits[name] = _fitted(series, target, name, fits)
         if name == "stretched_exponential_floor" and form.theta[1] > 1.0:
             continue  # slow at first, then fast: that would be a transition
-        loglik = _steps.Mean.of(np.concatenate([form.tangents, columns])).top((target - form.curve) * series.root)
+        loglik = Mean.of(np.concatenate([form.tangents, columns])).top((target - form.curve) * series.root)
         ceiling = loglik if name == MIXTURE else ceiling
         score = (form.count + 2) * math.log(n) - 2.0 * loglik
         if best is None or score < lowest:
@@ -191,7 +191,7 @@ def _fitted(series: Series, target: Array, name: str, known: dict[str, Form] | F
     """
     if name == MIXTURE:
         return _mixture(series, target)
-    form, (x, y, w) = curves.get(name), series.points
+    form, (x, y, w) = get_form(name), series.points
     y = y - (series.y - target)[series.label]
     bx, by, bw = means(x, y, w, series.coarse)
     centre, scale = float(by.mean()), float(by.std()) or 1.0
@@ -216,7 +216,7 @@ def _fitted(series: Series, target: Array, name: str, known: dict[str, Form] | F
 
 def _starts(name: str, fits: dict[str, Form], x: Array) -> Array | None:
     """Starting values of forms that contain the power law and the exponential: from the fits of these."""
-    if len(curves.get(name).shape) < 2:
+    if len(get_form(name).shape) < 2:
         return None
     last, power, rate = x[-1], fits["power_floor"].theta[0], fits["exponential_floor"].theta[0]
     table = {

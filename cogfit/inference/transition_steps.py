@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.engine.arma import Arma
-from cogfit.formulas.built_in import Array
+from cogfit.formulas.form import Array
 
 RHO = np.tanh(np.linspace(-0.5, 3.0, 30))
 """Values of the lag-1 correlation tried."""
@@ -195,6 +195,7 @@ def statistic(mean: Mean, step: Candidates, shock: Candidates, y: Array, least: 
 
 
 # ------------------------------------------------------------------------------------------------------ the errors
+
 
 _TAILS = np.array([2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0])
 

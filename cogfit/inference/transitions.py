@@ -19,13 +19,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cogfit.engine import arma as serial
+from cogfit.engine import arma
 from cogfit.engine.arma import Arma
 from cogfit.errors import InputError
-from cogfit.formulas import built_in as curves
-from cogfit.formulas.built_in import Array
-from cogfit.inference import transition_steps as _steps
+from cogfit.formulas.form import Array
+from cogfit.formulas.registry import get_form
 from cogfit.inference.transition_levels import MIXTURE, Null, Series, Shape, gradual, smooth
+from cogfit.inference.transition_steps import (
+    Candidates,
+    Mean,
+    effects,
+    innovations,
+    loglik,
+    peak,
+    shocks,
+    simulated,
+    statistic,
+    steps,
+    tail,
+    unevenness,
+)
 
 SIGNIFICANT = 0.05
 """p-value up to which a change counts as found."""
@@ -139,7 +152,7 @@ class Transition:
     @property
     def null_title(self) -> str:
         """Name of the smooth form in words."""
-        return "mixture of exponentials" if self.null_form == MIXTURE else curves.get(self.null_form).title
+        return "mixture of exponentials" if self.null_form == MIXTURE else get_form(self.null_form).title
 
     @property
     def found(self) -> bool:
@@ -252,14 +265,14 @@ def transition(
     generator = _checked_options(rng, level, max_changes, replicates)
     series = _prepared(x, y, weights)
     if np.ptp(series.y) <= 1e-12 * np.abs(series.y).max():
-        return _outcome(series, level, 1.0, "constant", serial.Arma())
+        return _outcome(series, level, 1.0, "constant", arma.Arma())
     known: list[Shape] = []
     marks: list[tuple[float, float, float]] = []
     null = smooth(series)
     p_value, errors, start = _test(series, null, known, replicates, generator)
     first = level, p_value, null.form.name, errors
     while start is not None and p_value <= SIGNIFICANT:
-        sizes = np.append(null.sizes, _steps.effects(np.stack([*null.mean.rows, start.column(series)]), null.rest)[-1])
+        sizes = np.append(null.sizes, effects(np.stack([*null.mean.rows, start.column(series)]), null.rest)[-1])
         shape, form = start, ""
         for _ in range(4):  # a change that is badly described may go with the wrong form, and the other way round
             beside = smooth(series, [*known, shape], sizes, hidden=1)
@@ -435,11 +448,11 @@ def _test(
     n = series.x.size
     left = null.rest - null.mean.rows.T @ (null.mean.rows @ null.rest)
     if float(np.linalg.norm(left)) <= 1e-6 * float(np.linalg.norm((series.y - series.y.mean()) * series.root)):
-        return 1.0, serial.Arma(), None  # there is no noise, and nothing is left to explain
+        return 1.0, arma.Arma(), None  # there is no noise, and nothing is left to explain
     at, location, s = _grid(series, known)
-    step = _steps.steps(null.mean, series.root, at, gradual(np.log(series.x), location, s))
-    shock = _steps.shocks(null.mean, np.arange(series.trim, n - series.trim + 1))
-    observed = float(_steps.statistic(null.mean, step, shock, null.rest[None])[0])
+    step = steps(null.mean, series.root, at, gradual(np.log(series.x), location, s))
+    shock = shocks(null.mean, np.arange(series.trim, n - series.trim + 1))
+    observed = float(statistic(null.mean, step, shock, null.rest[None])[0])
     if observed <= 0.0:
         return 1.0, _errors(null.rest, null.mean), None
     best = int(step.heights(null.mean, null.rest).argmax())
@@ -448,16 +461,16 @@ def _test(
     else:
         start = Shape(math.exp(location[best - at.size]), float(s[best - at.size]))
     # Beside the best step: a change that is left in the errors would make them wander so far that no change is found.
-    beside = _steps.Mean.of(np.stack([*null.mean.rows, start.column(series)]))
+    beside = Mean.of(np.stack([*null.mean.rows, start.column(series)]))
     errors = _errors(null.rest, beside)
-    innovation = _steps.innovations(null.rest, beside, errors)
-    scale = _steps.unevenness(innovation)
-    nu = _steps.tail(innovation / scale)
+    innovation = innovations(null.rest, beside, errors)
+    scale = unevenness(innovation)
+    nu = tail(innovation / scale)
     hits, done = 0, 0
     for size in (*_BATCHES, replicates):
         size = min(size, replicates - done)
-        made = _steps.simulated(errors, nu, scale, size, rng)
-        above = np.cumsum(_steps.statistic(null.mean, step, shock, made, observed) >= observed)
+        made = simulated(errors, nu, scale, size, rng)
+        above = np.cumsum(statistic(null.mean, step, shock, made, observed) >= observed)
         if hits + above[-1] >= _HITS:
             return _HITS / (done + int(np.searchsorted(above, _HITS - hits)) + 1), errors, start
         hits, done = hits + int(above[-1]), done + size
@@ -489,19 +502,19 @@ def _grid(series: Series, known: Sequence[Shape]) -> tuple[NDArray[np.intp], Arr
     return at, where, s_all
 
 
-def _errors(rest: Array, mean: _steps.Mean) -> Arma:
+def _errors(rest: Array, mean: Mean) -> Arma:
     """ARMA errors by restricted likelihood; orders beyond AR(1) only where AR(1) leaves correlated innovations."""
     from scipy.special import chdtrc
 
     n, design, lags = rest.size, mean.rows.T, np.arange(1, 9)
-    _, white = serial.estimate_arma(rest, design, (0, 0))
-    first, value = serial.estimate_arma(rest, design, (1, 0))
-    r = _steps.innovations(rest, mean, first)
+    _, white = arma.estimate_arma(rest, design, (0, 0))
+    first, value = arma.estimate_arma(rest, design, (1, 0))
+    r = innovations(rest, mean, first)
     rho = np.array([r[k:] @ r[:-k] for k in lags]) / max(float(r @ r), 1e-300)
     box = n * (n + 2.0) * float(np.sum(rho**2 / (n - lags)))  # Ljung & Box 1978, Biometrika 65:297
     if chdtrc(lags.size - 1, box) < SIGNIFICANT:
-        return serial.select_arma(rest, design)
-    return first if value - white > 1.0 else serial.Arma()
+        return arma.select_arma(rest, design)
+    return first if value - white > 1.0 else arma.Arma()
 
 
 # ---------------------------------------------------------------------------------------------------- the location
@@ -518,7 +531,7 @@ def _located(series: Series, null: Null, start: Shape) -> Shape:
     lx, (gaps, steepest), none = np.log(series.x), _gaps(series), np.zeros(0, dtype=np.intp)
 
     def heights(location: Array, s: Array) -> Array:
-        columns = _steps.steps(null.mean, series.root, none, gradual(lx, location, s))
+        columns = steps(null.mean, series.root, none, gradual(lx, location, s))
         return columns.heights(null.mean, null.rest)
 
     def near(location: float, count: int) -> NDArray[np.intp]:
@@ -550,13 +563,13 @@ def _limits(
     """Limits of a location: the likelihood ratio inverted at its quantile in curves with that change."""
     lx, (gaps, steepest), centre = np.log(series.x), _gaps(series), math.log(shape.t50)
 
-    def columns(location: Array) -> _steps.Candidates:
+    def columns(location: Array) -> Candidates:
         most = steepest[np.clip(np.searchsorted(gaps, location), 0, gaps.size - 1)]
         s = np.minimum(shape.s * np.array([[0.6], [1.0], [1.7]]), most).T.ravel()
         made = gradual(lx, np.repeat(location, 3), s)
-        return _steps.steps(null.mean, series.root, np.zeros(0, dtype=np.intp), made)
+        return steps(null.mean, series.root, np.zeros(0, dtype=np.intp), made)
 
-    def heights(candidates: _steps.Candidates) -> Array:
+    def heights(candidates: Candidates) -> Array:
         return np.asarray(candidates.heights(null.mean, null.rest).reshape(-1, 3).max(axis=1))
 
     # Roughly where it may lie, then at most 60 places there, of which the first is the estimate.
@@ -570,13 +583,13 @@ def _limits(
     candidates = columns(places)
     column = shape.column(series)
     slopes = [Shape(shape.t50 * f, shape.s * g).column(series) for f, g in ((1.001, 1.0), (1.0, 1.1))]
-    full = _steps.Mean.of(np.stack([*null.mean.rows, column, *slopes]))
+    full = Mean.of(np.stack([*null.mean.rows, column, *slopes]))
     errors = _errors(null.rest, full)
-    r = _steps.innovations(null.rest, full, errors)
+    r = innovations(null.rest, full, errors)
     noise = math.sqrt(float(r @ r) / max(r.size - len(full.rows), 1))
-    y = null.sizes[-1] * column + _steps.simulated(errors, math.inf, noise * _steps.unevenness(r), _LOCATED, rng)
+    y = null.sizes[-1] * column + simulated(errors, math.inf, noise * unevenness(r), _LOCATED, rng)
     rss, u = null.mean.rest(y)
-    best, true = (_steps.peak(_steps.loglik(rss - candidates.gains(y, u, m), r.size)) for m in (None, 3))
+    best, true = (peak(loglik(rss - candidates.gains(y, u, m), r.size)) for m in (None, 3))
     cut = max(float(np.quantile(best - true, level)), 1.92)
     value = heights(candidates)
     good = np.append(centre, places[value >= value.max() - cut])

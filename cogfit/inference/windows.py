@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from cogfit.curves.exposure import Curve
+from cogfit.curves.curve import Curve
 from cogfit.engine import estimate, separable
-from cogfit.formulas import built_in as curves
-from cogfit.formulas.built_in import Array
-from cogfit.inference import intervals
+from cogfit.formulas.form import Array
+from cogfit.formulas.registry import get_form
+from cogfit.inference.profile import quick_interval
+from cogfit.inference.residuals import in_order
 
 _EDGES = 6
 _LEAST_RATIO = 3.0  # of the ends of a window: over less, the slope says little
@@ -93,10 +94,10 @@ def exponents(curve: Curve, noise: str, level: float, rng: np.random.Generator) 
     >>> sorted({round(window.gamma, 6) for window in found})
     [0.5]
     """
-    form = curves.get("power")
+    form = get_form("power")
     if np.ptp(curve.y) == 0:
         return ()
-    curve = intervals.in_order(curve.take(curve.x > 0))
+    curve = in_order(curve.take(curve.x > 0))
     ends = edges_of(curve.x)
     out = []
     for i, low in enumerate(ends):
@@ -111,7 +112,7 @@ def exponents(curve: Curve, noise: str, level: float, rng: np.random.Generator) 
             fit = estimate.estimate(form, part.x, part.y, part.weights, noise)
             a = b = math.nan
             if fit.status != "failed":
-                limits = intervals.quick_interval(form, part, fit, "gamma", level, rng, _REPLICATES)
+                limits = quick_interval(form, part, fit, "gamma", level, rng, _REPLICATES)
                 a, b = limits.low, limits.high
             out.append(Window(float(low), float(high), int(inside.sum()), fit.params["gamma"], a, b))
     return tuple(out)

@@ -17,20 +17,13 @@ from cogfit.errors import CogfitError, InputError, nearest
 from cogfit.logs.clean import Part, prepare
 from cogfit.logs.columns import ALIASES, NoLogColumns
 from cogfit.logs.formats.contents import head_of, suffix_of
-from cogfit.logs.formats.reader import Progress, Raw, Reader, ReadOptions
-from cogfit.logs.formats.registry import (
-    FORMATS,
-    TEXT_SUFFIXES,
-    guarded,
-    is_pickle,
-    read_raw,
-    reader_for,
-    reader_named,
-    why_unreadable,
-)
+from cogfit.logs.formats.reader import Raw, Reader, ReadOptions
+from cogfit.logs.formats.refusals import FORMATS, TEXT_SUFFIXES, guarded, is_pickle, why_unreadable
+from cogfit.logs.formats.registry import read_raw, reader_for, reader_named
 from cogfit.logs.joining import join_routing, join_utilization
 from cogfit.logs.labels import natural_key, one_label
 from cogfit.logs.model import Log
+from cogfit.progress import Progress, Stages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +82,7 @@ def read_log(
         Columns to use instead of those that would be recognised: the step, the utilisation (in a routing log the
         decision or its probability), the pattern, the run.
     progress : callable, optional
-        Called as ``progress(done_bytes, total_bytes)``.
+        Called as ``progress(done_bytes, total_bytes, name)``.
 
     Returns
     -------
@@ -166,7 +159,7 @@ def _read_file(path: Path, forced: Reader | None, options: ReadOptions) -> list[
 
 def _finish(progress: Progress | None, total: int) -> None:
     if progress is not None:
-        progress(total, total)
+        progress(total, total, "")
 
 
 # --- a folder ---------------------------------------------------------------------------------------------------------
@@ -200,7 +193,7 @@ def _read_folder(folder: Path, forced: Reader | None, options: ReadOptions) -> t
         units.extend(_Unit(label, part) for part in parts)
 
     for file in single:
-        part_options = replace(options, progress=_shifted(options.progress, done, total))
+        part_options = replace(options, progress=options.progress and Stages(options.progress, total, done))
         try:
             raw = read_raw(file.reader, file.path, part_options)
         except NoLogColumns:
@@ -215,7 +208,7 @@ def _read_folder(folder: Path, forced: Reader | None, options: ReadOptions) -> t
             use(raw, file.path, _label(file, folder))
     for reader in dict.fromkeys(file.reader for file in whole):
         files = [file for file in whole if file.reader is reader]
-        part_options = replace(options, progress=_shifted(options.progress, done, total))
+        part_options = replace(options, progress=options.progress and Stages(options.progress, total, done))
         done += sum(sizes[file.path] for file in files)
         raw = read_raw(reader, folder, part_options)
         common = os.path.commonpath([file.path.parent for file in files])
@@ -237,14 +230,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:
-    """Progress within one file, told as progress within all of them."""
-    if progress is None:
-        return None
-    tell = progress
-    return lambda done, _: tell(min(before + done, total), total)
 
 
 def _no_log(folder: Path, refused: Sequence[NoLogColumns]) -> InputError:

@@ -8,31 +8,29 @@ so that the answers are the same.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from cogfit import fitting as api
-from cogfit.curves.exposure import Curve
+from cogfit import fitting
+from cogfit.curves.curve import Curve
 from cogfit.engine import noise as noises
 from cogfit.engine.estimate import STATUSES, Estimates, estimate, estimate_many
 from cogfit.engine.separable import Index
 from cogfit.errors import InputError, nearest
-from cogfit.formulas import built_in as curves
-from cogfit.formulas.built_in import Form
-from cogfit.inference import selection
-from cogfit.logs.model import Log, Source
-from cogfit.many.collection import Collection, Columns, examine, from_arrays, from_log, from_table, without
+from cogfit.formulas.form import MEASURES, Form
+from cogfit.formulas.registry import candidate_forms, get_form
+from cogfit.inference.ranking import CLOSE
+from cogfit.logs.model import Source
+from cogfit.many.collection import Collection, Columns, examine, from_table, without
+from cogfit.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Progress = Callable[[int, int], None]
-"""Called with (curves done, curves in all)."""
 
 _BLOCK = 1 << 22  # points worked on between two reports of progress
 _SLOW_BLOCK = 1 << 12
@@ -71,13 +69,13 @@ class Options:
         if self.form is not None and not self.form:
             raise InputError("`form` names no form", hint="pass None for all")
         for name in self.form or ():
-            curves.get(name)
+            get_form(name)
         if self.noise != "auto":
             noises.get(self.noise)
         if self.missing not in _MISSING:
             raise InputError(f"unknown `missing` {self.missing!r}", hint=nearest(self.missing, _MISSING))
-        if self.measure is not None and self.measure not in curves.MEASURES:
-            raise InputError(f"unknown measure {self.measure!r}", hint=nearest(self.measure, curves.MEASURES))
+        if self.measure is not None and self.measure not in MEASURES:
+            raise InputError(f"unknown measure {self.measure!r}", hint=nearest(self.measure, MEASURES))
         if not 0.0 < self.level < 1.0:
             raise InputError(f"`level` must lie between 0 and 1, not {self.level!r}")
         if self.verdicts and self.form is not None:
@@ -90,124 +88,8 @@ class Options:
     def family(self, collection: Collection) -> tuple[Form, ...]:
         """Forms that are fitted."""
         if self.form is not None:
-            return tuple(curves.get(name) for name in self.form)
-        return curves.candidates(self.axis or collection.axis, self.measure or collection.measure)
-
-
-def fit_many(
-    data: Any,
-    y: ArrayLike | str | None = None,
-    *,
-    form: str | Sequence[str] | None = "power_floor",
-    noise: str = "gaussian",
-    by: str | Sequence[str] | None = None,
-    x: str = "x",
-    weights: ArrayLike | str | None = None,
-    trials: ArrayLike | str | None = None,
-    verdicts: bool = False,
-    missing: str = "fail",
-    axis: str | None = None,
-    measure: str | None = None,
-    level: float = 0.95,
-    rng: int = 0,
-    device: str = "cpu",
-    threads: int | None = None,
-    progress: Progress | None = None,
-) -> Any:
-    """Fit many curves; one row for each, whatever becomes of it.
-
-    Parameters
-    ----------
-    data : array_like, DataFrame, Log, path or Dask DataFrame
-        The x values of all curves, shape (points,), or of each, (curves, points). Or a tidy table with one row per
-        point (curves may have any length and lie in any order). Or a training log (:func:`cogfit.read_log`). Or the
-        path of a tidy table, a Parquet or CSV file or a folder of such, which may be larger than memory. Of a Dask
-        DataFrame the rows are shuffled so that every curve lies in one partition, each partition is fitted by itself,
-        and the result is a Dask DataFrame.
-    y : array_like, shape (curves, points), or str
-        Values; for tables the name of their column (default ``"y"``).
-    form : str, sequence of str, or None, default "power_floor"
-        One form; or several, of which one is reported; None: all that have a meaning here. Of several it is the
-        simplest within ΔAICc 2 of the best, for independent errors; `verdicts` says more.
-    noise : {"gaussian", "lognormal", "binomial", "auto"}, default "gaussian"
-        As in :func:`cogfit.fit`, whose default is "auto": a choice for each curve. Only Gaussian noise is fast.
-    by : str or sequence of str, optional
-        Columns of a table that tell the curves apart (default ``"curve"``); of a log: run, layer, head, pattern.
-    x : str, default "x"
-        Column of a table that holds x.
-    weights, trials : array_like or str, optional
-        As in :func:`cogfit.fit`, in the shape of x or y; for tables the name of a column.
-    verdicts : bool, default False
-        Rule on the power law as :func:`cogfit.fit` does (with ``form=None``), with error models, tests and intervals:
-        the answers of that function, at its speed (tenths of a second a curve). The columns ``low``, ``high`` (interval
-        of γ), ``verdict``, ``reasons`` and ``indistinguishable`` are then there.
-    missing : {"fail", "drop"}
-        What NaN in y means: a curve that cannot be fitted, or a point that is not there.
-    axis, measure : str, optional
-        What x and y are; see :func:`cogfit.fit`.
-    level, rng
-        Of the intervals, and of the resampling of each curve, for verdicts.
-    device : str, default "cpu"
-        Where the engine runs: ``"cuda"`` is a graphics processor, by torch, in double precision; not for all forms
-        (those with a break, and two with special functions, are refused). ``"torch"`` is the same code on the
-        processor, where it is much slower than the default.
-    threads : int, optional
-        The most that work at once; by default as many as there are cores.
-    progress : callable, optional
-        Called as ``progress(done, total)`` with numbers of curves.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Labels of the curve, ``n`` points used, ``dropped`` (at x = 0, where a power law has no value, or missing),
-        ``noise``, ``form``, the parameters and their standard errors (``gamma``, ``gamma_se``, …; NaN at a bound, inf
-        where the data do not determine them), ``rss``, ``loglik``, ``aicc``, with several forms ``delta_aicc_<form>``
-        for each, ``status`` ("ok", "at_bound", "not_identified", "failed") and ``reason``.
-
-    Raises
-    ------
-    InputError
-        For options that cannot be used, and for data of which no curves can be made; never for a single curve.
-
-    Notes
-    -----
-    Parameters, standard errors and status are those of ``cogfit.fit(x, y, form=..., noise="gaussian")``. The results of
-    a curve depend neither on the number of threads nor on the other curves.
-
-    Examples
-    --------
-    >>> import cogfit, numpy as np
-    >>> k = np.arange(1.0, 101.0)
-    >>> Y = np.array([0.1 + 0.8 * k**-0.5, 0.2 + 0.7 * k**-0.9])
-    >>> table = cogfit.fit_many(k, Y, form="power_floor")
-    >>> table["status"].tolist(), table["gamma"].round(6).tolist()
-    (['ok', 'ok'], [0.5, 0.9])
-    """
-    names = None if by is None else (by,) if isinstance(by, str) else tuple(by)
-    forms = None if form is None else (form,) if isinstance(form, str) else tuple(form)
-    if verdicts and forms == ("power_floor",):
-        forms = None
-    options = Options(forms, noise, verdicts, missing, axis, measure, level, rng, device, threads)
-    if isinstance(data, Log):
-        return fit_collection(from_log(data, names), options, progress)
-    dask, path = type(data).__module__.startswith("dask"), isinstance(data, str | os.PathLike)
-    if not (dask or path or hasattr(data, "groupby")):
-        if y is None or isinstance(y, str):
-            raise InputError("`y` is missing", hint="call cogfit.fit_many(x, Y) with Y of shape (curves, points)")
-        if isinstance(weights, str) or isinstance(trials, str) or names is not None:
-            raise InputError("names of columns go with a table, not with arrays")
-        return fit_collection(from_arrays(data, y, weights, trials), options, progress)
-    for label, value in (("y", y), ("weights", weights), ("trials", trials)):
-        if not (value is None or isinstance(value, str)):
-            raise InputError(f"`{label}` must name a column of the table")
-    columns = Columns(names or ("curve",), x, y or "y", weights, trials)  # type: ignore[arg-type]
-    if dask:
-        return _by_partition(data, columns, options)
-    if path:
-        from cogfit.many.streaming import fit_table_file
-
-        return fit_table_file(data, columns, options, progress)
-    return fit_table(data, columns, options, progress)
+            return tuple(get_form(name) for name in self.form)
+        return candidate_forms(self.axis or collection.axis, self.measure or collection.measure)
 
 
 def fit_table(
@@ -217,7 +99,7 @@ def fit_table(
     return fit_collection(from_table(table, columns), options, progress)
 
 
-def _by_partition(table: Any, columns: Columns, options: Options) -> Any:
+def fit_partitions(table: Any, columns: Columns, options: Options) -> Any:
     """The same for a Dask DataFrame: every curve in one partition, partition by partition."""
     columns.check([str(name) for name in table.columns])
     small = table[list(columns.names)]
@@ -251,7 +133,7 @@ def fit_collection(collection: Collection, options: Options, progress: Progress 
         table.insert(1, "dropped", dropped[begin:end])
         frames.append(pd.concat([part.labels.reset_index(drop=True), table], axis=1))
         if progress is not None:
-            progress(end, len(whole))
+            progress(end, len(whole), "curves")
     return pd.concat(frames, ignore_index=True)
 
 
@@ -310,7 +192,7 @@ def _noise_of(
     for i in np.flatnonzero(problems == ""):
         try:
             curve = _curve_of(part, int(i), options)
-            name, _ = api.choose_noise(curve, family, options.noise, part.counted, bool(constant[i]))
+            name, _ = fitting.choose_noise(curve, family, options.noise, part.counted, bool(constant[i]))
             noises.get(name).check(curve.y, curve.weights)
             noise[i] = name
         except Exception as error:
@@ -330,7 +212,7 @@ def _curve_of(part: Collection, i: int, options: Options) -> Curve:
 def _put_constant(out: Estimates, part: Collection, rows: Index) -> None:
     """What is said of curves that do not change at all: nothing of their shape is identified."""
     for i in rows.tolist():
-        out.put_one(i, api.constant_fit(out.form, _curve_of(part, i, Options())))
+        out.put_one(i, fitting.constant_fit(out.form, _curve_of(part, i, Options())))
 
 
 def _label(options: Options) -> str:
@@ -349,7 +231,7 @@ def _table(part: Collection, fits: Sequence[Estimates]) -> pd.DataFrame:
     sizes = np.array([len(fit.form.parameters) for fit in fits])
     with np.errstate(invalid="ignore"):
         delta = np.where(np.isfinite(lowest), aicc - lowest, np.inf)
-    rank = np.where(delta <= selection.CLOSE, sizes[:, None] * (1.0 + selection.CLOSE) + delta, np.inf)
+    rank = np.where(delta <= CLOSE, sizes[:, None] * (1.0 + CLOSE) + delta, np.inf)
     pick = np.where(np.isfinite(lowest), rank.argmin(axis=0), _fallback(fits))
     noise = np.array([fit.noise for fit in fits], dtype=object)[pick, np.arange(count)]
     columns: dict[str, Any] = {"n": part.bundle.size, "noise": noise}
@@ -411,7 +293,7 @@ def _verdict(
     if problem:
         return {**row, "reason": problem}
     try:
-        result = api.fit_curve(
+        result = fitting.fit_curve(
             _curve_of(part, i, options), Source("", "batch", row["n"]), form=None, noise_name=options.noise, start=None,
             level=options.level, rng=np.random.default_rng(options.rng), discrete=part.counted,
         )  # fmt: skip

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cogfit.curves import exposure as observed
-from cogfit.curves.exposure import Curve
+from cogfit.curves import curve, exposure, utilization
+from cogfit.curves.curve import Curve
 from cogfit.engine.separable import Bundle, Index
 from cogfit.errors import InputError, nearest
-from cogfit.formulas.built_in import Array
+from cogfit.formulas.form import Array
+from cogfit.logs import splitting
 from cogfit.logs.model import GROUP_COLUMNS, Log
 
 if TYPE_CHECKING:
@@ -215,13 +216,13 @@ def from_log(log: Log, by: Sequence[str] | None = None) -> Collection:
     names = tuple(by) if by is not None else tuple(c for c in GROUP_COLUMNS if c in table.frame)
     labels: list[dict[str, str]] = []
     found: list[Curve | str] = []
-    for label, part in observed.split(log, names) if names else [({"log": log.path}, log)]:
+    for label, part in splitting.split(log, names) if names else [({"log": log.path}, log)]:
         labels.append(label)
         try:
             if part.routing is not None:
-                found.append(observed.exposure_curve(part.routing))
+                found.append(exposure.exposure_curve(part.routing))
             elif part.utilization is not None:
-                found.append(observed.utilization_curve(part.utilization))
+                found.append(utilization.utilization_curve(part.utilization))
         except InputError as error:
             found.append(error.what)
     curves_of = [item if isinstance(item, Curve) else None for item in found]
@@ -268,7 +269,7 @@ def examine(collection: Collection) -> tuple[NDArray[np.object_], NDArray[np.boo
         out[i] = text or out[i]
     least, most = limits["y"].T
     with np.errstate(invalid="ignore", over="ignore"):
-        return out, (out == "") & (most - least <= observed.CONSTANT * np.maximum(-least, most))
+        return out, (out == "") & (most - least <= curve.CONSTANT * np.maximum(-least, most))
 
 
 def without(collection: Collection, *, zero: bool, missing: bool) -> tuple[Collection, Index]:

@@ -16,7 +16,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 
 from cogfit.errors import InputError, MissingDependencyError
 from cogfit.files import write_atomic
-from cogfit.many.batch import Options, Progress, fit_collection, fit_table
+from cogfit.many.batch import Options, fit_collection, fit_table
 from cogfit.many.collection import Collection, Columns
+from cogfit.progress import Progress, Stages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +44,6 @@ _SUFFIXES = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv"}
 _CURVES, _SLOW_CURVES = 20_000, 50  # of a log in one part
 _PLAN, _SPOOL = "_plan.json", "_spool"  # names that readers of Parquet folders pass over
 
-Report = Callable[[str, int, int], None]
 """Called with a task ("reading", "parts", "curves"), what is done of it, and the whole."""
 
 
@@ -216,7 +216,7 @@ def _fingerprint(files: Sequence[str | Path]) -> str:
     return digest.hexdigest()
 
 
-def _spool(plan: Plan, folder: Path, report: Report) -> None:
+def _spool(plan: Plan, folder: Path, report: Progress) -> None:
     """Sort the rows of the table into one file for each part."""
     import pyarrow as pa
 
@@ -239,7 +239,7 @@ def _spool(plan: Plan, folder: Path, report: Report) -> None:
                     writers[number] = pa.ipc.new_file(str(spool / _name(number, "arrow")), batch.schema)
                 writers[number].write_batch(ordered.slice(ends[number], ends[number + 1] - ends[number]))
             seen += batch.num_rows
-            report("reading", seen, plan.size)
+            report(seen, plan.size, "reading")
     finally:
         for writer in writers.values():
             writer.close()
@@ -292,7 +292,7 @@ def run(
     *,
     collection: Collection | None = None,
     scheduler: str | None = None,
-    report: Report | None = None,
+    report: Progress | None = None,
 ) -> Path:
     """Fit all parts and put the results together.
 
@@ -308,7 +308,7 @@ def run(
         Address of a Dask scheduler whose workers fit the parts; they must see the table and the folder under the same
         names. A part whose worker dies is done by another.
     report : callable, optional
-        Called as ``report(task, done, total)``, the task being "reading", "parts" or "curves".
+        Called as ``report(done, total, task)``, the task being "reading", "parts" or "curves".
 
     Returns
     -------
@@ -331,13 +331,13 @@ def run(
     folder = target if not suffix else target.with_name(target.name + ".parts")
     plan.begin(folder)
     numbers = [i for i in range(plan.parts) if not (folder / _name(i, "parquet")).exists()]
-    tell("parts", plan.parts - len(numbers), plan.parts)
+    tell(plan.parts - len(numbers), plan.parts, "parts")
     if collection is not None:
         _fit_collection_parts(plan, collection, folder, numbers, tell)
     elif numbers:
         _spool(plan, folder, tell)
         for done, _ in enumerate(_fitted(folder, numbers, plan.options.threads, scheduler), start=1):
-            tell("parts", plan.parts - len(numbers) + done, plan.parts)
+            tell(plan.parts - len(numbers) + done, plan.parts, "parts")
     if suffix:
         _join(folder, target)
         shutil.rmtree(folder)
@@ -346,7 +346,7 @@ def run(
     return target
 
 
-def _silent(task: str, done: int, total: int) -> None:
+def _silent(done: int, total: int, task: str) -> None:
     return None
 
 
@@ -371,13 +371,13 @@ def _fitted(folder: Path, numbers: Sequence[int], threads: int | None, scheduler
 
 
 def _fit_collection_parts(
-    plan: Plan, collection: Collection, folder: Path, numbers: Sequence[int], tell: Report
+    plan: Plan, collection: Collection, folder: Path, numbers: Sequence[int], tell: Progress
 ) -> None:
     edges = np.linspace(0, len(collection), plan.parts + 1).astype(int).tolist()
     for number in numbers:
         begin, end = edges[number], edges[number + 1]
         part = collection.part(begin, end)
-        found = fit_collection(part, plan.options, lambda done, _, begin=begin: tell("curves", begin + done, plan.size))  # type: ignore[misc]
+        found = fit_collection(part, plan.options, Stages(tell, plan.size, begin))
         _write(found, folder / _name(number, "parquet"))
 
 
@@ -419,8 +419,8 @@ def fit_table_file(
 ) -> pd.DataFrame:
     """Fit the curves of a tidy table on disk; see :func:`cogfit.fit_many`. ``progress`` counts parts."""
     plan = plan_table(path, columns, options)
-    tell: Report = _silent
+    tell: Progress = _silent
     if progress is not None:
-        tell = lambda task, done, total: progress(done, total) if task == "parts" else None  # noqa: E731
+        tell = lambda done, total, task: progress(done, total, task) if task == "parts" else None  # noqa: E731
     with tempfile.TemporaryDirectory(prefix="cogfit-") as folder:
         return read(run(plan, Path(folder, "out"), report=tell))

@@ -15,7 +15,7 @@ import numpy as np
 
 from cogfit.engine.noise import profiled_gaussian
 from cogfit.errors import InputError
-from cogfit.formulas.built_in import Array
+from cogfit.formulas.form import Array
 from cogfit.people.dataset import Series
 
 At = Literal["blocks", "midpoints"]

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.errors import InputError, nearest
-from cogfit.formulas import built_in as curves
-from cogfit.formulas.built_in import Array
+from cogfit.formulas.form import MEASURES as FITTED_MEASURES
+from cogfit.formulas.form import Array
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cogfit.curves.exposure import Curve
+    from cogfit.curves.curve import Curve
 
 KINDS: dict[str, str] = {
     "curve": "y against a number: forms are fitted",
@@ -290,7 +290,7 @@ class Series:
         InputError
             If the data set is no curve.
         """
-        from cogfit.curves.exposure import array_curve
+        from cogfit.curves.arrays import array_curve
 
         about = self.dataset
         if about.kind != "curve":
@@ -404,7 +404,7 @@ class Dataset:
         """The measure as :func:`cogfit.fit` knows it."""
         if self.measure == "strategy":
             return "probability"
-        return self.measure if self.measure in curves.MEASURES else "other"
+        return self.measure if self.measure in FITTED_MEASURES else "other"
 
     @cached_property
     def _frame(self) -> pd.DataFrame:

@@ -10,13 +10,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from cogfit.result import format_interval
+from cogfit.formulas.registry import get_form
+from cogfit.inference.interval import format_interval
 
 PERSON = "one person or run"
 MEAN = "mean curve over persons or runs"
 DISTRIBUTION = "mean of the exponents of single persons or runs"
-
-# ------------------------------------------------------------------------------------------------- one exponent
 
 
 @dataclass(frozen=True)
@@ -192,3 +191,13 @@ def difference(mine: Exponent, theirs: Exponent) -> tuple[float, float, float]:
     low = gap - math.hypot(mine.gamma - mine.low, theirs.high - theirs.gamma)
     high = gap + math.hypot(mine.high - mine.gamma, theirs.gamma - theirs.low)
     return gap, low, high
+
+
+def describe(one: Exponent) -> str:
+    """Subject of a sentence about an exponent."""
+    return f"The {one.label}" if one.averaging == DISTRIBUTION else f"The curve of {one.label}"
+
+
+def form_title(form: str) -> str:
+    """Title of a form by its name, "" where there is none."""
+    return get_form(form).title if form else ""

@@ -8,16 +8,18 @@ distribution, block means one law over all blocks.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cogfit import fitting as api
+from cogfit import fitting
 from cogfit.errors import InputError
-from cogfit.people import block_means as blocks
+from cogfit.formulas.registry import get_form
+from cogfit.inference.interval import format_interval
+from cogfit.people import block_means
 from cogfit.people.dataset import Dataset, Series
 from cogfit.people.over_subjects import (
     Contrast,
@@ -27,12 +29,12 @@ from cogfit.people.over_subjects import (
     random_effects,
     stderr_from_r2,
 )
-from cogfit.result import FitResult, format_interval
+from cogfit.progress import Progress
+from cogfit.result import FitResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Progress = Callable[[int, int, str], None]
 
 SLOPES = (("power", "raw", "gaussian"), ("power", "log", "lognormal"), ("power_floor", "raw", "gaussian"))
 """Form, scale and noise of the slopes that every curve gets."""
@@ -199,8 +201,8 @@ class HumanFits:
     contrasts: tuple[Contrast, ...] = ()
     dropped: tuple[Contrast, ...] = ()
     populations: tuple[Population, ...] = ()
-    pooled: tuple[blocks.BlockFit, ...] = ()
-    common: Mapping[str, blocks.CommonTest] = field(default_factory=dict)
+    pooled: tuple[block_means.BlockFit, ...] = ()
+    common: Mapping[str, block_means.CommonTest] = field(default_factory=dict)
     statements: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
@@ -363,7 +365,7 @@ def fit_series(series: Series, *, level: float = 0.95, rng: int = 0, progress: P
         noise = "gaussian"  # weights are known variances of y, not of log y
     elif curve.counts is not None and series.clusters is None:
         noise = "binomial"
-    result = api.fit(curve, form=form, noise=noise, level=level, rng=rng, progress=progress)
+    result = fitting.fit(curve, form=form, noise=noise, level=level, rng=rng, progress=progress)
     return CurveFit(series, result, _chi_square(result) if series.se is not None else None)
 
 
@@ -403,7 +405,7 @@ def _slopes(series: Series, plan: Plan, level: float, rng: int) -> list[Slope]:
                 key = (form, scale, convention, curve.x[0], curve.x[-1])
                 unfit = (scale == "log" and np.any(curve.y <= 0)) or plan.form not in (None, form)
                 if key not in out and not unfit:
-                    result = api.fit(curve, form=form, noise=noise, level=level, rng=rng)
+                    result = fitting.fit(curve, form=form, noise=noise, level=level, rng=rng)
                     out[key] = _slope(series, result, form, scale, convention)
     return list(out.values())
 
@@ -414,9 +416,7 @@ def _slope(series: Series, result: FitResult, form: str, scale: str, convention:
     low, high = result.interval if result.interval is not None else (math.nan, math.nan)
     fitted = np.full(y.size, math.nan)
     if item.gamma is not None:
-        from cogfit.formulas import built_in as curves
-
-        value = curves.get(form).evaluate(result.x, item.estimate.params)
+        value = get_form(form).evaluate(result.x, item.estimate.params)
         fitted = np.log(value) if scale == "log" else value
     whole = float(((y - y.mean()) ** 2).sum())
     r2 = 1.0 - float(((y - fitted) ** 2).sum()) / whole if whole > 0 else math.nan
@@ -429,11 +429,10 @@ def _slope(series: Series, result: FitResult, form: str, scale: str, convention:
 def _over_clusters(series: Series, level: float) -> Population | None:
     """Distribution of the power law's γ over lists or teams; None where there are no or too few of them."""
     from cogfit.engine import estimate
-    from cogfit.formulas import built_in as curves
 
     if series.clusters is None:
         return None
-    form, gammas, errors, spare = curves.get("power"), [], [], []
+    form, gammas, errors, spare = get_form("power"), [], [], []
     for name in np.unique(series.clusters):
         part = series.take((series.clusters == name) & (series.x > 0))
         if part.x.size < LEAST_POINTS:
@@ -564,30 +563,31 @@ def _pooled(found: HumanFits, plan: Plan, rng: int, full: bool, progress: Progre
     data = found.dataset
     by = plan.pool or ""
     fits, tests, skipped = [], {}, []
-    plans: tuple[tuple[blocks.At, blocks.Scale], ...] = (("blocks", "log"), ("blocks", "raw"), ("midpoints", "log"))
+    plans: tuple[tuple[block_means.At, block_means.Scale], ...]
+    plans = (("blocks", "log"), ("blocks", "raw"), ("midpoints", "log"))
     for at, scale in plans:
-        cells = blocks.cells_of(data.series(), by, at)
-        for model in blocks.MODELS if at == "blocks" else ("power", "power_by_group"):
+        cells = block_means.cells_of(data.series(), by, at)
+        for model in block_means.MODELS if at == "blocks" else ("power", "power_by_group"):
             if (len(cells.groups) == 1 and model.endswith("by_group")) or (
                 data.measure != "latency" and model.startswith("two_process")
             ):
                 continue
             try:
-                fits.append(blocks.fit_blocks(cells, model, at, scale))
+                fits.append(block_means.fit_blocks(cells, model, at, scale))
             except InputError as error:
                 skipped.append(f"{scale} scale, {at}: {error}")
     by_name = {(one.at, one.scale, one.model): one for one in fits}
     for at, scale in plans:
         if (at, scale, "power") in by_name and (at, scale, "power_by_group") in by_name:
             one, each = by_name[at, scale, "power"], by_name[at, scale, "power_by_group"]
-            tests[f"{at}, {scale}"] = blocks.common_test(one, each)
+            tests[f"{at}, {scale}"] = block_means.common_test(one, each)
     texts = _pooled_statements(by_name, tests, by or "curve", found.level)
     return replace(found, pooled=tuple(fits), common=tests, statements=tuple(texts), skipped=tuple(skipped))
 
 
 def _pooled_statements(
-    by_name: Mapping[tuple[blocks.At, blocks.Scale, str], blocks.BlockFit],
-    tests: Mapping[str, blocks.CommonTest],
+    by_name: Mapping[tuple[block_means.At, block_means.Scale, str], block_means.BlockFit],
+    tests: Mapping[str, block_means.CommonTest],
     by: str,
     level: float,
 ) -> list[str]:
@@ -609,7 +609,7 @@ def _pooled_statements(
         f"one common γ is {'rejected' if test.p_value < 0.05 else 'not rejected'} (F({test.numerator}, "
         f"{test.denominator}) = {test.f:.1f}, p = {test.p_value:.1g}); by {by}: {own}"
     )
-    scales: tuple[blocks.Scale, ...] = ("raw", "log")
+    scales: tuple[block_means.Scale, ...] = ("raw", "log")
     for scale in scales:
         power = by_name["blocks", scale, "power"].aicc
         mixtures = [f.aicc for (at, s, m), f in by_name.items() if (at, s) == ("blocks", scale) and m[:3] == "two"]

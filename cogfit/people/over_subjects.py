@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.errors import InputError
-from cogfit.formulas.built_in import Array
+from cogfit.formulas.form import Array
 
 FEW_SPARE = 10
 """Residual degrees of freedom of a subject's fit below which its standard error is too rough to be a weight."""

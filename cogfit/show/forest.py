@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from cogfit.people.comparison import Comparison
+    from cogfit.people.conclusions import Comparison
 
 MARKERS = {"model": ("s", "#0072B2"), "human": ("o", "#000000"), "claimed": ("D", "#D55E00")}
 """Marker and colour of each side; told apart in grey by the marker."""

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from cogfit.files import write_atomic
 from cogfit.inference import windows
-from cogfit.inference.selection import REFUTED
-from cogfit.result import FitResult, FormFit, format_interval
+from cogfit.inference.interval import format_interval
+from cogfit.inference.verdict import REFUTED
+from cogfit.result import FitResult, FormFit
 from cogfit.show.plots import DIAGNOSTICS, plot_diagnostic, plot_fit, render
 
 if TYPE_CHECKING:

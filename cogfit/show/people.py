@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cogfit.formulas import built_in as curves
-from cogfit.people import block_means as blocks
+from cogfit.formulas.registry import get_form
+from cogfit.people import block_means
 from cogfit.people.dataset import Dataset, Series
 from cogfit.people.fits import CurveFit, HumanFits
-from cogfit.show.plots import _wrapped, plain_ticks
+from cogfit.show.plots import plain_ticks, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ def plot_human(dataset: Dataset, fits: HumanFits | None = None, *, width: float 
         axes = figure.subplots()
     draw = {"curve": _draw_curves, "contrast": _draw_contrast, "estimates": _draw_estimates}[dataset.kind]
     draw(axes, dataset, fits, sns.color_palette("colorblind"))
-    axes.set_title(_wrapped(f"{dataset.title}. {dataset.citation}", 96), fontsize="small", loc="left")
+    axes.set_title(wrapped(f"{dataset.title}. {dataset.citation}", 96), fontsize="small", loc="left")
     sns.despine(ax=axes)
     return figure
 
@@ -81,7 +81,7 @@ def _draw_curves(axes: Axes, dataset: Dataset, fits: HumanFits | None, palette: 
         axes.set_xscale("log")
         plain_ticks(axes.xaxis, low, high)
     axes.set_xlabel(dataset.unit)
-    axes.set_ylabel(_wrapped(f"{dataset.measure}: {dataset.scale}", 40))
+    axes.set_ylabel(wrapped(f"{dataset.measure}: {dataset.scale}", 40))
     if len(found) > 1 or fitted:
         axes.legend(frameon=False, fontsize="small" if len(found) < _MANY else "x-small")
 
@@ -96,13 +96,13 @@ def _draw_form(axes: Axes, one: CurveFit, color: Any, single: bool) -> None:
     label = None
     if single:
         label = item.title + ("" if item.gamma is None else f", γ = {item.gamma:.3g}")
-    axes.plot(grid, curves.get(item.name).evaluate(grid, params), "-", color=color, lw=1.4, label=label, zorder=3)
+    axes.plot(grid, get_form(item.name).evaluate(grid, params), "-", color=color, lw=1.4, label=label, zorder=3)
 
 
 def _draw_pooled(axes: Axes, found: Sequence[Series], fits: HumanFits, palette: Sequence[Any]) -> None:
     """The power law with one exponent, for each group with a level of its own."""
     fit = next(one for one in fits.pooled if (one.model, one.at, one.scale) == ("power", "blocks", "log"))
-    law = blocks.MODELS["power"]
+    law = block_means.MODELS["power"]
     k = np.geomspace(1.0, max(float(one.last.max()) for one in found if one.last is not None), 200)
     for style, (name, level) in zip(("-", "--", ":", "-."), fit.levels.items(), strict=False):
         value = level * law.columns(k, np.array([fit.params["gamma"]]))[0]
@@ -126,7 +126,7 @@ def _draw_contrast(axes: Axes, dataset: Dataset, fits: HumanFits | None, palette
     axes.set_xticks(np.arange(len(names)), names)
     axes.set_xlim(-0.4, len(names) - 0.6)
     axes.set_xlabel(dataset.axis)
-    axes.set_ylabel(_wrapped(dataset.scale, 40))
+    axes.set_ylabel(wrapped(dataset.scale, 40))
     if dataset.columns.series:
         axes.legend(frameon=False, fontsize="small")
 

@@ -15,9 +15,9 @@ import numpy as np
 from cogfit.engine import noise
 from cogfit.errors import InputError
 from cogfit.files import write_atomic
-from cogfit.formulas import built_in as curves
-from cogfit.formulas.built_in import Array
-from cogfit.inference.selection import POWER_LAWS
+from cogfit.formulas.form import Array
+from cogfit.formulas.registry import get_form
+from cogfit.inference.form_tests import POWER_LAWS
 from cogfit.result import FitResult, FormFit
 
 if TYPE_CHECKING:
@@ -110,10 +110,10 @@ def plot_fit(
     if log_x:
         upper.set_xscale("log")
         plain_ticks(lower.xaxis, result.x[result.x > 0].min(), result.x.max())
-    upper.set_ylabel(_wrapped(result.y_label, 34))
+    upper.set_ylabel(wrapped(result.y_label, 34))
     upper.legend(frameon=False, fontsize="small")
     if titled:
-        upper.set_title(_wrapped(result.headline(), 96), fontsize="small", loc="left")
+        upper.set_title(wrapped(result.headline(), 96), fontsize="small", loc="left")
     _draw_residuals(lower, result, colors[0])
     lower.set_xlabel(result.x_label)
     for axes in (upper, lower):
@@ -145,7 +145,7 @@ def plot_diagnostics(result: FitResult, *, width: float = 9.0) -> Figure:
     for axes, draw in zip(panels.flat, _DIAGNOSTICS.values(), strict=True):
         draw(axes, result)
         sns.despine(ax=axes)
-    figure.suptitle(_wrapped(result.headline(), 120), fontsize="small", ha="left", x=0.01)
+    figure.suptitle(wrapped(result.headline(), 120), fontsize="small", ha="left", x=0.01)
     return figure
 
 
@@ -222,7 +222,7 @@ def plot_exponents(table: pd.DataFrame, *, width: float = 5.0) -> Figure:
 
 
 def _nothing(axes: Axes, text: str) -> None:
-    axes.text(0.5, 0.5, _wrapped(text, 28), ha="center", va="center", transform=axes.transAxes, color="0.4")
+    axes.text(0.5, 0.5, wrapped(text, 28), ha="center", va="center", transform=axes.transAxes, color="0.4")
     axes.set_xticks([])
     axes.set_yticks([])
 
@@ -232,7 +232,7 @@ def _residuals(result: FitResult) -> Array | None:
     item = result.selected
     if item.estimate.status == "failed" or any(math.isnan(v) for v in item.estimate.params.values()):
         return None
-    form = curves.get(item.name)
+    form = get_form(item.name)
     value = form.evaluate(result.x, item.estimate.params)
     r, _ = noise.get(item.estimate.noise).residual(result.y, value, result.weights)
     spread = float(r.std())
@@ -277,7 +277,7 @@ def _draw_autocorrelation(axes: Axes, result: FitResult) -> None:
 
 
 def _draw_profile(axes: Axes, result: FitResult) -> None:
-    from cogfit.inference.intervals import deviance_profile
+    from cogfit.inference.profile import deviance_profile
 
     powers = [f for f in result.forms if f.name in POWER_LAWS]
     item = result.selected if result.selected.gamma_name else min(powers, key=lambda f: f.delta_aicc, default=None)
@@ -293,7 +293,7 @@ def _draw_profile(axes: Axes, result: FitResult) -> None:
     reach = reach if math.isfinite(reach) and reach > 0 else 0.5 * max(abs(item.gamma), 0.1)
     values = np.linspace(item.gamma - 1.5 * reach, item.gamma + 1.5 * reach, 41)
     deviance = deviance_profile(
-        curves.get(item.name), result.x, result.y, result.weights, item.estimate, item.gamma_name, values, item.errors
+        get_form(item.name), result.x, result.y, result.weights, item.estimate, item.gamma_name, values, item.errors
     )
     axes.plot(values, deviance, color="C0", lw=1.6)
     if "union" not in limits.method:  # the union with another form's interval is no feature of this profile
@@ -406,7 +406,7 @@ def _draw_residuals(axes: Axes, result: FitResult, color: tuple[float, float, fl
     item = result.selected
     axes.axhline(0.0, color="0.3", lw=0.8)
     if not any(math.isnan(v) for v in item.estimate.params.values()):
-        form = curves.get(item.name)
+        form = get_form(item.name)
         r, _ = noise.get(item.estimate.noise).residual(
             result.y, form.evaluate(result.x, item.estimate.params), result.weights
         )
@@ -437,7 +437,7 @@ def band(item: FormFit, x: Array, level: float) -> tuple[Array, Array, Array]:
     """Fitted values and a pointwise band by the delta method."""
     from scipy.special import ndtri
 
-    form = curves.get(item.name)
+    form = get_form(item.name)
     value = form.evaluate(x, item.estimate.params)
     covariance = np.where(np.isfinite(item.covariance), item.covariance, 0.0)
     jac = form.jacobian(x, item.estimate.params)
@@ -446,7 +446,8 @@ def band(item: FormFit, x: Array, level: float) -> tuple[Array, Array, Array]:
     return value, value - half, value + half
 
 
-def _wrapped(text: str, width: int) -> str:
+def wrapped(text: str, width: int) -> str:
+    """Break a text into lines of at most `width` characters."""
     import textwrap
 
     return "\n".join(textwrap.wrap(text, width))

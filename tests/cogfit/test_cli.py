@@ -176,13 +176,13 @@ def test_simulate_writes_what_fit_reads(tmp_path: Path, capfd: pytest.CaptureFix
 def test_a_progress_bar_appears_for_a_person_and_for_nobody_else(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(terminal.Progress, "DELAY", 0.0)
+    monkeypatch.setattr(terminal.ProgressBars, "DELAY", 0.0)
     for person in (True, False):
         monkeypatch.setattr("sys.stderr.isatty", lambda person=person: person)
-        with terminal.Progress() as progress:
+        with terminal.ProgressBars() as progress:
             time.sleep(0.5)
-            progress.bytes(1, 2)
-            progress.forms(3, 14, "power")
+            progress.report(1, 2, "reading")
+            progress.stage("fitting")(3, 14, "power")
         out, err = capfd.readouterr()
         assert out == ""
         assert ("fitting" in err) == person

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import cogfit
-from cogfit import fitting as api
-from cogfit.inference import selection
+from cogfit import fitting
+from cogfit.inference.verdict import REFUTED
 
 X = np.arange(1.0, 301.0)
 
@@ -110,7 +110,7 @@ def test_selected_is_the_simplest_of_the_indistinguishable() -> None:
     assert fit.form in fit.indistinguishable_forms
     for item in fit.forms:
         assert item.test is not None
-        assert (item.test.p_value > selection.REFUTED) == (item.name in fit.indistinguishable_forms)
+        assert (item.test.p_value > REFUTED) == (item.name in fit.indistinguishable_forms)
     ranked = [item.delta_aicc for item in fit.forms]
     assert ranked == sorted(ranked)
 
@@ -269,5 +269,5 @@ def test_progress_is_reported_form_by_form() -> None:
     seen: list[tuple[int, int, str]] = []
     cogfit.fit(X, curve("power", A=0.9, gamma=0.43), progress=lambda *call: seen.append(call))
     assert seen[0][0] == 0
-    assert seen[-1][0] == seen[-1][1] == 2 * len(api.curves.candidates("x", "other"))  # fitted, then tested
+    assert seen[-1][0] == seen[-1][1] == 2 * len(fitting.curves.candidates("x", "other"))  # fitted, then tested
     assert [call[0] for call in seen] == sorted(call[0] for call in seen)

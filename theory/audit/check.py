@@ -9,298 +9,33 @@ from __future__ import annotations
 
 import math
 import os
-import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 import cogfit
 from cogfit.errors import InputError
-from theory.audit import e_values as evidence
+from theory.audit import e_values
 from theory.audit.arrivals import Arrivals, MissingMass, exchangeability, missing_mass
 from theory.audit.counts import Histogram, Queries, Tally, inside
 from theory.audit.e_values import Guesses
+from theory.audit.report import Finding, Judgement, LogReport, Look, Settings, Unit, p_value_of
 from theory.bounds import t1_memoryless, t2_memory_bits, t3_compulsory
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
     from cogfit import Log, RoutingLog, UtilizationLog
 
-Unit = Literal["auto", "pattern", "table"]
-Judgement = Literal["impossible", "not excluded", "not judged"]
 
-SCHEMA = "theory.bound/1"
 ACCURACY_COLUMNS = ("retrieval_accuracy", "accuracy")
 """Columns of a utilisation log that are taken for the accuracy on queries."""
 
 _MANY_TABLES = 30  # from here on the unit is a table by default
-_LEAST_LOG_P = -690.0  # p-values are given down to 1e-300
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a report was asked for; see :func:`check_log`."""
-
-    chance: float
-    values: int | None = None
-    memory_bits: float | None = None
-    f: float | None = None
-    accuracy: float | None = None
-    labels: bool = True
-    unit: Unit = "auto"
-    one_table: bool = False
-    x_min: float | None = None
-    x_max: float | None = None
-    level: float = 0.95
-
-    def __post_init__(self) -> None:
-        evidence.check_chance(self.chance)
-        if self.memory_bits is not None and not 0 <= self.memory_bits < math.inf:
-            raise InputError(f"a memory of {self.memory_bits} bits", hint="give a number of bits, 0 or more")
-        if self.f is not None and not 0 < self.f <= 1:
-            raise InputError(f"the share f of queries is {self.f}", hint="it lies between 0 and 1")
-        if self.accuracy is not None and not 0 <= self.accuracy <= 1:
-            raise InputError(f"the accuracy is {self.accuracy}", hint="give a fraction between 0 and 1")
-        if self.unit not in get_args(Unit):
-            raise InputError(f"no unit '{self.unit}'", hint=f"choose from {', '.join(get_args(Unit))}")
-        if not 0 < self.level < 1:
-            raise InputError(f"the level is {self.level}", hint="it lies between 0 and 1")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What the log says about one class of routers.
-
-    Attributes
-    ----------
-    theorem : {"T1", "T2", "T3"}
-    router : str
-        The class: without memory; with S bits of memory; any learner.
-    verdict : {"impossible", "not excluded", "not judged"}
-        ``impossible``: no router of the class gives such a log, except with probability 1 − level over the draw of the
-        tables (and, for T2, of the queries).
-    reason : str
-        What the verdict rests on.
-    attention : float or None
-        Share of the queries concerned that were attended (T2: of those to recurring patterns).
-    bound : float or None
-        Least share that a router of the class attends in expectation, at the errors of the log.
-    p_value : float or None
-        Valid however often one looks; at least 1e-300.
-    explained_by : float or None
-        Lower confidence limit of what explains the log: for T1 the chance of the best guess without attention, for T2
-        the bits of memory, for T3 the chance of the best guess at a query whose value was not shown yet.
-    """
-
-    theorem: str
-    router: str
-    verdict: Judgement
-    reason: str
-    attention: float | None = None
-    bound: float | None = None
-    p_value: float | None = None
-    explained_by: float | None = None
-
-    @property
-    def excess(self) -> float | None:
-        """Attention above the bound; negative below it."""
-        return None if self.attention is None or self.bound is None else self.attention - self.bound
-
-
-@dataclass(frozen=True)
-class Look:
-    """The log at one of the numbers of rows at which it is looked at; shares of the queries up to there.
-
-    Attributes
-    ----------
-    queries : int
-    step : int
-        Of the last of them.
-    attention : float
-    memoryless, memoryless_limit : float or None
-        Least attention without memory (T1), and the attention below which luck with the values does not explain it.
-    memory : float or None
-        Least attention with the given bits of memory (T2), where the stream allows it and no query is novel.
-    learner : float or None
-        Least attention of any learner (T3).
-    """
-
-    queries: int
-    step: int
-    attention: float
-    memoryless: float | None = None
-    memoryless_limit: float | None = None
-    memory: float | None = None
-    learner: float | None = None
-
-
-@dataclass(frozen=True)
-class LogReport:
-    """What :func:`check_log` found.
-
-    Attributes
-    ----------
-    source : Mapping
-        Path, format, rows read and dropped.
-    settings : Settings
-    queries, novel, patterns, tables : int
-        Rows judged; those that ask for no recurring pattern; patterns; tables of values.
-    attention : float
-        Share of the queries that were attended; for a utilisation log the share of all tokens, divided by f.
-    wrong : float or None
-        Answers that were wrong without attention, per query; None where that is not known.
-    wrong_attended : float or None
-        Answers that were wrong in spite of attention, per query; no bound charges them.
-    accuracy : {"logged", "assumed", "missing"}
-        Where ``wrong`` is from.
-    unit : {"pattern", "table", "none"}
-        What the tests count once.
-    findings : tuple of Finding
-        For T1, T2 and T3.
-    arrivals : Arrivals or None
-        Whether queries look independent; without that no verdict on bits and no missing mass.
-    unseen : MissingMass or None
-        Good-Turing estimate of the share of coming queries for something not seen yet, with limits; None where queries
-        do not look independent, or ``x_min`` leaves out the beginning.
-    path : tuple of Look
-        How attention and bounds went along.
-    warnings : tuple of str
-    """
-
-    source: Mapping[str, Any]
-    settings: Settings
-    queries: int
-    novel: int
-    patterns: int
-    tables: int
-    attention: float
-    wrong: float | None
-    wrong_attended: float | None
-    accuracy: Literal["logged", "assumed", "missing"]
-    unit: Literal["pattern", "table", "none"]
-    findings: tuple[Finding, ...]
-    arrivals: Arrivals | None
-    unseen: MissingMass | None
-    path: tuple[Look, ...]
-    warnings: tuple[str, ...]
-
-    def __getitem__(self, theorem: str) -> Finding:
-        """Finding by theorem, such as ``report["T1"]``."""
-        return {finding.theorem: finding for finding in self.findings}[theorem]
-
-    @property
-    def least(self) -> float | None:
-        """Least attention that the data leave to any learner at these errors, per query."""
-        return self["T3"].bound
-
-    @property
-    def reduction(self) -> float | None:
-        """Factor by which attention could still fall on these queries at these errors; infinite if to nothing."""
-        if self.least is None or self.attention == 0:
-            return None
-        return self.attention / self.least if self.least > 0 else math.inf
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping, schema ``theory.bound/1``; an unlimited reduction is null plus ``unbounded``."""
-        factor = self.reduction
-        return {
-            "schema": SCHEMA,
-            "source": dict(self.source),
-            "settings": asdict(self.settings),
-            "queries": {
-                "rows": self.queries,
-                "novel": self.novel,
-                "patterns": self.patterns,
-                "tables": self.tables,
-            },
-            "attention": {"per_query": self.attention, "per_token": self._per_token(self.attention)},
-            "errors": {"accuracy": self.accuracy, "unattended": self.wrong, "attended": self.wrong_attended},
-            "unit": self.unit,
-            "findings": [
-                {**asdict(finding), "excess": finding.excess, "bound_per_token": self._per_token(finding.bound)}
-                for finding in self.findings
-            ],
-            "arrivals": None if self.arrivals is None else self.arrivals.to_json(),
-            "unseen": None if self.unseen is None else self.unseen._asdict(),
-            "reduction": {
-                "least_attention": self.least,
-                "factor": factor if factor is None or math.isfinite(factor) else None,
-                "unbounded": factor == math.inf,
-            },
-            "path": [asdict(look) for look in self.path],
-            "warnings": list(self.warnings),
-            "versions": {"cogfit": cogfit.__version__, "numpy": np.__version__},
-        }
-
-    def plot(self) -> Figure:
-        """Draw attention against the bounds as the log grows (:func:`theory.plots.plot_report`)."""
-        from theory.audit.plots import plot_report
-
-        return plot_report(self)
-
-    def headline(self) -> str:
-        """One line: how long the log is, what it attends, and the verdicts."""
-        verdicts = ", ".join(f"{item.router}: {item.verdict}" for item in self.findings)
-        return f"{self.queries:,} queries, {_percent(self.attention)} attended; {verdicts}"
-
-    def __str__(self) -> str:
-        """Readable text of several lines, without a final newline."""
-        lines = [*self._head(), "", *self._table(), ""]
-        if self.arrivals is not None:
-            lines.append(f"Arrivals: {self.arrivals}.")
-        if self.unseen is not None:
-            low, high = _percent(self.unseen.low), _percent(self.unseen.high)
-            lines.append(f"Not seen yet (Good–Turing): {_percent(self.unseen.estimate)} of queries [{low}, {high}].")
-        if self.reduction is not None and self.least is not None:
-            how = "without limit" if math.isinf(self.reduction) else f"{self.reduction:,.4g}-fold"
-            lines.append(
-                f"Largest further reduction on these queries at these errors: {how}, to {_percent(self.least)}."
-            )
-        return "\n".join([*lines, *(f"warning: {text}" for text in self.warnings)])
-
-    def _head(self) -> list[str]:
-        novel = f", {self.novel:,} of them novel" if self.novel else ", none of them novel"
-        tables = "one table of values" if self.tables == 1 else f"{self.tables:,} tables of values"
-        what = f"{self.queries:,} queries{novel}; {self.patterns:,} patterns, {tables}"
-        errors = {
-            "missing": "accuracy not logged",
-            "assumed": f"accuracy taken to be {_percent(self.settings.accuracy)}",
-            "logged": f"wrong without attention: {_percent(self.wrong)} of queries",
-        }[self.accuracy]
-        if self.wrong_attended:
-            errors += f", in spite of it: {_percent(self.wrong_attended)}"
-        shares = [] if self.unit == "none" else [f"{_percent(self.attention)} of queries"]
-        if self.settings.f is not None:
-            shares.append(f"{_percent(self._per_token(self.attention))} of tokens")
-        head = f"{self.source['path']} ({self.source['format']})"
-        first = f"{head}: a utilisation log" if self.unit == "none" else f"{head}: {what}"
-        return [first, f"attended: {', '.join(shares)}; {errors}"]
-
-    def _table(self) -> list[str]:
-        rows = [("router", "needs at least", "excess", "verdict")]
-        for item in self.findings:
-            p = "" if item.p_value is None else f" ({_p(item.p_value)})"
-            bound, excess = _percent(self._shown(item.bound)), _percent(self._shown(item.excess), sign=True)
-            rows.append((f"{item.router} ({item.theorem})", bound, excess, item.verdict + p))
-        width = [max(len(row[i]) for row in rows) for i in range(3)]
-        lines = []
-        for row, reason in zip(rows, ("", *(item.reason for item in self.findings)), strict=True):
-            lines.append(f"{row[0]:<{width[0]}}  {row[1]:>{width[1]}}  {row[2]:>{width[2]}}  {row[3]}")
-            lines += textwrap.wrap(reason, 104, initial_indent="    ", subsequent_indent="    ")
-        return lines
-
-    def _shown(self, share: float | None) -> float | None:
-        """Share as the text gives it: of the tokens for a utilisation log, of the queries otherwise."""
-        return self._per_token(share) if self.unit == "none" else share
-
-    def _per_token(self, share: float | None) -> float | None:
-        return None if share is None or self.settings.f is None else share * self.settings.f
 
 
 def check_log(
@@ -475,7 +210,7 @@ def _check_routing(log: RoutingLog, settings: Settings) -> LogReport:
     logged = queries.right is not None
     unit = _unit(settings, tables, logged=logged)
     whole = Tally.of(queries, rows, settings.accuracy)
-    looked = [Tally.of(queries, n, settings.accuracy) for n in evidence.looks(rows)]
+    looked = [Tally.of(queries, n, settings.accuracy) for n in e_values.looks(rows)]
     arrivals = exchangeability(queries.pattern, table=queries.table, step=queries.step)
     novel = rows - int(np.count_nonzero(queries.recurring))
     warnings = queries.warnings
@@ -589,15 +324,15 @@ def _memory(whole: Tally, looked: list[Tally], settings: Settings, arrivals: Arr
     if not looked:
         return Finding("T2", router, "not judged", _TOO_SHORT, attention)
     odds = -math.log(1 - settings.level)
-    limits = [_bits(tally, settings, odds + evidence.penalty(j)) for j, tally in enumerate(looked)]
+    limits = [_bits(tally, settings, odds + e_values.penalty(j)) for j, tally in enumerate(looked)]
     best = int(np.argmax(limits))
     used = f"at least {limits[best]:,.4g} bits about the values are in use"
     if bits is None:
         return Finding(
             "T2", router, "not judged", f"{used}; name a size to judge it", attention, explained_by=limits[best]
         )
-    p_value = _p_value(
-        evidence.log_p_of_bits(lambda odds: _bits(looked[best], settings, odds), bits) + evidence.penalty(best)
+    p_value = p_value_of(
+        e_values.log_p_of_bits(lambda odds: _bits(looked[best], settings, odds), bits) + e_values.penalty(best)
     )
     bound = _t2(whole, settings)
     verdict: Judgement = "impossible" if limits[best] > bits else "not excluded"
@@ -617,15 +352,15 @@ def _judge(looked: list[Tally], settings: Settings, log_evidence: _Evidence) -> 
     """p-value over all looks, and the least chance of a best guess that explains the log."""
 
     def log_p(look: int, chance: float) -> float:
-        return evidence.penalty(look) - log_evidence(looked[look], chance)
+        return e_values.penalty(look) - log_evidence(looked[look], chance)
 
     best = min(range(len(looked)), key=lambda look: log_p(look, settings.chance))
     level = math.log(1 - settings.level)
     chance = max(
-        evidence.least_chance(lambda g, look=look: log_p(look, g), settings.chance, level)  # type: ignore[misc]
+        e_values.least_chance(lambda g, look=look: log_p(look, g), settings.chance, level)  # type: ignore[misc]
         for look in {best, len(looked) - 1}
     )
-    return _p_value(log_p(best, settings.chance)), chance
+    return p_value_of(log_p(best, settings.chance)), chance
 
 
 def _by_entry(tally: Tally, chance: float) -> float:
@@ -640,13 +375,13 @@ def _by_hidden_entry(tally: Tally, chance: float) -> float:
 
 def _by_table(tally: Tally, chance: float) -> float:
     assert tally.tables is not None
-    return evidence.log_evidence_of_tables(*tally.tables, chance)
+    return e_values.log_evidence_of_tables(*tally.tables, chance)
 
 
 def _bits(tally: Tally, settings: Settings, log_odds: float) -> float:
     assert tally.right_recurring is not None
     right, chance = tally.right_recurring, settings.chance
-    return evidence.least_bits(tally.asked, tally.free, right, chance, log_odds, tally.share)
+    return e_values.least_bits(tally.asked, tally.free, right, chance, log_odds, tally.share)
 
 
 def _t1(tally: Tally, settings: Settings) -> float:
@@ -685,7 +420,7 @@ def _look(look: int, tally: Tally, settings: Settings, unit: str, arrivals: Arri
     bound, limit, memory = _t1(tally, settings), None, None
     if unit == "pattern":
         guesses = Guesses(*tally.unattended, settings.chance)
-        most = min(guesses.total, guesses.most_right(evidence.penalty(look) - math.log(1 - settings.level)))
+        most = min(guesses.total, guesses.most_right(e_values.penalty(look) - math.log(1 - settings.level)))
         limit = max(0.0, bound - (most - settings.chance * guesses.total) / (tally.rows * (1 - settings.chance)))
     if settings.memory_bits is not None and arrivals.status == "passed" and tally.asked.sum() == tally.rows:
         memory = _t2(tally, settings)
@@ -695,7 +430,7 @@ def _look(look: int, tally: Tally, settings: Settings, unit: str, arrivals: Arri
 def _unseen(looked: list[Tally], settings: Settings, arrivals: Arrivals) -> MissingMass | None:
     if not looked or arrivals.status != "passed" or settings.x_min is not None:
         return None
-    tally, odds = looked[-1], evidence.penalty(len(looked) - 1) - math.log(1 - settings.level)
+    tally, odds = looked[-1], e_values.penalty(len(looked) - 1) - math.log(1 - settings.level)
     return missing_mass(int(tally.all.entries[tally.all.sizes == 1].sum()), tally.rows, odds)
 
 
@@ -798,18 +533,3 @@ def _appended(before: pd.DataFrame | None, now: pd.DataFrame, path: str | os.Pat
             path=str(path),
             hint="limits hold for logs to which rows are appended; after a restart begin anew; follow runs one by one",
         )
-
-
-def _p_value(log_p: float) -> float:
-    return math.exp(min(0.0, max(log_p, _LEAST_LOG_P)))
-
-
-def _p(p_value: float) -> str:
-    return "p < 1e-299" if p_value < 1e-299 else f"p = {p_value:.2g}"
-
-
-def _percent(share: float | None, sign: bool = False) -> str:
-    if share is None:
-        return "–"
-    digits = 2 if abs(share) >= 1e-3 or share == 0 else 2 - math.floor(math.log10(abs(share)) + 3)
-    return f"{100 * share:{'+' if sign else ''}.{digits}f} %".replace("-", "−")

@@ -13,7 +13,7 @@ from cogfit.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from theory.audit.check import LogReport
+    from theory.audit.report import LogReport
 
 Floats = NDArray[np.float64]
 

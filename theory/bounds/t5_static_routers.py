@@ -42,7 +42,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 
 from cogfit.errors import InputError, nearest
-from theory.bounds import t4_zipf_streams as zipf_streams
+from theory.bounds import t4_zipf_streams
 from theory.bounds.confidence_sequences import mean_sequence
 from theory.proofs.certificates import bundle, written
 from theory.proofs.verdict import Number, Verdict
@@ -192,11 +192,11 @@ class Law:
 
     def distinct(self, n: int, rate: float = 1.0) -> float:
         """Return the expected number of patterns among n queries of which each counts with a probability."""
-        return float(np.mean(zipf_streams.distinct(n, self.s, patterns=self.patterns, rate=rate)))
+        return float(np.mean(t4_zipf_streams.distinct(n, self.s, patterns=self.patterns, rate=rate)))
 
     def unseen(self, n: int) -> float:
         """Return the probability that the next query is for a pattern not seen in n queries."""
-        return float(np.mean(zipf_streams.attention(n, self.s, patterns=self.patterns))) if n else 1.0
+        return float(np.mean(t4_zipf_streams.attention(n, self.s, patterns=self.patterns))) if n else 1.0
 
 
 @dataclass(frozen=True)
@@ -235,13 +235,13 @@ def _one_rate(n: int, law: Law) -> float:
 
 def _one_rate_limits(n: int, law: Law) -> tuple[float, float]:
     if math.isfinite(law.patterns):
-        each = n * zipf_streams.frequencies(law.s, law.patterns)
+        each = n * t4_zipf_streams.frequencies(law.s, law.patterns)
         high = 2.0 * math.sqrt(law.patterns * n) - law.patterns if n >= law.patterns else n
         return float(np.sum(2.0 * np.sqrt(each + 1.0) - 2.0)), float(high)
     # The cost is Nρ + (1−ρ)·D(ρ)/ρ with ρ^{1/s}C_N − 1 ≤ D(ρ) ≤ ρ^{1/s}C_N. D(ρ)/ρ falls, so between two rates of the
     # grid it is at least the first term at the lower one plus the second at the higher one; below the grid, the second
     # alone.
-    whole = float(zipf_streams.distinct_closed_form(n, law.s))
+    whole = float(t4_zipf_streams.distinct_closed_form(n, law.s))
     seen = _FINE ** (1.0 / law.s) * whole
     least = np.maximum.accumulate(((seen - 1.0) / _FINE)[::-1])[::-1]
     low = n * np.concatenate([[0.0], _FINE[:-1]]) + (1.0 - _FINE) * np.maximum(least, 0.0)
@@ -251,7 +251,7 @@ def _one_rate_limits(n: int, law: Law) -> tuple[float, float]:
 def _leading(n: int, law: Law) -> Array:
     """Frequencies of the patterns that are asked for often enough to matter."""
     if math.isfinite(law.patterns):
-        return zipf_streams.frequencies(law.s, law.patterns)
+        return t4_zipf_streams.frequencies(law.s, law.patterns)
     size = max(10_000.0, min(10.0 * n ** (1.0 / law.s), 1e6))
     return np.asarray(np.arange(1.0, size + 1.0) ** -law.s / special.zeta(law.s))
 
@@ -308,7 +308,7 @@ def _open_loop_limits(n: int, law: Law) -> tuple[float, float]:
 def _closed_loop_limits(n: int, law: Law) -> tuple[float, float]:
     if math.isfinite(law.patterns):
         return 0.0, min(float(law.patterns), n)
-    value = float(zipf_streams.distinct_closed_form(n, law.s))
+    value = float(t4_zipf_streams.distinct_closed_form(n, law.s))
     return value - 1.0, value
 
 
@@ -367,7 +367,7 @@ def least_cost(router: str, n: int, s: float = 0.0, patterns: float = math.inf) 
     """
     if router not in ROUTERS:
         raise InputError(f"no class of routers '{router}'", hint=nearest(router, ROUTERS))
-    zipf_streams.attention(n, s, patterns=patterns)  # checks the arguments
+    t4_zipf_streams.attention(n, s, patterns=patterns)  # checks the arguments
     return ROUTERS[router].cost(n, Law(s, patterns))
 
 

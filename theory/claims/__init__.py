@@ -6,7 +6,7 @@ A new claim is a module here, named as its identifier, with a function ``check()
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from cogfit.errors import InputError, nearest
 
 if TYPE_CHECKING:
+    from cogfit.progress import Progress
     from theory.proofs.verdict import Verdict
 
 PAPERS = {
@@ -139,9 +140,7 @@ def check_claim(name: str) -> Verdict:
     return find(name).check()
 
 
-def check_claims(
-    names: Iterable[str] | None = None, progress: Callable[[int, int, str], None] | None = None
-) -> list[Verdict]:
+def check_claims(names: Iterable[str] | None = None, progress: Progress | None = None) -> list[Verdict]:
     """Rule on several claims.
 
     Parameters

@@ -21,6 +21,7 @@ from theory.training.runs import Record, find_records
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cogfit.progress import Progress
     from theory.proofs.verdict import Verdict
 
 Outcome = Literal["reproduced", "reproduced under conditions", "not reproduced", "not testable here"]
@@ -223,10 +224,10 @@ class Data:
     runs : Path, optional
         Folder of sets of runs to be used in place of the recorded ones.
     progress : callable, optional
-        Called as ``progress(name)`` before each fit.
+        Called as ``progress(done, total, name)`` before each fit; how many there are is not known.
     """
 
-    def __init__(self, folder: Path, runs: Path | None = None, progress: Callable[[str], None] | None = None) -> None:
+    def __init__(self, folder: Path, runs: Path | None = None, progress: Progress | None = None) -> None:
         self.folder, self.runs = folder, runs or folder / "runs"
         self.progress = progress
         self._kept: dict[tuple[str, str], Any] = {}
@@ -298,7 +299,7 @@ class Data:
             import cogfit
 
             if self.progress is not None:
-                self.progress(f"{record.title} seed {record.seed}")
+                self.progress(0, 0, f"{record.title} seed {record.seed}")
             return dict(cogfit.fit(record.folder).to_json())
 
         made: dict[str, Any] = self._once("fit", str(record.folder), work)

@@ -74,4 +74,4 @@ def _markdown(rows: list[list[str]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page(study(Setting(), progress=lambda done, total: print(done, total, file=sys.stderr))))
+    sys.stdout.write(page(study(Setting(), progress=lambda *told: print(*told, file=sys.stderr))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from theory.policies.streams import LAWS, Setting, embed, law
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from cogfit.progress import Progress
 
 SCHEMA = "theory.policies/1"
 BUDGETS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
@@ -175,7 +177,7 @@ def study(
     streams: int = 40,
     seed: int = 0,
     parameters: Mapping[str, float] | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress | None = None,
 ) -> Study:
     """Play policies on the same streams, classify them, hold them against their bounds.
 
@@ -191,8 +193,8 @@ def study(
     seed : int
     parameters : Mapping, optional
         Parameters of the policy, where there is one only.
-    progress : callable
-        Told how many parts are done, of how many.
+    progress : callable, optional
+        Called as ``progress(done, total, policy)`` before each part.
 
     Returns
     -------
@@ -223,9 +225,10 @@ def study(
         raise InputError(f"the seed is {seed}", hint="it is not negative")
     given = dict(parameters or {})
     total, done = len(systems) * (1 + len(chosen) * len(budgets)), 0
+    report = progress or (lambda done, total, what: None)
     traits = {}
     for system in systems:
-        progress(done, total)
+        report(done, total, system.id)
         traits[system.id] = classify(lambda system=system: system.policy(**given), seed=seed)  # type: ignore[misc]
         done += 1
     cells: list[Cell] = []
@@ -238,7 +241,7 @@ def study(
             frequencies[name] = drawn.law
         for system in systems:
             for share in budgets:
-                progress(done, total)
+                report(done, total, system.id)
                 played = play(system.policy(**given), drawn, setting.budget(share), training=training, seen=seen,
                               trained_on=trained_on, seed=seed)  # fmt: skip
                 per_token = played.tokens[:, 1:].mean(1)
@@ -262,7 +265,7 @@ def study(
         asked = played.query.sum(1)
         share_asked[name] = float(asked.mean()) / setting.length
         distinct[name] = float((played.distinct[asked > 0] / asked[asked > 0]).mean())
-    progress(total, total)
+    report(total, total, "")
     return Study(
         setting, streams, seed, tuple(budgets), systems, traits, tuple(cells), given, share_asked, distinct, frequencies
     )

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from cogfit.errors import InputError, MissingDependencyError
+from cogfit.progress import Progress
 from theory.redundancy.tables import STATISTICS, THRESHOLD, TYPES, Array, ProbeInput, Redundancy, type_of
 from theory.redundancy.texts import Document, Texts
 
@@ -26,8 +27,6 @@ try:
     from torch import Tensor, nn
 except ImportError:
     raise MissingDependencyError("torch", "huggingface", "theory.redundancy.probes") from None
-
-Watch = Callable[[str, int, int], None]
 
 PROJECTIONS = ("c_proj", "o_proj", "out_proj", "dense", "wo")
 """Names of output projections: GPT-2; Llama and its kin; OPT, GPT-J, GPT-Neo; GPT-NeoX, Falcon, BLOOM; others."""
@@ -364,7 +363,7 @@ def measure(
     probe_input: ProbeInput = "layer",
     threshold: float = THRESHOLD,
     level: float = 0.95,
-    watch: Watch | None = None,
+    progress: Progress | None = None,
 ) -> Redundancy:
     """Fit probes on some documents and measure R on others.
 
@@ -388,8 +387,8 @@ def measure(
         R above which an operation counts as redundant.
     level : float
         Of the intervals.
-    watch : callable, optional
-        Called as ``watch(name, done, total)`` after every document.
+    progress : callable, optional
+        Called as ``progress(done, total, name)`` after every document.
 
     Returns
     -------
@@ -417,8 +416,8 @@ def measure(
     was = model.module.training
     model.module.eval()
     try:
-        probes, seen = _fit(model, sites, fit, tokens, ridge, probe_input, watch)
-        sums, losses = _score(model, sites, probes, held_out, tokens, kinds, threshold, probe_input, watch)
+        probes, seen = _fit(model, sites, fit, tokens, ridge, probe_input, progress)
+        sums, losses = _score(model, sites, probes, held_out, tokens, kinds, threshold, probe_input, progress)
     finally:
         model.module.train(was)
     return Redundancy(model.name, sums, losses, (len(fit), seen), probe_input, ridge, threshold, level)
@@ -426,7 +425,7 @@ def measure(
 
 def _fit(
     model: LanguageModel, sites: Sequence[Site], documents: Sequence[Document], tokens: int, ridge: float,
-    probe_input: ProbeInput, watch: Watch | None,
+    probe_input: ProbeInput, progress: Progress | None,
 ) -> tuple[list[Probe], int]:  # fmt: skip
     """One probe per site, for all heads and the layer at once: ridge regression treats outputs one by one."""
     equations: dict[int, NormalEquations] = {}
@@ -441,8 +440,8 @@ def _fit(
         for done, document in enumerate(documents):
             ids, valid = _windows(model, document, tokens)
             model.module(input_ids=ids, use_cache=False)
-            if watch is not None:
-                watch("fitting", done + 1, len(documents))
+            if progress is not None:
+                progress(done + 1, len(documents), "fitting")
     needed = 2 * max(len(equation.x) for equation in equations.values())
     if equations[0].n < needed:
         what = (
@@ -454,7 +453,7 @@ def _fit(
 
 def _score(
     model: LanguageModel, sites: Sequence[Site], probes: Sequence[Probe], documents: Sequence[Document], tokens: int,
-    kinds: Array, threshold: float, probe_input: ProbeInput, watch: Watch | None,
+    kinds: Array, threshold: float, probe_input: ProbeInput, progress: Progress | None,
 ) -> tuple[Array, Array]:  # fmt: skip
     heads = max(site.heads for site in sites)
     sums = np.zeros((len(documents), len(sites), 1 + heads, len(TYPES), len(STATISTICS)))
@@ -477,8 +476,8 @@ def _score(
             kind = nn.functional.one_hot(number.flatten()[valid], len(TYPES)).double()
             logits = model.module(input_ids=ids, use_cache=False).logits
             losses[place] = _loss(logits, ids, valid.view_as(ids))
-            if watch is not None:
-                watch("measuring", place + 1, len(documents))
+            if progress is not None:
+                progress(place + 1, len(documents), "measuring")
     return sums, losses
 
 

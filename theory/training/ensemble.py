@@ -27,20 +27,9 @@ from theory.models import Model, Output, build
 from theory.models.base import Layer
 from theory.tasks.srcd import SRCD, Batch, Tokens
 from theory.training.evaluation import Measures
-from theory.training.loop import (
-    Learner,
-    Run,
-    Single,
-    Streams,
-    close_run,
-    loop,
-    objective,
-    observe,
-    open_run,
-    optimiser,
-    start,
-    train,
-)
+from theory.training.folder import Run, close_run, open_run
+from theory.training.learner import Learner, Single, objective, observe, optimiser, start
+from theory.training.loop import Streams, loop, train
 from theory.training.recorder import Recorder
 from theory.training.reproducibility import choose_device, deterministic, moments, prefixed, restore_moments, under
 from theory.training.setup import Setup, make_setup

@@ -14,198 +14,31 @@ A run that was stopped goes on from its last checkpoint and ends with the same b
 from __future__ import annotations
 
 import json
-import math
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from cogfit.errors import InputError, nearest
-from theory.models import BRANCHES, Model, Output, Sampler, build
+from cogfit.errors import InputError
+from theory.models import Sampler
 from theory.tasks.srcd import SRCD, Batch
-from theory.training.evaluation import EVALUATION_SEED, FINAL_SEED, Measures, evaluate
+from theory.training.evaluation import EVALUATION_SEED, Measures, evaluate
+from theory.training.folder import Run, close_run, open_run, save_checkpoint
+from theory.training.learner import Learner, Single, index_batch
 from theory.training.recorder import Observer, Recorder
 from theory.training.reproducibility import (
     CHECKPOINT,
-    WEIGHTS,
     choose_device,
     deterministic,
-    hardware,
-    moments,
-    prefixed,
-    random_state,
     read_tensors,
-    restore_moments,
     restore_random_state,
-    revision,
     under,
-    versions,
-    write_tensors,
 )
-from theory.training.runs import RUN, Record, load_record, read_document, write_document
-from theory.training.setup import Setup, Training, make_setup
-
-_EPISODIC = BRANCHES.index("episodic")
-
-
-# -------------------------------------------------------------------------------------------------- learning
-
-
-class Learner(Protocol):
-    """What the loop trains: one model, or a stack of them. Tensors of a step have an axis of members in front."""
-
-    members: int
-
-    def advance(self, batch: Batch[Tensor], *, attend_all: bool, costs: float) -> dict[str, Tensor]:
-        """One update; see :func:`observe` for what is returned, with the members in front."""
-
-    def member(self, index: int) -> Model:
-        """A member as it is now, to be evaluated."""
-
-    def state(self) -> dict[str, Tensor]:
-        """Everything that the next update depends on."""
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go back to a state."""
-
-
-def objective(
-    output: Output, batch: Batch[Tensor], *, dynamics_weight: float, costs: Mapping[str, Tensor] | float
-) -> Tensor:
-    """The loss of a step: answers, dynamics, the layers' own losses, and routing costs times their weights."""
-    weight = dict.fromkeys(output.costs, costs) if isinstance(costs, float) else costs
-    parts = [output.retrieval_loss(batch), dynamics_weight * output.dynamics_loss(batch), *output.losses.values()]
-    parts += [weight[name] * cost for name, cost in output.costs.items()]
-    return torch.stack(parts).sum()
-
-
-def observe(output: Output, batch: Batch[Tensor]) -> dict[str, Tensor]:
-    """What is logged of a step.
-
-    Returns
-    -------
-    dict
-        ``attention`` (), ``routing`` and ``probabilities`` for :meth:`Model.after_step`; per token (B, N)
-        ``attended``, ``p_episodic`` (in any layer), ``correct``, ``quality``; ``retrieval`` and ``dynamics`` losses.
-    """
-    p = output.probabilities[..., _EPISODIC]
-    quality = torch.full_like(output.dynamics, torch.nan) if output.quality is None else output.quality.mean(-1)
-    found = {
-        "attention": output.executed.float().mean(),
-        "attended": output.executed.any(-1),
-        "p_episodic": p[..., 0] if p.shape[-1] == 1 else 1 - (1 - p).prod(-1),
-        "correct": output.correct(batch),
-        "quality": quality,
-        "retrieval": output.retrieval_loss(batch),
-        "dynamics": output.dynamics_loss(batch),
-    }
-    return {name: value.detach() for name, value in found.items()}
-
-
-def start(setup: Setup, task: SRCD | None = None) -> Model:
-    """The model that training begins with, on the CPU; what is frozen asks for no gradient.
-
-    Parameters
-    ----------
-    setup : Setup
-    task : SRCD, optional
-        With the vocabulary that the model is built for. Default: that of the setup.
-
-    Raises
-    ------
-    InputError
-        If the source of a transfer is no finished run or has other parameters, or a part is unknown.
-    """
-    model, transfer = build(setup.model, task or setup.data, setup.training.seed), setup.transfer
-    if transfer is None:
-        return model
-    own, given = model.state_dict(), load_model(transfer.source).state_dict()
-    for part in [*transfer.freeze, *transfer.fresh]:
-        if not any(_within(name, [part]) for name in own):
-            known = sorted({_LAYER.sub("", name).split(".")[0] for name in own})
-            raise InputError(f"the model has no part '{part}'", hint=nearest(part, known))
-    for name, value in own.items():
-        if name not in given or given[name].shape != value.shape:
-            raise InputError(
-                f"its parameters '{name}' have another shape",
-                path=transfer.source,
-                hint="use the same [model] and as many keys and values",
-            )
-    model.load_state_dict({name: own[name] if _within(name, transfer.fresh) else given[name] for name in own})
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(not _within(name, transfer.freeze))
-    return model
-
-
-_LAYER = re.compile(r"^layers\.\d+\.")
-
-
-def _within(name: str, parts: Sequence[str]) -> bool:
-    """Whether a parameter belongs to one of these parts.
-
-    Examples
-    --------
-    >>> _within("layers.0.semantic.up.weight", ["semantic"]), _within("layers.0.attention.key.weight", ["key"])
-    (True, False)
-    """
-    return any(f"{_LAYER.sub('', name)}.".startswith(f"{part}.") for part in parts)
-
-
-def optimiser(groups: tuple[list[nn.Parameter], list[nn.Parameter]], training: Training) -> torch.optim.AdamW:
-    """AdamW with the rates of the two groups of parameters, for those of them that learn."""
-    learning = [[p for p in group if p.requires_grad] for group in groups]
-    rates = (training.rate, training.slow_rate)
-    named = [{"params": group, "lr": rate} for group, rate in zip(learning, rates, strict=True) if group]
-    return torch.optim.AdamW(named, weight_decay=training.weight_decay, foreach=True)
-
-
-class Single:
-    """A learner with one model."""
-
-    members = 1
-
-    def __init__(self, setup: Setup, device: torch.device) -> None:
-        self.setup = setup
-        self.model = start(setup).to(device)
-        self.optimizer = optimiser(self.model.parameter_groups(), setup.training)
-
-    def advance(self, batch: Batch[Tensor], *, attend_all: bool, costs: float) -> dict[str, Tensor]:
-        """One update."""
-        batch = _index(batch, 0)
-        output: Output = self.model(batch.tokens, attend_all=attend_all)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = objective(output, batch, dynamics_weight=self.setup.training.dynamics_weight, costs=costs)
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.setup.training.clip)
-        self.optimizer.step()
-        self.model.after_step(output)
-        return {name: value.unsqueeze(0) for name, value in observe(output, batch).items()}
-
-    def member(self, index: int) -> Model:
-        """The model."""
-        return self.model
-
-    def state(self) -> dict[str, Tensor]:
-        """Parameters, buffers and moments."""
-        return prefixed("model", self.model.state_dict()) | prefixed("optimizer", dict(moments(self.optimizer)))
-
-    def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go back to a state."""
-        self.model.load_state_dict(under("model", state))
-        restore_moments(self.optimizer, under("optimizer", state))
-
-
-def _index(batch: Batch[Tensor], i: int | slice) -> Batch[Tensor]:
-    """The part of a batch that belongs to a member."""
-    tokens = type(batch.tokens)(**{f.name: getattr(batch.tokens, f.name)[i] for f in fields(batch.tokens)})
-    return Batch(tokens, batch.answer[i], batch.target[i], batch.pattern[i])
-
+from theory.training.setup import Setup
 
 # ------------------------------------------------------------------------------------------------------ loop
 
@@ -306,7 +139,7 @@ def loop(
         done = step + 1
         found = None
         for i, recorder in enumerate(recorders):
-            recorder.step(step, {name: value[i] for name, value in seen.items()}, _index(batch, i))
+            recorder.step(step, {name: value[i] for name, value in seen.items()}, index_batch(batch, i))
         if recorders and (done % training.evaluate_every == 0 or done == training.steps):
             for i in reversed(range(learner.members)):
                 found = evaluate(
@@ -324,40 +157,6 @@ def loop(
             watch(done, training.steps, found)
     for recorder in recorders:
         recorder.finish()
-
-
-def save_checkpoint(
-    path: Path, learner: Learner, sampler: Streams, recorders: Sequence[Observer], step: int, key: str
-) -> None:
-    """Write everything that the steps from ``step`` on depend on."""
-    state = learner.state() | prefixed("random", random_state(sampler.generators, sampler.device))
-    state |= {f"exposures/{i}": torch.as_tensor(recorder.exposures) for i, recorder in enumerate(recorders)}
-    write_tensors(path, state, {"step": str(step), "setup": key})
-
-
-# ------------------------------------------------------------------------------------------------------ runs
-
-
-@dataclass(frozen=True)
-class Run:
-    """A trained model with what was measured.
-
-    Attributes
-    ----------
-    record : Record
-        The folder and what is in it.
-    setup : Setup
-    measures : Measures
-        Of the trained model, on :attr:`Training.final_streams` streams.
-    """
-
-    record: Record
-    setup: Setup
-    measures: Measures
-
-    def model(self) -> Model:
-        """The final model, on the CPU, in evaluation mode."""
-        return load_model(self.record.folder)
 
 
 def train(
@@ -407,104 +206,3 @@ def train(
         recorder = Recorder(folder, setup.training, setup.data.patterns)
         loop(learner, streams, [recorder], [setup], checkpoint=folder / CHECKPOINT, watch=watch)
     return close_run(folder, setup, learner.model, where, time.perf_counter() - started)
-
-
-def open_run(folder: Path, setup: Setup) -> Run | None:
-    """Make the folder of a run, or check that the one there belongs to it; the run itself if it is complete."""
-    document = read_document(folder)
-    if document is None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            strangers = sorted(path.name for path in folder.iterdir() if path.name != CHECKPOINT)
-        except OSError as error:
-            raise InputError(f"cannot be used ({error.strerror})", path=folder) from None
-        if strangers:
-            raise InputError(
-                f"is not empty and no run ({strangers[0]} is there)", path=folder, hint="name another folder with --out"
-            )
-        document = {"name": folder.name, "status": "running", "config": setup.to_json()}
-        write_document(folder, document)
-    if document.get("config") != json.loads(json.dumps(setup.to_json())):
-        raise InputError("holds a run with other settings", path=folder, hint="name another folder with --out")
-    return load_run(folder) if document.get("status") == "finished" else None
-
-
-def close_run(
-    folder: Path,
-    setup: Setup,
-    model: Model,
-    device: torch.device,
-    seconds: float,
-) -> Run:
-    """Save the weights, say in ``run.json`` what is there, and drop the checkpoint."""
-    write_tensors(folder / WEIGHTS, model.state_dict())
-    task, warm_up, streams = setup.data, setup.training.attend_until, setup.training.final_streams
-    # Training that ended before routers were free is measured as it went on: every token attends.
-    forced = setup.training.steps <= warm_up
-    final = evaluate(model, task, streams=streams, seed=FINAL_SEED, device=device, attend_all=forced)
-    write_document(
-        folder,
-        {
-            "name": folder.name,
-            "status": "finished",
-            "config": setup.to_json(),
-            "seed": setup.training.seed,
-            "static_bound": {"value": task.static_bound, "formula": "queries_per_sequence / sequence_length"},
-            "optimum": {"value": task.optimum, "formula": "static bound * (1 - recurring_fraction)"},
-            "forced_attention_steps": [0, warm_up - 1] if warm_up else None,
-            "final": {"streams": streams, "measures": {k: v for k, v in asdict(final).items() if not math.isnan(v)}},
-            "vocabulary": {name: getattr(model.task, name) for name in ("patterns", "novel_keys", "values")},
-            "parameters": sum(p.numel() for p in model.parameters()),
-            "versions": versions(),
-            "hardware": hardware(device),
-            "code_revision": revision(),
-            "seconds": round(seconds, 1),
-        },
-    )
-    (folder / CHECKPOINT).unlink(missing_ok=True)
-    return load_run(folder)
-
-
-def load_run(folder: str | Path) -> Run:
-    """A finished run.
-
-    Raises
-    ------
-    InputError
-        If there is none, or it is not finished.
-    """
-    record = load_record(folder)
-    setup = make_setup(record.document["config"], path=record.folder / RUN)
-    return Run(
-        record, setup, Measures(**{field.name: record.final.get(field.name, math.nan) for field in fields(Measures)})
-    )
-
-
-def load_model(folder: str | Path) -> Model:
-    """The model of a run, on the CPU, in evaluation mode.
-
-    Raises
-    ------
-    InputError
-        If the folder holds no finished run with weights that fit its settings.
-    """
-    folder = Path(folder)
-    run = load_run(folder)
-    return restore_weights(folder / WEIGHTS, run.setup, run.record.document.get("vocabulary", {}))
-
-
-def restore_weights(path: Path, setup: Setup, vocabulary: Mapping[str, int]) -> Model:
-    """A model with the weights of a file, in evaluation mode; the vocabulary is that of the stack it was trained in.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or does not fit.
-    """
-    model = build(setup.model, setup.data.model_copy(update=dict(vocabulary)), setup.training.seed)
-    tensors, _ = read_tensors(path)
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise InputError(f"does not fit the settings of its run ({error})", path=path) from None
-    return model.eval()

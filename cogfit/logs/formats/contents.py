@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cogfit.errors import InputError, MissingDependencyError
-from cogfit.logs.formats.reader import HEAD_BYTES, Progress, ReadOptions
+from cogfit.logs.formats.reader import HEAD_BYTES, ReadOptions
+from cogfit.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +49,7 @@ class Watched(io.RawIOBase):
         self._total = path.stat().st_size
         self._end = self._total if end is None else end
         self._progress = progress
+        self._name = path.name
         self._done = start
 
     def readable(self) -> bool:
@@ -60,7 +62,7 @@ class Watched(io.RawIOBase):
         data = self._file.read(left if size < 0 else min(size, left))
         self._done += len(data)
         if self._progress is not None and data:
-            self._progress(self._done, self._total)
+            self._progress(self._done, self._total, self._name)
         return data
 
     def close(self) -> None:

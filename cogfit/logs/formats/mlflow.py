@@ -97,7 +97,7 @@ def _read(path: Path, options: ReadOptions) -> Raw:
             ).fetchall()
             parts.append(_series(rows, names))
             if options.progress is not None:
-                options.progress(number + 1, len(runs))
+                options.progress(number + 1, len(runs), path.name)
     if not any(len(part) for part in parts):
         raise InputError("holds no metric", path=path, hint="log attention_utilization with mlflow.log_metric")
     labelled = [(label, [part]) for label, part in zip(_labels(runs), parts, strict=True)]

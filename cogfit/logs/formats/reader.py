@@ -11,14 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cogfit.progress import Progress
+
 if TYPE_CHECKING:
     import pandas as pd
 
 HEAD_BYTES = 65536
 """How much of a file (after decompression) `Reader.recognise` is shown."""
-
-Progress = Callable[[int, int], None]
-"""Called with (bytes done, bytes in all)."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class ReadOptions:
         Names of columns (or tags) chosen by the user; None where they are to be recognised. A reader may use them to
         read less; it must not rename anything.
     progress : callable or None
-        Called as ``progress(done_bytes, total_bytes)`` while a file is read, with the sizes of this one file.
+        Called as ``progress(done_bytes, total_bytes, name)`` while a file is read, with the sizes of this one file.
     """
 
     x: str | None = None

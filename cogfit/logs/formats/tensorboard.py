@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from cogfit.errors import InputError, MissingDependencyError
 from cogfit.logs.formats.reader import Raw, Reader, ReadOptions
 from cogfit.logs.formats.wide import Series, join, widen
+from cogfit.progress import Stages
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
@@ -110,7 +111,7 @@ def read(path: Path, options: ReadOptions) -> Raw:
     done = 0
     runs: dict[str, list[_File]] = {}
     for file in files:
-        progress = _shifted(options.progress, done, total)
+        progress = Stages(options.progress, total, done)
         run = file.parent.relative_to(path).as_posix() if path.is_dir() else ""
         runs.setdefault(run, []).append(_read_file(file, names, progress))
         done += _size(file)
@@ -194,13 +195,6 @@ def _size(file: Path) -> int:
         return 0
 
 
-def _shifted(progress: Callable[[int, int], None] | None, before: int, total: int) -> Callable[[int], None]:
-    """Progress within one file, told as progress within all of them."""
-    if progress is None:
-        return lambda done: None
-    return lambda done: progress(before + done, total)
-
-
 def _why_nothing(files: list[_File]) -> tuple[str, str]:
     for file in files:
         if file.error:
@@ -230,7 +224,7 @@ def _notes(files: list[_File], path: Path) -> list[str]:
     return notes
 
 
-def _read_file(path: Path, names: _Names, progress: Callable[[int], None]) -> _File:
+def _read_file(path: Path, names: _Names, progress: Stages) -> _File:
     file = _File(path)
     parts: list[Series] = []
     try:
@@ -267,7 +261,7 @@ def _masked(crc: int) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def _records(handle: BinaryIO, size: int, file: _File, progress: Callable[[int], None]) -> Iterator[_Records]:
+def _records(handle: BinaryIO, size: int, file: _File, progress: Stages) -> Iterator[_Records]:
     """Yield the records of a file, chunk by chunk; count what is damaged or truncated in `file`.
 
     A record's data are skipped when their checksum is wrong. When the checksum of a length is wrong nothing says where
@@ -306,7 +300,7 @@ def _records(handle: BinaryIO, size: int, file: _File, progress: Callable[[int],
             position = end + FOOTER_BYTES
         if starts:
             yield _checked(buffer, starts, ends, crcs, file)
-        progress(size - left)
+        progress(size - left, size, file.path.name)
         if file.lost_bytes:
             return
         rest = buffer[position:]

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from cogfit import Curve, fit, forms
-from cogfit.curves.exposure import Clusters
+from cogfit.curves.curve import Clusters
 from cogfit.inference import averaging
 
 k = np.arange(1.0, 301.0)

@@ -14,7 +14,7 @@ from statsmodels.tsa.statespace.sarimax import SARIMAX
 
 from cogfit.engine import separable
 from cogfit.engine.arma import WHITE, Arma, estimate_arma, restricted_loglik, select_arma
-from cogfit.formulas import built_in as curves
+from cogfit.formulas.registry import get_form
 
 CASES = [Arma((0.8,)), Arma((1.2, -0.5)), Arma((0.3, 0.2, 0.1)), Arma((0.7,), (0.4,)), Arma((0.6, 0.25), (0.4,))]
 
@@ -98,7 +98,7 @@ def test_simulated_series_are_stationary_with_unit_variance() -> None:
 @given(rho=st.floats(-0.9, 0.97), gamma=st.floats(0.1, 2.0), floor=st.booleans())
 def test_generalised_least_squares_in_the_engine(rho: float, gamma: float, floor: bool) -> None:
     """The engine's GLS optimum is a stationary point of the explicit quadratic form, and no worse than the truth."""
-    form = curves.get("power_floor" if floor else "power")
+    form = get_form("power_floor" if floor else "power")
     x = np.arange(1.0, 61.0)
     truth = np.array([0.9, gamma, 0.1][: 3 if floor else 2])
     errors = Arma((rho,))

@@ -12,9 +12,10 @@ from scipy.optimize import curve_fit
 
 import cogfit
 from cogfit.engine import estimate, noise, separable
-from cogfit.formulas import built_in as curves
+from cogfit.formulas.form import Form
+from cogfit.formulas.registry import candidate_forms, forms, get_form
 
-SEPARABLE = [form for form in curves.forms().values() if form.basis is not None]
+SEPARABLE = [form for form in forms().values() if form.basis is not None]
 X = np.arange(1.0, 121.0)
 
 
@@ -22,7 +23,7 @@ def noisy_power(seed: int, gamma: float = 0.43, floor: float = 0.1, sigma: float
     return floor + 0.9 * X**-gamma + np.random.default_rng(seed).normal(0.0, sigma, X.size)
 
 
-def best_curve_fit(form: curves.Form, x: np.ndarray, y: np.ndarray, starts: int, seed: int) -> float:
+def best_curve_fit(form: Form, x: np.ndarray, y: np.ndarray, starts: int, seed: int) -> float:
     """Least RSS that scipy reaches from many starts within the form's own bounds."""
     low, high = separable.bounds_of(form, x)
     rng = np.random.default_rng(seed)
@@ -48,9 +49,9 @@ def best_curve_fit(form: curves.Form, x: np.ndarray, y: np.ndarray, starts: int,
 
 
 @pytest.mark.parametrize("form", [f for f in SEPARABLE if f.shape and f.name != "truncated_zipf"], ids=lambda f: f.name)
-def test_no_start_of_curve_fit_finds_a_better_fit(form: curves.Form) -> None:
+def test_no_start_of_curve_fit_finds_a_better_fit(form: Form) -> None:
     for seed, truth in enumerate(("power_floor", "exponential_floor", "log_logistic_step", form.name)):
-        record = curves.get(truth)
+        record = get_form(truth)
         rng = np.random.default_rng(100 + seed)
         params = {"A": 0.8, "Ta": 0.9, "Tr": 0.5, "gamma": 0.6, "c": 0.08, "a": 0.8, "b": 12.0, "r": 0.05, "tau": 20.0,
                   "beta": 0.7, "x50": 30.0, "s": 3.0, "gamma1": 0.1, "gamma2": 0.9, "xb": 25.0}  # fmt: skip
@@ -61,7 +62,7 @@ def test_no_start_of_curve_fit_finds_a_better_fit(form: curves.Form) -> None:
 
 @pytest.mark.parametrize("name", ["power", "power_floor", "exponential_floor", "shifted_power_floor", "logarithmic"])
 def test_standard_errors_agree_with_curve_fit(name: str) -> None:
-    form = curves.get(name)
+    form = get_form(name)
     rng = np.random.default_rng(3)
     truth = {"A": 0.8, "gamma": 0.9, "c": 0.1, "r": 0.05, "b": 8.0, "a": 0.9}
     weights = rng.uniform(0.5, 2.0, X.size)
@@ -73,7 +74,7 @@ def test_standard_errors_agree_with_curve_fit(name: str) -> None:
 
 
 def test_a_batch_gives_what_single_fits_give() -> None:
-    form = curves.get("shifted_power_floor")
+    form = get_form("shifted_power_floor")
     y = np.stack([noisy_power(seed, 0.3 + 0.05 * seed) for seed in range(9)])
     batch = separable.solve(form, X, y, np.ones_like(y))
     for row, params, rss in zip(y, batch.params, batch.rss, strict=True):
@@ -83,12 +84,12 @@ def test_a_batch_gives_what_single_fits_give() -> None:
 
 
 @pytest.mark.parametrize("form", [f for f in SEPARABLE if f.contains], ids=lambda f: f.name)
-def test_a_form_fits_no_worse_than_those_it_contains(form: curves.Form) -> None:
+def test_a_form_fits_no_worse_than_those_it_contains(form: Form) -> None:
     for seed in range(3):
         y = noisy_power(seed, floor=0.05 * seed, sigma=0.03)
         rss = estimate.estimate(form, X, y, np.ones(X.size)).rss
         for name in form.contains:
-            inner = estimate.estimate(curves.get(name), X, y, np.ones(X.size)).rss
+            inner = estimate.estimate(get_form(name), X, y, np.ones(X.size)).rss
             # limiting cases are reached up to the bound of the parameter only: b → 0 for the power, γ → ∞ for the
             # exponential
             slack = 1e-8
@@ -102,8 +103,8 @@ def test_a_form_fits_no_worse_than_those_it_contains(form: curves.Form) -> None:
 
 def test_gaussian_likelihood_is_that_of_the_observations() -> None:
     y, w = noisy_power(0), np.random.default_rng(1).uniform(0.5, 2.0, X.size)
-    fit = estimate.estimate(curves.get("power_floor"), X, y, w)
-    f = curves.get("power_floor").evaluate(X, fit.params)
+    fit = estimate.estimate(get_form("power_floor"), X, y, w)
+    f = get_form("power_floor").evaluate(X, fit.params)
     sigma = np.sqrt((w * (y - f) ** 2).mean())
     assert fit.loglik == pytest.approx(stats.norm.logpdf(y, f, sigma / np.sqrt(w)).sum(), rel=1e-12)
     assert fit.k == 4
@@ -114,7 +115,7 @@ def test_gaussian_likelihood_is_that_of_the_observations() -> None:
 def test_lognormal_power_is_the_regression_of_logarithms() -> None:
     rng = np.random.default_rng(2)
     y = 0.9 * X**-0.43 * np.exp(rng.normal(0.0, 0.1, X.size))
-    fit = estimate.estimate(curves.get("power"), X, y, np.ones(X.size), "lognormal")
+    fit = estimate.estimate(get_form("power"), X, y, np.ones(X.size), "lognormal")
     ols = sm.OLS(np.log(y), sm.add_constant(np.log(X))).fit()
     assert fit.params["gamma"] == pytest.approx(-ols.params[1], rel=1e-7)
     assert fit.params["A"] == pytest.approx(np.exp(ols.params[0]), rel=1e-7)
@@ -128,7 +129,7 @@ def test_binomial_power_is_the_generalised_linear_model_with_log_link() -> None:
     rng = np.random.default_rng(4)
     trials = rng.integers(20, 60, X.size).astype(float)
     hits = rng.binomial(trials.astype(int), 0.8 * X**-0.43)
-    fit = estimate.estimate(curves.get("power"), X, hits / trials, trials, "binomial")
+    fit = estimate.estimate(get_form("power"), X, hits / trials, trials, "binomial")
     glm = sm.GLM(
         np.column_stack([hits, trials - hits]), sm.add_constant(np.log(X)),
         family=sm.families.Binomial(sm.families.links.Log()),
@@ -138,8 +139,8 @@ def test_binomial_power_is_the_generalised_linear_model_with_log_link() -> None:
     assert fit.loglik == pytest.approx(stats.binom.logpmf(hits, trials, glm.fittedvalues).sum(), rel=1e-8)
 
 
-@pytest.mark.parametrize("form", curves.candidates("exposure", "probability"), ids=lambda f: f.name)
-def test_binomial_fits_are_probabilities_and_no_worse_than_least_squares(form: curves.Form) -> None:
+@pytest.mark.parametrize("form", candidate_forms("exposure", "probability"), ids=lambda f: f.name)
+def test_binomial_fits_are_probabilities_and_no_worse_than_least_squares(form: Form) -> None:
     rng = np.random.default_rng(5)
     trials = np.full(60, 30.0)
     x = np.arange(1.0, 61.0)
@@ -157,20 +158,21 @@ def test_binomial_fits_are_probabilities_and_no_worse_than_least_squares(form: c
 def test_noise_that_cannot_hold_is_refused() -> None:
     ones = np.ones(X.size)
     with pytest.raises(cogfit.InputError, match="needs y > 0, but 1 of 120"):
-        estimate.estimate(curves.get("power"), X, np.where(X == 7, 0.0, 0.5), ones, "lognormal")
+        estimate.estimate(get_form("power"), X, np.where(X == 7, 0.0, 0.5), ones, "lognormal")
     with pytest.raises(cogfit.InputError, match="not a whole number"):
-        estimate.estimate(curves.get("power"), X, np.full(X.size, 0.123), 10 * ones, "binomial")
+        estimate.estimate(get_form("power"), X, np.full(X.size, 0.123), 10 * ones, "binomial")
     with pytest.raises(cogfit.InputError, match="did you mean 'gaussian'"):
         noise.get("gausian")
 
 
 # -------------------------------------------------------------------------------------------------- invariances
 
+
 FORMS = st.sampled_from(["power", "power_floor", "exponential_floor", "shifted_power", "log_logistic_step"])
 
 
 def fitted(name: str, x: np.ndarray, y: np.ndarray, w: np.ndarray) -> tuple[float, np.ndarray, estimate.Estimate]:
-    form = curves.get(name)
+    form = get_form(name)
     fit = estimate.estimate(form, x, y, w)
     return fit.rss, form.evaluate(x, fit.params), fit
 
@@ -218,19 +220,19 @@ def test_order_of_rows_and_duplicates_of_half_weight_change_nothing(name: str, s
 
 def test_statuses_say_what_is_wrong() -> None:
     ones = np.ones(X.size)
-    rising = estimate.estimate(curves.get("exponential_floor"), X, 0.1 + 0.01 * X, ones)
+    rising = estimate.estimate(get_form("exponential_floor"), X, 0.1 + 0.01 * X, ones)
     assert rising.status == "not_identified"
     assert "amplitude A is 0" in rising.reason
-    no_floor = estimate.estimate(curves.get("power_floor"), X, noisy_power(0, floor=0.0) - 0.02, ones)
+    no_floor = estimate.estimate(get_form("power_floor"), X, noisy_power(0, floor=0.0) - 0.02, ones)
     assert (no_floor.status, no_floor.at_bound) == ("at_bound", ("c",))
     assert "c is at its lower bound 0" in no_floor.reason
-    runaway = estimate.estimate(curves.get("shifted_power"), X, noisy_power(0, floor=0.0), ones)
+    runaway = estimate.estimate(get_form("shifted_power"), X, noisy_power(0, floor=0.0), ones)
     assert runaway.status in ("at_bound", "not_identified")
     assert "b" in runaway.at_bound + runaway.not_identified
-    short = estimate.estimate(curves.get("broken_power"), X[:3], X[:3], ones[:3])
+    short = estimate.estimate(get_form("broken_power"), X[:3], X[:3], ones[:3])
     assert short.status == "failed"
     assert "3 points" in short.reason
-    at_zero = estimate.estimate(curves.get("power"), np.arange(5.0), np.ones(5), np.ones(5))
+    at_zero = estimate.estimate(get_form("power"), np.arange(5.0), np.ones(5), np.ones(5))
     assert at_zero.status == "failed"
     assert "x = 0" in at_zero.reason
 
@@ -243,7 +245,7 @@ def test_an_exact_curve_is_recovered_to_many_digits() -> None:
         ("beta_geometric", {"A": 0.9, "gamma": 0.8, "b": 6.0}),
         ("two_process", {"Ta": 0.9, "Tr": 0.5, "r": 0.1, "gamma": 0.3}),
     ):
-        form = curves.get(name)
+        form = get_form(name)
         fit = estimate.estimate(form, X, form.evaluate(X, truth), np.ones(X.size))
         assert list(fit.params.values()) == pytest.approx([truth[q] for q in form.names], rel=1e-5), name
 
@@ -251,7 +253,7 @@ def test_an_exact_curve_is_recovered_to_many_digits() -> None:
 def test_long_curves_are_fitted_on_all_points() -> None:
     x = np.arange(1.0, 20_001.0)
     y = 0.05 + 0.9 * x**-0.43 + np.random.default_rng(0).normal(0.0, 0.01, x.size)
-    form = curves.get("power_floor")
+    form = get_form("power_floor")
     ours = estimate.estimate(form, x, y, np.ones(x.size))
     p, _ = curve_fit(lambda x, *p: form.evaluate(x, p), x, y, [0.9, 0.4, 0.05])
     np.testing.assert_allclose(list(ours.params.values()), p, rtol=1e-5)

@@ -14,19 +14,20 @@ from scipy.special import gamma as gamma_function
 from scipy.special import zeta
 
 import cogfit
-from cogfit.formulas import built_in as curves
+from cogfit.formulas.form import Form, three_point_jacobian
+from cogfit.formulas.registry import candidate_forms, forms, get_form
 
 X = np.concatenate([np.arange(1.0, 12.0), np.geomspace(15.0, 900.0, 25)])
 VALUES = {"y": 0.7, "x": 37.0, "1/x": 0.013, "1": 0.63, "patterns": 41.5}
-BUILT_IN = [form for form in curves.forms().values() if form.basis is not None]
+BUILT_IN = [form for form in forms().values() if form.basis is not None]
 
 
-def values_of(form: curves.Form) -> dict[str, float]:
+def values_of(form: Form) -> dict[str, float]:
     return {q.name: VALUES[q.unit] * (1.0 + 0.1 * i) for i, q in enumerate(form.parameters)}
 
 
 @pytest.mark.parametrize("form", [f for f in BUILT_IN if f.expression], ids=lambda f: f.name)
-def test_value_and_jacobian_agree_with_sympy(form: curves.Form) -> None:
+def test_value_and_jacobian_agree_with_sympy(form: Form) -> None:
     names = ("x", *form.names)
     symbols = sympy.symbols(names, positive=True)
     scope = dict(zip(names, symbols, strict=True)) | {"gamma_function": sympy.gamma}
@@ -43,14 +44,14 @@ def test_value_and_jacobian_agree_with_sympy(form: curves.Form) -> None:
 
 
 @pytest.mark.parametrize("form", BUILT_IN, ids=lambda f: f.name)
-def test_jacobian_agrees_with_finite_differences(form: curves.Form) -> None:
+def test_jacobian_agrees_with_finite_differences(form: Form) -> None:
     vector = form.vector(values_of(form))
-    numeric = curves.three_point_jacobian(lambda x, *p: form.evaluate(x, p), X, vector)
+    numeric = three_point_jacobian(lambda x, *p: form.evaluate(x, p), X, vector)
     np.testing.assert_allclose(form.jacobian(X, vector), numeric, rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("form", BUILT_IN, ids=lambda f: f.name)
-def test_records_are_complete(form: curves.Form) -> None:
+def test_records_are_complete(form: Form) -> None:
     assert form.formula
     assert form.reference
     for q in form.parameters:
@@ -59,11 +60,11 @@ def test_records_are_complete(form: curves.Form) -> None:
         assert q.symbol
         assert low < high
     assert form.gamma is None or form.gamma in form.names
-    assert all(name in curves.forms() for name in form.contains)
+    assert all(name in forms() for name in form.contains)
 
 
 @pytest.mark.parametrize("form", [f for f in BUILT_IN if not f.positive_x], ids=lambda f: f.name)
-def test_forms_defined_at_zero_are_finite_there(form: curves.Form) -> None:
+def test_forms_defined_at_zero_are_finite_there(form: Form) -> None:
     vector = form.vector(values_of(form))
     assert np.isfinite(form.evaluate([0.0], vector)).all()
     assert np.isfinite(form.jacobian([0.0], vector)).all()
@@ -138,16 +139,16 @@ def test_register_refuses(options: dict[str, object], message: str) -> None:
 
 def test_a_misspelt_form_or_parameter_names_the_nearest() -> None:
     with pytest.raises(cogfit.InputError, match="did you mean 'power_floor'"):
-        curves.get("powerfloor")
+        get_form("powerfloor")
     with pytest.raises(cogfit.InputError, match="did you mean 'gamma'"):
-        curves.get("power").vector({"A": 1.0, "gama": 0.5})
+        get_form("power").vector({"A": 1.0, "gama": 0.5})
     with pytest.raises(cogfit.InputError, match="needs a value for 'gamma'"):
-        curves.get("power").vector({"A": 1.0})
+        get_form("power").vector({"A": 1.0})
 
 
 def test_candidates_follow_axis_and_measure() -> None:
-    names = {form.name for form in curves.candidates("exposure", "probability")}
+    names = {form.name for form in candidate_forms("exposure", "probability")}
     assert "beta_geometric" in names
     assert not {"truncated_zipf", "two_process"} & names
-    assert "truncated_zipf" in {form.name for form in curves.candidates("stream", "utilization")}
-    assert "two_process" in {form.name for form in curves.candidates("repetition", "latency")}
+    assert "truncated_zipf" in {form.name for form in candidate_forms("stream", "utilization")}
+    assert "two_process" in {form.name for form in candidate_forms("repetition", "latency")}

@@ -14,9 +14,11 @@ from scipy.sparse import csr_array
 from scipy.stats import gamma as gamma_distribution
 
 import cogfit
-from cogfit.curves.exposure import Clusters, Curve, array_curve, exposure_curve
+from cogfit.curves.arrays import array_curve
+from cogfit.curves.curve import Clusters, Curve
+from cogfit.curves.exposure import exposure_curve
 from cogfit.engine import separable
-from cogfit.formulas import built_in as curves
+from cogfit.formulas.registry import get_form
 from cogfit.inference import averaging
 from cogfit.inference import patterns as trajectories
 from cogfit.logs.model import RoutingLog
@@ -187,7 +189,7 @@ def test_estimation_error_is_removed_from_the_spread() -> None:
         found = averaging.analyse(pooled(outcome))
         assert found.gamma_mean == pytest.approx(0.43, abs=0.03)
         x, y, n = averaging._binned(pooled(outcome))
-        single = averaging._fit(curves.get("power"), averaging._Data(x, y, n, np.ones(x.size))).params[:, 1]
+        single = averaging._fit(get_form("power"), averaging._Data(x, y, n, np.ones(x.size))).params[:, 1]
         assert single.std() > 0.07
         assert found.gamma_sd < 0.04
 
@@ -297,8 +299,8 @@ def test_the_search_in_one_parameter_finds_what_the_general_solver_finds(kind: s
     data = averaging._Data(x, y, n, np.ones(x.size))
     for plain in ("power", "exponential"):
         pair = (plain, f"{plain}_floor")
-        ours = np.min([averaging._fit(curves.get(name), data).rss for name in pair], axis=0)
-        theirs = np.min([separable.solve(curves.get(name), x, y, n).rss for name in pair], axis=0)
+        ours = np.min([averaging._fit(get_form(name), data).rss for name in pair], axis=0)
+        theirs = np.min([separable.solve(get_form(name), x, y, n).rss for name in pair], axis=0)
         assert np.mean(ours <= 1.001 * theirs + 1e-4) > 0.95
         assert np.all(ours <= 1.05 * theirs + 1e-3)
 
@@ -344,7 +346,7 @@ def test_the_gradual_run_is_an_artefact_of_steps(recorded: RoutingLog) -> None:
     curve = exposure_curve(recorded)
     assert curve.facts is not None
     followed = trajectories.analyse(recorded, curve.facts)
-    power = separable.solve(curves.get("power"), curve.x, curve.y[None, :], curve.weights[None, :]).params[0, 1]
+    power = separable.solve(get_form("power"), curve.x, curve.y[None, :], curve.weights[None, :]).params[0, 1]
     for outcome, near_binary in (("soft", followed.binary), ("soft", None), ("hard", None)):
         found = averaging.analyse(exposure_curve(recorded, outcome=outcome), near_binary)  # type: ignore[arg-type]
         assert (found.status, found.per_pattern_form, found.patterns) == ("artefact", "step", 100)

@@ -12,7 +12,7 @@ from scipy.signal import lfilter
 
 import cogfit
 from cogfit.engine.arma import Arma
-from cogfit.inference.intervals import Interval
+from cogfit.inference.interval import Interval
 
 X = np.arange(1.0, 201.0)
 

@@ -10,10 +10,12 @@ import pytest
 import cogfit
 from cogfit.engine import estimate
 from cogfit.engine.estimate import Estimate
-from cogfit.formulas import built_in as curves
-from cogfit.inference import selection
+from cogfit.formulas.registry import forms, get_form
+from cogfit.inference.form_tests import POWER_LAWS, FormTest
+from cogfit.inference.ranking import rank, score
+from cogfit.inference.verdict import Verdict, judge_power_law
 
-REGISTRY = curves.forms()
+REGISTRY = forms()
 
 
 def made(
@@ -27,27 +29,27 @@ def made(
     )  # fmt: skip
 
 
-def outcome(p_value: float, fit_p_value: float = 0.5) -> selection.FormTest:
-    return selection.FormTest(p_value, fit_p_value, 199)
+def outcome(p_value: float, fit_p_value: float = 0.5) -> FormTest:
+    return FormTest(p_value, fit_p_value, 199)
 
 
-def ruled(p_values: dict[str, float], fit_p_value: float = 0.5, n: int = 200) -> selection.Verdict:
+def ruled(p_values: dict[str, float], fit_p_value: float = 0.5, n: int = 200) -> Verdict:
     """Verdict where every form has the same likelihood but its own p-value."""
     fits = {name: made(name, 100.0 * p, n) for name, p in p_values.items()}
     tests = {name: outcome(p, fit_p_value) for name, p in p_values.items()}
-    return selection.verdict(fits, selection.rank(list(fits.values())), REGISTRY, tests)
+    return judge_power_law(fits, rank(list(fits.values())), REGISTRY, tests)
 
 
 def test_score_is_aicc_with_autocorrelation_allowed_for() -> None:
     fit = made("power", 300.0, n=200)
-    assert selection.score(fit) == pytest.approx(fit.aicc)
+    assert score(fit) == pytest.approx(fit.aicc)
     n, k, tau = 200, 3, 4.0
     expected = -2 * 300.0 / tau + 2 * k + 2 * k * (k + 1) / (n / tau - k - 1)
-    assert selection.score(fit, tau) == pytest.approx(expected)
-    assert selection.score(fit, 60.0) == math.inf  # fewer effective points than parameters
+    assert score(fit, tau) == pytest.approx(expected)
+    assert score(fit, 60.0) == math.inf  # fewer effective points than parameters
     k = 4  # ρ is a parameter, too
     expected = -2 * 320.0 + 2 * k + 2 * k * (k + 1) / (n - k - 1)
-    assert selection.score(fit, tau, gain=20.0) == pytest.approx(expected)
+    assert score(fit, tau, gain=20.0) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_no_support_without_goodness_of_fit_or_with_few_points() -> None:
 
 def test_a_probability_is_never_compared_with_a_density() -> None:
     with pytest.raises(cogfit.InputError, match="cannot be compared with a density"):
-        selection.rank([made("power", 1.0), made("exponential", 1.0, noise="binomial")], 1.0)
+        rank([made("power", 1.0), made("exponential", 1.0, noise="binomial")], 1.0)
 
 
 def test_an_undetermined_exponent_is_no_support() -> None:
@@ -86,7 +88,7 @@ def test_an_undetermined_exponent_is_no_support() -> None:
         "constant": made("constant", 0.0),
     }
     tests = {"power": outcome(0.5), "constant": outcome(0.01)}
-    ruling = selection.verdict(fits, selection.rank(list(fits.values()), 1.0), REGISTRY, tests)
+    ruling = judge_power_law(fits, rank(list(fits.values()), 1.0), REGISTRY, tests)
     assert ruling.power_law == "not_identified"
 
 
@@ -144,7 +146,7 @@ def test_power_laws_that_are_not_told_apart_share_the_union_of_their_intervals()
     for seed in range(15):
         y = 0.1 + 0.9 * x**-0.43 + np.random.default_rng(seed).normal(0.0, 0.02, x.size)
         fit = cogfit.fit(x, y)
-        if fit.form in selection.POWER_LAWS:
+        if fit.form in POWER_LAWS:
             assert fit.interval is not None
             hits += fit.interval[0] <= 0.43 <= fit.interval[1]
         else:
@@ -155,8 +157,8 @@ def test_power_laws_that_are_not_told_apart_share_the_union_of_their_intervals()
 def test_bic_is_schwarzs_where_errors_are_independent() -> None:
     x = np.arange(1.0, 61.0)
     y = 0.9 * x**-0.43 + 0.01 * np.random.default_rng(3).normal(size=x.size)
-    fits = [estimate.estimate(curves.get(name), x, y, np.ones(x.size)) for name in ("power", "exponential", "constant")]
-    ranking = selection.rank(fits)
+    fits = [estimate.estimate(get_form(name), x, y, np.ones(x.size)) for name in ("power", "exponential", "constant")]
+    ranking = rank(fits)
     bic = {fit.form: x.size * np.log(fit.rss / x.size) + (len(fit.params) + 1) * np.log(x.size) for fit in fits}
     for name, value in ranking.delta_bic.items():
         assert value == pytest.approx(bic[name] - min(bic.values()), abs=1e-9)

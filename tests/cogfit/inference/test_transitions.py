@@ -14,9 +14,18 @@ from scipy.special import gammaincinv
 
 import cogfit
 from cogfit.engine.arma import Arma
-from cogfit.inference import transition_levels as _levels
-from cogfit.inference import transition_steps as _steps
-from cogfit.inference import transitions
+from cogfit.inference import transition_levels, transitions
+from cogfit.inference.transition_steps import (
+    RHO,
+    Mean,
+    _best_gains,
+    shocks,
+    simulated,
+    statistic,
+    steps,
+    tail,
+    unevenness,
+)
 from cogfit.inference.transitions import Transition, gamma_threshold, transition
 
 
@@ -170,26 +179,26 @@ def test_likelihoods_agree_with_explicit_covariance_matrices(weighted: bool) -> 
     x, curve = decay(n)
     root = np.sqrt(np.random.default_rng(1).uniform(0.5, 2.0, n)) if weighted else np.ones(n)
     y = (curve - 0.3 * (x > 25)) * root + 0.1 * ar1(n, 0.6, 4)
-    mean = _steps.Mean.of(np.stack([np.ones(n), np.log(x)]) * root)
+    mean = Mean.of(np.stack([np.ones(n), np.log(x)]) * root)
     at = np.array([10, 25, 40])
-    wide = _levels.gradual(np.log(x), np.log([20.0, 33.0]), np.array([6.0, 12.0]))
-    step, shock = _steps.steps(mean, root, at, wide), _steps.shocks(mean, np.arange(5, 55))
+    wide = transition_levels.gradual(np.log(x), np.log([20.0, 33.0]), np.array([6.0, 12.0]))
+    step, shock = steps(mean, root, at, wide), shocks(mean, np.arange(5, 55))
     columns = [*((x >= x[i]) * root for i in at), *(wide * root)]
     expected = [explicit(y, np.stack([np.ones(n) * root, np.log(x) * root, z])) for z in columns]
     np.testing.assert_allclose(step.heights(mean, y), expected, atol=0.02)
     none = explicit(y, np.stack([np.ones(n), np.log(x)]) * root)
     assert mean.top(y) == pytest.approx(none, abs=0.02)
-    np.testing.assert_allclose(_steps.statistic(mean, step, shock, y[None]), max(expected) - none, atol=0.03)
+    np.testing.assert_allclose(statistic(mean, step, shock, y[None]), max(expected) - none, atol=0.03)
 
 
 def test_a_shock_is_one_innovation() -> None:
     """At a given ρ the RSS falls as if the whitened curve had a free value there."""
     n, k = 40, 22
-    rho = float(_steps.RHO[k])
+    rho = float(RHO[k])
     y = ar1(n, 0.5, 6)
-    mean = _steps.Mean.of(np.ones((1, n)))
+    mean = Mean.of(np.ones((1, n)))
     rss, u = mean.rest(y[None])
-    chosen = _steps.shocks(mean, np.array([17]))
+    chosen = shocks(mean, np.array([17]))
     white = np.stack([np.ones(n), np.eye(n)[17], y])
     white[0, 1:], white[0, 0] = 1.0 - rho, math.sqrt(1.0 - rho**2)
     white[2, 1:], white[2, 0] = y[1:] - rho * y[:-1], math.sqrt(1.0 - rho**2) * y[0]
@@ -200,17 +209,17 @@ def test_a_shock_is_one_innovation() -> None:
 def test_the_compiled_loop_is_the_plain_one() -> None:
     rng = np.random.default_rng(2)
     y = rng.normal(size=(11, 50))
-    mean = _steps.Mean.of(np.stack([np.ones(50), np.arange(50.0)]))
-    step = _steps.steps(mean, np.ones(50), np.arange(5, 45), np.zeros((0, 50)))
+    mean = Mean.of(np.stack([np.ones(50), np.arange(50.0)]))
+    step = steps(mean, np.ones(50), np.arange(5, 45), np.zeros((0, 50)))
     _, u = mean.rest(y)
-    plain = np.empty((11, _steps.RHO.size))
-    _steps._best_gains(*step.against(y), step.v, u, step.inverse, _steps.RHO, plain)
+    plain = np.empty((11, RHO.size))
+    _best_gains(*step.against(y), step.v, u, step.inverse, RHO, plain)
     np.testing.assert_allclose(step.gains(y, u), plain, rtol=1e-10)
 
 
 @pytest.mark.parametrize("errors", [Arma((0.8,)), Arma((1.2, -0.32), (0.4,)), Arma((0.5,), (-0.3,))])
 def test_simulated_errors_have_the_model_s_autocovariance_from_the_first_point_on(errors: Arma) -> None:
-    made = _steps.simulated(errors, math.inf, np.ones(40), 40_000, np.random.default_rng(0))
+    made = simulated(errors, math.inf, np.ones(40), 40_000, np.random.default_rng(0))
     expected = errors.autocovariance(3)
     for start in (0, 30):
         lags = [float(np.mean(made[:, start] * made[:, start + lag])) for lag in range(4)]
@@ -221,9 +230,9 @@ def test_tails_and_uneven_sizes_are_recognised() -> None:
     rng = np.random.default_rng(3)
     gaussian = rng.normal(size=500)
     gaussian[100] = 15.0  # what a step leaves is no heavy tail
-    assert _steps.tail(gaussian) >= 15.0
-    assert 2.5 <= _steps.tail(rng.standard_t(3, 500)) <= 5.0
-    scale = _steps.unevenness(rng.normal(size=600) * np.where(np.arange(600) < 300, 4.0, 1.0))
+    assert tail(gaussian) >= 15.0
+    assert 2.5 <= tail(rng.standard_t(3, 500)) <= 5.0
+    scale = unevenness(rng.normal(size=600) * np.where(np.arange(600) < 300, 4.0, 1.0))
     assert scale[:250].mean() / scale[350:].mean() == pytest.approx(4.0, rel=0.2)
 
 
@@ -235,8 +244,8 @@ def test_the_mixture_follows_sums_of_exponentials_but_no_drop_after_a_plateau() 
         "drop": 0.5 - 0.4 / (1.0 + (x / 250.0) ** -12.0),
     }.items():
         for sign in (1.0, -1.0):
-            series = _levels.Series.of(x, sign * y, np.ones(x.size), 1000)
-            rest[name, sign] = np.std(series.y - _levels._mixture(series, series.y).curve) / np.std(y)
+            series = transition_levels.Series.of(x, sign * y, np.ones(x.size), 1000)
+            rest[name, sign] = np.std(series.y - transition_levels._mixture(series, series.y).curve) / np.std(y)
     assert max(rest["mixture", 1.0], rest["mixture", -1.0]) < 0.02
     assert min(rest["drop", 1.0], rest["drop", -1.0]) > 0.1
 
@@ -426,9 +435,9 @@ def test_runs_without_a_sharp_drop_show_none() -> None:
 
 
 def test_what_counts_as_smooth_is_registered() -> None:
-    for name in _levels.SMOOTH:
+    for name in transition_levels.SMOOTH:
         found = transitions.Transition(
             *[math.nan] * 5, 0.95, 1.0, *[math.nan] * 2, name, "", math.nan, (), (), "", 9, None
         )
         assert found.null_title
-        assert name == _levels.MIXTURE or name in cogfit.forms()
+        assert name == transition_levels.MIXTURE or name in cogfit.forms()

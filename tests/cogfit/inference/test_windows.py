@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import cogfit
-from cogfit.curves.exposure import array_curve
+from cogfit.curves.arrays import array_curve
 from cogfit.inference import windows
 
 X = np.arange(1.0, 401.0)

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 import cogfit
 from cogfit import cli
 from cogfit.engine import separable
-from cogfit.formulas import built_in as curves
+from cogfit.formulas.form import Form
+from cogfit.formulas.registry import candidate_forms, get_form
 from cogfit.many import streaming
 from cogfit.many.batch import Options, fit_collection
 from cogfit.many.collection import Columns, from_arrays, from_table
@@ -102,7 +103,7 @@ def test_the_simplest_of_the_best_forms_is_reported() -> None:
     table = cogfit.fit_many(x, y, form=None)
     assert table["form"].tolist() == ["power", "exponential_floor"]
     delta = table[[c for c in table if c.startswith("delta_aicc_")]]
-    assert len(delta.columns) == len(curves.candidates("x", "other"))
+    assert len(delta.columns) == len(candidate_forms("x", "other"))
     assert (delta.min(axis=1) == 0.0).all()
     assert np.isnan(table["gamma"][1])
     assert np.isfinite(table["r_se"][1])
@@ -110,7 +111,7 @@ def test_the_simplest_of_the_best_forms_is_reported() -> None:
     assert max(chosen) <= 2.0
 
 
-def best_of_curve_fit(form: curves.Form, x: np.ndarray, y: np.ndarray, starts: int, seed: int) -> float:
+def best_of_curve_fit(form: Form, x: np.ndarray, y: np.ndarray, starts: int, seed: int) -> float:
     from scipy.optimize import curve_fit
 
     low, high = separable.bounds_of(form, x)
@@ -138,7 +139,7 @@ def best_of_curve_fit(form: curves.Form, x: np.ndarray, y: np.ndarray, starts: i
 @pytest.mark.parametrize("name", ["power_floor", "exponential_floor", "apex_floor", "stretched_exponential"])
 def test_no_start_of_curve_fit_finds_a_better_fit(name: str) -> None:
     """A small version of benchmarks/batch_agreement.py."""
-    form = curves.get(name)
+    form = get_form(name)
     rng = np.random.default_rng(7)
     for n in (20, 60):
         x = np.sort(rng.uniform(1.0, 300.0, n))
@@ -220,7 +221,7 @@ def test_the_engine_in_torch_gives_the_same_answers(name: str) -> None:
     ours, theirs = cogfit.fit_many(table, form=name), cogfit.fit_many(table, form=name, device="torch")
     np.testing.assert_allclose(theirs["rss"], ours["rss"], rtol=1e-8)
     sure = (ours["status"] == "ok").to_numpy()
-    names = list(curves.get(name).names)
+    names = list(get_form(name).names)
     np.testing.assert_allclose(theirs[names][sure], ours[names][sure], rtol=1e-5, atol=1e-7)
     assert theirs["status"].tolist() == ours["status"].tolist()
 
@@ -229,14 +230,14 @@ def test_the_engine_in_torch_gives_the_same_answers(name: str) -> None:
                                   "hyperbolic", "log_logistic_step", "two_process"])  # fmt: skip
 def test_columns_in_torch_are_those_of_the_bases(name: str) -> None:
     torch = pytest.importorskip("torch")
-    from cogfit.engine import device as _device
+    from cogfit.engine import device
 
-    form = curves.get(name)
+    form = get_form(name)
     x = np.array([1.0, 2.5, 40.0])
     theta = np.array([[q.absolute((0.3, 0.3), x)[0] for q in form.shape]])
     expected, _ = form.columns(x, np.log(x), theta)
     natural = tuple(torch.tensor(v) for v in theta[0])
-    found = _device._COLUMNS[form.basis or ""](torch.tensor(x), torch.tensor(np.log(x)), natural)
+    found = device._COLUMNS[form.basis or ""](torch.tensor(x), torch.tensor(np.log(x)), natural)
     np.testing.assert_allclose(np.stack([v.numpy() for v in found]), expected[0], rtol=1e-13)
 
 
@@ -390,13 +391,13 @@ def test_a_table_larger_than_memory_is_fitted_in_parts(tmp_path: Path) -> None:
     table, y = dataset(tmp_path / "table")
     plan = streaming.plan_table(table, COLUMNS, Options(), memory=150_000)
     assert plan.parts > 5
-    seen: list[tuple[str, int, int]] = []
+    seen: list[tuple[int, int, str]] = []
     out = streaming.run(plan, tmp_path / "out", report=lambda *step: seen.append(step))
     found = streaming.read(out).sort_values("head").reset_index(drop=True)
     expected = cogfit.fit_many(K[:30], y)
     pd.testing.assert_frame_equal(found.drop(columns="head"), expected.drop(columns="curve"), check_exact=True)
-    assert ("reading", 9000, 9000) in seen
-    assert seen[-1] == ("parts", plan.parts, plan.parts)
+    assert (9000, 9000, "reading") in seen
+    assert seen[-1] == (plan.parts, plan.parts, "parts")
     assert not (out / "_spool").exists()
     pd.testing.assert_frame_equal(pd.read_parquet(out), streaming.read(out))  # a plain Parquet folder
 
@@ -406,7 +407,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch
     plan = streaming.plan_table(table, COLUMNS, Options(), memory=150_000)
     whole = streaming.read(streaming.run(plan, tmp_path / "whole.parquet"))
 
-    def stop(task: str, done: int, total: int) -> None:
+    def stop(done: int, total: int, task: str) -> None:
         if task == "parts" and done == 3:
             raise KeyboardInterrupt
 
@@ -472,7 +473,7 @@ def test_a_worker_that_dies_loses_nothing(tmp_path: Path) -> None:
     ) as cluster:
         killed: list[int] = []
 
-        def kill(task: str, done: int, total: int) -> None:
+        def kill(done: int, total: int, task: str) -> None:
             if task == "parts" and done == 2 and not killed:
                 killed.append(next(iter(cluster.workers.values())).pid)
                 os.kill(killed[0], signal.SIGKILL)

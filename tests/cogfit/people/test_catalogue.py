@@ -12,8 +12,8 @@ import pytest
 from frictionless import validate
 
 import cogfit
-from cogfit.formulas import built_in as curves
-from cogfit.people import dataset as datasets
+from cogfit.formulas.form import MEASURES
+from cogfit.people import dataset
 from cogfit.people.catalogue import ENVIRONMENT, read_package
 
 
@@ -63,7 +63,7 @@ def test_every_data_set_is_complete_and_readable(human):
             if data.kind == "curve":
                 curve = one.curve()
                 assert curve.axis == data.axis
-                assert curve.measure in curves.MEASURES
+                assert curve.measure in MEASURES
                 assert curve.warnings or curve.clusters is not None
         document = json.dumps({**data.to_json(), "rows": data.rows()}, allow_nan=False)
         assert json.loads(document)["id"] == data.id
@@ -142,6 +142,7 @@ def test_the_table_is_a_copy_and_data_sets_pickle(human):
 
 
 # ------------------------------------------------------------------------------------------------- a user's own
+
 
 MINIMAL: dict[str, Any] = {
     "name": "mine",
@@ -275,5 +276,5 @@ def test_standard_deviations_need_the_number_of_subjects(tmp_path):
 
 
 def test_the_vocabulary_is_that_of_the_shipped_package(human):
-    assert {data.measure for data in human.values()} <= set(datasets.MEASURES)
+    assert {data.measure for data in human.values()} <= set(dataset.MEASURES)
     assert isinstance(read_package(cogfit.data_dir() / "human"), cogfit.Catalogue)

@@ -12,9 +12,10 @@ import pytest
 
 import cogfit
 from cogfit import cli
-from cogfit.curves.exposure import CONVENTIONS, array_curve
+from cogfit.curves.arrays import array_curve
+from cogfit.curves.exposure import CONVENTIONS
 from cogfit.errors import InputError
-from cogfit.people import comparison
+from cogfit.people import human_side
 from cogfit.people.dataset import Dataset
 from cogfit.people.exponent import DISTRIBUTION, MEAN, PERSON
 
@@ -117,7 +118,7 @@ def test_too_few_runs_show_no_equivalence(people: dict[str, Dataset]) -> None:
 
 
 def test_the_papers_figures_are_claims() -> None:
-    claimed = {one.label: one for one in comparison.claims()}
+    claimed = {one.label: one for one in human_side.claims()}
     assert all(one.side == "claimed" for one in claimed.values())
     assert (claimed["CRAM's own γ"].low, claimed["CRAM's own γ"].high) == pytest.approx((0.39, 0.47))
     assert math.isnan(claimed["people, 'across studies'"].gamma)
@@ -151,9 +152,6 @@ def test_the_forest_plot_shows_everything_and_pools_nothing(people: dict[str, Da
     labels = [text.get_text() for text in axes.get_yticklabels()]
     assert len(labels) == 1 + 2 + 3
     assert not any("pooled" in label.lower() for label in labels)
-
-
-# ---------------------------------------------------------------------------------------------- command line
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from scipy import stats
 import cogfit
 from cogfit import cli
 from cogfit.engine import estimate
-from cogfit.people import block_means as blocks
+from cogfit.people import block_means
 from cogfit.people.fits import HumanFits, fit_human
 from cogfit.people.over_subjects import independent_contrast, paired_contrast, random_effects, stderr_from_r2
 from cogfit.show.people import plot_human
@@ -410,30 +410,30 @@ def test_block_means_give_the_exponent_back_and_midpoints_do_not(gamma, levels):
     counts = tuple(np.arange(a, b + 1.0) for _ in range(2) for a, b in ((1, 12), (13, 24), (25, 48)))
     y = np.array([level * np.mean(k**-gamma) for k, level in zip(counts, np.repeat(levels, 3), strict=True)])
     code = np.repeat([0, 1], 3)
-    cells = blocks.Cells(y, counts, "group", code, ("a", "b"))
-    found = blocks.fit_blocks(cells, "power", "blocks")
+    cells = block_means.Cells(y, counts, "group", code, ("a", "b"))
+    found = block_means.fit_blocks(cells, "power", "blocks")
     assert found.params["gamma"] == pytest.approx(gamma, abs=1e-5)
     assert list(found.levels.values()) == pytest.approx(levels, rel=1e-4)
-    middle = blocks.Cells(y, tuple(np.array([k.mean()]) for k in counts), "group", code, ("a", "b"))
-    assert blocks.fit_blocks(middle, "power", "midpoints").params["gamma"] > gamma + 0.004
+    middle = block_means.Cells(y, tuple(np.array([k.mean()]) for k in counts), "group", code, ("a", "b"))
+    assert block_means.fit_blocks(middle, "power", "midpoints").params["gamma"] > gamma + 0.004
 
 
 def test_block_means_of_a_mixture_give_its_parameters_back():
     counts = tuple(np.arange(a, a + 6.0) for _ in range(2) for a in range(1, 60, 6))
-    law, level = blocks.MODELS["two_process"], np.repeat([4.0, 6.0], 10)
+    law, level = block_means.MODELS["two_process"], np.repeat([4.0, 6.0], 10)
     columns = [[c.mean() for c in law.columns(k, np.array([0.15, 0.2]))] for k in counts]
     y = np.array([t * own + 1.5 * shared for t, (own, shared) in zip(level, columns, strict=True)])
-    cells = blocks.Cells(y, counts, "group", np.repeat([0, 1], 10), ("a", "b"))
+    cells = block_means.Cells(y, counts, "group", np.repeat([0, 1], 10), ("a", "b"))
     for scale in ("log", "raw"):
-        found = blocks.fit_blocks(cells, "two_process", "blocks", scale).params
+        found = block_means.fit_blocks(cells, "two_process", "blocks", scale).params
         assert [found[name] for name in ("Tr", "r", "gamma")] == pytest.approx([1.5, 0.15, 0.2], rel=1e-3)
 
 
 def test_blocks_need_blocks_and_a_label():
     with pytest.raises(cogfit.InputError, match="no blocks"):
-        blocks.cells_of(cogfit.human("mosteller1970_recall").series(), "x")
+        block_means.cells_of(cogfit.human("mosteller1970_recall").series(), "x")
     with pytest.raises(cogfit.InputError, match="no label"):
-        blocks.cells_of(cogfit.human("zbrodoff1995_alphabet_arithmetic").series(), "x")
+        block_means.cells_of(cogfit.human("zbrodoff1995_alphabet_arithmetic").series(), "x")
 
 
 # ----------------------------------------------------------------------------------------- command line, picture

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import cogfit
 import theory
 from cogfit.errors import InputError
-from theory.audit.check import LogReport
+from theory.audit.report import LogReport
 from theory.bounds import t3_compulsory
 from theory.bounds.t1_memoryless import Memoryless
 from theory.bounds.t2_memory_bits import FrequentPatterns

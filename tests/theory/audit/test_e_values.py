@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogfit.errors import InputError
-from theory.audit import e_values as evidence
+from theory.audit import e_values
 from theory.audit.counts import Histogram
 from theory.audit.e_values import Guesses
 from theory.bounds import t2_memory_bits
@@ -58,7 +58,7 @@ def test_e_value_of_tables_has_expectation_at_most_one(tables: list[tuple[int, i
     for right in itertools.product((False, True), repeat=len(tables)):
         p = math.prod(float(chance if r else 1 - chance) for r in right)
         c = [b * r for b, r in zip(unattended, right, strict=True)]
-        expected += p * math.exp(evidence.log_evidence_of_tables(c, unattended, queries, float(chance)))
+        expected += p * math.exp(e_values.log_evidence_of_tables(c, unattended, queries, float(chance)))
     assert expected <= 1 + 1e-9
 
 
@@ -66,7 +66,7 @@ def test_e_value_of_tables_has_expectation_at_most_one(tables: list[tuple[int, i
 def test_all_looks_together_keep_the_level_where_a_test_over_queries_does_not(changing: bool) -> None:
     """One table of two values; the router never attends and repeats its guesses (or makes new ones at each look)."""
     rng, n, values, patterns, level = np.random.default_rng(5), 600, 4, 2, 0.9
-    looks = evidence.looks(n)
+    looks = e_values.looks(n)
     period = np.searchsorted(looks, np.arange(n), side="right")
     ours = naive = 0
     for _ in range(250):
@@ -75,7 +75,7 @@ def test_all_looks_together_keep_the_level_where_a_test_over_queries_does_not(ch
         said = rng.integers(0, values, (len(looks) + 1, patterns))[period if changing else 0, z]
         right = said == table[z]
         log_p = [
-            evidence.penalty(j) - Guesses(*Histogram.of(z[:m]), 1 / values).log_evidence(int(right[:m].sum()))
+            e_values.penalty(j) - Guesses(*Histogram.of(z[:m]), 1 / values).log_evidence(int(right[:m].sum()))
             for j, m in enumerate(looks)
         ]
         ours += min(log_p) <= math.log(1 - level)
@@ -86,11 +86,11 @@ def test_all_looks_together_keep_the_level_where_a_test_over_queries_does_not(ch
 
 
 def test_weights_of_the_looks_sum_to_one_and_looks_grow() -> None:
-    assert evidence.looks(15) == ()
-    found = evidence.looks(10**6)
+    assert e_values.looks(15) == ()
+    found = e_values.looks(10**6)
     assert found[0] == 16
     assert all(1.2 < b / a <= 1.3 for a, b in itertools.pairwise(found[3:]))
-    assert sum(math.exp(-evidence.penalty(j)) for j in range(len(found))) < 1
+    assert sum(math.exp(-e_values.penalty(j)) for j in range(len(found))) < 1
 
 
 def test_least_bits_stay_below_a_lucky_table_and_below_the_memory() -> None:
@@ -99,14 +99,14 @@ def test_least_bits_stay_below_a_lucky_table_and_below_the_memory() -> None:
     for _ in range(300):
         asked = rng.multinomial(n, np.array(zipf(patterns, 1), float))
         right = asked[rng.random(patterns) < 1 / values].sum()
-        lucky += evidence.least_bits(asked, asked, float(right), 1 / values, math.log(10)) > 0
+        lucky += e_values.least_bits(asked, asked, float(right), 1 / values, math.log(10)) > 0
     assert lucky / 300 <= 0.1
     law, kept = np.array(zipf(100, 1), float), np.arange(100) < 40
     asked = rng.multinomial(200_000, law)
-    limit = evidence.least_bits(asked, asked * kept, float(asked[kept].sum()), 1 / 16, math.log(20))
+    limit = e_values.least_bits(asked, asked * kept, float(asked[kept].sum()), 1 / 16, math.log(20))
     assert 80 < limit < 160
-    log_p = evidence.log_p_of_bits(
-        lambda odds: evidence.least_bits(asked, asked * kept, float(asked[kept].sum()), 1 / 16, odds), 40
+    log_p = e_values.log_p_of_bits(
+        lambda odds: e_values.least_bits(asked, asked * kept, float(asked[kept].sum()), 1 / 16, odds), 40
     )
     assert log_p < math.log(0.05)
 

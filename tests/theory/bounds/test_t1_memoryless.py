@@ -15,7 +15,7 @@ import theory
 from cogfit.errors import InputError
 from theory.bounds import t0_chow, t1_memoryless
 from theory.bounds.confidence_sequences import mean_sequence
-from theory.tasks import retrieval as streams
+from theory.tasks import retrieval
 from theory.tasks.retrieval import Stream, play, uniform, zipf
 
 
@@ -28,7 +28,7 @@ def test_attention_is_exact_for_every_adaptive_router_without_memory(
     law = Stream.independent(
         zipf(patterns, 1), values=values, length=length, retrieval=Fraction(1, 2), feedback=feedback
     )
-    outcome = streams.evaluate(law, streams.random_policy(seed, values, blind=True))
+    outcome = retrieval.evaluate(law, retrieval.random_policy(seed, values, blind=True))
     price = Fraction(values, values - 1)
     for query, attention, error in zip(outcome.query, outcome.attention, outcome.error, strict=True):
         assert attention + price * error == query
@@ -82,7 +82,7 @@ def test_regression_bound_is_attained_by_the_mean() -> None:
 LAW = Stream.independent(zipf(200, 1), values=8, length=150, retrieval=0.5)
 
 
-class Learner(streams.FirstExposures):
+class Learner(retrieval.FirstExposures):
     """Attends to half of the unknown, answers the rest from memory, or from ``told`` where that is given."""
 
     def __init__(self, told: Any = None, labels: bool = False) -> None:
@@ -102,7 +102,7 @@ class Learner(streams.FirstExposures):
         self._known[self._rows[value > 0], z[value > 0]] = value[value > 0]
 
 
-def limits(run: streams.Run) -> tuple[float, float]:
+def limits(run: retrieval.Run) -> tuple[float, float]:
     found = mean_sequence(run.charge(LAW.values), low=0, high=8 / 7, level=0.999)
     return float(found.lower[-1]), float(found.upper[-1])
 

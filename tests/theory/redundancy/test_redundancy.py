@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from cogfit import cli
 from cogfit.errors import InputError
-from theory.redundancy import language_model as language
+from theory.redundancy import language_model
 from theory.redundancy.language_model import Language, train_language
 from theory.redundancy.probes import (
     BYTES,
@@ -453,7 +453,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_bytes(folder: Path, tmp_path:
 def test_training_sees_its_own_part_only(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = read_texts(folder)
     seen: list[np.ndarray] = []
-    monkeypatch.setattr(language, "_windows", lambda data, *_: seen.append(data) or np.zeros((1, 16), np.int64))
+    monkeypatch.setattr(language_model, "_windows", lambda data, *_: seen.append(data) or np.zeros((1, 16), np.int64))
     train_language(SMALL.model_copy(update={"steps": 1}), tmp_path / "run", texts=texts, device="cpu")
     assert seen[0].tobytes() == b"\n".join(document.read() for document in texts.training)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import theory
 from cogfit.errors import InputError
-from theory.tasks import retrieval as streams
+from theory.tasks import retrieval
 from theory.tasks.retrieval import FirstExposures, Stream, play, uniform, zipf
 
 
@@ -31,18 +31,18 @@ def test_fixed_sequences_are_kept() -> None:
     assert law.probabilities == (Fraction(2, 3), Fraction(1, 3), 0)
     assert law.retrieval == Fraction(3, 4)
     assert law.queries(np.random.default_rng(0), 2).tolist() == [[1, 0, 2, 1]] * 2
-    assert list(streams.sequences_of(law)) == [((1, 0, 2, 1), 1)]
+    assert list(retrieval.sequences_of(law)) == [((1, 0, 2, 1), 1)]
 
 
 @given(st.lists(st.lists(st.integers(0, 4), min_size=6, max_size=6), min_size=1, max_size=5))
 def test_exposures_count_earlier_queries(rows: list[list[int]]) -> None:
     expected = [[row[:t].count(z) if z else 0 for t, z in enumerate(row)] for row in rows]
-    assert streams.exposures(np.array(rows)).tolist() == expected
+    assert retrieval.exposures(np.array(rows)).tolist() == expected
 
 
 def test_sequences_come_with_their_probabilities() -> None:
     law = Stream.independent((Fraction(2, 3), Fraction(1, 3)), values=2, length=3, retrieval=Fraction(1, 2))
-    found = dict(streams.sequences_of(law))
+    found = dict(retrieval.sequences_of(law))
     assert len(found) == 27
     assert sum(found.values()) == 1
     assert found[1, 0, 2] == Fraction(1, 3) * Fraction(1, 2) * Fraction(1, 6)
@@ -57,7 +57,7 @@ def test_zipf_is_exact_for_integer_exponents_and_float_otherwise() -> None:
 def table_driven(attend: Any, guess: Any) -> Any:
     """Policy that looks up its answer by step, pattern and the value known of it (0: none)."""
 
-    def policy(history: tuple[streams.Event, ...], z: int) -> tuple[Fraction, int]:
+    def policy(history: tuple[retrieval.Event, ...], z: int) -> tuple[Fraction, int]:
         known = max((value for k, _, value in history if k == z), default=0)
         return attend[len(history)][z][known], guess[len(history)][z][known]
 
@@ -79,7 +79,7 @@ def test_the_two_exact_evaluators_agree(seed: int, feedback: bool) -> None:
     attend = [[[Fraction(int(a), 4) for a in row] for row in rows] for rows in rng.integers(0, 5, shape)]
     guess = rng.integers(1, values + 1, shape).tolist()
     law = Stream.independent(zipf(size, 1), values=values, length=length, retrieval=Fraction(2, 3), feedback=feedback)
-    outcome = streams.evaluate(law, table_driven(attend, guess))
+    outcome = retrieval.evaluate(law, table_driven(attend, guess))
     expected = {
         "queries": sum(outcome.query),
         "attention": sum(outcome.attention),
@@ -110,11 +110,11 @@ def test_simulation_agrees_with_enumeration(c: int, eta: float) -> None:
     assert not run.error.any()
     if eta == 1.0:
 
-        def policy(history: tuple[streams.Event, ...], z: int) -> tuple[int, int]:
+        def policy(history: tuple[retrieval.Event, ...], z: int) -> tuple[int, int]:
             shown = [value for k, attended, value in history if k == z and attended]
             return int(len(shown) < c), max(shown, default=1)
 
-        exact = streams.evaluate(law, policy)
+        exact = retrieval.evaluate(law, policy)
         attention, unrevealed = (np.array(row, float) for row in (exact.attention, exact.unrevealed))
         assert np.allclose(run.attended.mean(axis=0), attention, atol=0.015)
         assert np.allclose(run.unrevealed.mean(axis=0), unrevealed, atol=0.015)
@@ -147,7 +147,7 @@ def test_the_same_seed_gives_the_same_run() -> None:
 
 
 def test_charge_counts_errors_at_the_price_of_a_lucky_guess() -> None:
-    run = streams.Run(
+    run = retrieval.Run(
         np.array([[1, 2, 0, 1], [0, 0, 0, 0]]),
         np.array([[True, False, False, False], [False] * 4]),
         np.array([[False, True, False, True], [False] * 4]),
@@ -169,9 +169,9 @@ def test_charge_counts_errors_at_the_price_of_a_lucky_guess() -> None:
         lambda: Stream.fixed([0, 0], values=2),
         lambda: Stream.fixed([1, 3], values=2, patterns=2),
         lambda: Stream.fixed([1, -1], values=2),
-        lambda: streams.tables_of(40, 4),
-        lambda: streams.evaluate(Stream.fixed([1], values=2), lambda history, z: (2, 1)),
-        lambda: streams.evaluate(Stream.fixed([1], values=2), lambda history, z: (0, 0)),
+        lambda: retrieval.tables_of(40, 4),
+        lambda: retrieval.evaluate(Stream.fixed([1], values=2), lambda history, z: (2, 1)),
+        lambda: retrieval.evaluate(Stream.fixed([1], values=2), lambda history, z: (0, 0)),
     ],
 )
 def test_what_is_no_stream_is_refused(make: Any) -> None:

@@ -29,7 +29,7 @@ from theory.bounds.confidence_sequences import hoeffding_slack
 from theory.models import BRANCHES, Model, build
 from theory.tasks.retrieval import Run
 from theory.training.as_routers import first_charges, play
-from theory.training.loop import load_model
+from theory.training.folder import load_model
 from theory.training.runs import find_records
 from theory.training.setup import Setup, load_setup, make_setup
 

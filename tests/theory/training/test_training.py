@@ -25,7 +25,9 @@ from theory.models import Model, Sampler, build
 from theory.tasks.srcd import SRCD
 from theory.training.ensemble import Stacked, groups, padded, stackable, train_many, train_models
 from theory.training.evaluation import evaluate
-from theory.training.loop import Single, Streams, _index, load_model, load_run, loop, train
+from theory.training.folder import load_model, load_run
+from theory.training.learner import Single, _index
+from theory.training.loop import Streams, loop, train
 from theory.training.recorder import Recorder, _times_before
 from theory.training.reproducibility import CHECKPOINT
 from theory.training.runs import Record, find_records, format_table, load_record, table

@@ -10,7 +10,9 @@ import torch
 from cogfit.errors import InputError
 from theory.models import build
 from theory.training.ensemble import groups, train_models
-from theory.training.loop import load_model, start, train
+from theory.training.folder import load_model
+from theory.training.learner import start
+from theory.training.loop import train
 from theory.training.setup import Setup, load_setup
 
 SMALL = {

@@ -405,11 +405,11 @@ def test_progress_ends_at_the_size_of_the_file(tmp_path: Path, name: str) -> Non
     path = tmp_path / name
     path.write_bytes(WRITERS[name][1](utilization(5000)))
     seen: list[tuple[int, int]] = []
-    read_log(path, progress=lambda done, total: seen.append((done, total)))
+    read_log(path, progress=lambda done, total, _: seen.append((done, total)))
     assert seen[-1] == (path.stat().st_size, path.stat().st_size)
     both(tmp_path)
     seen.clear()
-    read_log(tmp_path, progress=lambda done, total: seen.append((done, total)))
+    read_log(tmp_path, progress=lambda done, total, _: seen.append((done, total)))
     done = [value for value, _ in seen]
     assert done == sorted(done)
     assert len({total for _, total in seen}) == 1

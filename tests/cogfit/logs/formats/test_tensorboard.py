@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cogfit.errors import CogfitError, InputError
-from cogfit.logs.formats import tensorboard as reader
+from cogfit.logs.formats import tensorboard
 from cogfit.logs.formats.reader import HEAD_BYTES, Raw, ReadOptions
 from cogfit.logs.formats.tensorboard import READER
 
@@ -111,9 +111,9 @@ def test_no_row_is_left_out_or_reordered_whatever_the_chunks(
     # 12,000 values: more than the 10,000 that TensorBoard keeps by default.
     values = np.random.default_rng(1).random(12_000).astype(np.float32) if chunk > 1 else np.ones(50, np.float32)
     write(tmp_path / NAME, version(), *(scalar(step, float(value)) for step, value in enumerate(values)))
-    monkeypatch.setattr(reader, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr(tensorboard, "CHUNK_BYTES", chunk)
     seen: list[tuple[int, int]] = []
-    raw = READER.read(tmp_path / NAME, ReadOptions(progress=lambda done, total: seen.append((done, total))))
+    raw = READER.read(tmp_path / NAME, ReadOptions(progress=lambda done, total, _: seen.append((done, total))))
     np.testing.assert_array_equal(raw.frame["attention_utilization"], values.astype(float))
     np.testing.assert_array_equal(raw.frame["step"], np.arange(len(values)))
     size = (tmp_path / NAME).stat().st_size
@@ -165,7 +165,7 @@ def test_what_torch_and_tensorflow_write_takes_the_fast_way(
     data = Event(wall_time=1.0, step=300, summary=Summary(value=[value])).SerializeToString()
     path = write(tmp_path / NAME, record(data))
     # Without the slow way, which would find nothing now, the value must still be there.
-    monkeypatch.setattr(reader, "_decode_any", lambda records, which, *rest: (reader.join([]), which[:0]))
+    monkeypatch.setattr(tensorboard, "_decode_any", lambda records, which, *rest: (tensorboard.join([]), which[:0]))
     assert read(path).frame.to_dict("list") == {"step": [300], "u": [0.5], "wall_time": [1.0]}
 
 

@@ -1,0 +1,110 @@
+"""Arrays as a curve, checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cogfit.curves.curve import Clusters, Curve
+from cogfit.curves.utilization import Smoothing, smoothing_mark, unsmoothed
+from cogfit.errors import InputError
+from cogfit.formulas.form import Array
+
+
+def _vector(name: str, values: Any) -> Array:
+    if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
+        raise InputError(f"`{name}` has masked values", hint="pass its .compressed() values, with x and y cut alike")
+    kind = getattr(np.asarray(values), "dtype", np.dtype(float)).kind
+    if kind in "cmM":
+        raise InputError(f"`{name}` must be real numbers, not {np.asarray(values).dtype}")
+    try:
+        out = np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"`{name}` must be numbers ({error})") from error
+    if out.ndim != 1:
+        raise InputError(f"`{name}` must have one dimension, not shape {out.shape}", hint="one value for each point")
+    return out
+
+
+def array_curve(
+    x: Any,
+    y: Any,
+    *,
+    weights: ArrayLike | None = None,
+    trials: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    axis: str = "x",
+    x_min: float | None = None,
+    x_max: float | None = None,
+    smoothing: Smoothing = None,
+) -> Curve:
+    """Curve from arrays; the arguments are those of :func:`cogfit.fit`.
+
+    Raises
+    ------
+    InputError
+        If the arrays do not fit together or hold what cannot be fitted.
+    """
+    if weights is not None and trials is not None:
+        raise InputError("`weights` and `trials` exclude each other", hint="trials are the weights of fractions")
+    xs, ys = _vector("x", x), _vector("y", y)
+    ws = np.ones(ys.size)
+    if weights is not None:
+        ws = _vector("weights", weights)
+    elif trials is not None:
+        ws = _vector("trials", trials)
+        if np.any(ws != np.rint(ws)):
+            raise InputError("`trials` must be whole numbers")
+    _check(xs, ys, ws)
+    if smoothing is not None and groups is not None:
+        raise InputError("`smoothing` and `groups` exclude each other", hint="undo the smoothing of each group first")
+    if smoothing is not None and smoothing != "unknown":
+        order = np.argsort(xs, kind="stable")
+        ys = ys.copy()
+        ys[order] = unsmoothed(ys[order], smoothing)
+    mark = smoothing_mark(smoothing, "")
+    keep = np.ones(xs.size, dtype=bool)
+    if x_min is not None:
+        keep &= xs >= x_min
+    if x_max is not None:
+        keep &= xs <= x_max
+    if keep.sum() < 2:
+        raise InputError("fewer than two points lie in the window", hint="widen x_min … x_max")
+    if groups is None:
+        counts = ws[keep] if trials is not None else None
+        return Curve(xs[keep], ys[keep], ws[keep], counts, axis, "x as given", "other", smoothing=mark)
+    label = np.asarray(groups)
+    if label.shape != ys.shape:
+        raise InputError(f"`groups` must have the shape of y, {ys.shape}, not {label.shape}")
+    try:
+        _, code = np.unique(label[keep], return_inverse=True)
+    except TypeError as error:
+        raise InputError("`groups` must be labels of one type", hint="pass numbers or strings") from error
+    points, at = np.unique(xs[keep], return_inverse=True)
+    cell, size = code * points.size + at, int(code.max()) + 1
+    total = np.bincount(cell, ws[keep], size * points.size).reshape(size, -1)
+    sums = np.bincount(cell, (ws * ys)[keep], size * points.size).reshape(size, -1)
+    weight = total.sum(axis=0)
+    return Curve(
+        points, sums.sum(axis=0) / weight, weight / weight.mean(), weight, axis, "x as given", "other",
+        clusters=Clusters("groups", sums, total),
+    )  # fmt: skip
+
+
+def _check(x: Array, y: Array, w: Array) -> None:
+    """Raise InputError unless x, y and w are finite vectors of one length, two points at least, with w > 0."""
+    if not x.size == y.size == w.size:
+        raise InputError(f"x, y and weights must have one length; got {x.size}, {y.size} and {w.size}")
+    if x.size < 2:
+        raise InputError(f"only {x.size} point(s)", hint="a curve needs at least two")
+    for name, values in (("x", x), ("y", y), ("weights", w)):
+        if not np.all(np.isfinite(values)):
+            at = int(np.flatnonzero(~np.isfinite(values))[0])
+            raise InputError(f"`{name}` is not finite at index {at}", hint="drop missing values first")
+        size = float(np.abs(values).max())
+        if size and not 1e-100 < size < 1e100:
+            raise InputError(f"`{name}` is of size {size:.3g}", hint="change its unit")
+    if np.any(w <= 0):
+        raise InputError("`weights` must be positive", hint="leave rows of weight 0 out")

@@ -1,0 +1,152 @@
+"""What is fitted: points, weights, what they mean, and the clusters behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cogfit.formulas.form import Array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+MIN_CLUSTERS = 10
+"""With fewer clusters than this, resampling them says little."""
+
+CONSTANT = 1e-12
+"""Range of y, relative to its size, up to which a curve is constant."""
+
+_DENSE_CELLS = 40_000_000  # cells of a pattern × exposure table kept as a dense matrix (320 MB); sparse beyond
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Per-cluster sums behind a mean curve; a cluster is what can be resampled (a pattern, a run).
+
+    Attributes
+    ----------
+    kind : str
+        ``"patterns"`` or ``"runs"`` (or layers, heads).
+    sums, counts : ndarray or sparse array, shape (clusters, n)
+        Sum and number of observations of each cluster at each point.
+    """
+
+    kind: str
+    sums: Array | csr_array
+    counts: Array | csr_array
+
+    @property
+    def size(self) -> int:
+        """Number of clusters."""
+        return int(self.sums.shape[0])
+
+    def binned(self, label: NDArray[np.int64]) -> Clusters:
+        """Columns with the same label added up (labels 0, 1, … in order)."""
+        gather = gather_columns(label)
+        return replace(self, sums=self.sums @ gather, counts=self.counts @ gather)
+
+    def resampled(self, multiplicity: Array) -> tuple[Array, Array]:
+        """Mean curves and weights under given multiplicities (replicates, clusters): two (replicates, n) arrays."""
+        total = np.asarray((self.counts.T @ multiplicity.T).T)
+        value = np.asarray((self.sums.T @ multiplicity.T).T)
+        return np.divide(value, total, out=np.zeros_like(value), where=total > 0), total
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What is fitted: x, y, weights, and what they mean.
+
+    Attributes
+    ----------
+    x, y : ndarray, shape (n,)
+    weights : ndarray, shape (n,)
+        Variance of y is σ²/weights.
+    counts : ndarray or None
+        Observations behind each y.
+    axis : str
+        ``"exposure"``, ``"step"`` or the name of the column.
+    convention : str
+        How x is counted, in words.
+    measure : str
+        One of :data:`cogfit.formulas.form.MEASURES`.
+    x_label, y_label : str
+    clusters : Clusters or None
+    facts : mapping
+        What is known of the trajectories behind the curve (None for curves without patterns).
+    warnings : tuple of str
+    smoothing : str
+        ``""``: none; ``"unknown"``: smoothed before it was logged, by a filter that is not known.
+    serial : bool
+        Whether the errors of neighbours along x may be correlated. False for values that were observed independently of
+        each other (tests of other items, or other people, at every delay).
+    """
+
+    x: Array
+    y: Array
+    weights: Array
+    counts: Array | None
+    axis: str
+    convention: str
+    measure: str
+    x_label: str = "x"
+    y_label: str = "y"
+    clusters: Clusters | None = None
+    facts: Mapping[str, Any] | None = None
+    warnings: tuple[str, ...] = field(default=())
+    smoothing: str = ""
+    serial: bool = True
+
+    @property
+    def resampleable(self) -> bool:
+        """Whether there are clusters enough to resample."""
+        return self.clusters is not None and self.clusters.size >= MIN_CLUSTERS
+
+    def take(self, keep: NDArray[np.bool_]) -> Curve:
+        """Return the curve restricted to the points where `keep` is true."""
+        clusters = self.clusters
+        if clusters is not None:
+            clusters = replace(clusters, sums=clusters.sums[:, keep], counts=clusters.counts[:, keep])
+        counts = None if self.counts is None else self.counts[keep]
+        return replace(
+            self, x=self.x[keep], y=self.y[keep], weights=self.weights[keep], counts=counts, clusters=clusters
+        )
+
+
+def dense_codes(code: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Like np.unique(..., return_inverse=True) for small non-negative integers, without sorting."""
+    present = np.bincount(code) > 0
+    return np.flatnonzero(present), (np.cumsum(present) - 1)[code]
+
+
+def cluster_table(
+    cluster: NDArray[np.int64],
+    column: NDArray[np.int64],
+    value: Array,
+    rows: int,
+    width: int,
+    keep: NDArray[np.bool_],
+) -> tuple[Any, Any]:
+    """Sum and count of `value` by (cluster, column), restricted to the clusters kept."""
+    if rows * width <= _DENSE_CELLS:
+        cell = cluster * width + column
+        sums = np.bincount(cell, value, rows * width).reshape(rows, width)
+        counts = np.bincount(cell, minlength=rows * width).reshape(rows, width).astype(float)
+        return (sums, counts) if keep.all() else (sums[keep], counts[keep])
+    from scipy.sparse import coo_array
+
+    shape = (rows, width)
+    sums = coo_array((value, (cluster, column)), shape=shape).tocsr()
+    counts = coo_array((np.ones(value.size), (cluster, column)), shape=shape).tocsr()
+    return sums[keep], counts[keep]
+
+
+def gather_columns(label: NDArray[np.int64]) -> csr_array:
+    """Matrix that adds up the columns of each label when multiplied from the right."""
+    from scipy.sparse import coo_array
+
+    shape = (label.size, int(label.max()) + 1)
+    return coo_array((np.ones(label.size), (np.arange(label.size), label)), shape=shape).tocsr()

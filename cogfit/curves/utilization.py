@@ -1,0 +1,150 @@
+"""Utilisation against step, averaged over runs, layers and heads."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from cogfit.curves.curve import Clusters, Curve, cluster_table
+from cogfit.errors import InputError
+from cogfit.formulas.form import Array
+from cogfit.logs.model import GROUP_COLUMNS, UtilizationLog
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Smoothing = float | Literal["unknown"] | None
+"""Decay of an exponential moving average that was applied before logging, ``"unknown"`` filter, or none."""
+
+_SMOOTH_NAME = re.compile(r"(^|[^a-z])(ema|smooth|smoothed|moving_average|running_mean|running_avg)([^a-z]|$)")
+
+
+def unsmoothed(y: Array, decay: float | str) -> Array:
+    """Raw values r behind an exponential moving average y_t = d·y_{t−1} + (1 − d)·r_t with y_0 = r_0.
+
+    The filter is invertible, so that fitting the raw values *is* the likelihood of the smoothed ones.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n,)
+        In the order in which they were logged.
+    decay : float
+        d, 0 ≤ d < 1.
+
+    Raises
+    ------
+    InputError
+        If `decay` is none.
+
+    Examples
+    --------
+    >>> unsmoothed(np.array([1.0, 1.5, 1.25]), 0.5)
+    array([1., 2., 1.])
+    """
+    if isinstance(decay, str) or not 0.0 <= decay < 1.0:
+        raise InputError(f"`smoothing` must be the decay of a moving average, 0 ≤ d < 1, or 'unknown', not {decay!r}")
+    out = np.array(y, dtype=float)
+    out[1:] = (y[1:] - decay * y[:-1]) / (1.0 - decay)
+    return out
+
+
+def smoothing_mark(smoothing: Smoothing, name: str) -> str:
+    """Mark of a curve ("unknown" or "") from what the caller says and from the column's name."""
+    if smoothing == "unknown":
+        return "unknown"
+    return "unknown" if smoothing is None and _SMOOTH_NAME.search(name.lower()) else ""
+
+
+def utilization_curve(
+    log: UtilizationLog, *, x_min: float | None = None, x_max: float | None = None, smoothing: Smoothing = None
+) -> Curve:
+    """Attention utilisation against step, averaged over runs, layers and heads.
+
+    Parameters
+    ----------
+    log : UtilizationLog
+    x_min, x_max : float, optional
+        Window.
+    smoothing : float or "unknown", optional
+        Decay of the moving average that was applied before logging, one per (run, layer, head): it is undone.
+
+    Returns
+    -------
+    Curve
+        ``clusters`` are the runs (or layers, or heads) where there is more than one.
+
+    Raises
+    ------
+    InputError
+        If fewer than two points remain.
+    """
+    frame, path = log.frame, log.source.path
+    step = frame["step"].to_numpy(dtype=float)
+    value = frame["attention_utilization"].to_numpy(dtype=float)
+    mark = smoothing_mark(smoothing, log.y_name)
+    if smoothing is not None and smoothing != "unknown":
+        value = _unsmoothed_groups(frame, step, value, smoothing)
+    inside = np.ones(step.size, dtype=bool)
+    if x_min is not None:
+        inside &= step >= x_min
+    if x_max is not None:
+        inside &= step <= x_max
+    step, value = step[inside], value[inside]
+    groups = [c for c in GROUP_COLUMNS if c in frame and frame[c].nunique() > 1]
+    x, at = np.unique(step, return_inverse=True)
+    if x.size < 2:
+        have = frame["step"].to_numpy(dtype=float)
+        hint = f"the log reaches from {have.min():g} to {have.max():g}"
+        raise InputError(f"only {x.size} usable point(s) in the window", path=path, hint=hint)
+    warnings: list[str] = []
+    clusters = None
+    if groups:
+        unit = "run" if "run" in groups else groups[0]
+        code = np.unique(frame[unit].astype(str).to_numpy()[inside], return_inverse=True)[1]
+        size = int(code.max()) + 1
+        sums, counts = cluster_table(code.astype(np.int64), at, value, size, x.size, np.ones(size, dtype=bool))
+        clusters = Clusters(f"{unit}s", sums, counts)
+        total = np.asarray(counts.sum(axis=0)).ravel()
+        y = np.asarray(sums.sum(axis=0)).ravel() / total
+        warnings.append(f"averaged over {', '.join(groups)}; fit them one by one with --by {','.join(groups)}")
+        curves_in_all = frame[groups].drop_duplicates().shape[0]
+        if total.min() < curves_in_all:
+            warnings.append(
+                f"not every step has all {curves_in_all} curves (at the fewest {int(total.min())}): the mean changes "
+                f"its composition along x and may follow no law of any of them; fit them with --by {','.join(groups)}"
+            )
+    else:
+        total, y = np.ones(x.size), value[np.argsort(at, kind="stable")]
+    known = log.y_name != "" and _is_fraction(value)
+    if mark and smoothing is None:
+        warnings.append(
+            f"the column '{log.y_name}' seems to be smoothed: an unknown filter moves γ and its interval; give the "
+            "decay of the moving average with --smoothing, or 0 if there is none"
+        )
+    return Curve(
+        x, y, total / total.mean(), total if groups else None,
+        "step" if log.x_name.rsplit("/", 1)[-1].lower().strip("_") in _STEP_WORDS else log.x_name,
+        f"x = '{log.x_name}' as logged", "utilization" if known else "other", log.x_name, log.y_name, clusters,
+        None, tuple(warnings), mark,
+    )  # fmt: skip
+
+
+def _unsmoothed_groups(frame: pd.DataFrame, step: Array, value: Array, decay: float | str) -> Array:
+    """Undo the moving average of every (run, layer, head), in the order of steps."""
+    columns = [c for c in GROUP_COLUMNS if c in frame]
+    code = frame.groupby(columns, observed=True).ngroup().to_numpy() if columns else np.zeros(step.size, dtype=int)
+    out = value.copy()
+    for group in np.unique(code):
+        rows = np.flatnonzero(code == group)
+        rows = rows[np.argsort(step[rows], kind="stable")]
+        out[rows] = unsmoothed(value[rows], decay)
+    return out
+
+
+_STEP_WORDS = frozenset({"step", "global_step", "iteration", "iter", "update", "steps", "trainer_step"})
+
+
+def _is_fraction(value: Array) -> bool:
+    return bool(value.min() >= 0.0 and value.max() <= 1.0)

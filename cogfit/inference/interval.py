@@ -1,0 +1,122 @@
+"""A confidence interval, and what it speaks of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cogfit.engine.estimate import Estimate
+from cogfit.formulas.form import Array
+
+SCOPES = {
+    "runs": "training procedure",
+    **{kind: f"the population of the {kind}" for kind in ("groups", "subjects", "lists", "teams")},
+}
+"""What an interval from resampled clusters speaks of, by their kind; everything else: this run."""
+
+CONDITIONAL = "conditional on this run"
+"""Scope where clusters move together: what they share is not resampled."""
+
+ENOUGH_CLUSTERS = 15
+
+ENOUGH_POINTS = 5.0
+"""Clusters and effective points below which an interval is called unreliable."""
+
+TOGETHER = 1.5
+"""Variance inflation of the clusters' mean above which they are said to move together."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval.
+
+    Attributes
+    ----------
+    low, high : float
+        −inf or inf where the data set no limit.
+    level : float
+    method : str
+        How it was made.
+    scope : str
+        What would have to be repeated for it to cover: ``"this curve"``, ``"this run"``, or one of :data:`SCOPES`.
+    caveat : str
+        Why the interval is unreliable; "" where it is not.
+    """
+
+    low: float
+    high: float
+    level: float
+    method: str
+    scope: str
+    caveat: str = ""
+
+    @property
+    def reliable(self) -> bool:
+        """Whether simulations like these data gave the nominal coverage (see ``data/benchmarks``)."""
+        return not self.caveat
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready: an infinite limit is null, and ``unbounded`` names its side."""
+        sides = [side for side, v in (("low", self.low), ("high", self.high)) if not math.isfinite(v)]
+        out: dict[str, Any] = {
+            "low": self.low if math.isfinite(self.low) else None,
+            "high": self.high if math.isfinite(self.high) else None,
+            "level": self.level,
+            "method": self.method,
+            "scope": self.scope,
+            "reliability": "ok" if self.reliable else "unreliable",
+        }
+        if self.caveat:
+            out["caveat"] = self.caveat
+        if sides:
+            out["unbounded"] = sides
+        return out
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Interval:
+        """Inverse of :meth:`to_json`."""
+        low, high = data["low"], data["high"]
+        return cls(
+            -math.inf if low is None else float(low), math.inf if high is None else float(high),
+            float(data["level"]), str(data["method"]), str(data["scope"]), str(data.get("caveat", "")),
+        )  # fmt: skip
+
+
+def t_quantile(level: float, spare: float) -> float:
+    """Two-sided quantile of Student's t; its square is that of F(1, spare)."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(max(spare, 1.0), 0.5 + 0.5 * level))
+
+
+def standard_errors(fit: Estimate, covariance: Array) -> dict[str, float]:
+    """Standard errors from another covariance; what is at a bound (NaN) or not identified (inf) stays so."""
+    with np.errstate(invalid="ignore"):
+        root = np.sqrt(np.diag(covariance))
+    return {name: old if not math.isfinite(old) else float(root[i]) for i, (name, old) in enumerate(fit.stderr.items())}
+
+
+def format_interval(interval: tuple[float, float]) -> str:
+    """``[0.41, 0.45]``: digits enough to tell the limits apart; an infinite limit is written as such.
+
+    Examples
+    --------
+    >>> format_interval((0.40512, 0.4533)), format_interval((2.27701, 2.27823)), format_interval((0.1, float("inf")))
+    ('[0.405, 0.453]', '[2.27701, 2.27823]', '[0.1, ∞]')
+    """
+    low, high = interval
+    digits = 3
+    if math.isfinite(low) and math.isfinite(high) and high > low:
+        digits = min(9, max(3, 2 + math.ceil(-math.log10((high - low) / max(abs(low), abs(high))))))
+    return f"[{_format(low, digits)}, {_format(high, digits)}]"
+
+
+def _format(value: float, digits: int) -> str:
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    plain = 10.0**digits <= abs(value) < 1e7  # 3,412 rather than 3.41e+03
+    return f"{value:.0f}" if plain else f"{value:.{digits}g}"

@@ -1,0 +1,104 @@
+"""Forms in the order of AICc, with autocorrelation allowed for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from cogfit.engine.estimate import Estimate
+from cogfit.engine.noise import NOISE
+from cogfit.errors import InputError
+
+CLOSE = 2.0
+"""ΔAICc up to which two forms are called indistinguishable."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Forms compared on one data set.
+
+    Attributes
+    ----------
+    delta : dict of str to float
+        AICc (see the module's first lines) above the best; inf for failed forms.
+    best : str or None
+    indistinguishable : tuple of str
+        Forms within :data:`CLOSE` of the best, best first.
+    n_effective : float
+    losses : dict of str to (float, int)
+        −2 log-likelihood, as it enters the AICc, and the number of parameters; usable forms only.
+    """
+
+    delta: dict[str, float]
+    best: str | None
+    indistinguishable: tuple[str, ...]
+    n_effective: float
+    losses: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+    @property
+    def delta_bic(self) -> dict[str, float]:
+        """BIC above the lowest, of the same likelihoods, for the effective number of points; inf for failed forms."""
+        penalty = math.log(max(self.n_effective, 1.0))
+        bic = {name: loss + k * penalty for name, (loss, k) in self.losses.items()}
+        lowest = min(bic.values(), default=0.0)
+        return {name: bic[name] - lowest if name in bic else math.inf for name in self.delta}
+
+
+def _loss(fit: Estimate, tau: float, gain: float | None) -> tuple[float, int, float]:
+    """−2 log-likelihood, number of parameters and of points, with the autocorrelation allowed for."""
+    if gain is not None:
+        return -2.0 * (fit.loglik + gain), fit.k + 1, float(fit.n)
+    return -2.0 * fit.loglik / tau, fit.k, fit.n / tau
+
+
+def score(fit: Estimate, tau: float = 1.0, gain: float | None = None) -> float:
+    """AICc of a fit whose residuals have autocorrelation time τ; inf where there are too few points.
+
+    Parameters
+    ----------
+    fit : Estimate
+    tau : float
+        1 for independent residuals.
+    gain : float, optional
+        What AR(1) errors add to the log-likelihood (:func:`cogfit.engine.arma.ar1_gain`), at one parameter more.
+        Without it the log-likelihood is divided by `tau`.
+    """
+    if fit.status == "failed" or not math.isfinite(fit.loglik):
+        return math.inf
+    loss, k, n = _loss(fit, tau, gain)
+    spare = n - k - 1
+    return loss + 2.0 * k + 2.0 * k * (k + 1) / spare if spare > 0 else math.inf
+
+
+def rank(fits: Sequence[Estimate], tau: float = 1.0, gains: Mapping[str, float] | None = None) -> Ranking:
+    """Order forms that were fitted to the same data under comparable likelihoods.
+
+    Parameters
+    ----------
+    fits : sequence of Estimate
+    tau : float
+        Autocorrelation time of the best form's residuals.
+    gains : mapping of str to float, optional
+        See :func:`score`.
+
+    Raises
+    ------
+    InputError
+        If a probability (binomial) and a density (Gaussian, log-normal) would be compared.
+    """
+    if len({NOISE[fit.noise].discrete for fit in fits}) > 1:
+        raise InputError(
+            "a binomial likelihood is a probability and cannot be compared with a density",
+            hint="fit all forms under one noise model",
+        )
+    gain = dict.fromkeys((fit.form for fit in fits), None) if gains is None else gains
+    scores = {fit.form: score(fit, tau, gain[fit.form]) for fit in fits}
+    losses = {fit.form: _loss(fit, tau, gain[fit.form])[:2] for fit in fits if math.isfinite(scores[fit.form])}
+    n = fits[0].n / tau if fits else 0.0
+    order = sorted((name for name in scores if math.isfinite(scores[name])), key=lambda name: scores[name])
+    if not order:
+        return Ranking(dict.fromkeys(scores, math.inf), None, (), n)
+    lowest = scores[order[0]]
+    delta = {name: value - lowest for name, value in scores.items()}
+    return Ranking(delta, order[0], tuple(name for name in order if delta[name] <= CLOSE), n, losses)

@@ -1,0 +1,165 @@
+"""Resampling: clusters as wholes, blocks of residuals."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from cogfit.curves.curve import Clusters, Curve
+from cogfit.engine import estimate, separable
+from cogfit.engine.estimate import Estimate
+from cogfit.errors import MissingDependencyError
+from cogfit.formulas.form import Array, Form
+from cogfit.inference.interval import (
+    CONDITIONAL,
+    ENOUGH_CLUSTERS,
+    SCOPES,
+    TOGETHER,
+    Interval,
+    t_quantile,
+)
+from cogfit.inference.residuals import in_order
+
+REPLICATES = 400
+
+_MEANS = 400
+
+_SHOCK_POINTS = 200
+
+_FLIPS = 199
+
+
+def resampled(
+    form: Form,
+    curve: Curve,
+    clusters: Clusters,
+    fit: Estimate,
+    level: float,
+    rng: np.random.Generator,
+    replicates: int = REPLICATES,
+) -> tuple[dict[str, Interval], Array]:
+    """Percentile intervals and covariance from resampling whole clusters (patterns or runs), refitted as one batch.
+
+    Only for separable forms under Gaussian noise. The percentiles are those further out by Student's t and √(J/(J−1))
+    for J clusters (Hesterberg 2015, Am. Stat. 69:371, §4.3). A parameter whose replicates pile up at its bound gets an
+    infinite limit on that side. Curves of more than 800 points are refitted on means over 400 bins, and the
+    replicates' deviations from the fit to these means are added to the fit to all points.
+    """
+    from scipy.special import ndtr
+
+    draws = rng.multinomial(clusters.size, np.full(clusters.size, 1.0 / clusters.size), size=replicates).astype(float)
+    shape = [form.names.index(q.name) for q in form.shape]
+    best = form.vector(fit.params)
+    low, high = separable.bounds_of(form, curve.x)
+    spread = math.sqrt(clusters.size / (clusters.size - 1.0))
+    tail = float(ndtr(-spread * t_quantile(level, clusters.size - 1.0)))
+    x = curve.x
+    if x.size > 2 * _MEANS:
+        label = separable.bins_of(x, _MEANS)
+        x = np.bincount(label, x) / np.bincount(label)
+        clusters = clusters.binned(label)
+
+    def refit(multiplicity: Array) -> Array:
+        y, w = clusters.resampled(multiplicity)
+        starts = np.repeat(best[shape][None, None, :], len(y), axis=0) if shape else None
+        return separable.solve(form, x, y, w, starts=starts, tolerance=1e-9).params
+
+    centre = refit(np.ones((1, clusters.size)))
+    width = max(1, 4_000_000 // x.size)  # replicates held at a time: 32 MB of curves
+    rows = [best + refit(draws[at : at + width]) - centre for at in range(0, replicates, width)]
+    params = np.concatenate(rows)
+    method = f"{clusters.kind} resampled, {replicates} replicates, percentiles"
+    scope = scope_of(form, curve, fit)
+    out = {}
+    for i, q in enumerate(form.parameters):
+        a, b = (float(v) for v in np.quantile(params[:, i], [tail, 1.0 - tail]))
+        if q.role == "shape":
+            edge = low[i] == 0.0  # 0 is a value that the parameter may have, other bounds are only the solver's
+            a = -math.inf if not edge and a <= low[i] * (1 + 1e-9 * np.sign(low[i])) else a
+            b = math.inf if b >= high[i] * (1 - 1e-9) else b
+        out[q.name] = Interval(a, b, level, method, scope, _few_clusters(clusters))
+    return out, np.atleast_2d(np.cov(params.T)) * spread**2
+
+
+def _few_clusters(clusters: Clusters) -> str:
+    return f"only {clusters.size} {clusters.kind}" if clusters.size < ENOUGH_CLUSTERS else ""
+
+
+def scope_of(form: Form, curve: Curve, fit: Estimate) -> str:
+    """What an interval from resampled clusters speaks of: less than usual where clusters share shocks."""
+    assert curve.clusters is not None
+    usual = SCOPES.get(curve.clusters.kind, "this run")
+    known = (curve.facts or {}).get("variance_inflation")
+    if known is not None:
+        together = bool(known["together"])
+    else:
+        ratio, p = shared_shocks(form, curve, fit)
+        together = ratio > TOGETHER and p <= 0.01
+    return CONDITIONAL if together else usual
+
+
+def shared_shocks(form: Form, curve: Curve, fit: Estimate) -> tuple[float, float]:
+    """Variance of the clusters' mean over that of independent clusters, from point to point, and its p-value.
+
+    With E_jt the change of cluster j from one point to the next less the change of the fit, the ratio is
+    Σ_t (Σ_j E_jt)² / Σ_t Σ_j E_jt²; the p-value is that of random signs for whole clusters.
+
+    Returns
+    -------
+    float, float
+        1 and 1 where there is too little to tell.
+    """
+    assert curve.clusters is not None
+    label = separable.bins_of(curve.x, _SHOCK_POINTS)
+    clusters = curve.clusters.binned(label)
+    sums, counts = (np.asarray(v.todense() if hasattr(v, "todense") else v) for v in (clusters.sums, clusters.counts))
+    fitted = form.evaluate(curve.x, form.vector(fit.params))
+    fitted = np.bincount(label, fitted * curve.weights) / np.bincount(label, curve.weights)
+    seen = counts > 0
+    rest = np.where(seen, sums / np.where(seen, counts, 1.0) - fitted, 0.0)
+    change = np.diff(rest, axis=1) * (seen[:, 1:] & seen[:, :-1])
+    alone = float((change**2).sum())
+    if change.shape[1] < 5 or alone <= 1e-300:
+        return 1.0, 1.0
+    ratio = float((change.sum(axis=0) ** 2).sum()) / alone
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(_FLIPS, len(change)))
+    null = ((signs @ change) ** 2).sum(axis=1) / alone
+    return ratio, float((1.0 + (null >= ratio).sum()) / (_FLIPS + 1.0))
+
+
+def block_bootstrap(
+    form: Form, curve: Curve, fit: Estimate, level: float, rng: np.random.Generator
+) -> dict[str, Interval]:
+    """Percentile intervals from the stationary block bootstrap of the residuals (Politis & Romano 1994).
+
+    A check on how much hangs on the ARMA model, not a replacement: at ρ = 0.9 it covers 81–83 % for 200 to 1,000
+    points. The mean block length is that of Politis & White (2004), by the library arch.
+
+    Raises
+    ------
+    MissingDependencyError
+        If arch is not installed.
+    """
+    try:
+        from arch.bootstrap import StationaryBootstrap, optimal_block_length
+    except ImportError as error:
+        raise MissingDependencyError("arch", "thorough", "the block bootstrap of the residuals") from error
+
+    ordered = in_order(curve)
+    params = form.vector(fit.params)
+    r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
+    length = round(float(np.clip(optimal_block_length(r)["stationary"].iloc[0], 1.0, r.size / 4)))
+    rows = StationaryBootstrap(length, r - r.mean(), seed=rng).bootstrap(REPLICATES)
+    scale = np.sqrt(ordered.weights)
+    y = form.evaluate(ordered.x, params) + np.stack([data[0][0] for data in rows]) / scale
+    w = np.repeat(ordered.weights[None], len(y), axis=0)
+    at = [form.names.index(q.name) for q in form.shape]
+    starts = np.repeat(params[at][None, None], len(y), axis=0) if at else None
+    found = separable.solve(form, ordered.x, y, w, starts=starts, tolerance=1e-9).params
+    tail = 0.5 * (1.0 - level)
+    low, high = np.quantile(found, [tail, 1.0 - tail], axis=0)
+    method = f"stationary block bootstrap, mean length {length}, {REPLICATES} replicates"
+    return {
+        name: Interval(float(low[i]), float(high[i]), level, method, "this curve") for i, name in enumerate(form.names)
+    }

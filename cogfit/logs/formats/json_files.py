@@ -1,0 +1,194 @@
+"""Readers of JSON, JSON lines and Hugging Face trainer states."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cogfit.errors import InputError
+from cogfit.logs.columns import NoLogColumns
+from cogfit.logs.formats.contents import (
+    CONVERT,
+    TRUNCATED,
+    check_unique,
+    is_text,
+    last_line,
+    lines_of,
+    suffix_of,
+    text_bytes,
+    to_frame,
+)
+from cogfit.logs.formats.reader import Raw, Reader, ReadOptions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _parsed(data: bytes | str, path: Path, line: int | None = None) -> Any:
+    try:
+        return json.loads(data)
+    except json.JSONDecodeError as error:
+        where = line if line is not None else error.lineno
+        raise InputError(f"is no valid JSON: {error.msg}", path=path, line=where, hint="correct this line") from None
+    except UnicodeDecodeError:
+        raise InputError("is not encoded in UTF-8", path=path, line=line, hint="save it as UTF-8") from None
+    except RecursionError:
+        raise InputError("is nested too deeply", path=path, line=line, hint=CONVERT) from None
+    except ValueError as error:  # a number of thousands of digits
+        raise InputError(f"cannot be read: {error}", path=path, line=line, hint=CONVERT) from None
+
+
+def _flattened(record: Mapping[str, Any], prefix: str = "", depth: int = 8) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, dict) and depth:
+            flat |= _flattened(value, f"{prefix}{name}.", depth - 1)
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _frame_of_records(records: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFrame, list[str]]:
+    import pandas as pd
+
+    if any(isinstance(value, dict) for record in records for value in record.values()):
+        records = [_flattened(record) for record in records]
+    names = list(dict.fromkeys(name for record in records for name in record))
+    cells = {name: [record.get(name) for record in records] for name in names}
+    nested = [name for name, values in cells.items() if any(isinstance(value, (list, dict)) for value in values)]
+    frame = pd.DataFrame({name: _column(values) for name, values in cells.items() if name not in nested})
+    return frame, [f"columns that hold lists were left out: {', '.join(nested[:6])}"] if nested else []
+
+
+def _column(values: Sequence[Any]) -> Any:
+    import pandas as pd
+
+    if {type(value) for value in values} == {int, type(None)}:
+        try:
+            return pd.Series(list(values), dtype="Int64")  # as floats, integers beyond 2**53 would lose digits
+        except (OverflowError, TypeError, ValueError):
+            return pd.Series(list(values), dtype=object)
+    return pd.Series(list(values))
+
+
+def _read_jsonl(path: Path, options: ReadOptions) -> Raw:
+    import pyarrow as pa
+    from pyarrow import json as arrow
+
+    data = text_bytes(path, options)
+    begin = last_line(data)
+    dropped: dict[str, int] = {}
+    try:
+        json.loads(data[begin:])
+    except (ValueError, RecursionError):
+        if not data[:begin].strip():
+            _parsed(data, path)
+        data, dropped = data[:begin], {TRUNCATED: 1}
+
+    def line_of(row: int) -> int:
+        numbered = (number for number, (_, line) in enumerate(lines_of(data), 1) if line.strip())
+        return next(number for index, number in enumerate(numbered) if index == row)
+
+    try:
+        table = arrow.read_json(
+            pa.BufferReader(data), read_options=arrow.ReadOptions(block_size=1 << 22, use_threads=True)
+        )
+        check_unique(table.column_names, path)
+        frame, notes = to_frame(table)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        frame, notes = _frame_of_records(_careful_jsonl(data, path))
+    return Raw(frame, "jsonl", len(frame) + len(dropped), dropped, tuple(notes), line_of)
+
+
+def _careful_jsonl(data: bytes, path: Path) -> list[dict[str, Any]]:
+    numbered = [(number, line) for number, (_, line) in enumerate(lines_of(data), 1) if line.strip()]
+    records: list[Any]
+    try:
+        records = json.loads(b"[" + b",".join(line for _, line in numbered) + b"]")
+    except (ValueError, RecursionError):
+        records = []
+    if len(records) != len(numbered):
+        records = [_parsed(line, path, number) for number, line in numbered]
+    for (number, _), record in zip(numbered, records, strict=True):
+        if not isinstance(record, dict):
+            raise InputError("is no JSON object", path=path, line=number, hint='write rows such as {"step": 0, …}')
+    return records
+
+
+def _read_json(path: Path, options: ReadOptions) -> Raw:
+    content = _parsed(text_bytes(path, options), path)
+    notes: list[str] = []
+    if isinstance(content, list) and content and all(isinstance(record, dict) for record in content):
+        frame, notes = _frame_of_records(content)
+    elif isinstance(content, dict) and content and all(isinstance(column, (list, dict)) for column in content.values()):
+        frame = _frame_of_columns(content, path)
+    else:
+        raise NoLogColumns("is JSON, but no table", path=path, hint="give an array of objects or an object of columns")
+    return Raw(frame, "json", len(frame), {}, tuple(notes))
+
+
+def _frame_of_columns(content: Mapping[str, Any], path: Path) -> pd.DataFrame:
+    """An object of columns: lists, or objects by row as `pandas.DataFrame.to_json` writes them."""
+    import pandas as pd
+
+    columns = {name: list(column.values()) if isinstance(column, dict) else column for name, column in content.items()}
+    lengths = {len(column) for column in columns.values()}
+    if len(lengths) > 1 or any(isinstance(value, (list, dict)) for column in columns.values() for value in column):
+        raise NoLogColumns(
+            "is JSON, but its columns are not equally long lists of values", path=path, hint="give a table"
+        )
+    return pd.DataFrame({name: _column(column) for name, column in columns.items()})
+
+
+def _is_json_text(head: bytes) -> bool:
+    return is_text(head) and head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"[")
+
+
+def _is_jsonl(path: Path, head: bytes) -> bool:
+    if not _is_json_text(head):
+        return False
+    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    if text.startswith(b"["):
+        return False
+    first, _, rest = text.partition(b"\n")
+    try:
+        record = json.loads(first)
+    except (ValueError, RecursionError):
+        return suffix_of(path) in (".jsonl", ".ndjson")
+    if rest.strip():
+        return rest.lstrip()[:1] == b"{" or suffix_of(path) in (".jsonl", ".ndjson")
+    return suffix_of(path) != ".json" or not any(isinstance(value, (list, dict)) for value in record.values())
+
+
+def _is_json(path: Path, head: bytes) -> bool:
+    return _is_json_text(head) and not _is_jsonl(path, head)
+
+
+def _is_huggingface(path: Path, head: bytes) -> bool:
+    return (
+        _is_json_text(head)
+        and head.lstrip()[:1] == b"{"
+        and (b'"log_history"' in head or path.name == "trainer_state.json")
+        and not _is_jsonl(path, head)
+    )
+
+
+def _read_huggingface(path: Path, options: ReadOptions) -> Raw:
+    state = _parsed(text_bytes(path, options), path)
+    history = state.get("log_history") if isinstance(state, dict) else None
+    if not isinstance(history, list) or not all(isinstance(record, dict) for record in history):
+        raise InputError("holds no list 'log_history'", path=path, hint="give a trainer_state.json of transformers")
+    if not history:
+        raise InputError("has an empty 'log_history'", path=path, hint="train with logging_steps set")
+    frame, notes = _frame_of_records(history)
+    return Raw(frame, "huggingface", len(frame), {}, tuple(notes))
+
+
+HUGGINGFACE = Reader("huggingface", _is_huggingface, _read_huggingface)
+
+JSON = Reader("json", _is_json, _read_json)
+
+JSONL = Reader("jsonl", _is_jsonl, _read_jsonl)

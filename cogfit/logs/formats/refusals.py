@@ -1,0 +1,75 @@
+"""Say what a file is that cannot be read."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cogfit.errors import InputError, MissingDependencyError
+from cogfit.logs.formats.contents import (
+    CONVERT,
+    is_text,
+    suffix_of,
+)
+
+FORMATS = "CSV or TSV, JSON, JSON lines, Parquet, TensorBoard, Hugging Face trainer_state.json, W&B export, MLflow"
+"""What can be read, for messages."""
+
+_SEEN_BEFORE = (  # start of the file, what it is
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"PK\x03\x04", "a ZIP archive (a PyTorch checkpoint, an .npz or a spreadsheet)"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"%PDF", "a PDF document"),
+    (b"\x89PNG", "a picture"),
+    (b"BZh", "bzip2-compressed"),
+    (b"\xfd7zXZ", "xz-compressed"),
+)
+
+TEXT_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".log", ".json", ".jsonl", ".ndjson"})
+
+_PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".npy", ".npz"})
+
+
+def why_unreadable(path: Path, head: bytes) -> InputError:
+    """Say what a file is that no reader recognises."""
+    if not head.strip(b"\0\t\r\n "):
+        return InputError("is empty", path=path, hint="give a log with a header and at least two rows")
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return InputError("is encoded in UTF-16", path=path, hint="save it as UTF-8")
+    if is_pickle(head) or suffix_of(path) in _PICKLE_SUFFIXES:
+        return InputError("is or may be a pickle, which is never loaded", path=path, hint=CONVERT)
+    for start, name in _SEEN_BEFORE:
+        if head.startswith(start):
+            return InputError(f"is {name}", path=path, hint=CONVERT)
+    if suffix_of(path) in TEXT_SUFFIXES and not is_text(head) and b"\0" not in head:
+        return InputError("is not encoded in UTF-8", path=path, hint="save it as UTF-8")
+    what = "is text, but no table" if is_text(head) else "is binary and of no known format"
+    return InputError(what, path=path, hint=f"give one of: {FORMATS}")
+
+
+def is_pickle(head: bytes) -> bool:
+    """Whether a file begins as pickles of protocol 2 and later do."""
+    return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5
+
+
+def guarded(path: Path, read: Callable[[], Any]) -> Any:
+    """Call `read`, and turn whatever a library or the system raises into an `InputError` that names the file."""
+    import pyarrow as pa
+
+    try:
+        return read()
+    except (InputError, MissingDependencyError):
+        raise
+    except MemoryError:
+        raise InputError(
+            "does not fit into memory, or a damaged header makes it seem so", path=path, hint=CONVERT
+        ) from None
+    except RecursionError:
+        raise InputError("is nested too deeply", path=path, hint=CONVERT) from None
+    except (OSError, ValueError, OverflowError, EOFError, pa.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"cannot be read: {reason[:200]}", path=path, hint="check that the file is complete and readable"
+        ) from None

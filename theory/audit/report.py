@@ -1,0 +1,304 @@
+"""What a log says about the bounds: findings, looks, the report."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+import cogfit
+from cogfit.errors import InputError
+from theory.audit import e_values
+from theory.audit.arrivals import Arrivals, MissingMass
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+Unit = Literal["auto", "pattern", "table"]
+
+Judgement = Literal["impossible", "not excluded", "not judged"]
+
+SCHEMA = "theory.bound/1"
+
+_LEAST_LOG_P = -690.0  # p-values are given down to 1e-300
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a report was asked for; see :func:`check_log`."""
+
+    chance: float
+    values: int | None = None
+    memory_bits: float | None = None
+    f: float | None = None
+    accuracy: float | None = None
+    labels: bool = True
+    unit: Unit = "auto"
+    one_table: bool = False
+    x_min: float | None = None
+    x_max: float | None = None
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        e_values.check_chance(self.chance)
+        if self.memory_bits is not None and not 0 <= self.memory_bits < math.inf:
+            raise InputError(f"a memory of {self.memory_bits} bits", hint="give a number of bits, 0 or more")
+        if self.f is not None and not 0 < self.f <= 1:
+            raise InputError(f"the share f of queries is {self.f}", hint="it lies between 0 and 1")
+        if self.accuracy is not None and not 0 <= self.accuracy <= 1:
+            raise InputError(f"the accuracy is {self.accuracy}", hint="give a fraction between 0 and 1")
+        if self.unit not in get_args(Unit):
+            raise InputError(f"no unit '{self.unit}'", hint=f"choose from {', '.join(get_args(Unit))}")
+        if not 0 < self.level < 1:
+            raise InputError(f"the level is {self.level}", hint="it lies between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the log says about one class of routers.
+
+    Attributes
+    ----------
+    theorem : {"T1", "T2", "T3"}
+    router : str
+        The class: without memory; with S bits of memory; any learner.
+    verdict : {"impossible", "not excluded", "not judged"}
+        ``impossible``: no router of the class gives such a log, except with probability 1 − level over the draw of the
+        tables (and, for T2, of the queries).
+    reason : str
+        What the verdict rests on.
+    attention : float or None
+        Share of the queries concerned that were attended (T2: of those to recurring patterns).
+    bound : float or None
+        Least share that a router of the class attends in expectation, at the errors of the log.
+    p_value : float or None
+        Valid however often one looks; at least 1e-300.
+    explained_by : float or None
+        Lower confidence limit of what explains the log: for T1 the chance of the best guess without attention, for T2
+        the bits of memory, for T3 the chance of the best guess at a query whose value was not shown yet.
+    """
+
+    theorem: str
+    router: str
+    verdict: Judgement
+    reason: str
+    attention: float | None = None
+    bound: float | None = None
+    p_value: float | None = None
+    explained_by: float | None = None
+
+    @property
+    def excess(self) -> float | None:
+        """Attention above the bound; negative below it."""
+        return None if self.attention is None or self.bound is None else self.attention - self.bound
+
+
+@dataclass(frozen=True)
+class Look:
+    """The log at one of the numbers of rows at which it is looked at; shares of the queries up to there.
+
+    Attributes
+    ----------
+    queries : int
+    step : int
+        Of the last of them.
+    attention : float
+    memoryless, memoryless_limit : float or None
+        Least attention without memory (T1), and the attention below which luck with the values does not explain it.
+    memory : float or None
+        Least attention with the given bits of memory (T2), where the stream allows it and no query is novel.
+    learner : float or None
+        Least attention of any learner (T3).
+    """
+
+    queries: int
+    step: int
+    attention: float
+    memoryless: float | None = None
+    memoryless_limit: float | None = None
+    memory: float | None = None
+    learner: float | None = None
+
+
+@dataclass(frozen=True)
+class LogReport:
+    """What :func:`check_log` found.
+
+    Attributes
+    ----------
+    source : Mapping
+        Path, format, rows read and dropped.
+    settings : Settings
+    queries, novel, patterns, tables : int
+        Rows judged; those that ask for no recurring pattern; patterns; tables of values.
+    attention : float
+        Share of the queries that were attended; for a utilisation log the share of all tokens, divided by f.
+    wrong : float or None
+        Answers that were wrong without attention, per query; None where that is not known.
+    wrong_attended : float or None
+        Answers that were wrong in spite of attention, per query; no bound charges them.
+    accuracy : {"logged", "assumed", "missing"}
+        Where ``wrong`` is from.
+    unit : {"pattern", "table", "none"}
+        What the tests count once.
+    findings : tuple of Finding
+        For T1, T2 and T3.
+    arrivals : Arrivals or None
+        Whether queries look independent; without that no verdict on bits and no missing mass.
+    unseen : MissingMass or None
+        Good-Turing estimate of the share of coming queries for something not seen yet, with limits; None where queries
+        do not look independent, or ``x_min`` leaves out the beginning.
+    path : tuple of Look
+        How attention and bounds went along.
+    warnings : tuple of str
+    """
+
+    source: Mapping[str, Any]
+    settings: Settings
+    queries: int
+    novel: int
+    patterns: int
+    tables: int
+    attention: float
+    wrong: float | None
+    wrong_attended: float | None
+    accuracy: Literal["logged", "assumed", "missing"]
+    unit: Literal["pattern", "table", "none"]
+    findings: tuple[Finding, ...]
+    arrivals: Arrivals | None
+    unseen: MissingMass | None
+    path: tuple[Look, ...]
+    warnings: tuple[str, ...]
+
+    def __getitem__(self, theorem: str) -> Finding:
+        """Finding by theorem, such as ``report["T1"]``."""
+        return {finding.theorem: finding for finding in self.findings}[theorem]
+
+    @property
+    def least(self) -> float | None:
+        """Least attention that the data leave to any learner at these errors, per query."""
+        return self["T3"].bound
+
+    @property
+    def reduction(self) -> float | None:
+        """Factor by which attention could still fall on these queries at these errors; infinite if to nothing."""
+        if self.least is None or self.attention == 0:
+            return None
+        return self.attention / self.least if self.least > 0 else math.inf
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready mapping, schema ``theory.bound/1``; an unlimited reduction is null plus ``unbounded``."""
+        factor = self.reduction
+        return {
+            "schema": SCHEMA,
+            "source": dict(self.source),
+            "settings": asdict(self.settings),
+            "queries": {
+                "rows": self.queries,
+                "novel": self.novel,
+                "patterns": self.patterns,
+                "tables": self.tables,
+            },
+            "attention": {"per_query": self.attention, "per_token": self._per_token(self.attention)},
+            "errors": {"accuracy": self.accuracy, "unattended": self.wrong, "attended": self.wrong_attended},
+            "unit": self.unit,
+            "findings": [
+                {**asdict(finding), "excess": finding.excess, "bound_per_token": self._per_token(finding.bound)}
+                for finding in self.findings
+            ],
+            "arrivals": None if self.arrivals is None else self.arrivals.to_json(),
+            "unseen": None if self.unseen is None else self.unseen._asdict(),
+            "reduction": {
+                "least_attention": self.least,
+                "factor": factor if factor is None or math.isfinite(factor) else None,
+                "unbounded": factor == math.inf,
+            },
+            "path": [asdict(look) for look in self.path],
+            "warnings": list(self.warnings),
+            "versions": {"cogfit": cogfit.__version__, "numpy": np.__version__},
+        }
+
+    def plot(self) -> Figure:
+        """Draw attention against the bounds as the log grows (:func:`theory.plots.plot_report`)."""
+        from theory.audit.plots import plot_report
+
+        return plot_report(self)
+
+    def headline(self) -> str:
+        """One line: how long the log is, what it attends, and the verdicts."""
+        verdicts = ", ".join(f"{item.router}: {item.verdict}" for item in self.findings)
+        return f"{self.queries:,} queries, {_percent(self.attention)} attended; {verdicts}"
+
+    def __str__(self) -> str:
+        """Readable text of several lines, without a final newline."""
+        lines = [*self._head(), "", *self._table(), ""]
+        if self.arrivals is not None:
+            lines.append(f"Arrivals: {self.arrivals}.")
+        if self.unseen is not None:
+            low, high = _percent(self.unseen.low), _percent(self.unseen.high)
+            lines.append(f"Not seen yet (Good–Turing): {_percent(self.unseen.estimate)} of queries [{low}, {high}].")
+        if self.reduction is not None and self.least is not None:
+            how = "without limit" if math.isinf(self.reduction) else f"{self.reduction:,.4g}-fold"
+            lines.append(
+                f"Largest further reduction on these queries at these errors: {how}, to {_percent(self.least)}."
+            )
+        return "\n".join([*lines, *(f"warning: {text}" for text in self.warnings)])
+
+    def _head(self) -> list[str]:
+        novel = f", {self.novel:,} of them novel" if self.novel else ", none of them novel"
+        tables = "one table of values" if self.tables == 1 else f"{self.tables:,} tables of values"
+        what = f"{self.queries:,} queries{novel}; {self.patterns:,} patterns, {tables}"
+        errors = {
+            "missing": "accuracy not logged",
+            "assumed": f"accuracy taken to be {_percent(self.settings.accuracy)}",
+            "logged": f"wrong without attention: {_percent(self.wrong)} of queries",
+        }[self.accuracy]
+        if self.wrong_attended:
+            errors += f", in spite of it: {_percent(self.wrong_attended)}"
+        shares = [] if self.unit == "none" else [f"{_percent(self.attention)} of queries"]
+        if self.settings.f is not None:
+            shares.append(f"{_percent(self._per_token(self.attention))} of tokens")
+        head = f"{self.source['path']} ({self.source['format']})"
+        first = f"{head}: a utilisation log" if self.unit == "none" else f"{head}: {what}"
+        return [first, f"attended: {', '.join(shares)}; {errors}"]
+
+    def _table(self) -> list[str]:
+        rows = [("router", "needs at least", "excess", "verdict")]
+        for item in self.findings:
+            p = "" if item.p_value is None else f" ({_p(item.p_value)})"
+            bound, excess = _percent(self._shown(item.bound)), _percent(self._shown(item.excess), sign=True)
+            rows.append((f"{item.router} ({item.theorem})", bound, excess, item.verdict + p))
+        width = [max(len(row[i]) for row in rows) for i in range(3)]
+        lines = []
+        for row, reason in zip(rows, ("", *(item.reason for item in self.findings)), strict=True):
+            lines.append(f"{row[0]:<{width[0]}}  {row[1]:>{width[1]}}  {row[2]:>{width[2]}}  {row[3]}")
+            lines += textwrap.wrap(reason, 104, initial_indent="    ", subsequent_indent="    ")
+        return lines
+
+    def _shown(self, share: float | None) -> float | None:
+        """Share as the text gives it: of the tokens for a utilisation log, of the queries otherwise."""
+        return self._per_token(share) if self.unit == "none" else share
+
+    def _per_token(self, share: float | None) -> float | None:
+        return None if share is None or self.settings.f is None else share * self.settings.f
+
+
+def p_value_of(log_p: float) -> float:
+    """p-value from its logarithm, not below 1e-300."""
+    return math.exp(min(0.0, max(log_p, _LEAST_LOG_P)))
+
+
+def _p(p_value: float) -> str:
+    return "p < 1e-299" if p_value < 1e-299 else f"p = {p_value:.2g}"
+
+
+def _percent(share: float | None, sign: bool = False) -> str:
+    if share is None:
+        return "–"
+    digits = 2 if abs(share) >= 1e-3 or share == 0 else 2 - math.floor(math.log10(abs(share)) + 3)
+    return f"{100 * share:{'+' if sign else ''}.{digits}f} %".replace("-", "−")

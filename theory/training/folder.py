@@ -1,0 +1,163 @@
+"""The folder of a run: opened, closed, loaded."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+
+from cogfit.errors import InputError
+from theory.models import Model, build
+from theory.training.evaluation import FINAL_SEED, Measures, evaluate
+from theory.training.learner import Learner
+from theory.training.loop import Streams
+from theory.training.recorder import Observer
+from theory.training.reproducibility import (
+    CHECKPOINT,
+    WEIGHTS,
+    hardware,
+    prefixed,
+    random_state,
+    read_tensors,
+    revision,
+    versions,
+    write_tensors,
+)
+from theory.training.runs import RUN, Record, load_record, read_document, write_document
+from theory.training.setup import Setup, make_setup
+
+
+def save_checkpoint(
+    path: Path, learner: Learner, sampler: Streams, recorders: Sequence[Observer], step: int, key: str
+) -> None:
+    """Write everything that the steps from ``step`` on depend on."""
+    state = learner.state() | prefixed("random", random_state(sampler.generators, sampler.device))
+    state |= {f"exposures/{i}": torch.as_tensor(recorder.exposures) for i, recorder in enumerate(recorders)}
+    write_tensors(path, state, {"step": str(step), "setup": key})
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model with what was measured.
+
+    Attributes
+    ----------
+    record : Record
+        The folder and what is in it.
+    setup : Setup
+    measures : Measures
+        Of the trained model, on :attr:`Training.final_streams` streams.
+    """
+
+    record: Record
+    setup: Setup
+    measures: Measures
+
+    def model(self) -> Model:
+        """The final model, on the CPU, in evaluation mode."""
+        return load_model(self.record.folder)
+
+
+def open_run(folder: Path, setup: Setup) -> Run | None:
+    """Make the folder of a run, or check that the one there belongs to it; the run itself if it is complete."""
+    document = read_document(folder)
+    if document is None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            strangers = sorted(path.name for path in folder.iterdir() if path.name != CHECKPOINT)
+        except OSError as error:
+            raise InputError(f"cannot be used ({error.strerror})", path=folder) from None
+        if strangers:
+            raise InputError(
+                f"is not empty and no run ({strangers[0]} is there)", path=folder, hint="name another folder with --out"
+            )
+        document = {"name": folder.name, "status": "running", "config": setup.to_json()}
+        write_document(folder, document)
+    if document.get("config") != json.loads(json.dumps(setup.to_json())):
+        raise InputError("holds a run with other settings", path=folder, hint="name another folder with --out")
+    return load_run(folder) if document.get("status") == "finished" else None
+
+
+def close_run(
+    folder: Path,
+    setup: Setup,
+    model: Model,
+    device: torch.device,
+    seconds: float,
+) -> Run:
+    """Save the weights, say in ``run.json`` what is there, and drop the checkpoint."""
+    write_tensors(folder / WEIGHTS, model.state_dict())
+    task, warm_up, streams = setup.data, setup.training.attend_until, setup.training.final_streams
+    # Training that ended before routers were free is measured as it went on: every token attends.
+    forced = setup.training.steps <= warm_up
+    final = evaluate(model, task, streams=streams, seed=FINAL_SEED, device=device, attend_all=forced)
+    write_document(
+        folder,
+        {
+            "name": folder.name,
+            "status": "finished",
+            "config": setup.to_json(),
+            "seed": setup.training.seed,
+            "static_bound": {"value": task.static_bound, "formula": "queries_per_sequence / sequence_length"},
+            "optimum": {"value": task.optimum, "formula": "static bound * (1 - recurring_fraction)"},
+            "forced_attention_steps": [0, warm_up - 1] if warm_up else None,
+            "final": {"streams": streams, "measures": {k: v for k, v in asdict(final).items() if not math.isnan(v)}},
+            "vocabulary": {name: getattr(model.task, name) for name in ("patterns", "novel_keys", "values")},
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "versions": versions(),
+            "hardware": hardware(device),
+            "code_revision": revision(),
+            "seconds": round(seconds, 1),
+        },
+    )
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    return load_run(folder)
+
+
+def load_run(folder: str | Path) -> Run:
+    """A finished run.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is not finished.
+    """
+    record = load_record(folder)
+    setup = make_setup(record.document["config"], path=record.folder / RUN)
+    return Run(
+        record, setup, Measures(**{field.name: record.final.get(field.name, math.nan) for field in fields(Measures)})
+    )
+
+
+def load_model(folder: str | Path) -> Model:
+    """The model of a run, on the CPU, in evaluation mode.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no finished run with weights that fit its settings.
+    """
+    folder = Path(folder)
+    run = load_run(folder)
+    return restore_weights(folder / WEIGHTS, run.setup, run.record.document.get("vocabulary", {}))
+
+
+def restore_weights(path: Path, setup: Setup, vocabulary: Mapping[str, int]) -> Model:
+    """A model with the weights of a file, in evaluation mode; the vocabulary is that of the stack it was trained in.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or does not fit.
+    """
+    model = build(setup.model, setup.data.model_copy(update=dict(vocabulary)), setup.training.seed)
+    tensors, _ = read_tensors(path)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise InputError(f"does not fit the settings of its run ({error})", path=path) from None
+    return model.eval()
