@@ -18,9 +18,8 @@ from grid import Cell, Study, clopper_pearson, main
 from cogfit.curves.arrays import array_curve
 from cogfit.engine import estimate
 from cogfit.engine.arma import Arma
-from cogfit.formulas.registry import candidate_forms, get_form
+from cogfit.formulas.registry import POWER_LAWS, candidate_forms, get_form
 from cogfit.inference import selection
-from cogfit.inference.form_tests import POWER_LAWS
 from cogfit.inference.verdict import confidence_set
 
 X = np.arange(1.0, 101.0)

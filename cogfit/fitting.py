@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import os
 import platform
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,22 +21,59 @@ from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.estimate import Estimate
 from cogfit.errors import InputError, nearest
 from cogfit.formulas.form import MEASURES, Form
-from cogfit.formulas.registry import candidate_forms, get_form
-from cogfit.inference import intervals, patterns, selection, transitions, windows
-from cogfit.inference.form_tests import POWER_LAWS
+from cogfit.formulas.registry import CONSTANT as CONSTANT_FORM
+from cogfit.formulas.registry import POWER, POWER_LAWS, candidate_forms, get_form
+from cogfit.inference import averaging, intervals, patterns, selection, windows
+from cogfit.inference.changes import find_changes
+from cogfit.inference.noise_choice import choose_noise, constant_fit
 from cogfit.inference.ranking import Ranking
 from cogfit.inference.selection import REPLICATES, THOROUGH_REPLICATES, Selection, select
 from cogfit.inference.verdict import FEW, Verdict, confidence_set
-from cogfit.logs.model import GROUP_COLUMNS, Log, Source
+from cogfit.logs.model import Log, RoutingLog, Source, UtilizationLog
 from cogfit.progress import Progress, Stages
 from cogfit.result import FitResult, FormFit
+from cogfit.sentence import say
 
-_SCOUTS = ("power", "shifted_power_floor", "log_logistic_step")
-"""Forms by which the noise model is chosen: together they follow most curves."""
-
-
-_TRANSITION_POINTS = 20  # the least in which an abrupt change is looked for
 _FEW_PATTERNS = 3  # fewer are looked at one by one (--by pattern), not as a population
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked of a fit.
+
+    Attributes
+    ----------
+    rng : numpy Generator
+    form, noise, start, level, thorough, schedule, progress
+        See :func:`fit`.
+    discrete : bool
+        Whether y are fractions of trials.
+    """
+
+    rng: np.random.Generator
+    form: str | None = None
+    noise: str = "auto"
+    start: Mapping[str, float] | None = None
+    level: float = 0.95
+    discrete: bool = False
+    thorough: bool = False
+    schedule: Sequence[str] = ()
+    progress: Progress | None = None
+
+    @property
+    def replicates(self) -> int:
+        """Curves made around each form to test it."""
+        return THOROUGH_REPLICATES if self.thorough else REPLICATES
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What is fitted, and where it came from."""
+
+    curve: Curve
+    source: Source
+    log: Log | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def fit(
@@ -144,86 +180,54 @@ def fit(
         data = read_log(data)
     if isinstance(data, Log | Curve) and any(v is not None for v in (y, weights, trials, groups)):
         raise InputError("`y`, `weights`, `trials` and `groups` go with arrays, not with a log")
+
+    # whatever came in becomes a curve with an account of where it came from
     if isinstance(data, Log):
-        curve, source, extra = _from_log(data, outcome, convention, x_min, x_max, bins, smoothing)
+        known = _from_log(data, outcome, convention, (x_min, x_max), bins, smoothing)
         if axis is not None:
-            curve = replace(curve, axis=axis)
+            known = replace(known, curve=replace(known.curve, axis=axis))
     elif isinstance(data, Curve):
-        curve, source, extra = data, Source("", "curve", data.x.size), ()
+        known = _Data(data, Source("", "curve", data.x.size))
+    elif y is None:
+        raise InputError("`y` is missing", hint="call cogfit.fit(x, y), or cogfit.fit(log)")
     else:
-        if y is None:
-            raise InputError("`y` is missing", hint="call cogfit.fit(x, y), or cogfit.fit(log)")
-        curve = array_curve(data, y, weights=weights, trials=trials, groups=groups, axis=axis or "x", x_min=x_min,
-                            x_max=x_max, smoothing=smoothing)  # fmt: skip
-        source, extra = Source("", "arrays", int(np.size(np.asarray(y)))), ()
+        curve = array_curve(
+            data,
+            y,
+            weights=weights,
+            trials=trials,
+            groups=groups,
+            axis=axis or "x",
+            x_min=x_min,
+            x_max=x_max,
+            smoothing=smoothing,
+        )
+        known = _Data(curve, Source("", "arrays", int(np.size(np.asarray(y)))))
+
+    options = Options(
+        rng=_generator(rng),
+        form=form,
+        noise=noise,
+        start=start,
+        level=level,
+        discrete=trials is not None,
+        thorough=thorough,
+        schedule=schedule,
+        progress=progress,
+    )
+    curve = _described(known.curve, measure, serial)
+    return fit_curve(curve, known.source, options, warnings=known.warnings, log=known.log, changes=form is None)
+
+
+def _described(curve: Curve, measure: str | None, serial: bool) -> Curve:
+    """The curve with what the caller says of its y."""
     if not serial:
         curve = replace(curve, serial=False)
-    if measure is not None:
-        if measure not in MEASURES:
-            raise InputError(f"unknown measure {measure!r}", hint=nearest(measure, MEASURES))
-        curve = replace(curve, measure=measure)
-    generator = _generator(rng)
-    result = fit_curve(
-        curve, source, form=form, noise_name=noise, start=start, level=level, rng=generator,
-        warnings=extra, discrete=trials is not None, thorough=thorough, progress=progress,
-    )  # fmt: skip
-    if form is not None:
-        return result
-    log = data if isinstance(data, Log) else None
-    return replace(result, transition=_transition(curve, log, schedule, level, generator, thorough))
-
-
-_SCHEDULE = re.compile(
-    r"(^|[^a-z])(lr|learning_rate|lambda|temperature|tau|phase|stage|warm_?up|schedule|anneal|curriculum|cost|beta)"
-    r"([^a-z]|$)"
-)
-"""Names of columns that are set by the person who trains, not outcomes of training."""
-
-
-def _transition(
-    curve: Curve, log: Log | None, schedule: Sequence[str], level: float, rng: np.random.Generator, thorough: bool
-) -> dict[str, Any] | None:
-    """Abrupt changes on the axis of the utilisation log, where there is one; None where they cannot be looked for.
-
-    A mean over patterns against exposures is not searched: its errors are those of switch times, and no series.
-    """
-    columns: dict[str, Any] = {}
-    if log is not None and log.utilization is not None:
-        after = None
-        if log.routing is not None:
-            forced = (curve.facts or {}).get("overridden_steps")
-            after = None if forced is None else forced[1] + 1
-            curve = utilization_curve(log.utilization, x_min=after)
-        columns = _schedule_columns(log, curve, schedule)
-    elif schedule:
-        raise InputError("`schedule` names columns of a utilisation log", hint="pass the log, not arrays")
-    elif log is not None or (curve.clusters is not None and curve.axis == "exposure"):
-        return None
-    positive = curve.take(curve.x > 0)
-    if np.unique(positive.x).size < _TRANSITION_POINTS or np.any(curve.x < 0) or np.ptp(positive.y) == 0:
-        return None
-    keep = curve.x > 0
-    found = transitions.transition(
-        positive.x, positive.y, weights=positive.weights, rng=rng, level=level,
-        replicates=THOROUGH_REPLICATES if thorough else REPLICATES,
-        schedule={name: values[keep] for name, values in columns.items()} or None,
-    )  # fmt: skip
-    first, *others = found.statements()
-    where = f"{curve.y_label} against {curve.x_label}: " if log is not None else ""
-    return {"axis": curve.axis, **found.to_json(), "statements": [where + first, *others]}
-
-
-def _schedule_columns(log: Log, curve: Curve, named: Sequence[str]) -> dict[str, Any]:
-    """Columns of the utilisation log that hold a schedule, at the points of the curve."""
-    assert log.utilization is not None
-    frame = log.utilization.frame
-    known = [str(name) for name in frame.columns if name not in ("step", "attention_utilization", *GROUP_COLUMNS)]
-    for name in named:
-        if name not in known:
-            raise InputError(f"no column '{name}' to take as a schedule", path=log.path, hint=nearest(name, known))
-    wanted = [name for name in known if name in named or _SCHEDULE.search(name.lower())]
-    first = frame.drop_duplicates("step").set_index("step")
-    return {name: first[name].reindex(curve.x).to_numpy() for name in wanted}
+    if measure is None:
+        return curve
+    if measure not in MEASURES:
+        raise InputError(f"unknown measure {measure!r}", hint=nearest(measure, MEASURES))
+    return replace(curve, measure=measure)
 
 
 def _generator(rng: int | np.random.Generator) -> np.random.Generator:
@@ -233,42 +237,56 @@ def _generator(rng: int | np.random.Generator) -> np.random.Generator:
         raise InputError(f"`rng` must be a whole number of 0 or more, or a numpy Generator, not {rng!r}") from error
 
 
+# ----------------------------------------------------------------------------------------------- from a log to a curve
+
+
 def _from_log(
     log: Log,
     outcome: Outcome,
     convention: str,
-    x_min: float | None,
-    x_max: float | None,
+    window: tuple[float | None, float | None],
     bins: int | None,
     smoothing: Smoothing,
-) -> tuple[Curve, Source, tuple[str, ...]]:
-    for label, limit in (("x_min", x_min), ("x_max", x_max)):
-        if limit is not None and not math.isfinite(limit):
-            raise InputError(f"`{label}` must be a finite number, not {limit}")
-    if x_min is not None and x_max is not None and x_min >= x_max:
-        raise InputError(f"the window is empty: it starts at {x_min:g} and ends at {x_max:g}")
+) -> _Data:
+    _check_window(*window)
     if log.routing is not None:
         if smoothing is not None:
             raise InputError("`smoothing` goes with utilisation logs; rows of a routing log are single queries")
-        low = None if x_min is None else math.ceil(x_min)
-        high = None if x_max is None else math.floor(x_max)
-        curve = exposure_curve(log.routing, outcome=outcome, convention=convention, k_min=low, k_max=high, bins=bins)
-        assert curve.facts is not None
-        if curve.facts["patterns"] >= _FEW_PATTERNS:
-            found = patterns.analyse(log.routing, curve.facts)
-            curve = replace(curve, facts={**curve.facts, **found.to_json()})
-        return curve, log.routing.source, (*log.warnings, *other_kind(log))
+        curve = _routing_curve(log.routing, outcome, convention, window, bins)
+        return _Data(curve, log.routing.source, log, (*log.warnings, *other_kind(log)))
     if log.utilization is None:
         raise InputError("the log is empty", path=log.path)
     if outcome != "auto" or convention != "prior":
         raise InputError("`outcome` and `convention` go with routing logs; this is a utilisation log", path=log.path)
     if bins is not None:
         raise InputError("bins go with routing logs (P_episodic(k)); a utilisation log is fitted point by point")
-    return (
-        utilization_curve(log.utilization, x_min=x_min, x_max=x_max, smoothing=smoothing),
-        log.utilization.source,
-        log.warnings,
-    )
+    curve = utilization_curve(log.utilization, x_min=window[0], x_max=window[1], smoothing=smoothing)
+    return _Data(curve, log.utilization.source, log, log.warnings)
+
+
+def _check_window(x_min: float | None, x_max: float | None) -> None:
+    for label, limit in (("x_min", x_min), ("x_max", x_max)):
+        if limit is not None and not math.isfinite(limit):
+            raise InputError(f"`{label}` must be a finite number, not {limit}")
+    if x_min is not None and x_max is not None and x_min >= x_max:
+        raise InputError(f"the window is empty: it starts at {x_min:g} and ends at {x_max:g}")
+
+
+def _routing_curve(
+    routing: RoutingLog,
+    outcome: Outcome,
+    convention: str,
+    window: tuple[float | None, float | None],
+    bins: int | None,
+) -> Curve:
+    """P_episodic(k), with what single patterns say where there are enough of them."""
+    low = None if window[0] is None else math.ceil(window[0])
+    high = None if window[1] is None else math.floor(window[1])
+    curve = exposure_curve(routing, outcome=outcome, convention=convention, k_min=low, k_max=high, bins=bins)
+    assert curve.facts is not None
+    if curve.facts.patterns < _FEW_PATTERNS:
+        return curve
+    return replace(curve, trajectories=patterns.analyse(routing, curve.facts))
 
 
 def other_kind(log: Log) -> tuple[str, ...]:
@@ -277,95 +295,105 @@ def other_kind(log: Log) -> tuple[str, ...]:
         return ()
     other = log.utilization
     text = f"utilisation against step ({other.source.rows_read:,} rows) is there, too; to fit it, name its file"
-    left = []
-    if "run" in other.frame:
-        mine = set(log.routing.frame["run"].astype(str)) if "run" in log.routing.frame else set()
-        left = sorted(set(other.frame["run"].astype(str)) - mine)
+    left = sorted(_runs_of(other) - _runs_of(log.routing)) if "run" in other.frame else []
     if left:
         text += f"; runs that have nothing else are left out here: {', '.join(left)}"
     return (text,)
 
 
-# ----------------------------------------------------------------------------------------------------- the fit
+def _runs_of(table: RoutingLog | UtilizationLog) -> set[str]:
+    return set(table.frame["run"].astype(str)) if "run" in table.frame else set()
+
+
+# ------------------------------------------------------------------------------------------------------------ the fit
 
 
 def fit_curve(
     curve: Curve,
     source: Source,
+    options: Options,
     *,
-    form: str | None,
-    noise_name: str,
-    start: Mapping[str, float] | None,
-    level: float,
-    rng: np.random.Generator,
     warnings: tuple[str, ...] = (),
-    discrete: bool = False,
-    thorough: bool = False,
-    progress: Progress | None = None,
+    log: Log | None = None,
+    changes: bool = False,
 ) -> FitResult:
-    """Fit a prepared curve; what :func:`fit` does after its input is understood."""
-    if start is not None and form is None:
+    """Fit a prepared curve; what :func:`fit` does after its input is understood.
+
+    Parameters
+    ----------
+    curve : Curve
+    source : Source
+    options : Options
+    warnings : tuple of str
+        Of reading the log.
+    log : Log, optional
+        Where the curve came from.
+    changes : bool
+        Whether abrupt changes are looked for.
+    """
+    if options.start is not None and options.form is None:
         raise InputError("`start` needs `form`", hint="name the form whose starting values these are")
-    chosen = get_form(form) if form is not None else None
-    notes = [*warnings, *curve.warnings]
-    curve, note = _inside_domain(curve, chosen)
-    notes += note
-    family = (chosen,) if chosen is not None else candidate_forms(curve.axis, curve.measure)
+    chosen = get_form(options.form) if options.form is not None else None
+    logged = curve
+    curve, outside = _inside_domain(curve, chosen)
+    notes = [*warnings, *curve.warnings, *outside]
     constant = float(np.ptp(curve.y)) <= CONSTANT * float(np.abs(curve.y).max())
-    name, fits = choose_noise(curve, family, noise_name, discrete, constant)
-    if name == "binomial":
-        assert curve.counts is not None
-        curve = replace(curve, weights=curve.counts)
-    if name != "gaussian" and curve.clusters is not None:
-        notes.append(f"{name} noise takes values as independent; only Gaussian noise resamples {curve.clusters.kind}")
-    noise.get(name).check(curve.y, curve.weights)
-    tell = Stages(progress, 2 * len(family))
-    for number, item in enumerate(family):
-        tell(number, len(family), item.name)
-        if constant:
-            fits[item.name] = constant_fit(item, curve)
-        elif item.name not in fits or start is not None:
-            fits[item.name] = estimate.estimate(item, curve.x, curve.y, curve.weights, name, start=start)
-    registry = {item.name: item for item in family}
+    family = (chosen,) if chosen is not None else candidate_forms(curve.axis, curve.measure)
+
+    # every form under one noise model
+    noise_name, fits = choose_noise(curve, family, options.noise, options.discrete, constant)
+    curve, more = _under_noise(curve, noise_name)
+    notes += more
+    stages = Stages(options.progress, 2 * len(family))
+    _fit_forms(curve, family, fits, noise_name, options, constant, stages)
+
+    # which of them the data refuse, and what that says of the power law
+    registry = {form.name: form for form in family}
     if constant:
-        ranking = Ranking(dict.fromkeys(fits, math.inf), None, (), float(curve.x.size))
-        still = Verdict("not_identified", ("the curve is constant: there is no decay to fit",))
-        compared = Selection(ranking, still, dict.fromkeys(fits, WHITE), {})
+        compared = _nothing_to_compare(curve, fits)
     else:
-        replicates = THOROUGH_REPLICATES if thorough else REPLICATES
-        compared = select(curve, registry, fits, rng, replicates, tell.after(len(family)))
+        compared = select(curve, registry, fits, options.rng, options.replicates, stages.after(len(family)))
     inside = confidence_set(compared.ranking, compared.tests)
     best = chosen.name if chosen else selection.simplest(compared.ranking, registry, inside) or _fallback(fits)
     if not constant:
         notes += _fit_notes(curve, fits[best], compared.errors[best])
-    ahead = selection.extrapolation_error(curve, fits, registry) if chosen is None and not constant else {}
-    items = []
-    for item in family:
-        matters = item.name == best or item.name in POWER_LAWS or item.name in inside
-        known = intervals.Uncertainty({}, fits[item.name].covariance)
-        if not constant:
-            known = intervals.all_intervals(
-                item, curve, fits[item.name], level, rng, errors=compared.errors[item.name],
-                profiled=matters, thorough=thorough and matters,
-            )  # fmt: skip
-        items.append(_form_fit(item, fits[item.name], known, compared, ahead.get(item.name, math.nan)))
-    tell(2 * len(family), 2 * len(family), "")
-    items.sort(key=lambda item: item.delta_aicc)
-    items = _united(items, inside)
-    result = _result(curve, source, tuple(items), best, compared, inside, name, level, notes)
-    if chosen is not None or constant:
-        return result
-    return replace(result, windows=windows.exponents(curve, name, level, rng), averaging=_averaging(curve))
 
-
-def _averaging(curve: Curve) -> dict[str, Any] | None:
-    """What single patterns, runs or groups say of the averaged curve; None where there are none."""
-    if curve.clusters is None:
-        return None
-    from cogfit.inference import averaging
-
-    found = averaging.analyse(curve, (curve.facts or {}).get("near_binary"))
-    return {**found.to_json(), "statements": list(found.statements())}
+    # how well γ is known, over the whole curve and parts of it; the order keeps the random numbers
+    whole = chosen is None and not constant
+    items = _form_fits(curve, family, fits, compared, best, options, constant, whole)
+    stages(2 * len(family), 2 * len(family), "")
+    parts = windows.exponents(curve, noise_name, options.level, options.rng) if whole else ()
+    averaged = _averaging(curve) if whole else None
+    change = None
+    if changes:
+        change = find_changes(
+            logged, log, options.schedule, level=options.level, rng=options.rng, replicates=options.replicates
+        )
+    return FitResult(
+        form=best,
+        forms=_united(items, inside),
+        verdict=compared.ruling,
+        axis=curve.axis,
+        convention=curve.convention,
+        measure=curve.measure,
+        n=curve.x.size,
+        n_effective=compared.ranking.n_effective,
+        noise=noise_name,
+        level=options.level,
+        source=_account(source),
+        trajectories=_trajectories(curve),
+        averaging=averaged,
+        transition=change,
+        warnings=tuple(dict.fromkeys(notes)),
+        indistinguishable_forms=inside,
+        versions=versions(),
+        x=curve.x,
+        y=curve.y,
+        weights=curve.weights,
+        x_label=curve.x_label,
+        y_label=curve.y_label,
+        windows=parts,
+    )
 
 
 def _inside_domain(curve: Curve, chosen: Form | None) -> tuple[Curve, list[str]]:
@@ -384,129 +412,148 @@ def _inside_domain(curve: Curve, chosen: Form | None) -> tuple[Curve, list[str]]
     return curve.take(~zero), [note]
 
 
-def choose_noise(
-    curve: Curve, family: tuple[Form, ...], name: str, discrete: bool, constant: bool
-) -> tuple[str, dict[str, Estimate]]:
-    """Noise model, and the fits under it that were made on the way."""
-    if name != "auto":
-        noise.get(name)
-        if name == "binomial" and curve.counts is None:
-            raise InputError(
-                "binomial noise needs the number of trials behind each y", hint="pass trials=, or a routing log"
-            )
-        return name, {}
-    if curve.clusters is not None:  # clusters are resampled, under Gaussian weights
-        return "gaussian", {}
-    if discrete:
-        return "binomial", {}
-    if constant or np.any(curve.y <= 0):
-        return "gaussian", {}
-    scouts = [item for item in family if item.name in _SCOUTS] or list(family)
-    tried = {
-        model: {
-            item.name: estimate.estimate(item, curve.x, curve.y, curve.weights, model, rough=model == "lognormal")
-            for item in scouts
-        }
-        for model in ("gaussian", "lognormal")
-    }
-    best = {m: min((e.aicc for e in f.values() if e.status != "failed"), default=math.inf) for m, f in tried.items()}
-    if best["lognormal"] < best["gaussian"]:
-        return "lognormal", {}
-    return "gaussian", tried["gaussian"]
+def _under_noise(curve: Curve, name: str) -> tuple[Curve, list[str]]:
+    """The curve with the weights of a noise model, and what that model leaves out of account."""
+    notes = []
+    if name == "binomial":
+        assert curve.counts is not None
+        curve = replace(curve, weights=curve.counts)
+    if name != "gaussian" and curve.clusters is not None:
+        notes.append(f"{name} noise takes values as independent; only Gaussian noise resamples {curve.clusters.kind}")
+    noise.get(name).check(curve.y, curve.weights)
+    return curve, notes
 
 
-def constant_fit(form: Form, curve: Curve) -> Estimate:
-    """What is said of a curve that does not change at all: nothing of its shape is identified."""
-    level = float(curve.y.mean())
-    p = len(form.parameters)
-    params = {q.name: level if form.name == "constant" else math.nan for q in form.parameters}
-    return Estimate(
-        form.name, "gaussian", params, dict.fromkeys(params, math.inf), np.full((p, p), np.nan), 0.0, -math.inf,
-        curve.x.size, p + 1, "not_identified", "the curve is constant", (), form.names,
-    )  # fmt: skip
+def _fit_forms(
+    curve: Curve,
+    family: tuple[Form, ...],
+    fits: dict[str, Estimate],
+    noise_name: str,
+    options: Options,
+    constant: bool,
+    stages: Stages,
+) -> None:
+    """Add the estimates that are not there yet to `fits`."""
+    for number, form in enumerate(family):
+        stages(number, len(family), form.name)
+        if constant:
+            fits[form.name] = constant_fit(form, curve)
+        elif form.name not in fits or options.start is not None:
+            fits[form.name] = estimate.estimate(form, curve.x, curve.y, curve.weights, noise_name, start=options.start)
+
+
+def _nothing_to_compare(curve: Curve, fits: Mapping[str, Estimate]) -> Selection:
+    """Selection for a curve that does not change at all."""
+    ranking = Ranking(dict.fromkeys(fits, math.inf), None, (), float(curve.x.size))
+    reason = say("the curve is constant: there is no decay to fit", by=fit_curve)
+    return Selection(ranking, Verdict("not_identified", (reason,)), dict.fromkeys(fits, WHITE), {})
 
 
 def _fallback(fits: Mapping[str, Estimate]) -> str:
     """What to report where there are too few points to rank anything: the power law, if it fits at all."""
-    return next(
-        (name for name in ("power", "constant", *fits) if name in fits and fits[name].status != "failed"), "power"
-    )
+    order = (POWER, CONSTANT_FORM, *fits)
+    return next((name for name in order if name in fits and fits[name].status != "failed"), POWER)
 
 
-def _united(items: list[FormFit], close: tuple[str, ...]) -> list[FormFit]:
-    """Give power laws that the data do not tell apart the union of their intervals for γ."""
-    together = [item for item in items if item.name in close and item.name in POWER_LAWS]
-    if len(together) < 2:
-        return items
-    parts = [item.intervals["gamma"] for item in together]
-    names = " or ".join(item.title for item in together)
-    union = replace(
-        parts[0], low=min(part.low for part in parts), high=max(part.high for part in parts),
-        method=f"{parts[0].method}; union over {names}",
-    )  # fmt: skip
-    return [replace(item, intervals={**item.intervals, "gamma": union}) if item in together else item for item in items]
-
-
-def _form_fit(form: Form, fit: Estimate, known: intervals.Uncertainty, compared: Selection, ahead: float) -> FormFit:
-    return FormFit(
-        fit,
-        known.intervals,
-        known.covariance,
-        form.title,
-        form.formula,
-        form.gamma,
-        {q.name: q.unit for q in form.parameters},
-        {q.name: q.meaning for q in form.parameters},
-        compared.ranking.delta[form.name],
-        compared.ranking.delta_bic[form.name],
-        known.errors,
-        compared.tests.get(form.name),
-        ahead,
-        known.sensitivity,
-    )
-
-
-def _result(
+def _form_fits(
     curve: Curve,
-    source: Source,
-    items: tuple[FormFit, ...],
-    best: str,
+    family: tuple[Form, ...],
+    fits: Mapping[str, Estimate],
     compared: Selection,
-    inside: tuple[str, ...],
-    noise_name: str,
-    level: float,
-    notes: list[str],
-) -> FitResult:
-    return FitResult(
-        form=best,
-        forms=items,
-        verdict=compared.ruling,
-        axis=curve.axis,
-        convention=curve.convention,
-        measure=curve.measure,
-        n=curve.x.size,
-        n_effective=compared.ranking.n_effective,
-        noise=noise_name,
-        level=level,
-        source={
-            "path": source.path or None,
-            "format": source.format,
-            "rows_read": source.rows_read,
-            "rows_dropped": dict(source.rows_dropped),
-            "notes": list(source.notes),
-        },
-        trajectories=curve.facts,
-        averaging=None,
-        transition=None,
-        warnings=tuple(dict.fromkeys(notes)),
-        indistinguishable_forms=inside,
-        versions=versions(),
-        x=curve.x,
-        y=curve.y,
-        weights=curve.weights,
-        x_label=curve.x_label,
-        y_label=curve.y_label,
+    best: str,
+    options: Options,
+    constant: bool,
+    whole: bool,
+) -> list[FormFit]:
+    """Each form's fit with its intervals, best first."""
+    inside = confidence_set(compared.ranking, compared.tests)
+    registry = {form.name: form for form in family}
+    ahead = selection.extrapolation_error(curve, fits, registry) if whole else {}
+    items = []
+    for form in family:
+        name = form.name
+        known = intervals.Uncertainty({}, fits[name].covariance)
+        if not constant:
+            # profiles cost most: only for forms of which somebody will want to know γ
+            matters = name == best or name in POWER_LAWS or name in inside
+            known = intervals.all_intervals(
+                form,
+                curve,
+                fits[name],
+                options.level,
+                options.rng,
+                errors=compared.errors[name],
+                profiled=matters,
+                thorough=options.thorough and matters,
+            )
+        items.append(_form_fit(form, fits[name], known, compared, ahead.get(name, math.nan)))
+    return sorted(items, key=lambda item: item.delta_aicc)
+
+
+def _form_fit(
+    form: Form, fit: Estimate, known: intervals.Uncertainty, compared: Selection, extrapolation: float
+) -> FormFit:
+    return FormFit(
+        estimate=fit,
+        intervals=known.intervals,
+        covariance=known.covariance,
+        title=form.title,
+        formula=form.formula,
+        gamma_name=form.gamma,
+        units={q.name: q.unit for q in form.parameters},
+        meanings={q.name: q.meaning for q in form.parameters},
+        delta_aicc=compared.ranking.delta[form.name],
+        delta_bic=compared.ranking.delta_bic[form.name],
+        errors=known.errors,
+        test=compared.tests.get(form.name),
+        extrapolation=extrapolation,
+        sensitivity=known.sensitivity,
     )
+
+
+def _united(items: list[FormFit], close: tuple[str, ...]) -> tuple[FormFit, ...]:
+    """Give power laws that the data do not tell apart the union of their intervals for γ."""
+    names = {item.name for item in items if item.name in close and item.name in POWER_LAWS}
+    together = [item for item in items if item.name in names]
+    if len(together) < 2:
+        return tuple(items)
+    parts = [item.intervals["gamma"] for item in together]
+    titles = " or ".join(item.title for item in together)
+    union = replace(
+        parts[0],
+        low=min(part.low for part in parts),
+        high=max(part.high for part in parts),
+        method=f"{parts[0].method}; union over {titles}",
+    )
+    return tuple(
+        replace(item, intervals={**item.intervals, "gamma": union}) if item.name in names else item for item in items
+    )
+
+
+def _averaging(curve: Curve) -> dict[str, Any] | None:
+    """What single patterns, runs or groups say of the averaged curve; None where there are none."""
+    if curve.clusters is None:
+        return None
+    near_binary = None if curve.trajectories is None else curve.trajectories.near_binary
+    return averaging.analyse(curve, near_binary).to_json()
+
+
+def _trajectories(curve: Curve) -> dict[str, Any] | None:
+    """Facts of the exposure curve and what single patterns say, in one document."""
+    if curve.facts is None:
+        return None
+    more = {} if curve.trajectories is None else curve.trajectories.to_json()
+    return {**curve.facts.to_json(), **more}
+
+
+def _account(source: Source) -> dict[str, Any]:
+    return {
+        "path": source.path or None,
+        "format": source.format,
+        "rows_read": source.rows_read,
+        "rows_dropped": dict(source.rows_dropped),
+        "notes": list(source.notes),
+    }
 
 
 def _fit_notes(curve: Curve, fit: Estimate, errors: Arma) -> list[str]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
+from cogfit.codec import Document, High, Nan, dump, read_json, wire
 from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.estimate import Estimate
 from cogfit.errors import InputError
 from cogfit.files import write_atomic
 from cogfit.formulas.form import Array
+from cogfit.formulas.registry import POWER
 from cogfit.inference import windows
 from cogfit.inference.form_tests import FormTest
 from cogfit.inference.interval import Interval, format_interval, standard_errors
@@ -31,24 +29,8 @@ if TYPE_CHECKING:
 SCHEMA = "cogfit.fit/1"
 
 
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not math.isfinite(value) else float(value)
-
-
-def _number(value: float | None, otherwise: float) -> float:
-    return otherwise if value is None else float(value)
-
-
-def _rows(matrix: Array) -> list[list[float | None]]:
-    return [[_finite(v) for v in row] for row in matrix]
-
-
-def _matrix(rows: list[list[float | None]]) -> Array:
-    return np.array([[_number(v, math.nan) for v in row] for row in rows], dtype=float)
-
-
 @dataclass(frozen=True)
-class FormFit:
+class FormFit(Document):
     """One form's fit within a result.
 
     Attributes
@@ -77,7 +59,12 @@ class FormFit:
         Block-bootstrap intervals, made on request (``thorough=True``).
     """
 
-    estimate: Estimate
+    DERIVED: ClassVar[Mapping[str, str]] = {
+        "stderr": "stderr",
+        "autocorrelation_time": "autocorrelation_time",
+    }
+
+    estimate: Estimate = field(metadata=wire(flat=True))
     intervals: dict[str, Interval]
     covariance: Array
     title: str
@@ -85,11 +72,11 @@ class FormFit:
     gamma_name: str | None
     units: dict[str, str]
     meanings: dict[str, str]
-    delta_aicc: float = math.inf
-    delta_bic: float = math.inf
+    delta_aicc: High = math.inf
+    delta_bic: High = math.inf
     errors: Arma = WHITE
     test: FormTest | None = None
-    extrapolation: float = math.nan
+    extrapolation: Nan = field(default=math.nan, metadata=wire("extrapolation_rmse"))
     sensitivity: dict[str, Interval] = field(default_factory=dict)
 
     @property
@@ -108,83 +95,14 @@ class FormFit:
         value = self.estimate.params.get(self.gamma_name) if self.gamma_name else None
         return None if value is None or math.isnan(value) else value
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping, without NaN."""
-        e = self.estimate
-        return {
-            "form": e.form,
-            "title": self.title,
-            "formula": self.formula,
-            "gamma_name": self.gamma_name,
-            "params": {k: _finite(v) for k, v in e.params.items()},
-            "units": self.units,
-            "meanings": self.meanings,
-            "stderr": {k: _finite(v) for k, v in self.stderr.items()},
-            "stderr_independent": {k: _finite(v) for k, v in e.stderr.items()},
-            "stderr_unbounded": [k for k, v in e.stderr.items() if math.isinf(v)],
-            "covariance": _rows(self.covariance),
-            "covariance_independent": _rows(e.covariance),
-            "intervals": {k: v.to_json() for k, v in self.intervals.items()},
-            "noise": e.noise,
-            "n": e.n,
-            "k": e.k,
-            "rss": _finite(e.rss),
-            "loglik": _finite(e.loglik),
-            "aicc": _finite(e.aicc),
-            "bic": _finite(e.bic),
-            "delta_aicc": _finite(self.delta_aicc),
-            "delta_bic": _finite(self.delta_bic),
-            "errors": {"model": self.errors.title, "phi": list(self.errors.phi), "theta": list(self.errors.theta)},
-            "autocorrelation_time": max(self.errors.time, 1.0),
-            "test": None
-            if self.test is None
-            else {
-                "p_value": self.test.p_value,
-                "goodness_of_fit_p_value": _finite(self.test.fit_p_value),
-                "replicates": self.test.replicates,
-            },
-            "extrapolation_rmse": _finite(self.extrapolation),
-            "sensitivity": {k: v.to_json() for k, v in self.sensitivity.items()},
-            "status": e.status,
-            "reason": e.reason,
-            "at_bound": list(e.at_bound),
-            "not_identified": list(e.not_identified),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> FormFit:
-        """Inverse of :meth:`to_json`."""
-        loose = tuple(data["not_identified"])
-        params = {k: _number(v, math.nan) for k, v in data["params"].items()}
-        endless = data["stderr_unbounded"]
-        independent = data["stderr_independent"]
-        stderr = {k: _number(v, math.inf if k in endless else math.nan) for k, v in independent.items()}
-        covariance = _matrix(data["covariance_independent"])
-        estimate = Estimate(
-            data["form"], data["noise"], params, stderr, covariance, _number(data["rss"], math.nan),
-            _number(data["loglik"], -math.inf), int(data["n"]), int(data["k"]), data["status"], data["reason"],
-            tuple(data["at_bound"]), loose,
-        )  # fmt: skip
-        intervals = {k: Interval.from_json(v) for k, v in data["intervals"].items()}
-        return cls(
-            estimate, intervals, _matrix(data["covariance"]), data["title"], data["formula"], data["gamma_name"],
-            dict(data["units"]), dict(data["meanings"]), _number(data["delta_aicc"], math.inf),
-            _number(data.get("delta_bic"), math.inf),
-            Arma(tuple(data["errors"]["phi"]), tuple(data["errors"]["theta"])), _test_from_json(data["test"]),
-            _number(data["extrapolation_rmse"], math.nan),
-            {k: Interval.from_json(v) for k, v in data["sensitivity"].items()},
-        )  # fmt: skip
-
-
-def _test_from_json(data: Mapping[str, Any] | None) -> FormTest | None:
-    if data is None:
-        return None
-    fit = _number(data["goodness_of_fit_p_value"], math.nan)
-    return FormTest(float(data["p_value"]), fit, int(data["replicates"]))
+    @property
+    def autocorrelation_time(self) -> float:
+        """Points along the curve that carry the information of one; at least 1."""
+        return max(self.errors.time, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
-class FitResult:
+class FitResult(Document):
     """The answer of :func:`cogfit.fit`.
 
     Attributes
@@ -227,6 +145,9 @@ class FitResult:
     True
     """
 
+    SCHEMA: ClassVar[str] = SCHEMA
+    DERIVED: ClassVar[Mapping[str, str]] = {"gamma": "_gamma_document"}
+
     form: str
     forms: tuple[FormFit, ...]
     verdict: Verdict
@@ -244,11 +165,11 @@ class FitResult:
     warnings: tuple[str, ...]
     indistinguishable_forms: tuple[str, ...]
     versions: Mapping[str, str]
-    x: Array = field(repr=False)
-    y: Array = field(repr=False)
-    weights: Array = field(repr=False)
-    x_label: str = "x"
-    y_label: str = "y"
+    x: Array = field(repr=False, metadata=wire("curve.x"))
+    y: Array = field(repr=False, metadata=wire("curve.y"))
+    weights: Array = field(repr=False, metadata=wire("curve.weights"))
+    x_label: str = field(default="x", metadata=wire("curve.x_label"))
+    y_label: str = field(default="y", metadata=wire("curve.y_label"))
     windows: tuple[Window, ...] = ()
 
     # ------------------------------------------------------------------------------------------- short-cuts
@@ -362,7 +283,7 @@ class FitResult:
                 f"γ = {self.gamma:.3g}, {self.level:.0%} interval {format_interval(self.interval)} "
                 f"({self.selected.title}; {self.axis} axis)."
             )
-        elif (power := next((f for f in self.forms if f.name == "power" and f.gamma is not None), None)) is None:
+        elif (power := next((f for f in self.forms if f.name == POWER and f.gamma is not None), None)) is None:
             return " ".join(lines)
         elif "gamma" in power.estimate.at_bound:
             lines.append(f"The best form, {self.selected.title}, has no γ, and no log–log slope describes this window.")
@@ -458,80 +379,17 @@ class FitResult:
 
     # ------------------------------------------------------------------------------------------------ JSON
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the JSON document (schema ``cogfit.fit/1``): no NaN, an infinite limit is null plus ``unbounded``."""
-        gamma = None
-        if self.gamma is not None and self.selected.gamma_name in self.selected.intervals:
-            gamma = {"estimate": self.gamma, **self.selected.intervals[self.selected.gamma_name].to_json()}
-        return {
-            "schema": SCHEMA,
-            "source": dict(self.source),
-            "axis": self.axis,
-            "convention": self.convention,
-            "measure": self.measure,
-            "n": self.n,
-            "n_effective": self.n_effective,
-            "noise": self.noise,
-            "level": self.level,
-            "gamma": gamma,
-            "form": self.form,
-            "forms": [item.to_json() for item in self.forms],
-            "indistinguishable_forms": list(self.indistinguishable_forms),
-            "verdict": {"power_law": self.verdict.power_law, "reasons": list(self.verdict.reasons)},
-            "trajectories": None if self.trajectories is None else dict(self.trajectories),
-            "averaging": None if self.averaging is None else dict(self.averaging),
-            "transition": None if self.transition is None else dict(self.transition),
-            "windows": [window.to_json() for window in self.windows],
-            "warnings": list(self.warnings),
-            "versions": dict(self.versions),
-            "curve": {
-                "x_label": self.x_label,
-                "y_label": self.y_label,
-                "x": self.x.tolist(),
-                "y": self.y.tolist(),
-                "weights": self.weights.tolist(),
-            },
-        }
+    @property
+    def _gamma_document(self) -> dict[str, Any] | None:
+        """γ with its interval, for those who read nothing else."""
+        limits = self.selected.intervals.get(self.selected.gamma_name or "")
+        if self.gamma is None or limits is None:
+            return None
+        return {"estimate": self.gamma, **limits.to_json()}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the JSON document, whole or not at all; :func:`cogfit.load` reads it back."""
         write_atomic(path, dump(self.to_json()))
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> FitResult:
-        """Inverse of :meth:`to_json`; raises InputError for anything else."""
-        found = data.get("schema") if isinstance(data, dict) else type(data).__name__
-        if found != SCHEMA:
-            raise InputError(f"not a fit: expected the schema '{SCHEMA}', found {found!r}")
-        try:
-            plain = {f.name for f in fields(cls)} & set(data)
-            special = {"forms", "verdict", "warnings", "indistinguishable_forms", "windows"}
-            values = {name: data[name] for name in plain - special}
-            curve = data["curve"]
-            return cls(
-                forms=tuple(FormFit.from_json(item) for item in data["forms"]),
-                verdict=Verdict(data["verdict"]["power_law"], tuple(data["verdict"]["reasons"])),
-                warnings=tuple(data["warnings"]),
-                indistinguishable_forms=tuple(data["indistinguishable_forms"]),
-                windows=tuple(Window.from_json(item) for item in data["windows"]),
-                x=np.array(curve["x"], dtype=float),
-                y=np.array(curve["y"], dtype=float),
-                weights=np.array(curve["weights"], dtype=float),
-                x_label=str(curve["x_label"]),
-                y_label=str(curve["y_label"]),
-                **values,
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"the document is damaged ({type(error).__name__}: {error})") from error
-
-
-def dump(document: Mapping[str, Any]) -> str:
-    """JSON text of a document: indented, lists of numbers on one line, never NaN."""
-    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-    return _NUMBERS.sub(lambda match: re.sub(r"\s+", " ", match.group()), text) + "\n"
-
-
-_NUMBERS = re.compile(r"\[\s+(?:(?:-?[\d.eE+-]+|null),\s+)*(?:-?[\d.eE+-]+|null)\s+\]")
 
 
 def load(path: str | os.PathLike[str]) -> FitResult:
@@ -542,13 +400,9 @@ def load(path: str | os.PathLike[str]) -> FitResult:
     InputError
         If the file cannot be read or is no such document.
     """
+    path = Path(path)
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise InputError(f"cannot be read as a saved fit ({error})", path=Path(path)) from error
-    try:
-        return FitResult.from_json(data)
+        return FitResult.from_json(read_json(path))
     except InputError as error:
-        raise InputError(
-            error.what, path=Path(path), hint="save one with fit.save(...) or cogfit fit --json"
-        ) from error
+        hint = "save one with fit.save(...) or cogfit fit --json"
+        raise InputError(error.what, path=path, hint=hint) from None

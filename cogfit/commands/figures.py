@@ -36,8 +36,8 @@ def figures(
     ] = None,
 ) -> None:
     """Make figures; the help text is HELP."""
+    from cogfit.codec import dump
     from cogfit.files import write_atomic
-    from cogfit.result import dump
     from paper_figures import FIGURES, Data, build, choose
 
     chosen = choose(FIGURES, only or [])

@@ -141,8 +141,9 @@ def _write_fits(
     plot: Path | None,
     diagnostics: Path | None,
 ) -> None:
+    from cogfit.codec import dump
     from cogfit.files import write_atomic
-    from cogfit.result import FitResult, dump
+    from cogfit.result import FitResult
 
     if json_file is not None:
         if by is None:

@@ -52,9 +52,9 @@ def ledger(
     """Print the ledger; the help text is HELP."""
     check_outputs(Path(), json_file, None, None)
     import cogfit
+    from cogfit.codec import dump
     from cogfit.errors import InputError
     from cogfit.files import data_dir, write_atomic
-    from cogfit.result import dump
     from theory.ledger.ledger import Data, assess, choose, document, in_full, page
     from theory.ledger.rows import ROWS
 

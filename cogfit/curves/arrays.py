@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from cogfit.curves.curve import Clusters, Curve
-from cogfit.curves.utilization import Smoothing, smoothing_mark, unsmoothed
+from cogfit.curves.utilization import Smoothing, in_window, smoothing_mark, unsmoothed
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 
@@ -47,16 +47,8 @@ def array_curve(
     InputError
         If the arrays do not fit together or hold what cannot be fitted.
     """
-    if weights is not None and trials is not None:
-        raise InputError("`weights` and `trials` exclude each other", hint="trials are the weights of fractions")
     xs, ys = _vector("x", x), _vector("y", y)
-    ws = np.ones(ys.size)
-    if weights is not None:
-        ws = _vector("weights", weights)
-    elif trials is not None:
-        ws = _vector("trials", trials)
-        if np.any(ws != np.rint(ws)):
-            raise InputError("`trials` must be whole numbers")
+    ws = _weights(ys.size, weights, trials)
     _check(xs, ys, ws)
     if smoothing is not None and groups is not None:
         raise InputError("`smoothing` and `groups` exclude each other", hint="undo the smoothing of each group first")
@@ -64,33 +56,61 @@ def array_curve(
         order = np.argsort(xs, kind="stable")
         ys = ys.copy()
         ys[order] = unsmoothed(ys[order], smoothing)
-    mark = smoothing_mark(smoothing, "")
-    keep = np.ones(xs.size, dtype=bool)
-    if x_min is not None:
-        keep &= xs >= x_min
-    if x_max is not None:
-        keep &= xs <= x_max
+    keep = in_window(xs, x_min, x_max)
     if keep.sum() < 2:
         raise InputError("fewer than two points lie in the window", hint="widen x_min … x_max")
-    if groups is None:
-        counts = ws[keep] if trials is not None else None
-        return Curve(xs[keep], ys[keep], ws[keep], counts, axis, "x as given", "other", smoothing=mark)
+    if groups is not None:
+        return _grouped_curve(xs, ys, ws, groups, keep, axis)
+    return Curve(
+        xs[keep],
+        ys[keep],
+        ws[keep],
+        ws[keep] if trials is not None else None,
+        axis,
+        "x as given",
+        "other",
+        smoothing=smoothing_mark(smoothing, ""),
+    )
+
+
+def _weights(size: int, weights: ArrayLike | None, trials: ArrayLike | None) -> Array:
+    """Weight of each point: as given, the number of trials, or 1."""
+    if weights is not None and trials is not None:
+        raise InputError("`weights` and `trials` exclude each other", hint="trials are the weights of fractions")
+    if weights is not None:
+        return _vector("weights", weights)
+    if trials is None:
+        return np.ones(size)
+    counts = _vector("trials", trials)
+    if np.any(counts != np.rint(counts)):
+        raise InputError("`trials` must be whole numbers")
+    return counts
+
+
+def _grouped_curve(x: Array, y: Array, w: Array, groups: ArrayLike, keep: NDArray[np.bool_], axis: str) -> Curve:
+    """Mean over groups at every x; the groups stay behind it as clusters."""
     label = np.asarray(groups)
-    if label.shape != ys.shape:
-        raise InputError(f"`groups` must have the shape of y, {ys.shape}, not {label.shape}")
+    if label.shape != y.shape:
+        raise InputError(f"`groups` must have the shape of y, {y.shape}, not {label.shape}")
     try:
         _, code = np.unique(label[keep], return_inverse=True)
     except TypeError as error:
         raise InputError("`groups` must be labels of one type", hint="pass numbers or strings") from error
-    points, at = np.unique(xs[keep], return_inverse=True)
+    points, at = np.unique(x[keep], return_inverse=True)
     cell, size = code * points.size + at, int(code.max()) + 1
-    total = np.bincount(cell, ws[keep], size * points.size).reshape(size, -1)
-    sums = np.bincount(cell, (ws * ys)[keep], size * points.size).reshape(size, -1)
+    total = np.bincount(cell, w[keep], size * points.size).reshape(size, -1)
+    sums = np.bincount(cell, (w * y)[keep], size * points.size).reshape(size, -1)
     weight = total.sum(axis=0)
     return Curve(
-        points, sums.sum(axis=0) / weight, weight / weight.mean(), weight, axis, "x as given", "other",
+        points,
+        sums.sum(axis=0) / weight,
+        weight / weight.mean(),
+        weight,
+        axis,
+        "x as given",
+        "other",
         clusters=Clusters("groups", sums, total),
-    )  # fmt: skip
+    )
 
 
 def _check(x: Array, y: Array, w: Array) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cogfit.codec import Document
+from cogfit.curves.trajectories import Trajectories
 from cogfit.formulas.form import Array
 
 if TYPE_CHECKING:
@@ -57,6 +58,40 @@ class Clusters:
 
 
 @dataclass(frozen=True)
+class ExposureFacts(Document):
+    """How an exposure curve was made from a routing log.
+
+    Attributes
+    ----------
+    patterns, risk_set : int
+        Patterns in the log, and those that reach ``k_max``: they stand behind every point.
+    outcome : {"soft", "hard"}
+    convention : str
+        Key of :data:`cogfit.curves.exposure.CONVENTIONS`.
+    k_min, k_max : int
+        Window.
+    overridden_rows : int
+        Rows whose decision was not the router's own.
+    overridden_steps : (int, int) or None
+        First and last step of these.
+    novel_rows : int
+    scope : str
+        ``"this run"`` or ``"these runs"``.
+    """
+
+    patterns: int
+    risk_set: int
+    outcome: str
+    convention: str
+    k_min: int
+    k_max: int
+    overridden_rows: int
+    overridden_steps: tuple[int, int] | None
+    novel_rows: int
+    scope: str
+
+
+@dataclass(frozen=True)
 class Curve:
     """What is fitted: x, y, weights, and what they mean.
 
@@ -75,8 +110,10 @@ class Curve:
         One of :data:`cogfit.formulas.form.MEASURES`.
     x_label, y_label : str
     clusters : Clusters or None
-    facts : mapping
-        What is known of the trajectories behind the curve (None for curves without patterns).
+    facts : ExposureFacts or None
+        How P_episodic(k) was made (None for curves without patterns).
+    trajectories : Trajectories or None
+        What single patterns say (None for curves without patterns, or with too few).
     warnings : tuple of str
     smoothing : str
         ``""``: none; ``"unknown"``: smoothed before it was logged, by a filter that is not known.
@@ -95,10 +132,11 @@ class Curve:
     x_label: str = "x"
     y_label: str = "y"
     clusters: Clusters | None = None
-    facts: Mapping[str, Any] | None = None
+    facts: ExposureFacts | None = None
     warnings: tuple[str, ...] = field(default=())
     smoothing: str = ""
     serial: bool = True
+    trajectories: Trajectories | None = None
 
     @property
     def resampleable(self) -> bool:

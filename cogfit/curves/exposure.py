@@ -1,4 +1,4 @@
-"""From a log or arrays to the curve that is fitted: P_episodic(k), or utilisation over runs, layers and heads.
+"""P_episodic(k): the curve of a routing log against exposures.
 
 The curve of a routing log is Eq. 14 of the CRAM paper (arXiv 2602.12204): P_episodic(k) = E[π_episodic | pattern
 seen k times before]. Its unit of replication is the *pattern* (all rows of one pattern are one trajectory), so a
@@ -7,12 +7,14 @@ curve keeps the per-pattern sums from which resampling starts.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.curves.curve import Clusters, Curve, cluster_table, dense_codes, gather_columns
+from cogfit.curves.curve import Clusters, Curve, ExposureFacts, cluster_table, dense_codes, gather_columns
+from cogfit.curves.utilization import averaged_over, several
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 from cogfit.logs.model import GROUP_COLUMNS, RoutingLog
@@ -145,7 +147,54 @@ def exposure_curve(
     InputError
         If a choice is unknown, not logged, or leaves fewer than two points.
     """
-    frame, path = routing.frame, routing.source.path
+    choice, column = _outcome_column(routing, outcome, convention)
+    rows = _Rows.of(routing, column, convention)
+    window = _window(routing, rows, k_min, k_max)
+
+    # mean of the rows that count, at every k or in bins of k
+    use = rows.is_used(window)
+    width = window.k_high - window.k_low + 1
+    sums, counts = cluster_table(
+        rows.cluster[use],
+        rows.k[use] - window.k_low,
+        rows.value[use],
+        rows.n_clusters,
+        width,
+        window.at_risk,
+    )
+    x = np.arange(window.k_low, window.k_high + 1, dtype=float)
+    if bins is not None:
+        x, sums, counts = _log_bins(x, sums, counts, int(bins))
+    total = np.asarray(counts.sum(axis=0)).ravel()
+    seen = total > 0
+    y = np.divide(np.asarray(sums.sum(axis=0)).ravel(), total, out=np.zeros(total.size), where=seen)
+    if seen.sum() < 2:
+        raise InputError("fewer than two values of k remain", path=routing.source.path, hint="widen --k-min … --k-max")
+
+    curve = Curve(
+        x=x,
+        y=y,
+        weights=total / total[seen].mean(),
+        counts=total,
+        axis="exposure",
+        convention=CONVENTIONS[convention],
+        measure="probability",
+        x_label=_X_LABELS[convention],
+        y_label=f"P_episodic(k): {_Y_LABELS[choice]}",
+        clusters=Clusters("patterns", sums, counts),
+        facts=_facts(routing.frame, rows, window, choice, convention),
+        warnings=_warnings(routing.frame, rows, window, bins, is_chosen=bool(k_min)),
+    )
+    return curve if seen.all() else curve.take(seen)
+
+
+_X_LABELS = {"prior": "prior exposures k", "inclusive": "presentations k", "updates": "prior updates k"}
+_Y_LABELS = {"soft": "mean router probability", "hard": "fraction attended"}
+
+
+def _outcome_column(routing: RoutingLog, outcome: str, convention: str) -> tuple[str, str]:
+    """The outcome that is averaged, and its column."""
+    frame = routing.frame
     if convention not in CONVENTIONS:
         raise InputError(f"unknown convention {convention!r}", hint="choose from " + ", ".join(CONVENTIONS))
     if outcome not in ("auto", "soft", "hard"):
@@ -154,75 +203,118 @@ def exposure_curve(
         outcome = "soft" if "p_episodic" in frame else "hard"
     column = "p_episodic" if outcome == "soft" else "attended"
     if column not in frame:
-        raise InputError(f"the log has no column '{column}', needed for outcome '{outcome}'", path=path)
+        what = f"the log has no column '{column}', needed for outcome '{outcome}'"
+        raise InputError(what, path=routing.source.path)
+    return outcome, column
 
-    pattern = frame["pattern"].to_numpy()
-    value = frame[column].to_numpy(dtype=float)
-    recurring = pattern >= 0
-    if not recurring.any():
-        raise InputError("all queries are novel: no pattern recurs, so there is no exposure curve", path=path)
-    forced = overridden_rows(frame)
-    k = exposure_counts(frame, convention)
-    cluster, n_clusters = _cluster_codes(frame, pattern)
-    longest = np.full(n_clusters, -1, dtype=np.int64)
-    np.maximum.at(longest, cluster[recurring], k[recurring])
-    k_top, at_risk = _risk_set(longest, k_max)
+
+@dataclass(frozen=True)
+class _Window:
+    """Values of k that are used, and the clusters that stand behind all of them."""
+
+    k_low: int
+    k_high: int
+    at_risk: NDArray[np.bool_]  # (clusters,)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of a routing log as an exposure curve sees them, each array (rows,)."""
+
+    value: Array
+    k: NDArray[np.int64]
+    cluster: NDArray[np.int64]  # code of the pattern within its run, −1 for novel queries
+    is_recurring: NDArray[np.bool_]
+    is_forced: NDArray[np.bool_]  # the decision was not the router's own
+    n_clusters: int
+
+    @classmethod
+    def of(cls, routing: RoutingLog, column: str, convention: str) -> _Rows:
+        """Read them off a log."""
+        frame = routing.frame
+        pattern = frame["pattern"].to_numpy()
+        is_recurring = pattern >= 0
+        if not is_recurring.any():
+            what = "all queries are novel: no pattern recurs, so there is no exposure curve"
+            raise InputError(what, path=routing.source.path)
+        cluster, n_clusters = _cluster_codes(frame, pattern)
+        return cls(
+            value=frame[column].to_numpy(dtype=float),
+            k=exposure_counts(frame, convention),
+            cluster=cluster,
+            is_recurring=is_recurring,
+            is_forced=overridden_rows(frame),
+            n_clusters=n_clusters,
+        )
+
+    def is_member(self, at_risk: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Rows of the clusters at risk."""
+        return self.is_recurring & at_risk[np.where(self.is_recurring, self.cluster, 0)]
+
+    def is_used(self, window: _Window) -> NDArray[np.bool_]:
+        """Rows behind the curve."""
+        inside = (self.k >= window.k_low) & (self.k <= window.k_high)
+        return self.is_member(window.at_risk) & ~self.is_forced & inside & np.isfinite(self.value)
+
+
+def _window(routing: RoutingLog, rows: _Rows, k_min: int | None, k_max: int | None) -> _Window:
+    """The window of k: as asked for, else from the warm-up to the end of the first pattern."""
+    path = routing.source.path
+    longest = np.full(rows.n_clusters, -1, dtype=np.int64)
+    np.maximum.at(longest, rows.cluster[rows.is_recurring], rows.k[rows.is_recurring])
+    k_high, at_risk = _risk_set(longest, k_max)
     if not at_risk.any():
-        raise InputError(f"no pattern reaches k = {k_top}; the longest has {int(longest.max())}", path=path)
-    member = recurring & at_risk[np.where(recurring, cluster, 0)]
-    k_low = _after_warm_up(frame, forced & member, k) if k_min is None else max(int(k_min), 1)
-    if k_low >= k_top:
+        raise InputError(f"no pattern reaches k = {k_high}; the longest has {int(longest.max())}", path=path)
+    if k_min is None:
+        k_low = _after_warm_up(routing.frame, rows.is_forced & rows.is_member(at_risk), rows.k)
+    else:
+        k_low = max(int(k_min), 1)
+    if k_low >= k_high:
         hint = "set --k-min or --k-max"
-        if k_top <= 1:
+        if k_high <= 1:
             hint = "patterns must recur: the log holds hardly any second presentation"
-        raise InputError(f"the window of k is empty (from {k_low} to {k_top})", path=path, hint=hint)
-    use = member & ~forced & (k >= k_low) & (k <= k_top) & np.isfinite(value)
-    sums, counts = cluster_table(cluster[use], k[use] - k_low, value[use], n_clusters, k_top - k_low + 1, at_risk)
-    x = np.arange(k_low, k_top + 1, dtype=float)
-    if bins is not None:
-        x, sums, counts = _log_bins(x, sums, counts, int(bins))
-    total = np.asarray(counts.sum(axis=0)).ravel()
-    seen = total > 0
-    y = np.divide(np.asarray(sums.sum(axis=0)).ravel(), total, out=np.zeros(total.size), where=seen)
-    if seen.sum() < 2:
-        raise InputError("fewer than two values of k remain", path=path, hint="widen --k-min … --k-max")
+        raise InputError(f"the window of k is empty (from {k_low} to {k_high})", path=path, hint=hint)
+    return _Window(k_low, k_high, at_risk)
 
+
+def _warnings(
+    frame: pd.DataFrame, rows: _Rows, window: _Window, bins: int | None, *, is_chosen: bool
+) -> tuple[str, ...]:
+    """What was left out or averaged, one sentence each."""
     warnings = []
-    if forced.any():
-        steps = frame["step"].to_numpy()[forced]
+    if rows.is_forced.any():
+        steps = frame["step"].to_numpy()[rows.is_forced]
         warnings.append(
-            f"{int(forced.sum()):,} rows (steps {int(steps.min())}–{int(steps.max())}) were overridden: the logged "
-            f"decision is not the router's own; they are left out" + ("" if k_min else f", k starts at {k_low}")
+            f"{int(rows.is_forced.sum()):,} rows (steps {int(steps.min())}–{int(steps.max())}) were overridden: the "
+            "logged decision is not the router's own; they are left out"
+            + ("" if is_chosen else f", k starts at {window.k_low}")
         )
     if bins is not None and bins < 10:
         warnings.append(f"{bins} bins per decade are coarse: means over a bin bend steep curves; use 10 or more")
-    if not at_risk.all():
+    if not window.at_risk.all():
         warnings.append(
-            f"{int((~at_risk).sum())} of {n_clusters} patterns end before k = {k_top} and are left out, so that the "
-            "same patterns stand behind every point; --k-max changes this"
+            f"{int((~window.at_risk).sum())} of {rows.n_clusters} patterns end before k = {window.k_high} and are left "
+            "out, so that the same patterns stand behind every point; --k-max changes this"
         )
-    groups = [c for c in GROUP_COLUMNS if c in frame and frame[c].nunique() > 1]
-    if groups:
-        warnings.append(f"averaged over {', '.join(groups)}; fit them one by one with --by {','.join(groups)}")
-    facts = {
-        "patterns": n_clusters,
-        "risk_set": int(at_risk.sum()),
-        "outcome": outcome,
-        "convention": convention,
-        "k_min": k_low,
-        "k_max": k_top,
-        "overridden_rows": int(forced.sum()),
-        "overridden_steps": [int(steps.min()), int(steps.max())] if forced.any() else None,
-        "novel_rows": int((~recurring).sum()),
-        "scope": "this run" if "run" not in frame or frame["run"].nunique() == 1 else "these runs",
-    }
-    curve = Curve(
-        x, y, total / total[seen].mean(), total, "exposure", CONVENTIONS[convention], "probability",
-        {"prior": "prior exposures k", "inclusive": "presentations k", "updates": "prior updates k"}[convention],
-        f"P_episodic(k): {'mean router probability' if outcome == 'soft' else 'fraction attended'}",
-        Clusters("patterns", sums, counts), facts, tuple(warnings),
-    )  # fmt: skip
-    return curve if seen.all() else curve.take(seen)
+    if groups := several(frame):
+        warnings.append(averaged_over(groups))
+    return tuple(warnings)
+
+
+def _facts(frame: pd.DataFrame, rows: _Rows, window: _Window, outcome: str, convention: str) -> ExposureFacts:
+    steps = frame["step"].to_numpy()[rows.is_forced]
+    return ExposureFacts(
+        patterns=rows.n_clusters,
+        risk_set=int(window.at_risk.sum()),
+        outcome=outcome,
+        convention=convention,
+        k_min=window.k_low,
+        k_max=window.k_high,
+        overridden_rows=int(rows.is_forced.sum()),
+        overridden_steps=(int(steps.min()), int(steps.max())) if steps.size else None,
+        novel_rows=int((~rows.is_recurring).sum()),
+        scope="this run" if "run" not in frame or frame["run"].nunique() == 1 else "these runs",
+    )
 
 
 def _after_warm_up(frame: pd.DataFrame, forced: NDArray[np.bool_], k: NDArray[np.int64]) -> int:

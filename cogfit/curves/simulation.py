@@ -18,13 +18,11 @@ if TYPE_CHECKING:
 NOISES = ("gaussian", "lognormal", "binomial")
 _DEFAULT = {"y": 0.9, "x": 30.0, "1/x": 0.02, "1": 0.43, "patterns": 100.0, "user": 1.0}
 _DEFAULT_BY_NAME = {"c": 0.05, "s": 3.0, "beta": 0.7, "gamma1": 0.2, "gamma2": 1.0, "a": 0.9}
-_DEFAULT_BY_FORM = {"broken_power": {"A": 0.4}, "logarithmic": {"A": 0.12}}
 
 
 def default_params(form: Form) -> dict[str, float]:
     """Parameter values that give a curve within [0, 1] on 1 … a few hundred."""
-    own = _DEFAULT_BY_FORM.get(form.name, {})
-    return {q.name: own.get(q.name, _DEFAULT_BY_NAME.get(q.name, _DEFAULT[q.unit])) for q in form.parameters}
+    return {q.name: form.example.get(q.name, _DEFAULT_BY_NAME.get(q.name, _DEFAULT[q.unit])) for q in form.parameters}
 
 
 def simulate(

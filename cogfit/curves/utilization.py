@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cogfit.curves.curve import Clusters, Curve, cluster_table
 from cogfit.errors import InputError
@@ -80,55 +82,96 @@ def utilization_curve(
     InputError
         If fewer than two points remain.
     """
-    frame, path = log.frame, log.source.path
+    frame = log.frame
     step = frame["step"].to_numpy(dtype=float)
     value = frame["attention_utilization"].to_numpy(dtype=float)
-    mark = smoothing_mark(smoothing, log.y_name)
     if smoothing is not None and smoothing != "unknown":
         value = _unsmoothed_groups(frame, step, value, smoothing)
-    inside = np.ones(step.size, dtype=bool)
-    if x_min is not None:
-        inside &= step >= x_min
-    if x_max is not None:
-        inside &= step <= x_max
-    step, value = step[inside], value[inside]
-    groups = [c for c in GROUP_COLUMNS if c in frame and frame[c].nunique() > 1]
-    x, at = np.unique(step, return_inverse=True)
+    inside = in_window(step, x_min, x_max)
+    x, at = np.unique(step[inside], return_inverse=True)
     if x.size < 2:
-        have = frame["step"].to_numpy(dtype=float)
-        hint = f"the log reaches from {have.min():g} to {have.max():g}"
-        raise InputError(f"only {x.size} usable point(s) in the window", path=path, hint=hint)
+        hint = f"the log reaches from {step.min():g} to {step.max():g}"
+        raise InputError(f"only {x.size} usable point(s) in the window", path=log.source.path, hint=hint)
+
+    # several runs, layers or heads are averaged: each stays behind the mean as a cluster
     warnings: list[str] = []
     clusters = None
+    groups = several(frame)
     if groups:
-        unit = "run" if "run" in groups else groups[0]
-        code = np.unique(frame[unit].astype(str).to_numpy()[inside], return_inverse=True)[1]
-        size = int(code.max()) + 1
-        sums, counts = cluster_table(code.astype(np.int64), at, value, size, x.size, np.ones(size, dtype=bool))
-        clusters = Clusters(f"{unit}s", sums, counts)
-        total = np.asarray(counts.sum(axis=0)).ravel()
-        y = np.asarray(sums.sum(axis=0)).ravel() / total
-        warnings.append(f"averaged over {', '.join(groups)}; fit them one by one with --by {','.join(groups)}")
-        curves_in_all = frame[groups].drop_duplicates().shape[0]
-        if total.min() < curves_in_all:
-            warnings.append(
-                f"not every step has all {curves_in_all} curves (at the fewest {int(total.min())}): the mean changes "
-                f"its composition along x and may follow no law of any of them; fit them with --by {','.join(groups)}"
-            )
+        clusters = _clusters(frame, groups, inside, at, value[inside], x.size)
+        total = np.asarray(clusters.counts.sum(axis=0)).ravel()
+        y = np.asarray(clusters.sums.sum(axis=0)).ravel() / total
+        warnings += _averaging_warnings(frame, groups, total)
     else:
-        total, y = np.ones(x.size), value[np.argsort(at, kind="stable")]
-    known = log.y_name != "" and _is_fraction(value)
+        total, y = np.ones(x.size), value[inside][np.argsort(at, kind="stable")]
+    mark = smoothing_mark(smoothing, log.y_name)
     if mark and smoothing is None:
         warnings.append(
             f"the column '{log.y_name}' seems to be smoothed: an unknown filter moves γ and its interval; give the "
             "decay of the moving average with --smoothing, or 0 if there is none"
         )
+    is_step = log.x_name.rsplit("/", 1)[-1].lower().strip("_") in _STEP_WORDS
     return Curve(
-        x, y, total / total.mean(), total if groups else None,
-        "step" if log.x_name.rsplit("/", 1)[-1].lower().strip("_") in _STEP_WORDS else log.x_name,
-        f"x = '{log.x_name}' as logged", "utilization" if known else "other", log.x_name, log.y_name, clusters,
-        None, tuple(warnings), mark,
-    )  # fmt: skip
+        x=x,
+        y=y,
+        weights=total / total.mean(),
+        counts=total if groups else None,
+        axis="step" if is_step else log.x_name,
+        convention=f"x = '{log.x_name}' as logged",
+        measure="utilization" if log.y_name != "" and _is_fraction(value[inside]) else "other",
+        x_label=log.x_name,
+        y_label=log.y_name,
+        clusters=clusters,
+        warnings=tuple(warnings),
+        smoothing=mark,
+    )
+
+
+def several(frame: pd.DataFrame) -> list[str]:
+    """Group columns of which a table has more than one value: what its mean is taken over."""
+    return [name for name in GROUP_COLUMNS if name in frame and frame[name].nunique() > 1]
+
+
+def averaged_over(groups: Sequence[str]) -> str:
+    """Sentence that says what a mean was taken over, and the way to take none."""
+    return f"averaged over {', '.join(groups)}; fit them one by one with --by {','.join(groups)}"
+
+
+def in_window(x: Array, x_min: float | None, x_max: float | None) -> NDArray[np.bool_]:
+    """Points that a window holds, its ends included."""
+    inside = np.ones(x.size, dtype=bool)
+    if x_min is not None:
+        inside &= x >= x_min
+    if x_max is not None:
+        inside &= x <= x_max
+    return inside
+
+
+def _clusters(
+    frame: pd.DataFrame,
+    groups: Sequence[str],
+    inside: NDArray[np.bool_],
+    at: NDArray[np.int64],
+    value: Array,
+    points: int,
+) -> Clusters:
+    """Runs where there are several, else layers or heads: what can be resampled."""
+    unit = "run" if "run" in groups else groups[0]
+    code = np.unique(frame[unit].astype(str).to_numpy()[inside], return_inverse=True)[1]
+    size = int(code.max()) + 1
+    sums, counts = cluster_table(code.astype(np.int64), at, value, size, points, np.ones(size, dtype=bool))
+    return Clusters(f"{unit}s", sums, counts)
+
+
+def _averaging_warnings(frame: pd.DataFrame, groups: list[str], total: Array) -> list[str]:
+    warnings = [averaged_over(groups)]
+    curves = frame[groups].drop_duplicates().shape[0]
+    if total.min() < curves:
+        warnings.append(
+            f"not every step has all {curves} curves (at the fewest {int(total.min())}): the mean changes "
+            f"its composition along x and may follow no law of any of them; fit them with --by {','.join(groups)}"
+        )
+    return warnings
 
 
 def _unsmoothed_groups(frame: pd.DataFrame, step: Array, value: Array, decay: float | str) -> Array:

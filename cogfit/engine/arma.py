@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from cogfit.codec import Document
 from cogfit.formulas.form import Array
 
 
@@ -71,7 +73,7 @@ _SETTLED = 0.7  # of log n, what one more coefficient must gain; the gain is est
 
 
 @dataclass(frozen=True)
-class Arma:
+class Arma(Document):
     """Stationary, invertible ARMA errors: e_t = Σ φ_i e_{t−i} + u_t + Σ θ_j u_{t−j}, in the order of x.
 
     Attributes
@@ -79,6 +81,8 @@ class Arma:
     phi, theta : tuple of float
         Coefficients; none of either is white noise.
     """
+
+    DERIVED: ClassVar[Mapping[str, str]] = {"model": "title"}
 
     phi: tuple[float, ...] = ()
     theta: tuple[float, ...] = ()

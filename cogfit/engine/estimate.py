@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cogfit.codec import Document, Low, Nan, wire
 from cogfit.engine import noise as noises
 from cogfit.engine.general import Problem, coordinates_of, minimise, plain, user_starts
 from cogfit.engine.separable import PART, Bundle, arrays_of, bounds_of, in_threads, record_of, solve, solve_bundle
@@ -25,7 +26,7 @@ STATUSES: tuple[Status, ...] = ("ok", "at_bound", "not_identified", "failed")
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Estimate(Document):
     """One form fitted to one curve.
 
     Attributes
@@ -48,13 +49,15 @@ class Estimate:
         Parameters concerned.
     """
 
+    DERIVED: ClassVar[Mapping[str, str]] = {"aicc": "aicc", "bic": "bic"}
+
     form: str
     noise: str
-    params: dict[str, float]
-    stderr: dict[str, float]
-    covariance: Array
-    rss: float
-    loglik: float
+    params: dict[str, Nan]
+    stderr: dict[str, Nan] = field(metadata=wire("stderr_independent", infinite="stderr_unbounded"))
+    covariance: Array = field(metadata=wire("covariance_independent"))
+    rss: Nan
+    loglik: Low
     n: int
     k: int
     status: Status

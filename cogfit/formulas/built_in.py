@@ -35,6 +35,12 @@ _STRETCH = (
     Parameter("beta", r"\beta", "stretching: 1 is the exponential", "1", "shape", 0.05, 10.0, True, (0.2, 4.0, 8)),
 )
 
+_SHIFTED = (
+    "that form is a power law of x + {b:.3g}, not of x; a shift near 1 means that x should be counted from 1 "
+    "(for exposures: convention 'inclusive')"
+)
+_TRANSITION = "the curve is a transition: half of the drop is done at x = {x50:.5g}, steepness s = {s:.3g}"
+
 HEATHCOTE = "Heathcote, Brown & Mewhort 2000, Psychon. Bull. Rev. 7:185–207"
 NEWELL = "Newell & Rosenbloom 1981, in Anderson (ed.), Cognitive Skills and their Acquisition"
 
@@ -48,19 +54,19 @@ BUILT_IN = (
         "power", "power", r"A\,x^{-\gamma}", "A*x**(-gamma)",
         (_amplitude("value at x = 1"), Parameter("gamma", r"\gamma", "power-law exponent", "1", "shape", -4.0, 12.0,
                                                  grid=(-1.0, 4.0, 40))),
-        gamma="gamma", reference=NEWELL, basis="power",
+        gamma="gamma", reference=NEWELL, power_law=True, scout=True, basis="power",
     ),
     Form(
         "power_floor", "power + floor", r"c + A\,x^{-\gamma}", "c + A*x**(-gamma)",
         (_amplitude("height above the floor at x = 1"), _exponent(), _floor()),
-        gamma="gamma", contains=("constant", "power"), reference=NEWELL, basis="power",
+        gamma="gamma", contains=("constant", "power"), reference=NEWELL, power_law=True, basis="power",
     ),
     Form(
         "shifted_power", "shifted power", r"A\,(1 + x/b)^{-\gamma}", "A*(1 + x/b)**(-gamma)",
         (_amplitude("value at x = 0"), _exponent("exponent of the tail, x ≫ b", by_log=True), _SHIFT),
         gamma="gamma", positive_x=False, contains=("power", "exponential", "hyperbolic"),
         reference="Wickelgren 1974; the average of exponentials with Gamma(γ, b) rates (theory T7)",
-        basis="shifted_power",
+        remark=_SHIFTED, basis="shifted_power",
     ),
     Form(
         "shifted_power_floor", "shifted power + floor", r"c + A\,(1 + x/b)^{-\gamma}", "c + A*(1 + x/b)**(-gamma)",
@@ -69,7 +75,7 @@ BUILT_IN = (
         gamma="gamma", positive_x=False,
         contains=("constant", "power", "power_floor", "shifted_power", "exponential", "exponential_floor",
                   "hyperbolic"),
-        reference=NEWELL + " (their general power law)", basis="shifted_power",
+        reference=NEWELL + " (their general power law)", scout=True, remark=_SHIFTED, basis="shifted_power",
     ),
     Form(
         "exponential", "exponential", r"A\,e^{-r x}", "A*exp(-r*x)",
@@ -103,7 +109,8 @@ BUILT_IN = (
         "logarithmic", "logarithmic", r"a - A \ln x", "a - A*log(x)",
         (Parameter("A", "A", "loss per e-fold of x", "y", "amplitude"),
          Parameter("a", "a", "value at x = 1", "y", "floor")),
-        contains=("constant",), reference="Woodworth 1938; Rubin & Wenzel 1996", basis="logarithmic",
+        contains=("constant",), reference="Woodworth 1938; Rubin & Wenzel 1996", example={"A": 0.12},
+        basis="logarithmic",
     ),
     Form(
         "hyperbolic", "hyperbolic", r"A / (1 + x/b)", "A/(1 + x/b)",
@@ -119,7 +126,7 @@ BUILT_IN = (
          Parameter("s", "s", "steepness on the log axis", "1", "shape", 0.3, 2000.0, True, (0.7, 400.0, 9)),
          _floor("level after the transition")),
         positive_x=False, contains=("constant",), reference="a transition in log x; statistics of dose response",
-        basis="step",
+        scout=True, remark=_TRANSITION, basis="step",
     ),
     Form(
         "broken_power", "two-segment power",
@@ -131,6 +138,7 @@ BUILT_IN = (
          Parameter("xb", "x_b", "where the exponent changes", "x", "shape", 1.0, 1.0, True, (1.0, 1.0, 80),
                    interior=True)),
         contains=("power",), reference="segmented regression in log–log; Rickard 1997 across a strategy shift",
+        example={"A": 0.4},
         basis="broken_power",
     ),
     Form(

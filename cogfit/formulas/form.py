@@ -112,6 +112,14 @@ class Form:
         Measures for which it has a meaning (None: any), see :data:`MEASURES`.
     reference : str
         Where it comes from.
+    power_law : bool
+        Whether it is what a verdict calls "a power law": A·x^−γ, with or without a floor.
+    scout : bool
+        Whether the noise model is chosen by it: the scouts together follow most curves.
+    remark : str
+        What its parameters say where it is the best form: a template of a sentence.
+    example : mapping
+        Parameters of a curve within [0, 1] on 1 … a few hundred, where the defaults of their units will not do.
     basis : str or None
         Name of its function in :mod:`cogfit.formulas.bases`; None for a user's form.
     function, derivative : callable or None
@@ -140,6 +148,10 @@ class Form:
     axes: tuple[str, ...] | None = None
     measures: tuple[str, ...] | None = None
     reference: str = ""
+    power_law: bool = False
+    scout: bool = False
+    remark: str = ""
+    example: Mapping[str, float] = field(default_factory=dict, hash=False)
     basis: str | None = None
     function: Callable[..., Any] | None = None
     derivative: Callable[..., Any] | None = None

@@ -10,17 +10,37 @@ from typing import Any
 from cogfit.errors import InputError, nearest
 from cogfit.formulas.built_in import BUILT_IN
 from cogfit.formulas.form import Form, Parameter
+from cogfit.plugins import plugins
+
+POWER_LAWS = tuple(form.name for form in BUILT_IN if form.power_law)
+"""Names of the forms that a verdict calls "a power law", the simplest first."""
+
+POWER = POWER_LAWS[0]
+"""The power law without floor: its exponent is the log–log slope, a description of any falling curve."""
+
+SCOUTS = tuple(form.name for form in BUILT_IN if form.scout)
+"""Names of the forms by which the noise model is chosen."""
+
+CONSTANT = next(form.name for form in BUILT_IN if form.names == ("c",))
+"""The null form: no decay at all."""
 
 _REGISTRY: dict[str, Form] = {form.name: form for form in BUILT_IN}
 
 
+def _plugged_in() -> dict[str, Form]:
+    """Forms of installed packages (entry points of the group ``cogfit.forms``), by name."""
+    built_in = tuple(form.name for form in BUILT_IN)
+    return {form.name: form for form in plugins("cogfit.forms", Form, "name", built_in)}
+
+
 def forms() -> dict[str, Form]:
-    """Return the registry: every known form by name, built-in ones first.
+    """Return every known form by name, built-in ones first.
 
     Returns
     -------
     dict of str to Form
-        A copy; changing it changes nothing.
+        A copy: built-in forms, those of installed packages (entry points of the group
+        ``cogfit.forms``), those that :func:`register` added.
 
     Examples
     --------
@@ -28,15 +48,26 @@ def forms() -> dict[str, Form]:
     >>> "power" in cogfit.forms()
     True
     """
-    return dict(_REGISTRY)
+    added = {name: form for name, form in _REGISTRY.items() if form not in BUILT_IN}
+    return {**{form.name: form for form in BUILT_IN}, **_plugged_in(), **added}
 
 
 def get_form(name: str) -> Form:
-    """Look a form up by name; raises InputError that lists the nearest names."""
+    """Look a form up by name.
+
+    Raises
+    ------
+    InputError
+        If there is none; the message lists the nearest names.
+    """
     try:
         return _REGISTRY[name]
     except (KeyError, TypeError):
-        hint = nearest(str(name), _REGISTRY) + "; a form of your own must be registered in every process that uses it"
+        known = forms()  # plug-ins are looked up only where nothing else has the name
+    try:
+        return known[name]
+    except (KeyError, TypeError):
+        hint = nearest(str(name), known) + "; a form of your own must be registered in every process that uses it"
         raise InputError(f"unknown form {name!r}", hint=hint) from None
 
 
@@ -95,12 +126,36 @@ def register(
     """
     if not name:
         raise InputError("`name` must be a non-empty string")
-    if name in _REGISTRY and not replace:
+    if name in forms() and not replace:
         raise InputError(
             f"a form named '{name}' is registered already", hint="choose another name or pass replace=True"
         )
     if not callable(func):
         raise InputError("`func` must be callable as func(x, *params)")
+    names = _parameter_names(func, params)
+    _check_names(names, start=start, bounds=bounds)
+    if gamma is not None and gamma not in names:
+        raise InputError(f"`gamma` names an unknown parameter '{gamma}'", hint=nearest(gamma, names))
+    limits = _checked_bounds(bounds or {})
+    form = Form(
+        name,
+        title or name,
+        formula,
+        "",
+        tuple(_own_parameter(name, limits.get(name)) for name in names),
+        gamma or ("gamma" if "gamma" in names else None),
+        positive_x=False,
+        function=func,
+        derivative=jac,
+        start=dict(start) if start else None,
+        reference="registered by the user",
+    )
+    _REGISTRY[name] = form
+    return form
+
+
+def _parameter_names(func: Callable[..., Any], params: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of the parameters: as given, or read off the signature."""
     if params is None:
         arguments = list(inspect.signature(func).parameters.values())[1:]
         if any(a.kind not in (a.POSITIONAL_ONLY, a.POSITIONAL_OR_KEYWORD) for a in arguments):
@@ -109,27 +164,27 @@ def register(
     names = tuple(params)
     if not names or len(set(names)) != len(names) or not all(names):
         raise InputError("`params` must be one or more different, non-empty names")
-    for label, mapping in (("start", start), ("bounds", bounds)):
+    return names
+
+
+def _check_names(names: tuple[str, ...], **mappings: Mapping[str, Any] | None) -> None:
+    """Refuse names that are no parameters."""
+    for label, mapping in mappings.items():
         for key in mapping or {}:
             if key not in names:
                 raise InputError(f"`{label}` names an unknown parameter '{key}'", hint=nearest(key, names))
-    limits = {key: (float(low), float(high)) for key, (low, high) in (bounds or {}).items()}
+
+
+def _checked_bounds(bounds: Mapping[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    limits = {key: (float(low), float(high)) for key, (low, high) in bounds.items()}
     for key, (low, high) in limits.items():
         if not low < high:
             raise InputError(f"`bounds` of '{key}' must be (lower, upper) with lower < upper")
-    if gamma is not None and gamma not in names:
-        raise InputError(f"`gamma` names an unknown parameter '{gamma}'", hint=nearest(gamma, names))
-    parameters = tuple(
-        Parameter(p, p, "parameter of a user's form", "user", "free", *limits.get(p, (-math.inf, math.inf)))
-        for p in names
-    )
-    form = Form(
-        name, title or name, formula, "", parameters, gamma or ("gamma" if "gamma" in names else None),
-        positive_x=False, function=func, derivative=jac, start=dict(start) if start else None,
-        reference="registered by the user",
-    )  # fmt: skip
-    _REGISTRY[name] = form
-    return form
+    return limits
+
+
+def _own_parameter(name: str, limits: tuple[float, float] | None) -> Parameter:
+    return Parameter(name, name, "parameter of a user's form", "user", "free", *(limits or (-math.inf, math.inf)))
 
 
 def candidate_forms(axis: str | None, measure: str | None) -> tuple[Form, ...]:

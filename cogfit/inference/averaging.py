@@ -21,18 +21,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cogfit.codec import Document, Nan
 from cogfit.curves.curve import Curve
 from cogfit.engine import separable
 from cogfit.formulas.form import Array, Form
-from cogfit.formulas.registry import get_form
-from cogfit.inference.form_tests import POWER_LAWS
+from cogfit.formulas.registry import POWER, POWER_LAWS, get_form
 from cogfit.inference.ranking import CLOSE
+from cogfit.sentence import Sentence, say
 
 STATUSES: dict[str, str] = {
     "artefact": "single patterns are no power laws, and the pooled slope comes from averaging them",
@@ -64,7 +65,7 @@ _REPRODUCED = 0.9  # R² from which an average of single fits reproduces the poo
 
 
 @dataclass(frozen=True)
-class Averaging:
+class Averaging(Document):
     """Whether a pooled power law is an averaging artefact.
 
     Attributes
@@ -105,44 +106,46 @@ class Averaging:
         pooled curve.
     """
 
+    DERIVED: ClassVar[Mapping[str, str]] = {"statements": "statements"}
+
     status: str
-    reasons: tuple[str, ...]
+    reasons: tuple[Sentence, ...]
     patterns: int = 0
     kind: str = "patterns"
-    z: float = math.nan
-    z_mirrored: float = math.nan
-    critical: float = math.nan
+    z: Nan = math.nan
+    z_mirrored: Nan = math.nan
+    critical: Nan = math.nan
     per_pattern_form: str | None = None
-    share_better: float = math.nan
-    near_binary: float = math.nan
-    decades: float = math.nan
+    share_better: Nan = math.nan
+    near_binary: Nan = math.nan
+    decades: Nan = math.nan
     gamma_form: str | None = None
-    gamma_mean: float = math.nan
-    gamma_sd: float = math.nan
-    gamma_pooled: float = math.nan
+    gamma_mean: Nan = math.nan
+    gamma_sd: Nan = math.nan
+    gamma_pooled: Nan = math.nan
     shift: float = 0.0
-    reproduced: float = math.nan
-    reproduced_power: float = math.nan
+    reproduced: Nan = math.nan
+    reproduced_power: Nan = math.nan
 
-    def statements(self) -> tuple[str, ...]:
+    def statements(self) -> tuple[Sentence, ...]:
         """The findings, one sentence each."""
         out = list(self.reasons)
         if math.isfinite(self.reproduced):
-            out.append(
-                f"averaged, single fits reproduce the pooled curve with R² = {self.reproduced:.3f} "
-                f"({_words(self.per_pattern_form)}) and {self.reproduced_power:.3f} (power law)"
+            text = (
+                "averaged, single fits reproduce the pooled curve with R² = {r2:.3f} ({form}) and {r2_power:.3f} "
+                "(power law)"
             )
+            r2, r2_power = self.reproduced, self.reproduced_power
+            out.append(say(text, r2=r2, r2_power=r2_power, form=_words(self.per_pattern_form)))
         if math.isfinite(self.gamma_mean):
-            out.append(
-                f"γ of single {self.kind}: mean {self.gamma_mean:.2f}, SD between them {self.gamma_sd:.2f}; of the "
-                f"pooled curve {self.gamma_pooled:.2f} ({_words(self.gamma_form)})"
+            text = (
+                "γ of single {kind}: mean {mean:.2f}, SD between them {sd:.2f}; of the pooled curve {pooled:.2f} "
+                "({form})"
             )
+            mean, sd, pooled = self.gamma_mean, self.gamma_sd, self.gamma_pooled
+            form = _words(self.gamma_form)
+            out.append(say(text, kind=self.kind, mean=mean, sd=sd, pooled=pooled, form=form))
         return tuple(out)
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping; None for what is not a finite number."""
-        plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in asdict(self).items()}
-        return {**plain, "reasons": list(self.reasons), "statements": list(self.statements())}
 
 
 def analyse(curve: Curve, near_binary: float | None = None) -> Averaging:
@@ -153,8 +156,8 @@ def analyse(curve: Curve, near_binary: float | None = None) -> Averaging:
     curve : Curve
         With ``clusters`` (patterns, runs, subjects). Points with k ≤ 0 are left out.
     near_binary : float, optional
-        Share of near-binary patterns, 0 … 1 (:attr:`cogfit.inference.patterns.Trajectories.binary`); found from the
-        clusters if not given.
+        Share of near-binary patterns, 0 … 1 (:class:`cogfit.curves.trajectories.Trajectories`); found from the clusters
+        if not given.
 
     Returns
     -------
@@ -178,12 +181,15 @@ def analyse(curve: Curve, near_binary: float | None = None) -> Averaging:
     'artefact'
     """
     if curve.clusters is None:
-        return Averaging("undecidable", ("only the pooled curve is there; single patterns are needed to tell",))
+        text = "only the pooled curve is there; single patterns are needed to tell"
+        return Averaging("undecidable", (say(text, by=analyse),))
     kind = curve.clusters.kind
     x, y, n = _binned(curve)
     rows = np.flatnonzero((n > 0).sum(axis=1) >= _POINTS)
     if rows.size < FEWEST:
-        why = f"only {rows.size} {kind} have values at {_POINTS} or more places of k; {FEWEST} are needed to tell"
+        text = "only {count} {kind} have values at {points} or more places of k; {fewest} are needed to tell"
+        rule = f"count < {FEWEST}"
+        why = say(text, count=rows.size, kind=kind, points=_POINTS, fewest=FEWEST, threshold=rule, by=analyse)
         return Averaging("undecidable", (why,), int(rows.size), kind)
     if rows.size > _MOST:
         rows = rows[np.linspace(0, rows.size - 1, _MOST).astype(int)]
@@ -272,11 +278,11 @@ def _fit_all(data: _Data, same: _Fits | None = None) -> _Fits:
     """Fit all forms; `same` are fits to the same data but for a shift of k, which changes no exponential."""
     by = {name: _fit(get_form(name), data) for name in POWER_LAWS}
     by |= {name: _fit(get_form(name), data) if same is None else same.by[name] for name in _EXPONENTIALS}
-    w, free = data.n / data.v, by["power"]
+    w, free = data.n / data.v, by[POWER]
     level = ((w * data.y).sum(axis=1) / w.sum(axis=1))[:, None]
     rising = free.params[:, 1] < 0.0  # exponentials cannot rise; power laws are held to the same
     rss = np.where(rising, (w * (data.y - level) ** 2).sum(axis=1), free.rss)
-    by["power"] = _Fit(free.params, np.where(rising[:, None], level, free.values), rss)
+    by[POWER] = _Fit(free.params, np.where(rising[:, None], level, free.values), rss)
     return _Fits(data, by)
 
 
@@ -399,29 +405,47 @@ def _of_smooth(first: _Fits, near_binary: float, kind: str) -> Averaging:
         min(_EXPONENTIALS, key=lambda name: float(fits.score(name).sum())), float((d > 0.0).mean()), near_binary,
         shift=shifts[at], reproduced=reproduced[0], reproduced_power=reproduced[1], **_exponents(given),
     )  # fmt: skip
-    how = f"z = {z:.1f}, mirrored {z_mirrored:.1f}; ±{critical:.1f} is needed"
     against = float((d < -_CLEAR).mean() if z > 0.0 else (d > _CLEAR).mean())
+    return _judge_smooth(found, law, against, beyond, data)
+
+
+def _judge_smooth(found: Averaging, law: str, against: float, beyond: bool, data: _Data) -> Averaging:
+    """Rule on patterns that fall smoothly: what single fits say, then what their mean looks like."""
+    z, z_mirrored, critical, kind = found.z, found.z_mirrored, found.critical, found.kind
+    numbers = {"kind": kind, "law": law, "z": z, "z_mirrored": z_mirrored, "critical": critical}
+    how = " (z = {z:.1f}, mirrored {z_mirrored:.1f}; ±{critical:.1f} is needed)"
+
+    def because(text: str, threshold: str, **more: Any) -> Sentence:
+        return say(text + how, threshold=threshold, by=analyse, **numbers, **more)
+
     if min(abs(z), abs(z_mirrored)) < critical or z * z_mirrored < 0.0:
-        return replace(found, reasons=(f"single {kind} do not tell power laws {law} from exponentials ({how})",))
-    if against > _MIXED:
-        return replace(found, reasons=(f"{kind} differ: {against:.0%} clearly contradict the others ({how})",))
-    if beyond:
-        why = f"single {kind} follow neither power laws nor exponentials: {law} is better than both ({how})"
+        why = because("single {kind} do not tell power laws {law} from exponentials", "|z| < ±critical")
         return replace(found, reasons=(why,))
+    if against > _MIXED:
+        text = "{kind} differ: {against:.0%} clearly contradict the others"
+        return replace(found, reasons=(because(text, f"share > {_MIXED:g}", against=against),))
+    if beyond:
+        text = "single {kind} follow neither power laws nor exponentials: {law} is better than both"
+        return replace(found, reasons=(because(text, "z ≤ −critical for shifted k only"),))
     if z < 0.0:
-        why = f"single {kind} follow power laws {law} better than exponentials ({how})"
-        return replace(found, status="genuine", reasons=(why,))
+        text = "single {kind} follow power laws {law} better than exponentials"
+        return replace(found, status="genuine", reasons=(because(text, "z ≤ −critical"),))
+
+    # single patterns are exponentials: is the pooled curve like a power law, and is it their mean?
     found = replace(found, gamma_mean=math.nan, gamma_sd=math.nan)
-    why = f"{found.share_better:.0%} of single {kind} follow exponentials better than power laws {law} ({how})"
+    text = "{share:.0%} of single {kind} follow exponentials better than power laws {law}"
+    why = because(text, "z ≥ critical", share=found.share_better)
     margin = _like_power(data.pooled())
     if margin < -CLOSE:
-        return replace(found, status="none", reasons=(why, "and so does the pooled curve"))
+        return replace(found, status="none", reasons=(why, say("and so does the pooled curve", by=analyse)))
     if margin <= CLOSE:
-        return replace(found, reasons=(why, "whether the pooled curve looks like a power law is not to be told"))
-    if reproduced[0] < _REPRODUCED:
-        return replace(found, reasons=(why, "but the average of these exponentials is not the pooled curve"))
-    law = f"γ = {found.gamma_pooled:.2f} as {_words(found.gamma_form)}"
-    headline = f"the power law that the pooled curve looks like ({law}) is an averaging artefact"
+        text = "whether the pooled curve looks like a power law is not to be told"
+        return replace(found, reasons=(why, say(text, threshold=f"|ΔAICc| ≤ {CLOSE:g}", by=analyse)))
+    if found.reproduced < _REPRODUCED:
+        text = "but the average of these exponentials is not the pooled curve"
+        return replace(found, reasons=(why, say(text, threshold=f"R² < {_REPRODUCED:g}", by=analyse)))
+    text = "the power law that the pooled curve looks like (γ = {gamma:.2f} as {form}) is an averaging artefact"
+    headline = say(text, gamma=found.gamma_pooled, form=_words(found.gamma_form), by=analyse)
     return replace(found, status="artefact", reasons=(headline, why))
 
 
@@ -522,19 +546,30 @@ def _of_steps(first: _Fits, steps: _Steps, kind: str) -> Averaging:
     low, high = np.quantile(steps.at[steps.switched], [0.1, 0.9])
     decades = math.log10(high / low)
     z = _z(steps.better)
-    gamma = float(_fit(get_form("power"), data.pooled()).params[0, 1])
-    single = (
-        f"single {kind} are steps: {steps.near_binary:.0%} are near-binary, {int(steps.switched.sum())} of {patterns} "
-        f"switch (z = {z:.1f} against smooth forms), 80 % of these between k = {low:,.0f} and {high:,.0f}"
+    gamma = float(_fit(get_form(POWER), data.pooled()).params[0, 1])
+    single = say(
+        "single {kind} are steps: {near_binary:.0%} are near-binary, {switched} of {patterns} switch (z = {z:.1f} "
+        "against smooth forms), 80 % of these between k = {low:,.0f} and {high:,.0f}",
+        kind=kind,
+        near_binary=steps.near_binary,
+        switched=int(steps.switched.sum()),
+        patterns=patterns,
+        z=z,
+        low=low,
+        high=high,
+        threshold=f"share ≥ {BINARY:g}",
+        by=analyse,
     )
     if decades >= _DECADES:
-        reasons = (f"the pooled slope (γ = {gamma:.2f}) is an averaging artefact of steps", single)
+        text = "the pooled slope (γ = {gamma:.2f}) is an averaging artefact of steps"
+        reasons = (say(text, gamma=gamma, threshold=f"decades ≥ {_DECADES:g}", by=analyse), single)
     else:
-        reasons = (single, "they switch so close together that the pooled curve is a step, too, and no power law")
+        text = "they switch so close together that the pooled curve is a step, too, and no power law"
+        reasons = (single, say(text, threshold=f"decades < {_DECADES:g}", by=analyse))
     return Averaging(
         "artefact" if decades >= _DECADES else "none", reasons, patterns, kind, z, critical=_critical(patterns),
         per_pattern_form="step", share_better=float((steps.better > 0.0).mean()), near_binary=steps.near_binary,
-        decades=decades, gamma_form="power", gamma_pooled=gamma, reproduced=_r_squared(data, steps.values),
+        decades=decades, gamma_form=POWER, gamma_pooled=gamma, reproduced=_r_squared(data, steps.values),
         reproduced_power=_r_squared(data, first.best(POWER_LAWS)[1]),
     )  # fmt: skip
 

@@ -9,17 +9,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from cogfit.codec import Document, Nan, wire
 from cogfit.curves.curve import Curve
 from cogfit.engine import estimate, separable
 from cogfit.engine.arma import WHITE, Arma, select_arma
 from cogfit.engine.estimate import Estimate
 from cogfit.engine.noise import NOISE
 from cogfit.formulas.form import Array, Form, span_of
+from cogfit.formulas.registry import POWER
 from cogfit.inference.ranking import score
 from cogfit.progress import Progress
-
-POWER_LAWS = ("power", "power_floor")
-"""What "a power law" means in a verdict: A·x^−γ, with or without a floor."""
 
 TEST_BINS = 100  # points on which forms are tested
 
@@ -41,7 +40,7 @@ _TINY = 1e-300
 
 
 @dataclass(frozen=True)
-class FormTest:
+class FormTest(Document):
     """Bootstrap test of "this form is the truth".
 
     Attributes
@@ -57,7 +56,7 @@ class FormTest:
     """
 
     p_value: float
-    fit_p_value: float
+    fit_p_value: Nan = field(metadata=wire("goodness_of_fit_p_value"))
     replicates: int
 
 
@@ -203,7 +202,7 @@ def compare_forms(
     dict of str to FormTest
     """
     names = [name for name, fit in fits.items() if fit.status != "failed" and registry[name].basis is not None]
-    names.sort(key=lambda name: name != "power")  # its replicates show how far off chance may put a simple form
+    names.sort(key=lambda name: name != POWER)  # its replicates show how far off chance may put a simple form
     scores = {name: score(fits[name]) for name in names}
     best = min(names, key=lambda name: scores[name])
     data = _Data.of(curve, registry[best], fits[best])
@@ -213,7 +212,7 @@ def compare_forms(
         if progress is not None:
             progress(number, len(names), name)
         out[name], worst = _test_form(data, name, names, fits, registry, rng, replicates, farthest)
-        if name == "power":
+        if name == POWER:
             farthest = _FAR * worst
     return out
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 
+from cogfit.codec import OMIT, Document, High, Low, wire
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array
 
@@ -26,12 +27,9 @@ ENOUGH_CLUSTERS = 15
 ENOUGH_POINTS = 5.0
 """Clusters and effective points below which an interval is called unreliable."""
 
-TOGETHER = 1.5
-"""Variance inflation of the clusters' mean above which they are said to move together."""
-
 
 @dataclass(frozen=True)
-class Interval:
+class Interval(Document):
     """A confidence interval.
 
     Attributes
@@ -47,43 +45,29 @@ class Interval:
         Why the interval is unreliable; "" where it is not.
     """
 
-    low: float
-    high: float
+    DERIVED: ClassVar[Mapping[str, str]] = {"reliability": "reliability", "unbounded": "_unbounded"}
+
+    low: Low
+    high: High
     level: float
     method: str
     scope: str
-    caveat: str = ""
+    caveat: str = field(default="", metadata=wire(omit=True))
 
     @property
     def reliable(self) -> bool:
         """Whether simulations like these data gave the nominal coverage (see ``data/benchmarks``)."""
         return not self.caveat
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready: an infinite limit is null, and ``unbounded`` names its side."""
-        sides = [side for side, v in (("low", self.low), ("high", self.high)) if not math.isfinite(v)]
-        out: dict[str, Any] = {
-            "low": self.low if math.isfinite(self.low) else None,
-            "high": self.high if math.isfinite(self.high) else None,
-            "level": self.level,
-            "method": self.method,
-            "scope": self.scope,
-            "reliability": "ok" if self.reliable else "unreliable",
-        }
-        if self.caveat:
-            out["caveat"] = self.caveat
-        if sides:
-            out["unbounded"] = sides
-        return out
+    @property
+    def reliability(self) -> str:
+        """``"ok"`` or ``"unreliable"``."""
+        return "ok" if self.reliable else "unreliable"
 
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Interval:
-        """Inverse of :meth:`to_json`."""
-        low, high = data["low"], data["high"]
-        return cls(
-            -math.inf if low is None else float(low), math.inf if high is None else float(high),
-            float(data["level"]), str(data["method"]), str(data["scope"]), str(data.get("caveat", "")),
-        )  # fmt: skip
+    @property
+    def _unbounded(self) -> Any:
+        sides = [side for side in ("low", "high") if not math.isfinite(getattr(self, side))]
+        return sides or OMIT
 
 
 def t_quantile(level: float, spare: float) -> float:

@@ -79,25 +79,28 @@ def all_intervals(
     if fit.status == "failed":
         none = {name: Interval(-math.inf, math.inf, level, "none", "this curve") for name in form.names}
         return Uncertainty(none, fit.covariance)
-    clusters = curve.clusters
-    gaussian = fit.noise == "gaussian" and form.basis is not None
-    if profiled and gaussian and clusters is not None and curve.resampleable:
-        found, covariance = resampled(form, curve, clusters, fit, level, rng)
-        return Uncertainty(found, covariance)
+    is_gaussian = fit.noise == "gaussian" and form.basis is not None
+    if profiled and is_gaussian and curve.clusters is not None and curve.resampleable:
+        by_resampling, covariance = resampled(form, curve, curve.clusters, fit, level, rng)
+        return Uncertainty(by_resampling, covariance)
     errors = errors_of(form, curve, fit) if errors is None else errors
     covariance = fit.covariance
     if not errors.white or evened(form, curve, fit)[1]:
         covariance = robust_covariance(form, curve, fit, errors)
-    out = wald(fit, covariance, level, errors)
+    limits = wald(fit, covariance, level, errors)
     sensitivity: dict[str, Interval] = {}
     if profiled and form.gamma is not None:
-        out[form.gamma] = profile(form, curve, fit, form.gamma, level, errors, rng if thorough else None)
-        if thorough and gaussian:
+        limits[form.gamma] = profile(form, curve, fit, form.gamma, level, errors, rng if thorough else None)
+        if thorough and is_gaussian:
             sensitivity = block_bootstrap(form, curve, fit, level, rng)
     caveat = caveat_of(curve, fit, errors)
-    if caveat:
-        out = {name: replace(item, caveat=caveat) for name, item in out.items()}
-    return Uncertainty(out, covariance, errors, sensitivity)
+    return Uncertainty(_with_caveat(limits, caveat), covariance, errors, sensitivity)
+
+
+def _with_caveat(limits: dict[str, Interval], caveat: str) -> dict[str, Interval]:
+    if not caveat:
+        return limits
+    return {name: replace(interval, caveat=caveat) for name, interval in limits.items()}
 
 
 def caveat_of(curve: Curve, fit: Estimate, errors: Arma) -> str:

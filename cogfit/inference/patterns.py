@@ -8,184 +8,37 @@ which the pattern was seen) and in steps; patterns that never switch are censore
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cogfit.curves.curve import ExposureFacts
 from cogfit.curves.exposure import exposure_counts, overridden_rows
+from cogfit.curves.trajectories import Alignment, SwitchGroup, SwitchTime, Trajectories, VarianceInflation
 from cogfit.formulas.form import Array
-from cogfit.inference.interval import TOGETHER
 from cogfit.logs.model import GROUP_COLUMNS, RoutingLog
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
-_BINARY = 0.8  # share of near-binary patterns from which switch times are spoken of
 _BIN = 100  # presentations of a pattern in one bin of the variance inflation
 _FLIPS = 199  # sign changes behind the p-value of the variance inflation
 _GAP = 0.08  # gap in log time that separates two groups of switches
 _GROUP = 5  # patterns that make a group worth naming
 
 
-@dataclass(frozen=True)
-class SwitchTime:
-    """Kaplan–Meier quantiles of the switch time on one axis; NaN where the curve does not come down so far.
-
-    Attributes
-    ----------
-    t10, t50, t90 : float
-        Times at which 10, 50 and 90 % of the patterns have switched.
-    low, high : float
-        95 % limits of t50 (Brookmeyer & Crowley 1982, log–log transformed); inf where there is none.
-    """
-
-    t10: float
-    t50: float
-    t90: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Trajectories:
-    """What the trajectories of a routing log say.
-
-    Attributes
-    ----------
-    switched, never, low_from_start : int
-        Patterns that come down once, that stay up to the end, that are down from the first row used.
-    binary : float
-        Share of patterns whose mean is above 0.8 before and below 0.2 after their switch (or that stay beyond).
-    exposures, updates, steps : SwitchTime
-    groups : tuple of (first step, last step, patterns)
-        Switches that lie close together.
-    inflation_before, inflation_during, inflation_p : float
-        Variance of the step-to-step changes of the pattern mean over that of independent patterns (1 = independent),
-        before t10 and from t10 to t90; p-value of the latter.
-    alignment : tuple of float
-        Slope of log switch step on log frequency of the pattern, with 95 % limits (Theil–Sen): 0 = the training clock,
-        −1 = exposures decide.
-    correlation : float
-        Of k with step, over rows.
-    dependence : float
-        Lag-1 correlation, within patterns, of the deviation from P(k); 0 if rows were independent given k.
-    table : DataFrame
-        One row per pattern: ``pattern``, ``status``, ``k``, ``updates``, ``step``, ``before``, ``after``.
-    """
-
-    switched: int
-    never: int
-    low_from_start: int
-    binary: float
-    exposures: SwitchTime
-    updates: SwitchTime
-    steps: SwitchTime
-    groups: tuple[tuple[int, int, int], ...]
-    inflation_before: float
-    inflation_during: float
-    inflation_p: float
-    alignment: tuple[float, float, float]
-    correlation: float
-    dependence: float
-    table: pd.DataFrame
-
-    @property
-    def driver(self) -> str:
-        """``"clock"``, ``"exposure"`` or ``"undecided"``: which of 0 and −1 the alignment slope leaves possible."""
-        _, low, high = self.alignment
-        clock, exposure = low <= 0.0 <= high, low <= -1.0 <= high
-        if clock == exposure or not math.isfinite(high - low):
-            return "undecided"
-        return "clock" if clock else "exposure"
-
-    @property
-    def together(self) -> bool:
-        """Whether patterns move together during the drop: variance inflation above 1.5, p ≤ 0.01."""
-        return self.inflation_during > TOGETHER and self.inflation_p <= 0.01
-
-    def statements(self) -> tuple[str, ...]:
-        """The findings, one sentence each."""
-        if self.binary < _BINARY:
-            return (
-                f"single patterns are no steps ({self.binary:.0%} of them near-binary): times of a switch, and what "
-                "drives it, have little meaning here",
-            )
-        total = self.switched + self.never + self.low_from_start
-        out = [
-            f"{self.switched} of {total} patterns switch, {self.never} never do, {self.low_from_start} start low",
-            f"single patterns are steps ({self.binary:.0%} of them near-binary): P(k) is the survival curve of "
-            f"{self.switched} switch times, and its slope says nothing of single patterns",
-        ]
-        if self.switched and math.isfinite(self.steps.t50):
-            out.append(
-                f"half have switched by step {self.steps.t50:,.0f} (k = {self.exposures.t50:,.0f}); 10 % by "
-                f"{self.steps.t10:,.0f}" + (f", 90 % by {self.steps.t90:,.0f}" if math.isfinite(self.steps.t90) else "")
-            )
-        if self.together:
-            out.append(
-                f"patterns move together: from step to step their mean varies {self.inflation_during:.1f} × as much as "
-                f"that of independent patterns during the drop ({self.inflation_before:.1f} × before)"
-            )
-        elif self.switched and math.isfinite(self.inflation_during):
-            out.append(
-                f"patterns switch singly, as far as can be told: from step to step their mean varies "
-                f"{self.inflation_during:.1f} × as much as that of independent patterns"
-            )
-        if math.isfinite(self.alignment[0]):
-            slope, low, high = self.alignment
-            meaning = {
-                "clock": "the switch follows the training clock, not exposures",
-                "exposure": "the switch follows exposures, not the training clock",
-                "undecided": "exposure and training time are not separable here",
-            }[self.driver]
-            out.append(f"{meaning} (slope of log switch step on log frequency {slope:.2f} [{low:.2f}, {high:.2f}])")
-        return tuple(out)
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping without NaN; the table as lists."""
-        times = {name: {k: _plain(v) for k, v in asdict(getattr(self, name)).items()} for name in _AXES}
-        slope, low, high = (_plain(v) for v in self.alignment)
-        table = self.table.astype(object).where(self.table.notna(), None)
-        return {
-            "switched": self.switched,
-            "never": self.never,
-            "low_from_start": self.low_from_start,
-            "near_binary": self.binary,
-            "switch_times": times,
-            "groups": [{"first_step": a, "last_step": b, "patterns": n} for a, b, n in self.groups],
-            "variance_inflation": {
-                "before": _plain(self.inflation_before),
-                "during": _plain(self.inflation_during),
-                "p_value": _plain(self.inflation_p),
-                "together": self.together,
-            },
-            "alignment_slope": {"estimate": slope, "low": low, "high": high, "driver": self.driver},
-            "correlation_k_step": _plain(self.correlation),
-            "serial_dependence": _plain(self.dependence),
-            "patterns_table": {str(name): table[name].tolist() for name in table},
-            "statements": list(self.statements()),
-        }
-
-
 _AXES = ("exposures", "updates", "steps")
 
 
-def _plain(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def analyse(routing: RoutingLog, facts: Mapping[str, Any]) -> Trajectories:
+def analyse(routing: RoutingLog, facts: ExposureFacts) -> Trajectories:
     """Follow every pattern of a routing log.
 
     Parameters
     ----------
     routing : RoutingLog
-    facts : mapping
-        Those of the exposure curve (``outcome``, ``convention``, ``k_min``): rows before its window and overridden rows
-        are left out.
+    facts : ExposureFacts
+        Those of the exposure curve: rows before its window and overridden rows are left out.
 
     Returns
     -------
@@ -194,10 +47,10 @@ def analyse(routing: RoutingLog, facts: Mapping[str, Any]) -> Trajectories:
     import pandas as pd
 
     frame = routing.frame
-    column = "p_episodic" if facts["outcome"] == "soft" else "attended"
+    column = "p_episodic" if facts.outcome == "soft" else "attended"
     value = frame[column].to_numpy(dtype=float)
     k = frame["exposure"].to_numpy(dtype=np.int64)
-    inside = exposure_counts(frame, facts["convention"]) >= facts["k_min"]
+    inside = exposure_counts(frame, facts.convention) >= facts.k_min
     use = (frame["pattern"].to_numpy() >= 0) & inside & np.isfinite(value) & ~overridden_rows(frame)
     updates = exposure_counts(frame, "updates")
     keys = [frame[c].cat.codes.to_numpy()[use] for c in GROUP_COLUMNS if c in frame]
@@ -243,11 +96,20 @@ def analyse(routing: RoutingLog, facts: Mapping[str, Any]) -> Trajectories:
     inflation = _variance_inflation(v, step, unit, size, drop)
     rate = size / np.maximum(step[stop - 1] - step[start] + 1, 1)
     return Trajectories(
-        int(switched.sum()), int(never.sum()), int((~switched & ~never).sum()), float(crisp.mean()),
-        times["exposures"], times["updates"], times["steps"], _groups(step[row][switched]), *inflation,
-        _alignment(step[row][switched].astype(float), rate[switched]), _correlation(ks, step),
-        _serial_dependence(v, ks, unit), table,
-    )  # fmt: skip
+        switched=int(switched.sum()),
+        never=int(never.sum()),
+        low_from_start=int((~switched & ~never).sum()),
+        near_binary=float(crisp.mean()),
+        exposures=times["exposures"],
+        updates=times["updates"],
+        steps=times["steps"],
+        groups=_groups(step[row][switched]),
+        inflation=VarianceInflation(*inflation),
+        alignment=Alignment(*_alignment(step[row][switched].astype(float), rate[switched])),
+        correlation=_correlation(ks, step),
+        dependence=_serial_dependence(v, ks, unit),
+        table=table,
+    )
 
 
 def _change_points(
@@ -318,14 +180,14 @@ def kaplan_meier(time: Array, event: NDArray[np.bool_], level: float = 0.95) -> 
     )  # fmt: skip
 
 
-def _groups(steps: NDArray[np.int64]) -> tuple[tuple[int, int, int], ...]:
+def _groups(steps: NDArray[np.int64]) -> tuple[SwitchGroup, ...]:
     """Runs of switches with no gap of more than 8 % of the time between them, of five patterns or more."""
     if steps.size == 0:
         return ()
     ordered = np.sort(steps)
     cut = np.flatnonzero(np.diff(np.log(np.maximum(ordered, 1))) > _GAP) + 1
     parts = np.split(ordered, cut)
-    return tuple((int(part[0]), int(part[-1]), int(part.size)) for part in parts if part.size >= _GROUP)
+    return tuple(SwitchGroup(int(part[0]), int(part[-1]), int(part.size)) for part in parts if part.size >= _GROUP)
 
 
 def _variance_inflation(

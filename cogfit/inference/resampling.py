@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from cogfit.curves.curve import Clusters, Curve
+from cogfit.curves.trajectories import TOGETHER, TOGETHER_P
 from cogfit.engine import estimate, separable
 from cogfit.engine.estimate import Estimate
 from cogfit.errors import MissingDependencyError
@@ -15,7 +16,6 @@ from cogfit.inference.interval import (
     CONDITIONAL,
     ENOUGH_CLUSTERS,
     SCOPES,
-    TOGETHER,
     Interval,
     t_quantile,
 )
@@ -90,12 +90,11 @@ def scope_of(form: Form, curve: Curve, fit: Estimate) -> str:
     """What an interval from resampled clusters speaks of: less than usual where clusters share shocks."""
     assert curve.clusters is not None
     usual = SCOPES.get(curve.clusters.kind, "this run")
-    known = (curve.facts or {}).get("variance_inflation")
-    if known is not None:
-        together = bool(known["together"])
+    if curve.trajectories is not None:
+        together = curve.trajectories.inflation.together
     else:
         ratio, p = shared_shocks(form, curve, fit)
-        together = ratio > TOGETHER and p <= 0.01
+        together = ratio > TOGETHER and p <= TOGETHER_P
     return CONDITIONAL if together else usual
 
 

@@ -22,11 +22,13 @@ from cogfit.engine import separable
 from cogfit.engine.arma import ORDERS, WHITE, Arma, ar1_gain
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array, Form
-from cogfit.inference.form_tests import POWER_LAWS, TEST_BINS, TOLERANCE, FormTest, compare_forms
+from cogfit.formulas.registry import POWER_LAWS
+from cogfit.inference.form_tests import TEST_BINS, TOLERANCE, FormTest, compare_forms
 from cogfit.inference.ranking import CLOSE, Ranking, rank
 from cogfit.inference.residuals import errors_of, ordered_residuals
 from cogfit.inference.verdict import Verdict, confidence_set, judge_power_law
 from cogfit.progress import Progress
+from cogfit.sentence import say
 
 
 def simplest(ranking: Ranking, registry: Mapping[str, Form], inside: Sequence[str]) -> str | None:
@@ -114,33 +116,43 @@ def select(
     progress: Progress | None = None,
 ) -> Selection:
     """Ranking, verdict, error models and tests of forms that were fitted to one curve under one noise model."""
+    usable = {name: fit for name, fit in fits.items() if fit.status != "failed"}
+    first = min(usable, key=lambda name: usable[name].aicc, default=None)
     errors = dict.fromkeys(fits, WHITE)  # clusters are resampled, whatever the errors along their mean
-    usable = {name: e for name, e in fits.items() if e.status != "failed"}
-    tau, gains = 1.0, None
-    if usable:
-        first = min(usable, key=lambda name: usable[name].aicc)
-        if not curve.resampleable:
-            errors[first] = errors_of(registry[first], curve, fits[first])
-        tau = max(errors[first].time, 1.0)
-        if curve.resampleable or not errors[first].white:
-            gains = dict.fromkeys(fits, 0.0)
-            for name, e in usable.items():
-                gains[name] = ar1_gain(ordered_residuals(registry[name], curve, e))
-    ranking = rank(list(fits.values()), tau, gains)
-    if curve.resampleable:
-        assert curve.clusters is not None
-        ranking = replace(ranking, n_effective=float(curve.clusters.size))
+    if first is not None and not curve.resampleable:
+        errors[first] = errors_of(registry[first], curve, fits[first])
+    ranking = _ranking(curve, registry, fits, usable, WHITE if first is None else errors[first])
     if len(registry) == 1:
-        alone = Verdict("not_compared", ("only one form was fitted, so nothing was compared",))
-        return Selection(ranking, alone, errors, {})
+        reason = say("only one form was fitted, so nothing was compared", by=select)
+        return Selection(ranking, Verdict("not_compared", (reason,)), errors, {})
     tests: dict[str, FormTest] = {}
     if ranking.best is not None:
         tests = compare_forms(curve, fits, registry, rng, replicates=replicates, progress=progress)
     if not curve.resampleable:
+        # the errors of a form that is refused are its lack of fit: AR(1) will do
         matter = {*confidence_set(ranking, tests), *POWER_LAWS}
-        for name in [
-            name for name in usable if name != first
-        ]:  # the errors of a form that is refused are its lack of fit: AR(1) will do
-            orders = ORDERS if name in matter else ORDERS[:1]
-            errors[name] = errors_of(registry[name], curve, fits[name], orders)
+        for name in usable:
+            if name != first:
+                orders = ORDERS if name in matter else ORDERS[:1]
+                errors[name] = errors_of(registry[name], curve, fits[name], orders)
     return Selection(ranking, judge_power_law(fits, ranking, registry, tests), errors, tests)
+
+
+def _ranking(
+    curve: Curve,
+    registry: Mapping[str, Form],
+    fits: Mapping[str, Estimate],
+    usable: Mapping[str, Estimate],
+    errors: Arma,
+) -> Ranking:
+    """Forms by AICc, given the errors along the curve about the best of them."""
+    gains = None
+    if usable and (curve.resampleable or not errors.white):
+        gains = dict.fromkeys(fits, 0.0)
+        for name, fit in usable.items():
+            gains[name] = ar1_gain(ordered_residuals(registry[name], curve, fit))
+    ranking = rank(list(fits.values()), max(errors.time, 1.0), gains)
+    if not curve.resampleable:
+        return ranking
+    assert curve.clusters is not None
+    return replace(ranking, n_effective=float(curve.clusters.size))

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cogfit.codec import Document, High, Low, Nan
 from cogfit.engine import arma
 from cogfit.engine.arma import Arma
 from cogfit.errors import InputError
@@ -39,6 +40,7 @@ from cogfit.inference.transition_steps import (
     tail,
     unevenness,
 )
+from cogfit.sentence import Sentence, say
 
 SIGNIFICANT = 0.05
 """p-value up to which a change counts as found."""
@@ -55,7 +57,7 @@ _LOCATED = 199  # replicates behind the interval of a location
 
 
 @dataclass(frozen=True)
-class Change:
+class Change(Document):
     """One change of level.
 
     Attributes
@@ -75,24 +77,20 @@ class Change:
         Whether a jump between two neighbouring points describes it as well (5 % level).
     """
 
-    t10: float
-    t50: float
-    t90: float
-    low: float
-    high: float
-    p_value: float
-    size: float
-    ratio: float
-    size_sd: float
+    t10: Nan
+    t50: Nan
+    t90: Nan
+    low: Low
+    high: High
+    p_value: Nan
+    size: Nan
+    ratio: High
+    size_sd: High
     sharp: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping; what is not finite is null."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
-class Transition:
+class Transition(Document):
     """Whether, where and how sharply a curve changes its level; NaN where no change was found.
 
     Attributes
@@ -126,18 +124,20 @@ class Transition:
         All about the strongest change.
     """
 
-    t10: float
-    t50: float
-    t90: float
-    low: float
-    high: float
+    DERIVED: ClassVar[Mapping[str, str]] = {"found": "found", "statements": "statements"}
+
+    t10: Nan
+    t50: Nan
+    t90: Nan
+    low: Nan
+    high: Nan
     level: float
-    p_value: float
-    ratio: float
-    size_sd: float
+    p_value: Nan
+    ratio: Nan
+    size_sd: Nan
     null_form: str
     errors: str
-    gamma_c: float
+    gamma_c: Nan
     coincides_with: tuple[str, ...]
     changes: tuple[Change, ...]
     flagged: str
@@ -159,44 +159,53 @@ class Transition:
         """Whether there is a change: p ≤ 0.05."""
         return self.main is not None
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping; what is not finite is null."""
-        out = {name: _plain(value) for name, value in vars(self).items()}
-        return {
-            **out,
-            "found": self.found,
-            "main": self.main.to_json() if self.main else None,
-            "coincides_with": list(self.coincides_with),
-            "changes": [change.to_json() for change in self.changes],
-            "statements": list(self.statements()),
-        }
-
-    def statements(self) -> tuple[str, ...]:
+    def statements(self) -> tuple[Sentence, ...]:
         """The findings, one sentence each."""
-        null = f"{self.null_title}, {self.errors}; p = {self.p_value:.2g}"
-        few = (f"only {self.n} points: small changes go unnoticed",) if self.flagged else ()
+        few = "only {n} points: small changes go unnoticed"
+        flags = (say(few, n=self.n, threshold=f"n < {FEW}", by=transition),) if self.flagged else ()
+        null = "({null}, {errors}; p = {p:.2g})"
+        numbers = {"null": self.null_title, "errors": self.errors, "p": self.p_value}
         if self.main is None:
-            return (f"no change of level beyond a smooth curve ({null})", *few)
-        by = f" by a factor {max(self.ratio, 1.0 / self.ratio):.3g}" if 0.0 < self.ratio < math.inf else ""
+            text = "no change of level beyond a smooth curve " + null
+            return (say(text, threshold=f"p > {SIGNIFICANT:g}", by=transition, **numbers), *flags)
+        kind = "drops" if self.main.size < 0.0 else "rises"
+        factor = " by a factor {factor:.3g}" if 0.0 < self.ratio < math.inf else ""
         out = [
-            f"the curve {'drops' if self.main.size < 0.0 else 'rises'}{by} near {self.t50:.6g} "
-            f"[{self.low:.6g}, {self.high:.6g}]; a smooth curve does not explain it ({null})"
+            say(
+                f"the curve {kind}{factor} near {{t50:.6g}} [{{low:.6g}}, {{high:.6g}}]; a smooth curve does not "
+                "explain it " + null,
+                threshold=f"p ≤ {SIGNIFICANT:g}",
+                by=transition,
+                factor=max(self.ratio, 1.0 / self.ratio) if factor else math.nan,
+                t50=self.t50,
+                low=self.low,
+                high=self.high,
+                **numbers,
+            )
         ]
         if math.isfinite(self.size_sd):
-            out.append(f"the change is worth {self.size_sd:.1f} standard deviations of a single point")
-        if self.main.sharp:
-            out.append("a jump between two neighbouring points describes it as well as a gradual change")
-        else:
-            out.append(
-                f"10 % of it are done at {self.t10:.6g}, 90 % at {self.t90:.6g}; if patterns consolidated "
-                f"independently, each would need a threshold as sharp as Gamma shape {self.gamma_c:.2g}, or sharper"
-            )
+            text = "the change is worth {size_sd:.1f} standard deviations of a single point"
+            out.append(say(text, size_sd=self.size_sd))
+        out.append(self._sharpness(self.main))
         if self.coincides_with:
-            out.append("in the same place the schedule changes: " + ", ".join(self.coincides_with))
+            text = "in the same place the schedule changes: {names}"
+            out.append(say(text, names=", ".join(self.coincides_with)))
         for other in self.changes:
             kind = "drop" if other.size < 0.0 else "rise"
-            out.append(f"a further {kind} near {other.t50:.6g} [{other.low:.6g}, {other.high:.6g}]")
-        return (*out, *few)
+            text = f"a further {kind} near {{t50:.6g}} [{{low:.6g}}, {{high:.6g}}]"
+            out.append(say(text, t50=other.t50, low=other.low, high=other.high, by=transition))
+        return (*out, *flags)
+
+    def _sharpness(self, main: Change) -> Sentence:
+        if main.sharp:
+            return say("a jump between two neighbouring points describes it as well as a gradual change", by=transition)
+        return say(
+            "10 % of it are done at {t10:.6g}, 90 % at {t90:.6g}; if patterns consolidated independently, each would "
+            "need a threshold as sharp as Gamma shape {gamma_c:.2g}, or sharper",
+            t10=self.t10,
+            t90=self.t90,
+            gamma_c=self.gamma_c,
+        )
 
 
 def transition(

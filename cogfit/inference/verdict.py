@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from cogfit.codec import Document
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Form
-from cogfit.inference.form_tests import POWER_LAWS, FormTest
+from cogfit.formulas.registry import CONSTANT, POWER_LAWS
+from cogfit.inference.form_tests import FormTest, compare_forms
 from cogfit.inference.ranking import Ranking
+from cogfit.sentence import Sentence, say
 
 REFUTED = 0.05
 """p-value up to which a form is refused."""
@@ -21,7 +25,7 @@ SERIOUS = 10.0
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verdict(Document):
     """What the data say about the claim "this is a power law".
 
     Attributes
@@ -58,39 +62,83 @@ def judge_power_law(
     """
     lead = better_power_law(fits, ranking)
     if lead is None:
-        return Verdict("not_identified", ("no power law could be fitted to these data",))
-    few = f"{ranking.n_effective:.0f} effective points are too few to tell one form from another"
+        return Verdict("not_identified", (say("no power law could be fitted to these data", by=judge_power_law),))
     if fits[lead].n < FEW or ranking.best is None:
-        return Verdict("not_distinguishable", (few,))
+        return Verdict("not_distinguishable", (_too_few(ranking),))
+
+    # what the tests do not refuse decides, in this order: nothing to fit, no power law, too little, anything else
     inside = confidence_set(ranking, tests)
+    if CONSTANT in inside:
+        return Verdict("not_identified", (_no_decay(tests[CONSTANT]),))
     powers = [name for name in POWER_LAWS if name in inside]
-    if "constant" in inside:
-        p = tests["constant"].p_value
-        return Verdict("not_identified", (f"a constant is not refused (p = {p:.2g}): there is no decay to fit",))
     if not powers:
-        return Verdict("not_supported", (_refusal(lead, ranking, registry, tests), *_extras(fits, ranking)))
+        return Verdict("not_supported", (_refusal(lead, ranking, registry, tests), *_remarks(fits, ranking, registry)))
     if ranking.n_effective < FEW:
-        return Verdict("not_distinguishable", (few,))
+        return Verdict("not_distinguishable", (_too_few(ranking),))
     lead = min(powers, key=lambda name: ranking.delta[name])
+    return _judge_candidate(lead, powers, inside, fits, registry, tests)
+
+
+def _judge_candidate(
+    lead: str,
+    powers: Sequence[str],
+    inside: Sequence[str],
+    fits: Mapping[str, Estimate],
+    registry: Mapping[str, Form],
+    tests: Mapping[str, FormTest],
+) -> Verdict:
+    """Rule on a power law that is not refused."""
     fit, title, test = fits[lead], registry[lead].title, tests[lead]
-    if fit.params["gamma"] <= 0.0:
-        return Verdict("not_supported", (f"the curve rises (γ = {fit.params['gamma']:.3g})",))
+    gamma = fit.params["gamma"]
+    if gamma <= 0.0:
+        reason = say("the curve rises (γ = {gamma:.3g})", gamma=gamma, threshold="γ ≤ 0", by=judge_power_law)
+        return Verdict("not_supported", (reason,))
     if "gamma" in fit.not_identified:
-        return Verdict("not_identified", (f"{title}: {fit.reason}",))
+        reason = say("{title}: {reason}", title=title, reason=fit.reason, by=judge_power_law)
+        return Verdict("not_identified", (reason,))
     rivals = [name for name in inside if name not in POWER_LAWS and not set(powers) & set(registry[name].contains)]
-    others = [name for name in tests if name not in inside]
-    if not rivals and test.fit_p_value > REFUTED:
-        reason = (
-            f"{title} is not refused (p = {test.p_value:.2g}) and fits (goodness of fit: p = {test.fit_p_value:.2g})"
+    is_fitting = test.fit_p_value > REFUTED
+    p, fit_p = test.p_value, test.fit_p_value
+    if not rivals and is_fitting:
+        return Verdict(
+            "supported",
+            (
+                say(
+                    "{title} is not refused (p = {p:.2g}) and fits (goodness of fit: p = {fit_p:.2g})",
+                    title=title,
+                    p=p,
+                    fit_p=fit_p,
+                    threshold=f"p > {REFUTED:g}",
+                    by=judge_power_law,
+                ),
+                say(
+                    "all {count} forms that do not contain it are refused",
+                    count=len([name for name in tests if name not in inside]),
+                    threshold=f"p ≤ {REFUTED:g}",
+                    by=judge_power_law,
+                ),
+            ),
         )
-        return Verdict("supported", (reason, f"all {len(others)} forms that do not contain it are refused"))
     reasons = []
     if rivals:
         names = ", ".join(registry[name].title for name in rivals[:4]) + (" and others" if len(rivals) > 4 else "")
-        reasons.append(f"{title} is not refused (p = {test.p_value:.2g}), but neither are: {names}")
-    if test.fit_p_value <= REFUTED:
-        reasons.append(f"{title} leaves structure in its residuals (goodness of fit: p = {test.fit_p_value:.2g})")
+        text = "{title} is not refused (p = {p:.2g}), but neither are: {names}"
+        rule = f"p > {REFUTED:g}"
+        reasons.append(say(text, title=title, p=p, names=names, threshold=rule, by=judge_power_law))
+    if not is_fitting:
+        text = "{title} leaves structure in its residuals (goodness of fit: p = {fit_p:.2g})"
+        reasons.append(say(text, title=title, fit_p=fit_p, threshold=f"p ≤ {REFUTED:g}", by=judge_power_law))
     return Verdict("not_distinguishable", tuple(reasons))
+
+
+def _too_few(ranking: Ranking) -> Sentence:
+    text = "{n:.0f} effective points are too few to tell one form from another"
+    return say(text, n=ranking.n_effective, threshold=f"points < {FEW:g}", by=judge_power_law)
+
+
+def _no_decay(test: FormTest) -> Sentence:
+    text = "a constant is not refused (p = {p:.2g}): there is no decay to fit"
+    return say(text, p=test.p_value, threshold=f"p > {REFUTED:g}", by=judge_power_law)
 
 
 def confidence_set(ranking: Ranking, tests: Mapping[str, FormTest]) -> tuple[str, ...]:
@@ -99,15 +147,24 @@ def confidence_set(ranking: Ranking, tests: Mapping[str, FormTest]) -> tuple[str
     return tuple(sorted(inside, key=lambda name: ranking.delta[name]))
 
 
-def _refusal(lead: str, ranking: Ranking, registry: Mapping[str, Form], tests: Mapping[str, FormTest]) -> str:
-    """Why no power law is left, in words."""
-    test, title = tests[lead], registry[lead].title
+def _refusal(lead: str, ranking: Ranking, registry: Mapping[str, Form], tests: Mapping[str, FormTest]) -> Sentence:
+    """Why no power law is left."""
+    test = tests[lead]
     assert ranking.best is not None
-    better = f"{registry[ranking.best].title} is better than {title} by ΔAICc = {ranking.delta[lead]:.1f}"
-    if test.replicates == 0:
-        return f"{better}; that is several times more than chance can do"
-    least = f"p = {test.p_value:.2g}" if test.p_value > 1.0 / (test.replicates + 1.0) else f"p ≤ {test.p_value:.2g}"
-    return f"{better}; on curves made around {title} a rival wins by as much with {least}"
+    numbers: dict[str, Any] = {
+        "best": registry[ranking.best].title,
+        "title": registry[lead].title,
+        "delta": ranking.delta[lead],
+    }
+    better = "{best} is better than {title} by ΔAICc = {delta:.1f}"
+    if test.replicates == 0:  # refused without curves made around it
+        text = better + "; that is several times more than chance can do"
+        return say(text, by=compare_forms, **numbers)
+    least = 1.0 / (test.replicates + 1.0)
+    sign = "=" if test.p_value > least else "≤"
+    text = better + "; on curves made around {title} a rival wins by as much with p {sign} {p:.2g}"
+    rule = f"p ≤ {REFUTED:g}"
+    return say(text, threshold=rule, by=judge_power_law, sign=sign, p=test.p_value, **numbers)
 
 
 def better_power_law(fits: Mapping[str, Estimate], ranking: Ranking) -> str | None:
@@ -116,17 +173,9 @@ def better_power_law(fits: Mapping[str, Estimate], ranking: Ranking) -> str | No
     return min(powers, key=lambda name: ranking.delta[name], default=None)
 
 
-def _extras(fits: Mapping[str, Estimate], ranking: Ranking) -> tuple[str, ...]:
-    step = fits.get("log_logistic_step")
-    if ranking.best == "log_logistic_step" and step is not None:
-        p = step.params
-        return (
-            f"the curve is a transition: half of the drop is done at x = {p['x50']:.5g}, steepness s = {p['s']:.3g}",
-        )
-    if ranking.best in ("shifted_power", "shifted_power_floor"):
-        b = fits[ranking.best].params["b"]
-        return (
-            f"that form is a power law of x + {b:.3g}, not of x; a shift near 1 means that x should be counted from 1 "
-            "(for exposures: convention 'inclusive')",
-        )
-    return ()
+def _remarks(fits: Mapping[str, Estimate], ranking: Ranking, registry: Mapping[str, Form]) -> tuple[Sentence, ...]:
+    """What the parameters of the best form say, where its record has words for it."""
+    if ranking.best is None or not registry[ranking.best].remark:
+        return ()
+    params: dict[str, Any] = dict(fits[ranking.best].params)
+    return (say(registry[ranking.best].remark, by=judge_power_law, **params),)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
+from cogfit.codec import Document, High, Low, Nan
 from cogfit.curves.curve import Curve
 from cogfit.engine import estimate, separable
 from cogfit.formulas.form import Array
-from cogfit.formulas.registry import get_form
+from cogfit.formulas.registry import POWER, get_form
 from cogfit.inference.profile import quick_interval
 from cogfit.inference.residuals import in_order
+from cogfit.sentence import say
 
 _EDGES = 6
 _LEAST_RATIO = 3.0  # of the ends of a window: over less, the slope says little
@@ -24,7 +25,7 @@ _REPLICATES = 100
 
 
 @dataclass(frozen=True)
-class Window:
+class Window(Document):
     """The power law fitted to part of the curve.
 
     Attributes
@@ -40,24 +41,9 @@ class Window:
     x_min: float
     x_max: float
     n: int
-    gamma: float
-    low: float
-    high: float
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping without NaN or infinity."""
-        limits = {k: v if math.isfinite(v) else None for k, v in (("low", self.low), ("high", self.high))}
-        gamma = self.gamma if math.isfinite(self.gamma) else None
-        return {"x_min": self.x_min, "x_max": self.x_max, "n": self.n, "gamma": gamma, **limits}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Window:
-        """Inverse of :meth:`to_json`."""
-        gamma, low, high = (data[k] for k in ("gamma", "low", "high"))
-        return cls(
-            float(data["x_min"]), float(data["x_max"]), int(data["n"]), math.nan if gamma is None else float(gamma),
-            -math.inf if low is None else float(low), math.inf if high is None else float(high),
-        )  # fmt: skip
+    gamma: Nan
+    low: Low
+    high: High
 
 
 def edges_of(x: Array) -> Array:
@@ -88,13 +74,13 @@ def exponents(curve: Curve, noise: str, level: float, rng: np.random.Generator) 
     Examples
     --------
     >>> import numpy as np
-    >>> from cogfit.curves.exposure import array_curve
+    >>> from cogfit.curves.arrays import array_curve
     >>> x = np.arange(1.0, 301.0)
     >>> found = exponents(array_curve(x, x**-0.5), "gaussian", 0.95, np.random.default_rng(0))
     >>> sorted({round(window.gamma, 6) for window in found})
     [0.5]
     """
-    form = get_form("power")
+    form = get_form(POWER)
     if np.ptp(curve.y) == 0:
         return ()
     curve = in_order(curve.take(curve.x > 0))
@@ -131,14 +117,24 @@ def _condensed(curve: Curve) -> Curve:
 
 
 def summary(windows: Sequence[Window]) -> str:
-    """How γ changes over windows, in a sentence; "" where there are fewer than two."""
-    known = [w for w in windows if math.isfinite(w.gamma)]
+    """How γ changes over windows, in a sentence; empty for fewer than two."""
+    known = [window for window in windows if math.isfinite(window.gamma)]
     if len(known) < 2:
         return ""
     least, most = min(known, key=lambda w: w.gamma), max(known, key=lambda w: w.gamma)
-    apart = min(w.high for w in known) < max(w.low for w in known)
+    is_apart = min(w.high for w in known) < max(w.low for w in known)
     text = (
-        f"over windows of x the slope γ runs from {least.gamma:.2g} ({least.x_min:,.5g}–{least.x_max:,.5g}) to "
-        f"{most.gamma:.2g} ({most.x_min:,.5g}–{most.x_max:,.5g})"
+        "over windows of x the slope γ runs from {least:.2g} ({least_from:,.5g}–{least_to:,.5g}) to "
+        "{most:.2g} ({most_from:,.5g}–{most_to:,.5g})"
     )
-    return text + (": no single exponent describes the curve" if apart else ", within the intervals")
+    return say(
+        text + (": no single exponent describes the curve" if is_apart else ", within the intervals"),
+        least=least.gamma,
+        least_from=least.x_min,
+        least_to=least.x_max,
+        most=most.gamma,
+        most_from=most.x_min,
+        most_to=most.x_max,
+        threshold="two intervals do not overlap" if is_apart else "all intervals overlap",
+        by=summary,
+    )

@@ -23,6 +23,7 @@ from cogfit.engine.separable import Index
 from cogfit.errors import InputError, nearest
 from cogfit.formulas.form import MEASURES, Form
 from cogfit.formulas.registry import candidate_forms, get_form
+from cogfit.inference.noise_choice import choose_noise, constant_fit
 from cogfit.inference.ranking import CLOSE
 from cogfit.logs.model import Source
 from cogfit.many.collection import Collection, Columns, examine, from_table, without
@@ -192,7 +193,7 @@ def _noise_of(
     for i in np.flatnonzero(problems == ""):
         try:
             curve = _curve_of(part, int(i), options)
-            name, _ = fitting.choose_noise(curve, family, options.noise, part.counted, bool(constant[i]))
+            name, _ = choose_noise(curve, family, options.noise, part.counted, bool(constant[i]))
             noises.get(name).check(curve.y, curve.weights)
             noise[i] = name
         except Exception as error:
@@ -212,7 +213,7 @@ def _curve_of(part: Collection, i: int, options: Options) -> Curve:
 def _put_constant(out: Estimates, part: Collection, rows: Index) -> None:
     """What is said of curves that do not change at all: nothing of their shape is identified."""
     for i in rows.tolist():
-        out.put_one(i, fitting.constant_fit(out.form, _curve_of(part, i, Options())))
+        out.put_one(i, constant_fit(out.form, _curve_of(part, i, Options())))
 
 
 def _label(options: Options) -> str:
@@ -293,10 +294,10 @@ def _verdict(
     if problem:
         return {**row, "reason": problem}
     try:
-        result = fitting.fit_curve(
-            _curve_of(part, i, options), Source("", "batch", row["n"]), form=None, noise_name=options.noise, start=None,
-            level=options.level, rng=np.random.default_rng(options.rng), discrete=part.counted,
-        )  # fmt: skip
+        asked = fitting.Options(
+            rng=np.random.default_rng(options.rng), noise=options.noise, level=options.level, discrete=part.counted
+        )
+        result = fitting.fit_curve(_curve_of(part, i, options), Source("", "batch", row["n"]), asked)
     except Exception as error:
         return {**row, "reason": _said(error)}
     for name, value in result.params.items():

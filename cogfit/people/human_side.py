@@ -12,7 +12,7 @@ import numpy as np
 
 from cogfit import fitting
 from cogfit.files import data_dir
-from cogfit.inference.form_tests import POWER_LAWS
+from cogfit.formulas.registry import POWER_LAWS
 from cogfit.inference.interval import format_interval
 from cogfit.people.catalogue import Catalogue, human
 from cogfit.people.dataset import Dataset, Series

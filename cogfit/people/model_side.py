@@ -15,7 +15,7 @@ from cogfit import fitting
 from cogfit.curves.arrays import array_curve
 from cogfit.curves.exposure import CONVENTIONS
 from cogfit.errors import InputError, nearest
-from cogfit.inference.form_tests import POWER_LAWS
+from cogfit.formulas.registry import POWER_LAWS
 from cogfit.logs import read_log
 from cogfit.logs.model import Log
 from cogfit.logs.splitting import split

@@ -16,8 +16,7 @@ from cogfit.engine import noise
 from cogfit.errors import InputError
 from cogfit.files import write_atomic
 from cogfit.formulas.form import Array
-from cogfit.formulas.registry import get_form
-from cogfit.inference.form_tests import POWER_LAWS
+from cogfit.formulas.registry import POWER_LAWS, get_form
 from cogfit.result import FitResult, FormFit
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import cogfit
-from cogfit import fitting
+from cogfit.formulas.registry import candidate_forms
 from cogfit.inference.verdict import REFUTED
 
 X = np.arange(1.0, 301.0)
@@ -269,5 +269,5 @@ def test_progress_is_reported_form_by_form() -> None:
     seen: list[tuple[int, int, str]] = []
     cogfit.fit(X, curve("power", A=0.9, gamma=0.43), progress=lambda *call: seen.append(call))
     assert seen[0][0] == 0
-    assert seen[-1][0] == seen[-1][1] == 2 * len(fitting.curves.candidates("x", "other"))  # fitted, then tested
+    assert seen[-1][0] == seen[-1][1] == 2 * len(candidate_forms("x", "other"))  # fitted, then tested
     assert [call[0] for call in seen] == sorted(call[0] for call in seen)

@@ -7,13 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from cogfit.errors import InputError
 from theory.models import Model, build
 from theory.training.evaluation import FINAL_SEED, Measures, evaluate
-from theory.training.learner import Learner
 from theory.training.loop import Streams
 from theory.training.recorder import Observer
 from theory.training.reproducibility import (
@@ -29,6 +29,9 @@ from theory.training.reproducibility import (
 )
 from theory.training.runs import RUN, Record, load_record, read_document, write_document
 from theory.training.setup import Setup, make_setup
+
+if TYPE_CHECKING:
+    from theory.training.learner import Learner
 
 
 def save_checkpoint(

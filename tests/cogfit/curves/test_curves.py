@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cogfit
-from cogfit.curves import exposure
+from cogfit.curves import curve as curve_module
 from cogfit.curves.exposure import exposure_curve, overridden_rows
 from cogfit.curves.utilization import utilization_curve
 from cogfit.logs.model import Log, RoutingLog, Source, UtilizationLog
@@ -201,7 +201,7 @@ def test_patterns_of_different_runs_are_different_clusters() -> None:
 def test_sparse_tables_give_what_dense_ones_give(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = random_log(8, rows=2000, novel=0.1)
     dense = exposure_curve(routing(frame))
-    monkeypatch.setattr(exposure, "_DENSE_CELLS", 0)
+    monkeypatch.setattr(curve_module, "_DENSE_CELLS", 0)
     sparse = exposure_curve(routing(frame))
     np.testing.assert_allclose(sparse.y, dense.y)
     draws = np.random.default_rng(0).multinomial(5, np.full(5, 0.2), size=7).astype(float)

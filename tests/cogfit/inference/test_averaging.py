@@ -347,10 +347,10 @@ def test_the_gradual_run_is_an_artefact_of_steps(recorded: RoutingLog) -> None:
     assert curve.facts is not None
     followed = trajectories.analyse(recorded, curve.facts)
     power = separable.solve(get_form("power"), curve.x, curve.y[None, :], curve.weights[None, :]).params[0, 1]
-    for outcome, near_binary in (("soft", followed.binary), ("soft", None), ("hard", None)):
+    for outcome, near_binary in (("soft", followed.near_binary), ("soft", None), ("hard", None)):
         found = averaging.analyse(exposure_curve(recorded, outcome=outcome), near_binary)  # type: ignore[arg-type]
         assert (found.status, found.per_pattern_form, found.patterns) == ("artefact", "step", 100)
-        assert found.near_binary == pytest.approx(followed.binary, abs=0.02)
+        assert found.near_binary == pytest.approx(followed.near_binary, abs=0.02)
         assert found.gamma_pooled == pytest.approx(power, abs=0.01)
         assert f"the pooled slope (γ = {power:.2f}) is an averaging artefact of steps" in found.reasons
         late, early = followed.table[followed.table["status"] == "switched"]["k"].quantile([0.9, 0.1])

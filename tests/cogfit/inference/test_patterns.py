@@ -45,9 +45,9 @@ def followed(log: RoutingLog, outcome: str = "soft") -> trajectories.Trajectorie
 def test_the_alignment_slope_tells_clock_from_exposure(driver: str, slope: float) -> None:
     for seed in range(3):
         found = followed(made(driver, seed))
-        assert found.driver == driver
-        assert found.alignment[1] <= slope + 0.1
-        assert found.alignment[2] >= slope - 0.1
+        assert found.alignment.driver == driver
+        assert found.alignment.low <= slope + 0.1
+        assert found.alignment.high >= slope - 0.1
 
 
 def test_equal_frequencies_leave_the_question_open() -> None:
@@ -55,7 +55,7 @@ def test_equal_frequencies_leave_the_question_open() -> None:
         "log_logistic_step", {"A": 0.9, "x50": 60.0, "s": 8.0, "c": 0.02}, kind="routing", n=200, patterns=30
     )
     found = followed(RoutingLog(log, tuple(map(str, range(30))), Source("log", "test", len(log)), True))
-    assert found.driver == "undecided"
+    assert found.alignment.driver == "undecided"
 
 
 def test_no_switch_is_spoken_of_where_patterns_are_no_steps() -> None:
@@ -72,19 +72,19 @@ def test_no_switch_is_spoken_of_where_patterns_are_no_steps() -> None:
 def test_independent_patterns_are_not_said_to_move_together(driver: str, outcome: str) -> None:
     """Not even when all of them come down within the same few hundred steps."""
     for seed in range(3):
-        assert not followed(made(driver, seed), outcome).together
+        assert not followed(made(driver, seed), outcome).inflation.together
 
 
 def test_common_shocks_are_found() -> None:
     for seed in range(3):
         found = followed(made("clock", seed, shocks=2.0), "hard")
-        assert found.inflation_during > 3.0
-        assert found.inflation_p == pytest.approx(1 / 200)
+        assert found.inflation.during > 3.0
+        assert found.inflation.p_value == pytest.approx(1 / 200)
         assert "move together" in " ".join(found.statements())
 
 
 def test_p_values_of_independent_patterns_are_not_too_small() -> None:
-    values = [followed(made("exposure", seed, patterns=25, steps=800), "hard").inflation_p for seed in range(30)]
+    values = [followed(made("exposure", seed, patterns=25, steps=800), "hard").inflation.p_value for seed in range(30)]
     assert np.mean(np.array(values) <= 0.05) <= 0.2  # 30 draws: more than 6 below 5 % would be one in a thousand
 
 

@@ -10,8 +10,8 @@ import pytest
 import cogfit
 from cogfit.engine import estimate
 from cogfit.engine.estimate import Estimate
-from cogfit.formulas.registry import forms, get_form
-from cogfit.inference.form_tests import POWER_LAWS, FormTest
+from cogfit.formulas.registry import POWER_LAWS, forms, get_form
+from cogfit.inference.form_tests import FormTest
 from cogfit.inference.ranking import rank, score
 from cogfit.inference.verdict import Verdict, judge_power_law
 

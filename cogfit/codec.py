@@ -1,0 +1,328 @@
+"""One codec for all records: to JSON documents and back, with types checked on loading.
+
+A record is a dataclass that inherits :class:`Document`. What its document looks like is declared beside its fields::
+
+    @dataclass(frozen=True)
+    class Interval(Document):
+        low: Annotated[float, Null(-math.inf)]                      # null in a document is minus infinity
+        high: Annotated[float, Null(math.inf)]
+        caveat: str = field(default="", metadata=wire(omit=True))   # not written while empty
+        DERIVED = {"reliability": "reliability"}                    # written from a property, never read
+
+Documents hold no NaN and no infinity (both are null), so that every JSON parser reads them. msgspec checks types on
+loading and names the place of what is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, fields, is_dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from cogfit.errors import InputError
+
+T = TypeVar("T")
+
+
+class Null(NamedTuple):
+    """What null stands for where a field of type ``Annotated[float, Null(value)]`` is read."""
+
+    value: float
+
+
+Nan = Annotated[float, Null(math.nan)]
+"""A number that may be unknown."""
+
+Low = Annotated[float, Null(-math.inf)]
+"""A lower limit that may be missing."""
+
+High = Annotated[float, Null(math.inf)]
+"""An upper limit that may be missing."""
+
+
+class Wire(NamedTuple):
+    """How a field stands in a document; see :func:`wire`."""
+
+    name: str = ""
+    flat: bool = False
+    skip: bool = False
+    omit: bool = False
+    infinite: str = ""
+
+
+def wire(name: str = "", *, flat: bool = False, skip: bool = False, omit: bool = False, infinite: str = "") -> Any:
+    """Metadata of a dataclass field: how it stands in the document.
+
+    Parameters
+    ----------
+    name : str
+        Key, if it is not the field's name; ``"curve.x"`` is the key ``x`` of the object ``curve``.
+    flat : bool
+        The keys of this record stand among those of the record that holds it.
+    skip : bool
+        Neither written nor read; the field needs a default if its record is read.
+    omit : bool
+        Not written while it is empty; the field needs a default.
+    infinite : str
+        For mappings of numbers: key of a list that names the entries which are infinite, not unknown.
+
+    Returns
+    -------
+    dict
+        For ``field(metadata=...)``.
+    """
+    return {"wire": Wire(name, flat, skip, omit, infinite)}
+
+
+OMIT = object()
+"""What a derived property returns where its key is to be left out."""
+
+
+class Document:
+    """A record with a JSON document."""
+
+    SCHEMA: ClassVar[str] = ""
+    """Name and version of the document, under ``schema``; empty for parts of others."""
+
+    DERIVED: ClassVar[Mapping[str, str]] = {}
+    """Keys that are written from properties (or methods without arguments) and never read."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON document, without NaN or infinity."""
+        document: dict[str, Any] = encode(self)
+        return document
+
+    @classmethod
+    def from_json(cls, document: Any) -> Self:
+        """Read a document back.
+
+        Raises
+        ------
+        InputError
+            If it has another schema, lacks a key, or holds a value of the wrong type.
+        """
+        return decode(cls, document)
+
+
+def encode(value: Any) -> Any:
+    """Turn records, arrays, tables and numbers into what JSON can hold.
+
+    Parameters
+    ----------
+    value : object
+        A :class:`Document`, another dataclass, or anything made of mappings, sequences, arrays, tables, numbers, text.
+
+    Returns
+    -------
+    dict, list, str, int, float, bool or None
+        Numbers that are not finite are None; fractions are text, ``"1/3"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> encode({"x": np.array([1.0, np.nan]), "p": (1, math.inf)})
+    {'x': [1.0, None], 'p': [1, None]}
+    """
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, np.generic | np.ndarray):
+        return encode(value.tolist())
+    if is_dataclass(value) and not isinstance(value, type):
+        return _encode_record(value)
+    if isinstance(value, Mapping):
+        return {str(key): encode(item) for key, item in value.items()}
+    if isinstance(value, Fraction):
+        return str(value)
+    if isinstance(value, tuple | list | set | frozenset):
+        return [encode(item) for item in value]
+    if hasattr(value, "to_dict"):  # a table
+        return {str(name): encode(column) for name, column in value.to_dict("list").items()}
+    return str(value)
+
+
+def decode(cls: type[T], document: Any, what: str = "") -> T:
+    """Make a record of its document; types are checked.
+
+    Parameters
+    ----------
+    cls : type
+        A dataclass.
+    document : object
+        Parsed JSON.
+    what : str, optional
+        What it should be, for messages; the schema by default.
+
+    Raises
+    ------
+    InputError
+        If the document is of another kind or damaged; the message names the place.
+    """
+    import msgspec
+
+    schema = getattr(cls, "SCHEMA", "")
+    label = what or schema or cls.__name__
+    if not isinstance(document, Mapping):
+        raise InputError(f"is no {label}: it holds no JSON object, but {_kind(document)}")
+    if schema and document.get("schema") != schema:
+        raise InputError(f"is no {label}: its schema is {document.get('schema')!r}")
+    try:
+        return msgspec.convert(_with_nulls(cls, document), cls, dec_hook=_decode_foreign)
+    except (msgspec.ValidationError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InputError(f"is a damaged {label}: {error}") from None
+
+
+def dump(document: Mapping[str, Any]) -> str:
+    """JSON text of a document: indented, lists of numbers on one line, never NaN."""
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    return _NUMBERS.sub(lambda match: re.sub(r"\s+", " ", match.group()), text) + "\n"
+
+
+_NUMBERS = re.compile(r"\[\s+(?:(?:-?[\d.eE+-]+|null),\s+)*(?:-?[\d.eE+-]+|null)\s+\]")
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise InputError("is nested too deeply", path=path) from None
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"cannot be read as JSON ({error})", path=path) from None
+
+
+# --------------------------------------------------------------------------------------------------------- writing
+
+
+def _encode_record(record: Any) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    if schema := getattr(record, "SCHEMA", ""):
+        out["schema"] = schema
+    for item, how in _wired(record.__class__):  # in the order of the fields
+        value = getattr(record, item.name)
+        if how.flat:
+            out |= _encode_record(value)
+        elif not how.skip and not (how.omit and not value):
+            _put(out, how.name or item.name, encode(value))
+        if how.infinite:
+            _put(out, how.infinite, [key for key, number in value.items() if math.isinf(number)])
+    for key, name in getattr(record, "DERIVED", {}).items():
+        value = getattr(record, name)
+        value = value() if callable(value) else value
+        if value is not OMIT:
+            _put(out, key, encode(value))
+    return out
+
+
+@cache
+def _wired(cls: Any) -> tuple[tuple[Field[Any], Wire], ...]:
+    return tuple((item, item.metadata.get("wire", Wire())) for item in fields(cls))
+
+
+def _put(out: dict[str, Any], key: str, value: Any) -> None:
+    *groups, last = key.split(".")
+    for group in groups:
+        out = out.setdefault(group, {})
+    out[last] = value
+
+
+# --------------------------------------------------------------------------------------------------------- reading
+
+
+def _with_nulls(hint: Any, data: Any) -> Any:
+    """Data under the names of fields, null replaced by what it stands for there."""
+    origin, options = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        if data is None:
+            return next((mark.value for mark in options[1:] if isinstance(mark, Null)), None)
+        return _with_nulls(options[0], data)
+    if data is None:
+        return None
+    if origin in (Union, UnionType):
+        return _with_nulls(next(option for option in options if option is not NoneType), data)
+    if is_dataclass(hint):
+        return dict(_fields_of(hint, data)) if isinstance(data, Mapping) else data
+    if isinstance(data, Mapping) and len(options) == 2:
+        return {key: _with_nulls(options[1], value) for key, value in data.items()}
+    if isinstance(data, list) and origin in (tuple, list):
+        return [_with_nulls(each, value) for each, value in zip(_item_hints(options, len(data)), data, strict=False)]
+    return data
+
+
+def _item_hints(options: tuple[Any, ...], count: int) -> tuple[Any, ...]:
+    """Types of the items of a sequence: one for all, or one each."""
+    is_uniform = len(options) == 1 or options[-1] is Ellipsis
+    return options[:1] * count if is_uniform else options
+
+
+def _fields_of(cls: Any, data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Name and value of each field that a document holds."""
+    hints = _hints(cls)
+    for item, how in _wired(cls):
+        if how.flat:
+            yield item.name, _with_nulls(hints[item.name], data)
+            continue
+        value = _get(data, how.name or item.name)
+        if how.skip or value is _MISSING:
+            continue
+        value = _with_nulls(hints[item.name], value)
+        if how.infinite:
+            endless = _get(data, how.infinite)
+            value = {key: math.inf if key in endless else number for key, number in value.items()}
+        yield item.name, value
+
+
+@cache
+def _hints(cls: Any) -> dict[str, Any]:
+    return get_type_hints(cls, include_extras=True)
+
+
+_MISSING = object()
+
+
+def _get(data: Any, key: str) -> Any:
+    for group in key.split("."):
+        if not isinstance(data, Mapping) or group not in data:
+            return _MISSING
+        data = data[group]
+    return data
+
+
+def _decode_foreign(hint: Any, value: Any) -> Any:
+    """Types that JSON and msgspec do not know: arrays of numbers, null being NaN."""
+    if get_origin(hint) is np.ndarray or hint is np.ndarray:
+        return np.array(_floats(value), dtype=float)
+    if hint is Fraction:
+        return Fraction(value)
+    raise TypeError(f"no rule to read {hint}")
+
+
+def _floats(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_floats(item) for item in value]
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"expected a number, got {_kind(value)}")
+    return value
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "text", NoneType: "null", bool: "true or false"}
+    return names.get(type(value), "a number")

@@ -1,0 +1,226 @@
+"""What the trajectories of single patterns say: records and sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+from cogfit.codec import Document, High, Low, Nan, wire
+from cogfit.sentence import Sentence, say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TOGETHER = 1.5
+"""Variance inflation of the clusters' mean above which they are said to move together."""
+
+TOGETHER_P = 0.01
+"""p-value up to which they are."""
+
+BINARY = 0.8
+"""Share of near-binary patterns from which switch times are spoken of."""
+
+
+@dataclass(frozen=True)
+class SwitchTime(Document):
+    """Kaplan–Meier quantiles of the switch time on one axis.
+
+    Attributes
+    ----------
+    t10, t50, t90 : float
+        Times at which 10, 50 and 90 % of the patterns have switched; NaN where the survival curve does not come down
+        so far.
+    low, high : float
+        95 % limits of t50 (Brookmeyer & Crowley 1982, log–log transformed); inf where there is none.
+    """
+
+    t10: Nan
+    t50: Nan
+    t90: Nan
+    low: Low
+    high: High
+
+
+@dataclass(frozen=True)
+class SwitchGroup(Document):
+    """Patterns that switch close together.
+
+    Attributes
+    ----------
+    first_step, last_step, patterns : int
+    """
+
+    first_step: int
+    last_step: int
+    patterns: int
+
+
+@dataclass(frozen=True)
+class VarianceInflation(Document):
+    """Variance of the step-to-step changes of the pattern mean over that of independent patterns.
+
+    Attributes
+    ----------
+    before, during : float
+        Before t10, and from t10 to t90; 1 for independent patterns.
+    p_value : float
+        Of the latter.
+    """
+
+    DERIVED: ClassVar[Mapping[str, str]] = {"together": "together"}
+
+    before: Nan
+    during: Nan
+    p_value: Nan
+
+    @property
+    def together(self) -> bool:
+        """Whether patterns move together: inflation above 1.5, p ≤ 0.01."""
+        return self.during > TOGETHER and self.p_value <= TOGETHER_P
+
+
+@dataclass(frozen=True)
+class Alignment(Document):
+    """Slope of log switch step on log frequency of the pattern (Theil–Sen).
+
+    Attributes
+    ----------
+    estimate, low, high : float
+        With 95 % limits: 0 = the training clock, −1 = exposures decide.
+    """
+
+    DERIVED: ClassVar[Mapping[str, str]] = {"driver": "driver"}
+
+    estimate: Nan
+    low: Low
+    high: High
+
+    @property
+    def driver(self) -> str:
+        """``"clock"``, ``"exposure"`` or ``"undecided"``: which of 0 and −1 the limits leave possible."""
+        clock = self.low <= 0.0 <= self.high
+        exposure = self.low <= -1.0 <= self.high
+        if clock == exposure or not math.isfinite(self.high - self.low):
+            return "undecided"
+        return "clock" if clock else "exposure"
+
+
+_DRIVERS = {
+    "clock": "the switch follows the training clock, not exposures",
+    "exposure": "the switch follows exposures, not the training clock",
+    "undecided": "exposure and training time are not separable here",
+}
+
+
+@dataclass(frozen=True)
+class Trajectories(Document):
+    """What the trajectories of a routing log say.
+
+    Attributes
+    ----------
+    switched, never, low_from_start : int
+        Patterns that come down once, that stay up to the end, that are down from the first row used.
+    near_binary : float
+        Share of patterns whose mean is above 0.8 before and below 0.2 after their switch (or that stay beyond).
+    exposures, updates, steps : SwitchTime
+    groups : tuple of SwitchGroup
+        Switches that lie close together.
+    inflation : VarianceInflation
+    alignment : Alignment
+    correlation : float
+        Of k with step, over rows.
+    dependence : float
+        Lag-1 correlation, within patterns, of the deviation from P(k); 0 if rows were independent given k.
+    table : DataFrame
+        One row per pattern: ``pattern``, ``status``, ``k``, ``updates``, ``step``, ``before``, ``after``.
+    """
+
+    DERIVED: ClassVar[Mapping[str, str]] = {"statements": "statements"}
+
+    switched: int
+    never: int
+    low_from_start: int
+    near_binary: float
+    exposures: SwitchTime = field(metadata=wire("switch_times.exposures"))
+    updates: SwitchTime = field(metadata=wire("switch_times.updates"))
+    steps: SwitchTime = field(metadata=wire("switch_times.steps"))
+    groups: tuple[SwitchGroup, ...]
+    inflation: VarianceInflation = field(metadata=wire("variance_inflation"))
+    alignment: Alignment = field(metadata=wire("alignment_slope"))
+    correlation: Nan = field(metadata=wire("correlation_k_step"))
+    dependence: Nan = field(metadata=wire("serial_dependence"))
+    table: pd.DataFrame = field(metadata=wire("patterns_table"))
+
+    def statements(self) -> tuple[Sentence, ...]:
+        """The findings, one sentence each."""
+        if self.near_binary < BINARY:
+            text = (
+                "single patterns are no steps ({near_binary:.0%} of them near-binary): times of a switch, and what "
+                "drives it, have little meaning here"
+            )
+            return (say(text, near_binary=self.near_binary, threshold=f"share < {BINARY:.0%}", by=self.statements),)
+        return (*self._counts(), *self._times(), *self._movement(), *self._driver())
+
+    def _counts(self) -> tuple[Sentence, ...]:
+        total = self.switched + self.never + self.low_from_start
+        return (
+            say(
+                "{switched} of {total} patterns switch, {never} never do, {low} start low",
+                switched=self.switched,
+                total=total,
+                never=self.never,
+                low=self.low_from_start,
+            ),
+            say(
+                "single patterns are steps ({near_binary:.0%} of them near-binary): P(k) is the survival curve of "
+                "{switched} switch times, and its slope says nothing of single patterns",
+                near_binary=self.near_binary,
+                switched=self.switched,
+                threshold=f"share ≥ {BINARY:.0%}",
+                by=self.statements,
+            ),
+        )
+
+    def _times(self) -> tuple[Sentence, ...]:
+        if not self.switched or not math.isfinite(self.steps.t50):
+            return ()
+        last = ", 90 % by {t90:,.0f}" if math.isfinite(self.steps.t90) else ""
+        return (
+            say(
+                "half have switched by step {t50:,.0f} (k = {k50:,.0f}); 10 % by {t10:,.0f}" + last,
+                t50=self.steps.t50,
+                k50=self.exposures.t50,
+                t10=self.steps.t10,
+                t90=self.steps.t90,
+            ),
+        )
+
+    def _movement(self) -> tuple[Sentence, ...]:
+        inflation = self.inflation
+        rule = f"inflation > {TOGETHER:g} and p ≤ {TOGETHER_P:g}"
+        numbers = {"during": inflation.during, "before": inflation.before, "p_value": inflation.p_value}
+        if inflation.together:
+            text = (
+                "patterns move together: from step to step their mean varies {during:.1f} × as much as that of "
+                "independent patterns during the drop ({before:.1f} × before)"
+            )
+        elif self.switched and math.isfinite(inflation.during):
+            text = (
+                "patterns switch singly, as far as can be told: from step to step their mean varies {during:.1f} × as "
+                "much as that of independent patterns"
+            )
+        else:
+            return ()
+        return (say(text, threshold=rule, by=self._movement, **numbers),)
+
+    def _driver(self) -> tuple[Sentence, ...]:
+        slope = self.alignment
+        if not math.isfinite(slope.estimate):
+            return ()
+        text = (
+            _DRIVERS[slope.driver] + " (slope of log switch step on log frequency {slope:.2f} [{low:.2f}, {high:.2f}])"
+        )
+        rule = "limits hold one of 0 (clock) and −1 (exposures)"
+        return (say(text, slope=slope.estimate, low=slope.low, high=slope.high, threshold=rule, by=self._driver),)

@@ -1,0 +1,95 @@
+"""Which noise model the errors about a curve have."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from cogfit.curves.curve import Curve
+from cogfit.engine import estimate, noise
+from cogfit.engine.estimate import Estimate
+from cogfit.errors import InputError
+from cogfit.formulas.form import Form
+from cogfit.formulas.registry import SCOUTS
+
+
+def choose_noise(
+    curve: Curve, family: tuple[Form, ...], name: str, discrete: bool, constant: bool
+) -> tuple[str, dict[str, Estimate]]:
+    """Choose the noise model; return the fits made on the way.
+
+    Parameters
+    ----------
+    curve : Curve
+    family : tuple of Form
+        Forms that will be fitted.
+    name : str
+        A noise model, or ``"auto"``.
+    discrete : bool
+        Whether y are fractions of trials.
+    constant : bool
+        Whether y does not change.
+
+    Returns
+    -------
+    str, dict of str to Estimate
+        The noise model, and estimates under it by form (those that had to be made).
+
+    Raises
+    ------
+    InputError
+        If the model is unknown, or needs trials and there are none.
+    """
+    if name != "auto":
+        return _checked_name(curve, name), {}
+    if curve.clusters is not None:  # clusters are resampled, under Gaussian weights
+        return "gaussian", {}
+    if discrete:
+        return "binomial", {}
+    if constant or np.any(curve.y <= 0):
+        return "gaussian", {}
+    # the scouts together follow most curves, so that what is left over is noise
+    scouts = [form for form in family if form.name in SCOUTS] or list(family)
+    gaussian = _estimates(curve, scouts, "gaussian", rough=False)
+    if _lowest_aicc(_estimates(curve, scouts, "lognormal", rough=True)) < _lowest_aicc(gaussian):
+        return "lognormal", {}
+    return "gaussian", gaussian
+
+
+def _checked_name(curve: Curve, name: str) -> str:
+    noise.get(name)
+    if name == "binomial" and curve.counts is None:
+        raise InputError(
+            "binomial noise needs the number of trials behind each y", hint="pass trials=, or a routing log"
+        )
+    return name
+
+
+def _estimates(curve: Curve, forms: list[Form], model: str, *, rough: bool) -> dict[str, Estimate]:
+    return {form.name: estimate.estimate(form, curve.x, curve.y, curve.weights, model, rough=rough) for form in forms}
+
+
+def _lowest_aicc(fits: dict[str, Estimate]) -> float:
+    return min((fit.aicc for fit in fits.values() if fit.status != "failed"), default=math.inf)
+
+
+def constant_fit(form: Form, curve: Curve) -> Estimate:
+    """Estimate for a curve that does not change: nothing is identified."""
+    level = float(curve.y.mean())
+    count = len(form.parameters)
+    params = {q.name: level if q.role == "floor" and count == 1 else math.nan for q in form.parameters}
+    return Estimate(
+        form=form.name,
+        noise="gaussian",
+        params=params,
+        stderr=dict.fromkeys(params, math.inf),
+        covariance=np.full((count, count), np.nan),
+        rss=0.0,
+        loglik=-math.inf,
+        n=curve.x.size,
+        k=count + 1,
+        status="not_identified",
+        reason="the curve is constant",
+        not_identified=form.names,
+    )

@@ -1,0 +1,71 @@
+"""A statement of a result, with the numbers and the rule behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Self
+
+
+class Sentence(str):
+    """Text that remembers what it was made from.
+
+    It *is* the text, so that it can be joined, compared and written like any other.
+
+    Parameters
+    ----------
+    template : str
+        With named fields for the numbers, as for :meth:`str.format`.
+    numbers : mapping of str
+        Values of the fields.
+    threshold : str
+        The rule in figures, such as ``"p > 0.05"``; empty where nothing was decided.
+    decided_by : str
+        Function that holds the rule, by its full name.
+
+    Examples
+    --------
+    >>> sentence = say("a constant is not refused (p = {p:.2g})", p=0.31, threshold="p > 0.05")
+    >>> sentence, sentence.numbers["p"], sentence.threshold
+    ('a constant is not refused (p = 0.31)', 0.31, 'p > 0.05')
+    """
+
+    template: str
+    numbers: Mapping[str, Any]
+    threshold: str
+    decided_by: str
+
+    def __new__(
+        cls,
+        template: str,
+        numbers: Mapping[str, Any] | None = None,
+        threshold: str = "",
+        decided_by: str = "",
+    ) -> Self:
+        """Format the template and keep what it was made from."""
+        values = dict(numbers or {})
+        self = super().__new__(cls, template.format(**values))
+        self.template, self.numbers = template, MappingProxyType(values)
+        self.threshold, self.decided_by = threshold, decided_by
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.template, dict(self.numbers), self.threshold, self.decided_by)
+
+
+def say(template: str, /, *, threshold: str = "", by: Callable[..., Any] | None = None, **numbers: Any) -> Sentence:
+    """Make a sentence from a template and its numbers.
+
+    Parameters
+    ----------
+    template : str
+        With named fields, as for :meth:`str.format`.
+    threshold : str
+        The rule in figures.
+    by : callable, optional
+        Function that decided.
+    **numbers
+        Values of the fields.
+    """
+    name = "" if by is None else f"{by.__module__}.{by.__qualname__}"
+    return Sentence(template, numbers, threshold, name)
