@@ -282,9 +282,9 @@ def _fields_of(cls: Any, data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         if how.skip or value is _MISSING:
             continue
         value = _with_nulls(hints[item.name], value)
-        if how.infinite:
-            endless = _get(data, how.infinite)
-            value = {key: math.inf if key in endless else number for key, number in value.items()}
+        endless = _get(data, how.infinite) if how.infinite else None
+        if isinstance(value, dict) and isinstance(endless, list):
+            value |= {key: math.inf for key in endless if key in value}
         yield item.name, value
 
 

@@ -31,7 +31,7 @@ from cogfit.inference.selection import REPLICATES, THOROUGH_REPLICATES, Selectio
 from cogfit.inference.verdict import FEW, Verdict, confidence_set
 from cogfit.logs.model import Log, RoutingLog, Source, UtilizationLog
 from cogfit.progress import Progress, Stages
-from cogfit.result import FitResult, FormFit
+from cogfit.result import Account, FitResult, FormFit
 from cogfit.sentence import say
 
 _FEW_PATTERNS = 3  # fewer are looked at one by one (--by pattern), not as a population
@@ -546,7 +546,7 @@ def _trajectories(curve: Curve) -> dict[str, Any] | None:
     return {**curve.facts.to_json(), **more}
 
 
-def _account(source: Source) -> dict[str, Any]:
+def _account(source: Source) -> Account:
     return {
         "path": source.path or None,
         "format": source.format,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
 from cogfit.codec import Document, High, Nan, dump, read_json, wire
 from cogfit.engine.arma import WHITE, Arma
@@ -27,6 +27,26 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SCHEMA = "cogfit.fit/1"
+
+
+class Account(TypedDict):
+    """Where the points came from.
+
+    Attributes
+    ----------
+    path : str or None
+    format : str
+    rows_read : int
+    rows_dropped : dict of str to int
+        By reason.
+    notes : list of str
+    """
+
+    path: str | None
+    format: str
+    rows_read: int
+    rows_dropped: dict[str, int]
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -158,13 +178,13 @@ class FitResult(Document):
     n_effective: float
     noise: str
     level: float
-    source: Mapping[str, Any]
+    source: Account
     trajectories: Mapping[str, Any] | None
     averaging: Mapping[str, Any] | None
     transition: Mapping[str, Any] | None
     warnings: tuple[str, ...]
     indistinguishable_forms: tuple[str, ...]
-    versions: Mapping[str, str]
+    versions: dict[str, str]
     x: Array = field(repr=False, metadata=wire("curve.x"))
     y: Array = field(repr=False, metadata=wire("curve.y"))
     weights: Array = field(repr=False, metadata=wire("curve.weights"))
@@ -378,6 +398,43 @@ class FitResult(Document):
         save_report(self, path)
 
     # ------------------------------------------------------------------------------------------------ JSON
+
+    @classmethod
+    def from_json(cls, document: Any) -> Self:
+        """Read a document back.
+
+        Raises
+        ------
+        InputError
+            If it is no fit, or its parts contradict each other.
+        """
+        result = super().from_json(document)
+        problem = next(result._contradictions(), "")
+        if problem:
+            raise InputError(f"is a damaged {SCHEMA}: {problem}")
+        return result
+
+    def _contradictions(self) -> Iterator[str]:
+        """What types cannot tell: parts that do not fit together."""
+        names = [item.name for item in self.forms]
+        wanted = [self.form, *self.indistinguishable_forms]
+        if len(set(names)) < len(names):
+            yield "two of its forms have the same name"
+        yield from (f"it holds no form '{name}'" for name in wanted if name not in names)
+        if not self.x.shape == self.y.shape == self.weights.shape == (self.n,):
+            yield f"the curve does not have {self.n} points"
+        for item in self.forms:
+            square = (len(item.estimate.params),) * 2
+            if not item.covariance.shape == item.estimate.covariance.shape == square:
+                yield f"a covariance of '{item.name}' is not {square[0]} × {square[1]}"
+            if item.estimate.n != self.n or not 1 <= item.estimate.k <= self.n + square[0] + 1:
+                yield f"'{item.name}' counts points or parameters that the curve does not have"
+            if item.gamma is not None and item.gamma_name not in item.intervals:
+                yield f"'{item.name}' has a γ without an interval"
+        for label in ("trajectories", "averaging", "transition"):
+            statements = (getattr(self, label) or {}).get("statements", [])
+            if not isinstance(statements, list | tuple) or not all(isinstance(text, str) for text in statements):
+                yield f"the statements of '{label}' are no list of sentences"
 
     @property
     def _gamma_document(self) -> dict[str, Any] | None:

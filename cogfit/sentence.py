@@ -49,6 +49,11 @@ class Sentence(str):
         self.threshold, self.decided_by = threshold, decided_by
         return self
 
+    def after(self, words: str) -> Sentence:
+        """The same sentence behind some words."""
+        template, numbers = "{words}" + self.template, {**self.numbers, "words": words}
+        return Sentence(template, numbers, self.threshold, self.decided_by)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.template, dict(self.numbers), self.threshold, self.decided_by)
 

@@ -83,11 +83,10 @@ def find_changes(
         replicates=replicates,
         schedule={name: values[curve.x > 0] for name, values in columns.items()} or None,
     )
-    document = {"axis": curve.axis, **result.to_json()}
+    first, *others = result.statements()
     if log is not None:  # several curves may be in play: say which one changes
-        first, *others = document["statements"]
-        document["statements"] = [f"{curve.y_label} against {curve.x_label}: {first}", *others]
-    return document
+        first = first.after(f"{curve.y_label} against {curve.x_label}: ")
+    return {"axis": curve.axis, **result.to_json(), "statements": [first, *others]}
 
 
 def _after_overridden(curve: Curve) -> int | None:

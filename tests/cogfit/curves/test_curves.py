@@ -64,7 +64,7 @@ def test_p_episodic_is_that_of_a_row_by_row_count(seed: int, convention: str, ou
     curve = exposure_curve(routing(frame), outcome=outcome, convention=convention, k_max=k_max)  # type: ignore[arg-type]
     truth = brute_force(frame, convention, "p_episodic" if outcome == "soft" else "attended")
     assert curve.counts is not None
-    if curve.facts is not None and curve.facts["risk_set"] < curve.facts["patterns"]:
+    if curve.facts is not None and curve.facts.risk_set < curve.facts.patterns:
         return  # the risk set left patterns out: covered below
     for k, y, n in zip(curve.x, curve.y, curve.counts, strict=True):
         assert truth[int(k)][1] == n
@@ -85,7 +85,7 @@ def test_novel_rows_do_not_count() -> None:
     frame = random_log(1, novel=0.5)
     only = frame[frame["pattern"] >= 0].reset_index(drop=True)
     np.testing.assert_allclose(exposure_curve(routing(frame)).y, exposure_curve(routing(only)).y)
-    assert exposure_curve(routing(frame)).facts["novel_rows"] == int((frame["pattern"] < 0).sum())  # type: ignore[index]
+    assert exposure_curve(routing(frame)).facts.novel_rows == int((frame["pattern"] < 0).sum())  # type: ignore[index]
     with pytest.raises(cogfit.InputError, match="no pattern recurs"):
         exposure_curve(routing(frame.assign(pattern=np.int32(-1))))
 
@@ -141,8 +141,8 @@ def test_recorded_runs_have_their_warm_up_excluded() -> None:
     assert log.routing is not None
     curve = exposure_curve(log.routing)
     assert curve.facts is not None
-    assert curve.facts["overridden_steps"] == [0, 399]
-    assert curve.facts["patterns"] == curve.facts["risk_set"] == 100
+    assert curve.facts.overridden_steps == [0, 399]
+    assert curve.facts.patterns == curve.facts.risk_set == 100
     assert curve.counts is not None
     assert set(curve.counts) == {100.0}
 
@@ -155,7 +155,7 @@ def test_the_risk_set_is_the_same_at_every_point() -> None:
     frame["attended"] = True
     curve = exposure_curve(routing(frame))
     assert curve.facts is not None
-    assert (curve.facts["k_max"], curve.facts["risk_set"]) == (109, 2)  # median of 199, 179, 39, 9
+    assert (curve.facts.k_max, curve.facts.risk_set) == (109, 2)  # median of 199, 179, 39, 9
     assert curve.counts is not None
     assert set(curve.counts) == {2.0}
     assert any("2 of 4 patterns end before" in text for text in curve.warnings)
