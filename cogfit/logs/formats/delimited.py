@@ -33,7 +33,7 @@ from cogfit.logs.formats.contents import (
     text_bytes,
     to_frame,
 )
-from cogfit.logs.formats.reader import HEAD_BYTES, Raw, Reader, ReadOptions
+from cogfit.logs.formats.reader import HEAD_BYTES, Evidence, Raw, Reader, ReadOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -359,5 +359,26 @@ def _read_wandb(path: Path, options: ReadOptions) -> Raw:
     )
 
 
-CSV = Reader("csv", _is_csv, _read_csv)
-WANDB = Reader("wandb", _is_wandb, _read_wandb)
+CSV = Reader(
+    name="csv",
+    title="CSV or TSV",
+    recognise=_is_csv,
+    read=_read_csv,
+    is_text=True,
+    suffixes=(".csv", ".tsv", ".txt", ".log"),
+    rank=2,
+    other_names=("tsv", "lightning"),
+    evidence=Evidence.CATCH_ALL,
+)
+
+WANDB = Reader(
+    name="wandb",
+    title="W&B export",
+    recognise=_is_wandb,
+    read=_read_wandb,
+    is_text=True,
+    suffixes=(".csv",),
+    rank=5,
+    other_names=("w&b",),
+    evidence=Evidence.KEYS,
+)

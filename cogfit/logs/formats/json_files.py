@@ -21,10 +21,12 @@ from cogfit.logs.formats.contents import (
     text_bytes,
     to_frame,
 )
-from cogfit.logs.formats.reader import Raw, Reader, ReadOptions
+from cogfit.logs.formats.reader import Checkpoints, Evidence, Raw, Reader, ReadOptions
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_LINES_SUFFIXES = (".jsonl", ".ndjson")
 
 
 def _parsed(data: bytes | str, path: Path, line: int | None = None) -> Any:
@@ -157,9 +159,9 @@ def _is_jsonl(path: Path, head: bytes) -> bool:
     try:
         record = json.loads(first)
     except (ValueError, RecursionError):
-        return suffix_of(path) in (".jsonl", ".ndjson")
+        return suffix_of(path) in _LINES_SUFFIXES
     if rest.strip():
-        return rest.lstrip()[:1] == b"{" or suffix_of(path) in (".jsonl", ".ndjson")
+        return rest.lstrip()[:1] == b"{" or suffix_of(path) in _LINES_SUFFIXES
     return suffix_of(path) != ".json" or not any(isinstance(value, (list, dict)) for value in record.values())
 
 
@@ -187,8 +189,53 @@ def _read_huggingface(path: Path, options: ReadOptions) -> Raw:
     return Raw(frame, "huggingface", len(frame), {}, tuple(notes))
 
 
-HUGGINGFACE = Reader("huggingface", _is_huggingface, _read_huggingface)
+def _global_step(path: Path) -> float:
+    """Step at which a trainer state was written, −1 if it does not say."""
+    try:
+        return float(json.loads(path.read_bytes())["global_step"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
+        return -1.0
 
-JSON = Reader("json", _is_json, _read_json)
 
-JSONL = Reader("jsonl", _is_jsonl, _read_jsonl)
+JSON = Reader(
+    name="json",
+    title="JSON",
+    recognise=_is_json,
+    read=_read_json,
+    is_text=True,
+    suffixes=(".json",),
+    rank=4,
+    evidence=Evidence.CONTAINER,
+)
+
+JSONL = Reader(
+    name="jsonl",
+    title="JSON lines",
+    recognise=_is_jsonl,
+    read=_read_jsonl,
+    is_text=True,
+    suffixes=_LINES_SUFFIXES,
+    rank=3,
+    other_names=("ndjson", "json_lines"),
+    evidence=Evidence.CONTAINER,
+)
+
+HUGGINGFACE = Reader(
+    name="huggingface",
+    title="Hugging Face trainer_state.json",
+    recognise=_is_huggingface,
+    read=_read_huggingface,
+    is_text=True,
+    suffixes=(".json",),
+    rank=6,
+    other_names=("hf", "trainer_state"),
+    evidence=Evidence.KEYS,
+    checkpoints=Checkpoints(
+        noun="trainer state",
+        folder_prefix="checkpoint-",
+        step_reached=_global_step,
+        copies_folder="runs",
+        copies_format="tensorboard",
+        copies_noun="event files",
+    ),
+)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import numpy as np
 
 from cogfit.errors import InputError
-from cogfit.logs.formats.reader import Raw, Reader, ReadOptions
+from cogfit.logs.formats.reader import Evidence, Raw, Reader, ReadOptions
 from cogfit.logs.formats.wide import Series, widen
 
 MAGIC = b"SQLite format 3\0"
@@ -65,7 +65,15 @@ def read(path: Path, options: ReadOptions) -> Raw:
         raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
 
 
-READER = Reader(name="mlflow", recognise=recognise, read=read)
+READER = Reader(
+    name="mlflow",
+    title="MLflow",
+    recognise=recognise,
+    read=read,
+    rank=8,
+    other_names=("sqlite",),
+    evidence=Evidence.MAGIC,
+)
 
 
 def _read(path: Path, options: ReadOptions) -> Raw:

@@ -15,7 +15,7 @@ from cogfit.logs.formats.contents import (
     read_bytes,
     to_frame,
 )
-from cogfit.logs.formats.reader import Raw, Reader, ReadOptions
+from cogfit.logs.formats.reader import Evidence, Raw, Reader, ReadOptions
 
 _PARQUET = b"PAR1"
 
@@ -65,4 +65,12 @@ def _is_parquet(path: Path, head: bytes) -> bool:
     return head.startswith(_PARQUET)
 
 
-PARQUET = Reader("parquet", _is_parquet, _read_parquet)
+PARQUET = Reader(
+    name="parquet",
+    title="Parquet",
+    recognise=_is_parquet,
+    read=_read_parquet,
+    rank=1,
+    other_names=("pq",),
+    evidence=Evidence.MAGIC,
+)

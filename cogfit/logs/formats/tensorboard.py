@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.errors import InputError, MissingDependencyError
-from cogfit.logs.formats.reader import Raw, Reader, ReadOptions
+from cogfit.logs.formats.reader import Evidence, Raw, Reader, ReadOptions
 from cogfit.logs.formats.wide import Series, join, widen
 from cogfit.progress import Stages
 
@@ -140,7 +140,16 @@ def read(path: Path, options: ReadOptions) -> Raw:
     )
 
 
-READER = Reader(name="tensorboard", recognise=recognise, read=read, takes_folders=True)
+READER = Reader(
+    name="tensorboard",
+    title="TensorBoard",
+    recognise=recognise,
+    read=read,
+    takes_folders=True,
+    rank=7,
+    other_names=("tfevents",),
+    evidence=Evidence.MAGIC,
+)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
