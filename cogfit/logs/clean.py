@@ -380,45 +380,22 @@ def _melted_note(levels: Sequence[Level]) -> str:
 def _routing_part(table: _Table, columns: Columns) -> Part:
     import pandas as pd
 
-    raw, notes, warnings = table.raw, [*table.raw.notes, *columns.notes], []
+    raw, notes = table.raw, [*table.raw.notes, *columns.notes]
     rows = _Rows(len(raw.frame))
     assert columns.pattern is not None
-    attended, p_episodic = columns.attended, columns.p_episodic
-    if columns.answer is not None:
-        if _looks_decided(raw.frame[columns.answer]):
-            attended = columns.answer
-        else:
-            p_episodic = columns.answer
-    if attended and p_episodic:  # a column without any value must not cost us the rows of the other
-        for name in (attended, p_episodic):
-            if raw.frame[name].isna().all() and not raw.frame[[attended, p_episodic]].isna().all(axis=None):
-                notes.append(f"column '{name}' is empty and was left out")
-                attended = None if name == attended else attended
-                p_episodic = None if name == p_episodic else p_episodic
+    attended, p_episodic = _decision_columns(raw.frame, columns, notes)
     raw_steps = table.numbers(columns.step)
     rows.drop_unusable(raw_steps, columns.step)
     cells: dict[str, Any] = {"step": table.integers(raw_steps, columns.step, rows.kept)}
-    pattern = table.labels(columns.pattern, novel=True)
-    cells["pattern"] = pattern
-    novel = pattern.codes < 0
+    cells["pattern"] = pattern = table.labels(columns.pattern, novel=True)
     if columns.exposure is not None:
-        cells["exposure"] = _logged_exposures(table, columns.exposure, novel, rows)
+        cells["exposure"] = _logged_exposures(table, columns.exposure, pattern.codes < 0, rows)
     if attended is not None:
         cells["attended"] = table.truths(attended, rows)
     if p_episodic is not None:
         cells["p_episodic"] = table.fractions(p_episodic, rows)
     cells |= _groups(table, columns)
-    if columns.correct is not None and raw.frame[columns.correct].dtype == np.bool_:
-        cells["correct"] = raw.frame[columns.correct].to_numpy()
-    elif columns.correct is not None and (numbers := table.optional_numbers(columns.correct, notes)) is not None:
-        cells["correct"] = numbers == 1 if np.isin(numbers, (0, 1)).all() else numbers.astype(np.float64)
-    if columns.quality is not None and (numbers := table.optional_numbers(columns.quality, notes)) is not None:
-        cells["quality"] = numbers.astype(np.float64)
-    if any(name.casefold() == "novel" for name in pattern.categories):
-        warnings.append(
-            f"{table.path.name}: 'novel' in column '{columns.pattern}' was read as the name of a pattern; "
-            "leave the field empty for queries without a pattern"
-        )
+    cells |= _outcomes(table, columns, notes)
     frame = pd.DataFrame(cells, copy=False)
     return Part(
         kind="routing",
@@ -428,9 +405,50 @@ def _routing_part(table: _Table, columns: Columns) -> Part:
         rows_read=raw.rows_read,
         dropped=Counter(raw.dropped) + rows.dropped,
         notes=tuple(notes),
-        warnings=tuple(warnings),
+        warnings=_doubtful_names(pattern, columns.pattern, table.path),
         x_name=columns.step,
         y_name=p_episodic or attended or "",
+    )
+
+
+def _decision_columns(frame: pd.DataFrame, columns: Columns, notes: list[str]) -> tuple[str | None, str | None]:
+    """Columns of decisions and of probabilities, None for one that is not there or empty."""
+    attended, p_episodic = columns.attended, columns.p_episodic
+    if columns.answer is not None:
+        if _looks_decided(frame[columns.answer]):
+            attended = columns.answer
+        else:
+            p_episodic = columns.answer
+    if attended is None or p_episodic is None:
+        return attended, p_episodic
+    # a column without any value must not cost us the rows of the other
+    is_empty = {name: bool(frame[name].isna().all()) for name in (attended, p_episodic)}
+    if is_empty[attended] != is_empty[p_episodic]:
+        empty = attended if is_empty[attended] else p_episodic
+        notes.append(f"column '{empty}' is empty and was left out")
+        return (None, p_episodic) if empty == attended else (attended, None)
+    return attended, p_episodic
+
+
+def _outcomes(table: _Table, columns: Columns, notes: list[str]) -> dict[str, Any]:
+    """What came of each query, as far as it was logged."""
+    cells: dict[str, Any] = {}
+    if columns.correct is not None and table.raw.frame[columns.correct].dtype == np.bool_:
+        cells["correct"] = table.raw.frame[columns.correct].to_numpy()
+    elif columns.correct is not None and (numbers := table.optional_numbers(columns.correct, notes)) is not None:
+        cells["correct"] = numbers == 1 if np.isin(numbers, (0, 1)).all() else numbers.astype(np.float64)
+    if columns.quality is not None and (numbers := table.optional_numbers(columns.quality, notes)) is not None:
+        cells["quality"] = numbers.astype(np.float64)
+    return cells
+
+
+def _doubtful_names(pattern: pd.Categorical, column: str, path: Path) -> tuple[str, ...]:
+    """Warn of a pattern that is called as if it were none."""
+    if not any(name.casefold() == "novel" for name in pattern.categories):
+        return ()
+    return (
+        f"{path.name}: 'novel' in column '{column}' was read as the name of a pattern; "
+        "leave the field empty for queries without a pattern",
     )
 
 

@@ -72,24 +72,32 @@ class Options:
             get_form(name)
         if self.noise != "auto":
             noises.get(self.noise)
-        if self.missing not in _MISSING:
-            raise InputError(f"unknown `missing` {self.missing!r}", hint=nearest(self.missing, _MISSING))
-        if self.measure is not None and self.measure not in MEASURES:
-            raise InputError(f"unknown measure {self.measure!r}", hint=nearest(self.measure, MEASURES))
+        _check_choice("`missing`", self.missing, _MISSING)
+        if self.measure is not None:
+            _check_choice("measure", self.measure, MEASURES)
         if not 0.0 < self.level < 1.0:
             raise InputError(f"`level` must lie between 0 and 1, not {self.level!r}")
+        self._check_combination()
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"`threads` must be at least 1, not {self.threads}")
+
+    def _check_combination(self) -> None:
+        """Refuse options that exclude each other."""
         if self.verdicts and self.form is not None:
             raise InputError("verdicts compare all forms", hint="leave `form` out, or pass form=None")
         if self.device != "cpu" and (self.verdicts or self.noise != "gaussian"):
             raise InputError(f"device '{self.device}' fits Gaussian noise without verdicts only")
-        if self.threads is not None and self.threads < 1:
-            raise InputError(f"`threads` must be at least 1, not {self.threads}")
 
     def family(self, collection: Collection) -> tuple[Form, ...]:
         """Forms that are fitted."""
         if self.form is not None:
             return tuple(get_form(name) for name in self.form)
         return candidate_forms(self.axis or collection.axis, self.measure or collection.measure)
+
+
+def _check_choice(what: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise InputError(f"unknown {what} {value!r}", hint=nearest(value, known))
 
 
 def fit_table(

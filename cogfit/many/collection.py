@@ -207,38 +207,71 @@ def _distinct(x: Array, begin: Index, end: Index) -> tuple[Index, Index, Array]:
 
 
 def from_log(log: Log, by: Sequence[str] | None = None) -> Collection:
-    """Curves of a training log as :func:`cogfit.fit` makes them: one for every run, layer and head, or as `by` says."""
+    """Make the curves of a training log as :func:`cogfit.fit` does.
+
+    Parameters
+    ----------
+    log : Log
+    by : sequence of str, optional
+        What tells curves apart; by default those of run, layer and head that the log has.
+
+    Returns
+    -------
+    Collection
+        A part of the log that holds no curve is among its `problems`.
+
+    Raises
+    ------
+    InputError
+        The log is empty, or cannot be split so.
+    """
     import pandas as pd
 
     table = log.routing or log.utilization
     if table is None:
         raise InputError("the log is empty", path=log.path)
-    names = tuple(by) if by is not None else tuple(c for c in GROUP_COLUMNS if c in table.frame)
+    names = tuple(by) if by is not None else tuple(name for name in GROUP_COLUMNS if name in table.frame)
     labels: list[dict[str, str]] = []
-    found: list[Curve | str] = []
+    sources: list[Curve | None] = []
+    problems: list[str] = []
     for label, part in splitting.split(log, names) if names else [({"log": log.path}, log)]:
+        source, problem = _curve_of_log(part)
         labels.append(label)
-        try:
-            if part.routing is not None:
-                found.append(exposure.exposure_curve(part.routing))
-            elif part.utilization is not None:
-                found.append(utilization.utilization_curve(part.utilization))
-        except InputError as error:
-            found.append(error.what)
-    curves_of = [item if isinstance(item, Curve) else None for item in found]
-    size = np.array([0 if item is None else item.x.size for item in curves_of], dtype=np.int64)
+        sources.append(source)
+        problems.append(problem)
+    curves = [source for source in sources if source is not None]
+    return Collection(
+        labels=pd.DataFrame(labels),
+        bundle=_bundle_of(sources),
+        axis=curves[0].axis if curves else "x",
+        measure=curves[0].measure if curves else "other",
+        problems=tuple(problems),
+        sources=tuple(sources),
+    )
+
+
+def _curve_of_log(log: Log) -> tuple[Curve | None, str]:
+    """The curve of a log, or why there is none."""
+    try:
+        if log.routing is not None:
+            return exposure.exposure_curve(log.routing), ""
+        assert log.utilization is not None
+        return utilization.utilization_curve(log.utilization), ""
+    except InputError as error:
+        return None, error.what
+
+
+def _bundle_of(sources: Sequence[Curve | None]) -> Bundle:
+    """The points of curves end to end, none for a curve that is not there."""
+    curves = [source for source in sources if source is not None]
+    size = np.array([0 if source is None else source.x.size for source in sources], dtype=np.int64)
     end = np.cumsum(size)
-    some = [item for item in curves_of if item is not None]
     x, y, w = (
-        np.concatenate([getattr(item, name) for item in some]) if some else np.zeros(0)
+        np.concatenate([getattr(curve, name) for curve in curves]) if curves else np.zeros(0)
         for name in ("x", "y", "weights")
     )
     axis, x_at, points = _distinct(x, end - size, end)
-    return Collection(
-        pd.DataFrame(labels), Bundle(points, x_at, axis, y, end - size, w, end - size),
-        axis=some[0].axis if some else "x", measure=some[0].measure if some else "other",
-        problems=tuple(item if isinstance(item, str) else "" for item in found), sources=tuple(curves_of),
-    )  # fmt: skip
+    return Bundle(points, x_at, axis, y, end - size, w, end - size)
 
 
 def examine(collection: Collection) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:

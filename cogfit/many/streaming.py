@@ -58,34 +58,46 @@ def open_table(path: str | os.PathLike[str], columns: Columns) -> Any:
     InputError
         If it cannot be read, or lacks a column.
     """
-    import pyarrow as pa
-    from pyarrow import csv, dataset
-
     target = Path(path)
+    table = _dataset(target, *_files_of(target))
+    try:
+        columns.check(table.schema.names)
+    except InputError as error:
+        raise InputError(error.what, path=target, hint=error.hint) from None
+    return table
+
+
+def _files_of(target: Path) -> tuple[list[Path], str]:
+    """The files of a table and their format, which is that of all."""
     if not target.exists():
         raise InputError("does not exist", path=target, hint="name a Parquet or CSV file, or a folder of such")
     files = [target] if target.is_file() else sorted(p for p in target.rglob("*") if p.suffix.lower() in _SUFFIXES)
     files = [file for file in files if not any(part.startswith((".", "_")) for part in file.relative_to(target).parts)]
-    kinds = {_SUFFIXES.get(file.suffix.lower()) for file in files}
-    if len(kinds) != 1 or None in kinds:
-        what = "holds files of several formats" if len(kinds) > 1 else "is no tidy table"
+    formats = {_SUFFIXES.get(file.suffix.lower(), "") for file in files}
+    if len(formats) != 1 or "" in formats:
+        what = "holds files of several formats" if len(formats) > 1 else "is no tidy table"
         raise InputError(what, path=target, hint="name a Parquet or CSV file, or a folder of files of one of them")
-    form: Any = kinds.pop()
-    if form == "csv":
-        tab = files[0].suffix.lower() == ".tsv"
-        form = dataset.CsvFileFormat(parse_options=csv.ParseOptions(delimiter="\t" if tab else ","))
+    return files, formats.pop()
+
+
+def _dataset(target: Path, files: Sequence[Path], format: str) -> Any:
+    """Files as one dataset of pyarrow; names of folders such as ``seed=1`` are values of columns."""
+    import pyarrow as pa
+    from pyarrow import csv, dataset
+
+    container: Any = format
+    if format == "csv":
+        is_tab = files[0].suffix.lower() == ".tsv"
+        container = dataset.CsvFileFormat(parse_options=csv.ParseOptions(delimiter="\t" if is_tab else ","))
     try:
-        table = dataset.dataset(
-            [str(f) for f in files], format=form, partitioning="hive", partition_base_dir=str(target)
+        return dataset.dataset(
+            [str(file) for file in files],
+            format=container,
+            partitioning="hive",
+            partition_base_dir=str(target),
         )
-        known = table.schema.names
     except (pa.ArrowInvalid, OSError, pa.ArrowNotImplementedError) as error:
         raise InputError(f"cannot be read ({error})", path=target) from error
-    try:
-        columns.check(known)
-    except InputError as error:
-        raise InputError(error.what, path=target, hint=error.hint) from None
-    return table
 
 
 def _rows(plan: Plan) -> Iterator[Any]:

@@ -153,8 +153,36 @@ def _read_csv(path: Path, options: ReadOptions) -> Raw:
 def _read_plain_csv(path: Path, options: ReadOptions) -> Raw | None:
     """Stream a table without holding its text in memory; None if anything about it needs a closer look."""
     import pyarrow as pa
-    from pyarrow import compute
 
+    outline = _outline(path)
+    if outline is None:
+        return None
+    dialect, end, size = outline
+    is_cut = end < size
+    is_watched = is_cut or options.progress is not None
+    with stretch(path, dialect.start, end if is_watched else None, options.progress) as rows:
+        try:
+            table = _arrow_csv(rows if end > dialect.start else None, dialect)
+        except pa.ArrowInvalid:
+            return None
+    if not is_watched and path.stat().st_size != size:  # it is being written: what was added may be cut short
+        return None
+    if _has_odd_cells(table) or not (table.num_rows or is_cut):
+        return None
+    frame, notes = to_frame(table)
+    dropped = {TRUNCATED: 1} if is_cut else {}
+
+    def line_of(row: int) -> int:
+        return _line_of_row(path.read_bytes(), row, dialect, path)
+
+    return Raw(frame, "csv", len(frame) + len(dropped), dropped, tuple(notes), line_of)
+
+
+def _outline(path: Path) -> tuple[_Dialect, int, int] | None:
+    """How a table is written, where its last whole line ends, and the size of its file.
+
+    Only the first and the last bytes are read; None if they are out of the ordinary.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -172,31 +200,22 @@ def _read_plain_csv(path: Path, options: ReadOptions) -> Raw | None:
     if len(tail) < size and b"\n" not in tail[:-4096]:
         return None
     cut = _cut_line(tail, max(dialect.start - before, 0), dialect, path)
-    end = size if cut is None else before + cut
-    watched = cut is not None or options.progress is not None
-    with stretch(path, dialect.start, end if watched else None, options.progress) as rows:
-        try:
-            table = _arrow_csv(rows if end > dialect.start else None, dialect)
-        except pa.ArrowInvalid:
-            return None
-    if not watched and path.stat().st_size != size:  # it is being written: what was added may be cut short
-        return None
+    return dialect, size if cut is None else before + cut, size
+
+
+def _has_odd_cells(table: Any) -> bool:
+    """Whether a header was repeated, or a cell holds zero bytes or no UTF-8."""
+    import pyarrow as pa
+    from pyarrow import compute
+
     for name, column in zip(table.column_names, table.columns, strict=True):
         if pa.types.is_binary(column.type):
-            return None
+            return True
         if pa.types.is_string(column.type):  # a repeated header or a zero byte makes any column one of text
             odd = compute.or_(compute.equal(column, name), compute.match_substring(column, "\0"))
             if compute.any(odd).as_py():
-                return None
-    if not table.num_rows and cut is None:
-        return None
-    frame, notes = to_frame(table)
-    dropped = {TRUNCATED: 1} if cut is not None else {}
-
-    def line_of(row: int) -> int:
-        return _line_of_row(path.read_bytes(), row, dialect, path)
-
-    return Raw(frame, "csv", len(frame) + len(dropped), dropped, tuple(notes), line_of)
+                return True
+    return False
 
 
 def _line_of_row(data: bytes, row: int, dialect: _Dialect, path: Path) -> int:

@@ -100,30 +100,10 @@ def read(path: Path, options: ReadOptions) -> Raw:
         Nothing can be read, or no record holds a scalar.
     """
     path = Path(path)
-    try:
-        files = sorted(_event_files(path)) if path.is_dir() else [path]
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
-    if not files:
-        raise InputError("holds no TensorBoard event file", path=path, hint="give the folder that training wrote to")
     names = _Names()
-    total = sum(_size(file) for file in files)
-    done = 0
-    runs: dict[str, list[_File]] = {}
-    for file in files:
-        progress = Stages(options.progress, total, done)
-        run = file.parent.relative_to(path).as_posix() if path.is_dir() else ""
-        runs.setdefault(run, []).append(_read_file(file, names, progress))
-        done += _size(file)
-
+    runs = _read_runs(path, names, options)
     account = [file for parts in runs.values() for file in parts]
-    if not any(file.records for file in account):
-        what, hint = _why_nothing(account)
-        raise InputError(what, path=path, hint=hint)
-    if not any(len(file.series) for file in account):
-        raise InputError(
-            "holds no scalar", path=path, hint="log attention_utilization with add_scalar, or give another file"
-        )
+    _check_account(account, path)
     ordered = [(run, [file.series for file in sorted(parts, key=_File.age)]) for run, parts in sorted(runs.items())]
     frame, notes = widen(ordered, names.decoded(), path=path, options=options)
     dropped = {
@@ -138,6 +118,24 @@ def read(path: Path, options: ReadOptions) -> Raw:
         dropped=dropped,
         notes=(*_notes(account, path), *notes),
     )
+
+
+def _read_runs(path: Path, names: _Names, options: ReadOptions) -> dict[str, list[_File]]:
+    """Event files by run; tags get their codes in `names`."""
+    try:
+        is_folder = path.is_dir()
+        files = sorted(_event_files(path)) if is_folder else [path]
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
+    if not files:
+        raise InputError("holds no TensorBoard event file", path=path, hint="give the folder that training wrote to")
+    total, done = sum(_size(file) for file in files), 0
+    runs: dict[str, list[_File]] = {}
+    for file in files:
+        run = file.parent.relative_to(path).as_posix() if is_folder else ""
+        runs.setdefault(run, []).append(_read_file(file, names, Stages(options.progress, total, done)))
+        done += _size(file)
+    return runs
 
 
 READER = Reader(
@@ -202,6 +200,17 @@ def _size(file: Path) -> int:
         return file.stat().st_size
     except OSError:
         return 0
+
+
+def _check_account(files: list[_File], path: Path) -> None:
+    """Raise an `InputError` if no file gave a scalar."""
+    if not any(file.records for file in files):
+        what, hint = _why_nothing(files)
+        raise InputError(what, path=path, hint=hint)
+    if not any(len(file.series) for file in files):
+        raise InputError(
+            "holds no scalar", path=path, hint="log attention_utilization with add_scalar, or give another file"
+        )
 
 
 def _why_nothing(files: list[_File]) -> tuple[str, str]:

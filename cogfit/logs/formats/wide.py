@@ -102,31 +102,65 @@ def widen(
     import pandas as pd
 
     notes: list[str] = []
-    runs = [(run, [part for part in parts if len(part)]) for run, parts in runs]
-    runs = [(run, parts) for run, parts in runs if parts]
+    runs = [(run, filled) for run, parts in runs if (filled := [part for part in parts if len(part)])]
     series = join([part for _, parts in runs for part in parts])
-    segment = _segments([parts for _, parts in runs])
-    steps, _ = _codes(series.step)
-    cell, n_cells = _codes(_pair(_pair(segment, series.name), steps))
-    occurrence = _count_before(cell, n_cells)
-    row, n_rows = _codes(_pair(_pair(segment, occurrence), steps))
+    row, n_rows = _rows(series, [parts for _, parts in runs])
     first = np.empty(n_rows, np.int64)
     first[row[::-1]] = np.arange(len(row))[::-1]  # the last write wins: the first value of each row
 
-    used = np.unique(series.name)
-    if n_rows * len(used) > MAX_CELLS:
-        chosen = {options.x, options.y, options.pattern, options.run}
-        kept = np.array([code for code in used.tolist() if names[code] in chosen], dtype=np.int64)
-        if not len(kept) or n_rows * len(kept) > MAX_CELLS:
-            raise InputError(
-                f"{n_rows} steps × {len(used)} names make too large a table",
-                path=path,
-                hint="choose the value with --y, or give one run at a time",
-            )
-        notes.append(f"only {len(kept)} of {len(used)} names were kept: all of them make too large a table")
-        used = kept
-
+    used = _affordable(np.unique(series.name), n_rows, names, path, options, notes)
     columns: dict[str, Any] = {"step": series.step[first]}
+    columns |= _value_columns(series, row, n_rows, used, names, notes)
+    columns["wall_time"] = series.wall_time[first]
+    if len(runs) > 1:
+        lengths = [sum(len(part) for part in parts) for _, parts in runs]
+        run_of_value = np.repeat(np.arange(len(runs)), lengths)
+        columns["run"] = np.array([run for run, _ in runs], dtype=object)[run_of_value[first]]
+    return pd.DataFrame(columns), tuple(notes)
+
+
+def _rows(series: Series, runs: Sequence[Sequence[Series]]) -> tuple[NDArray[np.int64], int]:
+    """The row that each value belongs to, and how many rows there are."""
+    segment = _segments(runs)
+    steps, _ = _codes(series.step)
+    cell, n_cells = _codes(_pair(_pair(segment, series.name), steps))
+    occurrence = _count_before(cell, n_cells)
+    return _codes(_pair(_pair(segment, occurrence), steps))
+
+
+def _affordable(
+    used: NDArray[np.int64],
+    n_rows: int,
+    names: Sequence[str],
+    path: Path,
+    options: ReadOptions,
+    notes: list[str],
+) -> NDArray[np.int64]:
+    """Codes of the names to keep: all, or those that the user chose where the table would be too large."""
+    if n_rows * len(used) <= MAX_CELLS:
+        return used
+    chosen = {options.x, options.y, options.pattern, options.run}
+    kept = np.array([code for code in used.tolist() if names[code] in chosen], dtype=np.int64)
+    if not len(kept) or n_rows * len(kept) > MAX_CELLS:
+        raise InputError(
+            f"{n_rows} steps × {len(used)} names make too large a table",
+            path=path,
+            hint="choose the value with --y, or give one run at a time",
+        )
+    notes.append(f"only {len(kept)} of {len(used)} names were kept: all of them make too large a table")
+    return kept
+
+
+def _value_columns(
+    series: Series,
+    row: NDArray[np.int64],
+    n_rows: int,
+    used: NDArray[np.int64],
+    names: Sequence[str],
+    notes: list[str],
+) -> dict[str, NDArray[np.float64]]:
+    """One column for each name that is kept, NaN where it was not logged."""
+    columns = {}
     order = np.argsort(series.name, kind="stable")
     starts = np.searchsorted(series.name[order], used, side="left")
     stops = np.searchsorted(series.name[order], used, side="right")
@@ -138,12 +172,7 @@ def widen(
             name = f"{name} (logged)"
             notes.append(f"the value logged as '{names[code]}' is column '{name}'")
         columns[name] = column
-    columns["wall_time"] = series.wall_time[first]
-    if len(runs) > 1:
-        lengths = [sum(len(part) for part in parts) for _, parts in runs]
-        of_run = np.repeat(np.arange(len(runs)), lengths)
-        columns["run"] = np.array([run for run, _ in runs], dtype=object)[of_run[first]]
-    return pd.DataFrame(columns), tuple(notes)
+    return columns
 
 
 def _segments(runs: Sequence[Sequence[Series]]) -> NDArray[np.int64]:
