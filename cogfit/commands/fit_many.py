@@ -66,7 +66,7 @@ def fit_many(
     plot: Annotated[Path | None, typer.Option(help="Picture of the exponents: .png, .svg or .pdf.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary.")] = False,
 ) -> None:
-    """Fit many curves; the help text is HELP."""
+    """Fit many curves: the command, described by HELP."""
     from cogfit.many import streaming
     from cogfit.many.batch import Options
 
@@ -75,6 +75,7 @@ def fit_many(
     forms = None if all_forms or verdicts else _names(form)
     missing = "drop" if drop_missing else "fail"
     options = Options(forms, noise, verdicts, missing, axis, measure, level, seed, device)
+    # a table is planned from its number of rows alone, a log is read whole
     with ProgressBars() as progress:
         warnings: tuple[str, ...] = ()
         if table:
@@ -83,8 +84,9 @@ def fit_many(
             columns = Columns(_names(by) or ("curve",), x or "x", y or "y", weights, trials)
             plan, collection = streaming.plan_table(path, columns, options, memory * 1e9), None
         else:
-            plan, collection, warnings = _plan_of_log(path, options, _names(by), x, y, progress)
+            plan, collection, warnings = _plan_log(path, options, _names(by), x, y, progress)
         streaming.run(plan, out, collection=collection, scheduler=scheduler, report=progress.report)
+    # picture and summary are made from what was written
     results = streaming.read(out)
     if plot is not None:
         from cogfit.show.plots import plot_exponents, save_figure
@@ -96,7 +98,10 @@ def fit_many(
 
 
 def _check_files(path: Path, out: Path, plot: Path | None) -> None:
-    """Refuse outputs that cannot be written or would overwrite the input."""
+    """Refuse outputs that cannot be written.
+
+    Nor may they overwrite the input.
+    """
     from cogfit.errors import InputError
 
     if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
@@ -123,7 +128,7 @@ def _names(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
-def _plan_of_log(
+def _plan_log(
     path: Path, options: Options, by: tuple[str, ...], x: str | None, y: str | None, progress: ProgressBars
 ) -> tuple[Any, Any, tuple[str, ...]]:
     from cogfit.logs import read_log

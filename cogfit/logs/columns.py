@@ -1,4 +1,7 @@
-"""Which column of a log is what: one table of names, and the user's own choice over it."""
+"""Which column of a log is what.
+
+One table of names, and the user's own choice over it.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,9 @@ _OPTION = {"step": "x", "utilization": "y", "pattern": "pattern", "run": "run"}
 
 
 class NoLogColumns(InputError):
-    """The table holds no log, or not the columns that were asked for: in a folder, another file may.
+    """The table holds no log, or not the chosen columns.
+
+    In a folder, another file may.
 
     Attributes
     ----------
@@ -75,7 +80,10 @@ class NoLogColumns(InputError):
 
 @dataclass(frozen=True)
 class Level:
-    """A column of utilisation, with the layer and head that its name says."""
+    """A column of utilisation with its layer and head.
+
+    They are those that its name says.
+    """
 
     column: str
     layer: str | None = None
@@ -84,7 +92,9 @@ class Level:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of one table by role; None for what it does not have.
+    """The columns of one table by role.
+
+    None for a role that it does not have.
 
     Attributes
     ----------
@@ -154,7 +164,10 @@ def _take_apart(column: str) -> _Name:
 
 
 def _rank(name: _Name, role: str) -> tuple[int, int] | None:
-    """How well a name fits a role (less is better), None if it does not."""
+    """How well a name fits a role.
+
+    Less is better; None if it does not fit.
+    """
     forks = _FORKS if role in BOUNDED else ("",)
     ranks = [
         (group, penalty)
@@ -165,12 +178,12 @@ def _rank(name: _Name, role: str) -> tuple[int, int] | None:
     return min(ranks, default=None)
 
 
-def role_of(column: str) -> str | None:
+def recognised_role(column: str) -> str | None:
     """Role that a column's name says, or None.
 
     Examples
     --------
-    >>> role_of("train/Attn-Util"), role_of("trainer/global_step"), role_of("loss")
+    >>> recognised_role("train/Attn-Util"), recognised_role("trainer/global_step"), recognised_role("loss")
     ('utilization', 'step', None)
     """
     name = _take_apart(column)
@@ -211,13 +224,15 @@ def find_columns(names: Sequence[str], options: ReadOptions, path: Path) -> Colu
     pattern, run = header.find("pattern", options.pattern), header.find("run", options.run)
     exposure = None
     # exposures may be chosen as x, but a routing log still has its step
-    if options.x is not None and pattern is not None and step is not None and role_of(step) == "exposure":
+    if options.x is not None and pattern is not None and step is not None and recognised_role(step) == "exposure":
         step, exposure = header.find("step"), step
+    # a chosen utilisation makes a table no routing log, although it has patterns
     if options.y is not None:
         values = _chosen_values(header, options.y, pattern, is_routing=options.pattern is not None)
         pattern = None if values.levels else pattern
     else:
         values = _recognised_values(header, pattern)
+    # without values the step does not matter, so they are asked for first
     if values.is_empty:
         raise _no_values(header, pattern)
     if step is None:
@@ -236,6 +251,7 @@ def find_columns(names: Sequence[str], options: ReadOptions, path: Path) -> Colu
         head=head,
         notes=tuple(header.notes),
     )
+    # these have no meaning outside routing logs, where their names may mean anything else
     if pattern is None:
         return columns
     return replace(
@@ -248,7 +264,7 @@ def find_columns(names: Sequence[str], options: ReadOptions, path: Path) -> Colu
 
 
 class _Header:
-    """The names of a table's columns, and what is noticed among them.
+    """The names of a table's columns, as they are searched.
 
     Attributes
     ----------
@@ -268,7 +284,10 @@ class _Header:
         self.notes: list[str] = []
 
     def find(self, role: str, chosen: str | None = None) -> str | None:
-        """The column of a role: the one that the user chose, or the one that fits best."""
+        """The column of a role.
+
+        It is the one that the user chose, or the one that fits best.
+        """
         if chosen is not None:
             return _chosen(chosen, self.parts, _OPTION[role], self.path)[0].column
         hits = self._best(role)
@@ -277,12 +296,18 @@ class _Header:
         return hits[0].column if hits else None
 
     def find_if_clear(self, role: str) -> str | None:
-        """The column that fits a role best, None also if several do."""
+        """The column that fits a role best.
+
+        None also if several do.
+        """
         hits = self._best(role)
         return hits[0].column if len(hits) == 1 else None
 
     def _best(self, role: str) -> list[_Name]:
-        """The columns that fit a role best; a note tells which others would fit."""
+        """The columns that fit a role best.
+
+        A note says which others would fit.
+        """
         ranks = _fits(self.flat, role)
         hits = _best_hits(ranks, role)
         others = [repr(part.column) for _, part in ranks if part not in hits]
@@ -308,10 +333,13 @@ class _Values:
 
 
 def _chosen_values(header: _Header, wanted: str, pattern: str | None, *, is_routing: bool) -> _Values:
-    """The columns that the user named: a utilisation, or what a routing log says of each query."""
+    """The columns of the values that the user named.
+
+    They hold a utilisation, or what a routing log says of each query.
+    """
     targets = _chosen(wanted, header.parts, "y", header.path)
     column = targets[0].column
-    role = role_of(column)
+    role = recognised_role(column)
     bounded = role in BOUNDED
     if pattern is None or (role == "utilization" and not is_routing):
         return _Values(tuple(Level(target.column, target.layer, target.head) for target in targets), bounded)
@@ -339,7 +367,10 @@ def _recognised_values(header: _Header, pattern: str | None) -> _Values:
 
 
 def _levels(header: _Header) -> tuple[Level, ...]:
-    """The utilisation: one plain column if there is one, else one for each layer or head."""
+    """The columns of the utilisation.
+
+    One plain column if there is one, else one for each layer or head.
+    """
     flat = header.find("utilization")
     if flat is not None:
         return (Level(flat),)
@@ -351,7 +382,7 @@ def _levels(header: _Header) -> tuple[Level, ...]:
 
 
 def _check_levels(levels: Sequence[Level], layer: str | None, head: str | None, path: Path) -> None:
-    """Refuse a table that says the layer or the head in two ways."""
+    """Refuse a table with two accounts of layer or head."""
     if (layer and any(level.layer for level in levels)) or (head and any(level.head for level in levels)):
         raise InputError(
             f"has a column '{layer or head}' and columns by layer such as '{levels[0].column}'",
@@ -406,7 +437,10 @@ def _listed(names: Iterable[str], limit: int = 12) -> str:
 
 
 def _chosen(wanted: str, parts: Sequence[_Name], option: str, path: Path) -> list[_Name]:
-    """The column that the user named: exactly, or in another spelling, or without its prefix."""
+    """The column that the user named.
+
+    Its name may be spelt otherwise, or lack a prefix.
+    """
     hits = _spelt(wanted, parts)
     if option == "y":
         hits = _coarsest(hits) if len(hits) > 1 else hits
@@ -422,7 +456,7 @@ def _chosen(wanted: str, parts: Sequence[_Name], option: str, path: Path) -> lis
 
 
 def _spelt(wanted: str, parts: Sequence[_Name]) -> list[_Name]:
-    """Columns of a name, in the nearest spelling that there is."""
+    """Columns of a name, in the nearest spelling."""
     for part in parts:
         if part.column == wanted:
             return [part]
@@ -432,19 +466,28 @@ def _spelt(wanted: str, parts: Sequence[_Name]) -> list[_Name]:
 
 
 def _fits(parts: Sequence[_Name], role: str) -> list[tuple[tuple[int, int], _Name]]:
-    """Names that fit a role, with how well (less is better)."""
+    """Names that fit a role, each with its rank.
+
+    Less is better.
+    """
     return [(rank, part) for part in parts if (rank := _rank(part, role)) is not None]
 
 
 def _best_hits(ranks: Sequence[tuple[tuple[int, int], _Name]], role: str) -> list[_Name]:
-    """The names that fit best; of Lightning's forks of one value only the first."""
+    """The names that fit best.
+
+    Of Lightning's forks of one value only the first is kept.
+    """
     best = min((rank for rank, _ in ranks), default=None)
     hits = [part for rank, part in ranks if rank == best]
     return (_without_forks(hits) or hits) if role in BOUNDED else hits
 
 
 def _without_forks(hits: list[_Name]) -> list[_Name]:
-    """Of 'a', 'a_step' and 'a_epoch', keep the first that is there."""
+    """Drop Lightning's forks of a value.
+
+    Of 'a', 'a_step' and 'a_epoch', the first that is there is kept.
+    """
     for wanted, shadowed in (("", "_step"), ("", "_epoch"), ("_step", "_epoch")):
         stems = {hit.stem for hit in hits}
         hits = [
@@ -456,13 +499,16 @@ def _without_forks(hits: list[_Name]) -> list[_Name]:
 
 
 def _coarsest(hits: Sequence[_Name]) -> list[_Name]:
-    """Columns by layer and columns by layer and head count the same queries: keep the coarsest."""
+    """Keep the columns of the coarsest level.
+
+    Columns by layer and columns by layer and head count the same queries.
+    """
     depth = min(((hit.layer is not None) + (hit.head is not None) for hit in hits), default=0)
     return [hit for hit in hits if (hit.layer is not None) + (hit.head is not None) == depth]
 
 
 def _are_distinct_levels(hits: Sequence[_Name]) -> bool:
-    """Whether columns differ in layer and head, and in nothing else."""
+    """Whether columns differ in layer and head only."""
     return (
         len({hit.stem for hit in hits}) == 1
         and len({(hit.layer, hit.head) for hit in hits}) == len(hits)

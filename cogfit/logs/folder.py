@@ -1,4 +1,7 @@
-"""All logs in the tree below a folder: find the files, read them, one format for each log."""
+"""All logs in the tree below a folder.
+
+Find the files, read them, keep one format of each log.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pathlib import Path
 from cogfit.errors import CogfitError, InputError
 from cogfit.logs.clean import Part, prepare
 from cogfit.logs.columns import ALIASES, NoLogColumns
-from cogfit.logs.formats.contents import head_of, suffix_of
+from cogfit.logs.formats.contents import bare_suffix, read_head
 from cogfit.logs.formats.guard import guarded
 from cogfit.logs.formats.reader import Checkpoints, Raw, Reader, ReadOptions
 from cogfit.logs.formats.refusals import is_pickle
@@ -85,14 +88,20 @@ def report_end(progress: Progress | None, total: int) -> None:
 
 
 def find_files(folder: Path, forced: Reader | None) -> tuple[list[LogFile], list[str]]:
-    """Find the files that may be logs; also return warnings."""
+    """Find the files that may be logs.
+
+    Also return warnings.
+    """
     search = _Search(folder, forced)
     search.walk()
     return search.files, list(dict.fromkeys(search.warnings))
 
 
 class _Search:
-    """A walk through a tree, each folder once, however links run."""
+    """A walk through a tree of folders.
+
+    Each folder is visited once, however links run.
+    """
 
     def __init__(self, folder: Path, forced: Reader | None) -> None:
         self.folder, self.forced = folder, forced
@@ -102,7 +111,10 @@ class _Search:
         self._n_files = 0
 
     def walk(self) -> None:
-        """Collect files in natural order, those of a folder before those below it."""
+        """Collect files in natural order.
+
+        Those of a folder come before those below it.
+        """
         stack: list[tuple[Path, int]] = [(self.folder, 0)]
         while stack:
             here, depth = stack.pop()
@@ -123,7 +135,10 @@ class _Search:
             stack += reversed(below)
 
     def _entries(self, here: Path) -> list[os.DirEntry[str]]:
-        """What a folder holds; nothing where it was visited before or cannot be opened."""
+        """The contents of a folder.
+
+        Nothing where it was visited before or cannot be opened.
+        """
         try:
             status = here.stat()
             if (status.st_dev, status.st_ino) in self._visited:
@@ -140,7 +155,10 @@ class _Search:
 
 
 def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool]:
-    """Whether an entry is a folder, and whether a file; neither where it cannot be told."""
+    """Whether an entry is a folder, and whether a file.
+
+    Neither where it cannot be determined.
+    """
     try:
         return entry.is_dir(), entry.is_file()
     except OSError:
@@ -148,23 +166,26 @@ def _kind(entry: os.DirEntry[str]) -> tuple[bool, bool]:
 
 
 def _recognised(path: Path, forced: Reader | None) -> LogFile | None:
-    """The file with its reader, None if it is no log."""
+    """The file with its reader.
+
+    None if it is no log.
+    """
     if _NO_LOGS.fullmatch(path.name.casefold()):
         return None
     try:
-        head = guarded(path, lambda: head_of(path))
+        head = guarded(path, lambda: read_head(path))
     except CogfitError:
-        if suffix_of(path) in text_suffixes() and forced is None:
+        if bare_suffix(path) in text_suffixes() and forced is None:
             raise  # a damaged or unreadable file that is a log by its name
         return None
     if not head or is_pickle(head):
         return None
-    reader = _reader_of(path, head, forced)
-    is_other_text = reader is not None and reader.is_text and suffix_of(path) not in text_suffixes()
+    reader = _choose_reader(path, head, forced)
+    is_other_text = reader is not None and reader.is_text and bare_suffix(path) not in text_suffixes()
     return None if reader is None or is_other_text else LogFile(path, reader, head)
 
 
-def _reader_of(path: Path, head: bytes, forced: Reader | None) -> Reader | None:
+def _choose_reader(path: Path, head: bytes, forced: Reader | None) -> Reader | None:
     if forced is None:
         return reader_for(path, head)
     return forced if is_recognised(forced, path, head) else None
@@ -174,14 +195,16 @@ def _reader_of(path: Path, head: bytes, forced: Reader | None) -> Reader | None:
 
 
 def keep_final(files: Sequence[LogFile], folder: Path) -> tuple[list[LogFile], list[str]]:
-    """Of files that repeat the history of their run, keep the final one.
+    """Keep the final file of each run.
+
+    This is for formats of which each file repeats the history of its run.
 
     Copies of the same values in another format are left out, too (see `Checkpoints`).
     """
     by_run: dict[tuple[Checkpoints, Path], list[LogFile]] = defaultdict(list)
     for file in files:
         if file.reader.checkpoints is not None:
-            by_run[file.reader.checkpoints, _folder_of_run(file, folder)].append(file)
+            by_run[file.reader.checkpoints, _run_folder(file, folder)].append(file)
     left_out: list[LogFile] = []
     notes = []
     for (checkpoints, owner), states in by_run.items():
@@ -202,7 +225,10 @@ def keep_final(files: Sequence[LogFile], folder: Path) -> tuple[list[LogFile], l
 
 
 def _final(states: Sequence[LogFile], owner: Path, checkpoints: Checkpoints) -> LogFile:
-    """The file in the folder of the run, else the one that reached the highest step."""
+    """The file that holds the whole history.
+
+    It lies in the folder of the run, or else is the one that reached the highest step.
+    """
     beside_run = next((file for file in states if file.path.parent == owner), None)
     return beside_run or max(states, key=lambda file: checkpoints.step_reached(file.path))
 
@@ -212,7 +238,7 @@ def _copies(files: Sequence[LogFile], owner: Path, checkpoints: Checkpoints) -> 
     return [file for file in files if file.reader.name == checkpoints.copies_format and place in file.path.parents]
 
 
-def _folder_of_run(file: LogFile, folder: Path) -> Path:
+def _run_folder(file: LogFile, folder: Path) -> Path:
     """The folder whose name a file's run bears."""
     parent, checkpoints = file.path.parent, file.reader.checkpoints
     if checkpoints is not None and parent != folder and parent.name.startswith(checkpoints.folder_prefix):
@@ -224,7 +250,7 @@ def _folder_of_run(file: LogFile, folder: Path) -> Path:
 
 
 class _Reading:
-    """Files as they are read, and what was refused on the way.
+    """Files as they are read, and what was refused.
 
     Attributes
     ----------
@@ -244,7 +270,10 @@ class _Reading:
         self._met: set[str] = set()  # options whose column was there
 
     def read_file(self, file: LogFile) -> None:
-        """Read one file; a text that is no log is passed over."""
+        """Read one file.
+
+        A text that is no log is passed over.
+        """
         options = self._with_progress()
         self._done += self._sizes[file.path]
         try:
@@ -252,10 +281,10 @@ class _Reading:
         except NoLogColumns:
             return
         except InputError:
-            if file.reader.is_text and not _speaks_of_logs(file.head, options):
+            if file.reader.is_text and not _mentions_logs(file.head, options):
                 return
             raise
-        label = _folder_of_run(file, self.folder).relative_to(self.folder).as_posix()
+        label = _run_folder(file, self.folder).relative_to(self.folder).as_posix()
         self._add(raw, file.path, file.reader, label)
 
     def read_tree(self, reader: Reader, files: Sequence[LogFile]) -> None:
@@ -267,7 +296,7 @@ class _Reading:
         self._add(raw, self.folder, reader, common.relative_to(self.folder).as_posix())
 
     def check(self) -> None:
-        """Raise an `InputError` if there is no log or no column that was asked for."""
+        """Refuse a folder without log or without chosen columns."""
         for option in ("pattern", "run"):
             if getattr(self.options, option) is not None and option not in self._met:
                 raise next((error for error in self.refused if error.option == option), self._no_log())
@@ -279,7 +308,10 @@ class _Reading:
         return replace(self.options, progress=progress and Stages(progress, self.total, self._done))
 
     def _add(self, raw: Raw, path: Path, reader: Reader, label: str) -> None:
-        """Keep what a table holds; note why if it is no log."""
+        """Keep the parts of a table.
+
+        If it is no log, the reason is kept.
+        """
         options = self.options
         while True:
             try:
@@ -310,8 +342,8 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _speaks_of_logs(head: bytes, options: ReadOptions) -> bool:
-    """Whether a text that cannot be read was probably meant to be a log.
+def _mentions_logs(head: bytes, options: ReadOptions) -> bool:
+    """Whether an unreadable text was meant to be a log.
 
     Passing over it would then hide a fault.
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 from cogfit.errors import InputError, nearest
 from cogfit.logs.clean import prepare
 from cogfit.logs.folder import read_folder, report_end
-from cogfit.logs.formats.contents import head_of
+from cogfit.logs.formats.contents import read_head
 from cogfit.logs.formats.guard import guarded
 from cogfit.logs.formats.reader import Reader, ReadOptions
 from cogfit.logs.formats.refusals import is_pickle, why_unreadable
@@ -75,6 +75,7 @@ def read_log(
     place = Path(os.fspath(path))
     forced = reader_named(format) if format is not None else None
     options = ReadOptions(x=x, y=y, pattern=pattern, run=run, progress=progress)
+    # in a folder other files are passed over; a file of its own must be a log
     if _is_folder(place):
         units, warnings = read_folder(place, forced, options)
     else:
@@ -112,7 +113,7 @@ def _not_found(path: Path) -> InputError:
 
 def _read_file(path: Path, forced: Reader | None, options: ReadOptions) -> list[Unit]:
     """Read one file, which is all that there is."""
-    head = guarded(path, lambda: head_of(path))
+    head = guarded(path, lambda: read_head(path))
     reader = forced or (None if is_pickle(head) else reader_for(path, head))
     if reader is None or is_pickle(head) or not head:
         raise why_unreadable(path, head)

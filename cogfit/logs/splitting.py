@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def split(log: Log, by: tuple[str, ...]) -> Iterator[tuple[dict[str, str], Log]]:
-    """Yield labels and log of every run, layer, head or pattern.
+    """Yield each run, layer, head or pattern.
 
     Parameters
     ----------
@@ -57,7 +57,10 @@ def _check(by: tuple[str, ...], log: Log, columns: list[str]) -> None:
 
 
 def _with_rows(log: Log, frame: pd.DataFrame) -> Log:
-    """The log with some rows of its table, that of the routing if it has both."""
+    """The log with some rows of its table.
+
+    The table is that of the routing if it has both.
+    """
     if log.routing is not None:
         return replace(log, routing=replace(log.routing, frame=frame), utilization=None)
     assert log.utilization is not None

@@ -1,4 +1,7 @@
-"""From the parts that were read to one log: which belong to which run."""
+"""From the parts that were read to one log.
+
+Which part belongs to which run is decided here.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Unit:
-    """A part of a log and the folder that it belongs to.
+    """A part of a log and its folder.
 
     Attributes
     ----------
@@ -66,7 +69,10 @@ def _by_run(unit: Unit) -> list[Unit]:
 
 
 def one_format_each(units: Sequence[Unit], warnings: list[str]) -> list[Unit]:
-    """Where a folder has one log in several formats, keep one."""
+    """Keep one format where a log has several.
+
+    A log is of one kind and one folder.
+    """
     readers: dict[tuple[str, str], set[Reader]] = defaultdict(set)
     for unit in units:
         if len(unit.part.frame):
@@ -125,7 +131,7 @@ def joined(path: Path, units: Sequence[Unit], warnings: list[str]) -> Log:
 
 
 def _separate_files(units: Sequence[Unit], warnings: list[str]) -> list[Unit]:
-    """Decide whether files of one folder continue each other or are runs of their own."""
+    """Tell files that continue each other from separate runs."""
     by_folder: dict[str, list[Unit]] = defaultdict(list)
     for unit in units:
         by_folder[unit.label].append(unit)
@@ -147,13 +153,19 @@ def _separate_files(units: Sequence[Unit], warnings: list[str]) -> list[Unit]:
 
 
 def _are_consecutive(frames: Sequence[pd.DataFrame]) -> bool:
-    """Whether each frame begins and ends at later steps than the one before."""
+    """Whether frames follow each other in steps.
+
+    Each begins and ends at later steps than the one before.
+    """
     spans = [(frame["step"].min(), frame["step"].max()) for frame in frames]
     return all(first[0] < second[0] and first[1] < second[1] for first, second in pairwise(spans))
 
 
 def _named_by_file(units: Sequence[Unit], names: Sequence[str], label: str) -> list[Unit]:
-    """Label units by the names of their files, without suffix where that tells them apart."""
+    """Label units by the names of their files.
+
+    Without suffix where that tells them apart.
+    """
     stems = [name.split(".", 1)[0] for name in names]
     short = dict(zip(names, stems if len(set(stems)) == len(stems) else names, strict=True))
     named = []
@@ -164,7 +176,10 @@ def _named_by_file(units: Sequence[Unit], names: Sequence[str], label: str) -> l
 
 
 def _with_runs(units: Sequence[Unit], labels: Iterable[str]) -> list[Unit]:
-    """Write each unit's folder, without what all have in common, into the column ``run``."""
+    """Write each unit's folder into the column ``run``.
+
+    Without what all folders have in common.
+    """
     paths = {label: PurePosixPath(label).parts for label in labels}
     levels = zip(*paths.values(), strict=False)
     common = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, levels))

@@ -35,7 +35,7 @@ def fit_many(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Any:
-    """Fit many curves; one row for each, whatever becomes of it.
+    """Fit many curves, one row for each.
 
     Parameters
     ----------
@@ -107,6 +107,7 @@ def fit_many(
     names, forms = _as_tuple(by), _as_tuple(form)
     if verdicts and forms == ("power_floor",):
         forms = None  # the default of `form`: verdicts compare all forms
+    # refuse options that cannot be used before any data are read
     options = Options(
         form=forms,
         noise=noise,
@@ -119,6 +120,7 @@ def fit_many(
         device=device,
         threads=threads,
     )
+    # logs and arrays are collections of curves; tables may not fit into memory
     if isinstance(data, Log):
         return fit_collection(from_log(data, names), options, progress)
     if not _is_table(data):
@@ -139,7 +141,10 @@ def _is_dask(data: Any) -> bool:
 
 
 def _is_table(data: Any) -> bool:
-    """Whether data have columns: a data frame, or a file of one."""
+    """Whether data have columns.
+
+    They are a data frame, or a file of one.
+    """
     return _is_dask(data) or isinstance(data, str | os.PathLike) or hasattr(data, "groupby")
 
 
@@ -150,7 +155,10 @@ def _checked_arrays(
     trials: ArrayLike | str | None,
     names: tuple[str, ...] | None,
 ) -> Collection:
-    """Curves from arrays, for which names of columns have no meaning."""
+    """Curves from arrays.
+
+    Names of columns have no meaning for them.
+    """
     if y is None or isinstance(y, str):
         raise InputError("`y` is missing", hint="call cogfit.fit_many(x, Y) with Y of shape (curves, points)")
     if isinstance(weights, str) or isinstance(trials, str) or names is not None:
@@ -182,7 +190,10 @@ def _column_name(label: str, value: ArrayLike | str | None) -> str | None:
 
 
 def _fit_table(data: Any, columns: Columns, options: Options, progress: Progress | None) -> Any:
-    """Fit a tidy table where it is: spread over a cluster, on disk or in memory."""
+    """Fit a tidy table where it is.
+
+    It may be spread over a cluster, on disk or in memory.
+    """
     if _is_dask(data):
         return fit_partitions(data, columns, options)
     if isinstance(data, str | os.PathLike):

@@ -1,4 +1,4 @@
-"""Turn what a library raises into a message about the file."""
+"""Turn what a library raises into our own errors."""
 
 from __future__ import annotations
 

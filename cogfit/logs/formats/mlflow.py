@@ -30,12 +30,17 @@ _NUMERIC = "(typeof(step) = 'integer' AND typeof(timestamp) = 'integer' AND (is_
 
 
 def recognise(path: Path, head: bytes) -> bool:
-    """Whether a file is an SQLite database; `read` then says if the tables are not MLflow's."""
+    """Whether a file is an SQLite database.
+
+    `read` then says if the tables are not MLflow's.
+    """
     return head.startswith(MAGIC)
 
 
 def read(path: Path, options: ReadOptions) -> Raw:
-    """Read every metric of every run that has not been deleted.
+    """Read every metric of every run.
+
+    Runs that have been deleted are left out.
 
     Parameters
     ----------
@@ -131,12 +136,12 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
     for table, needed in _NEEDED.items():
-        found = connection.execute(
+        count = connection.execute(
             "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ? AND sql LIKE 'CREATE TABLE%'",
             (table,),
         ).fetchone()
         columns = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
-        if found != (1,) or not needed <= columns:
+        if count != (1,) or not needed <= columns:
             raise InputError(
                 f"is an SQLite database, but not MLflow's: no proper table '{table}'",
                 path=path,
@@ -157,7 +162,9 @@ def _series(rows: list[tuple[int, int, str, float | None]], names: dict[str, int
 
 
 def _labels(runs: list[tuple[str, str | None]]) -> list[str]:
-    """Name each run, and tell runs of the same name apart by the first 8 characters of their ids.
+    """Name each run.
+
+    Runs of the same name are told apart by the first 8 characters of their ids.
 
     Examples
     --------

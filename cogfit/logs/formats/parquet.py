@@ -40,7 +40,10 @@ def _read_parquet(path: Path, options: ReadOptions) -> Raw:
 
 
 def _implied_index(schema: Any, n_rows: int) -> dict[str, range]:
-    """Named index of a pandas table that was not stored because it is a range."""
+    """Named index that pandas did not store.
+
+    It does not if the index is a range.
+    """
     described = schema.pandas_metadata
     indexes = described.get("index_columns") if isinstance(described, dict) else None
     implied = {}
@@ -53,7 +56,10 @@ def _implied_index(schema: Any, n_rows: int) -> dict[str, range]:
 
 
 def _needed(names: Sequence[str], options: ReadOptions, path: Path) -> list[str] | None:
-    """Columns of a routing log, which is long; None (all of them) for everything else."""
+    """Columns that a routing log needs.
+
+    Routing logs are long. None (all columns) for everything else.
+    """
     try:
         columns = find_columns(names, options, path)
     except InputError:

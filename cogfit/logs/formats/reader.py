@@ -39,7 +39,7 @@ class Evidence(IntEnum):
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What the user said about the columns, and where to report progress.
+    """The user's choice of columns, and the progress.
 
     Attributes
     ----------
@@ -59,7 +59,9 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class Raw:
-    """A table as the file holds it, with the account of how it was read.
+    """A table as the file holds it.
+
+    With the account of how it was read.
 
     Attributes
     ----------
@@ -186,5 +188,5 @@ class Reader:
     checkpoints: Checkpoints | None = None
 
     def __post_init__(self) -> None:
-        """Call a format by its name where it has no title."""
+        """Call a format without title by its name."""
         object.__setattr__(self, "title", self.title or self.name)

@@ -6,7 +6,7 @@ import codecs
 from pathlib import Path
 
 from cogfit.errors import InputError
-from cogfit.logs.formats.contents import CONVERT, is_text, suffix_of
+from cogfit.logs.formats.contents import CONVERT, bare_suffix, is_text
 from cogfit.logs.formats.registry import text_suffixes, titles
 
 _SEEN_BEFORE = (  # start of the file, what it is
@@ -28,17 +28,20 @@ def why_unreadable(path: Path, head: bytes) -> InputError:
         return InputError("is empty", path=path, hint="give a log with a header and at least two rows")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return InputError("is encoded in UTF-16", path=path, hint="save it as UTF-8")
-    if is_pickle(head) or suffix_of(path) in _PICKLE_SUFFIXES:
+    if is_pickle(head) or bare_suffix(path) in _PICKLE_SUFFIXES:
         return InputError("is or may be a pickle, which is never loaded", path=path, hint=CONVERT)
     for start, name in _SEEN_BEFORE:
         if head.startswith(start):
             return InputError(f"is {name}", path=path, hint=CONVERT)
-    if suffix_of(path) in text_suffixes() and not is_text(head) and b"\0" not in head:
+    if bare_suffix(path) in text_suffixes() and not is_text(head) and b"\0" not in head:
         return InputError("is not encoded in UTF-8", path=path, hint="save it as UTF-8")
     what = "is text, but no table" if is_text(head) else "is binary and of no known format"
     return InputError(what, path=path, hint=f"give one of: {titles()}")
 
 
 def is_pickle(head: bytes) -> bool:
-    """Whether a file begins as pickles of protocol 2 and later do."""
+    """Whether a file begins as a pickle.
+
+    Pickles of protocol 2 and later can be told by their first bytes.
+    """
     return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5

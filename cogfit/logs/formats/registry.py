@@ -1,4 +1,6 @@
-"""The list of log formats, from which all others are derived.
+"""The one list of log formats.
+
+All other lists are derived from it.
 
 A new format is a :class:`~cogfit.logs.formats.reader.Reader` in a file of this folder and its name in
 :func:`built_in_readers`. Packages add theirs by entry points of the group ``cogfit.formats``.
@@ -27,7 +29,10 @@ GROUP = "cogfit.formats"
 
 @cache
 def built_in_readers() -> tuple[Reader, ...]:
-    """Readers of this package, in the order of help and messages."""
+    """Readers of this package.
+
+    In the order of help and messages.
+    """
     from cogfit.logs.formats import mlflow, tensorboard
 
     return (CSV, JSON, JSONL, PARQUET, tensorboard.READER, HUGGINGFACE, WANDB, mlflow.READER)
@@ -99,12 +104,18 @@ def _folded(name: str) -> str:
 
 
 def reader_for(path: Path, head: bytes) -> Reader | None:
-    """The reader that recognises a file (or, with an empty `head`, a folder)."""
+    """The reader that recognises a file.
+
+    With an empty `head`, a folder.
+    """
     return next((reader for reader in readers() if is_recognised(reader, path, head)), None)
 
 
 def is_recognised(reader: Reader, path: Path, head: bytes) -> bool:
-    """Whether a file is of a reader's format; a plug-in that fails is passed over."""
+    """Whether a file is of a reader's format.
+
+    A plug-in that fails is passed over.
+    """
     if reader in built_in_readers():
         return reader.recognise(path, head)
     try:
@@ -116,7 +127,10 @@ def is_recognised(reader: Reader, path: Path, head: bytes) -> bool:
 
 
 def read_raw(reader: Reader, path: Path, options: ReadOptions) -> Raw:
-    """Read a file or folder with a reader; whatever goes wrong is an `InputError`."""
+    """Read a file or folder with a reader.
+
+    Whatever goes wrong is an `InputError`.
+    """
     if reader in built_in_readers():
         return guarded(path, lambda: reader.read(path, options))
     try:
@@ -133,7 +147,10 @@ def read_raw(reader: Reader, path: Path, options: ReadOptions) -> Raw:
 
 
 def _checked(raw: object, path: Path) -> Raw:
-    """What a plug-in returned, if it is what the record of a reader promises."""
+    """The table that a plug-in returned, checked.
+
+    It must be what the record of a reader promises.
+    """
     import pandas as pd
 
     if not isinstance(raw, Raw) or not isinstance(raw.frame, pd.DataFrame):

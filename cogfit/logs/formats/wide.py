@@ -1,4 +1,7 @@
-"""From one value per record to one column per name: shared by the readers of TensorBoard and MLflow."""
+"""From one value per record to one column per name.
+
+Shared by the readers of TensorBoard and MLflow.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ RESERVED = ("step", "wall_time", "run")
 
 @dataclass(frozen=True)
 class Series:
-    """Values of one part of a run (an event file), in the order in which they were logged.
+    """Values of one part of a run.
+
+    A part is an event file; its values are in the order in which they were logged.
 
     Attributes
     ----------
@@ -103,11 +108,13 @@ def widen(
 
     notes: list[str] = []
     runs = [(run, filled) for run, parts in runs if (filled := [part for part in parts if len(part)])]
+    # each value gets a row; a row takes step and time from its first value
     series = join([part for _, parts in runs for part in parts])
     row, n_rows = _rows(series, [parts for _, parts in runs])
     first = np.empty(n_rows, np.int64)
     first[row[::-1]] = np.arange(len(row))[::-1]  # the last write wins: the first value of each row
 
+    # one column per name; run where there are several
     used = _affordable(np.unique(series.name), n_rows, names, path, options, notes)
     columns: dict[str, Any] = {"step": series.step[first]}
     columns |= _value_columns(series, row, n_rows, used, names, notes)
@@ -120,7 +127,10 @@ def widen(
 
 
 def _rows(series: Series, runs: Sequence[Sequence[Series]]) -> tuple[NDArray[np.int64], int]:
-    """The row that each value belongs to, and how many rows there are."""
+    """The row that each value belongs to.
+
+    Also return how many rows there are.
+    """
     segment = _segments(runs)
     steps, _ = _codes(series.step)
     cell, n_cells = _codes(_pair(_pair(segment, series.name), steps))
@@ -136,7 +146,10 @@ def _affordable(
     options: ReadOptions,
     notes: list[str],
 ) -> NDArray[np.int64]:
-    """Codes of the names to keep: all, or those that the user chose where the table would be too large."""
+    """Codes of the names to keep.
+
+    They are all, or those that the user chose where the table would be too large.
+    """
     if n_rows * len(used) <= MAX_CELLS:
         return used
     chosen = {options.x, options.y, options.pattern, options.run}
@@ -159,7 +172,10 @@ def _value_columns(
     names: Sequence[str],
     notes: list[str],
 ) -> dict[str, NDArray[np.float64]]:
-    """One column for each name that is kept, NaN where it was not logged."""
+    """One column for each name that is kept.
+
+    NaN where it was not logged.
+    """
     columns = {}
     order = np.argsort(series.name, kind="stable")
     starts = np.searchsorted(series.name[order], used, side="left")
@@ -176,7 +192,7 @@ def _value_columns(
 
 
 def _segments(runs: Sequence[Sequence[Series]]) -> NDArray[np.int64]:
-    """Code of the run and restart that each value belongs to."""
+    """Code of each value's run and restart."""
     codes: list[NDArray[np.int64]] = []
     segment = -1
     for parts in runs:
@@ -192,7 +208,10 @@ def _segments(runs: Sequence[Sequence[Series]]) -> NDArray[np.int64]:
 
 
 def _latest_repeated(parts: Sequence[Series]) -> NDArray[np.int64]:
-    """For each part, the latest part before it that holds one of its (name, step), or −1."""
+    """Find the part that each part repeats.
+
+    It is the latest before it that holds one of its (name, step); −1 if none does.
+    """
     latest = np.full(len(parts), -1, np.int64)
     if len(parts) > 1:
         series = join(parts)
@@ -204,7 +223,7 @@ def _latest_repeated(parts: Sequence[Series]) -> NDArray[np.int64]:
 
 
 def _codes(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
-    """Number the distinct values 0, 1, … in order of first appearance."""
+    """Number distinct values in order of first appearance."""
     import pandas as pd
 
     codes, distinct = pd.factorize(values)
@@ -212,7 +231,10 @@ def _codes(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
 
 
 def _pair(major: NDArray[np.int64], minor: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One number for each pair of numbers; both are made dense first, so that the product cannot overflow."""
+    """One number for each pair of numbers.
+
+    Both are made dense first, so that the product cannot overflow.
+    """
     major, _ = _codes(major)
     minor, n_minor = _codes(minor)
     return major * np.int64(max(n_minor, 1)) + minor

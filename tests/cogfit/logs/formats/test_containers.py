@@ -21,7 +21,7 @@ import pytest
 from cogfit.errors import InputError, MissingDependencyError
 from cogfit.logs import Log, read_log
 from cogfit.logs.formats import delimited
-from cogfit.logs.formats.contents import head_of
+from cogfit.logs.formats.contents import read_head
 from cogfit.logs.formats.registry import other_names, reader_for, reader_named, readers
 
 
@@ -394,7 +394,7 @@ def test_formats_by_name(tmp_path: Path) -> None:
         reader_named("parqet")
     path = tmp_path / "log.txt"
     path.write_text("step,attention_utilization\n0,1\n1,0.5\n")
-    assert reader_for(path, head_of(path)) is reader_named("csv")
+    assert reader_for(path, read_head(path)) is reader_named("csv")
     assert read_log(path, format="tsv").utilization is not None
     with pytest.raises(InputError, match=r"log\.txt"):
         read_log(path, format="parquet")
