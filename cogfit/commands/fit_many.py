@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -63,28 +63,19 @@ def fit_many(
     memory: Annotated[float, typer.Option(help="Memory for the rows of one part, in GB (tables).")] = 1.0,
     scheduler: Annotated[Text, typer.Option(help="Address of a Dask scheduler (tables).")] = None,
     seed: Annotated[int, typer.Option(help="Of the resampling (--verdicts).")] = 0,
-    plot: Annotated[Optional[Path], typer.Option(help="Picture of the exponents: .png, .svg or .pdf.")] = None,  # noqa: UP045
+    plot: Annotated[Path | None, typer.Option(help="Picture of the exponents: .png, .svg or .pdf.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary.")] = False,
 ) -> None:
-    """Fit many curves; the help text is HELP."""
-    from cogfit.errors import InputError
+    """Fit many curves: the command, described by HELP."""
     from cogfit.many import streaming
     from cogfit.many.batch import Options
 
-    if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise InputError(f"'{plot}' names no picture format", hint="use .png, .svg or .pdf")
-    for target in (out, plot):
-        if target is not None and not target.absolute().parent.is_dir():
-            raise InputError("the folder does not exist", path=target.absolute().parent, hint="create it first")
-    if out.exists() and path.exists() and (out.samefile(path) or path.resolve() in out.resolve().parents):
-        raise InputError("is or lies in the input", path=out, hint="name another output")
-    if not table and (weights or trials or scheduler):
-        raise InputError("--weights, --trials and --scheduler go with --table")
-    if memory <= 0:
-        raise InputError(f"--memory must be positive, not {memory:g}")
+    _check_files(path, out, plot)
+    _check_memory_and_table(memory, table, weights, trials, scheduler)
     forms = None if all_forms or verdicts else _names(form)
     missing = "drop" if drop_missing else "fail"
     options = Options(forms, noise, verdicts, missing, axis, measure, level, seed, device)
+    # a table is planned from its number of rows alone, a log is read whole
     with ProgressBars() as progress:
         warnings: tuple[str, ...] = ()
         if table:
@@ -93,8 +84,9 @@ def fit_many(
             columns = Columns(_names(by) or ("curve",), x or "x", y or "y", weights, trials)
             plan, collection = streaming.plan_table(path, columns, options, memory * 1e9), None
         else:
-            plan, collection, warnings = _of_log(path, options, _names(by), x, y, progress)
+            plan, collection, warnings = _plan_log(path, options, _names(by), x, y, progress)
         streaming.run(plan, out, collection=collection, scheduler=scheduler, report=progress.report)
+    # picture and summary are made from what was written
     results = streaming.read(out)
     if plot is not None:
         from cogfit.show.plots import plot_exponents, save_figure
@@ -105,12 +97,38 @@ def fit_many(
         warn(warnings)
 
 
+def _check_files(path: Path, out: Path, plot: Path | None) -> None:
+    """Refuse outputs that cannot be written.
+
+    Nor may they overwrite the input.
+    """
+    from cogfit.errors import InputError
+
+    if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise InputError(f"'{plot}' names no picture format", hint="use .png, .svg or .pdf")
+    for target in (out, plot):
+        if target is not None and not target.absolute().parent.is_dir():
+            raise InputError("the folder does not exist", path=target.absolute().parent, hint="create it first")
+    if out.exists() and path.exists() and (out.samefile(path) or path.resolve() in out.resolve().parents):
+        raise InputError("is or lies in the input", path=out, hint="name another output")
+
+
+def _check_memory_and_table(memory: float, table: bool, *of_tables: str | None) -> None:
+    """Refuse what has no meaning, or none without a table."""
+    from cogfit.errors import InputError
+
+    if not table and any(of_tables):
+        raise InputError("--weights, --trials and --scheduler go with --table")
+    if memory <= 0:
+        raise InputError(f"--memory must be positive, not {memory:g}")
+
+
 def _names(text: str | None) -> tuple[str, ...]:
     """Split names at commas."""
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
-def _of_log(
+def _plan_log(
     path: Path, options: Options, by: tuple[str, ...], x: str | None, y: str | None, progress: ProgressBars
 ) -> tuple[Any, Any, tuple[str, ...]]:
     from cogfit.logs import read_log

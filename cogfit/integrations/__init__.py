@@ -1,4 +1,4 @@
-"""Callbacks for training libraries, which write attention utilisation as the model trains.
+"""Callbacks for training libraries: they write attention utilisation.
 
 `cogfit.integrations.huggingface` and `cogfit.integrations.lightning` need their libraries; this module has what they
 share and needs none.
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cogfit.errors import InputError, nearest
-from cogfit.logs.columns import Level, NoLogColumns, find_columns, role_of
+from cogfit.logs.columns import Level, NoLogColumns, find_columns, recognised_role
 from cogfit.logs.formats.reader import ReadOptions
 from cogfit.logs.writer import UtilizationLogger
 
@@ -26,7 +26,9 @@ Metric = str | Callable[[Any], Measured] | None
 
 
 class MetricRecorder:
-    """Find attention utilisation among a trainer's metrics, or measure it, and write it.
+    """Find attention utilisation among metrics, and write it.
+
+    It may also be measured.
 
     Nothing here ever ends a training run: a value that cannot be written is told by one warning, and left out.
 
@@ -63,7 +65,10 @@ class MetricRecorder:
         self._warned = False
 
     def record(self, step: int, metrics: Mapping[str, Any], *, model: Any, folder: str | Path) -> None:
-        """Write what there is to write at a step; the file is opened the first time."""
+        """Write the utilisation of a step.
+
+        The file is opened the first time.
+        """
         try:
             for row in self._rows(step, metrics, model):
                 if METRIC not in row:
@@ -78,7 +83,10 @@ class MetricRecorder:
             self._warn(f"attention utilisation was not written at step {step}: {error}")
 
     def close(self, *, expected: bool = True) -> None:
-        """Close the file; warn if nothing was written although metrics came by."""
+        """Close the file.
+
+        Warn if nothing was written although metrics came by.
+        """
         if self._logger is not None:
             self._logger.close()
             self._logger = None
@@ -116,9 +124,11 @@ class MetricRecorder:
     def _find(self, names: tuple[str, ...]) -> tuple[Level, ...]:
         chosen = self.metric if isinstance(self.metric, str) else None
         if chosen is not None:
-            names = tuple(name for name in names if name == chosen or role_of(name) in (None, "utilization"))
+            names = tuple(name for name in names if name == chosen or recognised_role(name) in (None, "utilization"))
         else:
-            names = tuple(name for name in names if role_of(name) == "utilization" and not _EVALUATION.match(name))
+            names = tuple(
+                name for name in names if recognised_role(name) == "utilization" and not _EVALUATION.match(name)
+            )
         try:
             return find_columns(["step", *names], ReadOptions(y=chosen), Path("metrics")).utilization
         except NoLogColumns:  # not logged this time

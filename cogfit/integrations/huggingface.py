@@ -15,7 +15,9 @@ except ImportError:
 
 
 class UtilizationCallback(TrainerCallback):
-    """Write attention utilisation to ``utilization.jsonl`` in the output folder whenever the Trainer logs.
+    """Write attention utilisation whenever the Trainer logs.
+
+    It goes to ``utilization.jsonl`` in the output folder.
 
     Only the world's first process writes. A run resumed from a checkpoint goes on in the same file; where steps were
     repeated, the reader lets the last value count.

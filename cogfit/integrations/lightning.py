@@ -1,4 +1,7 @@
-"""Callback for the Trainer of Lightning, imported as ``lightning.pytorch`` or as ``pytorch_lightning``."""
+"""Callback for the Trainer of Lightning.
+
+Lightning may be imported as ``lightning.pytorch`` or as ``pytorch_lightning``.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ _LIBRARIES = ("lightning.pytorch", "pytorch_lightning")
 
 
 def _callback_classes() -> tuple[type, ...]:
-    """Base classes of the library that the training code has imported, or else of one that is there."""
+    """Base classes of the library in use.
+
+    It is the one that the training code has imported, or else one that is there.
+    """
     imported = [name for name in _LIBRARIES if name in sys.modules]
     classes = []
     for name in imported or _LIBRARIES:
@@ -33,7 +39,10 @@ def _callback_classes() -> tuple[type, ...]:
 if TYPE_CHECKING:
 
     class _Callback:
-        """What a type checker needs to know of the base class, whichever library it comes from."""
+        """The base class, as a type checker needs it.
+
+        It is the same for both libraries.
+        """
 
 else:
     _Callback = type("_Callback", _callback_classes(), {})
@@ -115,7 +124,10 @@ class UtilizationCallback(_Callback):
         return {"folder": self._folder}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on writing where the run that made the checkpoint did, if that still exists and no path was given."""
+        """Go on writing where the checkpoint's run did.
+
+        Not if that no longer exists or a path was given.
+        """
         folder = state_dict.get("folder")
         if self.path is None and isinstance(folder, str) and Path(folder).exists():
             self._folder = folder

@@ -1,7 +1,8 @@
-"""Reading and writing training logs.
+"""Training logs: from files to a `Log`, and back.
 
-`read_log` finds the format and the columns of a log by itself; what it returns are the types of
-`cogfit.logs.model`. Importing this package loads neither pandas nor pyarrow.
+Each container is a file of `cogfit.logs.formats`. `read_log` finds the format and the columns of a
+log by itself; what it returns are the types of `cogfit.logs.model`. Importing this package loads
+neither pandas nor pyarrow.
 """
 
 from cogfit.logs.model import GROUP_COLUMNS, Log, RoutingLog, Source, UtilizationLog

@@ -1,4 +1,6 @@
-"""From a raw table to parts with standard columns: values checked, rows that cannot be used dropped and counted.
+"""From a raw table to parts with standard columns.
+
+Values are checked, and rows that cannot be used are dropped and counted.
 
 Every value is checked here, where its line is still known; :mod:`cogfit.logs.joining` makes one log of several parts.
 """
@@ -39,7 +41,9 @@ Numbers = NDArray[Any]
 
 @dataclass(frozen=True)
 class Part:
-    """One kind of log out of one table, with standard columns and valid values, in file order.
+    """One kind of log out of one table.
+
+    It has standard columns and valid values, in file order.
 
     Attributes
     ----------
@@ -67,7 +71,10 @@ class Part:
 
 
 class _Rows:
-    """The rows of a table that are still in, and the account of the others."""
+    """The rows that are kept.
+
+    The others are counted by reason.
+    """
 
     def __init__(self, n: int) -> None:
         self.kept: Mask = np.ones(n, dtype=bool)
@@ -86,7 +93,10 @@ class _Rows:
 
 
 class _Table:
-    """A raw table whose columns can be asked for as numbers, truth values or labels."""
+    """A raw table whose columns are asked for by type.
+
+    They are numbers, truth values or labels.
+    """
 
     def __init__(self, raw: Raw, path: Path) -> None:
         self.raw, self.path = raw, path
@@ -96,7 +106,10 @@ class _Table:
         return InputError(what, path=self.path, line=line, column=column, hint=hint)
 
     def numbers(self, column: str) -> Numbers:
-        """Values of a column as integers or as float64 with NaN for what is missing."""
+        """Values of a column as numbers.
+
+        They are integers, or float64 with NaN for what is missing.
+        """
         import pandas as pd
         from pandas.api import types
 
@@ -124,7 +137,10 @@ class _Table:
         return out
 
     def integers(self, values: Numbers, column: str, rows: Mask) -> NDArray[np.int64]:
-        """`values` as int64; those outside `rows` may be anything."""
+        """Convert values to int64.
+
+        Those outside `rows` may be anything.
+        """
         if values.dtype.kind == "i":
             return values.astype(np.int64, copy=False)
         if values.dtype.kind == "u":
@@ -138,13 +154,19 @@ class _Table:
         return np.where(rows, values, 0).astype(np.int64)
 
     def fractions(self, column: str, rows: _Rows) -> NDArray[np.float64]:
-        """Numbers between 0 and 1; rows without one are dropped."""
+        """Numbers between 0 and 1.
+
+        Rows without one are dropped.
+        """
         values = self.numbers(column).astype(np.float64, copy=False)
         rows.drop_unusable(values, column)
         return self.in_range(values, column)
 
     def in_range(self, values: NDArray[np.float64], column: str) -> NDArray[np.float64]:
-        """Refuse what is no fraction; carry what rounding left just outside back to 0 or 1."""
+        """Refuse what is no fraction.
+
+        What rounding left just outside is carried back to 0 or 1.
+        """
         with np.errstate(invalid="ignore"):
             low, high = float(np.fmin.reduce(values, initial=0.0)), float(np.fmax.reduce(values, initial=1.0))
         if low >= 0 and high <= 1:
@@ -160,7 +182,10 @@ class _Table:
         return np.clip(values, 0, 1)
 
     def truths(self, column: str, rows: _Rows) -> Mask:
-        """Truth values; rows without one are dropped."""
+        """Truth values of a column.
+
+        Rows without one are dropped.
+        """
         import pandas as pd
         from pandas.api import types
 
@@ -183,7 +208,10 @@ class _Table:
         return np.asarray(numbers == 1)
 
     def optional_numbers(self, column: str, notes: list[str]) -> Numbers | None:
-        """Numbers of a column that may be left out when it holds something else."""
+        """Numbers of a column that may be left out.
+
+        It is, with a note, when it holds something else.
+        """
         try:
             return self.numbers(column)
         except InputError as error:
@@ -191,7 +219,10 @@ class _Table:
             return None
 
     def labels(self, column: str, *, novel: bool = False) -> pd.Categorical:
-        """Texts of a column as a categorical; with `novel`, −1 among integers counts as missing, too."""
+        """Texts of a column as a categorical.
+
+        With `novel`, −1 among integers counts as missing, too.
+        """
         import pandas as pd
 
         try:
@@ -208,7 +239,10 @@ class _Table:
 
 
 def _number(value: object, *missing: object) -> float | None:
-    """A number out of whatever a cell holds; NaN for a missing one, None if it is no number."""
+    """A number out of whatever a cell holds.
+
+    NaN for a missing one, None if it is no number.
+    """
     if value is None or any(value is other for other in missing):
         return math.nan
     try:
@@ -242,7 +276,7 @@ def _label(value: Any, *, novel: bool) -> str | None:
 
 
 def prepare(raw: Raw, options: ReadOptions, path: Path) -> list[Part]:
-    """Find out what a raw table holds, check it, and give it standard columns.
+    """Check a raw table and give it standard columns.
 
     Parameters
     ----------
@@ -282,7 +316,10 @@ def prepare(raw: Raw, options: ReadOptions, path: Path) -> list[Part]:
 
 
 def _both_parts(raw: Raw, columns: Columns, path: Path) -> list[Part]:
-    """Split a table that has columns of both kinds: rows without a routing decision tell the utilisation."""
+    """Split a table that has columns of both kinds.
+
+    Rows without a routing decision belong to the utilisation log.
+    """
     decisions = [name for name in (columns.attended, columns.p_episodic, columns.answer) if name is not None]
     routed = raw.frame[decisions].notna().any(axis=1).to_numpy()
     without = replace(columns, utilization=())
@@ -294,12 +331,12 @@ def _both_parts(raw: Raw, columns: Columns, path: Path) -> list[Part]:
         return [replace(part, notes=(*part.notes, note))]
     routing = _routing_part(_Table(_subset(raw, ~other), path), without)
     only = replace(columns, pattern=None, attended=None, p_episodic=None, answer=None, exposure=None, notes=())
-    rest = replace(raw, dropped={}, notes=())  # the reader's own account goes with the routing log
-    return [routing, _utilization_part(_Table(_subset(rest, other), path), only)]
+    remainder = replace(raw, dropped={}, notes=())  # the reader's own account goes with the routing log
+    return [routing, _utilization_part(_Table(_subset(remainder, other), path), only)]
 
 
 def _subset(raw: Raw, rows: Mask) -> Raw:
-    """Some rows of a table; they still know their lines."""
+    """Some rows of a table, which still know their lines."""
     places = np.flatnonzero(rows)
 
     def line_of(row: int) -> int:
@@ -362,7 +399,10 @@ def _ordered(cells: Iterable[str]) -> list[str]:
 
 
 def _with_others(frame: pd.DataFrame, file: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    """Append the file's remaining columns, renamed where a standard name is taken."""
+    """Append the file's remaining columns.
+
+    They are renamed where a standard name is taken.
+    """
     import pandas as pd
 
     used = set(columns.used())
@@ -380,45 +420,22 @@ def _melted_note(levels: Sequence[Level]) -> str:
 def _routing_part(table: _Table, columns: Columns) -> Part:
     import pandas as pd
 
-    raw, notes, warnings = table.raw, [*table.raw.notes, *columns.notes], []
+    raw, notes = table.raw, [*table.raw.notes, *columns.notes]
     rows = _Rows(len(raw.frame))
     assert columns.pattern is not None
-    attended, p_episodic = columns.attended, columns.p_episodic
-    if columns.answer is not None:
-        if _looks_decided(raw.frame[columns.answer]):
-            attended = columns.answer
-        else:
-            p_episodic = columns.answer
-    if attended and p_episodic:  # a column without any value must not cost us the rows of the other
-        for name in (attended, p_episodic):
-            if raw.frame[name].isna().all() and not raw.frame[[attended, p_episodic]].isna().all(axis=None):
-                notes.append(f"column '{name}' is empty and was left out")
-                attended = None if name == attended else attended
-                p_episodic = None if name == p_episodic else p_episodic
+    attended, p_episodic = _decision_columns(raw.frame, columns, notes)
     raw_steps = table.numbers(columns.step)
     rows.drop_unusable(raw_steps, columns.step)
     cells: dict[str, Any] = {"step": table.integers(raw_steps, columns.step, rows.kept)}
-    pattern = table.labels(columns.pattern, novel=True)
-    cells["pattern"] = pattern
-    novel = pattern.codes < 0
+    cells["pattern"] = pattern = table.labels(columns.pattern, novel=True)
     if columns.exposure is not None:
-        cells["exposure"] = _logged_exposures(table, columns.exposure, novel, rows)
+        cells["exposure"] = _logged_exposures(table, columns.exposure, pattern.codes < 0, rows)
     if attended is not None:
         cells["attended"] = table.truths(attended, rows)
     if p_episodic is not None:
         cells["p_episodic"] = table.fractions(p_episodic, rows)
     cells |= _groups(table, columns)
-    if columns.correct is not None and raw.frame[columns.correct].dtype == np.bool_:
-        cells["correct"] = raw.frame[columns.correct].to_numpy()
-    elif columns.correct is not None and (numbers := table.optional_numbers(columns.correct, notes)) is not None:
-        cells["correct"] = numbers == 1 if np.isin(numbers, (0, 1)).all() else numbers.astype(np.float64)
-    if columns.quality is not None and (numbers := table.optional_numbers(columns.quality, notes)) is not None:
-        cells["quality"] = numbers.astype(np.float64)
-    if any(name.casefold() == "novel" for name in pattern.categories):
-        warnings.append(
-            f"{table.path.name}: 'novel' in column '{columns.pattern}' was read as the name of a pattern; "
-            "leave the field empty for queries without a pattern"
-        )
+    cells |= _outcomes(table, columns, notes)
     frame = pd.DataFrame(cells, copy=False)
     return Part(
         kind="routing",
@@ -428,9 +445,53 @@ def _routing_part(table: _Table, columns: Columns) -> Part:
         rows_read=raw.rows_read,
         dropped=Counter(raw.dropped) + rows.dropped,
         notes=tuple(notes),
-        warnings=tuple(warnings),
+        warnings=_doubtful_names(pattern, columns.pattern, table.path),
         x_name=columns.step,
         y_name=p_episodic or attended or "",
+    )
+
+
+def _decision_columns(frame: pd.DataFrame, columns: Columns, notes: list[str]) -> tuple[str | None, str | None]:
+    """Columns of decisions and of probabilities.
+
+    None for one that is not there or empty.
+    """
+    attended, p_episodic = columns.attended, columns.p_episodic
+    if columns.answer is not None:
+        if _looks_decided(frame[columns.answer]):
+            attended = columns.answer
+        else:
+            p_episodic = columns.answer
+    if attended is None or p_episodic is None:
+        return attended, p_episodic
+    # a column without any value must not cost us the rows of the other
+    is_empty = {name: bool(frame[name].isna().all()) for name in (attended, p_episodic)}
+    if is_empty[attended] != is_empty[p_episodic]:
+        empty = attended if is_empty[attended] else p_episodic
+        notes.append(f"column '{empty}' is empty and was left out")
+        return (None, p_episodic) if empty == attended else (attended, None)
+    return attended, p_episodic
+
+
+def _outcomes(table: _Table, columns: Columns, notes: list[str]) -> dict[str, Any]:
+    """Correctness and quality, as far as they were logged."""
+    cells: dict[str, Any] = {}
+    if columns.correct is not None and table.raw.frame[columns.correct].dtype == np.bool_:
+        cells["correct"] = table.raw.frame[columns.correct].to_numpy()
+    elif columns.correct is not None and (numbers := table.optional_numbers(columns.correct, notes)) is not None:
+        cells["correct"] = numbers == 1 if np.isin(numbers, (0, 1)).all() else numbers.astype(np.float64)
+    if columns.quality is not None and (numbers := table.optional_numbers(columns.quality, notes)) is not None:
+        cells["quality"] = numbers.astype(np.float64)
+    return cells
+
+
+def _doubtful_names(pattern: pd.Categorical, column: str, path: Path) -> tuple[str, ...]:
+    """Warn of a pattern that is called 'novel'."""
+    if not any(name.casefold() == "novel" for name in pattern.categories):
+        return ()
+    return (
+        f"{path.name}: 'novel' in column '{column}' was read as the name of a pattern; "
+        "leave the field empty for queries without a pattern",
     )
 
 

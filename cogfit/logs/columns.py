@@ -1,10 +1,13 @@
-"""Which column of a log is what: one table of names, and the user's own choice over it."""
+"""Which column of a log is what.
+
+One table of names, and the user's own choice over it.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cogfit.errors import InputError, nearest
@@ -62,7 +65,9 @@ _OPTION = {"step": "x", "utilization": "y", "pattern": "pattern", "run": "run"}
 
 
 class NoLogColumns(InputError):
-    """The table holds no log, or not the columns that were asked for: in a folder, another file may.
+    """The table holds no log, or not the chosen columns.
+
+    In a folder, another file may.
 
     Attributes
     ----------
@@ -75,7 +80,10 @@ class NoLogColumns(InputError):
 
 @dataclass(frozen=True)
 class Level:
-    """A column of utilisation, with the layer and head that its name says."""
+    """A column of utilisation with its layer and head.
+
+    They are those that its name says.
+    """
 
     column: str
     layer: str | None = None
@@ -84,7 +92,9 @@ class Level:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of one table by role; None for what it does not have.
+    """The columns of one table by role.
+
+    None for a role that it does not have.
 
     Attributes
     ----------
@@ -154,7 +164,10 @@ def _take_apart(column: str) -> _Name:
 
 
 def _rank(name: _Name, role: str) -> tuple[int, int] | None:
-    """How well a name fits a role (less is better), None if it does not."""
+    """How well a name fits a role.
+
+    Less is better; None if it does not fit.
+    """
     forks = _FORKS if role in BOUNDED else ("",)
     ranks = [
         (group, penalty)
@@ -165,12 +178,12 @@ def _rank(name: _Name, role: str) -> tuple[int, int] | None:
     return min(ranks, default=None)
 
 
-def role_of(column: str) -> str | None:
+def recognised_role(column: str) -> str | None:
     """Role that a column's name says, or None.
 
     Examples
     --------
-    >>> role_of("train/Attn-Util"), role_of("trainer/global_step"), role_of("loss")
+    >>> recognised_role("train/Attn-Util"), recognised_role("trainer/global_step"), recognised_role("loss")
     ('utilization', 'step', None)
     """
     name = _take_apart(column)
@@ -206,120 +219,206 @@ def find_columns(names: Sequence[str], options: ReadOptions, path: Path) -> Colu
     >>> columns.step, columns.utilization[0].column, columns.routing
     ('step', 'train/attention_utilization', False)
     """
-    parts = [_take_apart(name) for name in names]
-    notes: list[str] = []
-    flat = [part for part in parts if part.layer is None and part.head is None]
-
-    def find(role: str, chosen: str | None = None) -> str | None:
-        if chosen is not None:
-            return _chosen(chosen, parts, _OPTION[role], path)[0].column
-        return _best(flat, role, path, notes)
-
-    step = find("step", options.x)
-    pattern, run = find("pattern", options.pattern), find("run", options.run)
+    header = _Header(names, path)
+    step = header.find("step", options.x)
+    pattern, run = header.find("pattern", options.pattern), header.find("run", options.run)
     exposure = None
-    if options.x is not None and pattern is not None and step is not None and role_of(step) == "exposure":
-        step, exposure = find("step"), step
-    attended = p_episodic = answer = None
-    levels: tuple[Level, ...] = ()
-    bounded = True
+    # exposures may be chosen as x, but a routing log still has its step
+    if options.x is not None and pattern is not None and step is not None and recognised_role(step) == "exposure":
+        step, exposure = header.find("step"), step
+    # a chosen utilisation makes a table no routing log, although it has patterns
     if options.y is not None:
-        targets = _chosen(options.y, parts, "y", path)
-        role = role_of(targets[0].column)
-        bounded = role in BOUNDED
-        if pattern is None or (role == "utilization" and options.pattern is None):
-            levels = tuple(Level(target.column, target.layer, target.head) for target in targets)
-            pattern = None
-        else:
-            column = targets[0].column
-            attended = column if role == "attended" else None
-            p_episodic = column if role == "p_episodic" else None
-            answer = column if attended is None and p_episodic is None else None
-            if role == "attended" and find("p_episodic") is not None:
-                notes.append(
-                    f"only '{column}' is used, so decisions that were overridden cannot be recognised by their "
-                    "probability (leave --y out and choose --outcome hard)"
-                )
+        values = _chosen_values(header, options.y, pattern, is_routing=options.pattern is not None)
+        pattern = None if values.levels else pattern
     else:
-        if pattern is not None:
-            attended, p_episodic = find("attended"), find("p_episodic")
-        levels = _levels(parts, path, notes)
-        if pattern is not None and attended is None and p_episodic is None:
-            raise _nothing_found(names, "has patterns, but no column says whether attention was used", path)
-    if not levels and attended is None and p_episodic is None and answer is None:
-        decision = find("attended") or find("p_episodic")
-        if decision is not None and pattern is None:
-            raise NoLogColumns(
-                f"'{decision}' looks like a routing log, but no column is recognised as the pattern",
-                path=path,
-                hint=f"name it with --pattern COLUMN (columns: {_listed(names)})",
-            )
-        raise _nothing_found(names, "no column is recognised as attention utilisation", path)
+        values = _recognised_values(header, pattern)
+    # without values the step does not matter, so they are asked for first
+    if values.is_empty:
+        raise _no_values(header, pattern)
     if step is None:
-        error = NoLogColumns(
-            f"no column is recognised as the training step (columns: {_listed(names)})",
-            path=path,
-            hint="name it with --x COLUMN",
+        raise _no_step(header)
+    layer, head = header.find("layer"), header.find("head")
+    _check_levels(values.levels, layer, head, path)
+    columns = Columns(
+        step=step,
+        utilization=values.levels,
+        bounded=values.bounded,
+        attended=values.attended,
+        p_episodic=values.p_episodic,
+        answer=values.answer,
+        run=run,
+        layer=layer,
+        head=head,
+        notes=tuple(header.notes),
+    )
+    # these have no meaning outside routing logs, where their names may mean anything else
+    if pattern is None:
+        return columns
+    return replace(
+        columns,
+        pattern=pattern,
+        exposure=exposure or header.find("exposure"),
+        correct=header.find("correct"),
+        quality=header.find_if_clear("quality"),
+    )
+
+
+class _Header:
+    """The names of a table's columns, as they are searched.
+
+    Attributes
+    ----------
+    names : sequence of str
+    path : Path
+        For messages.
+    parts : list of _Name
+    flat : list of _Name
+        Those that say neither layer nor head.
+    notes : list of str
+    """
+
+    def __init__(self, names: Sequence[str], path: Path) -> None:
+        self.names, self.path = names, path
+        self.parts = [_take_apart(name) for name in names]
+        self.flat = [part for part in self.parts if part.layer is None and part.head is None]
+        self.notes: list[str] = []
+
+    def find(self, role: str, chosen: str | None = None) -> str | None:
+        """The column of a role.
+
+        It is the one that the user chose, or the one that fits best.
+        """
+        if chosen is not None:
+            return _chosen(chosen, self.parts, _OPTION[role], self.path)[0].column
+        hits = self._best(role)
+        if len(hits) > 1:
+            raise _ambiguous(f"the {_IN_WORDS.get(role, role)}", hits, _OPTION.get(role), self.path)
+        return hits[0].column if hits else None
+
+    def find_if_clear(self, role: str) -> str | None:
+        """The column that fits a role best.
+
+        None also if several do.
+        """
+        hits = self._best(role)
+        return hits[0].column if len(hits) == 1 else None
+
+    def _best(self, role: str) -> list[_Name]:
+        """The columns that fit a role best.
+
+        A note says which others would fit.
+        """
+        ranks = _fits(self.flat, role)
+        hits = _best_hits(ranks, role)
+        others = [repr(part.column) for _, part in ranks if part not in hits]
+        if role == "utilization" and others:
+            self.notes.append(f"'{hits[0].column}' was used; {_listed(others)} would fit, too")
+        return hits
+
+
+@dataclass(frozen=True)
+class _Values:
+    """The columns that hold what is studied."""
+
+    levels: tuple[Level, ...] = ()
+    bounded: bool = True
+    attended: str | None = None
+    p_episodic: str | None = None
+    answer: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is none."""
+        return not self.levels and self.attended is None and self.p_episodic is None and self.answer is None
+
+
+def _chosen_values(header: _Header, wanted: str, pattern: str | None, *, is_routing: bool) -> _Values:
+    """The columns of the values that the user named.
+
+    They hold a utilisation, or what a routing log says of each query.
+    """
+    targets = _chosen(wanted, header.parts, "y", header.path)
+    column = targets[0].column
+    role = recognised_role(column)
+    bounded = role in BOUNDED
+    if pattern is None or (role == "utilization" and not is_routing):
+        return _Values(tuple(Level(target.column, target.layer, target.head) for target in targets), bounded)
+    if role == "attended" and header.find("p_episodic") is not None:
+        header.notes.append(
+            f"only '{column}' is used, so decisions that were overridden cannot be recognised by their "
+            "probability (leave --y out and choose --outcome hard)"
         )
-        error.option = "x"
-        raise error
-    routing = pattern is not None
-    layer, head = find("layer"), find("head")
+    if role == "attended":
+        return _Values((), bounded, attended=column)
+    if role == "p_episodic":
+        return _Values((), bounded, p_episodic=column)
+    return _Values((), bounded, answer=column)
+
+
+def _recognised_values(header: _Header, pattern: str | None) -> _Values:
+    """The columns that are known by their names."""
+    attended = p_episodic = None
+    if pattern is not None:
+        attended, p_episodic = header.find("attended"), header.find("p_episodic")
+    levels = _levels(header)
+    if pattern is not None and attended is None and p_episodic is None:
+        raise _nothing_recognised(header, "has patterns, but no column says whether attention was used")
+    return _Values(levels, True, attended, p_episodic)
+
+
+def _levels(header: _Header) -> tuple[Level, ...]:
+    """The columns of the utilisation.
+
+    One plain column if there is one, else one for each layer or head.
+    """
+    flat = header.find("utilization")
+    if flat is not None:
+        return (Level(flat),)
+    leveled = [part for part in header.parts if part.layer or part.head]
+    hits = _coarsest(_best_hits(_fits(leveled, "utilization"), "utilization"))
+    if len(hits) > 1 and not _are_distinct_levels(hits):
+        raise _ambiguous("the attention utilisation", hits, "y", header.path)
+    return tuple(Level(hit.column, hit.layer, hit.head) for hit in hits)
+
+
+def _check_levels(levels: Sequence[Level], layer: str | None, head: str | None, path: Path) -> None:
+    """Refuse a table with two accounts of layer or head."""
     if (layer and any(level.layer for level in levels)) or (head and any(level.head for level in levels)):
         raise InputError(
             f"has a column '{layer or head}' and columns by layer such as '{levels[0].column}'",
             path=path,
             hint="choose one with --y COLUMN",
         )
-    return Columns(
-        step=step,
-        utilization=levels,
-        bounded=bounded,
-        pattern=pattern,
-        attended=attended,
-        p_episodic=p_episodic,
-        answer=answer,
-        exposure=(exposure or find("exposure")) if routing else None,
-        correct=find("correct") if routing else None,
-        quality=_best(flat, "quality", path, notes, ambiguous_is_none=True) if routing else None,
-        run=run,
-        layer=layer,
-        head=head,
-        notes=tuple(notes),
-    )
 
 
-def _listed(names: Iterable[str], limit: int = 12) -> str:
-    names = list(names)
-    shown = ", ".join(names[:limit])
-    return f"{shown}, …" if len(names) > limit else shown
+# --- what is missing or ambiguous -------------------------------------------------------------------------------------
 
 
-def _nothing_found(names: Sequence[str], what: str, path: Path) -> NoLogColumns:
-    near = nearest("attention_utilization", names)
-    hint = "name it with --y COLUMN" + (f" ({near})" if near.startswith("did") else "")
-    return NoLogColumns(f"{what} (columns: {_listed(names)})", path=path, hint=hint)
-
-
-def _chosen(wanted: str, parts: Sequence[_Name], option: str, path: Path) -> list[_Name]:
-    """The column that the user named: exactly, or in another spelling, or without its prefix."""
-    for part in parts:
-        if part.column == wanted:
-            return [part]
-    form = _normalise(wanted.casefold())
-    hits = [part for part in parts if _normalise(part.column.casefold()) == form]
-    hits = hits or [part for part in parts if form in part.forms]
-    if len(hits) > 1 and option == "y":
-        hits = _one_depth(hits)
-    if not hits:
-        error = NoLogColumns(
-            f"there is no column '{wanted}'; {nearest(wanted, [part.column for part in parts])}", path=path
+def _no_values(header: _Header, pattern: str | None) -> NoLogColumns:
+    decision = header.find("attended") or header.find("p_episodic")
+    if decision is not None and pattern is None:
+        return NoLogColumns(
+            f"'{decision}' looks like a routing log, but no column is recognised as the pattern",
+            path=header.path,
+            hint=f"name it with --pattern COLUMN (columns: {_listed(header.names)})",
         )
-        error.option = option
-        raise error
-    if len(hits) > 1 and (option != "y" or not _tellable(hits)):
-        raise _ambiguous(f"'{wanted}'", hits, option, path)
-    return hits
+    return _nothing_recognised(header, "no column is recognised as attention utilisation")
+
+
+def _no_step(header: _Header) -> NoLogColumns:
+    error = NoLogColumns(
+        f"no column is recognised as the training step (columns: {_listed(header.names)})",
+        path=header.path,
+        hint="name it with --x COLUMN",
+    )
+    error.option = "x"
+    return error
+
+
+def _nothing_recognised(header: _Header, what: str) -> NoLogColumns:
+    near = nearest("attention_utilization", header.names)
+    hint = "name it with --y COLUMN" + (f" ({near})" if near.startswith("did") else "")
+    return NoLogColumns(f"{what} (columns: {_listed(header.names)})", path=header.path, hint=hint)
 
 
 def _ambiguous(what: str, hits: Sequence[_Name], option: str | None, path: Path) -> InputError:
@@ -328,33 +427,67 @@ def _ambiguous(what: str, hits: Sequence[_Name], option: str | None, path: Path)
     return InputError(f"columns {listed} could all be {what}", path=path, hint=hint)
 
 
-def _best(
-    parts: Sequence[_Name], role: str, path: Path, notes: list[str], *, ambiguous_is_none: bool = False
-) -> str | None:
-    """The one column that fits a role best."""
-    hits = _best_hits(parts, role, notes)
-    if len(hits) > 1:
-        if ambiguous_is_none:
-            return None
-        raise _ambiguous(f"the {_IN_WORDS.get(role, role)}", hits, _OPTION.get(role), path)
-    return hits[0].column if hits else None
+def _listed(names: Iterable[str], limit: int = 12) -> str:
+    names = list(names)
+    shown = ", ".join(names[:limit])
+    return f"{shown}, …" if len(names) > limit else shown
 
 
-def _best_hits(parts: Sequence[_Name], role: str, notes: list[str]) -> list[_Name]:
-    ranks = [(rank, part) for part in parts if (rank := _rank(part, role)) is not None]
-    if not ranks:
-        return []
-    best = min(rank for rank, _ in ranks)
-    hits = _without_forks([part for rank, part in ranks if rank == best]) if role in BOUNDED else []
-    hits = hits or [part for rank, part in ranks if rank == best]
-    others = [part.column for _, part in ranks if part not in hits]
-    if role == "utilization" and others:
-        notes.append(f"'{hits[0].column}' was used; {_listed(repr(other) for other in others)} would fit, too")
+# --- which names fit --------------------------------------------------------------------------------------------------
+
+
+def _chosen(wanted: str, parts: Sequence[_Name], option: str, path: Path) -> list[_Name]:
+    """The column that the user named.
+
+    Its name may be spelt otherwise, or lack a prefix.
+    """
+    hits = _spelt(wanted, parts)
+    if option == "y":
+        hits = _coarsest(hits) if len(hits) > 1 else hits
+    if not hits:
+        error = NoLogColumns(
+            f"there is no column '{wanted}'; {nearest(wanted, [part.column for part in parts])}", path=path
+        )
+        error.option = option
+        raise error
+    if len(hits) > 1 and (option != "y" or not _are_distinct_levels(hits)):
+        raise _ambiguous(f"'{wanted}'", hits, option, path)
     return hits
 
 
+def _spelt(wanted: str, parts: Sequence[_Name]) -> list[_Name]:
+    """Columns of a name, in the nearest spelling."""
+    for part in parts:
+        if part.column == wanted:
+            return [part]
+    form = _normalise(wanted.casefold())
+    hits = [part for part in parts if _normalise(part.column.casefold()) == form]
+    return hits or [part for part in parts if form in part.forms]
+
+
+def _fits(parts: Sequence[_Name], role: str) -> list[tuple[tuple[int, int], _Name]]:
+    """Names that fit a role, each with its rank.
+
+    Less is better.
+    """
+    return [(rank, part) for part in parts if (rank := _rank(part, role)) is not None]
+
+
+def _best_hits(ranks: Sequence[tuple[tuple[int, int], _Name]], role: str) -> list[_Name]:
+    """The names that fit best.
+
+    Of Lightning's forks of one value only the first is kept.
+    """
+    best = min((rank for rank, _ in ranks), default=None)
+    hits = [part for rank, part in ranks if rank == best]
+    return (_without_forks(hits) or hits) if role in BOUNDED else hits
+
+
 def _without_forks(hits: list[_Name]) -> list[_Name]:
-    """Of 'a', 'a_step' and 'a_epoch', keep the first that is there."""
+    """Drop Lightning's forks of a value.
+
+    Of 'a', 'a_step' and 'a_epoch', the first that is there is kept.
+    """
     for wanted, shadowed in (("", "_step"), ("", "_epoch"), ("_step", "_epoch")):
         stems = {hit.stem for hit in hits}
         hits = [
@@ -365,25 +498,17 @@ def _without_forks(hits: list[_Name]) -> list[_Name]:
     return hits
 
 
-def _levels(parts: Sequence[_Name], path: Path, notes: list[str]) -> tuple[Level, ...]:
-    """The utilisation: one plain column if there is one, else one for each layer or head."""
-    flat = _best([part for part in parts if part.layer is None and part.head is None], "utilization", path, notes)
-    if flat is not None:
-        return (Level(flat),)
-    hits = _one_depth(_best_hits([part for part in parts if part.layer or part.head], "utilization", []))
-    if len(hits) > 1 and not _tellable(hits):
-        raise _ambiguous("the attention utilisation", hits, "y", path)
-    return tuple(Level(hit.column, hit.layer, hit.head) for hit in hits)
+def _coarsest(hits: Sequence[_Name]) -> list[_Name]:
+    """Keep the columns of the coarsest level.
 
-
-def _one_depth(hits: Sequence[_Name]) -> list[_Name]:
-    """Columns by layer and columns by layer and head count the same queries: keep the coarsest."""
+    Columns by layer and columns by layer and head count the same queries.
+    """
     depth = min(((hit.layer is not None) + (hit.head is not None) for hit in hits), default=0)
     return [hit for hit in hits if (hit.layer is not None) + (hit.head is not None) == depth]
 
 
-def _tellable(hits: Sequence[_Name]) -> bool:
-    """Whether columns differ in layer and head, and in nothing else."""
+def _are_distinct_levels(hits: Sequence[_Name]) -> bool:
+    """Whether columns differ in layer and head only."""
     return (
         len({hit.stem for hit in hits}) == 1
         and len({(hit.layer, hit.head) for hit in hits}) == len(hits)

@@ -1,4 +1,4 @@
-"""Writing a table as a log in one of the formats that the readers read."""
+"""Write a table as a log that the readers read."""
 
 from __future__ import annotations
 
@@ -70,7 +70,10 @@ _BY_SUFFIX = {
 
 
 def write_log(frame: pd.DataFrame, path: str | Path, format: str | None = None) -> str:
-    """Write a table as CSV/TSV, JSON lines, Parquet (by suffix) or, to a folder, as TensorBoard events.
+    """Write a table as a log.
+
+    The format follows from the suffix: CSV, TSV, JSON lines, Parquet, or, for a folder, TensorBoard
+    events.
 
     Parameters
     ----------

@@ -1,4 +1,7 @@
-"""From parts to logs: put together and ordered, what a restart has superseded dropped, exposures counted."""
+"""From parts to logs.
+
+Parts are put together and ordered, what a restart has superseded is dropped, exposures are counted.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ SUPERSEDED_TAIL = "superseded after a restart"
 
 
 def _group_codes(frame: pd.DataFrame) -> NDArray[np.int64]:
-    """One number for each row's (run, layer, head), in the order of the labels."""
+    """One number for each row's run, layer and head.
+
+    In the order of the labels.
+    """
     codes = np.zeros(len(frame), dtype=np.int64)
     for name in GROUP_COLUMNS:
         if name in frame:
@@ -34,7 +40,10 @@ def _group_codes(frame: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def _with_labels(frame: pd.DataFrame) -> pd.DataFrame:
-    """Give rows without run, layer or head a label where others have one."""
+    """Label rows without run, layer or head.
+
+    They get `NO_LABEL` where others have a label.
+    """
     for name in GROUP_COLUMNS:
         if name in frame and frame[name].isna().any():
             filled = frame[name].cat.add_categories([NO_LABEL]).fillna(NO_LABEL)
@@ -43,7 +52,10 @@ def _with_labels(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _owned(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame in memory that may be written to; only what Arrow has lent is copied."""
+    """The frame in memory that may be written to.
+
+    Only what Arrow has lent is copied.
+    """
     import pandas as pd
 
     cells: dict[str, Any] = {}
@@ -85,7 +97,9 @@ def _check_enough(frame: pd.DataFrame, source: Source, kind: str) -> None:
 
 
 def join_utilization(parts: Sequence[Part], path: Path) -> tuple[UtilizationLog, tuple[str, ...]]:
-    """Make one utilisation log: sorted, the last row of each step kept. It takes the frames of the parts over.
+    """Make one utilisation log of several parts.
+
+    It is sorted, the last row of each step is kept. It takes the frames of the parts over.
 
     Parameters
     ----------
@@ -105,6 +119,7 @@ def join_utilization(parts: Sequence[Part], path: Path) -> tuple[UtilizationLog,
     frame = frame.assign(step=steps)
     notes: list[str] = []
     dropped: Counter[str] = Counter()
+    # logs are nearly always in order, and then nothing needs to be moved
     rising = steps[1:] > steps[:-1]
     if codes.any():  # perhaps several groups
         rising = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & rising)
@@ -113,12 +128,14 @@ def join_utilization(parts: Sequence[Part], path: Path) -> tuple[UtilizationLog,
         if _falls(codes, steps)[0].any():
             notes.append("rows were not in the order of steps and were sorted")
         codes, steps = codes[order], steps[order]
+        # of rows with the same step the last one counts
         last = np.append((codes[1:] != codes[:-1]) | (steps[1:] != steps[:-1]), True) if len(codes) else codes > 0
         if superseded := int(np.count_nonzero(~last)):
             dropped[SUPERSEDED_ROW] = superseded
         frame = frame.iloc[order[last]].reset_index(drop=True)
     source = _account(parts, path, dropped, notes)
     _check_enough(frame, source, "utilisation")
+    # callers get plain texts and memory that they may write to
     texts = {name: frame[name].astype("str") for name in GROUP_COLUMNS if name in frame}
     return (
         UtilizationLog(
@@ -132,7 +149,10 @@ def join_utilization(parts: Sequence[Part], path: Path) -> tuple[UtilizationLog,
 
 
 def _whole(steps: Numbers) -> Numbers:
-    """Steps as int64 if all of them are whole numbers, else as float64."""
+    """Steps as int64 if all are whole numbers.
+
+    Otherwise as float64.
+    """
     if steps.dtype.kind == "i":
         return steps.astype(np.int64, copy=False)
     floats = steps.astype(np.float64)
@@ -141,7 +161,9 @@ def _whole(steps: Numbers) -> Numbers:
 
 
 def join_routing(parts: Sequence[Part], path: Path) -> tuple[RoutingLog, tuple[str, ...]]:
-    """Make one routing log: what a restart has superseded is dropped, exposures are counted where they are absent.
+    """Make one routing log of several parts.
+
+    What a restart has superseded is dropped; exposures are counted where they are absent.
 
     Parameters
     ----------
@@ -163,6 +185,7 @@ def join_routing(parts: Sequence[Part], path: Path) -> tuple[RoutingLog, tuple[s
     notes: list[str] = []
     dropped: Counter[str] = Counter()
     steps, codes = frame["step"].to_numpy(), _group_codes(frame)
+    # drop what a restart has gone over, since exposures count rows
     kept, order, unordered = resolve_restarts(steps, codes)
     if unordered:
         warnings.append(
@@ -178,6 +201,7 @@ def join_routing(parts: Sequence[Part], path: Path) -> tuple[RoutingLog, tuple[s
     source = _account(parts, path, dropped, notes)
     _check_enough(frame, source, "routing")
 
+    # exposures of the file are believed, with doubts; otherwise they are counted
     patterns = frame["pattern"].cat
     pattern = patterns.codes.to_numpy().astype(np.int32)
     logged = "exposure" in frame
@@ -189,10 +213,11 @@ def join_routing(parts: Sequence[Part], path: Path) -> tuple[RoutingLog, tuple[s
         exposure = count_exposures(pattern, codes)
     if not (pattern >= 0).any():
         warnings.append("every query of the routing log is novel: there is no pattern whose routing could change")
+    # columns in the order that RoutingLog promises
     cells: dict[str, Any] = {"step": frame["step"], "pattern": pattern, "exposure": exposure}
-    rest = [name for name in ("attended", "p_episodic", *GROUP_COLUMNS, "correct", "quality") if name in frame]
+    others = [name for name in ("attended", "p_episodic", *GROUP_COLUMNS, "correct", "quality") if name in frame]
     log = RoutingLog(
-        frame=pd.DataFrame(cells | {name: frame[name] for name in rest}, copy=True),  # Arrow's memory is read-only
+        frame=pd.DataFrame(cells | {name: frame[name] for name in others}, copy=True),  # Arrow's memory is read-only
         pattern_names=tuple(patterns.categories.tolist()),
         source=source,
         exposure_logged=logged,
@@ -201,7 +226,10 @@ def join_routing(parts: Sequence[Part], path: Path) -> tuple[RoutingLog, tuple[s
 
 
 def _alike(parts: Sequence[Part]) -> list[Part]:
-    """Leave out of each part what another one lacks and no default can stand in for."""
+    """Leave out columns that only some parts have.
+
+    An error where no default can stand in for them.
+    """
     common = set.intersection(*(set(part.frame.columns) for part in parts))
     optional = {"exposure", "attended", "p_episodic"}
     if not common & {"attended", "p_episodic"}:
@@ -224,7 +252,10 @@ def _alike(parts: Sequence[Part]) -> list[Part]:
 
 
 def _falls(codes: NDArray[np.int64], steps: Numbers) -> tuple[Mask, NDArray[np.int64]]:
-    """Where, within its group, a row's step is below the one before it; and the order that gathers the groups."""
+    """Where a step is below the one before it.
+
+    Rows are compared within their group. Also return the order that gathers the groups.
+    """
     if not len(codes) or (codes == codes[0]).all():
         order = np.arange(len(codes))
         falls = steps[1:] < steps[:-1]
@@ -236,7 +267,7 @@ def _falls(codes: NDArray[np.int64], steps: Numbers) -> tuple[Mask, NDArray[np.i
 
 
 def resolve_restarts(steps: Numbers, codes: NDArray[np.int64]) -> tuple[Mask, NDArray[np.int64], bool]:
-    """Tell which rows of a routing log still count after training was restarted.
+    """Find the rows that still count after restarts.
 
     Within a group a step repeats normally. Where it falls back to s, training went on from a checkpoint, and all
     earlier rows of the group with step ≥ s are superseded. A group whose step falls back too often is not restarted
@@ -268,6 +299,7 @@ def resolve_restarts(steps: Numbers, codes: NDArray[np.int64]) -> tuple[Mask, ND
     order = np.arange(len(steps))
     if not len(steps) or (steps[1:] >= steps[:-1]).all():
         return kept, order, False
+    # only groups in which a step falls back need a closer look
     falls, gathered = _falls(codes, steps)
     by = codes[gathered]
     edges = np.flatnonzero(np.concatenate([[True], by[1:] != by[:-1], [True]]))
@@ -288,7 +320,10 @@ def resolve_restarts(steps: Numbers, codes: NDArray[np.int64]) -> tuple[Mask, ND
 
 
 def _is_unordered(step: Numbers, fall: Mask) -> bool:
-    """Whether steps fall back too often for restarts: a shuffled table falls at every second change of the step."""
+    """Whether steps fall back too often for restarts.
+
+    A shuffled table falls at every second change of the step.
+    """
     count = int(np.count_nonzero(fall))
     if count < 2:
         return False
@@ -297,7 +332,10 @@ def _is_unordered(step: Numbers, fall: Mask) -> bool:
 
 
 def _pattern_order(pattern: NDArray[np.int32], codes: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Order that gathers rows of one pattern in one group, keeping file order; and the key that it sorts by."""
+    """Order that gathers rows of one pattern and group.
+
+    File order is kept within them. Also return the key that it sorts by.
+    """
     key = pattern.astype(np.int64) + 1
     if len(codes) and (codes != codes[0]).any():
         _, group = np.unique(codes, return_inverse=True)
@@ -308,7 +346,9 @@ def _pattern_order(pattern: NDArray[np.int32], codes: NDArray[np.int64]) -> tupl
 
 
 def count_exposures(pattern: NDArray[np.int32], codes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Count, for each row, the earlier rows of the same pattern in the same group; −1 for novel rows.
+    """Count earlier rows of the same pattern and group.
+
+    −1 for novel rows.
 
     Examples
     --------

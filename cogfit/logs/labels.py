@@ -1,4 +1,7 @@
-"""Labels of runs, layers, heads and patterns: categoricals of texts, in their natural order."""
+"""Labels of runs, layers, heads and patterns.
+
+They are categoricals of texts, in natural order.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,9 @@ def one_label(label: str, n: int) -> pd.Categorical:
 
 
 def natural_key(text: str) -> tuple[int, int, tuple[tuple[int, int, str], ...]]:
-    """Sort key that puts 'layer 2' before 'layer 10', and numbers before words.
+    """Sort key that puts 'layer 2' before 'layer 10'.
+
+    Numbers come before words.
 
     Examples
     --------
@@ -40,7 +45,10 @@ def natural_key(text: str) -> tuple[int, int, tuple[tuple[int, int, str], ...]]:
 
 
 def concatenated(frames: Sequence[pd.DataFrame], labelled: Sequence[str] = GROUP_COLUMNS) -> pd.DataFrame:
-    """Rows of several frames, one after the other; labels that a frame lacks become `NO_LABEL`."""
+    """Rows of several frames, one after the other.
+
+    Labels that a frame lacks become `NO_LABEL`.
+    """
     import pandas as pd
     from pandas.api.types import union_categoricals
 

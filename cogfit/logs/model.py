@@ -1,4 +1,7 @@
-"""What a training log is, once read: two kinds of table and the account of how they were read."""
+"""What a training log is, once read.
+
+Two kinds of table and the account of how they were read.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ GROUP_COLUMNS = ("run", "layer", "head")
 
 @dataclass(frozen=True)
 class Source:
-    """Where a table came from and what happened on the way in.
+    """Where a table came from, and what was dropped.
 
     Attributes
     ----------
@@ -61,7 +64,7 @@ class UtilizationLog:
 
 @dataclass(frozen=True)
 class RoutingLog:
-    """One row per routed query, in the order in which they happened.
+    """One row per routed query, in order of time.
 
     Attributes
     ----------
@@ -85,7 +88,9 @@ class RoutingLog:
 
 @dataclass(frozen=True)
 class Log:
-    """A training log: its routing table, its utilisation table, or both.
+    """A training log.
+
+    It has a routing table, a utilisation table, or both.
 
     Attributes
     ----------

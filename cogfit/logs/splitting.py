@@ -4,31 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from cogfit.errors import InputError
 from cogfit.logs.model import GROUP_COLUMNS, Log
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def split(log: Log, by: tuple[str, ...]) -> Iterator[tuple[dict[str, str], Log]]:
-    """Yield (labels, log) for every value of the columns `by` (run, layer, head; pattern in routing logs)."""
+    """Yield each run, layer, head or pattern.
+
+    Parameters
+    ----------
+    log : Log
+    by : tuple of str
+        Columns to split by: ``"run"``, ``"layer"``, ``"head"``; in routing logs also ``"pattern"``.
+
+    Yields
+    ------
+    labels : dict of str to str
+        Value of each of these columns.
+    log : Log
+
+    Raises
+    ------
+    InputError
+        The log has no such column.
+    """
     table = log.routing or log.utilization
     assert table is not None
-    allowed = [c for c in GROUP_COLUMNS if c in table.frame] + (["pattern"] if log.routing else [])
+    _check(by, log, [str(name) for name in table.frame.columns])
+    frame = table.frame[table.frame["pattern"] >= 0] if "pattern" in by else table.frame
+    for key, rows in frame.groupby(list(by), sort=True, observed=True):
+        labels = {name: str(value) for name, value in zip(by, key, strict=True)}
+        if "pattern" in labels and log.routing:
+            labels["pattern"] = log.routing.pattern_names[int(labels["pattern"])]
+        yield labels, _with_rows(log, rows.reset_index(drop=True))
+
+
+def _check(by: tuple[str, ...], log: Log, columns: list[str]) -> None:
+    """Refuse names by which the log cannot be split."""
+    allowed = [name for name in GROUP_COLUMNS if name in columns]
+    allowed += ["pattern"] if log.routing else []
     if not by:
         raise InputError("nothing to split by", hint="name one or more of " + (", ".join(allowed) or "no columns"))
     for name in by:
         if name not in allowed:
             have = ", ".join(allowed) or "none"
             raise InputError(f"the log has no column '{name}' to split by", path=log.path, hint=f"it has: {have}")
-    frame = table.frame
-    if "pattern" in by:
-        frame = frame[frame["pattern"] >= 0]
-    for key, part in frame.groupby(list(by), sort=True, observed=True):
-        labels = {name: str(value) for name, value in zip(by, key, strict=True)}
-        if "pattern" in labels and log.routing:
-            labels["pattern"] = log.routing.pattern_names[int(labels["pattern"])]
-        part = part.reset_index(drop=True)
-        if log.routing:
-            yield labels, replace(log, routing=replace(log.routing, frame=part), utilization=None)
-        elif log.utilization:
-            yield labels, replace(log, utilization=replace(log.utilization, frame=part))
+
+
+def _with_rows(log: Log, frame: pd.DataFrame) -> Log:
+    """The log with some rows of its table.
+
+    The table is that of the routing if it has both.
+    """
+    if log.routing is not None:
+        return replace(log, routing=replace(log.routing, frame=frame), utilization=None)
+    assert log.utilization is not None
+    return replace(log, utilization=replace(log.utilization, frame=frame))

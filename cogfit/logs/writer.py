@@ -1,4 +1,6 @@
-"""Companion to training code: append utilisation and routing to JSON lines, one complete line per write.
+"""Write utilisation and routing from training code.
+
+They are appended as JSON lines, one complete line per write.
 
 Imports nothing but the standard library, so that a training script pays nothing for it.
 """
@@ -85,7 +87,7 @@ class UtilizationLogger:
         all_ranks: bool = False,
         run: str | None = None,
     ) -> None:
-        self.rank = _rank_of_environment() if rank is None else _whole(rank, "rank")
+        self.rank = _environment_rank() if rank is None else _whole(rank, "rank")
         if self.rank < 0:
             raise InputError(f"`rank` must not be negative: {self.rank}")
         self.enabled = all_ranks or self.rank == 0
@@ -155,7 +157,9 @@ class UtilizationLogger:
         head: Any = None,
         run: str | None = None,
     ) -> None:
-        """Append one row per routed query, all of them by one write.
+        """Append one row per routed query.
+
+        All rows are written at once.
 
         Parameters
         ----------
@@ -184,6 +188,7 @@ class UtilizationLogger:
             return
         if attended is None and p_episodic is None:
             raise InputError("one of `attended` and `p_episodic` is needed")
+        # check everything before anything is written
         first = {"step": _step(step)}
         last = self._labels(layer, head, run)
         patterns = [_pattern(value) for value in _flat(pattern, "pattern")]
@@ -198,11 +203,13 @@ class UtilizationLogger:
             if values is None:
                 continue
             checked = [check(value, name) for value in _flat(values, name)]
+            # a single number holds for all queries
             if len(checked) == 1 and not isinstance(_plain(values), list | tuple | range):
                 checked *= len(patterns)
             if len(checked) != len(patterns):
                 raise InputError(f"`{name}` has {len(checked)} elements, `pattern` has {len(patterns)}")
             columns[name] = checked
+        # all lines by one write, so that no other writer comes in between
         rows = zip(*columns.values(), strict=True)
         lines = [_line({**first, **dict(zip(columns, row, strict=True)), **last}) for row in rows]
         if lines:
@@ -227,7 +234,10 @@ class UtilizationLogger:
                     raise InputError(f"cannot be written: {error.strerror}", path=path) from None
 
     def close(self) -> None:
-        """Close the files; the logger cannot be used again. Closing twice does no harm."""
+        """Close the files.
+
+        The logger cannot be used again. Closing twice does no harm.
+        """
         with self._lock:
             self._closed = True
             self._drop_descriptors()
@@ -296,7 +306,10 @@ class UtilizationLogger:
         self._descriptors.clear()
 
     def _after_fork(self) -> None:
-        """Start anew in a forked child, whose lock may be held by a thread that does not exist here."""
+        """Start anew in a forked child.
+
+        The lock may be held by a thread that does not exist here.
+        """
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._drop_descriptors()
@@ -317,7 +330,7 @@ if hasattr(os, "register_at_fork"):
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def _rank_of_environment() -> int:
+def _environment_rank() -> int:
     for variable in RANK_VARIABLES:
         text = os.environ.get(variable, "").strip()
         if text.isdecimal():
@@ -330,9 +343,9 @@ def _paths(path: Path, rank: int) -> tuple[Path, Path]:
 
     Examples
     --------
-    >>> [found.as_posix() for found in _paths(Path("runs/a"), 0)]
+    >>> [place.as_posix() for place in _paths(Path("runs/a"), 0)]
     ['runs/a/utilization.jsonl', 'runs/a/routing.jsonl']
-    >>> [found.as_posix() for found in _paths(Path("runs/a.jsonl"), 2)]
+    >>> [place.as_posix() for place in _paths(Path("runs/a.jsonl"), 2)]
     ['runs/a.rank2.jsonl', 'runs/a.routing.rank2.jsonl']
     """
     part = f".rank{rank}" if rank else ""
@@ -342,7 +355,9 @@ def _paths(path: Path, rank: int) -> tuple[Path, Path]:
 
 
 def _repair(descriptor: int, path: Path) -> str | None:
-    """Make the file end with a complete line; say what was done.
+    """Make the file end with a complete line.
+
+    Return what was done.
 
     The end of a file may look torn while another process is writing to it. Every logger holds a shared lock on its
     file, and only one that finds itself alone removes anything.
@@ -393,7 +408,10 @@ def _line(row: dict[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Turn numbers and arrays of numpy, torch and the like into Python's own, without knowing these libraries."""
+    """Turn numbers and arrays into Python's own.
+
+    Those of numpy, torch and the like, without knowing these libraries.
+    """
     for method in ("tolist", "item"):
         convert = getattr(value, method, None)
         if callable(convert):
@@ -470,7 +488,10 @@ def _pattern(value: Any) -> int | str | None:
 
 
 def _flat(values: Any, name: str) -> list[Any]:
-    """List the elements of an array or nested sequence of any shape, row by row."""
+    """List the elements of an array of any shape.
+
+    Nested sequences are taken row by row.
+    """
     values = _plain(values)
     if isinstance(values, list | tuple | range):
         return [element for part in values for element in _flat(part, name)]

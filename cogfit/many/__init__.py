@@ -1,1 +1,1 @@
-"""Many curves at once."""
+"""Many curves at once: from tables, logs and files."""

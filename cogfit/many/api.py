@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from cogfit.errors import InputError
 from cogfit.logs.model import Log
 from cogfit.many.batch import Options, fit_collection, fit_partitions, fit_table
-from cogfit.many.collection import Columns, from_arrays, from_log
+from cogfit.many.collection import Collection, Columns, from_arrays, from_log
 from cogfit.progress import Progress
 
 
@@ -35,7 +35,7 @@ def fit_many(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Any:
-    """Fit many curves; one row for each, whatever becomes of it.
+    """Fit many curves, one row for each.
 
     Parameters
     ----------
@@ -104,27 +104,99 @@ def fit_many(
     >>> table["status"].tolist(), table["gamma"].round(6).tolist()
     (['ok', 'ok'], [0.5, 0.9])
     """
-    names = None if by is None else (by,) if isinstance(by, str) else tuple(by)
-    forms = None if form is None else (form,) if isinstance(form, str) else tuple(form)
+    names, forms = _as_tuple(by), _as_tuple(form)
     if verdicts and forms == ("power_floor",):
-        forms = None
-    options = Options(forms, noise, verdicts, missing, axis, measure, level, rng, device, threads)
+        forms = None  # the default of `form`: verdicts compare all forms
+    # refuse options that cannot be used before any data are read
+    options = Options(
+        form=forms,
+        noise=noise,
+        verdicts=verdicts,
+        missing=missing,
+        axis=axis,
+        measure=measure,
+        level=level,
+        rng=rng,
+        device=device,
+        threads=threads,
+    )
+    # logs and arrays are collections of curves; tables may not fit into memory
     if isinstance(data, Log):
         return fit_collection(from_log(data, names), options, progress)
-    dask, path = type(data).__module__.startswith("dask"), isinstance(data, str | os.PathLike)
-    if not (dask or path or hasattr(data, "groupby")):
-        if y is None or isinstance(y, str):
-            raise InputError("`y` is missing", hint="call cogfit.fit_many(x, Y) with Y of shape (curves, points)")
-        if isinstance(weights, str) or isinstance(trials, str) or names is not None:
-            raise InputError("names of columns go with a table, not with arrays")
-        return fit_collection(from_arrays(data, y, weights, trials), options, progress)
-    for label, value in (("y", y), ("weights", weights), ("trials", trials)):
-        if not (value is None or isinstance(value, str)):
-            raise InputError(f"`{label}` must name a column of the table")
-    columns = Columns(names or ("curve",), x, y or "y", weights, trials)  # type: ignore[arg-type]
-    if dask:
+    if not _is_table(data):
+        curves = _checked_arrays(data, y, weights, trials, names)
+        return fit_collection(curves, options, progress)
+    return _fit_table(data, _named_columns(names, x, y, weights, trials), options, progress)
+
+
+def _as_tuple(names: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """One name or several as a tuple."""
+    if names is None:
+        return None
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _is_dask(data: Any) -> bool:
+    return type(data).__module__.startswith("dask")
+
+
+def _is_table(data: Any) -> bool:
+    """Whether data have columns.
+
+    They are a data frame, or a file of one.
+    """
+    return _is_dask(data) or isinstance(data, str | os.PathLike) or hasattr(data, "groupby")
+
+
+def _checked_arrays(
+    x: Any,
+    y: ArrayLike | str | None,
+    weights: ArrayLike | str | None,
+    trials: ArrayLike | str | None,
+    names: tuple[str, ...] | None,
+) -> Collection:
+    """Curves from arrays.
+
+    Names of columns have no meaning for them.
+    """
+    if y is None or isinstance(y, str):
+        raise InputError("`y` is missing", hint="call cogfit.fit_many(x, Y) with Y of shape (curves, points)")
+    if isinstance(weights, str) or isinstance(trials, str) or names is not None:
+        raise InputError("names of columns go with a table, not with arrays")
+    return from_arrays(x, y, weights, trials)
+
+
+def _named_columns(
+    by: tuple[str, ...] | None,
+    x: str,
+    y: ArrayLike | str | None,
+    weights: ArrayLike | str | None,
+    trials: ArrayLike | str | None,
+) -> Columns:
+    """The columns of a table by name."""
+    return Columns(
+        by or ("curve",),
+        x,
+        _column_name("y", y) or "y",
+        _column_name("weights", weights),
+        _column_name("trials", trials),
+    )
+
+
+def _column_name(label: str, value: ArrayLike | str | None) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise InputError(f"`{label}` must name a column of the table")
+
+
+def _fit_table(data: Any, columns: Columns, options: Options, progress: Progress | None) -> Any:
+    """Fit a tidy table where it is.
+
+    It may be spread over a cluster, on disk or in memory.
+    """
+    if _is_dask(data):
         return fit_partitions(data, columns, options)
-    if path:
+    if isinstance(data, str | os.PathLike):
         from cogfit.many.streaming import fit_table_file
 
         return fit_table_file(data, columns, options, progress)

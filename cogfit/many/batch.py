@@ -1,4 +1,4 @@
-"""``cogfit.fit_many``: the fits of ``cogfit.fit`` for curves by the hundred thousand, one row for each.
+"""The fits of ``cogfit.fit`` for very many curves.
 
 Whatever comes in becomes a :class:`~cogfit.many.collection.Collection`: curves end to end, which the engine solves in
 one call for each form. A curve that cannot be fitted is a row with a reason and never stops the others. What needs the
@@ -41,7 +41,9 @@ _MISSING = ("fail", "drop")
 
 @dataclass(frozen=True)
 class Options:
-    """How curves are fitted; see :func:`fit_many`.
+    """How curves are fitted.
+
+    See :func:`cogfit.fit_many`.
 
     Attributes
     ----------
@@ -73,18 +75,21 @@ class Options:
             get_form(name)
         if self.noise != "auto":
             noises.get(self.noise)
-        if self.missing not in _MISSING:
-            raise InputError(f"unknown `missing` {self.missing!r}", hint=nearest(self.missing, _MISSING))
-        if self.measure is not None and self.measure not in MEASURES:
-            raise InputError(f"unknown measure {self.measure!r}", hint=nearest(self.measure, MEASURES))
+        _check_choice("`missing`", self.missing, _MISSING)
+        if self.measure is not None:
+            _check_choice("measure", self.measure, MEASURES)
         if not 0.0 < self.level < 1.0:
             raise InputError(f"`level` must lie between 0 and 1, not {self.level!r}")
+        self._check_combination()
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"`threads` must be at least 1, not {self.threads}")
+
+    def _check_combination(self) -> None:
+        """Refuse options that exclude each other."""
         if self.verdicts and self.form is not None:
             raise InputError("verdicts compare all forms", hint="leave `form` out, or pass form=None")
         if self.device != "cpu" and (self.verdicts or self.noise != "gaussian"):
             raise InputError(f"device '{self.device}' fits Gaussian noise without verdicts only")
-        if self.threads is not None and self.threads < 1:
-            raise InputError(f"`threads` must be at least 1, not {self.threads}")
 
     def family(self, collection: Collection) -> tuple[Form, ...]:
         """Forms that are fitted."""
@@ -93,15 +98,26 @@ class Options:
         return candidate_forms(self.axis or collection.axis, self.measure or collection.measure)
 
 
+def _check_choice(what: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise InputError(f"unknown {what} {value!r}", hint=nearest(value, known))
+
+
 def fit_table(
     table: pd.DataFrame, columns: Columns, options: Options, progress: Progress | None = None
 ) -> pd.DataFrame:
-    """Fit the curves of a tidy table; see :func:`fit_many`."""
+    """Fit the curves of a tidy table.
+
+    See :func:`cogfit.fit_many`.
+    """
     return fit_collection(from_table(table, columns), options, progress)
 
 
 def fit_partitions(table: Any, columns: Columns, options: Options) -> Any:
-    """The same for a Dask DataFrame: every curve in one partition, partition by partition."""
+    """Fit the curves of a Dask DataFrame.
+
+    Every curve is brought into one partition, and each partition is fitted by itself.
+    """
     columns.check([str(name) for name in table.columns])
     small = table[list(columns.names)]
     empty = fit_table(small._meta, columns, options)
@@ -112,7 +128,9 @@ def fit_partitions(table: Any, columns: Columns, options: Options) -> Any:
 
 
 def fit_collection(collection: Collection, options: Options, progress: Progress | None = None) -> pd.DataFrame:
-    """Fit all curves of a collection; see :func:`fit_many` for the columns of the table.
+    """Fit all curves of a collection.
+
+    See :func:`cogfit.fit_many` for the columns of the table.
 
     Raises
     ------
@@ -139,9 +157,12 @@ def fit_collection(collection: Collection, options: Options, progress: Progress 
 
 
 def _estimates(part: Collection, family: tuple[Form, ...], options: Options) -> pd.DataFrame:
-    """One row per curve: the form, or the best of several."""
+    """One row per curve, without verdicts.
+
+    It tells of the form, or of the best of several.
+    """
     problems, constant = examine(part)
-    noise, reasons = _noise_of(part, family, options, problems, constant)
+    noise, reasons = _choose_noise(part, family, options, problems, constant)
     fits = []
     for form in family:
         names, waiting = dict.fromkeys(noise[noise != ""]), ~constant & (reasons == "")
@@ -159,7 +180,10 @@ def _estimates(part: Collection, family: tuple[Form, ...], options: Options) -> 
 
 
 def _fit_form(form: Form, part: Collection, rows: Index, noise: str, options: Options) -> Estimates:
-    """One form on some of the curves under one noise model."""
+    """Fit one form to some of the curves.
+
+    Under one noise model.
+    """
     if noise == "gaussian" and form.basis is not None:
         bundle = part.bundle if rows.size == len(part) else part.bundle.take(rows)
         return estimate_many(form, bundle, threads=options.threads, device=options.device)
@@ -172,36 +196,45 @@ def _fit_form(form: Form, part: Collection, rows: Index, noise: str, options: Op
         try:
             out.put_one(at, estimate(form, x, y, w, noise))
         except Exception as error:
-            out.reason[at] = _said(error)
+            out.reason[at] = _failure_reason(error)
     return out
 
 
-def _said(error: Exception) -> str:
-    """Reason of a failed curve: one that breaks must not stop the others."""
+def _failure_reason(error: Exception) -> str:
+    """Reason of a failed curve.
+
+    One that breaks must not stop the others.
+    """
     return error.what if isinstance(error, InputError) else f"internal error ({type(error).__name__}: {error})"
 
 
-def _noise_of(
-    part: Collection, family: tuple[Form, ...], options: Options, problems: NDArray[np.object_],
+def _choose_noise(
+    part: Collection,
+    family: tuple[Form, ...],
+    options: Options,
+    problems: NDArray[np.object_],
     constant: NDArray[np.bool_],
-) -> tuple[NDArray[np.object_], NDArray[np.object_]]:  # fmt: skip
-    """Noise model of each curve, and why it cannot be fitted ("" where it can)."""
+) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+    """Noise model of each curve.
+
+    Also return why it cannot be fitted ("" where it can).
+    """
     noise, reasons = np.full(len(part), options.noise, dtype=object), problems.copy()
     if options.noise == "gaussian":
         return noise, reasons
     noise[:] = "" if options.noise == "auto" else options.noise
     for i in np.flatnonzero(problems == ""):
         try:
-            curve = _curve_of(part, int(i), options)
+            curve = _known_curve(part, int(i), options)
             name, _ = choose_noise(curve, family, options.noise, part.counted, bool(constant[i]))
             noises.get(name).check(curve.y, curve.weights)
             noise[i] = name
         except Exception as error:
-            reasons[i] = _said(error)
+            reasons[i] = _failure_reason(error)
     return noise, reasons
 
 
-def _curve_of(part: Collection, i: int, options: Options) -> Curve:
+def _known_curve(part: Collection, i: int, options: Options) -> Curve:
     """One curve with what is known of it."""
     known = part.sources[i] if part.sources else None
     if known is None:
@@ -211,9 +244,12 @@ def _curve_of(part: Collection, i: int, options: Options) -> Curve:
 
 
 def _put_constant(out: Estimates, part: Collection, rows: Index) -> None:
-    """What is said of curves that do not change at all: nothing of their shape is identified."""
+    """Fit the curves that do not change.
+
+    Nothing of their shape is identified.
+    """
     for i in rows.tolist():
-        out.put_one(i, constant_fit(out.form, _curve_of(part, i, Options())))
+        out.put_one(i, constant_fit(out.form, _known_curve(part, i, Options())))
 
 
 def _label(options: Options) -> str:
@@ -222,7 +258,10 @@ def _label(options: Options) -> str:
 
 
 def _table(part: Collection, fits: Sequence[Estimates]) -> pd.DataFrame:
-    """Columns of the result; of several forms the simplest within ΔAICc 2 of the best."""
+    """Columns of the result.
+
+    Of several forms the simplest within ΔAICc 2 of the best is reported.
+    """
     import pandas as pd
 
     count = len(part)
@@ -245,13 +284,13 @@ def _table(part: Collection, fits: Sequence[Estimates]) -> pd.DataFrame:
         columns[key] = np.full(count, np.nan)
     status, reason = np.empty(count, dtype=object), np.empty(count, dtype=object)
     for number, fit in enumerate(fits):
-        mine = np.flatnonzero(pick == number)
+        rows = np.flatnonzero(pick == number)
         for j, name in enumerate(fit.form.names):
-            columns[name][mine], columns[f"{name}_se"][mine] = fit.params[mine, j], fit.stderr[mine, j]
-        columns["rss"][mine], columns["loglik"][mine] = fit.rss[mine], fit.loglik[mine]
-        columns["aicc"][mine] = fit.aicc[mine]
-        status[mine] = np.array(STATUSES, dtype=object)[fit.status[mine]]
-        reason[mine] = fit.reason[mine]
+            columns[name][rows], columns[f"{name}_se"][rows] = fit.params[rows, j], fit.stderr[rows, j]
+        columns["rss"][rows], columns["loglik"][rows] = fit.rss[rows], fit.loglik[rows]
+        columns["aicc"][rows] = fit.aicc[rows]
+        status[rows] = np.array(STATUSES, dtype=object)[fit.status[rows]]
+        reason[rows] = fit.reason[rows]
     if len(fits) > 1:
         columns |= {f"delta_aicc_{fit.form.name}": delta[i] for i, fit in enumerate(fits)}
     table = pd.DataFrame({**columns, "status": status, "reason": reason})
@@ -259,7 +298,10 @@ def _table(part: Collection, fits: Sequence[Estimates]) -> pd.DataFrame:
 
 
 def _fallback(fits: Sequence[Estimates]) -> Index:
-    """What to report where nothing can be ranked: the power law, if it fits at all (as in ``fit``)."""
+    """Form to report where none can be ranked.
+
+    The power law, if it fits at all (as in ``fit``).
+    """
     names = [fit.form.name for fit in fits]
     order = sorted(range(len(fits)), key=lambda i: {"power": 0, "constant": 1}.get(names[i], 2))
     worked = np.array([fits[i].status < 3 for i in order])
@@ -282,9 +324,22 @@ def _verdict_row(n: int, names: Sequence[str], family: tuple[Form, ...], options
     parameters = {key: nan for name in names for key in (name, f"{name}_se")}
     delta = {f"delta_aicc_{form.name}": np.inf for form in family}
     return {
-        "n": n, "noise": _label(options), "form": "", **parameters, "low": nan, "high": nan, "rss": nan, "loglik": nan,
-        "aicc": nan, **delta, "verdict": "", "reasons": "", "indistinguishable": "", "status": "failed", "reason": "",
-    }  # fmt: skip
+        "n": n,
+        "noise": _label(options),
+        "form": "",
+        **parameters,
+        "low": nan,
+        "high": nan,
+        "rss": nan,
+        "loglik": nan,
+        "aicc": nan,
+        **delta,
+        "verdict": "",
+        "reasons": "",
+        "indistinguishable": "",
+        "status": "failed",
+        "reason": "",
+    }
 
 
 def _verdict(
@@ -297,9 +352,9 @@ def _verdict(
         asked = fitting.Options(
             rng=np.random.default_rng(options.rng), noise=options.noise, level=options.level, discrete=part.counted
         )
-        result = fitting.fit_curve(_curve_of(part, i, options), Source("", "batch", row["n"]), asked)
+        result = fitting.fit_curve(_known_curve(part, i, options), Source("", "batch", row["n"]), asked)
     except Exception as error:
-        return {**row, "reason": _said(error)}
+        return {**row, "reason": _failure_reason(error)}
     for name, value in result.params.items():
         row[name], row[f"{name}_se"] = value, result.stderr[name]
     for item in result.forms:
@@ -307,7 +362,16 @@ def _verdict(
     if result.interval is not None:
         row["low"], row["high"] = result.interval
     return {
-        **row, "n": result.n, "noise": result.noise, "form": result.form, "rss": result.rss, "loglik": result.loglik,
-        "aicc": result.aicc, "verdict": result.verdict.power_law, "reasons": "; ".join(result.verdict.reasons),
-        "indistinguishable": ",".join(result.indistinguishable_forms), "status": result.status, "reason": result.reason,
-    }  # fmt: skip
+        **row,
+        "n": result.n,
+        "noise": result.noise,
+        "form": result.form,
+        "rss": result.rss,
+        "loglik": result.loglik,
+        "aicc": result.aicc,
+        "verdict": result.verdict.power_law,
+        "reasons": "; ".join(result.verdict.reasons),
+        "indistinguishable": ",".join(result.indistinguishable_forms),
+        "status": result.status,
+        "reason": result.reason,
+    }

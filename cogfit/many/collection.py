@@ -1,4 +1,7 @@
-"""Many curves end to end: from arrays, a tidy table or a log, and which of them cannot be fitted."""
+"""Many curves end to end.
+
+They come from arrays, a tidy table or a log; those that cannot be fitted are known.
+"""
 
 from __future__ import annotations
 
@@ -58,9 +61,12 @@ class Collection:
     def part(self, begin: int, end: int) -> Collection:
         """Curves begin … end − 1."""
         return replace(
-            self, labels=self.labels.iloc[begin:end], bundle=self.bundle.take(np.arange(begin, end)),
-            problems=self.problems[begin:end], sources=self.sources[begin:end],
-        )  # fmt: skip
+            self,
+            labels=self.labels.iloc[begin:end],
+            bundle=self.bundle.take(np.arange(begin, end)),
+            problems=self.problems[begin:end],
+            sources=self.sources[begin:end],
+        )
 
     def points(self, i: int) -> tuple[Array, Array, Array]:
         """x, y and weights of one curve."""
@@ -115,7 +121,10 @@ _EXCLUSIVE = "`weights` and `trials` exclude each other"
 def from_arrays(
     x: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None, trials: ArrayLike | None = None
 ) -> Collection:
-    """Curves from arrays: y (curves, points) on x (points,) or (curves, points); weights or trials like x or y.
+    """Make curves from arrays.
+
+    y has the shape (curves, points), x (points,) or (curves, points), weights or trials that of x
+    or y.
 
     Raises
     ------
@@ -139,14 +148,12 @@ def from_arrays(
     begin = np.arange(count) * n
     shared = np.zeros(count, dtype=np.int64)
     axis, x_at = (shared, np.array([0, n])) if xs.ndim == 1 else (np.arange(count), np.arange(count + 1) * n)
-    bundle = Bundle(
-        xs.ravel(), x_at, axis, ys.ravel(), begin, ws.ravel(), shared if ws.ndim == 1 else begin
-    )  # fmt: skip
+    bundle = Bundle(xs.ravel(), x_at, axis, ys.ravel(), begin, ws.ravel(), shared if ws.ndim == 1 else begin)
     return Collection(pd.DataFrame({"curve": np.arange(count)}), bundle, trials is not None)
 
 
 def _matrix(name: str, values: Any) -> Array:
-    """Numbers as a contiguous array of floats that may be written to."""
+    """Numbers as a contiguous, writable array of floats."""
     if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
         raise InputError(f"`{name}` has masked values", hint="pass a tidy table, which needs no rectangle")
     if getattr(np.asarray(values), "dtype", np.dtype(float)).kind in "cmM":
@@ -158,7 +165,9 @@ def _matrix(name: str, values: Any) -> Array:
 
 
 def from_table(table: pd.DataFrame, columns: Columns) -> Collection:
-    """Curves from a tidy table, one row per point: every value of the columns `by` is a curve, of any length.
+    """Make curves from a tidy table.
+
+    It has one row per point. Every value of the columns `by` is a curve, of any length.
 
     Curves come in the order of their labels, their points in that of x: the order of the rows does not matter.
 
@@ -193,7 +202,10 @@ def _column(table: pd.DataFrame, name: str) -> Array:
 
 
 def _distinct(x: Array, begin: Index, end: Index) -> tuple[Index, Index, Array]:
-    """Which axis each curve has, where the distinct axes begin, and their points."""
+    """Find the distinct axes of all curves.
+
+    Return which axis each curve has, where the axes begin, and their points.
+    """
     known: dict[bytes, int] = {}
     axis = np.empty(begin.size, dtype=np.int64)
     parts: list[Array] = []
@@ -207,42 +219,82 @@ def _distinct(x: Array, begin: Index, end: Index) -> tuple[Index, Index, Array]:
 
 
 def from_log(log: Log, by: Sequence[str] | None = None) -> Collection:
-    """Curves of a training log as :func:`cogfit.fit` makes them: one for every run, layer and head, or as `by` says."""
+    """Make the curves of a training log as :func:`cogfit.fit` does.
+
+    Parameters
+    ----------
+    log : Log
+    by : sequence of str, optional
+        What tells curves apart; by default those of run, layer and head that the log has.
+
+    Returns
+    -------
+    Collection
+        A part of the log that holds no curve is among its `problems`.
+
+    Raises
+    ------
+    InputError
+        The log is empty, or cannot be split so.
+    """
     import pandas as pd
 
     table = log.routing or log.utilization
     if table is None:
         raise InputError("the log is empty", path=log.path)
-    names = tuple(by) if by is not None else tuple(c for c in GROUP_COLUMNS if c in table.frame)
+    names = tuple(by) if by is not None else tuple(name for name in GROUP_COLUMNS if name in table.frame)
     labels: list[dict[str, str]] = []
-    found: list[Curve | str] = []
+    sources: list[Curve | None] = []
+    problems: list[str] = []
+    # a part without a curve keeps its row and says why
     for label, part in splitting.split(log, names) if names else [({"log": log.path}, log)]:
+        source, problem = _log_curve(part)
         labels.append(label)
-        try:
-            if part.routing is not None:
-                found.append(exposure.exposure_curve(part.routing))
-            elif part.utilization is not None:
-                found.append(utilization.utilization_curve(part.utilization))
-        except InputError as error:
-            found.append(error.what)
-    curves_of = [item if isinstance(item, Curve) else None for item in found]
-    size = np.array([0 if item is None else item.x.size for item in curves_of], dtype=np.int64)
+        sources.append(source)
+        problems.append(problem)
+    curves = [source for source in sources if source is not None]
+    return Collection(
+        labels=pd.DataFrame(labels),
+        bundle=_end_to_end(sources),
+        axis=curves[0].axis if curves else "x",
+        measure=curves[0].measure if curves else "other",
+        problems=tuple(problems),
+        sources=tuple(sources),
+    )
+
+
+def _log_curve(log: Log) -> tuple[Curve | None, str]:
+    """The curve of a log, or why there is none."""
+    try:
+        if log.routing is not None:
+            return exposure.exposure_curve(log.routing), ""
+        assert log.utilization is not None
+        return utilization.utilization_curve(log.utilization), ""
+    except InputError as error:
+        return None, error.what
+
+
+def _end_to_end(sources: Sequence[Curve | None]) -> Bundle:
+    """The points of curves end to end.
+
+    There are none for a curve that is not there.
+    """
+    curves = [source for source in sources if source is not None]
+    size = np.array([0 if source is None else source.x.size for source in sources], dtype=np.int64)
     end = np.cumsum(size)
-    some = [item for item in curves_of if item is not None]
     x, y, w = (
-        np.concatenate([getattr(item, name) for item in some]) if some else np.zeros(0)
+        np.concatenate([getattr(curve, name) for curve in curves]) if curves else np.zeros(0)
         for name in ("x", "y", "weights")
     )
     axis, x_at, points = _distinct(x, end - size, end)
-    return Collection(
-        pd.DataFrame(labels), Bundle(points, x_at, axis, y, end - size, w, end - size),
-        axis=some[0].axis if some else "x", measure=some[0].measure if some else "other",
-        problems=tuple(item if isinstance(item, str) else "" for item in found), sources=tuple(curves_of),
-    )  # fmt: skip
+    return Bundle(points, x_at, axis, y, end - size, w, end - size)
 
 
 def examine(collection: Collection) -> tuple[NDArray[np.object_], NDArray[np.bool_]]:
-    """Why curves cannot be fitted, "" where they can; and which do not change at all; both of shape (curves,)."""
+    """Find the curves that cannot be fitted.
+
+    Return why, "" where they can, and which curves do not change at all, both of shape (curves,).
+    """
     from cogfit.engine.kernels import survey
 
     b = collection.bundle
@@ -255,8 +307,8 @@ def examine(collection: Collection) -> tuple[NDArray[np.object_], NDArray[np.boo
         odd = np.zeros(n.size, dtype=np.int64)
         survey(values, at, n, odd, limit)
         size = np.abs(limit).max(axis=1)
-        strange = (size != 0) & ~((size > _SIZE[0]) & (size < _SIZE[1])) & (odd == 0) & (n > 0)
-        for i in np.flatnonzero(strange).tolist():
+        is_extreme = (size != 0) & ~((size > _SIZE[0]) & (size < _SIZE[1])) & (odd == 0) & (n > 0)
+        for i in np.flatnonzero(is_extreme).tolist():
             out[i] = f"`{name}` is of size {size[i]:.3g}"
         for i in np.flatnonzero(odd).tolist():
             out[i] = f"`{name}` is not finite at {odd[i]} of {n[i]} points"
@@ -273,15 +325,18 @@ def examine(collection: Collection) -> tuple[NDArray[np.object_], NDArray[np.boo
 
 
 def without(collection: Collection, *, zero: bool, missing: bool) -> tuple[Collection, Index]:
-    """Leave out points at x = 0 and missing values; and how many were left out of each curve."""
-    b, none = collection.bundle, np.zeros(len(collection), dtype=np.int64)
+    """Leave out points at x = 0 and missing values.
+
+    Also return how many were left out of each curve.
+    """
+    b, n_dropped = collection.bundle, np.zeros(len(collection), dtype=np.int64)
     if zero and collection.sources:
         known = tuple(None if c is None else c.take(c.x != 0.0) for c in collection.sources)
         collection = replace(collection, sources=known)
     missing = missing and bool(np.isnan(b.y).any())
     zeros = np.flatnonzero(b.x == 0.0) if zero else np.zeros(0, dtype=np.int64)
     if not missing and zeros.size == 0:
-        return collection, none
+        return collection, n_dropped
     if not missing and np.isin(zeros, b.x_at[:-1]).all():  # the first point: the rest stays where it is
         starts = np.isin(b.x_at[:-1], zeros)
         keep = np.ones(b.x.size, dtype=bool)

@@ -1,4 +1,6 @@
-"""Tidy tables larger than memory, or than one machine: fitted in parts, written part by part, resumed where it stopped.
+"""Fit tidy tables larger than memory or one machine.
+
+They are fitted in parts, written part by part, and resumed where the work stopped.
 
 A table is split by a hash of the labels into as many *parts* as memory asks for, so that all rows of a curve are in one
 part wherever they stand in the table; the rows of each part are spooled to disk. A part is then fitted by itself and
@@ -44,52 +46,70 @@ _SUFFIXES = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv"}
 _CURVES, _SLOW_CURVES = 20_000, 50  # of a log in one part
 _PLAN, _SPOOL = "_plan.json", "_spool"  # names that readers of Parquet folders pass over
 
-"""Called with a task ("reading", "parts", "curves"), what is done of it, and the whole."""
-
 
 # ---------------------------------------------------------------------------------------------------- reading
 
 
 def open_table(path: str | os.PathLike[str], columns: Columns) -> Any:
-    """Open a tidy table, a Parquet or CSV file or a folder of such, as a dataset of pyarrow.
+    """Open a tidy table as a dataset of pyarrow.
+
+    It is a Parquet or CSV file or a folder of such.
 
     Raises
     ------
     InputError
         If it cannot be read, or lacks a column.
     """
-    import pyarrow as pa
-    from pyarrow import csv, dataset
-
     target = Path(path)
-    if not target.exists():
-        raise InputError("does not exist", path=target, hint="name a Parquet or CSV file, or a folder of such")
-    files = [target] if target.is_file() else sorted(p for p in target.rglob("*") if p.suffix.lower() in _SUFFIXES)
-    files = [file for file in files if not any(part.startswith((".", "_")) for part in file.relative_to(target).parts)]
-    kinds = {_SUFFIXES.get(file.suffix.lower()) for file in files}
-    if len(kinds) != 1 or None in kinds:
-        what = "holds files of several formats" if len(kinds) > 1 else "is no tidy table"
-        raise InputError(what, path=target, hint="name a Parquet or CSV file, or a folder of files of one of them")
-    form: Any = kinds.pop()
-    if form == "csv":
-        tab = files[0].suffix.lower() == ".tsv"
-        form = dataset.CsvFileFormat(parse_options=csv.ParseOptions(delimiter="\t" if tab else ","))
+    table = _dataset(target, *_table_files(target))
     try:
-        table = dataset.dataset(
-            [str(f) for f in files], format=form, partitioning="hive", partition_base_dir=str(target)
-        )
-        known = table.schema.names
-    except (pa.ArrowInvalid, OSError, pa.ArrowNotImplementedError) as error:
-        raise InputError(f"cannot be read ({error})", path=target) from error
-    try:
-        columns.check(known)
+        columns.check(table.schema.names)
     except InputError as error:
         raise InputError(error.what, path=target, hint=error.hint) from None
     return table
 
 
+def _table_files(target: Path) -> tuple[list[Path], str]:
+    """The files of a table and their common format."""
+    if not target.exists():
+        raise InputError("does not exist", path=target, hint="name a Parquet or CSV file, or a folder of such")
+    files = [target] if target.is_file() else sorted(p for p in target.rglob("*") if p.suffix.lower() in _SUFFIXES)
+    files = [file for file in files if not any(part.startswith((".", "_")) for part in file.relative_to(target).parts)]
+    formats = {_SUFFIXES.get(file.suffix.lower(), "") for file in files}
+    if len(formats) != 1 or "" in formats:
+        what = "holds files of several formats" if len(formats) > 1 else "is no tidy table"
+        raise InputError(what, path=target, hint="name a Parquet or CSV file, or a folder of files of one of them")
+    return files, formats.pop()
+
+
+def _dataset(target: Path, files: Sequence[Path], format: str) -> Any:
+    """Files as one dataset of pyarrow.
+
+    Names of folders such as ``seed=1`` are values of columns.
+    """
+    import pyarrow as pa
+    from pyarrow import csv, dataset
+
+    container: Any = format
+    if format == "csv":
+        is_tab = files[0].suffix.lower() == ".tsv"
+        container = dataset.CsvFileFormat(parse_options=csv.ParseOptions(delimiter="\t" if is_tab else ","))
+    try:
+        return dataset.dataset(
+            [str(file) for file in files],
+            format=container,
+            partitioning="hive",
+            partition_base_dir=str(target),
+        )
+    except (pa.ArrowInvalid, OSError, pa.ArrowNotImplementedError) as error:
+        raise InputError(f"cannot be read ({error})", path=target) from error
+
+
 def _rows(plan: Plan) -> Iterator[Any]:
-    """Record batches of the table with the columns that are needed, dictionaries written out."""
+    """Record batches of the columns that are needed.
+
+    Dictionaries are written out.
+    """
     import pyarrow as pa
 
     assert plan.columns is not None
@@ -103,7 +123,7 @@ def _rows(plan: Plan) -> Iterator[Any]:
         raise InputError(f"cannot be read ({error})", path=plan.source) from error
 
 
-def _part_of(batch: Any, columns: Columns, parts: int) -> NDArray[np.uint64]:
+def _assign_parts(batch: Any, columns: Columns, parts: int) -> NDArray[np.uint64]:
     """Part of each row: a hash of its labels."""
     import pandas as pd
 
@@ -120,7 +140,7 @@ def _part_of(batch: Any, columns: Columns, parts: int) -> NDArray[np.uint64]:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done, as it stands in the folder of the parts.
+    """What is done, as the folder of parts says.
 
     Attributes
     ----------
@@ -147,7 +167,10 @@ class Plan:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     def dump(self) -> str:
-        """Its text; threads are nothing that results depend on."""
+        """Text of the plan.
+
+        Threads are left out, since results do not depend on them.
+        """
         data = asdict(self)
         data["options"]["threads"] = None
         return json.dumps(data, indent=1) + "\n"
@@ -163,7 +186,10 @@ class Plan:
         return cls(columns=columns, options=Options(**options), **data)
 
     def begin(self, folder: Path) -> None:
-        """Make the folder, or go on in it; raises InputError where it belongs to something else."""
+        """Make the folder, or go on in it.
+
+        An `InputError` where it belongs to something else.
+        """
         note = folder / _PLAN
         if note.exists():
             if note.read_text(encoding="utf-8") != self.dump():
@@ -180,7 +206,9 @@ class Plan:
 
 
 def plan_table(path: str | os.PathLike[str], columns: Columns, options: Options, memory: float = MEMORY) -> Plan:
-    """Plan for a tidy table; `memory` in bytes.
+    """Plan the parts of a tidy table.
+
+    `memory` is in bytes.
 
     Raises
     ------
@@ -217,7 +245,7 @@ def _fingerprint(files: Sequence[str | Path]) -> str:
 
 
 def _spool(plan: Plan, folder: Path, report: Progress) -> None:
-    """Sort the rows of the table into one file for each part."""
+    """Sort rows into one file for each part."""
     import pyarrow as pa
 
     assert plan.columns is not None
@@ -230,7 +258,7 @@ def _spool(plan: Plan, folder: Path, report: Progress) -> None:
     seen = 0
     try:
         for batch in _rows(plan):
-            part = _part_of(batch, plan.columns, plan.parts)
+            part = _assign_parts(batch, plan.columns, plan.parts)
             order = np.argsort(part, kind="stable")
             ends = np.searchsorted(part[order], np.arange(plan.parts + 1))
             ordered = batch.take(pa.array(order))
@@ -251,7 +279,9 @@ def _name(number: int, suffix: str) -> str:
 
 
 def fit_part(folder: str, number: int, threads: int | None = None) -> int:
-    """Fit one part of a table by the plan in a folder and write its rows; a part that is there is left alone.
+    """Fit one part of a table and write its rows.
+
+    It follows the plan in a folder. A part that is there is left alone.
 
     It can run anywhere that reaches the folder and, for a plan of one part, the table.
 
@@ -320,7 +350,8 @@ def run(
     InputError
         If the output cannot be, or is that of something else.
     """
-    target, tell = Path(out), report or _silent
+    target, notify = Path(out), report or _silent
+    # refuse an output that cannot be written before anything is fitted
     suffix = target.suffix.lower()
     if suffix not in ("", ".parquet", ".csv"):
         raise InputError(
@@ -329,15 +360,17 @@ def run(
     if suffix and target.is_dir():
         raise InputError("is a folder, not a file", path=target, hint="name a file in it")
     folder = target if not suffix else target.with_name(target.name + ".parts")
+    # go on where an earlier call stopped: parts that are there are done
     plan.begin(folder)
     numbers = [i for i in range(plan.parts) if not (folder / _name(i, "parquet")).exists()]
-    tell(plan.parts - len(numbers), plan.parts, "parts")
+    notify(plan.parts - len(numbers), plan.parts, "parts")
     if collection is not None:
-        _fit_collection_parts(plan, collection, folder, numbers, tell)
+        _fit_collection_parts(plan, collection, folder, numbers, notify)
     elif numbers:
-        _spool(plan, folder, tell)
+        _spool(plan, folder, notify)
         for done, _ in enumerate(_fitted(folder, numbers, plan.options.threads, scheduler), start=1):
-            tell(plan.parts - len(numbers) + done, plan.parts, "parts")
+            notify(plan.parts - len(numbers) + done, plan.parts, "parts")
+    # one file is made from the parts only when all are there
     if suffix:
         _join(folder, target)
         shutil.rmtree(folder)
@@ -371,17 +404,17 @@ def _fitted(folder: Path, numbers: Sequence[int], threads: int | None, scheduler
 
 
 def _fit_collection_parts(
-    plan: Plan, collection: Collection, folder: Path, numbers: Sequence[int], tell: Progress
+    plan: Plan, collection: Collection, folder: Path, numbers: Sequence[int], notify: Progress
 ) -> None:
     edges = np.linspace(0, len(collection), plan.parts + 1).astype(int).tolist()
     for number in numbers:
         begin, end = edges[number], edges[number + 1]
         part = collection.part(begin, end)
-        found = fit_collection(part, plan.options, Stages(tell, plan.size, begin))
-        _write(found, folder / _name(number, "parquet"))
+        results = fit_collection(part, plan.options, Stages(notify, plan.size, begin))
+        _write(results, folder / _name(number, "parquet"))
 
 
-def parts_of(folder: Path) -> list[Path]:
+def result_files(folder: Path) -> list[Path]:
     """Result files in a folder, in order."""
     return sorted(folder.glob(_name(0, "parquet").replace("00000", "*")))
 
@@ -391,7 +424,7 @@ def read(out: Path) -> pd.DataFrame:
     import pandas as pd
 
     if out.is_dir():
-        return pd.concat([pd.read_parquet(file) for file in parts_of(out)], ignore_index=True)
+        return pd.concat([pd.read_parquet(file) for file in result_files(out)], ignore_index=True)
     if out.suffix.lower() == ".csv":
         table = pd.read_csv(out)
         texts = table.select_dtypes(exclude="number").columns
@@ -403,7 +436,7 @@ def _join(folder: Path, target: Path) -> None:
     """One file from the parts, whole or not at all."""
     from pyarrow import csv, parquet
 
-    files = parts_of(folder)
+    files = result_files(folder)
     temporary = folder / f"joined{target.suffix.lower()}"
     tables = (parquet.read_table(file) for file in files)
     first = next(tables)
@@ -417,10 +450,17 @@ def _join(folder: Path, target: Path) -> None:
 def fit_table_file(
     path: str | os.PathLike[str], columns: Columns, options: Options, progress: Progress | None = None
 ) -> pd.DataFrame:
-    """Fit the curves of a tidy table on disk; see :func:`cogfit.fit_many`. ``progress`` counts parts."""
+    """Fit the curves of a tidy table on disk.
+
+    See :func:`cogfit.fit_many`. ``progress`` counts parts.
+    """
     plan = plan_table(path, columns, options)
-    tell: Progress = _silent
+    notify: Progress = _silent
     if progress is not None:
-        tell = lambda done, total, task: progress(done, total, task) if task == "parts" else None  # noqa: E731
+
+        def notify(done: int, total: int, task: str) -> None:
+            if task == "parts":
+                progress(done, total, task)
+
     with tempfile.TemporaryDirectory(prefix="cogfit-") as folder:
-        return read(run(plan, Path(folder, "out"), report=tell))
+        return read(run(plan, Path(folder, "out"), report=notify))

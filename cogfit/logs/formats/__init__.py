@@ -1,1 +1,1 @@
-"""One file per container format."""
+"""How each container of a log is recognised and read."""

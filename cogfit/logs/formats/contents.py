@@ -1,4 +1,7 @@
-"""What is in a file: its bytes, decompressed; whether they are text; Arrow's tables as frames."""
+"""The contents of files, whatever their format.
+
+Bytes are decompressed, text is told from other data, and Arrow's tables become frames.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +29,14 @@ GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _COMPRESSED_SUFFIXES = (".gz", ".zst", ".zstd")
 
 
-def suffix_of(path: Path) -> str:
-    """Suffix of a file's name without that of its compression, in lower case.
+def bare_suffix(path: Path) -> str:
+    """Suffix of a file without that of its compression.
+
+    In lower case.
 
     Examples
     --------
-    >>> suffix_of(Path("routing.PARQUET")), suffix_of(Path("log.csv.gz"))
+    >>> bare_suffix(Path("routing.PARQUET")), bare_suffix(Path("log.csv.gz"))
     ('.parquet', '.csv')
     """
     name = path.name.casefold()
@@ -41,7 +46,7 @@ def suffix_of(path: Path) -> str:
 
 
 class Watched(io.RawIOBase):
-    """A file, or a stretch of it, that tells how much has been read."""
+    """A file, or a stretch of it, that reports progress."""
 
     def __init__(self, path: Path, progress: Progress | None, start: int = 0, end: int | None = None) -> None:
         self._file: BinaryIO = path.open("rb")
@@ -72,7 +77,10 @@ class Watched(io.RawIOBase):
 
 
 def stretch(path: Path, start: int, end: int | None, progress: Progress | None) -> Any:
-    """A file from an offset on as Arrow reads it; to its end, and without Python in between, if `end` is None."""
+    """A file from an offset on as Arrow reads it.
+
+    It is read to its end, and without Python in between, if `end` is None.
+    """
     import pyarrow as pa
 
     if end is not None:
@@ -83,7 +91,10 @@ def stretch(path: Path, start: int, end: int | None, progress: Progress | None) 
 
 
 def decompressed(path: Path, start: bytes, watched: Watched) -> Any:
-    """Something with ``read(size)`` that gives a file's bytes, decompressed if its first bytes say so."""
+    """A stream of a file's bytes, decompressed if need be.
+
+    It has ``read(size)``; the first bytes say whether the file is compressed.
+    """
     codec = "gzip" if start.startswith(GZIP) else "zstd" if start.startswith(ZSTD) else None
     if codec is None:
         return watched
@@ -105,7 +116,10 @@ def _arrow_has_zstd() -> bool:
 
 
 def read_bytes(path: Path, limit: int | None, progress: Progress | None = None) -> bytes:
-    """Bytes of a file after decompression, the first `limit` or all of them."""
+    """Bytes of a file after decompression.
+
+    The first `limit` or all of them.
+    """
     with path.open("rb") as file:
         start = file.read(4)
         if limit is None and progress is None and not start.startswith((GZIP, ZSTD)):
@@ -124,13 +138,16 @@ def read_bytes(path: Path, limit: int | None, progress: Progress | None = None) 
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def head_of(path: Path) -> bytes:
+def read_head(path: Path) -> bytes:
     """First bytes of a file, decompressed, as `Reader.recognise` wants them."""
     return read_bytes(path, HEAD_BYTES)
 
 
 def text_bytes(path: Path, options: ReadOptions) -> bytes:
-    """All bytes of a text file, without byte order mark and without the zeros that a crash may leave at its end."""
+    """All bytes of a text file.
+
+    Without byte order mark and without the zeros that a crash may leave at its end.
+    """
     data = read_bytes(path, None, options.progress)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InputError("is encoded in UTF-16", path=path, hint="save it as UTF-8")
@@ -150,7 +167,7 @@ def line_at(data: bytes, position: int) -> int:
     return data.count(b"\n", 0, position) + 1
 
 
-def lines_of(data: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
+def offset_lines(data: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
     """Offset and content of each line, with its line end."""
     while start < len(data):
         end = data.find(b"\n", start) + 1 or len(data)
@@ -159,7 +176,10 @@ def lines_of(data: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
 
 
 def last_line(data: bytes, blanks: bytes = b"\r\n \t") -> int:
-    """Offset of the last line that is not blank, found without a copy of the data."""
+    """Offset of the last line that is not blank.
+
+    It is found without a copy of the data.
+    """
     end = len(data)
     while end and data[end - 1] in blanks:
         end -= 1
@@ -192,7 +212,10 @@ def is_text(head: bytes) -> bool:
 
 
 def to_frame(table: Any) -> tuple[pd.DataFrame, list[str]]:
-    """An Arrow table as a frame: objects flattened, lists left out, integers with gaps kept exact."""
+    """An Arrow table as a frame.
+
+    Objects are flattened, lists left out, and integers with gaps kept exact.
+    """
     import pandas as pd
     import pyarrow as pa
 
@@ -215,7 +238,10 @@ def to_frame(table: Any) -> tuple[pd.DataFrame, list[str]]:
 
 @cache
 def _nullable() -> dict[Any, Any]:
-    """Types that keep integers and truth values exact where some of them are missing."""
+    """Types that stay exact where values are missing.
+
+    They are those of integers and truth values.
+    """
     import pandas as pd
     import pyarrow as pa
 

@@ -1,4 +1,4 @@
-"""Readers of CSV and TSV, among them the exports of Weights & Biases.
+"""Readers of CSV, TSV and exports of Weights & Biases.
 
 The fast path is pyarrow's. Only when that fails does a slow and careful path in plain Python read the file again, to
 find out which line is wrong.
@@ -23,17 +23,17 @@ from cogfit.logs.formats.contents import (
     GZIP,
     TRUNCATED,
     ZSTD,
+    bare_suffix,
     check_unique,
     decoded,
     is_text,
     last_line,
-    lines_of,
+    offset_lines,
     stretch,
-    suffix_of,
     text_bytes,
     to_frame,
 )
-from cogfit.logs.formats.reader import HEAD_BYTES, Raw, Reader, ReadOptions
+from cogfit.logs.formats.reader import HEAD_BYTES, Evidence, Raw, Reader, ReadOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,7 @@ def _fields(line: bytes, delimiter: str, path: Path) -> list[str]:
         raise InputError(f"cannot be read as a table: {error}", path=path, hint=CONVERT) from None
 
 
-def _delimiter_of(header: str) -> str:
+def _guess_delimiter(header: str) -> str:
     bare = re.sub(r'"[^"]*"', "", header)
     return max((",", "\t", ";"), key=bare.count)
 
@@ -80,7 +80,7 @@ def _is_header_of_numbers(fields: Sequence[str]) -> bool:
 
 def _dialect(data: bytes, path: Path) -> _Dialect:
     comment, line_number = b"", 0
-    for start, line in lines_of(data):
+    for start, line in offset_lines(data):
         line_number += 1
         if not line.strip():
             continue
@@ -88,7 +88,7 @@ def _dialect(data: bytes, path: Path) -> _Dialect:
             comment = line
             continue
         text = decoded(line, path)
-        delimiter = _delimiter_of(text)
+        delimiter = _guess_delimiter(text)
         fields = _fields(line, delimiter, path)
         first, header = start + len(line), line.rstrip(b"\r\n")
         if _is_header_of_numbers(fields):
@@ -112,7 +112,10 @@ def _dialect(data: bytes, path: Path) -> _Dialect:
 
 
 def _csv_rows(data: bytes, dialect: _Dialect, path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line and fields of each row, read slowly; blank lines and repeated headers are passed over."""
+    """Line and fields of each row, read slowly.
+
+    Blank lines and repeated headers are passed over.
+    """
     text = io.StringIO(decoded(data, path, dialect.start), newline="")
     reader = csv.reader(text, delimiter=dialect.delimiter)
     names = list(dialect.names)
@@ -130,7 +133,10 @@ def _csv_rows(data: bytes, dialect: _Dialect, path: Path) -> Iterator[tuple[int,
 
 
 def _cut_line(data: bytes, floor: int, dialect: _Dialect, path: Path) -> int | None:
-    """Offset of the last line if a crash has cut it short: too few fields, or a number that breaks off."""
+    """Offset of the last line if a crash cut it.
+
+    Such a line has too few fields, or a number that breaks off.
+    """
     begin = max(last_line(data, b"\r\n " if dialect.delimiter == "\t" else b"\r\n \t"), floor)
     line = data[begin:]
     if not line or b'"' in line:  # a quoted field may hold a line end: left to the careful path
@@ -151,10 +157,43 @@ def _read_csv(path: Path, options: ReadOptions) -> Raw:
 
 
 def _read_plain_csv(path: Path, options: ReadOptions) -> Raw | None:
-    """Stream a table without holding its text in memory; None if anything about it needs a closer look."""
-    import pyarrow as pa
-    from pyarrow import compute
+    """Stream a table without holding its text in memory.
 
+    None if anything about it needs a closer look.
+    """
+    import pyarrow as pa
+
+    outline = _outline(path)
+    if outline is None:
+        return None
+    dialect, end, size = outline
+    is_cut = end < size
+    is_watched = is_cut or options.progress is not None
+    with stretch(path, dialect.start, end if is_watched else None, options.progress) as rows:
+        try:
+            table = _arrow_csv(rows if end > dialect.start else None, dialect)
+        except pa.ArrowInvalid:
+            return None
+    if not is_watched and path.stat().st_size != size:  # it is being written: what was added may be cut short
+        return None
+    if _has_odd_cells(table) or not (table.num_rows or is_cut):
+        return None
+    frame, notes = to_frame(table)
+    dropped = {TRUNCATED: 1} if is_cut else {}
+
+    def line_of(row: int) -> int:
+        return _find_line(path.read_bytes(), row, dialect, path)
+
+    return Raw(frame, "csv", len(frame) + len(dropped), dropped, tuple(notes), line_of)
+
+
+def _outline(path: Path) -> tuple[_Dialect, int, int] | None:
+    """Dialect, end and size of a table.
+
+    The end is that of its last whole line.
+
+    Only the first and the last bytes are read; None if they are out of the ordinary.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
@@ -172,39 +211,36 @@ def _read_plain_csv(path: Path, options: ReadOptions) -> Raw | None:
     if len(tail) < size and b"\n" not in tail[:-4096]:
         return None
     cut = _cut_line(tail, max(dialect.start - before, 0), dialect, path)
-    end = size if cut is None else before + cut
-    watched = cut is not None or options.progress is not None
-    with stretch(path, dialect.start, end if watched else None, options.progress) as rows:
-        try:
-            table = _arrow_csv(rows if end > dialect.start else None, dialect)
-        except pa.ArrowInvalid:
-            return None
-    if not watched and path.stat().st_size != size:  # it is being written: what was added may be cut short
-        return None
+    return dialect, size if cut is None else before + cut, size
+
+
+def _has_odd_cells(table: Any) -> bool:
+    """Whether cells need a closer look.
+
+    A header was repeated, or a cell holds zero bytes or no UTF-8.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
     for name, column in zip(table.column_names, table.columns, strict=True):
         if pa.types.is_binary(column.type):
-            return None
+            return True
         if pa.types.is_string(column.type):  # a repeated header or a zero byte makes any column one of text
             odd = compute.or_(compute.equal(column, name), compute.match_substring(column, "\0"))
             if compute.any(odd).as_py():
-                return None
-    if not table.num_rows and cut is None:
-        return None
-    frame, notes = to_frame(table)
-    dropped = {TRUNCATED: 1} if cut is not None else {}
-
-    def line_of(row: int) -> int:
-        return _line_of_row(path.read_bytes(), row, dialect, path)
-
-    return Raw(frame, "csv", len(frame) + len(dropped), dropped, tuple(notes), line_of)
+                return True
+    return False
 
 
-def _line_of_row(data: bytes, row: int, dialect: _Dialect, path: Path) -> int:
+def _find_line(data: bytes, row: int, dialect: _Dialect, path: Path) -> int:
     return next(line for index, (line, _) in enumerate(_csv_rows(data, dialect, path)) if index == row)
 
 
 def _read_any_csv(path: Path, options: ReadOptions) -> Raw:
-    """Read a table whose text is compressed, damaged or otherwise out of the ordinary."""
+    """Read a table that is out of the ordinary.
+
+    Its text may be compressed or damaged.
+    """
     import pyarrow as pa
 
     data = text_bytes(path, options)
@@ -237,7 +273,7 @@ def _read_any_csv(path: Path, options: ReadOptions) -> Raw:
     def line_of(row: int) -> int:
         if lines is not None:
             return lines[row]
-        return _line_of_row(whole, row, dialect, path)
+        return _find_line(whole, row, dialect, path)
 
     return Raw(frame, "csv", len(frame) + sum(dropped.values()), dropped, tuple(notes), line_of)
 
@@ -248,7 +284,10 @@ def _null_texts() -> list[str]:
 
 
 def _arrow_csv(rows: Any, dialect: _Dialect) -> Any:
-    """Arrow's table of rows that are left to read from a file object, None if there are none."""
+    """Arrow's table of the rows of a stream.
+
+    It is empty if the stream is None.
+    """
     import pyarrow as pa
     from pyarrow import csv as arrow
 
@@ -265,7 +304,10 @@ def _arrow_csv(rows: Any, dialect: _Dialect) -> Any:
 
 
 def _careful_csv(data: bytes, dialect: _Dialect, path: Path) -> tuple[pd.DataFrame, list[int], bool]:
-    """Rows, their lines, and whether the last one was cut short and left out."""
+    """Read a table row by row.
+
+    Also return the lines of the rows, and whether the last one was cut short and left out.
+    """
     import pandas as pd
 
     rows = list(_csv_rows(data, dialect, path))
@@ -294,7 +336,10 @@ def _careful_csv(data: bytes, dialect: _Dialect, path: Path) -> tuple[pd.DataFra
 
 
 def _header_names(head: bytes) -> tuple[str, ...]:
-    """Names of the columns if `head` is the start of a text table, else none."""
+    """Names of the columns of a text table.
+
+    None if `head` is the start of something else.
+    """
     if not is_text(head):
         return ()
     data = head.removeprefix(codecs.BOM_UTF8)
@@ -307,14 +352,17 @@ def _header_names(head: bytes) -> tuple[str, ...]:
 def _is_csv(path: Path, head: bytes) -> bool:
     if not is_text(head) or head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"["):
         return False
-    return suffix_of(path) in (".csv", ".tsv") or len(_header_names(head)) > 1
+    return bare_suffix(path) in (".csv", ".tsv") or len(_header_names(head)) > 1
 
 
 # --- Weights & Biases -------------------------------------------------------------------------------------------------
 
 
 def _wandb_columns(names: Sequence[str]) -> dict[str, dict[str, str]]:
-    """For each run of a W&B chart export, its columns by metric; empty if this is no such export."""
+    """Columns of a W&B chart export by run and metric.
+
+    Empty if this is no such export.
+    """
     runs: dict[str, dict[str, str]] = {}
     for name in names[1:]:
         run, separator, metric = name.rpartition(" - ")
@@ -330,7 +378,10 @@ def _is_wandb(path: Path, head: bytes) -> bool:
 
 
 def _read_wandb(path: Path, options: ReadOptions) -> Raw:
-    """Read a chart export, one column for each run, into rows by run."""
+    """Read a chart export into rows by run.
+
+    The export has one column for each run.
+    """
     import pandas as pd
 
     raw = replace(_read_csv(path, options), format="wandb")
@@ -359,5 +410,26 @@ def _read_wandb(path: Path, options: ReadOptions) -> Raw:
     )
 
 
-CSV = Reader("csv", _is_csv, _read_csv)
-WANDB = Reader("wandb", _is_wandb, _read_wandb)
+CSV = Reader(
+    name="csv",
+    title="CSV or TSV",
+    recognise=_is_csv,
+    read=_read_csv,
+    is_text=True,
+    suffixes=(".csv", ".tsv", ".txt", ".log"),
+    rank=2,
+    other_names=("tsv", "lightning"),
+    evidence=Evidence.CATCH_ALL,
+)
+
+WANDB = Reader(
+    name="wandb",
+    title="W&B export",
+    recognise=_is_wandb,
+    read=_read_wandb,
+    is_text=True,
+    suffixes=(".csv",),
+    rank=5,
+    other_names=("w&b",),
+    evidence=Evidence.KEYS,
+)

@@ -13,18 +13,20 @@ from cogfit.logs.columns import NoLogColumns
 from cogfit.logs.formats.contents import (
     CONVERT,
     TRUNCATED,
+    bare_suffix,
     check_unique,
     is_text,
     last_line,
-    lines_of,
-    suffix_of,
+    offset_lines,
     text_bytes,
     to_frame,
 )
-from cogfit.logs.formats.reader import Raw, Reader, ReadOptions
+from cogfit.logs.formats.reader import Checkpoints, Evidence, Raw, Reader, ReadOptions
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_LINES_SUFFIXES = (".jsonl", ".ndjson")
 
 
 def _parsed(data: bytes | str, path: Path, line: int | None = None) -> Any:
@@ -51,7 +53,7 @@ def _flattened(record: Mapping[str, Any], prefix: str = "", depth: int = 8) -> d
     return flat
 
 
-def _frame_of_records(records: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFrame, list[str]]:
+def _frame_from_records(records: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFrame, list[str]]:
     import pandas as pd
 
     if any(isinstance(value, dict) for record in records for value in record.values()):
@@ -89,7 +91,7 @@ def _read_jsonl(path: Path, options: ReadOptions) -> Raw:
         data, dropped = data[:begin], {TRUNCATED: 1}
 
     def line_of(row: int) -> int:
-        numbered = (number for number, (_, line) in enumerate(lines_of(data), 1) if line.strip())
+        numbered = (number for number, (_, line) in enumerate(offset_lines(data), 1) if line.strip())
         return next(number for index, number in enumerate(numbered) if index == row)
 
     try:
@@ -99,12 +101,12 @@ def _read_jsonl(path: Path, options: ReadOptions) -> Raw:
         check_unique(table.column_names, path)
         frame, notes = to_frame(table)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        frame, notes = _frame_of_records(_careful_jsonl(data, path))
+        frame, notes = _frame_from_records(_careful_jsonl(data, path))
     return Raw(frame, "jsonl", len(frame) + len(dropped), dropped, tuple(notes), line_of)
 
 
 def _careful_jsonl(data: bytes, path: Path) -> list[dict[str, Any]]:
-    numbered = [(number, line) for number, (_, line) in enumerate(lines_of(data), 1) if line.strip()]
+    numbered = [(number, line) for number, (_, line) in enumerate(offset_lines(data), 1) if line.strip()]
     records: list[Any]
     try:
         records = json.loads(b"[" + b",".join(line for _, line in numbered) + b"]")
@@ -122,16 +124,19 @@ def _read_json(path: Path, options: ReadOptions) -> Raw:
     content = _parsed(text_bytes(path, options), path)
     notes: list[str] = []
     if isinstance(content, list) and content and all(isinstance(record, dict) for record in content):
-        frame, notes = _frame_of_records(content)
+        frame, notes = _frame_from_records(content)
     elif isinstance(content, dict) and content and all(isinstance(column, (list, dict)) for column in content.values()):
-        frame = _frame_of_columns(content, path)
+        frame = _frame_from_columns(content, path)
     else:
         raise NoLogColumns("is JSON, but no table", path=path, hint="give an array of objects or an object of columns")
     return Raw(frame, "json", len(frame), {}, tuple(notes))
 
 
-def _frame_of_columns(content: Mapping[str, Any], path: Path) -> pd.DataFrame:
-    """An object of columns: lists, or objects by row as `pandas.DataFrame.to_json` writes them."""
+def _frame_from_columns(content: Mapping[str, Any], path: Path) -> pd.DataFrame:
+    """A frame from an object of columns.
+
+    They are lists, or objects by row as `pandas.DataFrame.to_json` writes them.
+    """
     import pandas as pd
 
     columns = {name: list(column.values()) if isinstance(column, dict) else column for name, column in content.items()}
@@ -153,14 +158,14 @@ def _is_jsonl(path: Path, head: bytes) -> bool:
     text = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if text.startswith(b"["):
         return False
-    first, _, rest = text.partition(b"\n")
+    first, _, following = text.partition(b"\n")
     try:
         record = json.loads(first)
     except (ValueError, RecursionError):
-        return suffix_of(path) in (".jsonl", ".ndjson")
-    if rest.strip():
-        return rest.lstrip()[:1] == b"{" or suffix_of(path) in (".jsonl", ".ndjson")
-    return suffix_of(path) != ".json" or not any(isinstance(value, (list, dict)) for value in record.values())
+        return bare_suffix(path) in _LINES_SUFFIXES
+    if following.strip():
+        return following.lstrip()[:1] == b"{" or bare_suffix(path) in _LINES_SUFFIXES
+    return bare_suffix(path) != ".json" or not any(isinstance(value, (list, dict)) for value in record.values())
 
 
 def _is_json(path: Path, head: bytes) -> bool:
@@ -183,12 +188,60 @@ def _read_huggingface(path: Path, options: ReadOptions) -> Raw:
         raise InputError("holds no list 'log_history'", path=path, hint="give a trainer_state.json of transformers")
     if not history:
         raise InputError("has an empty 'log_history'", path=path, hint="train with logging_steps set")
-    frame, notes = _frame_of_records(history)
+    frame, notes = _frame_from_records(history)
     return Raw(frame, "huggingface", len(frame), {}, tuple(notes))
 
 
-HUGGINGFACE = Reader("huggingface", _is_huggingface, _read_huggingface)
+def _global_step(path: Path) -> float:
+    """Step at which a trainer state was written.
 
-JSON = Reader("json", _is_json, _read_json)
+    −1 if it does not say.
+    """
+    try:
+        return float(json.loads(path.read_bytes())["global_step"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError):
+        return -1.0
 
-JSONL = Reader("jsonl", _is_jsonl, _read_jsonl)
+
+JSON = Reader(
+    name="json",
+    title="JSON",
+    recognise=_is_json,
+    read=_read_json,
+    is_text=True,
+    suffixes=(".json",),
+    rank=4,
+    evidence=Evidence.CONTAINER,
+)
+
+JSONL = Reader(
+    name="jsonl",
+    title="JSON lines",
+    recognise=_is_jsonl,
+    read=_read_jsonl,
+    is_text=True,
+    suffixes=_LINES_SUFFIXES,
+    rank=3,
+    other_names=("ndjson", "json_lines"),
+    evidence=Evidence.CONTAINER,
+)
+
+HUGGINGFACE = Reader(
+    name="huggingface",
+    title="Hugging Face trainer_state.json",
+    recognise=_is_huggingface,
+    read=_read_huggingface,
+    is_text=True,
+    suffixes=(".json",),
+    rank=6,
+    other_names=("hf", "trainer_state"),
+    evidence=Evidence.KEYS,
+    checkpoints=Checkpoints(
+        noun="trainer state",
+        folder_prefix="checkpoint-",
+        step_reached=_global_step,
+        copies_folder="runs",
+        copies_format="tensorboard",
+        copies_noun="event files",
+    ),
+)

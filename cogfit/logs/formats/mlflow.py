@@ -16,7 +16,7 @@ from urllib.parse import quote
 import numpy as np
 
 from cogfit.errors import InputError
-from cogfit.logs.formats.reader import Raw, Reader, ReadOptions
+from cogfit.logs.formats.reader import Evidence, Raw, Reader, ReadOptions
 from cogfit.logs.formats.wide import Series, widen
 
 MAGIC = b"SQLite format 3\0"
@@ -30,12 +30,17 @@ _NUMERIC = "(typeof(step) = 'integer' AND typeof(timestamp) = 'integer' AND (is_
 
 
 def recognise(path: Path, head: bytes) -> bool:
-    """Whether a file is an SQLite database; `read` then says if the tables are not MLflow's."""
+    """Whether a file is an SQLite database.
+
+    `read` then says if the tables are not MLflow's.
+    """
     return head.startswith(MAGIC)
 
 
 def read(path: Path, options: ReadOptions) -> Raw:
-    """Read every metric of every run that has not been deleted.
+    """Read every metric of every run.
+
+    Runs that have been deleted are left out.
 
     Parameters
     ----------
@@ -65,7 +70,15 @@ def read(path: Path, options: ReadOptions) -> Raw:
         raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
 
 
-READER = Reader(name="mlflow", recognise=recognise, read=read)
+READER = Reader(
+    name="mlflow",
+    title="MLflow",
+    recognise=recognise,
+    read=read,
+    rank=8,
+    other_names=("sqlite",),
+    evidence=Evidence.MAGIC,
+)
 
 
 def _read(path: Path, options: ReadOptions) -> Raw:
@@ -123,12 +136,12 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
     for table, needed in _NEEDED.items():
-        found = connection.execute(
+        count = connection.execute(
             "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ? AND sql LIKE 'CREATE TABLE%'",
             (table,),
         ).fetchone()
         columns = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
-        if found != (1,) or not needed <= columns:
+        if count != (1,) or not needed <= columns:
             raise InputError(
                 f"is an SQLite database, but not MLflow's: no proper table '{table}'",
                 path=path,
@@ -149,7 +162,9 @@ def _series(rows: list[tuple[int, int, str, float | None]], names: dict[str, int
 
 
 def _labels(runs: list[tuple[str, str | None]]) -> list[str]:
-    """Name each run, and tell runs of the same name apart by the first 8 characters of their ids.
+    """Name each run.
+
+    Runs of the same name are told apart by the first 8 characters of their ids.
 
     Examples
     --------

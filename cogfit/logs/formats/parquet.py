@@ -15,7 +15,7 @@ from cogfit.logs.formats.contents import (
     read_bytes,
     to_frame,
 )
-from cogfit.logs.formats.reader import Raw, Reader, ReadOptions
+from cogfit.logs.formats.reader import Evidence, Raw, Reader, ReadOptions
 
 _PARQUET = b"PAR1"
 
@@ -40,7 +40,10 @@ def _read_parquet(path: Path, options: ReadOptions) -> Raw:
 
 
 def _implied_index(schema: Any, n_rows: int) -> dict[str, range]:
-    """Named index of a pandas table that was not stored because it is a range."""
+    """Named index that pandas did not store.
+
+    It does not if the index is a range.
+    """
     described = schema.pandas_metadata
     indexes = described.get("index_columns") if isinstance(described, dict) else None
     implied = {}
@@ -53,7 +56,10 @@ def _implied_index(schema: Any, n_rows: int) -> dict[str, range]:
 
 
 def _needed(names: Sequence[str], options: ReadOptions, path: Path) -> list[str] | None:
-    """Columns of a routing log, which is long; None (all of them) for everything else."""
+    """Columns that a routing log needs.
+
+    Routing logs are long. None (all columns) for everything else.
+    """
     try:
         columns = find_columns(names, options, path)
     except InputError:
@@ -65,4 +71,12 @@ def _is_parquet(path: Path, head: bytes) -> bool:
     return head.startswith(_PARQUET)
 
 
-PARQUET = Reader("parquet", _is_parquet, _read_parquet)
+PARQUET = Reader(
+    name="parquet",
+    title="Parquet",
+    recognise=_is_parquet,
+    read=_read_parquet,
+    rank=1,
+    other_names=("pq",),
+    evidence=Evidence.MAGIC,
+)

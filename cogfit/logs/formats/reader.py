@@ -1,4 +1,4 @@
-"""What readers share: the record of a reader, its options and the raw table that it returns.
+"""What readers share: their record, its options, the raw table.
 
 A reader knows one container (CSV, Parquet, TensorBoard, …) and nothing about the meaning of columns. It returns the
 file's own columns in file order; recognising columns and cleaning come after it and are the same for all formats.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,26 @@ if TYPE_CHECKING:
 HEAD_BYTES = 65536
 """How much of a file (after decompression) `Reader.recognise` is shown."""
 
+LAST = 1000
+"""Rank of a format that gives way to all others."""
+
+
+class Evidence(IntEnum):
+    """What a format is recognised by, the surest first."""
+
+    MAGIC = 1
+    """First bytes or a file name that no other format has."""
+    KEYS = 2
+    """Names that only this dialect of a general container has."""
+    CONTAINER = 3
+    """A container of any content, such as JSON."""
+    CATCH_ALL = 4
+    """Whatever may be a table of text."""
+
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What the user said about the columns, and where to report progress.
+    """The user's choice of columns, and the progress.
 
     Attributes
     ----------
@@ -42,7 +59,9 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class Raw:
-    """A table as the file holds it, with the account of how it was read.
+    """A table as the file holds it.
+
+    With the account of how it was read.
 
     Attributes
     ----------
@@ -72,8 +91,43 @@ class Raw:
 
 
 @dataclass(frozen=True)
+class Checkpoints:
+    """Files of which each repeats its run so far.
+
+    Of the files of one run, the final one is read.
+
+    Attributes
+    ----------
+    noun : str
+        What such a file is called in messages.
+    folder_prefix : str
+        Start of the names of the folders of checkpoints, which lie in the folder of the run.
+    step_reached : callable
+        ``step_reached(path) -> float``, by which the final one is known where none lies in the folder of the run.
+        It must not raise.
+    copies_folder : str
+        Folder, below that of the run, in which the same trainer logs the same values again.
+    copies_format : str
+        Name of the format of these copies, which are left out.
+    copies_noun : str
+        What they are called in messages.
+    """
+
+    noun: str
+    folder_prefix: str
+    step_reached: Callable[[Path], float]
+    copies_folder: str
+    copies_format: str
+    copies_noun: str
+
+
+@dataclass(frozen=True)
 class Reader:
-    """A container format: how to recognise it and how to read it.
+    """A format: how it is recognised and read.
+
+    Everything that other files need to know of a format stands here; they know none by its name. The built-in
+    records are listed in :mod:`cogfit.logs.formats.registry`. A package adds its own by an entry point of the group
+    ``cogfit.formats``.
 
     Attributes
     ----------
@@ -82,14 +136,57 @@ class Reader:
     recognise : callable
         ``recognise(path, head) -> bool``; `head` is the start of the file, decompressed (at most `HEAD_BYTES`). It
         must not raise. For a reader with `takes_folders` it is also asked about folders, with an empty `head`.
+        Empty files and pickles are never shown to any reader.
     read : callable
         ``read(path, options) -> Raw``. Whatever is wrong with the file is an `InputError` that names `path`.
     takes_folders : bool
         True if `read` also takes a folder and reads everything of this format in the tree below it, telling runs
         apart in a ``run`` column (names relative to the folder).
+    title : str
+        For messages and help; `name` if empty.
+    is_text : bool
+        Whether the files are text. In a folder, text is taken for a log only if its suffix is one of those of all
+        text formats, and a damaged text that does not speak of logs is passed over.
+    suffixes : tuple of str
+        Of text formats, with the full stop and in lower case.
+    rank : int
+        Where a folder has the same log in several formats, that of the lowest rank is read; `LAST` by default.
+    other_names : tuple of str
+        Further names that ``format=`` takes, in lower case, with ``_`` between words.
+    evidence : Evidence
+        What files are recognised by; readers are asked in this order.
+    checkpoints : Checkpoints or None
+        For formats of which each file repeats the history of its run.
+
+    Notes
+    -----
+    A plug-in is asked after all built-in readers of the same evidence. By default (`Evidence.KEYS`) it thus takes
+    precedence over the readers of any JSON and any CSV, but never over a format that has a magic number or is the
+    known dialect of another tool. A plug-in whose `recognise` raises is passed over with a
+    :class:`cogfit.plugins.PluginWarning`; what its `read` raises becomes an `InputError` that names file and plug-in.
+
+    Examples
+    --------
+    A format of JSON lines with a suffix of its own; ``tool.entry-points`` of the package names ``READER``:
+
+    >>> from cogfit.logs.formats.json_files import JSONL
+    >>> READER = Reader("mylog", lambda path, head: path.suffix == ".mylog", JSONL.read, title="My log")
+    >>> READER.recognise(Path("seed0.mylog"), b"{}"), READER.rank == LAST
+    (True, True)
     """
 
     name: str
     recognise: Callable[[Path, bytes], bool]
     read: Callable[[Path, ReadOptions], Raw]
     takes_folders: bool = False
+    title: str = ""
+    is_text: bool = False
+    suffixes: tuple[str, ...] = ()
+    rank: int = LAST
+    other_names: tuple[str, ...] = ()
+    evidence: Evidence = Evidence.KEYS
+    checkpoints: Checkpoints | None = None
+
+    def __post_init__(self) -> None:
+        """Call a format without title by its name."""
+        object.__setattr__(self, "title", self.title or self.name)

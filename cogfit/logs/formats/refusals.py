@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from cogfit.errors import InputError, MissingDependencyError
-from cogfit.logs.formats.contents import (
-    CONVERT,
-    is_text,
-    suffix_of,
-)
-
-FORMATS = "CSV or TSV, JSON, JSON lines, Parquet, TensorBoard, Hugging Face trainer_state.json, W&B export, MLflow"
-"""What can be read, for messages."""
+from cogfit.errors import InputError
+from cogfit.logs.formats.contents import CONVERT, bare_suffix, is_text
+from cogfit.logs.formats.registry import text_suffixes, titles
 
 _SEEN_BEFORE = (  # start of the file, what it is
     (b"\x93NUMPY", "a NumPy array"),
@@ -27,8 +19,6 @@ _SEEN_BEFORE = (  # start of the file, what it is
     (b"\xfd7zXZ", "xz-compressed"),
 )
 
-TEXT_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ".log", ".json", ".jsonl", ".ndjson"})
-
 _PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".npy", ".npz"})
 
 
@@ -38,38 +28,20 @@ def why_unreadable(path: Path, head: bytes) -> InputError:
         return InputError("is empty", path=path, hint="give a log with a header and at least two rows")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return InputError("is encoded in UTF-16", path=path, hint="save it as UTF-8")
-    if is_pickle(head) or suffix_of(path) in _PICKLE_SUFFIXES:
+    if is_pickle(head) or bare_suffix(path) in _PICKLE_SUFFIXES:
         return InputError("is or may be a pickle, which is never loaded", path=path, hint=CONVERT)
     for start, name in _SEEN_BEFORE:
         if head.startswith(start):
             return InputError(f"is {name}", path=path, hint=CONVERT)
-    if suffix_of(path) in TEXT_SUFFIXES and not is_text(head) and b"\0" not in head:
+    if bare_suffix(path) in text_suffixes() and not is_text(head) and b"\0" not in head:
         return InputError("is not encoded in UTF-8", path=path, hint="save it as UTF-8")
     what = "is text, but no table" if is_text(head) else "is binary and of no known format"
-    return InputError(what, path=path, hint=f"give one of: {FORMATS}")
+    return InputError(what, path=path, hint=f"give one of: {titles()}")
 
 
 def is_pickle(head: bytes) -> bool:
-    """Whether a file begins as pickles of protocol 2 and later do."""
+    """Whether a file begins as a pickle.
+
+    Pickles of protocol 2 and later can be told by their first bytes.
+    """
     return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5
-
-
-def guarded(path: Path, read: Callable[[], Any]) -> Any:
-    """Call `read`, and turn whatever a library or the system raises into an `InputError` that names the file."""
-    import pyarrow as pa
-
-    try:
-        return read()
-    except (InputError, MissingDependencyError):
-        raise
-    except MemoryError:
-        raise InputError(
-            "does not fit into memory, or a damaged header makes it seem so", path=path, hint=CONVERT
-        ) from None
-    except RecursionError:
-        raise InputError("is nested too deeply", path=path, hint=CONVERT) from None
-    except (OSError, ValueError, OverflowError, EOFError, pa.ArrowException) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"cannot be read: {reason[:200]}", path=path, hint="check that the file is complete and readable"
-        ) from None

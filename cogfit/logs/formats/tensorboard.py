@@ -1,4 +1,6 @@
-"""Reader of TensorBoard event files: every scalar, both checksums of every record, no subsampling.
+"""Reader of TensorBoard event files.
+
+Every scalar is read and both checksums of every record are checked. Nothing is subsampled.
 
 An event file is a sequence of records::
 
@@ -22,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.errors import InputError, MissingDependencyError
-from cogfit.logs.formats.reader import Raw, Reader, ReadOptions
+from cogfit.logs.formats.reader import Evidence, Raw, Reader, ReadOptions
 from cogfit.logs.formats.wide import Series, join, widen
 from cogfit.progress import Stages
 
@@ -69,7 +71,10 @@ _USUAL = [
 
 
 def recognise(path: Path, head: bytes) -> bool:
-    """Whether a file (by its name or first record) or a folder (by what it holds) is TensorBoard's."""
+    """Whether a file or folder is TensorBoard's.
+
+    A file is known by its name or first record, a folder by its files.
+    """
     try:
         if path.is_dir():
             return next(_event_files(path), None) is not None
@@ -79,7 +84,7 @@ def recognise(path: Path, head: bytes) -> bool:
 
 
 def read(path: Path, options: ReadOptions) -> Raw:
-    """Read an event file, or every event file in the tree below a folder.
+    """Read one event file or all below a folder.
 
     Parameters
     ----------
@@ -100,30 +105,10 @@ def read(path: Path, options: ReadOptions) -> Raw:
         Nothing can be read, or no record holds a scalar.
     """
     path = Path(path)
-    try:
-        files = sorted(_event_files(path)) if path.is_dir() else [path]
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
-    if not files:
-        raise InputError("holds no TensorBoard event file", path=path, hint="give the folder that training wrote to")
     names = _Names()
-    total = sum(_size(file) for file in files)
-    done = 0
-    runs: dict[str, list[_File]] = {}
-    for file in files:
-        progress = Stages(options.progress, total, done)
-        run = file.parent.relative_to(path).as_posix() if path.is_dir() else ""
-        runs.setdefault(run, []).append(_read_file(file, names, progress))
-        done += _size(file)
-
+    runs = _read_runs(path, names, options)
     account = [file for parts in runs.values() for file in parts]
-    if not any(file.records for file in account):
-        what, hint = _why_nothing(account)
-        raise InputError(what, path=path, hint=hint)
-    if not any(len(file.series) for file in account):
-        raise InputError(
-            "holds no scalar", path=path, hint="log attention_utilization with add_scalar, or give another file"
-        )
+    _check_account(account, path)
     ordered = [(run, [file.series for file in sorted(parts, key=_File.age)]) for run, parts in sorted(runs.items())]
     frame, notes = widen(ordered, names.decoded(), path=path, options=options)
     dropped = {
@@ -140,7 +125,37 @@ def read(path: Path, options: ReadOptions) -> Raw:
     )
 
 
-READER = Reader(name="tensorboard", recognise=recognise, read=read, takes_folders=True)
+def _read_runs(path: Path, names: _Names, options: ReadOptions) -> dict[str, list[_File]]:
+    """Read event files, by run.
+
+    Tags get their codes in `names`.
+    """
+    try:
+        is_folder = path.is_dir()
+        files = sorted(_event_files(path)) if is_folder else [path]
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from None
+    if not files:
+        raise InputError("holds no TensorBoard event file", path=path, hint="give the folder that training wrote to")
+    total, done = sum(_size(file) for file in files), 0
+    runs: dict[str, list[_File]] = {}
+    for file in files:
+        run = file.parent.relative_to(path).as_posix() if is_folder else ""
+        runs.setdefault(run, []).append(_read_file(file, names, Stages(options.progress, total, done)))
+        done += _size(file)
+    return runs
+
+
+READER = Reader(
+    name="tensorboard",
+    title="TensorBoard",
+    recognise=recognise,
+    read=read,
+    takes_folders=True,
+    rank=7,
+    other_names=("tfevents",),
+    evidence=Evidence.MAGIC,
+)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -162,9 +177,12 @@ class _File:
     error: str = ""
 
     def age(self) -> tuple[float, float, str]:
-        """Sort key: the second in the file's name, then the time of the first event, which is finer."""
-        found = re.search(r"tfevents\.(\d{1,15})", self.path.name)
-        return (float(found[1]) if found else self.first_time, self.first_time, self.path.name)
+        """Sort key: when the file was begun.
+
+        It is the second in its name, then the time of its first event, which is finer.
+        """
+        second = re.search(r"tfevents\.(\d{1,15})", self.path.name)
+        return (float(second[1]) if second else self.first_time, self.first_time, self.path.name)
 
 
 def _event_files(folder: Path) -> Iterator[Path]:
@@ -193,6 +211,17 @@ def _size(file: Path) -> int:
         return file.stat().st_size
     except OSError:
         return 0
+
+
+def _check_account(files: list[_File], path: Path) -> None:
+    """Raise an `InputError` if no file gave a scalar."""
+    if not any(file.records for file in files):
+        what, hint = _why_nothing(files)
+        raise InputError(what, path=path, hint=hint)
+    if not any(len(file.series) for file in files):
+        raise InputError(
+            "holds no scalar", path=path, hint="log attention_utilization with add_scalar, or give another file"
+        )
 
 
 def _why_nothing(files: list[_File]) -> tuple[str, str]:
@@ -257,12 +286,17 @@ def _crc32c() -> Callable[[bytes], int]:
 
 
 def _masked(crc: int) -> int:
-    """Mask a checksum as the record format does, so that the checksum of checksums is no fixed point."""
+    """Mask a checksum as the record format does.
+
+    The checksum of data that hold a checksum is thus no fixed point.
+    """
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def _records(handle: BinaryIO, size: int, file: _File, progress: Stages) -> Iterator[_Records]:
-    """Yield the records of a file, chunk by chunk; count what is damaged or truncated in `file`.
+    """Yield the records of a file, chunk by chunk.
+
+    What is damaged or truncated is counted in `file`.
 
     A record's data are skipped when their checksum is wrong. When the checksum of a length is wrong nothing says where
     the next record begins, and the file ends there. No length is believed beyond the end of the file, so that none
@@ -270,15 +304,16 @@ def _records(handle: BinaryIO, size: int, file: _File, progress: Stages) -> Iter
     """
     crc = _crc32c()
     lengths: dict[bytes, int] = {}  # headers that have been checked: few lengths occur, each of them often
-    rest, left = b"", size
+    unread, left = b"", size
     want = CHUNK_BYTES
-    while left > 0 and (chunk := handle.read(min(max(want - len(rest), CHUNK_BYTES), left))):
+    while left > 0 and (chunk := handle.read(min(max(want - len(unread), CHUNK_BYTES), left))):
         left -= len(chunk)
-        buffer = rest + chunk
+        buffer = unread + chunk
         end_of_buffer, position, want = len(buffer), 0, 0
         starts: list[int] = []
         ends: list[int] = []
         crcs: list[int] = []
+        # walk from header to header; the checksums of the data are compared all at once below
         while position + HEADER_BYTES <= end_of_buffer:
             header = buffer[position : position + HEADER_BYTES]
             length = lengths.get(header)
@@ -291,6 +326,7 @@ def _records(handle: BinaryIO, size: int, file: _File, progress: Stages) -> Iter
                 length = lengths[header] = int.from_bytes(header[:8], "little")
             start = position + HEADER_BYTES
             end = start + length
+            # the record goes on in the next chunk, which must be long enough to end it
             if end + FOOTER_BYTES > end_of_buffer:
                 want = end + FOOTER_BYTES - position
                 break
@@ -303,10 +339,11 @@ def _records(handle: BinaryIO, size: int, file: _File, progress: Stages) -> Iter
         progress(size - left, size, file.path.name)
         if file.lost_bytes:
             return
-        rest = buffer[position:]
-        if want > len(rest) + left:
+        unread = buffer[position:]
+        # the last record would reach beyond the end of the file: it was cut short
+        if want > len(unread) + left:
             break
-    if rest:
+    if unread:
         file.truncated += 1
 
 
@@ -330,7 +367,10 @@ def _gather(data: NDArray[np.uint8], positions: NDArray[np.int64], dtype: str) -
 
 
 class _Names(dict[bytes, int]):
-    """Codes of tags, given out in order of first appearance; −1 for bytes that are no text."""
+    """Codes of tags, in order of first appearance.
+
+    −1 for bytes that are no text.
+    """
 
     def __init__(self) -> None:
         self.not_scalar: set[int] = set()  # tags whose metadata name another plugin (hparams, pr_curves, …)
@@ -355,8 +395,8 @@ def _decode(records: _Records, names: _Names, file: _File) -> Series:
     usual, index = _decode_usual(records, names)
     if len(usual):
         file.first_time = min(file.first_time, float(usual.wall_time[0]))
-    rest = np.delete(np.arange(len(records.starts)), index)
-    other, other_index = _decode_any(records, rest, names, file)
+    unusual = np.delete(np.arange(len(records.starts)), index)
+    other, other_index = _decode_any(records, unusual, names, file)
     if not len(other):
         return usual
     both = join([usual, other])
@@ -365,13 +405,16 @@ def _decode(records: _Records, names: _Names, file: _File) -> Series:
 
 
 def _decode_usual(records: _Records, names: _Names) -> tuple[Series, NDArray[np.int64]]:
-    """Decode the records of the usual shape; also return which ones they are.
+    """Decode the records of the usual shape.
+
+    Also return which ones they are.
 
     The shape, with n a length, v a varint, and before and after one of `_USUAL`::
 
         09 wall_time:8  10 v:step  2A n  0A n  0A n tag  before value:4 after
     """
     data = np.frombuffer(records.buffer + bytes(64), np.uint8)  # so that looking ahead stays inside
+    # follow the fields of all records side by side; what differs no longer fits
     index = np.flatnonzero((data[records.starts] == 0x09) & (data[records.starts + 9] == 0x10))
     begin, end = records.starts[index] + 1, records.ends[index]
     step, at, fits = _varints(data, begin + 9, 9)
@@ -384,6 +427,7 @@ def _decode_usual(records: _Records, names: _Names) -> tuple[Series, NDArray[np.
     fits &= ended & (at + length < end)
     index, begin, end, step, at, length = (array[fits] for array in (index, begin, end, step, at, length))
 
+    # find the value between the bytes that surround it in one of the usual shapes
     after_tag = at + length
     place = np.zeros(len(index), np.int64)  # of the value
     left = np.arange(len(index))
@@ -398,6 +442,7 @@ def _decode_usual(records: _Records, names: _Names) -> tuple[Series, NDArray[np.
         place[left[same]] = start[same] + len(before)
         left = left[~same]
 
+    # tags are few, so a dictionary gives their codes
     buffer = records.buffer
     name = np.full(len(index), -1, np.int64)
     usual = place > 0
@@ -412,7 +457,9 @@ def _decode_usual(records: _Records, names: _Names) -> tuple[Series, NDArray[np.
 def _varints(
     data: NDArray[np.uint8], at: NDArray[np.int64], most: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Numbers of variable length (7 bits a byte): values, positions after them, and which end within `most` bytes.
+    """Numbers of variable length, 7 bits a byte.
+
+    Return values, positions after them, and which end within `most` bytes.
 
     Where a number does not end, or would run out of the buffer, the position stays near where it was.
     """
@@ -435,7 +482,10 @@ def _varints(
 def _decode_any(
     records: _Records, which: NDArray[np.int64], names: _Names, file: _File
 ) -> tuple[Series, NDArray[np.int64]]:
-    """Decode the scalars of any events; also return which record each of them is from."""
+    """Decode the scalars of any events.
+
+    Also return which record each of them is from.
+    """
     if not len(which):
         return join([]), which
     try:
@@ -453,6 +503,7 @@ def _decode_any(
             continue
         wall_time = event.wall_time
         file.first_time = min(file.first_time, wall_time)
+        # an event may hold many values, or none
         for item in event.summary.value:
             name = names[item.tag.encode()]
             plugin = item.metadata.plugin_data.plugin_name
@@ -468,6 +519,7 @@ def _decode_any(
                 file.no_scalar += 1
             else:
                 rows.append((number, event.step, wall_time, name, value))
+    # events in columns, as the usual ones come
     index, step, times, codes, values = zip(*rows, strict=True) if rows else ((),) * 5
     series = Series(
         np.array(step, np.int64), np.array(times, np.float64), np.array(codes, np.int64), np.array(values, np.float64)
@@ -476,7 +528,9 @@ def _decode_any(
 
 
 def _tensor_value(tensor: TensorProto) -> float | None:
-    """The number in a tensor of one element, None for all other tensors.
+    """The number in a tensor of one element.
+
+    None for all other tensors.
 
     Examples
     --------

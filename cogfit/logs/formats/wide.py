@@ -1,4 +1,7 @@
-"""From one value per record to one column per name: shared by the readers of TensorBoard and MLflow."""
+"""From one value per record to one column per name.
+
+Shared by the readers of TensorBoard and MLflow.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ RESERVED = ("step", "wall_time", "run")
 
 @dataclass(frozen=True)
 class Series:
-    """Values of one part of a run (an event file), in the order in which they were logged.
+    """Values of one part of a run.
+
+    A part is an event file; its values are in the order in which they were logged.
 
     Attributes
     ----------
@@ -102,31 +107,76 @@ def widen(
     import pandas as pd
 
     notes: list[str] = []
-    runs = [(run, [part for part in parts if len(part)]) for run, parts in runs]
-    runs = [(run, parts) for run, parts in runs if parts]
+    runs = [(run, filled) for run, parts in runs if (filled := [part for part in parts if len(part)])]
+    # each value gets a row; a row takes step and time from its first value
     series = join([part for _, parts in runs for part in parts])
-    segment = _segments([parts for _, parts in runs])
-    steps, _ = _codes(series.step)
-    cell, n_cells = _codes(_pair(_pair(segment, series.name), steps))
-    occurrence = _count_before(cell, n_cells)
-    row, n_rows = _codes(_pair(_pair(segment, occurrence), steps))
+    row, n_rows = _rows(series, [parts for _, parts in runs])
     first = np.empty(n_rows, np.int64)
     first[row[::-1]] = np.arange(len(row))[::-1]  # the last write wins: the first value of each row
 
-    used = np.unique(series.name)
-    if n_rows * len(used) > MAX_CELLS:
-        chosen = {options.x, options.y, options.pattern, options.run}
-        kept = np.array([code for code in used.tolist() if names[code] in chosen], dtype=np.int64)
-        if not len(kept) or n_rows * len(kept) > MAX_CELLS:
-            raise InputError(
-                f"{n_rows} steps × {len(used)} names make too large a table",
-                path=path,
-                hint="choose the value with --y, or give one run at a time",
-            )
-        notes.append(f"only {len(kept)} of {len(used)} names were kept: all of them make too large a table")
-        used = kept
-
+    # one column per name; run where there are several
+    used = _affordable(np.unique(series.name), n_rows, names, path, options, notes)
     columns: dict[str, Any] = {"step": series.step[first]}
+    columns |= _value_columns(series, row, n_rows, used, names, notes)
+    columns["wall_time"] = series.wall_time[first]
+    if len(runs) > 1:
+        lengths = [sum(len(part) for part in parts) for _, parts in runs]
+        run_of_value = np.repeat(np.arange(len(runs)), lengths)
+        columns["run"] = np.array([run for run, _ in runs], dtype=object)[run_of_value[first]]
+    return pd.DataFrame(columns), tuple(notes)
+
+
+def _rows(series: Series, runs: Sequence[Sequence[Series]]) -> tuple[NDArray[np.int64], int]:
+    """The row that each value belongs to.
+
+    Also return how many rows there are.
+    """
+    segment = _segments(runs)
+    steps, _ = _codes(series.step)
+    cell, n_cells = _codes(_pair(_pair(segment, series.name), steps))
+    occurrence = _count_before(cell, n_cells)
+    return _codes(_pair(_pair(segment, occurrence), steps))
+
+
+def _affordable(
+    used: NDArray[np.int64],
+    n_rows: int,
+    names: Sequence[str],
+    path: Path,
+    options: ReadOptions,
+    notes: list[str],
+) -> NDArray[np.int64]:
+    """Codes of the names to keep.
+
+    They are all, or those that the user chose where the table would be too large.
+    """
+    if n_rows * len(used) <= MAX_CELLS:
+        return used
+    chosen = {options.x, options.y, options.pattern, options.run}
+    kept = np.array([code for code in used.tolist() if names[code] in chosen], dtype=np.int64)
+    if not len(kept) or n_rows * len(kept) > MAX_CELLS:
+        raise InputError(
+            f"{n_rows} steps × {len(used)} names make too large a table",
+            path=path,
+            hint="choose the value with --y, or give one run at a time",
+        )
+    notes.append(f"only {len(kept)} of {len(used)} names were kept: all of them make too large a table")
+    return kept
+
+
+def _value_columns(
+    series: Series,
+    row: NDArray[np.int64],
+    n_rows: int,
+    used: NDArray[np.int64],
+    names: Sequence[str],
+    notes: list[str],
+) -> dict[str, NDArray[np.float64]]:
+    """One column for each name that is kept.
+
+    NaN where it was not logged.
+    """
+    columns = {}
     order = np.argsort(series.name, kind="stable")
     starts = np.searchsorted(series.name[order], used, side="left")
     stops = np.searchsorted(series.name[order], used, side="right")
@@ -138,16 +188,11 @@ def widen(
             name = f"{name} (logged)"
             notes.append(f"the value logged as '{names[code]}' is column '{name}'")
         columns[name] = column
-    columns["wall_time"] = series.wall_time[first]
-    if len(runs) > 1:
-        lengths = [sum(len(part) for part in parts) for _, parts in runs]
-        of_run = np.repeat(np.arange(len(runs)), lengths)
-        columns["run"] = np.array([run for run, _ in runs], dtype=object)[of_run[first]]
-    return pd.DataFrame(columns), tuple(notes)
+    return columns
 
 
 def _segments(runs: Sequence[Sequence[Series]]) -> NDArray[np.int64]:
-    """Code of the run and restart that each value belongs to."""
+    """Code of each value's run and restart."""
     codes: list[NDArray[np.int64]] = []
     segment = -1
     for parts in runs:
@@ -163,7 +208,10 @@ def _segments(runs: Sequence[Sequence[Series]]) -> NDArray[np.int64]:
 
 
 def _latest_repeated(parts: Sequence[Series]) -> NDArray[np.int64]:
-    """For each part, the latest part before it that holds one of its (name, step), or −1."""
+    """Find the part that each part repeats.
+
+    It is the latest before it that holds one of its (name, step); −1 if none does.
+    """
     latest = np.full(len(parts), -1, np.int64)
     if len(parts) > 1:
         series = join(parts)
@@ -175,7 +223,7 @@ def _latest_repeated(parts: Sequence[Series]) -> NDArray[np.int64]:
 
 
 def _codes(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
-    """Number the distinct values 0, 1, … in order of first appearance."""
+    """Number distinct values in order of first appearance."""
     import pandas as pd
 
     codes, distinct = pd.factorize(values)
@@ -183,7 +231,10 @@ def _codes(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
 
 
 def _pair(major: NDArray[np.int64], minor: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One number for each pair of numbers; both are made dense first, so that the product cannot overflow."""
+    """One number for each pair of numbers.
+
+    Both are made dense first, so that the product cannot overflow.
+    """
     major, _ = _codes(major)
     minor, n_minor = _codes(minor)
     return major * np.int64(max(n_minor, 1)) + minor

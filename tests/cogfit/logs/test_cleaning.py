@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cogfit.errors import InputError
 from cogfit.logs import read_log
 from cogfit.logs.clean import prepare
-from cogfit.logs.columns import ALIASES, NoLogColumns, find_columns, role_of
+from cogfit.logs.columns import ALIASES, NoLogColumns, find_columns, recognised_role
 from cogfit.logs.formats.reader import Raw, ReadOptions
 from cogfit.logs.joining import count_exposures, join_routing, join_utilization, resolve_restarts
 from cogfit.logs.labels import natural_key
@@ -42,7 +42,7 @@ def routing_of(frame: pd.DataFrame, **options: str) -> tuple[RoutingLog, tuple[s
 def test_every_alias_is_recognised_in_any_spelling(role: str, alias: str) -> None:
     spellings = [alias, alias.upper(), alias.replace("_", "-") if not alias.startswith("_") else alias]
     spellings += [f"train/{alias}", f"model/router/{alias}"]
-    assert {role_of(spelling) for spelling in spellings} == {role}
+    assert {recognised_role(spelling) for spelling in spellings} == {role}
 
 
 @pytest.mark.parametrize(

@@ -127,9 +127,18 @@ def best_of_curve_fit(form: Form, x: np.ndarray, y: np.ndarray, starts: int, see
                 start.append(float(np.clip(rng.uniform(0.2, 1.0) * np.ptp(y), low[i] + 1e-9, high[i])))
         try:
             p, _ = curve_fit(
-                lambda x, *p: form.evaluate(x, p), x, y, np.clip(start, low + 1e-9, high), bounds=(low, high),
-                jac=lambda x, *p: form.jacobian(x, p), x_scale="jac", ftol=1e-14, xtol=1e-14, gtol=1e-14, max_nfev=2000,
-            )  # fmt: skip
+                lambda x, *p: form.evaluate(x, p),
+                x,
+                y,
+                np.clip(start, low + 1e-9, high),
+                bounds=(low, high),
+                jac=lambda x, *p: form.jacobian(x, p),
+                x_scale="jac",
+                ftol=1e-14,
+                xtol=1e-14,
+                gtol=1e-14,
+                max_nfev=2000,
+            )
         except (RuntimeError, ValueError):
             continue
         best = min(best, float(((y - form.evaluate(x, p)) ** 2).sum()))
@@ -226,8 +235,19 @@ def test_the_engine_in_torch_gives_the_same_answers(name: str) -> None:
     assert theirs["status"].tolist() == ours["status"].tolist()
 
 
-@pytest.mark.parametrize("name", ["power", "shifted_power", "exponential", "apex_floor", "stretched_exponential",
-                                  "hyperbolic", "log_logistic_step", "two_process"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "power",
+        "shifted_power",
+        "exponential",
+        "apex_floor",
+        "stretched_exponential",
+        "hyperbolic",
+        "log_logistic_step",
+        "two_process",
+    ],
+)
 def test_columns_in_torch_are_those_of_the_bases(name: str) -> None:
     torch = pytest.importorskip("torch")
     from cogfit.engine import device
@@ -325,7 +345,7 @@ def test_whatever_comes_in_every_curve_gets_a_row(data: st.DataObject) -> None:
         ((pd.DataFrame({"curve": [1, 1], "x": ["1", "b"], "y": [1, 2]}),), {}, "column 'x': is no number"),
         (("nowhere.parquet",), {}, "does not exist"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_used_is_said_in_one_line(arguments: tuple, options: dict, message: str) -> None:
     with pytest.raises(cogfit.InputError, match=message):
         cogfit.fit_many(*arguments, **options)
@@ -414,7 +434,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         streaming.run(plan, tmp_path / "out.parquet", report=stop)
     assert not (tmp_path / "out.parquet").exists()
-    kept = {p.name: p.stat().st_mtime_ns for p in streaming.parts_of(tmp_path / "out.parquet.parts")}
+    kept = {p.name: p.stat().st_mtime_ns for p in streaming.result_files(tmp_path / "out.parquet.parts")}
     assert len(kept) == 3
     fitted: list[int] = []
     fit_part = streaming.fit_part
@@ -427,9 +447,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch
     folder = streaming.run(plan, tmp_path / "folder")
     with pytest.raises(cogfit.InputError, match="other options"):
         streaming.run(other, folder)
-    before = {p: p.stat().st_mtime_ns for p in streaming.parts_of(folder)}
+    before = {p: p.stat().st_mtime_ns for p in streaming.result_files(folder)}
     streaming.run(plan, folder)  # nothing is left to do
-    assert before == {p: p.stat().st_mtime_ns for p in streaming.parts_of(folder)}
+    assert before == {p: p.stat().st_mtime_ns for p in streaming.result_files(folder)}
 
 
 def test_a_table_of_too_many_parts_is_refused_with_a_way_out(tmp_path: Path) -> None:
@@ -493,9 +513,22 @@ def test_command_fits_a_table_and_sums_up(tmp_path: Path, capsys: pytest.Capture
     table, y = dataset(tmp_path / "table", 20)
     out, plot = tmp_path / "fits.csv", tmp_path / "gamma.png"
     code = cli.main(
-        ["fit-many", str(table), "--table", "--by", "head", "--x", "step", "--y", "u", "--out", str(out), "--plot",
-         str(plot)]
-    )  # fmt: skip
+        [
+            "fit-many",
+            str(table),
+            "--table",
+            "--by",
+            "head",
+            "--x",
+            "step",
+            "--y",
+            "u",
+            "--out",
+            str(out),
+            "--plot",
+            str(plot),
+        ]
+    )
     text = capsys.readouterr().out
     assert code == 0
     assert "20 curves" in text
@@ -527,8 +560,25 @@ def test_command_fits_a_log_by_head_and_pattern(tmp_path: Path, capsys: pytest.C
 def test_ctrl_c_keeps_the_parts_that_are_done(tmp_path: Path) -> None:
     table, _ = dataset(tmp_path / "table", 200)
     out = tmp_path / "fits"
-    command = [sys.executable, "-m", "cogfit.cli", "fit-many", str(table), "--table", "--by", "head", "--x", "step",
-               "--y", "u", "--out", str(out), "--memory", "0.00004", "--all-forms"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "cogfit.cli",
+        "fit-many",
+        str(table),
+        "--table",
+        "--by",
+        "head",
+        "--x",
+        "step",
+        "--y",
+        "u",
+        "--out",
+        str(out),
+        "--memory",
+        "0.00004",
+        "--all-forms",
+    ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not list(out.glob("part-*.parquet")):
@@ -537,7 +587,7 @@ def test_ctrl_c_keeps_the_parts_that_are_done(tmp_path: Path) -> None:
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupted" in error
-    done = len(streaming.parts_of(out))
+    done = len(streaming.result_files(out))
     plan = json.loads((out / "_plan.json").read_text())
     assert 0 < done < plan["parts"]
     assert subprocess.run(command, check=False, capture_output=True).returncode == 0

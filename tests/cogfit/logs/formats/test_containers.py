@@ -21,8 +21,8 @@ import pytest
 from cogfit.errors import InputError, MissingDependencyError
 from cogfit.logs import Log, read_log
 from cogfit.logs.formats import delimited
-from cogfit.logs.formats.contents import head_of
-from cogfit.logs.formats.registry import OTHER_NAMES, reader_for, reader_named, readers
+from cogfit.logs.formats.contents import read_head
+from cogfit.logs.formats.registry import other_names, reader_for, reader_named, readers
 
 
 def utilization(n: int = 50, start: int = 0) -> pd.DataFrame:
@@ -388,13 +388,13 @@ def test_too_deep_folders_are_left_out_and_told(tmp_path: Path) -> None:
 def test_formats_by_name(tmp_path: Path) -> None:
     names = [reader.name for reader in readers()]
     assert len(set(names)) == len(names)
-    assert {reader_named(name).name for name in OTHER_NAMES} <= set(names)
+    assert {reader_named(name).name for name in other_names()} <= set(names)
     assert reader_named("JSON-lines").name == "jsonl"
     with pytest.raises(InputError, match="did you mean 'parquet'"):
         reader_named("parqet")
     path = tmp_path / "log.txt"
     path.write_text("step,attention_utilization\n0,1\n1,0.5\n")
-    assert reader_for(path, head_of(path)) is reader_named("csv")
+    assert reader_for(path, read_head(path)) is reader_named("csv")
     assert read_log(path, format="tsv").utilization is not None
     with pytest.raises(InputError, match=r"log\.txt"):
         read_log(path, format="parquet")
@@ -453,9 +453,9 @@ def test_nested_fields_are_flattened_and_lists_left_out(tmp_path: Path) -> None:
         assert any("hist" in note for note in log.source.notes)
 
 
-@pytest.mark.parametrize("progress", [None, lambda done, total: None])
+@pytest.mark.parametrize("progress", [None, lambda done, total, name: None])
 def test_a_table_that_grows_while_it_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, progress: Callable[[int, int], None] | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, progress: Callable[[int, int, str], None] | None
 ) -> None:
     path = tmp_path / "log.csv"
     utilization(10).to_csv(path, index=False)
