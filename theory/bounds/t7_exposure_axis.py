@@ -288,37 +288,62 @@ def mixing_law(
     >>> law.curve([0, 1]).round(4)
     array([1.  , 0.84])
     """
-    ends = (math.nan, math.nan)
     if isinstance(form, str):
-        name, values = form, dict(params or {})
+        curve = _Curve(form, dict(params or {}), axis, first)
     else:
-        name, values = form.form, form.params
-        if stuck := [parameter for parameter in form.selected.estimate.at_bound if parameter in ("gamma", "b", "r")]:
-            hint = "the curve is no such mixture; an exponential or a step may describe it (fit.forms)"
-            raise InputError(f"the fit of '{name}' ran into the bound of {stuck[0]}", hint=hint)
-        axis = form.axis if axis is None or form.axis == "stream" else axis
-        first = int(form.convention == CONVENTIONS["inclusive"]) if first is None else first
-        ends = form.interval or ends
-    _needs_exposures(axis)
-    if name not in _FORMS:
-        hint = "fit 'shifted_power' or 'beta_geometric'" if name in ("power", "power_floor") else nearest(name, _FORMS)
-        raise InputError(f"the form '{name}' is not read as a mixture of consolidation rates", hint=hint)
-    if first not in (None, 0, 1):
-        raise InputError(f"`first` is {first}", hint="use 0 or 1")
-    family, shape, scale = _FORMS[name]
-    try:
-        a = float(values[shape]) if shape else (1.0 if family == "gamma" else math.inf)
-        b, amplitude, floor = float(values[scale]), float(values.get("A", 1.0)), float(values.get("c", 0.0))
-    except KeyError as error:
-        raise InputError(f"the form '{name}' needs a value for {error}") from error
-    if not (a > 0.0 and 0.0 < b < math.inf and amplitude > 0.0 and floor >= 0.0):
-        raise InputError(f"parameters of the form '{name}' out of range: {values}")
-    if first and family != "point":  # x = k + 1: the same form with b larger by 1, and another height
+        curve = _from_fit(form, axis, first)
+    _needs_exposures(curve.axis)
+    if curve.form not in _FORMS:
+        is_power = curve.form in ("power", "power_floor")
+        hint = "fit 'shifted_power' or 'beta_geometric'" if is_power else nearest(curve.form, _FORMS)
+        raise InputError(f"the form '{curve.form}' is not read as a mixture of consolidation rates", hint=hint)
+    if curve.first not in (None, 0, 1):
+        raise InputError(f"`first` is {curve.first}", hint="use 0 or 1")
+    family, shape, _ = _FORMS[curve.form]
+    a, b, amplitude, floor = _parameters(curve.form, curve.params)
+    if curve.first and family != "point":  # x = k + 1: the same form with b larger by 1, and another height
         amplitude *= float(_FAMILIES[family].remaining(np.array(1.0), a, b))
         b += 1.0
-    elif first:
+    elif curve.first:
         amplitude *= math.exp(-b)
-    return MixingLaw(family, a, b, floor / (floor + amplitude), *(ends if shape else (math.nan, math.nan)))
+    ends = curve.ends if shape else (math.nan, math.nan)
+    return MixingLaw(family, a, b, floor / (floor + amplitude), *ends)
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """What is known about a curve: its form, its x, limits of its γ."""
+
+    form: str
+    params: Mapping[str, float]
+    axis: str | None
+    first: int | None
+    ends: tuple[float, float] = (math.nan, math.nan)
+
+
+def _from_fit(fit: FitResult, axis: str | None, first: int | None) -> _Curve:
+    stuck = [name for name in fit.selected.estimate.at_bound if name in ("gamma", "b", "r")]
+    if stuck:
+        hint = "the curve is no such mixture; an exponential or a step may describe it (fit.forms)"
+        raise InputError(f"the fit of '{fit.form}' ran into the bound of {stuck[0]}", hint=hint)
+    # what the fit knows about its x counts where the caller says nothing
+    axis = fit.axis if axis is None or fit.axis == "stream" else axis
+    first = int(fit.convention == CONVENTIONS["inclusive"]) if first is None else first
+    return _Curve(fit.form, fit.params, axis, first, fit.interval or (math.nan, math.nan))
+
+
+def _parameters(form: str, values: Mapping[str, float]) -> tuple[float, float, float, float]:
+    """Shape, scale, height above the floor, and floor of a form."""
+    family, shape, scale = _FORMS[form]
+    no_shape = 1.0 if family == "gamma" else math.inf  # hyperbolic: γ = 1; exponential: one rate
+    try:
+        a = float(values[shape]) if shape else no_shape
+        b, amplitude, floor = float(values[scale]), float(values.get("A", 1.0)), float(values.get("c", 0.0))
+    except KeyError as error:
+        raise InputError(f"the form '{form}' needs a value for {error}") from error
+    if not (a > 0.0 and 0.0 < b < math.inf and amplitude > 0.0 and floor >= 0.0):
+        raise InputError(f"parameters of the form '{form}' out of range: {values}")
+    return a, b, amplitude, floor
 
 
 def _needs_exposures(axis: str | None) -> None:

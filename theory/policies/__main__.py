@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from theory.policies import POLICIES
 from theory.policies.phenomena import CHECKS, phenomena
 from theory.policies.report import CAPTION, claim_lines, law_table, limit_lines
 from theory.policies.streams import Setting
@@ -74,4 +75,6 @@ def _markdown(rows: list[list[str]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page(study(Setting(), progress=lambda *told: print(*told, file=sys.stderr))))
+    built_in = [system.id for system in POLICIES]
+    result = study(Setting(), policies=built_in, progress=lambda *parts: print(*parts, file=sys.stderr))
+    sys.stdout.write(page(result))

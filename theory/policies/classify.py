@@ -221,7 +221,7 @@ def _declared(run: Callable[..., Played], streams: Streams) -> bool:
         bound = ((streams.key == target[:, None]) & (streams.kind == BINDING)).argmax(1) < half
         fresh = np.cumsum((before.read | after.read) & mine, axis=1) == 0
         seen = before.query & mine & fresh & (even & bound)[:, None]
-        if bool((seen & (before.said != after.said)).any()):
+        if bool((seen & (before.answers != after.answers)).any()):
             return False
     return True
 

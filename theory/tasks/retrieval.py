@@ -435,43 +435,94 @@ def evaluate(stream: Stream, policy: Policy) -> Outcome:
     (Fraction(3, 1), Fraction(7, 4))
     """
     steps, tables = _steps(stream), tables_of(stream.patterns, stream.values)
-    rows = {name: [Fraction(0)] * stream.length for name in ("query", "attention", "error", "unrevealed", "wrong")}
-    distinct = Fraction(0)
-    none: frozenset[int] = frozenset()
-    waiting: list[tuple[tuple[Event, ...], Integers, Fraction, frozenset[int]]] = [((), tables, Fraction(1), none)]
+    sums = _Sums(stream.length)
+    waiting = [_Node((), tables, Fraction(1), frozenset())]
     while waiting:
-        history, possible, mass, revealed = waiting.pop()
-        t = len(history)
+        node = waiting.pop()
+        t = len(node.history)
         if t == stream.length:
             continue
         for z, chance in steps[t]:
-            p = mass * chance
+            p = node.mass * chance
             if z == 0:
-                waiting.append(((*history, (0, False, 0)), possible, p, revealed))
+                waiting.append(node.after((0, False, 0), node.possible, p))
                 continue
-            rows["query"][t] += p
-            distinct += p * all(event[0] != z for event in history)
-            attend, guess = policy(history, z)
-            a = Fraction(attend)
-            if not 0 <= a <= 1 or not 1 <= guess <= stream.values:
-                raise InputError(f"the policy returned ({attend}, {guess})", hint="a probability and a value 1..V")
-            values = possible[:, z - 1]
-            wrong = p * (1 - a) * Fraction(int((values != guess).sum()), values.size)
-            rows["attention"][t] += p * a
-            rows["error"][t] += wrong
-            if z not in revealed:
-                rows["unrevealed"][t] += p
-                rows["wrong"][t] += wrong
-            for attended, part in ((True, p * a), (False, p * (1 - a))):
-                if part and not (attended or stream.feedback):
-                    waiting.append(((*history, (z, False, 0)), possible, part, revealed))
-                elif part:
-                    for value in np.unique(values).tolist():
-                        agree = possible[values == value]
-                        share = part * Fraction(len(agree), values.size)
-                        waiting.append(((*history, (z, attended, value)), agree, share, revealed | {z}))
-    query, attention, error, unrevealed, unrevealed_error = (tuple(row) for row in rows.values())
-    return Outcome(query, attention, error, unrevealed, unrevealed_error, distinct)
+            attend, guess = _decision(policy(node.history, z), stream.values)
+            sums.add(node, z, p, attend, guess)
+            for attended, part in ((True, p * attend), (False, p * (1 - attend))):
+                if part:
+                    waiting += node.successors(z, attended, part, is_shown=attended or stream.feedback)
+    return sums.outcome()
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A history, and what can be known after it.
+
+    Attributes
+    ----------
+    history : tuple of Event
+    possible : ndarray of int, shape (tables, K)
+        Tables that agree with what was shown.
+    mass : Fraction
+        Probability of the history.
+    revealed : frozenset of int
+        Patterns whose value was shown.
+    """
+
+    history: tuple[Event, ...]
+    possible: Integers
+    mass: Fraction
+    revealed: frozenset[int]
+
+    def after(self, event: Event, possible: Integers, mass: Fraction) -> _Node:
+        """History one event longer, in which nothing new is shown."""
+        return _Node((*self.history, event), possible, mass, self.revealed)
+
+    def successors(self, z: int, attended: bool, mass: Fraction, *, is_shown: bool) -> Iterator[_Node]:
+        """Histories after a query of z, one per value that may be shown."""
+        if not is_shown:
+            yield self.after((z, False, 0), self.possible, mass)
+            return
+        values = self.possible[:, z - 1]
+        for value in np.unique(values).tolist():
+            agree = self.possible[values == value]
+            share = mass * Fraction(len(agree), values.size)
+            yield _Node((*self.history, (z, attended, value)), agree, share, self.revealed | {z})
+
+
+class _Sums:
+    """What :func:`evaluate` adds up over the tree of histories."""
+
+    def __init__(self, length: int) -> None:
+        names = ("query", "attention", "error", "unrevealed", "unrevealed_error")
+        self.rows = {name: [Fraction(0)] * length for name in names}
+        self.distinct = Fraction(0)
+
+    def add(self, node: _Node, z: int, p: Fraction, attend: Fraction, guess: int) -> None:
+        """Count a query of z with mass p, attended to with a probability, else guessed."""
+        t, values = len(node.history), node.possible[:, z - 1]
+        wrong = p * (1 - attend) * Fraction(int((values != guess).sum()), values.size)
+        self.rows["query"][t] += p
+        self.rows["attention"][t] += p * attend
+        self.rows["error"][t] += wrong
+        if z not in node.revealed:
+            self.rows["unrevealed"][t] += p
+            self.rows["unrevealed_error"][t] += wrong
+        self.distinct += p * all(event[0] != z for event in node.history)
+
+    def outcome(self) -> Outcome:
+        """The sums as a result."""
+        return Outcome(**{name: tuple(row) for name, row in self.rows.items()}, distinct=self.distinct)
+
+
+def _decision(decision: tuple[Real, int], values: int) -> tuple[Fraction, int]:
+    """Probability of attending, and the guess, of a policy."""
+    attend, guess = decision
+    a = Fraction(attend)
+    if not 0 <= a <= 1 or not 1 <= guess <= values:
+        raise InputError(f"the policy returned ({attend}, {guess})", hint="a probability and a value 1..V")
+    return a, guess
 
 
 def _steps(stream: Stream) -> list[list[tuple[int, Fraction]]]:

@@ -252,23 +252,34 @@ def train_many(
         If a folder is named twice or holds something else, or the models cannot be stacked as asked.
     """
     paths = [Path(folder) for folder in folders]
+    where = _check_ensemble(setups, paths, how, device)
+    # whole groups are stacked, everything else trains alone
+    runs: dict[int, Run] = {}
+    alone: list[int] = []
+    for group in groups(setups):
+        if _is_stacked(how, setups[group[0]], len(group), where):
+            stack = _stack([setups[i] for i in group], [paths[i] for i in group], where, watch)
+            runs |= dict(zip(group, stack, strict=True))
+        else:
+            alone += group
+    if alone:
+        jobs = [(i, setups[i], paths[i]) for i in alone]
+        runs |= _processes(jobs, device, workers or os.cpu_count() or 1, watch)
+    return [runs[i] for i in range(len(setups))]
+
+
+def _check_ensemble(setups: Sequence[Setup], paths: Sequence[Path], how: How, device: str) -> torch.device:
+    """Check what is asked of :func:`train_many`; returns the device."""
     if len(paths) != len(setups) or len({path.resolve() for path in paths}) != len(paths):
         raise InputError(f"{len(setups)} runs need as many different folders, not {len(set(paths))}")
     where = choose_device(device)
     if how == "stacked" and not all(stackable(setup) for setup in setups):
         raise InputError("models that change between updates cannot be stacked", hint="use processes")
-    found: dict[int, Run] = {}
-    alone: list[int] = []
-    for own in groups(setups):
-        if how == "stacked" or (how == "auto" and pays(setups[own[0]], len(own), where)):
-            runs = _stack([setups[i] for i in own], [paths[i] for i in own], where, watch)
-            found |= dict(zip(own, runs, strict=True))
-        else:
-            alone += own
-    if alone:
-        jobs = [(i, setups[i], paths[i]) for i in alone]
-        found |= _processes(jobs, device, workers or os.cpu_count() or 1, watch)
-    return [found[i] for i in range(len(setups))]
+    return where
+
+
+def _is_stacked(how: How, setup: Setup, members: int, device: torch.device) -> bool:
+    return how == "stacked" or (how == "auto" and pays(setup, members, device))
 
 
 def _stack(setups: Sequence[Setup], folders: Sequence[Path], device: torch.device, watch: Watch | None) -> list[Run]:

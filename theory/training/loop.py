@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -121,6 +121,31 @@ def loop(
     """
     training = setups[0].training
     key = json.dumps([setup.to_json() for setup in setups])
+    begin = _resume(learner, streams, recorders, checkpoint, key)
+    for step in range(begin, training.steps):
+        # one update, and its rows in the logs
+        batch = streams.sample()
+        attend_all = step < training.attend_until
+        observed = learner.advance(batch, attend_all=attend_all, costs=training.cost_weight(step))
+        _record(recorders, step, observed, batch)
+        # what is done now and then, and after the last step
+        done = step + 1
+        is_last = done == training.steps
+        measures = None
+        if recorders and (is_last or done % training.evaluate_every == 0):
+            measures = _evaluate_members(learner, recorders, setups, done, streams.device)
+        if checkpoint is not None and (is_last or done % training.checkpoint_every == 0):
+            save_checkpoint(checkpoint, learner, streams, recorders, done, key)
+        if watch is not None:
+            watch(done, training.steps, measures)
+    for recorder in recorders:
+        recorder.finish()
+
+
+def _resume(
+    learner: Learner, streams: Streams, recorders: Sequence[Observer], checkpoint: Path | None, key: str
+) -> int:
+    """Begin at step 0, or go back to the checkpoint; returns the first step to do."""
     begin = 0
     exposures = [recorder.exposures for recorder in recorders]
     if checkpoint is not None and checkpoint.exists():
@@ -129,34 +154,34 @@ def loop(
             raise InputError("belongs to other settings", path=checkpoint, hint="name another folder with --out")
         learner.restore(state)
         restore_random_state(streams.generators, streams.device, under("random", state))
-        begin, exposures = int(notes["step"]), [state[f"exposures/{i}"].numpy() for i in range(len(recorders))]
+        begin = int(notes["step"])
+        exposures = [state[f"exposures/{i}"].numpy() for i in range(len(recorders))]
     for recorder, counts in zip(recorders, exposures, strict=True):
         recorder.begin(begin, counts)
-    for step in range(begin, training.steps):
-        batch = streams.sample()
-        attend_all = step < training.attend_until
-        seen = learner.advance(batch, attend_all=attend_all, costs=training.cost_weight(step))
-        done = step + 1
-        found = None
-        for i, recorder in enumerate(recorders):
-            recorder.step(step, {name: value[i] for name, value in seen.items()}, index_batch(batch, i))
-        if recorders and (done % training.evaluate_every == 0 or done == training.steps):
-            for i in reversed(range(learner.members)):
-                found = evaluate(
-                    learner.member(i),
-                    setups[i].data,
-                    streams=training.evaluation_streams,
-                    seed=EVALUATION_SEED + setups[i].training.seed,
-                    device=streams.device,
-                    attend_all=done <= training.attend_until,
-                )
-                recorders[i].evaluation(done, found)
-        if checkpoint is not None and (done % training.checkpoint_every == 0 or done == training.steps):
-            save_checkpoint(checkpoint, learner, streams, recorders, done, key)
-        if watch is not None:
-            watch(done, training.steps, found)
-    for recorder in recorders:
-        recorder.finish()
+    return begin
+
+
+def _record(recorders: Sequence[Observer], step: int, observed: Mapping[str, Tensor], batch: Batch[Tensor]) -> None:
+    for i, recorder in enumerate(recorders):
+        recorder.step(step, {name: value[i] for name, value in observed.items()}, index_batch(batch, i))
+
+
+def _evaluate_members(
+    learner: Learner, recorders: Sequence[Observer], setups: Sequence[Setup], done: int, device: torch.device
+) -> Measures | None:
+    """Evaluate and record every member; returns the measures of the first."""
+    training, measures = setups[0].training, None
+    for i in reversed(range(learner.members)):
+        measures = evaluate(
+            learner.member(i),
+            setups[i].data,
+            streams=training.evaluation_streams,
+            seed=EVALUATION_SEED + setups[i].training.seed,
+            device=device,
+            attend_all=done <= training.attend_until,
+        )
+        recorders[i].evaluation(done, measures)
+    return measures
 
 
 def train(
