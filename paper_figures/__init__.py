@@ -1,4 +1,6 @@
-"""The figures of the paper, each made again from the recorded data by ``cogfit figures``.
+"""The figures of the paper.
+
+Each is made again from the recorded data by ``cogfit figures``.
 
 A figure is a file with one function ``draw(data) -> Drawing``, and one line in :data:`FIGURES`.
 """

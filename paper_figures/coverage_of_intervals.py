@@ -1,4 +1,7 @@
-"""Figure 7: how often 95 % intervals for γ hold it, beside those of curve_fit and lmfit."""
+"""Figure 7: how often 95 % intervals cover γ.
+
+Beside those of curve_fit and lmfit.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ _ASIDE = ("unreliable", "conditional")
 
 
 def draw(data: Data) -> Drawing:
-    """Draw a row per kind of noise, a mark per cell of the study."""
+    """Draw the coverage by kind of noise.
+
+    A row per kind of noise, a mark per cell of the study.
+    """
     table = data.table("interval_coverage")
     kinds = list(table["noise"].drop_duplicates())
     tidy = table.melt(

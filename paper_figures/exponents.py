@@ -1,4 +1,7 @@
-"""Figure 5: exponents of the power law by measure: people, model runs, and what the paper claims; nothing is pooled."""
+"""Figure 5: exponents of the power law by measure.
+
+People, model runs, and what the paper claims; nothing is pooled.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ _CLAIMS = ("gamma_model", "gamma_fast_semantic", "gamma_human")
 
 
 def draw(data: Data) -> Drawing:
-    """Draw one row per curve, grouped by what is measured on which axis."""
+    """Draw one row per curve.
+
+    Grouped by what is measured on which axis.
+    """
     import pandas as pd
 
     table = pd.DataFrame([*_people(data), *_runs(data), *_claims(data)])

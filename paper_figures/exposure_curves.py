@@ -1,4 +1,7 @@
-"""Figure 2: P_episodic(k) on log–log axes, with the forms that compete for it."""
+"""Figure 2: P_episodic(k) on log–log axes.
+
+With the forms that compete for it.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,10 @@ def draw(data: Data) -> Drawing:
 
 
 def points(fit: FitResult, run: str) -> pd.DataFrame:
-    """Means of the curve in bins of k, equally wide in log k."""
+    """Means of the curve in bins of k.
+
+    Equally wide in log k.
+    """
     import pandas as pd
 
     label = np.floor(np.log10(fit.x / fit.x[0]) * _PER_DECADE + 1e-9).astype(int)

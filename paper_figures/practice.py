@@ -1,4 +1,7 @@
-"""Figure 3: human practice curves, each with the form that is reported for it and with the power law."""
+"""Figures 3 and 4: human curves of practice and retention.
+
+Each with the form that is reported for it and with the power law.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,10 @@ def draw(data: Data) -> Drawing:
 
 
 def draw_panels(data: Data, panels: Panels, note: str) -> Drawing:
-    """Draw a panel per data set: values, the form reported (solid) and the power law (dashed)."""
+    """Draw a panel per data set.
+
+    Values, the form reported (solid) and the power law (dashed).
+    """
     import pandas as pd
 
     rows = -(-len(panels) // _COLUMNS)
@@ -85,7 +91,10 @@ def _observed(curve: Series) -> pd.DataFrame:
 
 
 def _forms(data: Data, curve: Series) -> Iterator[pd.DataFrame]:
-    """The form reported and the power law on a grid of x."""
+    """The reported form and the power law.
+
+    On a grid of x.
+    """
     import pandas as pd
 
     import cogfit

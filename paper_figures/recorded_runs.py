@@ -1,4 +1,7 @@
-"""Figure 8: every recorded run, attention above and retrieval accuracy below."""
+"""Figure 8: every recorded run.
+
+Attention above and retrieval accuracy below.
+"""
 
 from __future__ import annotations
 

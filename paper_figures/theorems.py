@@ -1,4 +1,7 @@
-"""Figures 9 to 16: each theorem of the package `theory`: bound, exact optimum, and what a router achieves."""
+"""Figures 9 to 16: each theorem of the package `theory`.
+
+Bound, exact optimum, and what a router achieves.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,10 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _parts(table: pd.DataFrame, x: str, panel: str, curve: str, **kinds: tuple[str, str, str]) -> pd.DataFrame:
-    """One row per kind of value: (value, low, high) name the columns of each; "" where it has no limits."""
+    """One row per kind of value.
+
+    (value, low, high) name the columns of each; "" where it has no limits.
+    """
     import pandas as pd
 
     parts = []

@@ -1,4 +1,7 @@
-"""Figure 19: attention of the models trained here, over training, and where they end."""
+"""Figure 19: attention of the models trained here.
+
+Over training, and where they end.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ _LEAST = 1e-3  # bottom of the axis of attention
 
 
 def draw(data: Data) -> Drawing:
-    """Draw CRAM and its ablations against step (a), and all sets at their end (b)."""
+    """Draw attention over training and at the end.
+
+    CRAM and its ablations against step (a), and all sets at their end (b).
+    """
     import pandas as pd
 
     from theory.training.runs import find_records

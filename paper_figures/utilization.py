@@ -1,4 +1,7 @@
-"""Figure 1: attention utilisation against step, of a run that consolidates and of one that collapses."""
+"""Figure 1: attention utilisation against step.
+
+Of a run that consolidates and of one that collapses.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ _TOP = 1.3  # of the vertical axis, in multiples of the static bound
 
 
 def draw(data: Data) -> Drawing:
-    """Draw both runs (a) and the neighbourhood of the transition (b)."""
+    """Draw both runs, whole and at the transition.
+
+    Both runs (a) and the neighbourhood of the transition (b).
+    """
     import pandas as pd
 
     consolidates = RUNS[0]

@@ -1,4 +1,7 @@
-"""Figure 17: learners on Zipf-distributed patterns, exact ones and trained models, beside the exact curves."""
+"""Figure 17: learners on Zipf-distributed patterns.
+
+Exact ones and trained models, beside the exact curves.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ _LEAST = {"stream, exact": 2e-3, "stream, sgd": 0.03, "exposure": 2e-3}
 
 
 def draw(data: Data) -> Drawing:
-    """Draw attention against the stream for both kinds of learner, and against a pattern's own exposures."""
+    """Draw attention against the stream and against exposures.
+
+    For both kinds of learner; exposures are a pattern's own.
+    """
     import pandas as pd
 
     table = data.table("zipf_sweep")

@@ -1,4 +1,6 @@
-"""How queries arrive: whether the patterns look independent and identically distributed, and the mass still unseen.
+"""Check how queries arrive, and what is still unseen.
+
+Two questions: do the patterns look independent and identically distributed, and how much mass has not been seen?
 
 The S-bit bound (T2) and Good-Turing need queries drawn independently from one law. :func:`exchangeability` tests what
 can be seen of that in the order of the patterns alone.
@@ -27,7 +29,9 @@ _TENTHS = 10
 
 
 class Pairs(NamedTuple):
-    """Pairs of queries that are compared, and how many of them ask for one pattern.
+    """Pairs of queries that are compared.
+
+    Counted with how many of them ask for one pattern.
 
     Attributes
     ----------
@@ -82,7 +86,7 @@ class Arrivals:
 
 
 def exchangeability(pattern: ArrayLike, *, table: ArrayLike | None = None, step: ArrayLike | None = None) -> Arrivals:
-    """Test whether every order of the queries is as likely as any other.
+    """Test whether all orders of the queries are equally likely.
 
     Counts pairs of queries that ask for the same pattern, among successive queries (bursts, or rounds through all
     patterns), within a step (batches without replacement) and within tenths of the log (frequencies that drift). Mean
@@ -127,7 +131,7 @@ def exchangeability(pattern: ArrayLike, *, table: ArrayLike | None = None, step:
 
 
 def numbered(values: ArrayLike) -> Integers:
-    """Number the distinct values from 0, in the order in which they appear.
+    """Number the distinct values from 0, in order of appearance.
 
     Examples
     --------
@@ -140,7 +144,7 @@ def numbered(values: ArrayLike) -> Integers:
 
 
 class MissingMass(NamedTuple):
-    """Share of future queries that will ask for patterns not seen so far, with confidence limits."""
+    """Share of future queries for unseen patterns, with confidence limits."""
 
     estimate: float
     low: float
@@ -148,7 +152,9 @@ class MissingMass(NamedTuple):
 
 
 def missing_mass(singletons: int, queries: int, log_odds: float) -> MissingMass:
-    """Good-Turing estimate of the missing mass: patterns seen once, per query.
+    """Estimate the missing mass by Good and Turing's method.
+
+    It is the share of queries whose pattern was seen once.
 
     The limits add the deviation of the estimate from its mean (bounded differences, 2/n each) and that of the missing
     mass from its own, exp(−nε²): McAllester & Ortiz, JMLR 4 (2003) 895-911; Berend & Kontorovich, ECP 18 (2013),
@@ -172,7 +178,10 @@ def missing_mass(singletons: int, queries: int, log_odds: float) -> MissingMass:
 
 
 class _Orders(NamedTuple):
-    """Chances of matches among queries put in random order, given how often each pattern occurs."""
+    """Chances of matches among queries in random order.
+
+    Given how often each pattern occurs.
+    """
 
     two: Fraction  # two queries ask for one pattern
     three: Fraction
@@ -200,7 +209,10 @@ class _Orders(NamedTuple):
         )
 
     def test(self, name: str, matches: int, pairs: int, touching: int, groups: float) -> Pairs:
-        """p-value of ``matches`` among ``pairs``, of which ``touching`` pairs of pairs share a query."""
+        """Return the p-value of a number of matches.
+
+        There are ``matches`` among ``pairs``, of which ``touching`` pairs of pairs share a query.
+        """
         mean = pairs * self.two
         variance = mean + 2 * touching * self.three + (pairs * (pairs - 1) - 2 * touching) * self.two_and_two - mean**2
         if mean < _LEAST_MATCHES or variance <= 0:

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 
 def plot_report(report: LogReport, *, width: float = 7.0) -> Figure:
-    """Draw the measured attention against the bounds as the log grows.
+    """Draw measured attention against the bounds over the log.
 
     Parameters
     ----------

@@ -1,4 +1,7 @@
-"""Linear programs in exact numbers, solved by HiGHS in floating point; a rational solution becomes a certificate."""
+"""Linear programs in exact numbers.
+
+HiGHS solves them in floating point; a rational solution becomes a certificate.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ class Row(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """Optimum in floating point: value, variables, one multiplier per row (∂value/∂bound)."""
+    """Optimum in floating point.
+
+    Value, variables, one multiplier per row (∂value/∂bound).
+    """
 
     value: float
     primal: Floats
@@ -35,7 +41,9 @@ class Solution(NamedTuple):
 
 @dataclass
 class Program:
-    """Minimise Σ_j c_j x_j over x ≥ 0 subject to rows.
+    """A linear program with exact coefficients.
+
+    Minimise Σ_j c_j x_j over x ≥ 0 subject to rows.
 
     Attributes
     ----------
@@ -60,12 +68,15 @@ class Program:
     rows: list[Row] = field(default_factory=list)
 
     def variable(self, cost: Fraction | int) -> int:
-        """Add a variable x ≥ 0; returns its index."""
+        """Add a variable x ≥ 0 and return its index."""
         self.objective.append(Fraction(cost))
         return len(self.objective) - 1
 
     def constrain(self, terms: Mapping[int, Fraction | int], relation: Relation, bound: Fraction | int) -> int:
-        """Add a row; returns its index. Terms with coefficient zero are left out."""
+        """Add a row and return its index.
+
+        Terms with coefficient zero are left out.
+        """
         self.rows.append(Row({j: Fraction(a) for j, a in terms.items() if a}, relation, Fraction(bound)))
         return len(self.rows) - 1
 
@@ -110,7 +121,9 @@ class Program:
     def certificate(
         self, primal: Sequence[Fraction], dual: Sequence[Fraction], title: str, value: str = ""
     ) -> dict[str, Any]:
-        """Document of the kind ``lp-dual`` for these solutions, right or wrong: its verifier says which.
+        """Document of the kind ``lp-dual`` for these solutions.
+
+        They may be right or wrong: its verifier says which.
 
         ``value`` is the formula of the optimum, by default the number that ``primal`` has.
         """
@@ -133,7 +146,10 @@ class Program:
         }
 
     def rounded(self, title: str, value: str = "", denominator: int = 10_000) -> dict[str, Any]:
-        """Document from HiGHS's solution, each number rounded to the nearest fraction with at most this denominator."""
+        """Document from HiGHS's solution in rounded fractions.
+
+        Each number is rounded to the nearest fraction with at most this denominator.
+        """
         found = self.optimum()
         primal, dual = ([Fraction(v).limit_denominator(denominator) for v in part] for part in found[1:])
         return self.certificate(primal, dual, title, value)

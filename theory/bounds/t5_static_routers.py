@@ -60,7 +60,9 @@ _FINE = np.geomspace(1e-9, 1.0, 4001)
 
 
 def cost(m: ArrayLike, rho: ArrayLike) -> Array:
-    """Cost J(m, ρ) of a pattern asked for m times: attention plus V/(V−1) times errors, both expected.
+    """Cost J(m, ρ) of a pattern asked for m times.
+
+    Attention plus V/(V−1) times errors, both expected.
 
     Parameters
     ----------
@@ -87,7 +89,11 @@ def cost(m: ArrayLike, rho: ArrayLike) -> Array:
 
 
 def best_rate(m: int) -> tuple[float, float]:
-    """Rate with the least cost for a pattern asked for m times, by convex minimisation.
+    """Rate with the least cost for one pattern.
+
+    It is asked for m times.
+
+    By convex minimisation.
 
     Parameters
     ----------
@@ -118,7 +124,9 @@ def best_rate(m: int) -> tuple[float, float]:
 
 
 def limits(m: ArrayLike) -> tuple[Array, Array]:
-    """Limits of the least cost of a pattern asked for m times, by the theorem.
+    """Limits of the least cost of a pattern.
+
+    It is asked for m times; by the theorem.
 
     Parameters
     ----------
@@ -139,7 +147,9 @@ def limits(m: ArrayLike) -> tuple[Array, Array]:
 
 
 def sparse_rate(patterns: int, queries: int, delta: float) -> tuple[float, float]:
-    """The counterexample: a static rate with at most δN errors, and its expected attention K/δ.
+    """A static rate with few errors: the counterexample.
+
+    At most δN errors, and its expected attention K/δ.
 
     Parameters
     ----------
@@ -191,11 +201,17 @@ class Law:
         return float(special.gamma(self.gamma) * special.zeta(self.s) ** (-1.0 / self.s))
 
     def distinct(self, n: int, rate: float = 1.0) -> float:
-        """Return the expected number of patterns among n queries of which each counts with a probability."""
+        """Return the expected number of patterns among n queries.
+
+        Each query counts with a probability.
+        """
         return float(np.mean(t4_zipf_streams.distinct(n, self.s, patterns=self.patterns, rate=rate)))
 
     def unseen(self, n: int) -> float:
-        """Return the probability that the next query is for a pattern not seen in n queries."""
+        """Return the probability that the next pattern is new.
+
+        One not seen in n queries.
+        """
         return float(np.mean(t4_zipf_streams.attention(n, self.s, patterns=self.patterns))) if n else 1.0
 
 
@@ -249,7 +265,10 @@ def _one_rate_limits(n: int, law: Law) -> tuple[float, float]:
 
 
 def _leading(n: int, law: Law) -> Array:
-    """Frequencies of the patterns that are asked for often enough to matter."""
+    """Frequencies of the patterns that matter.
+
+    Those that are asked for often enough.
+    """
     if math.isfinite(law.patterns):
         return t4_zipf_streams.frequencies(law.s, law.patterns)
     size = max(10_000.0, min(10.0 * n ** (1.0 / law.s), 1e6))
@@ -257,7 +276,9 @@ def _leading(n: int, law: Law) -> Array:
 
 
 def _rate_each(n: int, law: Law) -> float:
-    """Cost with the best rate for every pattern, by golden-section search for all at once.
+    """Cost with the best rate for every pattern.
+
+    By golden-section search for all at once.
 
     Patterns that are hardly asked for are charged what they cost at the rate 1, the most.
     """
@@ -286,7 +307,10 @@ def _rate_each_limits(n: int, law: Law) -> tuple[float, float]:
 
 
 def _open_loop(n: int, law: Law) -> float:
-    """Attend at the first x queries, then never: x + (n − x)·u(x), convex in x."""
+    """Attend at the first x queries, then never.
+
+    x + (n − x)·u(x), convex in x.
+    """
 
     def at(x: int) -> float:
         return x + (n - x) * law.unseen(x)
@@ -339,7 +363,9 @@ ROUTERS = {item.name: item for item in _CLASSES}
 
 
 def least_cost(router: str, n: int, s: float = 0.0, patterns: float = math.inf) -> float:
-    """Expected attention plus V/(V−1) times errors of the best router of a class, over n independent queries.
+    """Expected cost of the best router of a class.
+
+    Attention plus V/(V−1) times errors, over n independent queries.
 
     Parameters
     ----------
@@ -372,7 +398,9 @@ def least_cost(router: str, n: int, s: float = 0.0, patterns: float = math.inf) 
 
 
 def curves() -> pd.DataFrame:
-    """Cost against the number of queries for the classes of routers, on two laws of queries.
+    """Cost against the number of queries, by router class.
+
+    On two laws of queries.
 
     Returns
     -------
@@ -402,7 +430,9 @@ def curves() -> pd.DataFrame:
 
 
 class Remembering:
-    """Attends with a probability that depends on the time alone, and remembers what it was shown.
+    """A router that attends by time alone and remembers.
+
+    Its probability of attending depends on the time alone; it remembers what it was shown.
 
     Parameters
     ----------
@@ -419,7 +449,10 @@ class Remembering:
         self._rows, self._rng, self._values = np.arange(size), rng, stream.values
 
     def decide(self, t: int, z: Integers) -> tuple[Booleans, Integers]:
-        """Throw the coin of this step; output what is known, else a guess."""
+        """Throw the coin of this step.
+
+        Output what is known, else a guess.
+        """
         known = self._known[self._rows, z]
         guess = self._rng.integers(1, self._values + 1, z.size)
         return self._rng.random(z.size) < self.rate(t), np.where(known > 0, known, guess)
@@ -433,7 +466,9 @@ class Remembering:
 def simulate(
     router: Router, stream: Stream, *, streams: int = 1000, level: float = 0.99, rng: int = 0
 ) -> tuple[float, float, float]:
-    """Attention plus V/(V−1) times errors of a router on one stream, simulated.
+    """Simulated cost of a router on one stream.
+
+    Attention plus V/(V−1) times errors.
 
     Parameters
     ----------
@@ -466,7 +501,9 @@ def simulate(
 
 
 def least_cost_certificate(m: int) -> dict[str, Any]:
-    """Certificate that min_ρ J(m, ρ) lies within 2·10⁻⁶ of what was found, and within the theorem's limits.
+    """Certificate of the least cost of a pattern.
+
+    min_ρ J(m, ρ) lies within 2·10⁻⁶ of the computed value, and within the theorem's limits.
 
     J is a polynomial in ρ; a Sturm sequence shows that it stays above a number just below the minimum on [0, 1].
 
@@ -565,7 +602,10 @@ _DECLARED = "(declare-const {} Real)"
 
 
 def _smt(title: str, names: str, *assertions: str) -> dict[str, Any]:
-    """Script that is unsatisfiable if the last assertion, the negated conclusion, contradicts the others."""
+    """Script whose unsatisfiability proves the conclusion.
+
+    Its last assertion, the negated conclusion, contradicts the others.
+    """
     lines = [*map(_DECLARED.format, names.split()), *(f"(assert {text})" for text in assertions)]
     return {"kind": "smt", "title": title, "script": "\n".join(lines), "expect": "unsat"}
 
@@ -593,7 +633,10 @@ _ALGEBRA: tuple[dict[str, Any], ...] = (
 
 
 def _sparse(n: int) -> dict[str, Any]:
-    """K = 2 patterns in turn, δ = 1/4: 8 attended queries, at any length."""
+    """K = 2 patterns in turn, δ = 1/4.
+
+    8 attended queries, at any length.
+    """
     return {
         "kind": "counterexample",
         "title": f"static rate K/(δN), K = 2, δ = 1/4, N = {n}: attention K/δ, below (1 − δ)N and (1 − δV/(V−1))N",

@@ -53,7 +53,9 @@ Family = Literal["beta", "gamma", "point"]
 
 
 def beta_geometric(k: ArrayLike, a: float, b: float) -> Array:
-    """P(k) = B(a, b+k)/B(a, b): share of patterns not consolidated by k exposures, η ~ Beta(a, b).
+    """Share P(k) not consolidated by k exposures, Beta rates.
+
+    P(k) = B(a, b+k)/B(a, b) for η ~ Beta(a, b).
 
     Parameters
     ----------
@@ -76,7 +78,9 @@ def beta_geometric(k: ArrayLike, a: float, b: float) -> Array:
 
 
 def limits(k: ArrayLike, a: float, b: float) -> tuple[Array, Array]:
-    """Power laws that enclose :func:`beta_geometric` where b + k > 1/2.
+    """Power laws that enclose :func:`beta_geometric`.
+
+    Where b + k > 1/2.
 
     Parameters
     ----------
@@ -102,7 +106,9 @@ def limits(k: ArrayLike, a: float, b: float) -> tuple[Array, Array]:
 
 
 def gamma_mixture(k: ArrayLike, gamma: float, b: float) -> Array:
-    """P(k) = (1 + k/b)^−γ: the same for rates λ = −log(1−η) ~ Gamma(γ, rate b).
+    """Share P(k) not consolidated by k exposures, Gamma rates.
+
+    P(k) = (1 + k/b)^−γ for rates λ = −log(1−η) ~ Gamma(γ, rate b).
 
     Parameters
     ----------
@@ -153,12 +159,18 @@ class MixingLaw:
 
     @property
     def index(self) -> float:
-        """Index at 0: P(η ≤ x) ~ x^index among patterns that consolidate; the exponent of the tail."""
+        """Index at 0 of the law of η.
+
+        P(η ≤ x) ~ x^index among patterns that consolidate; the exponent of the tail.
+        """
         return self.shape
 
     @property
     def mean(self) -> float:
-        """Mean η of the patterns that consolidate: share consolidated by the first exposure."""
+        """Mean η of the patterns that consolidate.
+
+        Share consolidated by the first exposure.
+        """
         return float(1.0 - _FAMILIES[self.family].remaining(np.array(1.0), self.shape, self.scale))
 
     def curve(self, k: ArrayLike) -> Array:
@@ -177,7 +189,9 @@ class MixingLaw:
         return np.asarray(self.never + (1.0 - self.never) * rest)
 
     def slower(self, eta: ArrayLike) -> Array:
-        """Share of patterns whose probability of consolidation per exposure is η or less.
+        """Share of patterns that consolidate this slowly.
+
+        Their probability of consolidation per exposure is η or less.
 
         Parameters
         ----------
@@ -253,7 +267,9 @@ def mixing_law(
     axis: str | None = None,
     first: int | None = None,
 ) -> MixingLaw:
-    """Law of the consolidation rates that a curve against a pattern's own exposures implies.
+    """Law of consolidation rates that a curve implies.
+
+    The curve is against a pattern's own exposures.
 
     Parameters
     ----------
@@ -312,7 +328,10 @@ def mixing_law(
 
 @dataclass(frozen=True)
 class _Curve:
-    """What is known about a curve: its form, its x, limits of its γ."""
+    """What is known about a curve.
+
+    Its form, its x, limits of its γ.
+    """
 
     form: str
     params: Mapping[str, float]
@@ -333,7 +352,10 @@ def _from_fit(fit: FitResult, axis: str | None, first: int | None) -> _Curve:
 
 
 def _parameters(form: str, values: Mapping[str, float]) -> tuple[float, float, float, float]:
-    """Shape, scale, height above the floor, and floor of a form."""
+    """Shape, scale, height and floor of a form.
+
+    The height is that above the floor.
+    """
     family, shape, scale = _FORMS[form]
     no_shape = 1.0 if family == "gamma" else math.inf  # hyperbolic: γ = 1; exponential: one rate
     try:
@@ -376,7 +398,7 @@ def _exposures(k: ArrayLike, **positive: float) -> Array:
 def simulate(
     law: MixingLaw, k: ArrayLike, *, patterns: int = 1000, level: float = 0.99, rng: int | np.random.Generator = 0
 ) -> tuple[Array, Array, Array]:
-    """Share of simulated patterns that are not consolidated by k exposures.
+    """Simulated share of patterns not consolidated by k exposures.
 
     Parameters
     ----------
@@ -410,7 +432,9 @@ def simulate(
 
 
 def curves() -> pd.DataFrame:
-    """Share of patterns still attended against exposures, for mixtures with the exponent 0.43 and for one rate.
+    """Share of patterns still attended against exposures.
+
+    For mixtures with the exponent 0.43 and for one rate.
 
     Returns
     -------
@@ -441,7 +465,9 @@ def curves() -> pd.DataFrame:
 
 
 def moment_certificate(k: int) -> dict[str, Any]:
-    """Certificate that E[(1−η)^k] = B(a, b+k)/B(a, b) for *all* a and b.
+    """Certificate of the moments for *all* a and b.
+
+    E[(1−η)^k] = B(a, b+k)/B(a, b).
 
     Left, the binomial theorem with the moments of the Beta law, E[η^j] = Π (a+i)/(a+b+i); right, the closed form.
 

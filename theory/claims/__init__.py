@@ -58,7 +58,10 @@ class Claim:
         return f"{self.paper}, {self.place} ({PAPERS[self.paper]})"
 
     def check(self) -> Verdict:
-        """Search and build the certificate from scratch; return the verdict."""
+        """Search, build the certificate, and return the verdict.
+
+        From scratch.
+        """
         verdict: Verdict = import_module(f"theory.claims.{self.module}").check()
         return verdict
 
@@ -95,7 +98,7 @@ CLAIMS: tuple[Claim, ...] = (
 
 
 def find(name: str) -> Claim:
-    """A claim by its identifier; case does not matter.
+    """Return a claim by its identifier, case ignored.
 
     Raises
     ------

@@ -31,7 +31,9 @@ QUERIES_PER_PATTERN = 40
 
 
 def smallest_stream(constant: int) -> tuple[int, int]:
-    """Smallest n, a power of ten, and K = f·n/40, at which E[D_n] exceeds constant·√(n log(K/δ)).
+    """Smallest stream on which the constant is too small.
+
+    Smallest n, a power of ten, and K = f·n/40, at which E[D_n] exceeds constant·√(n log(K/δ)).
 
     E[D_n] = K(1 − (1 − f/K)^n), the patterns met in n steps; each has to be attended to once.
 
@@ -117,7 +119,10 @@ def _stream(constant: int, n: int, patterns: int) -> dict[str, Any]:
 
 
 def _attained() -> dict[str, Any]:
-    """Pattern 2 never consolidates (ε_cons = 1/2): attention ε_cons·n + (first exposure of pattern 1)."""
+    """Attention where pattern 2 never consolidates.
+
+    ε_cons = 1/2: attention ε_cons·n + (first exposure of pattern 1).
+    """
     return {
         "kind": "counterexample",
         "title": "the corrected bound on a small stream: one of two patterns consolidates",

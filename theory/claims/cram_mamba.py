@@ -89,7 +89,10 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def _guessing(accuracy: Fraction) -> dict[str, Any]:
-    """V/(V−1) is largest at V = 2, so the corrected bound is least there."""
+    """The corrected bound is least at V = 2.
+
+    V/(V−1) is largest there.
+    """
     return {
         "kind": "smt",
         "title": "the corrected bound is positive at accuracy 68 % for every V ≥ 2: chance does not explain the row",

@@ -28,7 +28,9 @@ NOVEL = 1 - RECURRING_SHARE
 
 
 def shortest_exception() -> tuple[int, ...]:
-    """Shortest sequence of queries (1 known, 2 and 3 novel) that needs less than one look per novel query.
+    """Shortest sequence of queries that refutes the claim.
+
+    Of 1 known, 2 and 3 novel; it needs less than one look per novel query.
 
     Without errors a router with memory attends once to each novel pattern that occurs.
 

@@ -28,7 +28,9 @@ LAW = {1: QUERY_SHARE * RECURRING_SHARE, 2: QUERY_SHARE * (1 - RECURRING_SHARE)}
 
 
 def best_static_router() -> tuple[tuple[int, ...], Fraction]:
-    """Keys to attend to, and the attention per position, of the static router of least attention without errors.
+    """The static router of least attention without errors.
+
+    Keys to attend to, and the attention per position.
 
     Examples
     --------
@@ -106,7 +108,10 @@ def _router(keys: tuple[int, ...], attention: Fraction) -> dict[str, Any]:
 
 
 def _fresh() -> dict[str, Any]:
-    """The reading in which 5 % is right: attention = f exactly when every query is attended to, and then no error."""
+    """The reading in which 5 % is right.
+
+    Attention = f exactly when every query is attended to, and then there is no error.
+    """
     return {
         "kind": "counterexample",
         "title": "with nothing known beforehand 5 % does it: attend to every query",

@@ -30,7 +30,9 @@ RATE = Fraction(1, 2)
 
 
 def excess() -> Iterator[Fraction]:
-    """E[w_T²], T = 1, 2, ..., of w ← w − η(w − r), r = ±1 with probability ½ each, w_0 = 0: the loss above 1.
+    """Loss above 1 after T steps on one weight.
+
+    E[w_T²], T = 1, 2, ..., of w ← w − η(w − r), r = ±1 with probability ½ each, w_0 = 0.
 
     Examples
     --------
@@ -55,7 +57,9 @@ def first_violation(constant: int) -> tuple[int, Fraction]:
 
 
 def stationary_starts() -> list[tuple[int, int]]:
-    """Starts (up, down) in {−1, 0, 1}² where up·ReLU(down·x) has gradient zero but not its least loss.
+    """Starts with gradient zero but not the least loss.
+
+    (up, down) in {−1, 0, 1}² for up·ReLU(down·x).
 
     One input x = 1 with target 1, which up = down = 1 reaches.
     """
@@ -216,7 +220,10 @@ def _step_of_proof() -> dict[str, Any]:
 
 
 def _valid_instance() -> dict[str, Any]:
-    """Features (1, 0) and (3/5, 4/5), w* = (1, 1), w_0 = 0, η = 1: C = 2/(2 − 1)."""
+    """An instance that meets the assumptions.
+
+    Features (1, 0) and (3/5, 4/5), w* = (1, 1), w_0 = 0, η = 1: C = 2/(2 − 1).
+    """
     return {
         "kind": "chain",
         "title": "the valid version on a small example: averaged loss against C/(Tη)",

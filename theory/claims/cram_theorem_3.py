@@ -29,7 +29,9 @@ DELTA = Fraction(1, 10)
 
 
 def uneven_law(epsilon: Fraction = EPSILON) -> tuple[tuple[Fraction, ...], int]:
-    """Fewest patterns, then the smallest denominator, such that some pattern that never consolidates is too frequent.
+    """Smallest law with a frequent pattern that never consolidates.
+
+    Fewest patterns, then the smallest denominator, such that such a pattern is too frequent.
 
     Returns
     -------
@@ -55,7 +57,9 @@ def uneven_law(epsilon: Fraction = EPSILON) -> tuple[tuple[Fraction, ...], int]:
 
 
 def steps_needed(share: Fraction, least: Fraction, epsilon: Fraction, delta: Fraction, exposures: int = 1) -> int:
-    """T of the valid version: with probability 1 − δ at most ε of the queries meet an unconsolidated recurring pattern.
+    """Steps T of the valid version.
+
+    With probability 1 − δ at most ε of the queries meet an unconsolidated recurring pattern.
 
     Parameters
     ----------
@@ -136,7 +140,10 @@ def check() -> Verdict:
 
 
 def _uneven(frequencies: tuple[Fraction, ...], good: int) -> dict[str, Any]:
-    """All patterns that can consolidate do so at the first exposure; attention per query in every state."""
+    """Attention per query in every state.
+
+    All patterns that can consolidate do so at the first exposure.
+    """
     known = [f"k{i}" for i in range(good)]
     outcomes = [
         {"probability": written(p)} | {f"is{i}": str(int(i == j)) for i in range(good)}
@@ -177,7 +184,10 @@ def _low_start(novel: Fraction, start: Fraction) -> dict[str, Any]:
 
 
 def _valid(exposures: int) -> dict[str, Any]:
-    """Two recurring patterns share ρ = 0.7 of the queries evenly; P(unconsolidated share > ε) after T steps."""
+    """Chance of a large unconsolidated share after T steps.
+
+    Two recurring patterns share ρ = 0.7 of the queries evenly; P(unconsolidated share > ε).
+    """
     share, least = RECURRING_SHARE, RECURRING_SHARE / 2
     steps = steps_needed(share, least, EPSILON, DELTA, exposures)
     return {
@@ -198,7 +208,10 @@ def _valid(exposures: int) -> dict[str, Any]:
 
 
 def _authors_time() -> dict[str, Any]:
-    """With a = ln(ρ/δ) ≥ ½: a + ln(1/ε) ≤ a/ε², since ln(1/ε) ≤ ½(1/ε² − 1) ≤ a(1/ε² − 1)."""
+    """The valid time is within the authors' time.
+
+    With a = ln(ρ/δ) ≥ ½: a + ln(1/ε) ≤ a/ε², since ln(1/ε) ≤ ½(1/ε² − 1) ≤ a(1/ε² − 1).
+    """
     return {
         "kind": "interval",
         "title": "the authors' T with C = 1 is long enough for δ ≤ ρ/√e: ln(1/ε) ≤ ½(1/ε² − 1)",

@@ -28,7 +28,10 @@ GAMMA, GAMMA_ERROR = Fraction("0.43"), Fraction("0.04")
 
 
 class Row(NamedTuple):
-    """A row of CRAM's Table 1: retrieval accuracy, attention operations, consolidation ratio (None: not given)."""
+    """A row of CRAM's Table 1.
+
+    Retrieval accuracy, attention operations, consolidation ratio (None: not given).
+    """
 
     model: str
     accuracy: Fraction

@@ -27,7 +27,10 @@ OTHER = Fraction(9, 10)
 
 
 class Instance(NamedTuple):
-    """E[L] = Σ g_t(1 − p_t): each dropped token costs g_t; budget M, multiplier λ."""
+    """An instance with a cost per dropped token.
+
+    E[L] = Σ g_t(1 − p_t): each dropped token costs g_t; budget M, multiplier λ.
+    """
 
     gains: tuple[int, ...]
     budget: int
@@ -35,7 +38,10 @@ class Instance(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """F*, and loss, excess and gap at the minimiser of the Lagrangian."""
+    """Optimum F* and the minimiser of the Lagrangian.
+
+    With loss, excess and gap at the minimiser.
+    """
 
     best: Fraction
     loss: Fraction
@@ -44,7 +50,9 @@ class Solution(NamedTuple):
 
 
 def solve(instance: Instance) -> Solution:
-    """Both problems in closed form: keep the M dearest tokens; keep every token with g_t > λ.
+    """Solve both problems in closed form.
+
+    Keep the M dearest tokens; keep every token with g_t > λ.
 
     Examples
     --------
@@ -59,7 +67,9 @@ def solve(instance: Instance) -> Solution:
 
 
 def smallest_exception() -> Instance:
-    """Fewest tokens, then smallest gains, with 1 ≤ M < T and Gap_λ < λΔ; λ in halves.
+    """Smallest instance that refutes the gap.
+
+    1 ≤ M < T and Gap_λ < λΔ; fewest tokens, then smallest gains; λ in halves.
 
     Examples
     --------
@@ -126,12 +136,18 @@ def check() -> Verdict:
 
 
 def _lagrangian(instance: Instance) -> dict[str, Any]:
-    """Minimise Σ (λ − g_t) p_t over 0 ≤ p_t ≤ 1: the Lagrangian without its constant Σg − λM."""
+    """Minimise the Lagrangian without its constant.
+
+    Σ (λ − g_t) p_t over 0 ≤ p_t ≤ 1; the constant is Σg − λM.
+    """
     return _program(instance, instance.multiplier, None).rounded("least value of the Lagrangian, less Σg − λM")
 
 
 def _constrained(instance: Instance) -> dict[str, Any]:
-    """Minimise −Σ g_t p_t within the budget: the loss without its constant Σg."""
+    """Minimise the loss within the budget.
+
+    −Σ g_t p_t: the loss without its constant Σg.
+    """
     return _program(instance, Fraction(0), instance.budget).rounded("least loss within the budget, less Σg")
 
 

@@ -107,7 +107,10 @@ class Quantity:
         return f"{self.name} {self.shown}"
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping; what is not finite is null."""
+        """JSON-ready mapping.
+
+        What is not finite is null.
+        """
         return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in vars(self).items()}
 
 
@@ -147,7 +150,10 @@ class Ruling:
 
 
 class NotHere(Exception):
-    """A row cannot be measured from what is recorded; the message says why, and what to do."""
+    """A row cannot be measured from recorded data.
+
+    The message says why, and what to do.
+    """
 
 
 @dataclass(frozen=True)
@@ -215,7 +221,9 @@ class Entry:
 
 
 class Data:
-    """Recorded data and published figures; each is read, and each routing log fitted, once.
+    """Recorded data and published figures.
+
+    Each is read, and each routing log fitted, once.
 
     Parameters
     ----------
@@ -238,7 +246,10 @@ class Data:
         return self._kept[kind, name]
 
     def table(self, path: str) -> pd.DataFrame:
-        """A CSV file of the data folder, cells as they stand there."""
+        """A CSV file of the data folder.
+
+        Cells are as they stand there.
+        """
         import pandas as pd
 
         if not (self.folder / path).exists():
@@ -260,7 +271,10 @@ class Data:
         return Quantity(shown or str(one["quantity"]), value, low, high, unit)
 
     def published(self, table: str, name: str, unit: str = "", **where: Any) -> Quantity:
-        """A figure of another table of ``published``, by the columns that single it out."""
+        """A figure of another table of ``published``.
+
+        By the columns that single it out.
+        """
         found = self.table(f"published/{table}.csv")
         for column, value in where.items():
             found = found[found[column] == value]
@@ -291,7 +305,10 @@ class Data:
             return []
 
     def fit(self, record: Record) -> dict[str, Any]:
-        """What ``cogfit fit`` says of the routing log of a run."""
+        """The result of ``cogfit fit`` on a run.
+
+        On its routing log.
+        """
         if not (record.folder / "routing.parquet").exists():
             raise NotHere(f"runs/{record.title} has no routing log; run first: {training_command(record.title)}")
 
@@ -306,7 +323,10 @@ class Data:
         return made
 
     def verdict(self, claim: str) -> Verdict:
-        """Verdict on a claim; its certificate has been re-checked."""
+        """Verdict on a claim.
+
+        Its certificate has been re-checked.
+        """
 
         def work() -> Verdict:
             verdict = find(claim).check()
@@ -323,7 +343,10 @@ class Data:
 
     @cached_property
     def population(self) -> list[Quantity]:
-        """Mean γ over the people (or teams) of each condition of the data on practice that have single subjects."""
+        """Mean γ over the people of each condition.
+
+        Or teams; of the data on practice that have single subjects.
+        """
         from cogfit.people.catalogue import human
         from cogfit.people.fits import fit_human
 
@@ -369,7 +392,9 @@ def assess(row: Row, data: Data) -> Entry:
 
 
 def choose(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
-    """Rows by identifier, in the order asked for; all of them by default.
+    """Rows by identifier, in the order asked for.
+
+    All of them by default.
 
     Raises
     ------
@@ -434,7 +459,10 @@ Intervals are {level:.0f} %, over seeds (Student's t), documents or people, as s
 
 
 def page(entries: Sequence[Entry]) -> str:
-    """The page of the documentation: a table, then every row in full."""
+    """The page of the documentation.
+
+    A table, then every row in full.
+    """
     counts = (f"{sum(e.ruling.outcome == o for e in entries)} {o}" for o in OUTCOMES)
     parts = [_HEAD.format(level=100 * LEVEL, counts="; ".join(counts) + ".")]
     for paper, reference in PAPERS.items():

@@ -1,4 +1,6 @@
-"""Rows of the replication ledger: what to measure for each figure of the papers, and the rule that makes the verdict.
+"""Rows of the replication ledger.
+
+What to measure for each figure of the papers, and the rule that makes the verdict.
 
 A new row is a :class:`~theory.ledger.ledger.Row` in :data:`ROWS` with two functions: ``measure`` reads recorded data,
 ``judge`` compares. Neither knows a number that is not in ``data/published``, a certificate or a recording.
@@ -31,7 +33,10 @@ POINTS = 0.02
 
 
 def within(value: float, quantity: Quantity, slack: float = 0.0) -> bool:
-    """Whether a value lies in the interval of a quantity (or within ``slack`` of the number itself)."""
+    """Whether a value lies in a quantity's interval.
+
+    Or within ``slack`` of the number itself.
+    """
     low, high = (q if math.isfinite(q) else quantity.value for q in (quantity.low, quantity.high))
     return low <= value <= high or abs(value - quantity.value) <= slack
 
@@ -41,7 +46,10 @@ def _nothing(data: Data) -> tuple[Quantity, ...]:
 
 
 def _numbers(*names: str | tuple[str, str]) -> Callable[[Data], tuple[Quantity, ...]]:
-    """Printed figures of data/published/cram_numbers.csv: identifiers, or pairs of identifier and name."""
+    """Printed figures by identifier.
+
+    Of data/published/cram_numbers.csv: identifiers, or pairs of identifier and name.
+    """
     pairs = [(one, "") if isinstance(one, str) else one for one in names]
     return lambda data: tuple(data.number(*pair) for pair in pairs)
 
@@ -302,7 +310,10 @@ def _trained(name: str) -> Callable[[Data], Measured]:
 
 
 def _judge_trained(decisive: str) -> Callable[[Quantities, Measured], Ruling]:
-    """Rule of a row of Table 1 that is about this quantity."""
+    """Rule of a row of Table 1.
+
+    The row is about this quantity.
+    """
 
     def judge(printed: Quantities, found: Measured) -> Ruling:
         text = f"accuracy {found['accuracy'].shown} at attention {found['attention'].shown}"

@@ -1,4 +1,7 @@
-"""SRCD drawn on the device that trains: the same composition as in numpy, other random numbers."""
+"""SRCD drawn on the device that trains.
+
+The same composition as in numpy, other random numbers.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ from theory.tasks.srcd import SRCD, Batch, Draws, Tokens, compose, widths
 
 
 class Sampler:
-    """Streams of a task, drawn in single precision on a device.
+    """Streams of a task, drawn on a device.
+
+    In single precision.
 
     Parameters
     ----------

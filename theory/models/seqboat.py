@@ -1,4 +1,6 @@
-"""SeqBoat-like model: a state-space layer whose state decides, token by token, whether attention is activated.
+"""SeqBoat-like model.
+
+A state-space layer whose state decides, token by token, whether attention is activated.
 
 The gate takes the more probable of two options and scales what attention returns by that option's probability, which
 is how it learns. Attention sees activated tokens only, the last W of them (Ren et al. 2023, arXiv 2306.11197).

@@ -1,4 +1,6 @@
-"""What a policy is, found by intervention: histories, values, labels and carried states are changed, and one looks.
+"""Classify a policy by intervention.
+
+Histories, values, labels and carried states are changed; what counts is whether decisions or answers change.
 
 Each test plays a policy twice on streams that differ in one thing, with the same coins. The label under which a system
 is published plays no part. What follows for the bounds: T1 needs that values not read leave no trace, T3 that all trace
@@ -76,7 +78,10 @@ class Traits:
 
     @property
     def klass(self) -> Class:
-        """The class of the theorems: without reading nothing is known; a state tells something; and it also steers."""
+        """The class of the theorems.
+
+        Without reading nothing is known; a state tells something; and it also steers.
+        """
         if self.memory == "none":
             return "memoryless"
         return "closed-loop" if self.rows == "history" else "S-bit"
@@ -172,12 +177,18 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
 
 
 def _falsify(t: int, weights: Array, output: Array) -> tuple[Array, Array]:
-    """Attention that is turned round in time, and an output that says nothing."""
+    """Falsify what attention returns.
+
+    Attention that is turned round in time, and an output that says nothing.
+    """
     return weights[:, :, ::-1], np.zeros_like(output)
 
 
 def _last_query(streams: Streams, rng: np.random.Generator) -> tuple[Array, Streams, Streams]:
-    """Where the last query of each stream is; streams in which it asks for another bound key; or is a plain token."""
+    """Locate the last query of each stream.
+
+    With streams in which it asks for another bound key, or is a plain token.
+    """
     rows = np.arange(streams.size)
     last = streams.length - 1 - (streams.kind[:, ::-1] == QUERY).argmax(1)
     bound = (streams.kind == BINDING) & (streams.key != streams.key[rows, last][:, None])
@@ -193,7 +204,10 @@ def _last_query(streams: Streams, rng: np.random.Generator) -> tuple[Array, Stre
 
 
 def _memory(run: Callable[..., Played], streams: Streams, base: Played) -> tuple[Memory, bool]:
-    """Change the value of one key at a time; look at queries for it that do not read it, and at the selection."""
+    """Change the value of one key at a time.
+
+    Queries for it that do not read it, and the selection, must not change.
+    """
     steered, traced, unread_traced = False, False, False
     for target in _targets(streams):
         changed = run(streams.revalued(target, np.full(streams.size, 1 + streams.values // 2)))
@@ -211,7 +225,10 @@ def _memory(run: Callable[..., Played], streams: Streams, base: Played) -> tuple
 
 
 def _declared(run: Callable[..., Played], streams: Streams) -> bool:
-    """Exchange the carried states half-way: after that an unread value of one's own must have left no trace."""
+    """Exchange the carried states half-way.
+
+    After that an unread value of one's own must have left no trace.
+    """
     half, even = streams.length // 2, np.arange(streams.size) % 2 == 0
     before = run(streams, swap_at=half)
     for target in _targets(streams):
@@ -227,7 +244,10 @@ def _declared(run: Callable[..., Played], streams: Streams) -> bool:
 
 
 def _targets(streams: Streams) -> list[Array]:
-    """Recurring keys of each stream, one after the other, shape (B,) each."""
+    """Recurring keys of each stream, one after the other.
+
+    Shape (B,) each.
+    """
     keys = [np.unique(k[q == QUERY]) for k, q in zip(streams.key, streams.kind, strict=True)]
     most = min(_TARGETS, max(len(k) for k in keys))
     return [np.array([k[i % len(k)] for k in keys]) for i in range(most)]
@@ -239,7 +259,10 @@ def _selected(played: Played) -> Array:
 
 
 def _apart(one: Played, other: Played) -> Array:
-    """Tokens at which the evidence for the values differs, shape (B, N)."""
+    """Tokens at which the evidence for the values differs.
+
+    Shape (B, N).
+    """
     assert one.signal is not None
     assert other.signal is not None
     return np.asarray(np.abs(one.signal - other.signal).max(2).T > _TINY)

@@ -1,4 +1,6 @@
-"""Policies against the bounds of their class: what was read, answered and carried, with fresh streams as the unit.
+"""Policies against the bounds of their class.
+
+What was read, answered and carried, with fresh streams as the unit.
 
 A query is *read* where a token that shows its value is attended to by any head; that is the attention of the theorems,
 so it costs at least one attended token and one row. Errors at read queries are charged to nobody.
@@ -121,7 +123,9 @@ def carried_bits(played: Played, values: int, by_values: bool) -> float:
 
 
 def least_error(law: tuple[float, ...], bits: float, values: int) -> float:
-    """Least error rate without attention that S bits allow on independent queries (T2).
+    """Least error rate without attention under S bits.
+
+    On independent queries (T2).
 
     Examples
     --------
@@ -143,7 +147,10 @@ def _least_attention(law: tuple[float, ...], bits: float, values: int, error: fl
 
 
 def _bits(played: Played, streams: Streams, traits: Traits) -> list[Comparison]:
-    """T2 for the state off attention, and for state and cache together; none where it holds the whole table."""
+    """Compare with T2.
+
+    For the state off attention, and for state and cache together; none where it holds the whole table.
+    """
     assert streams.law is not None
     table, found = len(streams.law) * math.log2(streams.values), []
     if traits.memory in ("attention", "tokens") and played.memory_bits < table:

@@ -1,4 +1,6 @@
-"""What the sources say of their policies, checked where a retrieval stream can show it, in numbers.
+"""Check in numbers what sources say of their policies.
+
+Where a retrieval stream can show it.
 
 Each check plays the policy against the one it is said to improve on, on the same streams; differences are paired by
 stream. ``shown`` is a 95 % interval above zero; ``not shown`` may mean that these streams cannot show it.
@@ -181,7 +183,10 @@ class _Game:
 
 
 def _one_head(setting: Setting, rng: np.random.Generator, size: int, *, moving: bool) -> Streams:
-    """Recurrent streams in which all recurring keys are of one head."""
+    """Recurrent streams whose recurring keys share one head.
+
+    Recurrent streams in which all recurring keys are of one head.
+    """
     head = rng.integers(0, HEADS, size) if moving else np.zeros(size, np.int64)
     own = np.arange(setting.patterns // HEADS)
     chosen = rng.random((size, len(own))).argsort(1)[:, : max(1, setting.patterns // 8)]

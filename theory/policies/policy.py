@@ -1,4 +1,6 @@
-"""The interface of a policy, and the game: what is kept, attended to, carried and answered, and what it costs.
+"""The interface of a policy, and how it is played.
+
+What is kept, attended to, carried and answered, and what it costs.
 
 A layer with H heads reads the tokens that the policy attends to, each head by softmax over query and key vectors; the
 values read and what the policy recalls from its carried state are added, and the nearest value is the answer.
@@ -18,7 +20,9 @@ _LEAST_SIGNAL = 0.05  # below it nothing was read or recalled, and the answer is
 
 
 class Policy:
-    """Base of all policies: attends to nothing, keeps everything, recalls nothing.
+    """Base of all policies.
+
+    It attends to nothing, keeps everything, recalls nothing.
 
     A policy is a dataclass whose fields are the parameters that its source names. It is played on many streams at once.
     Masks are over the tokens before t and broadcast to shape (B, H, t).
@@ -40,19 +44,31 @@ class Policy:
         self.seen, self.budget, self.rng = seen, budget, rng
 
     def attend(self, t: int) -> Array | None:
-        """Tokens that token t attends to; None where no attention is executed at all."""
+        """Tokens that token t attends to.
+
+        None where no attention is executed at all.
+        """
         return None
 
     def kept(self, t: int) -> Array | None:
-        """Tokens that are still held when token t comes; None for all of them."""
+        """Tokens that are still held when token t comes.
+
+        None for all of them.
+        """
         return None
 
     def recall(self, t: int) -> Array | None:
-        """What the carried state says to token t without attention, shape (B, m); None for nothing."""
+        """Answer of the carried state without attention.
+
+        To token t, shape (B, m); None for nothing.
+        """
         return None
 
     def observe(self, t: int, weights: Array, output: Array) -> None:
-        """See what attention returned at token t: weights (B, H, t), output (B, m). States are written here."""
+        """See what attention returned at token t.
+
+        Weights (B, H, t), output (B, m). States are written here.
+        """
 
     def carried(self) -> dict[str, Array]:
         """Arrays, first axis streams, from which :meth:`recall` answers."""
@@ -63,11 +79,17 @@ class Policy:
         return 0.0
 
     def score_bits(self) -> float:
-        """Bits of bookkeeping that choose tokens but answer nothing, per stream."""
+        """Bits of bookkeeping per stream.
+
+        They choose tokens but answer nothing.
+        """
         return 0.0
 
     def compared(self, t: int) -> float:
-        """Vectors that token t is compared with, per head, in order to choose tokens; beyond those attended to."""
+        """Vectors that token t is compared with.
+
+        Per head, in order to choose tokens; beyond those attended to.
+        """
         return 0.0
 
 
@@ -127,11 +149,17 @@ class Played:
 
     @property
     def full(self) -> float:
-        """Tokens that full attention attends to, per token after the first."""
+        """Tokens that full attention attends to.
+
+        Per token after the first.
+        """
         return float(self.query.shape[1]) / 2
 
     def per_query(self, what: Array) -> Array:
-        """Mean over the queries of each stream (those that have any), shape (≤ B,)."""
+        """Mean over the queries of each stream.
+
+        Of those that have any, shape (≤ B,).
+        """
         count = self.query.sum(1)
         return np.asarray((what * self.query).sum(1)[count > 0] / count[count > 0])
 
@@ -196,7 +224,10 @@ def play(
 
 
 class _Game:
-    """What a policy does on a batch of streams, written down token by token."""
+    """Record of what a policy does, token by token.
+
+    On a batch of streams.
+    """
 
     def __init__(self, policy: Policy, streams: Streams, seen: Vectors, coins: Array, *, record: bool) -> None:
         size, heads, length = seen.shape
@@ -216,7 +247,10 @@ class _Game:
         self._all = np.arange(size)
 
     def read(self, t: int, mask: Array | None) -> tuple[Array, Array]:
-        """Attend to these tokens; returns weights (B, H, t) and output (B, m)."""
+        """Attend to these tokens.
+
+        Returns weights (B, H, t) and output (B, m).
+        """
         size, heads, _ = self.seen.shape
         if mask is None:
             nothing = np.zeros((size, self.seen.codes.shape[1]), np.float32)
@@ -236,7 +270,10 @@ class _Game:
         return weights, output
 
     def answer(self, t: int, evidence: Array) -> None:
-        """Answer with the nearest value, or a coin's where there is no evidence."""
+        """Answer with the nearest value.
+
+        Or with a coin's where there is no evidence.
+        """
         signal = evidence @ self.seen.codes.T
         if self.signal is not None:
             self.signal[t] = signal

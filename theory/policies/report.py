@@ -1,4 +1,7 @@
-"""A study in words and tables: for the terminal and for docs/policies.md."""
+"""A study in words and tables.
+
+For the terminal and for docs/policies.md.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ CAPTION = {
 
 
 def classes(study: Study) -> list[list[str]]:
-    """Class and kind of each policy, the first row the header."""
+    """Table of the class and kind of each policy.
+
+    The first row is the header.
+    """
     rows = [["policy", "class", "kind"]]
     for system in study.systems:
         traits = study.traits[system.id]
@@ -25,7 +31,10 @@ def classes(study: Study) -> list[list[str]]:
 
 
 def law_table(study: Study, law: str) -> list[list[str]]:
-    """Accuracy and cost of each policy by budget, the first row the header."""
+    """Table of accuracy and cost by policy and budget.
+
+    The first row is the header.
+    """
     rows = [["policy", *(f"budget {share:.3g}" for share in study.budgets), "rows", "bits"]]
     for system in study.systems:
         cells = study.at(system.id, law)

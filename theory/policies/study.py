@@ -1,4 +1,7 @@
-"""All policies on the same streams over budgets: accuracy, cost, class by test, bounds; table, JSON and picture."""
+"""All policies on the same streams over budgets.
+
+Accuracy, cost, class by test, bounds; table, JSON and picture.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ _TRAINING = 16  # streams that policies learn from
 
 @dataclass(frozen=True)
 class Cell:
-    """One policy under one budget on one law of streams; means over streams with 95 % limits.
+    """One policy under one budget on one law.
+
+    Means over streams with 95 % limits.
 
     Attributes
     ----------
@@ -119,7 +124,10 @@ class Study:
 
     @property
     def beaten(self) -> tuple[Cell, ...]:
-        """Cells below the bound of their class; none, unless a theorem or the code is wrong."""
+        """Cells below the bound of their class.
+
+        None, unless a theorem or the code is wrong.
+        """
         return tuple(cell for cell in self.cells if any(c.beaten for c in cell.comparisons))
 
     def at(self, policy: str, law: str) -> tuple[Cell, ...]:
@@ -179,7 +187,9 @@ def study(
     parameters: Mapping[str, float] | None = None,
     progress: Progress | None = None,
 ) -> Study:
-    """Play policies on the same streams, classify them, hold them against their bounds.
+    """Play, classify and compare policies with their bounds.
+
+    All are played on the same streams.
 
     Parameters
     ----------
@@ -289,7 +299,10 @@ class _Parts:
 
 @dataclass(frozen=True)
 class _Game:
-    """The streams of one law, on which every policy is played."""
+    """The streams of one law, for all policies.
+
+    The streams of one law, on which every policy is played.
+    """
 
     law: str
     setting: Setting
@@ -307,7 +320,10 @@ class _Game:
         return cls(name, setting, seed, streams, training, embed(streams, seed), embed(training, seed))
 
     def play(self, policy: Policy, share: float) -> Played:
-        """Play a policy with a share of the stream's length as its budget."""
+        """Play a policy with a budget.
+
+        A share of the stream's length.
+        """
         return play(
             policy,
             self.streams,

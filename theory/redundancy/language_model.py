@@ -1,4 +1,6 @@
-"""A small GPT-2 over bytes, trained from scratch, with its attention redundancy measured as training goes on.
+"""A small GPT-2 over bytes, trained from scratch.
+
+Its attention redundancy is measured as training goes on.
 
 A run is a folder: ``run.json``; ``redundancy.csv`` (:meth:`theory.redundancy.tables.Redundancy.table` by ``step``);
 ``loss.csv``; and the trained model as ``config.json`` and ``model.safetensors``, which `transformers` can load. Step 0
@@ -52,7 +54,7 @@ Watch = Callable[[int, int, "Redundancy | None"], None]
 
 
 class Language(Strict):
-    """Settings of the model, of its training, and of what is measured.
+    """Settings of the model, its training and measurements.
 
     Attributes
     ----------
@@ -93,7 +95,9 @@ class Language(Strict):
     probe_input: ProbeInput = "layer"
 
     def measured(self) -> tuple[int, ...]:
-        """Steps after which R is measured: 0, powers of two times ten, the last.
+        """Steps after which R is measured.
+
+        0, powers of two times ten, the last.
 
         Examples
         --------
@@ -142,7 +146,9 @@ def train_language(
     command: str | None = None,
     watch: Watch | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Train a model and measure its redundancy on the way; or go on with that; or return what is complete.
+    """Train a model and measure its redundancy.
+
+    Or go on with that, or return what is complete.
 
     Parameters
     ----------
@@ -192,7 +198,10 @@ def _config(settings: Language, texts: Texts) -> dict[str, Any]:
 
 
 def _open(folder: Path, about: Mapping[str, Any]) -> bool:
-    """Make the folder of a run, or check that the one there belongs to it; whether it is complete."""
+    """Make or check the folder of a run.
+
+    One that is there must belong to the run; returns whether it is complete.
+    """
     document = read_document(folder)
     if document is None:
         try:
@@ -248,7 +257,10 @@ def _loop(
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices are decayed; biases and the scales of norms are not."""
+    """Groups of parameters, decayed and not.
+
+    Matrices are decayed; biases and the scales of norms are not.
+    """
     parameters = list(model.parameters())
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
@@ -264,12 +276,18 @@ def _windows(data: NDArray[np.uint8], settings: Language, step: int) -> NDArray[
 
 
 def _weights(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Weights by name, without the output layer that is the embedding once more."""
+    """Weights by name, the shared ones once.
+
+    Without the output layer that is the embedding once more.
+    """
     return {name: value for name, value in model.state_dict().items() if name != "lm_head.weight"}
 
 
 def _restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, key: str) -> int:
-    """Go back to a checkpoint; its step, or −1 where there is none."""
+    """Go back to a checkpoint.
+
+    Returns its step, or −1 where there is none.
+    """
     if not path.exists():
         return -1
     state, notes = read_tensors(path)
@@ -292,7 +310,10 @@ def _kept(folder: Path, step: int) -> dict[str, pd.DataFrame]:
 
 
 def _note(folder: Path, tables: dict[str, pd.DataFrame], step: int, found: Redundancy) -> None:
-    """Add a measurement to the tables; six digits, so that reading and writing again changes nothing."""
+    """Add a measurement to the tables.
+
+    Six digits, so that reading and writing again changes nothing.
+    """
     import pandas as pd
 
     loss, low, high = found.loss
@@ -316,7 +337,10 @@ _LOSS_COLUMNS = {
 def _close(
     folder: Path, about: Mapping[str, Any], model: nn.Module, settings: Language, device: torch.device, seconds: float
 ) -> None:
-    """Save the model, say in ``run.json`` what is there, and drop the checkpoint."""
+    """Save the model and complete ``run.json``.
+
+    The checkpoint is dropped.
+    """
     write_tensors(folder / WEIGHTS, _weights(model), {"format": "pt"})
     config: Any = model.config
     write_atomic(folder / "config.json", config.to_json_string())
@@ -349,7 +373,10 @@ def _close(
 def _entry(
     path: Path, columns: Mapping[str, tuple[str, str, tuple[float, float] | None]] | None = None
 ) -> dict[str, Any]:
-    """Account of a file: size, hash and, of a table, what its columns mean."""
+    """Describe a file.
+
+    Size, hash and, of a table, what its columns mean.
+    """
     content = path.read_bytes()
     entry: dict[str, Any] = {"path": path.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     if columns is None:

@@ -1,4 +1,6 @@
-"""How much of attention's output a linear probe foretells (CRAM, Definition 1), for any causal language model.
+"""Predict attention's output by linear probes.
+
+How much of it a probe explains (CRAM, Definition 1), for any causal language model.
 
 For token t and layer l, CRAM (arXiv 2602.12204, Eq. 1) defines the redundancy R_t = 1 − ‖a_t − â_t‖₂ / ‖a_t‖₂, where
 a_t is the output of the layer's attention and â_t what a linear probe predicts of it from the hidden state that enters
@@ -37,7 +39,9 @@ PROJECTIONS = ("c_proj", "o_proj", "out_proj", "dense", "wo")
 
 @dataclass(frozen=True)
 class Probe:
-    """An affine map ŷ = ȳ + (x − x̄) B.
+    """An affine map from inputs to outputs.
+
+    ŷ = ȳ + (x − x̄) B.
 
     Attributes
     ----------
@@ -59,7 +63,9 @@ class Probe:
 
 
 class NormalEquations:
-    """Moments of inputs and outputs in double precision; their size does not depend on the number of tokens.
+    """Moments of inputs and outputs in double precision.
+
+    Their size does not depend on the number of tokens.
 
     Batches are centred before they are multiplied and then merged (Chan, Golub & LeVeque 1983, Am. Stat. 37, 242), so
     that large means cost no digits.
@@ -104,7 +110,9 @@ class NormalEquations:
         self.n = total
 
     def solve(self, ridge: float) -> Probe:
-        """Minimise Σ‖y − ŷ‖²/n + ridge·‖B‖² over inputs scaled to unit variance; the constant is not shrunk.
+        """Solve the ridge regression.
+
+        Minimise Σ‖y − ŷ‖²/n + ridge·‖B‖² over inputs scaled to unit variance; the constant is not shrunk.
 
         Parameters
         ----------
@@ -179,7 +187,10 @@ def find_sites(model: nn.Module) -> list[Site]:
 
 
 def _block(model: nn.Module, path: str) -> nn.Module | None:
-    """The entry of a list of layers that a module lies in."""
+    """The layer that holds a module.
+
+    The entry of a list of layers that a module lies in.
+    """
     while path:
         parent, _, _ = path.rpartition(".")
         if isinstance(model.get_submodule(parent), nn.ModuleList):
@@ -192,7 +203,9 @@ def _block(model: nn.Module, path: str) -> nn.Module | None:
 def watching(
     sites: Sequence[Site], visit: Callable[[int, Tensor, Tensor, Tensor], None], probe_input: ProbeInput = "layer"
 ) -> Iterator[None]:
-    """Within, every forward pass calls ``visit(i, x, z, a)`` for each site.
+    """Within, every forward pass reports each site.
+
+    It calls ``visit(i, x, z, a)``.
 
     Parameters
     ----------
@@ -300,7 +313,9 @@ def with_tokenizer(model: nn.Module, tokenizer: Any, name: str = "model", contex
 
 
 def load_language_model(folder: str | Path, *, context: int = 1024) -> LanguageModel:
-    """A model from a local folder, as ``save_pretrained`` writes it; nothing is fetched, unpickled or executed.
+    """Load a model from a local folder.
+
+    As ``save_pretrained`` writes it; nothing is fetched, unpickled or executed.
 
     Parameters
     ----------
@@ -427,7 +442,10 @@ def _fit(
     model: LanguageModel, sites: Sequence[Site], documents: Sequence[Document], tokens: int, ridge: float,
     probe_input: ProbeInput, progress: Progress | None,
 ) -> tuple[list[Probe], int]:  # fmt: skip
-    """One probe per site, for all heads and the layer at once: ridge regression treats outputs one by one."""
+    """Fit one probe per site.
+
+    For all heads and the layer at once: ridge regression treats outputs one by one.
+    """
     equations: dict[int, NormalEquations] = {}
     valid = torch.empty(0)
 
@@ -484,7 +502,10 @@ def _score(
 def _statistics(
     actual: Tensor, predicted: Tensor, constant: Tensor, heads: int, width: int, threshold: float
 ) -> Tensor:
-    """Per token what is summed: (tokens, 1 + heads, statistics); nothing where the output is zero."""
+    """Statistics per token, to be summed.
+
+    (tokens, 1 + heads, statistics); nothing where the output is zero.
+    """
 
     def squares(value: Tensor) -> Tensor:
         value = value.square()
@@ -498,7 +519,9 @@ def _statistics(
 
 
 def _windows(model: LanguageModel, document: Document, tokens: int) -> tuple[Tensor, Tensor]:
-    """Numbers of tokens (windows, context), and which of them, flattened, are text and not filled up.
+    """Numbers of tokens (windows, context).
+
+    And which of them, flattened, are text and not filled up.
 
     The filling comes last, where no token of a causal model sees it.
     """
@@ -513,7 +536,10 @@ def _windows(model: LanguageModel, document: Document, tokens: int) -> tuple[Ten
 
 
 def _loss(logits: Tensor, ids: Tensor, valid: Tensor) -> tuple[float, float]:
-    """Sum of the cross-entropies of next tokens within windows, and their number."""
+    """Sum of the cross-entropies of next tokens.
+
+    Within windows, and their number.
+    """
     each = nn.functional.cross_entropy(logits[:, :-1].float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
     counted = each.double()[valid[:, 1:].flatten()]
     return float(counted.sum()), float(len(counted))

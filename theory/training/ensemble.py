@@ -1,4 +1,6 @@
-"""Training many models at once: stacked in one process where operations are small, else in processes of one thread.
+"""Training many models at once.
+
+Stacked in one process where operations are small, else in processes of one thread.
 
 Members of a stack share all settings but the seed, the weights λ of routing costs, the source of a transfer and the
 task (which must have the same length; vocabularies are padded to the largest). Their parameters have an axis in front,
@@ -142,7 +144,9 @@ def padded(tasks: Sequence[SRCD]) -> SRCD:
 
 
 def groups(setups: Sequence[Setup]) -> list[list[int]]:
-    """Which setups can be stacked: numbers of those that differ in seed, task, source and λ only.
+    """Group the setups that can be stacked.
+
+    Numbers of those that differ in seed, task, source and λ only.
 
     Examples
     --------
@@ -165,7 +169,9 @@ def groups(setups: Sequence[Setup]) -> list[list[int]]:
 
 
 def stackable(setup: Setup) -> bool:
-    """Whether the model has nothing to do between updates but what the optimiser does.
+    """Whether a model needs nothing but the optimiser.
+
+    Between updates, that is.
 
     Examples
     --------
@@ -184,7 +190,9 @@ def pays(setup: Setup, members: int, device: torch.device) -> bool:
 
 
 def train_models(setups: Sequence[Setup], *, device: str = "cpu") -> list[Model]:
-    """Train models in memory, stacked where they can be; nothing is written.
+    """Train models in memory.
+
+    Stacked where they can be; nothing is written.
 
     Parameters
     ----------
@@ -227,7 +235,9 @@ def train_many(
     workers: int | None = None,
     watch: Watch | None = None,
 ) -> list[Run]:
-    """Train many models, each into a folder of its own; what is complete is not trained again.
+    """Train many models, each into its own folder.
+
+    What is complete is not trained again.
 
     Parameters
     ----------
@@ -269,7 +279,10 @@ def train_many(
 
 
 def _check_ensemble(setups: Sequence[Setup], paths: Sequence[Path], how: How, device: str) -> torch.device:
-    """Check what is asked of :func:`train_many`; returns the device."""
+    """Check what is asked of :func:`train_many`.
+
+    Returns the device.
+    """
     if len(paths) != len(setups) or len({path.resolve() for path in paths}) != len(paths):
         raise InputError(f"{len(setups)} runs need as many different folders, not {len(set(paths))}")
     where = choose_device(device)
@@ -323,7 +336,10 @@ def _work(name: str, settings: dict[str, Any], folder: str, device: str) -> None
 def _processes(
     jobs: Sequence[tuple[int, Setup, Path]], device: str, workers: int, watch: Watch | None
 ) -> dict[int, Run]:
-    """One run per process at a time, each with one thread."""
+    """Train in processes, one run at a time.
+
+    Each process has one thread.
+    """
     for _, setup, folder in jobs:
         open_run(folder, setup)  # refuse what cannot be before anything is trained
     context = multiprocessing.get_context("spawn")

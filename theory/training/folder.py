@@ -63,7 +63,10 @@ class Run:
 
 
 def open_run(folder: Path, setup: Setup) -> Run | None:
-    """Make the folder of a run, or check that the one there belongs to it; the run itself if it is complete."""
+    """Make or check the folder of a run.
+
+    One that is there must belong to the run; returns the run itself if it is complete.
+    """
     document = read_document(folder)
     if document is None:
         try:
@@ -89,7 +92,10 @@ def close_run(
     device: torch.device,
     seconds: float,
 ) -> Run:
-    """Save the weights, say in ``run.json`` what is there, and drop the checkpoint."""
+    """Save the weights and complete ``run.json``.
+
+    The checkpoint is dropped.
+    """
     write_tensors(folder / WEIGHTS, model.state_dict())
     task, warm_up, streams = setup.data, setup.training.attend_until, setup.training.final_streams
     # Training that ended before routers were free is measured as it went on: every token attends.
@@ -134,7 +140,9 @@ def load_run(folder: str | Path) -> Run:
 
 
 def load_model(folder: str | Path) -> Model:
-    """The model of a run, on the CPU, in evaluation mode.
+    """The model of a run, in evaluation mode.
+
+    On the CPU.
 
     Raises
     ------
@@ -147,7 +155,9 @@ def load_model(folder: str | Path) -> Model:
 
 
 def restore_weights(path: Path, setup: Setup, vocabulary: Mapping[str, int]) -> Model:
-    """A model with the weights of a file, in evaluation mode; the vocabulary is that of the stack it was trained in.
+    """A model with the weights of a file.
+
+    In evaluation mode; the vocabulary is that of the stack it was trained in.
 
     Raises
     ------

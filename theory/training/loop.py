@@ -1,4 +1,6 @@
-"""Training a model on SRCD: one loop, logs that `cogfit` reads, checkpoints that survive a kill at any moment.
+"""Train a model on SRCD.
+
+One loop, logs that `cogfit` reads, checkpoints that survive a kill at any moment.
 
 A run is a folder:
 
@@ -44,7 +46,9 @@ from theory.training.setup import Setup
 
 
 class Streams:
-    """Streams for all members at once: members with the same task draw from one sampler.
+    """Streams for all members at once.
+
+    Members with the same task draw from one sampler.
 
     Parameters
     ----------
@@ -68,7 +72,10 @@ class Streams:
         return [sampler.generator for sampler, _ in self.groups]
 
     def sample(self) -> Batch[Tensor]:
-        """The streams of one step, each array of shape (M, B, N)."""
+        """The streams of one step.
+
+        Each array of shape (M, B, N).
+        """
         parts = [_fold(sampler.sample(self.batch * len(own)), len(own)) for sampler, own in self.groups]
         return parts[0] if len(parts) == 1 else _join(parts, self.back)
 
@@ -105,7 +112,9 @@ def loop(
     checkpoint: Path | None = None,
     watch: Watch | None = None,
 ) -> None:
-    """Train to the end, from the checkpoint if there is one; the one loop of this package.
+    """Train to the end.
+
+    From the checkpoint if there is one; the one loop of this package.
 
     Parameters
     ----------
@@ -145,7 +154,10 @@ def loop(
 def _resume(
     learner: Learner, streams: Streams, recorders: Sequence[Observer], checkpoint: Path | None, key: str
 ) -> int:
-    """Begin at step 0, or go back to the checkpoint; returns the first step to do."""
+    """Begin at step 0, or at the checkpoint.
+
+    Returns the first step to do.
+    """
     begin = 0
     exposures = [recorder.exposures for recorder in recorders]
     if checkpoint is not None and checkpoint.exists():
@@ -169,7 +181,10 @@ def _record(recorders: Sequence[Observer], step: int, observed: Mapping[str, Ten
 def _evaluate_members(
     learner: Learner, recorders: Sequence[Observer], setups: Sequence[Setup], done: int, device: torch.device
 ) -> Measures | None:
-    """Evaluate and record every member; returns the measures of the first."""
+    """Evaluate and record every member.
+
+    Returns the measures of the first.
+    """
     training, measures = setups[0].training, None
     for i in reversed(range(learner.members)):
         measures = evaluate(
@@ -191,7 +206,9 @@ def train(
     device: str = "auto",
     watch: Watch | None = None,
 ) -> Run:
-    """Train a model, or go on with training that was stopped, or return a run that is complete.
+    """Train a model into a folder.
+
+    Or go on with training that was stopped, or return a run that is complete.
 
     Parameters
     ----------

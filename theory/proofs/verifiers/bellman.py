@@ -1,4 +1,6 @@
-"""Least expected cost of a finite decision process over a horizon, by its value function (kind ``value-function``).
+"""Verify a value function (kind ``value-function``).
+
+Least expected cost of a finite decision process over a horizon.
 
 ``stages``: one list of states (used at every step) or, with ``horizon`` absent, a list of such lists, one per step. A
 state is an object of actions; an action has ``cost`` and ``to``, a list of pairs [probability, state], states counted
@@ -65,14 +67,17 @@ def verify(document: Document) -> Check:
 
 
 def _names(raw: list[Any], size: int, t: int) -> list[str]:
-    """Names of the actions that the policy takes at a step."""
+    """Names of the actions taken at a step."""
     if len(raw) != size or not all(isinstance(name, str) for name in raw):
         raise InputError(f"certificate: the policy at step {t} is no list of {size} names of actions")
     return raw
 
 
 def _fault(actions: dict[str, _Action], chosen: str, value: Fraction, after: list[Fraction], where: str) -> str:
-    """Why this is not the value of a state under this policy; empty if it is."""
+    """Why this is not the value of a state.
+
+    Under this policy; empty if it is.
+    """
     costs = {name: cost + sum((p * after[j] for p, j in to), Fraction(0)) for name, (cost, to) in actions.items()}
     below = [name for name, cost in costs.items() if cost < value]
     if below:

@@ -63,7 +63,7 @@ def verify(document: Document) -> Check:
 
 @dataclass(frozen=True)
 class _Chain:
-    """A document of this kind, read and checked for its form."""
+    """A document of this kind, read and checked."""
 
     constants: dict[str, Any]
     steps: int
@@ -107,7 +107,10 @@ def _chain(document: Document) -> _Chain:
 
 
 def _violation(chain: _Chain, states: dict[_State, Fraction]) -> str:
-    """State in which a relation of ``always`` fails, and which; empty where none does."""
+    """State in which a relation of ``always`` fails.
+
+    With the relation; empty where none does.
+    """
     for state in states if chain.always else ():
         check = judged(chain.always, chain.known(state))
         if not check:
@@ -155,7 +158,10 @@ def _outcomes(document: Document) -> list[tuple[Fraction, dict[str, Any]]]:
 
 
 def _number(value: Any) -> int | Fraction:
-    """The value of a formula as an exact number of bearable size."""
+    """The value of a formula as an exact number.
+
+    Of limited size.
+    """
     try:
         number = Fraction(value)
     except (TypeError, ValueError) as error:

@@ -1,4 +1,6 @@
-"""Least cost of serving queries from S bits about the table of values, by enumeration (kind ``codebook``).
+"""Verify the least cost of codes (kind ``codebook``).
+
+Serving queries from S bits about the table of values, by enumeration.
 
 ``patterns`` K, ``values`` V, ``bits`` S, ``probabilities`` of the patterns, ``price`` of an error (attending costs 1),
 ``value``: the least expected cost asserted, a number or a formula of numbers. A code sends each of the V^K equally
@@ -86,7 +88,10 @@ def _costs(values: int, attend: list[int], wrong: list[int]) -> NDArray[np.int64
 
 
 def _pairs(costs: NDArray[np.int64]) -> int:
-    """Rows to take at a time; InputError where all pairs of rows are too many."""
+    """Rows to take at a time.
+
+    InputError where all pairs of rows are too many.
+    """
     if len(costs) ** 2 * costs.shape[1] > _MAX_ENTRIES:
         raise InputError("certificate: too many sets of decoders to enumerate", hint="take fewer patterns or bits")
     return max(1, _CHUNK // costs.size)

@@ -1,4 +1,6 @@
-"""Optimal value of a linear program, by a primal and a dual solution in exact rationals (kind ``lp-dual``).
+"""Verify a linear program's optimum (kind ``lp-dual``).
+
+By a primal and a dual solution in exact rationals.
 
 The program is: minimise Σ_j c_j x_j over x ≥ 0 (entries named in ``free`` may be negative) subject to rows
 Σ_j a_ij x_j (≥, = or ≤) b_i.
@@ -79,7 +81,10 @@ def _row(row: Document, width: int, i: int) -> _Row:
 
 
 def _row_fault(row: _Row, x: list[Fraction], multiplier: Fraction, i: int) -> str:
-    """What is wrong with a row; empty if nothing is."""
+    """What is wrong with a row.
+
+    Empty if nothing is.
+    """
     left, relation = sum((a * x[j] for j, a in row.terms), Fraction(0)), row.relation
     if not RELATIONS[relation](left, row.bound):
         return f"the primal solution violates row {i}: {left} {relation} {row.bound} is false"
@@ -89,7 +94,10 @@ def _row_fault(row: _Row, x: list[Fraction], multiplier: Fraction, i: int) -> st
 
 
 def _variable_fault(j: int, value: Fraction, reduced_cost: Fraction, *, is_free: bool) -> str:
-    """What is wrong with a variable; empty if nothing is."""
+    """What is wrong with a variable.
+
+    Empty if nothing is.
+    """
     if not is_free and value < 0:
         return f"the primal solution is negative in variable {j}: {value}"
     if reduced_cost < 0 or (is_free and reduced_cost != 0):

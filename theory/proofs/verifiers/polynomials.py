@@ -86,7 +86,10 @@ Polynomial = dict[tuple[tuple[str, int], ...], Fraction]
 
 @dataclass(frozen=True)
 class Rational:
-    """A rational function: a quotient of two polynomials in several variables, not reduced."""
+    """A quotient of two polynomials, not reduced.
+
+    A rational function in several variables.
+    """
 
     top: Polynomial
     bottom: Polynomial

@@ -1,4 +1,6 @@
-"""Satisfiability of an SMT-LIB 2 script, decided again by z3 (kind ``smt``).
+"""Verify an SMT-LIB 2 script (kind ``smt``).
+
+Its satisfiability is decided again by z3.
 
 ``script``: the text. ``expect``: ``"unsat"`` or ``"sat"``. ``seconds``: time allowed (default 20). Only declarations,
 definitions and assertions are let through, because a script could otherwise read and write files. "unknown" is never

@@ -1,4 +1,6 @@
-"""A router on a small retrieval stream, evaluated exactly (kind ``counterexample``).
+"""Evaluate a router exactly (kind ``counterexample``).
+
+It runs on a small retrieval stream.
 
 The document describes the stream and a router as formulas; the verifier runs the router on *every* table of values (and
 every sequence of queries, and both outcomes of every randomised decision) and computes expectations as fractions. It
@@ -88,7 +90,7 @@ def verify(document: Document) -> Check:
 
 
 def _measure(stream: _Stream, router: _Router, track: set[str]) -> dict[str, Any]:
-    """Run the router on all tables of values and add up."""
+    """Add up over all tables of values."""
     size = stream.values**stream.patterns
     if size * stream.coin > _MAX_TABLES:
         raise InputError(f"certificate: {size} tables of values are too many", hint=f"at most {_MAX_TABLES}")
@@ -123,7 +125,10 @@ class _Play:
     totals: dict[str, Fraction]
 
     def distributions(self, weight: Fraction) -> Iterator[dict[_State, Fraction]]:
-        """Distribution over states at the start and after every step, each of this mass."""
+        """Distribution over states, step by step.
+
+        At the start and after every step, each of this mass.
+        """
         at_start = {**self.fixed, "table": self.table}
         memory = tuple(initial(at_start) for initial in self.router.memory.values())
         counts = (0,) * len(self.table) if "counts" in self.router.names else None
@@ -156,7 +161,10 @@ class _Play:
         return known if counts is None else {**known, "counts": counts}
 
     def _decide(self, known: dict[str, Any], state: _State, p: Fraction) -> Fraction:
-        """Probability of attending; what comes of it is counted with mass p."""
+        """Probability of attending.
+
+        What comes of it is counted with mass p.
+        """
         z, (_, _, revealed, seen) = known["z"], state
         attend = _probability(self.router.attend(known)) if z else Fraction(0)
         wrong = Fraction(0)
@@ -174,7 +182,10 @@ class _Play:
         return attend
 
     def _successor(self, state: _State, known: dict[str, Any], attended: int) -> _State:
-        """State after a step at which the router attended, or not."""
+        """State after a step.
+
+        The router attended, or not.
+        """
         z, (_, counts, revealed, seen) = known["z"], state
         is_shown = bool(attended or (self.stream.feedback and z))
         after = known | {"attended": attended, "value": self.table[z] if is_shown else 0}
@@ -189,7 +200,10 @@ class _Play:
 
 
 def _counted(counts: tuple[int, ...] | None, z: int) -> tuple[int, ...] | None:
-    """Counts after a query of z; 0, no query, is not counted."""
+    """Counts after a query of z.
+
+    No query (0) is not counted.
+    """
     return counts and (*counts[:z], counts[z] + (z > 0), *counts[z + 1 :])
 
 
