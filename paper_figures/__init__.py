@@ -14,7 +14,6 @@ from paper_figures import (
     practice,
     recorded_runs,
     redundancy,
-    retention,
     sensitivity,
     theorems,
     trained_runs,
@@ -34,12 +33,12 @@ FIGURES: tuple[PaperFigure, ...] = (
         2, "exposure", "P_episodic(k) and the forms that compete for it", exposure_curves.draw,
         ("runs/srcd-n256-consolidates", "runs/srcd-n256-gradual"), _DROPS,
     ),
-    PaperFigure(3, "practice", "People: practice curves", practice.draw, ("human",), (), practice.PANELS),
-    PaperFigure(4, "retention", "People: retention curves", retention.draw, ("human",), (), retention.PANELS),
+    PaperFigure(3, "practice", "People: practice curves", practice.draw_practice, ("human",), (), practice.PRACTICE),
+    PaperFigure(4, "retention", "People: retention curves", practice.draw_retention, ("human",), (), practice.RETENTION),
     PaperFigure(
         5, "exponents", "Exponents by measure", exponents.draw,
         ("human", "published/cram_numbers.csv", "runs/srcd-n256-consolidates", "runs/srcd-n256-gradual"),
-        _DROPS, (*practice.PANELS, *retention.PANELS),
+        _DROPS, (*practice.PRACTICE, *practice.RETENTION),
     ),
     PaperFigure(
         6, "sensitivity", "How window and convention move γ", sensitivity.draw,

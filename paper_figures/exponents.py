@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures import exposure_curves, practice, retention, style
+from paper_figures import exposure_curves, practice, style
 from paper_figures.build import Data, Drawing
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def draw(data: Data) -> Drawing:
 
 def _people(data: Data) -> list[dict[str, Any]]:
     rows: dict[str, list[dict[str, Any]]] = {}
-    for id, labels in (*practice.PANELS, *retention.PANELS):
+    for id, labels in (*practice.PRACTICE, *practice.RETENTION):
         about = data.human()[id]
         counted = f", {about.convention}" if about.axis == "repetition" else ""
         group = rows.setdefault(f"People: {about.measure} by {about.axis}{counted}", [])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Panels = tuple[tuple[str, dict[str, str]], ...]
 
-PANELS: Panels = (
+PRACTICE: Panels = (
     ("anderson1981_latency", {}),
     ("remington2016_latency", {}),
     ("zbrodoff1995_alphabet_arithmetic", {"group": "control"}),
@@ -32,7 +32,17 @@ PANELS: Panels = (
     ("anderson1981_errors", {}),
     ("remington2016_errors", {}),
 )
-"""Data sets and, of those with many curves, the ones shown."""
+"""Data sets of practice and, of those with many curves, the ones shown."""
+
+RETENTION: Panels = (
+    ("ebbinghaus1885_savings", {}),
+    ("murre_dros2015_savings", {"basis": "repetitions"}),
+    ("dros2015_lists", {}),
+    ("mosteller1970_recall", {}),
+    ("rubin1999_recall", {"condition": "all three"}),
+    ("rubin1999_latency", {"response": "correct", "condition": "all three"}),
+)
+"""The same of retention."""
 
 _COLUMNS = 3
 _GRID = 120
@@ -42,13 +52,19 @@ _LINES: dict[str, dict[str, Any]] = {
 }
 
 
-def draw(data: Data) -> Drawing:
-    """Draw a panel per data set."""
+def draw_practice(data: Data) -> Drawing:
+    """Draw a panel per data set of practice."""
     note = "Horizontal bars are blocks: the power law is averaged over them, with a γ of each addend."
-    return draw_panels(data, PANELS, note)
+    return _draw_panels(data, PRACTICE, note)
 
 
-def draw_panels(data: Data, panels: Panels, note: str) -> Drawing:
+def draw_retention(data: Data) -> Drawing:
+    """Draw a panel per data set of retention."""
+    note = "Lists are averaged, their standard errors are over lists; points at 0 are not fitted."
+    return _draw_panels(data, RETENTION, note)
+
+
+def _draw_panels(data: Data, panels: Panels, note: str) -> Drawing:
     """Draw a panel per data set.
 
     Values, the form reported (solid) and the power law (dashed).

@@ -245,7 +245,7 @@ class LogReport:
 
     def plot(self) -> Figure:
         """Draw attention against the bounds as the log grows (:func:`theory.plots.plot_report`)."""
-        from theory.audit.plots import plot_report
+        from theory.audit.report_plot import plot_report
 
         return plot_report(self)
 

@@ -20,7 +20,7 @@ Relation = Literal[">=", "==", "<="]
 Floats = NDArray[np.float64]
 
 
-class Row(NamedTuple):
+class Constraint(NamedTuple):
     """One constraint Σ_j a_j x_j (relation) bound."""
 
     terms: Mapping[int, Fraction]
@@ -49,7 +49,7 @@ class Program:
     ----------
     objective : list of Fraction
         The c_j.
-    rows : list of Row
+    rows : list of Constraint
 
     Examples
     --------
@@ -65,7 +65,7 @@ class Program:
     """
 
     objective: list[Fraction] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Constraint] = field(default_factory=list)
 
     def variable(self, cost: Fraction | int) -> int:
         """Add a variable x ≥ 0 and return its index."""
@@ -77,7 +77,7 @@ class Program:
 
         Terms with coefficient zero are left out.
         """
-        self.rows.append(Row({j: Fraction(a) for j, a in terms.items() if a}, relation, Fraction(bound)))
+        self.rows.append(Constraint({j: Fraction(a) for j, a in terms.items() if a}, relation, Fraction(bound)))
         return len(self.rows) - 1
 
     def optimum(self) -> Solution:
@@ -91,7 +91,7 @@ class Program:
         from scipy.optimize import linprog
         from scipy.sparse import csr_array
 
-        def matrix(rows: Sequence[Row], signs: Sequence[int]) -> tuple[Any, Floats] | tuple[None, None]:
+        def matrix(rows: Sequence[Constraint], signs: Sequence[int]) -> tuple[Any, Floats] | tuple[None, None]:
             if not rows:
                 return None, None
             entries = [

@@ -17,12 +17,12 @@ from typing import Any
 
 from theory.bounds import t1_memoryless
 from theory.claims import find
-from theory.claims.published import QUERY_SHARE, SEQUENCE, TABLE_1, Row, percent
+from theory.claims.published import QUERY_SHARE, SEQUENCE, TABLE_1, TableRow, percent
 from theory.proofs.certificates import bundle, written
 from theory.proofs.verdict import Verdict
 
 
-def rows_below() -> list[Row]:
+def rows_below() -> list[TableRow]:
     """Rows whose attention is below (1 − ε)·f.
 
     Examples
@@ -76,7 +76,7 @@ def check() -> Verdict:
     )
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: TableRow) -> dict[str, Any]:
     relation = "<" if row in rows_below() else ">="
     return {
         "kind": "arithmetic",

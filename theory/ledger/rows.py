@@ -2,7 +2,7 @@
 
 What to measure for each figure of the papers, and the rule that makes the verdict.
 
-A new row is a :class:`~theory.ledger.ledger.Row` in :data:`ROWS` with two functions: ``measure`` reads recorded data,
+A new row is a :class:`~theory.ledger.records.LedgerRow` in :data:`ROWS` with two functions: ``measure`` reads recorded data,
 ``judge`` compares. Neither knows a number that is not in ``data/published``, a certificate or a recording.
 """
 
@@ -13,17 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from theory.claims import CLAIMS, Claim
-from theory.ledger.ledger import (
-    Data,
-    Measured,
-    NotHere,
-    Quantities,
-    Quantity,
-    Row,
-    Ruling,
-    over_seeds,
-    training_command,
-)
+from theory.ledger.quantities import Quantities, Quantity, over_seeds
+from theory.ledger.recordings import NotHere, Recordings, training_command
+from theory.ledger.records import LedgerRow, Measured, Ruling
 from theory.training.runs import Record, read_document
 
 REDUNDANCY = "redundancy-gpt2-bytes"
@@ -41,11 +33,11 @@ def within(value: float, quantity: Quantity, slack: float = 0.0) -> bool:
     return low <= value <= high or abs(value - quantity.value) <= slack
 
 
-def _nothing(data: Data) -> tuple[Quantity, ...]:
+def _nothing(data: Recordings) -> tuple[Quantity, ...]:
     return ()
 
 
-def _numbers(*names: str | tuple[str, str]) -> Callable[[Data], tuple[Quantity, ...]]:
+def _numbers(*names: str | tuple[str, str]) -> Callable[[Recordings], tuple[Quantity, ...]]:
     """Printed figures by identifier.
 
     Of data/published/cram_numbers.csv: identifiers, or pairs of identifier and name.
@@ -54,22 +46,22 @@ def _numbers(*names: str | tuple[str, str]) -> Callable[[Data], tuple[Quantity, 
     return lambda data: tuple(data.number(*pair) for pair in pairs)
 
 
-def _table_1(model: str) -> Callable[[Data], tuple[Quantity, ...]]:
+def _table_1(model: str) -> Callable[[Recordings], tuple[Quantity, ...]]:
     """Printed figures of Table 1."""
     measures = (
         ("accuracy", "retrieval_accuracy", "%"), ("attention", "attention_operations", ""),
         ("dynamics MSE", "dynamics_mse", ""),
     )  # fmt: skip
 
-    def printed(data: Data) -> tuple[Quantity, ...]:
+    def printed(data: Recordings) -> tuple[Quantity, ...]:
         found = [data.published("cram_table1", name, unit, model=model, measure=key) for name, key, unit in measures]
         return tuple(Quantity(q.name, q.value, unit="%") if q.name == "attention" else q for q in found)
 
     return printed
 
 
-def _unavailable(reason: str) -> Callable[[Data], Measured]:
-    def measure(data: Data) -> Measured:
+def _unavailable(reason: str) -> Callable[[Recordings], Measured]:
+    def measure(data: Recordings) -> Measured:
         raise NotHere(reason)
 
     return measure
@@ -99,7 +91,7 @@ def _final(records: Sequence[Record], prefix: str = "") -> tuple[Quantity, ...]:
 # ---------------------------------------------------------------------------------------------------- redundancy
 
 
-def _redundancy(data: Data) -> Measured:
+def _redundancy(data: Recordings) -> Measured:
     table = data.table(f"runs/{REDUNDANCY}/redundancy.csv")
     whole = table[(table["unit"] == "layer") & (table["layer"] == 0) & (table["tokens"] == "all")]
     documents = int((read_document(data.folder / "runs" / REDUNDANCY) or {})["config"]["texts"]["parts"]["measured"])
@@ -123,7 +115,7 @@ def _redundancy(data: Data) -> Measured:
     )  # fmt: skip
 
 
-def _course(data: Data) -> Measured:
+def _course(data: Recordings) -> Measured:
     found = _redundancy(data)
     return replace(found, quantities=tuple(found[name] for name in ("R, trained", "highest R", "step of the highest R",
                                                                     "last step", "R, random weights")))  # fmt: skip
@@ -153,7 +145,7 @@ def _judge_falls(printed: Quantities, found: Measured) -> Ruling:
     return Ruling("reproduced", course)
 
 
-def _scratch(data: Data) -> Measured:
+def _scratch(data: Recordings) -> Measured:
     found, first = _course(data), data.number("redundancy_10k")
     last, needed = found["last step"].value, int("".join(filter(str.isdecimal, first.name)))  # "… at 10,000 steps"
     if last < needed:
@@ -172,7 +164,7 @@ def _judge_scratch(printed: Quantities, found: Measured) -> Ruling:
 # ----------------------------------------------------------------------------------- CRAM on SRCD: the headline
 
 
-def _headline(data: Data) -> Measured:
+def _headline(data: Recordings) -> Measured:
     records = data.records(HEADLINE)
     others = [
         over_seeds(f"attention × 1/OPT, {text}", [r.final["attention"] / r.optimum for r in found])
@@ -205,14 +197,14 @@ def _judge_headline(printed: Quantities, found: Measured) -> Ruling:
     return Ruling("reproduced", f"accuracy {accuracy.shown} at {ratio.shown} × OPT")
 
 
-def _printed_headline(data: Data) -> tuple[Quantity, ...]:
+def _printed_headline(data: Recordings) -> tuple[Quantity, ...]:
     printed = {one.name: one for one in _table_1("CRAM")(data)}
     least = data.number("optimum_srcd", "OPT")
     ratio = Quantity("attention × 1/OPT", printed["attention"].value / least.value)
     return (printed["accuracy"], printed["attention"], least, ratio)
 
 
-def _reduction(data: Data) -> Measured:
+def _reduction(data: Recordings) -> Measured:
     records = data.records(HEADLINE)
     forced = over_seeds("reduction from the warm-up, where all tokens attend",
                         [1 / r.final["attention"] for r in records], "×")  # fmt: skip
@@ -233,7 +225,7 @@ def _judge_reduction(printed: Quantities, found: Measured) -> Ruling:
     return Ruling("not reproduced", both)
 
 
-def _transition(data: Data) -> Measured:
+def _transition(data: Recordings) -> Measured:
     records = data.records(HEADLINE)
     fits = [data.fit(record) for record in records]
     times = [fit["trajectories"]["switch_times"]["steps"] for fit in fits]
@@ -259,13 +251,13 @@ def _transition(data: Data) -> Measured:
     )
 
 
-def _quality(data: Data) -> Measured:
+def _quality(data: Recordings) -> Measured:
     found = _transition(data)
     first = found["mean quality at the transition"]
     return replace(found, quantities=(first, *(one for one in found.quantities if one is not first)))
 
 
-def _fast(data: Data) -> list[Quantity]:
+def _fast(data: Recordings) -> list[Quantity]:
     fast = data.optional(f"{HEADLINE}-fast-consolidation")
     if not fast:
         return []
@@ -301,8 +293,8 @@ def _judge_transition(printed: Quantities, found: Measured) -> Ruling:
 # ------------------------------------------------------------------------------------------------------- Table 1
 
 
-def _trained(name: str) -> Callable[[Data], Measured]:
-    def measure(data: Data) -> Measured:
+def _trained(name: str) -> Callable[[Recordings], Measured]:
+    def measure(data: Recordings) -> Measured:
         records = data.records(name)
         return Measured(_final(records), _basis(records))
 
@@ -329,7 +321,7 @@ def _judge_trained(decisive: str) -> Callable[[Quantities, Measured], Ruling]:
     return judge
 
 
-def _plateau(data: Data) -> Measured:
+def _plateau(data: Recordings) -> Measured:
     records = data.records(HEADLINE)
     task = records[0].document["config"]["data"]
     share, values = task["recurring_fraction"], task["values"]
@@ -351,14 +343,14 @@ def _judge_plateau(printed: Quantities, found: Measured) -> Ruling:
     return Ruling("reproduced under conditions", f"the mechanism is seen, at a higher level: {text}")
 
 
-def _dynamics(data: Data) -> Measured:
+def _dynamics(data: Recordings) -> Measured:
     cram, other = data.records(HEADLINE), data.records("transformer-n256")
     means = [over_seeds(f"dynamics MSE, {r[0].title}", [x.final["dynamics_mse"] for x in r]) for r in (cram, other)]
     ratios = [x.final["dynamics_mse"] / means[1].value for x in cram]
     return Measured((over_seeds("MSE of CRAM relative to the Transformer", ratios), *means), _basis(cram))
 
 
-def _printed_dynamics(data: Data) -> tuple[Quantity, ...]:
+def _printed_dynamics(data: Recordings) -> tuple[Quantity, ...]:
     cram, other = (_table_1(model)(data)[2].value for model in ("CRAM", "Transformer"))
     return (Quantity("MSE of CRAM relative to the Transformer", cram / other), Quantity("dynamics MSE, CRAM", cram),
             Quantity("dynamics MSE, Transformer", other))  # fmt: skip
@@ -373,7 +365,7 @@ def _judge_dynamics(printed: Quantities, found: Measured) -> Ruling:
                   "which the paper does not give")  # fmt: skip
 
 
-def _unconsolidated(data: Data) -> Measured:
+def _unconsolidated(data: Recordings) -> Measured:
     records = data.records("cram-n256-no-consolidation")
     static = over_seeds("attention that every query needs", [r.static_bound for r in records], "%")
     did = [r.final["accuracy"] >= 1 - POINTS and r.final["attention"] < 0.9 * r.static_bound for r in records]
@@ -395,8 +387,8 @@ def _judge_unconsolidated(printed: Quantities, found: Measured) -> Ruling:
 # ------------------------------------------------------------------------------------------------ γ, and transfer
 
 
-def _gamma(name: str) -> Callable[[Data], Measured]:
-    def measure(data: Data) -> Measured:
+def _gamma(name: str) -> Callable[[Recordings], Measured]:
+    def measure(data: Recordings) -> Measured:
         records = data.records(name)
         fits = [data.fit(record) for record in records]
         verdicts = [str(fit["verdict"]["power_law"]).replace("_", " ") for fit in fits]
@@ -428,7 +420,7 @@ def _judge_gamma(printed: Quantities, found: Measured) -> Ruling:
                   f"{where}; the slope is {slope.shown}")  # fmt: skip
 
 
-def _people(data: Data) -> Measured:
+def _people(data: Recordings) -> Measured:
     return Measured(
         tuple(data.population), "data/human, sets on practice with single subjects or teams; intervals over them"
     )
@@ -447,7 +439,7 @@ def _judge_people(printed: Quantities, found: Measured) -> Ruling:
     return Ruling("not reproduced", text)
 
 
-def _transfer(data: Data) -> Measured:
+def _transfer(data: Recordings) -> Measured:
     table = data.table("benchmarks/transfer.csv")
     found = []
     for known in sorted({float(k) for k, t in zip(table["known"], table["table"], strict=True) if t == "same"}):
@@ -463,7 +455,7 @@ def _transfer(data: Data) -> Measured:
     return Measured(tuple(found), "a small copy task, whole training; sources and transfers share their seed")
 
 
-def _printed_transfer(data: Data) -> tuple[Quantity, ...]:
+def _printed_transfer(data: Recordings) -> tuple[Quantity, ...]:
     table = data.table("published/cram_transfer.csv")
     shares = [float(v) / 100 for m, k, v in zip(table["model"], table["measure"], table["value"], strict=True)
               if (m, k) == ("CRAM", "reduction")]  # fmt: skip
@@ -490,7 +482,7 @@ def _judge_transfer(printed: Quantities, found: Measured) -> Ruling:
 BUDGETS = "benchmarks/retention_budget.csv"
 
 
-def _printed_budget(data: Data) -> tuple[Quantity, ...]:
+def _printed_budget(data: Recordings) -> tuple[Quantity, ...]:
     where = {"table": "adaptive_retention_numbers", "name": "", "task": "abstract"}
     return tuple(
         Quantity(f"share of full performance at {b} %", data.published(**where, budget_percent=b).value / 100, unit="%")
@@ -498,16 +490,16 @@ def _printed_budget(data: Data) -> tuple[Quantity, ...]:
     )
 
 
-def _printed_layers(data: Data) -> tuple[Quantity, ...]:
+def _printed_layers(data: Recordings) -> tuple[Quantity, ...]:
     budgets = data.table("published/adaptive_retention_layers.csv")["budget_percent"].to_numpy(float) / 100
     return (Quantity("budgets", math.nan, float(budgets.min()), float(budgets.max()), "%"),)
 
 
-def _printed_speed(data: Data) -> tuple[Quantity, ...]:
+def _printed_speed(data: Recordings) -> tuple[Quantity, ...]:
     return (data.published("adaptive_retention_numbers", "speed-up", "×", task="throughput", measure="speed-up"),)
 
 
-def _budget(data: Data) -> Measured:
+def _budget(data: Recordings) -> Measured:
     table = data.table(BUDGETS)
     full = {str(row["selection"]): row for _, row in table.iterrows() if float(row["budget"]) == 1.0}
     found = []
@@ -534,7 +526,7 @@ def _judge_budget(printed: Quantities, found: Measured) -> Ruling:
     return Ruling("not reproduced", f"where retrieval needs single tokens the budget costs accuracy: {text}")
 
 
-def _layers(data: Data) -> Measured:
+def _layers(data: Recordings) -> Measured:
     table = data.table("published/adaptive_retention_layers.csv")
     found = [
         Quantity(f"mean retention, {model}, budget {budget} %", float(part["retention_percent"].mean()) / 100, unit="%")
@@ -551,7 +543,7 @@ def _judge_layers(printed: Quantities, found: Measured) -> Ruling:
     return Ruling("not reproduced", f"by the paper's own table the layers keep more than the budget on average: {text}")
 
 
-def _scores(data: Data) -> tuple[Quantity, ...]:
+def _scores(data: Recordings) -> tuple[Quantity, ...]:
     return tuple(
         data.published("adaptive_retention_numbers", f"{task} at {budget} %", task=task, budget_percent=budget)
         for task in ("SST-2", "IMDb", "ArXiv R1") for budget in (50, 30)
@@ -561,14 +553,14 @@ def _scores(data: Data) -> tuple[Quantity, ...]:
 # -------------------------------------------------------------------------------------------------------- claims
 
 
-def _claim_row(claim: Claim) -> Row:
+def _claim_row(claim: Claim) -> LedgerRow:
     """The row of a claim that has a certificate."""
 
-    def quantities(data: Data, side: str) -> tuple[Quantity, ...]:
+    def quantities(data: Recordings, side: str) -> tuple[Quantity, ...]:
         verdict = data.verdict(claim.id)
         return tuple(Quantity(name, float(getattr(verdict, side)[name])) for name in verdict.claimed)
 
-    def measure(data: Data) -> Measured:
+    def measure(data: Recordings) -> Measured:
         verdict = data.verdict(claim.id)
         notes = (f"holds in this form: {verdict.corrected}",) if verdict.corrected else ()
         return Measured(quantities(data, "computed"), "certificate, made anew and re-checked", verdict.status, notes)
@@ -585,15 +577,15 @@ def _claim_row(claim: Claim) -> Row:
         numbers = f" ({off}: {found[off].shown} against {printed[off].shown})" if off else ""
         return Ruling("not reproduced", f"false as stated, by a re-checked counterexample{numbers}")
 
-    return Row(
+    return LedgerRow(
         claim.id, claim.title, claim.paper, claim.place, lambda data: quantities(data, "claimed"), measure, judge,
         f"cogfit theory check {claim.id}", certificate=claim.id, page="claims.md",
     )  # fmt: skip
 
 
-def _table_row(model: str, name: str, title: str, decisive: str = "accuracy") -> Row:
+def _table_row(model: str, name: str, title: str, decisive: str = "accuracy") -> LedgerRow:
     short = name.removesuffix("-n256").removeprefix("cram-n256-")
-    return Row(
+    return LedgerRow(
         f"table1-{short}", title, "CRAM", f"Table 1, row {model}", _table_1(model), _trained(name),
         _judge_trained(decisive), training_command(name), f"runs/{name}", page="replication.md",
     )  # fmt: skip
@@ -604,34 +596,34 @@ _RISE = _numbers(("redundancy_10k", "R at 10K steps"), ("redundancy_300k", "R at
 _REDUNDANCY = "cogfit theory redundancy --train --threads 1"
 _FIT = f"cogfit fit data/{_RUN}/seed11"
 
-ROWS: tuple[Row, ...] = (
-    Row("redundancy-88", "88 % of attention operations are redundant", "CRAM", "abstract",
+ROWS: tuple[LedgerRow, ...] = (
+    LedgerRow("redundancy-88", "88 % of attention operations are redundant", "CRAM", "abstract",
         _numbers(("redundancy_headline", "share of operations"), ("redundancy_gpt2", "R, GPT-2 124M"),
                  ("redundancy_gpt2_medium", "R, GPT-2 Medium")),
         _redundancy, _judge_share, _REDUNDANCY, f"runs/{REDUNDANCY}", page="redundancy.md"),
-    Row("redundancy-gpt2", "R of the frozen GPT-2 models, and its shares of heads", "CRAM", "Def. 1, Eq. 1",
+    LedgerRow("redundancy-gpt2", "R of the frozen GPT-2 models, and its shares of heads", "CRAM", "Def. 1, Eq. 1",
         _numbers(("redundancy_gpt2", "R, GPT-2 124M"), ("redundancy_gpt2_medium", "R, GPT-2 Medium"),
                  "redundancy_heads_high", "redundancy_heads_middle", "redundancy_heads_low"),
         _unavailable("the weights of GPT-2 are not shipped and nothing is fetched; run the command on yours"),
         _never, "cogfit theory redundancy ~/models/gpt2", page="redundancy.md"),
-    Row("redundancy-not-falling", "redundancy does not decrease with training", "CRAM", "abstract",
+    LedgerRow("redundancy-not-falling", "redundancy does not decrease with training", "CRAM", "abstract",
         _RISE,
         _course, _judge_falls, _REDUNDANCY, f"runs/{REDUNDANCY}", page="redundancy.md"),
-    Row("redundancy-from-scratch", "R rises from 0.52 to 0.72 between 10K and 300K steps", "CRAM", "text on Eq. 1",
+    LedgerRow("redundancy-from-scratch", "R rises from 0.52 to 0.72 between 10K and 300K steps", "CRAM", "text on Eq. 1",
         _RISE, _scratch, _judge_scratch,
         "cogfit theory redundancy --train --set steps=300000 --device cuda", f"runs/{REDUNDANCY}",
         page="redundancy.md"),
-    Row("accuracy-at-optimum", "CRAM answers all queries at an attention near the optimum", "CRAM", "abstract; Table 1",
+    LedgerRow("accuracy-at-optimum", "CRAM answers all queries at an attention near the optimum", "CRAM", "abstract; Table 1",
         _printed_headline, _headline, _judge_headline, _TRAIN, _RUN, "cram-opt", "replication.md"),
-    Row("reduction", "attention is reduced 37.8-fold", "CRAM", "abstract; Fig. 2",
+    LedgerRow("reduction", "attention is reduced 37.8-fold", "CRAM", "abstract; Fig. 2",
         _numbers("attention_reduction"), _reduction, _judge_reduction, _TRAIN, _RUN,
         "cram-reduction", "replication.md"),
-    Row("transition-step", "the transition is near step 3K", "CRAM", "text on Fig. 2",
+    LedgerRow("transition-step", "the transition is near step 3K", "CRAM", "text on Fig. 2",
         _numbers(("transition_step", "step of the transition")), _transition, _judge_step, _FIT, _RUN),
-    Row("transition", "a phase transition, when mean quality crosses a threshold", "CRAM", "text on Fig. 2",
+    LedgerRow("transition", "a phase transition, when mean quality crosses a threshold", "CRAM", "text on Fig. 2",
         _numbers(("transition_quality", "mean quality at the transition")), _quality, _judge_transition, _FIT, _RUN,
         "cram-sharpness"),
-    Row("plateau", "the baselines' 68 % is the recurring queries by heart, the novel ones at chance", "CRAM", "Table 1",
+    LedgerRow("plateau", "the baselines' 68 % is the recurring queries by heart, the novel ones at chance", "CRAM", "Table 1",
         lambda data: _table_1("Mamba")(data)[:1], _plateau, _judge_plateau,
         f"{_TRAIN} && python benchmarks/record_runs.py {_RUN}", _RUN, "cram-plateau"),
     _table_row("Transformer", "transformer-n256", "the Transformer stops at 68 %"),
@@ -640,41 +632,41 @@ ROWS: tuple[Row, ...] = (
     _table_row("SeqBoat", "seqboat-n256", "SeqBoat stops at 68 %"),
     _table_row("CRAM without consolidation", "cram-n256-no-consolidation",
                "without consolidation attention stays at 16.7 %", "attention"),
-    Row("dynamics", "CRAM pays with twice the error on the dynamics", "CRAM", "Table 1, column Dyn. MSE",
+    LedgerRow("dynamics", "CRAM pays with twice the error on the dynamics", "CRAM", "Table 1, column Dyn. MSE",
         _printed_dynamics, _dynamics, _judge_dynamics, training_command("transformer-n256"), _RUN,
         page="replication.md"),
-    Row("without-consolidation", "no reduction without consolidation: the trained ablation", "CRAM", "abstract",
+    LedgerRow("without-consolidation", "no reduction without consolidation: the trained ablation", "CRAM", "abstract",
         _nothing, _unconsolidated, _judge_unconsolidated, training_command("cram-n256-no-consolidation"),
         "runs/cram-n256-no-consolidation",
         "cram-impossible"),
-    Row("transfer", "frozen memory and router save half of the attention on another task", "CRAM", "transfer table",
+    LedgerRow("transfer", "frozen memory and router save half of the attention on another task", "CRAM", "transfer table",
         _printed_transfer, _transfer, _judge_transfer, "make benchmark-transfer", "benchmarks/transfer.csv",
         page="training.md"),
-    Row("gamma", "routing follows a power law of exposures with γ = 0.43", "CRAM", "Eq. 14",
+    LedgerRow("gamma", "routing follows a power law of exposures with γ = 0.43", "CRAM", "Eq. 14",
         _numbers(("gamma_model", "γ")), _gamma(HEADLINE), _judge_gamma, _FIT, _RUN, "cram-sharpness"),
-    Row("gamma-fast", "a ten-fold semantic learning rate gives γ = 0.71", "CRAM", "text at Eq. 14",
+    LedgerRow("gamma-fast", "a ten-fold semantic learning rate gives γ = 0.71", "CRAM", "text at Eq. 14",
         _numbers(("gamma_fast_semantic", "γ")), _gamma("cram-n256-fast-consolidation"), _judge_gamma,
         training_command("cram-n256-fast-consolidation"), "runs/cram-n256-fast-consolidation"),
-    Row("gamma-human", "people's γ is 0.4–0.5 across studies", "CRAM", "text at Eq. 14",
+    LedgerRow("gamma-human", "people's γ is 0.4–0.5 across studies", "CRAM", "text at Eq. 14",
         _numbers(("gamma_human", "γ")), _people, _judge_people, "cogfit human remington2016_subjects", "human",
         page="human-data.md"),
-    Row("real-data", "PhysioNet, MIMIC-III and Activity", "CRAM", "text on real data",
+    LedgerRow("real-data", "PhysioNet, MIMIC-III and Activity", "CRAM", "text on real data",
         _numbers(("physionet_auc", "AUC, PhysioNet"), ("mimic_auc", "AUC, MIMIC-III"),
                  ("activity_cram", "score, Activity")),
         _unavailable("the clinical data need credentials and nothing is fetched"), _never,
         "cogfit ledger --row real-data"),
     *(_claim_row(claim) for claim in CLAIMS if claim.paper == "CRAM"),
-    Row("retention-budget", "30–50 % of the tokens keep at least 95 % of the performance", "Adaptive Retention",
+    LedgerRow("retention-budget", "30–50 % of the tokens keep at least 95 % of the performance", "Adaptive Retention",
         "abstract",
         _printed_budget, _budget, _judge_budget, "python benchmarks/retention_budget.py", BUDGETS, page="training.md"),
-    Row("retention-layers", "each layer keeps the budget, ⌊ρT⌋ tokens", "Adaptive Retention", "layer-wise retention",
+    LedgerRow("retention-layers", "each layer keeps the budget, ⌊ρT⌋ tokens", "Adaptive Retention", "layer-wise retention",
         _printed_layers, _layers, _judge_layers,
         "cogfit ledger --row retention-layers", "published/adaptive_retention_layers.csv"),
-    Row("retention-scores", "SST-2, IMDb and ArXiv with DistilBERT and Longformer", "Adaptive Retention", "results",
+    LedgerRow("retention-scores", "SST-2, IMDb and ArXiv with DistilBERT and Longformer", "Adaptive Retention", "results",
         _scores,
         _unavailable("neither the pretrained models nor the data sets are shipped, and nothing is fetched"), _never,
         "cogfit ledger --row retention-scores"),
-    Row("retention-speed", "1.8 times the throughput at a budget of 30 %", "Adaptive Retention", "efficiency",
+    LedgerRow("retention-speed", "1.8 times the throughput at a budget of 30 %", "Adaptive Retention", "efficiency",
         _printed_speed,
         _unavailable("it belongs to the paper's hardware, models and implementation, which are not published"), _never,
         "cogfit ledger --row retention-speed"),

@@ -6,9 +6,9 @@ import sys
 
 from theory.policies import POLICIES
 from theory.policies.phenomena import CHECKS, phenomena
-from theory.policies.report import CAPTION, claim_lines, law_table, limit_lines
 from theory.policies.streams import Setting
 from theory.policies.study import Study, study
+from theory.policies.summary import CAPTION, claim_lines, law_table, limit_lines
 
 _HEAD = """# Routing and retention policies
 

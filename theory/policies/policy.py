@@ -209,21 +209,21 @@ def play(
     size, _, length = seen.shape
     coins = np.random.default_rng([seed, 1]).integers(1, streams.values + 1, (size, length))
     policy.begin(seen, budget, np.random.default_rng([seed, 2]), trained_on)
-    game = _Game(policy, streams, seen, coins, record=record)
+    playthrough = _Playthrough(policy, streams, seen, coins, record=record)
     for t in range(length):
         if t == swap_at:
             for array in policy.carried().values():
                 array[:] = np.roll(array, 1, axis=0)
         # decide first: neither may depend on what this token shows
         mask, recalled = policy.attend(t) if t else None, policy.recall(t)
-        weights, output = game.read(t, mask)
-        game.answer(t, output if recalled is None else output + recalled)
+        weights, output = playthrough.read(t, mask)
+        playthrough.answer(t, output if recalled is None else output + recalled)
         policy.observe(t, *((weights, output) if disturb is None else disturb(t, weights, output)))
-        game.hold(t, policy.kept(t + 1))
-    return game.played()
+        playthrough.hold(t, policy.kept(t + 1))
+    return playthrough.played()
 
 
-class _Game:
+class _Playthrough:
     """Record of what a policy does, token by token.
 
     On a batch of streams.

@@ -135,8 +135,8 @@ class Study:
         return tuple(cell for cell in self.cells if (cell.policy, cell.law) == (policy, law))
 
     def plot(self) -> Figure:
-        """Draw accuracy against attention, and against the limits (:func:`theory.policies.plots.plot_study`)."""
-        from theory.policies.plots import plot_study
+        """Draw accuracy against attention, and against the limits (:func:`theory.policies.study_plot.plot_study`)."""
+        from theory.policies.study_plot import plot_study
 
         return plot_study(self)
 
@@ -239,14 +239,14 @@ def study(
     cells: list[Cell] = []
     share_asked, distinct, frequencies = {}, {}, {}
     for number, (name, draw) in enumerate(chosen.items()):
-        game = _Game.drawn(name, draw, setting, streams, (seed, number))
-        if game.streams.law is not None:
-            frequencies[name] = game.streams.law
+        sample = _Sample.drawn(name, draw, setting, streams, (seed, number))
+        if sample.streams.law is not None:
+            frequencies[name] = sample.streams.law
         for system in played_systems:
             for share in budgets:
                 parts.begin(system.id)
-                played = game.play(system.policy(**given), share)
-                cells.append(_cell(system, game, share, played, traits[system.id]))
+                played = sample.play(system.policy(**given), share)
+                cells.append(_cell(system, sample, share, played, traits[system.id]))
         asked = played.query.sum(1)  # the same for all policies
         share_asked[name] = float(asked.mean()) / setting.length
         distinct[name] = float((played.distinct[asked > 0] / asked[asked > 0]).mean())
@@ -298,7 +298,7 @@ class _Parts:
 
 
 @dataclass(frozen=True)
-class _Game:
+class _Sample:
     """The streams of one law, for all policies.
 
     The streams of one law, on which every policy is played.
@@ -313,7 +313,7 @@ class _Game:
     trained_on: Vectors
 
     @classmethod
-    def drawn(cls, name: str, draw: Law, setting: Setting, size: int, seeds: tuple[int, int]) -> _Game:
+    def drawn(cls, name: str, draw: Law, setting: Setting, size: int, seeds: tuple[int, int]) -> _Sample:
         """Draw so many streams, and others for policies that learn."""
         rng, seed = np.random.default_rng(list(seeds)), seeds[0]
         streams, training = draw(setting, rng, size), draw(setting, rng, _TRAINING)
@@ -335,12 +335,12 @@ class _Game:
         )
 
 
-def _cell(system: System, game: _Game, share: float, played: Played, traits: Traits) -> Cell:
+def _cell(system: System, sample: _Sample, share: float, played: Played, traits: Traits) -> Cell:
     """Means over streams of what a policy did."""
-    setting, per_token = game.setting, played.tokens[:, 1:].mean(1)
+    setting, per_token = sample.setting, played.tokens[:, 1:].mean(1)
     return Cell(
         policy=system.id,
-        law=game.law,
+        law=sample.law,
         budget=share,
         accuracy=mean_of(1 - played.per_query(played.wrong)),
         tokens=mean_of(per_token / (setting.length / 2)),
@@ -352,5 +352,5 @@ def _cell(system: System, game: _Game, share: float, played: Played, traits: Tra
         carried_bits=carried_bits(played, setting.values, traits.by_values),
         score_bits=played.score_bits,
         compared=played.compared,
-        comparisons=compare(played, game.streams, traits),
+        comparisons=compare(played, sample.streams, traits),
     )

@@ -30,11 +30,11 @@ from theory.models.base import Layer
 from theory.tasks.srcd import SRCD, Batch, Tokens
 from theory.training.evaluation import Measures
 from theory.training.folder import Run, close_run, open_run
-from theory.training.learner import Learner, Single, objective, observe, optimiser, start
 from theory.training.loop import Streams, loop, train
 from theory.training.recorder import Recorder
 from theory.training.reproducibility import choose_device, deterministic, moments, prefixed, restore_moments, under
 from theory.training.setup import Setup, make_setup
+from theory.training.trainer import Single, Trainer, objective, observe, optimiser, start
 
 How = Literal["auto", "stacked", "processes"]
 Watch = Callable[[str, int, int, "Measures | None"], None]
@@ -47,7 +47,7 @@ _COSTS = {"lambda_episodic": "episodic", "lambda_semantic": "semantic"}  # setti
 
 
 class Stacked:
-    """A learner with many models of one architecture.
+    """A trainer with many models of one architecture.
 
     Parameters
     ----------
@@ -220,9 +220,9 @@ def train_models(setups: Sequence[Setup], *, device: str = "cpu") -> list[Model]
             mine = [setups[i] for i in part]
             first = mine[0].training
             with deterministic(first.seed, where):
-                learner: Learner = Stacked(mine, where) if len(mine) > 1 else Single(mine[0], where)
-                loop(learner, Streams([s.data for s in mine], first.batch, first.seed, where), [], mine)
-            models |= {i: learner.member(k).eval() for k, i in enumerate(part)}
+                trainer: Trainer = Stacked(mine, where) if len(mine) > 1 else Single(mine[0], where)
+                loop(trainer, Streams([s.data for s in mine], first.batch, first.seed, where), [], mine)
+            models |= {i: trainer.member(k).eval() for k, i in enumerate(part)}
     return [models[i] for i in range(len(setups))]
 
 
@@ -303,7 +303,7 @@ def _stack(setups: Sequence[Setup], folders: Sequence[Path], device: torch.devic
     started, first = time.perf_counter(), setups[0].training
     checkpoint = folders[0].parent / f".{folders[0].name}.stack.safetensors"
     with deterministic(first.seed, device):
-        learner = Stacked(setups, device)
+        trainer = Stacked(setups, device)
         streams = Streams([setup.data for setup in setups], first.batch, first.seed, device)
         recorders = [Recorder(folder, s.training, s.data.patterns) for s, folder in zip(setups, folders, strict=True)]
 
@@ -311,11 +311,11 @@ def _stack(setups: Sequence[Setup], folders: Sequence[Path], device: torch.devic
             if watch is not None:
                 watch(f"{folders[0].name} and {len(folders) - 1} more", done, total, found)
 
-        loop(learner, streams, recorders, setups, checkpoint=checkpoint, watch=tell)
+        loop(trainer, streams, recorders, setups, checkpoint=checkpoint, watch=tell)
     seconds = time.perf_counter() - started
     runs = []
     for i, (setup, folder) in enumerate(zip(setups, folders, strict=True)):
-        runs.append(close_run(folder, setup, learner.member(i), device, seconds))
+        runs.append(close_run(folder, setup, trainer.member(i), device, seconds))
     checkpoint.unlink(missing_ok=True)
     return runs
 

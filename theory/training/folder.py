@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -13,15 +13,10 @@ import torch
 from cogfit.errors import InputError
 from theory.models import Model, build
 from theory.training.evaluation import FINAL_SEED, Measures, evaluate
-from theory.training.learner import Learner
-from theory.training.loop import Streams
-from theory.training.recorder import Observer
 from theory.training.reproducibility import (
     CHECKPOINT,
     WEIGHTS,
     hardware,
-    prefixed,
-    random_state,
     read_tensors,
     revision,
     versions,
@@ -29,15 +24,6 @@ from theory.training.reproducibility import (
 )
 from theory.training.runs import RUN, Record, load_record, read_document, write_document
 from theory.training.setup import Setup, make_setup
-
-
-def save_checkpoint(
-    path: Path, learner: Learner, sampler: Streams, recorders: Sequence[Observer], step: int, key: str
-) -> None:
-    """Write everything that the steps from ``step`` on depend on."""
-    state = learner.state() | prefixed("random", random_state(sampler.generators, sampler.device))
-    state |= {f"exposures/{i}": torch.as_tensor(recorder.exposures) for i, recorder in enumerate(recorders)}
-    write_tensors(path, state, {"step": str(step), "setup": key})
 
 
 @dataclass(frozen=True)

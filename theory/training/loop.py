@@ -29,18 +29,21 @@ from cogfit.errors import InputError
 from theory.models import Sampler
 from theory.tasks.srcd import SRCD, Batch
 from theory.training.evaluation import EVALUATION_SEED, Measures, evaluate
-from theory.training.folder import Run, close_run, open_run, save_checkpoint
-from theory.training.learner import Learner, Single, index_batch
+from theory.training.folder import Run, close_run, open_run
 from theory.training.recorder import Observer, Recorder
 from theory.training.reproducibility import (
     CHECKPOINT,
     choose_device,
     deterministic,
+    prefixed,
+    random_state,
     read_tensors,
     restore_random_state,
     under,
+    write_tensors,
 )
 from theory.training.setup import Setup
+from theory.training.trainer import Single, Trainer, index_batch
 
 # ------------------------------------------------------------------------------------------------------ loop
 
@@ -104,7 +107,7 @@ Watch = Callable[[int, int, "Measures | None"], None]
 
 
 def loop(
-    learner: Learner,
+    trainer: Trainer,
     streams: Streams,
     recorders: Sequence[Observer],
     setups: Sequence[Setup],
@@ -118,7 +121,7 @@ def loop(
 
     Parameters
     ----------
-    learner : Learner
+    trainer : Trainer
     streams : Streams
     recorders : sequence of Observer
         One per member; or none, then nothing is written or evaluated.
@@ -130,21 +133,21 @@ def loop(
     """
     training = setups[0].training
     key = json.dumps([setup.to_json() for setup in setups])
-    begin = _resume(learner, streams, recorders, checkpoint, key)
+    begin = _resume(trainer, streams, recorders, checkpoint, key)
     for step in range(begin, training.steps):
         # one update, and its rows in the logs
         batch = streams.sample()
         attend_all = step < training.attend_until
-        observed = learner.advance(batch, attend_all=attend_all, costs=training.cost_weight(step))
+        observed = trainer.advance(batch, attend_all=attend_all, costs=training.cost_weight(step))
         _record(recorders, step, observed, batch)
         # what is done now and then, and after the last step
         done = step + 1
         is_last = done == training.steps
         measures = None
         if recorders and (is_last or done % training.evaluate_every == 0):
-            measures = _evaluate_members(learner, recorders, setups, done, streams.device)
+            measures = _evaluate_members(trainer, recorders, setups, done, streams.device)
         if checkpoint is not None and (is_last or done % training.checkpoint_every == 0):
-            save_checkpoint(checkpoint, learner, streams, recorders, done, key)
+            _save_checkpoint(checkpoint, trainer, streams, recorders, done, key)
         if watch is not None:
             watch(done, training.steps, measures)
     for recorder in recorders:
@@ -152,7 +155,7 @@ def loop(
 
 
 def _resume(
-    learner: Learner, streams: Streams, recorders: Sequence[Observer], checkpoint: Path | None, key: str
+    trainer: Trainer, streams: Streams, recorders: Sequence[Observer], checkpoint: Path | None, key: str
 ) -> int:
     """Begin at step 0, or at the checkpoint.
 
@@ -164,7 +167,7 @@ def _resume(
         state, notes = read_tensors(checkpoint)
         if notes.get("setup") != key:
             raise InputError("belongs to other settings", path=checkpoint, hint="name another folder with --out")
-        learner.restore(state)
+        trainer.restore(state)
         restore_random_state(streams.generators, streams.device, under("random", state))
         begin = int(notes["step"])
         exposures = [state[f"exposures/{i}"].numpy() for i in range(len(recorders))]
@@ -173,22 +176,31 @@ def _resume(
     return begin
 
 
+def _save_checkpoint(
+    path: Path, trainer: Trainer, sampler: Streams, recorders: Sequence[Observer], step: int, key: str
+) -> None:
+    """Write everything that the steps from ``step`` on depend on."""
+    state = trainer.state() | prefixed("random", random_state(sampler.generators, sampler.device))
+    state |= {f"exposures/{i}": torch.as_tensor(recorder.exposures) for i, recorder in enumerate(recorders)}
+    write_tensors(path, state, {"step": str(step), "setup": key})
+
+
 def _record(recorders: Sequence[Observer], step: int, observed: Mapping[str, Tensor], batch: Batch[Tensor]) -> None:
     for i, recorder in enumerate(recorders):
         recorder.step(step, {name: value[i] for name, value in observed.items()}, index_batch(batch, i))
 
 
 def _evaluate_members(
-    learner: Learner, recorders: Sequence[Observer], setups: Sequence[Setup], done: int, device: torch.device
+    trainer: Trainer, recorders: Sequence[Observer], setups: Sequence[Setup], done: int, device: torch.device
 ) -> Measures | None:
     """Evaluate and record every member.
 
     Returns the measures of the first.
     """
     training, measures = setups[0].training, None
-    for i in reversed(range(learner.members)):
+    for i in reversed(range(trainer.members)):
         measures = evaluate(
-            learner.member(i),
+            trainer.member(i),
             setups[i].data,
             streams=training.evaluation_streams,
             seed=EVALUATION_SEED + setups[i].training.seed,
@@ -243,8 +255,8 @@ def train(
         return complete
     started = time.perf_counter()
     with deterministic(setup.training.seed, where):
-        learner = Single(setup, where)
+        trainer = Single(setup, where)
         streams = Streams([setup.data], setup.training.batch, setup.training.seed, where)
         recorder = Recorder(folder, setup.training, setup.data.patterns)
-        loop(learner, streams, [recorder], [setup], checkpoint=folder / CHECKPOINT, watch=watch)
-    return close_run(folder, setup, learner.model, where, time.perf_counter() - started)
+        loop(trainer, streams, [recorder], [setup], checkpoint=folder / CHECKPOINT, watch=watch)
+    return close_run(folder, setup, trainer.model, where, time.perf_counter() - started)

@@ -24,7 +24,7 @@ from theory.training.setup import Training
 
 
 class Observer(Protocol):
-    """What the loop tells of one member of a learner.
+    """What the loop tells of one member of a trainer.
 
     Attributes
     ----------

@@ -66,21 +66,21 @@ def verify(document: Document) -> Check:
 
 
 @dataclass(frozen=True)
-class _Row:
+class _Constraint:
     terms: list[tuple[int, Fraction]]
     relation: str
     bound: Fraction
 
 
-def _row(row: Document, width: int, i: int) -> _Row:
+def _row(row: Document, width: int, i: int) -> _Constraint:
     relation = entry(row, "relation", str)
     if relation not in _RELATIONS:
         raise InputError(f"certificate: row {i} has the relation {relation!r}", hint="write >=, == or <=")
     bound = exact(row.get("bound"), f"bound of row {i}")
-    return _Row(_terms(row, width, i), relation, bound)
+    return _Constraint(_terms(row, width, i), relation, bound)
 
 
-def _row_fault(row: _Row, x: list[Fraction], multiplier: Fraction, i: int) -> str:
+def _row_fault(row: _Constraint, x: list[Fraction], multiplier: Fraction, i: int) -> str:
     """What is wrong with a row.
 
     Empty if nothing is.

@@ -28,7 +28,7 @@ from theory.training.setup import Setup, Training
 _EPISODIC = BRANCHES.index("episodic")
 
 
-class Learner(Protocol):
+class Trainer(Protocol):
     """What the loop trains.
 
     One model, or a stack of them. Tensors of a step have an axis of members in front.
@@ -151,7 +151,7 @@ def optimiser(groups: tuple[list[nn.Parameter], list[nn.Parameter]], training: T
 
 
 class Single:
-    """A learner with one model."""
+    """A trainer with one model."""
 
     members = 1
 
