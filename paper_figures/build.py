@@ -320,8 +320,11 @@ def build(figures: Sequence[PaperFigure], out: Path, data: Data) -> Iterator[tup
     for item in figures:
         for need in item.needs:
             if not (data.folder / need).exists():
-                raise InputError(f"figure '{item.name}' needs it, and it is missing", path=data.folder / need,
-                                 hint="reinstall the package, or leave the figure out with --only")  # fmt: skip
+                raise InputError(
+                    f"figure '{item.name}' needs it, and it is missing",
+                    path=data.folder / need,
+                    hint="reinstall the package, or leave the figure out with --only",
+                )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -29,9 +29,11 @@ def draw(data: Data) -> Drawing:
     table = data.table("interval_coverage")
     kinds = list(table["noise"].drop_duplicates())
     tidy = table.melt(
-        id_vars=["noise", "n", "patterns", "gamma", "floor", "repeats", "result"], value_vars=list(METHODS),
-        var_name="method", value_name="share",
-    ).replace({"method": METHODS})  # fmt: skip
+        id_vars=["noise", "n", "patterns", "gamma", "floor", "repeats", "result"],
+        value_vars=list(METHODS),
+        var_name="method",
+        value_name="share",
+    ).replace({"method": METHODS})
     tidy = tidy[np.isfinite(tidy["share"])]
     figure = style.figure(style.PAGE, 1.1 + 0.36 * len(kinds))
     axes = figure.subplots()
@@ -42,12 +44,31 @@ def draw(data: Data) -> Drawing:
         aside = part["result"].isin(_ASIDE).to_numpy() & (method == METHODS["coverage"])
         for chosen, filled in ((~aside, True), (aside, False)):
             look = style.marker(number)
-            axes.plot(part["share"][chosen], at[chosen], ls="none", ms=4.2, mew=0.8, marker=look["marker"],
-                      mec=look["color"], mfc=look["color"] if filled else "white", alpha=0.75, zorder=3)  # fmt: skip
+            axes.plot(
+                part["share"][chosen],
+                at[chosen],
+                ls="none",
+                ms=4.2,
+                mew=0.8,
+                marker=look["marker"],
+                mec=look["color"],
+                mfc=look["color"] if filled else "white",
+                alpha=0.75,
+                zorder=3,
+            )
         axes.plot([], [], ls="none", ms=4.2, mew=0.8, **style.marker(number), label=method)
     if table["result"].isin(_ASIDE).any():
-        axes.plot([], [], ls="none", ms=4.2, mew=0.8, mec=style.COLORS[0], mfc="white", marker="o",
-                  label="cogfit, says “unreliable” or “this run only”")  # fmt: skip
+        axes.plot(
+            [],
+            [],
+            ls="none",
+            ms=4.2,
+            mew=0.8,
+            mec=style.COLORS[0],
+            mfc="white",
+            marker="o",
+            label="cogfit, says “unreliable” or “this run only”",
+        )
     for row in range(1, len(kinds)):
         axes.axhline(row - 0.5, color="0.9", lw=0.6, zorder=0)
     axes.set_yticks(range(len(kinds)), kinds)

@@ -38,8 +38,16 @@ def draw(data: Data) -> Drawing:
     at, labels, row = [], [], 0.0
     ends = float(table["gamma"].min()) - _MARGIN, float(table["gamma"].max()) + _MARGIN
     for group in groups:
-        axes.text(0.0, row, group, transform=axes.get_yaxis_transform(), va="center", weight="bold", fontsize=7,
-                  bbox={"fc": "white", "ec": "none", "pad": 0.5})  # fmt: skip
+        axes.text(
+            0.0,
+            row,
+            group,
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            weight="bold",
+            fontsize=7,
+            bbox={"fc": "white", "ec": "none", "pad": 0.5},
+        )
         axes.axhline(row - 0.75, color="0.85", lw=0.5)
         row += 1.0
         for item in table[table["group"] == group].to_dict("records"):
@@ -80,8 +88,18 @@ def _blocks(data: Data, about: Dataset) -> list[dict[str, Any]]:
     for group in fit.levels:
         low, high = fit.interval(f"gamma[{group}]")
         name = f"{style.cited(about)}, {style.labelled({fit.by: group})}"
-        rows.append({"name": name, "gamma": fit.params[f"gamma[{group}]"], "low": low, "high": high,
-                     "verdict": "not compared", "form": "power", "n": fit.n, "kind": "fitted"})  # fmt: skip
+        rows.append(
+            {
+                "name": name,
+                "gamma": fit.params[f"gamma[{group}]"],
+                "low": low,
+                "high": high,
+                "verdict": "not compared",
+                "form": "power",
+                "n": fit.n,
+                "kind": "fitted",
+            }
+        )
     return rows
 
 
@@ -94,9 +112,14 @@ def _row(fit: FitResult) -> dict[str, Any]:
     power = fit["power"]
     limits = power.intervals["gamma"]
     return {
-        "gamma": np.nan if power.gamma is None else power.gamma, "low": limits.low, "high": limits.high,
-        "verdict": str(fit.verdict), "form": fit.form, "n": fit.n, "kind": "fitted",
-    }  # fmt: skip
+        "gamma": np.nan if power.gamma is None else power.gamma,
+        "low": limits.low,
+        "high": limits.high,
+        "verdict": str(fit.verdict),
+        "form": fit.form,
+        "n": fit.n,
+        "kind": "fitted",
+    }
 
 
 def _claims(data: Data) -> list[dict[str, Any]]:
@@ -106,8 +129,17 @@ def _claims(data: Data) -> list[dict[str, Any]]:
         item = known[known["id"] == claim].iloc[0]
         half = item["plus_minus"]
         low, high = (item["low"], item["high"]) if np.isnan(half) else (item["value"] - half, item["value"] + half)
-        rows.append({"group": "Claimed (arXiv 2602.12204)", "name": _claim(item), "gamma": item["value"], "low": low,
-                     "high": high, "verdict": "claimed", "kind": "claimed"})  # fmt: skip
+        rows.append(
+            {
+                "group": "Claimed (arXiv 2602.12204)",
+                "name": _claim(item),
+                "gamma": item["value"],
+                "low": low,
+                "high": high,
+                "verdict": "claimed",
+                "kind": "claimed",
+            }
+        )
     return rows
 
 

@@ -93,8 +93,12 @@ def _draw_panels(data: Data, panels: Panels, note: str) -> Drawing:
 
 
 def _about(curve: Series) -> dict[str, str]:
-    return {"dataset": curve.dataset.id, "curve": curve.name, "x_unit": curve.dataset.unit,
-            "measure": curve.dataset.measure}  # fmt: skip
+    return {
+        "dataset": curve.dataset.id,
+        "curve": curve.name,
+        "x_unit": curve.dataset.unit,
+        "measure": curve.dataset.measure,
+    }
 
 
 def _observed(curve: Series) -> pd.DataFrame:
@@ -136,8 +140,19 @@ def _draw_panel(
     for number, (curve, (seen, *forms)) in enumerate(zip(curves, tables, strict=True)):
         look, label = style.marker(number), style.labelled(curve.labels, chosen)
         blocks = None if "first" not in seen else [seen["x"] - seen["first"], seen["last"] - seen["x"]]
-        axes.errorbar(seen["x"], seen["y"], yerr=seen["se"].fillna(0.0), xerr=blocks, ls="none", ms=2.8, lw=0.6,
-                      mfc="white", mew=0.7, **look, label=label)  # fmt: skip
+        axes.errorbar(
+            seen["x"],
+            seen["y"],
+            yerr=seen["se"].fillna(0.0),
+            xerr=blocks,
+            ls="none",
+            ms=2.8,
+            lw=0.6,
+            mfc="white",
+            mew=0.7,
+            **look,
+            label=label,
+        )
         for form in forms:
             reported = form is forms[0] and curve.last is None
             dashes = _LINES["form reported" if reported else "power law"]

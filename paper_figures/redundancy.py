@@ -56,8 +56,9 @@ def _line(axes: Axes, part: pd.DataFrame, column: str, number: int, label: str) 
     look = style.line(number)
     axes.plot(trained["step"], trained[column], label=label, **look)
     if f"{column}_low" in part:
-        axes.fill_between(trained["step"], trained[f"{column}_low"], trained[f"{column}_high"], color=look["color"],
-                          alpha=0.2, lw=0)  # fmt: skip
+        axes.fill_between(
+            trained["step"], trained[f"{column}_low"], trained[f"{column}_high"], color=look["color"], alpha=0.2, lw=0
+        )
     axes.axhline(random[column].item(), color=look["color"], lw=0.7, ls=(0, (1, 2)), zorder=1)
 
 

@@ -60,8 +60,18 @@ def _windows(data: Data) -> Iterator[dict[str, Any]]:
     """
     for panel, run in zip("ab", RUNS, strict=True):
         for w in data.fit(run).windows:
-            yield {"panel": panel, "curve": run, "convention": "prior", "outcome": "soft", "k_min": w.x_min,
-                   "k_max": w.x_max, "n": w.n, "gamma": w.gamma, "low": w.low, "high": w.high}  # fmt: skip
+            yield {
+                "panel": panel,
+                "curve": run,
+                "convention": "prior",
+                "outcome": "soft",
+                "k_min": w.x_min,
+                "k_max": w.x_max,
+                "n": w.n,
+                "gamma": w.gamma,
+                "low": w.low,
+                "high": w.high,
+            }
 
 
 def _runs(data: Data) -> Iterator[dict[str, Any]]:
@@ -96,8 +106,14 @@ def _people(data: Data) -> Iterator[dict[str, Any]]:
 def _exponent(curve: Curve) -> dict[str, Any]:
     fit = cogfit.fit(curve, form="power", noise="gaussian", level=_LEVEL)  # one noise, so that k alone differs
     assert fit.interval is not None
-    return {"k_min": fit.x.min(), "k_max": fit.x.max(), "n": fit.n, "gamma": fit.gamma, "low": fit.interval[0],
-            "high": fit.interval[1]}  # fmt: skip
+    return {
+        "k_min": fit.x.min(),
+        "k_max": fit.x.max(),
+        "n": fit.n,
+        "gamma": fit.gamma,
+        "low": fit.interval[0],
+        "high": fit.interval[1],
+    }
 
 
 def _draw_windows(axes: Axes, part: pd.DataFrame, number: int) -> None:

@@ -36,10 +36,17 @@ def draw(data: Data) -> Drawing:
 
     sets = (*SETS, *(f"{name}-n256" for name in RIVALS), "cram-n256-costs-from-start")
     records = [record for record in find_records(data.folder / "runs") if record.title in sets]
-    curves = pd.DataFrame([_row(r, "a", row["step"], row["attention"], row["accuracy"]) for r in records
-                           if r.title in SETS for row in r.evaluation])  # fmt: skip
-    ends = pd.DataFrame([_row(r, "b", r.evaluation[-1]["step"], r.final["attention"], r.final["accuracy"])
-                         for r in records])  # fmt: skip
+    curves = pd.DataFrame(
+        [
+            _row(r, "a", row["step"], row["attention"], row["accuracy"])
+            for r in records
+            if r.title in SETS
+            for row in r.evaluation
+        ]
+    )
+    ends = pd.DataFrame(
+        [_row(r, "b", r.evaluation[-1]["step"], r.final["attention"], r.final["accuracy"]) for r in records]
+    )
     first = records[0]
     figure = style.figure(style.PAGE, 2.7)
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1.0], sharey=True)
@@ -55,8 +62,15 @@ def draw(data: Data) -> Drawing:
         (first.static_bound, "f: every query", 2.5),
         (first.optimum, "OPT: novel queries", -10),
     ):
-        left.annotate(text, (1.0, value), xycoords=("axes fraction", "data"), xytext=(-2, offset),
-                      textcoords="offset points", ha="right", color="0.25")  # fmt: skip
+        left.annotate(
+            text,
+            (1.0, value),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2, offset),
+            textcoords="offset points",
+            ha="right",
+            color="0.25",
+        )
     left.set_yscale("log")
     left.set_ylim(_LEAST * 0.8, 1.3)
     left.yaxis.set_major_formatter(style.percent)
@@ -89,8 +103,15 @@ def _ends(axes: Axes, ends: pd.DataFrame, sets: tuple[str, ...]) -> None:
         hollow: dict[str, Any] = (
             {"mfc": "none"} if number >= len(style.COLORS) else {}
         )  # where colours and shapes come again
-        axes.plot(part["accuracy"], part["attention"].clip(lower=_LEAST), ls="none", ms=4, label=label,
-                  **style.marker(number), **hollow)  # fmt: skip
+        axes.plot(
+            part["accuracy"],
+            part["attention"].clip(lower=_LEAST),
+            ls="none",
+            ms=4,
+            label=label,
+            **style.marker(number),
+            **hollow,
+        )
 
 
 def _caption(records: list[Record], ends: pd.DataFrame, first: Record) -> str:

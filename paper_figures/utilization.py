@@ -47,15 +47,30 @@ def draw(data: Data) -> Drawing:
     _draw_bounds(left, right, bounds)
     forced = data.run(consolidates)["forced_attention_steps"]
     left.axvspan(forced[0], forced[1], color="0.88", lw=0)
-    left.text(sum(forced) / 2, 0.5, "attention forced", rotation=90, ha="center", va="center", color=style.GREY,
-              transform=left.get_xaxis_transform())  # fmt: skip
+    left.text(
+        sum(forced) / 2,
+        0.5,
+        "attention forced",
+        rotation=90,
+        ha="center",
+        va="center",
+        color=style.GREY,
+        transform=left.get_xaxis_transform(),
+    )
     for axes in (left, right):
         axes.axvspan(found["low"], found["high"], color=style.COLORS[3], alpha=0.45, lw=0, zorder=0)
         axes.set_xlabel("training step")
         axes.xaxis.set_major_formatter(style.thousands)
     right.axvline(found["t50"], color="0.2", lw=0.8, ls=(0, (1, 1.5)))
-    right.annotate("10 % … 90 % of the drop", (found["t50"], 0.9), xycoords=("data", "axes fraction"), xytext=(0, 4),
-                   textcoords="offset points", ha="center", backgroundcolor="white")  # fmt: skip
+    right.annotate(
+        "10 % … 90 % of the drop",
+        (found["t50"], 0.9),
+        xycoords=("data", "axes fraction"),
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="center",
+        backgroundcolor="white",
+    )
     ends = {"arrowstyle": "|-|,widthA=0.25,widthB=0.25", "lw": 0.8, "shrinkA": 0, "shrinkB": 0}
     span = (found["t10"], 0.89), (found["t90"], 0.89)
     right.annotate("", *span, xycoords=("data", "axes fraction"), arrowprops=ends)
@@ -80,16 +95,29 @@ def _draw_run(axes: Axes, part: pd.DataFrame, number: int) -> None:
     axes.plot(part["step"], part["mean"], **look)
     if part["panel"].iloc[0] == "a":  # named at its end, above the line
         end = part.iloc[-1]
-        axes.annotate(style.short(end["run"]), (end["step"], end["mean"]), xytext=(-2, 9), textcoords="offset points",
-                      ha="right", color=look["color"])  # fmt: skip
+        axes.annotate(
+            style.short(end["run"]),
+            (end["step"], end["mean"]),
+            xytext=(-2, 9),
+            textcoords="offset points",
+            ha="right",
+            color=look["color"],
+        )
 
 
 def _draw_bounds(left: Axes, right: Axes, bounds: dict[str, float]) -> None:
     for name, text in (("static_bound", "f: every query attends"), ("optimum", "OPT: novel queries attend")):
         for axes in (left, right):
             axes.axhline(bounds[name], color="0.35", lw=0.7, ls=(0, (2, 2)), zorder=1)
-        left.annotate(text, (0.075, bounds[name]), xycoords=("axes fraction", "data"), xytext=(0, 2.5),
-                      textcoords="offset points", color="0.25", va="bottom")  # fmt: skip
+        left.annotate(
+            text,
+            (0.075, bounds[name]),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, 2.5),
+            textcoords="offset points",
+            color="0.25",
+            va="bottom",
+        )
 
 
 def _caption(data: Data, found: Mapping[str, Any], bounds: dict[str, float]) -> str:
@@ -98,8 +126,9 @@ def _caption(data: Data, found: Mapping[str, Any], bounds: dict[str, float]) -> 
     last = {run: data.steps(run, _WIDTH) for run in RUNS}
     end = {
         (run, column): float(part.loc[part["column"] == column, "mean"].iloc[-1])
-        for run, part in last.items() for column in ("attention_utilization", "retrieval_accuracy")
-    }  # fmt: skip
+        for run, part in last.items()
+        for column in ("attention_utilization", "retrieval_accuracy")
+    }
     others = "".join(
         f", with a further {'drop' if c['size'] < 0 else 'rise'} near step {c['t50']:,.0f} "
         f"[{c['low']:,.0f}, {c['high']:,.0f}]"

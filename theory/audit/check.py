@@ -108,9 +108,18 @@ def check_log(
     >>> folder.cleanup()
     """
     settings = _settings(
-        values, side_information, memory_bits=memory_bits, f=f, accuracy=accuracy, labels=labels, unit=unit,
-        one_table=one_table, x_min=x_min, x_max=x_max, level=level,
-    )  # fmt: skip
+        values,
+        side_information,
+        memory_bits=memory_bits,
+        f=f,
+        accuracy=accuracy,
+        labels=labels,
+        unit=unit,
+        one_table=one_table,
+        x_min=x_min,
+        x_max=x_max,
+        level=level,
+    )
     table, warnings = _read(log)
     return _check(table, settings, warnings)
 

@@ -54,9 +54,14 @@ def plot_report(report: LogReport, *, width: float = 7.0) -> Figure:
         axes = figure.subplots()
     colors = sns.color_palette("colorblind")
     axes.fill_between(
-        queries, columns["memoryless_limit"], columns["memoryless"], color=colors[3], alpha=0.15, lw=0,
+        queries,
+        columns["memoryless_limit"],
+        columns["memoryless"],
+        color=colors[3],
+        alpha=0.15,
+        lw=0,
         label="luck without memory",
-    )  # fmt: skip
+    )
     bits = report.settings.memory_bits
     for name, label, style, color in (
         ("memoryless", "needed without memory (T1)", "--", colors[3]),

@@ -804,13 +804,27 @@ def curves() -> pd.DataFrame:
         at = np.flatnonzero(n <= 1000)[::5]
         achieved[:, at] = simulate(n[at], s, patterns=patterns, c=c, streams=1000)
         gamma = 1.0 - 1.0 / s
-        tables.append(pd.DataFrame({
-            "curve": f"s = {s}, " + ("∞" if math.isinf(patterns) else f"{patterns}") + f" patterns, c = {c}",
-            "s": s, "patterns": patterns, "c": c, "n": n, "exact": exact, "closed": closed,
-            "low": np.maximum(closed - error, 0.0), "high": np.minimum(closed + error, 1.0), "exponent": exponent,
-            "gamma": gamma, "quotable": np.abs(exponent - gamma) <= TOLERANCE, "achieved": achieved[0],
-            "achieved_low": achieved[1], "achieved_high": achieved[2],
-        }))  # fmt: skip
+        tables.append(
+            pd.DataFrame(
+                {
+                    "curve": f"s = {s}, " + ("∞" if math.isinf(patterns) else f"{patterns}") + f" patterns, c = {c}",
+                    "s": s,
+                    "patterns": patterns,
+                    "c": c,
+                    "n": n,
+                    "exact": exact,
+                    "closed": closed,
+                    "low": np.maximum(closed - error, 0.0),
+                    "high": np.minimum(closed + error, 1.0),
+                    "exponent": exponent,
+                    "gamma": gamma,
+                    "quotable": np.abs(exponent - gamma) <= TOLERANCE,
+                    "achieved": achieved[0],
+                    "achieved_low": achieved[1],
+                    "achieved_high": achieved[2],
+                }
+            )
+        )
     return pd.concat(tables, ignore_index=True)
 
 
@@ -912,8 +926,11 @@ def check() -> Verdict:
 
 
 _POINTS = (
-    (100, Fraction(877, 500), 1), (1000, Fraction(877, 500), 1), (40, Fraction(5, 4), 2), (3, Fraction(3), 3),
-)  # fmt: skip
+    (100, Fraction(877, 500), 1),
+    (1000, Fraction(877, 500), 1),
+    (40, Fraction(5, 4), 2),
+    (3, Fraction(3), 3),
+)
 
 _EXTENSIONS: dict[str, Any] = {
     "kind": "identity",

@@ -347,17 +347,42 @@ def _nothing(n: int, law: Law) -> float:
 
 
 _CLASSES = (
-    RouterClass("memoryless", "no memory", lambda n, law: float(n), lambda n, law: (float(n), float(n)),
-                lambda n, law: float(n)),
-    RouterClass("static", "static with memory, one rate", _one_rate, _one_rate_limits,
-                lambda n, law: _power(n, law, law.growth)),
-    RouterClass("static_by_pattern", "static with memory, a rate for each pattern", _rate_each, _rate_each_limits,
-                _nothing),
-    RouterClass("open_loop", "open loop: a schedule in time", _open_loop, _open_loop_limits,
-                lambda n, law: _power(n, law, law.growth / law.s)),
-    RouterClass("closed_loop", "closed loop: attends at first sight", lambda n, law: law.distinct(n),
-                _closed_loop_limits, lambda n, law: law.growth * n ** (1.0 / law.s)),
-)  # fmt: skip
+    RouterClass(
+        name="memoryless",
+        title="no memory",
+        cost=lambda n, law: float(n),
+        limits=lambda n, law: (float(n), float(n)),
+        asymptote=lambda n, law: float(n),
+    ),
+    RouterClass(
+        name="static",
+        title="static with memory, one rate",
+        cost=_one_rate,
+        limits=_one_rate_limits,
+        asymptote=lambda n, law: _power(n, law, law.growth),
+    ),
+    RouterClass(
+        name="static_by_pattern",
+        title="static with memory, a rate for each pattern",
+        cost=_rate_each,
+        limits=_rate_each_limits,
+        asymptote=_nothing,
+    ),
+    RouterClass(
+        name="open_loop",
+        title="open loop: a schedule in time",
+        cost=_open_loop,
+        limits=_open_loop_limits,
+        asymptote=lambda n, law: _power(n, law, law.growth / law.s),
+    ),
+    RouterClass(
+        name="closed_loop",
+        title="closed loop: attends at first sight",
+        cost=lambda n, law: law.distinct(n),
+        limits=_closed_loop_limits,
+        asymptote=lambda n, law: law.growth * n ** (1.0 / law.s),
+    ),
+)
 ROUTERS = {item.name: item for item in _CLASSES}
 """Classes of routers by name, from the weakest to the strongest."""
 
@@ -611,25 +636,54 @@ def _smt(title: str, names: str, *assertions: str) -> dict[str, Any]:
 
 
 _ALGEBRA: tuple[dict[str, Any], ...] = (
-    _smt("(1−ρ)^{j+1} ≥ 1 − (j+1)ρ, if (1−ρ)^j = p ≥ 1 − jρ", "p r j",
-         "(and (<= 0 r) (<= r 1) (<= 0 j) (<= 0 p))", "(>= p (- 1 (* j r)))",
-         "(< (* p (- 1 r)) (- 1 (* (+ j 1) r)))"),
-    _smt("the larger of L + ρr and L + 1 − ρ(L+1−r) is at least L + r/(L+1)", "l r rho v",
-         "(and (<= 1 l) (<= 0 r) (<= r (+ l 1)))", "(>= v (+ l (* rho r)))",
-         "(>= v (- (+ l 1) (* rho (- (+ l 1) r))))", "(< (* v (+ l 1)) (+ (* l (+ l 1)) r))"),
-    {"kind": "identity", "title": "so m = L(L+1)/2 + r costs at least √(2m) − 1/2",
-     "left": "(L + r/(L + 1) + 1/2)**2 - (L*(L + 1) + 2*r)", "right": "(1/2 - r/(L + 1))**2"},
-    _smt("(1−ρ)^{m+1} ≤ 1/(1+(m+1)ρ), if (1−ρ)^m = p ≤ 1/(1+mρ)", "p r m",
-         "(and (<= 0 r) (<= r 1) (<= 0 m) (<= 0 p))", "(<= (* p (+ 1 (* m r))) 1)",
-         "(> (* p (- 1 r) (+ 1 (* (+ m 1) r))) 1)"),
-    {"kind": "identity", "title": "with that bound J is at least y + (m+1)/y − 2, y = 1 + mρ",
-     "definitions": {"y": "1 + m*rho"}, "left": "m*rho + (1 - rho)/rho*(1 - 1/(1 + m*rho))",
-     "right": "y + (m + 1)/y - 2"},
-    {"kind": "identity", "title": "so it is at least 2w − 2, w = √(m+1)",
-     "left": "y + w**2/y - 2*w", "right": "(y - w)**2/y"},
-    {"kind": "identity", "title": "at ρ = 1/√m = 1/w it is at most 2√m − 1",
-     "left": "w**2*(1/w) + (1 - 1/w)/(1/w)", "right": "2*w - 1"},
-)  # fmt: skip
+    _smt(
+        "(1−ρ)^{j+1} ≥ 1 − (j+1)ρ, if (1−ρ)^j = p ≥ 1 − jρ",
+        "p r j",
+        "(and (<= 0 r) (<= r 1) (<= 0 j) (<= 0 p))",
+        "(>= p (- 1 (* j r)))",
+        "(< (* p (- 1 r)) (- 1 (* (+ j 1) r)))",
+    ),
+    _smt(
+        "the larger of L + ρr and L + 1 − ρ(L+1−r) is at least L + r/(L+1)",
+        "l r rho v",
+        "(and (<= 1 l) (<= 0 r) (<= r (+ l 1)))",
+        "(>= v (+ l (* rho r)))",
+        "(>= v (- (+ l 1) (* rho (- (+ l 1) r))))",
+        "(< (* v (+ l 1)) (+ (* l (+ l 1)) r))",
+    ),
+    {
+        "kind": "identity",
+        "title": "so m = L(L+1)/2 + r costs at least √(2m) − 1/2",
+        "left": "(L + r/(L + 1) + 1/2)**2 - (L*(L + 1) + 2*r)",
+        "right": "(1/2 - r/(L + 1))**2",
+    },
+    _smt(
+        "(1−ρ)^{m+1} ≤ 1/(1+(m+1)ρ), if (1−ρ)^m = p ≤ 1/(1+mρ)",
+        "p r m",
+        "(and (<= 0 r) (<= r 1) (<= 0 m) (<= 0 p))",
+        "(<= (* p (+ 1 (* m r))) 1)",
+        "(> (* p (- 1 r) (+ 1 (* (+ m 1) r))) 1)",
+    ),
+    {
+        "kind": "identity",
+        "title": "with that bound J is at least y + (m+1)/y − 2, y = 1 + mρ",
+        "definitions": {"y": "1 + m*rho"},
+        "left": "m*rho + (1 - rho)/rho*(1 - 1/(1 + m*rho))",
+        "right": "y + (m + 1)/y - 2",
+    },
+    {
+        "kind": "identity",
+        "title": "so it is at least 2w − 2, w = √(m+1)",
+        "left": "y + w**2/y - 2*w",
+        "right": "(y - w)**2/y",
+    },
+    {
+        "kind": "identity",
+        "title": "at ρ = 1/√m = 1/w it is at most 2√m − 1",
+        "left": "w**2*(1/w) + (1 - 1/w)/(1/w)",
+        "right": "2*w - 1",
+    },
+)
 
 
 def _sparse(n: int) -> dict[str, Any]:

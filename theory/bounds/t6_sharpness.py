@@ -82,12 +82,31 @@ class Threshold:
 
 
 _FAMILIES = (
-    Threshold("gamma", "Gamma", "c, exposures that a pattern needs", lambda x, c: special.gammaincc(c, x),
-              lambda q, c: special.gammainccinv(c, q), 1),
-    Threshold("weibull", "Weibull", "k", lambda x, k: np.exp(-(x**k)), lambda q, k: (-np.log(q)) ** (1.0 / k), 1),
-    Threshold("lognormal", "lognormal", "σ, standard deviation of log T", lambda x, s: special.ndtr(-np.log(x) / s),
-              lambda q, s: np.exp(-s * special.ndtri(q)), -1),
-)  # fmt: skip
+    Threshold(
+        name="gamma",
+        title="Gamma",
+        shape="c, exposures that a pattern needs",
+        survival=lambda x, c: special.gammaincc(c, x),
+        quantile=lambda q, c: special.gammainccinv(c, q),
+        sharper=1,
+    ),
+    Threshold(
+        name="weibull",
+        title="Weibull",
+        shape="k",
+        survival=lambda x, k: np.exp(-(x**k)),
+        quantile=lambda q, k: (-np.log(q)) ** (1.0 / k),
+        sharper=1,
+    ),
+    Threshold(
+        name="lognormal",
+        title="lognormal",
+        shape="σ, standard deviation of log T",
+        survival=lambda x, s: special.ndtr(-np.log(x) / s),
+        quantile=lambda q, s: np.exp(-s * special.ndtri(q)),
+        sharper=-1,
+    ),
+)
 THRESHOLDS = {item.name: item for item in _FAMILIES}
 """Families of thresholds by name."""
 
@@ -501,10 +520,13 @@ def _two_thresholds() -> dict[str, Any]:
         "kind": "interval",
         "title": "control: two thresholds, a hundredfold apart, break the bound",
         "facts": [
-            f"{one('155/100')} < 6/10", f"{one('22')} > 4/10", f"{two('67')} > 6/10", f"{two('218')} < 4/10",
+            f"{one('155/100')} < 6/10",
+            f"{one('22')} > 4/10",
+            f"{two('67')} > 6/10",
+            f"{two('218')} < 4/10",
             "218/67 < 22*100/155",
         ],
-    }  # fmt: skip
+    }
 
 
 def _family(law: str) -> Threshold:

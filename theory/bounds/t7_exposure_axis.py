@@ -234,20 +234,24 @@ def _rate(eta: Array) -> Array:
 
 _FAMILIES: Mapping[str, _Family] = {
     "beta": _Family(
-        "η ~ Beta({self.shape:.3g}, {self.scale:.3g})", beta_geometric,
-        lambda eta, a, b: special.betainc(a, b, eta), lambda rng, size, a, b: rng.beta(a, b, size),
+        words="η ~ Beta({self.shape:.3g}, {self.scale:.3g})",
+        remaining=beta_geometric,
+        below=lambda eta, a, b: special.betainc(a, b, eta),
+        draw=lambda rng, size, a, b: rng.beta(a, b, size),
     ),
     "gamma": _Family(
-        "λ = −log(1−η) ~ Gamma({self.shape:.3g}, rate {self.scale:.3g})", gamma_mixture,
-        lambda eta, g, b: special.gammainc(g, b * _rate(eta)),
-        lambda rng, size, g, b: -np.expm1(-rng.gamma(g, 1.0 / b, size)),
+        words="λ = −log(1−η) ~ Gamma({self.shape:.3g}, rate {self.scale:.3g})",
+        remaining=gamma_mixture,
+        below=lambda eta, g, b: special.gammainc(g, b * _rate(eta)),
+        draw=lambda rng, size, g, b: -np.expm1(-rng.gamma(g, 1.0 / b, size)),
     ),
     "point": _Family(
-        "every pattern at the rate λ = {self.scale:.3g}", lambda k, _, rate: np.exp(-rate * k),
-        lambda eta, _, rate: np.where(_rate(eta) >= rate, 1.0, 0.0),
-        lambda rng, size, _, rate: np.full(size, -math.expm1(-rate)),
+        words="every pattern at the rate λ = {self.scale:.3g}",
+        remaining=lambda k, _, rate: np.exp(-rate * k),
+        below=lambda eta, _, rate: np.where(_rate(eta) >= rate, 1.0, 0.0),
+        draw=lambda rng, size, _, rate: np.full(size, -math.expm1(-rate)),
     ),
-}  # fmt: skip
+}
 
 _FORMS: Mapping[str, tuple[Family, str, str]] = {
     "beta_geometric": ("beta", "gamma", "b"),
@@ -456,11 +460,22 @@ def curves() -> pd.DataFrame:
         at = np.flatnonzero(exact > 0.005)[::4]
         achieved[:, at] = simulate(law, k[at], patterns=4000)
         known = math.nan if law.family == "point" else 1.0
-        tables.append(pd.DataFrame({
-            "curve": _FAMILIES[law.family].words.format(self=law), "family": law.family, "k": k, "exact": exact,
-            "low": low * known, "high": high * known, "exponent": np.where(k > 0.0, exponent, math.nan),
-            "achieved": achieved[0], "achieved_low": achieved[1], "achieved_high": achieved[2],
-        }))  # fmt: skip
+        tables.append(
+            pd.DataFrame(
+                {
+                    "curve": _FAMILIES[law.family].words.format(self=law),
+                    "family": law.family,
+                    "k": k,
+                    "exact": exact,
+                    "low": low * known,
+                    "high": high * known,
+                    "exponent": np.where(k > 0.0, exponent, math.nan),
+                    "achieved": achieved[0],
+                    "achieved_low": achieved[1],
+                    "achieved_high": achieved[2],
+                }
+            )
+        )
     return pd.concat(tables, ignore_index=True)
 
 

@@ -82,10 +82,12 @@ def _row(row: TableRow) -> dict[str, Any]:
         "kind": "arithmetic",
         "title": f"{row.model}: {'below' if relation == '<' else 'satisfies'} (1 − ε)·f",
         "definitions": {
-            "attention": written(row.attention), "accuracy": written(row.accuracy), "f": written(QUERY_SHARE),
+            "attention": written(row.attention),
+            "accuracy": written(row.accuracy),
+            "f": written(QUERY_SHARE),
         },
         "facts": [f"attention {relation} accuracy*f"],
-    }  # fmt: skip
+    }
 
 
 def _guessing(accuracy: Fraction) -> dict[str, Any]:

@@ -105,15 +105,22 @@ class Entry:
         """JSON-ready mapping."""
         row, found = self.row, self.measured
         return {
-            "id": row.id, "title": row.title, "paper": PAPERS[row.paper], "place": row.place,
+            "id": row.id,
+            "title": row.title,
+            "paper": PAPERS[row.paper],
+            "place": row.place,
             "printed": [one.to_json() for one in self.printed],
             "measured": [one.to_json() for one in found.quantities],
-            "basis": found.basis, "notes": list(found.notes), "certificate_status": found.status or None,
-            "verdict": self.ruling.outcome, "reason": self.ruling.reason,
-            "command": row.command, "folder": row.folder or None,
+            "basis": found.basis,
+            "notes": list(found.notes),
+            "certificate_status": found.status or None,
+            "verdict": self.ruling.outcome,
+            "reason": self.ruling.reason,
+            "command": row.command,
+            "folder": row.folder or None,
             "certificate": f"cogfit theory check {row.certificate}" if row.certificate else None,
             "page": row.page or None,
-        }  # fmt: skip
+        }
 
 
 def assess(row: LedgerRow, data: Recordings) -> Entry:

@@ -2,8 +2,8 @@
 
 What to measure for each figure of the papers, and the rule that makes the verdict.
 
-A new row is a :class:`~theory.ledger.records.LedgerRow` in :data:`ROWS` with two functions: ``measure`` reads recorded data,
-``judge`` compares. Neither knows a number that is not in ``data/published``, a certificate or a recording.
+A new row is a :class:`~theory.ledger.records.LedgerRow` in :data:`ROWS` with two functions: ``measure`` reads recorded
+data, ``judge`` compares. Neither knows a number that is not in ``data/published``, a certificate or a recording.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ def _numbers(*names: str | tuple[str, str]) -> Callable[[Recordings], tuple[Quan
 def _table_1(model: str) -> Callable[[Recordings], tuple[Quantity, ...]]:
     """Printed figures of Table 1."""
     measures = (
-        ("accuracy", "retrieval_accuracy", "%"), ("attention", "attention_operations", ""),
+        ("accuracy", "retrieval_accuracy", "%"),
+        ("attention", "attention_operations", ""),
         ("dynamics MSE", "dynamics_mse", ""),
-    )  # fmt: skip
+    )
 
     def printed(data: Recordings) -> tuple[Quantity, ...]:
         found = [data.published("cram_table1", name, unit, model=model, measure=key) for name, key, unit in measures]
@@ -83,9 +84,11 @@ def _final(records: Sequence[Record], prefix: str = "") -> tuple[Quantity, ...]:
     return tuple(
         over_seeds(prefix + name, [record.final[key] for record in records], unit)
         for name, key, unit in (
-            ("accuracy", "accuracy", "%"), ("attention", "attention", "%"), ("dynamics MSE", "dynamics_mse", ""),
+            ("accuracy", "accuracy", "%"),
+            ("attention", "attention", "%"),
+            ("dynamics MSE", "dynamics_mse", ""),
         )
-    )  # fmt: skip
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- redundancy
@@ -107,18 +110,25 @@ def _redundancy(data: Recordings) -> Measured:
         (
             one("share of operations with R > 0.8, trained", "share", last, "%"),
             Quantity("mean of the two printed R", sum(printed) / 2, unit="%"),
-            one("R, trained", "r", last), one("R, random weights", "r", 0),
-            one("highest R", "r", top), Quantity("step of the highest R", steps[top], unit="steps"),
+            one("R, trained", "r", last),
+            one("R, random weights", "r", 0),
+            one("highest R", "r", top),
+            Quantity("step of the highest R", steps[top], unit="steps"),
             Quantity("last step", steps[last], unit="steps"),
         ),
         f"a GPT-2 over bytes, trained from scratch for {steps[last]:,} steps; intervals over documents, one seed",
-    )  # fmt: skip
+    )
 
 
 def _course(data: Recordings) -> Measured:
     found = _redundancy(data)
-    return replace(found, quantities=tuple(found[name] for name in ("R, trained", "highest R", "step of the highest R",
-                                                                    "last step", "R, random weights")))  # fmt: skip
+    return replace(
+        found,
+        quantities=tuple(
+            found[name]
+            for name in ("R, trained", "highest R", "step of the highest R", "last step", "R, random weights")
+        ),
+    )
 
 
 def _judge_share(printed: Quantities, found: Measured) -> Ruling:
@@ -185,10 +195,12 @@ def _judge_headline(printed: Quantities, found: Measured) -> Ruling:
     names = [one.name for one in found.quantities]
     broken = [
         text
-        for name, text in (("router that sees the state", "with a router that sees the state it ends far above OPT"),
-                           ("no warm-up", "without a warm-up in which every token attends it ends in the trap"))
+        for name, text in (
+            ("router that sees the state", "with a router that sees the state it ends far above OPT"),
+            ("no warm-up", "without a warm-up in which every token attends it ends in the trap"),
+        )
         if (key := f"attention × 1/OPT, {name}") in names and not within(found[key].value, ratio, 0.1)
-    ]  # fmt: skip
+    ]
     if broken:
         return Ruling(
             "reproduced under conditions",
@@ -206,10 +218,14 @@ def _printed_headline(data: Recordings) -> tuple[Quantity, ...]:
 
 def _reduction(data: Recordings) -> Measured:
     records = data.records(HEADLINE)
-    forced = over_seeds("reduction from the warm-up, where all tokens attend",
-                        [1 / r.final["attention"] for r in records], "×")  # fmt: skip
-    free = over_seeds("reduction from the first evaluation with a free router",
-                      [r.initial_attention / r.final["attention"] for r in records], "×")  # fmt: skip
+    forced = over_seeds(
+        "reduction from the warm-up, where all tokens attend", [1 / r.final["attention"] for r in records], "×"
+    )
+    free = over_seeds(
+        "reduction from the first evaluation with a free router",
+        [r.initial_attention / r.final["attention"] for r in records],
+        "×",
+    )
     first = over_seeds("attention at that evaluation", [r.initial_attention for r in records], "%")
     return Measured((forced, free, first, _final(records)[1]), _basis(records))
 
@@ -352,8 +368,11 @@ def _dynamics(data: Recordings) -> Measured:
 
 def _printed_dynamics(data: Recordings) -> tuple[Quantity, ...]:
     cram, other = (_table_1(model)(data)[2].value for model in ("CRAM", "Transformer"))
-    return (Quantity("MSE of CRAM relative to the Transformer", cram / other), Quantity("dynamics MSE, CRAM", cram),
-            Quantity("dynamics MSE, Transformer", other))  # fmt: skip
+    return (
+        Quantity("MSE of CRAM relative to the Transformer", cram / other),
+        Quantity("dynamics MSE, CRAM", cram),
+        Quantity("dynamics MSE, Transformer", other),
+    )
 
 
 def _judge_dynamics(printed: Quantities, found: Measured) -> Ruling:
@@ -361,8 +380,11 @@ def _judge_dynamics(printed: Quantities, found: Measured) -> Ruling:
     ratio = found[name]
     if within(printed[name].value, ratio):
         return Ruling("reproduced", f"the ratio is {ratio.shown}")
-    return Ruling("not reproduced", f"the ratio is {ratio.shown}; the values themselves depend on β, ω and the noise, "
-                  "which the paper does not give")  # fmt: skip
+    return Ruling(
+        "not reproduced",
+        f"the ratio is {ratio.shown}; the values themselves depend on β, ω and the noise, "
+        "which the paper does not give",
+    )
 
 
 def _unconsolidated(data: Recordings) -> Measured:
@@ -416,8 +438,10 @@ def _judge_gamma(printed: Quantities, found: Measured) -> Ruling:
         return Ruling("not reproduced", f"{where}, so there is no γ to compare; {steps}")
     if within(wanted.value, slope) and held.value == runs.value:
         return Ruling("reproduced", f"{where}, with γ = {slope.shown}")
-    return Ruling("reproduced under conditions" if within(wanted.value, slope) else "not reproduced",
-                  f"{where}; the slope is {slope.shown}")  # fmt: skip
+    return Ruling(
+        "reproduced under conditions" if within(wanted.value, slope) else "not reproduced",
+        f"{where}; the slope is {slope.shown}",
+    )
 
 
 def _people(data: Recordings) -> Measured:
@@ -457,8 +481,11 @@ def _transfer(data: Recordings) -> Measured:
 
 def _printed_transfer(data: Recordings) -> tuple[Quantity, ...]:
     table = data.table("published/cram_transfer.csv")
-    shares = [float(v) / 100 for m, k, v in zip(table["model"], table["measure"], table["value"], strict=True)
-              if (m, k) == ("CRAM", "reduction")]  # fmt: skip
+    shares = [
+        float(v) / 100
+        for m, k, v in zip(table["model"], table["measure"], table["value"], strict=True)
+        if (m, k) == ("CRAM", "reduction")
+    ]
     return (
         Quantity("attention saved", math.nan, min(shares), max(shares), "%"),
         data.published("cram_transfer", "accuracy, Synthetic Copy", task="Synthetic Copy", measure="accuracy"),
@@ -546,8 +573,9 @@ def _judge_layers(printed: Quantities, found: Measured) -> Ruling:
 def _scores(data: Recordings) -> tuple[Quantity, ...]:
     return tuple(
         data.published("adaptive_retention_numbers", f"{task} at {budget} %", task=task, budget_percent=budget)
-        for task in ("SST-2", "IMDb", "ArXiv R1") for budget in (50, 30)
-    )  # fmt: skip
+        for task in ("SST-2", "IMDb", "ArXiv R1")
+        for budget in (50, 30)
+    )
 
 
 # -------------------------------------------------------------------------------------------------------- claims
@@ -578,17 +606,33 @@ def _claim_row(claim: Claim) -> LedgerRow:
         return Ruling("not reproduced", f"false as stated, by a re-checked counterexample{numbers}")
 
     return LedgerRow(
-        claim.id, claim.title, claim.paper, claim.place, lambda data: quantities(data, "claimed"), measure, judge,
-        f"cogfit theory check {claim.id}", certificate=claim.id, page="claims.md",
-    )  # fmt: skip
+        id=claim.id,
+        title=claim.title,
+        paper=claim.paper,
+        place=claim.place,
+        printed=lambda data: quantities(data, "claimed"),
+        measure=measure,
+        judge=judge,
+        command=f"cogfit theory check {claim.id}",
+        certificate=claim.id,
+        page="claims.md",
+    )
 
 
 def _table_row(model: str, name: str, title: str, decisive: str = "accuracy") -> LedgerRow:
     short = name.removesuffix("-n256").removeprefix("cram-n256-")
     return LedgerRow(
-        f"table1-{short}", title, "CRAM", f"Table 1, row {model}", _table_1(model), _trained(name),
-        _judge_trained(decisive), training_command(name), f"runs/{name}", page="replication.md",
-    )  # fmt: skip
+        id=f"table1-{short}",
+        title=title,
+        paper="CRAM",
+        place=f"Table 1, row {model}",
+        printed=_table_1(model),
+        measure=_trained(name),
+        judge=_judge_trained(decisive),
+        command=training_command(name),
+        folder=f"runs/{name}",
+        page="replication.md",
+    )
 
 
 _TRAIN, _RUN = training_command(HEADLINE), f"runs/{HEADLINE}"
@@ -597,79 +641,261 @@ _REDUNDANCY = "cogfit theory redundancy --train --threads 1"
 _FIT = f"cogfit fit data/{_RUN}/seed11"
 
 ROWS: tuple[LedgerRow, ...] = (
-    LedgerRow("redundancy-88", "88 % of attention operations are redundant", "CRAM", "abstract",
-        _numbers(("redundancy_headline", "share of operations"), ("redundancy_gpt2", "R, GPT-2 124M"),
-                 ("redundancy_gpt2_medium", "R, GPT-2 Medium")),
-        _redundancy, _judge_share, _REDUNDANCY, f"runs/{REDUNDANCY}", page="redundancy.md"),
-    LedgerRow("redundancy-gpt2", "R of the frozen GPT-2 models, and its shares of heads", "CRAM", "Def. 1, Eq. 1",
-        _numbers(("redundancy_gpt2", "R, GPT-2 124M"), ("redundancy_gpt2_medium", "R, GPT-2 Medium"),
-                 "redundancy_heads_high", "redundancy_heads_middle", "redundancy_heads_low"),
-        _unavailable("the weights of GPT-2 are not shipped and nothing is fetched; run the command on yours"),
-        _never, "cogfit theory redundancy ~/models/gpt2", page="redundancy.md"),
-    LedgerRow("redundancy-not-falling", "redundancy does not decrease with training", "CRAM", "abstract",
-        _RISE,
-        _course, _judge_falls, _REDUNDANCY, f"runs/{REDUNDANCY}", page="redundancy.md"),
-    LedgerRow("redundancy-from-scratch", "R rises from 0.52 to 0.72 between 10K and 300K steps", "CRAM", "text on Eq. 1",
-        _RISE, _scratch, _judge_scratch,
-        "cogfit theory redundancy --train --set steps=300000 --device cuda", f"runs/{REDUNDANCY}",
-        page="redundancy.md"),
-    LedgerRow("accuracy-at-optimum", "CRAM answers all queries at an attention near the optimum", "CRAM", "abstract; Table 1",
-        _printed_headline, _headline, _judge_headline, _TRAIN, _RUN, "cram-opt", "replication.md"),
-    LedgerRow("reduction", "attention is reduced 37.8-fold", "CRAM", "abstract; Fig. 2",
-        _numbers("attention_reduction"), _reduction, _judge_reduction, _TRAIN, _RUN,
-        "cram-reduction", "replication.md"),
-    LedgerRow("transition-step", "the transition is near step 3K", "CRAM", "text on Fig. 2",
-        _numbers(("transition_step", "step of the transition")), _transition, _judge_step, _FIT, _RUN),
-    LedgerRow("transition", "a phase transition, when mean quality crosses a threshold", "CRAM", "text on Fig. 2",
-        _numbers(("transition_quality", "mean quality at the transition")), _quality, _judge_transition, _FIT, _RUN,
-        "cram-sharpness"),
-    LedgerRow("plateau", "the baselines' 68 % is the recurring queries by heart, the novel ones at chance", "CRAM", "Table 1",
-        lambda data: _table_1("Mamba")(data)[:1], _plateau, _judge_plateau,
-        f"{_TRAIN} && python benchmarks/record_runs.py {_RUN}", _RUN, "cram-plateau"),
+    LedgerRow(
+        id="redundancy-88",
+        title="88 % of attention operations are redundant",
+        paper="CRAM",
+        place="abstract",
+        printed=_numbers(
+            ("redundancy_headline", "share of operations"),
+            ("redundancy_gpt2", "R, GPT-2 124M"),
+            ("redundancy_gpt2_medium", "R, GPT-2 Medium"),
+        ),
+        measure=_redundancy,
+        judge=_judge_share,
+        command=_REDUNDANCY,
+        folder=f"runs/{REDUNDANCY}",
+        page="redundancy.md",
+    ),
+    LedgerRow(
+        id="redundancy-gpt2",
+        title="R of the frozen GPT-2 models, and its shares of heads",
+        paper="CRAM",
+        place="Def. 1, Eq. 1",
+        printed=_numbers(
+            ("redundancy_gpt2", "R, GPT-2 124M"),
+            ("redundancy_gpt2_medium", "R, GPT-2 Medium"),
+            "redundancy_heads_high",
+            "redundancy_heads_middle",
+            "redundancy_heads_low",
+        ),
+        measure=_unavailable("the weights of GPT-2 are not shipped and nothing is fetched; run the command on yours"),
+        judge=_never,
+        command="cogfit theory redundancy ~/models/gpt2",
+        page="redundancy.md",
+    ),
+    LedgerRow(
+        id="redundancy-not-falling",
+        title="redundancy does not decrease with training",
+        paper="CRAM",
+        place="abstract",
+        printed=_RISE,
+        measure=_course,
+        judge=_judge_falls,
+        command=_REDUNDANCY,
+        folder=f"runs/{REDUNDANCY}",
+        page="redundancy.md",
+    ),
+    LedgerRow(
+        id="redundancy-from-scratch",
+        title="R rises from 0.52 to 0.72 between 10K and 300K steps",
+        paper="CRAM",
+        place="text on Eq. 1",
+        printed=_RISE,
+        measure=_scratch,
+        judge=_judge_scratch,
+        command="cogfit theory redundancy --train --set steps=300000 --device cuda",
+        folder=f"runs/{REDUNDANCY}",
+        page="redundancy.md",
+    ),
+    LedgerRow(
+        id="accuracy-at-optimum",
+        title="CRAM answers all queries at an attention near the optimum",
+        paper="CRAM",
+        place="abstract; Table 1",
+        printed=_printed_headline,
+        measure=_headline,
+        judge=_judge_headline,
+        command=_TRAIN,
+        folder=_RUN,
+        certificate="cram-opt",
+        page="replication.md",
+    ),
+    LedgerRow(
+        id="reduction",
+        title="attention is reduced 37.8-fold",
+        paper="CRAM",
+        place="abstract; Fig. 2",
+        printed=_numbers("attention_reduction"),
+        measure=_reduction,
+        judge=_judge_reduction,
+        command=_TRAIN,
+        folder=_RUN,
+        certificate="cram-reduction",
+        page="replication.md",
+    ),
+    LedgerRow(
+        id="transition-step",
+        title="the transition is near step 3K",
+        paper="CRAM",
+        place="text on Fig. 2",
+        printed=_numbers(("transition_step", "step of the transition")),
+        measure=_transition,
+        judge=_judge_step,
+        command=_FIT,
+        folder=_RUN,
+    ),
+    LedgerRow(
+        id="transition",
+        title="a phase transition, when mean quality crosses a threshold",
+        paper="CRAM",
+        place="text on Fig. 2",
+        printed=_numbers(("transition_quality", "mean quality at the transition")),
+        measure=_quality,
+        judge=_judge_transition,
+        command=_FIT,
+        folder=_RUN,
+        certificate="cram-sharpness",
+    ),
+    LedgerRow(
+        id="plateau",
+        title="the baselines' 68 % is the recurring queries by heart, the novel ones at chance",
+        paper="CRAM",
+        place="Table 1",
+        printed=lambda data: _table_1("Mamba")(data)[:1],
+        measure=_plateau,
+        judge=_judge_plateau,
+        command=f"{_TRAIN} && python benchmarks/record_runs.py {_RUN}",
+        folder=_RUN,
+        certificate="cram-plateau",
+    ),
     _table_row("Transformer", "transformer-n256", "the Transformer stops at 68 %"),
     _table_row("Mamba", "mamba-n256", "Mamba stops at 68 %, without attention"),
     _table_row("Jamba (1:7)", "jamba-n256", "Jamba answers no query"),
     _table_row("SeqBoat", "seqboat-n256", "SeqBoat stops at 68 %"),
-    _table_row("CRAM without consolidation", "cram-n256-no-consolidation",
-               "without consolidation attention stays at 16.7 %", "attention"),
-    LedgerRow("dynamics", "CRAM pays with twice the error on the dynamics", "CRAM", "Table 1, column Dyn. MSE",
-        _printed_dynamics, _dynamics, _judge_dynamics, training_command("transformer-n256"), _RUN,
-        page="replication.md"),
-    LedgerRow("without-consolidation", "no reduction without consolidation: the trained ablation", "CRAM", "abstract",
-        _nothing, _unconsolidated, _judge_unconsolidated, training_command("cram-n256-no-consolidation"),
-        "runs/cram-n256-no-consolidation",
-        "cram-impossible"),
-    LedgerRow("transfer", "frozen memory and router save half of the attention on another task", "CRAM", "transfer table",
-        _printed_transfer, _transfer, _judge_transfer, "make benchmark-transfer", "benchmarks/transfer.csv",
-        page="training.md"),
-    LedgerRow("gamma", "routing follows a power law of exposures with γ = 0.43", "CRAM", "Eq. 14",
-        _numbers(("gamma_model", "γ")), _gamma(HEADLINE), _judge_gamma, _FIT, _RUN, "cram-sharpness"),
-    LedgerRow("gamma-fast", "a ten-fold semantic learning rate gives γ = 0.71", "CRAM", "text at Eq. 14",
-        _numbers(("gamma_fast_semantic", "γ")), _gamma("cram-n256-fast-consolidation"), _judge_gamma,
-        training_command("cram-n256-fast-consolidation"), "runs/cram-n256-fast-consolidation"),
-    LedgerRow("gamma-human", "people's γ is 0.4–0.5 across studies", "CRAM", "text at Eq. 14",
-        _numbers(("gamma_human", "γ")), _people, _judge_people, "cogfit human remington2016_subjects", "human",
-        page="human-data.md"),
-    LedgerRow("real-data", "PhysioNet, MIMIC-III and Activity", "CRAM", "text on real data",
-        _numbers(("physionet_auc", "AUC, PhysioNet"), ("mimic_auc", "AUC, MIMIC-III"),
-                 ("activity_cram", "score, Activity")),
-        _unavailable("the clinical data need credentials and nothing is fetched"), _never,
-        "cogfit ledger --row real-data"),
+    _table_row(
+        "CRAM without consolidation",
+        "cram-n256-no-consolidation",
+        "without consolidation attention stays at 16.7 %",
+        "attention",
+    ),
+    LedgerRow(
+        id="dynamics",
+        title="CRAM pays with twice the error on the dynamics",
+        paper="CRAM",
+        place="Table 1, column Dyn. MSE",
+        printed=_printed_dynamics,
+        measure=_dynamics,
+        judge=_judge_dynamics,
+        command=training_command("transformer-n256"),
+        folder=_RUN,
+        page="replication.md",
+    ),
+    LedgerRow(
+        id="without-consolidation",
+        title="no reduction without consolidation: the trained ablation",
+        paper="CRAM",
+        place="abstract",
+        printed=_nothing,
+        measure=_unconsolidated,
+        judge=_judge_unconsolidated,
+        command=training_command("cram-n256-no-consolidation"),
+        folder="runs/cram-n256-no-consolidation",
+        certificate="cram-impossible",
+    ),
+    LedgerRow(
+        id="transfer",
+        title="frozen memory and router save half of the attention on another task",
+        paper="CRAM",
+        place="transfer table",
+        printed=_printed_transfer,
+        measure=_transfer,
+        judge=_judge_transfer,
+        command="make benchmark-transfer",
+        folder="benchmarks/transfer.csv",
+        page="training.md",
+    ),
+    LedgerRow(
+        id="gamma",
+        title="routing follows a power law of exposures with γ = 0.43",
+        paper="CRAM",
+        place="Eq. 14",
+        printed=_numbers(("gamma_model", "γ")),
+        measure=_gamma(HEADLINE),
+        judge=_judge_gamma,
+        command=_FIT,
+        folder=_RUN,
+        certificate="cram-sharpness",
+    ),
+    LedgerRow(
+        id="gamma-fast",
+        title="a ten-fold semantic learning rate gives γ = 0.71",
+        paper="CRAM",
+        place="text at Eq. 14",
+        printed=_numbers(("gamma_fast_semantic", "γ")),
+        measure=_gamma("cram-n256-fast-consolidation"),
+        judge=_judge_gamma,
+        command=training_command("cram-n256-fast-consolidation"),
+        folder="runs/cram-n256-fast-consolidation",
+    ),
+    LedgerRow(
+        id="gamma-human",
+        title="people's γ is 0.4–0.5 across studies",
+        paper="CRAM",
+        place="text at Eq. 14",
+        printed=_numbers(("gamma_human", "γ")),
+        measure=_people,
+        judge=_judge_people,
+        command="cogfit human remington2016_subjects",
+        folder="human",
+        page="human-data.md",
+    ),
+    LedgerRow(
+        id="real-data",
+        title="PhysioNet, MIMIC-III and Activity",
+        paper="CRAM",
+        place="text on real data",
+        printed=_numbers(
+            ("physionet_auc", "AUC, PhysioNet"), ("mimic_auc", "AUC, MIMIC-III"), ("activity_cram", "score, Activity")
+        ),
+        measure=_unavailable("the clinical data need credentials and nothing is fetched"),
+        judge=_never,
+        command="cogfit ledger --row real-data",
+    ),
     *(_claim_row(claim) for claim in CLAIMS if claim.paper == "CRAM"),
-    LedgerRow("retention-budget", "30–50 % of the tokens keep at least 95 % of the performance", "Adaptive Retention",
-        "abstract",
-        _printed_budget, _budget, _judge_budget, "python benchmarks/retention_budget.py", BUDGETS, page="training.md"),
-    LedgerRow("retention-layers", "each layer keeps the budget, ⌊ρT⌋ tokens", "Adaptive Retention", "layer-wise retention",
-        _printed_layers, _layers, _judge_layers,
-        "cogfit ledger --row retention-layers", "published/adaptive_retention_layers.csv"),
-    LedgerRow("retention-scores", "SST-2, IMDb and ArXiv with DistilBERT and Longformer", "Adaptive Retention", "results",
-        _scores,
-        _unavailable("neither the pretrained models nor the data sets are shipped, and nothing is fetched"), _never,
-        "cogfit ledger --row retention-scores"),
-    LedgerRow("retention-speed", "1.8 times the throughput at a budget of 30 %", "Adaptive Retention", "efficiency",
-        _printed_speed,
-        _unavailable("it belongs to the paper's hardware, models and implementation, which are not published"), _never,
-        "cogfit ledger --row retention-speed"),
+    LedgerRow(
+        id="retention-budget",
+        title="30–50 % of the tokens keep at least 95 % of the performance",
+        paper="Adaptive Retention",
+        place="abstract",
+        printed=_printed_budget,
+        measure=_budget,
+        judge=_judge_budget,
+        command="python benchmarks/retention_budget.py",
+        folder=BUDGETS,
+        page="training.md",
+    ),
+    LedgerRow(
+        id="retention-layers",
+        title="each layer keeps the budget, ⌊ρT⌋ tokens",
+        paper="Adaptive Retention",
+        place="layer-wise retention",
+        printed=_printed_layers,
+        measure=_layers,
+        judge=_judge_layers,
+        command="cogfit ledger --row retention-layers",
+        folder="published/adaptive_retention_layers.csv",
+    ),
+    LedgerRow(
+        id="retention-scores",
+        title="SST-2, IMDb and ArXiv with DistilBERT and Longformer",
+        paper="Adaptive Retention",
+        place="results",
+        printed=_scores,
+        measure=_unavailable("neither the pretrained models nor the data sets are shipped, and nothing is fetched"),
+        judge=_never,
+        command="cogfit ledger --row retention-scores",
+    ),
+    LedgerRow(
+        id="retention-speed",
+        title="1.8 times the throughput at a budget of 30 %",
+        paper="Adaptive Retention",
+        place="efficiency",
+        printed=_printed_speed,
+        measure=_unavailable("it belongs to the paper's hardware, models and implementation, which are not published"),
+        judge=_never,
+        command="cogfit ledger --row retention-speed",
+    ),
     *(_claim_row(claim) for claim in CLAIMS if claim.paper == "Adaptive Retention"),
-)  # fmt: skip
+)
 """All rows, in the order of the papers."""

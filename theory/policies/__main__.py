@@ -50,19 +50,38 @@ def page(found: Study) -> str:
         traits = found.traits[system.id]
         source = f"[{system.source}](https://arxiv.org/abs/{system.source})" if system.source else "–"
         values = ", ".join(f"`{name}={value:g}`" for name, value in system.parameters.items()) or "–"
-        rows.append([f"{system.title} (`{system.id}`)", source, system.rule, values, system.kind, traits.klass,
-                     traits.kind, "yes" if traits.labels else "no"])  # fmt: skip
+        rows.append(
+            [
+                f"{system.title} (`{system.id}`)",
+                source,
+                system.rule,
+                values,
+                system.kind,
+                traits.klass,
+                traits.kind,
+                "yes" if traits.labels else "no",
+            ]
+        )
     parts = [_HEAD.format(heads=HEADS), _markdown(rows)]
     setting = found.setting
-    parts.append(_RULES.format(count=found.streams, length=setting.length, patterns=setting.patterns,
-                               values=setting.values, seed=found.seed))  # fmt: skip
+    parts.append(
+        _RULES.format(
+            count=found.streams,
+            length=setting.length,
+            patterns=setting.patterns,
+            values=setting.values,
+            seed=found.seed,
+        )
+    )
     for law in found.laws:
         parts += [f"### {CAPTION[law]}\n", _markdown(law_table(found, law)), ""]
     parts += [*limit_lines(found)[:1], "", "## Against the bounds\n", *(f"- {x}" for x in limit_lines(found)[1:]), ""]
-    parts += ["## What the sources say of their policies\n",
-              "Each is a function in `theory/policies/phenomena.py`; *shown* is a 95 % interval of the paired "
-              "difference above zero. On these streams neighbours are no more alike than other tokens, so what rests "
-              "on locality cannot be shown here.\n"]  # fmt: skip
+    parts += [
+        "## What the sources say of their policies\n",
+        "Each is a function in `theory/policies/phenomena.py`; *shown* is a 95 % interval of the paired "
+        "difference above zero. On these streams neighbours are no more alike than other tokens, so what rests "
+        "on locality cannot be shown here.\n",
+    ]
     claims = phenomena()
     for check, line in zip(CHECKS, claim_lines(claims), strict=True):
         parts.append(f"- {line}. {' '.join((check.__doc__ or '').split())}")

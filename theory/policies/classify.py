@@ -102,8 +102,12 @@ class Traits:
         what += ["on a schedule"] * (self.on_schedule and not self.by_position)
         what += {"present token": ["executed as the token is"], "history": ["executed as needed"]}.get(self.rows, [])
         what += ["drops tokens"] * (self.drops and self.rows != "none")
-        what += {"none": [], "selection": ["values steer the selection"], "attention": ["state learns from attention"],
-                 "tokens": ["state takes in every token"]}[self.memory]  # fmt: skip
+        what += {
+            "none": [],
+            "selection": ["values steer the selection"],
+            "attention": ["state learns from attention"],
+            "tokens": ["state takes in every token"],
+        }[self.memory]
         return "; ".join(what)
 
     def to_json(self) -> dict[str, Any]:
@@ -139,8 +143,17 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
     budget, vectors = _SETTING.budget(share), embed(training)
 
     def run(on: Streams, disturb: Disturb | None = None, swap_at: int | None = None, tight: bool = False) -> Played:
-        return play(make(), on, budget // 3 if tight else budget, training=training, trained_on=vectors, seed=seed,
-                    disturb=disturb, swap_at=swap_at, record=True)  # fmt: skip
+        return play(
+            make(),
+            on,
+            budget // 3 if tight else budget,
+            training=training,
+            trained_on=vectors,
+            seed=seed,
+            disturb=disturb,
+            swap_at=swap_at,
+            record=True,
+        )
 
     base, elsewhere = run(streams), run(other)
     falsified = run(streams, disturb=_falsify)
@@ -151,8 +164,9 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
     count = _selected(base).sum((2, 3))
     found = [_memory(run, streams, base), _memory(partial(run, tight=True), streams, run(streams, tight=True))]
     memory = max((memory for memory, _ in found), key=get_args(Memory).index)
-    wrong_labels = replace(streams.labelled(), value=np.where(
-        streams.kind == QUERY, streams.answer % streams.values + 1, streams.value))  # fmt: skip
+    wrong_labels = replace(
+        streams.labelled(), value=np.where(streams.kind == QUERY, streams.answer % streams.values + 1, streams.value)
+    )
     right, wrong = run(streams.labelled()), run(wrong_labels)
     gated = bool((executed[rows, at] != (made_plain.rows[rows, at] > 0)).any())
     return Traits(

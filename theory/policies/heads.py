@@ -39,9 +39,10 @@ class DuoAttention(Policy):
         super().begin(seen, budget, rng, training)
         _, heads, length = seen.shape
         count = max(
-            c for c in range(heads + 1)
+            c
+            for c in range(heads + 1)
             if c == 0 or c * length / 2 + (heads - c) * min(_LEAST_WINDOW, budget) <= budget * heads
-        )  # fmt: skip
+        )
         rest = (budget * heads - count * length / 2) / max(1, heads - count)
         self._window = max(1, round(rest))
         self._retrieval = retrieval_heads(training, count, min(self._window, length // 4))[None, :, None]

@@ -73,8 +73,12 @@ class RetentionGate:
             p = 1 / (1 + np.exp(-np.clip(score, -30, 30)))
             slope = (multiplier - demand) * p * (1 - p) / p.size
             inner = (slope[..., None] * weights * (1 - hidden**2)).reshape(-1, cls.WIDTH)
-            slopes = (x.reshape(len(inner), -1).T @ inner, mean.reshape(len(inner), -1).T @ inner,
-                      np.einsum("bn,bnf->f", slope, hidden), slope.sum(keepdims=True)[0])  # fmt: skip
+            slopes = (
+                x.reshape(len(inner), -1).T @ inner,
+                mean.reshape(len(inner), -1).T @ inner,
+                np.einsum("bn,bnf->f", slope, hidden),
+                slope.sum(keepdims=True)[0],
+            )
             for w, m, v, g in zip(learned, first, second, slopes, strict=True):
                 m += 0.1 * (g - m)
                 v += 0.01 * (g * g - v)

@@ -68,10 +68,15 @@ def forgetting_evens_out_ages(setting: Setting, seed: int = 0) -> Phenomenon:
     """
     game = _Game(setting, seed, mix)
     share = {alpha: _position(game.play("a2sf", 1 / 4, alpha=alpha)) for alpha in (1.0, 0.97)}
-    return _ruled("a2sf", "a forgetting factor evens out the ages of the tokens in the cache",
-                  np.abs(share[1.0] - 0.5) - np.abs(share[0.97] - 0.5),
-                  {"mean relative position, α = 1": float(share[1.0].mean()),
-                   "mean relative position, α = 0.97": float(share[0.97].mean())})  # fmt: skip
+    return _ruled(
+        "a2sf",
+        "a forgetting factor evens out the ages of the tokens in the cache",
+        np.abs(share[1.0] - 0.5) - np.abs(share[0.97] - 0.5),
+        {
+            "mean relative position, α = 1": float(share[1.0].mean()),
+            "mean relative position, α = 0.97": float(share[0.97].mean()),
+        },
+    )
 
 
 def lagged_eviction_keeps_recurring_tokens(setting: Setting, seed: int = 0) -> Phenomenon:
@@ -82,9 +87,12 @@ def lagged_eviction_keeps_recurring_tokens(setting: Setting, seed: int = 0) -> P
     """
     game = _Game(setting, seed, recurrent)
     read = {name: _read(game.play(name, 1 / 4)) for name in ("lazy-eviction", "streaming", "h2o", "a2sf")}
-    return _ruled("lazy-eviction", "lagged eviction by recurrence intervals keeps recurring tokens (against a window)",
-                  read["lazy-eviction"] - read["streaming"],
-                  {f"queries read, {name}": float(x.mean()) for name, x in read.items()})  # fmt: skip
+    return _ruled(
+        "lazy-eviction",
+        "lagged eviction by recurrence intervals keeps recurring tokens (against a window)",
+        read["lazy-eviction"] - read["streaming"],
+        {f"queries read, {name}": float(x.mean()) for name, x in read.items()},
+    )
 
 
 def the_lag_itself_helps(setting: Setting, seed: int = 0) -> Phenomenon:
@@ -94,18 +102,24 @@ def the_lag_itself_helps(setting: Setting, seed: int = 0) -> Phenomenon:
     """
     game = _Game(setting, seed, recurrent)
     lazy, eager = (_read(game.play("lazy-eviction", 1 / 8, window=window)) for window in (0.25, 0.0))
-    return _ruled("lazy-eviction", "the lag itself helps, not only the recurrence intervals", lazy - eager,
-                  {"queries read, window 1/4 of the cache": float(lazy.mean()),
-                   "queries read, no window": float(eager.mean())})  # fmt: skip
+    return _ruled(
+        "lazy-eviction",
+        "the lag itself helps, not only the recurrence intervals",
+        lazy - eager,
+        {"queries read, window 1/4 of the cache": float(lazy.mean()), "queries read, no window": float(eager.mean())},
+    )
 
 
 def lagged_eviction_beats_forgetting(setting: Setting, seed: int = 0) -> Phenomenon:
     """LazyEviction against accumulated attention with forgetting (A2SF), on the same streams and in the same cache."""
     game = _Game(setting, seed, recurrent)
     lazy, other = (_read(game.play(name, 1 / 8)) for name in ("lazy-eviction", "a2sf"))
-    return _ruled("lazy-eviction", "lagged eviction keeps more recurring tokens than accumulated attention",
-                  lazy - other, {"queries read, lazy-eviction": float(lazy.mean()),
-                                 "queries read, a2sf": float(other.mean())})  # fmt: skip
+    return _ruled(
+        "lazy-eviction",
+        "lagged eviction keeps more recurring tokens than accumulated attention",
+        lazy - other,
+        {"queries read, lazy-eviction": float(lazy.mean()), "queries read, a2sf": float(other.mean())},
+    )
 
 
 def static_heads_fail_moving_demand(setting: Setting, seed: int = 0) -> Phenomenon:
@@ -123,16 +137,24 @@ def static_heads_fail_moving_demand(setting: Setting, seed: int = 0) -> Phenomen
     }
     first, second, _ = accuracy.values()
     size = min(len(first), len(second))
-    return _ruled("duo", "heads that are chosen once do not follow a demand that moves", first[:size] - second[:size],
-                  {f"accuracy, {name}": float(x.mean()) for name, x in accuracy.items()})  # fmt: skip
+    return _ruled(
+        "duo",
+        "heads that are chosen once do not follow a demand that moves",
+        first[:size] - second[:size],
+        {f"accuracy, {name}": float(x.mean()) for name, x in accuracy.items()},
+    )
 
 
 def state_size_dials_recall(setting: Setting, seed: int = 0) -> Phenomenon:
     """BASED: recall grows with the size of the state. Measured without its window, at 32 features less 4."""
     game = _Game(setting, seed, independent)
     right = {width: _right(game.play("based", width / setting.length, window=0.0)) for width in (4, 8, 16, 32)}
-    return _ruled("based", "the size of the state dials recall", right[32] - right[4],
-                  {f"accuracy, {width} features": float(x.mean()) for width, x in right.items()})  # fmt: skip
+    return _ruled(
+        "based",
+        "the size of the state dials recall",
+        right[32] - right[4],
+        {f"accuracy, {width} features": float(x.mean()) for width, x in right.items()},
+    )
 
 
 def consolidation_frees_attention(setting: Setting, seed: int = 0) -> Phenomenon:
@@ -144,11 +166,16 @@ def consolidation_frees_attention(setting: Setting, seed: int = 0) -> Phenomenon
     for part in (slice(0, half), slice(half, None)):
         asked = played.query[:, part]
         parts.append(((played.rows[:, part] > 0) & asked).sum(1) / np.maximum(asked.sum(1), 1))
-    return _ruled("cram", "consolidation frees attention: fewer queries are attended later in a stream",
-                  parts[0] - parts[1],
-                  {"queries attended, first half": float(parts[0].mean()),
-                   "queries attended, second half": float(parts[1].mean()),
-                   "accuracy": float(_right(played).mean())})  # fmt: skip
+    return _ruled(
+        "cram",
+        "consolidation frees attention: fewer queries are attended later in a stream",
+        parts[0] - parts[1],
+        {
+            "queries attended, first half": float(parts[0].mean()),
+            "queries attended, second half": float(parts[1].mean()),
+            "accuracy": float(_right(played).mean()),
+        },
+    )
 
 
 CHECKS: tuple[Callable[[Setting, int], Phenomenon], ...] = (
@@ -178,8 +205,15 @@ class _Game:
         self.seen, self.trained_on = embed(self.streams, seed), embed(self.training, seed)
 
     def play(self, name: str, share: float, **parameters: float) -> Played:
-        return play(find(name).policy(**parameters), self.streams, self.setting.budget(share), training=self.training,
-                    seen=self.seen, trained_on=self.trained_on, seed=self.seed)  # fmt: skip
+        return play(
+            find(name).policy(**parameters),
+            self.streams,
+            self.setting.budget(share),
+            training=self.training,
+            seen=self.seen,
+            trained_on=self.trained_on,
+            seed=self.seed,
+        )
 
 
 def _one_head(setting: Setting, rng: np.random.Generator, size: int, *, moving: bool) -> Streams:

@@ -304,8 +304,15 @@ def _hadamard(values: int) -> Array:
 
 
 def _task(setting: Setting, **fields: Any) -> SRCD:
-    return SRCD(length=setting.length, patterns=setting.patterns, values=setting.values, zipf=float(setting.zipf),
-                table="fresh", novel_keys=setting.length // 2, **fields)  # fmt: skip
+    return SRCD(
+        length=setting.length,
+        patterns=setting.patterns,
+        values=setting.values,
+        zipf=float(setting.zipf),
+        table="fresh",
+        novel_keys=setting.length // 2,
+        **fields,
+    )
 
 
 def mix(setting: Setting, rng: np.random.Generator, size: int) -> Streams:

@@ -38,8 +38,14 @@ def law_table(study: Study, law: str) -> list[list[str]]:
     rows = [["policy", *(f"budget {share:.3g}" for share in study.budgets), "rows", "bits"]]
     for system in study.systems:
         cells = study.at(system.id, law)
-        rows.append([system.title, *(_cell(cell) for cell in cells), f"{100 * cells[-1].rows:.3g} %",
-                     f"{cells[-1].carried_bits:,.0f}"])  # fmt: skip
+        rows.append(
+            [
+                system.title,
+                *(_cell(cell) for cell in cells),
+                f"{100 * cells[-1].rows:.3g} %",
+                f"{cells[-1].carried_bits:,.0f}",
+            ]
+        )
     return rows
 
 

@@ -130,9 +130,17 @@ def build_model(settings: Language) -> nn.Module:
     if settings.d_model % settings.heads:
         raise InputError(f"{settings.heads} heads do not divide a width of {settings.d_model}")
     config = GPT2Config(
-        vocab_size=256, n_positions=settings.context, n_embd=settings.d_model, n_layer=settings.layers,
-        n_head=settings.heads, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=0, eos_token_id=0,
-    )  # fmt: skip
+        vocab_size=256,
+        n_positions=settings.context,
+        n_embd=settings.d_model,
+        n_layer=settings.layers,
+        n_head=settings.heads,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
     model: nn.Module = GPT2LMHeadModel(config)
     return model
 
@@ -191,9 +199,10 @@ def train_language(
 
 def _config(settings: Language, texts: Texts) -> dict[str, Any]:
     parts = {
-        "training": len(texts.training), "fitted": len(texts.fitted[: settings.documents]),
+        "training": len(texts.training),
+        "fitted": len(texts.fitted[: settings.documents]),
         "measured": len(texts.measured[: settings.documents]),
-    }  # fmt: skip
+    }
     return {"language": settings.to_json(), "texts": {**texts.describe(), "parts": parts}}
 
 
@@ -220,9 +229,14 @@ def _open(folder: Path, about: Mapping[str, Any]) -> bool:
 
 
 def _loop(
-    model: nn.Module, settings: Language, data: NDArray[np.uint8], texts: Texts, folder: Path, key: str,
+    model: nn.Module,
+    settings: Language,
+    data: NDArray[np.uint8],
+    texts: Texts,
+    folder: Path,
+    key: str,
     watch: Watch | None,
-) -> None:  # fmt: skip
+) -> None:
     optimizer = torch.optim.AdamW(_groups(model, settings.weight_decay), lr=settings.rate, betas=(0.9, 0.95))
     begin = _restore(folder / CHECKPOINT, model, optimizer, key)
     tables = _kept(folder, begin)
@@ -233,9 +247,13 @@ def _loop(
             found = None
             if step in measured:
                 found = measure(
-                    byte_level(model, folder.name, settings.context), texts, documents=settings.documents,
-                    tokens=settings.tokens, ridge=settings.ridge, probe_input=settings.probe_input,
-                )  # fmt: skip
+                    byte_level(model, folder.name, settings.context),
+                    texts,
+                    documents=settings.documents,
+                    tokens=settings.tokens,
+                    ridge=settings.ridge,
+                    probe_input=settings.probe_input,
+                )
                 _note(folder, tables, step, found)
             if found is not None or step % settings.checkpoint_every == 0:
                 state = prefixed("model", _weights(model)) | prefixed("optimizer", dict(moments(optimizer)))
@@ -347,9 +365,11 @@ def _close(
     from importlib.metadata import version
 
     files = [
-        _entry(folder / TABLE, COLUMNS), _entry(folder / LOSS, _LOSS_COLUMNS),
-        _entry(folder / WEIGHTS), _entry(folder / "config.json"),
-    ]  # fmt: skip
+        _entry(folder / TABLE, COLUMNS),
+        _entry(folder / LOSS, _LOSS_COLUMNS),
+        _entry(folder / WEIGHTS),
+        _entry(folder / "config.json"),
+    ]
     document = {
         **about,
         "status": "finished",
@@ -365,7 +385,7 @@ def _close(
         "seconds": round(seconds, 1),
         "meaning_from": {"code": "from theory/redundancy/tables.py and theory/redundancy/language_model.py"},
         "files": files,
-    }  # fmt: skip
+    }
     write_document(folder, document)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 

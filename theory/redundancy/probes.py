@@ -439,9 +439,14 @@ def measure(
 
 
 def _fit(
-    model: LanguageModel, sites: Sequence[Site], documents: Sequence[Document], tokens: int, ridge: float,
-    probe_input: ProbeInput, progress: Progress | None,
-) -> tuple[list[Probe], int]:  # fmt: skip
+    model: LanguageModel,
+    sites: Sequence[Site],
+    documents: Sequence[Document],
+    tokens: int,
+    ridge: float,
+    probe_input: ProbeInput,
+    progress: Progress | None,
+) -> tuple[list[Probe], int]:
     """Fit one probe per site.
 
     For all heads and the layer at once: ridge regression treats outputs one by one.
@@ -470,9 +475,16 @@ def _fit(
 
 
 def _score(
-    model: LanguageModel, sites: Sequence[Site], probes: Sequence[Probe], documents: Sequence[Document], tokens: int,
-    kinds: Array, threshold: float, probe_input: ProbeInput, progress: Progress | None,
-) -> tuple[Array, Array]:  # fmt: skip
+    model: LanguageModel,
+    sites: Sequence[Site],
+    probes: Sequence[Probe],
+    documents: Sequence[Document],
+    tokens: int,
+    kinds: Array,
+    threshold: float,
+    probe_input: ProbeInput,
+    progress: Progress | None,
+) -> tuple[Array, Array]:
     heads = max(site.heads for site in sites)
     sums = np.zeros((len(documents), len(sites), 1 + heads, len(TYPES), len(STATISTICS)))
     losses = np.zeros((len(documents), 2))

@@ -182,11 +182,18 @@ class Redundancy:
             constant = total[..., _R_CONSTANT] / total[..., _N]
         columns = {
             "n": total[..., _N].astype(np.int64),
-            "r": r[0], "r_low": r[1], "r_high": np.minimum(r[2], 1),
-            "share": share[0], "share_low": np.maximum(share[1], 0), "share_high": np.minimum(share[2], 1),
-            "r2": 1 - unexplained[0], "r2_low": 1 - unexplained[2], "r2_high": np.minimum(1 - unexplained[1], 1),
-            "r_pooled": pooled, "r_constant": constant,
-        }  # fmt: skip
+            "r": r[0],
+            "r_low": r[1],
+            "r_high": np.minimum(r[2], 1),
+            "share": share[0],
+            "share_low": np.maximum(share[1], 0),
+            "share_high": np.minimum(share[2], 1),
+            "r2": 1 - unexplained[0],
+            "r2_low": 1 - unexplained[2],
+            "r2_high": np.minimum(1 - unexplained[1], 1),
+            "r_pooled": pooled,
+            "r_constant": constant,
+        }
         enough = (s[_N] > 0).sum(0) > 1
         rows = [
             {"unit": unit, "layer": layer, "head": head, "tokens": kind}
@@ -219,7 +226,10 @@ class Redundancy:
         return {
             "model": self.model,
             "probe": {
-                "input": self.probe_input, "ridge": self.ridge, "documents": self.fitted[0], "tokens": self.fitted[1],
+                "input": self.probe_input,
+                "ridge": self.ridge,
+                "documents": self.fitted[0],
+                "tokens": self.fitted[1],
             },
             "measured": {"documents": len(self.sums), "tokens": int(self.sums[:, 0, 0, :, _N].sum())},
             "threshold": self.threshold,
@@ -227,7 +237,7 @@ class Redundancy:
             "loss": loss if self.losses[:, 1].any() else None,
             "heads": bands(table),
             "table": table.to_dict("records"),
-        }  # fmt: skip
+        }
 
 
 def rows_of(table: pd.DataFrame, unit: str, *, tokens: str = "all", each: bool = False) -> pd.DataFrame:
@@ -311,12 +321,15 @@ def by_part(table: pd.DataFrame) -> list[list[str]]:
     """
     rows = [["operations", "R", "R > threshold", "R²", "R pooled", "R constant"]]
     names: Sequence[tuple[str, pd.DataFrame]] = [
-        ("tokens × layers", rows_of(table, "layer")), ("tokens × heads", rows_of(table, "head")),
+        ("tokens × layers", rows_of(table, "layer")),
+        ("tokens × heads", rows_of(table, "head")),
         *((f"layer {row.layer}", table.loc[[row.Index]]) for row in rows_of(table, "layer", each=True).itertuples()),
-        *((f"head {row.layer}.{row.head}", table.loc[[row.Index]])
-          for row in rows_of(table, "head", each=True).itertuples()),
+        *(
+            (f"head {row.layer}.{row.head}", table.loc[[row.Index]])
+            for row in rows_of(table, "head", each=True).itertuples()
+        ),
         *((f"{kind} tokens × layers", rows_of(table, "layer", tokens=kind)) for kind in TYPES),
-    ]  # fmt: skip
+    ]
     for name, part in names:
         for _, row in part.iterrows():
             tail = [f"{row[column]:.3f}" for column in ("r2", "r_pooled", "r_constant")]
