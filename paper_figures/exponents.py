@@ -78,7 +78,7 @@ def _people(data: Data) -> list[dict[str, Any]]:
         for curve in about.series(**labels):
             name = ", ".join(filter(None, (style.cited(about), style.labelled(curve.labels))))
             group.append({"name": name} | _row(data.human_fit(curve)))
-    return [{"group": group} | row for group, found in rows.items() for row in found]
+    return [{"group": group} | row for group, group_rows in rows.items() for row in group_rows]
 
 
 def _blocks(data: Data, about: Dataset) -> list[dict[str, Any]]:

@@ -83,7 +83,7 @@ def _draw_panels(data: Data, panels: Panels, note: str) -> Drawing:
         tables = [[_observed(curve), *_forms(data, curve)] for curve in curves]
         _draw_panel(axes, curves, tables, labels)
         parts += [table for each in tables for table in each]
-        texts += [_said(data, curve) for curve in curves]
+        texts += [_caption(data, curve) for curve in curves]
     style.letter(grid[: len(panels)], (style.cited(data.human()[id]) for id, _ in panels))
     caption = (
         f"Values (bars: standard errors, where known), the form reported and the power law A·x^−γ. {note} Form "
@@ -125,10 +125,10 @@ def _forms(data: Data, curve: Series) -> Iterator[pd.DataFrame]:
         y = fit.levels[curve.labels[fit.by]] * k ** -fit.params[f"gamma[{curve.labels[fit.by]}]"]
         yield pd.DataFrame({**_about(curve), "series": "power", "x": k, "y": y})
         return
-    found = data.human_fit(curve)
-    x = np.geomspace(found.x[found.x > 0].min(), found.x.max(), _GRID)
-    for name in dict.fromkeys((found.form, "power")):
-        y = cogfit.forms()[name].evaluate(x, found[name].estimate.params)
+    human_fit = data.human_fit(curve)
+    x = np.geomspace(human_fit.x[human_fit.x > 0].min(), human_fit.x.max(), _GRID)
+    for name in dict.fromkeys((human_fit.form, "power")):
+        y = cogfit.forms()[name].evaluate(x, human_fit[name].estimate.params)
         yield pd.DataFrame({**_about(curve), "series": name, "x": x, "y": y})
 
 
@@ -178,13 +178,13 @@ def _key() -> list[Line2D]:
     return [Line2D([], [], color="0.2", label=name, **look) for name, look in _LINES.items()]
 
 
-def _said(data: Data, curve: Series) -> str:
+def _caption(data: Data, curve: Series) -> str:
     name = f"{style.cited(curve.dataset)} {curve.dataset.measure}"
     labels = f" ({style.labelled(curve.labels)})" if curve.labels else ""
     if curve.last is not None:
         fit = data.block_fit(curve.dataset)
         return f"{name}{labels} {fit.params[f'gamma[{curve.labels[fit.by]}]']:.2f}"
-    found = data.human_fit(curve)
-    power = found["power"]
-    form = "" if found.form == "power" else f" {found.selected.title},"
+    human_fit = data.human_fit(curve)
+    power = human_fit["power"]
+    form = "" if human_fit.form == "power" else f" {human_fit.selected.title},"
     return f"{name}{labels}{form} {'no γ' if power.gamma is None else f'{power.gamma:.2f}'}"

@@ -112,9 +112,9 @@ def cited(dataset: Dataset) -> str:
 
     And what its values belong to where that is no mean.
     """
-    found = re.match(r".*?\d{4}", dataset.citation)
+    match = re.match(r".*?\d{4}", dataset.citation)
     each = f", {dataset.level}s" if dataset.columns.cluster else ""
-    return (dataset.id if found is None else found.group()) + each
+    return (dataset.id if match is None else match.group()) + each
 
 
 def labelled(labels: Mapping[str, str], without: Mapping[str, str] | None = None) -> str:

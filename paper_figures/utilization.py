@@ -29,13 +29,13 @@ def draw(data: Data) -> Drawing:
     import pandas as pd
 
     consolidates = RUNS[0]
-    found = data.fit(consolidates).transition
-    if not found or not found["found"]:
+    transition = data.fit(consolidates).transition
+    if not transition or not transition["found"]:
         raise InputError("no abrupt change is found in it, and figure 1 shows one", path=data.folder / "runs" / RUNS[0])
     bounds = {name: data.run(consolidates)[name]["value"] for name in ("static_bound", "optimum")}
     whole = pd.concat([data.steps(name, _WIDTH) for name in RUNS], ignore_index=True)
     near = data.steps(consolidates, _CLOSE)
-    near = near[near["step"].between(*_neighbourhood(found))]
+    near = near[near["step"].between(*_neighbourhood(transition))]
     parts = [part[part["column"] == "attention_utilization"] for part in (whole, near)]
     table = pd.concat([part.assign(panel=name) for part, name in zip(parts, "ab", strict=True)], ignore_index=True)
 
@@ -58,13 +58,13 @@ def draw(data: Data) -> Drawing:
         transform=left.get_xaxis_transform(),
     )
     for axes in (left, right):
-        axes.axvspan(found["low"], found["high"], color=style.COLORS[3], alpha=0.45, lw=0, zorder=0)
+        axes.axvspan(transition["low"], transition["high"], color=style.COLORS[3], alpha=0.45, lw=0, zorder=0)
         axes.set_xlabel("training step")
         axes.xaxis.set_major_formatter(style.thousands)
-    right.axvline(found["t50"], color="0.2", lw=0.8, ls=(0, (1, 1.5)))
+    right.axvline(transition["t50"], color="0.2", lw=0.8, ls=(0, (1, 1.5)))
     right.annotate(
         "10 % … 90 % of the drop",
-        (found["t50"], 0.9),
+        (transition["t50"], 0.9),
         xycoords=("data", "axes fraction"),
         xytext=(0, 4),
         textcoords="offset points",
@@ -72,19 +72,19 @@ def draw(data: Data) -> Drawing:
         backgroundcolor="white",
     )
     ends = {"arrowstyle": "|-|,widthA=0.25,widthB=0.25", "lw": 0.8, "shrinkA": 0, "shrinkB": 0}
-    span = (found["t10"], 0.89), (found["t90"], 0.89)
+    span = (transition["t10"], 0.89), (transition["t90"], 0.89)
     right.annotate("", *span, xycoords=("data", "axes fraction"), arrowprops=ends)
     left.set_ylim(0.0, _TOP * bounds["static_bound"])
     left.set_xlim(0.0, float(table["step"].max()))
     left.yaxis.set_major_formatter(style.percent)
     left.set_ylabel("tokens that attend")
-    style.letter((left, right), ("the whole run", f"around step {found['t50']:,.0f}"))
-    return Drawing(figure, table.drop(columns=["column"]), _caption(data, found, bounds))
+    style.letter((left, right), ("the whole run", f"around step {transition['t50']:,.0f}"))
+    return Drawing(figure, table.drop(columns=["column"]), _caption(data, transition, bounds))
 
 
-def _neighbourhood(found: Mapping[str, Any]) -> tuple[float, float]:
-    reach = 1.6 * (found["t90"] - found["t10"])
-    return found["t10"] - reach, found["t90"] + reach
+def _neighbourhood(transition: Mapping[str, Any]) -> tuple[float, float]:
+    reach = 1.6 * (transition["t90"] - transition["t10"])
+    return transition["t10"] - reach, transition["t90"] + reach
 
 
 def _draw_run(axes: Axes, part: pd.DataFrame, number: int) -> None:
@@ -120,7 +120,7 @@ def _draw_bounds(left: Axes, right: Axes, bounds: dict[str, float]) -> None:
         )
 
 
-def _caption(data: Data, found: Mapping[str, Any], bounds: dict[str, float]) -> str:
+def _caption(data: Data, transition: Mapping[str, Any], bounds: dict[str, float]) -> str:
     consolidates = RUNS[0]
     forced = data.run(consolidates)["forced_attention_steps"]
     last = {run: data.steps(run, _WIDTH) for run in RUNS}
@@ -132,7 +132,7 @@ def _caption(data: Data, found: Mapping[str, Any], bounds: dict[str, float]) -> 
     others = "".join(
         f", with a further {'drop' if c['size'] < 0 else 'rise'} near step {c['t50']:,.0f} "
         f"[{c['low']:,.0f}, {c['high']:,.0f}]"
-        for c in found["changes"]
+        for c in transition["changes"]
     )
     ends = ", ".join(
         f"{run} at {end[run, 'attention_utilization']:.2%} (accuracy {end[run, 'retrieval_accuracy']:.1%})"
@@ -142,8 +142,9 @@ def _caption(data: Data, found: Mapping[str, Any], bounds: dict[str, float]) -> 
         f"Share of all tokens that attend, mean over {_WIDTH} steps (a) and {_CLOSE} steps (b); shading: 5 and 95 % "
         f"quantiles of single steps. Dashed lines: f = {bounds['static_bound']:.2%}, every query attends, and "
         f"OPT = {bounds['optimum']:.2%}, novel queries attend. In {consolidates} all tokens are made to attend in "
-        f"steps {forced[0]:,}–{forced[1]:,} (beyond the axis); then the curve drops by a factor {found['ratio']:.2f} "
-        f"near step {found['t50']:,.0f} (band: {found['level']:.0%} interval {found['low']:,.0f}–{found['high']:,.0f}; "
-        f"10 % of the drop are done at step {found['t10']:,.0f}, 90 % at {found['t90']:,.0f}; p = "
-        f"{found['p_value']:.2g} against a smooth curve){others}. The runs end: {ends}."
+        f"steps {forced[0]:,}–{forced[1]:,} (beyond the axis); then the curve drops by a factor "
+        f"{transition['ratio']:.2f} near step {transition['t50']:,.0f} (band: {transition['level']:.0%} interval "
+        f"{transition['low']:,.0f}–{transition['high']:,.0f}; "
+        f"10 % of the drop are done at step {transition['t10']:,.0f}, 90 % at {transition['t90']:,.0f}; p = "
+        f"{transition['p_value']:.2g} against a smooth curve){others}. The runs end: {ends}."
     )

@@ -115,19 +115,19 @@ def exchangeability(pattern: ArrayLike, *, table: ArrayLike | None = None, step:
     z = numbered(pattern)
     tables = np.zeros(z.size, np.int64) if table is None else numbered(table)
     law = _Orders.of(np.bincount(z))
-    found = [_successive(z, tables, law)]
+    tests = [_successive(z, tables, law)]
     tenth = np.arange(z.size) * _TENTHS // max(z.size, 1)
     if step is not None:
         steps = numbered(step)
         groups = numbered(tables * (int(steps.max(initial=0)) + 1) + steps)
         if 1 < int(groups.max(initial=0)) + 1 < z.size:
-            found.append(_within("queries of one step", z, groups, law))
-    found.append(_within("queries of one tenth", z, numbered(tables * _TENTHS + tenth), law))
-    p_values = [pair.p_value for pair in found if pair.p_value is not None]
+            tests.append(_within("queries of one step", z, groups, law))
+    tests.append(_within("queries of one tenth", z, numbered(tables * _TENTHS + tenth), law))
+    p_values = [pair.p_value for pair in tests if pair.p_value is not None]
     if not p_values:
-        return Arrivals("undetermined", None, tuple(found))
+        return Arrivals("undetermined", None, tuple(tests))
     p_value = min(1.0, len(p_values) * min(p_values))
-    return Arrivals("passed" if p_value > LEVEL else "failed", p_value, tuple(found))
+    return Arrivals("passed" if p_value > LEVEL else "failed", p_value, tuple(tests))
 
 
 def numbered(values: ArrayLike) -> Integers:

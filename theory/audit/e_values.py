@@ -42,10 +42,10 @@ def looks(rows: int) -> tuple[int, ...]:
     >>> looks(40)
     (16, 20, 25, 32, 40)
     """
-    found: list[int] = []
-    while (n := math.ceil(_FIRST_LOOK * _GROWTH ** len(found))) <= rows:
-        found.append(n)
-    return tuple(found)
+    sizes: list[int] = []
+    while (n := math.ceil(_FIRST_LOOK * _GROWTH ** len(sizes))) <= rows:
+        sizes.append(n)
+    return tuple(sizes)
 
 
 def penalty(look: int) -> float:

@@ -144,7 +144,7 @@ class Learner:
         -------
         ndarray of bool, shape (size, n)
         """
-        return (queries > 0) & (self.known(queries) < _of(thresholds, queries))
+        return (queries > 0) & (self.known(queries) < _at_queries(thresholds, queries))
 
     def on_stream(self, n: ArrayLike, probabilities: ArrayLike) -> Array:
         """Probability of attending to the query after n others, exactly.
@@ -220,7 +220,7 @@ def _fewer(n: NDArray[np.int64], c: NDArray[np.int64], q: Array) -> Array:
     return np.asarray(special.bdtr(np.minimum(c - 1, n).astype(float), n, q))
 
 
-def _of(per_pattern: NDArray[np.int64], queries: Integers) -> Integers:
+def _at_queries(per_pattern: NDArray[np.int64], queries: Integers) -> Integers:
     """Entry of each query's pattern.
 
     That of pattern 1 where there is no query.
@@ -308,7 +308,7 @@ def follow_stream(
     longest, learned = int(at.max()), at // learner.batch * learner.batch
     left = np.empty((streams, at.size))
     for rows, queries, thresholds in _played(learner, p, longest, streams, rng):
-        done = np.where(exposures(queries) == _of(thresholds, queries) - 1, p[queries - 1], 0.0).cumsum(axis=1)
+        done = np.where(exposures(queries) == _at_queries(thresholds, queries) - 1, p[queries - 1], 0.0).cumsum(axis=1)
         left[rows] = 1.0 - np.pad(done, ((0, 0), (1, 0)))[:, learned]
     return _following(at, list(np.clip(left, 0.0, 1.0).T), learner.on_stream(at, p), level)
 
@@ -361,7 +361,7 @@ def follow_exposures(
     share: list[Array] = []
     for _, queries, thresholds in _played(learner, p, length, streams, rng):
         known = learner.known(queries)
-        attended = known < _of(thresholds, queries)
+        attended = known < _at_queries(thresholds, queries)
         counts = np.array([[(known == x).sum(axis=1), (attended & (known == x)).sum(axis=1)] for x in at])
         with np.errstate(invalid="ignore"):
             share.append(counts[:, 1] / counts[:, 0])

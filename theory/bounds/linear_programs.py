@@ -108,15 +108,15 @@ class Program:
         signs = [1 if self.rows[i].relation == "<=" else -1 for i in unequal]
         a_ub, b_ub = matrix([self.rows[i] for i in unequal], signs)
         a_eq, b_eq = matrix([self.rows[i] for i in equal], [1] * len(equal))
-        found = linprog([float(c) for c in self.objective], a_ub, b_ub, a_eq, b_eq, method="highs")
-        if found.status != 0:
-            raise CogfitError(f"HiGHS finds no optimum of a program of {len(self.rows)} rows: {found.message}")
+        solution = linprog([float(c) for c in self.objective], a_ub, b_ub, a_eq, b_eq, method="highs")
+        if solution.status != 0:
+            raise CogfitError(f"HiGHS finds no optimum of a program of {len(self.rows)} rows: {solution.message}")
         dual = np.zeros(len(self.rows))
         if unequal:
-            dual[unequal] = found.ineqlin.marginals * np.array(signs)
+            dual[unequal] = solution.ineqlin.marginals * np.array(signs)
         if equal:
-            dual[equal] = found.eqlin.marginals
-        return Solution(float(found.fun), found.x, dual)
+            dual[equal] = solution.eqlin.marginals
+        return Solution(float(solution.fun), solution.x, dual)
 
     def certificate(
         self, primal: Sequence[Fraction], dual: Sequence[Fraction], title: str, value: str = ""
@@ -150,6 +150,6 @@ class Program:
 
         Each number is rounded to the nearest fraction with at most this denominator.
         """
-        found = self.optimum()
-        primal, dual = ([Fraction(v).limit_denominator(denominator) for v in part] for part in found[1:])
+        solution = self.optimum()
+        primal, dual = ([Fraction(v).limit_denominator(denominator) for v in part] for part in solution[1:])
         return self.certificate(primal, dual, title, value)

@@ -242,8 +242,8 @@ def curves() -> pd.DataFrame:
             delta = Fraction(k, 40)
             rows.append((label, float(delta), "bound", float(least_attention(delta, values)), math.nan, math.nan))
             if size and k % 5 == 0:
-                found = game(uniform(size), values, delta).optimum().value
-                rows.append((label, float(delta), "exact", found, math.nan, math.nan))
+                optimum = game(uniform(size), values, delta).optimum().value
+                rows.append((label, float(delta), "exact", optimum, math.nan, math.nan))
         stream = Stream.independent(uniform(50), values=values, length=40)
         for attend in (0.1, 0.5, 0.9):
             run = play(stream, Memoryless(attend), 1, 500)

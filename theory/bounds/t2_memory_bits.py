@@ -72,11 +72,11 @@ def information(attention: ArrayLike, error: ArrayLike, values: int) -> Floats:
     tiny = 1e-12
     if values < 2 or bool(np.any((a < -tiny) | (e < -tiny) | (a + e > 1 + tiny))):
         raise InputError("attention and error are no probabilities of exclusive events", hint="0 ≤ a, 0 ≤ e, a + e ≤ 1")
-    rest = np.clip(1 - a, 0, 1)
-    x = np.clip(np.divide(e, rest, out=np.ones_like(rest), where=rest > 0), 0, 1 - 1 / values)
+    unattended = np.clip(1 - a, 0, 1)
+    x = np.clip(np.divide(e, unattended, out=np.ones_like(unattended), where=unattended > 0), 0, 1 - 1 / values)
     inner = np.where(x > 0, x, 1.0)
     entropy = -inner * np.log2(inner) - (1 - x) * np.log2(1 - x)
-    bits: Floats = rest * (math.log2(values) - entropy - x * math.log2(values - 1))
+    bits: Floats = unattended * (math.log2(values) - entropy - x * math.log2(values - 1))
     return np.maximum(bits, 0.0)
 
 
@@ -269,7 +269,7 @@ def _codes(decoders: Integers, size: int, block: int = 4000) -> Iterator[Integer
     for first in np.flatnonzero(decoders.max(axis=1) <= 1).tolist():
         others = np.flatnonzero(rank >= rank[first]).tolist()
         others.remove(first)
-        codes = ((first, *rest) for rest in itertools.combinations(others, size - 1))
+        codes = ((first, *chosen) for chosen in itertools.combinations(others, size - 1))
         while part := list(itertools.islice(codes, block)):
             yield np.array(part)
 

@@ -337,8 +337,8 @@ def curves() -> pd.DataFrame:
                 limits = mean_sequence(at, low=0, high=n)
                 rows.append((name, n, "achieved", float(at.mean()), float(limits.lower[-1]), float(limits.upper[-1])))
     for n in (1, 3, 10, 30, 60):
-        found = float(dynamic_program(30, 16, n).optimum)
-        rows.append(("uniform, K = 30", n, "exact", found, math.nan, math.nan))
+        optimum = float(dynamic_program(30, 16, n).optimum)
+        rows.append(("uniform, K = 30", n, "exact", optimum, math.nan, math.nan))
     return pd.DataFrame(rows, columns=["curve", "x", "kind", "value", "low", "high"])
 
 

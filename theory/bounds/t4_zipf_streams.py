@@ -764,7 +764,7 @@ def simulate(
     lengths = _checked(n, s, patterns, c, rate)
     generator, longest = np.random.default_rng(rng), int(lengths.max())
     p = frequencies(s, patterns) if math.isfinite(patterns) else None
-    found = []
+    means = []
     for size in (min(1 + 2_000_000 // longest, streams - at) for at in range(0, streams, 1 + 2_000_000 // longest)):
         if p is None:
             z = generator.zipf(s, (size, longest))
@@ -774,8 +774,8 @@ def simulate(
             mass = p[z - 1]
         z = np.where(generator.random(z.shape) < rate, z, 0)
         done = np.cumsum(np.where((z > 0) & (exposures(z) == c - 1), mass, 0.0), axis=1)
-        found.append(1.0 - done[:, lengths.ravel().astype(int) - 1])
-    left = np.clip(np.concatenate(found), 0.0, 1.0)
+        means.append(1.0 - done[:, lengths.ravel().astype(int) - 1])
+    left = np.clip(np.concatenate(means), 0.0, 1.0)
     limits = [mean_sequence(column, level=level) for column in left.T]
     ends = ([limit.lower[-1] for limit in limits], [limit.upper[-1] for limit in limits])
     mean, low, high = (np.asarray(part).reshape(lengths.shape) for part in (left.mean(axis=0), *ends))

@@ -116,8 +116,8 @@ def best_rate(m: int) -> tuple[float, float]:
 
     def slope(rho: float) -> float:
         q = 1.0 - rho
-        rest = q**m
-        return float(m - (1.0 - rest * (1.0 + m * rho)) / rho**2)
+        power = q**m
+        return float(m - (1.0 - power * (1.0 + m * rho)) / rho**2)
 
     rho = float(optimize.brentq(slope, 0.5 / m, 1.0, xtol=1e-15))
     return rho, float(cost(m, rho))
@@ -284,7 +284,7 @@ def _rate_each(n: int, law: Law) -> float:
     """
     p = _leading(n, law)
     p = p[n * p > 1e-6]
-    rest = n * max(1.0 - float(p.sum()), 0.0)
+    rare_queries = n * max(1.0 - float(p.sum()), 0.0)
 
     def at(log_rate: Array) -> Array:
         rho = np.exp(log_rate)
@@ -296,14 +296,14 @@ def _rate_each(n: int, law: Law) -> float:
         c, d = b - golden * (b - a), a + golden * (b - a)
         left = at(c) < at(d)
         a, b = np.where(left, a, c), np.where(left, d, b)
-    return float(np.minimum(at(0.5 * (a + b)), n * p).sum()) + rest
+    return float(np.minimum(at(0.5 * (a + b)), n * p).sum()) + rare_queries
 
 
 def _rate_each_limits(n: int, law: Law) -> tuple[float, float]:
     each = n * _leading(n, law)
-    rest = max(n - float(each.sum()), 0.0)
+    rare_queries = max(n - float(each.sum()), 0.0)
     high = np.where(each >= 1.0, 2.0 * np.sqrt(each) - 1.0, each)
-    return float(np.sum(2.0 * np.sqrt(each + 1.0) - 2.0)), float(high.sum()) + rest
+    return float(np.sum(2.0 * np.sqrt(each + 1.0) - 2.0)), float(high.sum()) + rare_queries
 
 
 def _open_loop(n: int, law: Law) -> float:

@@ -182,8 +182,8 @@ def implied_shape(ratio: float, *, law: str = "gamma", high: float = 0.9, low: f
         raise InputError(f"a ratio of {ratio}", hint="give N(low)/N(high), above 1; a jump needs no threshold")
 
     def excess(log_shape: float) -> float:
-        found = float(smallest_ratio(math.exp(log_shape), law=law, high=high, low=low))
-        return math.log(found) - math.log(ratio) if found < math.inf else 1e3
+        ratio_here = float(smallest_ratio(math.exp(log_shape), law=law, high=high, low=low))
+        return math.log(ratio_here) - math.log(ratio) if ratio_here < math.inf else 1e3
 
     dull, sharp = (math.log(0.02), math.log(1e9)) if family.sharper > 0 else (math.log(50.0), math.log(1e-9))
     if not excess(dull) > 0.0 > excess(sharp):
@@ -510,20 +510,20 @@ def _two_thresholds() -> dict[str, Any]:
     T is exponential of mean 1 or 100: one pattern takes a factor of 14 from 0.6 to 0.4, a mixture of two 3.3.
     """
 
-    def one(x: str) -> str:
+    def single(x: str) -> str:
         return f"(exp(-({x})) + exp(-({x})/100))/2"
 
-    def two(x: str) -> str:
-        return f"3/10*({one(x)}) + 7/10*({one(f'({x})/100')})"
+    def mixture(x: str) -> str:
+        return f"3/10*({single(x)}) + 7/10*({single(f'({x})/100')})"
 
     return {
         "kind": "interval",
         "title": "control: two thresholds, a hundredfold apart, break the bound",
         "facts": [
-            f"{one('155/100')} < 6/10",
-            f"{one('22')} > 4/10",
-            f"{two('67')} > 6/10",
-            f"{two('218')} < 4/10",
+            f"{single('155/100')} < 6/10",
+            f"{single('22')} > 4/10",
+            f"{mixture('67')} > 6/10",
+            f"{mixture('218')} < 4/10",
             "218/67 < 22*100/155",
         ],
     }

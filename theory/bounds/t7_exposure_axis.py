@@ -185,8 +185,8 @@ class MixingLaw:
         -------
         ndarray, shape of k
         """
-        rest = _FAMILIES[self.family].remaining(np.asarray(k, dtype=float), self.shape, self.scale)
-        return np.asarray(self.never + (1.0 - self.never) * rest)
+        remaining = _FAMILIES[self.family].remaining(np.asarray(k, dtype=float), self.shape, self.scale)
+        return np.asarray(self.never + (1.0 - self.never) * remaining)
 
     def slower(self, eta: ArrayLike) -> Array:
         """Share of patterns that consolidate this slowly.

@@ -139,10 +139,10 @@ def find(name: str) -> Claim:
     >>> find("cram-theorem-1").place
     'Theorem 1 (Eq. 9)'
     """
-    found = {claim.id: claim for claim in CLAIMS}.get(name.casefold())
-    if found is None:
+    match = {claim.id: claim for claim in CLAIMS}.get(name.casefold())
+    if match is None:
         raise InputError(f"no claim '{name}'", hint=nearest(name, (claim.id for claim in CLAIMS)))
-    return found
+    return match
 
 
 def check_claim(name: str) -> Verdict:

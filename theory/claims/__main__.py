@@ -84,7 +84,11 @@ def _checked(document: Document, check: Check) -> list[str]:
     Its title, and what the verifier found.
     """
     if check.parts:
-        return [line for part, one in zip(document["parts"], check.parts, strict=True) for line in _checked(part, one)]
+        return [
+            line
+            for part, check_of_part in zip(document["parts"], check.parts, strict=True)
+            for line in _checked(part, check_of_part)
+        ]
     detail = check.detail if len(check.detail) <= _MOST else check.detail[: _MOST - 1].rsplit(" ", 1)[0] + " …"
     return [f"{document.get('title', document['kind'])}: `{detail}`" if check.ok else f"FAILS: {check.detail}"]
 

@@ -60,8 +60,8 @@ def check() -> Verdict:
     ('refuted', True)
     """
     claim = find("cram-corollary-1")
-    found = {constant: smallest_stream(constant) for constant in (1, 10, 100)}
-    (n, patterns) = found[1]
+    smallest = {constant: smallest_stream(constant) for constant in (1, 10, 100)}
+    (n, patterns) = smallest[1]
     queries = float(QUERY_SHARE * SEQUENCE)
     vacuous = _second_term(SEQUENCE, RECURRING_PATTERNS)
     small = t3_compulsory.dynamic_program(3, 2, 4)
@@ -74,7 +74,10 @@ def check() -> Verdict:
         statement="If a share ε_cons of the K patterns fails to consolidate, the expected number of attention "
         "operations is at most ε_cons·f·n + O(√(n log(K/δ))).",
         certificate=bundle(
-            *(_stream(constant, *sizes) for constant, sizes in found.items()), small.document, _attained(), _vacuous()
+            *(_stream(constant, *sizes) for constant, sizes in smallest.items()),
+            small.document,
+            _attained(),
+            _vacuous(),
         ),
         computed={name: _distinct(n, patterns), own: vacuous},
         claimed={name: _second_term(n, patterns)},
@@ -91,7 +94,7 @@ def check() -> Verdict:
             f"times on average, all consolidated after one exposure (ε_cons = 0). Every pattern must be attended to "
             f"once: {_distinct(n, patterns):,.0f} operations. The bound with constant 1 and δ = {DELTA} allows "
             f"√(n log(K/δ)) = {_second_term(n, patterns):,.0f}. A larger constant helps for larger n only: "
-            + "; ".join(f"constant {c}: broken at n = 10^{round(math.log10(size[0]))}" for c, size in found.items())
+            + "; ".join(f"constant {c}: broken at n = 10^{round(math.log10(size[0]))}" for c, size in smallest.items())
             + ". As K grows like n, the left side grows like n and the right side like √(n log n).",
             f"At the paper's own size (n = {SEQUENCE}, K = {RECURRING_PATTERNS}, δ = {DELTA}) the second term with "
             f"constant 1 is {vacuous:.1f}, more than the f·n = {queries:.1f} retrievals there are: the bound says "

@@ -41,7 +41,7 @@ def best_static_router() -> tuple[tuple[int, ...], Fraction]:
     in_parameters = {1}
     routers = [keys for size in range(3) for keys in itertools.combinations(LAW, size)]
     right = [keys for keys in routers if set(LAW) - set(keys) <= in_parameters]
-    return min(((keys, sum((LAW[z] for z in keys), Fraction(0))) for keys in right), key=lambda found: found[1])
+    return min(((keys, sum((LAW[z] for z in keys), Fraction(0))) for keys in right), key=lambda router: router[1])
 
 
 def check() -> Verdict:

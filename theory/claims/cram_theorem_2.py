@@ -63,13 +63,13 @@ def stationary_starts() -> list[tuple[int, int]]:
 
     One input x = 1 with target 1, which up = down = 1 reaches.
     """
-    found = []
+    starts = []
     for up, down in itertools.product((-1, 0, 1), repeat=2):
         hidden, slope = max(0, down), 1 if down > 0 else 0
         error = up * hidden - 1
         if error and (error * hidden, error * up * slope) == (0, 0):
-            found.append((up, down))
-    return found
+            starts.append((up, down))
+    return starts
 
 
 def check() -> Verdict:

@@ -92,7 +92,7 @@ def check() -> Verdict:
     """
     claim = find("cram-theorem-3")
     frequencies, good = uneven_law()
-    share, rest = Fraction(good, len(frequencies)), sum(frequencies[good:], Fraction(0))
+    share, unconsolidated = Fraction(good, len(frequencies)), sum(frequencies[good:], Fraction(0))
     novel, start = 1 - RECURRING_SHARE, Fraction(1, 2)
     uneven, early = "attention ratio, frequent pattern left", "attention ratio at δ = ρ, T = 0"
     half = f"attention ratio, attention(0) = {start}"
@@ -111,7 +111,7 @@ def check() -> Verdict:
             _valid(2),
             _authors_time(),
         ),
-        computed={uneven: rest, early: 1, half: novel / start},
+        computed={uneven: unconsolidated, early: 1, half: novel / start},
         claimed={uneven: 1 - share + EPSILON, early: 1 - Fraction(1, 2) + EPSILON, half: novel + EPSILON},
         reading="With ρ the share of the *queries* that fall on consolidating patterns (as the 70 % of SRCD are; "
         "the same as the share of patterns where all are equally frequent, as in Theorem 1), attention(0) = 1 per "
@@ -125,8 +125,9 @@ def check() -> Verdict:
         remarks=(
             f"Patterns are not queries. Of {len(frequencies)} patterns with frequencies {shown}, {good} can "
             "consolidate (the first), the rest cannot (not Lipschitz): "
-            f"ρ = {share}, f_min = {min(frequencies[:good])}. However long one trains, a share {rest} of the queries "
-            f"needs attention; the theorem promises {1 - share} + {EPSILON} = {1 - share + EPSILON}. This is no matter "
+            f"ρ = {share}, f_min = {min(frequencies[:good])}. However long one trains, a share {unconsolidated} of "
+            f"the queries needs attention; the theorem promises {1 - share} + {EPSILON} = "
+            f"{1 - share + EPSILON}. This is no matter "
             "of constants.",
             f"log(ρ/δ): where δ ≥ ρ it is not positive and T = 0 is allowed. ρ = δ = 1/2, ε = {EPSILON}: "
             f"attention(0)/attention(0) = 1, surely, above 1/2 + {EPSILON}. A formal point for usual δ; what should "
@@ -150,11 +151,11 @@ def _uneven(frequencies: tuple[Fraction, ...], good: int) -> dict[str, Any]:
         for j, p in enumerate(frequencies)
     ]
     unknown = " + ".join(f"{written(p)}*(1 - {name})" for p, name in zip(frequencies, known, strict=False))
-    rest = written(sum(frequencies[good:], Fraction(0)))
+    unconsolidated = written(sum(frequencies[good:], Fraction(0)))
     return {
         "kind": "chain",
         "title": "a frequent pattern that cannot consolidate: attention per query in every state that can be reached",
-        "definitions": {"rho": f"{good}/{len(frequencies)}", "eps": written(EPSILON), "rest": rest},
+        "definitions": {"rho": f"{good}/{len(frequencies)}", "eps": written(EPSILON), "rest": unconsolidated},
         "start": dict.fromkeys(known, "0"),
         "outcomes": outcomes,
         "update": {name: f"max({name}, is{i})" for i, name in enumerate(known)},

@@ -125,8 +125,8 @@ def _shared_noise(batch: int) -> dict[str, Any]:
         "definitions": {"variance_of_one": written(variance(1))},
         "start": {"total": "0", "common": "0"},
         "outcomes": [
-            {"probability": written(Fraction(one["probability"]) / 2), "g": one["g"], "noise": noise}
-            for one in _examples()
+            {"probability": written(Fraction(example["probability"]) / 2), "g": example["g"], "noise": noise}
+            for example in _examples()
             for noise in ("1", "-1")
         ],
         "update": {"total": "total + g", "common": "noise if t == 1 else common"},

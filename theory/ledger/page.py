@@ -25,17 +25,17 @@ def document(entries: Sequence[Entry], version: str) -> dict[str, Any]:
 
 def in_full(entry: Entry) -> str:
     """One row as text."""
-    row, found = entry.row, entry.measured
+    row, measured = entry.row, entry.measured
     lines = [f"{row.id}: {entry.ruling.outcome.upper()}", f"  {row.title}", f"  why: {entry.ruling.reason}"]
     lines += [f"  source: {row.paper}, {row.place} ({PAPERS[row.paper]})"]
-    lines += ["  the paper:", *(f"    {one}" for one in entry.printed)] if entry.printed else []
-    lines += ["  here:", *(f"    {one}" for one in found.quantities)] if found.quantities else []
-    lines += [f"    {note}" for note in found.notes]
-    lines += [f"  measured on: {found.basis}"] if found.basis else []
+    lines += ["  the paper:", *(f"    {quantity}" for quantity in entry.printed)] if entry.printed else []
+    lines += ["  here:", *(f"    {quantity}" for quantity in measured.quantities)] if measured.quantities else []
+    lines += [f"    {note}" for note in measured.notes]
+    lines += [f"  measured on: {measured.basis}"] if measured.basis else []
     lines += [f"  recorded in: data/{row.folder}"] if row.folder else []
     lines += [f"  repeat it: {row.command}"]
     lines += (
-        [f"  certificate: cogfit theory check {row.certificate} ({found.status or 'see there'})"]
+        [f"  certificate: cogfit theory check {row.certificate} ({measured.status or 'see there'})"]
         if (row.certificate and row.command != f"cogfit theory check {row.certificate}")
         else []
     )
@@ -90,12 +90,12 @@ def _cell(quantities: Sequence[Quantity], otherwise: str) -> str:
 
 
 def _section(entry: Entry) -> str:
-    row, found = entry.row, entry.measured
+    row, measured = entry.row, entry.measured
     lines = [f"### {row.id}", "", f"{row.title[0].upper()}{row.title[1:]} ({row.place}).", ""]
     lines += [f"**{entry.ruling.outcome}**: {entry.ruling.reason}", ""]
-    for title, items in (("The paper", entry.printed), ("Here", (*found.quantities, *found.notes))):
+    for title, items in (("The paper", entry.printed), ("Here", (*measured.quantities, *measured.notes))):
         lines += [f"- {title}: " + "; ".join(map(str, items))] if items else []
-    lines += [f"- Measured on: {found.basis}"] if found.basis else []
+    lines += [f"- Measured on: {measured.basis}"] if measured.basis else []
     lines += [f"- Recorded in: `data/{row.folder}`"] if row.folder else []
     lines += [f"- Repeat it: `{row.command}`"]
     if row.certificate:

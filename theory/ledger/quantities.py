@@ -80,12 +80,12 @@ def over_seeds(name: str, values: Sequence[float], unit: str = "") -> Quantity:
     import numpy as np
     from scipy.special import stdtrit
 
-    found = np.asarray(values, float)
-    mean, n = float(found.mean()), len(found)
+    sample = np.asarray(values, float)
+    mean, n = float(sample.mean()), len(sample)
     if n < 2:
         return Quantity(name, mean, unit=unit, n=n)
-    half = float(stdtrit(n - 1, (1 + LEVEL) / 2) * found.std(ddof=1) / math.sqrt(n))
+    half = float(stdtrit(n - 1, (1 + LEVEL) / 2) * sample.std(ddof=1) / math.sqrt(n))
     low, high = mean - half, mean + half
-    if unit == "%" and found.min() >= 0.0 and found.max() <= 1.0:  # a share; what is saved may be negative
+    if unit == "%" and sample.min() >= 0.0 and sample.max() <= 1.0:  # a share; what is saved may be negative
         low, high = max(low, 0.0), min(high, 1.0)
     return Quantity(name, mean, low, high, unit, n)

@@ -96,26 +96,26 @@ class Recordings:
     def number(self, name: str, shown: str = "") -> Quantity:
         """A figure of ``published/cram_numbers.csv`` by its identifier."""
         rows = self.table("published/cram_numbers.csv").to_dict("records")
-        one = next(row for row in rows if row["id"] == name)
+        figure = next(row for row in rows if row["id"] == name)
         unit = {"%": "%", "fold": "×", "training step": "steps", "training steps": "steps"}.get(
-            str(one["unit"]).split(" of")[0], ""
+            str(figure["unit"]).split(" of")[0], ""
         )
         scale = 0.01 if unit == "%" else 1.0
-        value, low, high = (scale * float(one[key]) for key in ("value", "low", "high"))
-        if math.isfinite(one["plus_minus"]):
-            low, high = value - float(one["plus_minus"]), value + float(one["plus_minus"])
-        return Quantity(shown or str(one["quantity"]), value, low, high, unit)
+        value, low, high = (scale * float(figure[key]) for key in ("value", "low", "high"))
+        if math.isfinite(figure["plus_minus"]):
+            low, high = value - float(figure["plus_minus"]), value + float(figure["plus_minus"])
+        return Quantity(shown or str(figure["quantity"]), value, low, high, unit)
 
     def published(self, table: str, name: str, unit: str = "", **where: Any) -> Quantity:
         """A figure of another table of ``published``.
 
         By the columns that single it out.
         """
-        found = self.table(f"published/{table}.csv")
+        table_rows = self.table(f"published/{table}.csv")
         for column, value in where.items():
-            found = found[found[column] == value]
-        (value,) = found["value"]
-        percent = unit == "%" and ("unit" not in found or found["unit"].iloc[0] == "%")
+            table_rows = table_rows[table_rows[column] == value]
+        (value,) = table_rows["value"]
+        percent = unit == "%" and ("unit" not in table_rows or table_rows["unit"].iloc[0] == "%")
         return Quantity(name, float(value) * (0.01 if percent else 1.0), unit=unit)
 
     def records(self, name: str) -> list[Record]:
@@ -128,10 +128,10 @@ class Recordings:
             except InputError:
                 return []
 
-        found: list[Record] = self._once("records", name, read)
-        if not found:
+        records: list[Record] = self._once("records", name, read)
+        if not records:
             raise NotHere(f"no finished runs in runs/{name}; run first: {training_command(name)}")
-        return found
+        return records
 
     def optional(self, name: str) -> list[Record]:
         """A set of runs, or none."""
@@ -187,8 +187,14 @@ class Recordings:
         from cogfit.people.fits import fit_human
 
         return [
-            Quantity(f"γ of {data.id}, {' '.join(map(str, one.labels.values()))}", one.mean, one.low, one.high, n=one.n)
+            Quantity(
+                f"γ of {data.id}, {' '.join(map(str, condition.labels.values()))}",
+                condition.mean,
+                condition.low,
+                condition.high,
+                n=condition.n,
+            )
             for data in human().values()
             if data.axis == "repetition"
-            for one in (fit_human(data).populations if data.level in ("subject", "team") else ())
+            for condition in (fit_human(data).populations if data.level in ("subject", "team") else ())
         ]

@@ -41,7 +41,7 @@ class Measured:
     notes: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Quantity:
-        return next(one for one in self.quantities if one.name == name)
+        return next(quantity for quantity in self.quantities if quantity.name == name)
 
 
 @dataclass(frozen=True)
@@ -103,17 +103,17 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready mapping."""
-        row, found = self.row, self.measured
+        row, measured = self.row, self.measured
         return {
             "id": row.id,
             "title": row.title,
             "paper": PAPERS[row.paper],
             "place": row.place,
-            "printed": [one.to_json() for one in self.printed],
-            "measured": [one.to_json() for one in found.quantities],
-            "basis": found.basis,
-            "notes": list(found.notes),
-            "certificate_status": found.status or None,
+            "printed": [quantity.to_json() for quantity in self.printed],
+            "measured": [quantity.to_json() for quantity in measured.quantities],
+            "basis": measured.basis,
+            "notes": list(measured.notes),
+            "certificate_status": measured.status or None,
             "verdict": self.ruling.outcome,
             "reason": self.ruling.reason,
             "command": row.command,
@@ -129,7 +129,7 @@ def assess(row: LedgerRow, data: Recordings) -> Entry:
     try:
         printed = row.printed(data)
         measured = row.measure(data)
-        return Entry(row, printed, measured, row.judge({one.name: one for one in printed}, measured))
+        return Entry(row, printed, measured, row.judge({quantity.name: quantity for quantity in printed}, measured))
     except NotHere as reason:
         return Entry(row, printed, Measured(), Ruling("not testable here", str(reason)))
 

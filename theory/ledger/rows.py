@@ -42,7 +42,7 @@ def _numbers(*names: str | tuple[str, str]) -> Callable[[Recordings], tuple[Quan
 
     Of data/published/cram_numbers.csv: identifiers, or pairs of identifier and name.
     """
-    pairs = [(one, "") if isinstance(one, str) else one for one in names]
+    pairs = [(name, "") if isinstance(name, str) else name for name in names]
     return lambda data: tuple(data.number(*pair) for pair in pairs)
 
 
@@ -55,8 +55,8 @@ def _table_1(model: str) -> Callable[[Recordings], tuple[Quantity, ...]]:
     )
 
     def printed(data: Recordings) -> tuple[Quantity, ...]:
-        found = [data.published("cram_table1", name, unit, model=model, measure=key) for name, key, unit in measures]
-        return tuple(Quantity(q.name, q.value, unit="%") if q.name == "attention" else q for q in found)
+        figures = [data.published("cram_table1", name, unit, model=model, measure=key) for name, key, unit in measures]
+        return tuple(Quantity(q.name, q.value, unit="%") if q.name == "attention" else q for q in figures)
 
     return printed
 
@@ -68,7 +68,7 @@ def _unavailable(reason: str) -> Callable[[Recordings], Measured]:
     return measure
 
 
-def _never(printed: Quantities, found: Measured) -> Ruling:
+def _never(printed: Quantities, measured: Measured) -> Ruling:
     raise AssertionError("a row that cannot be measured is not judged")
 
 
@@ -101,18 +101,18 @@ def _redundancy(data: Recordings) -> Measured:
     top, last = int(whole["r"].to_numpy().argmax()), len(whole) - 1
     steps = whole["step"].tolist()
 
-    def one(name: str, column: str, row: int, unit: str = "") -> Quantity:
+    def quantity(name: str, column: str, row: int, unit: str = "") -> Quantity:
         value, low, high = (whole[c].to_numpy(float)[row] for c in (column, f"{column}_low", f"{column}_high"))
         return Quantity(name, float(value), float(low), float(high), unit, documents)
 
     printed = [data.number(name).value for name in ("redundancy_gpt2", "redundancy_gpt2_medium")]
     return Measured(
         (
-            one("share of operations with R > 0.8, trained", "share", last, "%"),
+            quantity("share of operations with R > 0.8, trained", "share", last, "%"),
             Quantity("mean of the two printed R", sum(printed) / 2, unit="%"),
-            one("R, trained", "r", last),
-            one("R, random weights", "r", 0),
-            one("highest R", "r", top),
+            quantity("R, trained", "r", last),
+            quantity("R, random weights", "r", 0),
+            quantity("highest R", "r", top),
             Quantity("step of the highest R", steps[top], unit="steps"),
             Quantity("last step", steps[last], unit="steps"),
         ),
@@ -121,34 +121,34 @@ def _redundancy(data: Recordings) -> Measured:
 
 
 def _course(data: Recordings) -> Measured:
-    found = _redundancy(data)
+    measured = _redundancy(data)
     return replace(
-        found,
+        measured,
         quantities=tuple(
-            found[name]
+            measured[name]
             for name in ("R, trained", "highest R", "step of the highest R", "last step", "R, random weights")
         ),
     )
 
 
-def _judge_share(printed: Quantities, found: Measured) -> Ruling:
-    headline, share = printed["share of operations"], found["share of operations with R > 0.8, trained"]
+def _judge_share(printed: Quantities, measured: Measured) -> Ruling:
+    headline, share = printed["share of operations"], measured["share of operations with R > 0.8, trained"]
     if within(headline.value, share):
         return Ruling("reproduced", f"{share.shown} of operations have R > 0.8")
-    if abs(found["mean of the two printed R"].value - headline.value) < 0.005:
+    if abs(measured["mean of the two printed R"].value - headline.value) < 0.005:
         return Ruling(
             "not reproduced",
             "the headline is the mean of two norm ratios and no share of operations; in the model recorded here "
-            f"{share.shown} of operations have R > 0.8, at a mean R of {found['R, trained'].shown}",
+            f"{share.shown} of operations have R > 0.8, at a mean R of {measured['R, trained'].shown}",
         )
     return Ruling("not reproduced", f"{share.shown} of operations have R > 0.8 here")
 
 
-def _judge_falls(printed: Quantities, found: Measured) -> Ruling:
-    top, end = found["highest R"], found["R, trained"]
+def _judge_falls(printed: Quantities, measured: Measured) -> Ruling:
+    top, end = measured["highest R"], measured["R, trained"]
     course = (
-        f"R is {top.shown} at step {found['step of the highest R'].shown} and {end.shown} at step "
-        + found["last step"].shown
+        f"R is {top.shown} at step {measured['step of the highest R'].shown} and {end.shown} at step "
+        + measured["last step"].shown
     )
     if end.high < top.low:
         return Ruling("not reproduced", f"{course}: it falls as this small model learns")
@@ -156,18 +156,18 @@ def _judge_falls(printed: Quantities, found: Measured) -> Ruling:
 
 
 def _scratch(data: Recordings) -> Measured:
-    found, first = _course(data), data.number("redundancy_10k")
-    last, needed = found["last step"].value, int("".join(filter(str.isdecimal, first.name)))  # "… at 10,000 steps"
+    course, first = _course(data), data.number("redundancy_10k")
+    last, needed = course["last step"].value, int("".join(filter(str.isdecimal, first.name)))  # "… at 10,000 steps"
     if last < needed:
         raise NotHere(
             f"the recorded run ends at step {last:,.0f}, before the paper's first figure ({first.shown} at "
             f"{needed:,} steps); run the command with as many steps"
         )
-    return found
+    return course
 
 
-def _judge_scratch(printed: Quantities, found: Measured) -> Ruling:
-    wanted, end = printed["R at 300K steps"], found["R, trained"]
+def _judge_scratch(printed: Quantities, measured: Measured) -> Ruling:
+    wanted, end = printed["R at 300K steps"], measured["R, trained"]
     return Ruling("reproduced" if within(wanted.value, end) else "not reproduced", f"R ends at {end.shown}")
 
 
@@ -177,9 +177,9 @@ def _judge_scratch(printed: Quantities, found: Measured) -> Ruling:
 def _headline(data: Recordings) -> Measured:
     records = data.records(HEADLINE)
     others = [
-        over_seeds(f"attention × 1/OPT, {text}", [r.final["attention"] / r.optimum for r in found])
+        over_seeds(f"attention × 1/OPT, {text}", [r.final["attention"] / r.optimum for r in ablation])
         for name, text in (("state-router", "router that sees the state"), ("costs-from-start", "no warm-up"))
-        if (found := data.optional(f"{HEADLINE}-{name}"))
+        if (ablation := data.optional(f"{HEADLINE}-{name}"))
     ]
     trapped = data.optional(f"{HEADLINE}-costs-from-start")
     extra = [over_seeds("accuracy, no warm-up", [r.final["accuracy"] for r in trapped], "%")] if trapped else []
@@ -187,19 +187,19 @@ def _headline(data: Recordings) -> Measured:
     return Measured((*_final(records), ratio, *others, *extra), _basis(records))
 
 
-def _judge_headline(printed: Quantities, found: Measured) -> Ruling:
-    accuracy, ratio = found["accuracy"], found["attention × 1/OPT"]
+def _judge_headline(printed: Quantities, measured: Measured) -> Ruling:
+    accuracy, ratio = measured["accuracy"], measured["attention × 1/OPT"]
     wanted = printed["attention × 1/OPT"]
     if not (within(printed["accuracy"].value, accuracy, 0.005) and ratio.high <= max(wanted.value, 1.1)):
         return Ruling("not reproduced", f"accuracy {accuracy.shown} at {ratio.shown} × OPT")
-    names = [one.name for one in found.quantities]
+    names = [quantity.name for quantity in measured.quantities]
     broken = [
         text
         for name, text in (
             ("router that sees the state", "with a router that sees the state it ends far above OPT"),
             ("no warm-up", "without a warm-up in which every token attends it ends in the trap"),
         )
-        if (key := f"attention × 1/OPT, {name}") in names and not within(found[key].value, ratio, 0.1)
+        if (key := f"attention × 1/OPT, {name}") in names and not within(measured[key].value, ratio, 0.1)
     ]
     if broken:
         return Ruling(
@@ -210,7 +210,7 @@ def _judge_headline(printed: Quantities, found: Measured) -> Ruling:
 
 
 def _printed_headline(data: Recordings) -> tuple[Quantity, ...]:
-    printed = {one.name: one for one in _table_1("CRAM")(data)}
+    printed = {quantity.name: quantity for quantity in _table_1("CRAM")(data)}
     least = data.number("optimum_srcd", "OPT")
     ratio = Quantity("attention × 1/OPT", printed["attention"].value / least.value)
     return (printed["accuracy"], printed["attention"], least, ratio)
@@ -230,9 +230,9 @@ def _reduction(data: Recordings) -> Measured:
     return Measured((forced, free, first, _final(records)[1]), _basis(records))
 
 
-def _judge_reduction(printed: Quantities, found: Measured) -> Ruling:
+def _judge_reduction(printed: Quantities, measured: Measured) -> Ruling:
     wanted = printed["reduction of attention"].value
-    forced, free = found.quantities[:2]
+    forced, free = measured.quantities[:2]
     if within(wanted, free, 0.1 * wanted):
         return Ruling("reproduced", f"{free.shown} from the first evaluation with a free router")
     both = f"{forced.shown} from a warm-up in which all tokens attend, {free.shown} once the router decides"
@@ -268,9 +268,11 @@ def _transition(data: Recordings) -> Measured:
 
 
 def _quality(data: Recordings) -> Measured:
-    found = _transition(data)
-    first = found["mean quality at the transition"]
-    return replace(found, quantities=(first, *(one for one in found.quantities if one is not first)))
+    transition = _transition(data)
+    first = transition["mean quality at the transition"]
+    return replace(
+        transition, quantities=(first, *(quantity for quantity in transition.quantities if quantity is not first))
+    )
 
 
 def _fast(data: Recordings) -> list[Quantity]:
@@ -281,8 +283,8 @@ def _fast(data: Recordings) -> list[Quantity]:
     return [over_seeds(name, [record.first_step(0.5) for record in fast], "steps")]
 
 
-def _judge_step(printed: Quantities, found: Measured) -> Ruling:
-    wanted, half = printed["step of the transition"], found["step of the transition"]
+def _judge_step(printed: Quantities, measured: Measured) -> Ruling:
+    wanted, half = printed["step of the transition"], measured["step of the transition"]
     if within(wanted.value, half):
         return Ruling("reproduced", f"half of the patterns have switched by step {half.shown}")
     return Ruling(
@@ -292,9 +294,9 @@ def _judge_step(printed: Quantities, found: Measured) -> Ruling:
     )
 
 
-def _judge_transition(printed: Quantities, found: Measured) -> Ruling:
-    jumps, runs = found["runs with a change beyond a smooth curve"].value, found["runs"].value
-    quality, wanted = found["mean quality at the transition"], printed["mean quality at the transition"]
+def _judge_transition(printed: Quantities, measured: Measured) -> Ruling:
+    jumps, runs = measured["runs with a change beyond a smooth curve"].value, measured["runs"].value
+    quality, wanted = measured["mean quality at the transition"], printed["mean quality at the transition"]
     at = f"mean q̂ at recurring queries is then {quality.shown}"
     if jumps == runs and within(wanted.value, quality, 0.05):
         return Ruling("reproduced", f"all runs have a change that no smooth curve explains, and {at}")
@@ -323,12 +325,12 @@ def _judge_trained(decisive: str) -> Callable[[Quantities, Measured], Ruling]:
     The row is about this quantity.
     """
 
-    def judge(printed: Quantities, found: Measured) -> Ruling:
-        text = f"accuracy {found['accuracy'].shown} at attention {found['attention'].shown}"
-        near = {name: within(printed[name].value, found[name], POINTS) for name in ("accuracy", "attention")}
+    def judge(printed: Quantities, measured: Measured) -> Ruling:
+        text = f"accuracy {measured['accuracy'].shown} at attention {measured['attention'].shown}"
+        near = {name: within(printed[name].value, measured[name], POINTS) for name in ("accuracy", "attention")}
         if not near[decisive]:
             return Ruling("not reproduced", f"trained here it has {text}")
-        if abs(found[decisive].value - printed[decisive].value) > POINTS:
+        if abs(measured[decisive].value - printed[decisive].value) > POINTS:
             return Ruling("reproduced under conditions", f"the seeds differ more than the figure says: {text}")
         if not all(near.values()):
             return Ruling("reproduced under conditions", f"the {decisive} is the same, the rest is not: {text}")
@@ -349,8 +351,8 @@ def _plateau(data: Recordings) -> Measured:
     return Measured((formula, *own), _basis(records) + f"; V = {values}")
 
 
-def _judge_plateau(printed: Quantities, found: Measured) -> Ruling:
-    formula, *models = found.quantities
+def _judge_plateau(printed: Quantities, measured: Measured) -> Ruling:
+    formula, *models = measured.quantities
     text = f"p_rec + (1 − p_rec)/V = {formula.shown}; " + "; ".join(map(str, models))
     if not all(within(formula.value, model, POINTS) for model in models):
         return Ruling("not reproduced", text)
@@ -375,9 +377,9 @@ def _printed_dynamics(data: Recordings) -> tuple[Quantity, ...]:
     )
 
 
-def _judge_dynamics(printed: Quantities, found: Measured) -> Ruling:
+def _judge_dynamics(printed: Quantities, measured: Measured) -> Ruling:
     name = "MSE of CRAM relative to the Transformer"
-    ratio = found[name]
+    ratio = measured[name]
     if within(printed[name].value, ratio):
         return Ruling("reproduced", f"the ratio is {ratio.shown}")
     return Ruling(
@@ -395,8 +397,10 @@ def _unconsolidated(data: Recordings) -> Measured:
     return Measured((*counts, *_final(records), static), _basis(records))
 
 
-def _judge_unconsolidated(printed: Quantities, found: Measured) -> Ruling:
-    did, runs, static = (found[n] for n in ("runs that answer with less", "runs", "attention that every query needs"))
+def _judge_unconsolidated(printed: Quantities, measured: Measured) -> Ruling:
+    did, runs, static = (
+        measured[n] for n in ("runs that answer with less", "runs", "attention that every query needs")
+    )
     count = f"{did.value:.0f} of {runs.value:.0f} runs are right"
     text = f"{count} with clearly less attention than that of every query ({static.shown})"
     if did.value > 0:
@@ -429,12 +433,14 @@ def _gamma(name: str) -> Callable[[Recordings], Measured]:
     return measure
 
 
-def _judge_gamma(printed: Quantities, found: Measured) -> Ruling:
+def _judge_gamma(printed: Quantities, measured: Measured) -> Ruling:
     (wanted,) = printed.values()
-    held, runs, slope = found.quantities[:3]
+    held, runs, slope = measured.quantities[:3]
     where = f"a power law is supported in {held.value:.0f} of {runs.value:.0f} runs"
     if held.value == 0:
-        steps = f"{found['near-binary patterns'].value:.0%} of the patterns switch once, and P(k) counts these switches"
+        steps = (
+            f"{measured['near-binary patterns'].value:.0%} of the patterns switch once, and P(k) counts these switches"
+        )
         return Ruling("not reproduced", f"{where}, so there is no γ to compare; {steps}")
     if within(wanted.value, slope) and held.value == runs.value:
         return Ruling("reproduced", f"{where}, with γ = {slope.shown}")
@@ -450,10 +456,12 @@ def _people(data: Recordings) -> Measured:
     )
 
 
-def _judge_people(printed: Quantities, found: Measured) -> Ruling:
+def _judge_people(printed: Quantities, measured: Measured) -> Ruling:
     (wanted,) = printed.values()
-    inside = [one for one in found.quantities if one.low <= wanted.high and one.high >= wanted.low]
-    means = [one.value for one in found.quantities]
+    inside = [
+        quantity for quantity in measured.quantities if quantity.low <= wanted.high and quantity.high >= wanted.low
+    ]
+    means = [quantity.value for quantity in measured.quantities]
     share = f"{len(inside)} of {len(means)} conditions have an interval that meets {wanted.shown}"
     text = f"{share}; their means run from {min(means):.2g} to {max(means):.2g}"
     if len(inside) == len(means):
@@ -465,18 +473,18 @@ def _judge_people(printed: Quantities, found: Measured) -> Ruling:
 
 def _transfer(data: Recordings) -> Measured:
     table = data.table("benchmarks/transfer.csv")
-    found = []
+    quantities = []
     for known in sorted({float(k) for k, t in zip(table["known"], table["table"], strict=True) if t == "same"}):
         part = table[(table["known"] == known) & (table["table"] == "same")].set_index("start")
         base = part.loc["scratch"]
         frozen = [float(x) for x in str(part.loc["frozen", "spent_seeds"]).split()]
         scratch = [float(x) for x in str(base["spent_seeds"]).split()]
         saved = [1 - a / b for a, b in zip(frozen, scratch, strict=True)]
-        found.append(over_seeds(f"attention saved where {known:.0%} of the values are known", saved, "%"))
-        found.append(
+        quantities.append(over_seeds(f"attention saved where {known:.0%} of the values are known", saved, "%"))
+        quantities.append(
             Quantity(f"accuracy there ({known:.0%} known)", float(str(part.loc["frozen", "accuracy"])), unit="%")
         )
-    return Measured(tuple(found), "a small copy task, whole training; sources and transfers share their seed")
+    return Measured(tuple(quantities), "a small copy task, whole training; sources and transfers share their seed")
 
 
 def _printed_transfer(data: Recordings) -> tuple[Quantity, ...]:
@@ -492,11 +500,11 @@ def _printed_transfer(data: Recordings) -> tuple[Quantity, ...]:
     )
 
 
-def _judge_transfer(printed: Quantities, found: Measured) -> Ruling:
+def _judge_transfer(printed: Quantities, measured: Measured) -> Ruling:
     wanted = printed["attention saved"]
-    savings = [one for one in found.quantities if one.name.startswith("attention saved")]
-    course = "; ".join(f"{one.value:.0%} {one.name.removeprefix('attention saved ')}" for one in savings)
-    about = [one for one in savings if one.low <= wanted.high and one.high >= wanted.low]
+    savings = [quantity for quantity in measured.quantities if quantity.name.startswith("attention saved")]
+    course = "; ".join(f"{quantity.value:.0%} {quantity.name.removeprefix('attention saved ')}" for quantity in savings)
+    about = [quantity for quantity in savings if quantity.low <= wanted.high and quantity.high >= wanted.low]
     if len(about) == len(savings):
         return Ruling("reproduced", course)
     if about or min(s.value for s in savings) < wanted.low <= wanted.high < max(s.value for s in savings):
@@ -529,23 +537,27 @@ def _printed_speed(data: Recordings) -> tuple[Quantity, ...]:
 def _budget(data: Recordings) -> Measured:
     table = data.table(BUDGETS)
     full = {str(row["selection"]): row for _, row in table.iterrows() if float(row["budget"]) == 1.0}
-    found = []
+    quantities = []
     for _, row in table.iterrows():
         base = [float(x) for x in str(full[str(row["selection"])]["accuracy_seeds"]).split()]
         own = [float(x) for x in str(row["accuracy_seeds"]).split()]
         share = [a / b for a, b in zip(own, base, strict=True)]
         name = f"share of full accuracy at {100 * float(row['budget']):.0f} %, {row['selection']}"
-        found.append(over_seeds(name, share, ""))
+        quantities.append(over_seeds(name, share, ""))
     return Measured(
-        tuple(found), "retention models on small SRCD, trained for each budget (benchmarks/retention_budget.py)"
+        tuple(quantities), "retention models on small SRCD, trained for each budget (benchmarks/retention_budget.py)"
     )
 
 
-def _judge_budget(printed: Quantities, found: Measured) -> Ruling:
-    least = {name.split(" at ")[1]: one.value for name, one in printed.items()}
-    tested = [(one, least[key]) for one in found.quantities for key in least if f" at {key}," in one.name]
-    kept = [one for one, share in tested if one.value >= share]
-    text = "; ".join(f"{one.name.removeprefix('share of full accuracy ')}: {one.value:.0%}" for one, _ in tested)
+def _judge_budget(printed: Quantities, measured: Measured) -> Ruling:
+    least = {name.split(" at ")[1]: quantity.value for name, quantity in printed.items()}
+    tested = [
+        (quantity, least[key]) for quantity in measured.quantities for key in least if f" at {key}," in quantity.name
+    ]
+    kept = [quantity for quantity, share in tested if quantity.value >= share]
+    text = "; ".join(
+        f"{quantity.name.removeprefix('share of full accuracy ')}: {quantity.value:.0%}" for quantity, _ in tested
+    )
     if len(kept) == len(tested):
         return Ruling("reproduced", f"share of the accuracy with all tokens, {text}")
     if kept:
@@ -555,16 +567,18 @@ def _judge_budget(printed: Quantities, found: Measured) -> Ruling:
 
 def _layers(data: Recordings) -> Measured:
     table = data.table("published/adaptive_retention_layers.csv")
-    found = [
+    quantities = [
         Quantity(f"mean retention, {model}, budget {budget} %", float(part["retention_percent"].mean()) / 100, unit="%")
         for (model, budget), part in table.groupby(["model", "budget_percent"])
     ]
-    return Measured(tuple(found), "arithmetic on the paper's own table")
+    return Measured(tuple(quantities), "arithmetic on the paper's own table")
 
 
-def _judge_layers(printed: Quantities, found: Measured) -> Ruling:
-    over = [one for one in found.quantities if one.value > float(one.name.split()[-2]) / 100]
-    text = "; ".join(f"{one.name.removeprefix('mean retention, ')}: {one.shown}" for one in found.quantities)
+def _judge_layers(printed: Quantities, measured: Measured) -> Ruling:
+    over = [quantity for quantity in measured.quantities if quantity.value > float(quantity.name.split()[-2]) / 100]
+    text = "; ".join(
+        f"{quantity.name.removeprefix('mean retention, ')}: {quantity.shown}" for quantity in measured.quantities
+    )
     if not over:
         return Ruling("reproduced", text)
     return Ruling("not reproduced", f"by the paper's own table the layers keep more than the budget on average: {text}")
@@ -593,16 +607,16 @@ def _claim_row(claim: Claim) -> LedgerRow:
         notes = (f"holds in this form: {verdict.corrected}",) if verdict.corrected else ()
         return Measured(quantities(data, "computed"), "certificate, made anew and re-checked", verdict.status, notes)
 
-    def judge(printed: Quantities, found: Measured) -> Ruling:
-        if found.status in ("proved", "verified"):
-            return Ruling("reproduced", f"{found.status}, with a certificate")
-        if found.status == "conditional":
+    def judge(printed: Quantities, measured: Measured) -> Ruling:
+        if measured.status in ("proved", "verified"):
+            return Ruling("reproduced", f"{measured.status}, with a certificate")
+        if measured.status == "conditional":
             return Ruling(
                 "reproduced under conditions",
                 "true only under assumptions that the paper does not state, which the certificate names",
             )
-        off = next((n for n, q in printed.items() if not math.isclose(found[n].value, q.value)), "")
-        numbers = f" ({off}: {found[off].shown} against {printed[off].shown})" if off else ""
+        off = next((n for n, q in printed.items() if not math.isclose(measured[n].value, q.value)), "")
+        numbers = f" ({off}: {measured[off].shown} against {printed[off].shown})" if off else ""
         return Ruling("not reproduced", f"false as stated, by a re-checked counterexample{numbers}")
 
     return LedgerRow(

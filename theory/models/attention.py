@@ -38,9 +38,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None = None, rows:
         seen = torch.arange(k.shape[2], device=q.device) <= chosen.unsqueeze(-1)
     else:
         seen = mask.expand(q.shape[0], -1, -1).gather(1, chosen.unsqueeze(-1).expand(-1, -1, k.shape[2]))
-    found = F.scaled_dot_product_attention(q.gather(2, index), k, v, attn_mask=seen.unsqueeze(1))
+    output = F.scaled_dot_product_attention(q.gather(2, index), k, v, attn_mask=seen.unsqueeze(1))
     real = rows.gather(1, chosen)[:, None, :, None]
-    return torch.zeros_like(q).scatter(2, index, found * real)
+    return torch.zeros_like(q).scatter(2, index, output * real)
 
 
 class Attention(nn.Module):

@@ -144,8 +144,8 @@ class EpisodicMemory(nn.Module):
 
         Shape (B, N, d).
         """
-        found: Tensor = self.attention(x, rows=rows, mask=self.buffer(x))
-        return found
+        retrieved: Tensor = self.attention(x, rows=rows, mask=self.buffer(x))
+        return retrieved
 
     def buffer(self, x: Tensor) -> Tensor | None:
         """Whether s is held when t comes.

@@ -95,8 +95,8 @@ class FastWeightLayer(Layer):
             attended = choice.index == EPISODIC
             mask = (place[: at.stop] <= chunk[:, None]).unsqueeze(0)
             rows = None if self.training else attended
-            found = attend(q[:, :, at], k[:, :, : at.stop], v[:, :, : at.stop], mask=mask, rows=rows)
-            retrieved = self.attention.finish(found)
+            heads_output = attend(q[:, :, at], k[:, :, : at.stop], v[:, :, : at.stop], mask=mask, rows=rows)
+            retrieved = self.attention.finish(heads_output)
             if self.value is None:
                 memory = delta_update(memory, cue[:, at], retrieved.detach(), strength[:, at] * attended)
             else:

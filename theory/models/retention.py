@@ -106,15 +106,17 @@ class RetentionLayer(Layer):
         score = self.score(state)
         probability = score.sigmoid()
         if context.attend_all:
-            retained, found = torch.ones_like(score, dtype=torch.bool), self.attention(state)
+            retained, retrieved = torch.ones_like(score, dtype=torch.bool), self.attention(state)
         elif self.training:
             gate = self.gate.sample(score)
             retained = gate > 0
             weight = gate.clamp_min(1e-9).log().unsqueeze(1).masked_fill(~causal(x), -torch.inf)
-            found = gate.unsqueeze(-1) * self.attention(state, mask=weight)
+            retrieved = gate.unsqueeze(-1) * self.attention(state, mask=weight)
         else:
-            retained, found = (self.online if self.config.selection == "online" else self.offline)(state, probability)
-        x = x + found
+            retained, retrieved = (self.online if self.config.selection == "online" else self.offline)(
+                state, probability
+            )
+        x = x + retrieved
         excess = (probability.sum(1).mean() - self.kept) / self.unit
         trace = either(retained, probability)
         return x + self.ffn(x), Trace(trace.routing, trace.probabilities, costs={"budget": self.multiplier * excess})
@@ -135,8 +137,8 @@ class RetentionLayer(Layer):
         """
         best = probability.topk(min(self.kept, probability.shape[1]), dim=1).indices.sort(1).values
         index = best.unsqueeze(-1).expand(-1, -1, state.shape[2])
-        found = torch.zeros_like(state).scatter(1, index, self.attention(state.gather(1, index)))
-        return torch.zeros_like(probability, dtype=torch.bool).scatter(1, best, True), found
+        retrieved = torch.zeros_like(state).scatter(1, index, self.attention(state.gather(1, index)))
+        return torch.zeros_like(probability, dtype=torch.bool).scatter(1, best, True), retrieved
 
     def after_step(self, probabilities: Tensor) -> None:
         """Dual ascent on the budget."""

@@ -67,8 +67,8 @@ def to_torch(batch: Batch[Any], device: str | torch.device = "cpu") -> Batch[Ten
     """A batch of numpy arrays as tensors, in single precision."""
 
     def move(part: Any) -> dict[str, Tensor]:
-        found = {f.name: getattr(part, f.name) for f in fields(part) if f.name != "tokens"}
-        tensors = {name: torch.as_tensor(array, device=device) for name, array in found.items()}
+        copies = {f.name: getattr(part, f.name) for f in fields(part) if f.name != "tokens"}
+        tensors = {name: torch.as_tensor(array, device=device) for name, array in copies.items()}
         return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
 
     return Batch(tokens=Tokens(**move(batch.tokens)), **move(batch))

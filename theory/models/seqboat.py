@@ -56,8 +56,10 @@ class SeqBoatLayer(Layer):
         active = torch.full_like(probability, context.attend_all, dtype=torch.bool) | (probability > 0.5)
         # A token that is not activated would see nothing: it may see itself, and what it finds is not used.
         itself = torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
-        found = self.attention(state, mask=newest(active, self.window) | itself, rows=None if self.training else active)
-        x = x + (active * probability).unsqueeze(-1) * F.silu(self.unit(state)) * found
+        retrieved = self.attention(
+            state, mask=newest(active, self.window) | itself, rows=None if self.training else active
+        )
+        x = x + (active * probability).unsqueeze(-1) * F.silu(self.unit(state)) * retrieved
         return x + self.ffn(x), either(active, probability)
 
 

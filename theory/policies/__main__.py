@@ -41,13 +41,13 @@ that shows its value is attended to by any head.
 """
 
 
-def page(found: Study) -> str:
+def page(study: Study) -> str:
     """The whole document."""
     from theory.policies.streams import HEADS
 
     rows = [["policy", "source", "rule", "parameters", "listed as", "class", "found", "labels matter"]]
-    for system in found.systems:
-        traits = found.traits[system.id]
+    for system in study.systems:
+        traits = study.traits[system.id]
         source = f"[{system.source}](https://arxiv.org/abs/{system.source})" if system.source else "–"
         values = ", ".join(f"`{name}={value:g}`" for name, value in system.parameters.items()) or "–"
         rows.append(
@@ -63,19 +63,19 @@ def page(found: Study) -> str:
             ]
         )
     parts = [_HEAD.format(heads=HEADS), _markdown(rows)]
-    setting = found.setting
+    setting = study.setting
     parts.append(
         _RULES.format(
-            count=found.streams,
+            count=study.streams,
             length=setting.length,
             patterns=setting.patterns,
             values=setting.values,
-            seed=found.seed,
+            seed=study.seed,
         )
     )
-    for law in found.laws:
-        parts += [f"### {CAPTION[law]}\n", _markdown(law_table(found, law)), ""]
-    parts += [*limit_lines(found)[:1], "", "## Against the bounds\n", *(f"- {x}" for x in limit_lines(found)[1:]), ""]
+    for law in study.laws:
+        parts += [f"### {CAPTION[law]}\n", _markdown(law_table(study, law)), ""]
+    parts += [*limit_lines(study)[:1], "", "## Against the bounds\n", *(f"- {x}" for x in limit_lines(study)[1:]), ""]
     parts += [
         "## What the sources say of their policies\n",
         "Each is a function in `theory/policies/phenomena.py`; *shown* is a 95 % interval of the paired "

@@ -162,8 +162,8 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
     rows, at = np.arange(streams.size), last
     executed = base.rows > 0
     count = _selected(base).sum((2, 3))
-    found = [_memory(run, streams, base), _memory(partial(run, tight=True), streams, run(streams, tight=True))]
-    memory = max((memory for memory, _ in found), key=get_args(Memory).index)
+    interventions = [_memory(run, streams, base), _memory(partial(run, tight=True), streams, run(streams, tight=True))]
+    memory = max((memory for memory, _ in interventions), key=get_args(Memory).index)
     wrong_labels = replace(
         streams.labelled(), value=np.where(streams.kind == QUERY, streams.answer % streams.values + 1, streams.value)
     )
@@ -173,7 +173,7 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
         by_position=bool((_selected(base) == _selected(elsewhere)).all()),
         by_query=_differs(_selected(base)[at, rows], _selected(asked_else)[at, rows]),
         by_history=_differs(_selected(base), _selected(falsified)),
-        by_values=found[0][1] or found[1][1],
+        by_values=interventions[0][1] or interventions[1][1],
         by_head=bool((_selected(base) != _selected(base)[:, :, :1]).any()),
         on_schedule=bool((count == count[:, :1]).all() and (np.diff(count[:, 0]) < 0).any()),
         rows="none"
@@ -248,10 +248,10 @@ def _declared(run: Callable[..., Played], streams: Streams) -> bool:
     for target in _targets(streams):
         shift = np.where(even, 1 + streams.values // 2, 0)
         after = run(streams.revalued(target, shift), swap_at=half)
-        mine = (streams.key == target[:, None]) & (np.arange(streams.length) >= half)
+        is_affected = (streams.key == target[:, None]) & (np.arange(streams.length) >= half)
         bound = ((streams.key == target[:, None]) & (streams.kind == BINDING)).argmax(1) < half
-        fresh = np.cumsum((before.read | after.read) & mine, axis=1) == 0
-        seen = before.query & mine & fresh & (even & bound)[:, None]
+        fresh = np.cumsum((before.read | after.read) & is_affected, axis=1) == 0
+        seen = before.query & is_affected & fresh & (even & bound)[:, None]
         if bool((seen & (before.answers != after.answers)).any()):
             return False
     return True
@@ -272,15 +272,15 @@ def _selected(played: Played) -> Array:
     return played.selection
 
 
-def _apart(one: Played, other: Played) -> Array:
+def _apart(played: Played, other: Played) -> Array:
     """Tokens at which the evidence for the values differs.
 
     Shape (B, N).
     """
-    assert one.signal is not None
+    assert played.signal is not None
     assert other.signal is not None
-    return np.asarray(np.abs(one.signal - other.signal).max(2).T > _TINY)
+    return np.asarray(np.abs(played.signal - other.signal).max(2).T > _TINY)
 
 
-def _differs(one: Array, other: Array) -> bool:
-    return bool((one != other).any())
+def _differs(first: Array, second: Array) -> bool:
+    return bool((first != second).any())

@@ -43,8 +43,8 @@ class RoutingTransformer(Policy):
 
     def attend(self, t: int) -> Array | None:
         """The latest tokens of the query's cluster."""
-        mine = self._nearest(_unit(self.seen.query[:, :, t]))
-        same = self._cluster[:, :, :t] == mine[:, :, None]
+        cluster = self._nearest(_unit(self.seen.query[:, :, t]))
+        same = self._cluster[:, :, :t] == cluster[:, :, None]
         later = same[:, :, ::-1].cumsum(2)[:, :, ::-1]
         return np.asarray(same & (later <= self.budget))
 

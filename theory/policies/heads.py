@@ -43,8 +43,8 @@ class DuoAttention(Policy):
             for c in range(heads + 1)
             if c == 0 or c * length / 2 + (heads - c) * min(_LEAST_WINDOW, budget) <= budget * heads
         )
-        rest = (budget * heads - count * length / 2) / max(1, heads - count)
-        self._window = max(1, round(rest))
+        window = (budget * heads - count * length / 2) / max(1, heads - count)
+        self._window = max(1, round(window))
         self._retrieval = retrieval_heads(training, count, min(self._window, length // 4))[None, :, None]
 
     def attend(self, t: int) -> Array | None:

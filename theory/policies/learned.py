@@ -147,8 +147,8 @@ def retrieval_heads(training: Vectors, count: int, near: int) -> Array:
     _, heads, length = training.shape
     far = np.zeros(heads)
     for t in range(near + 1, length):
-        weights, found = training.attention(t, np.ones((1, 1, t), bool))
-        far += (weights * found)[training.seeking(t), :, : t - near].sum((0, 2))
+        weights, match = training.attention(t, np.ones((1, 1, t), bool))
+        far += (weights * match)[training.seeking(t), :, : t - near].sum((0, 2))
     mask = np.zeros(heads, bool)
     mask[np.argsort(-far)[:count]] = True
     return mask

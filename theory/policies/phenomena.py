@@ -241,8 +241,8 @@ def _right(played: Played) -> Array:
 
 
 def _ruled(policy: str, claim: str, difference: Array, numbers: dict[str, float]) -> Phenomenon:
-    found = mean_of(difference)
+    mean = mean_of(difference)
     verdict: Literal["shown", "not shown", "reversed"] = (
-        "shown" if found.low > 0 else "reversed" if found.high < 0 else "not shown"
+        "shown" if mean.low > 0 else "reversed" if mean.high < 0 else "not shown"
     )
-    return Phenomenon(policy, claim, verdict, found, numbers)
+    return Phenomenon(policy, claim, verdict, mean, numbers)

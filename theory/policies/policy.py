@@ -255,8 +255,8 @@ class _Playthrough:
         if mask is None:
             nothing = np.zeros((size, self.seen.codes.shape[1]), np.float32)
             return np.zeros((size, heads, t), np.float32), nothing
-        weights, gates = self.seen.attention(t, mask)
-        output = np.einsum("bi,bim->bm", (weights * gates).sum(1), self.seen.value[:, :t])
+        weights, match = self.seen.attention(t, mask)
+        output = np.einsum("bi,bim->bm", (weights * match).sum(1), self.seen.value[:, :t])
         # costs, and whether a token that shows the value asked for was among them
         chosen = np.broadcast_to(mask, (size, heads, t))
         count = chosen.sum(2)

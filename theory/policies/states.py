@@ -222,8 +222,8 @@ class Titans(Policy):
         """One step of learning."""
         value = self.seen.value[:, t]
         shown = np.abs(value).max(1, keepdims=True) > 0
-        said = np.einsum("br,brm->bm", self._key[:, t], self._memory.astype(np.float32))
-        gradient = self._key[:, t, :, None] * np.where(shown, said - value, 0)[:, None]
+        recalled = np.einsum("br,brm->bm", self._key[:, t], self._memory.astype(np.float32))
+        gradient = self._key[:, t, :, None] * np.where(shown, recalled - value, 0)[:, None]
         self._surprise[:] = self.momentum * self._surprise - self.rate * gradient
         self._memory[:] = (1 - self.forgetting) * self._memory + self._surprise
 
@@ -283,9 +283,9 @@ class CRAM(Policy):
 
         Where the token seeks a binding and the semantic memory is not expected to know it.
         """
-        said = self._semantic(t)
-        nearest = self.seen.codes[(said @ self.seen.codes.T).argmax(1)]
-        self._gate = self.seen.seeking(t) & (self._expected(said, nearest) < self.threshold)
+        recalled = self._semantic(t)
+        nearest = self.seen.codes[(recalled @ self.seen.codes.T).argmax(1)]
+        self._gate = self.seen.seeking(t) & (self._expected(recalled, nearest) < self.threshold)
         return self._buffer[:, None, :t] & self._gate[:, None, None]
 
     def kept(self, t: int) -> Array | None:
@@ -301,13 +301,13 @@ class CRAM(Policy):
 
         Write bindings to the buffer, evict the best known.
         """
-        found = self._gate & (np.linalg.norm(output, axis=1) > 0.5)
-        said = self._semantic(t)
-        error = np.where(found[:, None], output - said, 0)
+        is_retrieved = self._gate & (np.linalg.norm(output, axis=1) > 0.5)
+        recalled = self._semantic(t)
+        error = np.where(is_retrieved[:, None], output - recalled, 0)
         self._memory[:] = self._memory + self.rate * self._cue[:, t, :, None] * error[:, None]
-        if found.any():
-            hit = weights.sum(1)[found].argmax(1)
-            self._quality[self._rows[found], hit] = self._expected(self._semantic(t), output)[found]
+        if is_retrieved.any():
+            hit = weights.sum(1)[is_retrieved].argmax(1)
+            self._quality[self._rows[is_retrieved], hit] = self._expected(self._semantic(t), output)[is_retrieved]
         self._buffer[:, t] = self._binding[:, t]
         full = self._buffer[:, : t + 1].sum(1) > self.budget
         if full.any():
@@ -318,8 +318,8 @@ class CRAM(Policy):
     def _semantic(self, t: int) -> Array:
         return np.asarray(np.einsum("br,brm->bm", self._cue[:, t], self._memory.astype(np.float32)))
 
-    def _expected(self, said: Array, target: Array) -> Array:
-        return np.asarray(np.exp(-np.square(said - target).sum(1) / self.sigma2))
+    def _expected(self, recalled: Array, target: Array) -> Array:
+        return np.asarray(np.exp(-np.square(recalled - target).sum(1) / self.sigma2))
 
     def carried(self) -> dict[str, Array]:
         """The semantic memory."""

@@ -217,8 +217,8 @@ class Vectors:
         top = np.maximum(scores.max(-1, keepdims=True), np.float32(-1e30))
         weights = np.exp(scores - top)
         total = weights.sum(-1, keepdims=True)
-        found = total / (total + np.exp(np.clip(SHARPNESS * LEAST_MATCH - top, -80, 80)))
-        return weights / np.maximum(total, 1e-30), np.where(total > 0, found, 0)
+        match = total / (total + np.exp(np.clip(SHARPNESS * LEAST_MATCH - top, -80, 80)))
+        return weights / np.maximum(total, 1e-30), np.where(total > 0, match, 0)
 
     @cached_property
     def demand(self) -> Array:
@@ -232,8 +232,8 @@ class Vectors:
         size, heads, length = self.shape
         total = np.zeros((size, heads, length), np.float32)
         for t in range(1, length):
-            weights, found = self.attention(t, np.ones((1, 1, t), bool))
-            total[:, :, :t] += weights * found * self.seeking(t)[:, None, None]
+            weights, match = self.attention(t, np.ones((1, 1, t), bool))
+            total[:, :, :t] += weights * match * self.seeking(t)[:, None, None]
         return total
 
     def seeking(self, t: int) -> Array:

@@ -56,14 +56,15 @@ def limit_lines(study: Study) -> list[str]:
         "(share of tokens and heads at which attention runs) and bits (state and cache) at the largest budget. A "
         "policy is called below its bound at a level of 1e-5; the intervals are 95 % each."
     ]
-    every = [(cell, one) for cell in study.cells for one in cell.comparisons]
+    every = [(cell, comparison) for cell in study.cells for comparison in cell.comparisons]
     for theorem, what in (("T1", "no memory"), ("T2", "S bits"), ("T3", "learns from attention alone")):
-        own = [(cell, one) for cell, one in every if one.theorem == theorem]
+        own = [(cell, comparison) for cell, comparison in every if comparison.theorem == theorem]
         if own:
             cell, least = min(own, key=lambda pair: pair[1].excess)
             where = f"{cell.policy}, {cell.law}, budget {cell.budget:.3g}"
+            beaten = sum(comparison.beaten for _, comparison in own)
             lines.append(
-                f"{theorem} ({what}): {len(own)} comparisons, {sum(one.beaten for _, one in own)} below the bound; "
+                f"{theorem} ({what}): {len(own)} comparisons, {beaten} below the bound; "
                 f"least excess {least.excess:+.4f} [{least.low:+.4f}, {least.high:+.4f}] per query ({where})."
             )
     return lines
@@ -72,9 +73,11 @@ def limit_lines(study: Study) -> list[str]:
 def claim_lines(claims: Sequence[Phenomenon]) -> list[str]:
     """What the sources say of their policies, one line each."""
     return [
-        f"{one.policy}: {one.claim}: {one.verdict} ({one.difference.value:+.3f} [{one.difference.low:+.3f}, "
-        f"{one.difference.high:+.3f}]; " + ", ".join(f"{name} {value:.3f}" for name, value in one.numbers.items()) + ")"
-        for one in claims
+        f"{claim.policy}: {claim.claim}: {claim.verdict} ({claim.difference.value:+.3f} [{claim.difference.low:+.3f}, "
+        f"{claim.difference.high:+.3f}]; "
+        + ", ".join(f"{name} {value:.3f}" for name, value in claim.numbers.items())
+        + ")"
+        for claim in claims
     ]
 
 

@@ -230,8 +230,8 @@ def entry(document: Document, name: str, kind: type[T], default: T | None = None
     """
     value = document.get(name, default)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        found = f"is {_short(value)}" if name in document else "is missing"
-        raise InputError(f"certificate: '{name}' {found}", hint=f"expected {_TYPES.get(kind, kind.__name__)}")
+        problem = f"is {_short(value)}" if name in document else "is missing"
+        raise InputError(f"certificate: '{name}' {problem}", hint=f"expected {_TYPES.get(kind, kind.__name__)}")
     return value
 
 
@@ -285,7 +285,7 @@ def _depth(document: Document) -> int:
     """
     level: list[Any] = [document]
     for depth in range(_MAX_DEPTH + 1):
-        parts = [one.get("parts") for one in level if isinstance(one, Mapping) and one.get("kind") == "all"]
+        parts = [node.get("parts") for node in level if isinstance(node, Mapping) and node.get("kind") == "all"]
         level = [part for several in parts if isinstance(several, list) for part in several]
         if not level:
             return depth

@@ -358,10 +358,10 @@ def constant(value: object, where: str = "number") -> Fraction:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return Fraction(value)
-    found = Expression(value)({}) if isinstance(value, str) else None
-    if isinstance(found, bool) or not isinstance(found, int | Fraction):
+    number = Expression(value)({}) if isinstance(value, str) else None
+    if isinstance(number, bool) or not isinstance(number, int | Fraction):
         raise InputError(f"certificate: {where} is no exact number", hint='write "p/q", or a formula of numbers')
-    return Fraction(found)
+    return Fraction(number)
 
 
 def sides(text: str) -> tuple[str, str, str]:

@@ -244,9 +244,9 @@ def _loop(
     measured = settings.measured()
     for step in range(max(begin, 0), settings.steps + 1):
         if step > begin:
-            found = None
+            measurement = None
             if step in measured:
-                found = measure(
+                measurement = measure(
                     byte_level(model, folder.name, settings.context),
                     texts,
                     documents=settings.documents,
@@ -254,12 +254,12 @@ def _loop(
                     ridge=settings.ridge,
                     probe_input=settings.probe_input,
                 )
-                _note(folder, tables, step, found)
-            if found is not None or step % settings.checkpoint_every == 0:
+                _note(folder, tables, step, measurement)
+            if measurement is not None or step % settings.checkpoint_every == 0:
                 state = prefixed("model", _weights(model)) | prefixed("optimizer", dict(moments(optimizer)))
                 write_tensors(folder / CHECKPOINT, state, {"step": str(step), "settings": key})
             if watch is not None:
-                watch(step, settings.steps, found)
+                watch(step, settings.steps, measurement)
         if step == settings.steps:
             return
         model.train()
@@ -320,23 +320,23 @@ def _kept(folder: Path, step: int) -> dict[str, pd.DataFrame]:
     """What was noted up to a step."""
     import pandas as pd
 
-    found = {}
+    tables = {}
     for name in (TABLE, LOSS):
         frame = pd.read_csv(folder / name) if (folder / name).exists() and step >= 0 else pd.DataFrame()
-        found[name] = frame[frame["step"] <= step] if len(frame) else frame
-    return found
+        tables[name] = frame[frame["step"] <= step] if len(frame) else frame
+    return tables
 
 
-def _note(folder: Path, tables: dict[str, pd.DataFrame], step: int, found: Redundancy) -> None:
+def _note(folder: Path, tables: dict[str, pd.DataFrame], step: int, measurement: Redundancy) -> None:
     """Add a measurement to the tables.
 
     Six digits, so that reading and writing again changes nothing.
     """
     import pandas as pd
 
-    loss, low, high = found.loss
+    loss, low, high = measurement.loss
     new = {
-        TABLE: found.table(),
+        TABLE: measurement.table(),
         LOSS: pd.DataFrame({"loss": [loss], "loss_low": [low], "loss_high": [high]}),
     }
     for name, frame in new.items():

@@ -172,18 +172,18 @@ def find_sites(model: nn.Module) -> list[Site]:
         raise InputError(f"{name} attends to another text", hint="give a causal language model")
     if not isinstance(heads, int):
         raise InputError(f"{name} does not say how many heads it has", hint="give a causal language model")
-    found: list[Site] = []
+    sites: list[Site] = []
     for path, module in model.named_modules():
         parent, _, last = path.rpartition(".")
         if last not in PROJECTIONS or "attention" not in type(model.get_submodule(parent)).__name__.lower():
             continue
         block = _block(model, parent)
-        if block is None or any(site.block is block for site in found):
+        if block is None or any(site.block is block for site in sites):
             raise InputError(f"{name} is built in a way that is not known ({path})", hint="see docs/redundancy.md")
-        found.append(Site(len(found) + 1, block, model.get_submodule(parent), module, heads))
-    if not found:
+        sites.append(Site(len(sites) + 1, block, model.get_submodule(parent), module, heads))
+    if not sites:
         raise InputError(f"{name} has no attention that is recognised", hint="see docs/redundancy.md")
-    return found
+    return sites
 
 
 def _block(model: nn.Module, path: str) -> nn.Module | None:
@@ -305,8 +305,8 @@ def with_tokenizer(model: nn.Module, tokenizer: Any, name: str = "model", contex
     config: Any = model.config
 
     def encode(content: bytes) -> Sequence[int]:
-        found: Sequence[int] = tokenizer(content.decode(errors="replace"), add_special_tokens=False)["input_ids"]
-        return found
+        ids: Sequence[int] = tokenizer(content.decode(errors="replace"), add_special_tokens=False)["input_ids"]
+        return ids
 
     pieces = tuple(tokenizer.batch_decode([[i] for i in range(len(tokenizer))]))
     return LanguageModel(name, model, encode, pieces, min(context, getattr(config, "max_position_embeddings", context)))
@@ -493,10 +493,10 @@ def _score(
 
     def visit(i: int, x: Tensor, z: Tensor, a: Tensor) -> None:
         actual = torch.cat([z, a], 1)[valid].double()
-        found = _statistics(
+        statistics = _statistics(
             actual, probes[i](x[valid].double()), probes[i].constant, sites[i].heads, z.shape[1], threshold
         )
-        sums[place, i] = torch.einsum("tk,tus->uks", kind, found).cpu().numpy()
+        sums[place, i] = torch.einsum("tk,tus->uks", kind, statistics).cpu().numpy()
 
     with torch.no_grad(), watching(sites, visit, probe_input):
         for place, document in enumerate(documents):
@@ -526,8 +526,8 @@ def _statistics(
 
     norm, residual, level = squares(actual), squares(actual - predicted), squares(actual - constant)
     r, r_constant = (1 - (value / norm).sqrt() for value in (residual, level))
-    found = torch.stack([torch.ones_like(r), r, (r > threshold).double(), residual, level, norm, r_constant], -1)
-    return torch.where((norm > 0).unsqueeze(-1), found, 0.0)
+    statistics = torch.stack([torch.ones_like(r), r, (r > threshold).double(), residual, level, norm, r_constant], -1)
+    return torch.where((norm > 0).unsqueeze(-1), statistics, 0.0)
 
 
 def _windows(model: LanguageModel, document: Document, tokens: int) -> tuple[Tensor, Tensor]:

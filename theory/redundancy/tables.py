@@ -115,10 +115,10 @@ def ratio(part: Array, whole: Array, level: float) -> tuple[Array, Array, Array]
 
     total, count = whole.sum(0), (whole > 0).sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = part.sum(0) / total
-        variance = count / (count - 1) * ((part - found * whole) ** 2).sum(0) / total**2
+        value = part.sum(0) / total
+        variance = count / (count - 1) * ((part - value * whole) ** 2).sum(0) / total**2
         half = stdtrit(np.maximum(count - 1, 1), (1 + level) / 2) * np.sqrt(variance)
-    return found, found - half, found + half
+    return value, value - half, value + half
 
 
 @dataclass(frozen=True)

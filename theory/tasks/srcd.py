@@ -340,12 +340,12 @@ def _interleaved(xp: Any, task: SRCD, draws: Draws[Any], cumulative: Any) -> tup
     2⌊fN⌋ of them: the earlier one of a pair is the binding, the later one its query.
     """
     places = xp.argsort(draws.places)[:, : 2 * task.queries]
-    one, other = places[:, : task.queries], places[:, task.queries :]
+    first, second = places[:, : task.queries], places[:, task.queries :]
     novel = xp.argsort(draws.novel)[:, : task.queries] + task.patterns + 1 if task.recurring_fraction < 1 else 0
     wanted = xp.where(draws.recurring < task.recurring_fraction, _drawn(xp, task, draws.pattern, cumulative), novel)
     kind, key = (xp.zeros_like(draws.places, dtype=xp.int64) for _ in range(2))
-    rows = _rows(xp, one)
-    for positions, what in ((xp.minimum(one, other), BINDING), (xp.maximum(one, other), QUERY)):
+    rows = _rows(xp, first)
+    for positions, what in ((xp.minimum(first, second), BINDING), (xp.maximum(first, second), QUERY)):
         kind[rows, positions] = what
         key[rows, positions] = wanted
     return kind, key

@@ -78,21 +78,21 @@ class Stacked:
     def advance(self, batch: Batch[Tensor], *, attend_all: bool, costs: float) -> dict[str, Tensor]:
         """One update of all members."""
 
-        def one(
-            parameters: Any, buffers: Any, tokens: Any, rest: Any, weights: Any
+        def update_member(
+            parameters: Any, buffers: Any, tokens: Any, asked: Any, weights: Any
         ) -> tuple[Tensor, dict[str, Tensor]]:
-            mine = Batch(tokens=Tokens(**tokens), **rest)
+            streams = Batch(tokens=Tokens(**tokens), **asked)
             output: Output = functional_call(
-                self.template, (parameters, buffers), (mine.tokens,), {"attend_all": attend_all}
+                self.template, (parameters, buffers), (streams.tokens,), {"attend_all": attend_all}
             )
             weight = {name: costs * weights.get(name, 1.0) for name in output.costs}
-            loss = objective(output, mine, dynamics_weight=self.training.dynamics_weight, costs=weight)
-            return loss, observe(output, mine)
+            loss = objective(output, streams, dynamics_weight=self.training.dynamics_weight, costs=weight)
+            return loss, observe(output, streams)
 
-        rest = {"answer": batch.answer, "target": batch.target, "pattern": batch.pattern}
+        asked = {"answer": batch.answer, "target": batch.target, "pattern": batch.pattern}
         with sdpa_kernel(SDPBackend.MATH):  # the only one that vmap does not take apart into single calls
-            losses, seen = torch.vmap(one, randomness="different")(
-                self.parameters, self.buffers, vars(batch.tokens), rest, self.weights
+            losses, seen = torch.vmap(update_member, randomness="different")(
+                self.parameters, self.buffers, vars(batch.tokens), asked, self.weights
             )
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(losses.sum())  # each member's parameters meet its own loss only
@@ -127,8 +127,8 @@ class Stacked:
 
 
 def _ratio(setup: Setup, first: Setup, name: str) -> float:
-    mine, base = getattr(setup.model, name, 0.0), getattr(first.model, name, 0.0)
-    return mine / base if base else 1.0
+    weight, base = getattr(setup.model, name, 0.0), getattr(first.model, name, 0.0)
+    return weight / base if base else 1.0
 
 
 def padded(tasks: Sequence[SRCD]) -> SRCD:
@@ -155,7 +155,7 @@ def groups(setups: Sequence[Setup]) -> list[list[int]]:
     >>> groups([load_setup("cram-n256", change) for change in changes])
     [[0, 1], [2]]
     """
-    found: dict[str, list[int]] = {}
+    members: dict[str, list[int]] = {}
     for i, setup in enumerate(setups):
         model = {
             name: (value > 0 if name in _COSTS else value)
@@ -164,8 +164,8 @@ def groups(setups: Sequence[Setup]) -> list[list[int]]:
         training = setup.training.model_dump(mode="json", exclude={"seed"})
         frozen = setup.transfer and setup.transfer.freeze
         key = json.dumps([model, training, setup.data.length, frozen])
-        found.setdefault(key, []).append(i)
-    return list(found.values())
+        members.setdefault(key, []).append(i)
+    return list(members.values())
 
 
 def stackable(setup: Setup) -> bool:
@@ -217,11 +217,11 @@ def train_models(setups: Sequence[Setup], *, device: str = "cpu") -> list[Model]
     for own in groups(setups):
         parts = [own] if stackable(setups[own[0]]) else [[i] for i in own]
         for part in parts:
-            mine = [setups[i] for i in part]
-            first = mine[0].training
+            members = [setups[i] for i in part]
+            first = members[0].training
             with deterministic(first.seed, where):
-                trainer: Trainer = Stacked(mine, where) if len(mine) > 1 else Single(mine[0], where)
-                loop(trainer, Streams([s.data for s in mine], first.batch, first.seed, where), [], mine)
+                trainer: Trainer = Stacked(members, where) if len(members) > 1 else Single(members[0], where)
+                loop(trainer, Streams([s.data for s in members], first.batch, first.seed, where), [], members)
             models |= {i: trainer.member(k).eval() for k, i in enumerate(part)}
     return [models[i] for i in range(len(setups))]
 
@@ -307,11 +307,11 @@ def _stack(setups: Sequence[Setup], folders: Sequence[Path], device: torch.devic
         streams = Streams([setup.data for setup in setups], first.batch, first.seed, device)
         recorders = [Recorder(folder, s.training, s.data.patterns) for s, folder in zip(setups, folders, strict=True)]
 
-        def tell(done: int, total: int, found: Measures | None) -> None:
+        def report(done: int, total: int, measures: Measures | None) -> None:
             if watch is not None:
-                watch(f"{folders[0].name} and {len(folders) - 1} more", done, total, found)
+                watch(f"{folders[0].name} and {len(folders) - 1} more", done, total, measures)
 
-        loop(trainer, streams, recorders, setups, checkpoint=checkpoint, watch=tell)
+        loop(trainer, streams, recorders, setups, checkpoint=checkpoint, watch=report)
     seconds = time.perf_counter() - started
     runs = []
     for i, (setup, folder) in enumerate(zip(setups, folders, strict=True)):
@@ -358,9 +358,9 @@ def _processes(
                 future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    found = {}
+    runs = {}
     for i, setup, folder in jobs:
         run = open_run(folder, setup)
         assert run is not None
-        found[i] = run
-    return found
+        runs[i] = run
+    return runs

@@ -88,19 +88,19 @@ def _fold(batch: Batch[Tensor], members: int) -> Batch[Tensor]:
 
 
 def _join(parts: Sequence[Batch[Tensor]], back: Tensor | None) -> Batch[Tensor]:
-    def one(*tensors: Tensor) -> Tensor:
+    def join(*tensors: Tensor) -> Tensor:
         whole = torch.cat(tensors)
         return whole if back is None else whole[back]
 
-    return _map(one, *parts)
+    return _map(join, *parts)
 
 
 def _map(function: Callable[..., Tensor], *batches: Batch[Tensor]) -> Batch[Tensor]:
     """Apply a function to corresponding tensors of batches."""
     first = batches[0].tokens
     tokens = {f.name: function(*(getattr(b.tokens, f.name) for b in batches)) for f in fields(first)}
-    rest = {f.name: function(*(getattr(b, f.name) for b in batches)) for f in fields(batches[0]) if f.name != "tokens"}
-    return Batch(tokens=type(first)(**tokens), **rest)
+    asked = {f.name: function(*(getattr(b, f.name) for b in batches)) for f in fields(batches[0]) if f.name != "tokens"}
+    return Batch(tokens=type(first)(**tokens), **asked)
 
 
 Watch = Callable[[int, int, "Measures | None"], None]

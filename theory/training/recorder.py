@@ -43,7 +43,7 @@ class Observer(Protocol):
         With what was observed, and its streams, of this member.
         """
 
-    def evaluation(self, step: int, found: Measures) -> None:
+    def evaluation(self, step: int, measures: Measures) -> None:
         """The member was measured after so many steps."""
 
     def finish(self) -> None:
@@ -111,9 +111,9 @@ class Recorder:
                 quality=None if np.isnan(rounded).all() else rounded,
             )
 
-    def evaluation(self, step: int, found: Measures) -> None:
+    def evaluation(self, step: int, measures: Measures) -> None:
         """Note an evaluation after so many steps."""
-        self.measured.append({"step": step, **asdict(found)})
+        self.measured.append({"step": step, **asdict(measures)})
         write_evaluation(self.folder, self.measured)
 
     def finish(self) -> None:

@@ -98,12 +98,12 @@ def random_state(streams: Sequence[torch.Generator], device: torch.device) -> di
 
     Those that training draws from, those of its streams among them.
     """
-    found = {"torch": torch.get_rng_state()}
+    states = {"torch": torch.get_rng_state()}
     for i, generator in enumerate(streams):
-        found[f"streams{i}"] = generator.get_state()
+        states[f"streams{i}"] = generator.get_state()
     if device.type == "cuda":
-        found["cuda"] = torch.cuda.get_rng_state(device)
-    return found
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
 
 
 def restore_random_state(streams: Sequence[torch.Generator], device: torch.device, state: Mapping[str, Tensor]) -> None:
@@ -193,10 +193,10 @@ def revision() -> str | None:
     """
     here = Path(__file__).resolve().parent
     try:
-        found = [
+        revisions = [
             subprocess.run(["git", *command], cwd=here, capture_output=True, text=True, check=True, timeout=10).stdout
             for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "."])
         ]
     except (OSError, subprocess.SubprocessError):
         return None
-    return found[0].strip() + ("+" if found[1].strip() else "")
+    return revisions[0].strip() + ("+" if revisions[1].strip() else "")

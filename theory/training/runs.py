@@ -186,10 +186,10 @@ def find_records(folder: str | Path) -> list[Record]:
         raise InputError("is no folder", path=folder)
     places = sorted(path.parent for path in folder.rglob(RUN) if (path.parent / EVALUATION).exists())
     documents = {place: read_document(place) or {} for place in places}
-    found = [load_record(place) for place in places if "final" in documents[place]]
-    if not found:
+    records = [load_record(place) for place in places if "final" in documents[place]]
+    if not records:
         raise InputError("holds no finished run of this package", path=folder, hint="cogfit theory train makes one")
-    return sorted(found, key=lambda record: (record.title, record.seed))
+    return sorted(records, key=lambda record: (record.title, record.seed))
 
 
 COLUMNS = {

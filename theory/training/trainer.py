@@ -76,7 +76,7 @@ def observe(output: Output, batch: Batch[Tensor]) -> dict[str, Tensor]:
     """
     p = output.probabilities[..., _EPISODIC]
     quality = torch.full_like(output.dynamics, torch.nan) if output.quality is None else output.quality.mean(-1)
-    found = {
+    observed = {
         "attention": output.executed.float().mean(),
         "attended": output.executed.any(-1),
         "p_episodic": p[..., 0] if p.shape[-1] == 1 else 1 - (1 - p).prod(-1),
@@ -85,7 +85,7 @@ def observe(output: Output, batch: Batch[Tensor]) -> dict[str, Tensor]:
         "retrieval": output.retrieval_loss(batch),
         "dynamics": output.dynamics_loss(batch),
     }
-    return {name: value.detach() for name, value in found.items()}
+    return {name: value.detach() for name, value in observed.items()}
 
 
 def start(setup: Setup, task: SRCD | None = None) -> Model:
