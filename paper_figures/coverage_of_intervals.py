@@ -35,6 +35,7 @@ def draw(data: Data) -> Drawing:
         value_name="share",
     ).replace({"method": METHODS})
     tidy = tidy[np.isfinite(tidy["share"])]
+    # rows by noise, a little apart for each method; hollow where cogfit says that γ is not to be trusted
     figure = style.figure(style.PAGE, 1.1 + 0.36 * len(kinds))
     axes = figure.subplots()
     axes.axvline(_NOMINAL, color="0.3", lw=0.8, zorder=1)
@@ -69,6 +70,7 @@ def draw(data: Data) -> Drawing:
             marker="o",
             label="cogfit, says “unreliable” or “this run only”",
         )
+    # axes: kinds of noise from the top
     for row in range(1, len(kinds)):
         axes.axhline(row - 0.5, color="0.9", lw=0.6, zorder=0)
     axes.set_yticks(range(len(kinds)), kinds)

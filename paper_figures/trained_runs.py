@@ -34,6 +34,7 @@ def draw(data: Data) -> Drawing:
 
     from theory.training.runs import find_records
 
+    # the course of CRAM and its ablations, the end of all sets
     sets = (*SETS, *(f"{name}-n256" for name in RIVALS), "cram-n256-costs-from-start")
     records = [record for record in find_records(data.folder / "runs") if record.title in sets]
     curves = pd.DataFrame(
@@ -48,6 +49,7 @@ def draw(data: Data) -> Drawing:
         [_row(r, "b", r.evaluation[-1]["step"], r.final["attention"], r.final["accuracy"]) for r in records]
     )
     first = records[0]
+    # one line per seed, one label per set
     figure = style.figure(style.PAGE, 2.7)
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1.0], sharey=True)
     for number, (name, label) in enumerate(SETS.items()):
@@ -55,6 +57,7 @@ def draw(data: Data) -> Drawing:
             look = style.line(number) | {"lw": 0.8}
             left.plot(part["step"], part["attention"].clip(lower=_LEAST), label=label if i == 0 else None, **look)
     _ends(right, ends, sets)
+    # what a static router and the optimum need
     for axes in (left, right):
         for value in (first.static_bound, first.optimum):
             axes.axhline(value, color="0.35", lw=0.7, ls=(0, (2, 2)), zorder=1)
@@ -71,6 +74,7 @@ def draw(data: Data) -> Drawing:
             ha="right",
             color="0.25",
         )
+    # axes
     left.set_yscale("log")
     left.set_ylim(_LEAST * 0.8, 1.3)
     left.yaxis.set_major_formatter(style.percent)

@@ -28,6 +28,7 @@ def draw(data: Data) -> Drawing:
     """
     import pandas as pd
 
+    # the transition, and the curve: coarse over the whole run, fine around the transition
     consolidates = RUNS[0]
     transition = data.fit(consolidates).transition
     if not transition or not transition["found"]:
@@ -39,6 +40,7 @@ def draw(data: Data) -> Drawing:
     parts = [part[part["column"] == "attention_utilization"] for part in (whole, near)]
     table = pd.concat([part.assign(panel=name) for part, name in zip(parts, "ab", strict=True)], ignore_index=True)
 
+    # the runs, the bounds, and the steps in which attention is forced
     figure = style.figure(style.PAGE, 2.5)
     left, right = figure.subplots(1, 2, width_ratios=[1.9, 1.0], sharey=True)
     for number, run in enumerate(RUNS):
@@ -57,6 +59,7 @@ def draw(data: Data) -> Drawing:
         color=style.GREY,
         transform=left.get_xaxis_transform(),
     )
+    # interval and width of the transition
     for axes in (left, right):
         axes.axvspan(transition["low"], transition["high"], color=style.COLORS[3], alpha=0.45, lw=0, zorder=0)
         axes.set_xlabel("training step")
@@ -74,6 +77,7 @@ def draw(data: Data) -> Drawing:
     ends = {"arrowstyle": "|-|,widthA=0.25,widthB=0.25", "lw": 0.8, "shrinkA": 0, "shrinkB": 0}
     span = (transition["t10"], 0.89), (transition["t90"], 0.89)
     right.annotate("", *span, xycoords=("data", "axes fraction"), arrowprops=ends)
+    # axes
     left.set_ylim(0.0, _TOP * bounds["static_bound"])
     left.set_xlim(0.0, float(table["step"].max()))
     left.yaxis.set_major_formatter(style.percent)

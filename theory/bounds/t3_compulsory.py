@@ -358,6 +358,7 @@ def check() -> Verdict:
     computed: dict[str, Real] = {}
     claimed: dict[str, Real] = {}
     documents = []
+    # equal probabilities: the optimum of all adaptive policies is E[D_n]
     for patterns, values, steps, retrieval, feedback in (
         (30, 16, 60, Fraction(1), False),
         (10, 2, 30, Fraction(1, 20), False),
@@ -369,12 +370,14 @@ def check() -> Verdict:
         computed[name] = solved.optimum
         claimed[name] = expected_distinct(uniform(patterns), steps, retrieval)
         documents.append(solved.document)
+    # unequal probabilities: the same, by a program that knows no theory
     for feedback in (False, True):
         small = Stream.independent((Fraction(2, 3), Fraction(1, 3)), values=2, length=3, feedback=feedback)
         name = f"the same over all behaviours, p = (2/3, 1/3), V = 2, n = 3{', labels' if feedback else ''}"
         program = sequence_form(small)
         computed[name], claimed[name] = program.optimum().value, expected_distinct(small.probabilities, small.length)
         documents.append(program.rounded(name, _distinct_formula(small)))
+    # errors allowed: part (c); then a learner that needs several exposures, simulated
     counts, delta = (12, 7, 3, 2, 1), Fraction(1, 10)
     documents.append(knapsack(counts, 4, delta))
     name = f"(c) least attention, counts {counts}, V = 4, δ = {delta}"

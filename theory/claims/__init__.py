@@ -1,4 +1,6 @@
-"""What the two papers claim, one file each: the docstring is the statement with its place, ``check()`` the verdict.
+"""What the two papers claim, one file each.
+
+The docstring is the statement with its place, ``check()`` gives the verdict.
 
 A new claim is a module here, named as its identifier, with a function ``check() -> Verdict``, and one line in
 :data:`CLAIMS`. ``python -m theory.claims`` writes docs/claims.md.

@@ -60,6 +60,7 @@ def check() -> Verdict:
     ('refuted', True)
     """
     claim = find("cram-corollary-1")
+    # the smallest streams that break the bound, for three constants
     smallest = {constant: smallest_stream(constant) for constant in (1, 10, 100)}
     (n, patterns) = smallest[1]
     queries = float(QUERY_SHARE * SEQUENCE)
@@ -67,6 +68,7 @@ def check() -> Verdict:
     small = t3_compulsory.dynamic_program(3, 2, 4)
     name = f"attention at ε_cons = 0, n = {n:,}, K = {patterns:,}, constant 1"
     own = f"second term at n = {SEQUENCE}, K = {RECURRING_PATTERNS}, constant 1"
+    # the verdict, with what is right instead and why
     return Verdict(
         claim=claim.id,
         source=claim.source,

@@ -57,10 +57,12 @@ def check() -> Verdict:
     ('conditional', True)
     """
     claim = find("cram-opt")
+    # where the statement fails, and what is right with a fresh table
     sequence = shortest_exception()
     rate = QUERY_SHARE * RECURRING_SHARE / RECURRING_PATTERNS
     met = float(t3_compulsory.expected_distinct([float(rate)] * RECURRING_PATTERNS, SEQUENCE))
     fresh = met / SEQUENCE + float(QUERY_SHARE * NOVEL)
+    # the verdict, with what is right instead and why
     return Verdict(
         claim=claim.id,
         source=claim.source,

@@ -88,9 +88,11 @@ def check() -> Verdict:
     """
     claim = find("cram-theorem-1")
     accuracy = 1 - EPSILON
+    # two routers that beat the bound: one guesses, one remembers
     values, rate = guessing_router(EPSILON)
     queries, coin, errors = remembering_router()
     many = t1_memoryless.least_attention(EPSILON, 16)
+    # the verdict, with what is right instead and why
     return Verdict(
         claim=claim.id,
         source=claim.source,

@@ -82,10 +82,12 @@ def check() -> Verdict:
     ('refuted', True)
     """
     claim = find("cram-theorem-2")
+    # gradient noise leaves a floor; dead units never learn
     (updates, above), (later, _) = first_violation(1), first_violation(100)
     starts = stationary_starts()
     floor = RATE / (2 - RATE)
     noisy, dead = f"loss after T = {updates}, noise ±1, η = {RATE}", f"loss after T = 100, ReLU, η = {RATE}"
+    # the verdict, with what is right instead and why
     return Verdict(
         claim=claim.id,
         source=claim.source,

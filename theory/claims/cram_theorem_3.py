@@ -91,12 +91,14 @@ def check() -> Verdict:
     ('refuted', True)
     """
     claim = find("cram-theorem-3")
+    # three instances: frequent patterns left over, no steps at all, a low start
     frequencies, good = uneven_law()
     share, unconsolidated = Fraction(good, len(frequencies)), sum(frequencies[good:], Fraction(0))
     novel, start = 1 - RECURRING_SHARE, Fraction(1, 2)
     uneven, early = "attention ratio, frequent pattern left", "attention ratio at δ = ρ, T = 0"
     half = f"attention ratio, attention(0) = {start}"
     shown = ", ".join(map(str, frequencies))
+    # the verdict, with what is right instead and why
     return Verdict(
         claim=claim.id,
         source=claim.source,

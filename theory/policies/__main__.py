@@ -41,13 +41,14 @@ that shows its value is attended to by any head.
 """
 
 
-def page(study: Study) -> str:
+def page(result: Study) -> str:
     """The whole document."""
     from theory.policies.streams import HEADS
 
+    # what each policy is: by its source, and by intervention
     rows = [["policy", "source", "rule", "parameters", "listed as", "class", "found", "labels matter"]]
-    for system in study.systems:
-        traits = study.traits[system.id]
+    for system in result.systems:
+        traits = result.traits[system.id]
         source = f"[{system.source}](https://arxiv.org/abs/{system.source})" if system.source else "–"
         values = ", ".join(f"`{name}={value:g}`" for name, value in system.parameters.items()) or "–"
         rows.append(
@@ -63,19 +64,21 @@ def page(study: Study) -> str:
             ]
         )
     parts = [_HEAD.format(heads=HEADS), _markdown(rows)]
-    setting = study.setting
+    # what each can do, one table per law, and how far from its bounds
+    setting = result.setting
     parts.append(
         _RULES.format(
-            count=study.streams,
+            count=result.streams,
             length=setting.length,
             patterns=setting.patterns,
             values=setting.values,
-            seed=study.seed,
+            seed=result.seed,
         )
     )
-    for law in study.laws:
-        parts += [f"### {CAPTION[law]}\n", _markdown(law_table(study, law)), ""]
-    parts += [*limit_lines(study)[:1], "", "## Against the bounds\n", *(f"- {x}" for x in limit_lines(study)[1:]), ""]
+    for law in result.laws:
+        parts += [f"### {CAPTION[law]}\n", _markdown(law_table(result, law)), ""]
+    parts += [*limit_lines(result)[:1], "", "## Against the bounds\n", *(f"- {x}" for x in limit_lines(result)[1:]), ""]
+    # what the sources say, checked in numbers
     parts += [
         "## What the sources say of their policies\n",
         "Each is a function in `theory/policies/phenomena.py`; *shown* is a 95 % interval of the paired "

@@ -155,6 +155,7 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
             record=True,
         )
 
+    # undisturbed, on other streams, with false attention, and with another present token
     base, elsewhere = run(streams), run(other)
     falsified = run(streams, disturb=_falsify)
     last, asking, plain = _last_query(streams, rng)
@@ -162,8 +163,10 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
     rows, at = np.arange(streams.size), last
     executed = base.rows > 0
     count = _selected(base).sum((2, 3))
+    # what is remembered: also under a small budget, where a cache must forget
     interventions = [_memory(run, streams, base), _memory(partial(run, tight=True), streams, run(streams, tight=True))]
     memory = max((memory for memory, _ in interventions), key=get_args(Memory).index)
+    # labels: the same streams with right and with wrong answers shown
     wrong_labels = replace(
         streams.labelled(), value=np.where(streams.kind == QUERY, streams.answer % streams.values + 1, streams.value)
     )
@@ -176,18 +179,21 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
         by_values=interventions[0][1] or interventions[1][1],
         by_head=bool((_selected(base) != _selected(base)[:, :, :1]).any()),
         on_schedule=bool((count == count[:, :1]).all() and (np.diff(count[:, 0]) < 0).any()),
-        rows="none"
-        if not executed.any()
-        else "history"
-        if (executed != (falsified.rows > 0)).any()
-        else "present token"
-        if gated
-        else "always",
+        rows=_rows(executed, falsified.rows > 0, gated),
         memory=memory,
         declared=memory in ("none", "selection") or _declared(run, streams),
         labels=_differs(_selected(right), _selected(wrong)) or bool(_apart(right, wrong).any()),
         drops=base.kept < streams.length,
     )
+
+
+def _rows(executed: Array, under_false_attention: Array, is_gated: bool) -> Rows:
+    """What decides whether attention is executed."""
+    if not executed.any():
+        return "none"
+    if (executed != under_false_attention).any():
+        return "history"
+    return "present token" if is_gated else "always"
 
 
 def _falsify(t: int, weights: Array, output: Array) -> tuple[Array, Array]:

@@ -16,8 +16,9 @@ from cogfit.errors import InputError
 from theory.policies import System, find, systems
 from theory.policies.classify import Traits, classify
 from theory.policies.limits import Comparison, Mean, carried_bits, compare, mean_of
-from theory.policies.policy import Played, Policy, play
-from theory.policies.streams import LAWS, Law, Setting, Streams, Vectors, embed, law
+from theory.policies.policy import Played
+from theory.policies.sample import Sample
+from theory.policies.streams import LAWS, Setting, law
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -239,14 +240,14 @@ def study(
     cells: list[Cell] = []
     share_asked, distinct, frequencies = {}, {}, {}
     for number, (name, draw) in enumerate(chosen.items()):
-        sample = _Sample.drawn(name, draw, setting, streams, (seed, number))
+        sample = Sample.drawn(draw, setting, (streams, _TRAINING), [seed, number])
         if sample.streams.law is not None:
             frequencies[name] = sample.streams.law
         for system in played_systems:
             for share in budgets:
                 parts.begin(system.id)
                 played = sample.play(system.policy(**given), share)
-                cells.append(_cell(system, sample, share, played, traits[system.id]))
+                cells.append(_cell(system, name, share, sample, played, traits[system.id]))
         asked = played.query.sum(1)  # the same for all policies
         share_asked[name] = float(asked.mean()) / setting.length
         distinct[name] = float((played.distinct[asked > 0] / asked[asked > 0]).mean())
@@ -297,50 +298,12 @@ class _Parts:
             self.progress(self.total, self.total, "")
 
 
-@dataclass(frozen=True)
-class _Sample:
-    """The streams of one law, for all policies.
-
-    The streams of one law, on which every policy is played.
-    """
-
-    law: str
-    setting: Setting
-    seed: int
-    streams: Streams
-    training: Streams
-    seen: Vectors
-    trained_on: Vectors
-
-    @classmethod
-    def drawn(cls, name: str, draw: Law, setting: Setting, size: int, seeds: tuple[int, int]) -> _Sample:
-        """Draw so many streams, and others for policies that learn."""
-        rng, seed = np.random.default_rng(list(seeds)), seeds[0]
-        streams, training = draw(setting, rng, size), draw(setting, rng, _TRAINING)
-        return cls(name, setting, seed, streams, training, embed(streams, seed), embed(training, seed))
-
-    def play(self, policy: Policy, share: float) -> Played:
-        """Play a policy with a budget.
-
-        A share of the stream's length.
-        """
-        return play(
-            policy,
-            self.streams,
-            self.setting.budget(share),
-            training=self.training,
-            seen=self.seen,
-            trained_on=self.trained_on,
-            seed=self.seed,
-        )
-
-
-def _cell(system: System, sample: _Sample, share: float, played: Played, traits: Traits) -> Cell:
+def _cell(system: System, law: str, share: float, sample: Sample, played: Played, traits: Traits) -> Cell:
     """Means over streams of what a policy did."""
     setting, per_token = sample.setting, played.tokens[:, 1:].mean(1)
     return Cell(
         policy=system.id,
-        law=sample.law,
+        law=law,
         budget=share,
         accuracy=mean_of(1 - played.per_query(played.wrong)),
         tokens=mean_of(per_token / (setting.length / 2)),

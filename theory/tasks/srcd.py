@@ -410,6 +410,7 @@ def violations(task: SRCD, batch: Batch[Array]) -> tuple[str, ...]:
     row, at = np.nonzero(bindings)
     np.minimum.at(since, (row, seen.key[row, at]), at)
     bound[row, seen.key[row, at]] = seen.value[row, at]
+    # Queries, and how often each key is asked for.
     asked_row, asked_at = np.nonzero(queries)
     asked = seen.key[asked_row, asked_at]
     times = np.zeros_like(bound)
@@ -417,6 +418,7 @@ def violations(task: SRCD, batch: Batch[Array]) -> tuple[str, ...]:
     exact = task.layout == "interleaved"
     fixed = (seen.key > 0) & (seen.key <= task.patterns) & bindings
     step = batch.target - task.dynamics * seen.signal - task.beta * np.sin(task.omega * seen.gap)
+    # One sentence per invariant, and whether it holds.
     tests = {
         "a kind of token is unknown": np.isin(seen.kind, (PLAIN, BINDING, QUERY)).all(),
         "the number of queries or bindings is wrong": (queries.sum(1) == task.queries).all()
