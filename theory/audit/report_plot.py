@@ -36,7 +36,7 @@ def plot_report(report: LogReport, *, width: float = 7.0) -> Figure:
     Raises
     ------
     InputError
-        If the log was too short to be looked at, or tells no patterns apart.
+        If the log was too short to be looked at, or has no patterns.
     """
     if not report.path:
         hint = "give a routing log of at least 16 queries"

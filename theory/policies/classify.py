@@ -199,7 +199,7 @@ def _rows(executed: Array, under_false_attention: Array, is_gated: bool) -> Rows
 def _falsify(t: int, weights: Array, output: Array) -> tuple[Array, Array]:
     """Falsify what attention returns.
 
-    Attention that is turned round in time, and an output that says nothing.
+    Weights are reversed in time, the output is zero.
     """
     return weights[:, :, ::-1], np.zeros_like(output)
 

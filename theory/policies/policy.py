@@ -94,7 +94,7 @@ class Policy:
 
 
 Disturb = Callable[[int, Array, Array], tuple[Array, Array]]
-"""``disturb(t, weights, output)``: what the policy is told instead of what attention returned."""
+"""``disturb(t, weights, output)``: what :meth:`Policy.observe` gets instead of what attention returned."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def play(
     seed : int
         Of the policy's coins and the guesses.
     disturb : callable, optional
-        Changes what the policy is told about its attention.
+        Changes what the policy observes of its attention.
     swap_at : int, optional
         Before this token every stream is given the carried state of its neighbour.
     record : bool

@@ -1,4 +1,4 @@
-"""The streams of one law, on which several policies are played."""
+"""Streams of one law, for several policies."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Sample:
         return cls(setting, seed, streams, training, embed(streams, seed), embed(training, seed))
 
     def play(self, policy: Policy, share: float) -> Played:
-        """Play a policy with this share of the stream's length as budget."""
+        """Play a policy with a budget, a share of the length."""
         return play(
             policy,
             self.streams,

@@ -189,7 +189,7 @@ def find_sites(model: nn.Module) -> list[Site]:
 def _block(model: nn.Module, path: str) -> nn.Module | None:
     """The layer that holds a module.
 
-    The entry of a list of layers that a module lies in.
+    That is the entry of a list of layers.
     """
     while path:
         parent, _, _ = path.rpartition(".")
@@ -431,22 +431,31 @@ def measure(
     was = model.module.training
     model.module.eval()
     try:
-        probes, seen = _fit(model, sites, fit, tokens, ridge, probe_input, progress)
-        sums, losses = _score(model, sites, probes, held_out, tokens, kinds, threshold, probe_input, progress)
+        reading = _Reading(model, sites, tokens, probe_input, progress)
+        probes, seen = _fit(reading, fit, ridge)
+        sums, losses = _score(reading, held_out, probes, kinds, threshold)
     finally:
         model.module.train(was)
     return Redundancy(model.name, sums, losses, (len(fit), seen), probe_input, ridge, threshold, level)
 
 
-def _fit(
-    model: LanguageModel,
-    sites: Sequence[Site],
-    documents: Sequence[Document],
-    tokens: int,
-    ridge: float,
-    probe_input: ProbeInput,
-    progress: Progress | None,
-) -> tuple[list[Probe], int]:
+@dataclass(frozen=True)
+class _Reading:
+    """How documents are read by the model."""
+
+    model: LanguageModel
+    sites: Sequence[Site]
+    tokens: int
+    probe_input: ProbeInput
+    progress: Progress | None
+
+    def report(self, done: int, total: int, stage: str) -> None:
+        """Report that so many documents are read."""
+        if self.progress is not None:
+            self.progress(done, total, stage)
+
+
+def _fit(reading: _Reading, documents: Sequence[Document], ridge: float) -> tuple[list[Probe], int]:
     """Fit one probe per site.
 
     For all heads and the layer at once: ridge regression treats outputs one by one.
@@ -459,32 +468,25 @@ def _fit(
             equations[i] = NormalEquations(x.shape[1], z.shape[1] + a.shape[1], x.device)
         equations[i].add(x[valid], torch.cat([z, a], 1)[valid])
 
-    with torch.no_grad(), watching(sites, visit, probe_input):
+    with torch.no_grad(), watching(reading.sites, visit, reading.probe_input):
         for done, document in enumerate(documents):
-            ids, valid = _windows(model, document, tokens)
-            model.module(input_ids=ids, use_cache=False)
-            if progress is not None:
-                progress(done + 1, len(documents), "fitting")
+            ids, valid = _windows(reading.model, document, reading.tokens)
+            reading.model.module(input_ids=ids, use_cache=False)
+            reading.report(done + 1, len(documents), "fitting")
     needed = 2 * max(len(equation.x) for equation in equations.values())
     if equations[0].n < needed:
         what = (
             f"probes of this width need {needed} tokens or more, and the documents to fit them on have {equations[0].n}"
         )
         raise InputError(what, hint="give more text, or raise --documents and --tokens")
-    return [equations[i].solve(ridge) for i in range(len(sites))], equations[0].n
+    return [equations[i].solve(ridge) for i in range(len(reading.sites))], equations[0].n
 
 
 def _score(
-    model: LanguageModel,
-    sites: Sequence[Site],
-    probes: Sequence[Probe],
-    documents: Sequence[Document],
-    tokens: int,
-    kinds: Array,
-    threshold: float,
-    probe_input: ProbeInput,
-    progress: Progress | None,
+    reading: _Reading, documents: Sequence[Document], probes: Sequence[Probe], kinds: Array, threshold: float
 ) -> tuple[Array, Array]:
+    """Sums of statistics, and losses, of each document."""
+    model, sites = reading.model, reading.sites
     heads = max(site.heads for site in sites)
     sums = np.zeros((len(documents), len(sites), 1 + heads, len(TYPES), len(STATISTICS)))
     losses = np.zeros((len(documents), 2))
@@ -498,16 +500,15 @@ def _score(
         )
         sums[place, i] = torch.einsum("tk,tus->uks", kind, statistics).cpu().numpy()
 
-    with torch.no_grad(), watching(sites, visit, probe_input):
+    with torch.no_grad(), watching(sites, visit, reading.probe_input):
         for place, document in enumerate(documents):
-            ids, valid = _windows(model, document, tokens)
+            ids, valid = _windows(model, document, reading.tokens)
             number = torch.as_tensor(kinds[ids.cpu().numpy()], device=ids.device)
             number[:, 0] = TYPES.index("first")
             kind = nn.functional.one_hot(number.flatten()[valid], len(TYPES)).double()
             logits = model.module(input_ids=ids, use_cache=False).logits
             losses[place] = _loss(logits, ids, valid.view_as(ids))
-            if progress is not None:
-                progress(place + 1, len(documents), "measuring")
+            reading.report(place + 1, len(documents), "measuring")
     return sums, losses
 
 

@@ -53,7 +53,7 @@ class Observer(Protocol):
 class Recorder:
     """Writes the logs of one run.
 
-    And knows how to cut them back to a step.
+    It can cut them back to a step.
 
     Parameters
     ----------

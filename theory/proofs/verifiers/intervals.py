@@ -121,7 +121,7 @@ def _difference(
 def _apart(difference: Any, strict: str) -> bool:
     """Whether the relation is false all over the box.
 
-    Cutting on is in vain then.
+    Then smaller boxes cannot help.
     """
     return bool(difference > 0) if strict == "<=" else bool(difference >= 0)
 
