@@ -20,10 +20,10 @@ import pandas as pd
 import torch
 
 from theory.training.ensemble import Stacked
-from theory.training.learner import Single
 from theory.training.loop import Streams
 from theory.training.reproducibility import deterministic, hardware
 from theory.training.setup import Setup, load_setup
+from theory.training.trainer import Single
 
 OUT = Path(__file__).resolve().parents[1] / "data" / "benchmarks" / "ensemble_speed.csv"
 PAIRS = {"data.patterns": 4, "data.novel_keys": 16, "data.query_fraction": 0.1}

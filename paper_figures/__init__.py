@@ -1,4 +1,6 @@
-"""The figures of the paper, each made again from the recorded data by ``cogfit figures``.
+"""The figures of the paper.
+
+Each is made again from the recorded data by ``cogfit figures``.
 
 A figure is a file with one function ``draw(data) -> Drawing``, and one line in :data:`FIGURES`.
 """
@@ -12,7 +14,6 @@ from paper_figures import (
     practice,
     recorded_runs,
     redundancy,
-    retention,
     sensitivity,
     theorems,
     trained_runs,
@@ -25,48 +26,95 @@ _DROPS = ("srcd-n256-consolidates", "srcd-n256-gradual")
 
 FIGURES: tuple[PaperFigure, ...] = (
     PaperFigure(
-        1, "utilization", "Attention utilisation and its transition", utilization.draw,
-        ("runs/srcd-n256-consolidates", "runs/srcd-n256-collapses"), _DROPS[:1],
+        number=1,
+        name="utilization",
+        title="Attention utilisation and its transition",
+        draw=utilization.draw,
+        needs=("runs/srcd-n256-consolidates", "runs/srcd-n256-collapses"),
+        fits=_DROPS[:1],
     ),
     PaperFigure(
-        2, "exposure", "P_episodic(k) and the forms that compete for it", exposure_curves.draw,
-        ("runs/srcd-n256-consolidates", "runs/srcd-n256-gradual"), _DROPS,
-    ),
-    PaperFigure(3, "practice", "People: practice curves", practice.draw, ("human",), (), practice.PANELS),
-    PaperFigure(4, "retention", "People: retention curves", retention.draw, ("human",), (), retention.PANELS),
-    PaperFigure(
-        5, "exponents", "Exponents by measure", exponents.draw,
-        ("human", "published/cram_numbers.csv", "runs/srcd-n256-consolidates", "runs/srcd-n256-gradual"),
-        _DROPS, (*practice.PANELS, *retention.PANELS),
+        number=2,
+        name="exposure",
+        title="P_episodic(k) and the forms that compete for it",
+        draw=exposure_curves.draw,
+        needs=("runs/srcd-n256-consolidates", "runs/srcd-n256-gradual"),
+        fits=_DROPS,
     ),
     PaperFigure(
-        6, "sensitivity", "How window and convention move γ", sensitivity.draw,
-        ("runs/srcd-n256-consolidates", "runs/srcd-n256-gradual", "human"), _DROPS,
+        number=3,
+        name="practice",
+        title="People: practice curves",
+        draw=practice.draw_practice,
+        needs=("human",),
+        fits=(),
+        curves=practice.PRACTICE,
     ),
     PaperFigure(
-        7, "coverage", "Coverage of 95 % intervals for γ", coverage_of_intervals.draw,
-        ("benchmarks/interval_coverage.csv",),
-    ),
-    PaperFigure(8, "runs", "The recorded runs side by side", recorded_runs.draw, ("runs",)),
-    *(PaperFigure(number, name, title, theorems.drawer(theorem), ()) for number, theorem, name, title in (
-        (9, "T0", "chow", "Theorem T0: least attention for what is known"),
-        (10, "T1", "memoryless", "Theorem T1: routers without memory"),
-        (11, "T2", "memory", "Theorem T2: routers with S bits of memory"),
-        (12, "T3", "compulsory", "Theorem T3: the compulsory attention of any learner"),
-        (13, "T4", "zipf", "Theorem T4: Zipf's law makes a power law of stream length"),
-        (14, "T5", "routers", "Theorem T5: attention of four classes of routers"),
-        (15, "T6", "sharpness", "Theorem T6: an average is never sharper than one pattern"),
-        (16, "T7", "consolidation", "Theorem T7: laws on the exposure axis"),
-    )),
-    PaperFigure(
-        17, "learners", "Learners on Zipf-distributed patterns", zipf_learners.draw, ("benchmarks/zipf_sweep.csv",),
+        number=4,
+        name="retention",
+        title="People: retention curves",
+        draw=practice.draw_retention,
+        needs=("human",),
+        fits=(),
+        curves=practice.RETENTION,
     ),
     PaperFigure(
-        18, "redundancy", "Attention redundancy of a language model as it is trained", redundancy.draw,
-        (f"runs/{redundancy.RUN}",),
+        number=5,
+        name="exponents",
+        title="Exponents by measure",
+        draw=exponents.draw,
+        needs=("human", "published/cram_numbers.csv", "runs/srcd-n256-consolidates", "runs/srcd-n256-gradual"),
+        fits=_DROPS,
+        curves=(*practice.PRACTICE, *practice.RETENTION),
     ),
-    PaperFigure(19, "trained", "The models trained here", trained_runs.draw, ("runs",)),
-)  # fmt: skip
+    PaperFigure(
+        number=6,
+        name="sensitivity",
+        title="How window and convention move γ",
+        draw=sensitivity.draw,
+        needs=("runs/srcd-n256-consolidates", "runs/srcd-n256-gradual", "human"),
+        fits=_DROPS,
+    ),
+    PaperFigure(
+        number=7,
+        name="coverage",
+        title="Coverage of 95 % intervals for γ",
+        draw=coverage_of_intervals.draw,
+        needs=("benchmarks/interval_coverage.csv",),
+    ),
+    PaperFigure(
+        number=8, name="runs", title="The recorded runs side by side", draw=recorded_runs.draw, needs=("runs",)
+    ),
+    *(
+        PaperFigure(number=number, name=name, title=title, draw=theorems.drawer(theorem), needs=())
+        for number, theorem, name, title in (
+            (9, "T0", "chow", "Theorem T0: least attention for what is known"),
+            (10, "T1", "memoryless", "Theorem T1: routers without memory"),
+            (11, "T2", "memory", "Theorem T2: routers with S bits of memory"),
+            (12, "T3", "compulsory", "Theorem T3: the compulsory attention of any learner"),
+            (13, "T4", "zipf", "Theorem T4: Zipf's law makes a power law of stream length"),
+            (14, "T5", "routers", "Theorem T5: attention of four classes of routers"),
+            (15, "T6", "sharpness", "Theorem T6: an average is never sharper than one pattern"),
+            (16, "T7", "consolidation", "Theorem T7: laws on the exposure axis"),
+        )
+    ),
+    PaperFigure(
+        number=17,
+        name="learners",
+        title="Learners on Zipf-distributed patterns",
+        draw=zipf_learners.draw,
+        needs=("benchmarks/zipf_sweep.csv",),
+    ),
+    PaperFigure(
+        number=18,
+        name="redundancy",
+        title="Attention redundancy of a language model as it is trained",
+        draw=redundancy.draw,
+        needs=(f"runs/{redundancy.RUN}",),
+    ),
+    PaperFigure(number=19, name="trained", title="The models trained here", draw=trained_runs.draw, needs=("runs",)),
+)
 """All figures, in the order of the paper."""
 
 __all__ = ["FIGURES", "Data", "Drawing", "PaperFigure", "build", "choose"]

@@ -1,4 +1,7 @@
-"""From the data folder to the files of a figure: picture in three formats, plotted numbers, caption."""
+"""Make the files of a figure from the data.
+
+Picture in three formats, plotted numbers, caption.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,9 @@ class PaperFigure:
 
 @dataclass
 class Data:
-    """The data folder; every log is read, and every fit made, once for all figures.
+    """The data folder, read once for all figures.
+
+    So is every log, and every fit is made once.
 
     Parameters
     ----------
@@ -103,7 +108,10 @@ class Data:
         return self._kept[kind, name]
 
     def runs(self) -> tuple[str, ...]:
-        """Names of the recorded runs with a utilisation log, in alphabetical order."""
+        """Names of the recorded runs, in alphabetical order.
+
+        Those with a utilisation log.
+        """
         return tuple(sorted(path.parent.name for path in (self.folder / "runs").glob("*/utilization.csv")))
 
     def run(self, name: str) -> dict[str, Any]:
@@ -122,7 +130,9 @@ class Data:
         return made
 
     def prepare(self, runs: Sequence[str], human: Sequence[tuple[str, Mapping[str, str]]]) -> None:
-        """Make fits in processes of their own, two at a time; what is not prepared is fitted when it is asked for.
+        """Make fits in processes of their own.
+
+        Two at a time; what is not prepared is fitted when it is asked for.
 
         Parameters
         ----------
@@ -162,7 +172,10 @@ class Data:
         return made
 
     def human_fit(self, series: Series) -> FitResult:
-        """Fit of a human curve as it is counted in its table, by the plan of its data set."""
+        """Fit of a human curve.
+
+        As it is counted in its table, by the plan of its data set.
+        """
         from cogfit.people.fits import fit_series
 
         name = f"{series.dataset.id} {series.name}"
@@ -170,7 +183,10 @@ class Data:
         return made
 
     def block_fit(self, dataset: Dataset) -> BlockFit:
-        """Power law of a table of block means, with a level and a γ of each of its groups."""
+        """Power law of a table of block means.
+
+        With a level and a γ of each of its groups.
+        """
         from cogfit.people.block_means import cells_of, fit_blocks
         from cogfit.people.fits import PLANS
 
@@ -198,7 +214,10 @@ class Data:
         return made
 
     def redundancy(self, name: str) -> pd.DataFrame:
-        """Attention redundancy of a language model as it was trained: a row per step, part and kind of token."""
+        """Attention redundancy of a language model over training.
+
+        A row per step, part and kind of token.
+        """
         import pandas as pd
 
         path = self.folder / "runs" / name / "redundancy.csv"
@@ -206,7 +225,9 @@ class Data:
         return made
 
     def steps(self, name: str, width: int) -> pd.DataFrame:
-        """Columns of the utilisation log over bins of `width` steps; no bin holds forced and free steps.
+        """Columns of the utilisation log in bins.
+
+        Bins of `width` steps; no bin holds forced and free steps.
 
         Returns
         -------
@@ -238,12 +259,18 @@ class Data:
 
 
 def _fit_run(folder: Path) -> FitResult:
-    """Fit a recorded run; in a process of its own."""
+    """Fit a recorded run.
+
+    In a process of its own.
+    """
     return cogfit.fit(folder)
 
 
 def _fit_series(folder: Path, id: str, labels: dict[str, str]) -> FitResult:
-    """Fit a human curve; in a process of its own."""
+    """Fit a human curve.
+
+    In a process of its own.
+    """
     from cogfit.people.catalogue import read_package
     from cogfit.people.fits import fit_series
 
@@ -251,7 +278,9 @@ def _fit_series(folder: Path, id: str, labels: dict[str, str]) -> FitResult:
 
 
 def choose(figures: Sequence[PaperFigure], names: Sequence[str]) -> tuple[PaperFigure, ...]:
-    """Return the figures with these names or numbers (all, where none is named), in the order of the paper.
+    """Return the figures with these names or numbers.
+
+    All, where none is named, in the order of the paper.
 
     Raises
     ------
@@ -267,7 +296,9 @@ def choose(figures: Sequence[PaperFigure], names: Sequence[str]) -> tuple[PaperF
 
 
 def build(figures: Sequence[PaperFigure], out: Path, data: Data) -> Iterator[tuple[PaperFigure, list[Path]]]:
-    """Make figures one after the other; a figure's files are written when all of them are ready.
+    """Make figures one after the other.
+
+    A figure's files are written when all of them are ready.
 
     Parameters
     ----------
@@ -289,8 +320,11 @@ def build(figures: Sequence[PaperFigure], out: Path, data: Data) -> Iterator[tup
     for item in figures:
         for need in item.needs:
             if not (data.folder / need).exists():
-                raise InputError(f"figure '{item.name}' needs it, and it is missing", path=data.folder / need,
-                                 hint="reinstall the package, or leave the figure out with --only")  # fmt: skip
+                raise InputError(
+                    f"figure '{item.name}' needs it, and it is missing",
+                    path=data.folder / need,
+                    hint="reinstall the package, or leave the figure out with --only",
+                )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -305,7 +339,10 @@ def build(figures: Sequence[PaperFigure], out: Path, data: Data) -> Iterator[tup
 
 
 def contents(item: PaperFigure, data: Data) -> dict[str, bytes]:
-    """Draw a figure and return the bytes of its files, by suffix; the same data give the same bytes."""
+    """Draw a figure and return its files' bytes.
+
+    By suffix; the same data give the same bytes.
+    """
     import matplotlib
 
     from cogfit.show.plots import render

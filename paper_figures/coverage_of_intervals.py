@@ -1,4 +1,7 @@
-"""Figure 7: how often 95 % intervals for γ hold it, beside those of curve_fit and lmfit."""
+"""Figure 7: how often 95 % intervals cover γ.
+
+Beside those of curve_fit and lmfit.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +22,20 @@ _ASIDE = ("unreliable", "conditional")
 
 
 def draw(data: Data) -> Drawing:
-    """Draw a row per kind of noise, a mark per cell of the study."""
+    """Draw the coverage by kind of noise.
+
+    A row per kind of noise, a mark per cell of the study.
+    """
     table = data.table("interval_coverage")
     kinds = list(table["noise"].drop_duplicates())
     tidy = table.melt(
-        id_vars=["noise", "n", "patterns", "gamma", "floor", "repeats", "result"], value_vars=list(METHODS),
-        var_name="method", value_name="share",
-    ).replace({"method": METHODS})  # fmt: skip
+        id_vars=["noise", "n", "patterns", "gamma", "floor", "repeats", "result"],
+        value_vars=list(METHODS),
+        var_name="method",
+        value_name="share",
+    ).replace({"method": METHODS})
     tidy = tidy[np.isfinite(tidy["share"])]
+    # rows by noise, a little apart for each method; hollow where cogfit says that γ is not to be trusted
     figure = style.figure(style.PAGE, 1.1 + 0.36 * len(kinds))
     axes = figure.subplots()
     axes.axvline(_NOMINAL, color="0.3", lw=0.8, zorder=1)
@@ -36,12 +45,32 @@ def draw(data: Data) -> Drawing:
         aside = part["result"].isin(_ASIDE).to_numpy() & (method == METHODS["coverage"])
         for chosen, filled in ((~aside, True), (aside, False)):
             look = style.marker(number)
-            axes.plot(part["share"][chosen], at[chosen], ls="none", ms=4.2, mew=0.8, marker=look["marker"],
-                      mec=look["color"], mfc=look["color"] if filled else "white", alpha=0.75, zorder=3)  # fmt: skip
+            axes.plot(
+                part["share"][chosen],
+                at[chosen],
+                ls="none",
+                ms=4.2,
+                mew=0.8,
+                marker=look["marker"],
+                mec=look["color"],
+                mfc=look["color"] if filled else "white",
+                alpha=0.75,
+                zorder=3,
+            )
         axes.plot([], [], ls="none", ms=4.2, mew=0.8, **style.marker(number), label=method)
     if table["result"].isin(_ASIDE).any():
-        axes.plot([], [], ls="none", ms=4.2, mew=0.8, mec=style.COLORS[0], mfc="white", marker="o",
-                  label="cogfit, says “unreliable” or “this run only”")  # fmt: skip
+        axes.plot(
+            [],
+            [],
+            ls="none",
+            ms=4.2,
+            mew=0.8,
+            mec=style.COLORS[0],
+            mfc="white",
+            marker="o",
+            label="cogfit, says “unreliable” or “this run only”",
+        )
+    # axes: kinds of noise from the top
     for row in range(1, len(kinds)):
         axes.axhline(row - 0.5, color="0.9", lw=0.6, zorder=0)
     axes.set_yticks(range(len(kinds)), kinds)

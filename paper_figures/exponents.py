@@ -1,4 +1,7 @@
-"""Figure 5: exponents of the power law by measure: people, model runs, and what the paper claims; nothing is pooled."""
+"""Figure 5: exponents of the power law by measure.
+
+People, model runs, and what the paper claims; nothing is pooled.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures import exposure_curves, practice, retention, style
+from paper_figures import exposure_curves, practice, style
 from paper_figures.build import Data, Drawing
 
 if TYPE_CHECKING:
@@ -21,7 +24,10 @@ _CLAIMS = ("gamma_model", "gamma_fast_semantic", "gamma_human")
 
 
 def draw(data: Data) -> Drawing:
-    """Draw one row per curve, grouped by what is measured on which axis."""
+    """Draw one row per curve.
+
+    Grouped by what is measured on which axis.
+    """
     import pandas as pd
 
     table = pd.DataFrame([*_people(data), *_runs(data), *_claims(data)])
@@ -32,8 +38,16 @@ def draw(data: Data) -> Drawing:
     at, labels, row = [], [], 0.0
     ends = float(table["gamma"].min()) - _MARGIN, float(table["gamma"].max()) + _MARGIN
     for group in groups:
-        axes.text(0.0, row, group, transform=axes.get_yaxis_transform(), va="center", weight="bold", fontsize=7,
-                  bbox={"fc": "white", "ec": "none", "pad": 0.5})  # fmt: skip
+        axes.text(
+            0.0,
+            row,
+            group,
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            weight="bold",
+            fontsize=7,
+            bbox={"fc": "white", "ec": "none", "pad": 0.5},
+        )
         axes.axhline(row - 0.75, color="0.85", lw=0.5)
         row += 1.0
         for item in table[table["group"] == group].to_dict("records"):
@@ -54,7 +68,7 @@ def draw(data: Data) -> Drawing:
 
 def _people(data: Data) -> list[dict[str, Any]]:
     rows: dict[str, list[dict[str, Any]]] = {}
-    for id, labels in (*practice.PANELS, *retention.PANELS):
+    for id, labels in (*practice.PRACTICE, *practice.RETENTION):
         about = data.human()[id]
         counted = f", {about.convention}" if about.axis == "repetition" else ""
         group = rows.setdefault(f"People: {about.measure} by {about.axis}{counted}", [])
@@ -64,7 +78,7 @@ def _people(data: Data) -> list[dict[str, Any]]:
         for curve in about.series(**labels):
             name = ", ".join(filter(None, (style.cited(about), style.labelled(curve.labels))))
             group.append({"name": name} | _row(data.human_fit(curve)))
-    return [{"group": group} | row for group, found in rows.items() for row in found]
+    return [{"group": group} | row for group, group_rows in rows.items() for row in group_rows]
 
 
 def _blocks(data: Data, about: Dataset) -> list[dict[str, Any]]:
@@ -74,8 +88,18 @@ def _blocks(data: Data, about: Dataset) -> list[dict[str, Any]]:
     for group in fit.levels:
         low, high = fit.interval(f"gamma[{group}]")
         name = f"{style.cited(about)}, {style.labelled({fit.by: group})}"
-        rows.append({"name": name, "gamma": fit.params[f"gamma[{group}]"], "low": low, "high": high,
-                     "verdict": "not compared", "form": "power", "n": fit.n, "kind": "fitted"})  # fmt: skip
+        rows.append(
+            {
+                "name": name,
+                "gamma": fit.params[f"gamma[{group}]"],
+                "low": low,
+                "high": high,
+                "verdict": "not compared",
+                "form": "power",
+                "n": fit.n,
+                "kind": "fitted",
+            }
+        )
     return rows
 
 
@@ -88,9 +112,14 @@ def _row(fit: FitResult) -> dict[str, Any]:
     power = fit["power"]
     limits = power.intervals["gamma"]
     return {
-        "gamma": np.nan if power.gamma is None else power.gamma, "low": limits.low, "high": limits.high,
-        "verdict": str(fit.verdict), "form": fit.form, "n": fit.n, "kind": "fitted",
-    }  # fmt: skip
+        "gamma": np.nan if power.gamma is None else power.gamma,
+        "low": limits.low,
+        "high": limits.high,
+        "verdict": str(fit.verdict),
+        "form": fit.form,
+        "n": fit.n,
+        "kind": "fitted",
+    }
 
 
 def _claims(data: Data) -> list[dict[str, Any]]:
@@ -100,8 +129,17 @@ def _claims(data: Data) -> list[dict[str, Any]]:
         item = known[known["id"] == claim].iloc[0]
         half = item["plus_minus"]
         low, high = (item["low"], item["high"]) if np.isnan(half) else (item["value"] - half, item["value"] + half)
-        rows.append({"group": "Claimed (arXiv 2602.12204)", "name": _claim(item), "gamma": item["value"], "low": low,
-                     "high": high, "verdict": "claimed", "kind": "claimed"})  # fmt: skip
+        rows.append(
+            {
+                "group": "Claimed (arXiv 2602.12204)",
+                "name": _claim(item),
+                "gamma": item["value"],
+                "low": low,
+                "high": high,
+                "verdict": "claimed",
+                "kind": "claimed",
+            }
+        )
     return rows
 
 

@@ -1,4 +1,7 @@
-"""Figure 2: P_episodic(k) on log–log axes, with the forms that compete for it."""
+"""Figure 2: P_episodic(k) on log–log axes.
+
+With the forms that compete for it.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,10 @@ def draw(data: Data) -> Drawing:
 
 
 def points(fit: FitResult, run: str) -> pd.DataFrame:
-    """Means of the curve in bins of k, equally wide in log k."""
+    """Means of the curve in bins of k.
+
+    Equally wide in log k.
+    """
     import pandas as pd
 
     label = np.floor(np.log10(fit.x / fit.x[0]) * _PER_DECADE + 1e-9).astype(int)
@@ -72,15 +78,19 @@ def curves(fit: FitResult, run: str) -> pd.DataFrame:
 
 def _draw_panel(axes: Axes, part: pd.DataFrame, fit: FitResult) -> None:
     seen = part[part["series"] == "observed"]
-    axes.plot(seen["k"], seen["p"], "o", ms=2.6, mfc="white", mec="0.35", mew=0.6, zorder=5,
-              label="observed")  # fmt: skip
+    axes.plot(seen["k"], seen["p"], "o", ms=2.6, mfc="white", mec="0.35", mew=0.6, zorder=5, label="observed")
     for number, name in enumerate(part["series"].drop_duplicates()[1:]):
         form, look = part[part["series"] == name], style.line(number)
         axes.fill_between(form["k"], form["low"].clip(lower=1e-6), form["high"], color=look["color"], alpha=0.18, lw=0)
         item = fit[name]
         gamma = "" if item.gamma is None else f", γ = {item.gamma:.2f}"
-        axes.plot(form["k"], form["p"].where(form["p"] > 1e-6), **look, zorder=4 if name == fit.form else 3,
-                  label=f"{item.title}{gamma} (ΔAICc {item.delta_aicc:,.1f})")  # fmt: skip
+        axes.plot(
+            form["k"],
+            form["p"].where(form["p"] > 1e-6),
+            **look,
+            zorder=4 if name == fit.form else 3,
+            label=f"{item.title}{gamma} (ΔAICc {item.delta_aicc:,.1f})",
+        )
 
 
 def _caption(fits: dict[str, FitResult]) -> str:

@@ -1,4 +1,7 @@
-"""Figure 3: human practice curves, each with the form that is reported for it and with the power law."""
+"""Figures 3 and 4: human curves of practice and retention.
+
+Each with the form that is reported for it and with the power law.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 Panels = tuple[tuple[str, dict[str, str]], ...]
 
-PANELS: Panels = (
+PRACTICE: Panels = (
     ("anderson1981_latency", {}),
     ("remington2016_latency", {}),
     ("zbrodoff1995_alphabet_arithmetic", {"group": "control"}),
@@ -29,7 +32,17 @@ PANELS: Panels = (
     ("anderson1981_errors", {}),
     ("remington2016_errors", {}),
 )
-"""Data sets and, of those with many curves, the ones shown."""
+"""Data sets of practice and, of those with many curves, the ones shown."""
+
+RETENTION: Panels = (
+    ("ebbinghaus1885_savings", {}),
+    ("murre_dros2015_savings", {"basis": "repetitions"}),
+    ("dros2015_lists", {}),
+    ("mosteller1970_recall", {}),
+    ("rubin1999_recall", {"condition": "all three"}),
+    ("rubin1999_latency", {"response": "correct", "condition": "all three"}),
+)
+"""The same of retention."""
 
 _COLUMNS = 3
 _GRID = 120
@@ -39,14 +52,23 @@ _LINES: dict[str, dict[str, Any]] = {
 }
 
 
-def draw(data: Data) -> Drawing:
-    """Draw a panel per data set."""
+def draw_practice(data: Data) -> Drawing:
+    """Draw a panel per data set of practice."""
     note = "Horizontal bars are blocks: the power law is averaged over them, with a γ of each addend."
-    return draw_panels(data, PANELS, note)
+    return _draw_panels(data, PRACTICE, note)
 
 
-def draw_panels(data: Data, panels: Panels, note: str) -> Drawing:
-    """Draw a panel per data set: values, the form reported (solid) and the power law (dashed)."""
+def draw_retention(data: Data) -> Drawing:
+    """Draw a panel per data set of retention."""
+    note = "Lists are averaged, their standard errors are over lists; points at 0 are not fitted."
+    return _draw_panels(data, RETENTION, note)
+
+
+def _draw_panels(data: Data, panels: Panels, note: str) -> Drawing:
+    """Draw a panel per data set.
+
+    Values, the form reported (solid) and the power law (dashed).
+    """
     import pandas as pd
 
     rows = -(-len(panels) // _COLUMNS)
@@ -61,7 +83,7 @@ def draw_panels(data: Data, panels: Panels, note: str) -> Drawing:
         tables = [[_observed(curve), *_forms(data, curve)] for curve in curves]
         _draw_panel(axes, curves, tables, labels)
         parts += [table for each in tables for table in each]
-        texts += [_said(data, curve) for curve in curves]
+        texts += [_caption(data, curve) for curve in curves]
     style.letter(grid[: len(panels)], (style.cited(data.human()[id]) for id, _ in panels))
     caption = (
         f"Values (bars: standard errors, where known), the form reported and the power law A·x^−γ. {note} Form "
@@ -71,8 +93,12 @@ def draw_panels(data: Data, panels: Panels, note: str) -> Drawing:
 
 
 def _about(curve: Series) -> dict[str, str]:
-    return {"dataset": curve.dataset.id, "curve": curve.name, "x_unit": curve.dataset.unit,
-            "measure": curve.dataset.measure}  # fmt: skip
+    return {
+        "dataset": curve.dataset.id,
+        "curve": curve.name,
+        "x_unit": curve.dataset.unit,
+        "measure": curve.dataset.measure,
+    }
 
 
 def _observed(curve: Series) -> pd.DataFrame:
@@ -85,7 +111,10 @@ def _observed(curve: Series) -> pd.DataFrame:
 
 
 def _forms(data: Data, curve: Series) -> Iterator[pd.DataFrame]:
-    """The form reported and the power law on a grid of x."""
+    """The reported form and the power law.
+
+    On a grid of x.
+    """
     import pandas as pd
 
     import cogfit
@@ -96,10 +125,10 @@ def _forms(data: Data, curve: Series) -> Iterator[pd.DataFrame]:
         y = fit.levels[curve.labels[fit.by]] * k ** -fit.params[f"gamma[{curve.labels[fit.by]}]"]
         yield pd.DataFrame({**_about(curve), "series": "power", "x": k, "y": y})
         return
-    found = data.human_fit(curve)
-    x = np.geomspace(found.x[found.x > 0].min(), found.x.max(), _GRID)
-    for name in dict.fromkeys((found.form, "power")):
-        y = cogfit.forms()[name].evaluate(x, found[name].estimate.params)
+    human_fit = data.human_fit(curve)
+    x = np.geomspace(human_fit.x[human_fit.x > 0].min(), human_fit.x.max(), _GRID)
+    for name in dict.fromkeys((human_fit.form, "power")):
+        y = cogfit.forms()[name].evaluate(x, human_fit[name].estimate.params)
         yield pd.DataFrame({**_about(curve), "series": name, "x": x, "y": y})
 
 
@@ -111,8 +140,19 @@ def _draw_panel(
     for number, (curve, (seen, *forms)) in enumerate(zip(curves, tables, strict=True)):
         look, label = style.marker(number), style.labelled(curve.labels, chosen)
         blocks = None if "first" not in seen else [seen["x"] - seen["first"], seen["last"] - seen["x"]]
-        axes.errorbar(seen["x"], seen["y"], yerr=seen["se"].fillna(0.0), xerr=blocks, ls="none", ms=2.8, lw=0.6,
-                      mfc="white", mew=0.7, **look, label=label)  # fmt: skip
+        axes.errorbar(
+            seen["x"],
+            seen["y"],
+            yerr=seen["se"].fillna(0.0),
+            xerr=blocks,
+            ls="none",
+            ms=2.8,
+            lw=0.6,
+            mfc="white",
+            mew=0.7,
+            **look,
+            label=label,
+        )
         for form in forms:
             reported = form is forms[0] and curve.last is None
             dashes = _LINES["form reported" if reported else "power law"]
@@ -138,13 +178,13 @@ def _key() -> list[Line2D]:
     return [Line2D([], [], color="0.2", label=name, **look) for name, look in _LINES.items()]
 
 
-def _said(data: Data, curve: Series) -> str:
+def _caption(data: Data, curve: Series) -> str:
     name = f"{style.cited(curve.dataset)} {curve.dataset.measure}"
     labels = f" ({style.labelled(curve.labels)})" if curve.labels else ""
     if curve.last is not None:
         fit = data.block_fit(curve.dataset)
         return f"{name}{labels} {fit.params[f'gamma[{curve.labels[fit.by]}]']:.2f}"
-    found = data.human_fit(curve)
-    power = found["power"]
-    form = "" if found.form == "power" else f" {found.selected.title},"
+    human_fit = data.human_fit(curve)
+    power = human_fit["power"]
+    form = "" if human_fit.form == "power" else f" {human_fit.selected.title},"
     return f"{name}{labels}{form} {'no γ' if power.gamma is None else f'{power.gamma:.2f}'}"

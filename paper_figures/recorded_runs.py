@@ -1,4 +1,7 @@
-"""Figure 8: every recorded run, attention above and retrieval accuracy below."""
+"""Figure 8: every recorded run.
+
+Attention above and retrieval accuracy below.
+"""
 
 from __future__ import annotations
 
@@ -63,8 +66,16 @@ def _draw_attention(axes: Axes, part: pd.DataFrame, about: dict[str, object], *,
     for name, text in (("static_bound", "f"), ("optimum", "OPT")):
         axes.axhline(bounds[name], color="0.35", lw=0.7, ls=(0, (2, 2)), zorder=1)
         if labelled:
-            axes.annotate(text, (1.0, bounds[name]), xycoords=("axes fraction", "data"), xytext=(-1, 2),
-                          textcoords="offset points", ha="right", va="bottom", color="0.25")  # fmt: skip
+            axes.annotate(
+                text,
+                (1.0, bounds[name]),
+                xycoords=("axes fraction", "data"),
+                xytext=(-1, 2),
+                textcoords="offset points",
+                ha="right",
+                va="bottom",
+                color="0.25",
+            )
     axes.set_ylim(0.0, _TOP * bounds["static_bound"])
     axes.yaxis.set_major_formatter(style.percent)
 

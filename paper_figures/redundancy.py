@@ -1,4 +1,7 @@
-"""Figure 18: attention redundancy of a small GPT-2 as it is trained, beside random weights and a constant."""
+"""Figure 18: attention redundancy of a small GPT-2.
+
+As it is trained, beside random weights and a constant.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ _WHOLE = {"r": "mean of R", "r_constant": "of a constant", "share": "R > 0.8", "
 
 
 def draw(data: Data) -> Drawing:
-    """Draw R by layer, the share of operations by layer, and both beside explained variance."""
+    """Draw R and the share of operations by layer.
+
+    And both beside explained variance.
+    """
     table = data.redundancy(RUN)
     table = table[(table["tokens"] == "all") & (table["unit"] == "layer")]
     layers, whole = table[table["layer"] > 0], table[table["layer"] == 0]
@@ -42,13 +48,17 @@ def draw(data: Data) -> Drawing:
 
 
 def _line(axes: Axes, part: pd.DataFrame, column: str, number: int, label: str) -> None:
-    """A quantity over training, its interval, and dotted what it is with random weights."""
+    """A quantity over training, with its interval.
+
+    Dotted what it is with random weights.
+    """
     trained, random = part[part["step"] > 0], part[part["step"] == 0]
     look = style.line(number)
     axes.plot(trained["step"], trained[column], label=label, **look)
     if f"{column}_low" in part:
-        axes.fill_between(trained["step"], trained[f"{column}_low"], trained[f"{column}_high"], color=look["color"],
-                          alpha=0.2, lw=0)  # fmt: skip
+        axes.fill_between(
+            trained["step"], trained[f"{column}_low"], trained[f"{column}_high"], color=look["color"], alpha=0.2, lw=0
+        )
     axes.axhline(random[column].item(), color=look["color"], lw=0.7, ls=(0, (1, 2)), zorder=1)
 
 

@@ -1,4 +1,7 @@
-"""Figure 6: how γ of the power law moves with the window of k and with what k and P mean."""
+"""Figure 6: how window and convention move γ.
+
+γ of the power law, with the window of k and with what k and P mean.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ _LEVEL = 0.95
 
 
 def draw(data: Data) -> Drawing:
-    """Draw γ over windows (a, b), and under conventions for model runs (c) and people (d)."""
+    """Draw γ over windows and under conventions.
+
+    Windows (a, b); conventions for model runs (c) and people (d).
+    """
     import pandas as pd
 
     from cogfit.show.plots import plain_ticks
@@ -48,15 +54,31 @@ def draw(data: Data) -> Drawing:
 
 
 def _windows(data: Data) -> Iterator[dict[str, Any]]:
-    """γ over windows of k, as every fit of a run has them."""
+    """γ over windows of k.
+
+    As every fit of a run has them.
+    """
     for panel, run in zip("ab", RUNS, strict=True):
         for w in data.fit(run).windows:
-            yield {"panel": panel, "curve": run, "convention": "prior", "outcome": "soft", "k_min": w.x_min,
-                   "k_max": w.x_max, "n": w.n, "gamma": w.gamma, "low": w.low, "high": w.high}  # fmt: skip
+            yield {
+                "panel": panel,
+                "curve": run,
+                "convention": "prior",
+                "outcome": "soft",
+                "k_min": w.x_min,
+                "k_max": w.x_max,
+                "n": w.n,
+                "gamma": w.gamma,
+                "low": w.low,
+                "high": w.high,
+            }
 
 
 def _runs(data: Data) -> Iterator[dict[str, Any]]:
-    """γ of the runs over all k, by convention and outcome."""
+    """γ of the runs over all k.
+
+    By convention and outcome.
+    """
     for run in RUNS:
         routing = data.log(run).routing
         assert routing is not None
@@ -68,7 +90,10 @@ def _runs(data: Data) -> Iterator[dict[str, Any]]:
 
 
 def _people(data: Data) -> Iterator[dict[str, Any]]:
-    """γ of human curves, counted without and with the present repetition."""
+    """γ of human curves under two conventions.
+
+    Counted without and with the present repetition.
+    """
     for id in PEOPLE:
         for series in data.human()[id].series():
             about = series.dataset
@@ -81,8 +106,14 @@ def _people(data: Data) -> Iterator[dict[str, Any]]:
 def _exponent(curve: Curve) -> dict[str, Any]:
     fit = cogfit.fit(curve, form="power", noise="gaussian", level=_LEVEL)  # one noise, so that k alone differs
     assert fit.interval is not None
-    return {"k_min": fit.x.min(), "k_max": fit.x.max(), "n": fit.n, "gamma": fit.gamma, "low": fit.interval[0],
-            "high": fit.interval[1]}  # fmt: skip
+    return {
+        "k_min": fit.x.min(),
+        "k_max": fit.x.max(),
+        "n": fit.n,
+        "gamma": fit.gamma,
+        "low": fit.interval[0],
+        "high": fit.interval[1],
+    }
 
 
 def _draw_windows(axes: Axes, part: pd.DataFrame, number: int) -> None:
@@ -113,7 +144,10 @@ def _draw_people(axes: Axes, part: pd.DataFrame) -> None:
 
 
 def _draw_intervals(axes: Axes, rows: pd.DataFrame, number: int, look: int, **options: Any) -> None:
-    """Draw one estimate a row, slightly above (number 0) or below (1) the middle of the row."""
+    """Draw one estimate a row.
+
+    Slightly above (number 0) or below (1) the middle of the row.
+    """
     at = np.arange(len(rows)) + 0.16 * (2 * number - 1)
     axes.hlines(at, rows["low"], rows["high"], color=style.marker(look)["color"], lw=0.9)
     axes.plot(rows["gamma"], at, ls="none", ms=3.5, **style.marker(look), **options)

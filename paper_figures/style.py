@@ -1,4 +1,7 @@
-"""How the figures look: two widths, one size of type, colours told apart by everybody and in grey."""
+"""How the figures look.
+
+Two widths, one size of type, colours told apart by everybody and in grey.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,10 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 def line(number: int) -> dict[str, Any]:
-    """Colour and dashes of the line with this number: told apart in grey by the dashes."""
+    """Colour and dashes of the line with this number.
+
+    Told apart in grey by the dashes.
+    """
     return {"color": COLORS[number % len(COLORS)], "ls": DASHES[number % len(DASHES)]}
 
 
@@ -81,7 +87,10 @@ def thousands(value: float, _: object = None) -> str:
 
 
 def decade(value: float, _: object = None) -> str:
-    """Label of a tick of a logarithmic axis: 0.01 … 1,000 written out, others as powers of ten; none in between."""
+    """Label of a tick of a logarithmic axis.
+
+    0.01 … 1,000 written out, others as powers of ten; none in between.
+    """
     power = math.log10(value) if value > 0 else 0.5
     if abs(power - round(power)) > 1e-9:
         return ""
@@ -91,25 +100,37 @@ def decade(value: float, _: object = None) -> str:
 
 
 def short(run: str) -> str:
-    """What tells a recorded run from the others: the part of its name after the size of the model."""
+    """Short name of a recorded run.
+
+    The part of its name after the size of the model.
+    """
     return " ".join(run.split("-")[2:]) or run
 
 
 def cited(dataset: Dataset) -> str:
-    """Author and year of a human data set, and what its values belong to where that is no mean."""
-    found = re.match(r".*?\d{4}", dataset.citation)
+    """Author and year of a human data set.
+
+    And what its values belong to where that is no mean.
+    """
+    match = re.match(r".*?\d{4}", dataset.citation)
     each = f", {dataset.level}s" if dataset.columns.cluster else ""
-    return (dataset.id if found is None else found.group()) + each
+    return (dataset.id if match is None else match.group()) + each
 
 
 def labelled(labels: Mapping[str, str], without: Mapping[str, str] | None = None) -> str:
-    """Labels of a human curve in words, less those that go without saying."""
+    """Labels of a human curve in words.
+
+    Less those that go without saying.
+    """
     shown = {key: value for key, value in labels.items() if key not in (without or {})}
     return ", ".join(f"{key} {value}" if value.isdigit() else value for key, value in shown.items())
 
 
 def figure(width: float, height: float) -> Figure:
-    """Return an empty figure of a size in inches whose parts make room for each other."""
+    """Return an empty figure of a size in inches.
+
+    Its parts make room for each other.
+    """
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")

@@ -1,4 +1,7 @@
-"""Figures 9 to 16: each theorem of the package `theory`: bound, exact optimum, and what a router achieves."""
+"""Figures 9 to 16: each theorem of the package `theory`.
+
+Bound, exact optimum, and what a router achieves.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,10 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _parts(table: pd.DataFrame, x: str, panel: str, curve: str, **kinds: tuple[str, str, str]) -> pd.DataFrame:
-    """One row per kind of value: (value, low, high) name the columns of each; "" where it has no limits."""
+    """One row per kind of value.
+
+    (value, low, high) name the columns of each; "" where it has no limits.
+    """
     import pandas as pd
 
     parts = []
@@ -66,8 +72,15 @@ def _parts(table: pd.DataFrame, x: str, panel: str, curve: str, **kinds: tuple[s
 
 
 def _zipf(table: pd.DataFrame) -> pd.DataFrame:
-    return _parts(table, "n", "", "curve", bound=("closed", "", ""), exact=("exact", "", ""),
-                  achieved=("achieved", "achieved_low", "achieved_high"))  # fmt: skip
+    return _parts(
+        table,
+        "n",
+        "",
+        "curve",
+        bound=("closed", "", ""),
+        exact=("exact", "", ""),
+        achieved=("achieved", "achieved_low", "achieved_high"),
+    )
 
 
 def _routers(table: pd.DataFrame) -> pd.DataFrame:
@@ -88,44 +101,85 @@ def _exposures(table: pd.DataFrame) -> pd.DataFrame:
 
 PICTURES: dict[str, Picture] = {
     "T0": Picture(
-        "t0_chow", "errors per query", "queries attended", _plain, False, False,
+        "t0_chow",
+        "errors per query",
+        "queries attended",
+        _plain,
+        False,
+        False,
         "Lines: max over λ of E[min(1, λ(1 − G))] − λδ; open marks: the linear program over all rules; filled: Chow's "
         "rule.",
     ),
     "T1": Picture(
-        "t1_memoryless", "errors per query", "queries attended", _plain, False, False,
+        "t1_memoryless",
+        "errors per query",
+        "queries attended",
+        _plain,
+        False,
+        False,
         "Lines: 1 − δV/(V − 1); open marks: the game against every table of values (K = 4 and 3); filled: a router "
         "that throws a coin, over 500 simulated streams.",
     ),
     "T2": Picture(
-        "t2_memory_bits", "memory, share of the bits of the table", "queries attended", _plain, False, False,
+        "t2_memory_bits",
+        "memory, share of the bits of the table",
+        "queries attended",
+        _plain,
+        False,
+        False,
         "No errors. Lines: the bound; open marks: the best of all codes (K = 4, V = 2); filled: remembering the most "
         "frequent patterns.",
     ),
     "T3": Picture(
-        "t3_compulsory", "queries", "queries attended", _plain, True, True,
+        "t3_compulsory",
+        "queries",
+        "queries attended",
+        _plain,
+        True,
+        True,
         "Lines: E[D_n]; open marks: the best adaptive learner, by dynamic programming; filled: learners that attend at "
         "the first (or first three) exposures, over 300 simulated streams.",
     ),
     "T4": Picture(
-        "t4_zipf_streams", "length of the stream N", "share attended u(N)", _zipf, True, True,
+        "t4_zipf_streams",
+        "length of the stream N",
+        "share attended u(N)",
+        _zipf,
+        True,
+        True,
         "Lines: the closed form; open marks: exact; filled: simulated learners, with limits that hold at any time.",
         1e-4,
     ),
     "T5": Picture(
-        "t5_static_routers", "queries n", "attention + V/(V − 1)·errors", _routers, True, True,
+        "t5_static_routers",
+        "queries n",
+        "attention + V/(V − 1)·errors",
+        _routers,
+        True,
+        True,
         "Least cost of each class of routers.",
     ),
     "T6": Picture(
-        "t6_sharpness", "shape", "N(1/37.8) / N(0.9)", _sharpness, True, True,
+        "t6_sharpness",
+        "shape",
+        "N(1/37.8) / N(0.9)",
+        _sharpness,
+        True,
+        True,
         "Lines: the least ratio for one frequency, and that of k^−0.43; filled: averages over 100 patterns, which are "
         "never sharper.",
     ),
     "T7": Picture(
-        "t7_exposure_axis", "exposures k", "share not consolidated", _exposures, True, True,
-        "Lines: exact; marks: simulated patterns, each with a rate of its own.", 1e-3,
+        "t7_exposure_axis",
+        "exposures k",
+        "share not consolidated",
+        _exposures,
+        True,
+        True,
+        "Lines: exact; marks: simulated patterns, each with a rate of its own.",
+        1e-3,
     ),
-}  # fmt: skip
+}
 """By theorem."""
 
 _MARKED = 14
@@ -175,9 +229,27 @@ def _draw_curve(axes: Axes, part: pd.DataFrame, number: int, label: str) -> None
         shown = True
     exact = part[part["kind"] == "exact"].sort_values("x")
     exact = exact.iloc[:: max(1, len(exact) // _MARKED)]
-    axes.plot(exact["x"], exact["value"], ls="none", ms=4.5, mew=0.8, marker=look["marker"], mec=look["color"],
-              mfc="white", zorder=3)  # fmt: skip
+    axes.plot(
+        exact["x"],
+        exact["value"],
+        ls="none",
+        ms=4.5,
+        mew=0.8,
+        marker=look["marker"],
+        mec=look["color"],
+        mfc="white",
+        zorder=3,
+    )
     done = part[part["kind"] == "achieved"]
     spread = np.abs(np.array([done["value"] - done["low"], done["high"] - done["value"]], dtype=float))
-    axes.errorbar(done["x"], done["value"], yerr=np.nan_to_num(spread), ls="none", ms=2.6, lw=0.8, zorder=4,
-                  label=None if shown or done.empty else label, **look)  # fmt: skip
+    axes.errorbar(
+        done["x"],
+        done["value"],
+        yerr=np.nan_to_num(spread),
+        ls="none",
+        ms=2.6,
+        lw=0.8,
+        zorder=4,
+        label=None if shown or done.empty else label,
+        **look,
+    )

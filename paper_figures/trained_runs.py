@@ -1,4 +1,7 @@
-"""Figure 19: attention of the models trained here, over training, and where they end."""
+"""Figure 19: attention of the models trained here.
+
+Over training, and where they end.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +26,30 @@ _LEAST = 1e-3  # bottom of the axis of attention
 
 
 def draw(data: Data) -> Drawing:
-    """Draw CRAM and its ablations against step (a), and all sets at their end (b)."""
+    """Draw attention over training and at the end.
+
+    CRAM and its ablations against step (a), and all sets at their end (b).
+    """
     import pandas as pd
 
     from theory.training.runs import find_records
 
+    # the course of CRAM and its ablations, the end of all sets
     sets = (*SETS, *(f"{name}-n256" for name in RIVALS), "cram-n256-costs-from-start")
     records = [record for record in find_records(data.folder / "runs") if record.title in sets]
-    curves = pd.DataFrame([_row(r, "a", row["step"], row["attention"], row["accuracy"]) for r in records
-                           if r.title in SETS for row in r.evaluation])  # fmt: skip
-    ends = pd.DataFrame([_row(r, "b", r.evaluation[-1]["step"], r.final["attention"], r.final["accuracy"])
-                         for r in records])  # fmt: skip
+    curves = pd.DataFrame(
+        [
+            _row(r, "a", row["step"], row["attention"], row["accuracy"])
+            for r in records
+            if r.title in SETS
+            for row in r.evaluation
+        ]
+    )
+    ends = pd.DataFrame(
+        [_row(r, "b", r.evaluation[-1]["step"], r.final["attention"], r.final["accuracy"]) for r in records]
+    )
     first = records[0]
+    # one line per seed, one label per set
     figure = style.figure(style.PAGE, 2.7)
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1.0], sharey=True)
     for number, (name, label) in enumerate(SETS.items()):
@@ -42,6 +57,7 @@ def draw(data: Data) -> Drawing:
             look = style.line(number) | {"lw": 0.8}
             left.plot(part["step"], part["attention"].clip(lower=_LEAST), label=label if i == 0 else None, **look)
     _ends(right, ends, sets)
+    # what a static router and the optimum need
     for axes in (left, right):
         for value in (first.static_bound, first.optimum):
             axes.axhline(value, color="0.35", lw=0.7, ls=(0, (2, 2)), zorder=1)
@@ -49,8 +65,16 @@ def draw(data: Data) -> Drawing:
         (first.static_bound, "f: every query", 2.5),
         (first.optimum, "OPT: novel queries", -10),
     ):
-        left.annotate(text, (1.0, value), xycoords=("axes fraction", "data"), xytext=(-2, offset),
-                      textcoords="offset points", ha="right", color="0.25")  # fmt: skip
+        left.annotate(
+            text,
+            (1.0, value),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2, offset),
+            textcoords="offset points",
+            ha="right",
+            color="0.25",
+        )
+    # axes
     left.set_yscale("log")
     left.set_ylim(_LEAST * 0.8, 1.3)
     left.yaxis.set_major_formatter(style.percent)
@@ -83,8 +107,15 @@ def _ends(axes: Axes, ends: pd.DataFrame, sets: tuple[str, ...]) -> None:
         hollow: dict[str, Any] = (
             {"mfc": "none"} if number >= len(style.COLORS) else {}
         )  # where colours and shapes come again
-        axes.plot(part["accuracy"], part["attention"].clip(lower=_LEAST), ls="none", ms=4, label=label,
-                  **style.marker(number), **hollow)  # fmt: skip
+        axes.plot(
+            part["accuracy"],
+            part["attention"].clip(lower=_LEAST),
+            ls="none",
+            ms=4,
+            label=label,
+            **style.marker(number),
+            **hollow,
+        )
 
 
 def _caption(records: list[Record], ends: pd.DataFrame, first: Record) -> str:

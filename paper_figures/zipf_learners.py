@@ -1,4 +1,7 @@
-"""Figure 17: learners on Zipf-distributed patterns, exact ones and trained models, beside the exact curves."""
+"""Figure 17: learners on Zipf-distributed patterns.
+
+Exact ones and trained models, beside the exact curves.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ _LEAST = {"stream, exact": 2e-3, "stream, sgd": 0.03, "exposure": 2e-3}
 
 
 def draw(data: Data) -> Drawing:
-    """Draw attention against the stream for both kinds of learner, and against a pattern's own exposures."""
+    """Draw attention against the stream and against exposures.
+
+    For both kinds of learner; exposures are a pattern's own.
+    """
     import pandas as pd
 
     table = data.table("zipf_sweep")
@@ -52,10 +58,17 @@ def _tidy(table: pd.DataFrame, panel: str, measured: str) -> pd.DataFrame:
 
     names = [name for name in table.columns if name.startswith(f"{measured}_")]
     rows = [
-        {"panel": panel, "learner": row["learner"], "s": row["s"], "kind": "measured", "x": int(name.split("_")[1]),
-         "value": row[name]}
-        for _, row in table.iterrows() for name in names
-    ]  # fmt: skip
+        {
+            "panel": panel,
+            "learner": row["learner"],
+            "s": row["s"],
+            "kind": "measured",
+            "x": int(name.split("_")[1]),
+            "value": row[name],
+        }
+        for _, row in table.iterrows()
+        for name in names
+    ]
     return pd.DataFrame(rows).dropna()
 
 
@@ -70,8 +83,9 @@ def _curves(table: pd.DataFrame, panel: str) -> pd.DataFrame:
         c = int(row["threshold"])
         n = np.unique(np.geomspace(max(c, 256), 16384, 41).round())
         value = attention(n, float(row["s"]), patterns=int(row["patterns"]), c=c)[0]
-        parts.append(pd.DataFrame({"panel": panel, "learner": "T4", "s": row["s"], "kind": "exact", "x": n,
-                                   "value": value}))  # fmt: skip
+        parts.append(
+            pd.DataFrame({"panel": panel, "learner": "T4", "s": row["s"], "kind": "exact", "x": n, "value": value})
+        )
     return pd.concat(parts, ignore_index=True)
 
 
@@ -80,8 +94,16 @@ def _mixture(table: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     k = np.arange(0.0, 31.0)
-    return pd.DataFrame({"panel": "exposure", "learner": f"exact, η = {_ETA}", "s": table["s"].iloc[0],
-                         "kind": "exact", "x": k, "value": (1.0 - _ETA) ** k})  # fmt: skip
+    return pd.DataFrame(
+        {
+            "panel": "exposure",
+            "learner": f"exact, η = {_ETA}",
+            "s": table["s"].iloc[0],
+            "kind": "exact",
+            "x": k,
+            "value": (1.0 - _ETA) ** k,
+        }
+    )
 
 
 def _panel(axes: Axes, points: pd.DataFrame, least: float) -> None:

@@ -1,4 +1,6 @@
-"""theory: what attention must cost and what memory can save, as theorems and claims with certificates.
+"""Theorems and claims about attention and memory.
+
+What attention must cost and what memory can save, with certificates.
 
 Every statement is a :class:`Verdict` (proved, verified, conditional or refuted) with a certificate: a JSON document
 that code other than the one that made it re-checks.
@@ -66,7 +68,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name on first use (PEP 562), so that importing the package stays cheap."""
+    """Load a public name on first use (PEP 562).
+
+    So that importing the package stays cheap.
+    """
     if name not in _EXPORTS:
         raise AttributeError(f"module 'theory' has no attribute '{name}'")
     value = getattr(import_module(f"theory.{_EXPORTS[name]}"), name)

@@ -1,4 +1,6 @@
-"""Settings: typed and strict, read from TOML files, refused with the name of the field and what to do.
+"""Settings: typed and strict, read from TOML files.
+
+An unknown or wrong field is refused with its name and what to do.
 
 Every group of settings is a :class:`Strict` model: frozen, no unknown fields, no silent conversions ("64" is no number,
 ``true`` is no 1). The files that ship with the package are in ``theory/configs``.
@@ -23,7 +25,9 @@ _FOLDER = Path(__file__).resolve().parent / "configs"
 
 
 class Strict(BaseModel):
-    """Base of all settings; a subclass is a list of typed fields.
+    """Base of all settings.
+
+    A subclass is a list of typed fields.
 
     Raises
     ------
@@ -53,7 +57,10 @@ class Strict(BaseModel):
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any], *, path: str | Path | None = None) -> Self:
-        """Settings from a mapping; an error names the file it came from."""
+        """Settings from a mapping.
+
+        An error names the file it came from.
+        """
         try:
             return cls(**fields)
         except InputError as error:
@@ -78,7 +85,9 @@ def _refusal(error: ValidationError, cls: type[Strict]) -> InputError:
 
 
 def part_of(share: float, whole: int) -> int:
-    """⌊share·whole⌋, where a share such as 0.29 may stand for a hair less.
+    """⌊share·whole⌋ for a rounded share.
+
+    A share such as 0.29 may stand for a hair less.
 
     Examples
     --------

@@ -12,7 +12,7 @@ from cogfit.commands.terminal import ProgressBars, Text, check_outputs, console,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from theory.ledger.ledger import Entry
+    from theory.ledger.records import Entry
 
 HELP = """The replication ledger: each number and claim of the two papers beside our own, with a verdict.
 
@@ -55,7 +55,9 @@ def ledger(
     from cogfit.codec import dump
     from cogfit.errors import InputError
     from cogfit.files import data_dir, write_atomic
-    from theory.ledger.ledger import Data, assess, choose, document, in_full, page
+    from theory.ledger.page import document, in_full, page
+    from theory.ledger.recordings import Recordings
+    from theory.ledger.records import assess, choose
     from theory.ledger.rows import ROWS
 
     if markdown and (json_file == "-" or row):
@@ -66,7 +68,7 @@ def ledger(
     with ProgressBars() as progress:
         done = 0
         fitting = lambda _, __, name: progress.report(done, len(chosen), f"rows (fitting {name})")  # noqa: E731
-        data = Data(data_dir(), runs, fitting)
+        data = Recordings(data_dir(), runs, fitting)
         entries: list[Entry] = []
         for done, one in enumerate(chosen):
             progress.report(done, len(chosen), "rows")
@@ -88,7 +90,7 @@ def _show(entries: Sequence[Entry]) -> None:
     from rich.table import Table
     from rich.text import Text as Plain
 
-    from theory.ledger.ledger import OUTCOMES
+    from theory.ledger.records import OUTCOMES
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("row", no_wrap=True)

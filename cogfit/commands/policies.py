@@ -102,7 +102,7 @@ def _parameters(given: list[str]) -> dict[str, float]:
 def _show(found: Study, claims: tuple[Phenomenon, ...]) -> None:
     from rich.text import Text as Plain
 
-    from theory.policies.report import CAPTION, claim_lines, classes, law_table, limit_lines
+    from theory.policies.summary import CAPTION, claim_lines, classes, law_table, limit_lines
 
     out = console()
     tables: list[tuple[str, list[list[str]]]] = [("Found by intervention", classes(found))]

@@ -182,7 +182,7 @@ def _write(document: dict[str, Any], frame: pd.DataFrame, json_file: str | None,
         print_text(text) if json_file == "-" else write_atomic(json_file, text)
     if plot is not None:
         from cogfit.show.plots import save_figure
-        from theory.redundancy.plots import plot_redundancy
+        from theory.redundancy.redundancy_plot import plot_redundancy
 
         save_figure(plot_redundancy(frame), plot)
 

@@ -30,7 +30,6 @@ from paper_figures import (
     coverage_of_intervals,
     practice,
     redundancy,
-    retention,
     style,
     theorems,
 )
@@ -96,8 +95,8 @@ def data(folder: Path) -> Iterator[Data]:
     """The figures' data, with fewer human curves than the paper shows, and coarser pictures."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(style, "DPI", DPI)
-        patch.setattr(practice, "PANELS", PRACTICE)
-        patch.setattr(retention, "PANELS", RETENTION)
+        patch.setattr(practice, "PRACTICE", PRACTICE)
+        patch.setattr(practice, "RETENTION", RETENTION)
         yield Data(folder)
 
 

@@ -1,4 +1,6 @@
-"""How queries arrive: whether the patterns look independent and identically distributed, and the mass still unseen.
+"""Check how queries arrive, and what is still unseen.
+
+Two questions: do the patterns look independent and identically distributed, and how much mass has not been seen?
 
 The S-bit bound (T2) and Good-Turing need queries drawn independently from one law. :func:`exchangeability` tests what
 can be seen of that in the order of the patterns alone.
@@ -27,7 +29,9 @@ _TENTHS = 10
 
 
 class Pairs(NamedTuple):
-    """Pairs of queries that are compared, and how many of them ask for one pattern.
+    """Pairs of queries that are compared.
+
+    Counted with how many of them ask for one pattern.
 
     Attributes
     ----------
@@ -82,7 +86,7 @@ class Arrivals:
 
 
 def exchangeability(pattern: ArrayLike, *, table: ArrayLike | None = None, step: ArrayLike | None = None) -> Arrivals:
-    """Test whether every order of the queries is as likely as any other.
+    """Test whether all orders of the queries are equally likely.
 
     Counts pairs of queries that ask for the same pattern, among successive queries (bursts, or rounds through all
     patterns), within a step (batches without replacement) and within tenths of the log (frequencies that drift). Mean
@@ -111,23 +115,23 @@ def exchangeability(pattern: ArrayLike, *, table: ArrayLike | None = None, step:
     z = numbered(pattern)
     tables = np.zeros(z.size, np.int64) if table is None else numbered(table)
     law = _Orders.of(np.bincount(z))
-    found = [_successive(z, tables, law)]
+    tests = [_successive(z, tables, law)]
     tenth = np.arange(z.size) * _TENTHS // max(z.size, 1)
     if step is not None:
         steps = numbered(step)
         groups = numbered(tables * (int(steps.max(initial=0)) + 1) + steps)
         if 1 < int(groups.max(initial=0)) + 1 < z.size:
-            found.append(_within("queries of one step", z, groups, law))
-    found.append(_within("queries of one tenth", z, numbered(tables * _TENTHS + tenth), law))
-    p_values = [pair.p_value for pair in found if pair.p_value is not None]
+            tests.append(_within("queries of one step", z, groups, law))
+    tests.append(_within("queries of one tenth", z, numbered(tables * _TENTHS + tenth), law))
+    p_values = [pair.p_value for pair in tests if pair.p_value is not None]
     if not p_values:
-        return Arrivals("undetermined", None, tuple(found))
+        return Arrivals("undetermined", None, tuple(tests))
     p_value = min(1.0, len(p_values) * min(p_values))
-    return Arrivals("passed" if p_value > LEVEL else "failed", p_value, tuple(found))
+    return Arrivals("passed" if p_value > LEVEL else "failed", p_value, tuple(tests))
 
 
 def numbered(values: ArrayLike) -> Integers:
-    """Number the distinct values from 0, in the order in which they appear.
+    """Number the distinct values from 0, in order of appearance.
 
     Examples
     --------
@@ -140,7 +144,7 @@ def numbered(values: ArrayLike) -> Integers:
 
 
 class MissingMass(NamedTuple):
-    """Share of future queries that will ask for patterns not seen so far, with confidence limits."""
+    """Share of future queries for unseen patterns, with confidence limits."""
 
     estimate: float
     low: float
@@ -148,7 +152,9 @@ class MissingMass(NamedTuple):
 
 
 def missing_mass(singletons: int, queries: int, log_odds: float) -> MissingMass:
-    """Good-Turing estimate of the missing mass: patterns seen once, per query.
+    """Estimate the missing mass by Good and Turing's method.
+
+    It is the share of queries whose pattern was seen once.
 
     The limits add the deviation of the estimate from its mean (bounded differences, 2/n each) and that of the missing
     mass from its own, exp(−nε²): McAllester & Ortiz, JMLR 4 (2003) 895-911; Berend & Kontorovich, ECP 18 (2013),
@@ -172,7 +178,10 @@ def missing_mass(singletons: int, queries: int, log_odds: float) -> MissingMass:
 
 
 class _Orders(NamedTuple):
-    """Chances of matches among queries put in random order, given how often each pattern occurs."""
+    """Chances of matches among queries in random order.
+
+    Given how often each pattern occurs.
+    """
 
     two: Fraction  # two queries ask for one pattern
     three: Fraction
@@ -200,7 +209,10 @@ class _Orders(NamedTuple):
         )
 
     def test(self, name: str, matches: int, pairs: int, touching: int, groups: float) -> Pairs:
-        """p-value of ``matches`` among ``pairs``, of which ``touching`` pairs of pairs share a query."""
+        """Return the p-value of a number of matches.
+
+        There are ``matches`` among ``pairs``, of which ``touching`` pairs of pairs share a query.
+        """
         mean = pairs * self.two
         variance = mean + 2 * touching * self.three + (pairs * (pairs - 1) - 2 * touching) * self.two_and_two - mean**2
         if mean < _LEAST_MATCHES or variance <= 0:

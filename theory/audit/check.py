@@ -53,7 +53,7 @@ def check_log(
     x_max: float | None = None,
     level: float = 0.95,
 ) -> LogReport:
-    r"""Say for which routers the attention in a log is possible.
+    r"""Find the routers for which a log's attention is possible.
 
     Parameters
     ----------
@@ -108,9 +108,18 @@ def check_log(
     >>> folder.cleanup()
     """
     settings = _settings(
-        values, side_information, memory_bits=memory_bits, f=f, accuracy=accuracy, labels=labels, unit=unit,
-        one_table=one_table, x_min=x_min, x_max=x_max, level=level,
-    )  # fmt: skip
+        values,
+        side_information,
+        memory_bits=memory_bits,
+        f=f,
+        accuracy=accuracy,
+        labels=labels,
+        unit=unit,
+        one_table=one_table,
+        x_min=x_min,
+        x_max=x_max,
+        level=level,
+    )
     table, warnings = _read(log)
     return _check(table, settings, warnings)
 
@@ -183,7 +192,10 @@ def _settings(values: int | None, side_information: float | None, **options: Any
 
 
 def _read(log: object) -> tuple[RoutingLog | UtilizationLog, tuple[str, ...]]:
-    """The table to judge, the routing log where there is one, and what its reader warned of."""
+    """Read the table to judge.
+
+    With the routing log where there is one, and what its reader warned of.
+    """
     warnings: tuple[str, ...] = ()
     if isinstance(log, str | os.PathLike):
         log = cogfit.read_log(log)
@@ -349,7 +361,10 @@ _TOO_SHORT = "the log has too few queries"
 
 
 def _judge(looked: list[Tally], settings: Settings, log_evidence: _Evidence) -> tuple[float, float]:
-    """p-value over all looks, and the least chance of a best guess that explains the log."""
+    """Judge a log by all its looks together.
+
+    Returns the p-value, and the least chance of a best guess that explains the log.
+    """
 
     def log_p(look: int, chance: float) -> float:
         return e_values.penalty(look) - log_evidence(looked[look], chance)
@@ -438,7 +453,10 @@ def _unseen(looked: list[Tally], settings: Settings, arrivals: Arrivals) -> Miss
 
 
 def _check_utilization(log: UtilizationLog, settings: Settings) -> LogReport:
-    """Only the expectation of T1: without patterns nothing says how much luck with the table may do."""
+    """Check a utilisation log against the expectation of T1.
+
+    Without patterns nothing says how much luck with the table may do.
+    """
     path = log.source.path
     if settings.f is None:
         hint = "give f, the share of the tokens that are queries"
@@ -515,7 +533,10 @@ def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
 
 
 def _rows(log: RoutingLog | UtilizationLog, path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Rows of a routing log with names instead of codes, which change as patterns come."""
+    """Rows of a routing log with names instead of codes.
+
+    Codes change as patterns come.
+    """
     if not isinstance(log, cogfit.RoutingLog):
         raise InputError("is a utilisation log", path=str(path), hint="follow a routing log")
     names = np.array([*log.pattern_names, ""])  # −1, novel, picks the last

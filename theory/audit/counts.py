@@ -1,4 +1,7 @@
-"""From a routing log to the counts that the bounds need: queries in order, and tallies of the first so many of them."""
+"""Count what the bounds need in a routing log.
+
+Queries in order, and tallies of the first so many of them.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,9 @@ class Queries:
     def of(
         cls, log: RoutingLog, *, labels: bool, one_table: bool, x_min: float | None = None, x_max: float | None = None
     ) -> Queries:
-        """Queries of a log within the steps to judge; for the options see :func:`theory.check_log`.
+        """Queries of a log within the steps to judge.
+
+        For the options see :func:`theory.check_log`.
 
         Raises
         ------
@@ -99,14 +104,20 @@ class Queries:
 
 
 class Histogram(NamedTuple):
-    """Numbers of queries that occur among table entries, and how many entries have each; 0 is left out."""
+    """Histogram of how often table entries are asked for.
+
+    Numbers of queries that occur among table entries, and how many entries have each; 0 is left out.
+    """
 
     sizes: Integers
     entries: Integers
 
     @classmethod
     def of(cls, entry: Integers) -> Histogram:
-        """From the entries asked for, in any order; each novel query (−1) is an entry of its own."""
+        """Count the entries asked for, in any order.
+
+        Each novel query (−1) is an entry of its own.
+        """
         times = np.bincount(np.bincount(entry[entry >= 0]))
         times = np.pad(times, (0, max(0, 2 - times.size)))
         times[0] = 0
@@ -231,7 +242,9 @@ def inside(step: NDArray[Any], x_min: float | None, x_max: float | None, path: s
 
 
 def _hidden(entry: Integers, shows: Booleans, late: Booleans) -> Booleans:
-    """Queries whose value was not shown before: up to the first query that shows it; novel ones always.
+    """Queries whose value was not shown before.
+
+    Up to the first query that shows it; novel ones always.
 
     An entry whose first query is late (its logged exposure is above 0) was shown before the log began.
     """
@@ -263,7 +276,10 @@ def _right(frame: pd.DataFrame, path: str) -> tuple[Booleans | None, tuple[str, 
 
 
 def _one_row_per_query(frame: pd.DataFrame, path: str) -> pd.DataFrame:
-    """Put the layers and heads of each query together: it is attended if one of them attends."""
+    """Put the layers and heads of each query together.
+
+    A query is attended if one of them attends.
+    """
     by = [name for name in ("layer", "head") if name in frame]
     parts = [part for _, part in frame.groupby(by, observed=True, sort=False)] if by else [frame]
     if len(parts) == 1:

@@ -1,4 +1,6 @@
-"""Evidence in a routing log against a class of routers; the unit is a table entry or a table, never a query.
+"""Evidence in a routing log against a class of routers.
+
+The unit is a table entry or a table, never a query.
 
 Over the queries of one fixed table a lucky guess repeats, so a test that takes them for a sample rejects honest routers
 far too often. Here luck is counted once per entry of the table (:class:`Guesses`), once per table
@@ -31,21 +33,25 @@ _PRICES = np.exp2(np.arange(0, 24.5, 0.5))  # λ of the bits, per unit of probab
 
 
 def looks(rows: int) -> tuple[int, ...]:
-    """Numbers of rows, up to ``rows``, at which a growing log is looked at.
+    """Numbers of rows at which a growing log is judged.
+
+    Up to ``rows``.
 
     Examples
     --------
     >>> looks(40)
     (16, 20, 25, 32, 40)
     """
-    found: list[int] = []
-    while (n := math.ceil(_FIRST_LOOK * _GROWTH ** len(found))) <= rows:
-        found.append(n)
-    return tuple(found)
+    sizes: list[int] = []
+    while (n := math.ceil(_FIRST_LOOK * _GROWTH ** len(sizes))) <= rows:
+        sizes.append(n)
+    return tuple(sizes)
 
 
 def penalty(look: int) -> float:
-    """What look number ``look`` (from 0) adds to log p, because there are others: log((j+1)(j+2)).
+    """Price of looking more than once, added to log p.
+
+    For look number ``look`` (from 0) it is log((j+1)(j+2)).
 
     Examples
     --------
@@ -57,7 +63,9 @@ def penalty(look: int) -> float:
 
 @dataclass(frozen=True)
 class Guesses:
-    """Luck of a router whose decisions and guesses know nothing of the table, beyond a best guess of chance Ḡ.
+    """Luck of a router that knows nothing of the table.
+
+    Neither its decisions nor its guesses do; the luck is beyond a best guess of chance Ḡ.
 
     A table entry asked for b times without attention gets c right answers, c ≤ b with mean at most Ḡb whatever the
     guesses were, and entries are independent. So E exp(λ·Σc − Σ log(1 − Ḡ + Ḡe^{λb})) ≤ 1 for each λ ≥ 0; the e-value
@@ -92,18 +100,26 @@ class Guesses:
         return np.asarray(np.logaddexp(lost, won + np.outer(_TILTS, np.asarray(self.sizes))) @ np.asarray(self.counts))
 
     def log_evidence(self, right: float) -> float:
-        """Logarithm of the e-value when ``right`` answers without attention were right."""
+        """Logarithm of the e-value at so many right answers.
+
+        ``right`` answers without attention were right.
+        """
         return float(np.logaddexp.reduce(_TILTS * right - self._cumulants)) - math.log(_TILTS.size)
 
     def most_right(self, log_evidence: float) -> float:
-        """Number of right answers at which the evidence reaches ``log_evidence``; infinite if it never does."""
+        """Number of right answers at which the evidence reaches ``log_evidence``.
+
+        Infinite if it never does.
+        """
         if self.log_evidence(self.total) < log_evidence:
             return math.inf
         return _boundary(lambda right: self.log_evidence(right) < log_evidence, 0.0, self.total)
 
 
 def log_evidence_of_tables(right: ArrayLike, unattended: ArrayLike, queries: ArrayLike, chance: float) -> float:
-    """Logarithm of the e-value where the unit is a whole table, drawn afresh each time.
+    """Logarithm of the e-value with whole tables as units.
+
+    Each is drawn afresh.
 
     Valid for routers that may know anything but the value asked for at the moment: given all that the router knows, an
     answer without attention is right with probability at most Ḡ, so the payoff (c − Ḡb)/N of a table with N queries has
@@ -131,7 +147,9 @@ def log_evidence_of_tables(right: ArrayLike, unattended: ArrayLike, queries: Arr
 def least_bits(
     queries: ArrayLike, unattended: ArrayLike, right: float, chance: float, log_odds: float, share: float = 1.0
 ) -> float:
-    """Lower confidence limit for the memory in use: bits about the table that the router held on average.
+    """Lower confidence limit for the memory in use.
+
+    Bits about the table that the router held on average.
 
     For *one* table and any λ ≥ 0, ψ(x) = log(1 − Ḡ + Ḡe^x): the mean over steps of Σ_k u_k [λp_k·1(right) − ψ(λp_k)],
     u_k = 1 without attention, is at most S·ln 2 + ln(1/β) with probability 1 − β over the draw of the table, as there
@@ -179,7 +197,9 @@ def least_bits(
 
 
 def log_p_of_bits(limit: Callable[[float], float], bits: float) -> float:
-    """Logarithm of the p-value of "at most so many bits", from the limit as a function of log(1/β).
+    """Logarithm of the p-value of "at most so many bits".
+
+    From the limit as a function of log(1/β).
 
     Examples
     --------
@@ -192,7 +212,9 @@ def log_p_of_bits(limit: Callable[[float], float], bits: float) -> float:
 
 
 def least_chance(log_p: Callable[[float], float], chance: float, log_level: float) -> float:
-    """Smallest chance of a best guess, from ``chance`` on, under which the log is not refuted.
+    """Smallest chance of a best guess not refuted.
+
+    From ``chance`` on.
 
     Parameters
     ----------

@@ -1,4 +1,7 @@
-"""What a log says about the bounds: findings, looks, the report."""
+"""Report of a log against the bounds.
+
+Findings, looks, the report.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ _LEAST_LOG_P = -690.0  # p-values are given down to 1e-300
 
 @dataclass(frozen=True)
 class Settings:
-    """What a report was asked for; see :func:`check_log`."""
+    """What a report was asked for.
+
+    See :func:`check_log`.
+    """
 
     chance: float
     values: int | None = None
@@ -94,13 +100,18 @@ class Finding:
 
     @property
     def excess(self) -> float | None:
-        """Attention above the bound; negative below it."""
+        """Attention above the bound.
+
+        Negative below it.
+        """
         return None if self.attention is None or self.bound is None else self.attention - self.bound
 
 
 @dataclass(frozen=True)
 class Look:
-    """The log at one of the numbers of rows at which it is looked at; shares of the queries up to there.
+    """The log up to one number of rows.
+
+    One of those at which a log is looked at; shares are of the queries up to there.
 
     Attributes
     ----------
@@ -181,18 +192,27 @@ class LogReport:
 
     @property
     def least(self) -> float | None:
-        """Least attention that the data leave to any learner at these errors, per query."""
+        """Least attention of any learner at these errors, per query.
+
+        Least attention that the data leave to any learner at these errors, per query.
+        """
         return self["T3"].bound
 
     @property
     def reduction(self) -> float | None:
-        """Factor by which attention could still fall on these queries at these errors; infinite if to nothing."""
+        """Factor by which attention could still fall.
+
+        On these queries at these errors; infinite if to nothing.
+        """
         if self.least is None or self.attention == 0:
             return None
         return self.attention / self.least if self.least > 0 else math.inf
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping, schema ``theory.bound/1``; an unlimited reduction is null plus ``unbounded``."""
+        """JSON-ready mapping, schema ``theory.bound/1``.
+
+        An unlimited reduction is null plus ``unbounded``.
+        """
         factor = self.reduction
         return {
             "schema": SCHEMA,
@@ -225,12 +245,12 @@ class LogReport:
 
     def plot(self) -> Figure:
         """Draw attention against the bounds as the log grows (:func:`theory.plots.plot_report`)."""
-        from theory.audit.plots import plot_report
+        from theory.audit.report_plot import plot_report
 
         return plot_report(self)
 
     def headline(self) -> str:
-        """One line: how long the log is, what it attends, and the verdicts."""
+        """Length of the log, attention and verdicts, in one line."""
         verdicts = ", ".join(f"{item.router}: {item.verdict}" for item in self.findings)
         return f"{self.queries:,} queries, {_percent(self.attention)} attended; {verdicts}"
 
@@ -281,7 +301,10 @@ class LogReport:
         return lines
 
     def _shown(self, share: float | None) -> float | None:
-        """Share as the text gives it: of the tokens for a utilisation log, of the queries otherwise."""
+        """Share as the text gives it.
+
+        Of the tokens for a utilisation log, of the queries otherwise.
+        """
         return self._per_token(share) if self.unit == "none" else share
 
     def _per_token(self, share: float | None) -> float | None:

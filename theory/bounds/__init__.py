@@ -1,4 +1,6 @@
-"""The theorems, one file each: the docstring is the statement with its source, ``check()`` gives the verdict.
+"""The theorems, one file each.
+
+The docstring is the statement with its source, ``check()`` gives the verdict.
 
 A new theorem is a module here with a function ``check() -> Verdict`` and one line in :data:`_LIST`.
 """

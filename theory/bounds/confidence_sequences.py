@@ -1,4 +1,6 @@
-"""Confidence sequences: intervals for a mean that hold at all sample sizes at once.
+"""Confidence sequences for means.
+
+Intervals that hold at all sample sizes at once.
 
 Empirical-Bernstein sequence with predictable plug-in of Waudby-Smith & Ramdas, "Estimating means of bounded random
 variables by betting", JRSS B 86 (2024) 1-27, Theorem 2 (arXiv 2010.09686). One may look after every observation and
@@ -27,7 +29,9 @@ class Limits(NamedTuple):
 
 
 def mean_sequence(x: ArrayLike, *, low: float = 0.0, high: float = 1.0, level: float = 0.95) -> Limits:
-    """Limits for the mean of observations that lie between ``low`` and ``high``.
+    """Limits for the mean of bounded observations.
+
+    They lie between ``low`` and ``high``.
 
     Parameters
     ----------
@@ -79,7 +83,9 @@ def mean_sequence(x: ArrayLike, *, low: float = 0.0, high: float = 1.0, level: f
 
 
 def hoeffding_slack(n: int, beta: float, width: float = 1.0) -> float:
-    """Distance by which the mean of n independent observations falls below its expectation with probability ≤ β.
+    """Shortfall of a mean that has probability ≤ β.
+
+    The mean is that of n independent observations, the distance is below its expectation.
 
     Hoeffding's inequality: width·√(ln(1/β)/(2n)).
 

@@ -1,4 +1,6 @@
-"""Exact learners: attend until a pattern has been seen often enough, and never again.
+"""Exact learners, and their curves.
+
+They attend until a pattern has been seen often enough, and never again.
 
 A pattern has a threshold T: queries for it attend while fewer than T came before. Which T it is distinguishes the
 learners, and their curves are those of the theorems:
@@ -38,7 +40,9 @@ _AT_ONCE = 500_000  # queries played at a time
 
 @dataclass(frozen=True)
 class Learner:
-    """A learner that attends while a pattern has been seen less often than it needs.
+    """A learner that attends until exposures suffice.
+
+    It attends while a pattern has been seen less often than it needs.
 
     Attributes
     ----------
@@ -74,11 +78,16 @@ class Learner:
 
     @property
     def needed(self) -> tuple[int, ...]:
-        """The numbers c, one for all patterns or one for each."""
+        """Exposures c that must count.
+
+        One number for all patterns or one for each.
+        """
         return self.c if isinstance(self.c, tuple) else (self.c,)
 
     def thresholds(self, patterns: int, *, size: int, rng: np.random.Generator | int = 0) -> Integers:
-        """Exposures T after which each pattern is known, drawn afresh for every stream.
+        """Exposures T after which each pattern is known.
+
+        Drawn afresh for every stream.
 
         Parameters
         ----------
@@ -103,7 +112,9 @@ class Learner:
         return np.where(never, np.iinfo(np.int64).max, needed + failures)
 
     def known(self, queries: Integers) -> Integers:
-        """Exposures of each query's pattern that have been learned from: those before its batch.
+        """Exposures of each query's pattern that were learned from.
+
+        Those before its batch.
 
         Parameters
         ----------
@@ -133,10 +144,10 @@ class Learner:
         -------
         ndarray of bool, shape (size, n)
         """
-        return (queries > 0) & (self.known(queries) < _of(thresholds, queries))
+        return (queries > 0) & (self.known(queries) < _at_queries(thresholds, queries))
 
     def on_stream(self, n: ArrayLike, probabilities: ArrayLike) -> Array:
-        """Exact probability of attending to a query that comes after n others.
+        """Probability of attending to the query after n others, exactly.
 
         Parameters
         ----------
@@ -171,7 +182,9 @@ class Learner:
         return np.clip(out, 0.0, 1.0).reshape(lengths.shape)  # sums may be off by a rounding error
 
     def on_exposures(self, k: ArrayLike) -> Array:
-        """Exact P(k): probability of attending to a pattern that was learned from k times, averaged over patterns.
+        """Probability P(k) of attending after k exposures, exactly.
+
+        To a pattern that was learned from k times, averaged over patterns.
 
         Parameters
         ----------
@@ -207,8 +220,11 @@ def _fewer(n: NDArray[np.int64], c: NDArray[np.int64], q: Array) -> Array:
     return np.asarray(special.bdtr(np.minimum(c - 1, n).astype(float), n, q))
 
 
-def _of(per_pattern: NDArray[np.int64], queries: Integers) -> Integers:
-    """Entry of each query's pattern; that of pattern 1 where there is no query."""
+def _at_queries(per_pattern: NDArray[np.int64], queries: Integers) -> Integers:
+    """Entry of each query's pattern.
+
+    That of pattern 1 where there is no query.
+    """
     return np.take_along_axis(per_pattern, np.maximum(queries, 1) - 1, axis=1)
 
 
@@ -245,7 +261,10 @@ class Following:
 
     @property
     def holds(self) -> bool:
-        """Whether the exact curve lies within all the limits; for an exact learner so it does but for 1 − level."""
+        """Whether the exact curve lies within all the limits.
+
+        For an exact learner it does, except with probability 1 − level.
+        """
         return bool(np.all((self.low <= self.exact) & (self.exact <= self.high)))
 
 
@@ -258,7 +277,9 @@ def follow_stream(
     level: float = 0.999,
     rng: np.random.Generator | int = 0,
 ) -> Following:
-    """Play a learner on streams of independent queries, and compare it with its exact curve.
+    """Compare a learner with its exact curve over the stream.
+
+    It is played on streams of independent queries.
 
     A stream gives, at each n, the probability that the next query is attended: the mass of the patterns not yet known.
 
@@ -287,7 +308,7 @@ def follow_stream(
     longest, learned = int(at.max()), at // learner.batch * learner.batch
     left = np.empty((streams, at.size))
     for rows, queries, thresholds in _played(learner, p, longest, streams, rng):
-        done = np.where(exposures(queries) == _of(thresholds, queries) - 1, p[queries - 1], 0.0).cumsum(axis=1)
+        done = np.where(exposures(queries) == _at_queries(thresholds, queries) - 1, p[queries - 1], 0.0).cumsum(axis=1)
         left[rows] = 1.0 - np.pad(done, ((0, 0), (1, 0)))[:, learned]
     return _following(at, list(np.clip(left, 0.0, 1.0).T), learner.on_stream(at, p), level)
 
@@ -302,7 +323,9 @@ def follow_exposures(
     level: float = 0.999,
     rng: np.random.Generator | int = 0,
 ) -> Following:
-    """Play a learner on streams of independent queries, and compare attention at each exposure with the exact P(k).
+    """Compare a learner with its exact curve P(k).
+
+    It is played on streams of independent queries; attention at each exposure is compared.
 
     A stream gives, at each k, the share attended of its queries for patterns learned from k times. Which patterns get
     that far depends on the queries alone; streams in which none does say nothing.
@@ -338,7 +361,7 @@ def follow_exposures(
     share: list[Array] = []
     for _, queries, thresholds in _played(learner, p, length, streams, rng):
         known = learner.known(queries)
-        attended = known < _of(thresholds, queries)
+        attended = known < _at_queries(thresholds, queries)
         counts = np.array([[(known == x).sum(axis=1), (attended & (known == x)).sum(axis=1)] for x in at])
         with np.errstate(invalid="ignore"):
             share.append(counts[:, 1] / counts[:, 0])
@@ -351,7 +374,10 @@ def follow_exposures(
 def _played(
     learner: Learner, p: Array, length: int, streams: int, rng: np.random.Generator | int
 ) -> Iterator[tuple[slice, Integers, Integers]]:
-    """Streams in parts that fit into memory: which ones, their queries, their thresholds."""
+    """Play streams in parts that fit into memory.
+
+    Yields which ones, their queries, their thresholds.
+    """
     generator, step = np.random.default_rng(rng), max(1, _AT_ONCE // length)
     for begin in range(0, streams, step):
         rows = slice(begin, min(begin + step, streams))
@@ -361,7 +387,10 @@ def _played(
 
 
 def _following(x: NDArray[np.int64], columns: Sequence[Array], exact: Array, level: float) -> Following:
-    """Means over streams, each with limits at the level that the points hold together."""
+    """Means over streams with simultaneous limits.
+
+    At the level that the points hold together.
+    """
     each = 1.0 - (1.0 - level) / x.size
     limits = [mean_sequence(column, level=each) for column in columns]
     low, high = (np.array([ends[-1] for ends in side]) for side in zip(*limits, strict=True))

@@ -1,4 +1,7 @@
-"""Linear programs in exact numbers, solved by HiGHS in floating point; a rational solution becomes a certificate."""
+"""Linear programs in exact numbers.
+
+HiGHS solves them in floating point; a rational solution becomes a certificate.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ Relation = Literal[">=", "==", "<="]
 Floats = NDArray[np.float64]
 
 
-class Row(NamedTuple):
+class Constraint(NamedTuple):
     """One constraint Σ_j a_j x_j (relation) bound."""
 
     terms: Mapping[int, Fraction]
@@ -26,7 +29,10 @@ class Row(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """Optimum in floating point: value, variables, one multiplier per row (∂value/∂bound)."""
+    """Optimum in floating point.
+
+    Value, variables, one multiplier per row (∂value/∂bound).
+    """
 
     value: float
     primal: Floats
@@ -35,13 +41,15 @@ class Solution(NamedTuple):
 
 @dataclass
 class Program:
-    """Minimise Σ_j c_j x_j over x ≥ 0 subject to rows.
+    """A linear program with exact coefficients.
+
+    Minimise Σ_j c_j x_j over x ≥ 0 subject to rows.
 
     Attributes
     ----------
     objective : list of Fraction
         The c_j.
-    rows : list of Row
+    rows : list of Constraint
 
     Examples
     --------
@@ -57,16 +65,19 @@ class Program:
     """
 
     objective: list[Fraction] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Constraint] = field(default_factory=list)
 
     def variable(self, cost: Fraction | int) -> int:
-        """Add a variable x ≥ 0; returns its index."""
+        """Add a variable x ≥ 0 and return its index."""
         self.objective.append(Fraction(cost))
         return len(self.objective) - 1
 
     def constrain(self, terms: Mapping[int, Fraction | int], relation: Relation, bound: Fraction | int) -> int:
-        """Add a row; returns its index. Terms with coefficient zero are left out."""
-        self.rows.append(Row({j: Fraction(a) for j, a in terms.items() if a}, relation, Fraction(bound)))
+        """Add a row and return its index.
+
+        Terms with coefficient zero are left out.
+        """
+        self.rows.append(Constraint({j: Fraction(a) for j, a in terms.items() if a}, relation, Fraction(bound)))
         return len(self.rows) - 1
 
     def optimum(self) -> Solution:
@@ -80,7 +91,7 @@ class Program:
         from scipy.optimize import linprog
         from scipy.sparse import csr_array
 
-        def matrix(rows: Sequence[Row], signs: Sequence[int]) -> tuple[Any, Floats] | tuple[None, None]:
+        def matrix(rows: Sequence[Constraint], signs: Sequence[int]) -> tuple[Any, Floats] | tuple[None, None]:
             if not rows:
                 return None, None
             entries = [
@@ -97,20 +108,22 @@ class Program:
         signs = [1 if self.rows[i].relation == "<=" else -1 for i in unequal]
         a_ub, b_ub = matrix([self.rows[i] for i in unequal], signs)
         a_eq, b_eq = matrix([self.rows[i] for i in equal], [1] * len(equal))
-        found = linprog([float(c) for c in self.objective], a_ub, b_ub, a_eq, b_eq, method="highs")
-        if found.status != 0:
-            raise CogfitError(f"HiGHS finds no optimum of a program of {len(self.rows)} rows: {found.message}")
+        solution = linprog([float(c) for c in self.objective], a_ub, b_ub, a_eq, b_eq, method="highs")
+        if solution.status != 0:
+            raise CogfitError(f"HiGHS finds no optimum of a program of {len(self.rows)} rows: {solution.message}")
         dual = np.zeros(len(self.rows))
         if unequal:
-            dual[unequal] = found.ineqlin.marginals * np.array(signs)
+            dual[unequal] = solution.ineqlin.marginals * np.array(signs)
         if equal:
-            dual[equal] = found.eqlin.marginals
-        return Solution(float(found.fun), found.x, dual)
+            dual[equal] = solution.eqlin.marginals
+        return Solution(float(solution.fun), solution.x, dual)
 
     def certificate(
         self, primal: Sequence[Fraction], dual: Sequence[Fraction], title: str, value: str = ""
     ) -> dict[str, Any]:
-        """Document of the kind ``lp-dual`` for these solutions, right or wrong: its verifier says which.
+        """Document of the kind ``lp-dual`` for these solutions.
+
+        They may be right or wrong: its verifier says which.
 
         ``value`` is the formula of the optimum, by default the number that ``primal`` has.
         """
@@ -133,7 +146,10 @@ class Program:
         }
 
     def rounded(self, title: str, value: str = "", denominator: int = 10_000) -> dict[str, Any]:
-        """Document from HiGHS's solution, each number rounded to the nearest fraction with at most this denominator."""
-        found = self.optimum()
-        primal, dual = ([Fraction(v).limit_denominator(denominator) for v in part] for part in found[1:])
+        """Document from HiGHS's solution in rounded fractions.
+
+        Each number is rounded to the nearest fraction with at most this denominator.
+        """
+        solution = self.optimum()
+        primal, dual = ([Fraction(v).limit_denominator(denominator) for v in part] for part in solution[1:])
         return self.certificate(primal, dual, title, value)

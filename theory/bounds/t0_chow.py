@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
 
 class Law(NamedTuple):
-    """A law of (W, value): P(W = w), and P(value = y | W = w) for y = 1..V; all exact.
+    """A law of (W, value), all exact.
+
+    P(W = w), and P(value = y | W = w) for y = 1..V.
 
     Attributes
     ----------
@@ -108,7 +110,9 @@ def chow_rule(weights: Sequence[Real], best_guess: Sequence[Real], delta: Real) 
 
 
 def program(law: Law, delta: Fraction) -> Program:
-    """The linear program over all rules: for each w the probabilities of attending and of each output.
+    """The linear program over all rules.
+
+    For each w the probabilities of attending and of each output.
 
     Variables of w: first attend, then the outputs 1..V. Rows: one per w (probabilities sum to 1), last the error.
     """
@@ -124,7 +128,10 @@ def program(law: Law, delta: Fraction) -> Program:
 
 
 def certificate(law: Law, delta: Fraction) -> dict[str, Any]:
-    """Chow's rule and the dual solution of the theorem, as a document of the kind ``lp-dual``."""
+    """Certificate that Chow's rule is optimal.
+
+    The rule and the dual solution of the theorem, as a document of the kind ``lp-dual``.
+    """
     attend = chow_rule(law.weights, law.best_guess, delta)
     primal: list[Fraction] = []
     for a, posterior in zip(attend, law.posteriors, strict=True):
@@ -152,7 +159,9 @@ def random_law(rng: random.Random, observations: int, values: int) -> Law:
 
 
 def curves() -> pd.DataFrame:
-    """Least attention against the error rate for three laws of what is known.
+    """Least attention against the error rate for three laws.
+
+    Laws of what is known.
 
     Returns
     -------
@@ -219,7 +228,10 @@ def check() -> Verdict:
 
 
 def _price(weights: Sequence[Real], best_guess: Sequence[Real], delta: Real) -> tuple[Real, Real]:
-    """Maximum of the dual function, and a λ at which it is attained."""
+    """Maximum of the dual function.
+
+    With a λ at which it is attained.
+    """
     if delta < 0:
         raise InputError(f"the error rate is {delta}", hint="it is not negative")
 

@@ -46,7 +46,9 @@ if TYPE_CHECKING:
 
 
 def least_attention(delta: Real, values: int) -> Real:
-    """Least share of attended queries at error rate δ per query: max(0, 1 − δV/(V−1)).
+    """Least share of attended queries at error rate δ.
+
+    Per query: max(0, 1 − δV/(V−1)).
 
     Parameters
     ----------
@@ -76,7 +78,9 @@ def least_attention(delta: Real, values: int) -> Real:
 
 
 def with_side_information(delta: Real, best_guess: Real) -> Real:
-    """The same where the best guess off attention is right with probability at most ``best_guess``.
+    """Least share of attended queries with side information.
+
+    The best guess off attention is right with probability at most ``best_guess``.
 
     Examples
     --------
@@ -91,7 +95,9 @@ def with_side_information(delta: Real, best_guess: Real) -> Real:
 
 
 def regression(mse: Real, variance: Real) -> Real:
-    """Least share of attended queries at mean squared error ``mse`` (over all queries): max(0, 1 − MSE/σ²).
+    """Least share of attended queries at a squared error.
+
+    ``mse`` is the mean over all queries: max(0, 1 − MSE/σ²).
 
     Examples
     --------
@@ -104,7 +110,9 @@ def regression(mse: Real, variance: Real) -> Real:
 
 
 def fixed_table_tail(unattended: Sequence[int], tau: float) -> float:
-    """Bound on P(Err ≤ (1−1/V)Σb_k − τ) over the draw of one fixed table.
+    """Bound on the chance of few errors on one table.
+
+    P(Err ≤ (1−1/V)Σb_k − τ), over the draw of one fixed table.
 
     Parameters
     ----------
@@ -122,7 +130,9 @@ def fixed_table_tail(unattended: Sequence[int], tau: float) -> float:
 
 
 def fixed_table_law(unattended: Sequence[int], values: int) -> dict[int, Fraction]:
-    """Exact law of the number of errors when each pattern always gets the same guess.
+    """Exact law of the number of errors with fixed guesses.
+
+    Each pattern always gets the same guess.
 
     Returns
     -------
@@ -145,7 +155,9 @@ def fixed_table_law(unattended: Sequence[int], values: int) -> dict[int, Fractio
 
 
 def game(probabilities: Sequence[Fraction], values: int, delta: Fraction) -> Program:
-    """The minimax program: least attention such that the error is at most δ on *every* table of values.
+    """The minimax program over all tables of values.
+
+    Least attention such that the error is at most δ on *every* table of values.
 
     Variables of pattern k: attend, then the outputs 1..V. Rows: one per pattern (probabilities sum to 1), then one per
     table in the order of ``itertools.product``.
@@ -168,7 +180,10 @@ def game(probabilities: Sequence[Fraction], values: int, delta: Fraction) -> Pro
 
 
 def game_certificate(probabilities: Sequence[Fraction], values: int, delta: Fraction) -> dict[str, Any]:
-    """The attaining router, and the dual solution: equal weight on all tables, price V/(V−1) of an error."""
+    """The attaining router and the dual solution.
+
+    Equal weight on all tables, price V/(V−1) of an error.
+    """
     size = len(probabilities)
     attend = Fraction(least_attention(delta, values))
     primal = [attend, *[(1 - attend) / values] * values] * size
@@ -181,7 +196,9 @@ def game_certificate(probabilities: Sequence[Fraction], values: int, delta: Frac
 
 
 class Memoryless:
-    """A static router without memory: attends with one probability, guesses uniformly otherwise.
+    """A static router without memory.
+
+    It attends with one probability and guesses uniformly otherwise.
 
     Parameters
     ----------
@@ -205,7 +222,9 @@ class Memoryless:
 
 
 def curves() -> pd.DataFrame:
-    """Least attention against the error rate without memory: bound, game against every table, a router that attains it.
+    """Least attention against the error rate without memory.
+
+    The bound, the game against every table, and a router that attains it.
 
     Returns
     -------
@@ -223,8 +242,8 @@ def curves() -> pd.DataFrame:
             delta = Fraction(k, 40)
             rows.append((label, float(delta), "bound", float(least_attention(delta, values)), math.nan, math.nan))
             if size and k % 5 == 0:
-                found = game(uniform(size), values, delta).optimum().value
-                rows.append((label, float(delta), "exact", found, math.nan, math.nan))
+                optimum = game(uniform(size), values, delta).optimum().value
+                rows.append((label, float(delta), "exact", optimum, math.nan, math.nan))
         stream = Stream.independent(uniform(50), values=values, length=40)
         for attend in (0.1, 0.5, 0.9):
             run = play(stream, Memoryless(attend), 1, 500)
@@ -289,7 +308,10 @@ def _simulated() -> tuple[float, float, float]:
 
 
 def _tail() -> dict[str, Any]:
-    """The exact law of the errors on a fixed table against Hoeffding's bound, at each of its values."""
+    """The exact law of errors against Hoeffding's bound.
+
+    On a fixed table, at each of its values.
+    """
     unattended, values = [5, 3, 3, 2, 1, 1], 3
     mean = Fraction(values - 1, values) * sum(unattended)
     squares = sum(b * b for b in unattended)
@@ -319,7 +341,10 @@ def _attained() -> dict[str, Any]:
 
 
 def _controls() -> list[dict[str, Any]]:
-    """Each drops one assumption; the stated bound then fails at zero error or at the error reached."""
+    """Controls, each without one of the assumptions.
+
+    The stated bound then fails at zero error or at the error reached.
+    """
     stream = {"kind": "counterexample", "patterns": 2, "values": 2, "queries": [1, 2, 1, 2, 1, 2]}
     broken = ["attention < queries - V/(V - 1) * error"]
     look_up = {"attend": "0", "guess": "max(known[z], 1)"}

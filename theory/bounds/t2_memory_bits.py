@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 
 
 def information(attention: ArrayLike, error: ArrayLike, values: int) -> Floats:
-    """R_V(a, e): bits about a value that serving its queries so well must use.
+    """Bits R_V(a, e) about a value that its queries need.
+
+    Attended with probability a and wrong with probability e.
 
     Parameters
     ----------
@@ -70,16 +72,18 @@ def information(attention: ArrayLike, error: ArrayLike, values: int) -> Floats:
     tiny = 1e-12
     if values < 2 or bool(np.any((a < -tiny) | (e < -tiny) | (a + e > 1 + tiny))):
         raise InputError("attention and error are no probabilities of exclusive events", hint="0 ≤ a, 0 ≤ e, a + e ≤ 1")
-    rest = np.clip(1 - a, 0, 1)
-    x = np.clip(np.divide(e, rest, out=np.ones_like(rest), where=rest > 0), 0, 1 - 1 / values)
+    unattended = np.clip(1 - a, 0, 1)
+    x = np.clip(np.divide(e, unattended, out=np.ones_like(unattended), where=unattended > 0), 0, 1 - 1 / values)
     inner = np.where(x > 0, x, 1.0)
     entropy = -inner * np.log2(inner) - (1 - x) * np.log2(1 - x)
-    bits: Floats = rest * (math.log2(values) - entropy - x * math.log2(values - 1))
+    bits: Floats = unattended * (math.log2(values) - entropy - x * math.log2(values - 1))
     return np.maximum(bits, 0.0)
 
 
 def least_attention(probabilities: Sequence[Real], bits: Real, values: int) -> float:
-    """(i) Least share of attended queries at zero error: 1 − Q(S/log₂V).
+    """(i) Least share of attended queries at zero error.
+
+    1 − Q(S/log₂V).
 
     Examples
     --------
@@ -96,7 +100,9 @@ def least_attention(probabilities: Sequence[Real], bits: Real, values: int) -> f
 
 
 def least_attention_uniform(patterns: int, bits: float, values: int, error: float) -> float:
-    """(ii) Least share of attended queries for equal probabilities at error rate ε.
+    """(ii) Least share of attended queries, equal probabilities.
+
+    At error rate ε.
 
     The left side grows with the unattended share u = 1 − α, so the bound is the largest u with u·g(ε/u) ≤ S/K.
 
@@ -122,7 +128,9 @@ def least_attention_uniform(patterns: int, bits: float, values: int, error: floa
 
 
 def least_attention_with_errors(probabilities: Sequence[Real], bits: float, best_guess: float, error: float) -> float:
-    """Least share of attended queries for any probabilities at error rate ε: (i) and (ii) in one.
+    """Least share of attended queries at error rate ε.
+
+    For any probabilities: (i) and (ii) in one.
 
     For every λ ≥ 0, with ψ(x) = log(1 − Ḡ + Ḡe^x), a router of S bits has Σ_k u_k(λp_k − ψ(λp_k)) ≤ S·ln 2 + λε, u_k
     the share of the queries for k that it does not attend to (the Chernoff form of the statement). The largest
@@ -161,7 +169,9 @@ def least_attention_with_errors(probabilities: Sequence[Real], bits: float, best
 
 
 def least_attention_zipf(s: float, cells: int) -> float:
-    """(iii) Least share for Zipf's law over infinitely many patterns and m = S/log₂V remembered values.
+    """(iii) Least share of attended queries for Zipf's law.
+
+    Over infinitely many patterns, with m = S/log₂V remembered values.
 
     Examples
     --------
@@ -197,7 +207,9 @@ class Codes(NamedTuple):
 
 
 def best_code(probabilities: Sequence[Fraction], values: int, bits: int, price: Fraction) -> Codes:
-    """Try every code of S bits: every set of 2^S decoders, each table sent to the cheapest of them.
+    """Find the best code of S bits by trying all.
+
+    Every set of 2^S decoders, each table sent to the cheapest of them.
 
     Parameters
     ----------
@@ -245,7 +257,9 @@ def best_code(probabilities: Sequence[Fraction], values: int, bits: int, price: 
 
 
 def _codes(decoders: Integers, size: int, block: int = 4000) -> Iterator[Integers]:
-    """All sets of ``size`` decoders up to renaming the values of each pattern, in blocks of rows of indices.
+    """All sets of ``size`` decoders, in blocks of rows.
+
+    Up to renaming the values of each pattern; rows are indices.
 
     Renaming changes neither cost nor errors over all tables. So let a decoder of the set that attends least (ties
     broken by where it attends) output 1 wherever it outputs a value.
@@ -255,13 +269,15 @@ def _codes(decoders: Integers, size: int, block: int = 4000) -> Iterator[Integer
     for first in np.flatnonzero(decoders.max(axis=1) <= 1).tolist():
         others = np.flatnonzero(rank >= rank[first]).tolist()
         others.remove(first)
-        codes = ((first, *rest) for rest in itertools.combinations(others, size - 1))
+        codes = ((first, *chosen) for chosen in itertools.combinations(others, size - 1))
         while part := list(itertools.islice(codes, block)):
             yield np.array(part)
 
 
 class FrequentPatterns:
-    """Remembers the values of the m most frequent patterns, once seen, and attends to all others: m·log₂V bits.
+    """A router that remembers the m most frequent patterns.
+
+    It keeps their values, once seen, and attends to all others: m·log₂V bits.
 
     Parameters
     ----------
@@ -292,7 +308,9 @@ class FrequentPatterns:
 
 
 def curves() -> pd.DataFrame:
-    """Least attention at no errors against the bits of memory, all codes, and a memory of the most frequent patterns.
+    """Least attention at no errors against the memory.
+
+    Bits, all codes, and a memory of the most frequent patterns.
 
     Returns
     -------
@@ -381,7 +399,10 @@ def check() -> Verdict:
 def code_certificate(
     probabilities: Sequence[Fraction], values: int, bits: int, price: Fraction, cost: Fraction
 ) -> dict[str, Any]:
-    """That no code costs less than ``cost``, as a document of the kind ``codebook``."""
+    """Certificate that no code costs less than ``cost``.
+
+    A document of the kind ``codebook``.
+    """
     size = len(probabilities)
     return {
         "kind": "codebook",
@@ -396,7 +417,10 @@ def code_certificate(
 
 
 def _entropies() -> dict[str, Any]:
-    """Σ R_V ≤ S where the best code makes errors: the majority of three bits is wrong with probability 1/4."""
+    """Σ R_V ≤ S where the best code makes errors.
+
+    The majority of three bits is wrong with probability 1/4.
+    """
     return {
         "kind": "interval",
         "title": "bits that the majority of three uses",
@@ -406,7 +430,10 @@ def _entropies() -> dict[str, Any]:
 
 
 def _tail() -> dict[str, Any]:
-    """(iii): the mass beyond the first m patterns is at least the integral from m + 1."""
+    """(iii) from an integral over the rare patterns.
+
+    The mass beyond the first m patterns is at least the integral from m + 1.
+    """
     facts = [
         f"1 - sum(k, 1, {m}, k**(-{s}))/zeta({s}) >= ({m} + 1)**(1 - {s})/(({s} - 1)*zeta({s}))"
         for m in (0, 1, 10, 100)
@@ -416,7 +443,10 @@ def _tail() -> dict[str, Any]:
 
 
 def _fixed_sequence() -> dict[str, Any]:
-    """Values are asked for in blocks, so one cell is enough."""
+    """Values are asked for in blocks.
+
+    One cell is enough.
+    """
     return {
         "kind": "counterexample",
         "title": "control: queries in blocks, one bit of memory",

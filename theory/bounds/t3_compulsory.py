@@ -45,7 +45,9 @@ if TYPE_CHECKING:
 
 
 def missing_mass(probabilities: Sequence[Real], steps: int, retrieval: Real = 1) -> Real:
-    """u_f(t) = Σ p_k (1 − f p_k)^t: chance that a query asks for a pattern not asked for in t steps.
+    """Chance u_f(t) that a query asks for a new pattern.
+
+    One not asked for in t steps: u_f(t) = Σ p_k (1 − f p_k)^t.
 
     Examples
     --------
@@ -56,7 +58,9 @@ def missing_mass(probabilities: Sequence[Real], steps: int, retrieval: Real = 1)
 
 
 def expected_distinct(probabilities: Sequence[Real], steps: int, retrieval: Real = 1) -> Real:
-    """E[D_n] = Σ_k (1 − (1 − f p_k)^n): expected number of patterns asked for in n steps.
+    """Expected number E[D_n] of patterns asked for in n steps.
+
+    E[D_n] = Σ_k (1 − (1 − f p_k)^n).
 
     Examples
     --------
@@ -67,7 +71,9 @@ def expected_distinct(probabilities: Sequence[Real], steps: int, retrieval: Real
 
 
 def consolidating_attention(probabilities: Sequence[Real], steps: int, retrieval: Real = 1, eta: Real = 1) -> Real:
-    """Expected attention of the learner whose attended exposures consolidate with probability η: at most K/η.
+    """Expected attention of the consolidating learner.
+
+    Its attended exposures consolidate with probability η: at most K/η.
 
     Examples
     --------
@@ -80,7 +86,9 @@ def consolidating_attention(probabilities: Sequence[Real], steps: int, retrieval
 
 
 def imperfect_gate(unseen: Real, false_accept: Real, false_reject: Real, values: int) -> tuple[Real, Real]:
-    """Attention and error per query of first-sight attention behind an imperfect gate.
+    """Attention and error behind an imperfect gate.
+
+    Of first-sight attention, per query.
 
     Parameters
     ----------
@@ -105,7 +113,9 @@ def imperfect_gate(unseen: Real, false_accept: Real, false_reject: Real, values:
 
 
 def spared_patterns(counts: Sequence[int], budget: Real) -> Real:
-    """κ: fractional number of patterns that can stay unattended, the rarest first, within a budget of queries.
+    """Number κ of patterns that can stay unattended.
+
+    Fractional; the rarest first, within a budget of queries.
 
     Parameters
     ----------
@@ -125,7 +135,9 @@ def spared_patterns(counts: Sequence[int], budget: Real) -> Real:
 
 
 def least_attention(counts: Sequence[int], values: int, delta: Real) -> Real:
-    """(c) Least expected attention, without labels, at an expected number of errors δN: D − κ.
+    """(c) Least expected attention without labels.
+
+    At an expected number of errors δN: D − κ.
 
     Examples
     --------
@@ -138,7 +150,9 @@ def least_attention(counts: Sequence[int], values: int, delta: Real) -> Real:
 
 @dataclass(frozen=True)
 class Dynamic:
-    """Optimal policy of the stream with equal probabilities, found by dynamic programming.
+    """Optimal policy of the stream with equal probabilities.
+
+    Found by dynamic programming.
 
     Attributes
     ----------
@@ -158,7 +172,9 @@ class Dynamic:
 def dynamic_program(
     patterns: int, values: int, steps: int, retrieval: Fraction = Fraction(1), feedback: bool = False
 ) -> Dynamic:
-    """Solve the stream with equal probabilities exactly, over all adaptive policies.
+    """Solve the stream with equal probabilities exactly.
+
+    Over all adaptive policies.
 
     An unrevealed value is uniform given the history, so the number d of revealed patterns is all that matters. A query
     for a revealed pattern costs nothing. At a query for an unrevealed one the policy attends (cost 1, d grows) or
@@ -217,7 +233,9 @@ def dynamic_program(
 
 
 def sequence_form(stream: Stream) -> Program:
-    """Least E[Att] + V/(V−1)·E[Err] over *all* behaviours, as a linear program without any theory in it.
+    """Least cost over *all* behaviours, by linear programming.
+
+    E[Att] + V/(V−1)·E[Err], without any theory in it.
 
     One variable per history and action (attend, or output 1..V): the probability that the router itself contributes to
     getting there. Its cost is that of the action, weighted with the probability of what the router does not decide.
@@ -292,7 +310,9 @@ def knapsack(counts: Sequence[int], values: int, delta: Fraction) -> dict[str, A
 
 
 def curves() -> pd.DataFrame:
-    """Compulsory attention against the length of the stream, all learners (exact), and learners that attain it.
+    """Compulsory attention against the length of the stream.
+
+    All learners (exact), and learners that attain it.
 
     Returns
     -------
@@ -317,8 +337,8 @@ def curves() -> pd.DataFrame:
                 limits = mean_sequence(at, low=0, high=n)
                 rows.append((name, n, "achieved", float(at.mean()), float(limits.lower[-1]), float(limits.upper[-1])))
     for n in (1, 3, 10, 30, 60):
-        found = float(dynamic_program(30, 16, n).optimum)
-        rows.append(("uniform, K = 30", n, "exact", found, math.nan, math.nan))
+        optimum = float(dynamic_program(30, 16, n).optimum)
+        rows.append(("uniform, K = 30", n, "exact", optimum, math.nan, math.nan))
     return pd.DataFrame(rows, columns=["curve", "x", "kind", "value", "low", "high"])
 
 
@@ -338,6 +358,7 @@ def check() -> Verdict:
     computed: dict[str, Real] = {}
     claimed: dict[str, Real] = {}
     documents = []
+    # equal probabilities: the optimum of all adaptive policies is E[D_n]
     for patterns, values, steps, retrieval, feedback in (
         (30, 16, 60, Fraction(1), False),
         (10, 2, 30, Fraction(1, 20), False),
@@ -349,12 +370,14 @@ def check() -> Verdict:
         computed[name] = solved.optimum
         claimed[name] = expected_distinct(uniform(patterns), steps, retrieval)
         documents.append(solved.document)
+    # unequal probabilities: the same, by a program that knows no theory
     for feedback in (False, True):
         small = Stream.independent((Fraction(2, 3), Fraction(1, 3)), values=2, length=3, feedback=feedback)
         name = f"the same over all behaviours, p = (2/3, 1/3), V = 2, n = 3{', labels' if feedback else ''}"
         program = sequence_form(small)
         computed[name], claimed[name] = program.optimum().value, expected_distinct(small.probabilities, small.length)
         documents.append(program.rounded(name, _distinct_formula(small)))
+    # errors allowed: part (c); then a learner that needs several exposures, simulated
     counts, delta = (12, 7, 3, 2, 1), Fraction(1, 10)
     documents.append(knapsack(counts, 4, delta))
     name = f"(c) least attention, counts {counts}, V = 4, δ = {delta}"
@@ -461,7 +484,10 @@ def _distinct_formula(stream: Stream) -> str:
 
 
 def _spared(counts: Sequence[int], budget: Real) -> list[Real]:
-    """Share of each pattern that stays unattended; patterns that never occur are not counted."""
+    """Share of each pattern that stays unattended.
+
+    Patterns that never occur are not counted.
+    """
     share: list[Real] = [Fraction(0)] * len(counts)
     for k in sorted(range(len(counts)), key=lambda k: counts[k]):
         if counts[k]:

@@ -63,7 +63,10 @@ _MOST_PATTERNS = 20_000_000
 
 @dataclass(frozen=True)
 class _Term:
-    """A function of a pattern's rate q that is summed over the patterns, all known about it."""
+    """A function of a pattern's rate, summed over patterns.
+
+    With all that is known about it; the rate is q.
+    """
 
     value: Callable[[Array], Array]
     primitive: Callable[[float], float]  # ∫_0^q t^(−1/s−1) value(t) dt
@@ -82,7 +85,10 @@ def _attended(n: int, c: int, gamma: float) -> _Term:
 
 
 def _switching(n: int, c: int, gamma: float) -> _Term:
-    """Return the term q² P(Bin(n, q) = c − 1): what the next query takes off."""
+    """Return the term that the next query takes off.
+
+    q² P(Bin(n, q) = c − 1).
+    """
     log_count = -math.log(n + 1) - special.betaln(c, n - c + 2)
 
     def value(q: Array) -> Array:
@@ -116,7 +122,9 @@ def _fewer(q: Array, n: int, c: int) -> Array:
 
 
 def _total(make: Callable[[int, int, float], _Term], n: int, s: float, patterns: float, c: int, rate: float) -> Array:
-    """Lower and upper limit of Σ_k term(rate·p_k); shape (2,).
+    """Lower and upper limit of Σ_k term(rate·p_k).
+
+    Shape (2,).
 
     Beyond the last term summed, a term that is decreasing and convex in k lies between its integrals by the trapezium
     and the midpoint rule; one that is unimodal only, within its maximum of the integral.
@@ -206,7 +214,9 @@ def attention(
 
 
 def distinct(n: ArrayLike, s: float, *, patterns: float = math.inf, rate: float = 1.0) -> tuple[Array, Array]:
-    """Expected number of different patterns among n queries, of which each counts with a probability.
+    """Expected number of different patterns among n queries.
+
+    Each query counts with a probability.
 
     Parameters
     ----------
@@ -237,7 +247,9 @@ def _limits(
 def local_exponent(
     n: ArrayLike, s: float, *, patterns: float = math.inf, c: int = 1, rate: float = 1.0
 ) -> tuple[Array, Array]:
-    """Local exponent of the exact curve: the slope −Δ log u / Δ log N from N = n to n + 1.
+    """Local exponent of the exact curve.
+
+    The slope −Δ log u / Δ log N from N = n to n + 1.
 
     Parameters
     ----------
@@ -262,7 +274,10 @@ def local_exponent(
 
 
 def _slope(lost: Array, u: Array, n: Array) -> Array:
-    """Exponent that goes with losing so much of u at one query more."""
+    """Exponent that goes with a loss of u.
+
+    So much is lost at one query more.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(u > 0.0, np.clip(lost / u, 0.0, 1.0), 1.0)
         return np.asarray(-np.log1p(-share) / np.log1p(1.0 / n))
@@ -272,7 +287,9 @@ def _slope(lost: Array, u: Array, n: Array) -> Array:
 
 
 def constant(s: float, *, c: int = 1, rate: float = 1.0) -> float:
-    """Constant C of the power law u ~ C·N^−γ of infinitely many patterns.
+    """Constant C of the power law u ~ C·N^−γ.
+
+    Of infinitely many patterns.
 
     Parameters
     ----------
@@ -336,7 +353,9 @@ def closed_form(n: ArrayLike, s: float, *, patterns: float = math.inf, c: int = 
 
 
 def error_bound(n: ArrayLike, *, c: int = 1, rate: float = 1.0) -> Array:
-    """Bound on the distance of the exact curve from :func:`closed_form`: c/(r(n + 1)).
+    """Bound on the distance from :func:`closed_form`.
+
+    Of the exact curve: c/(r(n + 1)).
 
     Parameters
     ----------
@@ -351,7 +370,9 @@ def error_bound(n: ArrayLike, *, c: int = 1, rate: float = 1.0) -> Array:
 
 
 def distinct_closed_form(n: ArrayLike, s: float, *, rate: float = 1.0) -> Array:
-    """Γ(γ)(r/ζ(s))^{1/s} Γ(n+1)/Γ(n+γ): at most 1 more than :func:`distinct` for infinitely many patterns, not less.
+    """Expected number of different patterns, in closed form.
+
+    Γ(γ)(r/ζ(s))^{1/s} Γ(n+1)/Γ(n+γ): at most 1 more than :func:`distinct` for infinitely many patterns, not less.
 
     Parameters
     ----------
@@ -374,7 +395,9 @@ def distinct_closed_form(n: ArrayLike, s: float, *, rate: float = 1.0) -> Array:
 
 
 def exponent_bounds(n: int, s: float, *, c: int = 1, rate: float = 1.0) -> tuple[float, float]:
-    """Limits of the local exponent of infinitely many patterns that follow from the theorem, without any sum.
+    """Limits of the local exponent by the theorem.
+
+    Of infinitely many patterns, without any sum.
 
     The drop u(n) − u(n + 1) is itself a sum of a unimodal function, whose integral is the drop of the closed form, and
     differs from it by at most the function's maximum.
@@ -408,7 +431,9 @@ def exponent_bounds(n: int, s: float, *, c: int = 1, rate: float = 1.0) -> tuple
 def power_law_range(
     s: float, *, patterns: float = math.inf, c: int = 1, rate: float = 1.0, tolerance: float = TOLERANCE
 ) -> tuple[float, float] | None:
-    """Longest stretch of stream lengths on which the exact curve's local exponent is 1 − 1/s, within a tolerance.
+    """Longest range of stream lengths with a power law.
+
+    The exact curve's local exponent is 1 − 1/s there, within a tolerance.
 
     A stretch spans a factor of two at least: at a single length any exponent is passed through by accident.
 
@@ -487,7 +512,10 @@ class GammaPrediction:
 
     @property
     def quotable(self) -> bool:
-        """Whether γ may be quoted at n: the exact curve's local exponent is within 0.02 of it."""
+        """Whether γ may be quoted at n.
+
+        The exact curve's local exponent is within 0.02 of it.
+        """
         return max(abs(self.low - self.gamma), abs(self.high - self.gamma)) <= TOLERANCE
 
     def __str__(self) -> str:
@@ -505,7 +533,9 @@ class GammaPrediction:
 def predicted_gamma(
     s: float, n: float = math.inf, *, patterns: float = math.inf, c: int = 1, rate: float = 1.0
 ) -> GammaPrediction:
-    """Power-law exponent 1 − 1/s of attention against stream length, and how far it can be trusted at length n.
+    """Power-law exponent 1 − 1/s of attention against stream length.
+
+    And how far it can be trusted at length n.
 
     Parameters
     ----------
@@ -554,7 +584,9 @@ def predicted_gamma(
 
 @dataclass(frozen=True)
 class ZipfExponent:
-    """Zipf exponent of the patterns that a power law on the stream axis implies.
+    """Zipf exponent implied by a power law on the stream.
+
+    Zipf exponent of the patterns that a power law on the stream axis implies.
 
     Attributes
     ----------
@@ -571,7 +603,10 @@ class ZipfExponent:
 
     @property
     def capacity(self) -> float:
-        """Exponent of attention against the memory's capacity, s − 1 = γ/(1 − γ) (theorem T2)."""
+        """Exponent of attention against the memory's capacity.
+
+        s − 1 = γ/(1 − γ) (theorem T2).
+        """
         return self.s - 1.0
 
     @property
@@ -583,7 +618,11 @@ class ZipfExponent:
 def zipf_exponent(
     gamma: float | FitResult, low: float | None = None, high: float | None = None, *, axis: str | None = None
 ) -> ZipfExponent:
-    """Zipf exponent s = 1/(1 − γ) implied by a power law of attention against *stream length*.
+    """Zipf exponent that a power law implies.
+
+    s = 1/(1 − γ).
+
+    The power law is that of attention against *stream length*.
 
     Parameters
     ----------
@@ -639,7 +678,10 @@ _EXPOSURE_AXES = ("exposure", "repetition")
 
 
 def _needs_stream(axis: str | None) -> None:
-    """Raise InputError unless the axis is the length of the stream."""
+    """Raise InputError unless the axis is the stream.
+
+    Raise InputError unless the axis is the length of the stream.
+    """
     if axis in _EXPOSURE_AXES:
         raise InputError(
             f"γ on the {axis} axis says nothing about frequencies: it is the index of the consolidation rates at 0",
@@ -653,7 +695,7 @@ def _needs_stream(axis: str | None) -> None:
 
 
 def _needs_power_law(s: float) -> float:
-    """1 − 1/s; InputError for s ≤ 1."""
+    """Return 1 − 1/s, InputError for s ≤ 1."""
     if not 1.0 < s < math.inf:
         raise InputError(
             f"Zipf exponent {s} gives no power law against stream length",
@@ -663,7 +705,10 @@ def _needs_power_law(s: float) -> float:
 
 
 def _checked(n: ArrayLike, s: float, patterns: float, c: int, rate: float) -> Array:
-    """The stream lengths as an array; InputError for anything out of range."""
+    """The stream lengths as an array.
+
+    InputError for anything out of range.
+    """
     if math.isinf(patterns):
         _needs_power_law(s)
     elif not 0.0 <= s < math.inf:
@@ -719,7 +764,7 @@ def simulate(
     lengths = _checked(n, s, patterns, c, rate)
     generator, longest = np.random.default_rng(rng), int(lengths.max())
     p = frequencies(s, patterns) if math.isfinite(patterns) else None
-    found = []
+    means = []
     for size in (min(1 + 2_000_000 // longest, streams - at) for at in range(0, streams, 1 + 2_000_000 // longest)):
         if p is None:
             z = generator.zipf(s, (size, longest))
@@ -729,8 +774,8 @@ def simulate(
             mass = p[z - 1]
         z = np.where(generator.random(z.shape) < rate, z, 0)
         done = np.cumsum(np.where((z > 0) & (exposures(z) == c - 1), mass, 0.0), axis=1)
-        found.append(1.0 - done[:, lengths.ravel().astype(int) - 1])
-    left = np.clip(np.concatenate(found), 0.0, 1.0)
+        means.append(1.0 - done[:, lengths.ravel().astype(int) - 1])
+    left = np.clip(np.concatenate(means), 0.0, 1.0)
     limits = [mean_sequence(column, level=level) for column in left.T]
     ends = ([limit.lower[-1] for limit in limits], [limit.upper[-1] for limit in limits])
     mean, low, high = (np.asarray(part).reshape(lengths.shape) for part in (left.mean(axis=0), *ends))
@@ -759,18 +804,34 @@ def curves() -> pd.DataFrame:
         at = np.flatnonzero(n <= 1000)[::5]
         achieved[:, at] = simulate(n[at], s, patterns=patterns, c=c, streams=1000)
         gamma = 1.0 - 1.0 / s
-        tables.append(pd.DataFrame({
-            "curve": f"s = {s}, " + ("∞" if math.isinf(patterns) else f"{patterns}") + f" patterns, c = {c}",
-            "s": s, "patterns": patterns, "c": c, "n": n, "exact": exact, "closed": closed,
-            "low": np.maximum(closed - error, 0.0), "high": np.minimum(closed + error, 1.0), "exponent": exponent,
-            "gamma": gamma, "quotable": np.abs(exponent - gamma) <= TOLERANCE, "achieved": achieved[0],
-            "achieved_low": achieved[1], "achieved_high": achieved[2],
-        }))  # fmt: skip
+        tables.append(
+            pd.DataFrame(
+                {
+                    "curve": f"s = {s}, " + ("∞" if math.isinf(patterns) else f"{patterns}") + f" patterns, c = {c}",
+                    "s": s,
+                    "patterns": patterns,
+                    "c": c,
+                    "n": n,
+                    "exact": exact,
+                    "closed": closed,
+                    "low": np.maximum(closed - error, 0.0),
+                    "high": np.minimum(closed + error, 1.0),
+                    "exponent": exponent,
+                    "gamma": gamma,
+                    "quotable": np.abs(exponent - gamma) <= TOLERANCE,
+                    "achieved": achieved[0],
+                    "achieved_low": achieved[1],
+                    "achieved_high": achieved[2],
+                }
+            )
+        )
     return pd.concat(tables, ignore_index=True)
 
 
 def enclosure(n: int, s: Fraction, c: int = 1, terms: int = 300) -> dict[str, Any]:
-    """Certificate, in interval arithmetic, that |u_c(n) − I_{s,c}(n)| ≤ c/(n + 1).
+    """Certificate that |u_c(n) − I_{s,c}(n)| ≤ c/(n + 1).
+
+    In interval arithmetic.
 
     The first terms are summed; the rest have the remaining mass, and each is attended with a probability between that
     of the next pattern never asked for and 1.
@@ -865,8 +926,11 @@ def check() -> Verdict:
 
 
 _POINTS = (
-    (100, Fraction(877, 500), 1), (1000, Fraction(877, 500), 1), (40, Fraction(5, 4), 2), (3, Fraction(3), 3),
-)  # fmt: skip
+    (100, Fraction(877, 500), 1),
+    (1000, Fraction(877, 500), 1),
+    (40, Fraction(5, 4), 2),
+    (3, Fraction(3), 3),
+)
 
 _EXTENSIONS: dict[str, Any] = {
     "kind": "identity",

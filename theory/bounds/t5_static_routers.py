@@ -60,7 +60,9 @@ _FINE = np.geomspace(1e-9, 1.0, 4001)
 
 
 def cost(m: ArrayLike, rho: ArrayLike) -> Array:
-    """Cost J(m, ρ) of a pattern asked for m times: attention plus V/(V−1) times errors, both expected.
+    """Cost J(m, ρ) of a pattern asked for m times.
+
+    Attention plus V/(V−1) times errors, both expected.
 
     Parameters
     ----------
@@ -87,7 +89,11 @@ def cost(m: ArrayLike, rho: ArrayLike) -> Array:
 
 
 def best_rate(m: int) -> tuple[float, float]:
-    """Rate with the least cost for a pattern asked for m times, by convex minimisation.
+    """Rate with the least cost for one pattern.
+
+    It is asked for m times.
+
+    By convex minimisation.
 
     Parameters
     ----------
@@ -110,15 +116,17 @@ def best_rate(m: int) -> tuple[float, float]:
 
     def slope(rho: float) -> float:
         q = 1.0 - rho
-        rest = q**m
-        return float(m - (1.0 - rest * (1.0 + m * rho)) / rho**2)
+        power = q**m
+        return float(m - (1.0 - power * (1.0 + m * rho)) / rho**2)
 
     rho = float(optimize.brentq(slope, 0.5 / m, 1.0, xtol=1e-15))
     return rho, float(cost(m, rho))
 
 
 def limits(m: ArrayLike) -> tuple[Array, Array]:
-    """Limits of the least cost of a pattern asked for m times, by the theorem.
+    """Limits of the least cost of a pattern.
+
+    It is asked for m times; by the theorem.
 
     Parameters
     ----------
@@ -139,7 +147,9 @@ def limits(m: ArrayLike) -> tuple[Array, Array]:
 
 
 def sparse_rate(patterns: int, queries: int, delta: float) -> tuple[float, float]:
-    """The counterexample: a static rate with at most δN errors, and its expected attention K/δ.
+    """A static rate with few errors: the counterexample.
+
+    At most δN errors, and its expected attention K/δ.
 
     Parameters
     ----------
@@ -191,11 +201,17 @@ class Law:
         return float(special.gamma(self.gamma) * special.zeta(self.s) ** (-1.0 / self.s))
 
     def distinct(self, n: int, rate: float = 1.0) -> float:
-        """Return the expected number of patterns among n queries of which each counts with a probability."""
+        """Return the expected number of patterns among n queries.
+
+        Each query counts with a probability.
+        """
         return float(np.mean(t4_zipf_streams.distinct(n, self.s, patterns=self.patterns, rate=rate)))
 
     def unseen(self, n: int) -> float:
-        """Return the probability that the next query is for a pattern not seen in n queries."""
+        """Return the probability that the next pattern is new.
+
+        One not seen in n queries.
+        """
         return float(np.mean(t4_zipf_streams.attention(n, self.s, patterns=self.patterns))) if n else 1.0
 
 
@@ -249,7 +265,10 @@ def _one_rate_limits(n: int, law: Law) -> tuple[float, float]:
 
 
 def _leading(n: int, law: Law) -> Array:
-    """Frequencies of the patterns that are asked for often enough to matter."""
+    """Frequencies of the patterns that matter.
+
+    Those that are asked for often enough.
+    """
     if math.isfinite(law.patterns):
         return t4_zipf_streams.frequencies(law.s, law.patterns)
     size = max(10_000.0, min(10.0 * n ** (1.0 / law.s), 1e6))
@@ -257,13 +276,15 @@ def _leading(n: int, law: Law) -> Array:
 
 
 def _rate_each(n: int, law: Law) -> float:
-    """Cost with the best rate for every pattern, by golden-section search for all at once.
+    """Cost with the best rate for every pattern.
+
+    By golden-section search for all at once.
 
     Patterns that are hardly asked for are charged what they cost at the rate 1, the most.
     """
     p = _leading(n, law)
     p = p[n * p > 1e-6]
-    rest = n * max(1.0 - float(p.sum()), 0.0)
+    rare_queries = n * max(1.0 - float(p.sum()), 0.0)
 
     def at(log_rate: Array) -> Array:
         rho = np.exp(log_rate)
@@ -275,18 +296,21 @@ def _rate_each(n: int, law: Law) -> float:
         c, d = b - golden * (b - a), a + golden * (b - a)
         left = at(c) < at(d)
         a, b = np.where(left, a, c), np.where(left, d, b)
-    return float(np.minimum(at(0.5 * (a + b)), n * p).sum()) + rest
+    return float(np.minimum(at(0.5 * (a + b)), n * p).sum()) + rare_queries
 
 
 def _rate_each_limits(n: int, law: Law) -> tuple[float, float]:
     each = n * _leading(n, law)
-    rest = max(n - float(each.sum()), 0.0)
+    rare_queries = max(n - float(each.sum()), 0.0)
     high = np.where(each >= 1.0, 2.0 * np.sqrt(each) - 1.0, each)
-    return float(np.sum(2.0 * np.sqrt(each + 1.0) - 2.0)), float(high.sum()) + rest
+    return float(np.sum(2.0 * np.sqrt(each + 1.0) - 2.0)), float(high.sum()) + rare_queries
 
 
 def _open_loop(n: int, law: Law) -> float:
-    """Attend at the first x queries, then never: x + (n − x)·u(x), convex in x."""
+    """Attend at the first x queries, then never.
+
+    x + (n − x)·u(x), convex in x.
+    """
 
     def at(x: int) -> float:
         return x + (n - x) * law.unseen(x)
@@ -323,23 +347,50 @@ def _nothing(n: int, law: Law) -> float:
 
 
 _CLASSES = (
-    RouterClass("memoryless", "no memory", lambda n, law: float(n), lambda n, law: (float(n), float(n)),
-                lambda n, law: float(n)),
-    RouterClass("static", "static with memory, one rate", _one_rate, _one_rate_limits,
-                lambda n, law: _power(n, law, law.growth)),
-    RouterClass("static_by_pattern", "static with memory, a rate for each pattern", _rate_each, _rate_each_limits,
-                _nothing),
-    RouterClass("open_loop", "open loop: a schedule in time", _open_loop, _open_loop_limits,
-                lambda n, law: _power(n, law, law.growth / law.s)),
-    RouterClass("closed_loop", "closed loop: attends at first sight", lambda n, law: law.distinct(n),
-                _closed_loop_limits, lambda n, law: law.growth * n ** (1.0 / law.s)),
-)  # fmt: skip
+    RouterClass(
+        name="memoryless",
+        title="no memory",
+        cost=lambda n, law: float(n),
+        limits=lambda n, law: (float(n), float(n)),
+        asymptote=lambda n, law: float(n),
+    ),
+    RouterClass(
+        name="static",
+        title="static with memory, one rate",
+        cost=_one_rate,
+        limits=_one_rate_limits,
+        asymptote=lambda n, law: _power(n, law, law.growth),
+    ),
+    RouterClass(
+        name="static_by_pattern",
+        title="static with memory, a rate for each pattern",
+        cost=_rate_each,
+        limits=_rate_each_limits,
+        asymptote=_nothing,
+    ),
+    RouterClass(
+        name="open_loop",
+        title="open loop: a schedule in time",
+        cost=_open_loop,
+        limits=_open_loop_limits,
+        asymptote=lambda n, law: _power(n, law, law.growth / law.s),
+    ),
+    RouterClass(
+        name="closed_loop",
+        title="closed loop: attends at first sight",
+        cost=lambda n, law: law.distinct(n),
+        limits=_closed_loop_limits,
+        asymptote=lambda n, law: law.growth * n ** (1.0 / law.s),
+    ),
+)
 ROUTERS = {item.name: item for item in _CLASSES}
 """Classes of routers by name, from the weakest to the strongest."""
 
 
 def least_cost(router: str, n: int, s: float = 0.0, patterns: float = math.inf) -> float:
-    """Expected attention plus V/(V−1) times errors of the best router of a class, over n independent queries.
+    """Expected cost of the best router of a class.
+
+    Attention plus V/(V−1) times errors, over n independent queries.
 
     Parameters
     ----------
@@ -372,7 +423,9 @@ def least_cost(router: str, n: int, s: float = 0.0, patterns: float = math.inf) 
 
 
 def curves() -> pd.DataFrame:
-    """Cost against the number of queries for the classes of routers, on two laws of queries.
+    """Cost against the number of queries, by router class.
+
+    On two laws of queries.
 
     Returns
     -------
@@ -402,7 +455,9 @@ def curves() -> pd.DataFrame:
 
 
 class Remembering:
-    """Attends with a probability that depends on the time alone, and remembers what it was shown.
+    """A router that attends by time alone and remembers.
+
+    Its probability of attending depends on the time alone; it remembers what it was shown.
 
     Parameters
     ----------
@@ -419,7 +474,10 @@ class Remembering:
         self._rows, self._rng, self._values = np.arange(size), rng, stream.values
 
     def decide(self, t: int, z: Integers) -> tuple[Booleans, Integers]:
-        """Throw the coin of this step; output what is known, else a guess."""
+        """Throw the coin of this step.
+
+        Output what is known, else a guess.
+        """
         known = self._known[self._rows, z]
         guess = self._rng.integers(1, self._values + 1, z.size)
         return self._rng.random(z.size) < self.rate(t), np.where(known > 0, known, guess)
@@ -433,7 +491,9 @@ class Remembering:
 def simulate(
     router: Router, stream: Stream, *, streams: int = 1000, level: float = 0.99, rng: int = 0
 ) -> tuple[float, float, float]:
-    """Attention plus V/(V−1) times errors of a router on one stream, simulated.
+    """Simulated cost of a router on one stream.
+
+    Attention plus V/(V−1) times errors.
 
     Parameters
     ----------
@@ -466,7 +526,9 @@ def simulate(
 
 
 def least_cost_certificate(m: int) -> dict[str, Any]:
-    """Certificate that min_ρ J(m, ρ) lies within 2·10⁻⁶ of what was found, and within the theorem's limits.
+    """Certificate of the least cost of a pattern.
+
+    min_ρ J(m, ρ) lies within 2·10⁻⁶ of the computed value, and within the theorem's limits.
 
     J is a polynomial in ρ; a Sturm sequence shows that it stays above a number just below the minimum on [0, 1].
 
@@ -565,35 +627,70 @@ _DECLARED = "(declare-const {} Real)"
 
 
 def _smt(title: str, names: str, *assertions: str) -> dict[str, Any]:
-    """Script that is unsatisfiable if the last assertion, the negated conclusion, contradicts the others."""
+    """Script whose unsatisfiability proves the conclusion.
+
+    Its last assertion, the negated conclusion, contradicts the others.
+    """
     lines = [*map(_DECLARED.format, names.split()), *(f"(assert {text})" for text in assertions)]
     return {"kind": "smt", "title": title, "script": "\n".join(lines), "expect": "unsat"}
 
 
 _ALGEBRA: tuple[dict[str, Any], ...] = (
-    _smt("(1−ρ)^{j+1} ≥ 1 − (j+1)ρ, if (1−ρ)^j = p ≥ 1 − jρ", "p r j",
-         "(and (<= 0 r) (<= r 1) (<= 0 j) (<= 0 p))", "(>= p (- 1 (* j r)))",
-         "(< (* p (- 1 r)) (- 1 (* (+ j 1) r)))"),
-    _smt("the larger of L + ρr and L + 1 − ρ(L+1−r) is at least L + r/(L+1)", "l r rho v",
-         "(and (<= 1 l) (<= 0 r) (<= r (+ l 1)))", "(>= v (+ l (* rho r)))",
-         "(>= v (- (+ l 1) (* rho (- (+ l 1) r))))", "(< (* v (+ l 1)) (+ (* l (+ l 1)) r))"),
-    {"kind": "identity", "title": "so m = L(L+1)/2 + r costs at least √(2m) − 1/2",
-     "left": "(L + r/(L + 1) + 1/2)**2 - (L*(L + 1) + 2*r)", "right": "(1/2 - r/(L + 1))**2"},
-    _smt("(1−ρ)^{m+1} ≤ 1/(1+(m+1)ρ), if (1−ρ)^m = p ≤ 1/(1+mρ)", "p r m",
-         "(and (<= 0 r) (<= r 1) (<= 0 m) (<= 0 p))", "(<= (* p (+ 1 (* m r))) 1)",
-         "(> (* p (- 1 r) (+ 1 (* (+ m 1) r))) 1)"),
-    {"kind": "identity", "title": "with that bound J is at least y + (m+1)/y − 2, y = 1 + mρ",
-     "definitions": {"y": "1 + m*rho"}, "left": "m*rho + (1 - rho)/rho*(1 - 1/(1 + m*rho))",
-     "right": "y + (m + 1)/y - 2"},
-    {"kind": "identity", "title": "so it is at least 2w − 2, w = √(m+1)",
-     "left": "y + w**2/y - 2*w", "right": "(y - w)**2/y"},
-    {"kind": "identity", "title": "at ρ = 1/√m = 1/w it is at most 2√m − 1",
-     "left": "w**2*(1/w) + (1 - 1/w)/(1/w)", "right": "2*w - 1"},
-)  # fmt: skip
+    _smt(
+        "(1−ρ)^{j+1} ≥ 1 − (j+1)ρ, if (1−ρ)^j = p ≥ 1 − jρ",
+        "p r j",
+        "(and (<= 0 r) (<= r 1) (<= 0 j) (<= 0 p))",
+        "(>= p (- 1 (* j r)))",
+        "(< (* p (- 1 r)) (- 1 (* (+ j 1) r)))",
+    ),
+    _smt(
+        "the larger of L + ρr and L + 1 − ρ(L+1−r) is at least L + r/(L+1)",
+        "l r rho v",
+        "(and (<= 1 l) (<= 0 r) (<= r (+ l 1)))",
+        "(>= v (+ l (* rho r)))",
+        "(>= v (- (+ l 1) (* rho (- (+ l 1) r))))",
+        "(< (* v (+ l 1)) (+ (* l (+ l 1)) r))",
+    ),
+    {
+        "kind": "identity",
+        "title": "so m = L(L+1)/2 + r costs at least √(2m) − 1/2",
+        "left": "(L + r/(L + 1) + 1/2)**2 - (L*(L + 1) + 2*r)",
+        "right": "(1/2 - r/(L + 1))**2",
+    },
+    _smt(
+        "(1−ρ)^{m+1} ≤ 1/(1+(m+1)ρ), if (1−ρ)^m = p ≤ 1/(1+mρ)",
+        "p r m",
+        "(and (<= 0 r) (<= r 1) (<= 0 m) (<= 0 p))",
+        "(<= (* p (+ 1 (* m r))) 1)",
+        "(> (* p (- 1 r) (+ 1 (* (+ m 1) r))) 1)",
+    ),
+    {
+        "kind": "identity",
+        "title": "with that bound J is at least y + (m+1)/y − 2, y = 1 + mρ",
+        "definitions": {"y": "1 + m*rho"},
+        "left": "m*rho + (1 - rho)/rho*(1 - 1/(1 + m*rho))",
+        "right": "y + (m + 1)/y - 2",
+    },
+    {
+        "kind": "identity",
+        "title": "so it is at least 2w − 2, w = √(m+1)",
+        "left": "y + w**2/y - 2*w",
+        "right": "(y - w)**2/y",
+    },
+    {
+        "kind": "identity",
+        "title": "at ρ = 1/√m = 1/w it is at most 2√m − 1",
+        "left": "w**2*(1/w) + (1 - 1/w)/(1/w)",
+        "right": "2*w - 1",
+    },
+)
 
 
 def _sparse(n: int) -> dict[str, Any]:
-    """K = 2 patterns in turn, δ = 1/4: 8 attended queries, at any length."""
+    """K = 2 patterns in turn, δ = 1/4.
+
+    8 attended queries, at any length.
+    """
     return {
         "kind": "counterexample",
         "title": f"static rate K/(δN), K = 2, δ = 1/4, N = {n}: attention K/δ, below (1 − δ)N and (1 − δV/(V−1))N",

@@ -56,7 +56,9 @@ DROP = 37.8
 
 @dataclass(frozen=True)
 class Threshold:
-    """A family of thresholds T, in units of expected exposures, by a shape; log T has a log-concave density.
+    """A family of thresholds T, by a shape.
+
+    In units of expected exposures; log T has a log-concave density.
 
     Attributes
     ----------
@@ -80,18 +82,39 @@ class Threshold:
 
 
 _FAMILIES = (
-    Threshold("gamma", "Gamma", "c, exposures that a pattern needs", lambda x, c: special.gammaincc(c, x),
-              lambda q, c: special.gammainccinv(c, q), 1),
-    Threshold("weibull", "Weibull", "k", lambda x, k: np.exp(-(x**k)), lambda q, k: (-np.log(q)) ** (1.0 / k), 1),
-    Threshold("lognormal", "lognormal", "σ, standard deviation of log T", lambda x, s: special.ndtr(-np.log(x) / s),
-              lambda q, s: np.exp(-s * special.ndtri(q)), -1),
-)  # fmt: skip
+    Threshold(
+        name="gamma",
+        title="Gamma",
+        shape="c, exposures that a pattern needs",
+        survival=lambda x, c: special.gammaincc(c, x),
+        quantile=lambda q, c: special.gammainccinv(c, q),
+        sharper=1,
+    ),
+    Threshold(
+        name="weibull",
+        title="Weibull",
+        shape="k",
+        survival=lambda x, k: np.exp(-(x**k)),
+        quantile=lambda q, k: (-np.log(q)) ** (1.0 / k),
+        sharper=1,
+    ),
+    Threshold(
+        name="lognormal",
+        title="lognormal",
+        shape="σ, standard deviation of log T",
+        survival=lambda x, s: special.ndtr(-np.log(x) / s),
+        quantile=lambda q, s: np.exp(-s * special.ndtri(q)),
+        sharper=-1,
+    ),
+)
 THRESHOLDS = {item.name: item for item in _FAMILIES}
 """Families of thresholds by name."""
 
 
 def smallest_ratio(shape: ArrayLike, *, law: str = "gamma", high: float = 0.9, low: float = 1.0 / DROP) -> Array:
-    """Least N(low)/N(high) of any average of patterns, reached by patterns of one frequency.
+    """Least N(low)/N(high) of any average of patterns.
+
+    Reached by patterns of one frequency.
 
     Parameters
     ----------
@@ -125,7 +148,9 @@ def smallest_ratio(shape: ArrayLike, *, law: str = "gamma", high: float = 0.9, l
 
 
 def implied_shape(ratio: float, *, law: str = "gamma", high: float = 0.9, low: float = 0.1) -> float:
-    """Shape of the threshold whose patterns, all of one frequency, fall from one level to the other within a factor.
+    """Shape of the threshold that a fall implies.
+
+    Its patterns, all of one frequency, fall from one level to the other within a factor.
 
     Any mixture of frequencies needs thresholds at least as sharp. With the default levels this is the ``gamma_c`` of
     :func:`cogfit.transition`.
@@ -157,8 +182,8 @@ def implied_shape(ratio: float, *, law: str = "gamma", high: float = 0.9, low: f
         raise InputError(f"a ratio of {ratio}", hint="give N(low)/N(high), above 1; a jump needs no threshold")
 
     def excess(log_shape: float) -> float:
-        found = float(smallest_ratio(math.exp(log_shape), law=law, high=high, low=low))
-        return math.log(found) - math.log(ratio) if found < math.inf else 1e3
+        ratio_here = float(smallest_ratio(math.exp(log_shape), law=law, high=high, low=low))
+        return math.log(ratio_here) - math.log(ratio) if ratio_here < math.inf else 1e3
 
     dull, sharp = (math.log(0.02), math.log(1e9)) if family.sharper > 0 else (math.log(50.0), math.log(1e-9))
     if not excess(dull) > 0.0 > excess(sharp):
@@ -169,7 +194,9 @@ def implied_shape(ratio: float, *, law: str = "gamma", high: float = 0.9, low: f
 def mixture(
     n: ArrayLike, shape: float, frequencies: ArrayLike, weights: ArrayLike | None = None, *, law: str = "gamma"
 ) -> Array:
-    """Average curve u(n) = Σ w_k S(n p_k) of patterns with these frequencies.
+    """Average curve u(n) of patterns with these frequencies.
+
+    u(n) = Σ w_k S(n p_k).
 
     Parameters
     ----------
@@ -233,7 +260,9 @@ def crossing(
 
 
 def binomial_bound(u: ArrayLike, n: int, later: int, c: int = 1) -> Array:
-    """Least u(later) given u(n), exactly, for attention while exposures < c: B_later(B_n⁻¹(u)).
+    """Least u(later) given u(n), exactly.
+
+    For attention while exposures < c: B_later(B_n⁻¹(u)).
 
     Parameters
     ----------
@@ -274,7 +303,9 @@ def power_law_ratio(gamma: float, drop: float = DROP) -> float:
 def simulate(
     c: int, frequencies: ArrayLike, *, queries: int, high: float = 0.9, low: float = 0.1, rng: int = 0
 ) -> float:
-    """N(low)/N(high) of the probability of attending in one simulated stream, with attention while exposures < c.
+    """N(low)/N(high) of the attention in one simulated stream.
+
+    Of the probability of attending, with attention while exposures < c.
 
     Parameters
     ----------
@@ -304,7 +335,9 @@ def simulate(
 
 
 def curves() -> pd.DataFrame:
-    """Least ratio against the shape, and what averages over frequencies reach.
+    """Least ratio against the shape, and averages' ratios.
+
+    Least ratio against the shape, and what averages over frequencies reach.
 
     Returns
     -------
@@ -336,7 +369,9 @@ def curves() -> pd.DataFrame:
 
 
 def ratio_certificate(c: int, high: Fraction = Fraction(9, 10), low: Fraction = Fraction(10, 378)) -> dict[str, Any]:
-    """Certificate, in interval arithmetic, of the least ratio for Gamma(c) to four digits.
+    """Certificate of the least ratio for Gamma(c).
+
+    To four digits, in interval arithmetic.
 
     S falls, so an x with S(x) above a level and one with S(x) below it enclose where it is reached.
 
@@ -374,7 +409,9 @@ def ratio_certificate(c: int, high: Fraction = Fraction(9, 10), low: Fraction = 
 
 
 def mixture_certificate(probabilities: tuple[Fraction, ...], n: int, later: int, c: int) -> dict[str, Any]:
-    """Certificate, in exact fractions, that u(later) ≥ B_later(B_n⁻¹(u(n))) for these frequencies.
+    """Certificate of the bound for these frequencies.
+
+    u(later) ≥ B_later(B_n⁻¹(u(n))), in exact fractions.
 
     A frequency q a little above B_n⁻¹(u(n)) has B_n(q) ≤ u(n); that B_later(q) ≤ u(later) is then a little less than
     the statement, and is what is checked.
@@ -468,22 +505,28 @@ _STATED = {1: 34.5, 2: 10.4, 5: 4.2, 10: 2.7, 20: 2.03, 100: 1.38}
 
 
 def _two_thresholds() -> dict[str, Any]:
-    """T is exponential of mean 1 or 100: one pattern takes a factor of 14 from 0.6 to 0.4, a mixture of two 3.3."""
+    """A mixture of two thresholds is less sharp.
 
-    def one(x: str) -> str:
+    T is exponential of mean 1 or 100: one pattern takes a factor of 14 from 0.6 to 0.4, a mixture of two 3.3.
+    """
+
+    def single(x: str) -> str:
         return f"(exp(-({x})) + exp(-({x})/100))/2"
 
-    def two(x: str) -> str:
-        return f"3/10*({one(x)}) + 7/10*({one(f'({x})/100')})"
+    def mixture(x: str) -> str:
+        return f"3/10*({single(x)}) + 7/10*({single(f'({x})/100')})"
 
     return {
         "kind": "interval",
         "title": "control: two thresholds, a hundredfold apart, break the bound",
         "facts": [
-            f"{one('155/100')} < 6/10", f"{one('22')} > 4/10", f"{two('67')} > 6/10", f"{two('218')} < 4/10",
+            f"{single('155/100')} < 6/10",
+            f"{single('22')} > 4/10",
+            f"{mixture('67')} > 6/10",
+            f"{mixture('218')} < 4/10",
             "218/67 < 22*100/155",
         ],
-    }  # fmt: skip
+    }
 
 
 def _family(law: str) -> Threshold:

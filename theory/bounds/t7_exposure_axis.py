@@ -53,7 +53,9 @@ Family = Literal["beta", "gamma", "point"]
 
 
 def beta_geometric(k: ArrayLike, a: float, b: float) -> Array:
-    """P(k) = B(a, b+k)/B(a, b): share of patterns not consolidated by k exposures, η ~ Beta(a, b).
+    """Share P(k) not consolidated by k exposures, Beta rates.
+
+    P(k) = B(a, b+k)/B(a, b) for η ~ Beta(a, b).
 
     Parameters
     ----------
@@ -76,7 +78,9 @@ def beta_geometric(k: ArrayLike, a: float, b: float) -> Array:
 
 
 def limits(k: ArrayLike, a: float, b: float) -> tuple[Array, Array]:
-    """Power laws that enclose :func:`beta_geometric` where b + k > 1/2.
+    """Power laws that enclose :func:`beta_geometric`.
+
+    Where b + k > 1/2.
 
     Parameters
     ----------
@@ -102,7 +106,9 @@ def limits(k: ArrayLike, a: float, b: float) -> tuple[Array, Array]:
 
 
 def gamma_mixture(k: ArrayLike, gamma: float, b: float) -> Array:
-    """P(k) = (1 + k/b)^−γ: the same for rates λ = −log(1−η) ~ Gamma(γ, rate b).
+    """Share P(k) not consolidated by k exposures, Gamma rates.
+
+    P(k) = (1 + k/b)^−γ for rates λ = −log(1−η) ~ Gamma(γ, rate b).
 
     Parameters
     ----------
@@ -153,12 +159,18 @@ class MixingLaw:
 
     @property
     def index(self) -> float:
-        """Index at 0: P(η ≤ x) ~ x^index among patterns that consolidate; the exponent of the tail."""
+        """Index at 0 of the law of η.
+
+        P(η ≤ x) ~ x^index among patterns that consolidate; the exponent of the tail.
+        """
         return self.shape
 
     @property
     def mean(self) -> float:
-        """Mean η of the patterns that consolidate: share consolidated by the first exposure."""
+        """Mean η of the patterns that consolidate.
+
+        Share consolidated by the first exposure.
+        """
         return float(1.0 - _FAMILIES[self.family].remaining(np.array(1.0), self.shape, self.scale))
 
     def curve(self, k: ArrayLike) -> Array:
@@ -173,11 +185,13 @@ class MixingLaw:
         -------
         ndarray, shape of k
         """
-        rest = _FAMILIES[self.family].remaining(np.asarray(k, dtype=float), self.shape, self.scale)
-        return np.asarray(self.never + (1.0 - self.never) * rest)
+        remaining = _FAMILIES[self.family].remaining(np.asarray(k, dtype=float), self.shape, self.scale)
+        return np.asarray(self.never + (1.0 - self.never) * remaining)
 
     def slower(self, eta: ArrayLike) -> Array:
-        """Share of patterns whose probability of consolidation per exposure is η or less.
+        """Share of patterns that consolidate this slowly.
+
+        Their probability of consolidation per exposure is η or less.
 
         Parameters
         ----------
@@ -220,20 +234,24 @@ def _rate(eta: Array) -> Array:
 
 _FAMILIES: Mapping[str, _Family] = {
     "beta": _Family(
-        "η ~ Beta({self.shape:.3g}, {self.scale:.3g})", beta_geometric,
-        lambda eta, a, b: special.betainc(a, b, eta), lambda rng, size, a, b: rng.beta(a, b, size),
+        words="η ~ Beta({self.shape:.3g}, {self.scale:.3g})",
+        remaining=beta_geometric,
+        below=lambda eta, a, b: special.betainc(a, b, eta),
+        draw=lambda rng, size, a, b: rng.beta(a, b, size),
     ),
     "gamma": _Family(
-        "λ = −log(1−η) ~ Gamma({self.shape:.3g}, rate {self.scale:.3g})", gamma_mixture,
-        lambda eta, g, b: special.gammainc(g, b * _rate(eta)),
-        lambda rng, size, g, b: -np.expm1(-rng.gamma(g, 1.0 / b, size)),
+        words="λ = −log(1−η) ~ Gamma({self.shape:.3g}, rate {self.scale:.3g})",
+        remaining=gamma_mixture,
+        below=lambda eta, g, b: special.gammainc(g, b * _rate(eta)),
+        draw=lambda rng, size, g, b: -np.expm1(-rng.gamma(g, 1.0 / b, size)),
     ),
     "point": _Family(
-        "every pattern at the rate λ = {self.scale:.3g}", lambda k, _, rate: np.exp(-rate * k),
-        lambda eta, _, rate: np.where(_rate(eta) >= rate, 1.0, 0.0),
-        lambda rng, size, _, rate: np.full(size, -math.expm1(-rate)),
+        words="every pattern at the rate λ = {self.scale:.3g}",
+        remaining=lambda k, _, rate: np.exp(-rate * k),
+        below=lambda eta, _, rate: np.where(_rate(eta) >= rate, 1.0, 0.0),
+        draw=lambda rng, size, _, rate: np.full(size, -math.expm1(-rate)),
     ),
-}  # fmt: skip
+}
 
 _FORMS: Mapping[str, tuple[Family, str, str]] = {
     "beta_geometric": ("beta", "gamma", "b"),
@@ -253,7 +271,9 @@ def mixing_law(
     axis: str | None = None,
     first: int | None = None,
 ) -> MixingLaw:
-    """Law of the consolidation rates that a curve against a pattern's own exposures implies.
+    """Law of consolidation rates that a curve implies.
+
+    The curve is against a pattern's own exposures.
 
     Parameters
     ----------
@@ -288,37 +308,68 @@ def mixing_law(
     >>> law.curve([0, 1]).round(4)
     array([1.  , 0.84])
     """
-    ends = (math.nan, math.nan)
     if isinstance(form, str):
-        name, values = form, dict(params or {})
+        curve = _Curve(form, dict(params or {}), axis, first)
     else:
-        name, values = form.form, form.params
-        if stuck := [parameter for parameter in form.selected.estimate.at_bound if parameter in ("gamma", "b", "r")]:
-            hint = "the curve is no such mixture; an exponential or a step may describe it (fit.forms)"
-            raise InputError(f"the fit of '{name}' ran into the bound of {stuck[0]}", hint=hint)
-        axis = form.axis if axis is None or form.axis == "stream" else axis
-        first = int(form.convention == CONVENTIONS["inclusive"]) if first is None else first
-        ends = form.interval or ends
-    _needs_exposures(axis)
-    if name not in _FORMS:
-        hint = "fit 'shifted_power' or 'beta_geometric'" if name in ("power", "power_floor") else nearest(name, _FORMS)
-        raise InputError(f"the form '{name}' is not read as a mixture of consolidation rates", hint=hint)
-    if first not in (None, 0, 1):
-        raise InputError(f"`first` is {first}", hint="use 0 or 1")
-    family, shape, scale = _FORMS[name]
-    try:
-        a = float(values[shape]) if shape else (1.0 if family == "gamma" else math.inf)
-        b, amplitude, floor = float(values[scale]), float(values.get("A", 1.0)), float(values.get("c", 0.0))
-    except KeyError as error:
-        raise InputError(f"the form '{name}' needs a value for {error}") from error
-    if not (a > 0.0 and 0.0 < b < math.inf and amplitude > 0.0 and floor >= 0.0):
-        raise InputError(f"parameters of the form '{name}' out of range: {values}")
-    if first and family != "point":  # x = k + 1: the same form with b larger by 1, and another height
+        curve = _from_fit(form, axis, first)
+    _needs_exposures(curve.axis)
+    if curve.form not in _FORMS:
+        is_power = curve.form in ("power", "power_floor")
+        hint = "fit 'shifted_power' or 'beta_geometric'" if is_power else nearest(curve.form, _FORMS)
+        raise InputError(f"the form '{curve.form}' is not read as a mixture of consolidation rates", hint=hint)
+    if curve.first not in (None, 0, 1):
+        raise InputError(f"`first` is {curve.first}", hint="use 0 or 1")
+    family, shape, _ = _FORMS[curve.form]
+    a, b, amplitude, floor = _parameters(curve.form, curve.params)
+    if curve.first and family != "point":  # x = k + 1: the same form with b larger by 1, and another height
         amplitude *= float(_FAMILIES[family].remaining(np.array(1.0), a, b))
         b += 1.0
-    elif first:
+    elif curve.first:
         amplitude *= math.exp(-b)
-    return MixingLaw(family, a, b, floor / (floor + amplitude), *(ends if shape else (math.nan, math.nan)))
+    ends = curve.ends if shape else (math.nan, math.nan)
+    return MixingLaw(family, a, b, floor / (floor + amplitude), *ends)
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """What is known about a curve.
+
+    Its form, its x, limits of its γ.
+    """
+
+    form: str
+    params: Mapping[str, float]
+    axis: str | None
+    first: int | None
+    ends: tuple[float, float] = (math.nan, math.nan)
+
+
+def _from_fit(fit: FitResult, axis: str | None, first: int | None) -> _Curve:
+    stuck = [name for name in fit.selected.estimate.at_bound if name in ("gamma", "b", "r")]
+    if stuck:
+        hint = "the curve is no such mixture; an exponential or a step may describe it (fit.forms)"
+        raise InputError(f"the fit of '{fit.form}' ran into the bound of {stuck[0]}", hint=hint)
+    # what the fit knows about its x counts where the caller says nothing
+    axis = fit.axis if axis is None or fit.axis == "stream" else axis
+    first = int(fit.convention == CONVENTIONS["inclusive"]) if first is None else first
+    return _Curve(fit.form, fit.params, axis, first, fit.interval or (math.nan, math.nan))
+
+
+def _parameters(form: str, values: Mapping[str, float]) -> tuple[float, float, float, float]:
+    """Shape, scale, height and floor of a form.
+
+    The height is that above the floor.
+    """
+    family, shape, scale = _FORMS[form]
+    no_shape = 1.0 if family == "gamma" else math.inf  # hyperbolic: γ = 1; exponential: one rate
+    try:
+        a = float(values[shape]) if shape else no_shape
+        b, amplitude, floor = float(values[scale]), float(values.get("A", 1.0)), float(values.get("c", 0.0))
+    except KeyError as error:
+        raise InputError(f"the form '{form}' needs a value for {error}") from error
+    if not (a > 0.0 and 0.0 < b < math.inf and amplitude > 0.0 and floor >= 0.0):
+        raise InputError(f"parameters of the form '{form}' out of range: {values}")
+    return a, b, amplitude, floor
 
 
 def _needs_exposures(axis: str | None) -> None:
@@ -351,7 +402,7 @@ def _exposures(k: ArrayLike, **positive: float) -> Array:
 def simulate(
     law: MixingLaw, k: ArrayLike, *, patterns: int = 1000, level: float = 0.99, rng: int | np.random.Generator = 0
 ) -> tuple[Array, Array, Array]:
-    """Share of simulated patterns that are not consolidated by k exposures.
+    """Simulated share of patterns not consolidated by k exposures.
 
     Parameters
     ----------
@@ -385,7 +436,9 @@ def simulate(
 
 
 def curves() -> pd.DataFrame:
-    """Share of patterns still attended against exposures, for mixtures with the exponent 0.43 and for one rate.
+    """Share of patterns still attended against exposures.
+
+    For mixtures with the exponent 0.43 and for one rate.
 
     Returns
     -------
@@ -407,16 +460,29 @@ def curves() -> pd.DataFrame:
         at = np.flatnonzero(exact > 0.005)[::4]
         achieved[:, at] = simulate(law, k[at], patterns=4000)
         known = math.nan if law.family == "point" else 1.0
-        tables.append(pd.DataFrame({
-            "curve": _FAMILIES[law.family].words.format(self=law), "family": law.family, "k": k, "exact": exact,
-            "low": low * known, "high": high * known, "exponent": np.where(k > 0.0, exponent, math.nan),
-            "achieved": achieved[0], "achieved_low": achieved[1], "achieved_high": achieved[2],
-        }))  # fmt: skip
+        tables.append(
+            pd.DataFrame(
+                {
+                    "curve": _FAMILIES[law.family].words.format(self=law),
+                    "family": law.family,
+                    "k": k,
+                    "exact": exact,
+                    "low": low * known,
+                    "high": high * known,
+                    "exponent": np.where(k > 0.0, exponent, math.nan),
+                    "achieved": achieved[0],
+                    "achieved_low": achieved[1],
+                    "achieved_high": achieved[2],
+                }
+            )
+        )
     return pd.concat(tables, ignore_index=True)
 
 
 def moment_certificate(k: int) -> dict[str, Any]:
-    """Certificate that E[(1−η)^k] = B(a, b+k)/B(a, b) for *all* a and b.
+    """Certificate of the moments for *all* a and b.
+
+    E[(1−η)^k] = B(a, b+k)/B(a, b).
 
     Left, the binomial theorem with the moments of the Beta law, E[η^j] = Π (a+i)/(a+b+i); right, the closed form.
 

@@ -1,4 +1,6 @@
-"""What the two papers claim, one file each: the docstring is the statement with its place, ``check()`` the verdict.
+"""What the two papers claim, one file each.
+
+The docstring is the statement with its place, ``check()`` gives the verdict.
 
 A new claim is a module here, named as its identifier, with a function ``check() -> Verdict``, and one line in
 :data:`CLAIMS`. ``python -m theory.claims`` writes docs/claims.md.
@@ -58,44 +60,76 @@ class Claim:
         return f"{self.paper}, {self.place} ({PAPERS[self.paper]})"
 
     def check(self) -> Verdict:
-        """Search and build the certificate from scratch; return the verdict."""
+        """Search, build the certificate, and return the verdict.
+
+        From scratch.
+        """
         verdict: Verdict = import_module(f"theory.claims.{self.module}").check()
         return verdict
 
 
 CLAIMS: tuple[Claim, ...] = (
     Claim("cram-theorem-1", "a static router must attend to (1 − ε)·f·n positions", "CRAM", "Theorem 1 (Eq. 9)"),
-    Claim("cram-corollary-1", "with consolidation ε_cons·f·n + O(√(n log(K/δ))) is enough", "CRAM",
-          "Corollary 1 (Eq. 10)"),
+    Claim(
+        "cram-corollary-1", "with consolidation ε_cons·f·n + O(√(n log(K/δ))) is enough", "CRAM", "Corollary 1 (Eq. 10)"
+    ),
     Claim("cram-theorem-2", "the semantic memory converges at rate C/(Tη)", "CRAM", "Theorem 2 (Eq. 11)"),
     Claim("cram-theorem-3", "attention falls to the share of patterns that do not recur", "CRAM", "Theorem 3 (Eq. 12)"),
     Claim("cram-opt", "the least attention on SRCD is 1.5 %", "CRAM", "SRCD benchmark, OPT; Table 1, column Bound"),
-    Claim("cram-static", "a static router needs at least 5 % attention on SRCD", "CRAM",
-          "SRCD benchmark; Table 1, column Bound"),
+    Claim(
+        "cram-static",
+        "a static router needs at least 5 % attention on SRCD",
+        "CRAM",
+        "SRCD benchmark; Table 1, column Bound",
+    ),
     Claim("cram-impossible", "the reduction is impossible without consolidation", "CRAM", "abstract"),
     Claim("cram-reduction", "attention is reduced 37.8-fold", "CRAM", "abstract; Table 1; Fig. 2"),
-    Claim("cram-plateau", "68.0 % is the accuracy of knowing the recurring 70 % and guessing the rest", "CRAM",
-          "Table 1, rows Transformer, Mamba, SeqBoat"),
-    Claim("cram-sharpness", "one curve is both k^(−0.43) and a sharp 37.8-fold transition", "CRAM",
-          "Eqs. 13-14 and Fig. 2"),
+    Claim(
+        "cram-plateau",
+        "68.0 % is the accuracy of knowing the recurring 70 % and guessing the rest",
+        "CRAM",
+        "Table 1, rows Transformer, Mamba, SeqBoat",
+    ),
+    Claim(
+        "cram-sharpness",
+        "one curve is both k^(−0.43) and a sharp 37.8-fold transition",
+        "CRAM",
+        "Eqs. 13-14 and Fig. 2",
+    ),
     Claim("cram-mamba", "Table 1 agrees with Theorem 1", "CRAM", "Table 1, row Mamba, against Eq. 9"),
-    Claim("retention-proposition-1", "the budget is exceeded by at most (F* − E[L])/λ", "Adaptive Retention",
-          "Proposition 1"),
-    Claim("retention-lemma-1", "the Hard-Concrete gate is Bernoulli(p), so its gradient is unbiased",
-          "Adaptive Retention", "Lemma 1"),
+    Claim(
+        "retention-proposition-1",
+        "the budget is exceeded by at most (F* − E[L])/λ",
+        "Adaptive Retention",
+        "Proposition 1",
+    ),
+    Claim(
+        "retention-lemma-1",
+        "the Hard-Concrete gate is Bernoulli(p), so its gradient is unbiased",
+        "Adaptive Retention",
+        "Lemma 1",
+    ),
     Claim("retention-lemma-2", "the variance of the gradient is at most C/B", "Adaptive Retention", "Lemma 2"),
-    Claim("retention-proposition-2", "gradient steps with a dual ascent on λ converge", "Adaptive Retention",
-          "Proposition 2"),
-    Claim("retention-lemma-3", "the Lagrangian gap is at least λ times the excess over the budget",
-          "Adaptive Retention", "Lemma 3"),
+    Claim(
+        "retention-proposition-2",
+        "gradient steps with a dual ascent on λ converge",
+        "Adaptive Retention",
+        "Proposition 2",
+    ),
+    Claim(
+        "retention-lemma-3",
+        "the Lagrangian gap is at least λ times the excess over the budget",
+        "Adaptive Retention",
+        "Lemma 3",
+    ),
     Claim("retention-theorem-1", "masking shrinks the Rademacher complexity by M/T", "Adaptive Retention", "Theorem 1"),
     Claim("retention-proposition-3", "memory falls from O(T²d) to O(M²d)", "Adaptive Retention", "Proposition 3"),
-)  # fmt: skip
+)
 """All claims, in the order of the papers."""
 
 
 def find(name: str) -> Claim:
-    """A claim by its identifier; case does not matter.
+    """Return a claim by its identifier, case ignored.
 
     Raises
     ------
@@ -107,10 +141,10 @@ def find(name: str) -> Claim:
     >>> find("cram-theorem-1").place
     'Theorem 1 (Eq. 9)'
     """
-    found = {claim.id: claim for claim in CLAIMS}.get(name.casefold())
-    if found is None:
+    match = {claim.id: claim for claim in CLAIMS}.get(name.casefold())
+    if match is None:
         raise InputError(f"no claim '{name}'", hint=nearest(name, (claim.id for claim in CLAIMS)))
-    return found
+    return match
 
 
 def check_claim(name: str) -> Verdict:

@@ -38,7 +38,10 @@ def page(verdicts: list[Verdict]) -> str:
 
 
 def section(claim: Claim, verdict: Verdict) -> str:
-    """Markdown section of one claim: statement, verdict, reasons, corrected statement, fair reading, certificate."""
+    """Markdown section of one claim.
+
+    Statement, verdict, reasons, corrected statement, fair reading, certificate.
+    """
     check = verdict.verify()
     lines = [f"## {claim.id}: {claim.title}", "", f"**Claim** ({claim.paper}, {claim.place}). {verdict.statement}", ""]
     lines += [f"**Verdict: {verdict.status}.**", ""]
@@ -67,15 +70,25 @@ def _contents(verdicts: list[Verdict]) -> str:
 
 
 def _anchor(claim: Claim) -> str:
-    """Anchor of the section, as GitHub makes it from the heading."""
+    """Anchor of the section, as made from its heading.
+
+    Anchor of the section, as GitHub makes it from the heading.
+    """
     heading = f"{claim.id}: {claim.title}".lower()
     return "".join(c for c in heading.replace(" ", "-") if c.isalnum() or c in "-_")
 
 
 def _checked(document: Document, check: Check) -> list[str]:
-    """One line for each part: its title, and what the verifier found."""
+    """One line for each part of a certificate.
+
+    Its title, and what the verifier found.
+    """
     if check.parts:
-        return [line for part, one in zip(document["parts"], check.parts, strict=True) for line in _checked(part, one)]
+        return [
+            line
+            for part, check_of_part in zip(document["parts"], check.parts, strict=True)
+            for line in _checked(part, check_of_part)
+        ]
     detail = check.detail if len(check.detail) <= _MOST else check.detail[: _MOST - 1].rsplit(" ", 1)[0] + " …"
     return [f"{document.get('title', document['kind'])}: `{detail}`" if check.ok else f"FAILS: {check.detail}"]
 

@@ -31,7 +31,9 @@ QUERIES_PER_PATTERN = 40
 
 
 def smallest_stream(constant: int) -> tuple[int, int]:
-    """Smallest n, a power of ten, and K = f·n/40, at which E[D_n] exceeds constant·√(n log(K/δ)).
+    """Smallest stream on which the constant is too small.
+
+    Smallest n, a power of ten, and K = f·n/40, at which E[D_n] exceeds constant·√(n log(K/δ)).
 
     E[D_n] = K(1 − (1 − f/K)^n), the patterns met in n steps; each has to be attended to once.
 
@@ -58,13 +60,15 @@ def check() -> Verdict:
     ('refuted', True)
     """
     claim = find("cram-corollary-1")
-    found = {constant: smallest_stream(constant) for constant in (1, 10, 100)}
-    (n, patterns) = found[1]
+    # the smallest streams that break the bound, for three constants
+    smallest = {constant: smallest_stream(constant) for constant in (1, 10, 100)}
+    (n, patterns) = smallest[1]
     queries = float(QUERY_SHARE * SEQUENCE)
     vacuous = _second_term(SEQUENCE, RECURRING_PATTERNS)
     small = t3_compulsory.dynamic_program(3, 2, 4)
     name = f"attention at ε_cons = 0, n = {n:,}, K = {patterns:,}, constant 1"
     own = f"second term at n = {SEQUENCE}, K = {RECURRING_PATTERNS}, constant 1"
+    # the verdict, with what is right instead and why
     return Verdict(
         claim=claim.id,
         source=claim.source,
@@ -72,7 +76,10 @@ def check() -> Verdict:
         statement="If a share ε_cons of the K patterns fails to consolidate, the expected number of attention "
         "operations is at most ε_cons·f·n + O(√(n log(K/δ))).",
         certificate=bundle(
-            *(_stream(constant, *sizes) for constant, sizes in found.items()), small.document, _attained(), _vacuous()
+            *(_stream(constant, *sizes) for constant, sizes in smallest.items()),
+            small.document,
+            _attained(),
+            _vacuous(),
         ),
         computed={name: _distinct(n, patterns), own: vacuous},
         claimed={name: _second_term(n, patterns)},
@@ -89,7 +96,7 @@ def check() -> Verdict:
             f"times on average, all consolidated after one exposure (ε_cons = 0). Every pattern must be attended to "
             f"once: {_distinct(n, patterns):,.0f} operations. The bound with constant 1 and δ = {DELTA} allows "
             f"√(n log(K/δ)) = {_second_term(n, patterns):,.0f}. A larger constant helps for larger n only: "
-            + "; ".join(f"constant {c}: broken at n = 10^{round(math.log10(size[0]))}" for c, size in found.items())
+            + "; ".join(f"constant {c}: broken at n = 10^{round(math.log10(size[0]))}" for c, size in smallest.items())
             + ". As K grows like n, the left side grows like n and the right side like √(n log n).",
             f"At the paper's own size (n = {SEQUENCE}, K = {RECURRING_PATTERNS}, δ = {DELTA}) the second term with "
             f"constant 1 is {vacuous:.1f}, more than the f·n = {queries:.1f} retrievals there are: the bound says "
@@ -117,7 +124,10 @@ def _stream(constant: int, n: int, patterns: int) -> dict[str, Any]:
 
 
 def _attained() -> dict[str, Any]:
-    """Pattern 2 never consolidates (ε_cons = 1/2): attention ε_cons·n + (first exposure of pattern 1)."""
+    """Attention where pattern 2 never consolidates.
+
+    ε_cons = 1/2: attention ε_cons·n + (first exposure of pattern 1).
+    """
     return {
         "kind": "counterexample",
         "title": "the corrected bound on a small stream: one of two patterns consolidates",

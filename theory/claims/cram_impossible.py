@@ -26,12 +26,17 @@ DELTA = Fraction(1, 5)
 
 
 def errors(queries: int, rate: Fraction) -> Fraction:
-    """Expected errors of the coin with memory on one binary pattern: ½·Σ_{j≤N} (1−ρ)^j, less than 1/(2ρ)."""
+    """Expected errors of the coin with memory.
+
+    On one binary pattern: ½·Σ_{j≤N} (1−ρ)^j, less than 1/(2ρ).
+    """
     return sum(((1 - rate) ** j for j in range(1, queries + 1)), Fraction(0)) / 2
 
 
 def smallest_length() -> int:
-    """Smallest N at which ρ = 1/(δN) attends less than the corrected bound without memory, (1 − 2δ)N.
+    """Smallest N at which the coin beats the bound.
+
+    ρ = 1/(δN) attends less than the corrected bound without memory, (1 − 2δ)N.
 
     Examples
     --------

@@ -17,12 +17,12 @@ from typing import Any
 
 from theory.bounds import t1_memoryless
 from theory.claims import find
-from theory.claims.published import QUERY_SHARE, SEQUENCE, TABLE_1, Row, percent
+from theory.claims.published import QUERY_SHARE, SEQUENCE, TABLE_1, TableRow, percent
 from theory.proofs.certificates import bundle, written
 from theory.proofs.verdict import Verdict
 
 
-def rows_below() -> list[Row]:
+def rows_below() -> list[TableRow]:
     """Rows whose attention is below (1 − ε)·f.
 
     Examples
@@ -76,20 +76,25 @@ def check() -> Verdict:
     )
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: TableRow) -> dict[str, Any]:
     relation = "<" if row in rows_below() else ">="
     return {
         "kind": "arithmetic",
         "title": f"{row.model}: {'below' if relation == '<' else 'satisfies'} (1 − ε)·f",
         "definitions": {
-            "attention": written(row.attention), "accuracy": written(row.accuracy), "f": written(QUERY_SHARE),
+            "attention": written(row.attention),
+            "accuracy": written(row.accuracy),
+            "f": written(QUERY_SHARE),
         },
         "facts": [f"attention {relation} accuracy*f"],
-    }  # fmt: skip
+    }
 
 
 def _guessing(accuracy: Fraction) -> dict[str, Any]:
-    """V/(V−1) is largest at V = 2, so the corrected bound is least there."""
+    """The corrected bound is least at V = 2.
+
+    V/(V−1) is largest there.
+    """
     return {
         "kind": "smt",
         "title": "the corrected bound is positive at accuracy 68 % for every V ≥ 2: chance does not explain the row",

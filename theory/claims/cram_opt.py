@@ -28,7 +28,9 @@ NOVEL = 1 - RECURRING_SHARE
 
 
 def shortest_exception() -> tuple[int, ...]:
-    """Shortest sequence of queries (1 known, 2 and 3 novel) that needs less than one look per novel query.
+    """Shortest sequence of queries that refutes the claim.
+
+    Of 1 known, 2 and 3 novel; it needs less than one look per novel query.
 
     Without errors a router with memory attends once to each novel pattern that occurs.
 
@@ -55,10 +57,12 @@ def check() -> Verdict:
     ('conditional', True)
     """
     claim = find("cram-opt")
+    # where the statement fails, and what is right with a fresh table
     sequence = shortest_exception()
     rate = QUERY_SHARE * RECURRING_SHARE / RECURRING_PATTERNS
     met = float(t3_compulsory.expected_distinct([float(rate)] * RECURRING_PATTERNS, SEQUENCE))
     fresh = met / SEQUENCE + float(QUERY_SHARE * NOVEL)
+    # the verdict, with what is right instead and why
     return Verdict(
         claim=claim.id,
         source=claim.source,

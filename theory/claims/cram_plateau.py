@@ -38,7 +38,9 @@ def accuracy(values: int) -> Fraction:
 
 
 def recall(values: int) -> Fraction:
-    """Share of the recurring queries answered right at which the accuracy is 68.0 %, novel ones guessed.
+    """Share of the recurring queries answered right.
+
+    The accuracy is 68.0 %, novel ones are guessed.
 
     Examples
     --------

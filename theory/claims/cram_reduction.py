@@ -27,7 +27,9 @@ PRINTED = {row.attention for row in TABLE_1} | {row.ratio for row in TABLE_1 if 
 
 
 def matching_pairs() -> list[tuple[Fraction, Fraction]]:
-    """Pairs of printed numbers whose quotient can be 37.8 (to one decimal) when the last digits are rounded.
+    """Pairs of printed numbers whose quotient can be 37.8.
+
+    To one decimal, when the last digits are rounded.
 
     Examples
     --------
@@ -88,7 +90,10 @@ def check() -> Verdict:
 
 
 def _ends(x: Fraction) -> tuple[Fraction, Fraction]:
-    """Where a printed number can lie: half a unit of the third decimal below 0.02, of the second (or less) above."""
+    """Ends of the range of a printed number.
+
+    Half a unit of the third decimal below 0.02, of the second (or less) above.
+    """
     half = Fraction(1, 2000) if x < Fraction(1, 50) else Fraction(1, 200)
     return x - half, x + half
 

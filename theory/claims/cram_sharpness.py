@@ -23,7 +23,7 @@ from theory.proofs.verdict import Verdict
 
 
 def span(gamma: float, drop: float = float(REDUCTION)) -> float:
-    """Factor by which k must grow for k^(−γ) to fall by ``drop``.
+    """Factor in k by which k^(−γ) falls by ``drop``.
 
     Examples
     --------

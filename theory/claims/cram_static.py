@@ -28,7 +28,9 @@ LAW = {1: QUERY_SHARE * RECURRING_SHARE, 2: QUERY_SHARE * (1 - RECURRING_SHARE)}
 
 
 def best_static_router() -> tuple[tuple[int, ...], Fraction]:
-    """Keys to attend to, and the attention per position, of the static router of least attention without errors.
+    """The static router of least attention without errors.
+
+    Keys to attend to, and the attention per position.
 
     Examples
     --------
@@ -39,7 +41,7 @@ def best_static_router() -> tuple[tuple[int, ...], Fraction]:
     in_parameters = {1}
     routers = [keys for size in range(3) for keys in itertools.combinations(LAW, size)]
     right = [keys for keys in routers if set(LAW) - set(keys) <= in_parameters]
-    return min(((keys, sum((LAW[z] for z in keys), Fraction(0))) for keys in right), key=lambda found: found[1])
+    return min(((keys, sum((LAW[z] for z in keys), Fraction(0))) for keys in right), key=lambda router: router[1])
 
 
 def check() -> Verdict:
@@ -106,7 +108,10 @@ def _router(keys: tuple[int, ...], attention: Fraction) -> dict[str, Any]:
 
 
 def _fresh() -> dict[str, Any]:
-    """The reading in which 5 % is right: attention = f exactly when every query is attended to, and then no error."""
+    """The reading in which 5 % is right.
+
+    Attention = f exactly when every query is attended to, and then there is no error.
+    """
     return {
         "kind": "counterexample",
         "title": "with nothing known beforehand 5 % does it: attend to every query",

@@ -31,7 +31,9 @@ EPSILON = 1 - TABLE_1[0].accuracy
 
 
 def guessing_router(epsilon: Fraction) -> tuple[int, Fraction]:
-    """Fewest values V for which attending with probability ρ and guessing otherwise beats the bound, with the least ρ.
+    """Fewest values V at which guessing beats the bound.
+
+    The router attends with probability ρ and guesses otherwise; with the least ρ.
 
     ρ in hundredths; accuracy ρ + (1 − ρ)/V at least 1 − ε.
 
@@ -50,7 +52,9 @@ def guessing_router(epsilon: Fraction) -> tuple[int, Fraction]:
 
 
 def remembering_router() -> tuple[int, Fraction, Fraction]:
-    """Fewest queries N of one binary pattern at which a coin with memory beats even the corrected bound.
+    """Fewest queries N at which memory beats the bound.
+
+    A coin with memory on one binary pattern, against even the corrected bound.
 
     The router attends to each query with probability ρ (the simplest fraction that does) and repeats what it has seen:
     attention ρN, errors ½·Σ_{j≤N} (1−ρ)^j.
@@ -84,9 +88,11 @@ def check() -> Verdict:
     """
     claim = find("cram-theorem-1")
     accuracy = 1 - EPSILON
+    # two routers that beat the bound: one guesses, one remembers
     values, rate = guessing_router(EPSILON)
     queries, coin, errors = remembering_router()
     many = t1_memoryless.least_attention(EPSILON, 16)
+    # the verdict, with what is right instead and why
     return Verdict(
         claim=claim.id,
         source=claim.source,

@@ -30,7 +30,9 @@ RATE = Fraction(1, 2)
 
 
 def excess() -> Iterator[Fraction]:
-    """E[w_T²], T = 1, 2, ..., of w ← w − η(w − r), r = ±1 with probability ½ each, w_0 = 0: the loss above 1.
+    """Loss above 1 after T steps on one weight.
+
+    E[w_T²], T = 1, 2, ..., of w ← w − η(w − r), r = ±1 with probability ½ each, w_0 = 0.
 
     Examples
     --------
@@ -55,17 +57,19 @@ def first_violation(constant: int) -> tuple[int, Fraction]:
 
 
 def stationary_starts() -> list[tuple[int, int]]:
-    """Starts (up, down) in {−1, 0, 1}² where up·ReLU(down·x) has gradient zero but not its least loss.
+    """Starts with gradient zero but not the least loss.
+
+    (up, down) in {−1, 0, 1}² for up·ReLU(down·x).
 
     One input x = 1 with target 1, which up = down = 1 reaches.
     """
-    found = []
+    starts = []
     for up, down in itertools.product((-1, 0, 1), repeat=2):
         hidden, slope = max(0, down), 1 if down > 0 else 0
         error = up * hidden - 1
         if error and (error * hidden, error * up * slope) == (0, 0):
-            found.append((up, down))
-    return found
+            starts.append((up, down))
+    return starts
 
 
 def check() -> Verdict:
@@ -78,10 +82,12 @@ def check() -> Verdict:
     ('refuted', True)
     """
     claim = find("cram-theorem-2")
+    # gradient noise leaves a floor; dead units never learn
     (updates, above), (later, _) = first_violation(1), first_violation(100)
     starts = stationary_starts()
     floor = RATE / (2 - RATE)
     noisy, dead = f"loss after T = {updates}, noise ±1, η = {RATE}", f"loss after T = 100, ReLU, η = {RATE}"
+    # the verdict, with what is right instead and why
     return Verdict(
         claim=claim.id,
         source=claim.source,
@@ -216,7 +222,10 @@ def _step_of_proof() -> dict[str, Any]:
 
 
 def _valid_instance() -> dict[str, Any]:
-    """Features (1, 0) and (3/5, 4/5), w* = (1, 1), w_0 = 0, η = 1: C = 2/(2 − 1)."""
+    """An instance that meets the assumptions.
+
+    Features (1, 0) and (3/5, 4/5), w* = (1, 1), w_0 = 0, η = 1: C = 2/(2 − 1).
+    """
     return {
         "kind": "chain",
         "title": "the valid version on a small example: averaged loss against C/(Tη)",

@@ -29,7 +29,9 @@ DELTA = Fraction(1, 10)
 
 
 def uneven_law(epsilon: Fraction = EPSILON) -> tuple[tuple[Fraction, ...], int]:
-    """Fewest patterns, then the smallest denominator, such that some pattern that never consolidates is too frequent.
+    """Smallest law with a frequent pattern that never consolidates.
+
+    Fewest patterns, then the smallest denominator, such that such a pattern is too frequent.
 
     Returns
     -------
@@ -55,7 +57,9 @@ def uneven_law(epsilon: Fraction = EPSILON) -> tuple[tuple[Fraction, ...], int]:
 
 
 def steps_needed(share: Fraction, least: Fraction, epsilon: Fraction, delta: Fraction, exposures: int = 1) -> int:
-    """T of the valid version: with probability 1 − δ at most ε of the queries meet an unconsolidated recurring pattern.
+    """Steps T of the valid version.
+
+    With probability 1 − δ at most ε of the queries meet an unconsolidated recurring pattern.
 
     Parameters
     ----------
@@ -87,12 +91,14 @@ def check() -> Verdict:
     ('refuted', True)
     """
     claim = find("cram-theorem-3")
+    # three instances: frequent patterns left over, no steps at all, a low start
     frequencies, good = uneven_law()
-    share, rest = Fraction(good, len(frequencies)), sum(frequencies[good:], Fraction(0))
+    share, unconsolidated = Fraction(good, len(frequencies)), sum(frequencies[good:], Fraction(0))
     novel, start = 1 - RECURRING_SHARE, Fraction(1, 2)
     uneven, early = "attention ratio, frequent pattern left", "attention ratio at δ = ρ, T = 0"
     half = f"attention ratio, attention(0) = {start}"
     shown = ", ".join(map(str, frequencies))
+    # the verdict, with what is right instead and why
     return Verdict(
         claim=claim.id,
         source=claim.source,
@@ -107,7 +113,7 @@ def check() -> Verdict:
             _valid(2),
             _authors_time(),
         ),
-        computed={uneven: rest, early: 1, half: novel / start},
+        computed={uneven: unconsolidated, early: 1, half: novel / start},
         claimed={uneven: 1 - share + EPSILON, early: 1 - Fraction(1, 2) + EPSILON, half: novel + EPSILON},
         reading="With ρ the share of the *queries* that fall on consolidating patterns (as the 70 % of SRCD are; "
         "the same as the share of patterns where all are equally frequent, as in Theorem 1), attention(0) = 1 per "
@@ -121,8 +127,9 @@ def check() -> Verdict:
         remarks=(
             f"Patterns are not queries. Of {len(frequencies)} patterns with frequencies {shown}, {good} can "
             "consolidate (the first), the rest cannot (not Lipschitz): "
-            f"ρ = {share}, f_min = {min(frequencies[:good])}. However long one trains, a share {rest} of the queries "
-            f"needs attention; the theorem promises {1 - share} + {EPSILON} = {1 - share + EPSILON}. This is no matter "
+            f"ρ = {share}, f_min = {min(frequencies[:good])}. However long one trains, a share {unconsolidated} of "
+            f"the queries needs attention; the theorem promises {1 - share} + {EPSILON} = "
+            f"{1 - share + EPSILON}. This is no matter "
             "of constants.",
             f"log(ρ/δ): where δ ≥ ρ it is not positive and T = 0 is allowed. ρ = δ = 1/2, ε = {EPSILON}: "
             f"attention(0)/attention(0) = 1, surely, above 1/2 + {EPSILON}. A formal point for usual δ; what should "
@@ -136,18 +143,21 @@ def check() -> Verdict:
 
 
 def _uneven(frequencies: tuple[Fraction, ...], good: int) -> dict[str, Any]:
-    """All patterns that can consolidate do so at the first exposure; attention per query in every state."""
+    """Attention per query in every state.
+
+    All patterns that can consolidate do so at the first exposure.
+    """
     known = [f"k{i}" for i in range(good)]
     outcomes = [
         {"probability": written(p)} | {f"is{i}": str(int(i == j)) for i in range(good)}
         for j, p in enumerate(frequencies)
     ]
     unknown = " + ".join(f"{written(p)}*(1 - {name})" for p, name in zip(frequencies, known, strict=False))
-    rest = written(sum(frequencies[good:], Fraction(0)))
+    unconsolidated = written(sum(frequencies[good:], Fraction(0)))
     return {
         "kind": "chain",
         "title": "a frequent pattern that cannot consolidate: attention per query in every state that can be reached",
-        "definitions": {"rho": f"{good}/{len(frequencies)}", "eps": written(EPSILON), "rest": rest},
+        "definitions": {"rho": f"{good}/{len(frequencies)}", "eps": written(EPSILON), "rest": unconsolidated},
         "start": dict.fromkeys(known, "0"),
         "outcomes": outcomes,
         "update": {name: f"max({name}, is{i})" for i, name in enumerate(known)},
@@ -177,7 +187,10 @@ def _low_start(novel: Fraction, start: Fraction) -> dict[str, Any]:
 
 
 def _valid(exposures: int) -> dict[str, Any]:
-    """Two recurring patterns share ρ = 0.7 of the queries evenly; P(unconsolidated share > ε) after T steps."""
+    """Chance of a large unconsolidated share after T steps.
+
+    Two recurring patterns share ρ = 0.7 of the queries evenly; P(unconsolidated share > ε).
+    """
     share, least = RECURRING_SHARE, RECURRING_SHARE / 2
     steps = steps_needed(share, least, EPSILON, DELTA, exposures)
     return {
@@ -198,7 +211,10 @@ def _valid(exposures: int) -> dict[str, Any]:
 
 
 def _authors_time() -> dict[str, Any]:
-    """With a = ln(ρ/δ) ≥ ½: a + ln(1/ε) ≤ a/ε², since ln(1/ε) ≤ ½(1/ε² − 1) ≤ a(1/ε² − 1)."""
+    """The valid time is within the authors' time.
+
+    With a = ln(ρ/δ) ≥ ½: a + ln(1/ε) ≤ a/ε², since ln(1/ε) ≤ ½(1/ε² − 1) ≤ a(1/ε² − 1).
+    """
     return {
         "kind": "interval",
         "title": "the authors' T with C = 1 is long enough for δ ≤ ρ/√e: ln(1/ε) ≤ ½(1/ε² − 1)",

@@ -27,8 +27,11 @@ TRANSITION_STEP = 3100
 GAMMA, GAMMA_ERROR = Fraction("0.43"), Fraction("0.04")
 
 
-class Row(NamedTuple):
-    """A row of CRAM's Table 1: retrieval accuracy, attention operations, consolidation ratio (None: not given)."""
+class TableRow(NamedTuple):
+    """A row of CRAM's Table 1.
+
+    Retrieval accuracy, attention operations, consolidation ratio (None: not given).
+    """
 
     model: str
     accuracy: Fraction
@@ -37,12 +40,12 @@ class Row(NamedTuple):
 
 
 TABLE_1 = (
-    Row("Transformer", Fraction("0.680"), Fraction("1.00"), Fraction("1.00")),
-    Row("Mamba", Fraction("0.680"), Fraction("0"), None),
-    Row("Jamba (1:7)", Fraction("0.000"), Fraction("0.125"), Fraction("1.00")),
-    Row("SeqBoat", Fraction("0.680"), Fraction("0.23"), Fraction("0.98")),
-    Row("CRAM", Fraction("1.000"), Fraction("0.016"), Fraction("0.019")),
-    Row("CRAM without consolidation", Fraction("1.000"), Fraction("0.167"), Fraction("0.95")),
+    TableRow("Transformer", Fraction("0.680"), Fraction("1.00"), Fraction("1.00")),
+    TableRow("Mamba", Fraction("0.680"), Fraction("0"), None),
+    TableRow("Jamba (1:7)", Fraction("0.000"), Fraction("0.125"), Fraction("1.00")),
+    TableRow("SeqBoat", Fraction("0.680"), Fraction("0.23"), Fraction("0.98")),
+    TableRow("CRAM", Fraction("1.000"), Fraction("0.016"), Fraction("0.019")),
+    TableRow("CRAM without consolidation", Fraction("1.000"), Fraction("0.167"), Fraction("0.95")),
 )
 
 # Adaptive Retention

@@ -29,7 +29,9 @@ _CELLS = 400
 
 
 def survival(p: float, x: float) -> float:
-    """P(z̃ > x) for 0 ≤ x < 1 of the gate with p = σ(s); its value at x = 1 is P(z̃ = 1).
+    """P(z̃ > x) of the gate below 1.
+
+    For 0 ≤ x < 1, with p = σ(s); its value at x = 1 is P(z̃ = 1).
 
     Examples
     --------
@@ -53,7 +55,9 @@ def mean(p: float) -> float:
 
 
 def slope(p: float) -> float:
-    """dE[z̃]/ds; for z ~ Bernoulli(p) it is p(1 − p).
+    """Derivative dE[z̃]/ds of the mean.
+
+    For z ~ Bernoulli(p) it is p(1 − p).
 
     Examples
     --------
@@ -65,7 +69,9 @@ def slope(p: float) -> float:
 
 
 def worst_probability() -> Fraction:
-    """p, in twentieths, at which E[z̃] is farthest from p (the smaller one of a symmetric pair).
+    """Probability p at which E[z̃] is farthest from it.
+
+    In twentieths; the smaller one of a symmetric pair.
 
     Examples
     --------
@@ -129,7 +135,10 @@ _GATE = {"beta": written(BETA), "low": written(STRETCH_LOW), "high": written(STR
 
 
 def _survival(x: str) -> str:
-    """P(z̃ > x) in the language of certificates; s is defined there."""
+    """P(z̃ > x) in the language of certificates.
+
+    s is defined there.
+    """
     return f"1/(1 + exp(-(s - beta*log(({x} - low)/(high - {x})))))"
 
 
@@ -143,7 +152,10 @@ def _inside() -> dict[str, Any]:
 
 
 def _mean(p: Fraction, value: float) -> dict[str, Any]:
-    """P(z̃ > x) falls with x, so the sums over left and right ends enclose the integral."""
+    """Enclosure of the mean by sums over both ends.
+
+    P(z̃ > x) falls with x, so the sums over left and right ends enclose the integral.
+    """
     probability = written(p)
     low, high = (Fraction(round(value * 1000) + sign * 2, 1000) for sign in (-1, 1))
     cell = _survival(f"k/{_CELLS}")
@@ -161,7 +173,10 @@ def _mean(p: Fraction, value: float) -> dict[str, Any]:
 
 
 def _slope(value: float) -> dict[str, Any]:
-    """At s = 0 the integrand g(1−g), g = P(z̃ > x), is symmetric about x = 1/2 and rises up to there."""
+    """Enclosure of the slope at s = 0.
+
+    The integrand g(1−g), g = P(z̃ > x), is symmetric about x = 1/2 and rises up to there.
+    """
     low, high = (Fraction(round(value * 1000) + sign * 2, 1000) for sign in (-1, 1))
     half = _CELLS // 2
     cell = f"({_survival(f'k/{_CELLS}')})*(1 - {_survival(f'k/{_CELLS}')})"
@@ -188,7 +203,10 @@ def _open(value: float) -> dict[str, Any]:
 
 
 def _at_half() -> dict[str, Any]:
-    """Why the mean is right at p = 1/2: x → 1 − x turns P(z̃ > x) into 1 − P(z̃ > x)."""
+    """Why the mean is right at p = 1/2.
+
+    x → 1 − x turns P(z̃ > x) into 1 − P(z̃ > x).
+    """
     return {
         "kind": "identity",
         "title": "(x − γ)/(ζ − x) at 1 − x is its inverse for γ = −0.1, ζ = 1.1: the gate is symmetric at s = 0",

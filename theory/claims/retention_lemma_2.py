@@ -25,7 +25,9 @@ GRADIENTS = (Fraction(-1), Fraction(0), Fraction(3))
 
 
 def variance(batch: int, shared: Fraction | int = 0) -> Fraction:
-    """Variance of the mean of ``batch`` gradients plus a noise of variance ``shared`` common to all of them.
+    """Variance of a mean of gradients with shared noise.
+
+    The mean of ``batch`` gradients plus a noise of variance ``shared`` common to all of them.
 
     Examples
     --------
@@ -76,7 +78,10 @@ def check() -> Verdict:
 
 
 def _covariances() -> dict[str, Any]:
-    """Var((x + y)/2) from Var x = Var y = v, Cov = c."""
+    """Variance of a mean of two correlated gradients.
+
+    Var((x + y)/2) from Var x = Var y = v, Cov = c.
+    """
     return {
         "kind": "identity",
         "title": "variance of a mean of B terms: (B·v + B(B−1)·c)/B² = v/B + (1 − 1/B)·c",
@@ -120,8 +125,8 @@ def _shared_noise(batch: int) -> dict[str, Any]:
         "definitions": {"variance_of_one": written(variance(1))},
         "start": {"total": "0", "common": "0"},
         "outcomes": [
-            {"probability": written(Fraction(one["probability"]) / 2), "g": one["g"], "noise": noise}
-            for one in _examples()
+            {"probability": written(Fraction(example["probability"]) / 2), "g": example["g"], "noise": noise}
+            for example in _examples()
             for noise in ("1", "-1")
         ],
         "update": {"total": "total + g", "common": "noise if t == 1 else common"},

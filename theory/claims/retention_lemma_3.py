@@ -27,7 +27,10 @@ OTHER = Fraction(9, 10)
 
 
 class Instance(NamedTuple):
-    """E[L] = Σ g_t(1 − p_t): each dropped token costs g_t; budget M, multiplier λ."""
+    """An instance with a cost per dropped token.
+
+    E[L] = Σ g_t(1 − p_t): each dropped token costs g_t; budget M, multiplier λ.
+    """
 
     gains: tuple[int, ...]
     budget: int
@@ -35,7 +38,10 @@ class Instance(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """F*, and loss, excess and gap at the minimiser of the Lagrangian."""
+    """Optimum F* and the minimiser of the Lagrangian.
+
+    With loss, excess and gap at the minimiser.
+    """
 
     best: Fraction
     loss: Fraction
@@ -44,7 +50,9 @@ class Solution(NamedTuple):
 
 
 def solve(instance: Instance) -> Solution:
-    """Both problems in closed form: keep the M dearest tokens; keep every token with g_t > λ.
+    """Solve both problems in closed form.
+
+    Keep the M dearest tokens; keep every token with g_t > λ.
 
     Examples
     --------
@@ -59,7 +67,9 @@ def solve(instance: Instance) -> Solution:
 
 
 def smallest_exception() -> Instance:
-    """Fewest tokens, then smallest gains, with 1 ≤ M < T and Gap_λ < λΔ; λ in halves.
+    """Smallest instance that refutes the gap.
+
+    1 ≤ M < T and Gap_λ < λΔ; fewest tokens, then smallest gains; λ in halves.
 
     Examples
     --------
@@ -73,7 +83,9 @@ def smallest_exception() -> Instance:
         for budget in range(1, tokens)
         for halves in range(1, 5)
     )
-    return next(one for one in instances if solve(one).gap < one.multiplier * solve(one).excess)
+    return next(
+        instance for instance in instances if solve(instance).gap < instance.multiplier * solve(instance).excess
+    )
 
 
 def check() -> Verdict:
@@ -87,9 +99,9 @@ def check() -> Verdict:
     """
     claim = find("retention-lemma-3")
     instance = smallest_exception()
-    found = solve(instance)
+    solution = solve(instance)
     other = solve(instance._replace(multiplier=OTHER))
-    product = instance.multiplier * found.excess
+    product = instance.multiplier * solution.excess
     name = f"Gap_λ, T = {len(instance.gains)}, M = {instance.budget}, λ = {instance.multiplier}"
     return Verdict(
         claim=claim.id,
@@ -100,12 +112,12 @@ def check() -> Verdict:
         certificate=bundle(
             _lagrangian(instance),
             _constrained(instance),
-            _numbers(instance, found),
+            _numbers(instance, solution),
             _other_sign(other),
             _forces(),
             _valid(),
         ),
-        computed={name: found.gap},
+        computed={name: solution.gap},
         claimed={name: product},
         reading="Right whenever the minimiser keeps the budget (Δ ≤ 0): then it is feasible, E[L] ≥ F*, and "
         "Gap_λ = E[L] − F* + λΔ ≥ λΔ. With the other sign, F* − L_λ ≥ λΔ, it fails as well (λ = 9/10 in the example: "
@@ -114,9 +126,9 @@ def check() -> Verdict:
         "budget is exceeded (Δ > 0) the lemma is false for every λ > 0.",
         remarks=(
             f"{len(instance.gains)} tokens, each costs 1 if dropped, budget {instance.budget}, λ = "
-            f"{instance.multiplier}. Within the budget one token is dropped: F* = {found.best}. The Lagrangian keeps "
-            f"both: loss {found.loss}, Δ = {found.excess}, L_λ = {product}. Gap_λ = {product} − {found.best} = "
-            f"{found.gap}, and λΔ = {product}.",
+            f"{instance.multiplier}. Within the budget one token is dropped: F* = {solution.best}. The Lagrangian "
+            f"keeps both: loss {solution.loss}, Δ = {solution.excess}, L_λ = {product}. Gap_λ = {product} − "
+            f"{solution.best} = {solution.gap}, and λΔ = {product}.",
             "Proposition 1 says Gap_λ ≤ 0. With the lemma, λΔ ≤ Gap_λ ≤ 0: the budget would never be exceeded, for any "
             "λ > 0, however small.",
             f"The paper's own layers exceed it: under a budget of 30 % DistilBERT keeps "
@@ -126,12 +138,18 @@ def check() -> Verdict:
 
 
 def _lagrangian(instance: Instance) -> dict[str, Any]:
-    """Minimise Σ (λ − g_t) p_t over 0 ≤ p_t ≤ 1: the Lagrangian without its constant Σg − λM."""
+    """Minimise the Lagrangian without its constant.
+
+    Σ (λ − g_t) p_t over 0 ≤ p_t ≤ 1; the constant is Σg − λM.
+    """
     return _program(instance, instance.multiplier, None).rounded("least value of the Lagrangian, less Σg − λM")
 
 
 def _constrained(instance: Instance) -> dict[str, Any]:
-    """Minimise −Σ g_t p_t within the budget: the loss without its constant Σg."""
+    """Minimise the loss within the budget.
+
+    −Σ g_t p_t: the loss without its constant Σg.
+    """
     return _program(instance, Fraction(0), instance.budget).rounded("least loss within the budget, less Σg")
 
 
@@ -145,9 +163,9 @@ def _program(instance: Instance, price: Fraction, budget: int | None) -> Program
     return program
 
 
-def _numbers(instance: Instance, found: Solution) -> dict[str, Any]:
+def _numbers(instance: Instance, solution: Solution) -> dict[str, Any]:
     gains, budget, multiplier = instance
-    least = found.loss + multiplier * (found.excess + budget) - sum(gains)
+    least = solution.loss + multiplier * (solution.excess + budget) - sum(gains)
     return {
         "kind": "arithmetic",
         "title": "gap and excess from the two minima",
@@ -156,12 +174,12 @@ def _numbers(instance: Instance, found: Solution) -> dict[str, Any]:
             "M": str(budget),
             "lambda_": written(multiplier),
             "lagrangian": f"{written(least)} + gains - lambda_*M",
-            "best": f"{written(found.best - sum(gains))} + gains",
-            "excess": written(found.excess),
+            "best": f"{written(solution.best - sum(gains))} + gains",
+            "excess": written(solution.excess),
             "gap": "lagrangian - best",
         },
         "facts": [
-            f"lagrangian == {written(found.loss)} + lambda_*excess",
+            f"lagrangian == {written(solution.loss)} + lambda_*excess",
             "excess > 0",
             "gap <= 0",
             "gap < lambda_*excess",
@@ -169,18 +187,18 @@ def _numbers(instance: Instance, found: Solution) -> dict[str, Any]:
     }
 
 
-def _other_sign(found: Solution) -> dict[str, Any]:
+def _other_sign(solution: Solution) -> dict[str, Any]:
     return {
         "kind": "arithmetic",
         "title": f"F* − L_λ against λΔ in the same example at λ = {OTHER}",
         "definitions": {
             "lambda_": written(OTHER),
-            "best": written(found.best),
-            "lagrangian": f"{written(found.loss)} + lambda_*{written(found.excess)}",
+            "best": written(solution.best),
+            "lagrangian": f"{written(solution.loss)} + lambda_*{written(solution.excess)}",
         },
         "facts": [
-            f"best - lagrangian == {written(-found.gap)}",
-            f"best - lagrangian < lambda_*{written(found.excess)}",
+            f"best - lagrangian == {written(-solution.gap)}",
+            f"best - lagrangian < lambda_*{written(solution.excess)}",
         ],
     }
 

@@ -53,7 +53,10 @@ def check() -> Verdict:
 
 
 def _proof() -> dict[str, Any]:
-    """Names: loss and excess at the minimiser, best and slack at a feasible point."""
+    """The proof as relations between names.
+
+    Loss and excess at the minimiser, best and slack at a feasible point.
+    """
     return {
         "kind": "smt",
         "title": "weak duality",

@@ -26,7 +26,10 @@ from theory.proofs.verdict import Verdict
 
 
 class Cycle(NamedTuple):
-    """Steps of p and λ, start and length of a closed orbit."""
+    """A closed orbit of p and λ.
+
+    Steps of both, start and length.
+    """
 
     step: Fraction
     rate: Fraction
@@ -35,7 +38,9 @@ class Cycle(NamedTuple):
 
 
 def move(state: tuple[Fraction, Fraction], step: Fraction, rate: Fraction) -> tuple[Fraction, Fraction]:
-    """One round for E[L] = Σ_{t=1,2} (1 − p_t), p_1 = p_2 = p, M = 1: descent on p in [0, 1], ascent on λ ≥ 0.
+    """One round of descent on p, ascent on λ.
+
+    For E[L] = Σ_{t=1,2} (1 − p_t), p_1 = p_2 = p in [0, 1], M = 1, λ ≥ 0.
 
     Examples
     --------
@@ -49,7 +54,9 @@ def move(state: tuple[Fraction, Fraction], step: Fraction, rate: Fraction) -> tu
 
 
 def simplest_cycle() -> Cycle:
-    """Closed orbit with the smallest common denominator, from 2 on, of steps up to 1 and start.
+    """Closed orbit with the smallest common denominator.
+
+    Of steps up to 1 and start, from 2 on.
 
     Examples
     --------
@@ -66,7 +73,10 @@ def simplest_cycle() -> Cycle:
 
 
 def _period(start: tuple[Fraction, Fraction], step: Fraction, rate: Fraction, rounds: int = 12) -> int:
-    """Rounds until the start is met again, 0 if not within so many."""
+    """Rounds until the start is met again.
+
+    0 if not within so many.
+    """
     state = start
     for period in range(1, rounds + 1):
         state = move(state, step, rate)
@@ -154,7 +164,10 @@ def _invariant() -> dict[str, Any]:
 
 
 def _slow() -> dict[str, Any]:
-    """About one round trip, 2π/√(2aη) = 444 rounds, without touching the ends."""
+    """About one round trip without touching the ends.
+
+    2π/√(2aη) = 444 rounds.
+    """
     return {
         **_EQUAL,
         "title": "the same at a = η = 0.01 from p = 0.55, λ = 1: 450 rounds, no nearer",
@@ -169,7 +182,10 @@ def _slow() -> dict[str, Any]:
 
 
 def _unequal() -> dict[str, Any]:
-    """Gains 2 and 1: the optimum keeps the first token, with λ anywhere between 1 and 2."""
+    """Gains 2 and 1.
+
+    The optimum keeps the first token, with λ anywhere between 1 and 2.
+    """
     return {
         "kind": "chain",
         "title": "unequal gains 2 and 1, M = 1: the iteration comes to rest at p = (1, 0)",

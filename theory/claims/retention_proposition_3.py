@@ -25,7 +25,9 @@ BUDGET = Fraction(3, 10)
 
 
 def longest_exception() -> int:
-    """Largest T ≥ 4 (below 100) at which M = ⌊0.3·T⌋ tokens have M² < T: the T·d numbers of the input exceed M²d.
+    """Longest input that exceeds the square of the budget.
+
+    Largest T ≥ 4 (below 100) at which M = ⌊0.3·T⌋ tokens have M² < T: the T·d numbers of the input exceed M²d.
 
     Examples
     --------
@@ -36,7 +38,9 @@ def longest_exception() -> int:
 
 
 def quadratic_share(saved: Fraction, budget: Fraction) -> Fraction:
-    """Share q of a cost that is quadratic in the tokens kept, the rest being fixed, if ``saved`` = q·(1 − ρ²).
+    """Share q of a cost quadratic in the tokens.
+
+    The rest is fixed; ``saved`` = q·(1 − ρ²).
 
     Examples
     --------

@@ -32,7 +32,9 @@ SAMPLE = (1, 1)
 
 
 def complexities(functions: list[Function], sample: tuple[int, int] = SAMPLE) -> tuple[Fraction, Fraction]:
-    """R̂_1 of a class closed under sign, without masks and with uniform masks that keep one of the two tokens.
+    """Complexities R̂_1 of a class, without and with masks.
+
+    The class is closed under sign; uniform masks keep one of the two tokens.
 
     Examples
     --------
@@ -50,7 +52,9 @@ def complexities(functions: list[Function], sample: tuple[int, int] = SAMPLE) ->
 
 
 def smallest_class(candidates: list[Function]) -> list[Function]:
-    """Smallest class (one of each pair ±f is listed) whose masked complexity exceeds half of the other.
+    """Smallest class that refutes the factor of a half.
+
+    One of each pair ±f is listed; its masked complexity exceeds half of the other.
 
     Examples
     --------
@@ -142,7 +146,10 @@ def _mean_prediction() -> dict[str, Any]:
 
 
 def _common_mask() -> dict[str, Any]:
-    """|w_t| ≤ 1, two examples (1, 1): sup = Σ_t |Σ_i σ_i h_it| over the kept tokens."""
+    """The supremum with one mask for all examples.
+
+    |w_t| ≤ 1, two examples (1, 1): sup = Σ_t |Σ_i σ_i h_it| over the kept tokens.
+    """
     outcomes = [
         {"probability": "1/8", "s": s, "r": r, "z1": z1, "z2": z2}
         for s in ("1", "-1")

@@ -1,4 +1,6 @@
-"""Models that are trained on SRCD: one common skeleton, one file per kind of layer, a registry.
+"""Models that are trained on SRCD.
+
+One common skeleton, one file per kind of layer, a registry.
 
 Everything here needs torch; nothing outside of this folder, training and ensembles does.
 

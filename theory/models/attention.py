@@ -1,4 +1,7 @@
-"""Softmax attention over the past, for all rows or for those that were chosen, and buffers of bounded size."""
+"""Softmax attention over the past, and bounded buffers.
+
+For all rows or for those that were chosen.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +38,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None = None, rows:
         seen = torch.arange(k.shape[2], device=q.device) <= chosen.unsqueeze(-1)
     else:
         seen = mask.expand(q.shape[0], -1, -1).gather(1, chosen.unsqueeze(-1).expand(-1, -1, k.shape[2]))
-    found = F.scaled_dot_product_attention(q.gather(2, index), k, v, attn_mask=seen.unsqueeze(1))
+    output = F.scaled_dot_product_attention(q.gather(2, index), k, v, attn_mask=seen.unsqueeze(1))
     real = rows.gather(1, chosen)[:, None, :, None]
-    return torch.zeros_like(q).scatter(2, index, found * real)
+    return torch.zeros_like(q).scatter(2, index, output * real)
 
 
 class Attention(nn.Module):
@@ -65,17 +68,25 @@ class Attention(nn.Module):
                     projection.weight.mul_(0.1).add_(identity * torch.eye(d))
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values, each (B, H, N, P); with ``past_only`` keys and values of the token before."""
+        """Queries, keys and values, each (B, H, N, P).
+
+        With ``past_only`` keys and values of the token before.
+        """
         q, k, v = (self._split(layer(x)) for layer in (self.query, self.key, self.value))
         return (q, _after_nothing(k), _after_nothing(v)) if self.past_only else (q, k, v)
 
     def finish(self, heads: Tensor) -> Tensor:
-        """Join the heads (B, H, T, P) and project to (B, T, d)."""
+        """Join the heads and project.
+
+        (B, H, T, P) to (B, T, d).
+        """
         joined: Tensor = self.output(heads.transpose(1, 2).flatten(2))
         return joined
 
     def forward(self, x: Tensor, *, rows: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
-        """Attend; see :func:`attend`. The mask is (B, N[t], N[s]); with ``past_only``, s = t in it has no effect.
+        """Attend.
+
+        See :func:`attend`. The mask is (B, N[t], N[s]); with ``past_only``, s = t in it has no effect.
 
         Returns
         -------
@@ -91,7 +102,10 @@ class Attention(nn.Module):
 
 
 def _after_nothing(x: Tensor) -> Tensor:
-    """Shift (B, H, N, P) by one position; the first one is empty."""
+    """Shift (B, H, N, P) by one position.
+
+    The first one is empty.
+    """
     return F.pad(x[:, :, :-1], (0, 0, 1, 0))
 
 
@@ -115,7 +129,9 @@ def newest(written: Tensor, capacity: int) -> Tensor:
 
 
 def largest(score: Tensor, written: Tensor, capacity: int, *, block: int = 256) -> Tensor:
-    """Buffer that holds, of the tokens written so far, those of the largest scores; of equal ones the earlier.
+    """Buffer that holds the tokens of the largest scores.
+
+    Of the tokens written so far; of equal ones the earlier.
 
     Parameters
     ----------
@@ -141,5 +157,8 @@ def largest(score: Tensor, written: Tensor, capacity: int, *, block: int = 256) 
 
 
 def causal(like: Tensor) -> Tensor:
-    """True where s ≤ t, shape (N[t], N[s]), for N and the device of a tensor (B, N, ...)."""
+    """Mask that is true where s ≤ t.
+
+    Shape (N[t], N[s]), for N and the device of a tensor (B, N, ...).
+    """
     return torch.ones(like.shape[1], like.shape[1], dtype=torch.bool, device=like.device).tril()

@@ -1,4 +1,6 @@
-"""The common skeleton: embed the tokens, go through layers, answer queries and predict the dynamics.
+"""The common skeleton of all models.
+
+Embed the tokens, go through layers, answer queries and predict the dynamics.
 
 Every layer, of whatever kind, sends each token down one of three branches: *working* (local computation or a recurrent
 state), *episodic* (a row of softmax attention over earlier tokens) or *semantic* (a memory that was consolidated).
@@ -78,7 +80,10 @@ class Context:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a layer reports: see :class:`Output`, whose fields have one more axis for the layer."""
+    """What a layer reports.
+
+    See :class:`Output`, whose fields have one more axis for the layer.
+    """
 
     routing: Tensor
     probabilities: Tensor
@@ -119,37 +124,60 @@ class Output:
 
     @property
     def executed(self) -> Tensor:
-        """Attention rows: tokens that attended, bool of shape (B, N, L)."""
+        """Attention rows, bool of shape (B, N, L).
+
+        Tokens that attended.
+        """
         return self.routing == EPISODIC
 
     def retrieval_loss(self, batch: Batch[Tensor]) -> Tensor:
-        """Mean cross-entropy of the answers, in nats; 0 for a batch without queries."""
+        """Mean cross-entropy of the answers, in nats.
+
+        0 for a batch without queries.
+        """
         target = (batch.answer - 1).flatten()  # −1 where nothing is asked
         total = F.cross_entropy(self.logits.flatten(0, 1), target, ignore_index=-1, reduction="sum")
         return total / (target >= 0).sum().clamp_min(1)
 
     def dynamics_loss(self, batch: Batch[Tensor]) -> Tensor:
-        """Mean squared error of the prediction of v_t; at best σ²."""
+        """Mean squared error of the prediction of v_t.
+
+        At best σ².
+        """
         return F.mse_loss(self.dynamics, batch.target)
 
     def correct(self, batch: Batch[Tensor]) -> Tensor:
-        """Whether each query was answered rightly, bool of shape (B, N); false elsewhere."""
+        """Whether each query was answered rightly.
+
+        Bool of shape (B, N), false elsewhere.
+        """
         return (self.logits.argmax(-1) + 1 == batch.answer) & (batch.answer > 0)
 
 
 class Layer(nn.Module):
-    """Base of all layers: ``forward(x, context) -> (x, Trace)`` with x of shape (B, N, d)."""
+    """Base of all layers.
+
+    ``forward(x, context) -> (x, Trace)`` with x of shape (B, N, d).
+    """
 
     def slow(self) -> list[nn.Parameter]:
-        """Parameters that learn at the rate of consolidation, not at that of the task."""
+        """Parameters that learn at the rate of consolidation.
+
+        Not at that of the task.
+        """
         return []
 
     def after_step(self, probabilities: Tensor) -> None:
-        """Whatever is to be done after a step of the optimiser, given the probabilities (B, N, 3) of that step."""
+        """Update state after a step of the optimiser.
+
+        Given the probabilities (B, N, 3) of that step.
+        """
 
 
 class Model(nn.Module):
-    """A stack of layers between the embedding of SRCD's tokens and the two predictions.
+    """Layers between the embedding and the two predictions.
+
+    A stack of layers between the embedding of SRCD's tokens and the predictions of answers and dynamics.
 
     The dynamics are predicted as a multiple of the signal shown (learned, 0 at first) plus a linear function of the
     state, so that normalisation in the layers does not hide the signal's size.
@@ -209,18 +237,27 @@ class Model(nn.Module):
         )
 
     def predict(self, x: Tensor) -> Tensor:
-        """Logits of the values for a state of shape (..., d)."""
+        """Logits of the values for a state.
+
+        Shape (..., d).
+        """
         logits: Tensor = self.answer(self.norm(x))
         return logits
 
     def parameter_groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-        """Parameters that learn with the task, and those that learn at the rate of consolidation."""
+        """Parameters by the rate at which they learn.
+
+        Those that learn with the task, and those that learn at the rate of consolidation.
+        """
         slow = [p for layer in self.layers for p in layer.slow()]
         known = {id(p) for p in slow}
         return [p for p in self.parameters() if id(p) not in known], slow
 
     def after_step(self, output: Output) -> None:
-        """To be called after every step of the optimiser, with the output that it was made from."""
+        """Update state after a step of the optimiser.
+
+        To be called after every step, with the output that it was made from.
+        """
         for i, layer in enumerate(self.layers):
             layer.after_step(output.probabilities[:, :, i].detach())
 
@@ -231,19 +268,28 @@ def _sum(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def always(branch: int, x: Tensor) -> Trace:
-    """Trace of a layer that sends all tokens down one branch."""
+    """Trace of a layer with one branch.
+
+    All tokens go down that branch.
+    """
     routing = torch.full(x.shape[:2], branch, device=x.device)
     return Trace(routing, F.one_hot(routing, len(BRANCHES)).to(x.dtype))
 
 
 def either(attends: Tensor, probability: Tensor) -> Trace:
-    """Trace of a layer in which tokens attend or stay local: hard choice and soft probability, each (B, N)."""
+    """Trace of a layer that attends or stays local.
+
+    Hard choice and soft probability, each (B, N).
+    """
     routing = torch.where(attends, EPISODIC, WORKING)
     return Trace(routing, torch.stack([1 - probability, probability, torch.zeros_like(probability)], -1))
 
 
 class FeedForward(nn.Module):
-    """Two linear maps with GELU in between, after a norm unless ``norm`` is false; 0 for a multiple of 0."""
+    """Two linear maps with GELU in between.
+
+    After a norm unless ``norm`` is false; 0 for a multiple of 0.
+    """
 
     def __init__(self, d: int, multiple: int, *, norm: bool = True) -> None:
         super().__init__()

@@ -1,4 +1,6 @@
-"""CRAM: working, episodic and semantic memory under one learned router (arXiv 2602.12204, Eqs. 2–8).
+"""CRAM: three memories under one learned router.
+
+Working, episodic and semantic memory (arXiv 2602.12204, Eqs. 2–8).
 
 What the paper leaves open, or cannot mean as written, is settled so:
 
@@ -103,7 +105,10 @@ class CramConfig(RoutedConfig):
 
 
 class WorkingMemory(nn.Module):
-    """Eq. 2: K Euler steps of an ODE whose rate depends on the time gap; f = W_o h + x."""
+    """Working memory of Eq. 2.
+
+    K Euler steps of an ODE whose rate depends on the time gap; f = W_o h + x.
+    """
 
     def __init__(self, d: int, steps: int, time_step: float) -> None:
         super().__init__()
@@ -113,7 +118,10 @@ class WorkingMemory(nn.Module):
         self.output = nn.Linear(d, d)
 
     def forward(self, x: Tensor, gap: Tensor) -> Tensor:
-        """States (B, N, d) and gaps (B, N) to (B, N, d)."""
+        """Move states to the end of their gaps.
+
+        States (B, N, d) and gaps (B, N) to (B, N, d).
+        """
         rate = self.time_step * self.rate(gap.log1p().unsqueeze(-1)).sigmoid()
         drive = self.input(x)
         h = rate * torch.tanh(drive)  # the first step, from h = 0
@@ -132,12 +140,18 @@ class EpisodicMemory(nn.Module):
         self.attention = Attention(config.d_model, config.heads, identity=config.identity, past_only=True)
 
     def forward(self, x: Tensor, rows: Tensor | None) -> Tensor:
-        """Retrieve for all tokens, or for those in ``rows``; (B, N, d)."""
-        found: Tensor = self.attention(x, rows=rows, mask=self.buffer(x))
-        return found
+        """Retrieve for all tokens, or those in ``rows``.
+
+        Shape (B, N, d).
+        """
+        retrieved: Tensor = self.attention(x, rows=rows, mask=self.buffer(x))
+        return retrieved
 
     def buffer(self, x: Tensor) -> Tensor | None:
-        """Whether s is held when t comes, (B, N[t], N[s]); None for a buffer that holds everything."""
+        """Whether s is held when t comes.
+
+        (B, N[t], N[s]); None for a buffer that holds everything.
+        """
         c = self.config
         capacity = x.shape[1] if c.capacity is None else c.capacity
         if c.write == "all" and capacity >= x.shape[1]:
@@ -150,7 +164,10 @@ class EpisodicMemory(nn.Module):
         return F.pad(held[:, :-1], (0, 0, 1, 0))  # t finds what was there after t − 1
 
     def novelty(self, x: Tensor) -> Tensor:
-        """Mean squared distance of each state from the moving average of those before it, (B, N)."""
+        """Squared distance of each state from its past.
+
+        Mean over coordinates, from the moving average of the states before it, (B, N).
+        """
         average = moving_average(x, self.config.novelty_decay)
         before = torch.cat([torch.zeros_like(x[:, :1]), average[:, :-1]], 1)
         return (x - before).square().mean(-1)
@@ -170,7 +187,10 @@ class SemanticMemory(nn.Module):
 
 
 class Quality(nn.Module):
-    """q̂: predicted quality of the semantic memory, from what is known without attention."""
+    """Predicted quality q̂ of the semantic memory.
+
+    From what is known without attention.
+    """
 
     def __init__(self, d: int) -> None:
         super().__init__()
@@ -183,7 +203,10 @@ class Quality(nn.Module):
 
 
 class Router(nn.Module):
-    """Eq. 7: choose a branch from the time gap, the size of f_CT, q̂ and the uncertainty of the prediction."""
+    """Router of Eq. 7.
+
+    It chooses a branch from the time gap, the size of f_CT, q̂ and the uncertainty of the prediction.
+    """
 
     def __init__(self, config: RoutedConfig, branches: int) -> None:
         super().__init__()
@@ -192,7 +215,10 @@ class Router(nn.Module):
         self.body = nn.Sequential(nn.Linear(features, 32), nn.GELU(), nn.Linear(32, branches))
 
     def forward(self, x: Tensor, local: Tensor, quality: Tensor, gap: Tensor, context: Context) -> Choice:
-        """Choose for tokens (B, T, d); with ``context.attend_all`` the choice is the episodic branch."""
+        """Choose for tokens (B, T, d).
+
+        With ``context.attend_all`` the choice is the episodic branch.
+        """
         with torch.no_grad():
             log = context.predict(local).log_softmax(-1)
             uncertainty = -(log.exp() * log).sum(-1) / math.log(log.shape[-1])
@@ -214,7 +240,10 @@ def squared_error(a: Tensor, b: Tensor) -> Tensor:
 def consolidation(
     config: RoutedConfig, semantic: Tensor, retrieved: Tensor, logit: Tensor, attended: Tensor
 ) -> dict[str, Tensor]:
-    """Eq. 5 and the loss that teaches q̂ the quality of Eq. 6: means over the tokens that attended, 0 without any."""
+    """Consolidation loss of Eq. 5, and that of q̂.
+
+    The latter teaches q̂ the quality of Eq. 6: means over the tokens that attended, 0 without any.
+    """
     error = squared_error(semantic, retrieved.detach())
     quality = torch.exp(-error.detach() / config.sigma**2)
     missed = F.binary_cross_entropy_with_logits(logit, quality, reduction="none")
@@ -240,7 +269,10 @@ def three(probabilities: Tensor) -> Tensor:
 
 
 class CramLayer(Layer):
-    """One layer: three branches weighted by the router and summed; add and norm, feed-forward, add and norm."""
+    """One layer of CRAM.
+
+    Three branches weighted by the router and summed; add and norm, feed-forward, add and norm.
+    """
 
     def __init__(self, config: CramConfig) -> None:
         super().__init__()

@@ -1,4 +1,6 @@
-"""A consolidating model for values that are new in every stream: it learns within the stream, by fast weights.
+"""A consolidating model with fast weights.
+
+For values that are new in every stream: it learns within the stream.
 
 The layer is CRAM's, but its semantic memory is a matrix S that starts empty in every stream. What a token retrieves by
 attention is written into it under the token's own cue, by the delta rule; a later token with the same cue can read it
@@ -57,7 +59,10 @@ class FastWeightConfig(RoutedConfig):
 
 
 class FastWeightLayer(Layer):
-    """Three branches as in CRAM, the semantic one a matrix learned within the stream."""
+    """Three branches, the semantic one learned within the stream.
+
+    As in CRAM; the semantic branch is a matrix.
+    """
 
     def __init__(self, config: FastWeightConfig) -> None:
         super().__init__()
@@ -90,8 +95,8 @@ class FastWeightLayer(Layer):
             attended = choice.index == EPISODIC
             mask = (place[: at.stop] <= chunk[:, None]).unsqueeze(0)
             rows = None if self.training else attended
-            found = attend(q[:, :, at], k[:, :, : at.stop], v[:, :, : at.stop], mask=mask, rows=rows)
-            retrieved = self.attention.finish(found)
+            heads_output = attend(q[:, :, at], k[:, :, : at.stop], v[:, :, : at.stop], mask=mask, rows=rows)
+            retrieved = self.attention.finish(heads_output)
             if self.value is None:
                 memory = delta_update(memory, cue[:, at], retrieved.detach(), strength[:, at] * attended)
             else:
@@ -115,7 +120,9 @@ class FastWeightLayer(Layer):
 
 
 def signs(memory: Tensor, count: int) -> Tensor:
-    """±1/√d by the signs of ``count`` entries of (B, d, d), those of the smallest square block; 0 elsewhere.
+    """Write ±1/√d by the signs of some entries.
+
+    ``count`` entries of (B, d, d), those of the smallest square block; 0 elsewhere.
 
     Gradients pass as if nothing was done.
     """

@@ -1,4 +1,7 @@
-"""Decisions that can be learned: hard Gumbel-Softmax, Hard-Concrete gates, dual ascent on a budget."""
+"""Decisions that can be learned.
+
+Hard Gumbel-Softmax, Hard-Concrete gates, dual ascent on a budget.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,9 @@ class Choice:
 
 
 def choose(logits: Tensor, *, temperature: float, sample: bool) -> Choice:
-    """Hard choice among R options: by the straight-through Gumbel-Softmax when sampling, else the most probable.
+    """Hard choice among R options.
+
+    By the straight-through Gumbel-Softmax when sampling, else the most probable.
 
     Parameters
     ----------
@@ -55,7 +60,9 @@ def choose(logits: Tensor, *, temperature: float, sample: bool) -> Choice:
 
 @dataclass(frozen=True)
 class HardConcrete:
-    """Gate z̃ = clamp(σ((s + log u − log(1−u))/β)·(ζ−γ) + γ) to [0, 1], u uniform, with log α = s.
+    """Hard-Concrete gate z̃ in [0, 1].
+
+    z̃ = clamp(σ((s + log u − log(1−u))/β)·(ζ−γ) + γ), u uniform, with log α = s.
 
     It equals 0 and 1 with positive probability and lies strictly between them with the rest: it is no Bernoulli
     variable, and P(z̃ > 0) is larger than σ(s).
@@ -84,7 +91,10 @@ class HardConcrete:
     high: float = 1.1
 
     def sample(self, s: Tensor) -> Tensor:
-        """Draw gates for the scores; differentiable in s."""
+        """Draw gates for the scores.
+
+        Differentiable in s.
+        """
         u = torch.rand_like(s).clamp(1e-6, 1 - 1e-6)
         return self.value(s, u)
 

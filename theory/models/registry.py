@@ -92,7 +92,9 @@ def model_config(fields: Mapping[str, Any], *, path: str | Path | None = None) -
 
 
 def build(config: ModelConfig, task: SRCD, seed: int) -> Model:
-    """A new model with parameters drawn from a seed; the global random state is left as it was.
+    """Build a model with parameters drawn from a seed.
+
+    The global random state is left as it was.
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""Adaptive Retention: a learned gate keeps at most M tokens in the memory that attention sees (arXiv 2510.08798).
+"""Adaptive Retention: a learned gate under a memory budget.
+
+It keeps at most M tokens in the memory that attention sees (arXiv 2510.08798).
 
 The score of a token, s_t = vᵀ tanh(W h_t + U m_{t−1}) + b with m an exponential average of the states, gives its
 probability p_t = σ(s_t). In training a Hard-Concrete gate z̃_t weighs the token: as a key (its share in the softmax is
@@ -104,31 +106,39 @@ class RetentionLayer(Layer):
         score = self.score(state)
         probability = score.sigmoid()
         if context.attend_all:
-            retained, found = torch.ones_like(score, dtype=torch.bool), self.attention(state)
+            retained, retrieved = torch.ones_like(score, dtype=torch.bool), self.attention(state)
         elif self.training:
             gate = self.gate.sample(score)
             retained = gate > 0
             weight = gate.clamp_min(1e-9).log().unsqueeze(1).masked_fill(~causal(x), -torch.inf)
-            found = gate.unsqueeze(-1) * self.attention(state, mask=weight)
+            retrieved = gate.unsqueeze(-1) * self.attention(state, mask=weight)
         else:
-            retained, found = (self.online if self.config.selection == "online" else self.offline)(state, probability)
-        x = x + found
+            retained, retrieved = (self.online if self.config.selection == "online" else self.offline)(
+                state, probability
+            )
+        x = x + retrieved
         excess = (probability.sum(1).mean() - self.kept) / self.unit
         trace = either(retained, probability)
         return x + self.ffn(x), Trace(trace.routing, trace.probabilities, costs={"budget": self.multiplier * excess})
 
     def online(self, state: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
-        """Which tokens enter the memory when they come, (B, N), and what they find there, (B, N, d)."""
+        """Tokens that enter the memory, and what they retrieve.
+
+        When they come, (B, N), and what is there for them, (B, N, d).
+        """
         memory = largest(probability, torch.ones_like(probability, dtype=torch.bool), self.kept)
         entered = memory.diagonal(dim1=1, dim2=2)
         return entered, self.attention(state, mask=memory, rows=entered)
 
     def offline(self, state: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
-        """The same for the top M of the whole stream: attention among M tokens, an M × M matrix of scores."""
+        """The same for the top M of the whole stream.
+
+        Attention among M tokens, an M × M matrix of scores.
+        """
         best = probability.topk(min(self.kept, probability.shape[1]), dim=1).indices.sort(1).values
         index = best.unsqueeze(-1).expand(-1, -1, state.shape[2])
-        found = torch.zeros_like(state).scatter(1, index, self.attention(state.gather(1, index)))
-        return torch.zeros_like(probability, dtype=torch.bool).scatter(1, best, True), found
+        retrieved = torch.zeros_like(state).scatter(1, index, self.attention(state.gather(1, index)))
+        return torch.zeros_like(probability, dtype=torch.bool).scatter(1, best, True), retrieved
 
     def after_step(self, probabilities: Tensor) -> None:
         """Dual ascent on the budget."""

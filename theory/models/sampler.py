@@ -1,4 +1,7 @@
-"""SRCD drawn on the device that trains: the same composition as in numpy, other random numbers."""
+"""SRCD drawn on the device that trains.
+
+The same composition as in numpy, other random numbers.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ from theory.tasks.srcd import SRCD, Batch, Draws, Tokens, compose, widths
 
 
 class Sampler:
-    """Streams of a task, drawn in single precision on a device.
+    """Streams of a task, drawn on a device.
+
+    In single precision.
 
     Parameters
     ----------
@@ -62,8 +67,8 @@ def to_torch(batch: Batch[Any], device: str | torch.device = "cpu") -> Batch[Ten
     """A batch of numpy arrays as tensors, in single precision."""
 
     def move(part: Any) -> dict[str, Tensor]:
-        found = {f.name: getattr(part, f.name) for f in fields(part) if f.name != "tokens"}
-        tensors = {name: torch.as_tensor(array, device=device) for name, array in found.items()}
+        copies = {f.name: getattr(part, f.name) for f in fields(part) if f.name != "tokens"}
+        tensors = {name: torch.as_tensor(array, device=device) for name, array in copies.items()}
         return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
 
     return Batch(tokens=Tokens(**move(batch.tokens)), **move(batch))

@@ -1,4 +1,7 @@
-"""Linear recurrences over a stream, computed in chunks by matrix products."""
+"""Linear recurrences over a stream.
+
+Computed in chunks by matrix products.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ from torch import Tensor
 
 
 def selective_scan(u: Tensor, log_decay: Tensor, b: Tensor, c: Tensor, *, chunk: int = 64) -> Tensor:
-    """States h_t = a_t h_{t−1} + u_t b_tᵀ from zero, read as y_t = h_t c_t.
+    """Run the recurrence of a selective state-space model.
+
+    States h_t = a_t h_{t−1} + u_t b_tᵀ from zero, read as y_t = h_t c_t.
 
     Within a chunk all pairs of positions meet in one matrix of decays; between chunks states are carried by another
     one. Decays are products of factors at most 1, never quotients, so that nothing overflows.
@@ -66,7 +71,9 @@ def moving_average(x: Tensor, decay: float) -> Tensor:
 
 
 def delta_update(state: Tensor, keys: Tensor, values: Tensor, strength: Tensor) -> Tensor:
-    """Write a chunk into a fast-weight memory by the delta rule, S_t = S_{t−1} + β_t k_t (v_t − S_{t−1}ᵀ k_t)ᵀ.
+    """Write a chunk into a fast-weight memory.
+
+    By the delta rule, S_t = S_{t−1} + β_t k_t (v_t − S_{t−1}ᵀ k_t)ᵀ.
 
     The corrections u_t = β_t (v_t − S_{t−1}ᵀ k_t) of all positions solve one unit triangular system.
 
@@ -97,13 +104,19 @@ def delta_update(state: Tensor, keys: Tensor, values: Tensor, strength: Tensor) 
 
 
 def _chunks(x: Tensor, chunk: int) -> Tensor:
-    """(B, N, H, ·) -> (B, G, C, H, ·), with zeros at the end."""
+    """Cut into chunks, with zeros at the end.
+
+    (B, N, H, ·) -> (B, G, C, H, ·).
+    """
     padded = F.pad(x, (0, 0, 0, 0, 0, -x.shape[1] % chunk))
     return padded.reshape(x.shape[0], -1, chunk, *x.shape[2:])
 
 
 def _decays(log: Tensor) -> Tensor:
-    """exp(Σ_{s<i≤t} log_i) for t ≥ s, else 0: (..., C) -> (..., C[t], C[s]). Sums start at s: none cancel."""
+    """Decay between all pairs of steps.
+
+    exp(Σ_{s<i≤t} log_i) for t ≥ s, else 0: (..., C) -> (..., C[t], C[s]). Sums start at s: none cancel.
+    """
     size = log.shape[-1]
     strict = torch.ones(size, size, dtype=torch.bool, device=log.device).tril(-1)
     sums = log.unsqueeze(-1).expand(*log.shape, size).masked_fill(~strict, 0.0).cumsum(-2)

@@ -1,4 +1,6 @@
-"""SeqBoat-like model: a state-space layer whose state decides, token by token, whether attention is activated.
+"""SeqBoat-like model.
+
+A state-space layer whose state decides, token by token, whether attention is activated.
 
 The gate takes the more probable of two options and scales what attention returns by that option's probability, which
 is how it learns. Attention sees activated tokens only, the last W of them (Ren et al. 2023, arXiv 2306.11197).
@@ -54,8 +56,10 @@ class SeqBoatLayer(Layer):
         active = torch.full_like(probability, context.attend_all, dtype=torch.bool) | (probability > 0.5)
         # A token that is not activated would see nothing: it may see itself, and what it finds is not used.
         itself = torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
-        found = self.attention(state, mask=newest(active, self.window) | itself, rows=None if self.training else active)
-        x = x + (active * probability).unsqueeze(-1) * F.silu(self.unit(state)) * found
+        retrieved = self.attention(
+            state, mask=newest(active, self.window) | itself, rows=None if self.training else active
+        )
+        x = x + (active * probability).unsqueeze(-1) * F.silu(self.unit(state)) * retrieved
         return x + self.ffn(x), either(active, probability)
 
 

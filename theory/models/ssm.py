@@ -1,4 +1,7 @@
-"""Selective state-space models: Mamba, which never attends, and Jamba, with one attention layer in eight."""
+"""Selective state-space models.
+
+Mamba, which never attends, and Jamba, with one attention layer in eight.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ class SSMConfig(ModelConfig):
 
 
 class MambaConfig(SSMConfig):
-    """Settings of the Mamba-like model; as there, the gated block has no feed-forward part beside it."""
+    """Settings of the Mamba-like model.
+
+    As there, the gated block has no feed-forward part beside it.
+    """
 
     kind: Literal["mamba"] = "mamba"
     ffn: int = Field(0, ge=0)
@@ -70,7 +76,9 @@ class JambaConfig(SSMConfig):
 
 
 class SelectiveSSM(nn.Module):
-    """Gated block around h_t = exp(−Δ_t A) h_{t−1} + Δ_t x_t B_tᵀ, y_t = h_t C_t + D x_t, with Δ, B, C made from x.
+    """Gated block around a selective state space.
+
+    h_t = exp(−Δ_t A) h_{t−1} + Δ_t x_t B_tᵀ, y_t = h_t C_t + D x_t, with Δ, B, C made from x.
 
     A is one number per head, so that the recurrence runs as matrix products.
 
@@ -129,6 +137,9 @@ def mamba(config: MambaConfig, task: SRCD) -> list[Layer]:
 
 
 def jamba(config: JambaConfig, task: SRCD) -> list[Layer]:
-    """Layers of the Jamba-like model (Lieber et al. 2024, arXiv 2403.19887; without its mixture of experts)."""
+    """Layers of the Jamba-like model.
+
+    Lieber et al. 2024, arXiv 2403.19887; without its mixture of experts.
+    """
     attends = [i % config.period == config.place for i in range(config.layers)]
     return [AttentionLayer(config) if here else SSMLayer(config) for here in attends]

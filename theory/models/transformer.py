@@ -1,4 +1,7 @@
-"""Transformer: every token attends in every layer (no positions are encoded: the task is about content)."""
+"""Transformer: every token attends in every layer.
+
+No positions are encoded: the task is about content.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""TransMamba-like model: up to a position every token attends, after it the same parameters run as a state-space model.
+"""TransMamba-like model.
+
+Up to a position every token attends, after it the same parameters run as a state-space model.
 
 Queries, keys and values of attention are C, B and x of the recurrence. The state at the switch is the one that the
 recurrence has after the prefix, so that nothing is lost there (Li et al. 2025, arXiv 2503.24067).
@@ -43,7 +45,10 @@ class TransMambaConfig(ModelConfig):
 
 
 class SwitchLayer(Layer):
-    """Attention before a position, state-space recurrence from it on, with shared projections."""
+    """Attention before a position, state-space recurrence after.
+
+    From it on; with shared projections.
+    """
 
     def __init__(self, config: TransMambaConfig, position: int) -> None:
         super().__init__()

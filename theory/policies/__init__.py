@@ -1,14 +1,17 @@
-"""Routing and retention policies of the sources, without training of a model: one registry, one interface.
+"""Published routing and retention policies, played without training.
 
 A policy is a dataclass in a file here (:class:`~theory.policies.policy.Policy`), whose fields are the parameters that
 its source names, and one line in :data:`POLICIES`. ``python -m theory.policies > docs/policies.md`` writes the table.
+
+Other packages add policies by the entry-point group ``theory.policies`` (:mod:`cogfit.plugins`): each names a
+:class:`System` whose ``place`` is ``package.module:Class``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cogfit.errors import InputError, nearest
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class System:
-    """A published system, and its policy.
+    """A system and its policy.
 
     Attributes
     ----------
@@ -31,7 +34,12 @@ class System:
     kind : str
         What the list of sources takes it for; the checker finds out for itself (:mod:`theory.policies.classify`).
     place : str
-        ``module.Class`` in :mod:`theory.policies`.
+        ``module.Class`` in :mod:`theory.policies`, or ``package.module:Class`` anywhere.
+
+    Examples
+    --------
+    >>> System("all", "attend to all", "", "everything", "fixed", "theory.policies.fixed:Full").policy()
+    Full()
     """
 
     id: str
@@ -42,21 +50,27 @@ class System:
     place: str
 
     def policy(self, **parameters: float) -> Policy:
-        """A fresh policy.
+        """Make a fresh policy.
 
         Raises
         ------
         InputError
             If it has no such parameter.
         """
-        module, name = self.place.split(".")
-        made = getattr(import_module(f"theory.policies.{module}"), name)
-        unknown = set(parameters) - set(made.__dataclass_fields__)
+        kind = self._class()
+        unknown = set(parameters) - set(kind.__dataclass_fields__)
         if unknown:
-            hint = nearest(min(unknown), made.__dataclass_fields__)
+            hint = nearest(min(unknown), kind.__dataclass_fields__)
             raise InputError(f"{self.id} has no parameter '{min(unknown)}'", hint=hint)
-        policy: Policy = made(**parameters)
+        policy: Policy = kind(**parameters)
         return policy
+
+    def _class(self) -> Any:
+        module, separator, name = self.place.partition(":")
+        if not separator:
+            module, name = self.place.split(".")
+            module = f"theory.policies.{module}"
+        return getattr(import_module(module), name)
 
     @property
     def parameters(self) -> dict[str, float]:
@@ -65,53 +79,199 @@ class System:
 
 
 POLICIES: tuple[System, ...] = (
-    System("full", "full attention", "", "attend to all earlier tokens", "fixed", "fixed.Full"),
-    System("streaming", "StreamingLLM (sliding window + sinks)", "2309.17453", "first s and last w positions", "fixed",
-           "fixed.Streaming"),
-    System("h2o", "H2O", "2306.14048", "keep the tokens with the largest accumulated attention",
-           "state, no forgetting", "eviction.H2O"),
-    System("a2sf", "A2SF", "2407.20485", "accumulated attention with a forgetting factor; evict the smallest",
-           "state, exponential forgetting", "eviction.A2SF"),
-    System("lazy-eviction", "LazyEviction", "2506.15969",
-           "lagged eviction by time since last use against the maximal recurrence interval",
-           "state, recurrence-aware", "eviction.LazyEviction"),
-    System("sirllm", "SirLLM", "2405.12528", "keep tokens of high entropy; old entropies decay", "state, decay",
-           "eviction.SirLLM"),
-    System("duo", "DuoAttention", "2410.10819", "retrieval heads keep all, streaming heads sinks + recent",
-           "static by head", "heads.DuoAttention"),
-    System("razor", "RazorAttention", "2407.15891", "the same split, and one compensation token for what is dropped",
-           "static by head + summary", "heads.RazorAttention"),
-    System("recycled", "Recycled Attention", "2411.05787",
-           "full attention every S-th step, otherwise the top K of the last full step", "open-loop schedule",
-           "fixed.Recycled"),
-    System("routing-transformer", "Routing Transformer", "2003.05997",
-           "online k-means; attend within the query's cluster", "content-routed", "content.RoutingTransformer"),
-    System("landmark", "Landmark Attention", "2305.16300", "one landmark per block selects blocks", "content-routed",
-           "content.Landmark"),
-    System("hip", "HiP", "2406.09827", "hierarchical top-k pruning by tree search", "content-routed", "content.HiP"),
-    System("dynamic-mask", "Dynamic Mask Attention", "2508.02124",
-           "content mask from values and position, top entries", "content-routed, learned", "content.DynamicMask"),
-    System("hcam", "HCAM", "2105.14039", "attend to chunk summaries, then inside the best chunks", "content-routed",
-           "content.HCAM"),
-    System("based", "BASED", "2402.18668", "linear attention + sliding window: state size dials recall",
-           "bounded state", "states.Based"),
-    System("lightning", "Lightning attention", "2405.17381", "linear attention with decay only", "bounded state",
-           "states.Lightning"),
-    System("aaren", "Aaren", "2405.13956", "attention as a recurrence with learned queries", "bounded state",
-           "states.Aaren"),
-    System("titans", "Titans", "2501.00663", "neural long-term memory written by surprise, with a forgetting gate",
-           "memory that learns at test time", "states.Titans"),
-    System("moh", "Mixture-of-Head", "2410.11842", "top-k heads per token", "static budget, content-routed heads",
-           "heads.MixtureOfHeads"),
-    System("adaptive-retention", "Adaptive Retention", "2510.08798", "learned gates, top M under a budget",
-           "static budget, learned", "eviction.AdaptiveRetention"),
-    System("cram", "CRAM", "2602.12204", "consolidation-aware router", "closed-loop with memory", "states.CRAM"),
-)  # fmt: skip
-"""All systems, in the order of the list of sources."""
+    System(
+        id="full",
+        title="full attention",
+        source="",
+        rule="attend to all earlier tokens",
+        kind="fixed",
+        place="fixed.Full",
+    ),
+    System(
+        id="streaming",
+        title="StreamingLLM (sliding window + sinks)",
+        source="2309.17453",
+        rule="first s and last w positions",
+        kind="fixed",
+        place="fixed.Streaming",
+    ),
+    System(
+        id="h2o",
+        title="H2O",
+        source="2306.14048",
+        rule="keep the tokens with the largest accumulated attention",
+        kind="state, no forgetting",
+        place="eviction.H2O",
+    ),
+    System(
+        id="a2sf",
+        title="A2SF",
+        source="2407.20485",
+        rule="accumulated attention with a forgetting factor; evict the smallest",
+        kind="state, exponential forgetting",
+        place="eviction.A2SF",
+    ),
+    System(
+        id="lazy-eviction",
+        title="LazyEviction",
+        source="2506.15969",
+        rule="lagged eviction by time since last use against the maximal recurrence interval",
+        kind="state, recurrence-aware",
+        place="eviction.LazyEviction",
+    ),
+    System(
+        id="sirllm",
+        title="SirLLM",
+        source="2405.12528",
+        rule="keep tokens of high entropy; old entropies decay",
+        kind="state, decay",
+        place="eviction.SirLLM",
+    ),
+    System(
+        id="duo",
+        title="DuoAttention",
+        source="2410.10819",
+        rule="retrieval heads keep all, streaming heads sinks + recent",
+        kind="static by head",
+        place="heads.DuoAttention",
+    ),
+    System(
+        id="razor",
+        title="RazorAttention",
+        source="2407.15891",
+        rule="the same split, and one compensation token for what is dropped",
+        kind="static by head + summary",
+        place="heads.RazorAttention",
+    ),
+    System(
+        id="recycled",
+        title="Recycled Attention",
+        source="2411.05787",
+        rule="full attention every S-th step, otherwise the top K of the last full step",
+        kind="open-loop schedule",
+        place="fixed.Recycled",
+    ),
+    System(
+        id="routing-transformer",
+        title="Routing Transformer",
+        source="2003.05997",
+        rule="online k-means; attend within the query's cluster",
+        kind="content-routed",
+        place="content.RoutingTransformer",
+    ),
+    System(
+        id="landmark",
+        title="Landmark Attention",
+        source="2305.16300",
+        rule="one landmark per block selects blocks",
+        kind="content-routed",
+        place="content.Landmark",
+    ),
+    System(
+        id="hip",
+        title="HiP",
+        source="2406.09827",
+        rule="hierarchical top-k pruning by tree search",
+        kind="content-routed",
+        place="content.HiP",
+    ),
+    System(
+        id="dynamic-mask",
+        title="Dynamic Mask Attention",
+        source="2508.02124",
+        rule="content mask from values and position, top entries",
+        kind="content-routed, learned",
+        place="content.DynamicMask",
+    ),
+    System(
+        id="hcam",
+        title="HCAM",
+        source="2105.14039",
+        rule="attend to chunk summaries, then inside the best chunks",
+        kind="content-routed",
+        place="content.HCAM",
+    ),
+    System(
+        id="based",
+        title="BASED",
+        source="2402.18668",
+        rule="linear attention + sliding window: state size dials recall",
+        kind="bounded state",
+        place="states.Based",
+    ),
+    System(
+        id="lightning",
+        title="Lightning attention",
+        source="2405.17381",
+        rule="linear attention with decay only",
+        kind="bounded state",
+        place="states.Lightning",
+    ),
+    System(
+        id="aaren",
+        title="Aaren",
+        source="2405.13956",
+        rule="attention as a recurrence with learned queries",
+        kind="bounded state",
+        place="states.Aaren",
+    ),
+    System(
+        id="titans",
+        title="Titans",
+        source="2501.00663",
+        rule="neural long-term memory written by surprise, with a forgetting gate",
+        kind="memory that learns at test time",
+        place="states.Titans",
+    ),
+    System(
+        id="moh",
+        title="Mixture-of-Head",
+        source="2410.11842",
+        rule="top-k heads per token",
+        kind="static budget, content-routed heads",
+        place="heads.MixtureOfHeads",
+    ),
+    System(
+        id="adaptive-retention",
+        title="Adaptive Retention",
+        source="2510.08798",
+        rule="learned gates, top M under a budget",
+        kind="static budget, learned",
+        place="eviction.AdaptiveRetention",
+    ),
+    System(
+        id="cram",
+        title="CRAM",
+        source="2602.12204",
+        rule="consolidation-aware router",
+        kind="closed-loop with memory",
+        place="states.CRAM",
+    ),
+)
+"""The built-in systems, in the order of the list of sources."""
+
+
+def systems() -> tuple[System, ...]:
+    """Return the built-in systems and those of installed packages.
+
+    Returns
+    -------
+    tuple of System
+        :data:`POLICIES`, then plug-ins by name. A plug-in that is broken, or takes a name that exists, is left out with
+        a :class:`cogfit.plugins.PluginWarning`.
+
+    Examples
+    --------
+    >>> systems()[: len(POLICIES)] == POLICIES
+    True
+    """
+    from cogfit.plugins import plugins
+
+    return POLICIES + plugins("theory.policies", System, "id", tuple(system.id for system in POLICIES))
 
 
 def find(name: str) -> System:
-    """A system by its identifier; case does not matter.
+    """Return a system by its identifier, case ignored.
 
     Raises
     ------
@@ -123,7 +283,12 @@ def find(name: str) -> System:
     >>> find("A2SF").policy(alpha=0.9).alpha
     0.9
     """
-    found = {system.id: system for system in POLICIES}.get(name.casefold())
-    if found is None:
-        raise InputError(f"no policy '{name}'", hint=nearest(name, (system.id for system in POLICIES)))
-    return found
+    # plug-ins are looked up only where no built-in system has the name
+    system = _named(name, POLICIES) or _named(name, systems())
+    if system is None:
+        raise InputError(f"no policy '{name}'", hint=nearest(name, (system.id for system in systems())))
+    return system
+
+
+def _named(name: str, candidates: tuple[System, ...]) -> System | None:
+    return next((system for system in candidates if system.id.casefold() == name.casefold()), None)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
+from theory.policies import POLICIES
 from theory.policies.phenomena import CHECKS, phenomena
-from theory.policies.report import CAPTION, claim_lines, law_table, limit_lines
 from theory.policies.streams import Setting
 from theory.policies.study import Study, study
+from theory.policies.summary import CAPTION, claim_lines, law_table, limit_lines
 
 _HEAD = """# Routing and retention policies
 
@@ -40,28 +41,50 @@ that shows its value is attended to by any head.
 """
 
 
-def page(found: Study) -> str:
+def page(result: Study) -> str:
     """The whole document."""
     from theory.policies.streams import HEADS
 
+    # what each policy is: by its source, and by intervention
     rows = [["policy", "source", "rule", "parameters", "listed as", "class", "found", "labels matter"]]
-    for system in found.systems:
-        traits = found.traits[system.id]
+    for system in result.systems:
+        traits = result.traits[system.id]
         source = f"[{system.source}](https://arxiv.org/abs/{system.source})" if system.source else "–"
         values = ", ".join(f"`{name}={value:g}`" for name, value in system.parameters.items()) or "–"
-        rows.append([f"{system.title} (`{system.id}`)", source, system.rule, values, system.kind, traits.klass,
-                     traits.kind, "yes" if traits.labels else "no"])  # fmt: skip
+        rows.append(
+            [
+                f"{system.title} (`{system.id}`)",
+                source,
+                system.rule,
+                values,
+                system.kind,
+                traits.klass,
+                traits.kind,
+                "yes" if traits.labels else "no",
+            ]
+        )
     parts = [_HEAD.format(heads=HEADS), _markdown(rows)]
-    setting = found.setting
-    parts.append(_RULES.format(count=found.streams, length=setting.length, patterns=setting.patterns,
-                               values=setting.values, seed=found.seed))  # fmt: skip
-    for law in found.laws:
-        parts += [f"### {CAPTION[law]}\n", _markdown(law_table(found, law)), ""]
-    parts += [*limit_lines(found)[:1], "", "## Against the bounds\n", *(f"- {x}" for x in limit_lines(found)[1:]), ""]
-    parts += ["## What the sources say of their policies\n",
-              "Each is a function in `theory/policies/phenomena.py`; *shown* is a 95 % interval of the paired "
-              "difference above zero. On these streams neighbours are no more alike than other tokens, so what rests "
-              "on locality cannot be shown here.\n"]  # fmt: skip
+    # what each can do, one table per law, and how far from its bounds
+    setting = result.setting
+    parts.append(
+        _RULES.format(
+            count=result.streams,
+            length=setting.length,
+            patterns=setting.patterns,
+            values=setting.values,
+            seed=result.seed,
+        )
+    )
+    for law in result.laws:
+        parts += [f"### {CAPTION[law]}\n", _markdown(law_table(result, law)), ""]
+    parts += [*limit_lines(result)[:1], "", "## Against the bounds\n", *(f"- {x}" for x in limit_lines(result)[1:]), ""]
+    # what the sources say, checked in numbers
+    parts += [
+        "## What the sources say of their policies\n",
+        "Each is a function in `theory/policies/phenomena.py`; *shown* is a 95 % interval of the paired "
+        "difference above zero. On these streams neighbours are no more alike than other tokens, so what rests "
+        "on locality cannot be shown here.\n",
+    ]
     claims = phenomena()
     for check, line in zip(CHECKS, claim_lines(claims), strict=True):
         parts.append(f"- {line}. {' '.join((check.__doc__ or '').split())}")
@@ -74,4 +97,6 @@ def _markdown(rows: list[list[str]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page(study(Setting(), progress=lambda *told: print(*told, file=sys.stderr))))
+    built_in = [system.id for system in POLICIES]
+    result = study(Setting(), policies=built_in, progress=lambda *parts: print(*parts, file=sys.stderr))
+    sys.stdout.write(page(result))

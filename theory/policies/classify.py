@@ -1,4 +1,6 @@
-"""What a policy is, found by intervention: histories, values, labels and carried states are changed, and one looks.
+"""Classify a policy by intervention.
+
+Histories, values, labels and carried states are changed; what counts is whether decisions or answers change.
 
 Each test plays a policy twice on streams that differ in one thing, with the same coins. The label under which a system
 is published plays no part. What follows for the bounds: T1 needs that values not read leave no trace, T3 that all trace
@@ -76,7 +78,10 @@ class Traits:
 
     @property
     def klass(self) -> Class:
-        """The class of the theorems: without reading nothing is known; a state tells something; and it also steers."""
+        """The class of the theorems.
+
+        Without reading nothing is known; a state tells something; and it also steers.
+        """
         if self.memory == "none":
             return "memoryless"
         return "closed-loop" if self.rows == "history" else "S-bit"
@@ -97,8 +102,12 @@ class Traits:
         what += ["on a schedule"] * (self.on_schedule and not self.by_position)
         what += {"present token": ["executed as the token is"], "history": ["executed as needed"]}.get(self.rows, [])
         what += ["drops tokens"] * (self.drops and self.rows != "none")
-        what += {"none": [], "selection": ["values steer the selection"], "attention": ["state learns from attention"],
-                 "tokens": ["state takes in every token"]}[self.memory]  # fmt: skip
+        what += {
+            "none": [],
+            "selection": ["values steer the selection"],
+            "attention": ["state learns from attention"],
+            "tokens": ["state takes in every token"],
+        }[self.memory]
         return "; ".join(what)
 
     def to_json(self) -> dict[str, Any]:
@@ -134,9 +143,19 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
     budget, vectors = _SETTING.budget(share), embed(training)
 
     def run(on: Streams, disturb: Disturb | None = None, swap_at: int | None = None, tight: bool = False) -> Played:
-        return play(make(), on, budget // 3 if tight else budget, training=training, trained_on=vectors, seed=seed,
-                    disturb=disturb, swap_at=swap_at, record=True)  # fmt: skip
+        return play(
+            make(),
+            on,
+            budget // 3 if tight else budget,
+            training=training,
+            trained_on=vectors,
+            seed=seed,
+            disturb=disturb,
+            swap_at=swap_at,
+            record=True,
+        )
 
+    # undisturbed, on other streams, with false attention, and with another present token
     base, elsewhere = run(streams), run(other)
     falsified = run(streams, disturb=_falsify)
     last, asking, plain = _last_query(streams, rng)
@@ -144,26 +163,23 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
     rows, at = np.arange(streams.size), last
     executed = base.rows > 0
     count = _selected(base).sum((2, 3))
-    found = [_memory(run, streams, base), _memory(partial(run, tight=True), streams, run(streams, tight=True))]
-    memory = max((memory for memory, _ in found), key=get_args(Memory).index)
-    wrong_labels = replace(streams.labelled(), value=np.where(
-        streams.kind == QUERY, streams.answer % streams.values + 1, streams.value))  # fmt: skip
+    # what is remembered: also under a small budget, where a cache must forget
+    interventions = [_memory(run, streams, base), _memory(partial(run, tight=True), streams, run(streams, tight=True))]
+    memory = max((memory for memory, _ in interventions), key=get_args(Memory).index)
+    # labels: the same streams with right and with wrong answers shown
+    wrong_labels = replace(
+        streams.labelled(), value=np.where(streams.kind == QUERY, streams.answer % streams.values + 1, streams.value)
+    )
     right, wrong = run(streams.labelled()), run(wrong_labels)
     gated = bool((executed[rows, at] != (made_plain.rows[rows, at] > 0)).any())
     return Traits(
         by_position=bool((_selected(base) == _selected(elsewhere)).all()),
         by_query=_differs(_selected(base)[at, rows], _selected(asked_else)[at, rows]),
         by_history=_differs(_selected(base), _selected(falsified)),
-        by_values=found[0][1] or found[1][1],
+        by_values=interventions[0][1] or interventions[1][1],
         by_head=bool((_selected(base) != _selected(base)[:, :, :1]).any()),
         on_schedule=bool((count == count[:, :1]).all() and (np.diff(count[:, 0]) < 0).any()),
-        rows="none"
-        if not executed.any()
-        else "history"
-        if (executed != (falsified.rows > 0)).any()
-        else "present token"
-        if gated
-        else "always",
+        rows=_rows(executed, falsified.rows > 0, gated),
         memory=memory,
         declared=memory in ("none", "selection") or _declared(run, streams),
         labels=_differs(_selected(right), _selected(wrong)) or bool(_apart(right, wrong).any()),
@@ -171,13 +187,28 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
     )
 
 
+def _rows(executed: Array, under_false_attention: Array, is_gated: bool) -> Rows:
+    """What decides whether attention is executed."""
+    if not executed.any():
+        return "none"
+    if (executed != under_false_attention).any():
+        return "history"
+    return "present token" if is_gated else "always"
+
+
 def _falsify(t: int, weights: Array, output: Array) -> tuple[Array, Array]:
-    """Attention that is turned round in time, and an output that says nothing."""
+    """Falsify what attention returns.
+
+    Weights are reversed in time, the output is zero.
+    """
     return weights[:, :, ::-1], np.zeros_like(output)
 
 
 def _last_query(streams: Streams, rng: np.random.Generator) -> tuple[Array, Streams, Streams]:
-    """Where the last query of each stream is; streams in which it asks for another bound key; or is a plain token."""
+    """Locate the last query of each stream.
+
+    With streams in which it asks for another bound key, or is a plain token.
+    """
     rows = np.arange(streams.size)
     last = streams.length - 1 - (streams.kind[:, ::-1] == QUERY).argmax(1)
     bound = (streams.kind == BINDING) & (streams.key != streams.key[rows, last][:, None])
@@ -193,7 +224,10 @@ def _last_query(streams: Streams, rng: np.random.Generator) -> tuple[Array, Stre
 
 
 def _memory(run: Callable[..., Played], streams: Streams, base: Played) -> tuple[Memory, bool]:
-    """Change the value of one key at a time; look at queries for it that do not read it, and at the selection."""
+    """Change the value of one key at a time.
+
+    Queries for it that do not read it, and the selection, must not change.
+    """
     steered, traced, unread_traced = False, False, False
     for target in _targets(streams):
         changed = run(streams.revalued(target, np.full(streams.size, 1 + streams.values // 2)))
@@ -211,23 +245,29 @@ def _memory(run: Callable[..., Played], streams: Streams, base: Played) -> tuple
 
 
 def _declared(run: Callable[..., Played], streams: Streams) -> bool:
-    """Exchange the carried states half-way: after that an unread value of one's own must have left no trace."""
+    """Exchange the carried states half-way.
+
+    After that an unread value of one's own must have left no trace.
+    """
     half, even = streams.length // 2, np.arange(streams.size) % 2 == 0
     before = run(streams, swap_at=half)
     for target in _targets(streams):
         shift = np.where(even, 1 + streams.values // 2, 0)
         after = run(streams.revalued(target, shift), swap_at=half)
-        mine = (streams.key == target[:, None]) & (np.arange(streams.length) >= half)
+        is_affected = (streams.key == target[:, None]) & (np.arange(streams.length) >= half)
         bound = ((streams.key == target[:, None]) & (streams.kind == BINDING)).argmax(1) < half
-        fresh = np.cumsum((before.read | after.read) & mine, axis=1) == 0
-        seen = before.query & mine & fresh & (even & bound)[:, None]
-        if bool((seen & (before.said != after.said)).any()):
+        fresh = np.cumsum((before.read | after.read) & is_affected, axis=1) == 0
+        seen = before.query & is_affected & fresh & (even & bound)[:, None]
+        if bool((seen & (before.answers != after.answers)).any()):
             return False
     return True
 
 
 def _targets(streams: Streams) -> list[Array]:
-    """Recurring keys of each stream, one after the other, shape (B,) each."""
+    """Recurring keys of each stream, one after the other.
+
+    Shape (B,) each.
+    """
     keys = [np.unique(k[q == QUERY]) for k, q in zip(streams.key, streams.kind, strict=True)]
     most = min(_TARGETS, max(len(k) for k in keys))
     return [np.array([k[i % len(k)] for k in keys]) for i in range(most)]
@@ -238,12 +278,15 @@ def _selected(played: Played) -> Array:
     return played.selection
 
 
-def _apart(one: Played, other: Played) -> Array:
-    """Tokens at which the evidence for the values differs, shape (B, N)."""
-    assert one.signal is not None
+def _apart(played: Played, other: Played) -> Array:
+    """Tokens at which the evidence for the values differs.
+
+    Shape (B, N).
+    """
+    assert played.signal is not None
     assert other.signal is not None
-    return np.asarray(np.abs(one.signal - other.signal).max(2).T > _TINY)
+    return np.asarray(np.abs(played.signal - other.signal).max(2).T > _TINY)
 
 
-def _differs(one: Array, other: Array) -> bool:
-    return bool((one != other).any())
+def _differs(first: Array, second: Array) -> bool:
+    return bool((first != second).any())

@@ -1,4 +1,7 @@
-"""Content-routed policies: everything is kept, and query and key vectors (or values) choose the tokens attended to."""
+"""Content-routed policies.
+
+Everything is kept; query and key vectors (or values) choose the tokens attended to.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ from theory.policies.streams import Array, Vectors
 
 @dataclass
 class RoutingTransformer(Policy):
-    """Online k-means over queries and keys; a token attends within its cluster, to the latest tokens there.
+    """Routing Transformer: attention within clusters.
+
+    Online k-means over queries and keys; a token attends within its cluster, to the latest tokens there.
 
     The number of clusters is such that a cluster holds the budget on average.
 
@@ -38,13 +43,16 @@ class RoutingTransformer(Policy):
 
     def attend(self, t: int) -> Array | None:
         """The latest tokens of the query's cluster."""
-        mine = self._nearest(_unit(self.seen.query[:, :, t]))
-        same = self._cluster[:, :, :t] == mine[:, :, None]
+        cluster = self._nearest(_unit(self.seen.query[:, :, t]))
+        same = self._cluster[:, :, :t] == cluster[:, :, None]
         later = same[:, :, ::-1].cumsum(2)[:, :, ::-1]
         return np.asarray(same & (later <= self.budget))
 
     def observe(self, t: int, weights: Array, output: Array) -> None:
-        """Assign the token, and move the centroids towards its query and key."""
+        """Assign the token, and move the centroids.
+
+        Towards its query and key.
+        """
         for vector in (_unit(self.seen.query[:, :, t]), _unit(self.seen.key[:, :, t])):
             cluster = self._nearest(vector)
             at = cluster[:, :, None, None]
@@ -66,7 +74,9 @@ class RoutingTransformer(Policy):
 
 @dataclass
 class Blocks(Policy):
-    """Blocks chosen by a summary vector each; inside of the chosen ones, and of the unfinished last one, all tokens.
+    """Blocks chosen by a summary vector each.
+
+    Inside of the chosen ones, and of the unfinished last one, all tokens.
 
     Attributes
     ----------
@@ -77,7 +87,10 @@ class Blocks(Policy):
     block: int = 8
 
     def begin(self, seen: Vectors, budget: int, rng: np.random.Generator, training: Vectors) -> None:
-        """Summarise all blocks, each from its own tokens; a block is used once it is over."""
+        """Summarise all blocks, each from its own tokens.
+
+        A block is used once it is over.
+        """
         super().begin(seen, budget, rng, training)
         size, heads, length = seen.shape
         count = length // self.block
@@ -86,7 +99,10 @@ class Blocks(Policy):
         self._scores = seen.query @ (weights[..., None] * keys).sum(3).swapaxes(2, 3)
 
     def weights(self, keys: Array) -> Array:
-        """Weights of the tokens of each block in its summary; keys (B, H, blocks, block, d)."""
+        """Weights of the tokens of each block in its summary.
+
+        Keys (B, H, blocks, block, d).
+        """
         raise NotImplementedError
 
     def attend(self, t: int) -> Array | None:
@@ -107,7 +123,9 @@ class Blocks(Policy):
 
 @dataclass
 class Landmark(Blocks):
-    """Landmark attention: a landmark token per block, which has attended to the tokens that look like bindings.
+    """Landmark attention: a landmark token per block.
+
+    It has attended to the tokens that look like bindings.
 
     Attributes
     ----------
@@ -125,7 +143,10 @@ class Landmark(Blocks):
 
 @dataclass
 class HCAM(Blocks):
-    """Hierarchical chunk attention: chunks chosen by the mean of their keys, then attention inside of them."""
+    """Hierarchical chunk attention.
+
+    Chunks are chosen by the mean of their keys, then attention inside of them.
+    """
 
     block: int = 16
 
@@ -136,7 +157,9 @@ class HCAM(Blocks):
 
 @dataclass
 class HiP(Policy):
-    """Hierarchically pruned attention: a tree search for the top k tokens, k the budget.
+    """Hierarchically pruned attention.
+
+    A tree search for the top k tokens, k the budget.
 
     k ranges cover the past; each is split in two, a half is judged by its first token, the better k halves go on until
     they are single tokens. Neighbours are taken to have alike scores.
@@ -172,7 +195,9 @@ class HiP(Policy):
 
 @dataclass
 class DynamicMask(Policy):
-    """Dynamic mask attention: a learned gate of the value vectors and the position mask all but the top w tokens.
+    """Dynamic mask attention.
+
+    A learned gate of the value vectors and the position mask all but the top w tokens.
 
     The gate is linear, trained on other streams for the attention that tokens receive later. w is the budget.
 
@@ -185,7 +210,10 @@ class DynamicMask(Policy):
     slope: float = 0.1
 
     def begin(self, seen: Vectors, budget: int, rng: np.random.Generator, training: Vectors) -> None:
-        """Train the gate, score all tokens, each by its own value."""
+        """Train the gate and score all tokens.
+
+        Each by its own value.
+        """
         super().begin(seen, budget, rng, training)
         gate = mask_gate(training)
         spread = float(mask_scores(training, gate).std())

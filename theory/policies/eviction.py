@@ -1,4 +1,7 @@
-"""Caches of bounded size: a score for every token and head; when the cache is full the token of least score goes."""
+"""Caches of bounded size.
+
+Every token has a score in every head; when the cache is full the token of least score is evicted.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from theory.policies.streams import Array, Vectors
 
 @dataclass
 class Cache(Policy):
-    """A cache of as many tokens per head as the budget; a subclass says how tokens are scored.
+    """A cache of bounded size.
+
+    It holds as many tokens per head as the budget; a subclass says how tokens are scored.
 
     Attributes
     ----------
@@ -73,7 +78,10 @@ class Cache(Policy):
 
 @dataclass
 class H2O(Cache):
-    """Heavy-hitter oracle: keep the tokens with the largest accumulated attention, and the latest ones."""
+    """Heavy-hitter oracle.
+
+    Keep the tokens with the largest accumulated attention, and the latest ones.
+    """
 
     def rate(self, t: int, weights: Array) -> None:
         """Accumulate attention."""
@@ -101,7 +109,9 @@ class A2SF(Cache):
 
 @dataclass
 class LazyEviction(Cache):
-    """Lagged eviction: at the end of every observation window, by time since last use and maximal recurrence interval.
+    """Lagged eviction.
+
+    At the end of every observation window, by time since last use and maximal recurrence interval.
 
     A token is used when its attention exceeds a threshold; its recurrence intervals are the times between uses. Tokens
     whose last use is long ago, compared with their largest interval so far (at least a window), go first.
@@ -126,7 +136,10 @@ class LazyEviction(Cache):
         self._longest = np.full(self._score.shape, float(self._window), np.float32)
 
     def observe(self, t: int, weights: Array, output: Array) -> None:
-        """Track uses; evict at the end of a window, so that the next one fits."""
+        """Track uses and evict at the end of a window.
+
+        So that the next one fits.
+        """
         self._kept[:, :, t] = True
         self._used[:, :, t] = t
         use = weights > self.threshold
@@ -145,7 +158,9 @@ class LazyEviction(Cache):
 
 @dataclass
 class SirLLM(Cache):
-    """Keep the tokens of highest entropy; old entropies decay.
+    """Keep the tokens of highest entropy.
+
+    Old entropies decay.
 
     The entropy of a token is its surprise, −log₂ of its probability under a unigram model of the tokens so far.
 
@@ -180,7 +195,9 @@ class SirLLM(Cache):
 
 @dataclass
 class AdaptiveRetention(Cache):
-    """Adaptive Retention: a learned gate scores every token when it comes; the top M are kept, M the budget.
+    """Adaptive Retention: a learned gate scores every token.
+
+    When it comes; the top M are kept, M the budget.
 
     m_t = a·m_{t−1} + (1−a)h_t, s_t = vᵀtanh(W h_t + U m_{t−1}) + b, p_t = σ(s_t), trained on other streams by gradient
     steps on the Lagrangian with dual ascent on λ, as in the paper. The loss here is the attention lost with a dropped
@@ -199,7 +216,10 @@ class AdaptiveRetention(Cache):
     rate_dual: float = 0.01
 
     def begin(self, seen: Vectors, budget: int, rng: np.random.Generator, training: Vectors) -> None:
-        """Train the gate and score all tokens, each from itself and the past."""
+        """Train the gate and score all tokens.
+
+        Each from itself and the past.
+        """
         super().begin(seen, budget, rng, training)
         gate = RetentionGate.trained(training, budget, self.momentum, self.rate_dual)
         self._score[:] = gate.score(seen)[:, None]

@@ -1,4 +1,7 @@
-"""Policies whose attention is fixed beforehand: everything, sinks and a window, or full attention on a schedule."""
+"""Policies whose attention is fixed beforehand.
+
+Everything, sinks and a window, or full attention on a schedule.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ class Full(Policy):
 
 @dataclass
 class Streaming(Policy):
-    """Attention sinks and a sliding window: the first s and the last w tokens, w the budget less s.
+    """Attention sinks and a sliding window.
+
+    The first s and the last w tokens, w the budget less s.
 
     Attributes
     ----------
@@ -36,13 +41,18 @@ class Streaming(Policy):
         return sinks_and_recent(t, self.sinks, self.budget)
 
     def kept(self, t: int) -> Array | None:
-        """The same tokens; all others are dropped for good."""
+        """Keep the same tokens.
+
+        All others are dropped for good.
+        """
         return self.attend(t)
 
 
 @dataclass
 class Recycled(Policy):
-    """Recycled Attention: full attention at every S-th token; in between the K tokens with most attention at that one.
+    """Recycled Attention: full attention on a schedule.
+
+    At every S-th token; in between the K tokens with most attention at that one.
 
     Attributes
     ----------
@@ -61,11 +71,14 @@ class Recycled(Policy):
         self._chosen = np.zeros((size, heads, length), bool)
 
     def attend(self, t: int) -> Array | None:
-        """Everything at a step of the schedule, the recycled tokens otherwise."""
+        """Everything on schedule, otherwise the recycled tokens."""
         return np.ones((1, 1, t), bool) if t % self._stride == 0 else self._chosen[:, :, :t]
 
     def observe(self, t: int, weights: Array, output: Array) -> None:
-        """Keep the top K of a full step; tokens that come later are taken in, the oldest of these go out."""
+        """Keep the top K of a full step.
+
+        Tokens that come later are taken in, the oldest of these go out.
+        """
         if t and t % self._stride == 0:
             self._chosen[:] = False
             self._chosen[:, :, :t] = top(weights, self._top)
@@ -81,13 +94,18 @@ class Recycled(Policy):
 
 
 def sinks_and_recent(t: int, sinks: int, budget: int) -> Array:
-    """Mask of the first ``sinks`` and the latest of t tokens, ``budget`` in all; shape (1, 1, t)."""
+    """Mask of the sinks and the latest tokens.
+
+    The first ``sinks`` and the latest of t tokens, ``budget`` in all; shape (1, 1, t).
+    """
     at = np.arange(t)
     return ((at < min(sinks, budget // 2)) | (at >= t - (budget - min(sinks, budget // 2))))[None, None]
 
 
 def top(scores: Array, count: int) -> Array:
-    """Mask of the ``count`` largest scores along the last axis (fewer where there are fewer finite ones).
+    """Mask of the ``count`` largest scores.
+
+    Along the last axis; fewer where there are fewer finite ones.
 
     Examples
     --------

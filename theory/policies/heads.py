@@ -1,4 +1,7 @@
-"""Policies that treat heads differently: some see everything and others do not, always or token by token."""
+"""Policies that treat heads differently.
+
+Some see everything and others do not, always or token by token.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,9 @@ _LEAST_WINDOW = 8
 
 @dataclass
 class DuoAttention(Policy):
-    """Retrieval heads keep everything, streaming heads the sinks and the latest tokens.
+    """DuoAttention: retrieval heads and streaming heads.
+
+    Retrieval heads keep everything, streaming heads the sinks and the latest tokens.
 
     The retrieval heads are those that retrieve most from afar on streams for calibration; there are as many as the
     budget pays for.
@@ -34,11 +39,12 @@ class DuoAttention(Policy):
         super().begin(seen, budget, rng, training)
         _, heads, length = seen.shape
         count = max(
-            c for c in range(heads + 1)
+            c
+            for c in range(heads + 1)
             if c == 0 or c * length / 2 + (heads - c) * min(_LEAST_WINDOW, budget) <= budget * heads
-        )  # fmt: skip
-        rest = (budget * heads - count * length / 2) / max(1, heads - count)
-        self._window = max(1, round(rest))
+        )
+        window = (budget * heads - count * length / 2) / max(1, heads - count)
+        self._window = max(1, round(window))
         self._retrieval = retrieval_heads(training, count, min(self._window, length // 4))[None, :, None]
 
     def attend(self, t: int) -> Array | None:
@@ -52,7 +58,10 @@ class DuoAttention(Policy):
 
 @dataclass
 class RazorAttention(DuoAttention):
-    """The same split; one compensation token per streaming head, the mean of keys and values, for what it drops."""
+    """RazorAttention: the same split, and compensation tokens.
+
+    One per streaming head, the mean of keys and values, for what it drops.
+    """
 
     def begin(self, seen: Vectors, budget: int, rng: np.random.Generator, training: Vectors) -> None:
         """Start without a compensation token."""
@@ -63,7 +72,10 @@ class RazorAttention(DuoAttention):
         self._dropped = 0
 
     def recall(self, t: int) -> Array | None:
-        """What the compensation tokens answer, by the same softmax, weighted by the number of tokens they stand for."""
+        """Answer of the compensation tokens.
+
+        By the same softmax, weighted by the number of tokens they stand for.
+        """
         if not self._dropped:
             return None
         mean = self._keys / self._dropped
@@ -85,7 +97,10 @@ class RazorAttention(DuoAttention):
         return {"keys": self._keys, "values": self._values}
 
     def memory_bits(self) -> float:
-        """A sum of values per streaming head: entries are whole multiples of one number, at most N in size."""
+        """Bits of a sum of values per streaming head.
+
+        Entries are whole multiples of one number, at most N in size.
+        """
         _, heads, length = self.seen.shape
         streaming = heads - int(self._retrieval.sum())
         return float(streaming * self.seen.value.shape[2] * np.log2(2 * length + 1))
@@ -93,7 +108,9 @@ class RazorAttention(DuoAttention):
 
 @dataclass
 class MixtureOfHeads(Policy):
-    """Mixture-of-Head attention: a router sends every token through its top k heads, which attend to everything.
+    """Mixture-of-Head attention.
+
+    A router sends every token through its top k heads, which attend to everything.
 
     The router's score of a head is the strength of the token's query in that head's own coordinates; k is what the
     budget pays for, at least 1, so small budgets are exceeded.

@@ -1,4 +1,7 @@
-"""Gates that are trained on streams of their own: what later tokens attend to, predicted from a token's own vectors."""
+"""Gates that are trained on streams of their own.
+
+What later tokens attend to, predicted from a token's own vectors.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,9 @@ class RetentionGate:
     @classmethod
     @lru_cache(maxsize=2)
     def trained(cls, training: Vectors, budget: int, momentum: float, rate_dual: float) -> RetentionGate:
-        """Minimise −Σ demand·p + λ(Σp − M) by Adam, M the budget, with λ ← max(0, λ + η(Σp − M)/M) after each step.
+        """Train the gate by Adam and dual ascent.
+
+        Minimise −Σ demand·p + λ(Σp − M), M the budget, with λ ← max(0, λ + η(Σp − M)/M) after each step.
 
         Of all steps the one is taken at which the top M tokens of the training streams have most demand.
         """
@@ -68,8 +73,12 @@ class RetentionGate:
             p = 1 / (1 + np.exp(-np.clip(score, -30, 30)))
             slope = (multiplier - demand) * p * (1 - p) / p.size
             inner = (slope[..., None] * weights * (1 - hidden**2)).reshape(-1, cls.WIDTH)
-            slopes = (x.reshape(len(inner), -1).T @ inner, mean.reshape(len(inner), -1).T @ inner,
-                      np.einsum("bn,bnf->f", slope, hidden), slope.sum(keepdims=True)[0])  # fmt: skip
+            slopes = (
+                x.reshape(len(inner), -1).T @ inner,
+                mean.reshape(len(inner), -1).T @ inner,
+                np.einsum("bn,bnf->f", slope, hidden),
+                slope.sum(keepdims=True)[0],
+            )
             for w, m, v, g in zip(learned, first, second, slopes, strict=True):
                 m += 0.1 * (g - m)
                 v += 0.01 * (g * g - v)
@@ -85,13 +94,19 @@ class RetentionGate:
 
 
 def _features(seen: Vectors) -> Array:
-    """h: keys of all heads and value of each token, shape (B, N, F)."""
+    """Features h: keys of all heads, and the value.
+
+    Of each token, shape (B, N, F).
+    """
     size, _, length = seen.shape
     return np.concatenate([np.moveaxis(seen.key, 1, 2).reshape(size, length, -1), seen.value], 2)
 
 
 def _past(x: Array, momentum: float) -> Array:
-    """m_{t−1}, the running mean of the tokens before each, shape of ``x``."""
+    """Running mean m_{t−1} of the tokens before each.
+
+    Shape of ``x``.
+    """
     mean = np.zeros_like(x)
     for t in range(1, x.shape[1]):
         mean[:, t] = momentum * mean[:, t - 1] + (1 - momentum) * x[:, t - 1]
@@ -99,7 +114,9 @@ def _past(x: Array, momentum: float) -> Array:
 
 
 def mask_gate(training: Vectors) -> tuple[Array, float]:
-    """Linear gate of values (Dynamic Mask Attention): least squares for the demand, from value and its size.
+    """Linear gate of values (Dynamic Mask Attention).
+
+    Least squares for the demand, from value and its size.
 
     Returns
     -------
@@ -123,12 +140,15 @@ def _value_features(seen: Vectors) -> Array:
 
 
 def retrieval_heads(training: Vectors, count: int, near: int) -> Array:
-    """The heads through which most is retrieved from further back than ``near`` tokens, shape (H,)."""
+    """The heads through which most is retrieved.
+
+    From further back than ``near`` tokens, shape (H,).
+    """
     _, heads, length = training.shape
     far = np.zeros(heads)
     for t in range(near + 1, length):
-        weights, found = training.attention(t, np.ones((1, 1, t), bool))
-        far += (weights * found)[training.seeking(t), :, : t - near].sum((0, 2))
+        weights, match = training.attention(t, np.ones((1, 1, t), bool))
+        far += (weights * match)[training.seeking(t), :, : t - near].sum((0, 2))
     mask = np.zeros(heads, bool)
     mask[np.argsort(-far)[:count]] = True
     return mask

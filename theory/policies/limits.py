@@ -1,4 +1,6 @@
-"""Policies against the bounds of their class: what was read, answered and carried, with fresh streams as the unit.
+"""Policies against the bounds of their class.
+
+What was read, answered and carried, with fresh streams as the unit.
 
 A query is *read* where a token that shows its value is attended to by any head; that is the attention of the theorems,
 so it costs at least one attended token and one row. Errors at read queries are charged to nobody.
@@ -98,20 +100,20 @@ def compare(played: Played, streams: Streams, traits: Traits) -> tuple[Compariso
     tuple of Comparison
         Empty where no bound of its class says anything.
     """
-    found = []
+    comparisons = []
     price = streams.values / (streams.values - 1)
     guessed = played.wrong & ~played.read
     if traits.memory == "none":
         charge = played.per_query(played.read) + price * played.per_query(guessed) - 1
-        found.append(_above("T1", "read + V/(V−1)·wrong ≥ queries", charge))
+        comparisons.append(_above("T1", "read + V/(V−1)·wrong ≥ queries", charge))
     if traits.memory in ("none", "attention"):
         count = np.maximum(played.query.sum(1), 1)
         new = price * (guessed & played.unrevealed).sum(1)
         charge = (played.read.sum(1) + new - played.distinct) / count
-        found.append(_above("T3", "read + V/(V−1)·wrong at first sight ≥ keys asked for", charge))
+        comparisons.append(_above("T3", "read + V/(V−1)·wrong at first sight ≥ keys asked for", charge))
     if streams.law is not None:
-        found += _bits(played, streams, traits)
-    return tuple(found)
+        comparisons += _bits(played, streams, traits)
+    return tuple(comparisons)
 
 
 def carried_bits(played: Played, values: int, by_values: bool) -> float:
@@ -121,7 +123,9 @@ def carried_bits(played: Played, values: int, by_values: bool) -> float:
 
 
 def least_error(law: tuple[float, ...], bits: float, values: int) -> float:
-    """Least error rate without attention that S bits allow on independent queries (T2).
+    """Least error rate without attention under S bits.
+
+    On independent queries (T2).
 
     Examples
     --------
@@ -143,9 +147,12 @@ def _least_attention(law: tuple[float, ...], bits: float, values: int, error: fl
 
 
 def _bits(played: Played, streams: Streams, traits: Traits) -> list[Comparison]:
-    """T2 for the state off attention, and for state and cache together; none where it holds the whole table."""
+    """Compare with T2.
+
+    For the state off attention, and for state and cache together; none where it holds the whole table.
+    """
     assert streams.law is not None
-    table, found = len(streams.law) * math.log2(streams.values), []
+    table, comparisons = len(streams.law) * math.log2(streams.values), []
     if traits.memory in ("attention", "tokens") and played.memory_bits < table:
         read, wrong = played.per_query(played.read), played.per_query(played.wrong & ~played.read)
         grid = np.linspace(0, 1, 41)
@@ -154,13 +161,15 @@ def _bits(played: Played, streams: Streams, traits: Traits) -> list[Comparison]:
         resampled = read[draws].mean(1) - np.interp(wrong[draws].mean(1), grid, bound)
         excess = float(read.mean() - np.interp(wrong.mean(), grid, bound))
         spread = float(resampled.std())
-        found.append(_verdict("T2", f"read, with {played.memory_bits:,.0f} bits of state", excess, spread, len(read)))
+        comparisons.append(
+            _verdict("T2", f"read, with {played.memory_bits:,.0f} bits of state", excess, spread, len(read))
+        )
     bits = carried_bits(played, streams.values, traits.by_values)
     if bits < table:
         what = f"wrong, with {bits:,.0f} bits of state and cache"
         least = least_error(streams.law, bits, streams.values)
-        found.append(_above("T2", what, played.per_query(played.wrong) - least))
-    return found
+        comparisons.append(_above("T2", what, played.per_query(played.wrong) - least))
+    return comparisons
 
 
 def _above(theorem: str, what: str, excess: Array) -> Comparison:

@@ -1,4 +1,6 @@
-"""What the sources say of their policies, checked where a retrieval stream can show it, in numbers.
+"""Check in numbers what sources say of their policies.
+
+Where a retrieval stream can show it.
 
 Each check plays the policy against the one it is said to improve on, on the same streams; differences are paired by
 stream. ``shown`` is a 95 % interval above zero; ``not shown`` may mean that these streams cannot show it.
@@ -14,8 +16,9 @@ import numpy as np
 
 from theory.policies import find
 from theory.policies.limits import Mean, mean_of
-from theory.policies.policy import Played, play
-from theory.policies.streams import HEADS, Array, Setting, Streams, Vectors, embed, independent, mix, recurrent
+from theory.policies.policy import Played
+from theory.policies.sample import Sample
+from theory.policies.streams import HEADS, Array, Law, Setting, Streams, independent, mix, recurrent
 
 _STREAMS, _TRAINING = 24, 16
 
@@ -64,12 +67,17 @@ def forgetting_evens_out_ages(setting: Setting, seed: int = 0) -> Phenomenon:
     Measured on SRCD streams as the distance between the mean relative position of the tokens in the cache at the end
     and 1/2, at α = 1 less that at the default α.
     """
-    game = _Game(setting, seed, mix)
-    share = {alpha: _position(game.play("a2sf", 1 / 4, alpha=alpha)) for alpha in (1.0, 0.97)}
-    return _ruled("a2sf", "a forgetting factor evens out the ages of the tokens in the cache",
-                  np.abs(share[1.0] - 0.5) - np.abs(share[0.97] - 0.5),
-                  {"mean relative position, α = 1": float(share[1.0].mean()),
-                   "mean relative position, α = 0.97": float(share[0.97].mean())})  # fmt: skip
+    sample = _sample(setting, seed, mix)
+    share = {alpha: _position(_play(sample, "a2sf", 1 / 4, alpha=alpha)) for alpha in (1.0, 0.97)}
+    return _ruled(
+        "a2sf",
+        "a forgetting factor evens out the ages of the tokens in the cache",
+        np.abs(share[1.0] - 0.5) - np.abs(share[0.97] - 0.5),
+        {
+            "mean relative position, α = 1": float(share[1.0].mean()),
+            "mean relative position, α = 0.97": float(share[0.97].mean()),
+        },
+    )
 
 
 def lagged_eviction_keeps_recurring_tokens(setting: Setting, seed: int = 0) -> Phenomenon:
@@ -78,11 +86,14 @@ def lagged_eviction_keeps_recurring_tokens(setting: Setting, seed: int = 0) -> P
     Measured on keys that recur at intervals, as the share of their queries that are read, against a window of the same
     size.
     """
-    game = _Game(setting, seed, recurrent)
-    read = {name: _read(game.play(name, 1 / 4)) for name in ("lazy-eviction", "streaming", "h2o", "a2sf")}
-    return _ruled("lazy-eviction", "lagged eviction by recurrence intervals keeps recurring tokens (against a window)",
-                  read["lazy-eviction"] - read["streaming"],
-                  {f"queries read, {name}": float(x.mean()) for name, x in read.items()})  # fmt: skip
+    sample = _sample(setting, seed, recurrent)
+    read = {name: _read(_play(sample, name, 1 / 4)) for name in ("lazy-eviction", "streaming", "h2o", "a2sf")}
+    return _ruled(
+        "lazy-eviction",
+        "lagged eviction by recurrence intervals keeps recurring tokens (against a window)",
+        read["lazy-eviction"] - read["streaming"],
+        {f"queries read, {name}": float(x.mean()) for name, x in read.items()},
+    )
 
 
 def the_lag_itself_helps(setting: Setting, seed: int = 0) -> Phenomenon:
@@ -90,20 +101,26 @@ def the_lag_itself_helps(setting: Setting, seed: int = 0) -> Phenomenon:
 
     The window has a price: the cache is filled only in part after an eviction.
     """
-    game = _Game(setting, seed, recurrent)
-    lazy, eager = (_read(game.play("lazy-eviction", 1 / 8, window=window)) for window in (0.25, 0.0))
-    return _ruled("lazy-eviction", "the lag itself helps, not only the recurrence intervals", lazy - eager,
-                  {"queries read, window 1/4 of the cache": float(lazy.mean()),
-                   "queries read, no window": float(eager.mean())})  # fmt: skip
+    sample = _sample(setting, seed, recurrent)
+    lazy, eager = (_read(_play(sample, "lazy-eviction", 1 / 8, window=window)) for window in (0.25, 0.0))
+    return _ruled(
+        "lazy-eviction",
+        "the lag itself helps, not only the recurrence intervals",
+        lazy - eager,
+        {"queries read, window 1/4 of the cache": float(lazy.mean()), "queries read, no window": float(eager.mean())},
+    )
 
 
 def lagged_eviction_beats_forgetting(setting: Setting, seed: int = 0) -> Phenomenon:
     """LazyEviction against accumulated attention with forgetting (A2SF), on the same streams and in the same cache."""
-    game = _Game(setting, seed, recurrent)
-    lazy, other = (_read(game.play(name, 1 / 8)) for name in ("lazy-eviction", "a2sf"))
-    return _ruled("lazy-eviction", "lagged eviction keeps more recurring tokens than accumulated attention",
-                  lazy - other, {"queries read, lazy-eviction": float(lazy.mean()),
-                                 "queries read, a2sf": float(other.mean())})  # fmt: skip
+    sample = _sample(setting, seed, recurrent)
+    lazy, other = (_read(_play(sample, name, 1 / 8)) for name in ("lazy-eviction", "a2sf"))
+    return _ruled(
+        "lazy-eviction",
+        "lagged eviction keeps more recurring tokens than accumulated attention",
+        lazy - other,
+        {"queries read, lazy-eviction": float(lazy.mean()), "queries read, a2sf": float(other.mean())},
+    )
 
 
 def static_heads_fail_moving_demand(setting: Setting, seed: int = 0) -> Phenomenon:
@@ -112,41 +129,54 @@ def static_heads_fail_moving_demand(setting: Setting, seed: int = 0) -> Phenomen
     In each stream all recurring keys belong to one head. Demand stays: the same head in all streams; it moves: another
     one in each. Measured as accuracy of DuoAttention, on demand that stays less demand that moves.
     """
-    stays = _Game(setting, seed, lambda *a: _one_head(*a, moving=False))
-    moves = _Game(setting, seed, lambda *a: _one_head(*a, moving=True))
+    stays = _sample(setting, seed, lambda *a: _one_head(*a, moving=False))
+    moves = _sample(setting, seed, lambda *a: _one_head(*a, moving=True))
     accuracy = {
-        "DuoAttention, demand stays": _right(stays.play("duo", 1 / 4)),
-        "DuoAttention, demand moves": _right(moves.play("duo", 1 / 4)),
-        "Mixture-of-Head, demand moves": _right(moves.play("moh", 1 / 8)),
+        "DuoAttention, demand stays": _right(_play(stays, "duo", 1 / 4)),
+        "DuoAttention, demand moves": _right(_play(moves, "duo", 1 / 4)),
+        "Mixture-of-Head, demand moves": _right(_play(moves, "moh", 1 / 8)),
     }
     first, second, _ = accuracy.values()
     size = min(len(first), len(second))
-    return _ruled("duo", "heads that are chosen once do not follow a demand that moves", first[:size] - second[:size],
-                  {f"accuracy, {name}": float(x.mean()) for name, x in accuracy.items()})  # fmt: skip
+    return _ruled(
+        "duo",
+        "heads that are chosen once do not follow a demand that moves",
+        first[:size] - second[:size],
+        {f"accuracy, {name}": float(x.mean()) for name, x in accuracy.items()},
+    )
 
 
 def state_size_dials_recall(setting: Setting, seed: int = 0) -> Phenomenon:
     """BASED: recall grows with the size of the state. Measured without its window, at 32 features less 4."""
-    game = _Game(setting, seed, independent)
-    right = {width: _right(game.play("based", width / setting.length, window=0.0)) for width in (4, 8, 16, 32)}
-    return _ruled("based", "the size of the state dials recall", right[32] - right[4],
-                  {f"accuracy, {width} features": float(x.mean()) for width, x in right.items()})  # fmt: skip
+    sample = _sample(setting, seed, independent)
+    right = {width: _right(_play(sample, "based", width / setting.length, window=0.0)) for width in (4, 8, 16, 32)}
+    return _ruled(
+        "based",
+        "the size of the state dials recall",
+        right[32] - right[4],
+        {f"accuracy, {width} features": float(x.mean()) for width, x in right.items()},
+    )
 
 
 def consolidation_frees_attention(setting: Setting, seed: int = 0) -> Phenomenon:
     """CRAM: the second half of a stream needs less attention per query than the first, at the same accuracy."""
-    game = _Game(setting, seed, recurrent)
-    played = game.play("cram", 1 / 4)
+    sample = _sample(setting, seed, recurrent)
+    played = _play(sample, "cram", 1 / 4)
     half = setting.length // 2
     parts = []
     for part in (slice(0, half), slice(half, None)):
         asked = played.query[:, part]
         parts.append(((played.rows[:, part] > 0) & asked).sum(1) / np.maximum(asked.sum(1), 1))
-    return _ruled("cram", "consolidation frees attention: fewer queries are attended later in a stream",
-                  parts[0] - parts[1],
-                  {"queries attended, first half": float(parts[0].mean()),
-                   "queries attended, second half": float(parts[1].mean()),
-                   "accuracy": float(_right(played).mean())})  # fmt: skip
+    return _ruled(
+        "cram",
+        "consolidation frees attention: fewer queries are attended later in a stream",
+        parts[0] - parts[1],
+        {
+            "queries attended, first half": float(parts[0].mean()),
+            "queries attended, second half": float(parts[1].mean()),
+            "accuracy": float(_right(played).mean()),
+        },
+    )
 
 
 CHECKS: tuple[Callable[[Setting, int], Phenomenon], ...] = (
@@ -161,27 +191,20 @@ CHECKS: tuple[Callable[[Setting, int], Phenomenon], ...] = (
 """One function per claim."""
 
 
-class _Game:
-    """The same streams for several policies."""
+def _sample(setting: Setting, seed: int, law: Law) -> Sample:
+    """Streams for all policies of a check."""
+    return Sample.drawn(law, setting, (_STREAMS, _TRAINING), [seed, 5])
 
-    streams: Streams
-    seen: Vectors
 
-    def __init__(
-        self, setting: Setting, seed: int, law: Callable[[Setting, np.random.Generator, int], Streams]
-    ) -> None:
-        rng = np.random.default_rng([seed, 5])
-        self.setting, self.seed = setting, seed
-        self.streams, self.training = law(setting, rng, _STREAMS), law(setting, rng, _TRAINING)
-        self.seen, self.trained_on = embed(self.streams, seed), embed(self.training, seed)
-
-    def play(self, name: str, share: float, **parameters: float) -> Played:
-        return play(find(name).policy(**parameters), self.streams, self.setting.budget(share), training=self.training,
-                    seen=self.seen, trained_on=self.trained_on, seed=self.seed)  # fmt: skip
+def _play(sample: Sample, name: str, share: float, **parameters: float) -> Played:
+    return sample.play(find(name).policy(**parameters), share)
 
 
 def _one_head(setting: Setting, rng: np.random.Generator, size: int, *, moving: bool) -> Streams:
-    """Recurrent streams in which all recurring keys are of one head."""
+    """Recurrent streams whose recurring keys share one head.
+
+    Recurrent streams in which all recurring keys are of one head.
+    """
     head = rng.integers(0, HEADS, size) if moving else np.zeros(size, np.int64)
     own = np.arange(setting.patterns // HEADS)
     chosen = rng.random((size, len(own))).argsort(1)[:, : max(1, setting.patterns // 8)]
@@ -202,8 +225,8 @@ def _right(played: Played) -> Array:
 
 
 def _ruled(policy: str, claim: str, difference: Array, numbers: dict[str, float]) -> Phenomenon:
-    found = mean_of(difference)
+    mean = mean_of(difference)
     verdict: Literal["shown", "not shown", "reversed"] = (
-        "shown" if found.low > 0 else "reversed" if found.high < 0 else "not shown"
+        "shown" if mean.low > 0 else "reversed" if mean.high < 0 else "not shown"
     )
-    return Phenomenon(policy, claim, verdict, found, numbers)
+    return Phenomenon(policy, claim, verdict, mean, numbers)

@@ -1,4 +1,6 @@
-"""The interface of a policy, and the game: what is kept, attended to, carried and answered, and what it costs.
+"""The interface of a policy, and how it is played.
+
+What is kept, attended to, carried and answered, and what it costs.
 
 A layer with H heads reads the tokens that the policy attends to, each head by softmax over query and key vectors; the
 values read and what the policy recalls from its carried state are added, and the nearest value is the answer.
@@ -18,7 +20,9 @@ _LEAST_SIGNAL = 0.05  # below it nothing was read or recalled, and the answer is
 
 
 class Policy:
-    """Base of all policies: attends to nothing, keeps everything, recalls nothing.
+    """Base of all policies.
+
+    It attends to nothing, keeps everything, recalls nothing.
 
     A policy is a dataclass whose fields are the parameters that its source names. It is played on many streams at once.
     Masks are over the tokens before t and broadcast to shape (B, H, t).
@@ -40,19 +44,31 @@ class Policy:
         self.seen, self.budget, self.rng = seen, budget, rng
 
     def attend(self, t: int) -> Array | None:
-        """Tokens that token t attends to; None where no attention is executed at all."""
+        """Tokens that token t attends to.
+
+        None where no attention is executed at all.
+        """
         return None
 
     def kept(self, t: int) -> Array | None:
-        """Tokens that are still held when token t comes; None for all of them."""
+        """Tokens that are still held when token t comes.
+
+        None for all of them.
+        """
         return None
 
     def recall(self, t: int) -> Array | None:
-        """What the carried state says to token t without attention, shape (B, m); None for nothing."""
+        """Answer of the carried state without attention.
+
+        To token t, shape (B, m); None for nothing.
+        """
         return None
 
     def observe(self, t: int, weights: Array, output: Array) -> None:
-        """See what attention returned at token t: weights (B, H, t), output (B, m). States are written here."""
+        """See what attention returned at token t.
+
+        Weights (B, H, t), output (B, m). States are written here.
+        """
 
     def carried(self) -> dict[str, Array]:
         """Arrays, first axis streams, from which :meth:`recall` answers."""
@@ -63,16 +79,22 @@ class Policy:
         return 0.0
 
     def score_bits(self) -> float:
-        """Bits of bookkeeping that choose tokens but answer nothing, per stream."""
+        """Bits of bookkeeping per stream.
+
+        They choose tokens but answer nothing.
+        """
         return 0.0
 
     def compared(self, t: int) -> float:
-        """Vectors that token t is compared with, per head, in order to choose tokens; beyond those attended to."""
+        """Vectors that token t is compared with.
+
+        Per head, in order to choose tokens; beyond those attended to.
+        """
         return 0.0
 
 
 Disturb = Callable[[int, Array, Array], tuple[Array, Array]]
-"""``disturb(t, weights, output)``: what the policy is told instead of what attention returned."""
+"""``disturb(t, weights, output)``: what :meth:`Policy.observe` gets instead of what attention returned."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +115,7 @@ class Played:
         Queries answered wrongly.
     unrevealed : ndarray of bool
         Queries whose key was never read before.
-    said : ndarray of int
+    answers : ndarray of int
         Answers 1..V at all tokens.
     distinct : ndarray of int, shape (B,)
         Keys asked for.
@@ -115,7 +137,7 @@ class Played:
     read: Array
     wrong: Array
     unrevealed: Array
-    said: Array
+    answers: Array
     distinct: Array
     kept: int
     held: Array
@@ -127,11 +149,17 @@ class Played:
 
     @property
     def full(self) -> float:
-        """Tokens that full attention attends to, per token after the first."""
+        """Tokens that full attention attends to.
+
+        Per token after the first.
+        """
         return float(self.query.shape[1]) / 2
 
     def per_query(self, what: Array) -> Array:
-        """Mean over the queries of each stream (those that have any), shape (≤ B,)."""
+        """Mean over the queries of each stream.
+
+        Of those that have any, shape (≤ B,).
+        """
         count = self.query.sum(1)
         return np.asarray((what * self.query).sum(1)[count > 0] / count[count > 0])
 
@@ -164,7 +192,7 @@ def play(
     seed : int
         Of the policy's coins and the guesses.
     disturb : callable, optional
-        Changes what the policy is told about its attention.
+        Changes what the policy observes of its attention.
     swap_at : int, optional
         Before this token every stream is given the carried state of its neighbour.
     record : bool
@@ -178,62 +206,113 @@ def play(
 
     seen = embed(streams) if seen is None else seen
     trained_on = embed(training) if trained_on is None else trained_on
-    size, heads, length = seen.shape
+    size, _, length = seen.shape
     coins = np.random.default_rng([seed, 1]).integers(1, streams.values + 1, (size, length))
     policy.begin(seen, budget, np.random.default_rng([seed, 2]), trained_on)
-    asked, shown = streams.kind == QUERY, streams.value > 0
-    tokens, rows = np.zeros((size, length)), np.zeros((size, length))
-    read, unrevealed, said = np.zeros((size, length), bool), np.zeros((size, length), bool), coins.copy()
-    revealed = np.zeros((size, int(streams.key.max()) + 1), bool)
-    selection = np.zeros((length, size, heads, length), bool) if record else None
-    evidence = np.zeros((length, size, streams.values), np.float32) if record else None
-    everyone, most, dropped, compared = np.arange(size), 0, False, 0.0
-    nothing = np.zeros((size, seen.codes.shape[1]), np.float32)
+    playthrough = _Playthrough(policy, streams, seen, coins, record=record)
     for t in range(length):
         if t == swap_at:
             for array in policy.carried().values():
                 array[:] = np.roll(array, 1, axis=0)
+        # decide first: neither may depend on what this token shows
         mask, recalled = policy.attend(t) if t else None, policy.recall(t)
-        if mask is None:
-            weights, output = np.zeros((size, heads, t), np.float32), nothing
-        else:
-            weights, found = seen.attention(t, mask)
-            output = np.einsum("bi,bim->bm", (weights * found).sum(1), seen.value[:, :t])
-            chosen = np.broadcast_to(mask, (size, heads, t))
-            count = chosen.sum(2)
-            tokens[:, t], rows[:, t] = count.mean(1), (count > 0).mean(1)
-            hit = chosen.any(1) & (streams.key[:, :t] == streams.key[:, t, None]) & shown[:, :t]
-            read[:, t] = asked[:, t] & hit.any(1)
-            if selection is not None:
-                selection[t, :, :, :t] = chosen
-            compared += policy.compared(t)
-        signal = (output if recalled is None else output + recalled) @ seen.codes.T
-        if evidence is not None:
-            evidence[t] = signal
-        best = signal.argmax(1)
-        said[:, t] = np.where(signal[everyone, best] > _LEAST_SIGNAL, best + 1, coins[:, t])
-        unrevealed[:, t] = asked[:, t] & ~revealed[everyone, streams.key[:, t]]
-        revealed[everyone[read[:, t]], streams.key[read[:, t], t]] = True
+        weights, output = playthrough.read(t, mask)
+        playthrough.answer(t, output if recalled is None else output + recalled)
         policy.observe(t, *((weights, output) if disturb is None else disturb(t, weights, output)))
-        held = policy.kept(t + 1)
-        dropped |= held is not None
+        playthrough.hold(t, policy.kept(t + 1))
+    return playthrough.played()
+
+
+class _Playthrough:
+    """Record of what a policy does, token by token.
+
+    On a batch of streams.
+    """
+
+    def __init__(self, policy: Policy, streams: Streams, seen: Vectors, coins: Array, *, record: bool) -> None:
+        size, heads, length = seen.shape
+        self.policy, self.streams, self.seen, self.coins = policy, streams, seen, coins
+        self.is_query, self.is_shown = streams.kind == QUERY, streams.value > 0
+        # one entry per stream and token
+        self.tokens, self.rows = np.zeros((size, length)), np.zeros((size, length))
+        self.is_read, self.is_unrevealed = np.zeros((size, length), bool), np.zeros((size, length), bool)
+        self.answers = coins.copy()
+        # what is known so far
+        self.revealed = np.zeros((size, int(streams.key.max()) + 1), bool)
+        self.most, self.is_dropped, self.compared = 0, False, 0.0
+        self.held: Array | None = None
+        # details that only interventions ask for
+        self.selection = np.zeros((length, size, heads, length), bool) if record else None
+        self.signal = np.zeros((length, size, streams.values), np.float32) if record else None
+        self._all = np.arange(size)
+
+    def read(self, t: int, mask: Array | None) -> tuple[Array, Array]:
+        """Attend to these tokens.
+
+        Returns weights (B, H, t) and output (B, m).
+        """
+        size, heads, _ = self.seen.shape
+        if mask is None:
+            nothing = np.zeros((size, self.seen.codes.shape[1]), np.float32)
+            return np.zeros((size, heads, t), np.float32), nothing
+        weights, match = self.seen.attention(t, mask)
+        output = np.einsum("bi,bim->bm", (weights * match).sum(1), self.seen.value[:, :t])
+        # costs, and whether a token that shows the value asked for was among them
+        chosen = np.broadcast_to(mask, (size, heads, t))
+        count = chosen.sum(2)
+        self.tokens[:, t], self.rows[:, t] = count.mean(1), (count > 0).mean(1)
+        key = self.streams.key
+        hit = chosen.any(1) & (key[:, :t] == key[:, t, None]) & self.is_shown[:, :t]
+        self.is_read[:, t] = self.is_query[:, t] & hit.any(1)
+        if self.selection is not None:
+            self.selection[t, :, :, :t] = chosen
+        self.compared += self.policy.compared(t)
+        return weights, output
+
+    def answer(self, t: int, evidence: Array) -> None:
+        """Answer with the nearest value.
+
+        Or with a coin's where there is no evidence.
+        """
+        signal = evidence @ self.seen.codes.T
+        if self.signal is not None:
+            self.signal[t] = signal
+        best = signal.argmax(1)
+        is_clear = signal[self._all, best] > _LEAST_SIGNAL
+        self.answers[:, t] = np.where(is_clear, best + 1, self.coins[:, t])
+        # a key counts as revealed from the query after this one
+        key, is_read = self.streams.key[:, t], self.is_read[:, t]
+        self.is_unrevealed[:, t] = self.is_query[:, t] & ~self.revealed[self._all, key]
+        self.revealed[self._all[is_read], key[is_read]] = True
+
+    def hold(self, t: int, held: Array | None) -> None:
+        """Count the tokens that are held after token t."""
+        self.held = held
         if held is not None:
-            most = max(most, int(np.broadcast_to(held, (size, heads, t + 1)).any(1).sum(1).max()))
-    final = np.ones(1) if held is None else held
-    return Played(
-        query=asked,
-        tokens=tokens,
-        rows=rows,
-        read=read,
-        wrong=asked & (said != streams.answer),
-        unrevealed=unrevealed,
-        said=said,
-        distinct=np.array([np.unique(k[q]).size for k, q in zip(streams.key, asked, strict=True)]),
-        kept=most if dropped else length,
-        held=np.broadcast_to(final, (size, heads, length)).mean(1),
-        memory_bits=policy.memory_bits(),
-        score_bits=policy.score_bits(),
-        compared=compared / length,
-        selection=selection,
-        signal=evidence,
-    )
+            self.is_dropped = True
+            size, heads, _ = self.seen.shape
+            tokens = np.broadcast_to(held, (size, heads, t + 1)).any(1).sum(1)
+            self.most = max(self.most, int(tokens.max()))
+
+    def played(self) -> Played:
+        """What happened."""
+        size, heads, length = self.seen.shape
+        held = np.ones(1) if self.held is None else self.held
+        pairs = zip(self.streams.key, self.is_query, strict=True)
+        return Played(
+            query=self.is_query,
+            tokens=self.tokens,
+            rows=self.rows,
+            read=self.is_read,
+            wrong=self.is_query & (self.answers != self.streams.answer),
+            unrevealed=self.is_unrevealed,
+            answers=self.answers,
+            distinct=np.array([np.unique(keys[asked]).size for keys, asked in pairs]),
+            kept=self.most if self.is_dropped else length,
+            held=np.broadcast_to(held, (size, heads, length)).mean(1),
+            memory_bits=self.policy.memory_bits(),
+            score_bits=self.policy.score_bits(),
+            compared=self.compared / length,
+            selection=self.selection,
+            signal=self.signal,
+        )

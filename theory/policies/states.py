@@ -1,4 +1,7 @@
-"""Policies that answer from a bounded state: linear attention, recurrent attention, memories that learn."""
+"""Policies that answer from a bounded state.
+
+Linear attention, recurrent attention, memories that learn.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ from theory.policies.streams import Array, Vectors
 
 
 def signs(seen: Vectors, width: int, seed: int = 0) -> tuple[Array, Array]:
-    """±1 features of queries and keys: signs of random projections of all heads' contents, (B, N, width) each."""
+    """±1 features of queries and keys.
+
+    Signs of random projections of all heads' contents, (B, N, width) each.
+    """
     size, heads, length, d = seen.key.shape
     projection = np.random.default_rng([seed, 11]).standard_normal((heads * (d - 1), width)).astype(np.float32)
 
@@ -24,7 +30,9 @@ def signs(seen: Vectors, width: int, seed: int = 0) -> tuple[Array, Array]:
 
 @dataclass
 class Based(Policy):
-    """BASED: linear attention in fixed-point numbers beside a sliding window; the size of the state dials recall.
+    """BASED: linear attention beside a sliding window.
+
+    In fixed-point numbers; the size of the state dials recall.
 
     The state is Σ φ(k)vᵀ, φ of as many features as the budget; its entries are whole numbers of a few bits that
     saturate.
@@ -57,12 +65,18 @@ class Based(Policy):
         return sinks_and_recent(t, 0, self._window) if self._window else np.zeros((1, 1, t), bool)
 
     def recall(self, t: int) -> Array | None:
-        """φ(q)ᵀ state, scaled so that a single association gives its value."""
+        """Recall φ(q)ᵀ state.
+
+        Scaled so that a single association gives its value.
+        """
         read = np.einsum("br,brm->bm", self._query[:, t], self._state.astype(np.float32))
         return np.asarray(read / (self.budget * np.sqrt(self._state.shape[2])))
 
     def observe(self, t: int, weights: Array, output: Array) -> None:
-        """Add the token where it shows a value, within the range of an entry."""
+        """Add the token where it shows a value.
+
+        Within the range of an entry.
+        """
         most = 2 ** (self.precision - 1) - 1
         code = np.sign(self.seen.value[:, t])  # ±1, or 0 where nothing is shown
         self._state[:] = np.clip(self._state + self._key[:, t, :, None] * code[:, None], -most, most)
@@ -78,7 +92,9 @@ class Based(Policy):
 
 @dataclass
 class Lightning(Policy):
-    """Lightning attention: linear attention with exponential decay, no attention rows at all; 16-bit floats.
+    """Lightning attention: linear attention with exponential decay.
+
+    No attention rows at all; 16-bit floats.
 
     Attributes
     ----------
@@ -117,7 +133,9 @@ class Lightning(Policy):
 
 @dataclass
 class Aaren(Policy):
-    """Aaren: attention as a recurrence; one *learned* query per head, the same for all tokens, in a running softmax.
+    """Aaren: attention as a recurrence.
+
+    One *learned* query per head, the same for all tokens, in a running softmax.
 
     The state is the weighted sum of the values and the sum of the weights. There are as many learned queries as the
     budget; each seeks bindings, and prefers some contents by chance. A token mixes what they found by how well it
@@ -167,7 +185,9 @@ class Aaren(Policy):
 
 @dataclass
 class Titans(Policy):
-    """Titans' neural long-term memory: a linear map trained at test time by gradient steps on ‖Mφ(k) − v‖².
+    """Titans' neural long-term memory.
+
+    A linear map trained at test time by gradient steps on ‖Mφ(k) − v‖².
 
     Surprise S_t = η·S_{t−1} − θ·gradient, M_t = (1 − α)·M_{t−1} + S_t; written where a value is shown (its
     data-dependent gate), 16-bit floats.
@@ -202,8 +222,8 @@ class Titans(Policy):
         """One step of learning."""
         value = self.seen.value[:, t]
         shown = np.abs(value).max(1, keepdims=True) > 0
-        said = np.einsum("br,brm->bm", self._key[:, t], self._memory.astype(np.float32))
-        gradient = self._key[:, t, :, None] * np.where(shown, said - value, 0)[:, None]
+        recalled = np.einsum("br,brm->bm", self._key[:, t], self._memory.astype(np.float32))
+        gradient = self._key[:, t, :, None] * np.where(shown, recalled - value, 0)[:, None]
         self._surprise[:] = self.momentum * self._surprise - self.rate * gradient
         self._memory[:] = (1 - self.forgetting) * self._memory + self._surprise
 
@@ -218,7 +238,9 @@ class Titans(Policy):
 
 @dataclass
 class CRAM(Policy):
-    """CRAM: an episodic buffer is read unless the semantic memory is expected to know the answer.
+    """CRAM: an episodic buffer and a semantic memory.
+
+    The buffer is read unless the semantic memory is expected to know the answer.
 
     Semantic memory: a linear map W over features of the cue, trained by the consolidation loss ‖W φ(x) − r‖² (Eq. 5) on
     what retrieval r returned, so it learns from attention alone. Quality q = exp(−‖Wφ(x) − r‖²/σ²) (Eq. 6) needs r; the
@@ -257,10 +279,13 @@ class CRAM(Policy):
         self._rows = np.arange(size)
 
     def attend(self, t: int) -> Array | None:
-        """The buffer, where the token seeks a binding and the semantic memory is not expected to know it."""
-        said = self._semantic(t)
-        nearest = self.seen.codes[(said @ self.seen.codes.T).argmax(1)]
-        self._gate = self.seen.seeking(t) & (self._expected(said, nearest) < self.threshold)
+        """The buffer, where it is needed.
+
+        Where the token seeks a binding and the semantic memory is not expected to know it.
+        """
+        recalled = self._semantic(t)
+        nearest = self.seen.codes[(recalled @ self.seen.codes.T).argmax(1)]
+        self._gate = self.seen.seeking(t) & (self._expected(recalled, nearest) < self.threshold)
         return self._buffer[:, None, :t] & self._gate[:, None, None]
 
     def kept(self, t: int) -> Array | None:
@@ -272,14 +297,17 @@ class CRAM(Policy):
         return np.where(self._gate[:, None], 0, self._semantic(t)) if t else None
 
     def observe(self, t: int, weights: Array, output: Array) -> None:
-        """Consolidate what was retrieved, note its quality; write bindings to the buffer, evict the best known."""
-        found = self._gate & (np.linalg.norm(output, axis=1) > 0.5)
-        said = self._semantic(t)
-        error = np.where(found[:, None], output - said, 0)
+        """Consolidate what was retrieved, and note its quality.
+
+        Write bindings to the buffer, evict the best known.
+        """
+        is_retrieved = self._gate & (np.linalg.norm(output, axis=1) > 0.5)
+        recalled = self._semantic(t)
+        error = np.where(is_retrieved[:, None], output - recalled, 0)
         self._memory[:] = self._memory + self.rate * self._cue[:, t, :, None] * error[:, None]
-        if found.any():
-            hit = weights.sum(1)[found].argmax(1)
-            self._quality[self._rows[found], hit] = self._expected(self._semantic(t), output)[found]
+        if is_retrieved.any():
+            hit = weights.sum(1)[is_retrieved].argmax(1)
+            self._quality[self._rows[is_retrieved], hit] = self._expected(self._semantic(t), output)[is_retrieved]
         self._buffer[:, t] = self._binding[:, t]
         full = self._buffer[:, : t + 1].sum(1) > self.budget
         if full.any():
@@ -290,8 +318,8 @@ class CRAM(Policy):
     def _semantic(self, t: int) -> Array:
         return np.asarray(np.einsum("br,brm->bm", self._cue[:, t], self._memory.astype(np.float32)))
 
-    def _expected(self, said: Array, target: Array) -> Array:
-        return np.asarray(np.exp(-np.square(said - target).sum(1) / self.sigma2))
+    def _expected(self, recalled: Array, target: Array) -> Array:
+        return np.asarray(np.exp(-np.square(recalled - target).sum(1) / self.sigma2))
 
     def carried(self) -> dict[str, Array]:
         """The semantic memory."""

@@ -1,4 +1,6 @@
-"""Streams of bindings and queries as vectors: what a policy sees of them, and the three laws they are drawn from.
+"""Streams of bindings and queries as vectors.
+
+What a policy sees of them, and the three laws they are drawn from.
 
 A stream has plain tokens, *bindings* (a key and its value) and *queries* (a key; its value is asked for), as in SRCD
 (:mod:`theory.tasks.srcd`). The values are fresh in every stream, so a stream is the unit of every interval and test.
@@ -87,13 +89,15 @@ class Setting:
             raise InputError(f"a recurrence interval of {self.interval} tokens", hint="use 4 to half the length")
 
     def budget(self, share: float) -> int:
-        """Tokens that a share of the stream comes to, at least 4."""
+        """Tokens in a share of the stream, at least 4."""
         return max(4, round(share * self.length))
 
 
 @dataclass(frozen=True)
 class Streams:
-    """A batch of streams as symbols, each array of shape (B, N).
+    """A batch of streams as symbols.
+
+    Each array of shape (B, N).
 
     Attributes
     ----------
@@ -129,11 +133,16 @@ class Streams:
         return int(self.key.shape[1])
 
     def labelled(self) -> Streams:
-        """The same streams with the answer shown after every query (labels, as in supervised training)."""
+        """The same streams with answers shown after queries.
+
+        Labels, as in supervised training.
+        """
         return replace(self, value=np.where(self.kind == QUERY, self.answer, self.value))
 
     def revalued(self, key: Array, shift: Array) -> Streams:
-        """The same streams, with the value of one key in each changed cyclically.
+        """The same streams with one key's value changed.
+
+        In each stream, cyclically.
 
         Parameters
         ----------
@@ -180,12 +189,17 @@ class Vectors:
 
     @cached_property
     def logits(self) -> Array:
-        """Scores of attention, shape (N, B, H, N): token, stream, head, earlier token."""
+        """Scores of attention, shape (N, B, H, N).
+
+        Token, stream, head, earlier token.
+        """
         scores = np.float32(SHARPNESS) * (self.query @ self.key.swapaxes(-1, -2))
         return np.ascontiguousarray(np.moveaxis(scores, 2, 0))
 
     def attention(self, t: int, mask: Array) -> tuple[Array, Array]:
-        """Weights of the tokens attended to by token t, and how far each head has found a match.
+        """Weights of the tokens attended to by token t.
+
+        And how far each head has found a match.
 
         Parameters
         ----------
@@ -203,12 +217,14 @@ class Vectors:
         top = np.maximum(scores.max(-1, keepdims=True), np.float32(-1e30))
         weights = np.exp(scores - top)
         total = weights.sum(-1, keepdims=True)
-        found = total / (total + np.exp(np.clip(SHARPNESS * LEAST_MATCH - top, -80, 80)))
-        return weights / np.maximum(total, 1e-30), np.where(total > 0, found, 0)
+        match = total / (total + np.exp(np.clip(SHARPNESS * LEAST_MATCH - top, -80, 80)))
+        return weights / np.maximum(total, 1e-30), np.where(total > 0, match, 0)
 
     @cached_property
     def demand(self) -> Array:
-        """Attention that each token receives from later ones that seek a binding and find a match, shape (B, H, N).
+        """Attention that each token receives from later ones.
+
+        Those that seek a binding and find a match, shape (B, H, N).
 
         Under full attention; it stands for the loss, which is at queries only. Made from vectors alone; policies that
         learn are trained on it, on streams of their own.
@@ -216,16 +232,22 @@ class Vectors:
         size, heads, length = self.shape
         total = np.zeros((size, heads, length), np.float32)
         for t in range(1, length):
-            weights, found = self.attention(t, np.ones((1, 1, t), bool))
-            total[:, :, :t] += weights * found * self.seeking(t)[:, None, None]
+            weights, match = self.attention(t, np.ones((1, 1, t), bool))
+            total[:, :, :t] += weights * match * self.seeking(t)[:, None, None]
         return total
 
     def seeking(self, t: int) -> Array:
-        """Whether token t seeks a binding, by its query vector; shape (B,)."""
+        """Whether token t seeks a binding.
+
+        By its query vector; shape (B,).
+        """
         return np.asarray(self.query[:, 0, t, -1] > _SEEKING / 2)
 
     def binding(self) -> Array:
-        """Whether a token's key vector says that it is a binding, shape (B, N)."""
+        """Whether a token's key vector marks a binding.
+
+        Shape (B, N).
+        """
         return np.asarray(self.key[:, 0, :, -1] > _SEEKING / 2)
 
 
@@ -282,25 +304,40 @@ def _hadamard(values: int) -> Array:
 
 
 def _task(setting: Setting, **fields: Any) -> SRCD:
-    return SRCD(length=setting.length, patterns=setting.patterns, values=setting.values, zipf=float(setting.zipf),
-                table="fresh", novel_keys=setting.length // 2, **fields)  # fmt: skip
+    return SRCD(
+        length=setting.length,
+        patterns=setting.patterns,
+        values=setting.values,
+        zipf=float(setting.zipf),
+        table="fresh",
+        novel_keys=setting.length // 2,
+        **fields,
+    )
 
 
 def mix(setting: Setting, rng: np.random.Generator, size: int) -> Streams:
-    """SRCD with fresh values: every query has a binding of its own; recurring keys by Zipf's law, or novel ones."""
+    """SRCD with fresh values.
+
+    Every query has a binding of its own; recurring keys by Zipf's law, or novel ones.
+    """
     task = _task(setting, query_fraction=setting.query_fraction, recurring_fraction=float(setting.recurring))
     return _of_srcd(task, rng, size)
 
 
 def independent(setting: Setting, rng: np.random.Generator, size: int) -> Streams:
-    """SRCD with a header of all K bindings; then queries drawn independently by Zipf's law, at twice the rate."""
+    """SRCD with a header of all K bindings.
+
+    Then queries drawn independently by Zipf's law, at twice the rate.
+    """
     rate = min(0.5, 2 * setting.query_fraction)
     task = _task(setting, query_fraction=rate, recurring_fraction=1.0, layout="header")
     return replace(_of_srcd(task, rng, size), law=tuple(task.frequencies().tolist()))
 
 
 def recurrent(setting: Setting, rng: np.random.Generator, size: int, keys: Array | None = None) -> Streams:
-    """Keys that are bound once and asked for again and again, each at an interval of its own, among novel ones.
+    """Keys bound once and asked for repeatedly.
+
+    Each at an interval of its own, among novel ones.
 
     A recurring key is asked for whenever its interval is over (times 0.9 to 1.1); the intervals are log-uniform between
     half and twice the setting's, the frequent ones first. Novel keys are bound and never asked for.

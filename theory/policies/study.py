@@ -1,4 +1,7 @@
-"""All policies on the same streams over budgets: accuracy, cost, class by test, bounds; table, JSON and picture."""
+"""All policies on the same streams over budgets.
+
+Accuracy, cost, class by test, bounds; table, JSON and picture.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ import numpy as np
 
 import cogfit
 from cogfit.errors import InputError
-from theory.policies import POLICIES, System, find
+from theory.policies import System, find, systems
 from theory.policies.classify import Traits, classify
 from theory.policies.limits import Comparison, Mean, carried_bits, compare, mean_of
-from theory.policies.policy import play
-from theory.policies.streams import LAWS, Setting, embed, law
+from theory.policies.policy import Played
+from theory.policies.sample import Sample
+from theory.policies.streams import LAWS, Setting, law
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +34,9 @@ _TRAINING = 16  # streams that policies learn from
 
 @dataclass(frozen=True)
 class Cell:
-    """One policy under one budget on one law of streams; means over streams with 95 % limits.
+    """One policy under one budget on one law.
+
+    Means over streams with 95 % limits.
 
     Attributes
     ----------
@@ -74,7 +80,7 @@ class Cell:
     def to_json(self) -> dict[str, Any]:
         """JSON-ready mapping."""
         plain = {name: v._asdict() if isinstance(v, Mean) else v for name, v in vars(self).items()}
-        return {**plain, "comparisons": [one.to_json() for one in self.comparisons]}
+        return {**plain, "comparisons": [comparison.to_json() for comparison in self.comparisons]}
 
 
 @dataclass(frozen=True)
@@ -119,16 +125,19 @@ class Study:
 
     @property
     def beaten(self) -> tuple[Cell, ...]:
-        """Cells below the bound of their class; none, unless a theorem or the code is wrong."""
-        return tuple(cell for cell in self.cells if any(one.beaten for one in cell.comparisons))
+        """Cells below the bound of their class.
+
+        None, unless a theorem or the code is wrong.
+        """
+        return tuple(cell for cell in self.cells if any(c.beaten for c in cell.comparisons))
 
     def at(self, policy: str, law: str) -> tuple[Cell, ...]:
         """Cells of a policy on a law, by budget."""
         return tuple(cell for cell in self.cells if (cell.policy, cell.law) == (policy, law))
 
     def plot(self) -> Figure:
-        """Draw accuracy against attention, and against the limits (:func:`theory.policies.plots.plot_study`)."""
-        from theory.policies.plots import plot_study
+        """Draw accuracy against attention, and against the limits (:func:`theory.policies.study_plot.plot_study`)."""
+        from theory.policies.study_plot import plot_study
 
         return plot_study(self)
 
@@ -179,7 +188,9 @@ def study(
     parameters: Mapping[str, float] | None = None,
     progress: Progress | None = None,
 ) -> Study:
-    """Play policies on the same streams, classify them, hold them against their bounds.
+    """Play, classify and compare policies with their bounds.
+
+    All are played on the same streams.
 
     Parameters
     ----------
@@ -213,59 +224,96 @@ def study(
     ('memoryless', 0)
     """
     setting = Setting() if setting is None else setting
-    systems = tuple(find(name) for name in dict.fromkeys(policies)) or POLICIES
+    played_systems = tuple(find(name) for name in dict.fromkeys(policies)) or systems()
     chosen = {name: law(name) for name in (laws or LAWS)}
+    given = dict(parameters or {})
+    _check(streams, budgets, given, len(played_systems), seed)
+    parts = _Parts(progress, len(played_systems) * (1 + len(chosen) * len(budgets)))
+
+    # what each policy is, by interventions
+    traits: dict[str, Traits] = {}
+    for system in played_systems:
+        parts.begin(system.id)
+        traits[system.id] = classify(lambda system=system: system.policy(**given), seed=seed)  # type: ignore[misc]
+
+    # what each policy can do: all of them on the same streams, under each budget
+    cells: list[Cell] = []
+    share_asked, distinct, frequencies = {}, {}, {}
+    for number, (name, draw) in enumerate(chosen.items()):
+        sample = Sample.drawn(draw, setting, (streams, _TRAINING), [seed, number])
+        if sample.streams.law is not None:
+            frequencies[name] = sample.streams.law
+        for system in played_systems:
+            for share in budgets:
+                parts.begin(system.id)
+                played = sample.play(system.policy(**given), share)
+                cells.append(_cell(system, name, share, sample, played, traits[system.id]))
+        asked = played.query.sum(1)  # the same for all policies
+        share_asked[name] = float(asked.mean()) / setting.length
+        distinct[name] = float((played.distinct[asked > 0] / asked[asked > 0]).mean())
+    parts.end()
+    return Study(
+        setting=setting,
+        streams=streams,
+        seed=seed,
+        budgets=tuple(budgets),
+        systems=played_systems,
+        traits=traits,
+        cells=tuple(cells),
+        parameters=given,
+        asked=share_asked,
+        distinct=distinct,
+        frequencies=frequencies,
+    )
+
+
+def _check(streams: int, budgets: Sequence[float], parameters: Mapping[str, float], policies: int, seed: int) -> None:
     if not 8 <= streams <= 2000:
         raise InputError(f"{streams} streams", hint="use 8 to 2000; they are the unit of the intervals")
     if not budgets or not all(0 < share <= 1 for share in budgets):
         raise InputError("the budgets are shares of the stream's length", hint="they lie between 0 and 1")
-    if parameters and len(systems) != 1:
+    if parameters and policies != 1:
         raise InputError("parameters belong to one policy", hint="name it")
     if seed < 0:
         raise InputError(f"the seed is {seed}", hint="it is not negative")
-    given = dict(parameters or {})
-    total, done = len(systems) * (1 + len(chosen) * len(budgets)), 0
-    report = progress or (lambda done, total, what: None)
-    traits = {}
-    for system in systems:
-        report(done, total, system.id)
-        traits[system.id] = classify(lambda system=system: system.policy(**given), seed=seed)  # type: ignore[misc]
-        done += 1
-    cells: list[Cell] = []
-    share_asked, distinct, frequencies = {}, {}, {}
-    for number, (name, draw) in enumerate(chosen.items()):
-        rng = np.random.default_rng([seed, number])
-        drawn, training = draw(setting, rng, streams), draw(setting, rng, _TRAINING)
-        seen, trained_on = embed(drawn, seed), embed(training, seed)
-        if drawn.law is not None:
-            frequencies[name] = drawn.law
-        for system in systems:
-            for share in budgets:
-                report(done, total, system.id)
-                played = play(system.policy(**given), drawn, setting.budget(share), training=training, seen=seen,
-                              trained_on=trained_on, seed=seed)  # fmt: skip
-                per_token = played.tokens[:, 1:].mean(1)
-                cells.append(Cell(
-                    policy=system.id,
-                    law=name,
-                    budget=share,
-                    accuracy=mean_of(1 - played.per_query(played.wrong)),
-                    tokens=mean_of(per_token / (setting.length / 2)),
-                    tokens_per_token=float(per_token.mean()),
-                    rows=float(played.rows[:, 1:].mean()),
-                    read=mean_of(played.per_query(played.read)),
-                    kept=played.kept,
-                    memory_bits=played.memory_bits,
-                    carried_bits=carried_bits(played, setting.values, traits[system.id].by_values),
-                    score_bits=played.score_bits,
-                    compared=played.compared,
-                    comparisons=compare(played, drawn, traits[system.id]),
-                ))  # fmt: skip
-                done += 1
-        asked = played.query.sum(1)
-        share_asked[name] = float(asked.mean()) / setting.length
-        distinct[name] = float((played.distinct[asked > 0] / asked[asked > 0]).mean())
-    report(total, total, "")
-    return Study(
-        setting, streams, seed, tuple(budgets), systems, traits, tuple(cells), given, share_asked, distinct, frequencies
+
+
+@dataclass
+class _Parts:
+    """Parts of the work, each reported before it begins."""
+
+    progress: Progress | None
+    total: int
+    done: int = 0
+
+    def begin(self, policy: str) -> None:
+        """Report a part of the work on a policy."""
+        if self.progress is not None:
+            self.progress(self.done, self.total, policy)
+        self.done += 1
+
+    def end(self) -> None:
+        """Report that everything is done."""
+        if self.progress is not None:
+            self.progress(self.total, self.total, "")
+
+
+def _cell(system: System, law: str, share: float, sample: Sample, played: Played, traits: Traits) -> Cell:
+    """Means over streams of what a policy did."""
+    setting, per_token = sample.setting, played.tokens[:, 1:].mean(1)
+    return Cell(
+        policy=system.id,
+        law=law,
+        budget=share,
+        accuracy=mean_of(1 - played.per_query(played.wrong)),
+        tokens=mean_of(per_token / (setting.length / 2)),
+        tokens_per_token=float(per_token.mean()),
+        rows=float(played.rows[:, 1:].mean()),
+        read=mean_of(played.per_query(played.read)),
+        kept=played.kept,
+        memory_bits=played.memory_bits,
+        carried_bits=carried_bits(played, setting.values, traits.by_values),
+        score_bits=played.score_bits,
+        compared=played.compared,
+        comparisons=compare(played, sample.streams, traits),
     )

@@ -1,4 +1,6 @@
-"""Certificates: plain JSON documents, each re-checked by a verifier that shares no code with what made it.
+"""Certificates: plain JSON documents.
+
+Each is re-checked by a verifier that shares no code with what made it.
 
 A document is a JSON object with a ``kind``; exact numbers are strings (``"3/4"``, ``"-2"``, ``"0.05"``), formulas are
 text in a small language (:mod:`theory.proofs.expressions`) that is parsed, never executed. Any document may carry a
@@ -110,7 +112,10 @@ def verify(document: Document) -> Check:
 
 
 def verify_all(document: Document) -> Check:
-    """Verifier of the kind ``all``: ``parts`` is a non-empty list of documents."""
+    """Verifier of the kind ``all``.
+
+    ``parts`` is a non-empty list of documents.
+    """
     if _depth(document) > _MAX_DEPTH:
         raise InputError(f"certificate: documents inside documents, more than {_MAX_DEPTH} deep")
     checks = tuple(verify(part) for part in items(document, "parts", dict, least=1))
@@ -145,7 +150,9 @@ def outline(document: Document) -> list[str]:
 
 
 def load_certificate(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a certificate, or the certificate of a saved verdict, from a JSON file.
+    """Read a certificate from a JSON file.
+
+    Or the certificate of a saved verdict.
 
     Raises
     ------
@@ -182,7 +189,9 @@ def save_certificate(document: Document, path: str | os.PathLike[str]) -> None:
 
 
 def exact(value: object, where: str = "number") -> Fraction:
-    """Exact number of a document: an integer or a string ``"p/q"`` or ``"1.25"``; floats are refused.
+    """Exact number of a document.
+
+    An integer or a string ``"p/q"`` or ``"1.25"``; floats are refused.
 
     Raises
     ------
@@ -210,7 +219,9 @@ def written(value: int | Fraction) -> str:
 
 
 def entry(document: Document, name: str, kind: type[T], default: T | None = None) -> T:
-    """Field of a document, of the wanted type; ``default`` when it is absent.
+    """Field of a document, of the wanted type.
+
+    ``default`` when it is absent.
 
     Raises
     ------
@@ -219,13 +230,15 @@ def entry(document: Document, name: str, kind: type[T], default: T | None = None
     """
     value = document.get(name, default)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        found = f"is {_short(value)}" if name in document else "is missing"
-        raise InputError(f"certificate: '{name}' {found}", hint=f"expected {_TYPES.get(kind, kind.__name__)}")
+        problem = f"is {_short(value)}" if name in document else "is missing"
+        raise InputError(f"certificate: '{name}' {problem}", hint=f"expected {_TYPES.get(kind, kind.__name__)}")
     return value
 
 
 def items(document: Document, name: str, kind: type[T], *, least: int = 0) -> list[T]:
-    """Field of a document that is a list of one type, with at least so many entries.
+    """Field of a document that is a list.
+
+    Of one type, with at least so many entries.
 
     Raises
     ------
@@ -266,10 +279,13 @@ def _kind(document: object) -> str:
 
 
 def _depth(document: Document) -> int:
-    """Levels of ``all`` documents, counted without recursion and only as far as they matter."""
+    """Levels of ``all`` documents.
+
+    Counted without recursion and only as far as they matter.
+    """
     level: list[Any] = [document]
     for depth in range(_MAX_DEPTH + 1):
-        parts = [one.get("parts") for one in level if isinstance(one, Mapping) and one.get("kind") == "all"]
+        parts = [node.get("parts") for node in level if isinstance(node, Mapping) and node.get("kind") == "all"]
         level = [part for several in parts if isinstance(several, list) for part in several]
         if not level:
             return depth

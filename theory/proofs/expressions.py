@@ -1,4 +1,6 @@
-"""The small language of certificates: formulas that are parsed into a syntax tree and checked, never executed.
+"""The small language of certificates.
+
+Formulas are parsed into a syntax tree and checked, never executed.
 
 It is Python's expression syntax cut down to numbers, names, ``+ - * / // % **``, comparisons, ``and or not``,
 ``a if c else b``, tuples, indexing, calls of listed functions and ``sum(k, a, b, term)`` with a bound name ``k``. What
@@ -91,7 +93,7 @@ class Expression:
         self.names = frozenset(self._free)
 
     def __call__(self, environment: Environment) -> Any:
-        """Value of the formula where the free names have these values."""
+        """Value of the formula for these values of names."""
         try:
             return self._term(environment)
         except InputError:
@@ -211,7 +213,10 @@ class Expression:
 
 
 def whole(value: Any) -> int:
-    """The value as an integer; ValueError where it is none."""
+    """The value as an integer.
+
+    ValueError where it is none.
+    """
     number = Fraction(value)
     if number.denominator != 1:
         raise ValueError(f"{number} is not an integer")
@@ -243,7 +248,10 @@ def exact_number(value: Fraction) -> int | Fraction:
 
 
 def exact_power(base: Any, exponent: Any) -> Any:
-    """Integer power of an exact number; ValueError for any other exponent, or a result of more than a million bits."""
+    """Integer power of an exact number.
+
+    ValueError for any other exponent, or a result of more than a million bits.
+    """
     n, b = whole(exponent), Fraction(base)
     size = max(b.numerator.bit_length(), b.denominator.bit_length())
     if abs(n) * size > _MAX_BITS and size > 1:
@@ -285,11 +293,21 @@ _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Mod: operator.mod,
 }
 RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
-}  # fmt: skip
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
 _RELATION_NAMES: dict[type, str] = {
-    ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
-}  # fmt: skip
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+}
 _LOGIC = frozenset({ast.Compare, ast.BoolOp, ast.IfExp, ast.Tuple, ast.List, ast.Subscript, ast.FloorDiv, ast.Mod})
 _COMPILE: dict[type, Callable[[Expression, Any], _Term]] = {
     ast.Constant: Expression._constant,
@@ -324,7 +342,9 @@ EXACT = Arithmetic(
 
 
 def constant(value: object, where: str = "number") -> Fraction:
-    """Exact value of an integer, or of a formula without names.
+    """Exact value of an integer or a formula.
+
+    The formula has no names.
 
     Raises
     ------
@@ -338,10 +358,10 @@ def constant(value: object, where: str = "number") -> Fraction:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return Fraction(value)
-    found = Expression(value)({}) if isinstance(value, str) else None
-    if isinstance(found, bool) or not isinstance(found, int | Fraction):
+    number = Expression(value)({}) if isinstance(value, str) else None
+    if isinstance(number, bool) or not isinstance(number, int | Fraction):
         raise InputError(f"certificate: {where} is no exact number", hint='write "p/q", or a formula of numbers')
-    return Fraction(found)
+    return Fraction(number)
 
 
 def sides(text: str) -> tuple[str, str, str]:

@@ -1,4 +1,7 @@
-"""What the package says about a statement: one frozen record with its certificate."""
+"""What the package says about a statement.
+
+One frozen record with its certificate.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ SCHEMA = "theory.verdict/1"
 
 @dataclass(frozen=True)
 class Verdict:
-    """A statement, what holds of it, and a document from which anyone can check that again.
+    """A statement, its status, and a certificate.
+
+    The certificate is a document from which anyone can check the status again.
 
     Attributes
     ----------
@@ -105,7 +110,10 @@ class Verdict:
         return certificates.verify(self.certificate)
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping; exact numbers are strings ``"p/q"``."""
+        """JSON-ready mapping.
+
+        Exact numbers are strings ``"p/q"``.
+        """
         return {
             "schema": SCHEMA,
             "claim": self.claim,
@@ -181,7 +189,9 @@ def _paragraph(title: str, text: str) -> list[str]:
 
 
 def shown(value: Number) -> str:
-    """Number as text: a short fraction as it is, anything else with eight digits.
+    """Number as text.
+
+    A short fraction as it is, anything else with eight digits.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""How much of attention a linear probe foretells."""
+"""How much of attention a linear probe predicts."""

@@ -1,4 +1,6 @@
-"""A small GPT-2 over bytes, trained from scratch, with its attention redundancy measured as training goes on.
+"""A small GPT-2 over bytes, trained from scratch.
+
+Its attention redundancy is measured as training goes on.
 
 A run is a folder: ``run.json``; ``redundancy.csv`` (:meth:`theory.redundancy.tables.Redundancy.table` by ``step``);
 ``loss.csv``; and the trained model as ``config.json`` and ``model.safetensors``, which `transformers` can load. Step 0
@@ -52,7 +54,7 @@ Watch = Callable[[int, int, "Redundancy | None"], None]
 
 
 class Language(Strict):
-    """Settings of the model, of its training, and of what is measured.
+    """Settings of the model, its training and measurements.
 
     Attributes
     ----------
@@ -93,7 +95,9 @@ class Language(Strict):
     probe_input: ProbeInput = "layer"
 
     def measured(self) -> tuple[int, ...]:
-        """Steps after which R is measured: 0, powers of two times ten, the last.
+        """Steps after which R is measured.
+
+        0, powers of two times ten, the last.
 
         Examples
         --------
@@ -126,9 +130,17 @@ def build_model(settings: Language) -> nn.Module:
     if settings.d_model % settings.heads:
         raise InputError(f"{settings.heads} heads do not divide a width of {settings.d_model}")
     config = GPT2Config(
-        vocab_size=256, n_positions=settings.context, n_embd=settings.d_model, n_layer=settings.layers,
-        n_head=settings.heads, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=0, eos_token_id=0,
-    )  # fmt: skip
+        vocab_size=256,
+        n_positions=settings.context,
+        n_embd=settings.d_model,
+        n_layer=settings.layers,
+        n_head=settings.heads,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
     model: nn.Module = GPT2LMHeadModel(config)
     return model
 
@@ -142,7 +154,9 @@ def train_language(
     command: str | None = None,
     watch: Watch | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Train a model and measure its redundancy on the way; or go on with that; or return what is complete.
+    """Train a model and measure its redundancy.
+
+    Or go on with that, or return what is complete.
 
     Parameters
     ----------
@@ -185,14 +199,18 @@ def train_language(
 
 def _config(settings: Language, texts: Texts) -> dict[str, Any]:
     parts = {
-        "training": len(texts.training), "fitted": len(texts.fitted[: settings.documents]),
+        "training": len(texts.training),
+        "fitted": len(texts.fitted[: settings.documents]),
         "measured": len(texts.measured[: settings.documents]),
-    }  # fmt: skip
+    }
     return {"language": settings.to_json(), "texts": {**texts.describe(), "parts": parts}}
 
 
 def _open(folder: Path, about: Mapping[str, Any]) -> bool:
-    """Make the folder of a run, or check that the one there belongs to it; whether it is complete."""
+    """Make or check the folder of a run.
+
+    One that is there must belong to the run; returns whether it is complete.
+    """
     document = read_document(folder)
     if document is None:
         try:
@@ -211,9 +229,14 @@ def _open(folder: Path, about: Mapping[str, Any]) -> bool:
 
 
 def _loop(
-    model: nn.Module, settings: Language, data: NDArray[np.uint8], texts: Texts, folder: Path, key: str,
+    model: nn.Module,
+    settings: Language,
+    data: NDArray[np.uint8],
+    texts: Texts,
+    folder: Path,
+    key: str,
     watch: Watch | None,
-) -> None:  # fmt: skip
+) -> None:
     optimizer = torch.optim.AdamW(_groups(model, settings.weight_decay), lr=settings.rate, betas=(0.9, 0.95))
     begin = _restore(folder / CHECKPOINT, model, optimizer, key)
     tables = _kept(folder, begin)
@@ -221,18 +244,22 @@ def _loop(
     measured = settings.measured()
     for step in range(max(begin, 0), settings.steps + 1):
         if step > begin:
-            found = None
+            measurement = None
             if step in measured:
-                found = measure(
-                    byte_level(model, folder.name, settings.context), texts, documents=settings.documents,
-                    tokens=settings.tokens, ridge=settings.ridge, probe_input=settings.probe_input,
-                )  # fmt: skip
-                _note(folder, tables, step, found)
-            if found is not None or step % settings.checkpoint_every == 0:
+                measurement = measure(
+                    byte_level(model, folder.name, settings.context),
+                    texts,
+                    documents=settings.documents,
+                    tokens=settings.tokens,
+                    ridge=settings.ridge,
+                    probe_input=settings.probe_input,
+                )
+                _note(folder, tables, step, measurement)
+            if measurement is not None or step % settings.checkpoint_every == 0:
                 state = prefixed("model", _weights(model)) | prefixed("optimizer", dict(moments(optimizer)))
                 write_tensors(folder / CHECKPOINT, state, {"step": str(step), "settings": key})
             if watch is not None:
-                watch(step, settings.steps, found)
+                watch(step, settings.steps, measurement)
         if step == settings.steps:
             return
         model.train()
@@ -248,7 +275,10 @@ def _loop(
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices are decayed; biases and the scales of norms are not."""
+    """Groups of parameters, decayed and not.
+
+    Matrices are decayed; biases and the scales of norms are not.
+    """
     parameters = list(model.parameters())
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
@@ -264,12 +294,18 @@ def _windows(data: NDArray[np.uint8], settings: Language, step: int) -> NDArray[
 
 
 def _weights(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Weights by name, without the output layer that is the embedding once more."""
+    """Weights by name, the shared ones once.
+
+    Without the output layer that is the embedding once more.
+    """
     return {name: value for name, value in model.state_dict().items() if name != "lm_head.weight"}
 
 
 def _restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, key: str) -> int:
-    """Go back to a checkpoint; its step, or −1 where there is none."""
+    """Go back to a checkpoint.
+
+    Returns its step, or −1 where there is none.
+    """
     if not path.exists():
         return -1
     state, notes = read_tensors(path)
@@ -284,20 +320,23 @@ def _kept(folder: Path, step: int) -> dict[str, pd.DataFrame]:
     """What was noted up to a step."""
     import pandas as pd
 
-    found = {}
+    tables = {}
     for name in (TABLE, LOSS):
         frame = pd.read_csv(folder / name) if (folder / name).exists() and step >= 0 else pd.DataFrame()
-        found[name] = frame[frame["step"] <= step] if len(frame) else frame
-    return found
+        tables[name] = frame[frame["step"] <= step] if len(frame) else frame
+    return tables
 
 
-def _note(folder: Path, tables: dict[str, pd.DataFrame], step: int, found: Redundancy) -> None:
-    """Add a measurement to the tables; six digits, so that reading and writing again changes nothing."""
+def _note(folder: Path, tables: dict[str, pd.DataFrame], step: int, measurement: Redundancy) -> None:
+    """Add a measurement to the tables.
+
+    Six digits, so that reading and writing again changes nothing.
+    """
     import pandas as pd
 
-    loss, low, high = found.loss
+    loss, low, high = measurement.loss
     new = {
-        TABLE: found.table(),
+        TABLE: measurement.table(),
         LOSS: pd.DataFrame({"loss": [loss], "loss_low": [low], "loss_high": [high]}),
     }
     for name, frame in new.items():
@@ -316,16 +355,21 @@ _LOSS_COLUMNS = {
 def _close(
     folder: Path, about: Mapping[str, Any], model: nn.Module, settings: Language, device: torch.device, seconds: float
 ) -> None:
-    """Save the model, say in ``run.json`` what is there, and drop the checkpoint."""
+    """Save the model and complete ``run.json``.
+
+    The checkpoint is dropped.
+    """
     write_tensors(folder / WEIGHTS, _weights(model), {"format": "pt"})
     config: Any = model.config
     write_atomic(folder / "config.json", config.to_json_string())
     from importlib.metadata import version
 
     files = [
-        _entry(folder / TABLE, COLUMNS), _entry(folder / LOSS, _LOSS_COLUMNS),
-        _entry(folder / WEIGHTS), _entry(folder / "config.json"),
-    ]  # fmt: skip
+        _entry(folder / TABLE, COLUMNS),
+        _entry(folder / LOSS, _LOSS_COLUMNS),
+        _entry(folder / WEIGHTS),
+        _entry(folder / "config.json"),
+    ]
     document = {
         **about,
         "status": "finished",
@@ -341,7 +385,7 @@ def _close(
         "seconds": round(seconds, 1),
         "meaning_from": {"code": "from theory/redundancy/tables.py and theory/redundancy/language_model.py"},
         "files": files,
-    }  # fmt: skip
+    }
     write_document(folder, document)
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
@@ -349,7 +393,10 @@ def _close(
 def _entry(
     path: Path, columns: Mapping[str, tuple[str, str, tuple[float, float] | None]] | None = None
 ) -> dict[str, Any]:
-    """Account of a file: size, hash and, of a table, what its columns mean."""
+    """Describe a file.
+
+    Size, hash and, of a table, what its columns mean.
+    """
     content = path.read_bytes()
     entry: dict[str, Any] = {"path": path.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     if columns is None:

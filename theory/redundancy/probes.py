@@ -1,4 +1,6 @@
-"""How much of attention's output a linear probe foretells (CRAM, Definition 1), for any causal language model.
+"""Predict attention's output by linear probes.
+
+How much of it a probe explains (CRAM, Definition 1), for any causal language model.
 
 For token t and layer l, CRAM (arXiv 2602.12204, Eq. 1) defines the redundancy R_t = 1 − ‖a_t − â_t‖₂ / ‖a_t‖₂, where
 a_t is the output of the layer's attention and â_t what a linear probe predicts of it from the hidden state that enters
@@ -37,7 +39,9 @@ PROJECTIONS = ("c_proj", "o_proj", "out_proj", "dense", "wo")
 
 @dataclass(frozen=True)
 class Probe:
-    """An affine map ŷ = ȳ + (x − x̄) B.
+    """An affine map from inputs to outputs.
+
+    ŷ = ȳ + (x − x̄) B.
 
     Attributes
     ----------
@@ -59,7 +63,9 @@ class Probe:
 
 
 class NormalEquations:
-    """Moments of inputs and outputs in double precision; their size does not depend on the number of tokens.
+    """Moments of inputs and outputs in double precision.
+
+    Their size does not depend on the number of tokens.
 
     Batches are centred before they are multiplied and then merged (Chan, Golub & LeVeque 1983, Am. Stat. 37, 242), so
     that large means cost no digits.
@@ -104,7 +110,9 @@ class NormalEquations:
         self.n = total
 
     def solve(self, ridge: float) -> Probe:
-        """Minimise Σ‖y − ŷ‖²/n + ridge·‖B‖² over inputs scaled to unit variance; the constant is not shrunk.
+        """Solve the ridge regression.
+
+        Minimise Σ‖y − ŷ‖²/n + ridge·‖B‖² over inputs scaled to unit variance; the constant is not shrunk.
 
         Parameters
         ----------
@@ -164,22 +172,25 @@ def find_sites(model: nn.Module) -> list[Site]:
         raise InputError(f"{name} attends to another text", hint="give a causal language model")
     if not isinstance(heads, int):
         raise InputError(f"{name} does not say how many heads it has", hint="give a causal language model")
-    found: list[Site] = []
+    sites: list[Site] = []
     for path, module in model.named_modules():
         parent, _, last = path.rpartition(".")
         if last not in PROJECTIONS or "attention" not in type(model.get_submodule(parent)).__name__.lower():
             continue
         block = _block(model, parent)
-        if block is None or any(site.block is block for site in found):
+        if block is None or any(site.block is block for site in sites):
             raise InputError(f"{name} is built in a way that is not known ({path})", hint="see docs/redundancy.md")
-        found.append(Site(len(found) + 1, block, model.get_submodule(parent), module, heads))
-    if not found:
+        sites.append(Site(len(sites) + 1, block, model.get_submodule(parent), module, heads))
+    if not sites:
         raise InputError(f"{name} has no attention that is recognised", hint="see docs/redundancy.md")
-    return found
+    return sites
 
 
 def _block(model: nn.Module, path: str) -> nn.Module | None:
-    """The entry of a list of layers that a module lies in."""
+    """The layer that holds a module.
+
+    That is the entry of a list of layers.
+    """
     while path:
         parent, _, _ = path.rpartition(".")
         if isinstance(model.get_submodule(parent), nn.ModuleList):
@@ -192,7 +203,9 @@ def _block(model: nn.Module, path: str) -> nn.Module | None:
 def watching(
     sites: Sequence[Site], visit: Callable[[int, Tensor, Tensor, Tensor], None], probe_input: ProbeInput = "layer"
 ) -> Iterator[None]:
-    """Within, every forward pass calls ``visit(i, x, z, a)`` for each site.
+    """Within, every forward pass reports each site.
+
+    It calls ``visit(i, x, z, a)``.
 
     Parameters
     ----------
@@ -292,15 +305,17 @@ def with_tokenizer(model: nn.Module, tokenizer: Any, name: str = "model", contex
     config: Any = model.config
 
     def encode(content: bytes) -> Sequence[int]:
-        found: Sequence[int] = tokenizer(content.decode(errors="replace"), add_special_tokens=False)["input_ids"]
-        return found
+        ids: Sequence[int] = tokenizer(content.decode(errors="replace"), add_special_tokens=False)["input_ids"]
+        return ids
 
     pieces = tuple(tokenizer.batch_decode([[i] for i in range(len(tokenizer))]))
     return LanguageModel(name, model, encode, pieces, min(context, getattr(config, "max_position_embeddings", context)))
 
 
 def load_language_model(folder: str | Path, *, context: int = 1024) -> LanguageModel:
-    """A model from a local folder, as ``save_pretrained`` writes it; nothing is fetched, unpickled or executed.
+    """Load a model from a local folder.
+
+    As ``save_pretrained`` writes it; nothing is fetched, unpickled or executed.
 
     Parameters
     ----------
@@ -416,18 +431,35 @@ def measure(
     was = model.module.training
     model.module.eval()
     try:
-        probes, seen = _fit(model, sites, fit, tokens, ridge, probe_input, progress)
-        sums, losses = _score(model, sites, probes, held_out, tokens, kinds, threshold, probe_input, progress)
+        reading = _Reading(model, sites, tokens, probe_input, progress)
+        probes, seen = _fit(reading, fit, ridge)
+        sums, losses = _score(reading, held_out, probes, kinds, threshold)
     finally:
         model.module.train(was)
     return Redundancy(model.name, sums, losses, (len(fit), seen), probe_input, ridge, threshold, level)
 
 
-def _fit(
-    model: LanguageModel, sites: Sequence[Site], documents: Sequence[Document], tokens: int, ridge: float,
-    probe_input: ProbeInput, progress: Progress | None,
-) -> tuple[list[Probe], int]:  # fmt: skip
-    """One probe per site, for all heads and the layer at once: ridge regression treats outputs one by one."""
+@dataclass(frozen=True)
+class _Reading:
+    """How documents are read by the model."""
+
+    model: LanguageModel
+    sites: Sequence[Site]
+    tokens: int
+    probe_input: ProbeInput
+    progress: Progress | None
+
+    def report(self, done: int, total: int, stage: str) -> None:
+        """Report that so many documents are read."""
+        if self.progress is not None:
+            self.progress(done, total, stage)
+
+
+def _fit(reading: _Reading, documents: Sequence[Document], ridge: float) -> tuple[list[Probe], int]:
+    """Fit one probe per site.
+
+    For all heads and the layer at once: ridge regression treats outputs one by one.
+    """
     equations: dict[int, NormalEquations] = {}
     valid = torch.empty(0)
 
@@ -436,25 +468,25 @@ def _fit(
             equations[i] = NormalEquations(x.shape[1], z.shape[1] + a.shape[1], x.device)
         equations[i].add(x[valid], torch.cat([z, a], 1)[valid])
 
-    with torch.no_grad(), watching(sites, visit, probe_input):
+    with torch.no_grad(), watching(reading.sites, visit, reading.probe_input):
         for done, document in enumerate(documents):
-            ids, valid = _windows(model, document, tokens)
-            model.module(input_ids=ids, use_cache=False)
-            if progress is not None:
-                progress(done + 1, len(documents), "fitting")
+            ids, valid = _windows(reading.model, document, reading.tokens)
+            reading.model.module(input_ids=ids, use_cache=False)
+            reading.report(done + 1, len(documents), "fitting")
     needed = 2 * max(len(equation.x) for equation in equations.values())
     if equations[0].n < needed:
         what = (
             f"probes of this width need {needed} tokens or more, and the documents to fit them on have {equations[0].n}"
         )
         raise InputError(what, hint="give more text, or raise --documents and --tokens")
-    return [equations[i].solve(ridge) for i in range(len(sites))], equations[0].n
+    return [equations[i].solve(ridge) for i in range(len(reading.sites))], equations[0].n
 
 
 def _score(
-    model: LanguageModel, sites: Sequence[Site], probes: Sequence[Probe], documents: Sequence[Document], tokens: int,
-    kinds: Array, threshold: float, probe_input: ProbeInput, progress: Progress | None,
-) -> tuple[Array, Array]:  # fmt: skip
+    reading: _Reading, documents: Sequence[Document], probes: Sequence[Probe], kinds: Array, threshold: float
+) -> tuple[Array, Array]:
+    """Sums of statistics, and losses, of each document."""
+    model, sites = reading.model, reading.sites
     heads = max(site.heads for site in sites)
     sums = np.zeros((len(documents), len(sites), 1 + heads, len(TYPES), len(STATISTICS)))
     losses = np.zeros((len(documents), 2))
@@ -463,28 +495,30 @@ def _score(
 
     def visit(i: int, x: Tensor, z: Tensor, a: Tensor) -> None:
         actual = torch.cat([z, a], 1)[valid].double()
-        found = _statistics(
+        statistics = _statistics(
             actual, probes[i](x[valid].double()), probes[i].constant, sites[i].heads, z.shape[1], threshold
         )
-        sums[place, i] = torch.einsum("tk,tus->uks", kind, found).cpu().numpy()
+        sums[place, i] = torch.einsum("tk,tus->uks", kind, statistics).cpu().numpy()
 
-    with torch.no_grad(), watching(sites, visit, probe_input):
+    with torch.no_grad(), watching(sites, visit, reading.probe_input):
         for place, document in enumerate(documents):
-            ids, valid = _windows(model, document, tokens)
+            ids, valid = _windows(model, document, reading.tokens)
             number = torch.as_tensor(kinds[ids.cpu().numpy()], device=ids.device)
             number[:, 0] = TYPES.index("first")
             kind = nn.functional.one_hot(number.flatten()[valid], len(TYPES)).double()
             logits = model.module(input_ids=ids, use_cache=False).logits
             losses[place] = _loss(logits, ids, valid.view_as(ids))
-            if progress is not None:
-                progress(place + 1, len(documents), "measuring")
+            reading.report(place + 1, len(documents), "measuring")
     return sums, losses
 
 
 def _statistics(
     actual: Tensor, predicted: Tensor, constant: Tensor, heads: int, width: int, threshold: float
 ) -> Tensor:
-    """Per token what is summed: (tokens, 1 + heads, statistics); nothing where the output is zero."""
+    """Statistics per token, to be summed.
+
+    (tokens, 1 + heads, statistics); nothing where the output is zero.
+    """
 
     def squares(value: Tensor) -> Tensor:
         value = value.square()
@@ -493,12 +527,14 @@ def _statistics(
 
     norm, residual, level = squares(actual), squares(actual - predicted), squares(actual - constant)
     r, r_constant = (1 - (value / norm).sqrt() for value in (residual, level))
-    found = torch.stack([torch.ones_like(r), r, (r > threshold).double(), residual, level, norm, r_constant], -1)
-    return torch.where((norm > 0).unsqueeze(-1), found, 0.0)
+    statistics = torch.stack([torch.ones_like(r), r, (r > threshold).double(), residual, level, norm, r_constant], -1)
+    return torch.where((norm > 0).unsqueeze(-1), statistics, 0.0)
 
 
 def _windows(model: LanguageModel, document: Document, tokens: int) -> tuple[Tensor, Tensor]:
-    """Numbers of tokens (windows, context), and which of them, flattened, are text and not filled up.
+    """Numbers of tokens (windows, context).
+
+    And which of them, flattened, are text and not filled up.
 
     The filling comes last, where no token of a causal model sees it.
     """
@@ -513,7 +549,10 @@ def _windows(model: LanguageModel, document: Document, tokens: int) -> tuple[Ten
 
 
 def _loss(logits: Tensor, ids: Tensor, valid: Tensor) -> tuple[float, float]:
-    """Sum of the cross-entropies of next tokens within windows, and their number."""
+    """Sum of the cross-entropies of next tokens.
+
+    Within windows, and their number.
+    """
     each = nn.functional.cross_entropy(logits[:, :-1].float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
     counted = each.double()[valid[:, 1:].flatten()]
     return float(counted.sum()), float(len(counted))

@@ -1,4 +1,6 @@
-"""What is said about redundancy: mean of R, share of operations, explained variance, with intervals. Needs no torch.
+"""Tables of attention redundancy.
+
+Mean of R, share of operations, explained variance, with intervals. Needs no torch.
 
 R_t is that of :mod:`theory.redundancy.probes`. For layers, heads and kinds of tokens:
 
@@ -68,7 +70,9 @@ COLUMNS: dict[str, tuple[str, str, tuple[float, float] | None]] = {
 
 
 def type_of(piece: str) -> str:
-    r"""Kind of a token by its text, one of :data:`TYPES` but the first.
+    r"""Kind of a token by its text.
+
+    One of :data:`TYPES` but the first.
 
     Examples
     --------
@@ -86,7 +90,9 @@ def type_of(piece: str) -> str:
 
 
 def ratio(part: Array, whole: Array, level: float) -> tuple[Array, Array, Array]:
-    """Ratio of two sums over documents with a confidence interval; documents are the unit.
+    """Ratio of two sums over documents, with interval.
+
+    Documents are the unit.
 
     Parameters
     ----------
@@ -109,15 +115,17 @@ def ratio(part: Array, whole: Array, level: float) -> tuple[Array, Array, Array]
 
     total, count = whole.sum(0), (whole > 0).sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = part.sum(0) / total
-        variance = count / (count - 1) * ((part - found * whole) ** 2).sum(0) / total**2
+        value = part.sum(0) / total
+        variance = count / (count - 1) * ((part - value * whole) ** 2).sum(0) / total**2
         half = stdtrit(np.maximum(count - 1, 1), (1 + level) / 2) * np.sqrt(variance)
-    return found, found - half, found + half
+    return value, value - half, value + half
 
 
 @dataclass(frozen=True)
 class Redundancy:
-    """Sums over the tokens of each measured document, and what follows from them.
+    """Sums over tokens, and the redundancy they give.
+
+    Over the tokens of each measured document.
 
     Attributes
     ----------
@@ -144,12 +152,17 @@ class Redundancy:
 
     @property
     def loss(self) -> tuple[float, float, float]:
-        """Mean cross-entropy of the next token on the measured documents, in nats, with interval."""
+        """Mean cross-entropy of the next token, with interval.
+
+        On the measured documents, in nats.
+        """
         mean, low, high = ratio(self.losses[:, 0], self.losses[:, 1], self.level)
         return float(mean), float(low), float(high)
 
     def table(self) -> pd.DataFrame:
-        """One row per part of the model and kind of token that two or more measured documents have.
+        """Table by part of the model and token kind.
+
+        One row for each that two or more measured documents have.
 
         Returns
         -------
@@ -169,11 +182,18 @@ class Redundancy:
             constant = total[..., _R_CONSTANT] / total[..., _N]
         columns = {
             "n": total[..., _N].astype(np.int64),
-            "r": r[0], "r_low": r[1], "r_high": np.minimum(r[2], 1),
-            "share": share[0], "share_low": np.maximum(share[1], 0), "share_high": np.minimum(share[2], 1),
-            "r2": 1 - unexplained[0], "r2_low": 1 - unexplained[2], "r2_high": np.minimum(1 - unexplained[1], 1),
-            "r_pooled": pooled, "r_constant": constant,
-        }  # fmt: skip
+            "r": r[0],
+            "r_low": r[1],
+            "r_high": np.minimum(r[2], 1),
+            "share": share[0],
+            "share_low": np.maximum(share[1], 0),
+            "share_high": np.minimum(share[2], 1),
+            "r2": 1 - unexplained[0],
+            "r2_low": 1 - unexplained[2],
+            "r2_high": np.minimum(1 - unexplained[1], 1),
+            "r_pooled": pooled,
+            "r_constant": constant,
+        }
         enough = (s[_N] > 0).sum(0) > 1
         rows = [
             {"unit": unit, "layer": layer, "head": head, "tokens": kind}
@@ -185,7 +205,10 @@ class Redundancy:
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
     def _parts(self) -> list[tuple[str, int, int, Array]]:
-        """Unit, layer, head and sums (documents, types, statistics) of what gets rows of its own."""
+        """Parts that get rows of their own.
+
+        Unit, layer, head and sums (documents, types, statistics).
+        """
         _, layers, units, _, _ = self.sums.shape
         parts = [("layer", 0, 0, self.sums[:, :, 0].sum(1))]
         parts += [("layer", layer + 1, 0, self.sums[:, layer, 0]) for layer in range(layers)]
@@ -203,7 +226,10 @@ class Redundancy:
         return {
             "model": self.model,
             "probe": {
-                "input": self.probe_input, "ridge": self.ridge, "documents": self.fitted[0], "tokens": self.fitted[1],
+                "input": self.probe_input,
+                "ridge": self.ridge,
+                "documents": self.fitted[0],
+                "tokens": self.fitted[1],
             },
             "measured": {"documents": len(self.sums), "tokens": int(self.sums[:, 0, 0, :, _N].sum())},
             "threshold": self.threshold,
@@ -211,17 +237,22 @@ class Redundancy:
             "loss": loss if self.losses[:, 1].any() else None,
             "heads": bands(table),
             "table": table.to_dict("records"),
-        }  # fmt: skip
+        }
 
 
 def rows_of(table: pd.DataFrame, unit: str, *, tokens: str = "all", each: bool = False) -> pd.DataFrame:
-    """Rows of a table for layers or heads: all of them together, or each by itself."""
+    """Rows of a table for layers or heads.
+
+    All of them together, or each by itself.
+    """
     chosen = table[(table["unit"] == unit) & (table["tokens"] == tokens)]
     return chosen[chosen["layer" if unit == "layer" else "head"] > 0] if each else chosen[chosen["layer"] == 0]
 
 
 def bands(table: pd.DataFrame) -> dict[str, float]:
-    """Shares of heads by their mean R, in the bands of the paper (34, 41 and 25 %).
+    """Shares of heads by their mean R.
+
+    In the bands of the paper (34, 41 and 25 %).
 
     Returns
     -------
@@ -242,7 +273,9 @@ KIND, TABLE, LOSS = "redundancy", "redundancy.csv", "loss.csv"
 
 
 def read_recorded(folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Tables of a training run by :func:`theory.redundancy.language_model.train_language`: R and loss, by ``step``.
+    """Tables of a training run: R and loss by step.
+
+    A run by :func:`theory.redundancy.language_model.train_language`.
 
     Raises
     ------
@@ -264,7 +297,10 @@ def read_recorded(folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def over_training(table: pd.DataFrame, loss: pd.DataFrame) -> list[list[str]]:
-    """Cells as text, header first: one row per checkpoint, layers and heads together."""
+    """Table over training, as text.
+
+    Header first, one row per checkpoint, layers and heads together.
+    """
     header = ["step", "loss", "R layers", "R > 0.8", "R²", "R constant", "R heads", "R > 0.8", "R²", "heads > 0.8"]
     rows = [header]
     for step, nats in zip(loss["step"], loss["loss"], strict=True):
@@ -279,15 +315,21 @@ def over_training(table: pd.DataFrame, loss: pd.DataFrame) -> list[list[str]]:
 
 
 def by_part(table: pd.DataFrame) -> list[list[str]]:
-    """Cells as text, header first: the whole, then layer by layer with its heads."""
+    """Table by part of the model, as text.
+
+    Header first: the whole, then layer by layer with its heads.
+    """
     rows = [["operations", "R", "R > threshold", "R²", "R pooled", "R constant"]]
     names: Sequence[tuple[str, pd.DataFrame]] = [
-        ("tokens × layers", rows_of(table, "layer")), ("tokens × heads", rows_of(table, "head")),
+        ("tokens × layers", rows_of(table, "layer")),
+        ("tokens × heads", rows_of(table, "head")),
         *((f"layer {row.layer}", table.loc[[row.Index]]) for row in rows_of(table, "layer", each=True).itertuples()),
-        *((f"head {row.layer}.{row.head}", table.loc[[row.Index]])
-          for row in rows_of(table, "head", each=True).itertuples()),
+        *(
+            (f"head {row.layer}.{row.head}", table.loc[[row.Index]])
+            for row in rows_of(table, "head", each=True).itertuples()
+        ),
         *((f"{kind} tokens × layers", rows_of(table, "layer", tokens=kind)) for kind in TYPES),
-    ]  # fmt: skip
+    ]
     for name, part in names:
         for _, row in part.iterrows():
             tail = [f"{row[column]:.3f}" for column in ("r2", "r_pooled", "r_constant")]

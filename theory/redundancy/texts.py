@@ -1,4 +1,6 @@
-"""Text as documents: the unit of confidence intervals, and of what is held out.
+"""Text as documents.
+
+The unit of confidence intervals, and of what is held out.
 
 A document belongs to one of three parts, by the hash of its name: what a model is trained on, what probes are fitted
 on, and what they are measured on. No text is fetched: the sources of Python's standard library are at hand everywhere.
@@ -89,7 +91,10 @@ class Texts:
         return tuple(document for i, document in enumerate(self.documents) if i % _PARTS > 1)
 
     def describe(self) -> dict[str, object]:
-        """JSON-ready account; ``sha256`` is that of all names and contents, so it reads every document."""
+        """JSON-ready description.
+
+        ``sha256`` is that of all names and contents, so it reads every document.
+        """
         digest = hashlib.sha256()
         for document in self.documents:
             content = hashlib.sha256(document.read()).hexdigest()
@@ -103,7 +108,10 @@ class Texts:
 
 
 def _texts(source: str, documents: list[Document], path: Path) -> Texts:
-    """Put documents into the order of the hashes of their names; without order by subject, that is."""
+    """Sort documents by the hashes of their names.
+
+    Without order by subject, that is.
+    """
     if len(documents) < 2 * _PARTS:
         hint = f"give at least {2 * _PARTS} files, or one file of at least {2 * _PARTS * LEAST} bytes"
         raise InputError(f"holds {len(documents)} documents of {LEAST} bytes or more", path=path, hint=hint)
@@ -111,7 +119,9 @@ def _texts(source: str, documents: list[Document], path: Path) -> Texts:
 
 
 def standard_library() -> Texts:
-    """Sources of Python's standard library, without its tests and without installed packages.
+    """Sources of Python's standard library.
+
+    Without its tests and without installed packages.
 
     Examples
     --------

@@ -1,4 +1,6 @@
-"""The retrieval stream: a table of values that queries ask for, sampled in batches or enumerated exactly.
+"""The retrieval stream.
+
+A table of values that queries ask for, sampled in batches or enumerated exactly.
 
 A table holds K values, independent and uniform on 1..V. At step t there is no query (z_t = 0) with probability 1 − f,
 and otherwise a query for pattern z_t = k with probability p_k, independently; or the queries are a fixed sequence. At a
@@ -120,7 +122,10 @@ class Stream:
 
     @property
     def step_law(self) -> tuple[Real, ...]:
-        """Probability of z_t = 0, 1, ..., K for independent queries."""
+        """Probability of z_t = 0, 1, ..., K.
+
+        For independent queries.
+        """
         return (1 - self.retrieval, *(self.retrieval * p for p in self.probabilities))
 
     def tables(self, rng: np.random.Generator, size: int) -> Integers:
@@ -170,7 +175,9 @@ def zipf(patterns: int, s: Real) -> tuple[Real, ...]:
 
 
 def exposures(queries: Integers) -> Integers:
-    """How often the pattern of each query was asked for before in the same sequence; 0 where there is no query.
+    """Earlier queries for the pattern of each query.
+
+    In the same sequence; 0 where there is no query.
 
     Parameters
     ----------
@@ -197,16 +204,25 @@ def exposures(queries: Integers) -> Integers:
 
 
 class Router(Protocol):
-    """A routing policy, played on many streams at once (arrays of shape (size,), one entry per stream)."""
+    """A routing policy, played on many streams at once.
+
+    Arrays of shape (size,), one entry per stream.
+    """
 
     def begin(self, stream: Stream, size: int, rng: np.random.Generator) -> None:
         """Start on ``size`` streams of this law."""
 
     def decide(self, t: int, z: Integers) -> tuple[Booleans, Integers]:
-        """Whether to attend at step t (from 0), and the value to output otherwise (1..V); ignored where z is 0."""
+        """Decide whether to attend, and what to output otherwise.
+
+        At step t (from 0), a value 1..V; ignored where z is 0.
+        """
 
     def observe(self, t: int, z: Integers, attended: Booleans, value: Integers) -> None:
-        """See the outcome: ``value`` is 0 unless attended, or a query with feedback."""
+        """See the outcome.
+
+        ``value`` is 0 unless attended, or a query with feedback.
+        """
 
 
 @dataclass(frozen=True)
@@ -227,7 +243,9 @@ class Run:
     unrevealed: Booleans
 
     def charge(self, values: int, *, unrevealed_only: bool = False) -> Floats:
-        """A + V/(V−1)·err, averaged over the queries of each stream (1 for a stream without queries).
+        """Cost A + V/(V−1)·err of each stream.
+
+        Averaged over its queries (1 for a stream without queries).
 
         Over fresh tables its mean is at least 1 for every memoryless router (T1).
 
@@ -291,7 +309,9 @@ def play(
 
 
 class FirstExposures:
-    """Attend at the first c queries of each pattern and remember: the consolidating learner.
+    """The consolidating learner.
+
+    Attend at the first c queries of each pattern and remember.
 
     Parameters
     ----------
@@ -316,7 +336,10 @@ class FirstExposures:
         return known == 0, np.maximum(known, 1)
 
     def observe(self, t: int, z: Integers, attended: Booleans, value: Integers) -> None:
-        """Count the exposure; consolidate after the c-th, with probability eta."""
+        """Count the exposure.
+
+        Consolidate after the c-th, with probability eta.
+        """
         self._attended[self._rows, z] += attended
         done = attended & (self._attended[self._rows, z] >= self.c) & (self._rng.random(z.size) < self.eta)
         self._known[self._rows[done], z[done]] = value[done]
@@ -330,7 +353,9 @@ Policy = Callable[[tuple[Event, ...], int], tuple[Real, int]]
 
 
 def random_policy(seed: int, values: int, *, blind: bool = False) -> Policy:
-    """A policy with an arbitrary answer to every history: a pseudo-random but fixed function of all that it sees.
+    """A policy with an arbitrary answer to every history.
+
+    A pseudo-random but fixed function of all that it sees.
 
     Parameters
     ----------
@@ -399,7 +424,9 @@ def tables_of(patterns: int, values: int) -> Integers:
 
 
 def sequences_of(stream: Stream) -> Iterator[tuple[tuple[int, ...], Fraction]]:
-    """All sequences of queries that can occur, with their probabilities as fractions.
+    """All sequences of queries, with exact probabilities.
+
+    Those that can occur; probabilities are fractions.
 
     Examples
     --------
@@ -415,7 +442,9 @@ def sequences_of(stream: Stream) -> Iterator[tuple[tuple[int, ...], Fraction]]:
 
 
 def evaluate(stream: Stream, policy: Policy) -> Outcome:
-    """Exact performance of a policy: expectation over all tables, all queries and its own coins.
+    """Exact performance of a policy.
+
+    Expectation over all tables, all queries and its own coins.
 
     The tree of histories is walked once; in each node the tables that agree with what was shown are kept.
 
@@ -435,47 +464,107 @@ def evaluate(stream: Stream, policy: Policy) -> Outcome:
     (Fraction(3, 1), Fraction(7, 4))
     """
     steps, tables = _steps(stream), tables_of(stream.patterns, stream.values)
-    rows = {name: [Fraction(0)] * stream.length for name in ("query", "attention", "error", "unrevealed", "wrong")}
-    distinct = Fraction(0)
-    none: frozenset[int] = frozenset()
-    waiting: list[tuple[tuple[Event, ...], Integers, Fraction, frozenset[int]]] = [((), tables, Fraction(1), none)]
+    sums = _Sums(stream.length)
+    waiting = [_Node((), tables, Fraction(1), frozenset())]
     while waiting:
-        history, possible, mass, revealed = waiting.pop()
-        t = len(history)
+        node = waiting.pop()
+        t = len(node.history)
         if t == stream.length:
             continue
         for z, chance in steps[t]:
-            p = mass * chance
+            p = node.mass * chance
             if z == 0:
-                waiting.append(((*history, (0, False, 0)), possible, p, revealed))
+                waiting.append(node.after((0, False, 0), node.possible, p))
                 continue
-            rows["query"][t] += p
-            distinct += p * all(event[0] != z for event in history)
-            attend, guess = policy(history, z)
-            a = Fraction(attend)
-            if not 0 <= a <= 1 or not 1 <= guess <= stream.values:
-                raise InputError(f"the policy returned ({attend}, {guess})", hint="a probability and a value 1..V")
-            values = possible[:, z - 1]
-            wrong = p * (1 - a) * Fraction(int((values != guess).sum()), values.size)
-            rows["attention"][t] += p * a
-            rows["error"][t] += wrong
-            if z not in revealed:
-                rows["unrevealed"][t] += p
-                rows["wrong"][t] += wrong
-            for attended, part in ((True, p * a), (False, p * (1 - a))):
-                if part and not (attended or stream.feedback):
-                    waiting.append(((*history, (z, False, 0)), possible, part, revealed))
-                elif part:
-                    for value in np.unique(values).tolist():
-                        agree = possible[values == value]
-                        share = part * Fraction(len(agree), values.size)
-                        waiting.append(((*history, (z, attended, value)), agree, share, revealed | {z}))
-    query, attention, error, unrevealed, unrevealed_error = (tuple(row) for row in rows.values())
-    return Outcome(query, attention, error, unrevealed, unrevealed_error, distinct)
+            attend, guess = _decision(policy(node.history, z), stream.values)
+            sums.add(node, z, p, attend, guess)
+            for attended, part in ((True, p * attend), (False, p * (1 - attend))):
+                if part:
+                    waiting += node.successors(z, attended, part, is_shown=attended or stream.feedback)
+    return sums.outcome()
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A history, and what can be known after it.
+
+    Attributes
+    ----------
+    history : tuple of Event
+    possible : ndarray of int, shape (tables, K)
+        Tables that agree with what was shown.
+    mass : Fraction
+        Probability of the history.
+    revealed : frozenset of int
+        Patterns whose value was shown.
+    """
+
+    history: tuple[Event, ...]
+    possible: Integers
+    mass: Fraction
+    revealed: frozenset[int]
+
+    def after(self, event: Event, possible: Integers, mass: Fraction) -> _Node:
+        """History one event longer, in which nothing new is shown."""
+        return _Node((*self.history, event), possible, mass, self.revealed)
+
+    def successors(self, z: int, attended: bool, mass: Fraction, *, is_shown: bool) -> Iterator[_Node]:
+        """Histories after a query of z.
+
+        One per value that may be shown.
+        """
+        if not is_shown:
+            yield self.after((z, False, 0), self.possible, mass)
+            return
+        values = self.possible[:, z - 1]
+        for value in np.unique(values).tolist():
+            agree = self.possible[values == value]
+            share = mass * Fraction(len(agree), values.size)
+            yield _Node((*self.history, (z, attended, value)), agree, share, self.revealed | {z})
+
+
+class _Sums:
+    """What :func:`evaluate` adds up over the tree of histories."""
+
+    def __init__(self, length: int) -> None:
+        names = ("query", "attention", "error", "unrevealed", "unrevealed_error")
+        self.rows = {name: [Fraction(0)] * length for name in names}
+        self.distinct = Fraction(0)
+
+    def add(self, node: _Node, z: int, p: Fraction, attend: Fraction, guess: int) -> None:
+        """Count a query of z with mass p.
+
+        Attended to with a probability, else guessed.
+        """
+        t, values = len(node.history), node.possible[:, z - 1]
+        wrong = p * (1 - attend) * Fraction(int((values != guess).sum()), values.size)
+        self.rows["query"][t] += p
+        self.rows["attention"][t] += p * attend
+        self.rows["error"][t] += wrong
+        if z not in node.revealed:
+            self.rows["unrevealed"][t] += p
+            self.rows["unrevealed_error"][t] += wrong
+        self.distinct += p * all(event[0] != z for event in node.history)
+
+    def outcome(self) -> Outcome:
+        """The sums as a result."""
+        return Outcome(**{name: tuple(row) for name, row in self.rows.items()}, distinct=self.distinct)
+
+
+def _decision(decision: tuple[Real, int], values: int) -> tuple[Fraction, int]:
+    """Probability of attending, and the guess, of a policy."""
+    attend, guess = decision
+    a = Fraction(attend)
+    if not 0 <= a <= 1 or not 1 <= guess <= values:
+        raise InputError(f"the policy returned ({attend}, {guess})", hint="a probability and a value 1..V")
+    return a, guess
 
 
 def _steps(stream: Stream) -> list[list[tuple[int, Fraction]]]:
-    """Possible queries of each step, with exact probabilities (floats are taken as the fractions that they are)."""
+    """Possible queries of each step, with exact probabilities.
+
+    Floats are taken as the fractions that they are.
+    """
     if stream.sequence is not None:
         return [[(z, Fraction(1))] for z in stream.sequence]
     return [[(z, Fraction(p)) for z, p in enumerate(stream.step_law) if p]] * stream.length

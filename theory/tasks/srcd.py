@@ -1,4 +1,6 @@
-r"""SRCD, sparse retrieval in continuous dynamics: the task of the CRAM paper (arXiv 2602.12204, section on SRCD).
+r"""SRCD, sparse retrieval in continuous dynamics.
+
+The task of the CRAM paper (arXiv 2602.12204, section on SRCD).
 
 A stream has N tokens at irregular times. Every token belongs to a dynamical system,
 
@@ -132,19 +134,28 @@ class SRCD(Strict):
 
     @property
     def static_bound(self) -> float:
-        """Attention, per token, of a model that attends to every query and to nothing else."""
+        """Attention per token of the ideal static model.
+
+        It attends to every query and to nothing else.
+        """
         if self.layout == "header":
             return self.query_fraction * (self.length - self.patterns) / self.length
         return self.queries / self.length
 
     @property
     def optimum(self) -> float:
-        """The same when recurring queries need no attention any more (the paper's OPT)."""
+        """Attention per token once recurring queries need none.
+
+        The paper's OPT.
+        """
         return self.static_bound * (1 - self.recurring_fraction)
 
     @property
     def keys(self) -> int:
-        """Keys in all; recurring ones come first."""
+        """Number of keys.
+
+        Recurring ones come first.
+        """
         return self.patterns + self.novel_keys
 
     @property
@@ -158,7 +169,10 @@ class SRCD(Strict):
         return np.asarray(weights / weights.sum())
 
     def fixed_table(self) -> NDArray[np.int64]:
-        """Values 1..V of the recurring keys where ``table`` is ``"fixed"``, shape (K,)."""
+        """Values 1..V of the recurring keys.
+
+        Where ``table`` is ``"fixed"``, shape (K,).
+        """
         return np.random.default_rng(self.table_seed).integers(1, self.values + 1, self.patterns)
 
     def sample(self, rng: np.random.Generator | int, size: int) -> Batch[Array]:
@@ -209,7 +223,9 @@ class Tokens(Generic[A]):
 
 @dataclass(frozen=True)
 class Batch(Generic[A]):
-    """Streams and what is asked of a model, each of shape (B, N).
+    """Streams and what is asked of a model.
+
+    Each of shape (B, N).
 
     Attributes
     ----------
@@ -230,7 +246,10 @@ class Batch(Generic[A]):
 
 @dataclass(frozen=True)
 class Draws(Generic[A]):
-    """The randomness of a batch: uniform on [0, 1) (see :func:`widths`), but for ``noise``, which is normal."""
+    """The randomness of a batch.
+
+    Uniform on [0, 1) (see :func:`widths`), but for ``noise``, which is normal.
+    """
 
     places: A
     gap: A
@@ -260,7 +279,9 @@ def widths(task: SRCD) -> dict[str, int]:
 
 
 def compose(xp: Any, task: SRCD, draws: Draws[Any], frequencies: Any, fixed: Any) -> Batch[Any]:
-    """Make streams out of random numbers: the one definition of the task, for numpy and for torch.
+    """Make streams out of random numbers.
+
+    The one definition of the task, for numpy and for torch.
 
     Parameters
     ----------
@@ -297,7 +318,9 @@ def compose(xp: Any, task: SRCD, draws: Draws[Any], frequencies: Any, fixed: Any
 
 
 def recurrence(xp: Any, u: Any, a: float) -> Any:
-    """v_t = a·v_{t−1} + u_t from v_{−1} = 0, along the second axis, in log₂N steps: sums over 2^j terms are doubled.
+    """Linear recurrence in log₂N steps.
+
+    v_t = a·v_{t−1} + u_t from v_{−1} = 0, along the second axis: sums over 2^j terms are doubled.
 
     Examples
     --------
@@ -312,21 +335,27 @@ def recurrence(xp: Any, u: Any, a: float) -> Any:
 
 
 def _interleaved(xp: Any, task: SRCD, draws: Draws[Any], cumulative: Any) -> tuple[Any, Any]:
-    """2⌊fN⌋ distinct places in random pairs: the earlier one of a pair is the binding, the later one its query."""
+    """Distinct places in random pairs.
+
+    2⌊fN⌋ of them: the earlier one of a pair is the binding, the later one its query.
+    """
     places = xp.argsort(draws.places)[:, : 2 * task.queries]
-    one, other = places[:, : task.queries], places[:, task.queries :]
+    first, second = places[:, : task.queries], places[:, task.queries :]
     novel = xp.argsort(draws.novel)[:, : task.queries] + task.patterns + 1 if task.recurring_fraction < 1 else 0
     wanted = xp.where(draws.recurring < task.recurring_fraction, _drawn(xp, task, draws.pattern, cumulative), novel)
     kind, key = (xp.zeros_like(draws.places, dtype=xp.int64) for _ in range(2))
-    rows = _rows(xp, one)
-    for positions, what in ((xp.minimum(one, other), BINDING), (xp.maximum(one, other), QUERY)):
+    rows = _rows(xp, first)
+    for positions, what in ((xp.minimum(first, second), BINDING), (xp.maximum(first, second), QUERY)):
         kind[rows, positions] = what
         key[rows, positions] = wanted
     return kind, key
 
 
 def _header(xp: Any, task: SRCD, draws: Draws[Any], cumulative: Any) -> tuple[Any, Any]:
-    """All K bindings first, in random order; then independent queries."""
+    """All K bindings first, in random order.
+
+    Then independent queries.
+    """
     asked = draws.recurring < task.query_fraction
     wanted = xp.where(asked, _drawn(xp, task, draws.pattern, cumulative), 0)
     table = xp.argsort(draws.places[:, : task.patterns]) + 1
@@ -350,7 +379,9 @@ def _delayed(xp: Any, u: Any, shift: int) -> Any:
 
 
 def violations(task: SRCD, batch: Batch[Array]) -> tuple[str, ...]:
-    """Which invariants of the task a batch breaks: for data from elsewhere, and for tests.
+    """Invariants of the task that a batch breaks.
+
+    For data from elsewhere, and for tests.
 
     Parameters
     ----------
@@ -379,6 +410,7 @@ def violations(task: SRCD, batch: Batch[Array]) -> tuple[str, ...]:
     row, at = np.nonzero(bindings)
     np.minimum.at(since, (row, seen.key[row, at]), at)
     bound[row, seen.key[row, at]] = seen.value[row, at]
+    # Queries, and how often each key is asked for.
     asked_row, asked_at = np.nonzero(queries)
     asked = seen.key[asked_row, asked_at]
     times = np.zeros_like(bound)
@@ -386,6 +418,7 @@ def violations(task: SRCD, batch: Batch[Array]) -> tuple[str, ...]:
     exact = task.layout == "interleaved"
     fixed = (seen.key > 0) & (seen.key <= task.patterns) & bindings
     step = batch.target - task.dynamics * seen.signal - task.beta * np.sin(task.omega * seen.gap)
+    # One sentence per invariant, and whether it holds.
     tests = {
         "a kind of token is unknown": np.isin(seen.kind, (PLAIN, BINDING, QUERY)).all(),
         "the number of queries or bindings is wrong": (queries.sum(1) == task.queries).all()

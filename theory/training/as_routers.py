@@ -1,4 +1,6 @@
-"""Trained models as routers on the retrieval stream: what T1, T2 and T3 are tested on.
+"""Trained models as routers on the retrieval stream.
+
+What T1, T2 and T3 are tested on.
 
 Streams with fresh tables only: a value of a recurring key means nothing in the next stream.
 """
@@ -26,7 +28,9 @@ Booleans = NDArray[np.bool_]
 def play(
     model: Model, task: SRCD, *, streams: int, seed: int = 0, device: str | torch.device = "cpu"
 ) -> tuple[Run, Booleans]:
-    """Let a model answer streams, with hard decisions; a token attends if it executes a row in any layer.
+    """Let a model answer streams, with hard decisions.
+
+    A token attends if it executes a row in any layer.
 
     Parameters
     ----------
@@ -78,7 +82,9 @@ def _numpy(x: Tensor) -> NDArray[Any]:
 
 
 def unrevealed(key: NDArray[np.int64], attended: Booleans) -> Booleans:
-    """Queries for a key that no query before them attended to.
+    """Queries for a key not attended to before.
+
+    By no query before them.
 
     Examples
     --------
@@ -96,7 +102,9 @@ def unrevealed(key: NDArray[np.int64], attended: Booleans) -> Booleans:
 
 
 def first_charges(run: Run, other: Booleans, values: int) -> Floats:
-    """Mean of A + V/(V−1)·err over the *first* queries for each key in a stream; E ≥ 1 for every learner (T3 (a)).
+    """Mean cost of the *first* queries for each key.
+
+    A + V/(V−1)·err in a stream; E ≥ 1 for every learner (T3 (a)).
 
     No attention has shown the value by then. Rows of attention at tokens that are no queries might have: a first query
     after one counts as 1.
@@ -127,7 +135,9 @@ def first_charges(run: Run, other: Booleans, values: int) -> Floats:
 
 
 def attention_and_errors(run: Run, patterns: int) -> tuple[Floats, Floats, NDArray[np.int64]]:
-    """a_k and e_k of T2: shares of the queries for each recurring key with attention, and without it and wrong.
+    """Shares a_k and e_k of T2 for each key.
+
+    Of the queries for each recurring key: with attention, and without it and wrong.
 
     Returns
     -------

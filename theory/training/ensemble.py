@@ -1,4 +1,6 @@
-"""Training many models at once: stacked in one process where operations are small, else in processes of one thread.
+"""Training many models at once.
+
+Stacked in one process where operations are small, else in processes of one thread.
 
 Members of a stack share all settings but the seed, the weights λ of routing costs, the source of a transfer and the
 task (which must have the same length; vocabularies are padded to the largest). Their parameters have an axis in front,
@@ -28,11 +30,11 @@ from theory.models.base import Layer
 from theory.tasks.srcd import SRCD, Batch, Tokens
 from theory.training.evaluation import Measures
 from theory.training.folder import Run, close_run, open_run
-from theory.training.learner import Learner, Single, objective, observe, optimiser, start
 from theory.training.loop import Streams, loop, train
 from theory.training.recorder import Recorder
 from theory.training.reproducibility import choose_device, deterministic, moments, prefixed, restore_moments, under
 from theory.training.setup import Setup, make_setup
+from theory.training.trainer import Single, Trainer, objective, observe, optimiser, start
 
 How = Literal["auto", "stacked", "processes"]
 Watch = Callable[[str, int, int, "Measures | None"], None]
@@ -45,7 +47,7 @@ _COSTS = {"lambda_episodic": "episodic", "lambda_semantic": "semantic"}  # setti
 
 
 class Stacked:
-    """A learner with many models of one architecture.
+    """A trainer with many models of one architecture.
 
     Parameters
     ----------
@@ -76,21 +78,21 @@ class Stacked:
     def advance(self, batch: Batch[Tensor], *, attend_all: bool, costs: float) -> dict[str, Tensor]:
         """One update of all members."""
 
-        def one(
-            parameters: Any, buffers: Any, tokens: Any, rest: Any, weights: Any
+        def update_member(
+            parameters: Any, buffers: Any, tokens: Any, asked: Any, weights: Any
         ) -> tuple[Tensor, dict[str, Tensor]]:
-            mine = Batch(tokens=Tokens(**tokens), **rest)
+            streams = Batch(tokens=Tokens(**tokens), **asked)
             output: Output = functional_call(
-                self.template, (parameters, buffers), (mine.tokens,), {"attend_all": attend_all}
+                self.template, (parameters, buffers), (streams.tokens,), {"attend_all": attend_all}
             )
             weight = {name: costs * weights.get(name, 1.0) for name in output.costs}
-            loss = objective(output, mine, dynamics_weight=self.training.dynamics_weight, costs=weight)
-            return loss, observe(output, mine)
+            loss = objective(output, streams, dynamics_weight=self.training.dynamics_weight, costs=weight)
+            return loss, observe(output, streams)
 
-        rest = {"answer": batch.answer, "target": batch.target, "pattern": batch.pattern}
+        asked = {"answer": batch.answer, "target": batch.target, "pattern": batch.pattern}
         with sdpa_kernel(SDPBackend.MATH):  # the only one that vmap does not take apart into single calls
-            losses, seen = torch.vmap(one, randomness="different")(
-                self.parameters, self.buffers, vars(batch.tokens), rest, self.weights
+            losses, seen = torch.vmap(update_member, randomness="different")(
+                self.parameters, self.buffers, vars(batch.tokens), asked, self.weights
             )
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(losses.sum())  # each member's parameters meet its own loss only
@@ -125,8 +127,8 @@ class Stacked:
 
 
 def _ratio(setup: Setup, first: Setup, name: str) -> float:
-    mine, base = getattr(setup.model, name, 0.0), getattr(first.model, name, 0.0)
-    return mine / base if base else 1.0
+    weight, base = getattr(setup.model, name, 0.0), getattr(first.model, name, 0.0)
+    return weight / base if base else 1.0
 
 
 def padded(tasks: Sequence[SRCD]) -> SRCD:
@@ -142,7 +144,9 @@ def padded(tasks: Sequence[SRCD]) -> SRCD:
 
 
 def groups(setups: Sequence[Setup]) -> list[list[int]]:
-    """Which setups can be stacked: numbers of those that differ in seed, task, source and λ only.
+    """Group the setups that can be stacked.
+
+    Numbers of those that differ in seed, task, source and λ only.
 
     Examples
     --------
@@ -151,7 +155,7 @@ def groups(setups: Sequence[Setup]) -> list[list[int]]:
     >>> groups([load_setup("cram-n256", change) for change in changes])
     [[0, 1], [2]]
     """
-    found: dict[str, list[int]] = {}
+    members: dict[str, list[int]] = {}
     for i, setup in enumerate(setups):
         model = {
             name: (value > 0 if name in _COSTS else value)
@@ -160,12 +164,14 @@ def groups(setups: Sequence[Setup]) -> list[list[int]]:
         training = setup.training.model_dump(mode="json", exclude={"seed"})
         frozen = setup.transfer and setup.transfer.freeze
         key = json.dumps([model, training, setup.data.length, frozen])
-        found.setdefault(key, []).append(i)
-    return list(found.values())
+        members.setdefault(key, []).append(i)
+    return list(members.values())
 
 
 def stackable(setup: Setup) -> bool:
-    """Whether the model has nothing to do between updates but what the optimiser does.
+    """Whether a model needs nothing but the optimiser.
+
+    Between updates, that is.
 
     Examples
     --------
@@ -184,7 +190,9 @@ def pays(setup: Setup, members: int, device: torch.device) -> bool:
 
 
 def train_models(setups: Sequence[Setup], *, device: str = "cpu") -> list[Model]:
-    """Train models in memory, stacked where they can be; nothing is written.
+    """Train models in memory.
+
+    Stacked where they can be; nothing is written.
 
     Parameters
     ----------
@@ -209,12 +217,12 @@ def train_models(setups: Sequence[Setup], *, device: str = "cpu") -> list[Model]
     for own in groups(setups):
         parts = [own] if stackable(setups[own[0]]) else [[i] for i in own]
         for part in parts:
-            mine = [setups[i] for i in part]
-            first = mine[0].training
+            members = [setups[i] for i in part]
+            first = members[0].training
             with deterministic(first.seed, where):
-                learner: Learner = Stacked(mine, where) if len(mine) > 1 else Single(mine[0], where)
-                loop(learner, Streams([s.data for s in mine], first.batch, first.seed, where), [], mine)
-            models |= {i: learner.member(k).eval() for k, i in enumerate(part)}
+                trainer: Trainer = Stacked(members, where) if len(members) > 1 else Single(members[0], where)
+                loop(trainer, Streams([s.data for s in members], first.batch, first.seed, where), [], members)
+            models |= {i: trainer.member(k).eval() for k, i in enumerate(part)}
     return [models[i] for i in range(len(setups))]
 
 
@@ -227,7 +235,9 @@ def train_many(
     workers: int | None = None,
     watch: Watch | None = None,
 ) -> list[Run]:
-    """Train many models, each into a folder of its own; what is complete is not trained again.
+    """Train many models, each into its own folder.
+
+    What is complete is not trained again.
 
     Parameters
     ----------
@@ -252,23 +262,37 @@ def train_many(
         If a folder is named twice or holds something else, or the models cannot be stacked as asked.
     """
     paths = [Path(folder) for folder in folders]
+    where = _check_ensemble(setups, paths, how, device)
+    # whole groups are stacked, everything else trains alone
+    runs: dict[int, Run] = {}
+    alone: list[int] = []
+    for group in groups(setups):
+        if _is_stacked(how, setups[group[0]], len(group), where):
+            stack = _stack([setups[i] for i in group], [paths[i] for i in group], where, watch)
+            runs |= dict(zip(group, stack, strict=True))
+        else:
+            alone += group
+    if alone:
+        jobs = [(i, setups[i], paths[i]) for i in alone]
+        runs |= _processes(jobs, device, workers or os.cpu_count() or 1, watch)
+    return [runs[i] for i in range(len(setups))]
+
+
+def _check_ensemble(setups: Sequence[Setup], paths: Sequence[Path], how: How, device: str) -> torch.device:
+    """Check what is asked of :func:`train_many`.
+
+    Returns the device.
+    """
     if len(paths) != len(setups) or len({path.resolve() for path in paths}) != len(paths):
         raise InputError(f"{len(setups)} runs need as many different folders, not {len(set(paths))}")
     where = choose_device(device)
     if how == "stacked" and not all(stackable(setup) for setup in setups):
         raise InputError("models that change between updates cannot be stacked", hint="use processes")
-    found: dict[int, Run] = {}
-    alone: list[int] = []
-    for own in groups(setups):
-        if how == "stacked" or (how == "auto" and pays(setups[own[0]], len(own), where)):
-            runs = _stack([setups[i] for i in own], [paths[i] for i in own], where, watch)
-            found |= dict(zip(own, runs, strict=True))
-        else:
-            alone += own
-    if alone:
-        jobs = [(i, setups[i], paths[i]) for i in alone]
-        found |= _processes(jobs, device, workers or os.cpu_count() or 1, watch)
-    return [found[i] for i in range(len(setups))]
+    return where
+
+
+def _is_stacked(how: How, setup: Setup, members: int, device: torch.device) -> bool:
+    return how == "stacked" or (how == "auto" and pays(setup, members, device))
 
 
 def _stack(setups: Sequence[Setup], folders: Sequence[Path], device: torch.device, watch: Watch | None) -> list[Run]:
@@ -279,19 +303,19 @@ def _stack(setups: Sequence[Setup], folders: Sequence[Path], device: torch.devic
     started, first = time.perf_counter(), setups[0].training
     checkpoint = folders[0].parent / f".{folders[0].name}.stack.safetensors"
     with deterministic(first.seed, device):
-        learner = Stacked(setups, device)
+        trainer = Stacked(setups, device)
         streams = Streams([setup.data for setup in setups], first.batch, first.seed, device)
         recorders = [Recorder(folder, s.training, s.data.patterns) for s, folder in zip(setups, folders, strict=True)]
 
-        def tell(done: int, total: int, found: Measures | None) -> None:
+        def report(done: int, total: int, measures: Measures | None) -> None:
             if watch is not None:
-                watch(f"{folders[0].name} and {len(folders) - 1} more", done, total, found)
+                watch(f"{folders[0].name} and {len(folders) - 1} more", done, total, measures)
 
-        loop(learner, streams, recorders, setups, checkpoint=checkpoint, watch=tell)
+        loop(trainer, streams, recorders, setups, checkpoint=checkpoint, watch=report)
     seconds = time.perf_counter() - started
     runs = []
     for i, (setup, folder) in enumerate(zip(setups, folders, strict=True)):
-        runs.append(close_run(folder, setup, learner.member(i), device, seconds))
+        runs.append(close_run(folder, setup, trainer.member(i), device, seconds))
     checkpoint.unlink(missing_ok=True)
     return runs
 
@@ -312,7 +336,10 @@ def _work(name: str, settings: dict[str, Any], folder: str, device: str) -> None
 def _processes(
     jobs: Sequence[tuple[int, Setup, Path]], device: str, workers: int, watch: Watch | None
 ) -> dict[int, Run]:
-    """One run per process at a time, each with one thread."""
+    """Train in processes, one run at a time.
+
+    Each process has one thread.
+    """
     for _, setup, folder in jobs:
         open_run(folder, setup)  # refuse what cannot be before anything is trained
     context = multiprocessing.get_context("spawn")
@@ -331,9 +358,9 @@ def _processes(
                 future.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    found = {}
+    runs = {}
     for i, setup, folder in jobs:
         run = open_run(folder, setup)
         assert run is not None
-        found[i] = run
-    return found
+        runs[i] = run
+    return runs

@@ -1,4 +1,7 @@
-"""What a trained model can do: accuracy, dynamics, attention and routing on streams that it was not trained on."""
+"""Evaluate trained models.
+
+Accuracy, dynamics, attention and routing on streams that a model was not trained on.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ FINAL_SEED = 2**32
 
 @dataclass(frozen=True)
 class Measures:
-    """A model on streams that it was not trained on, with hard decisions. NaN where there is nothing to measure.
+    """A model on new streams, with hard decisions.
+
+    Streams that it was not trained on. NaN where there is nothing to measure.
 
     Attributes
     ----------

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
 from cogfit.errors import InputError
 from theory.models import Model, build
 from theory.training.evaluation import FINAL_SEED, Measures, evaluate
-from theory.training.loop import Streams
-from theory.training.recorder import Observer
 from theory.training.reproducibility import (
     CHECKPOINT,
     WEIGHTS,
     hardware,
-    prefixed,
-    random_state,
     read_tensors,
     revision,
     versions,
@@ -29,18 +24,6 @@ from theory.training.reproducibility import (
 )
 from theory.training.runs import RUN, Record, load_record, read_document, write_document
 from theory.training.setup import Setup, make_setup
-
-if TYPE_CHECKING:
-    from theory.training.learner import Learner
-
-
-def save_checkpoint(
-    path: Path, learner: Learner, sampler: Streams, recorders: Sequence[Observer], step: int, key: str
-) -> None:
-    """Write everything that the steps from ``step`` on depend on."""
-    state = learner.state() | prefixed("random", random_state(sampler.generators, sampler.device))
-    state |= {f"exposures/{i}": torch.as_tensor(recorder.exposures) for i, recorder in enumerate(recorders)}
-    write_tensors(path, state, {"step": str(step), "setup": key})
 
 
 @dataclass(frozen=True)
@@ -66,7 +49,10 @@ class Run:
 
 
 def open_run(folder: Path, setup: Setup) -> Run | None:
-    """Make the folder of a run, or check that the one there belongs to it; the run itself if it is complete."""
+    """Make or check the folder of a run.
+
+    One that is there must belong to the run; returns the run itself if it is complete.
+    """
     document = read_document(folder)
     if document is None:
         try:
@@ -92,7 +78,10 @@ def close_run(
     device: torch.device,
     seconds: float,
 ) -> Run:
-    """Save the weights, say in ``run.json`` what is there, and drop the checkpoint."""
+    """Save the weights and complete ``run.json``.
+
+    The checkpoint is dropped.
+    """
     write_tensors(folder / WEIGHTS, model.state_dict())
     task, warm_up, streams = setup.data, setup.training.attend_until, setup.training.final_streams
     # Training that ended before routers were free is measured as it went on: every token attends.
@@ -137,7 +126,9 @@ def load_run(folder: str | Path) -> Run:
 
 
 def load_model(folder: str | Path) -> Model:
-    """The model of a run, on the CPU, in evaluation mode.
+    """The model of a run, in evaluation mode.
+
+    On the CPU.
 
     Raises
     ------
@@ -150,7 +141,9 @@ def load_model(folder: str | Path) -> Model:
 
 
 def restore_weights(path: Path, setup: Setup, vocabulary: Mapping[str, int]) -> Model:
-    """A model with the weights of a file, in evaluation mode; the vocabulary is that of the stack it was trained in.
+    """A model with the weights of a file.
+
+    In evaluation mode; the vocabulary is that of the stack it was trained in.
 
     Raises
     ------

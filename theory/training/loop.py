@@ -1,4 +1,6 @@
-"""Training a model on SRCD: one loop, logs that `cogfit` reads, checkpoints that survive a kill at any moment.
+"""Train a model on SRCD.
+
+One loop, logs that `cogfit` reads, checkpoints that survive a kill at any moment.
 
 A run is a folder:
 
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -27,24 +29,29 @@ from cogfit.errors import InputError
 from theory.models import Sampler
 from theory.tasks.srcd import SRCD, Batch
 from theory.training.evaluation import EVALUATION_SEED, Measures, evaluate
-from theory.training.folder import Run, close_run, open_run, save_checkpoint
-from theory.training.learner import Learner, Single, index_batch
+from theory.training.folder import Run, close_run, open_run
 from theory.training.recorder import Observer, Recorder
 from theory.training.reproducibility import (
     CHECKPOINT,
     choose_device,
     deterministic,
+    prefixed,
+    random_state,
     read_tensors,
     restore_random_state,
     under,
+    write_tensors,
 )
 from theory.training.setup import Setup
+from theory.training.trainer import Single, Trainer, index_batch
 
 # ------------------------------------------------------------------------------------------------------ loop
 
 
 class Streams:
-    """Streams for all members at once: members with the same task draw from one sampler.
+    """Streams for all members at once.
+
+    Members with the same task draw from one sampler.
 
     Parameters
     ----------
@@ -68,7 +75,10 @@ class Streams:
         return [sampler.generator for sampler, _ in self.groups]
 
     def sample(self) -> Batch[Tensor]:
-        """The streams of one step, each array of shape (M, B, N)."""
+        """The streams of one step.
+
+        Each array of shape (M, B, N).
+        """
         parts = [_fold(sampler.sample(self.batch * len(own)), len(own)) for sampler, own in self.groups]
         return parts[0] if len(parts) == 1 else _join(parts, self.back)
 
@@ -78,26 +88,26 @@ def _fold(batch: Batch[Tensor], members: int) -> Batch[Tensor]:
 
 
 def _join(parts: Sequence[Batch[Tensor]], back: Tensor | None) -> Batch[Tensor]:
-    def one(*tensors: Tensor) -> Tensor:
+    def join(*tensors: Tensor) -> Tensor:
         whole = torch.cat(tensors)
         return whole if back is None else whole[back]
 
-    return _map(one, *parts)
+    return _map(join, *parts)
 
 
 def _map(function: Callable[..., Tensor], *batches: Batch[Tensor]) -> Batch[Tensor]:
     """Apply a function to corresponding tensors of batches."""
     first = batches[0].tokens
     tokens = {f.name: function(*(getattr(b.tokens, f.name) for b in batches)) for f in fields(first)}
-    rest = {f.name: function(*(getattr(b, f.name) for b in batches)) for f in fields(batches[0]) if f.name != "tokens"}
-    return Batch(tokens=type(first)(**tokens), **rest)
+    asked = {f.name: function(*(getattr(b, f.name) for b in batches)) for f in fields(batches[0]) if f.name != "tokens"}
+    return Batch(tokens=type(first)(**tokens), **asked)
 
 
 Watch = Callable[[int, int, "Measures | None"], None]
 
 
 def loop(
-    learner: Learner,
+    trainer: Trainer,
     streams: Streams,
     recorders: Sequence[Observer],
     setups: Sequence[Setup],
@@ -105,11 +115,13 @@ def loop(
     checkpoint: Path | None = None,
     watch: Watch | None = None,
 ) -> None:
-    """Train to the end, from the checkpoint if there is one; the one loop of this package.
+    """Train to the end.
+
+    From the checkpoint if there is one; the one loop of this package.
 
     Parameters
     ----------
-    learner : Learner
+    trainer : Trainer
     streams : Streams
     recorders : sequence of Observer
         One per member; or none, then nothing is written or evaluated.
@@ -121,42 +133,82 @@ def loop(
     """
     training = setups[0].training
     key = json.dumps([setup.to_json() for setup in setups])
+    begin = _resume(trainer, streams, recorders, checkpoint, key)
+    for step in range(begin, training.steps):
+        # one update, and its rows in the logs
+        batch = streams.sample()
+        attend_all = step < training.attend_until
+        observed = trainer.advance(batch, attend_all=attend_all, costs=training.cost_weight(step))
+        _record(recorders, step, observed, batch)
+        # what is done now and then, and after the last step
+        done = step + 1
+        is_last = done == training.steps
+        measures = None
+        if recorders and (is_last or done % training.evaluate_every == 0):
+            measures = _evaluate_members(trainer, recorders, setups, done, streams.device)
+        if checkpoint is not None and (is_last or done % training.checkpoint_every == 0):
+            _save_checkpoint(checkpoint, trainer, streams, recorders, done, key)
+        if watch is not None:
+            watch(done, training.steps, measures)
+    for recorder in recorders:
+        recorder.finish()
+
+
+def _resume(
+    trainer: Trainer, streams: Streams, recorders: Sequence[Observer], checkpoint: Path | None, key: str
+) -> int:
+    """Begin at step 0, or at the checkpoint.
+
+    Returns the first step to do.
+    """
     begin = 0
     exposures = [recorder.exposures for recorder in recorders]
     if checkpoint is not None and checkpoint.exists():
         state, notes = read_tensors(checkpoint)
         if notes.get("setup") != key:
             raise InputError("belongs to other settings", path=checkpoint, hint="name another folder with --out")
-        learner.restore(state)
+        trainer.restore(state)
         restore_random_state(streams.generators, streams.device, under("random", state))
-        begin, exposures = int(notes["step"]), [state[f"exposures/{i}"].numpy() for i in range(len(recorders))]
+        begin = int(notes["step"])
+        exposures = [state[f"exposures/{i}"].numpy() for i in range(len(recorders))]
     for recorder, counts in zip(recorders, exposures, strict=True):
         recorder.begin(begin, counts)
-    for step in range(begin, training.steps):
-        batch = streams.sample()
-        attend_all = step < training.attend_until
-        seen = learner.advance(batch, attend_all=attend_all, costs=training.cost_weight(step))
-        done = step + 1
-        found = None
-        for i, recorder in enumerate(recorders):
-            recorder.step(step, {name: value[i] for name, value in seen.items()}, index_batch(batch, i))
-        if recorders and (done % training.evaluate_every == 0 or done == training.steps):
-            for i in reversed(range(learner.members)):
-                found = evaluate(
-                    learner.member(i),
-                    setups[i].data,
-                    streams=training.evaluation_streams,
-                    seed=EVALUATION_SEED + setups[i].training.seed,
-                    device=streams.device,
-                    attend_all=done <= training.attend_until,
-                )
-                recorders[i].evaluation(done, found)
-        if checkpoint is not None and (done % training.checkpoint_every == 0 or done == training.steps):
-            save_checkpoint(checkpoint, learner, streams, recorders, done, key)
-        if watch is not None:
-            watch(done, training.steps, found)
-    for recorder in recorders:
-        recorder.finish()
+    return begin
+
+
+def _save_checkpoint(
+    path: Path, trainer: Trainer, sampler: Streams, recorders: Sequence[Observer], step: int, key: str
+) -> None:
+    """Write everything that the steps from ``step`` on depend on."""
+    state = trainer.state() | prefixed("random", random_state(sampler.generators, sampler.device))
+    state |= {f"exposures/{i}": torch.as_tensor(recorder.exposures) for i, recorder in enumerate(recorders)}
+    write_tensors(path, state, {"step": str(step), "setup": key})
+
+
+def _record(recorders: Sequence[Observer], step: int, observed: Mapping[str, Tensor], batch: Batch[Tensor]) -> None:
+    for i, recorder in enumerate(recorders):
+        recorder.step(step, {name: value[i] for name, value in observed.items()}, index_batch(batch, i))
+
+
+def _evaluate_members(
+    trainer: Trainer, recorders: Sequence[Observer], setups: Sequence[Setup], done: int, device: torch.device
+) -> Measures | None:
+    """Evaluate and record every member.
+
+    Returns the measures of the first.
+    """
+    training, measures = setups[0].training, None
+    for i in reversed(range(trainer.members)):
+        measures = evaluate(
+            trainer.member(i),
+            setups[i].data,
+            streams=training.evaluation_streams,
+            seed=EVALUATION_SEED + setups[i].training.seed,
+            device=device,
+            attend_all=done <= training.attend_until,
+        )
+        recorders[i].evaluation(done, measures)
+    return measures
 
 
 def train(
@@ -166,7 +218,9 @@ def train(
     device: str = "auto",
     watch: Watch | None = None,
 ) -> Run:
-    """Train a model, or go on with training that was stopped, or return a run that is complete.
+    """Train a model into a folder.
+
+    Or go on with training that was stopped, or return a run that is complete.
 
     Parameters
     ----------
@@ -201,8 +255,8 @@ def train(
         return complete
     started = time.perf_counter()
     with deterministic(setup.training.seed, where):
-        learner = Single(setup, where)
+        trainer = Single(setup, where)
         streams = Streams([setup.data], setup.training.batch, setup.training.seed, where)
         recorder = Recorder(folder, setup.training, setup.data.patterns)
-        loop(learner, streams, [recorder], [setup], checkpoint=folder / CHECKPOINT, watch=watch)
-    return close_run(folder, setup, learner.model, where, time.perf_counter() - started)
+        loop(trainer, streams, [recorder], [setup], checkpoint=folder / CHECKPOINT, watch=watch)
+    return close_run(folder, setup, trainer.model, where, time.perf_counter() - started)

@@ -1,4 +1,7 @@
-"""The logs of a run: what is written in every step, what is counted, and how it is cut back to a checkpoint."""
+"""The logs of a run.
+
+What is written in every step, what is counted, and how it is cut back to a checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from theory.training.setup import Training
 
 
 class Observer(Protocol):
-    """What the loop tells of one member of a learner.
+    """What the loop tells of one member of a trainer.
 
     Attributes
     ----------
@@ -35,9 +38,12 @@ class Observer(Protocol):
         """Start, or go on, at a step."""
 
     def step(self, step: int, seen: Mapping[str, Tensor], batch: Batch[Tensor]) -> None:
-        """A step is done; what was seen, and its streams, of this member."""
+        """Record a step.
 
-    def evaluation(self, step: int, found: Measures) -> None:
+        With what was observed, and its streams, of this member.
+        """
+
+    def evaluation(self, step: int, measures: Measures) -> None:
         """The member was measured after so many steps."""
 
     def finish(self) -> None:
@@ -45,7 +51,9 @@ class Observer(Protocol):
 
 
 class Recorder:
-    """Writes the logs of one run, and knows how to cut them back to a step.
+    """Writes the logs of one run.
+
+    It can cut them back to a step.
 
     Parameters
     ----------
@@ -62,7 +70,10 @@ class Recorder:
         self.logger: UtilizationLogger | None = None
 
     def begin(self, step: int, exposures: NDArray[np.int64]) -> None:
-        """Start, or go on, at a step: what was logged from there on is dropped."""
+        """Start, or go on, at a step.
+
+        What was logged from there on is dropped.
+        """
         self.exposures = exposures.copy()
         for name in ("utilization.jsonl", "routing.jsonl"):
             _keep_before(self.folder / name, step)
@@ -100,9 +111,9 @@ class Recorder:
                 quality=None if np.isnan(rounded).all() else rounded,
             )
 
-    def evaluation(self, step: int, found: Measures) -> None:
+    def evaluation(self, step: int, measures: Measures) -> None:
         """Note an evaluation after so many steps."""
-        self.measured.append({"step": step, **asdict(found)})
+        self.measured.append({"step": step, **asdict(measures)})
         write_evaluation(self.folder, self.measured)
 
     def finish(self) -> None:
@@ -132,7 +143,10 @@ def _times_before(values: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _keep_before(path: Path, step: int) -> None:
-    """Drop the lines of a log from a step on; its last line may be torn."""
+    """Drop the lines of a log from a step on.
+
+    Its last line may be torn.
+    """
     if not path.exists():
         return
     if step == 0:
@@ -148,7 +162,10 @@ def _keep_before(path: Path, step: int) -> None:
 
 
 def routing_to_parquet(source: Path, target: Path) -> None:
-    """Turn JSON lines of a routing log into Parquet, with the narrowest types that hold them."""
+    """Turn a routing log into Parquet.
+
+    From JSON lines, with the narrowest types that hold them.
+    """
     import pyarrow as pa
     import pyarrow.json
     import pyarrow.parquet

@@ -1,4 +1,6 @@
-"""Training that can be repeated and go on: devices, determinism, states of generators and optimisers, provenance.
+"""Training that can be repeated and continued.
+
+Devices, determinism, states of generators and optimisers, provenance.
 
 Nothing here knows what is trained.
 """
@@ -33,7 +35,10 @@ CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "model.safetensors"
 
 
 def moments(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
-    """The tensors that an optimiser remembers, with names that depend on nothing but their order."""
+    """The tensors that an optimiser remembers, by name.
+
+    Names depend on nothing but their order.
+    """
     for i, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
         for name, value in optimizer.state[parameter].items():
             yield f"{i}.{name}", value
@@ -51,12 +56,15 @@ def restore_moments(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors under names that begin with a prefix and a slash."""
+    """Put a prefix and a slash before tensors' names."""
     return {f"{prefix}/{name}": value for name, value in tensors.items()}
 
 
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors whose names begin with a prefix and a slash, without it."""
+    """Tensors whose names begin with a prefix.
+
+    And a slash, without it.
+    """
     return {name.removeprefix(f"{prefix}/"): v for name, v in tensors.items() if name.startswith(f"{prefix}/")}
 
 
@@ -67,7 +75,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str,
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and notes of a file; nothing in it is executed.
+    """Tensors and notes of a file.
+
+    Nothing in it is executed.
 
     Raises
     ------
@@ -84,13 +94,16 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def random_state(streams: Sequence[torch.Generator], device: torch.device) -> dict[str, Tensor]:
-    """States of all generators that training on a device draws from, those of its streams among them."""
-    found = {"torch": torch.get_rng_state()}
+    """States of all generators of a device.
+
+    Those that training draws from, those of its streams among them.
+    """
+    states = {"torch": torch.get_rng_state()}
     for i, generator in enumerate(streams):
-        found[f"streams{i}"] = generator.get_state()
+        states[f"streams{i}"] = generator.get_state()
     if device.type == "cuda":
-        found["cuda"] = torch.cuda.get_rng_state(device)
-    return found
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
 
 
 def restore_random_state(streams: Sequence[torch.Generator], device: torch.device, state: Mapping[str, Tensor]) -> None:
@@ -107,7 +120,10 @@ def restore_random_state(streams: Sequence[torch.Generator], device: torch.devic
 
 @contextmanager
 def deterministic(seed: int, device: torch.device) -> Iterator[None]:
-    """Within, torch draws from a seed and uses deterministic algorithms only; all is as before afterwards."""
+    """Context in which torch is deterministic.
+
+    It draws from a seed and uses deterministic algorithms only; all is as before afterwards.
+    """
     devices = [device] if device.type == "cuda" else []
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     memory: Any = torch.utils.deterministic
@@ -123,7 +139,9 @@ def deterministic(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """A device by name; ``"auto"`` is CUDA where there is one, else the CPU.
+    """A device by name.
+
+    ``"auto"`` is CUDA where there is one, else the CPU.
 
     Raises
     ------
@@ -169,13 +187,16 @@ def _processor() -> str:
 
 
 def revision() -> str | None:
-    """Revision of the source that runs, with "+" where it was changed; None outside of a checkout."""
+    """Revision of the source that runs.
+
+    With "+" where it was changed; None outside of a checkout.
+    """
     here = Path(__file__).resolve().parent
     try:
-        found = [
+        revisions = [
             subprocess.run(["git", *command], cwd=here, capture_output=True, text=True, check=True, timeout=10).stdout
             for command in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "."])
         ]
     except (OSError, subprocess.SubprocessError):
         return None
-    return found[0].strip() + ("+" if found[1].strip() else "")
+    return revisions[0].strip() + ("+" if revisions[1].strip() else "")

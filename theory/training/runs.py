@@ -1,4 +1,6 @@
-"""Recorded training runs: their documents, their evaluations, and a table of several. Needs no torch.
+"""Recorded training runs.
+
+Their documents, their evaluations, and a table of several. Needs no torch.
 
 A run is a folder with ``run.json`` (schema ``cogfit.run/1``) and ``evaluation.csv``; :mod:`theory.training.loop` writes
 it.
@@ -44,13 +46,16 @@ def read_document(folder: str | Path) -> dict[str, Any] | None:
 
 
 def write_document(folder: Path, document: Mapping[str, Any]) -> None:
-    """Write ``run.json``; the schema comes first."""
+    """Write ``run.json``, the schema first."""
     text = json.dumps({"schema": SCHEMA, **document}, indent=2, allow_nan=False)
     write_atomic(folder / RUN, text + "\n")
 
 
 def read_evaluation(folder: str | Path) -> list[dict[str, Any]]:
-    """Rows of ``evaluation.csv``, in order; none if there is no such file."""
+    """Rows of ``evaluation.csv``, in order.
+
+    None if there is no such file.
+    """
     import pandas as pd
 
     path = Path(folder) / EVALUATION
@@ -62,7 +67,10 @@ def read_evaluation(folder: str | Path) -> list[dict[str, Any]]:
 
 
 def write_evaluation(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write ``evaluation.csv``; six digits are enough for shares of some thousand queries."""
+    """Write ``evaluation.csv``.
+
+    Six digits are enough for shares of some thousand queries.
+    """
     import pandas as pd
 
     write_atomic(folder / EVALUATION, pd.DataFrame(list(rows)).to_csv(index=False, float_format="%.6g"))
@@ -87,7 +95,10 @@ class Record:
 
     @property
     def title(self) -> str:
-        """Name of the set of runs that this one belongs to, if its folder is called seed and a number; else its own."""
+        """Name of the set of runs.
+
+        That is the folder above if this one is called seed and a number, else this one.
+        """
         name = self.folder.resolve().name
         return self.folder.resolve().parent.name if re.fullmatch(r"seed\d+", name) else name
 
@@ -114,7 +125,10 @@ class Record:
 
     @property
     def final(self) -> dict[str, Any]:
-        """Measures of the trained model, on more streams than the rows of ``evaluation.csv``."""
+        """Measures of the trained model.
+
+        On more streams than the rows of ``evaluation.csv``.
+        """
         return dict(self.document["final"]["measures"])
 
     @property
@@ -125,7 +139,9 @@ class Record:
         return float((free or self.evaluation)[0]["attention"])
 
     def first_step(self, share: float) -> float:
-        """First evaluation at which attention has fallen to OPT + share·(static − OPT) and stays there; NaN: never.
+        """First evaluation with lastingly low attention.
+
+        It has fallen to OPT + share·(static − OPT) and stays there; NaN: never.
 
         The recurring queries that still attend are then at most this share of all recurring queries, if nothing but
         queries attends.
@@ -156,7 +172,9 @@ def load_record(folder: str | Path) -> Record:
 
 
 def find_records(folder: str | Path) -> list[Record]:
-    """All finished runs in a folder and below it, by set and seed.
+    """All finished runs in a folder and below.
+
+    By set and seed.
 
     Raises
     ------
@@ -168,10 +186,10 @@ def find_records(folder: str | Path) -> list[Record]:
         raise InputError("is no folder", path=folder)
     places = sorted(path.parent for path in folder.rglob(RUN) if (path.parent / EVALUATION).exists())
     documents = {place: read_document(place) or {} for place in places}
-    found = [load_record(place) for place in places if "final" in documents[place]]
-    if not found:
+    records = [load_record(place) for place in places if "final" in documents[place]]
+    if not records:
         raise InputError("holds no finished run of this package", path=folder, hint="cogfit theory train makes one")
-    return sorted(found, key=lambda record: (record.title, record.seed))
+    return sorted(records, key=lambda record: (record.title, record.seed))
 
 
 COLUMNS = {
@@ -188,7 +206,9 @@ COLUMNS = {
 
 
 def table(records: Sequence[Record]) -> pd.DataFrame:
-    """One row per run, then mean and standard deviation of every set with more than one run.
+    """Table of runs.
+
+    One row per run, then mean and standard deviation of every set with more than one run.
 
     Returns
     -------
@@ -223,7 +243,10 @@ def _row(record: Record) -> dict[str, Any]:
 
 
 def format_table(frame: pd.DataFrame) -> list[list[str]]:
-    """Cells as text, header first: shares in percent, NaN as a dash."""
+    """Cells as text, header first.
+
+    Shares in percent, NaN as a dash.
+    """
     percent = {"accuracy", "accuracy_recurring", "accuracy_novel", "initial_attention", "attention"}
 
     def cell(name: str, value: Any) -> str:

@@ -1,4 +1,7 @@
-"""What a run is made from: the settings of its task, model and training, and where they are read."""
+"""The settings of a run.
+
+Of its task, model and training, and where they are read.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,9 @@ class Training(Strict):
     routing_every: int = Field(1, ge=0)
 
     def cost_weight(self, step: int) -> float:
-        """Weight of the routing costs in a step, 0 to 1.
+        """Weight of the routing costs in a step.
+
+        0 to 1.
 
         Examples
         --------
@@ -80,7 +85,9 @@ class Training(Strict):
 
 
 class Transfer(Strict):
-    """Settings of a model that does not begin from random parameters.
+    """Settings of a transfer.
+
+    For a model that does not begin from random parameters.
 
     A part is named as in ``Model.state_dict``, without the number of its layer: "semantic", "router", "answer", …
 
@@ -101,7 +108,10 @@ class Transfer(Strict):
 
 @dataclass(frozen=True)
 class Setup:
-    """What a run is made from: a task, a model for it, how it is trained, and where it begins unless at random."""
+    """What a run is made from.
+
+    A task, a model for it, how it is trained, and where it begins unless at random.
+    """
 
     data: SRCD
     model: ModelConfig
@@ -118,7 +128,9 @@ _GROUPS = tuple(field.name for field in fields(Setup))
 
 
 def make_setup(tables: Mapping[str, Any], *, path: str | Path | None = None) -> Setup:
-    """Settings from mappings ``data``, ``model``, ``training`` and ``transfer``; only the model is needed.
+    """Settings from mappings.
+
+    ``data``, ``model``, ``training`` and ``transfer``; only the model is needed.
 
     Raises
     ------

@@ -13,19 +13,10 @@ from cogfit.commands.training import parse_settings
 from cogfit.errors import InputError
 from cogfit.files import data_dir
 from theory.claims import CLAIMS
-from theory.ledger import ledger
-from theory.ledger.ledger import (
-    OUTCOMES,
-    SETS,
-    Data,
-    Measured,
-    Quantity,
-    assess,
-    choose,
-    over_seeds,
-    page,
-    training_command,
-)
+from theory.ledger.page import page
+from theory.ledger.quantities import Quantity, over_seeds
+from theory.ledger.recordings import SETS, Recordings, training_command
+from theory.ledger.records import OUTCOMES, Entry, Measured, assess, choose
 from theory.ledger.rows import ROWS
 from theory.training.setup import load_setup, make_setup
 
@@ -34,8 +25,8 @@ ROW = {row.id: row for row in ROWS}
 
 
 @pytest.fixture(scope="module")
-def entries() -> list[ledger.Entry]:
-    data = Data(data_dir())
+def entries() -> list[Entry]:
+    data = Recordings(data_dir())
     return [assess(row, data) for row in ROWS]
 
 
@@ -69,7 +60,7 @@ def test_every_claim_with_a_certificate_has_a_row(entries) -> None:
 
 
 def test_without_runs_rows_say_what_to_run(tmp_path: Path) -> None:
-    data = Data(data_dir(), tmp_path)
+    data = Recordings(data_dir(), tmp_path)
     for name in ("accuracy-at-optimum", "reduction", "gamma", "table1-mamba", "without-consolidation"):
         entry = assess(ROW[name], data)
         assert entry.ruling.outcome == "not testable here"

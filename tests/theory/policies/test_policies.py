@@ -109,7 +109,7 @@ def test_no_policy_looks_ahead(name: str) -> None:
     assert one.selection is not None
     assert two.selection is not None
     assert (one.selection[:t] == two.selection[:t]).all()
-    assert (one.said[:, :t] == two.said[:, :t]).all()
+    assert (one.answers[:, :t] == two.answers[:, :t]).all()
     assert ((one.rows > 0) == one.selection.any((2, 3)).T).all()
     assert not np.triu(one.selection.any((1, 2))).any()
 

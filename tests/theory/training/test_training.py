@@ -26,12 +26,12 @@ from theory.tasks.srcd import SRCD
 from theory.training.ensemble import Stacked, groups, padded, stackable, train_many, train_models
 from theory.training.evaluation import evaluate
 from theory.training.folder import load_model, load_run
-from theory.training.learner import Single, _index
 from theory.training.loop import Streams, loop, train
 from theory.training.recorder import Recorder, _times_before
 from theory.training.reproducibility import CHECKPOINT
 from theory.training.runs import Record, find_records, format_table, load_record, table
 from theory.training.setup import Setup, Training, load_setup, make_setup
+from theory.training.trainer import Single, index_batch
 
 ROOT = Path(__file__).resolve().parents[3]
 torch.set_num_threads(1)
@@ -266,7 +266,7 @@ def test_a_stack_learns_what_its_members_learn_alone(config: str) -> None:
         # rounding errors into whole steps, so that only the first step agrees to the last digits.
         seen = stack.advance(batch, attend_all=True, costs=0.0)
         for i, single in enumerate(alone):
-            mine = single.advance(_index(batch, slice(i, i + 1)), attend_all=True, costs=0.0)
+            mine = single.advance(index_batch(batch, slice(i, i + 1)), attend_all=True, costs=0.0)
             torch.testing.assert_close(mine["retrieval"][0], seen["retrieval"][i], rtol=3e-3 if step else 1e-5, atol=0)
     for i, single in enumerate(alone):
         pairs = zip(began[i], single.model.parameters(), stack.member(i).parameters(), strict=True)

@@ -11,9 +11,9 @@ from cogfit.errors import InputError
 from theory.models import build
 from theory.training.ensemble import groups, train_models
 from theory.training.folder import load_model
-from theory.training.learner import start
 from theory.training.loop import train
 from theory.training.setup import Setup, load_setup
+from theory.training.trainer import start
 
 SMALL = {
     "data.length": 32, "data.patterns": 4, "data.novel_keys": 8, "model.d_model": 16, "model.semantic_rank": 8,

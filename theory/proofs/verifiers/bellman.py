@@ -1,4 +1,6 @@
-"""Least expected cost of a finite decision process over a horizon, by its value function (kind ``value-function``).
+"""Verify a value function (kind ``value-function``).
+
+Least expected cost of a finite decision process over a horizon.
 
 ``stages``: one list of states (used at every step) or, with ``horizon`` absent, a list of such lists, one per step. A
 state is an object of actions; an action has ``cost`` and ``to``, a list of pairs [probability, state], states counted
@@ -40,33 +42,49 @@ def verify(document: Document) -> Check:
     rows = items(document, "values", list)
     policy = items(document, "policy", list)
     if len(rows) != horizon + 1 or len(policy) != horizon:
-        raise InputError(f"certificate: {len(rows)} lists of values and {len(policy)} of actions for {horizon} steps")
+        lists = f"{len(rows)} lists of values and {len(policy)} of actions"
+        raise InputError(f"certificate: {lists} for {horizon} steps")
     start, value = entry(document, "start", int), constant(document.get("value"), "'value'")
     if not 0 <= start < size:
         raise InputError(f"certificate: 'start' is {start}", hint=f"states are 0 to {size - 1}")
     after = numbers(rows[horizon], f"values at step {horizon}", size)
     if any(after):
         return Check(False, "the values after the last step are not all zero")
+    # backwards, so that the values after a step have been checked before they are used
     for t in range(horizon - 1, -1, -1):
         now = numbers(rows[t], f"values at step {t}", size)
-        if len(policy[t]) != size or not all(isinstance(name, str) for name in policy[t]):
-            raise InputError(f"certificate: the policy at step {t} is no list of {size} names of actions")
+        names = _names(policy[t], size, t)
         for s, actions in enumerate(stages[t % len(stages)]):
-            costs = {
-                name: cost + sum((p * after[j] for p, j in to), Fraction(0)) for name, (cost, to) in actions.items()
-            }
-            below = [name for name, cost in costs.items() if cost < now[s]]
-            if below:
-                return Check(False, f"step {t}, state {s}: the action '{below[0]}' costs less than the value")
-            if policy[t][s] not in costs:
-                raise InputError(f"certificate: step {t}, state {s}: no action {policy[t][s]!r}")
-            if costs[policy[t][s]] != now[s]:
-                return Check(False, f"step {t}, state {s}: the policy does not attain the value")
+            if fault := _fault(actions, names[s], now[s], after, f"step {t}, state {s}"):
+                return Check(False, fault)
         after = now
-    if after[start] != value:
-        return Check(False, f"the least expected cost is {after[start]}, not {value}", {"value": after[start]})
-    detail = f"the least expected cost over {horizon} steps is {_shown(value)}; the value function certifies it"
-    return Check(True, detail, {"value": value})
+    least = after[start]
+    if least != value:
+        detail = f"the least expected cost is {least}, not {value}"
+        return Check(False, detail, {"value": least})
+    detail = f"the least expected cost over {horizon} steps is {_shown(value)}"
+    return Check(True, f"{detail}; the value function certifies it", {"value": value})
+
+
+def _names(raw: list[Any], size: int, t: int) -> list[str]:
+    """Names of the actions taken at a step."""
+    if len(raw) != size or not all(isinstance(name, str) for name in raw):
+        raise InputError(f"certificate: the policy at step {t} is no list of {size} names of actions")
+    return raw
+
+
+def _fault(actions: dict[str, _Action], chosen: str, value: Fraction, after: list[Fraction], where: str) -> str:
+    """Why this is not the value of a state.
+
+    Under this policy; empty if it is.
+    """
+    costs = {name: cost + sum((p * after[j] for p, j in to), Fraction(0)) for name, (cost, to) in actions.items()}
+    below = [name for name, cost in costs.items() if cost < value]
+    if below:
+        return f"{where}: the action '{below[0]}' costs less than the value"
+    if chosen not in costs:
+        raise InputError(f"certificate: {where}: no action {chosen!r}")
+    return "" if costs[chosen] == value else f"{where}: the policy does not attain the value"
 
 
 def _stages(document: Document) -> tuple[list[_Stage], int]:

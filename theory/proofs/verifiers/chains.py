@@ -14,6 +14,7 @@ definitions, expectations and ``steps``.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -41,6 +42,46 @@ def verify(document: Document) -> Check:
     >>> print(verify(document))
     holds: none == 1/8; at every step heads <= 3
     """
+    chain = _chain(document)
+    states: dict[_State, Fraction] = {tuple(chain.start.values()): Fraction(1)}
+    work = 0
+    for t in range(chain.steps + 1):
+        if violation := _violation(chain, states):
+            return Check(False, f"after step {t}, at {violation}")
+        if t == chain.steps:
+            break
+        work += len(states) * len(chain.outcomes)
+        if work > _MAX_WORK:
+            raise InputError("certificate: the chain has too many states", hint=f"at most {_MAX_WORK} moves")
+        states = _moved(chain, states, t + 1)
+    values = chain.constants | _expectations(chain, states)
+    check = judged(chain.facts, values) if chain.facts else Check(True, "")
+    holds = [f"at every step {', '.join(chain.always)}"] if chain.always and check else []
+    detail = "; ".join([check.detail] * bool(chain.facts) + holds)
+    return Check(check.ok, detail, check.facts)
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """A document of this kind, read and checked."""
+
+    constants: dict[str, Any]
+    steps: int
+    start: dict[str, int | Fraction]
+    let: dict[str, Expression]
+    update: dict[str, Expression]
+    expect: dict[str, Expression]
+    outcomes: list[tuple[Fraction, dict[str, Any]]]
+    always: list[str]
+    facts: list[str]
+
+    def known(self, state: _State) -> dict[str, Any]:
+        """Names that a formula of a state may use."""
+        return self.constants | dict(zip(self.start, state, strict=True))
+
+
+def _chain(document: Document) -> _Chain:
+    # constants first: the state at the start is made from them
     constants: dict[str, Any] = {}
     for name, text in entry(document, "definitions", dict, {}).items():
         constants[name] = Expression(text)(constants)
@@ -48,7 +89,9 @@ def verify(document: Document) -> Check:
     if not 0 <= steps <= _MAX_STEPS:
         raise InputError(f"certificate: 'steps' is {steps}", hint=f"0 to {_MAX_STEPS}")
     constants["steps"] = steps
-    start = {name: _number(Expression(text)(constants)) for name, text in entry(document, "start", dict).items()}
+    initial = entry(document, "start", dict)
+    start = {name: _number(Expression(text)(constants)) for name, text in initial.items()}
+    # formulas, each under a name that means one thing
     let, update, expect = (
         {name: Expression(text) for name, text in entry(document, part, dict, {}).items()}
         for part in ("let", "update", "expect")
@@ -57,50 +100,45 @@ def verify(document: Document) -> Check:
     _distinct(constants, start, let, expect, outcomes[0][1], {"t": None})
     if stray := set(update) - set(start):
         raise InputError(f"certificate: 'update' names {min(stray)!r}, which is not in 'start'")
+    # a chain that asserts nothing is refused
     always = items(document, "always", str)
     facts = items(document, "facts", str, least=0 if always else 1)
+    return _Chain(constants, steps, start, let, update, expect, outcomes, always, facts)
 
-    states: dict[_State, Fraction] = {tuple(start.values()): Fraction(1)}
-    work = 0
-    for t in range(steps + 1):
-        for state in states:
-            held = judged(always, constants | dict(zip(start, state, strict=True))) if always else None
-            if held is not None and not held:
-                where = ", ".join(f"{name} = {value}" for name, value in zip(start, state, strict=True))
-                return Check(False, f"after step {t}, at {where}: {held.detail}")
-        if t == steps:
-            break
-        work += len(states) * len(outcomes)
-        if work > _MAX_WORK:
-            raise InputError("certificate: the chain has too many states", hint=f"at most {_MAX_WORK} moves")
-        states = _moved(states, list(start), outcomes, let, update, constants | {"t": t + 1})
-    expected = {name: Fraction(0) for name in expect}
+
+def _violation(chain: _Chain, states: dict[_State, Fraction]) -> str:
+    """State in which a relation of ``always`` fails.
+
+    With the relation; empty where none does.
+    """
+    for state in states if chain.always else ():
+        check = judged(chain.always, chain.known(state))
+        if not check:
+            pairs = zip(chain.start, state, strict=True)
+            return f"{', '.join(f'{name} = {value}' for name, value in pairs)}: {check.detail}"
+    return ""
+
+
+def _expectations(chain: _Chain, states: dict[_State, Fraction]) -> dict[str, Fraction]:
+    expected = {name: Fraction(0) for name in chain.expect}
     for state, mass in states.items():
-        known = constants | dict(zip(start, state, strict=True))
-        for name, term in expect.items():
+        known = chain.known(state)
+        for name, term in chain.expect.items():
             expected[name] += mass * _number(term(known))
-    check = judged(facts, constants | expected) if facts else Check(True, "")
-    holds = [f"at every step {', '.join(always)}"] if always and check else []
-    return Check(check.ok, "; ".join([check.detail] * bool(facts) + holds), check.facts)
+    return expected
 
 
-def _moved(
-    states: dict[_State, Fraction],
-    names: list[str],
-    outcomes: list[tuple[Fraction, dict[str, Any]]],
-    let: dict[str, Expression],
-    update: dict[str, Expression],
-    constants: dict[str, Any],
-) -> dict[_State, Fraction]:
+def _moved(chain: _Chain, states: dict[_State, Fraction], t: int) -> dict[_State, Fraction]:
     """Distribution over states one step later."""
     following: dict[_State, Fraction] = defaultdict(Fraction)
+    constants, names = chain.constants | {"t": t}, list(chain.start)
     for state, mass in states.items():
         old = dict(zip(names, state, strict=True))
-        for probability, happened in outcomes:
-            known = {**constants, **old, **happened}
-            for name, formula in let.items():
+        for probability, outcome in chain.outcomes:
+            known = {**constants, **old, **outcome}
+            for name, formula in chain.let.items():
                 known[name] = formula(known)
-            new = {name: _number(formula(known)) for name, formula in update.items()}
+            new = {name: _number(formula(known)) for name, formula in chain.update.items()}
             following[tuple(new.get(name, old[name]) for name in names)] += mass * probability
     return following
 
@@ -108,19 +146,22 @@ def _moved(
 def _outcomes(document: Document) -> list[tuple[Fraction, dict[str, Any]]]:
     raw = items(document, "outcomes", dict) or [{"probability": "1"}]
     names = set(raw[0])
-    if any(set(one) != names for one in raw):
+    if any(set(outcome) != names for outcome in raw):
         raise InputError("certificate: the 'outcomes' have different names")
-    found = []
-    for one in raw:
-        values = {name: exact(value, f"outcome '{name}'") for name, value in one.items()}
-        found.append((values.pop("probability", Fraction(-1)), values))
-    if any(p < 0 for p, _ in found) or sum(p for p, _ in found) != 1:
+    outcomes = []
+    for outcome in raw:
+        values = {name: exact(value, f"outcome '{name}'") for name, value in outcome.items()}
+        outcomes.append((values.pop("probability", Fraction(-1)), values))
+    if any(p < 0 for p, _ in outcomes) or sum(p for p, _ in outcomes) != 1:
         raise InputError("certificate: the probabilities of the 'outcomes' are no distribution")
-    return found
+    return outcomes
 
 
 def _number(value: Any) -> int | Fraction:
-    """The value of a formula as an exact number of bearable size."""
+    """The value of a formula as an exact number.
+
+    Of limited size.
+    """
     try:
         number = Fraction(value)
     except (TypeError, ValueError) as error:

@@ -1,4 +1,6 @@
-"""Least cost of serving queries from S bits about the table of values, by enumeration (kind ``codebook``).
+"""Verify the least cost of codes (kind ``codebook``).
+
+Serving queries from S bits about the table of values, by enumeration.
 
 ``patterns`` K, ``values`` V, ``bits`` S, ``probabilities`` of the patterns, ``price`` of an error (attending costs 1),
 ``value``: the least expected cost asserted, a number or a formula of numbers. A code sends each of the V^K equally
@@ -36,23 +38,39 @@ def verify(document: Document) -> Check:
     >>> verify({**law, "price": "100", "value": "1/2"}).detail
     'the least expected cost is 1/2'
     """
-    patterns, values, bits = (entry(document, name, int) for name in ("patterns", "values", "bits"))
-    if not (1 <= patterns <= 8 and 2 <= values <= 16 and 0 <= bits <= 8):
-        raise InputError("certificate: 'patterns' lies in 1..8, 'values' in 2..16, 'bits' in 0..8")
+    patterns, values, bits = _sizes(document)
     weights = numbers(document.get("probabilities"), "'probabilities'", patterns)
     price, value = exact(document.get("price"), "'price'"), constant(document.get("value"), "'value'")
     if any(p < 0 for p in weights) or sum(weights) != 1 or price < 0:
         raise InputError("certificate: 'probabilities' is no distribution, or the price of an error is negative")
-    scale = math.lcm(*(p.denominator for p in weights), *((p * price).denominator for p in weights))
+    least = _least_cost(values, bits, weights, price)
+    if least != value:
+        detail = f"the least expected cost is {least}, not {value}"
+        return Check(False, detail, {"value": least})
+    return Check(True, f"the least expected cost is {least}", {"value": least})
+
+
+def _sizes(document: Document) -> tuple[int, int, int]:
+    patterns, values, bits = (entry(document, name, int) for name in ("patterns", "values", "bits"))
+    if not (1 <= patterns <= 8 and 2 <= values <= 16 and 0 <= bits <= 8):
+        raise InputError("certificate: 'patterns' lies in 1..8, 'values' in 2..16, 'bits' in 0..8")
+    return patterns, values, bits
+
+
+def _least_cost(values: int, bits: int, weights: list[Fraction], price: Fraction) -> Fraction:
+    """Least expected cost over all codes of so many bits."""
+    # whole numbers, scaled so that sums over tables are exact and stay below 2^63
+    denominators = [p.denominator for p in weights] + [(p * price).denominator for p in weights]
+    scale = math.lcm(*denominators)
     if scale * (1 + price) > 2**40:
         raise InputError("certificate: the probabilities and the price have too large denominators")
-    costs = _costs(values, [int(p * scale) for p in weights], [int(p * price * scale) for p in weights])
+    attend, wrong = [int(p * scale) for p in weights], [int(p * price * scale) for p in weights]
+    costs = _costs(values, attend, wrong)
+    # sets of 2, 4, … decoders; the last doubling needs the least sum only
     for _ in range(bits - 1):
         costs = _joined(costs)
-    least = Fraction(_least_pair(costs) if bits else int(costs.sum(axis=1).min()), scale * costs.shape[1])
-    if least != value:
-        return Check(False, f"the least expected cost is {least}, not {value}", {"value": least})
-    return Check(True, f"the least expected cost is {least}", {"value": least})
+    total = _least_pair(costs) if bits else int(costs.sum(axis=1).min())
+    return Fraction(total, scale * costs.shape[1])
 
 
 def _costs(values: int, attend: list[int], wrong: list[int]) -> NDArray[np.int64]:
@@ -70,7 +88,10 @@ def _costs(values: int, attend: list[int], wrong: list[int]) -> NDArray[np.int64
 
 
 def _pairs(costs: NDArray[np.int64]) -> int:
-    """Rows to take at a time; InputError where all pairs of rows are too many."""
+    """Rows to take at a time.
+
+    InputError where all pairs of rows are too many.
+    """
     if len(costs) ** 2 * costs.shape[1] > _MAX_ENTRIES:
         raise InputError("certificate: too many sets of decoders to enumerate", hint="take fewer patterns or bits")
     return max(1, _CHUNK // costs.size)

@@ -1,4 +1,6 @@
-"""Inequalities that hold at every point of a box, by interval arithmetic (kind ``interval``).
+"""Verify inequalities over a box (kind ``interval``).
+
+At every point, by interval arithmetic.
 
 ``box``: object, name -> [low, high] (exact numbers, may be equal). ``definitions``: object, name -> expression that may
 use the names before it. ``facts``: list of relations ``left < right`` (``<=``, ``>``, ``>=``). ``digits``: precision
@@ -46,7 +48,9 @@ def verify(document: Document) -> Check:
 
 
 def enclose(text: str, values: dict[str, Any] | None = None) -> Any:
-    """Enclosure (mpmath interval) of an expression, at the current precision of ``mpmath.iv``.
+    """Enclosure of an expression.
+
+    An mpmath interval at the current precision of ``mpmath.iv``.
 
     Examples
     --------
@@ -98,7 +102,10 @@ def _verify(document: Document, whole_box: _Box, most: int) -> Check:
 def _difference(
     definitions: dict[str, Expression], left: Expression, right: Expression, values: dict[str, Any]
 ) -> tuple[Any, str]:
-    """Enclosure of left − right, or None and the reason where it cannot be evaluated on so large a box."""
+    """Enclosure of left − right.
+
+    Or None and the reason where it cannot be evaluated on so large a box.
+    """
     from mpmath import libmp
 
     try:
@@ -112,7 +119,10 @@ def _difference(
 
 
 def _apart(difference: Any, strict: str) -> bool:
-    """Whether the relation is false all over the box: cutting on is in vain."""
+    """Whether the relation is false all over the box.
+
+    Then smaller boxes cannot help.
+    """
     return bool(difference > 0) if strict == "<=" else bool(difference >= 0)
 
 
@@ -134,7 +144,10 @@ def _halves(box: _Box) -> list[_Box]:
 
 
 def interval(low: Fraction, high: Fraction) -> Any:
-    """The mpmath interval around [low, high], rounded outwards at the current precision."""
+    """The mpmath interval around [low, high].
+
+    Rounded outwards at the current precision.
+    """
     from mpmath import iv
 
     return iv.mpf([(iv.mpf(low.numerator) / low.denominator).a, (iv.mpf(high.numerator) / high.denominator).b])
@@ -205,7 +218,10 @@ def _zeta_at(s: Any) -> Any:
 
 
 def _log_gamma(x: Any) -> Any:
-    """Logarithm of Γ for x > 0: convex, least near 1.4616."""
+    """Logarithm of Γ for x > 0.
+
+    Convex, least near 1.4616.
+    """
     from mpmath import iv
 
     if not x > 0:
@@ -218,7 +234,10 @@ def _log_gamma(x: Any) -> Any:
 
 
 def _log_gamma_at(x: Any) -> Any:
-    """Stirling's series at x + n, brought back by the functional equation."""
+    """Stirling's series at x + n.
+
+    Brought back by the functional equation.
+    """
     from mpmath import iv
 
     y = x + _SHIFT
@@ -228,7 +247,10 @@ def _log_gamma_at(x: Any) -> Any:
 
 
 def _alternating(terms: list[Any]) -> Any:
-    """Sum of all terms but the last, give or take what lies between 0 and the last."""
+    """Enclosure of an alternating sum.
+
+    All terms but the last, give or take what lies between 0 and the last.
+    """
     from mpmath import iv
 
     last = terms[-1]
@@ -243,7 +265,15 @@ def _ratio(value: Fraction) -> Any:
 
 _SHIFT = 30
 _BERNOULLI = [
-    Fraction(1, 6), Fraction(-1, 30), Fraction(1, 42), Fraction(-1, 30), Fraction(5, 66), Fraction(-691, 2730),
-    Fraction(7, 6), Fraction(-3617, 510), Fraction(43867, 798), Fraction(-174611, 330),
-]  # fmt: skip
+    Fraction(1, 6),
+    Fraction(-1, 30),
+    Fraction(1, 42),
+    Fraction(-1, 30),
+    Fraction(5, 66),
+    Fraction(-691, 2730),
+    Fraction(7, 6),
+    Fraction(-3617, 510),
+    Fraction(43867, 798),
+    Fraction(-174611, 330),
+]
 """B_2, B_4, ..., B_20."""

@@ -1,4 +1,6 @@
-"""Optimal value of a linear program, by a primal and a dual solution in exact rationals (kind ``lp-dual``).
+"""Verify a linear program's optimum (kind ``lp-dual``).
+
+By a primal and a dual solution in exact rationals.
 
 The program is: minimise Σ_j c_j x_j over x ≥ 0 (entries named in ``free`` may be negative) subject to rows
 Σ_j a_ij x_j (≥, = or ≤) b_i.
@@ -13,6 +15,7 @@ c·x = r·x + y·Ax ≥ y·b. So c·x = y·b proves both optimal.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 
 from cogfit.errors import InputError
@@ -38,32 +41,69 @@ def verify(document: Document) -> Check:
     y = numbers(document.get("dual"), "'dual'", len(rows))
     value = constant(document.get("value"), "'value'")
     free = {_index(j, len(cost), "'free'") for j in items(document, "free", int)}
+    # rows: x is feasible, y has the right signs, and b·y and c − Aᵀy add up on the way
     reduced = list(cost)
     bound_by_dual = Fraction(0)
-    for i, row in enumerate(rows):
-        relation = entry(row, "relation", str)
-        if relation not in _RELATIONS:
-            raise InputError(f"certificate: row {i} has the relation {relation!r}", hint="write >=, == or <=")
-        bound = exact(row.get("bound"), f"bound of row {i}")
-        left = Fraction(0)
-        for j, a in _terms(row, len(cost), i):
-            left += a * x[j]
+    for i, document_row in enumerate(rows):
+        row = _row(document_row, len(cost), i)
+        if fault := _row_fault(row, x, y[i], i):
+            return Check(False, fault)
+        for j, a in row.terms:
             reduced[j] -= a * y[i]
-        if not RELATIONS[relation](left, bound):
-            return Check(False, f"the primal solution violates row {i}: {left} {relation} {bound} is false")
-        if (relation == ">=" and y[i] < 0) or (relation == "<=" and y[i] > 0):
-            return Check(False, f"the dual solution has the wrong sign in row {i}: {y[i]} for {relation}")
-        bound_by_dual += bound * y[i]
-    for j, rest in enumerate(reduced):
-        if j not in free and x[j] < 0:
-            return Check(False, f"the primal solution is negative in variable {j}: {x[j]}")
-        if rest < 0 or (j in free and rest != 0):
-            return Check(False, f"the dual solution violates the constraint of variable {j}: reduced cost {rest}")
+        bound_by_dual += row.bound * y[i]
+    # variables: signs of x and of the reduced costs
+    for j, reduced_cost in enumerate(reduced):
+        if fault := _variable_fault(j, x[j], reduced_cost, is_free=j in free):
+            return Check(False, fault)
+    # feasible and equal: both optimal
     attained = sum((c * v for c, v in zip(cost, x, strict=True)), Fraction(0))
     facts = {"primal value": attained, "dual value": bound_by_dual}
     if not attained == bound_by_dual == value:
-        return Check(False, f"values differ: primal {attained}, dual {bound_by_dual}, asserted {value}", facts)
-    return Check(True, f"the least value is {value}: primal and dual solutions are feasible and agree", facts)
+        differ = f"primal {attained}, dual {bound_by_dual}, asserted {value}"
+        return Check(False, f"values differ: {differ}", facts)
+    agree = "primal and dual solutions are feasible and agree"
+    return Check(True, f"the least value is {value}: {agree}", facts)
+
+
+@dataclass(frozen=True)
+class _Constraint:
+    terms: list[tuple[int, Fraction]]
+    relation: str
+    bound: Fraction
+
+
+def _row(row: Document, width: int, i: int) -> _Constraint:
+    relation = entry(row, "relation", str)
+    if relation not in _RELATIONS:
+        raise InputError(f"certificate: row {i} has the relation {relation!r}", hint="write >=, == or <=")
+    bound = exact(row.get("bound"), f"bound of row {i}")
+    return _Constraint(_terms(row, width, i), relation, bound)
+
+
+def _row_fault(row: _Constraint, x: list[Fraction], multiplier: Fraction, i: int) -> str:
+    """What is wrong with a row.
+
+    Empty if nothing is.
+    """
+    left, relation = sum((a * x[j] for j, a in row.terms), Fraction(0)), row.relation
+    if not RELATIONS[relation](left, row.bound):
+        return f"the primal solution violates row {i}: {left} {relation} {row.bound} is false"
+    if (relation == ">=" and multiplier < 0) or (relation == "<=" and multiplier > 0):
+        return f"the dual solution has the wrong sign in row {i}: {multiplier} for {relation}"
+    return ""
+
+
+def _variable_fault(j: int, value: Fraction, reduced_cost: Fraction, *, is_free: bool) -> str:
+    """What is wrong with a variable.
+
+    Empty if nothing is.
+    """
+    if not is_free and value < 0:
+        return f"the primal solution is negative in variable {j}: {value}"
+    if reduced_cost < 0 or (is_free and reduced_cost != 0):
+        where = f"the constraint of variable {j}: reduced cost {reduced_cost}"
+        return f"the dual solution violates {where}"
+    return ""
 
 
 def _terms(row: Document, width: int, i: int) -> list[tuple[int, Fraction]]:

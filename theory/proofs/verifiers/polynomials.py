@@ -86,7 +86,10 @@ Polynomial = dict[tuple[tuple[str, int], ...], Fraction]
 
 @dataclass(frozen=True)
 class Rational:
-    """A rational function: a quotient of two polynomials in several variables, not reduced."""
+    """A quotient of two polynomials, not reduced.
+
+    A rational function in several variables.
+    """
 
     top: Polynomial
     bottom: Polynomial
@@ -178,12 +181,12 @@ def _sturm_chain(polynomial: list[Fraction]) -> list[list[Fraction]]:
 
 def _divided(a: list[Fraction], b: list[Fraction]) -> tuple[list[Fraction], list[Fraction]]:
     """Quotient and remainder."""
-    rest, quotient = list(a), [Fraction(0)] * max(len(a) - len(b) + 1, 0)
-    while len(rest) >= len(b):
-        shift = len(rest) - len(b)
-        quotient[shift] = rest[-1] / b[-1]
-        rest = _trimmed([c - quotient[shift] * b[i - shift] if i >= shift else c for i, c in enumerate(rest)])
-    return quotient, rest
+    remainder, quotient = list(a), [Fraction(0)] * max(len(a) - len(b) + 1, 0)
+    while len(remainder) >= len(b):
+        shift = len(remainder) - len(b)
+        quotient[shift] = remainder[-1] / b[-1]
+        remainder = _trimmed([c - quotient[shift] * b[i - shift] if i >= shift else c for i, c in enumerate(remainder)])
+    return quotient, remainder
 
 
 def _trimmed(polynomial: list[Fraction]) -> list[Fraction]:

@@ -1,4 +1,6 @@
-"""Satisfiability of an SMT-LIB 2 script, decided again by z3 (kind ``smt``).
+"""Verify an SMT-LIB 2 script (kind ``smt``).
+
+Its satisfiability is decided again by z3.
 
 ``script``: the text. ``expect``: ``"unsat"`` or ``"sat"``. ``seconds``: time allowed (default 20). Only declarations,
 definitions and assertions are let through, because a script could otherwise read and write files. "unknown" is never
@@ -12,10 +14,20 @@ import re
 from cogfit.errors import InputError, MissingDependencyError
 from theory.proofs.certificates import Check, Document, entry
 
-_COMMANDS = frozenset({
-    "set-logic", "declare-const", "declare-fun", "declare-sort", "define-fun", "define-sort", "define-const", "assert",
-    "check-sat", "exit",
-})  # fmt: skip
+_COMMANDS = frozenset(
+    {
+        "set-logic",
+        "declare-const",
+        "declare-fun",
+        "declare-sort",
+        "define-fun",
+        "define-sort",
+        "define-const",
+        "assert",
+        "check-sat",
+        "exit",
+    }
+)
 _TOKENS = re.compile(r'\s+|;[^\n]*|"(?:[^"]|"")*"|\|[^|]*\||[()]|[^\s()";|]+')
 _MAX_LENGTH = 1_000_000
 
@@ -67,8 +79,10 @@ def _only_assertions(script: str) -> None:
             raise InputError(f"certificate: {token[:20]!r} stands outside of any SMT command")
         if expects_command:
             if token not in _COMMANDS:
-                raise InputError(f"certificate: the SMT command {token[:20]!r} is not allowed",
-                                 hint=f"only {', '.join(sorted(_COMMANDS))}")  # fmt: skip
+                raise InputError(
+                    f"certificate: the SMT command {token[:20]!r} is not allowed",
+                    hint=f"only {', '.join(sorted(_COMMANDS))}",
+                )
             asserted |= token == "assert"
         expects_command = depth == 0 and token == "("
         depth += {"(": 1, ")": -1}.get(token, 0)

@@ -1,4 +1,6 @@
-"""A router on a small retrieval stream, evaluated exactly (kind ``counterexample``).
+"""Evaluate a router exactly (kind ``counterexample``).
+
+It runs on a small retrieval stream.
 
 The document describes the stream and a router as formulas; the verifier runs the router on *every* table of values (and
 every sequence of queries, and both outcomes of every randomised decision) and computes expectations as fractions. It
@@ -25,6 +27,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -87,6 +90,7 @@ def verify(document: Document) -> Check:
 
 
 def _measure(stream: _Stream, router: _Router, track: set[str]) -> dict[str, Any]:
+    """Add up over all tables of values."""
     size = stream.values**stream.patterns
     if size * stream.coin > _MAX_TABLES:
         raise InputError(f"certificate: {size} tables of values are too many", hint=f"at most {_MAX_TABLES}")
@@ -94,64 +98,113 @@ def _measure(stream: _Stream, router: _Router, track: set[str]) -> dict[str, Any
     weight = Fraction(1, size * stream.coin)
     contents = 0
     for coin in range(stream.coin):
+        # contents that occur at each step, over all tables: the coin is not counted as memory
         occurring: list[set[_Memory]] = [set() for _ in range(len(stream.queries) + 1)]
         for values in itertools.product(range(1, stream.values + 1), repeat=stream.patterns):
             fixed = {"K": stream.patterns, "V": stream.values, "coin": coin}
-            _run(stream, router, (0, *values), fixed, weight, totals, occurring, track)
+            play = _Play(stream, router, (0, *values), fixed, track, totals)
+            for t, states in enumerate(play.distributions(weight)):
+                occurring[t].update(memory for memory, *_ in states)
         contents = max(contents, *map(len, occurring))
     names = ("attention", "error", "queries", *sorted(track))
     return {"contents": contents, **{name: totals[name] for name in names}}
 
 
-def _run(
-    stream: _Stream,
-    router: _Router,
-    table: tuple[int, ...],
-    fixed: dict[str, Any],
-    weight: Fraction,
-    totals: dict[str, Fraction],
-    occurring: list[set[_Memory]],
-    track: set[str],
-) -> None:
-    """Carry the distribution over states through the stream for one table of values."""
-    memory = tuple(initial({**fixed, "table": table}) for initial in router.memory.values())
-    counted = "counts" in router.names
-    none: frozenset[int] = frozenset()
-    states: dict[_State, Fraction] = {(memory, (0,) * len(table) if counted else None, none, none): weight}
-    occurring[0].add(memory)
-    for t, query in enumerate(stream.queries, 1):
+@dataclass(frozen=True)
+class _Play:
+    """A router on a stream with one table of values.
+
+    ``totals`` is shared by all tables; ``track`` names the totals that need patterns in the state.
+    """
+
+    stream: _Stream
+    router: _Router
+    table: tuple[int, ...]
+    fixed: dict[str, Any]
+    track: set[str]
+    totals: dict[str, Fraction]
+
+    def distributions(self, weight: Fraction) -> Iterator[dict[_State, Fraction]]:
+        """Distribution over states, step by step.
+
+        At the start and after every step, each of this mass.
+        """
+        at_start = {**self.fixed, "table": self.table}
+        memory = tuple(initial(at_start) for initial in self.router.memory.values())
+        counts = (0,) * len(self.table) if "counts" in self.router.names else None
+        states: dict[_State, Fraction] = {(memory, counts, frozenset(), frozenset()): weight}
+        yield states
+        for t in range(1, len(self.stream.queries) + 1):
+            states = self._step(t, states)
+            yield states
+
+    def _step(self, t: int, states: dict[_State, Fraction]) -> dict[_State, Fraction]:
         following: dict[_State, Fraction] = defaultdict(Fraction)
-        for (memory, counts, revealed, seen), mass in states.items():
-            known = {**fixed, "t": t, **dict(zip(router.memory, memory, strict=True))}
-            if counts is not None:
-                known["counts"] = counts
-            for (z, chance), die in itertools.product(query, range(stream.die)):
-                p = mass * chance / stream.die
+        throws = range(self.stream.die)
+        for state, mass in states.items():
+            known = self._known(t, state)
+            for (z, chance), die in itertools.product(self.stream.queries[t - 1], throws):
+                p = mass * chance / self.stream.die
                 known |= {"z": z, "die": die}
-                a = _probability(router.attend(known)) if z else Fraction(0)
-                wrong = 1 - _chance_of(router.guess(known), table[z], stream.values) if z and a < 1 else Fraction(0)
-                totals["queries"] += p if z else 0
-                totals["attention"] += p * a
-                totals["error"] += p * (1 - a) * wrong
-                if z not in revealed:
-                    totals["unrevealed_error"] += p * (1 - a) * wrong
-                if z and z not in seen:
-                    totals["distinct"] += p
-                counts_after = counts and (*counts[:z], counts[z] + (z > 0), *counts[z + 1 :])
-                seen_after = seen | {z} - {0} if "distinct" in track else seen
-                for attended, part in ((1, p * a), (0, p * (1 - a))):
-                    if not part:
-                        continue
-                    shown = attended or (stream.feedback and z)
-                    after = known | {"attended": attended, "value": table[z] if shown else 0}
-                    changed = {name: update(after) for name, update in router.update.items()}
-                    new = tuple(changed.get(name, known[name]) for name in router.memory)
-                    learnt = revealed | {z} if shown and "unrevealed_error" in track else revealed
-                    following[new, counts_after, learnt, seen_after] += part
+                attend = self._decide(known, state, p)
+                for attended, part in ((1, p * attend), (0, p * (1 - attend))):
+                    if part:
+                        following[self._successor(state, known, attended)] += part
         if len(following) > _MAX_STATES:
             raise InputError("certificate: the router reaches too many states", hint=f"at most {_MAX_STATES}")
-        states = following
-        occurring[t].update(memory for memory, *_ in states)
+        return following
+
+    def _known(self, t: int, state: _State) -> dict[str, Any]:
+        """Names that a decision at this state may use."""
+        memory, counts, _, _ = state
+        known = {**self.fixed, "t": t, **dict(zip(self.router.memory, memory, strict=True))}
+        return known if counts is None else {**known, "counts": counts}
+
+    def _decide(self, known: dict[str, Any], state: _State, p: Fraction) -> Fraction:
+        """Probability of attending.
+
+        What comes of it is counted with mass p.
+        """
+        z, (_, _, revealed, seen) = known["z"], state
+        attend = _probability(self.router.attend(known)) if z else Fraction(0)
+        wrong = Fraction(0)
+        if z and attend < 1:
+            guess = self.router.guess(known)
+            wrong = 1 - _chance_of_value(guess, self.table[z], self.stream.values)
+        error = p * (1 - attend) * wrong
+        self.totals["queries"] += p if z else 0
+        self.totals["attention"] += p * attend
+        self.totals["error"] += error
+        if z not in revealed:
+            self.totals["unrevealed_error"] += error
+        if z and z not in seen:
+            self.totals["distinct"] += p
+        return attend
+
+    def _successor(self, state: _State, known: dict[str, Any], attended: int) -> _State:
+        """State after a step.
+
+        The router attended, or not.
+        """
+        z, (_, counts, revealed, seen) = known["z"], state
+        is_shown = bool(attended or (self.stream.feedback and z))
+        after = known | {"attended": attended, "value": self.table[z] if is_shown else 0}
+        changed = {name: update(after) for name, update in self.router.update.items()}
+        memory = tuple(changed.get(name, known[name]) for name in self.router.memory)
+        # sets of patterns stay empty where no fact asks for them: fewer states
+        if is_shown and "unrevealed_error" in self.track:
+            revealed = revealed | {z}
+        if "distinct" in self.track:
+            seen = seen | {z} - {0}
+        return memory, _counted(counts, z), revealed, seen
+
+
+def _counted(counts: tuple[int, ...] | None, z: int) -> tuple[int, ...] | None:
+    """Counts after a query of z.
+
+    No query (0) is not counted.
+    """
+    return counts and (*counts[:z], counts[z] + (z > 0), *counts[z + 1 :])
 
 
 def _probability(value: Any) -> Fraction:
@@ -161,7 +214,7 @@ def _probability(value: Any) -> Fraction:
     return p
 
 
-def _chance_of(guess: Any, value: int, values: int) -> Fraction:
+def _chance_of_value(guess: Any, value: int, values: int) -> Fraction:
     """Probability that the output is this value."""
     if isinstance(guess, tuple):
         chances = [_probability(p) for p in guess]
@@ -176,24 +229,30 @@ def _chance_of(guess: Any, value: int, values: int) -> Fraction:
 def _stream(document: Document) -> _Stream:
     patterns, values = entry(document, "patterns", int), entry(document, "values", int)
     coin, die = entry(document, "coin", int, 1), entry(document, "die", int, 1)
-    if not (1 <= patterns <= 64 and 1 <= values <= 64 and 1 <= coin <= 1000 and 1 <= die <= 1000):
+    sizes = ((patterns, 64), (values, 64), (coin, 1000), (die, 1000))
+    if not all(1 <= size <= most for size, most in sizes):
         raise InputError("certificate: 'patterns' and 'values' lie in 1..64, 'coin' and 'die' in 1..1000")
+    queries = _queries(document, patterns)
+    if not 1 <= len(queries) <= _MAX_LENGTH:
+        raise InputError(f"certificate: the stream has 1 to {_MAX_LENGTH} steps")
+    feedback = entry(document, "feedback", bool, False)
+    return _Stream(patterns, values, queries, feedback, coin, die)
+
+
+def _queries(document: Document, patterns: int) -> list[list[tuple[int, Fraction]]]:
+    """What may be asked for at each step, with probabilities."""
     raw = document.get("queries")
-    if isinstance(raw, dict):
-        law = numbers(raw.get("probabilities"), "'probabilities'", patterns + 1)
-        if any(p < 0 for p in law) or sum(law) != 1:
-            raise InputError("certificate: 'probabilities' is no distribution")
-        step = [(z, p) for z, p in enumerate(law) if p]
-        length = entry(raw, "length", int)
-        queries = [step] * min(max(length, 0), _MAX_LENGTH + 1)
-    else:
+    if not isinstance(raw, dict):
         sequence = items(document, "queries", int, least=1)
         if not all(0 <= z <= patterns for z in sequence):
             raise InputError(f"certificate: 'queries' are patterns 1 to {patterns}, or 0")
-        queries = [[(z, Fraction(1))] for z in sequence]
-    if not 1 <= len(queries) <= _MAX_LENGTH:
-        raise InputError(f"certificate: the stream has 1 to {_MAX_LENGTH} steps")
-    return _Stream(patterns, values, queries, entry(document, "feedback", bool, False), coin, die)
+        return [[(z, Fraction(1))] for z in sequence]
+    law = numbers(raw.get("probabilities"), "'probabilities'", patterns + 1)
+    if any(p < 0 for p in law) or sum(law) != 1:
+        raise InputError("certificate: 'probabilities' is no distribution")
+    step = [(z, p) for z, p in enumerate(law) if p]
+    # one step too many is enough for the caller to refuse the stream
+    return [step] * min(max(entry(raw, "length", int), 0), _MAX_LENGTH + 1)
 
 
 def _router(document: Document) -> _Router:

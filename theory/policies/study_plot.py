@@ -1,4 +1,7 @@
-"""Picture of a study: accuracy against attention on each law, and against the limits of T1, T2 and T3."""
+"""Picture of a study.
+
+Accuracy against attention on each law, and against the limits of T1, T2 and T3.
+"""
 
 from __future__ import annotations
 

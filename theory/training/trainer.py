@@ -1,4 +1,7 @@
-"""What is trained: objective, what is observed, start, optimiser."""
+"""What is trained, and how an update works.
+
+Objective, what is observed, start, optimiser.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,19 @@ from theory.training.setup import Setup, Training
 _EPISODIC = BRANCHES.index("episodic")
 
 
-class Learner(Protocol):
-    """What the loop trains: one model, or a stack of them. Tensors of a step have an axis of members in front."""
+class Trainer(Protocol):
+    """What the loop trains.
+
+    One model, or a stack of them. Tensors of a step have an axis of members in front.
+    """
 
     members: int
 
     def advance(self, batch: Batch[Tensor], *, attend_all: bool, costs: float) -> dict[str, Tensor]:
-        """One update; see :func:`observe` for what is returned, with the members in front."""
+        """Make one update.
+
+        See :func:`observe` for what is returned, with the members in front.
+        """
 
     def member(self, index: int) -> Model:
         """A member as it is now, to be evaluated."""
@@ -46,7 +55,10 @@ class Learner(Protocol):
 def objective(
     output: Output, batch: Batch[Tensor], *, dynamics_weight: float, costs: Mapping[str, Tensor] | float
 ) -> Tensor:
-    """The loss of a step: answers, dynamics, the layers' own losses, and routing costs times their weights."""
+    """The loss of a step.
+
+    Answers, dynamics, the layers' own losses, and routing costs times their weights.
+    """
     weight = dict.fromkeys(output.costs, costs) if isinstance(costs, float) else costs
     parts = [output.retrieval_loss(batch), dynamics_weight * output.dynamics_loss(batch), *output.losses.values()]
     parts += [weight[name] * cost for name, cost in output.costs.items()]
@@ -64,7 +76,7 @@ def observe(output: Output, batch: Batch[Tensor]) -> dict[str, Tensor]:
     """
     p = output.probabilities[..., _EPISODIC]
     quality = torch.full_like(output.dynamics, torch.nan) if output.quality is None else output.quality.mean(-1)
-    found = {
+    observed = {
         "attention": output.executed.float().mean(),
         "attended": output.executed.any(-1),
         "p_episodic": p[..., 0] if p.shape[-1] == 1 else 1 - (1 - p).prod(-1),
@@ -73,11 +85,13 @@ def observe(output: Output, batch: Batch[Tensor]) -> dict[str, Tensor]:
         "retrieval": output.retrieval_loss(batch),
         "dynamics": output.dynamics_loss(batch),
     }
-    return {name: value.detach() for name, value in found.items()}
+    return {name: value.detach() for name, value in observed.items()}
 
 
 def start(setup: Setup, task: SRCD | None = None) -> Model:
-    """The model that training begins with, on the CPU; what is frozen asks for no gradient.
+    """The model that training begins with.
+
+    On the CPU; what is frozen asks for no gradient.
 
     Parameters
     ----------
@@ -126,7 +140,10 @@ def _within(name: str, parts: Sequence[str]) -> bool:
 
 
 def optimiser(groups: tuple[list[nn.Parameter], list[nn.Parameter]], training: Training) -> torch.optim.AdamW:
-    """AdamW with the rates of the two groups of parameters, for those of them that learn."""
+    """AdamW with the rates of two groups.
+
+    For those of the parameters that learn.
+    """
     learning = [[p for p in group if p.requires_grad] for group in groups]
     rates = (training.rate, training.slow_rate)
     named = [{"params": group, "lr": rate} for group, rate in zip(learning, rates, strict=True) if group]
@@ -134,7 +151,7 @@ def optimiser(groups: tuple[list[nn.Parameter], list[nn.Parameter]], training: T
 
 
 class Single:
-    """A learner with one model."""
+    """A trainer with one model."""
 
     members = 1
 

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 
 def plot_report(report: LogReport, *, width: float = 7.0) -> Figure:
-    """Draw the measured attention against the bounds as the log grows.
+    """Draw measured attention against the bounds over the log.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def plot_report(report: LogReport, *, width: float = 7.0) -> Figure:
     Raises
     ------
     InputError
-        If the log was too short to be looked at, or tells no patterns apart.
+        If the log was too short to be looked at, or has no patterns.
     """
     if not report.path:
         hint = "give a routing log of at least 16 queries"
@@ -44,6 +44,7 @@ def plot_report(report: LogReport, *, width: float = 7.0) -> Figure:
     import seaborn as sns
     from matplotlib.figure import Figure
 
+    # one column per curve, with gaps where a bound says nothing
     queries = [look.queries for look in report.path]
     columns = {
         name: np.array([np.nan if (value := getattr(look, name)) is None else value for look in report.path])
@@ -52,11 +53,17 @@ def plot_report(report: LogReport, *, width: float = 7.0) -> Figure:
     with sns.axes_style("ticks"), sns.plotting_context("paper"):
         figure = Figure(figsize=(width, 0.6 * width), layout="constrained")
         axes = figure.subplots()
+    # the range that luck explains lies below the lines
     colors = sns.color_palette("colorblind")
     axes.fill_between(
-        queries, columns["memoryless_limit"], columns["memoryless"], color=colors[3], alpha=0.15, lw=0,
+        queries,
+        columns["memoryless_limit"],
+        columns["memoryless"],
+        color=colors[3],
+        alpha=0.15,
+        lw=0,
         label="luck without memory",
-    )  # fmt: skip
+    )
     bits = report.settings.memory_bits
     for name, label, style, color in (
         ("memoryless", "needed without memory (T1)", "--", colors[3]),
@@ -66,6 +73,7 @@ def plot_report(report: LogReport, *, width: float = 7.0) -> Figure:
     ):
         if not np.isnan(columns[name]).all():
             axes.plot(queries, columns[name], style, color=color, lw=1.8, label=label)
+    # axes: by queries, and by tokens where their share is known
     axes.set_xscale("log")
     axes.set_ylim(-0.02, 1.05)
     axes.set_xlabel("queries")

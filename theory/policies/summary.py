@@ -1,4 +1,7 @@
-"""A study in words and tables: for the terminal and for docs/policies.md."""
+"""A study in words and tables.
+
+For the terminal and for docs/policies.md.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ CAPTION = {
 
 
 def classes(study: Study) -> list[list[str]]:
-    """Class and kind of each policy, the first row the header."""
+    """Table of the class and kind of each policy.
+
+    The first row is the header.
+    """
     rows = [["policy", "class", "kind"]]
     for system in study.systems:
         traits = study.traits[system.id]
@@ -25,12 +31,21 @@ def classes(study: Study) -> list[list[str]]:
 
 
 def law_table(study: Study, law: str) -> list[list[str]]:
-    """Accuracy and cost of each policy by budget, the first row the header."""
+    """Table of accuracy and cost by policy and budget.
+
+    The first row is the header.
+    """
     rows = [["policy", *(f"budget {share:.3g}" for share in study.budgets), "rows", "bits"]]
     for system in study.systems:
         cells = study.at(system.id, law)
-        rows.append([system.title, *(_cell(cell) for cell in cells), f"{100 * cells[-1].rows:.3g} %",
-                     f"{cells[-1].carried_bits:,.0f}"])  # fmt: skip
+        rows.append(
+            [
+                system.title,
+                *(_cell(cell) for cell in cells),
+                f"{100 * cells[-1].rows:.3g} %",
+                f"{cells[-1].carried_bits:,.0f}",
+            ]
+        )
     return rows
 
 
@@ -41,14 +56,15 @@ def limit_lines(study: Study) -> list[str]:
         "(share of tokens and heads at which attention runs) and bits (state and cache) at the largest budget. A "
         "policy is called below its bound at a level of 1e-5; the intervals are 95 % each."
     ]
-    every = [(cell, one) for cell in study.cells for one in cell.comparisons]
+    every = [(cell, comparison) for cell in study.cells for comparison in cell.comparisons]
     for theorem, what in (("T1", "no memory"), ("T2", "S bits"), ("T3", "learns from attention alone")):
-        own = [(cell, one) for cell, one in every if one.theorem == theorem]
+        own = [(cell, comparison) for cell, comparison in every if comparison.theorem == theorem]
         if own:
             cell, least = min(own, key=lambda pair: pair[1].excess)
             where = f"{cell.policy}, {cell.law}, budget {cell.budget:.3g}"
+            beaten = sum(comparison.beaten for _, comparison in own)
             lines.append(
-                f"{theorem} ({what}): {len(own)} comparisons, {sum(one.beaten for _, one in own)} below the bound; "
+                f"{theorem} ({what}): {len(own)} comparisons, {beaten} below the bound; "
                 f"least excess {least.excess:+.4f} [{least.low:+.4f}, {least.high:+.4f}] per query ({where})."
             )
     return lines
@@ -57,9 +73,11 @@ def limit_lines(study: Study) -> list[str]:
 def claim_lines(claims: Sequence[Phenomenon]) -> list[str]:
     """What the sources say of their policies, one line each."""
     return [
-        f"{one.policy}: {one.claim}: {one.verdict} ({one.difference.value:+.3f} [{one.difference.low:+.3f}, "
-        f"{one.difference.high:+.3f}]; " + ", ".join(f"{name} {value:.3f}" for name, value in one.numbers.items()) + ")"
-        for one in claims
+        f"{claim.policy}: {claim.claim}: {claim.verdict} ({claim.difference.value:+.3f} [{claim.difference.low:+.3f}, "
+        f"{claim.difference.high:+.3f}]; "
+        + ", ".join(f"{name} {value:.3f}" for name, value in claim.numbers.items())
+        + ")"
+        for claim in claims
     ]
 
 

@@ -1,0 +1,104 @@
+"""The ledger as JSON, as text and as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from theory.claims import PAPERS
+from theory.ledger.quantities import LEVEL, Quantity
+from theory.ledger.records import OUTCOMES, Entry
+
+SCHEMA = "cogfit.ledger/1"
+
+
+def document(entries: Sequence[Entry], version: str) -> dict[str, Any]:
+    """JSON-ready mapping."""
+    return {
+        "schema": SCHEMA,
+        "level": LEVEL,
+        "counts": {outcome: sum(e.ruling.outcome == outcome for e in entries) for outcome in OUTCOMES},
+        "rows": [entry.to_json() for entry in entries],
+        "versions": {"cogfit": version},
+    }
+
+
+def in_full(entry: Entry) -> str:
+    """One row as text."""
+    row, measured = entry.row, entry.measured
+    lines = [f"{row.id}: {entry.ruling.outcome.upper()}", f"  {row.title}", f"  why: {entry.ruling.reason}"]
+    lines += [f"  source: {row.paper}, {row.place} ({PAPERS[row.paper]})"]
+    lines += ["  the paper:", *(f"    {quantity}" for quantity in entry.printed)] if entry.printed else []
+    lines += ["  here:", *(f"    {quantity}" for quantity in measured.quantities)] if measured.quantities else []
+    lines += [f"    {note}" for note in measured.notes]
+    lines += [f"  measured on: {measured.basis}"] if measured.basis else []
+    lines += [f"  recorded in: data/{row.folder}"] if row.folder else []
+    lines += [f"  repeat it: {row.command}"]
+    lines += (
+        [f"  certificate: cogfit theory check {row.certificate} ({measured.status or 'see there'})"]
+        if (row.certificate and row.command != f"cogfit theory check {row.certificate}")
+        else []
+    )
+    lines += [f"  more: docs/{row.page}"] if row.page else []
+    return "\n".join(lines)
+
+
+_HEAD = """# Replication ledger
+
+Written by `cogfit ledger --markdown > docs/ledger.md`; a test checks that it is current. One row per number or claim of
+the two papers. The papers' figures come from [data/published](../data/published) and from the
+[claims](claims.md), ours from recorded runs, tables and certificates; verdicts are rules of `theory/ledger/rows.py`.
+Intervals are {level:.0f} %, over seeds (Student's t), documents or people, as said under *measured on*.
+
+- **reproduced**: the same within our interval, or proved.
+- **reproduced under conditions**: true with a condition or a reading that the paper does not state.
+- **not reproduced**: measured here and different, or refuted by a counterexample.
+- **not testable here**: the data, the weights or a run are not at hand; the row says what to run.
+
+{counts}
+"""
+
+
+def page(entries: Sequence[Entry]) -> str:
+    """The page of the documentation.
+
+    A table, then every row in full.
+    """
+    counts = (f"{sum(e.ruling.outcome == o for e in entries)} {o}" for o in OUTCOMES)
+    parts = [_HEAD.format(level=100 * LEVEL, counts="; ".join(counts) + ".")]
+    for paper, reference in PAPERS.items():
+        own = [entry for entry in entries if entry.row.paper == paper]
+        lines = [
+            f"## {paper}",
+            "",
+            f"{reference}.",
+            "",
+            "| row | the paper | here | verdict |",
+            "| --- | --- | --- | --- |",
+        ]
+        lines += [
+            f"| [{e.row.id}](#{e.row.id}) | {_cell(e.printed, e.row.title)} | {_cell(e.measured.quantities, '–')} | "
+            f"{e.ruling.outcome} |"
+            for e in own
+        ]
+        parts += ["\n".join([*lines, ""]), *(_section(entry) for entry in own)]
+    return "\n".join(parts)
+
+
+def _cell(quantities: Sequence[Quantity], otherwise: str) -> str:
+    return "<br>".join(map(str, quantities[:2])).replace("|", "\\|") or otherwise
+
+
+def _section(entry: Entry) -> str:
+    row, measured = entry.row, entry.measured
+    lines = [f"### {row.id}", "", f"{row.title[0].upper()}{row.title[1:]} ({row.place}).", ""]
+    lines += [f"**{entry.ruling.outcome}**: {entry.ruling.reason}", ""]
+    for title, items in (("The paper", entry.printed), ("Here", (*measured.quantities, *measured.notes))):
+        lines += [f"- {title}: " + "; ".join(map(str, items))] if items else []
+    lines += [f"- Measured on: {measured.basis}"] if measured.basis else []
+    lines += [f"- Recorded in: `data/{row.folder}`"] if row.folder else []
+    lines += [f"- Repeat it: `{row.command}`"]
+    if row.certificate:
+        lines += [f"- Certificate: `cogfit theory check {row.certificate}`, [claims](claims.md)"]
+    lines += [f"- More: [{row.page}]({row.page})"] if row.page else []
+    return "\n".join([*lines, ""])

@@ -1,0 +1,200 @@
+"""Recorded data and published figures that rows measure from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cogfit.errors import InputError, MissingDependencyError
+from theory.claims import find
+from theory.ledger.quantities import Quantity
+from theory.training.runs import Record, find_records
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cogfit.progress import Progress
+    from theory.proofs.verdict import Verdict
+
+
+SETS: Mapping[str, tuple[str, str]] = {
+    "cram-n256": ("cram-n256", "11-15"),
+    "cram-n256-no-consolidation": ("cram-n256-no-consolidation", "11-15"),
+    "cram-n256-state-router": ("cram-n256 --set model.router=state", "11-13"),
+    "cram-n256-costs-from-start": (
+        "cram-n256 --set training.attend_until=0 --set training.costs_from=0 --set training.steps=1200",
+        "11-12",
+    ),
+    "cram-n256-fast-consolidation": ("cram-n256 --set training.slow_rate=3e-3", "11-12"),
+    **{
+        f"{kind}-n256": (f"{kind}-n256", "11-13")
+        for kind in ("transformer", "mamba", "jamba", "seqboat", "transmamba", "retention", "fast-weights")
+    },
+}
+"""Recorded sets of runs: configuration with changes, and seeds."""
+
+
+def training_command(name: str) -> str:
+    """The command that makes a set of runs.
+
+    Examples
+    --------
+    >>> training_command("mamba-n256")
+    'cogfit theory train mamba-n256 --seeds 11-13 --out runs/mamba-n256'
+    """
+    config, seeds = SETS[name]
+    return f"cogfit theory train {config} --seeds {seeds} --out runs/{name}"
+
+
+class NotHere(Exception):
+    """A row cannot be measured from recorded data.
+
+    The message says why, and what to do.
+    """
+
+
+class Recordings:
+    """Recorded data and published figures.
+
+    Each is read, and each routing log fitted, once.
+
+    Parameters
+    ----------
+    folder : Path
+        With ``published``, ``runs``, ``benchmarks`` and ``human``.
+    runs : Path, optional
+        Folder of sets of runs to be used in place of the recorded ones.
+    progress : callable, optional
+        Called as ``progress(done, total, name)`` before each fit; how many there are is not known.
+    """
+
+    def __init__(self, folder: Path, runs: Path | None = None, progress: Progress | None = None) -> None:
+        self.folder, self.runs = folder, runs or folder / "runs"
+        self.progress = progress
+        self._kept: dict[tuple[str, str], Any] = {}
+
+    def _once(self, kind: str, name: str, make: Callable[[], Any]) -> Any:
+        if (kind, name) not in self._kept:
+            self._kept[kind, name] = make()
+        return self._kept[kind, name]
+
+    def table(self, path: str) -> pd.DataFrame:
+        """A CSV file of the data folder.
+
+        Cells are as they stand there.
+        """
+        import pandas as pd
+
+        if not (self.folder / path).exists():
+            raise NotHere(f"data/{path} is not there")
+        table: pd.DataFrame = self._once("table", path, lambda: pd.read_csv(self.folder / path))
+        return table
+
+    def number(self, name: str, shown: str = "") -> Quantity:
+        """A figure of ``published/cram_numbers.csv`` by its identifier."""
+        rows = self.table("published/cram_numbers.csv").to_dict("records")
+        figure = next(row for row in rows if row["id"] == name)
+        unit = {"%": "%", "fold": "×", "training step": "steps", "training steps": "steps"}.get(
+            str(figure["unit"]).split(" of")[0], ""
+        )
+        scale = 0.01 if unit == "%" else 1.0
+        value, low, high = (scale * float(figure[key]) for key in ("value", "low", "high"))
+        if math.isfinite(figure["plus_minus"]):
+            low, high = value - float(figure["plus_minus"]), value + float(figure["plus_minus"])
+        return Quantity(shown or str(figure["quantity"]), value, low, high, unit)
+
+    def published(self, table: str, name: str, unit: str = "", **where: Any) -> Quantity:
+        """A figure of another table of ``published``.
+
+        By the columns that single it out.
+        """
+        table_rows = self.table(f"published/{table}.csv")
+        for column, value in where.items():
+            table_rows = table_rows[table_rows[column] == value]
+        (value,) = table_rows["value"]
+        percent = unit == "%" and ("unit" not in table_rows or table_rows["unit"].iloc[0] == "%")
+        return Quantity(name, float(value) * (0.01 if percent else 1.0), unit=unit)
+
+    def records(self, name: str) -> list[Record]:
+        """A set of runs, by seed."""
+        folder = self.runs / name
+
+        def read() -> list[Record]:
+            try:
+                return [record for record in find_records(folder) if record.title == name]
+            except InputError:
+                return []
+
+        records: list[Record] = self._once("records", name, read)
+        if not records:
+            raise NotHere(f"no finished runs in runs/{name}; run first: {training_command(name)}")
+        return records
+
+    def optional(self, name: str) -> list[Record]:
+        """A set of runs, or none."""
+        try:
+            return self.records(name)
+        except NotHere:
+            return []
+
+    def fit(self, record: Record) -> dict[str, Any]:
+        """The result of ``cogfit fit`` on a run.
+
+        On its routing log.
+        """
+        if not (record.folder / "routing.parquet").exists():
+            raise NotHere(f"runs/{record.title} has no routing log; run first: {training_command(record.title)}")
+
+        def work() -> dict[str, Any]:
+            import cogfit
+
+            if self.progress is not None:
+                self.progress(0, 0, f"{record.title} seed {record.seed}")
+            return dict(cogfit.fit(record.folder).to_json())
+
+        made: dict[str, Any] = self._once("fit", str(record.folder), work)
+        return made
+
+    def verdict(self, claim: str) -> Verdict:
+        """Verdict on a claim.
+
+        Its certificate has been re-checked.
+        """
+
+        def work() -> Verdict:
+            verdict = find(claim).check()
+            check = verdict.verify()
+            if not check.ok:
+                raise NotHere(f"the certificate fails: {check.detail}")
+            return verdict
+
+        try:
+            made: Verdict = self._once("claim", claim, work)
+        except MissingDependencyError as error:
+            raise NotHere(str(error)) from None
+        return made
+
+    @cached_property
+    def population(self) -> list[Quantity]:
+        """Mean γ over the people of each condition.
+
+        Or teams; of the data on practice that have single subjects.
+        """
+        from cogfit.people.catalogue import human
+        from cogfit.people.fits import fit_human
+
+        return [
+            Quantity(
+                f"γ of {data.id}, {' '.join(map(str, condition.labels.values()))}",
+                condition.mean,
+                condition.low,
+                condition.high,
+                n=condition.n,
+            )
+            for data in human().values()
+            if data.axis == "repetition"
+            for condition in (fit_human(data).populations if data.level in ("subject", "team") else ())
+        ]

@@ -1,0 +1,151 @@
+"""Rows of the replication ledger, and what comes of them.
+
+A row (:mod:`theory.ledger.rows`) names figures of a paper, says how to measure the same from recorded runs, tables and
+certificates, and has a rule that turns both into a verdict. Nothing is typed in but the papers' figures, which stand in
+``data/published`` and :mod:`theory.claims`. Where a recording is missing the row says what to run. Needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cogfit.errors import InputError, nearest
+from theory.claims import PAPERS
+from theory.ledger.quantities import Quantities, Quantity
+from theory.ledger.recordings import NotHere, Recordings
+
+Outcome = Literal["reproduced", "reproduced under conditions", "not reproduced", "not testable here"]
+OUTCOMES: tuple[Outcome, ...] = ("reproduced", "reproduced under conditions", "not reproduced", "not testable here")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured.
+
+    Attributes
+    ----------
+    quantities : tuple of Quantity
+    basis : str
+        What the numbers rest on, in words.
+    status : str
+        For a claim with a certificate: proved, verified, conditional or refuted.
+    notes : tuple of str
+        Findings that are no numbers.
+    """
+
+    quantities: tuple[Quantity, ...] = ()
+    basis: str = ""
+    status: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Quantity:
+        return next(quantity for quantity in self.quantities if quantity.name == name)
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """Verdict of a row, with its reason in one sentence."""
+
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """A number or claim of a paper.
+
+    Attributes
+    ----------
+    id, title : str
+    paper : str
+        Key of :data:`theory.claims.PAPERS`.
+    place : str
+        Where in the paper.
+    printed : callable
+        Recordings -> the paper's figures.
+    measure : callable
+        Recordings -> :class:`Measured`; raises :class:`NotHere`.
+    judge : callable
+        (printed by name, measured) -> :class:`Ruling`.
+    command : str
+        Repeats it.
+    folder : str
+        Recorded data, below the data folder; empty where there are none.
+    certificate : str
+        Claim identifier for ``cogfit theory check``; empty where there is none.
+    page : str
+        Page of the documentation, or a figure there.
+    """
+
+    id: str
+    title: str
+    paper: str
+    place: str
+    printed: Callable[[Recordings], tuple[Quantity, ...]]
+    measure: Callable[[Recordings], Measured]
+    judge: Callable[[Quantities, Measured], Ruling]
+    command: str
+    folder: str = ""
+    certificate: str = ""
+    page: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row with what came out of it."""
+
+    row: LedgerRow
+    printed: tuple[Quantity, ...]
+    measured: Measured
+    ruling: Ruling
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready mapping."""
+        row, measured = self.row, self.measured
+        return {
+            "id": row.id,
+            "title": row.title,
+            "paper": PAPERS[row.paper],
+            "place": row.place,
+            "printed": [quantity.to_json() for quantity in self.printed],
+            "measured": [quantity.to_json() for quantity in measured.quantities],
+            "basis": measured.basis,
+            "notes": list(measured.notes),
+            "certificate_status": measured.status or None,
+            "verdict": self.ruling.outcome,
+            "reason": self.ruling.reason,
+            "command": row.command,
+            "folder": row.folder or None,
+            "certificate": f"cogfit theory check {row.certificate}" if row.certificate else None,
+            "page": row.page or None,
+        }
+
+
+def assess(row: LedgerRow, data: Recordings) -> Entry:
+    """Measure a row and rule on it."""
+    printed: tuple[Quantity, ...] = ()
+    try:
+        printed = row.printed(data)
+        measured = row.measure(data)
+        return Entry(row, printed, measured, row.judge({quantity.name: quantity for quantity in printed}, measured))
+    except NotHere as reason:
+        return Entry(row, printed, Measured(), Ruling("not testable here", str(reason)))
+
+
+def choose(rows: Sequence[LedgerRow], names: Sequence[str]) -> list[LedgerRow]:
+    """Rows by identifier, in the order asked for.
+
+    All of them by default.
+
+    Raises
+    ------
+    InputError
+        If there is no such row.
+    """
+    known = {row.id: row for row in rows}
+    for name in names:
+        if name.casefold() not in known:
+            raise InputError(f"no row '{name}'", hint=nearest(name, known))
+    return [known[name.casefold()] for name in dict.fromkeys(names)] if names else list(rows)
