@@ -22,7 +22,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types check docs clean benchmark-coverage benchmark-selection benchmark-averaging benchmark-retention \
+.PHONY: help demo test lint types imports complexity merge-marks check docs clean benchmark-coverage benchmark-selection benchmark-averaging benchmark-retention \
   benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark
 
 help: ## List the targets
@@ -39,13 +39,23 @@ demo: .venv/.stamp ## Fit the recorded runs in data/runs; tables here, figures a
 test: .venv-test/.stamp ## Run the whole test suite
 	.venv-test/bin/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) tests
 
-lint: .venv-test/.stamp ## Check style and docstrings (ruff)
+lint: .venv-test/.stamp ## Check style, docstrings and layout (ruff)
 	.venv-test/bin/python -m ruff check .
+	.venv-test/bin/python -m ruff format --check .
 
 types: .venv-test/.stamp ## Check types (mypy, strict)
 	.venv-test/bin/python -m mypy
 
-check: lint types ## lint and types
+imports: .venv-test/.stamp ## Check who imports whom (import-linter)
+	.venv-test/bin/lint-imports --no-logo
+
+complexity: .venv-test/.stamp ## Check that no function is too complex (radon)
+	.venv-test/bin/python tests/project/complexity.py
+
+merge-marks: .venv-test/.stamp ## Look for marks of unfinished merges
+	.venv-test/bin/python tests/project/merge_marks.py
+
+check: lint types imports complexity merge-marks ## All of these: lint, types, imports, complexity, merge marks
 
 docs: .venv-docs/.stamp ## Build the documentation, its examples run (docs/_build/html/index.html); no network
 	.venv-docs/bin/python -m sphinx -E -W --keep-going -q -b html docs docs/_build/html
@@ -81,7 +91,8 @@ benchmark: .venv-test/.stamp ## Speed beside scipy, lmfit, tbparse, pandas in on
 	.venv-test/bin/python benchmarks/batch_speed.py $(STUDY_ARGS)
 
 clean: ## Remove environments, caches and demo output
-	rm -rf .venv .venv-test .venv-docs $(DEMO_OUT) docs/_build docs/generated build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-test .venv-docs $(DEMO_OUT) docs/_build docs/generated build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
+	  .hypothesis
 	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One environment per purpose, made anew when what it is made from has changed.
