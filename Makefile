@@ -22,7 +22,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types imports complexity merge-marks check docs clean benchmark-coverage benchmark-selection benchmark-averaging benchmark-retention \
+.PHONY: help demo test lint types imports complexity merge-marks check docs architecture clean benchmark-coverage benchmark-selection benchmark-averaging benchmark-retention \
   benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark
 
 help: ## List the targets
@@ -60,6 +60,9 @@ check: lint types imports complexity merge-marks ## All of these: lint, types, i
 docs: .venv-docs/.stamp ## Build the documentation, its examples run (docs/_build/html/index.html); no network
 	.venv-docs/bin/python -m sphinx -E -W --keep-going -q -b html docs docs/_build/html
 	@printf 'The documentation is in %s\n' "$(CURDIR)/docs/_build/html/index.html"
+
+architecture: ## Draw the floors anew (docs/images/architecture.svg) and fill the tables of docs/architecture.md
+	"$(PYTHON)" docs/architecture_picture.py
 
 # Simulation studies behind the claims. Each goes on where it stopped; STUDY_ARGS="--repeats 20 --out /tmp/t.csv" for a
 # smoke check, "--part 1/4" for a part. Hours on two cores at full size.
