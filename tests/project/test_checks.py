@@ -14,6 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("cogfit", "theory", "paper_figures")
 sys.path.insert(0, str(Path(__file__).parent))
 
+pytest.importorskip("importlinter", reason="needs the extra 'test'")
+pytest.importorskip("radon", reason="needs the extra 'test'")
+
 import complexity  # noqa: E402
 import merge_marks  # noqa: E402
 

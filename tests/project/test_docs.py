@@ -94,6 +94,7 @@ def test_examples_compile_and_have_a_title_and_something_to_see():
 
 
 def test_settings_of_the_task_the_loop_and_the_models_are_described():
+    pytest.importorskip("torch", reason="needs the extra 'train'")
     from theory.models.registry import kinds
     from theory.tasks.srcd import SRCD
     from theory.training.setup import Training
