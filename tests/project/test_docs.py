@@ -166,7 +166,7 @@ def unknown_names(text: str) -> list[str]:
         is_placeholder = re.search(r"NAME|FAMILY", path)
         if not is_placeholder and not (ROOT / path).exists():
             out.append(path)
-    for dotted in re.findall(r"`((?:cogfit|theory|paper_figures)(?:\.\w+)+)`", text):
+    for dotted in re.findall(r"`~?((?:cogfit|theory|paper_figures)(?:\.\w+)+)`", text):
         parts = dotted.split(".")
         files = [ROOT.joinpath(*parts[:i]) for i in range(1, len(parts) + 1)]
         depth = max(i for i, file in enumerate(files, 1) if file.is_dir() or file.with_suffix(".py").is_file())
@@ -180,6 +180,15 @@ def unknown_names(text: str) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_files_and_names_that_a_page_mentions_exist(page):
     assert unknown_names(page.read_text(encoding="utf-8")) == []
+
+
+SOURCES = [path for name in ("cogfit", "theory", "paper_figures") for path in sorted((ROOT / name).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_names_that_a_docstring_refers_to_exist(path):
+    roles = re.findall(r":\w+:`~?\.?(?:cogfit|theory|paper_figures)\.[\w.]+`", path.read_text(encoding="utf-8"))
+    assert unknown_names(" ".join(roles)) == []
 
 
 def test_a_name_that_does_not_exist_is_found():

@@ -224,7 +224,7 @@ class LogReport:
         }
 
     def plot(self) -> Figure:
-        """Draw attention against the bounds as the log grows (:func:`theory.plots.plot_report`)."""
+        """Draw attention against the bounds as the log grows."""
         from theory.audit.plots import plot_report
 
         return plot_report(self)
