@@ -2,6 +2,7 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 WORKERS ?= 2
+BIN := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 # Tested versions for everything that pip installs here, its build environments included. pip splits PIP_CONSTRAINT at
 # spaces, so a folder with spaces in its name is given as a URL.
@@ -22,67 +23,120 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types check docs clean benchmark-coverage benchmark-selection benchmark-averaging benchmark-retention \
-  benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark
+.PHONY: help demo test quick test-py312 test-py313 test-oldest mutants lint lint-style lint-layout types imports \
+  complexity merge-marks check docs architecture clean benchmark-coverage benchmark-selection benchmark-averaging \
+  benchmark-retention benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.stamp ## Fit the recorded runs in data/runs; tables here, figures and JSON in demo-output/
 	@mkdir -p $(DEMO_OUT)
 	@set -e $(foreach run,$(DEMO_RUNS),; \
 	  printf '\n== cogfit fit %s\n' "data/runs/$(run) $(DEMO_OPTIONS_$(run))"; \
-	  .venv/bin/cogfit fit "data/runs/$(run)" $(DEMO_OPTIONS_$(run)) \
+	  .venv/$(BIN)/cogfit fit "data/runs/$(run)" $(DEMO_OPTIONS_$(run)) \
 	    --json "$(DEMO_OUT)/$(run).json" --plot "$(DEMO_OUT)/$(run).png")
 	@printf '\nFigures (PNG) and results (JSON) are in %s/\n' "$(CURDIR)/$(DEMO_OUT)"
 
 test: .venv-test/.stamp ## Run the whole test suite
-	.venv-test/bin/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) tests
+	.venv-test/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) tests
 
-lint: .venv-test/.stamp ## Check style and docstrings (ruff)
-	.venv-test/bin/python -m ruff check .
+quick: .venv-test/.stamp ## Run what is quick of it: within 90 seconds on two cores, once kernels are compiled
+	.venv-test/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(PYTEST_ARGS) tests
+
+# Other versions, the quick part, without torch: what needs it is skipped. `make test-py312 PYTHON=/path/to/python3.12`.
+GIVEN := $(filter command line environment,$(origin PYTHON))
+test-py312: PYTHON := $(if $(GIVEN),$(PYTHON),python3.12)
+test-py312: ## make quick on Python 3.12
+	$(call quick_in,.venv-py312,3.12)
+
+test-py313: PYTHON := $(if $(GIVEN),$(PYTHON),python3.13)
+test-py313: ## make quick on Python 3.13
+	$(call quick_in,.venv-py313,3.13)
+
+test-oldest: PYTHON := $(if $(GIVEN),$(PYTHON),python3.11)
+test-oldest: export PIP_CONSTRAINT := $(PIP_CONSTRAINT:constraints.txt=constraints-oldest.txt)
+test-oldest: ## make quick on Python 3.11 with the oldest libraries that are allowed (constraints-oldest.txt)
+	$(call quick_in,.venv-oldest,3.11)
+
+mutants: .venv-test/.stamp ## Put faults into modules and see whether tests notice: make mutants MODULES="cogfit/files.py"
+	.venv-test/$(BIN)/python benchmarks/mutants.py $(addprefix --module ,$(MODULES)) $(STUDY_ARGS)
+
+lint: lint-style lint-layout ## Check style, docstrings and layout (ruff)
+
+lint-style: .venv-test/.stamp
+	.venv-test/$(BIN)/python -m ruff check .
+
+lint-layout: .venv-test/.stamp
+	.venv-test/$(BIN)/python -m ruff format --check .
 
 types: .venv-test/.stamp ## Check types (mypy, strict)
-	.venv-test/bin/python -m mypy
+	.venv-test/$(BIN)/python -m mypy
 
-check: lint types ## lint and types
+imports: .venv-test/.stamp ## Check who imports whom (import-linter)
+	.venv-test/$(BIN)/lint-imports --no-logo
+
+complexity: .venv-test/.stamp ## Check that no function is too complex (radon)
+	.venv-test/$(BIN)/python tests/project/complexity.py
+
+merge-marks: .venv-test/.stamp ## Look for marks of unfinished merges
+	.venv-test/$(BIN)/python tests/project/merge_marks.py
+
+check: lint types imports complexity merge-marks ## All of these: lint, types, imports, complexity, merge marks
 
 docs: .venv-docs/.stamp ## Build the documentation, its examples run (docs/_build/html/index.html); no network
-	.venv-docs/bin/python -m sphinx -E -W --keep-going -q -b html docs docs/_build/html
+	.venv-docs/$(BIN)/python -m sphinx -E -W --keep-going -q -b html docs docs/_build/html
 	@printf 'The documentation is in %s\n' "$(CURDIR)/docs/_build/html/index.html"
+
+architecture: ## Draw the floors anew (docs/images/architecture.svg) and fill the tables of docs/architecture.md
+	"$(PYTHON)" docs/architecture_picture.py
 
 # Simulation studies behind the claims. Each goes on where it stopped; STUDY_ARGS="--repeats 20 --out /tmp/t.csv" for a
 # smoke check, "--part 1/4" for a part. Hours on two cores at full size.
 benchmark-coverage: .venv-test/.stamp ## Coverage of the intervals (data/benchmarks/interval_coverage.csv)
-	.venv-test/bin/python benchmarks/interval_coverage.py $(STUDY_ARGS)
+	.venv-test/$(BIN)/python benchmarks/interval_coverage.py $(STUDY_ARGS)
 
 benchmark-selection: .venv-test/.stamp ## Confidence set of forms and verdicts (form_selection.csv)
-	.venv-test/bin/python benchmarks/form_selection.py $(STUDY_ARGS)
+	.venv-test/$(BIN)/python benchmarks/form_selection.py $(STUDY_ARGS)
 
 benchmark-averaging: .venv-test/.stamp ## Averaging artefacts (averaging_artefact.csv)
-	.venv-test/bin/python benchmarks/averaging_artefact.py $(STUDY_ARGS)
+	.venv-test/$(BIN)/python benchmarks/averaging_artefact.py $(STUDY_ARGS)
 
 benchmark-transitions: .venv-test/.stamp ## Abrupt changes (transition_detection.csv)
-	.venv-test/bin/python benchmarks/transition_detection.py $(STUDY_ARGS)
+	.venv-test/$(BIN)/python benchmarks/transition_detection.py $(STUDY_ARGS)
 
 benchmark-retention: .venv-test/.stamp ## Adaptive Retention: accuracy against budget (retention_budget.csv)
-	.venv-test/bin/python benchmarks/retention_budget.py $(STUDY_ARGS)
+	.venv-test/$(BIN)/python benchmarks/retention_budget.py $(STUDY_ARGS)
 
 benchmark-zipf: .venv-test/.stamp ## Learners on Zipf-distributed patterns (zipf_sweep.csv)
-	.venv-test/bin/python benchmarks/zipf_sweep.py $(STUDY_ARGS)
+	.venv-test/$(BIN)/python benchmarks/zipf_sweep.py $(STUDY_ARGS)
 
 benchmark-transfer: .venv-test/.stamp ## Frozen memory on a copy task (transfer.csv; sources in runs/transfer)
-	.venv-test/bin/python benchmarks/transfer.py $(STUDY_ARGS)
+	.venv-test/$(BIN)/python benchmarks/transfer.py $(STUDY_ARGS)
 
 benchmark-agreement: .venv-test/.stamp ## Minima of fit_many against scipy's, 10^5 curves (batch_agreement.csv)
-	.venv-test/bin/python benchmarks/batch_agreement.py $(STUDY_ARGS)
+	.venv-test/$(BIN)/python benchmarks/batch_agreement.py $(STUDY_ARGS)
 
 benchmark: .venv-test/.stamp ## Speed beside scipy, lmfit, tbparse, pandas in one run (batch_speed.csv; ten minutes)
-	.venv-test/bin/python benchmarks/batch_speed.py $(STUDY_ARGS)
+	.venv-test/$(BIN)/python benchmarks/batch_speed.py $(STUDY_ARGS)
 
 clean: ## Remove environments, caches and demo output
-	rm -rf .venv .venv-test .venv-docs $(DEMO_OUT) docs/_build docs/generated build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-test .venv-docs .venv-py312 .venv-py313 .venv-oldest $(DEMO_OUT) docs/_build docs/generated build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
+	  .hypothesis
 	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment of its own, made anew when what it is made from has changed, and the quick part of the suite in it.
+define quick_in
+@"$(PYTHON)" -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(2)")' || { \
+  echo "This needs Python $(2). Name one: make $@ PYTHON=/path/to/python$(2)" >&2; exit 2; }
+@if [ ! -e $(1)/.stamp ] || [ pyproject.toml -nt $(1)/.stamp ] || \
+  [ $(notdir $(PIP_CONSTRAINT)) -nt $(1)/.stamp ]; then \
+  echo "Installing into $(1) ..."; rm -rf $(1); "$(PYTHON)" -m venv $(1) && \
+  $(1)/$(BIN)/python -m pip install --quiet -e '.[test-core]' && touch $(1)/.stamp; \
+fi
+NUMBA_CACHE_DIR="$(CURDIR)/$(1)/kernels" $(1)/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" \
+  $(PYTEST_ARGS) tests
+endef
 
 # One environment per purpose, made anew when what it is made from has changed.
 .venv/.stamp: pyproject.toml constraints.txt
@@ -105,6 +159,6 @@ define make_venv
 @echo "Installing into $(1) (once; takes a minute or more) ..."
 @rm -rf $(1)
 @"$(PYTHON)" -m venv $(1)
-@$(1)/bin/python -m pip install --quiet -e '$(2)'
+@$(1)/$(BIN)/python -m pip install --quiet -e '$(2)'
 @touch $@
 endef

@@ -28,11 +28,12 @@ templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates", "examples"]
 suppress_warnings = ["config.cache"]  # the gallery's settings hold a function
 
-# Docstrings also name what has no page of its own: constants, attributes, modules, functions of inner floors.
+# Docstrings also name what has no page of its own: constants, attributes, modules, functions of inner floors
+# (tests/project/test_docs.py looks whether those exist).
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:(data|mod|attr)", r".*"),
-    (r"py:(func|class)", r"(cogfit|theory)\.(plots|plots_forest|report)\.\w+|span_of|Change"),
+    (r"py:(func|class)", r"(cogfit|theory)\.\w+\.[\w.]+|span_of|Change"),
 ]
 
 html_theme = "furo"

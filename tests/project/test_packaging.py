@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -228,8 +229,8 @@ def requirements() -> dict[str, Requirement]:
     return {canonicalize_name(r.name): r for r in every if r.name != PROJECT["name"]}
 
 
-def pins() -> dict[str, str]:
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+def pins(name: str = "constraints.txt") -> dict[str, str]:
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     found = [re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.!]+)", line) for line in lines if not line.startswith("#")]
     assert all(found), "a constraint must be NAME==VERSION without a local version such as +cpu"
     return {canonicalize_name(match[1]): match[2] for match in found if match}
@@ -238,6 +239,17 @@ def pins() -> dict[str, str]:
 @pytest.mark.parametrize("name", requirements())
 def test_constraints_pin_every_direct_dependency_within_its_bounds(name):
     assert requirements()[name].specifier.contains(pins()[name], prereleases=True)
+
+
+def test_the_oldest_versions_are_the_bounds_of_all_that_runs_without_torch():
+    extras = PROJECT["optional-dependencies"]
+    wanted = [PROJECT["dependencies"], *(extras[name] for name in ("logs", "theory", "thorough", "dask"))]
+    needed = {canonicalize_name(Requirement(line).name): Requirement(line) for group in wanted for line in group}
+    oldest = pins("constraints-oldest.txt")
+    assert set(oldest) == set(needed)
+    for name, requirement in needed.items():
+        (bound,) = (item.version for item in requirement.specifier if item.operator == ">=")
+        assert Version(oldest[name]) == Version(bound), name
 
 
 def test_core_dependencies_do_not_bring_a_deep_learning_library():

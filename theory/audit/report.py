@@ -244,7 +244,7 @@ class LogReport:
         }
 
     def plot(self) -> Figure:
-        """Draw attention against the bounds as the log grows (:func:`theory.plots.plot_report`)."""
+        """Draw attention against the bounds as the log grows."""
         from theory.audit.report_plot import plot_report
 
         return plot_report(self)

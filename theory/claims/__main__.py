@@ -12,8 +12,8 @@ from theory.proofs.verdict import Number, Verdict
 _HEAD = """# The claims of the two papers
 
 Written by `python -m theory.claims > docs/claims.md` from the verdicts; a test checks that it is current. Each verdict
-carries a certificate, found by a search in `theory/claims/` and re-checked by a verifier in `theory/verifiers/` that
-shares no code with it. What the verifier established stands under "Re-checked".
+carries a certificate, found by a search in `theory/claims/` and re-checked by a verifier in `theory/proofs/verifiers/`
+that shares no code with it. What the verifier established stands under "Re-checked".
 
 - **proved**: there is a proof, and its finite steps are certified.
 - **conditional**: true under assumptions that the paper does not make, or in tension with another number of the paper.

@@ -18,7 +18,6 @@ from theory.ledger.quantities import Quantity, over_seeds
 from theory.ledger.recordings import SETS, Recordings, training_command
 from theory.ledger.records import OUTCOMES, Entry, Measured, assess, choose
 from theory.ledger.rows import ROWS
-from theory.training.setup import load_setup, make_setup
 
 ROOT = Path(__file__).resolve().parents[3]
 ROW = {row.id: row for row in ROWS}
@@ -135,6 +134,9 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", SETS)
 def test_the_command_of_a_set_makes_what_was_recorded(name: str) -> None:
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    from theory.training.setup import load_setup, make_setup
+
     command = training_command(name).split()
     changes = parse_settings([command[i + 1] for i, word in enumerate(command) if word == "--set"])
     first, last = map(int, command[command.index("--seeds") + 1].split("-"))
