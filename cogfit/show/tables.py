@@ -415,13 +415,14 @@ def groups_table(results: Sequence[tuple[Mapping[str, str], FitResult | str]], s
 def to_terminal(table: Table) -> RichTable:
     """Return the table for a terminal, with all its columns (see :meth:`Table.at_width`)."""
     from rich.table import Table as RichTable
+    from rich.text import Text
 
     rich_table = RichTable(box=None, pad_edge=False, header_style="bold")
     for column in table.columns:
         justify: Literal["right", "left"] = "right" if column.kind == "number" else "left"
-        rich_table.add_column(column.title, justify=justify, no_wrap=not column.wraps)
+        rich_table.add_column(Text(column.title), justify=justify, no_wrap=not column.wraps)
     for row in table.rows:
-        rich_table.add_row(*_indented(table, row))
+        rich_table.add_row(*map(Text, _indented(table, row)))  # no cell is markup, whatever a log calls its runs
     return rich_table
 
 

@@ -224,6 +224,18 @@ def test_latex_has_the_rows_of_the_terminal_and_no_sign_of_its_own(result: FitRe
     ]
 
 
+def test_square_brackets_are_no_markup(result: FitResult) -> None:
+    from rich.console import Console
+
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(tables.to_terminal(tables.groups_table([({"[red]": "[b]first[/b]"}, "no [bold] :smile:")])))
+    header, row = capture.get().splitlines()
+    assert header.startswith("[red]")
+    assert row.startswith("[b]first[/b]")
+    assert "no [bold] :smile:" in row
+
+
 @pytest.mark.parametrize("width", [0, 95, 96, 119, 120])
 def test_a_star_stands_for_what_a_narrow_output_hides(width: int, result: FitResult) -> None:
     shown = tables.forms_table(result).at_width(width)
