@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cogfit.commands.terminal import Number, ProgressBars, Text, check_outputs, console, print_text, warn
+from cogfit.commands.outputs import check_outputs
+from cogfit.commands.terminal import Number, ProgressBars, Text, console, print_text, warn
 
 if TYPE_CHECKING:
     from cogfit.logs.model import Log
@@ -76,12 +77,14 @@ def fit(
 ) -> None:
     """Fit a log; the help text is HELP."""
     decay = _smoothing(smoothing)
-    for target in (plot, diagnostics):
-        check_outputs(log, json_file, target, by)
+    check_outputs(log, json_file, plot, diagnostics)
     from cogfit import fitting
+    from cogfit.errors import InputError
     from cogfit.logs import read_log
     from cogfit.logs.splitting import split
 
+    if by is not None and not (plot is None and diagnostics is None):
+        raise InputError("--plot draws one fit and --by makes several", hint="leave one of them out")
     with ProgressBars() as progress:
         table = read_log(log, format=log_format, x=x, y=y, pattern=pattern, run=run, progress=progress.stage("reading"))
 
