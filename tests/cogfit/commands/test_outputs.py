@@ -16,7 +16,6 @@ from cogfit.commands.outputs import is_ours
 from cogfit.show.page import page
 from cogfit.show.plots import FORMATS, render
 
-RUN = cogfit.data_dir() / "runs" / "srcd-n256-gradual"
 X = np.arange(1.0, 31.0)
 
 
@@ -66,14 +65,13 @@ def ours(rng: np.random.Generator) -> Iterator[tuple[str, bytes]]:
     fit = cogfit.fit(X, X**-0.5 + rng.normal(0, 0.01, X.size), form="power")
     for kind in FORMATS:
         yield f"a.{kind}", render(figure(rng, "any"), kind)  # type: ignore[arg-type]
-        yield f"a.{kind}", render(fit.plot(), kind)
     yield "a.html", page(fit).encode()
     from cogfit.result import dump
 
     yield "a.json", dump(fit.to_json()).encode()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_content_says_whose_a_file_is(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     for writer, expected in ((foreign, False), (ours, True)):
@@ -91,7 +89,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Working folder that is a log, too, and a package of human data."""
     monkeypatch.chdir(tmp_path)
     cogfit.simulate("power", n=40, rng=1).to_csv("log.csv", index=False)
-    Path("own.csv").write_text("k,y\n" + "".join(f"{k},{k**-0.4:.4f}\n" for k in range(1, 9)), encoding="utf-8")
+    cogfit.fit(X, X**-0.5 + 0.01 * np.sin(X), form="power").save("fit.json")
     about = {
         "axis": "repetition",
         "unit": "trials",
@@ -103,8 +101,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     resource = {"name": "own", "path": "own.csv", "schema": schema, "cogfit": about}
     package = tmp_path / "package"
     package.mkdir()
-    (package / "own.csv").write_bytes(Path("own.csv").read_bytes())
-    Path("own.csv").unlink()
+    rows = [f"{k},{k**-0.4:.4f}" for k in range(1, 9)]
+    (package / "own.csv").write_text("\n".join(["k,y", *rows, ""]), encoding="utf-8")
     (package / "datapackage.json").write_text(json.dumps({"name": "own", "resources": [resource]}), encoding="utf-8")
     return tmp_path
 
@@ -164,14 +162,12 @@ def test_figures_replace_no_foreign_file(suffix: str, folder: Path, capfd: pytes
 @pytest.mark.parametrize(
     "arguments",
     [
-        *(["fit", ".", "--form", "power", "--plot", f"a.{kind}", "--diagnostics", f"b.{kind}"] for kind in FORMATS),
-        ["fit", ".", "--form", "power", "--json", "a.json"],
-        ["report", ".", "--html", "a.html", "--json", "a.json"],
+        ["fit", ".", "--form", "power", "--plot", "a.png", "--diagnostics", "b.svg", "--json", "a.json"],
+        ["report", "fit.json", "--html", "a.html", "--json", "a.json"],
         ["human", "own", "--extra", "package", "--no-fit", "--plot", "package/a.pdf", "--json", "package/a.json"],
         ["figures", "--only", "coverage", "--out", ".", "--json", "a.json"],
         ["theory", "runs", "--json", "a.json"],
-        ["theory", "bound", str(RUN), "--values", "16", "--plot", "a.svg", "--json", "a.json"],
-        ["theory", "redundancy", "--plot", "a.png", "--json", "a.json"],
+        ["theory", "redundancy", "--plot", "a.svg", "--json", "a.json"],
     ],
     ids=lambda arguments: " ".join(arguments),
 )
