@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -80,29 +81,28 @@ def main(arguments: list[str] | None = None) -> int:
     """
     import signal
     import threading
+    import warnings
 
     from cogfit.errors import CogfitError
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, Interrupt.handle)
     try:
-        code = app(args=arguments, standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _line_per_warning(warnings.showwarning)
+            code = app(args=arguments, standalone_mode=False)
         if code == 130:  # typer turns Ctrl-C into this code
-            print("cogfit: interrupted", file=sys.stderr)
+            return _interrupted()
         return code if isinstance(code, int) else 0
     except CogfitError as error:
         print(f"cogfit: {error}", file=sys.stderr)
         return error.exit_code
-    except typer.Abort:
-        print("cogfit: interrupted", file=sys.stderr)
-        return 130
+    except (typer.Abort, KeyboardInterrupt):
+        return _interrupted()
     except typer.TyperException as error:
         show = getattr(error, "show", None)  # usage errors know how to print themselves, with a pointer to --help
         print(f"cogfit: {error}", file=sys.stderr) if show is None else show()
         return 2
-    except KeyboardInterrupt:
-        print("cogfit: interrupted", file=sys.stderr)
-        return 130
     except PipeClosed:  # nothing more to say, and no complaint when Python flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -115,6 +115,26 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+
+
+def _interrupted() -> int:
+    print("cogfit: interrupted", file=sys.stderr)
+    return 130
+
+
+def _line_per_warning(show: Callable[..., None]) -> Callable[..., None]:
+    """Print warnings of this package as one line each, and leave those of others to `show`.
+
+    Python would print two lines, with a place in the source that says nothing to the person who reads it.
+    """
+
+    def show_warning(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+        if category.__module__.partition(".")[0] in ("cogfit", "theory", "paper_figures"):
+            print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+        else:
+            show(message, category, *place, **options)
+
+    return show_warning
 
 
 if __name__ == "__main__":

@@ -320,6 +320,8 @@ class FitResult(Document):
 
     def __str__(self) -> str:
         """Readable report."""
+        from cogfit.show import tables
+
         lines = [self.headline(), ""]
         lines += [f"  · {finding}" for finding in self.findings]
         lines += [
@@ -327,19 +329,18 @@ class FitResult(Document):
             f"{self.n:,} points, {self.n_effective:,.0f} effective · {self.noise} noise · {self.convention}",
             "",
         ]
-        shown = self.table()[["form", "gamma", "low", "high", "delta_aicc", "parameters", "status"]]
-        lines.append(shown.to_string(index=False, float_format=lambda v: f"{v:.4g}", na_rep="–"))
+        lines.append(tables.to_plain(tables.forms_table(self, tables.PLAIN)))
         lines += [f"warning: {text}" for text in self.warnings]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         from html import escape
 
+        from cogfit.show import tables
+
         warnings = "".join(f"<li>{escape(text)}</li>" for text in self.warnings)
         reasons = "".join(f"<li>{escape(text)}</li>" for text in self.findings)
-        table = (
-            self.table().drop(columns=["reason"]).to_html(index=False, float_format=lambda v: f"{v:.4g}", na_rep="–")
-        )
+        table = tables.to_notebook(tables.forms_table(self, tables.NOTEBOOK))
         return f"<p><b>{escape(self.headline())}</b></p><ul>{reasons}</ul>{table}<ul>{warnings}</ul>"
 
     def methods(self) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cogfit.commands.terminal import Number, ProgressBars, Text, check_outputs, console, print_text
+from cogfit.commands.outputs import check_outputs
+from cogfit.commands.terminal import Number, ProgressBars, Text, console, print_text
 
 if TYPE_CHECKING:
     from cogfit.people.conclusions import Comparison, Row
@@ -63,7 +64,7 @@ def compare(
 ) -> None:
     """Compare with people; the help text is HELP."""
     for path in model:
-        check_outputs(path, json_file, plot, None)
+        check_outputs(path, json_file, plot)
     from cogfit.codec import dump
     from cogfit.errors import InputError
     from cogfit.files import write_atomic

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from cogfit.commands.outputs import check_figure, check_outputs
 from cogfit.commands.terminal import ProgressBars, Text, console, print_text
 
 if TYPE_CHECKING:
@@ -39,8 +40,13 @@ def figures(
     from cogfit.codec import dump
     from cogfit.files import write_atomic
     from paper_figures import FIGURES, Data, build, choose
+    from paper_figures.build import FORMATS
 
     chosen = choose(FIGURES, only or [])
+    check_outputs(Path(), json_file)
+    for item in () if show else chosen:
+        pictures = [out / f"{item.stem}.{kind}" for kind in FORMATS]
+        check_figure(Path(), pictures, [out / f"{item.stem}.{kind}" for kind in ("csv", "txt")])
     made: list[tuple[PaperFigure, list[Path]]] = [(item, []) for item in chosen]
     quiet = json_file == "-"
     if show:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isfinite, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cogfit.commands.terminal import Number, ProgressBars, Text, check_outputs, console, print_text, warn
+from cogfit.commands.outputs import check_outputs
+from cogfit.commands.terminal import Number, ProgressBars, Text, console, print_text, warn
 
 if TYPE_CHECKING:
     from cogfit.logs.model import Log
-    from cogfit.result import FitResult, FormFit
+    from cogfit.result import FitResult
 
 HELP = """Fit γ from a training log (a file or a folder) and say what the data support.
 
@@ -77,12 +77,14 @@ def fit(
 ) -> None:
     """Fit a log; the help text is HELP."""
     decay = _smoothing(smoothing)
-    for target in (plot, diagnostics):
-        check_outputs(log, json_file, target, by)
+    check_outputs(log, json_file, plot, diagnostics)
     from cogfit import fitting
+    from cogfit.errors import InputError
     from cogfit.logs import read_log
     from cogfit.logs.splitting import split
 
+    if by is not None and not (plot is None and diagnostics is None):
+        raise InputError("--plot draws one fit and --by makes several", hint="leave one of them out")
     with ProgressBars() as progress:
         table = read_log(log, format=log_format, x=x, y=y, pattern=pattern, run=run, progress=progress.stage("reading"))
 
@@ -176,6 +178,8 @@ def _write_fits(
 def _show_fits(
     results: list[tuple[dict[str, str], FitResult | str]], by: str | None, quiet: bool, methods: bool, windows: bool
 ) -> None:
+    from cogfit.show import tables
+
     out = console()
     if by is None:
         only = results[0][1]
@@ -183,15 +187,17 @@ def _show_fits(
         _show_one(out, only, quiet)
         if windows:
             out.print()
-            out.print(_windows_table(only))
+            out.print(tables.to_terminal(tables.windows_table(only)))
         if methods:
             out.print("\n" + only.methods(), markup=False)
         return
-    out.print(_groups_table(results))
+    out.print(tables.to_terminal(tables.groups_table(results)))
 
 
 def _show_one(out: Any, result: FitResult, quiet: bool) -> None:
     from rich.text import Text as Plain
+
+    from cogfit.show import tables
 
     out.print(Plain(result.headline(), style="bold"))
     if quiet:
@@ -211,123 +217,10 @@ def _show_one(out: Any, result: FitResult, quiet: bool) -> None:
         )
     )
     out.print()
-    out.print(_forms_table(result, out.width))
-    if out.width < _STATUS_WIDTH and any(item.estimate.status != "ok" for item in result.forms):
-        out.print(Plain("* not fully determined, or at a bound; a wider terminal shows more", style="dim"))
+    forms = tables.forms_table(result).at_width(out.width)
+    out.print(tables.to_terminal(forms))
+    if forms.footnote:
+        out.print(Plain(forms.footnote, style="dim"))
     out.print()
-    out.print(_parameters_table(result))
+    out.print(tables.to_terminal(tables.parameters_table(result)))
     warn(result.warnings)
-
-
-_STATUS_WIDTH, _REASON_WIDTH = 96, 120  # of the terminal from which status and reason have a column
-
-
-def _forms_table(result: FitResult, width: int) -> Any:
-    from rich.table import Table
-
-    from cogfit.inference.interval import format_interval
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("form", no_wrap=True)
-    table.add_column("γ", justify="right", no_wrap=True)
-    table.add_column(f"{result.level:.0%} interval", no_wrap=True)
-    table.add_column("ΔAICc", justify="right", no_wrap=True)
-    tested = any(item.test is not None for item in result.forms)
-    if tested:
-        table.add_column("p", justify="right", no_wrap=True)
-    if width >= _STATUS_WIDTH:
-        table.add_column("status", no_wrap=True)
-    if width >= _REASON_WIDTH:
-        table.add_column("ΔBIC", justify="right", no_wrap=True)
-        table.add_column("fit p", justify="right", no_wrap=True)
-        table.add_column("why")
-    for item in result.forms:
-        mark = "→ " if item.name == result.form else "  "
-        star = " *" if width < _STATUS_WIDTH and item.estimate.status != "ok" else ""
-        limits = item.intervals.get(item.gamma_name or "")
-        row = [
-            mark + item.title + star,
-            "–" if item.gamma is None else f"{item.gamma:.3f}",
-            "–" if item.gamma is None or limits is None else format_interval((limits.low, limits.high)),
-            _decimal(item.delta_aicc),
-            *([_p_value(item)] if tested else []),
-        ]
-        if width >= _STATUS_WIDTH:
-            row.append(item.estimate.status.replace("_", " "))
-        if width >= _REASON_WIDTH:
-            row.append(_decimal(item.delta_bic))
-            row.append("–" if item.test is None or isnan(item.test.fit_p_value) else f"{item.test.fit_p_value:.2g}")
-            row.append(item.estimate.reason)
-        table.add_row(*row)
-    return table
-
-
-def _decimal(value: float) -> str:
-    return f"{value:,.1f}" if isfinite(value) else "–"
-
-
-def _p_value(item: FormFit) -> str:
-    """p-value of a form; in brackets where it is refused."""
-    from cogfit.inference.verdict import REFUTED
-
-    if item.test is None:
-        return "–"
-    text = f"{item.test.p_value:.2g}"
-    return text if item.test.p_value > REFUTED else f"({text})"
-
-
-def _windows_table(result: FitResult) -> Any:
-    from rich.table import Table
-
-    from cogfit.inference.interval import format_interval
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("from", "to", "points", "γ of the power law"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column(f"{result.level:.0%} interval", no_wrap=True)
-    for window in result.windows:
-        table.add_row(
-            f"{window.x_min:,.6g}", f"{window.x_max:,.6g}", f"{window.n:,}", f"{window.gamma:.3f}",
-            format_interval((window.low, window.high)),
-        )  # fmt: skip
-    return table
-
-
-def _parameters_table(result: FitResult) -> Any:
-    from rich.table import Table
-
-    from cogfit.inference.interval import format_interval
-
-    item = result.selected
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(item.title, no_wrap=True)
-    table.add_column("value", justify="right", no_wrap=True)
-    table.add_column(f"{result.level:.0%} interval", no_wrap=True)
-    table.add_column("meaning")
-    for name, value in item.estimate.params.items():
-        limits = item.intervals.get(name)
-        shown = "–" if limits is None else format_interval((limits.low, limits.high))
-        table.add_row(f"  {name}", f"{value:.5g}", shown, item.meanings[name])
-    return table
-
-
-def _groups_table(results: list[tuple[dict[str, str], FitResult | str]]) -> Any:
-    from rich.table import Table
-
-    from cogfit.inference.interval import format_interval
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in results[0][0]:
-        table.add_column(name)
-    for name in ("power law", "form", "γ", "interval", "points"):
-        table.add_column(name)
-    for labels, result in results:
-        if isinstance(result, str):
-            table.add_row(*labels.values(), f"not fitted: {result}", "", "", "", "")
-            continue
-        table.add_row(
-            *labels.values(), str(result.verdict), result.selected.title,
-            "–" if result.gamma is None else f"{result.gamma:.3f}",
-            "–" if result.interval is None else format_interval(result.interval), f"{result.n:,}",
-        )  # fmt: skip
-    return table

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cogfit.commands.terminal import ProgressBars, Text, check_outputs, console, print_table, print_text, warn
+from cogfit.commands.outputs import check_outputs
+from cogfit.commands.terminal import ProgressBars, Text, console, print_table, print_text, warn
 
 if TYPE_CHECKING:
     from cogfit.people.catalogue import Catalogue
@@ -54,7 +55,7 @@ def human(
     if id is None:
         if plot is not None:
             raise InputError("--plot draws one data set", hint="name it: cogfit human ID --plot FILE")
-        check_outputs(Path(), json_file, None, None)
+        check_outputs(Path(), json_file)
         document = {
             "schema": SCHEMA,
             "datasets": [data.to_json() for data in catalogue.values()],
@@ -65,7 +66,7 @@ def human(
             _show_list(catalogue)
         return
     data = catalogue[id]
-    check_outputs(data.path.parent, json_file, plot, None)
+    check_outputs(data.path.parent, json_file, plot)
     fits = None
     if fit:
         from cogfit.people.fits import fit_human

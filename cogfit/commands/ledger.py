@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from cogfit.commands.terminal import ProgressBars, Text, check_outputs, console, print_table, print_text
+from cogfit.commands.outputs import check_outputs
+from cogfit.commands.terminal import ProgressBars, Text, console, print_table, print_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ def ledger(
     json_file: Annotated[Text, typer.Option("--json", help="Write the rows as JSON ('-' for standard output).")] = None,
 ) -> None:
     """Print the ledger; the help text is HELP."""
-    check_outputs(Path(), json_file, None, None)
+    check_outputs(Path(), json_file)
     import cogfit
     from cogfit.codec import dump
     from cogfit.errors import InputError

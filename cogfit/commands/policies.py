@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cogfit.commands.terminal import ProgressBars, Text, check_outputs, console, print_table, print_text
+from cogfit.commands.outputs import check_outputs
+from cogfit.commands.terminal import ProgressBars, Text, console, print_table, print_text
 
 if TYPE_CHECKING:
     from theory.policies.phenomena import Phenomenon
@@ -58,7 +59,7 @@ def policies(
     plot: Annotated[Optional[Path], typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,  # noqa: UP045
 ) -> None:
     """Play the policies; the help text is HELP."""
-    check_outputs(Path(), json_file, plot, None)
+    check_outputs(Path(), json_file, plot)
     from cogfit.codec import dump
     from cogfit.errors import InputError
     from cogfit.files import write_atomic

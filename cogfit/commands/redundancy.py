@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, cast
 
 import typer
 
-from cogfit.commands.terminal import ProgressBars, Text, check_outputs, console, print_table, print_text
+from cogfit.commands.outputs import check_outputs
+from cogfit.commands.terminal import ProgressBars, Text, console, print_table, print_text
 from cogfit.commands.training import parse_settings
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def redundancy(
     """Measure, train or show; the help text is REDUNDANCY_HELP."""
     from cogfit.errors import InputError
 
-    check_outputs(model or Path(), json_file, plot, None)
+    check_outputs(model or Path(), json_file, plot)
     if probe_input not in ("layer", "attention"):
         raise InputError(f"'{probe_input}' is no --input", hint="use layer or attention")
     if train and model is not None:

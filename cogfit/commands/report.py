@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cogfit.commands.terminal import Number, ProgressBars, Text, check_outputs, print_text
+from cogfit.commands.outputs import check_outputs
+from cogfit.commands.terminal import Number, ProgressBars, Text, print_text
 
 HELP = """Fit a log and write one self-contained web page about it (no network, no scripts).
 
@@ -48,8 +49,7 @@ def report(
     from cogfit.result import load
     from cogfit.show.page import save_report
 
-    for target in (str(html), json_file):
-        check_outputs(log, target, None, None)
+    check_outputs(log, json_file, others=[html])
     if html.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"'{html}' is no name of a web page", hint="use .html")
     if _is_fit(log):

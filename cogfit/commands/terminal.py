@@ -1,9 +1,8 @@
-"""What the commands share: option types, checks of outputs, console, progress bars, Ctrl-C."""
+"""What the commands share: option types, console, progress bars, Ctrl-C."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Optional
 
 if TYPE_CHECKING:
@@ -11,40 +10,6 @@ if TYPE_CHECKING:
 
 Text = Optional[str]  # noqa: UP045 - typer evaluates the annotation at run time
 Number = Optional[float]  # noqa: UP045
-
-
-def check_outputs(log: Path, json_file: str | None, plot: Path | None, by: str | None) -> None:
-    """Refuse outputs that cannot be, or that would destroy the input, before the work and not after it."""
-    from cogfit.errors import InputError
-
-    if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise InputError(f"'{plot}' names no picture format", hint="use .png, .svg or .pdf")
-    if plot is not None and by is not None:
-        raise InputError("--plot draws one fit and --by makes several", hint="leave one of them out")
-    if json_file == "":
-        raise InputError("--json names no file", hint="give a file, or - for standard output")
-    for target in (plot, Path(json_file) if json_file not in (None, "-") else None):
-        if target is None:
-            continue
-        if not target.parent.is_dir():
-            raise InputError("the folder does not exist", path=target.parent, hint="create it first")
-        if target.is_dir():
-            raise InputError("is a folder, not a file", path=target, hint="name a file in it")
-        if target.exists() and log.exists() and target.samefile(log):
-            raise InputError("is the log itself", path=target, hint="name another file for the output")
-        if log.is_dir() and target.is_file() and target.resolve().is_relative_to(log.resolve()) and not _ours(target):
-            hint = "name another file for the output"
-            raise InputError("is a file of the log's folder that cogfit did not write", path=target, hint=hint)
-
-
-_MARKS = (b'"schema": "cogfit.', b'"schema": "theory.', b'name="generator" content="cogfit ')
-
-
-def _ours(path: Path) -> bool:
-    """Whether a file is a picture, a result or a page of an earlier call."""
-    with open(path, "rb") as file:
-        head = file.read(200)
-    return path.suffix.lower() in (".png", ".svg", ".pdf") or any(mark in head for mark in _MARKS)
 
 
 class PipeClosed(Exception):

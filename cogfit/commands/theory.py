@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, cast
 import typer
 
 from cogfit.commands import policies, redundancy, training
-from cogfit.commands.terminal import Number, ProgressBars, Text, check_outputs, console, print_table, print_text
+from cogfit.commands.outputs import check_outputs
+from cogfit.commands.terminal import Number, ProgressBars, Text, console, print_table, print_text
 
 if TYPE_CHECKING:
     from cogfit.errors import MissingDependencyError
@@ -99,8 +100,7 @@ def check(
             raise InputError("--verify re-checks one file and does nothing else", hint="leave the other arguments out")
         _verify(verify)
         return
-    for target in (json_file, None if certificate is None else str(certificate)):
-        check_outputs(Path(), target, None, None)
+    check_outputs(Path(), json_file, others=[] if certificate is None else [certificate])
     from cogfit.codec import dump
     from cogfit.files import write_atomic
 
@@ -154,7 +154,7 @@ def bound(
     plot: Annotated[Optional[Path], typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,  # noqa: UP045
 ) -> None:
     """Hold a log against the bounds; the help text is BOUND_HELP."""
-    check_outputs(log, json_file, plot, None)
+    check_outputs(log, json_file, plot)
     from cogfit.errors import InputError
     from cogfit.logs import read_log
     from theory import check_log, follow_log

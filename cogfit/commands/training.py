@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from cogfit.commands.terminal import ProgressBars, Text, check_outputs, console, print_table, print_text
+from cogfit.commands.outputs import check_outputs
+from cogfit.commands.terminal import ProgressBars, Text, console, print_table, print_text
 
 if TYPE_CHECKING:
     from theory.training.evaluation import Measures
@@ -135,7 +136,7 @@ def runs(
     ] = None,
 ) -> None:
     """Show recorded runs; the help text is RUNS_HELP."""
-    check_outputs(Path(), json_file, None, None)
+    check_outputs(Path(), json_file)
     from cogfit.codec import dump
     from cogfit.files import data_dir, write_atomic
     from theory.training.runs import find_records, format_table, table

@@ -209,10 +209,8 @@ def _finite_json(limits: tuple[float, float, float]) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in zip(names, limits, strict=True)}
 
 
-def _spread_json(found: Population | None) -> dict[str, float | None] | None:
-    if found is None:
-        return None
-    return {name: value if math.isfinite(value) else None for name, value in found.__dict__.items()}
+def _spread_json(spread: Population | None) -> dict[str, Any] | None:
+    return None if spread is None else spread.to_json()
 
 
 def _sentences(found: Comparison) -> list[str]:

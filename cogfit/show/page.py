@@ -10,16 +10,17 @@ import html
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from cogfit.files import write_atomic
 from cogfit.inference import windows
 from cogfit.inference.interval import format_interval
-from cogfit.inference.verdict import REFUTED
-from cogfit.result import FitResult, FormFit
+from cogfit.result import FitResult
+from cogfit.show import tables
 from cogfit.show.plots import DIAGNOSTICS, plot_diagnostic, plot_fit, render
+from cogfit.show.tables import Table, readable, simple_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -172,40 +173,33 @@ def _list(sentences: Iterable[str]) -> _Markup:
     return _tag("ul", *items) if items else _Markup()
 
 
-def _table(
-    caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: int = 0, chosen: int | None = None
-) -> _Markup:
-    """A table that scrolls by itself where it is too wide.
-
-    Parameters
-    ----------
-    caption : str
-    columns : sequence of str
-    rows : iterable of sequence of str
-        The first cell of each names the row.
-    numbers : int
-        How many of the cells after the first are numbers.
-    chosen : int, optional
-        Row to be marked.
-    """
-    body = []
-    for number, (name, *cells) in enumerate(rows):
-        values = [_cell(cell, number=i < numbers, beside=len(cells) > 1) for i, cell in enumerate(cells)]
-        mark = {"class_": "chosen"} if number == chosen else {}
-        body.append(_tag("tr", _tag("th", name, scope="row"), *values, **mark))
-    if not body:
+def _table(table: Table) -> _Markup:
+    """A table that scrolls by itself where it is too wide; nothing where it has no rows."""
+    if not table.rows:
         return _Markup()
-    right = [{"class_": "number"} if 0 < i <= numbers else {} for i in range(len(columns))]
-    heads = _tag("tr", *(_tag("th", name, scope="col", **side) for name, side in zip(columns, right, strict=True)))
-    name = "table-" + re.sub(r"\W+", "-", caption[:32]).lower()
-    table = _tag("table", _tag("thead", heads), _tag("tbody", *body), aria_labelledby=name)
-    scroll = _tag("div", table, class_="scroll", role="region", aria_labelledby=name, tabindex="0")
-    return _Markup(_tag("p", caption, class_="caption", id=name) + scroll)  # beside the table, so that it never scrolls
+    body = []
+    for row in table.rows:
+        name, *cells = row.cells
+        values = [
+            _cell(cell, is_number=column.kind != "text", has_neighbours=len(cells) > 1)
+            for cell, column in zip(cells, table.columns[1:], strict=True)
+        ]
+        mark = {"class_": "chosen"} if row.is_chosen else {}
+        body.append(_tag("tr", _tag("th", name, scope="row"), *values, **mark))
+    heads = [
+        _tag("th", column.title, scope="col", **({} if column.kind == "text" else {"class_": "number"}))
+        for column in table.columns
+    ]
+    name = "table-" + re.sub(r"\W+", "-", table.caption[:32]).lower()
+    element = _tag("table", _tag("thead", _tag("tr", *heads)), _tag("tbody", *body), aria_labelledby=name)
+    scroll = _tag("div", element, class_="scroll", role="region", aria_labelledby=name, tabindex="0")
+    # the caption stands beside the table, so that it never scrolls
+    return _Markup(_tag("p", table.caption, class_="caption", id=name) + scroll)
 
 
-def _cell(text: str, *, number: bool, beside: bool) -> _Markup:
+def _cell(text: str, *, is_number: bool, has_neighbours: bool) -> _Markup:
     """A cell; long text beside other cells gets room, so that a narrow screen does not make it a tower."""
-    kind = "number" if number else "long" if beside and len(text) > _LONG else ""
+    kind = "number" if is_number else "long" if has_neighbours and len(text) > _LONG else ""
     return _tag("td", text, **({"class_": kind} if kind else {}))
 
 
@@ -216,14 +210,6 @@ def _picture(figure: Figure, name: str, caption: str, **attributes: str) -> _Mar
     text = re.sub(r'(\bid="|"#|url\(#)', rf"\g<1>{name}-", text)
     text = text.replace("<svg", f'<svg role="img" aria-label="{html.escape(caption)}"', 1)
     return _tag("figure", _Markup(text), _tag("figcaption", caption), **attributes)
-
-
-def _number(value: float | None, digits: int = 4) -> str:
-    if value is None or math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    return f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
 
 
 def _limits(low: float | None, high: float | None) -> str:
@@ -261,50 +247,15 @@ def _figures(result: FitResult) -> _Markup:
 
 
 def _forms(result: FitResult) -> _Markup:
-    rows = [
-        (item.title, _number(item.gamma, 3), _form_interval(item), _number(item.delta_aicc), _p_value(item),
-         _number(item.extrapolation), item.estimate.status.replace("_", " "), item.estimate.reason)
-        for item in result.forms
-    ]  # fmt: skip
-    columns = ("form", "γ", f"{result.level:.0%} interval", "ΔAICc", "p", "extrapolation error", "status", "why")
-    caption = (
-        f"Forms, best first; marked: the form reported. p: bootstrap test of the form, refused up to {REFUTED:g} (in "
-        "brackets). Extrapolation error: of predicting the last 30 % of the points from the others."
-    )
-    chosen = next(i for i, item in enumerate(result.forms) if item.name == result.form)
-    return _section("Forms", _table(caption, columns, rows, numbers=5, chosen=chosen))
-
-
-def _form_interval(item: FormFit) -> str:
-    limits = item.intervals.get(item.gamma_name or "")
-    return "–" if item.gamma is None or limits is None else format_interval((limits.low, limits.high))
-
-
-def _p_value(item: FormFit) -> str:
-    if item.test is None:
-        return "–"
-    return f"{item.test.p_value:.2g}" if item.test.p_value > REFUTED else f"({item.test.p_value:.2g})"
+    return _section("Forms", _table(tables.forms_table(result, tables.PAGE)))
 
 
 def _parameters(result: FitResult) -> _Markup:
-    item = result.selected
-    rows = []
-    for name, value in item.estimate.params.items():
-        limits = item.intervals.get(name)
-        interval = "–" if limits is None else format_interval((limits.low, limits.high))
-        method = "" if limits is None else "; ".join(filter(None, (limits.method, limits.scope, limits.caveat)))
-        rows.append((name, _number(value, 5), interval, item.units[name], item.meanings[name], method))
-    columns = ("parameter", "value", f"{result.level:.0%} interval", "unit", "meaning", "how, and for what, it holds")
-    return _section("Parameters", _table(f"Parameters of the form reported, {item.title}.", columns, rows, numbers=2))
+    return _section("Parameters", _table(tables.parameters_table(result, tables.PAGE)))
 
 
 def _windows(result: FitResult) -> _Markup:
-    rows = [
-        (f"{w.x_min:,.6g}–{w.x_max:,.6g}", f"{w.n:,}", _number(w.gamma, 3), format_interval((w.low, w.high)))
-        for w in result.windows
-    ]
-    columns = (result.x_label, "points", "γ of the power law", f"{result.level:.0%} interval")
-    return _section("Windows", _table("γ of the power law over parts of the curve.", columns, rows, numbers=3))
+    return _section("Windows", _table(tables.windows_table(result, tables.PAGE)))
 
 
 def _transition(result: FitResult) -> _Markup:
@@ -313,14 +264,15 @@ def _transition(result: FitResult) -> _Markup:
         return _Markup()
     changes = [change for change in (found["main"], *found["changes"]) if change is not None]
     rows = [
-        (_number(c["t50"], 6), _limits(c["low"], c["high"]), _number(c["t10"], 6), _number(c["t90"], 6),
-         _number(c["ratio"], 3), _number(c["size_sd"], 3), f"{c['p_value']:.2g}")
+        (readable(c["t50"], 6), _limits(c["low"], c["high"]), readable(c["t10"], 6), readable(c["t90"], 6),
+         readable(c["ratio"], 3), readable(c["size_sd"], 3), f"{c['p_value']:.2g}")
         for c in changes
     ]  # fmt: skip
     columns = ("half done at", f"{found['level']:.0%} interval", "10 % done", "90 % done", "before / after",
                "size in SD of a point", "p")  # fmt: skip
     caption = f"Abrupt changes on the {found['axis']} axis, the strongest first."
-    return _section("Transition", _list(found["statements"]), _table(caption, columns, rows, numbers=6))
+    table = _table(simple_table(columns, rows, caption, numbers=range(1, 7)))
+    return _section("Transition", _list(found["statements"]), table)
 
 
 def _averaging(result: FitResult) -> _Markup:
@@ -358,13 +310,13 @@ def _trajectories(result: FitResult) -> _Markup:
         "scope": "scope",
     }
     rows = [
-        (axis, _number(t["t10"], 6), _number(t["t50"], 6), _limits(t["low"], t["high"]), _number(t["t90"], 6))
+        (axis, readable(t["t10"], 6), readable(t["t50"], 6), _limits(t["low"], t["high"]), readable(t["t90"], 6))
         for axis, t in found.get("switch_times", {}).items()
     ]
     columns = ("axis", "10 % switched", "half", "95 % interval", "90 %")
     return _section(
         "Patterns", _list(found.get("statements", ())), _facts("Patterns behind the curve.", labels, found),
-        _table("When patterns switch (Kaplan–Meier).", columns, rows, numbers=4),
+        _table(simple_table(columns, rows, "When patterns switch (Kaplan–Meier).", numbers=range(1, 5))),
     )  # fmt: skip
 
 
@@ -372,10 +324,10 @@ def _facts(caption: str, labels: Mapping[str, str], found: Mapping[str, Any]) ->
     """A table of two columns: what is known of the things labelled."""
     known = ((label, found.get(key)) for key, label in labels.items())
     rows = [
-        (label, value.replace("_", " ") if isinstance(value, str) else _number(value))
+        (label, value.replace("_", " ") if isinstance(value, str) else readable(value))
         for label, value in known if value is not None
     ]  # fmt: skip
-    return _table(caption, ("", "value"), rows)
+    return _table(simple_table(("", "value"), rows, caption))
 
 
 def _provenance(result: FitResult, command: str) -> _Markup:
@@ -394,4 +346,4 @@ def _provenance(result: FitResult, command: str) -> _Markup:
         *((name, version) for name, version in result.versions.items()),
         *([("command", command)] if command else []),
     ]
-    return _section("Provenance", _table("Where the numbers come from.", ("", "value"), rows))
+    return _section("Provenance", _table(simple_table(("", "value"), rows, "Where the numbers come from.")))

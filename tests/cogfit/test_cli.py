@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cogfit
-from cogfit import cli
+from cogfit import cli, plugins
 from cogfit.commands import terminal
 
 
@@ -161,6 +164,30 @@ def test_an_internal_error_is_exit_code_1_without_traceback(
     code, _, err = run(capfd, "fit", log)
     assert code == 1
     assert "internal error (ZeroDivisionError: planted)" in err
+
+
+def test_a_warning_of_the_package_is_one_line(
+    log: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = EntryPoint(name="mine", value="no_such_module:READER", group="cogfit.broken")
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [broken])
+    found = cogfit.fit(np.arange(1.0, 21.0), np.arange(1.0, 21.0) ** -0.5, form="power")
+
+    def warned(*_: object, **__: object) -> cogfit.FitResult:
+        plugins._loaded.cache_clear()
+        assert plugins.plugins("cogfit.broken", str, "name") == ()
+        warnings.warn("somebody else's", UserWarning, stacklevel=1)
+        return found
+
+    monkeypatch.setattr("cogfit.fitting.fit", warned)
+    before = warnings.showwarning
+    with pytest.warns(UserWarning, match="somebody else's") as others:  # left to Python, which pytest listens to
+        code, _, err = run(capfd, "fit", log)
+    assert (code, len(others)) == (0, 1)
+    start = "warning: plug-in 'mine' (cogfit.broken: no_such_module:READER) was left out: it cannot be imported"
+    assert err.startswith(start)
+    assert err.count("\n") == 1
+    assert warnings.showwarning is before
 
 
 def test_simulate_writes_what_fit_reads(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -146,6 +146,15 @@ def test_table_and_json_hold_the_same_and_no_infinity(people: dict[str, Dataset]
     assert table.loc[1, "difference"] == pytest.approx(document["human"][0]["difference"]["estimate"])
 
 
+def test_json_of_several_runs_holds_the_spread_between_them(people: dict[str, Dataset]) -> None:
+    comparison = cogfit.compare([routing(seed) for seed in range(3)], people["one2020_person"])
+    document = json.loads(json.dumps(comparison.to_json(), allow_nan=False))
+    assert comparison.runs is not None
+    assert document["between_runs"] == json.loads(json.dumps(comparison.runs.to_json()))
+    assert document["between_runs"]["n"] == 3
+    assert document["between_runs"]["labels"] == {}
+
+
 def test_the_forest_plot_shows_everything_and_pools_nothing(people: dict[str, Dataset]) -> None:
     found = cogfit.compare(routing(0), list(people.values()))
     axes = found.plot().axes[0]

@@ -1,0 +1,502 @@
+"""Tables of a fit: their rows once, and how a terminal, a page, plain text, a notebook and LaTeX write them.
+
+A table is made in three steps. The *fields* declare its columns: title, alignment, the outputs and widths that show it,
+and what a cell says. A *style* says how an output writes numbers. Both give a :class:`Table` of finished cells, which a
+*writer* (``to_...``) lays out.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+
+from cogfit.inference.interval import Interval, format_interval
+from cogfit.inference.verdict import REFUTED
+from cogfit.inference.windows import Window
+from cogfit.result import FitResult, FormFit
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+T = TypeVar("T")
+Number = Callable[[float | None], str]
+"""How a number is written."""
+
+Kind = Literal["text", "number", "interval"]
+"""What a column holds. Numbers are aligned to the right; of intervals every output decides."""
+
+NONE = "–"
+"""What stands for a value that there is not."""
+
+STATUS_WIDTH = 96
+"""Characters of a terminal from which the status has a column; below, a star stands for one that is not ok."""
+
+REASON_WIDTH = 120
+"""Characters of a terminal from which the reason of the status has a column."""
+
+# ------------------------------------------------------------------------------------------------------ records
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes
+    ----------
+    title : str
+    kind : {"text", "number", "interval"}
+    wraps : bool
+        Whether long cells may break into lines.
+    min_width : int
+        Characters of an output from which the column is shown.
+    explains_flag : bool
+        Whether the column says why a row is flagged; where it is hidden, the row gets a star.
+    """
+
+    title: str
+    kind: Kind = "text"
+    wraps: bool = False
+    min_width: int = 0
+    explains_flag: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table.
+
+    Attributes
+    ----------
+    cells : tuple of str
+        Finished text, one for each column.
+    is_chosen : bool
+        Whether the row is the one that the result reports.
+    is_flagged : bool
+        Whether a caution belongs to the row.
+    """
+
+    cells: tuple[str, ...]
+    is_chosen: bool = False
+    is_flagged: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows whose cells are finished text.
+
+    Attributes
+    ----------
+    columns : tuple of Column
+    rows : tuple of Row
+    caption : str
+    is_indented : bool
+        Whether plain layouts set the names of the rows in, with an arrow before the chosen one.
+    footnote : str
+        What a star means; at a width, empty where there is none.
+    """
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    caption: str = ""
+    is_indented: bool = False
+    footnote: str = ""
+
+    def at_width(self, width: int) -> Table:
+        """Return the table without the columns for which an output is too narrow."""
+        kept = [i for i, column in enumerate(self.columns) if width >= column.min_width]
+        is_explained = all(i in kept for i, column in enumerate(self.columns) if column.explains_flag)
+        rows = []
+        for row in self.rows:
+            name, *others = (row.cells[i] for i in kept)
+            star = " *" if row.is_flagged and not is_explained else ""
+            rows.append(replace(row, cells=(name + star, *others)))
+        has_stars = not is_explained and any(row.is_flagged for row in self.rows)
+        footnote = self.footnote if has_stars else ""
+        return replace(self, columns=tuple(self.columns[i] for i in kept), rows=tuple(rows), footnote=footnote)
+
+
+def simple_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", *, numbers: Iterable[int] = ()
+) -> Table:
+    """Return a table of cells, every one of which is shown everywhere.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Titles.
+    rows : iterable of sequence of str
+    caption : str
+    numbers : iterable of int
+        Which columns hold numbers, counted from 0.
+    """
+    right = set(numbers)
+    titled = (Column(title, "number" if i in right else "text") for i, title in enumerate(columns))
+    return Table(tuple(titled), tuple(Row(tuple(cells)) for cells in rows), caption)
+
+
+# ------------------------------------------------------------------------------------------------------ numbers
+
+
+def fixed(value: float | None, digits: int) -> str:
+    """Write a number with so many decimals; "–" for none."""
+    return NONE if value is None else f"{value:.{digits}f}"
+
+
+def rounded(value: float | None, digits: int) -> str:
+    """Write a number with so many digits; "–" for none and NaN."""
+    return NONE if value is None or math.isnan(value) else f"{value:.{digits}g}"
+
+
+def readable(value: float | None, digits: int = 4) -> str:
+    """Write a number with so many digits, large ones whole; "–" for none and NaN."""
+    if value is None or math.isnan(value):
+        return NONE
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
+
+
+def _one_decimal(value: float | None) -> str:
+    return f"{value:,.1f}" if value is not None and math.isfinite(value) else NONE
+
+
+def interval_text(limits: Interval | Window | None) -> str:
+    """Return an interval as text, "–" where there is none."""
+    return NONE if limits is None else format_interval((limits.low, limits.high))
+
+
+@dataclass(frozen=True)
+class Style:
+    """How an output writes the numbers of a fit, and what it has room for.
+
+    Attributes
+    ----------
+    name : str
+    exponent, criterion, parameter : callable
+        Write γ, differences of AICc and BIC, and values of parameters.
+    shows_empty_columns : bool
+        Whether a column stays of which no row has anything.
+    """
+
+    name: str
+    exponent: Number
+    criterion: Number
+    parameter: Number
+    shows_empty_columns: bool = False
+
+
+_THREE_DECIMALS = partial(fixed, digits=3)
+_FOUR_DIGITS = partial(rounded, digits=4)
+
+TERMINAL = Style("terminal", _THREE_DECIMALS, _one_decimal, lambda value: f"{value:.5g}")
+LATEX = replace(TERMINAL, name="latex")
+PAGE = Style(
+    "page",
+    exponent=partial(readable, digits=3),
+    criterion=readable,
+    parameter=partial(readable, digits=5),
+    shows_empty_columns=True,
+)
+PLAIN = Style("plain", _FOUR_DIGITS, _FOUR_DIGITS, _FOUR_DIGITS, shows_empty_columns=True)
+NOTEBOOK = replace(PLAIN, name="notebook")
+
+# -------------------------------------------------------------------------------------------------------- fields
+
+
+@dataclass(frozen=True)
+class _Field(Generic[T]):
+    """A column, the outputs that have it, and its cell for an item."""
+
+    column: Column
+    outputs: tuple[str, ...]
+    cell: Callable[[T, Style], str]
+
+
+_DATA = ("plain", "notebook")  # outputs that name forms, parameters and statuses as a program does
+_READ = ("terminal", "page", "latex")  # outputs in words
+
+
+def _fields_of(style: Style, fields: Sequence[_Field[T]]) -> list[_Field[T]]:
+    return [field for field in fields if style.name in field.outputs]
+
+
+def _columns(fields: Sequence[_Field[T]], result: FitResult) -> tuple[Column, ...]:
+    """Columns with titles that name the level of the intervals and what x is."""
+    return tuple(
+        replace(field.column, title=field.column.title.format(level=f"{result.level:.0%}", x=result.x_label))
+        for field in fields
+    )
+
+
+def _cells(fields: Sequence[_Field[T]], item: T, style: Style) -> tuple[str, ...]:
+    return tuple(field.cell(item, style) for field in fields)
+
+
+def _gamma_limits(item: FormFit) -> Interval | None:
+    """Interval of γ; None where the form has no γ, or did not fit."""
+    return None if item.gamma is None else item.intervals.get(item.gamma_name or "")
+
+
+def _limit(item: FormFit, side: str) -> float | None:
+    limits = _gamma_limits(item)
+    return None if limits is None else float(getattr(limits, side))
+
+
+def _p_value(item: FormFit, style: Style) -> str:
+    """p-value of the form; in brackets where it is refused."""
+    if item.test is None:
+        return NONE
+    text = f"{item.test.p_value:.2g}"
+    return text if item.test.p_value > REFUTED else f"({text})"
+
+
+def _goodness_of_fit(item: FormFit, style: Style) -> str:
+    return rounded(None if item.test is None else item.test.fit_p_value, 2)
+
+
+def _all_parameters(item: FormFit, style: Style) -> str:
+    known = {name: value for name, value in item.estimate.params.items() if not math.isnan(value)}
+    return ", ".join(f"{name} = {style.parameter(value)}" for name, value in known.items())
+
+
+_FORM_FIELDS: tuple[_Field[FormFit], ...] = (
+    # which form
+    _Field(Column("form"), _READ, lambda item, style: item.title),
+    _Field(Column("form"), _DATA, lambda item, style: item.name),
+    # its exponent
+    _Field(Column("γ", "number"), _READ, lambda item, style: style.exponent(item.gamma)),
+    _Field(Column("{level} interval", "interval"), _READ, lambda item, style: interval_text(_gamma_limits(item))),
+    _Field(Column("gamma", "number"), _DATA, lambda item, style: style.exponent(item.gamma)),
+    _Field(Column("low", "number"), _DATA, lambda item, style: style.exponent(_limit(item, "low"))),
+    _Field(Column("high", "number"), _DATA, lambda item, style: style.exponent(_limit(item, "high"))),
+    # how it compares with the others
+    _Field(Column("ΔAICc", "number"), _READ, lambda item, style: style.criterion(item.delta_aicc)),
+    _Field(Column("delta_aicc", "number"), _DATA, lambda item, style: style.criterion(item.delta_aicc)),
+    _Field(Column("p", "number"), _READ, _p_value),
+    _Field(Column("extrapolation error", "number"), ("page",), lambda item, style: style.criterion(item.extrapolation)),
+    # what it is made of
+    _Field(Column("aicc", "number"), ("notebook",), lambda item, style: style.criterion(item.estimate.aicc)),
+    _Field(Column("rss", "number"), ("notebook",), lambda item, style: style.criterion(item.estimate.rss)),
+    _Field(Column("parameters"), _DATA, _all_parameters),
+    # how far it is determined
+    _Field(
+        Column("status", min_width=STATUS_WIDTH, explains_flag=True),
+        _READ,
+        lambda item, style: item.estimate.status.replace("_", " "),
+    ),
+    _Field(Column("status"), _DATA, lambda item, style: item.estimate.status),
+    _Field(
+        Column("ΔBIC", "number", min_width=REASON_WIDTH),
+        ("terminal",),
+        lambda item, style: style.criterion(item.delta_bic),
+    ),
+    _Field(Column("fit p", "number", min_width=REASON_WIDTH), ("terminal",), _goodness_of_fit),
+    _Field(
+        Column("why", wraps=True, min_width=REASON_WIDTH),
+        ("terminal", "page"),
+        lambda item, style: item.estimate.reason,
+    ),
+)
+
+_WINDOW_FIELDS: tuple[_Field[Window], ...] = (
+    _Field(Column("from", "number"), ("terminal", "latex"), lambda window, style: f"{window.x_min:,.6g}"),
+    _Field(Column("to", "number"), ("terminal", "latex"), lambda window, style: f"{window.x_max:,.6g}"),
+    _Field(Column("{x}"), ("page",), lambda window, style: f"{window.x_min:,.6g}–{window.x_max:,.6g}"),
+    _Field(Column("points", "number"), _READ, lambda window, style: f"{window.n:,}"),
+    _Field(Column("γ of the power law", "number"), _READ, lambda window, style: style.exponent(window.gamma)),
+    _Field(Column("{level} interval", "interval"), _READ, lambda window, style: interval_text(window)),
+)
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    """One parameter of the form that is reported."""
+
+    name: str
+    form: FormFit
+
+    @property
+    def limits(self) -> Interval | None:
+        return self.form.intervals.get(self.name)
+
+    @property
+    def basis(self) -> str:
+        """How the interval was made, and what it speaks of."""
+        limits = self.limits
+        return "" if limits is None else "; ".join(filter(None, (limits.method, limits.scope, limits.caveat)))
+
+
+_PARAMETER_FIELDS: tuple[_Field[_Parameter], ...] = (
+    _Field(Column("parameter"), _READ, lambda item, style: item.name),
+    _Field(Column("value", "number"), _READ, lambda item, style: style.parameter(item.form.estimate.params[item.name])),
+    _Field(Column("{level} interval", "interval"), _READ, lambda item, style: interval_text(item.limits)),
+    _Field(Column("unit"), ("page",), lambda item, style: item.form.units[item.name]),
+    _Field(Column("meaning", wraps=True), _READ, lambda item, style: item.form.meanings[item.name]),
+    _Field(Column("how, and for what, it holds", wraps=True), ("page",), lambda item, style: item.basis),
+)
+
+# -------------------------------------------------------------------------------------------------------- tables
+
+
+def forms_table(result: FitResult, style: Style = TERMINAL) -> Table:
+    """Return the forms that were fitted, best first.
+
+    Parameters
+    ----------
+    result : FitResult
+    style : Style
+        Of the output that will show it.
+    """
+    fields = _fields_of(style, _FORM_FIELDS)
+    if not style.shows_empty_columns and all(item.test is None for item in result.forms):
+        fields = [field for field in fields if field.cell is not _p_value]
+    rows = tuple(
+        Row(
+            _cells(fields, item, style),
+            is_chosen=item.name == result.form,
+            is_flagged=item.estimate.status != "ok",
+        )
+        for item in result.forms
+    )
+    caption = (
+        f"Forms, best first; marked: the form reported. p: bootstrap test of the form, refused up to {REFUTED:g} (in "
+        "brackets). Extrapolation error: of predicting the last 30 % of the points from the others."
+    )
+    footnote = "* not fully determined, or at a bound; a wider terminal shows more"
+    return Table(_columns(fields, result), rows, caption, is_indented=True, footnote=footnote)
+
+
+def windows_table(result: FitResult, style: Style = TERMINAL) -> Table:
+    """Return γ of the power law over windows of x."""
+    fields = _fields_of(style, _WINDOW_FIELDS)
+    rows = tuple(Row(_cells(fields, window, style)) for window in result.windows)
+    return Table(_columns(fields, result), rows, "γ of the power law over parts of the curve.")
+
+
+def parameters_table(result: FitResult, style: Style = TERMINAL) -> Table:
+    """Return the parameters of the form reported."""
+    form = result.selected
+    fields = _fields_of(style, _PARAMETER_FIELDS)
+    rows = tuple(Row(_cells(fields, _Parameter(name, form), style)) for name in form.estimate.params)
+    columns = _columns(fields, result)
+    if style is not PAGE:  # there the caption names the form
+        columns = (replace(columns[0], title=form.title), *columns[1:])
+    return Table(columns, rows, f"Parameters of the form reported, {form.title}.", is_indented=True)
+
+
+def groups_table(results: Sequence[tuple[Mapping[str, str], FitResult | str]], style: Style = TERMINAL) -> Table:
+    """Return one row for each group that was fitted by itself.
+
+    Parameters
+    ----------
+    results : sequence of (labels, FitResult or str)
+        A text says why a group was not fitted.
+    style : Style
+    """
+    names = (*results[0][0], "power law", "form", "γ", "interval", "points")
+    rows = []
+    for labels, result in results:
+        if isinstance(result, str):
+            cells = (f"not fitted: {result}", "", "", "", "")
+        else:
+            limits = NONE if result.interval is None else format_interval(result.interval)
+            verdict, title = str(result.verdict), result.selected.title
+            cells = (verdict, title, style.exponent(result.gamma), limits, f"{result.n:,}")
+        rows.append(Row((*labels.values(), *cells)))
+    return Table(tuple(Column(name, wraps=True) for name in names), tuple(rows))
+
+
+# ------------------------------------------------------------------------------------------------------- writers
+
+
+def to_terminal(table: Table) -> RichTable:
+    """Return the table for a terminal, with all its columns (see :meth:`Table.at_width`)."""
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    rich_table = RichTable(box=None, pad_edge=False, header_style="bold")
+    for column in table.columns:
+        justify: Literal["right", "left"] = "right" if column.kind == "number" else "left"
+        rich_table.add_column(Text(column.title), justify=justify, no_wrap=not column.wraps)
+    for row in table.rows:
+        rich_table.add_row(*map(Text, _indented(table, row)))  # no cell is markup, whatever a log calls its runs
+    return rich_table
+
+
+def _indented(table: Table, row: Row) -> tuple[str, ...]:
+    """Cells whose first is set in where the table says so, with an arrow before the chosen row."""
+    if not table.is_indented:
+        return row.cells
+    return (("→ " if row.is_chosen else "  ") + row.cells[0], *row.cells[1:])
+
+
+def to_plain(table: Table) -> str:
+    """Return the table as text, every column aligned to the right.
+
+    A space sets the titles of numbers apart, as in a data frame.
+    """
+    titles = tuple(" " * (column.kind == "number") + column.title for column in table.columns)
+    lines = [titles, *(row.cells for row in table.rows)]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    return "\n".join(" ".join(map(str.rjust, cells, widths)) for cells in lines)
+
+
+def to_notebook(table: Table) -> str:
+    """Return the table as HTML that a notebook shows like a data frame."""
+
+    def row_of(tag: str, cells: Iterable[str]) -> list[str]:
+        return [f"      <{tag}>{html.escape(cell, quote=False)}</{tag}>" for cell in cells]
+
+    lines = ['<table border="1" class="dataframe">', "  <thead>", '    <tr style="text-align: right;">']
+    lines += [*row_of("th", (column.title for column in table.columns)), "    </tr>", "  </thead>", "  <tbody>"]
+    for row in table.rows:
+        lines += ["    <tr>", *row_of("td", row.cells), "    </tr>"]
+    return "\n".join([*lines, "  </tbody>", "</table>"])
+
+
+def to_markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 0) -> str:
+    """Return cells as a Markdown table, of whose columns the first so many are aligned to the left."""
+    rule = ["---"] * left + ["---:"] * (len(header) - left)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rule, *rows))
+
+
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        **{sign: "\\" + sign for sign in "&%$#_{}"},
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "γ": r"$\gamma$",
+        "Δ": r"$\Delta$",
+        "∞": r"$\infty$",
+        "−": "$-$",
+        "–": "--",
+        "<": r"$<$",
+        ">": r"$>$",
+    }
+)
+"""Signs that mean something else to LaTeX, or that its fonts lack."""
+
+
+def to_latex(table: Table) -> str:
+    r"""Return the table as a LaTeX ``tabular`` (package booktabs), the chosen row in bold."""
+
+    def line(cells: Iterable[str], is_bold: bool = False) -> str:
+        texts = [cell.translate(_LATEX) for cell in cells]
+        return " & ".join(rf"\textbf{{{text}}}" if is_bold and text else text for text in texts) + r" \\"
+
+    alignment = "".join("r" if column.kind == "number" else "l" for column in table.columns)
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{{alignment}}}",
+            r"\toprule",
+            line(column.title for column in table.columns),
+            r"\midrule",
+            *(line(row.cells, row.is_chosen) for row in table.rows),
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
+    )
