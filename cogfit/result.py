@@ -115,6 +115,16 @@ class FormFit(Document):
         value = self.estimate.params.get(self.gamma_name) if self.gamma_name else None
         return None if value is None or math.isnan(value) else value
 
+    def contradictions(self, n: int) -> Iterator[str]:
+        """What types cannot tell: numbers that do not fit a curve of `n` points."""
+        count, fit = len(self.estimate.params), self.estimate
+        if not self.covariance.shape == fit.covariance.shape == (count, count):
+            yield f"a covariance of '{self.name}' is not {count} × {count}"
+        if fit.n != n or not 1 <= fit.k <= n + count + 1:
+            yield f"'{self.name}' counts points or parameters that the curve does not have"
+        if self.gamma is not None and self.gamma_name not in self.intervals:
+            yield f"'{self.name}' has a γ without an interval"
+
     @property
     def autocorrelation_time(self) -> float:
         """Points along the curve that carry the information of one; at least 1."""
@@ -418,23 +428,17 @@ class FitResult(Document):
     def _contradictions(self) -> Iterator[str]:
         """What types cannot tell: parts that do not fit together."""
         names = [item.name for item in self.forms]
-        wanted = [self.form, *self.indistinguishable_forms]
         if len(set(names)) < len(names):
             yield "two of its forms have the same name"
-        yield from (f"it holds no form '{name}'" for name in wanted if name not in names)
+        for name in (self.form, *self.indistinguishable_forms):
+            if name not in names:
+                yield f"it holds no form '{name}'"
         if not self.x.shape == self.y.shape == self.weights.shape == (self.n,):
             yield f"the curve does not have {self.n} points"
         for item in self.forms:
-            square = (len(item.estimate.params),) * 2
-            if not item.covariance.shape == item.estimate.covariance.shape == square:
-                yield f"a covariance of '{item.name}' is not {square[0]} × {square[1]}"
-            if item.estimate.n != self.n or not 1 <= item.estimate.k <= self.n + square[0] + 1:
-                yield f"'{item.name}' counts points or parameters that the curve does not have"
-            if item.gamma is not None and item.gamma_name not in item.intervals:
-                yield f"'{item.name}' has a γ without an interval"
+            yield from item.contradictions(self.n)
         for label in ("trajectories", "averaging", "transition"):
-            statements = (getattr(self, label) or {}).get("statements", [])
-            if not isinstance(statements, list | tuple) or not all(isinstance(text, str) for text in statements):
+            if not _has_sentences(getattr(self, label)):
                 yield f"the statements of '{label}' are no list of sentences"
 
     @property
@@ -448,6 +452,12 @@ class FitResult(Document):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the JSON document, whole or not at all; :func:`cogfit.load` reads it back."""
         write_atomic(path, dump(self.to_json()))
+
+
+def _has_sentences(part: Mapping[str, Any] | None) -> bool:
+    """Whether the statements of a part, if it has any, are sentences."""
+    statements = (part or {}).get("statements", [])
+    return isinstance(statements, list | tuple) and all(isinstance(text, str) for text in statements)
 
 
 def load(path: str | os.PathLike[str]) -> FitResult:

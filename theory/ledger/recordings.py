@@ -183,7 +183,7 @@ class Recordings:
 
         Or teams; of the data on practice that have single subjects.
         """
-        from cogfit.people.catalogue import human
+        from cogfit import human
         from cogfit.people.fits import fit_human
 
         return [
