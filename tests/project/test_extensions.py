@@ -141,6 +141,30 @@ def layers(config: TwinConfig, task: SRCD) -> list[Layer]:
     return transformer.layers(config, task)
 '''
 
+CONFIG = """# The twin on short streams.
+[data]
+length = 64
+query_fraction = 0.1
+patterns = 8
+novel_keys = 16
+values = 4
+
+[model]
+kind = "twin"
+layers = 1
+d_model = 8
+heads = 2
+
+[training]
+steps = 6
+batch = 2
+attend_until = 0
+costs_from = 0
+evaluate_every = 3
+evaluation_streams = 2
+final_streams = 4
+"""
+
 LEDGER = """
     LedgerRow(
         id="an-extension",
@@ -251,6 +275,7 @@ def add_model(root: Path) -> None:
     put(root, registry, "transformer, transmamba\n", "transformer, transmamba, twin\n")
     line = '    Kind("twin", "Twin", twin.TwinConfig, twin.layers, "every token, in every layer"),\n)'
     close_tuple(root, registry, "_LIST = (", line)
+    write(root, "theory/configs/twin-n64.toml", CONFIG)
 
 
 def add_row(root: Path) -> None:
@@ -384,20 +409,14 @@ def test_a_policy_is_played_classified_and_held_against_the_bounds(run, tmp_path
     assert "newest" in (tmp_path / "policies.json").read_text()
 
 
-def test_a_model_is_built_from_its_settings(extended: tuple[Path, dict[str, set[str]]]) -> None:
+def test_a_model_is_trained_from_its_configuration_and_its_log_fitted(run, tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    root, _ = extended
-    code = (
-        "from theory.models import build, model_config; from theory.tasks.srcd import SRCD;"
-        "m = build(model_config({'kind': 'twin', 'layers': 1, 'd_model': 8, 'heads': 2}), SRCD(length=16), 0);"
-        "print(type(m.config).__name__)"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, env=environment, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "TwinConfig"
+    assert "twin-n64" in run("theory", "train", "--list")
+    run("theory", "train", "twin-n64", "--out", "trained", "--device", "cpu")
+    document = json.loads((tmp_path / "trained" / "run.json").read_text())
+    assert document["config"]["model"]["kind"] == "twin"
+    told = run("fit", "trained", "--form", "constant", "--quiet")
+    assert told.strip()
 
 
 def test_a_row_of_the_ledger_is_judged(run) -> None:
