@@ -143,7 +143,9 @@ def encode(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): encode(item) for key, item in value.items()}
     if isinstance(value, Fraction):
-        return str(value)
+        return f"{value.numerator}/{value.denominator}"
+    if hasattr(value, "_asdict"):  # a named tuple
+        return encode(value._asdict())
     if isinstance(value, tuple | list | set | frozenset):
         return [encode(item) for item in value]
     if hasattr(value, "to_dict"):  # a table

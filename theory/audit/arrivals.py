@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainc, gammaincc, ndtr
+
+from cogfit.codec import Document
 
 Integers = NDArray[np.int64]
 
@@ -52,7 +54,7 @@ class Pairs(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Arrivals:
+class Arrivals(Document):
     """Result of :func:`exchangeability`.
 
     Attributes
@@ -67,10 +69,6 @@ class Arrivals:
     status: Status
     p_value: float | None
     pairs: tuple[Pairs, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping."""
-        return {"status": self.status, "p_value": self.p_value, "pairs": [pair._asdict() for pair in self.pairs]}
 
     def __str__(self) -> str:
         if self.p_value is None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 
 import cogfit
+from cogfit.codec import Document, encode, wire
 from cogfit.errors import InputError
 from theory.audit import e_values
 from theory.audit.arrivals import Arrivals, MissingMass
@@ -65,7 +66,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(Document):
     """What the log says about one class of routers.
 
     Attributes
@@ -88,6 +89,8 @@ class Finding:
         Lower confidence limit of what explains the log: for T1 the chance of the best guess without attention, for T2
         the bits of memory, for T3 the chance of the best guess at a query whose value was not shown yet.
     """
+
+    DERIVED: ClassVar[Mapping[str, str]] = {"excess": "excess"}
 
     theorem: str
     router: str
@@ -137,7 +140,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class LogReport:
+class LogReport(Document):
     """What :func:`check_log` found.
 
     Attributes
@@ -169,18 +172,26 @@ class LogReport:
     warnings : tuple of str
     """
 
+    SCHEMA: ClassVar[str] = SCHEMA
+    DERIVED: ClassVar[Mapping[str, str]] = {
+        "findings": "_findings",
+        "attention.per_token": "_attention_per_token",
+        "reduction": "_reduction",
+        "versions": "_versions",
+    }
+
     source: Mapping[str, Any]
     settings: Settings
-    queries: int
-    novel: int
-    patterns: int
-    tables: int
-    attention: float
-    wrong: float | None
-    wrong_attended: float | None
-    accuracy: Literal["logged", "assumed", "missing"]
+    queries: int = field(metadata=wire("queries.rows"))
+    novel: int = field(metadata=wire("queries.novel"))
+    patterns: int = field(metadata=wire("queries.patterns"))
+    tables: int = field(metadata=wire("queries.tables"))
+    attention: float = field(metadata=wire("attention.per_query"))
+    wrong: float | None = field(metadata=wire("errors.unattended"))
+    wrong_attended: float | None = field(metadata=wire("errors.attended"))
+    accuracy: Literal["logged", "assumed", "missing"] = field(metadata=wire("errors.accuracy"))
     unit: Literal["pattern", "table", "none"]
-    findings: tuple[Finding, ...]
+    findings: tuple[Finding, ...] = field(metadata=wire(skip=True))
     arrivals: Arrivals | None
     unseen: MissingMass | None
     path: tuple[Look, ...]
@@ -208,40 +219,22 @@ class LogReport:
             return None
         return self.attention / self.least if self.least > 0 else math.inf
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping, schema ``theory.bound/1``.
+    @property
+    def _findings(self) -> list[dict[str, Any]]:
+        return [{**encode(finding), "bound_per_token": self._per_token(finding.bound)} for finding in self.findings]
 
-        An unlimited reduction is null plus ``unbounded``.
-        """
+    @property
+    def _attention_per_token(self) -> float | None:
+        return self._per_token(self.attention)
+
+    @property
+    def _reduction(self) -> dict[str, Any]:
         factor = self.reduction
-        return {
-            "schema": SCHEMA,
-            "source": dict(self.source),
-            "settings": asdict(self.settings),
-            "queries": {
-                "rows": self.queries,
-                "novel": self.novel,
-                "patterns": self.patterns,
-                "tables": self.tables,
-            },
-            "attention": {"per_query": self.attention, "per_token": self._per_token(self.attention)},
-            "errors": {"accuracy": self.accuracy, "unattended": self.wrong, "attended": self.wrong_attended},
-            "unit": self.unit,
-            "findings": [
-                {**asdict(finding), "excess": finding.excess, "bound_per_token": self._per_token(finding.bound)}
-                for finding in self.findings
-            ],
-            "arrivals": None if self.arrivals is None else self.arrivals.to_json(),
-            "unseen": None if self.unseen is None else self.unseen._asdict(),
-            "reduction": {
-                "least_attention": self.least,
-                "factor": factor if factor is None or math.isfinite(factor) else None,
-                "unbounded": factor == math.inf,
-            },
-            "path": [asdict(look) for look in self.path],
-            "warnings": list(self.warnings),
-            "versions": {"cogfit": cogfit.__version__, "numpy": np.__version__},
-        }
+        return {"least_attention": self.least, "factor": factor, "unbounded": factor == math.inf}
+
+    @property
+    def _versions(self) -> dict[str, str]:
+        return {"cogfit": cogfit.__version__, "numpy": np.__version__}
 
     def plot(self) -> Figure:
         """Draw attention against the bounds as the log grows."""

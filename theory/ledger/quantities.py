@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from cogfit.codec import Document
 
 LEVEL = 0.95
 """Of all intervals."""
 
 
 @dataclass(frozen=True)
-class Quantity:
+class Quantity(Document):
     """A number with its name, as printed or as measured.
 
     Attributes
@@ -57,13 +58,6 @@ class Quantity:
 
     def __str__(self) -> str:
         return f"{self.name} {self.shown}"
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping.
-
-        What is not finite is null.
-        """
-        return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in vars(self).items()}
 
 
 Quantities = Mapping[str, Quantity]

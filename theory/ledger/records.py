@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cogfit.codec import encode
 from cogfit.errors import InputError, nearest
 from theory.claims import PAPERS
 from theory.ledger.quantities import Quantities, Quantity
@@ -102,25 +103,28 @@ class Entry:
     ruling: Ruling
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping."""
+        """Return the JSON document: row, figures and verdict side by side."""
         row, measured = self.row, self.measured
-        return {
-            "id": row.id,
-            "title": row.title,
-            "paper": PAPERS[row.paper],
-            "place": row.place,
-            "printed": [quantity.to_json() for quantity in self.printed],
-            "measured": [quantity.to_json() for quantity in measured.quantities],
-            "basis": measured.basis,
-            "notes": list(measured.notes),
-            "certificate_status": measured.status or None,
-            "verdict": self.ruling.outcome,
-            "reason": self.ruling.reason,
-            "command": row.command,
-            "folder": row.folder or None,
-            "certificate": f"cogfit theory check {row.certificate}" if row.certificate else None,
-            "page": row.page or None,
-        }
+        document: dict[str, Any] = encode(
+            {
+                "id": row.id,
+                "title": row.title,
+                "paper": PAPERS[row.paper],
+                "place": row.place,
+                "printed": self.printed,
+                "measured": measured.quantities,
+                "basis": measured.basis,
+                "notes": measured.notes,
+                "certificate_status": measured.status or None,
+                "verdict": self.ruling.outcome,
+                "reason": self.ruling.reason,
+                "command": row.command,
+                "folder": row.folder or None,
+                "certificate": f"cogfit theory check {row.certificate}" if row.certificate else None,
+                "page": row.page or None,
+            }
+        )
+        return document
 
 
 def assess(row: LedgerRow, data: Recordings) -> Entry:

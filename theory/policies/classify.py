@@ -9,13 +9,14 @@ comes from reading, T2 the size of the state.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
+from cogfit.codec import Document
 from theory.policies.policy import Disturb, Played, Policy, play
 from theory.policies.streams import Array, Setting, Streams, embed, recurrent
 from theory.tasks.srcd import BINDING, PLAIN, QUERY
@@ -32,7 +33,7 @@ _TINY = 1e-5
 
 
 @dataclass(frozen=True)
-class Traits:
+class Traits(Document):
     """What the interventions found.
 
     Attributes
@@ -63,6 +64,8 @@ class Traits:
     drops : bool
         Tokens are dropped for good.
     """
+
+    DERIVED: ClassVar[Mapping[str, str]] = {"class": "klass", "kind": "kind"}
 
     by_position: bool
     by_query: bool
@@ -109,10 +112,6 @@ class Traits:
             "tokens": ["state takes in every token"],
         }[self.memory]
         return "; ".join(what)
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping."""
-        return {**asdict(self), "class": self.klass, "kind": self.kind}
 
 
 def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE) -> Traits:

@@ -13,12 +13,13 @@ then, and its tokens count with log₂V bits each (and log₂N more where values
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from cogfit.codec import Document
 from theory.bounds import t2_memory_bits
 from theory.policies.classify import Traits
 from theory.policies.policy import Played
@@ -57,7 +58,7 @@ def mean_of(x: Array, level: float = 0.95) -> Mean:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Document):
     """A policy against one bound.
 
     Attributes
@@ -79,10 +80,6 @@ class Comparison:
     low: float
     high: float
     beaten: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping."""
-        return {name: None if isinstance(v, float) and math.isinf(v) else v for name, v in asdict(self).items()}
 
 
 def compare(played: Played, streams: Streams, traits: Traits) -> tuple[Comparison, ...]:

@@ -9,11 +9,12 @@ stream. ``shown`` is a 95 % interval above zero; ``not shown`` may mean that the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from cogfit.codec import Document
 from theory.policies import find
 from theory.policies.limits import Mean, mean_of
 from theory.policies.policy import Played
@@ -24,7 +25,7 @@ _STREAMS, _TRAINING = 24, 16
 
 
 @dataclass(frozen=True)
-class Phenomenon:
+class Phenomenon(Document):
     """A qualitative claim and what the streams show.
 
     Attributes
@@ -43,10 +44,6 @@ class Phenomenon:
     verdict: Literal["shown", "not shown", "reversed"]
     difference: Mean
     numbers: Mapping[str, float]
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping."""
-        return {**asdict(self), "difference": self.difference._asdict()}
 
 
 def phenomena(setting: Setting | None = None, seed: int = 0) -> tuple[Phenomenon, ...]:

@@ -6,12 +6,13 @@ Accuracy, cost, class by test, bounds; table, JSON and picture.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 import cogfit
+from cogfit.codec import Document, wire
 from cogfit.errors import InputError
 from theory.policies import System, find, systems
 from theory.policies.classify import Traits, classify
@@ -33,7 +34,7 @@ _TRAINING = 16  # streams that policies learn from
 
 
 @dataclass(frozen=True)
-class Cell:
+class Cell(Document):
     """One policy under one budget on one law.
 
     Means over streams with 95 % limits.
@@ -77,14 +78,9 @@ class Cell:
     compared: float
     comparisons: tuple[Comparison, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping."""
-        plain = {name: v._asdict() if isinstance(v, Mean) else v for name, v in vars(self).items()}
-        return {**plain, "comparisons": [comparison.to_json() for comparison in self.comparisons]}
-
 
 @dataclass(frozen=True)
-class Study:
+class Study(Document):
     """What :func:`study` found.
 
     Attributes
@@ -106,17 +102,25 @@ class Study:
         Law -> probabilities of the keys where queries are independent.
     """
 
+    SCHEMA: ClassVar[str] = SCHEMA
+    DERIVED: ClassVar[Mapping[str, str]] = {
+        "policies": "_policies",
+        "limits": "_limits",
+        "below_their_bound": "_below",
+        "versions": "_versions",
+    }
+
     setting: Setting
     streams: int
     seed: int
     budgets: tuple[float, ...]
-    systems: tuple[System, ...]
-    traits: Mapping[str, Traits]
+    systems: tuple[System, ...] = field(metadata=wire(skip=True))
+    traits: Mapping[str, Traits] = field(metadata=wire(skip=True))
     cells: tuple[Cell, ...]
     parameters: Mapping[str, float]
-    asked: Mapping[str, float]
-    distinct: Mapping[str, float]
-    frequencies: Mapping[str, tuple[float, ...]]
+    asked: Mapping[str, float] = field(metadata=wire(skip=True))
+    distinct: Mapping[str, float] = field(metadata=wire(skip=True))
+    frequencies: Mapping[str, tuple[float, ...]] = field(metadata=wire(skip=True))
 
     @property
     def laws(self) -> tuple[str, ...]:
@@ -141,40 +145,40 @@ class Study:
 
         return plot_study(self)
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping, schema ``theory.policies/1``."""
-        return {
-            "schema": SCHEMA,
-            "setting": asdict(self.setting),
-            "streams": self.streams,
-            "seed": self.seed,
-            "budgets": list(self.budgets),
-            "parameters": dict(self.parameters),
-            "policies": [
-                {
-                    "id": system.id,
-                    "title": system.title,
-                    "source": system.source,
-                    "rule": system.rule,
-                    "listed_as": system.kind,
-                    "parameters": system.parameters | dict(self.parameters),
-                    "found": self.traits[system.id].to_json(),
-                }
-                for system in self.systems
-            ],
-            "limits": [
-                {
-                    "law": name,
-                    "queries_per_token": self.asked[name],
-                    "least_read_by_any_learner": share,
-                    "frequencies": self.frequencies.get(name),
-                }
-                for name, share in self.distinct.items()
-            ],
-            "cells": [cell.to_json() for cell in self.cells],
-            "below_their_bound": len(self.beaten),
-            "versions": {"cogfit": cogfit.__version__, "numpy": np.__version__},
-        }
+    @property
+    def _policies(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": system.id,
+                "title": system.title,
+                "source": system.source,
+                "rule": system.rule,
+                "listed_as": system.kind,
+                "parameters": system.parameters | dict(self.parameters),
+                "found": self.traits[system.id],
+            }
+            for system in self.systems
+        ]
+
+    @property
+    def _limits(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "law": name,
+                "queries_per_token": self.asked[name],
+                "least_read_by_any_learner": share,
+                "frequencies": self.frequencies.get(name),
+            }
+            for name, share in self.distinct.items()
+        ]
+
+    @property
+    def _below(self) -> int:
+        return len(self.beaten)
+
+    @property
+    def _versions(self) -> dict[str, str]:
+        return {"cogfit": cogfit.__version__, "numpy": np.__version__}
 
 
 def study(

@@ -10,8 +10,9 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
+from cogfit import codec
 from cogfit.errors import InputError
 from theory.proofs import certificates
 from theory.proofs.certificates import Check, Document
@@ -24,7 +25,7 @@ SCHEMA = "theory.verdict/1"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verdict(codec.Document):
     """A statement, its status, and a certificate.
 
     The certificate is a document from which anyone can check the status again.
@@ -77,14 +78,16 @@ class Verdict:
     True
     """
 
+    SCHEMA: ClassVar[str] = SCHEMA
+
     claim: str
     source: str
     status: Status
     statement: str
     certificate: Document
     assumptions: tuple[str, ...] = ()
-    computed: Numbers = field(default_factory=dict)
-    claimed: Numbers = field(default_factory=dict)
+    computed: Mapping[str, Any] = field(default_factory=dict)
+    claimed: Mapping[str, Any] = field(default_factory=dict)
     reading: str = ""
     corrected: str = ""
     scope: str = ""
@@ -109,55 +112,21 @@ class Verdict:
         """Re-check the certificate with the verifier of its kind."""
         return certificates.verify(self.certificate)
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping.
-
-        Exact numbers are strings ``"p/q"``.
-        """
-        return {
-            "schema": SCHEMA,
-            "claim": self.claim,
-            "source": self.source,
-            "status": self.status,
-            "statement": self.statement,
-            "assumptions": list(self.assumptions),
-            "reading": self.reading,
-            "corrected": self.corrected,
-            "scope": self.scope,
-            "computed": {name: _plain(value) for name, value in self.computed.items()},
-            "claimed": {name: _plain(value) for name, value in self.claimed.items()},
-            "remarks": list(self.remarks),
-            "certificate": dict(self.certificate),
-        }
-
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Verdict:
-        """Inverse of :meth:`to_json`.
+    def from_json(cls, document: Any) -> Self:
+        """Read a document back.
 
         Raises
         ------
         InputError
-            If the mapping is no verdict.
+            If it is no verdict.
         """
-        if data.get("schema") != SCHEMA:
-            raise InputError(f"is no verdict (schema {data.get('schema')!r})", hint=f"expected {SCHEMA!r}")
         try:
-            return cls(
-                claim=str(data["claim"]),
-                source=str(data["source"]),
-                status=data["status"],
-                statement=str(data["statement"]),
-                certificate=dict(data["certificate"]),
-                assumptions=tuple(map(str, data["assumptions"])),
-                computed={str(name): _number(value) for name, value in data["computed"].items()},
-                claimed={str(name): _number(value) for name, value in data["claimed"].items()},
-                reading=str(data["reading"]),
-                corrected=str(data["corrected"]),
-                scope=str(data["scope"]),
-                remarks=tuple(map(str, data["remarks"])),
-            )
-        except (KeyError, TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
-            raise InputError(f"is no verdict ({error!r})", hint=f"expected the fields of {SCHEMA!r}") from error
+            if isinstance(document, Mapping):  # exact numbers are text there, "1/3"
+                document = {**document, **{name: _numbers(document.get(name)) for name in ("computed", "claimed")}}
+            return super().from_json(document)
+        except (TypeError, ValueError, ZeroDivisionError) as error:
+            raise InputError(f"is no verdict ({error})", hint=f"expected the fields of {SCHEMA!r}") from error
 
     def __str__(self) -> str:
         """Readable text of several lines, without a final newline."""
@@ -203,8 +172,10 @@ def shown(value: Number) -> str:
     return str(value) if isinstance(value, int) else f"{float(value):.8g}"
 
 
-def _plain(value: Number) -> int | float | str:
-    return f"{value.numerator}/{value.denominator}" if isinstance(value, Fraction) else value
+def _numbers(values: object) -> dict[str, Number]:
+    if not isinstance(values, Mapping):
+        raise TypeError("its numbers are no mapping")
+    return {str(name): _number(value) for name, value in values.items()}
 
 
 def _number(value: object) -> Number:

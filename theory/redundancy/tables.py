@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cogfit.codec import encode
 from cogfit.errors import InputError
 
 if TYPE_CHECKING:
@@ -219,25 +220,27 @@ class Redundancy:
         return parts
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping."""
+        """Return the JSON document: what was measured, and the table."""
         table = self.table()
-        estimate, low, high = self.loss
-        loss = {"estimate": estimate, "low": low, "high": high, "unit": "nats per token"}
-        return {
-            "model": self.model,
-            "probe": {
-                "input": self.probe_input,
-                "ridge": self.ridge,
-                "documents": self.fitted[0],
-                "tokens": self.fitted[1],
-            },
-            "measured": {"documents": len(self.sums), "tokens": int(self.sums[:, 0, 0, :, _N].sum())},
-            "threshold": self.threshold,
-            "level": self.level,
-            "loss": loss if self.losses[:, 1].any() else None,
-            "heads": bands(table),
-            "table": table.to_dict("records"),
-        }
+        loss = dict(zip(("estimate", "low", "high"), self.loss, strict=True), unit="nats per token")
+        document: dict[str, Any] = encode(
+            {
+                "model": self.model,
+                "probe": {
+                    "input": self.probe_input,
+                    "ridge": self.ridge,
+                    "documents": self.fitted[0],
+                    "tokens": self.fitted[1],
+                },
+                "measured": {"documents": len(self.sums), "tokens": int(self.sums[:, 0, 0, :, _N].sum())},
+                "threshold": self.threshold,
+                "level": self.level,
+                "loss": loss if self.losses[:, 1].any() else None,
+                "heads": bands(table),
+                "table": table.to_dict("records"),
+            }
+        )
+        return document
 
 
 def rows_of(table: pd.DataFrame, unit: str, *, tokens: str = "all", each: bool = False) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from fractions import Fraction
 from typing import Any
@@ -58,7 +59,7 @@ def test_text_names_every_part() -> None:
     ],
 )
 def test_a_verdict_does_not_contradict_itself(change: dict[str, Any], reason: str) -> None:
-    fields = {name: getattr(VERDICT, name) for name in VERDICT.__dataclass_fields__}
+    fields = {name: getattr(VERDICT, name) for name in [item.name for item in dataclasses.fields(VERDICT)]}
     with pytest.raises(ValueError, match=reason):
         Verdict(**(fields | change))
 
