@@ -31,8 +31,8 @@ from cogfit.inference.selection import REPLICATES, THOROUGH_REPLICATES, Selectio
 from cogfit.inference.verdict import FEW, Verdict, confidence_set
 from cogfit.logs.model import Log, RoutingLog, Source, UtilizationLog
 from cogfit.progress import Progress, Stages
+from cogfit.records.sentence import say
 from cogfit.result import Account, FitResult, FormFit
-from cogfit.sentence import say
 
 _FEW_PATTERNS = 3  # fewer are looked at one by one (--by pattern), not as a population
 

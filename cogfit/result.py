@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
-from cogfit.codec import Document, High, Nan, dump, read_json, wire
 from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.estimate import Estimate
 from cogfit.errors import InputError
@@ -21,6 +20,7 @@ from cogfit.inference.form_tests import FormTest
 from cogfit.inference.interval import Interval, format_interval, standard_errors
 from cogfit.inference.verdict import Verdict
 from cogfit.inference.windows import Window
+from cogfit.records.codec import Document, High, Nan, dump, read_json, wire
 
 if TYPE_CHECKING:
     import pandas as pd

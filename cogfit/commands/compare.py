@@ -65,12 +65,12 @@ def compare(
     """Compare with people; the help text is HELP."""
     for path in model:
         check_outputs(path, json_file, plot)
-    from cogfit.codec import dump
     from cogfit.errors import InputError
     from cogfit.files import write_atomic
     from cogfit.logs import read_log
     from cogfit.people import comparison, model_side
     from cogfit.people.catalogue import human
+    from cogfit.records.codec import dump
 
     catalogue = human(extra=extra)
     people = [catalogue[name] for name in to] if to else list(catalogue.values())

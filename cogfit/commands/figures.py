@@ -37,8 +37,8 @@ def figures(
     ] = None,
 ) -> None:
     """Make figures; the help text is HELP."""
-    from cogfit.codec import dump
     from cogfit.files import write_atomic
+    from cogfit.records.codec import dump
     from paper_figures import FIGURES, Data, build, choose
     from paper_figures.build import FORMATS
 

@@ -143,8 +143,8 @@ def _write_fits(
     plot: Path | None,
     diagnostics: Path | None,
 ) -> None:
-    from cogfit.codec import dump
     from cogfit.files import write_atomic
+    from cogfit.records.codec import dump
     from cogfit.result import FitResult
 
     if json_file is not None:

@@ -85,8 +85,8 @@ def human(
 
 
 def _write(document: dict[str, Any], json_file: str | None) -> None:
-    from cogfit.codec import dump
     from cogfit.files import write_atomic
+    from cogfit.records.codec import dump
 
     if json_file == "-":
         print_text(dump(document))

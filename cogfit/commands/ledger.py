@@ -53,9 +53,9 @@ def ledger(
     """Print the ledger; the help text is HELP."""
     check_outputs(Path(), json_file)
     import cogfit
-    from cogfit.codec import dump
     from cogfit.errors import InputError
     from cogfit.files import data_dir, write_atomic
+    from cogfit.records.codec import dump
     from theory.ledger.page import document, in_full, page
     from theory.ledger.recordings import Recordings
     from theory.ledger.records import assess, choose

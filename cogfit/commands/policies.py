@@ -60,9 +60,9 @@ def policies(
 ) -> None:
     """Play the policies; the help text is HELP."""
     check_outputs(Path(), json_file, plot)
-    from cogfit.codec import dump
     from cogfit.errors import InputError
     from cogfit.files import write_atomic
+    from cogfit.records.codec import dump
     from theory.policies.phenomena import phenomena
     from theory.policies.streams import Setting
     from theory.policies.study import BUDGETS, study

@@ -175,8 +175,8 @@ def _note(found: Redundancy) -> str:
 
 
 def _write(document: dict[str, Any], frame: pd.DataFrame, json_file: str | None, plot: Path | None) -> None:
-    from cogfit.codec import dump
     from cogfit.files import write_atomic
+    from cogfit.records.codec import dump
 
     if json_file is not None:
         text = dump({"schema": SCHEMA, **document})

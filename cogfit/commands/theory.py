@@ -101,8 +101,8 @@ def check(
         _verify(verify)
         return
     check_outputs(Path(), json_file, others=[] if certificate is None else [certificate])
-    from cogfit.codec import dump
     from cogfit.files import write_atomic
+    from cogfit.records.codec import dump
 
     chosen = _chosen(claims or [])
     with ProgressBars() as progress:
@@ -183,8 +183,8 @@ def bound(
 
 
 def _write_report(report: LogReport, json_file: str | None, plot: Path | None) -> None:
-    from cogfit.codec import dump
     from cogfit.files import write_atomic
+    from cogfit.records.codec import dump
 
     if json_file is not None:
         text = dump(report.to_json())

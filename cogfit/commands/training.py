@@ -137,8 +137,8 @@ def runs(
 ) -> None:
     """Show recorded runs; the help text is RUNS_HELP."""
     check_outputs(Path(), json_file)
-    from cogfit.codec import dump
     from cogfit.files import data_dir, write_atomic
+    from cogfit.records.codec import dump
     from theory.training.runs import find_records, format_table, table
 
     records = [record for place in folder or [data_dir() / "runs"] for record in find_records(place)]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.codec import Document
 from cogfit.curves.trajectories import Trajectories
 from cogfit.formulas.form import Array
+from cogfit.records.codec import Document
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

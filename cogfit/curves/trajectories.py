@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from cogfit.codec import Document, High, Low, Nan, wire
-from cogfit.sentence import Sentence, say
+from cogfit.records.codec import Document, High, Low, Nan, wire
+from cogfit.records.sentence import Sentence, say
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from cogfit.codec import Document
 from cogfit.formulas.form import Array
+from cogfit.records.codec import Document
 
 
 def first_autocorrelation(residual: Array, parameters: int = 0) -> float:

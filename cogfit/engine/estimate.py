@@ -10,12 +10,12 @@ from typing import ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.codec import Document, Low, Nan, wire
 from cogfit.engine import noise as noises
 from cogfit.engine.general import Problem, coordinates_of, minimise, plain, user_starts
 from cogfit.engine.separable import PART, Bundle, arrays_of, bounds_of, in_threads, record_of, solve, solve_bundle
 from cogfit.errors import MissingDependencyError
 from cogfit.formulas.form import Array, Form
+from cogfit.records.codec import Document, Low, Nan, wire
 
 _FACTOR, _WIDE = 3.0, 10.0  # standard errors of a logarithm (a factor 20) and of an exponent that identify nothing
 _TOGETHER = 0.99  # correlation of parameters that run away together

@@ -27,13 +27,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.codec import Document, Nan
 from cogfit.curves.curve import Curve
 from cogfit.engine import separable
 from cogfit.formulas.form import Array, Form
 from cogfit.formulas.registry import POWER, POWER_LAWS, get_form
 from cogfit.inference.ranking import CLOSE
-from cogfit.sentence import Sentence, say
+from cogfit.records.codec import Document, Nan
+from cogfit.records.sentence import Sentence, say
 
 STATUSES: dict[str, str] = {
     "artefact": "single patterns are no power laws, and the pooled slope comes from averaging them",

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.codec import Document, Nan, wire
 from cogfit.curves.curve import Curve
 from cogfit.engine import estimate, separable
 from cogfit.engine.arma import WHITE, Arma, select_arma
@@ -19,6 +18,7 @@ from cogfit.formulas.form import Array, Form, span_of
 from cogfit.formulas.registry import POWER
 from cogfit.inference.ranking import score
 from cogfit.progress import Progress
+from cogfit.records.codec import Document, Nan, wire
 
 TEST_BINS = 100  # points on which forms are tested
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from cogfit.codec import OMIT, Document, High, Low, wire
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array
+from cogfit.records.codec import OMIT, Document, High, Low, wire
 
 SCOPES = {
     "runs": "training procedure",

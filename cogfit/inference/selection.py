@@ -28,7 +28,7 @@ from cogfit.inference.ranking import CLOSE, Ranking, rank
 from cogfit.inference.residuals import errors_of, ordered_residuals
 from cogfit.inference.verdict import Verdict, confidence_set, judge_power_law
 from cogfit.progress import Progress
-from cogfit.sentence import say
+from cogfit.records.sentence import say
 
 
 def simplest(ranking: Ranking, registry: Mapping[str, Form], inside: Sequence[str]) -> str | None:

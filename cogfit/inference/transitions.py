@@ -19,7 +19,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cogfit.codec import Document, High, Low, Nan
 from cogfit.engine import arma
 from cogfit.engine.arma import Arma
 from cogfit.errors import InputError
@@ -40,7 +39,8 @@ from cogfit.inference.transition_steps import (
     tail,
     unevenness,
 )
-from cogfit.sentence import Sentence, say
+from cogfit.records.codec import Document, High, Low, Nan
+from cogfit.records.sentence import Sentence, say
 
 SIGNIFICANT = 0.05
 """p-value up to which a change counts as found."""

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cogfit.codec import Document
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Form
 from cogfit.formulas.registry import CONSTANT, POWER_LAWS
 from cogfit.inference.form_tests import FormTest, compare_forms
 from cogfit.inference.ranking import Ranking
-from cogfit.sentence import Sentence, say
+from cogfit.records.codec import Document
+from cogfit.records.sentence import Sentence, say
 
 REFUTED = 0.05
 """p-value up to which a form is refused."""

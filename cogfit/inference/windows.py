@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cogfit.codec import Document, High, Low, Nan
 from cogfit.curves.curve import Curve
 from cogfit.engine import estimate, separable
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import POWER, get_form
 from cogfit.inference.profile import quick_interval
 from cogfit.inference.residuals import in_order
-from cogfit.sentence import say
+from cogfit.records.codec import Document, High, Low, Nan
+from cogfit.records.sentence import say
 
 _EDGES = 6
 _LEAST_RATIO = 3.0  # of the ends of a window: over less, the slope says little

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammainc, gammaincc, ndtr
 
-from cogfit.codec import Document
+from cogfit.records.codec import Document
 
 Integers = NDArray[np.int64]
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 import numpy as np
 
 import cogfit
-from cogfit.codec import Document, encode, wire
 from cogfit.errors import InputError
+from cogfit.records.codec import Document, encode, wire
 from theory.audit import e_values
 from theory.audit.arrivals import Arrivals, MissingMass
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cogfit.codec import Document
+from cogfit.records.codec import Document
 
 LEVEL = 0.95
 """Of all intervals."""

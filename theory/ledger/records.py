@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cogfit.codec import encode
 from cogfit.errors import InputError, nearest
+from cogfit.records.codec import encode
 from theory.claims import PAPERS
 from theory.ledger.quantities import Quantities, Quantity
 from theory.ledger.recordings import NotHere, Recordings

@@ -16,7 +16,7 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
-from cogfit.codec import Document
+from cogfit.records.codec import Document
 from theory.policies.policy import Disturb, Played, Policy, play
 from theory.policies.streams import Array, Setting, Streams, embed, recurrent
 from theory.tasks.srcd import BINDING, PLAIN, QUERY

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from cogfit.codec import Document
+from cogfit.records.codec import Document
 from theory.bounds import t2_memory_bits
 from theory.policies.classify import Traits
 from theory.policies.policy import Played

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from cogfit.codec import Document
+from cogfit.records.codec import Document
 from theory.policies import find
 from theory.policies.limits import Mean, mean_of
 from theory.policies.policy import Played

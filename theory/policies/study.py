@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 import cogfit
-from cogfit.codec import Document, wire
 from cogfit.errors import InputError
+from cogfit.records.codec import Document, wire
 from theory.policies import System, find, systems
 from theory.policies.classify import Traits, classify
 from theory.policies.limits import Comparison, Mean, carried_bits, compare, mean_of

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, ClassVar, Literal, Self, get_args
 
-from cogfit import codec
 from cogfit.errors import InputError
+from cogfit.records import codec
 from theory.proofs import certificates
 from theory.proofs.certificates import Check, Document
 

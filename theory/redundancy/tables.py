@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.codec import encode
 from cogfit.errors import InputError
+from cogfit.records.codec import encode
 
 if TYPE_CHECKING:
     import pandas as pd

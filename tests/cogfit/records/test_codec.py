@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cogfit.codec import OMIT, Document, High, Low, Nan, dump, encode, read_json, wire
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
+from cogfit.records.codec import OMIT, Document, High, Low, Nan, dump, encode, read_json, wire
 
 NUMBERS = st.floats(allow_nan=True, allow_infinity=False)
 

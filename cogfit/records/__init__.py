@@ -1,0 +1,1 @@
+"""What all records share: documents, and sentences that know their numbers."""
