@@ -33,6 +33,8 @@ from theory.training.reproducibility import CHECKPOINT
 from theory.training.runs import Record, find_records, format_table, load_record, table
 from theory.training.setup import Setup, Training, load_setup, make_setup
 
+pytestmark = pytest.mark.slow  # models are trained
+
 ROOT = Path(__file__).resolve().parents[3]
 torch.set_num_threads(1)
 
