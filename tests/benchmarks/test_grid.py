@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = """
 import sys
@@ -36,6 +38,7 @@ def run(script: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_study_resumes_splits_and_repeats_itself(tmp_path: Path) -> None:
     script = tmp_path / "tiny.py"
     script.write_text(STUDY.format(folder=str(ROOT / "benchmarks")))

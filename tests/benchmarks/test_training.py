@@ -13,6 +13,8 @@ import pytest
 from theory.bounds.learners import Learner
 from theory.bounds.t4_zipf_streams import frequencies
 
+pytestmark = pytest.mark.slow  # models are trained
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -55,6 +55,7 @@ def test_json_on_standard_output_is_nothing_but_json(log: Path, capfd: pytest.Ca
     assert "NaN" not in out
 
 
+@pytest.mark.slow
 def test_json_file_and_picture_are_written_and_the_file_loads(
     log: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -66,6 +67,7 @@ def test_json_file_and_picture_are_written_and_the_file_loads(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["fit.json", "fit.pdf", "fit.png", "fit.svg", "log.csv"]
 
 
+@pytest.mark.slow
 def test_the_same_command_gives_the_same_bytes(log: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     first, second = tmp_path / "a", tmp_path / "b"
     for folder in (first, second):
@@ -134,6 +136,7 @@ def test_bad_input_is_exit_code_2_and_one_line(
     assert out == ""
 
 
+@pytest.mark.slow
 def test_the_log_is_never_overwritten(log: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = log.read_bytes()
     for source in (log, tmp_path):
@@ -238,6 +241,7 @@ def test_ctrl_c_is_exit_code_130_and_leaves_nothing_half_written(tmp_path: Path)
     assert not list(tmp_path.glob(".*part"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", ["--json -", "--methods"], ids=["JSON", "tables"])
 def test_a_closed_pipe_is_no_error(log: Path, options: str) -> None:
     command = f"'{sys.executable}' -m cogfit.cli fit '{log}' --form power {options} | true"

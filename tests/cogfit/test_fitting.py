@@ -22,6 +22,7 @@ def curve(form: str, seed: int = 0, sigma: float = 0.01, **params: float) -> np.
     return truth + np.random.default_rng(seed).normal(0.0, sigma, X.size)
 
 
+@pytest.mark.slow
 def test_gamma_of_200_pure_power_logs_is_unbiased(tmp_path: Path) -> None:
     """Logs written to disk and read back; the mean error is within three standard errors of zero."""
     found, errors = [], []
@@ -38,6 +39,7 @@ def test_gamma_of_200_pure_power_logs_is_unbiased(tmp_path: Path) -> None:
     assert np.mean(errors) == pytest.approx(spread, rel=0.2)  # and the standard error is the one that occurs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "params", "expected"),
     [
@@ -166,6 +168,7 @@ def recorded() -> dict[str, cogfit.FitResult]:
     }
 
 
+@pytest.mark.slow
 def test_no_recorded_run_is_forced_into_a_power_law(recorded: dict[str, cogfit.FitResult]) -> None:
     for name, fit in recorded.items():
         undecided = {"not_distinguishable"} if name == "gradual" else set()  # 78 switch times: p is near 5 %
@@ -173,6 +176,7 @@ def test_no_recorded_run_is_forced_into_a_power_law(recorded: dict[str, cogfit.F
         assert fit["power"].gamma is not None  # the slope is there, as a description
 
 
+@pytest.mark.slow
 def test_the_consolidating_run_is_a_transition(recorded: dict[str, cogfit.FitResult]) -> None:
     fit = recorded["consolidates"]
     assert fit.axis == "exposure"
@@ -185,6 +189,7 @@ def test_the_consolidating_run_is_a_transition(recorded: dict[str, cogfit.FitRes
     assert fit["power"].intervals["gamma"].scope == "conditional on this run"  # patterns move together
 
 
+@pytest.mark.slow
 def test_a_result_pickles_and_goes_through_json(recorded: dict[str, cogfit.FitResult], tmp_path: Path) -> None:
     for name, fit in recorded.items():
         path = tmp_path / f"{name}.json"
@@ -224,6 +229,7 @@ def test_standard_errors_without_spare_points_survive_json() -> None:
     assert back.stderr == fit.stderr == {"A": math.inf, "gamma": math.inf}
 
 
+@pytest.mark.slow
 def test_the_document_keeps_its_contract(recorded: dict[str, cogfit.FitResult]) -> None:
     document = json.loads(json.dumps(recorded["consolidates"].to_json(), allow_nan=False))
     assert document["schema"] == "cogfit.fit/1"
@@ -251,6 +257,7 @@ def test_load_refuses_what_is_no_fit(tmp_path: Path, content: str) -> None:
         cogfit.load(path)
 
 
+@pytest.mark.slow
 def test_tables_methods_and_html_carry_the_numbers(recorded: dict[str, cogfit.FitResult]) -> None:
     fit = cogfit.fit(X, curve("power", A=0.9, gamma=0.43))
     table = fit.table()

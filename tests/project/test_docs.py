@@ -63,6 +63,7 @@ def test_a_broken_link_or_anchor_is_found(tmp_path):
     assert broken(page) == ["other.md#no-heading", "none.md"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_PROGRAMS)
 def test_programs_of_the_guides_run(name, tmp_path):
     text = (DOCS / name).read_text(encoding="utf-8")

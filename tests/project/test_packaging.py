@@ -68,6 +68,7 @@ def installed(wheel, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_wheel_holds_package_data_and_marker_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name.split("/")[0] for name in names} == {*PACKAGES, f"cogfit-{PROJECT['version']}.dist-info"}
@@ -84,6 +85,7 @@ def test_wheel_holds_package_data_and_marker_and_nothing_else(wheel):
     assert modules == {name for name in names if name.endswith(".py")}
 
 
+@pytest.mark.slow
 def test_source_distribution_holds_what_is_needed_to_build_and_test(wheel, tmp_path):
     run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", tmp_path, ROOT, cwd=tmp_path)
     (path,) = tmp_path.glob("*.tar.gz")
@@ -110,6 +112,7 @@ def test_source_distribution_holds_what_is_needed_to_build_and_test(wheel, tmp_p
     assert set(zipfile.ZipFile(again).namelist()) == set(zipfile.ZipFile(wheel).namelist())
 
 
+@pytest.mark.slow
 def test_the_wheel_is_what_gets_imported(installed, tmp_path):
     code = (
         "import json, pathlib, cogfit;"
@@ -129,6 +132,7 @@ def test_data_dir_of_this_installation_has_the_runs():
     assert (Path(cogfit.data_dir()) / "runs" / "srcd-n256-gradual" / "run.json").is_file()
 
 
+@pytest.mark.slow
 def test_command_line_of_the_wheel_outside_the_checkout(installed, tmp_path):
     assert "fit" in run(installed / "bin" / "cogfit", "--help", cwd=tmp_path).stdout
     data = run(installed / "bin" / "python", "-c", "import cogfit; print(cogfit.data_dir())", cwd=tmp_path).stdout
@@ -211,6 +215,7 @@ def test_version_is_the_same_everywhere():
     assert newest.groups() == (version, released)
 
 
+@pytest.mark.slow
 def test_metadata_of_the_wheel_name_python_versions_licence_and_extras(wheel):
     name = f"cogfit-{PROJECT['version']}.dist-info/METADATA"
     told = Parser().parsestr(zipfile.ZipFile(wheel).read(name).decode())

@@ -34,6 +34,7 @@ def log(write_log: WriteLog) -> Path:
     return write_log(play(Stream.independent(uniform(20), values=8, length=1500), FirstExposures(), 1, 1))
 
 
+@pytest.mark.slow
 def test_all_theorems_and_claims_in_one_table(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capfd, "check", "--json", tmp_path / "all.json", "--certificate", tmp_path / "all.cert.json")
     assert (code, err) == (0, "")
@@ -187,6 +188,7 @@ def test_follow_reports_growth_and_leaves_when_nothing_comes(log: Path, capfd: p
     assert json.loads(out_file.read_text())["queries"]["rows"] == 1500
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_following(log: Path) -> None:
     command = [sys.executable, "-m", "cogfit.cli", "theory", "bound", str(log), "--values", "8", "--follow"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))

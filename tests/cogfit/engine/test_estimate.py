@@ -48,6 +48,7 @@ def best_curve_fit(form: Form, x: np.ndarray, y: np.ndarray, starts: int, seed: 
     return best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [f for f in SEPARABLE if f.shape and f.name != "truncated_zipf"], ids=lambda f: f.name)
 def test_no_start_of_curve_fit_finds_a_better_fit(form: Form) -> None:
     for seed, truth in enumerate(("power_floor", "exponential_floor", "log_logistic_step", form.name)):

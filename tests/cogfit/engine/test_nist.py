@@ -17,6 +17,8 @@ from numpy import arctan, cos, exp, log, pi, sin
 
 import cogfit
 
+pytestmark = pytest.mark.slow  # 27 problems from two starts
+
 FOLDER = Path(__file__).parents[2] / "fixtures" / "nist"
 PROBLEMS = {path.stem: json.loads(path.read_text(encoding="ascii")) for path in sorted(FOLDER.glob("*.json"))}
 BADLY_CONDITIONED = {"Bennett5"}  # 5 digits there, 6 everywhere else

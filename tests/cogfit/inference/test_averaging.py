@@ -75,6 +75,7 @@ def test_gamma_distributed_rates_average_to_the_shifted_power_law_and_are_found_
     assert "averaging artefact" in found.reasons[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rho", [0.0, 0.9])
 def test_soft_curves_tell_exponentials_from_power_laws(rho: float) -> None:
     for seed in range(2):
@@ -342,6 +343,7 @@ def recorded() -> RoutingLog:
     return log.routing
 
 
+@pytest.mark.slow
 def test_the_gradual_run_is_an_artefact_of_steps(recorded: RoutingLog) -> None:
     curve = exposure_curve(recorded)
     assert curve.facts is not None

@@ -44,6 +44,7 @@ def test_wald_intervals_use_students_t() -> None:
     assert (found.low, found.high) == pytest.approx((y.mean() - half, y.mean() + half), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_autocorrelation_widens_the_interval() -> None:
     rng = np.random.default_rng(3)
     truth = 0.9 * X**-0.43
@@ -59,6 +60,7 @@ def test_autocorrelation_widens_the_interval() -> None:
     assert fit.n_effective < 0.5 * X.size
 
 
+@pytest.mark.slow
 def test_coverage_under_white_and_red_noise() -> None:
     """Loose enough for 200 repeats: 99.9 % Clopper–Pearson around 95 % would be [0.885, 0.985]."""
     rng = np.random.default_rng(11)
@@ -108,6 +110,7 @@ def test_clusters_replace_standard_errors_and_the_plots_band() -> None:
     assert "resampled" in trials.selected.intervals["gamma"].method
 
 
+@pytest.mark.slow
 def test_the_binomial_profile_stays_among_probabilities() -> None:
     """With y = 1 at the first point the bound A·k_min^−γ ≤ 1 is active; the interval must still surround γ."""
     rng = np.random.default_rng(8)
@@ -149,6 +152,7 @@ def test_a_column_that_says_it_is_smoothed_is_not_trusted(tmp_path: Path) -> Non
     assert cogfit.fit(log, form="power", smoothing=0).selected.intervals["gamma"].reliable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trend", [-1.0, 1.0])
 def test_uneven_variance_is_modelled(trend: float) -> None:
     """The interval of weighted least squares with the true weights is what a good variance model comes close to."""
@@ -194,6 +198,7 @@ def test_shared_shocks_make_the_scope_conditional() -> None:
     assert scope(0.05) == "conditional on this run"
 
 
+@pytest.mark.slow
 def test_the_block_bootstrap_stands_beside_the_profile_when_asked_for() -> None:
     y = 0.9 * X**-0.43 + 0.02 * ar1(X.size, 0.5, np.random.default_rng(8))
     fit = cogfit.fit(X, y, form="power", noise="gaussian", thorough=True)
@@ -206,6 +211,7 @@ def test_the_block_bootstrap_stands_beside_the_profile_when_asked_for() -> None:
     assert cogfit.FitResult.from_json(fit.to_json()).selected.sensitivity == fit.selected.sensitivity
 
 
+@pytest.mark.slow
 def test_ebbinghaus_determines_the_exponent_and_not_what_runs_away() -> None:
     """Savings of Ebbinghaus 1885 with m(1 + ht)^−f: (m, h) go to infinity together, f is that of a pure power."""
     minutes = np.array([19.0, 63.0, 525.0, 1440.0, 2880.0, 8640.0, 44640.0])

@@ -147,6 +147,7 @@ def recorded() -> dict[str, cogfit.FitResult]:
     return {name: cogfit.fit(cogfit.data_dir() / "runs" / f"srcd-n256-{name}") for name in ("consolidates", "gradual")}
 
 
+@pytest.mark.slow
 def test_the_consolidating_run_follows_the_clock_and_moves_together(recorded: dict[str, cogfit.FitResult]) -> None:
     fit = recorded["consolidates"]
     facts = fit.trajectories
@@ -164,6 +165,7 @@ def test_the_consolidating_run_follows_the_clock_and_moves_together(recorded: di
     assert fit.verdict.power_law == "not_supported"
 
 
+@pytest.mark.slow
 def test_the_gradual_run_has_21_patterns_that_never_switch(recorded: dict[str, cogfit.FitResult]) -> None:
     facts = recorded["gradual"].trajectories
     assert facts is not None

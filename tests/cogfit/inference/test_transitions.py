@@ -28,6 +28,8 @@ from cogfit.inference.transition_steps import (
 )
 from cogfit.inference.transitions import Transition, gamma_threshold, transition
 
+pytestmark = pytest.mark.slow  # bootstraps
+
 
 def ar1(n: int, rho: float, seed: int) -> np.ndarray:
     shock = np.random.default_rng(seed).normal(size=n + 300)

@@ -402,6 +402,7 @@ def test_garbage_raises_nothing_else(tmp_path: Path, format: str | None) -> None
     throw()
 
 
+@pytest.mark.slow
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(
     rows=st.lists(

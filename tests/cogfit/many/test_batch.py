@@ -81,6 +81,7 @@ def test_other_noise_is_that_of_fit(noise: str, name: str) -> None:
         assert row["gamma_se"] == pytest.approx(one[name].estimate.stderr["gamma"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_verdicts_are_those_of_fit() -> None:
     x = np.arange(1.0, 41.0)
     rng = np.random.default_rng(2)
@@ -145,6 +146,7 @@ def best_of_curve_fit(form: Form, x: np.ndarray, y: np.ndarray, starts: int, see
     return best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["power_floor", "exponential_floor", "apex_floor", "stretched_exponential"])
 def test_no_start_of_curve_fit_finds_a_better_fit(name: str) -> None:
     """A small version of benchmarks/batch_agreement.py."""
@@ -360,6 +362,7 @@ def test_no_curves_give_an_empty_table_with_all_columns() -> None:
 # -------------------------------------------------------------------------------- threads, processes, repeatability
 
 
+@pytest.mark.slow
 def test_results_depend_neither_on_threads_nor_on_company(monkeypatch: pytest.MonkeyPatch) -> None:
     y = many(120)
     whole = cogfit.fit_many(K, y, form=None, threads=1)
@@ -473,6 +476,7 @@ def test_output_is_never_written_over_something_else(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------------- Dask
 
 
+@pytest.mark.slow
 def test_dask_fits_partition_by_partition() -> None:
     dd = pytest.importorskip("dask.dataframe")
     frame = tidy()

@@ -178,6 +178,7 @@ def test_a_wrong_comparison_ends_with_2_and_one_line(saved: Path, capsys: pytest
     assert "cannot be compared: measure: strategy against savings" in err
 
 
+@pytest.mark.slow
 def test_compare_prints_model_people_and_claims(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compare", str(saved)]) == 0
     out = capsys.readouterr().out

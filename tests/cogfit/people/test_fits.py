@@ -75,6 +75,7 @@ SLOPES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "labels", "form", "scale", "convention", "x_min", "x_max", "gamma"), SLOPES)
 def test_slopes_have_the_reference_values(name, labels, form, scale, convention, x_min, x_max, gamma):
     wanted = (form, scale, convention, x_min, x_max)
@@ -142,6 +143,7 @@ def test_ebbinghaus_by_shipped_minutes_and_by_rounded_hours(x, gamma, r2):
 POOLED = [("blocks", 0.407, 0.0176, 0.163), ("midpoints", 0.472, 0.026, 0.235)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("at", "gamma", "se", "rss"), POOLED)
 def test_alphabet_arithmetic_with_one_gamma(at, gamma, se, rss):
     fit = next(
@@ -205,6 +207,7 @@ def test_pairs_are_those_who_have_both_delays():
     assert [one.n for one in truth] == [544, 532, 507, 532, 507, 507]
 
 
+@pytest.mark.slow
 def test_ebbinghaus_determines_the_exponent_but_not_the_other_two():
     found = fitted("ebbinghaus1885_savings")
     fit = found.curves[0].result
@@ -232,6 +235,7 @@ def test_known_standard_errors_say_how_well_the_power_law_fits():
     assert (spare, p) == (5, pytest.approx(stats.chi2.sf(value, 5)))
 
 
+@pytest.mark.slow
 def test_lists_are_resampled_and_their_distribution_is_given():
     found = fit_human(cogfit.human("dros2015_lists"))
     limits = found.curves[0].result["power"].intervals["gamma"]
@@ -249,6 +253,7 @@ def test_short_curves_are_not_compared():
     assert [one.n for one in found.populations] == [8, 8]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", cogfit.human())
 def test_every_data_set_gives_a_document_and_a_picture(name):
     found = described(name)
@@ -456,6 +461,7 @@ def test_the_list_names_what_there_is_and_what_could_not_be_had(capfd):
     assert out in (ROOT / "docs" / "human-data.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_one_data_set_with_numbers_provenance_and_fits(capfd):
     code, out, err = run(capfd, "human", "mosteller1970_recall")
     assert (code, err) == (0, "")
@@ -490,6 +496,7 @@ def test_json_on_standard_output_is_nothing_but_json(capfd):
     assert [field["name"] for field in one["dataset"]["fields"]][-1] == "savings"
 
 
+@pytest.mark.slow
 def test_files_are_written_and_the_picture_shows_the_fit(tmp_path, capfd):
     target, document = tmp_path / "m.png", tmp_path / "m.json"
     code, _, _ = run(capfd, "human", "mosteller1970_recall", "--plot", target, "--json", document)

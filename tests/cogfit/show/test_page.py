@@ -120,6 +120,7 @@ def test_tables_hold_the_numbers_of_the_fit(curve: cogfit.FitResult) -> None:
     assert curve.methods() in page.text
 
 
+@pytest.mark.slow
 def test_patterns_averaging_and_transition_have_their_sections(patterns: cogfit.FitResult) -> None:
     page = Page(report.page(patterns))
     assert dict(page.table("Patterns behind"))["patterns"] == "30"
@@ -170,6 +171,7 @@ def test_structure_is_accessible_and_self_contained(patterns: cogfit.FitResult) 
     assert report.page(patterns) == text
 
 
+@pytest.mark.slow
 def test_what_the_log_says_is_text_and_nothing_else(tmp_path: Path) -> None:
     step = np.arange(1, 61)
     frame = pd.DataFrame({"step": step, EVIL: 0.9 * step**-0.5 + np.random.default_rng(0).normal(0, 0.01, 60)})
@@ -203,6 +205,7 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_command_takes_a_log_or_a_saved_fit(log: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     target, saved = tmp_path / "page.html", tmp_path / "fit.json"
     code, out, err = run(capfd, log, "--html", target, "--json", saved, "--x-min", 2)

@@ -70,6 +70,7 @@ def test_diagnostics_draw_every_panel_and_say_what_is_missing(fit: cogfit.FitRes
     assert any("no windows" in text.get_text().replace("\n", " ") for text in figure.axes[3].texts)
 
 
+@pytest.mark.slow
 def test_diagnostics_of_a_routing_log_show_its_switch_times() -> None:
     run = cogfit.data_dir() / "runs" / "srcd-n256-gradual"
     fit = cogfit.fit(run, bins=20)

@@ -99,6 +99,7 @@ def test_a_router_without_memory_is_recognised(write_log: WriteLog) -> None:
     assert report.wrong_attended == 0
 
 
+@pytest.mark.slow
 def test_a_lucky_router_on_one_table_is_rarely_excluded(write_log: WriteLog) -> None:
     """The charge per query lies far below 1 again and again; the report knows that this is luck with few values."""
     law, excluded, leaks, below = Stream.independent(uniform(3), values=2, length=200), 0, 0, 0
@@ -398,6 +399,7 @@ def test_a_log_whose_rows_change_is_not_followed(write_log: WriteLog) -> None:
         next(theory.follow_log(file.with_name("absent.csv"), values=8))
 
 
+@pytest.mark.slow
 def test_the_recorded_runs() -> None:
     """What the logs of data/runs allow: their router holds a table of fixed values, and needs no attention for it."""
     runs = cogfit.data_dir() / "runs"

@@ -19,6 +19,7 @@ from theory.tasks import retrieval
 from theory.tasks.retrieval import Stream, play, uniform, zipf
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**6), st.sampled_from([(2, 2, 4), (2, 3, 3), (3, 2, 3)]), st.booleans())
 def test_attention_is_exact_for_every_adaptive_router_without_memory(
     seed: int, size: tuple[int, int, int], feedback: bool

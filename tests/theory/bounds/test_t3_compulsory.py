@@ -18,6 +18,7 @@ from theory.tasks.retrieval import FirstExposures, Stream, play, uniform, zipf
 SEEDS = st.integers(0, 10**6)
 
 
+@pytest.mark.slow
 @given(SEEDS, st.sampled_from([(2, 2, 4), (2, 3, 3), (3, 2, 3)]), st.booleans())
 def test_no_adaptive_learner_escapes_at_any_step(seed: int, size: tuple[int, int, int], feedback: bool) -> None:
     """(a), (b): learners are arbitrary functions of everything they see; all tables are enumerated."""
@@ -62,6 +63,7 @@ def test_the_dynamic_program_finds_the_expected_number_of_patterns(
     assert theory.verify(solved.document).ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("feedback", [False, True])
 @pytest.mark.parametrize(
     ("probabilities", "values", "length", "retrieval"),

@@ -42,6 +42,7 @@ def test_so_is_the_curve_of_finitely_many_patterns(s: float, c: int, log_n: floa
     assert abs(exact - closed) <= t4.error_bound(n, c=c, rate=rate) + 1e-9
 
 
+@pytest.mark.slow
 @given(CASES)
 def test_the_local_exponent_is_within_its_explicit_limits(case: tuple[float, int, int, float]) -> None:
     s, c, n, rate = case
@@ -268,6 +269,7 @@ def test_bad_input_is_named(call: object) -> None:
         call()  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_the_verdict_and_the_table_for_the_figure() -> None:
     verdict = theory.check_theorem("T4")
     assert verdict.status == "proved"

@@ -49,6 +49,7 @@ def test_for_whole_shapes_the_closed_form_is_exact(a: int, b: int, k: int) -> No
     assert t7.beta_geometric(k, a, b) == pytest.approx(float(sum(moments)), rel=1e-10)
 
 
+@pytest.mark.slow
 def test_the_closed_forms_symbolically() -> None:
     eta, rate = sympy.symbols("eta lambda", positive=True)
     a, b, k = Fraction(3, 2), 2, 3

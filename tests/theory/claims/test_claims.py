@@ -182,6 +182,7 @@ def test_the_registry_loads_nothing_heavy() -> None:
         assert f"'{library}'" not in loaded
 
 
+@pytest.mark.slow
 def test_docs_are_current(verdicts: dict[str, Verdict]) -> None:
     page = import_module("theory.claims.__main__").page(list(verdicts.values()))
     message = "run: python -m theory.claims > docs/claims.md"
@@ -277,6 +278,7 @@ def test_theorem_2_stationary_starts_have_no_slope() -> None:
 VECTORS = st.lists(st.fractions(-1, 1, max_denominator=5), min_size=2, max_size=2)
 
 
+@pytest.mark.slow
 @given(st.lists(VECTORS, min_size=1, max_size=8), VECTORS, st.fractions("1/10", "19/10", max_denominator=10))
 def test_theorem_2_holds_as_corrected(features: list[list[Fraction]], target: list[Fraction], scaled: Fraction) -> None:
     """Linear, reachable target, any order of the data, η < 2/L²: averaged loss ≤ ‖w*‖²/((2 − ηL²)Tη)."""
@@ -293,6 +295,7 @@ def test_theorem_2_holds_as_corrected(features: list[list[Fraction]], target: li
     assert total / len(features) <= constant / (len(features) * rate)
 
 
+@pytest.mark.slow
 @given(st.lists(VECTORS, min_size=1, max_size=3), VECTORS, st.fractions("1/10", 1, max_denominator=10))
 def test_theorem_2_holds_without_gradient_noise(
     features: list[list[Fraction]], targets: list[Fraction], scaled: Fraction
@@ -396,6 +399,7 @@ def test_lemma_1_against_sampled_gates() -> None:
     assert retention_lemma_1.mean(0.2) > 0.2 + 0.02
 
 
+@pytest.mark.slow
 @given(st.lists(st.fractions(-3, 3, max_denominator=3), min_size=1, max_size=3), st.integers(1, 4))
 def test_lemma_2_for_independent_examples(gradients: list[Fraction], batch: int) -> None:
     means = [sum(b, Fraction(0)) / batch for b in itertools.product(gradients, repeat=batch)]
@@ -416,6 +420,7 @@ POINTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(POINTS, st.fractions("1/4", 2, max_denominator=4), st.fractions("1/4", 6, max_denominator=4))
 def test_proposition_1_and_the_exact_range_of_lemma_3(
     points: list[tuple[Fraction, Fraction, int]], budget: Fraction, multiplier: Fraction
@@ -435,6 +440,7 @@ def test_proposition_1_and_the_exact_range_of_lemma_3(
                 assert gap < multiplier * excess
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.integers(0, 3), st.integers(1, 9))
 def test_lemma_3_solutions_by_brute_force(gains: list[int], budget: int, halves: int) -> None:
     """Both problems are linear in p: the least values are at corners, where T and M are whole."""

@@ -155,6 +155,7 @@ def test_without_consolidation_there_are_two_branches(make: Make, task: SRCD) ->
     assert list(output.costs) == ["episodic"]
 
 
+@pytest.mark.slow
 def test_attention_learns_to_retrieve_what_no_weight_can_know() -> None:
     """Novel keys have new values in every stream: above chance only through attention."""
     task = SRCD(length=64, query_fraction=0.1, patterns=10, novel_keys=32, values=8)

@@ -19,6 +19,7 @@ def run(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str
     return code, out, err
 
 
+@pytest.mark.slow
 def test_table_json_and_picture(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capfd, *QUICK, "--policy", "streaming", "--policy", "CRAM", "--budget", 0.25, "--seed", 3,
                          "--json", tmp_path / "p.json", "--plot", tmp_path / "p.svg")  # fmt: skip

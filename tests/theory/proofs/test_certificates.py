@@ -116,6 +116,7 @@ def test_an_example_of_every_kind_holds(kind: str) -> None:
     assert str(check).startswith("holds: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", certificates.KINDS)
 def test_junk_anywhere_is_an_error_with_one_line_or_fails(kind: str) -> None:
     """Whatever stands in a document, nothing but our own errors come out, in short time."""
@@ -256,6 +257,7 @@ FUNCTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", FUNCTIONS)
 @given(
     low=st.fractions("1/50", 8, max_denominator=50), width=st.fractions(0, 1, max_denominator=50), at=st.floats(0, 1)

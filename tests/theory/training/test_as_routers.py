@@ -33,6 +33,8 @@ from theory.training.folder import load_model
 from theory.training.runs import find_records
 from theory.training.setup import Setup, load_setup, make_setup
 
+pytestmark = pytest.mark.slow  # models are trained
+
 torch.set_num_threads(1)
 
 BETA = 1e-6  # chance that a sound bound is seen to fail, per test of a member

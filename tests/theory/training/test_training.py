@@ -33,6 +33,8 @@ from theory.training.runs import Record, find_records, format_table, load_record
 from theory.training.setup import Setup, Training, load_setup, make_setup
 from theory.training.trainer import Single, index_batch
 
+pytestmark = pytest.mark.slow  # models are trained
+
 ROOT = Path(__file__).resolve().parents[3]
 torch.set_num_threads(1)
 

@@ -15,6 +15,8 @@ from theory.training.loop import train
 from theory.training.setup import Setup, load_setup
 from theory.training.trainer import start
 
+pytestmark = pytest.mark.slow  # models are trained
+
 SMALL = {
     "data.length": 32, "data.patterns": 4, "data.novel_keys": 8, "model.d_model": 16, "model.semantic_rank": 8,
     "training.batch": 2, "training.attend_until": 0, "training.evaluation_streams": 2, "training.steps": 3,

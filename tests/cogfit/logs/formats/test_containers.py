@@ -129,6 +129,7 @@ def test_routing_is_the_same_from_every_container(tmp_path: Path, name: str) -> 
     np.testing.assert_array_equal(got.frame["exposure"], frame.groupby("pattern").cumcount())
 
 
+@pytest.mark.slow
 def test_recorded_runs() -> None:
     root = Path(__file__).parents[4] / "data" / "runs" / "srcd-n256-consolidates"
     if not (root / "routing.parquet").exists():

@@ -443,6 +443,7 @@ def truth() -> dict[tuple[str, int], float]:
     return values
 
 
+@pytest.mark.slow
 @given(
     flips=st.lists(st.tuples(st.integers(0, len(CONTENT) - 1), st.integers(1, 255)), min_size=1, max_size=6),
     cut=st.integers(0, len(CONTENT)),
@@ -481,6 +482,7 @@ def test_any_event_with_right_checksums_is_read_or_dropped(
     assert frame.loc[0, "attention_utilization"] == 0.5
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(
