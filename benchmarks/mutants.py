@@ -55,8 +55,6 @@ PATIENCE = 5.0
 TESTS: dict[str, tuple[str, ...]] = {
     "cogfit/inference/form_tests.py": ("tests/cogfit/inference/test_selection.py",),
     "cogfit/inference/interval.py": ("tests/cogfit/inference/test_intervals.py",),
-    "cogfit/inference/ranking.py": ("tests/cogfit/inference/test_selection.py",),
-    "cogfit/inference/verdict.py": ("tests/cogfit/inference/test_selection.py",),
     "cogfit/logs/labels.py": ("tests/cogfit/logs/test_cleaning.py",),
     "cogfit/people/conclusions.py": ("tests/cogfit/people/test_comparison.py",),
     "cogfit/people/dataset.py": ("tests/cogfit/people/test_catalogue.py",),

@@ -64,3 +64,34 @@ def test_nearest_names() -> None:
     assert nearest("STEP", ["step", "loss"]) == "did you mean 'step'?"
     assert nearest("zzz", ["a", "b"]) == "choose from a, b"
     assert nearest("zzz", []) == "there is nothing to choose from"
+
+
+def test_a_new_file_has_the_mode_that_open_would_give(tmp_path: Path) -> None:
+    for umask in (0o022, 0o077, 0o002):
+        before = os.umask(umask)
+        try:
+            write_atomic(tmp_path / f"own{umask}", "")
+            (tmp_path / f"usual{umask}").write_text("")
+            left = os.umask(umask)
+        finally:
+            os.umask(before)
+        assert left == umask  # writing changes nothing of the process
+        modes = [stat.S_IMODE((tmp_path / f"{name}{umask}").stat().st_mode) for name in ("own", "usual")]
+        assert modes[0] == modes[1]
+
+
+def test_the_reason_of_a_failure_is_the_first_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(source: str, target: object) -> None:
+        Path(source).unlink()
+        raise OSError("the disk went away")  # without a number, thus without words of the system
+
+    monkeypatch.setattr(os, "replace", lost)
+    with pytest.raises(InputError, match=r"cannot be written \(the disk went away\); check the path"):
+        write_atomic(tmp_path / "out.txt", "new")
+
+
+def test_a_missing_folder_and_a_folder_are_said_to_be_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot be written \(No such file or directory\); create the folder first"):
+        write_atomic(tmp_path / "missing" / "out.txt", "new")
+    with pytest.raises(InputError, match="is a folder, not a file"):
+        write_atomic(tmp_path, "new")

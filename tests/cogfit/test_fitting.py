@@ -13,6 +13,7 @@ import pytest
 import cogfit
 from cogfit.formulas.registry import candidate_forms
 from cogfit.inference.verdict import REFUTED
+from cogfit.records.sentence import Sentence
 
 X = np.arange(1.0, 301.0)
 
@@ -278,3 +279,17 @@ def test_progress_is_reported_form_by_form() -> None:
     assert seen[0][0] == 0
     assert seen[-1][0] == seen[-1][1] == 2 * len(candidate_forms("x", "other"))  # fitted, then tested
     assert [call[0] for call in seen] == sorted(call[0] for call in seen)
+
+
+def test_every_finding_of_a_fit_knows_where_it_comes_from() -> None:
+    rng = np.random.default_rng(0)
+    x = np.arange(1.0, 301.0)
+    y = np.where(x < 150, 0.9, 0.3) * (1 + 0.02 * rng.normal(size=x.size))
+    fit = cogfit.fit(x, y)
+    assert len(fit.findings) >= 4
+    for finding in fit.findings:
+        assert isinstance(finding, Sentence), finding
+        assert finding.template.format(**finding.numbers) == finding
+    decided = {finding.decided_by for finding in fit.findings}
+    assert "cogfit.inference.verdict.judge_power_law" in decided
+    assert "cogfit.inference.transitions.transition" in decided

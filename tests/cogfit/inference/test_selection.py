@@ -1,4 +1,4 @@
-"""Ranking and verdict on made-up likelihoods, where the right answer is known by construction."""
+"""Ranking and verdict on made-up data, where the right answer is known by construction."""
 
 from __future__ import annotations
 
@@ -9,87 +9,8 @@ import pytest
 
 import cogfit
 from cogfit.engine import estimate
-from cogfit.engine.estimate import Estimate
-from cogfit.formulas.registry import POWER_LAWS, forms, get_form
-from cogfit.inference.form_tests import FormTest
-from cogfit.inference.ranking import rank, score
-from cogfit.inference.verdict import Verdict, judge_power_law
-
-REGISTRY = forms()
-
-
-def made(
-    form: str, loglik: float, n: int = 200, noise: str = "gaussian", status: str = "ok", **loose: object
-) -> Estimate:
-    names = REGISTRY[form].names
-    p = len(names)
-    return Estimate(
-        form, noise, dict.fromkeys(names, 0.5), dict.fromkeys(names, 0.1), np.eye(p), 1.0, loglik, n, p + 1,
-        status, "", (), tuple(loose.get("not_identified", ())),  # type: ignore[arg-type]
-    )  # fmt: skip
-
-
-def outcome(p_value: float, fit_p_value: float = 0.5) -> FormTest:
-    return FormTest(p_value, fit_p_value, 199)
-
-
-def ruled(p_values: dict[str, float], fit_p_value: float = 0.5, n: int = 200) -> Verdict:
-    """Verdict where every form has the same likelihood but its own p-value."""
-    fits = {name: made(name, 100.0 * p, n) for name, p in p_values.items()}
-    tests = {name: outcome(p, fit_p_value) for name, p in p_values.items()}
-    return judge_power_law(fits, rank(list(fits.values())), REGISTRY, tests)
-
-
-def test_score_is_aicc_with_autocorrelation_allowed_for() -> None:
-    fit = made("power", 300.0, n=200)
-    assert score(fit) == pytest.approx(fit.aicc)
-    n, k, tau = 200, 3, 4.0
-    expected = -2 * 300.0 / tau + 2 * k + 2 * k * (k + 1) / (n / tau - k - 1)
-    assert score(fit, tau) == pytest.approx(expected)
-    assert score(fit, 60.0) == math.inf  # fewer effective points than parameters
-    k = 4  # ρ is a parameter, too
-    expected = -2 * 320.0 + 2 * k + 2 * k * (k + 1) / (n - k - 1)
-    assert score(fit, tau, gain=20.0) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("p_values", "expected"),
-    [
-        ({"constant": 0.01, "power": 0.5, "power_floor": 0.5, "exponential": 0.01}, "supported"),
-        ({"constant": 0.01, "power": 0.01, "power_floor": 0.5, "exponential": 0.01}, "supported"),
-        ({"constant": 0.01, "power": 0.5, "power_floor": 0.5, "shifted_power": 0.5}, "supported"),  # contains it
-        ({"constant": 0.01, "power": 0.5, "power_floor": 0.5, "exponential": 0.06}, "not_distinguishable"),
-        ({"constant": 0.01, "power": 0.05, "power_floor": 0.02, "exponential": 0.5}, "not_supported"),
-        ({"constant": 0.01, "power": 0.01, "power_floor": 0.01, "broken_power": 0.5}, "not_supported"),
-        ({"constant": 0.3, "power": 0.5, "power_floor": 0.5, "exponential": 0.5}, "not_identified"),
-        ({"constant": 0.01, "exponential": 0.5}, "not_identified"),
-    ],
-)
-def test_verdict(p_values: dict[str, float], expected: str) -> None:
-    assert ruled(p_values).power_law == expected
-
-
-def test_no_support_without_goodness_of_fit_or_with_few_points() -> None:
-    p_values = {"constant": 0.01, "power": 0.5, "power_floor": 0.5, "exponential": 0.01}
-    bad = ruled(p_values, fit_p_value=0.02)
-    assert bad.power_law == "not_distinguishable"
-    assert "structure in its residuals" in bad.reasons[0]
-    assert ruled(p_values, n=9).power_law == "not_distinguishable"
-
-
-def test_a_probability_is_never_compared_with_a_density() -> None:
-    with pytest.raises(cogfit.InputError, match="cannot be compared with a density"):
-        rank([made("power", 1.0), made("exponential", 1.0, noise="binomial")], 1.0)
-
-
-def test_an_undetermined_exponent_is_no_support() -> None:
-    fits = {
-        "power": made("power", 100.0, status="not_identified", not_identified=("gamma",)),
-        "constant": made("constant", 0.0),
-    }
-    tests = {"power": outcome(0.5), "constant": outcome(0.01)}
-    ruling = judge_power_law(fits, rank(list(fits.values()), 1.0), REGISTRY, tests)
-    assert ruling.power_law == "not_identified"
+from cogfit.formulas.registry import POWER_LAWS, get_form
+from cogfit.inference.ranking import rank
 
 
 def ar1(n: int, rho: float, rng: np.random.Generator) -> np.ndarray:

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cogfit.people.exponent import ASPECTS, PERSON, Exponent, difference, obstacles
+from cogfit.people.exponent import (
+    ASPECTS,
+    DISTRIBUTION,
+    PERSON,
+    Exponent,
+    describe,
+    difference,
+    form_title,
+    heading,
+    obstacles,
+)
 
 RUN = Exponent(
     "run", "model", 0.43, 0.40, 0.46, "power", "gaussian", "strategy", "0 to 1", "repetition", "item", "prior", PERSON
@@ -77,3 +87,42 @@ def test_json_has_no_infinity() -> None:
     document = replace(RUN, high=math.inf).to_json()
     assert document["high"] is None
     assert document["unbounded"] == ["high"]
+
+
+def test_what_is_shown_is_the_number_and_the_limits_that_are_known() -> None:
+    assert RUN.shown == "0.430 [0.4, 0.46]"
+    assert replace(RUN, low=math.nan, high=math.nan).shown == "0.430"
+    assert replace(RUN, gamma=math.nan).shown == "[0.4, 0.46]"  # a source that states a range only
+    assert replace(RUN, gamma=math.nan, low=math.nan, high=math.nan).shown == "–"
+
+
+def test_numbers_that_are_known_stand_in_the_document_and_others_do_not() -> None:
+    document = replace(RUN, low=math.nan).to_json()
+    assert (document["gamma"], document["low"], document["high"], document["unbounded"]) == (0.43, None, 0.46, [])
+    assert document["subjects_known"] is False
+
+
+def test_a_new_fit_mends_form_noise_and_counting_and_nothing_else() -> None:
+    """Measure, axis, unit and averaging are facts of the data: no fit changes them."""
+    assert {aspect.name for aspect in ASPECTS if aspect.refit} == {"form", "noise", "convention"}
+
+
+def test_an_obstacle_names_both_sides() -> None:
+    (item,) = obstacles(RUN, replace(RUN, form="power_floor"))
+    assert str(item) == "form: power against power_floor"
+    (item,) = obstacles(RUN, replace(RUN, axis=""))
+    assert str(item) == "axis: repetition against not known"
+    (item,) = obstacles(replace(RUN, axis=""), RUN)
+    assert str(item) == "axis: not known against repetition"
+
+
+def test_a_heading_and_a_subject_say_what_was_measured() -> None:
+    assert heading(RUN) == "strategy against repetition of item"
+    assert heading(replace(RUN, repeated="")) == "strategy against repetition"
+    assert describe(RUN) == "The curve of run"
+    assert describe(replace(RUN, label="exponents", averaging=DISTRIBUTION)) == "The exponents"
+
+
+def test_a_form_is_called_by_its_title_and_none_by_nothing() -> None:
+    assert form_title("power_floor") == "power + floor"
+    assert form_title("") == ""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pickle
 
-import numpy as np
+import pytest
 
-import cogfit
 from cogfit.records.sentence import Sentence, say
 
 
@@ -20,15 +19,28 @@ def test_a_sentence_is_its_text_and_keeps_its_numbers_through_a_pickle() -> None
         assert (item.threshold, item.decided_by) == ("p ≤ 0.05", "cogfit.records.sentence.say")
 
 
-def test_every_finding_of_a_fit_knows_where_it_comes_from() -> None:
-    rng = np.random.default_rng(0)
-    x = np.arange(1.0, 301.0)
-    y = np.where(x < 150, 0.9, 0.3) * (1 + 0.02 * rng.normal(size=x.size))
-    fit = cogfit.fit(x, y)
-    assert len(fit.findings) >= 4
-    for finding in fit.findings:
-        assert isinstance(finding, Sentence), finding
-        assert finding.template.format(**finding.numbers) == finding
-    decided = {finding.decided_by for finding in fit.findings}
-    assert "cogfit.inference.verdict.judge_power_law" in decided
-    assert "cogfit.inference.transitions.transition" in decided
+def test_a_sentence_without_numbers_or_a_rule_is_plain_text() -> None:
+    sentence = say("nothing was decided")
+    assert (sentence, dict(sentence.numbers), sentence.threshold, sentence.decided_by) == (
+        "nothing was decided", {}, "", "",
+    )  # fmt: skip
+    assert Sentence("as said") == "as said"
+
+
+def test_words_in_front_change_the_text_and_nothing_else() -> None:
+    sentence = say("p = {p:.2g}", p=0.0312, threshold="p ≤ 0.05", by=say)
+    longer = sentence.after("loss {per token}: ")  # a name of a column may hold braces
+    assert longer == "loss {per token}: p = 0.031"
+    assert longer.template.format(**longer.numbers) == longer
+    assert (longer.numbers["p"], longer.threshold, longer.decided_by) == (
+        0.0312, sentence.threshold, sentence.decided_by,
+    )  # fmt: skip
+
+
+def test_the_numbers_of_a_sentence_cannot_be_changed() -> None:
+    numbers = {"p": 0.5}
+    sentence = Sentence("p = {p}", numbers)
+    numbers["p"] = 0.1
+    assert sentence.numbers["p"] == 0.5
+    with pytest.raises(TypeError):
+        sentence.numbers["p"] = 0.1  # type: ignore[index]
