@@ -311,7 +311,7 @@ def limit(count: int) -> dict[str, float]:
     x, ys = curves(count)
     form = get_form("power_floor")
     bundle = separable.Bundle.rectangular(x, ys, np.ones_like(ys))
-    search = separable._Search.of(form, bundle, 1e-13, separable.WHITE, 200)
+    search = separable._Search.for_bundle(form, bundle, 1e-13, separable.WHITE, 200)
     theta, counts = search._grid_starts(0, count)
     evaluations, none = 0.0, np.empty((0, 1))
     for k in range(30):  # an evaluation more for every start that is not done after k iterations

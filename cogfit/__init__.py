@@ -1,4 +1,6 @@
-"""cogfit: estimate power-law exponents γ from training logs and compare them, honestly, with human data.
+"""cogfit: power-law exponents γ from training logs.
+
+Estimate them and compare them, honestly, with human data.
 
 >>> import cogfit, numpy as np
 >>> k = np.arange(1.0, 201.0)
@@ -105,7 +107,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name on first use (PEP 562), so that importing the package stays cheap."""
+    """Load a public name on first use (PEP 562).
+
+    Importing the package then stays cheap.
+    """
     if name == "__version__":
         from importlib.metadata import PackageNotFoundError, version
 

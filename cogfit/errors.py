@@ -1,4 +1,6 @@
-"""Exceptions of the package: one tree, each message says what, where and what to do next.
+"""Exceptions of the package.
+
+One tree; each message says what, where and what to do next.
 
 Everything that a caller may want to catch derives from :class:`CogfitError`; the command line turns
 ``exit_code`` into the process's exit status and prints the message as one line, without a traceback.
@@ -12,7 +14,7 @@ from pathlib import Path
 
 
 class CogfitError(Exception):
-    """Base class of all errors raised on purpose by this package."""
+    """Base class of all errors raised on purpose."""
 
     exit_code = 1
 

@@ -1,4 +1,7 @@
-"""Writing files whole or not at all, and finding the data that ships with the package."""
+"""Writing files, and finding the data that ship along.
+
+A file is written whole or not at all.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from cogfit.errors import InputError
 
 
 def data_dir() -> Path:
-    """Folder with the recorded runs and tables that ship with the package.
+    """Folder with the package's recorded runs and tables.
 
     Returns
     -------
@@ -37,7 +40,9 @@ def data_dir() -> Path:
 
 
 def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
-    """Write a file so that a reader sees the old or the new content, never a part.
+    """Write a file whole or not at all.
+
+    A reader sees the old or the new content, never a part.
 
     What exists and is no regular file (a pipe, ``/dev/stdout``) is written directly. A symbolic link keeps pointing
     where it points.

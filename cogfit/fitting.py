@@ -1,4 +1,7 @@
-"""``cogfit.fit``: from a log, a file or arrays to a :class:`~cogfit.result.FitResult`."""
+"""``cogfit.fit``: from a log, file or arrays to a result.
+
+The result is a :class:`~cogfit.result.FitResult`.
+"""
 
 from __future__ import annotations
 
@@ -172,6 +175,7 @@ def fit(
     >>> round(fit.gamma, 6)
     0.5
     """
+    # paths are read; what goes with arrays is refused beside a log
     if not 0.0 < level < 1.0:
         raise InputError(f"`level` must lie between 0 and 1, not {level!r}", hint="for 95 % pass level=0.95")
     if isinstance(data, str | os.PathLike):
@@ -183,11 +187,11 @@ def fit(
 
     # whatever came in becomes a curve with an account of where it came from
     if isinstance(data, Log):
-        known = _from_log(data, outcome, convention, (x_min, x_max), bins, smoothing)
+        prepared = _from_log(data, outcome, convention, (x_min, x_max), bins, smoothing)
         if axis is not None:
-            known = replace(known, curve=replace(known.curve, axis=axis))
+            prepared = replace(prepared, curve=replace(prepared.curve, axis=axis))
     elif isinstance(data, Curve):
-        known = _Data(data, Source("", "curve", data.x.size))
+        prepared = _Data(data, Source("", "curve", data.x.size))
     elif y is None:
         raise InputError("`y` is missing", hint="call cogfit.fit(x, y), or cogfit.fit(log)")
     else:
@@ -202,7 +206,7 @@ def fit(
             x_max=x_max,
             smoothing=smoothing,
         )
-        known = _Data(curve, Source("", "arrays", int(np.size(np.asarray(y)))))
+        prepared = _Data(curve, Source("", "arrays", int(np.size(np.asarray(y)))))
 
     options = Options(
         rng=_generator(rng),
@@ -215,11 +219,13 @@ def fit(
         schedule=schedule,
         progress=progress,
     )
-    curve = _described(known.curve, measure, serial)
-    return fit_curve(curve, known.source, options, warnings=known.warnings, log=known.log, changes=form is None)
+    curve = _apply_caller_options(prepared.curve, measure, serial)
+    return fit_curve(
+        curve, prepared.source, options, warnings=prepared.warnings, log=prepared.log, changes=form is None
+    )
 
 
-def _described(curve: Curve, measure: str | None, serial: bool) -> Curve:
+def _apply_caller_options(curve: Curve, measure: str | None, serial: bool) -> Curve:
     """The curve with what the caller says of its y."""
     if not serial:
         curve = replace(curve, serial=False)
@@ -279,7 +285,10 @@ def _routing_curve(
     window: tuple[float | None, float | None],
     bins: int | None,
 ) -> Curve:
-    """P_episodic(k), with what single patterns say where there are enough of them."""
+    """P_episodic(k), with what single patterns say.
+
+    Single patterns are looked at where there are enough of them.
+    """
     low = None if window[0] is None else math.ceil(window[0])
     high = None if window[1] is None else math.floor(window[1])
     curve = exposure_curve(routing, outcome=outcome, convention=convention, k_min=low, k_max=high, bins=bins)
@@ -290,7 +299,10 @@ def _routing_curve(
 
 
 def other_kind(log: Log) -> tuple[str, ...]:
-    """What a folder holds besides the routing log that is fitted, one sentence each."""
+    """What a folder holds besides the routing log.
+
+    The routing log is fitted; one sentence each.
+    """
     if log.routing is None or log.utilization is None:
         return ()
     other = log.utilization
@@ -317,7 +329,9 @@ def fit_curve(
     log: Log | None = None,
     changes: bool = False,
 ) -> FitResult:
-    """Fit a prepared curve; what :func:`fit` does after its input is understood.
+    """Fit a prepared curve.
+
+    What :func:`fit` does after its input is understood.
 
     Parameters
     ----------
@@ -331,19 +345,20 @@ def fit_curve(
     changes : bool
         Whether abrupt changes are looked for.
     """
+    # the points that the forms are defined at, and the forms that have a meaning there
     if options.start is not None and options.form is None:
         raise InputError("`start` needs `form`", hint="name the form whose starting values these are")
     chosen = get_form(options.form) if options.form is not None else None
     logged = curve
-    curve, outside = _inside_domain(curve, chosen)
-    notes = [*warnings, *curve.warnings, *outside]
+    curve, domain_notes = _restrict_to_domain(curve, chosen)
+    notes = [*warnings, *curve.warnings, *domain_notes]
     constant = float(np.ptp(curve.y)) <= CONSTANT * float(np.abs(curve.y).max())
     family = (chosen,) if chosen is not None else candidate_forms(curve.axis, curve.measure)
 
     # every form under one noise model
     noise_name, fits = choose_noise(curve, family, options.noise, options.discrete, constant)
-    curve, more = _under_noise(curve, noise_name)
-    notes += more
+    curve, noise_notes = _weigh_for_noise(curve, noise_name)
+    notes += noise_notes
     stages = Stages(options.progress, 2 * len(family))
     _fit_forms(curve, family, fits, noise_name, options, constant, stages)
 
@@ -369,9 +384,10 @@ def fit_curve(
         change = find_changes(
             logged, log, options.schedule, level=options.level, rng=options.rng, replicates=options.replicates
         )
+    # one result, built once
     return FitResult(
         form=best,
-        forms=_united(items, inside),
+        forms=_unite_gamma(items, inside),
         verdict=compared.ruling,
         axis=curve.axis,
         convention=curve.convention,
@@ -396,24 +412,30 @@ def fit_curve(
     )
 
 
-def _inside_domain(curve: Curve, chosen: Form | None) -> tuple[Curve, list[str]]:
-    """Leave x = 0 out where a power law has no value; refuse negative x."""
+def _restrict_to_domain(curve: Curve, chosen: Form | None) -> tuple[Curve, list[str]]:
+    """Leave x = 0 out where needed, refuse negative x.
+
+    A power law has no value at x = 0.
+    """
     if chosen is not None and chosen.basis is None:
         return curve, []  # a user's form knows its own domain
     if np.any(curve.x < 0):
-        where = f"x is negative at {int(np.sum(curve.x < 0))} points (the least is {curve.x.min():g})"
-        raise InputError(where, hint="exposures, steps and delays start at 0: leave those points out with x_min=0")
-    zero = curve.x == 0
-    if not zero.any() or (chosen is not None and not chosen.positive_x):
+        message = f"x is negative at {int(np.sum(curve.x < 0))} points (the least is {curve.x.min():g})"
+        raise InputError(message, hint="exposures, steps and delays start at 0: leave those points out with x_min=0")
+    is_zero = curve.x == 0
+    if not is_zero.any() or (chosen is not None and not chosen.positive_x):
         return curve, []
-    if (~zero).sum() < 2:
+    if (~is_zero).sum() < 2:
         raise InputError("fewer than two points have x > 0")
-    note = f"{int(zero.sum())} point(s) at x = 0 left out: a power law has no value there"
-    return curve.take(~zero), [note]
+    note = f"{int(is_zero.sum())} point(s) at x = 0 left out: a power law has no value there"
+    return curve.take(~is_zero), [note]
 
 
-def _under_noise(curve: Curve, name: str) -> tuple[Curve, list[str]]:
-    """The curve with the weights of a noise model, and what that model leaves out of account."""
+def _weigh_for_noise(curve: Curve, name: str) -> tuple[Curve, list[str]]:
+    """The curve with the weights of a noise model.
+
+    Returns what that model leaves out of account, too.
+    """
     notes = []
     if name == "binomial":
         assert curve.counts is not None
@@ -450,7 +472,10 @@ def _nothing_to_compare(curve: Curve, fits: Mapping[str, Estimate]) -> Selection
 
 
 def _fallback(fits: Mapping[str, Estimate]) -> str:
-    """What to report where there are too few points to rank anything: the power law, if it fits at all."""
+    """Form to report where nothing could be ranked.
+
+    There are too few points: the power law, if it fits at all.
+    """
     order = (POWER, CONSTANT_FORM, *fits)
     return next((name for name in order if name in fits and fits[name].status != "failed"), POWER)
 
@@ -468,15 +493,15 @@ def _form_fits(
     """Each form's fit with its intervals, best first."""
     inside = confidence_set(compared.ranking, compared.tests)
     registry = {form.name: form for form in family}
-    ahead = selection.extrapolation_error(curve, fits, registry) if whole else {}
+    extrapolation = selection.extrapolation_error(curve, fits, registry) if whole else {}
     items = []
     for form in family:
         name = form.name
-        known = intervals.Uncertainty({}, fits[name].covariance)
+        uncertainty = intervals.Uncertainty({}, fits[name].covariance)
         if not constant:
             # profiles cost most: only for forms of which somebody will want to know γ
             matters = name == best or name in POWER_LAWS or name in inside
-            known = intervals.all_intervals(
+            uncertainty = intervals.all_intervals(
                 form,
                 curve,
                 fits[name],
@@ -486,17 +511,17 @@ def _form_fits(
                 profiled=matters,
                 thorough=options.thorough and matters,
             )
-        items.append(_form_fit(form, fits[name], known, compared, ahead.get(name, math.nan)))
+        items.append(_form_fit(form, fits[name], uncertainty, compared, extrapolation.get(name, math.nan)))
     return sorted(items, key=lambda item: item.delta_aicc)
 
 
 def _form_fit(
-    form: Form, fit: Estimate, known: intervals.Uncertainty, compared: Selection, extrapolation: float
+    form: Form, fit: Estimate, uncertainty: intervals.Uncertainty, compared: Selection, extrapolation: float
 ) -> FormFit:
     return FormFit(
         estimate=fit,
-        intervals=known.intervals,
-        covariance=known.covariance,
+        intervals=uncertainty.intervals,
+        covariance=uncertainty.covariance,
         title=form.title,
         formula=form.formula,
         gamma_name=form.gamma,
@@ -504,26 +529,29 @@ def _form_fit(
         meanings={q.name: q.meaning for q in form.parameters},
         delta_aicc=compared.ranking.delta[form.name],
         delta_bic=compared.ranking.delta_bic[form.name],
-        errors=known.errors,
+        errors=uncertainty.errors,
         test=compared.tests.get(form.name),
         extrapolation=extrapolation,
-        sensitivity=known.sensitivity,
+        sensitivity=uncertainty.sensitivity,
     )
 
 
-def _united(items: list[FormFit], close: tuple[str, ...]) -> tuple[FormFit, ...]:
-    """Give power laws that the data do not tell apart the union of their intervals for γ."""
+def _unite_gamma(items: list[FormFit], close: tuple[str, ...]) -> tuple[FormFit, ...]:
+    """Unite the intervals for γ of indistinguishable power laws.
+
+    The data do not tell these apart.
+    """
     names = {item.name for item in items if item.name in close and item.name in POWER_LAWS}
-    together = [item for item in items if item.name in names]
-    if len(together) < 2:
+    united = [item for item in items if item.name in names]
+    if len(united) < 2:
         return tuple(items)
-    parts = [item.intervals["gamma"] for item in together]
-    titles = " or ".join(item.title for item in together)
+    gammas = [item.intervals["gamma"] for item in united]
+    titles = " or ".join(item.title for item in united)
     union = replace(
-        parts[0],
-        low=min(part.low for part in parts),
-        high=max(part.high for part in parts),
-        method=f"{parts[0].method}; union over {titles}",
+        gammas[0],
+        low=min(interval.low for interval in gammas),
+        high=max(interval.high for interval in gammas),
+        method=f"{gammas[0].method}; union over {titles}",
     )
     return tuple(
         replace(item, intervals={**item.intervals, "gamma": union}) if item.name in names else item for item in items
@@ -531,7 +559,10 @@ def _united(items: list[FormFit], close: tuple[str, ...]) -> tuple[FormFit, ...]
 
 
 def _averaging(curve: Curve) -> dict[str, Any] | None:
-    """What single patterns, runs or groups say of the averaged curve; None where there are none."""
+    """What single patterns, runs or groups say.
+
+    They are what the curve averages over. None where there are none.
+    """
     if curve.clusters is None:
         return None
     near_binary = None if curve.trajectories is None else curve.trajectories.near_binary
@@ -539,11 +570,14 @@ def _averaging(curve: Curve) -> dict[str, Any] | None:
 
 
 def _trajectories(curve: Curve) -> dict[str, Any] | None:
-    """Facts of the exposure curve and what single patterns say, in one document."""
+    """Facts of the exposure curve and its single patterns.
+
+    Both stand in one document.
+    """
     if curve.facts is None:
         return None
-    more = {} if curve.trajectories is None else curve.trajectories.to_json()
-    return {**curve.facts.to_json(), **more}
+    trajectories = {} if curve.trajectories is None else curve.trajectories.to_json()
+    return {**curve.facts.to_json(), **trajectories}
 
 
 def _account(source: Source) -> Account:

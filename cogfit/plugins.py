@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from operator import attrgetter
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -26,16 +27,19 @@ class PluginWarning(UserWarning):
 
 @cache
 def _loaded(group: str) -> tuple[tuple[str, Any], ...]:
-    """Name and object of every entry point of a group that can be imported."""
-    out: list[tuple[str, Any]] = []
+    """Name and object of every entry point of a group.
+
+    Those that cannot be imported are left out.
+    """
+    loaded: list[tuple[str, Any]] = []
     for point in sorted(entry_points(group=group), key=lambda point: (point.name, point.value)):
         label = _label(point, group)
         # whatever a foreign module does at import, the built-in records go on working
         try:
-            out.append((label, point.load()))
+            loaded.append((label, point.load()))
         except (Exception, SystemExit) as error:
             _leave_out(label, f"it cannot be imported ({type(error).__name__}: {error})")
-    return tuple(out)
+    return tuple(loaded)
 
 
 @cache
@@ -63,17 +67,18 @@ def plugins(group: str, kind: type[T], key: str, taken: Iterable[str] = ()) -> t
     >>> plugins("cogfit.nothing", str, "name")
     ()
     """
-    known = set(taken)
-    out: list[T] = []
+    identifier_of = attrgetter(key)
+    identifiers = set(taken)
+    records: list[T] = []
     for label, record in _loaded(group):
         if not isinstance(record, kind):
             _leave_out(label, f"it is no {kind.__name__}, but {type(record).__name__}")
-        elif getattr(record, key) in known:
-            _leave_out(label, f"the name '{getattr(record, key)}' is taken")
+        elif (identifier := identifier_of(record)) in identifiers:
+            _leave_out(label, f"the name '{identifier}' is taken")
         else:
-            known.add(getattr(record, key))
-            out.append(record)
-    return tuple(out)
+            identifiers.add(identifier)
+            records.append(record)
+    return tuple(records)
 
 
 def _label(point: EntryPoint, group: str) -> str:

@@ -1,4 +1,7 @@
-"""How long work reports on itself: one type, and stages of a whole."""
+"""How long work reports on its progress.
+
+One type, and stages of a whole.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Stages:
-    """Report the progress of one stage as that of the whole.
+    """Report one stage's progress as that of the whole.
 
     Attributes
     ----------
@@ -40,6 +43,9 @@ class Stages:
         return replace(self, done=done)
 
     def __call__(self, done: int, total: int, what: str) -> None:
-        """Report that `done` of this stage are done (`total`, its size, may be left to the whole)."""
+        """Report how much of this stage is done.
+
+        Its size `total` may be left to the whole.
+        """
         if self.report is not None:
             self.report(min(self.done + done, self.total), self.total, what)

@@ -1,1 +1,1 @@
-"""What is fitted: points and what they mean, from logs or arrays."""
+"""What is fitted: points and their meaning."""

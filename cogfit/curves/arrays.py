@@ -16,8 +16,7 @@ from cogfit.formulas.form import Array
 def _vector(name: str, values: Any) -> Array:
     if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
         raise InputError(f"`{name}` has masked values", hint="pass its .compressed() values, with x and y cut alike")
-    kind = getattr(np.asarray(values), "dtype", np.dtype(float)).kind
-    if kind in "cmM":
+    if np.asarray(values).dtype.kind in "cmM":
         raise InputError(f"`{name}` must be real numbers, not {np.asarray(values).dtype}")
     try:
         out = np.asarray(values, dtype=float)
@@ -40,7 +39,9 @@ def array_curve(
     x_max: float | None = None,
     smoothing: Smoothing = None,
 ) -> Curve:
-    """Curve from arrays; the arguments are those of :func:`cogfit.fit`.
+    """Curve from arrays.
+
+    The arguments are those of :func:`cogfit.fit`.
 
     Raises
     ------
@@ -62,19 +63,22 @@ def array_curve(
     if groups is not None:
         return _grouped_curve(xs, ys, ws, groups, keep, axis)
     return Curve(
-        xs[keep],
-        ys[keep],
-        ws[keep],
-        ws[keep] if trials is not None else None,
-        axis,
-        "x as given",
-        "other",
+        x=xs[keep],
+        y=ys[keep],
+        weights=ws[keep],
+        counts=ws[keep] if trials is not None else None,
+        axis=axis,
+        convention="x as given",
+        measure="other",
         smoothing=smoothing_mark(smoothing, ""),
     )
 
 
 def _weights(size: int, weights: ArrayLike | None, trials: ArrayLike | None) -> Array:
-    """Weight of each point: as given, the number of trials, or 1."""
+    """Weight of each point.
+
+    As given, the number of trials, or 1.
+    """
     if weights is not None and trials is not None:
         raise InputError("`weights` and `trials` exclude each other", hint="trials are the weights of fractions")
     if weights is not None:
@@ -88,7 +92,10 @@ def _weights(size: int, weights: ArrayLike | None, trials: ArrayLike | None) -> 
 
 
 def _grouped_curve(x: Array, y: Array, w: Array, groups: ArrayLike, keep: NDArray[np.bool_], axis: str) -> Curve:
-    """Mean over groups at every x; the groups stay behind it as clusters."""
+    """Mean over groups at every x.
+
+    The groups stay behind it as clusters.
+    """
     label = np.asarray(groups)
     if label.shape != y.shape:
         raise InputError(f"`groups` must have the shape of y, {y.shape}, not {label.shape}")
@@ -102,19 +109,23 @@ def _grouped_curve(x: Array, y: Array, w: Array, groups: ArrayLike, keep: NDArra
     sums = np.bincount(cell, (w * y)[keep], size * points.size).reshape(size, -1)
     weight = total.sum(axis=0)
     return Curve(
-        points,
-        sums.sum(axis=0) / weight,
-        weight / weight.mean(),
-        weight,
-        axis,
-        "x as given",
-        "other",
+        x=points,
+        y=sums.sum(axis=0) / weight,
+        weights=weight / weight.mean(),
+        counts=weight,
+        axis=axis,
+        convention="x as given",
+        measure="other",
         clusters=Clusters("groups", sums, total),
     )
 
 
 def _check(x: Array, y: Array, w: Array) -> None:
-    """Raise InputError unless x, y and w are finite vectors of one length, two points at least, with w > 0."""
+    """Refuse points that cannot be fitted.
+
+    Raise InputError unless x, y and w are finite vectors of one length, two points at least, with w
+    > 0.
+    """
     if not x.size == y.size == w.size:
         raise InputError(f"x, y and weights must have one length; got {x.size}, {y.size} and {w.size}")
     if x.size < 2:

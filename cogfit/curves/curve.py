@@ -1,4 +1,4 @@
-"""What is fitted: points, weights, what they mean, and the clusters behind them."""
+"""What is fitted: points, weights, meaning, and clusters."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ _DENSE_CELLS = 40_000_000  # cells of a pattern × exposure table kept as a dens
 
 @dataclass(frozen=True)
 class Clusters:
-    """Per-cluster sums behind a mean curve; a cluster is what can be resampled (a pattern, a run).
+    """Per-cluster sums behind a mean curve.
+
+    A cluster is what can be resampled (a pattern, a run).
 
     Attributes
     ----------
@@ -46,12 +48,15 @@ class Clusters:
         return int(self.sums.shape[0])
 
     def binned(self, label: NDArray[np.int64]) -> Clusters:
-        """Columns with the same label added up (labels 0, 1, … in order)."""
+        """Add up columns of equal label. Labels are 0, 1, … in order."""
         gather = gather_columns(label)
         return replace(self, sums=self.sums @ gather, counts=self.counts @ gather)
 
     def resampled(self, multiplicity: Array) -> tuple[Array, Array]:
-        """Mean curves and weights under given multiplicities (replicates, clusters): two (replicates, n) arrays."""
+        """Mean curves and weights under given multiplicities.
+
+        The multiplicities are (replicates, clusters), the results two (replicates, n) arrays.
+        """
         total = np.asarray((self.counts.T @ multiplicity.T).T)
         value = np.asarray((self.sums.T @ multiplicity.T).T)
         return np.divide(value, total, out=np.zeros_like(value), where=total > 0), total
@@ -144,7 +149,10 @@ class Curve:
         return self.clusters is not None and self.clusters.size >= MIN_CLUSTERS
 
     def take(self, keep: NDArray[np.bool_]) -> Curve:
-        """Return the curve restricted to the points where `keep` is true."""
+        """Return the curve restricted to some points.
+
+        The points where `keep` is true stay.
+        """
         clusters = self.clusters
         if clusters is not None:
             clusters = replace(clusters, sums=clusters.sums[:, keep], counts=clusters.counts[:, keep])
@@ -168,7 +176,10 @@ def cluster_table(
     width: int,
     keep: NDArray[np.bool_],
 ) -> tuple[Any, Any]:
-    """Sum and count of `value` by (cluster, column), restricted to the clusters kept."""
+    """Sum and count of `value` by cluster and column.
+
+    Restricted to the clusters kept.
+    """
     if rows * width <= _DENSE_CELLS:
         cell = cluster * width + column
         sums = np.bincount(cell, value, rows * width).reshape(rows, width)
@@ -183,7 +194,10 @@ def cluster_table(
 
 
 def gather_columns(label: NDArray[np.int64]) -> csr_array:
-    """Matrix that adds up the columns of each label when multiplied from the right."""
+    """Matrix that adds up columns of equal label.
+
+    When it is multiplied from the right.
+    """
     from scipy.sparse import coo_array
 
     shape = (label.size, int(label.max()) + 1)

@@ -36,7 +36,9 @@ Outcome = Literal["auto", "soft", "hard"]
 
 
 def overridden_rows(frame: pd.DataFrame) -> NDArray[np.bool_]:
-    """Rows whose hard decision was not the router's own (a forced warm-up, say).
+    """Rows whose decision was not the router's own.
+
+    The hard decision, in a forced warm-up, say.
 
     A step is overridden where the number of attending queries is neither what sampling from ``p_episodic`` gives
     (more than 8 standard deviations off) nor what its larger half would (more than 5 % of rows disagree). Steps
@@ -62,7 +64,8 @@ def overridden_rows(frame: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def _overridden(step: NDArray[Any], p: Array, a: Array) -> NDArray[np.bool_]:
-    known = np.isfinite(p) & np.isfinite(a)
+    # consecutive codes of the steps, without sorting where they are close together
+    is_known = np.isfinite(p) & np.isfinite(a)
     first = int(step.min())
     width = int(step.max()) - first + 1
     if width <= 4 * step.size + 1024:
@@ -70,21 +73,28 @@ def _overridden(step: NDArray[Any], p: Array, a: Array) -> NDArray[np.bool_]:
     else:
         _, code = np.unique(step, return_inverse=True)
         width = int(code.max()) + 1
-    rows = np.bincount(code, known, width)
+
+    # steps with few rows are judged together
+    rows = np.bincount(code, is_known, width)
     block_of = (np.cumsum(rows) - rows) // 50  # blocks of consecutive steps with 50 rows or more
     _, block_of = np.unique(block_of, return_inverse=True)
     block = block_of[code]
-    p, a = np.where(known, p, 0.0), np.where(known, a, 0.0)
+
+    # neither what sampling from p gives, nor what its larger half would
+    p, a = np.where(is_known, p, 0.0), np.where(is_known, a, 0.0)
     excess = np.bincount(block, a - p)
     variance = np.bincount(block, p * (1.0 - p))
-    size = np.maximum(np.bincount(block, known), 1.0)
-    disagree = np.bincount(block, known & ((a > 0.5) != (p > 0.5))) / size
+    size = np.maximum(np.bincount(block, is_known), 1.0)
+    disagree = np.bincount(block, is_known & ((a > 0.5) != (p > 0.5))) / size
     flagged = (np.abs(excess) > 8.0 * np.sqrt(variance + 0.25)) & (disagree > 0.05)
     return np.asarray(flagged[block])
 
 
 def exposure_counts(frame: pd.DataFrame, convention: str) -> NDArray[np.int64]:
-    """Value of k of each row under one of :data:`CONVENTIONS` (−1 or 0 for novel rows); shape (rows,)."""
+    """Value of k of each row, shape (rows,).
+
+    The convention is one of :data:`CONVENTIONS`. Novel rows get −1 or 0.
+    """
     k = frame["exposure"].to_numpy(dtype=np.int64, copy=True)
     if convention == "inclusive":
         k += 1
@@ -92,6 +102,7 @@ def exposure_counts(frame: pd.DataFrame, convention: str) -> NDArray[np.int64]:
         keys = [frame[c].cat.codes.to_numpy() for c in GROUP_COLUMNS if c in frame]
         step, pattern = frame["step"].to_numpy(), frame["pattern"].to_numpy()
         order = np.lexsort((step, pattern, *keys))
+        # number the different steps within each (pattern, run, layer, head)
         new_group = np.ones(len(order), dtype=bool)
         new_step = np.ones(len(order), dtype=bool)
         same = np.ones(max(len(order) - 1, 0), dtype=bool)
@@ -106,7 +117,10 @@ def exposure_counts(frame: pd.DataFrame, convention: str) -> NDArray[np.int64]:
 
 
 def _risk_set(longest: NDArray[np.int64], k_max: int | None) -> tuple[int, NDArray[np.bool_]]:
-    """Largest k that is used, and the clusters that reach it (so that the same ones stand behind every point)."""
+    """Largest k that is used, and clusters that reach it.
+
+    The same ones then stand behind every point.
+    """
     if k_max is None:
         k_max = int(longest.min()) if 2 * longest.min() >= longest.max() else int(np.median(longest))
     return k_max, longest >= k_max
@@ -121,7 +135,9 @@ def exposure_curve(
     k_max: int | None = None,
     bins: int | None = None,
 ) -> Curve:
-    """P_episodic(k): how often recurring patterns go to the episodic branch, by their number of exposures.
+    """P_episodic(k): share of queries that go to the episodic branch.
+
+    Only recurring patterns count. Their queries are sorted by the number of exposures.
 
     Parameters
     ----------
@@ -148,7 +164,7 @@ def exposure_curve(
         If a choice is unknown, not logged, or leaves fewer than two points.
     """
     choice, column = _outcome_column(routing, outcome, convention)
-    rows = _Rows.of(routing, column, convention)
+    rows = _Rows.from_log(routing, column, convention)
     window = _window(routing, rows, k_min, k_max)
 
     # mean of the rows that count, at every k or in bins of k
@@ -171,6 +187,7 @@ def exposure_curve(
     if seen.sum() < 2:
         raise InputError("fewer than two values of k remain", path=routing.source.path, hint="widen --k-min … --k-max")
 
+    # points without any row are left out
     curve = Curve(
         x=x,
         y=y,
@@ -203,14 +220,17 @@ def _outcome_column(routing: RoutingLog, outcome: str, convention: str) -> tuple
         outcome = "soft" if "p_episodic" in frame else "hard"
     column = "p_episodic" if outcome == "soft" else "attended"
     if column not in frame:
-        what = f"the log has no column '{column}', needed for outcome '{outcome}'"
-        raise InputError(what, path=routing.source.path)
+        message = f"the log has no column '{column}', needed for outcome '{outcome}'"
+        raise InputError(message, path=routing.source.path)
     return outcome, column
 
 
 @dataclass(frozen=True)
 class _Window:
-    """Values of k that are used, and the clusters that stand behind all of them."""
+    """Values of k that are used, with their clusters.
+
+    The clusters stand behind all of these k.
+    """
 
     k_low: int
     k_high: int
@@ -219,7 +239,10 @@ class _Window:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of a routing log as an exposure curve sees them, each array (rows,)."""
+    """Rows of a routing log behind an exposure curve.
+
+    Each array has shape (rows,).
+    """
 
     value: Array
     k: NDArray[np.int64]
@@ -229,14 +252,14 @@ class _Rows:
     n_clusters: int
 
     @classmethod
-    def of(cls, routing: RoutingLog, column: str, convention: str) -> _Rows:
+    def from_log(cls, routing: RoutingLog, column: str, convention: str) -> _Rows:
         """Read them off a log."""
         frame = routing.frame
         pattern = frame["pattern"].to_numpy()
         is_recurring = pattern >= 0
         if not is_recurring.any():
-            what = "all queries are novel: no pattern recurs, so there is no exposure curve"
-            raise InputError(what, path=routing.source.path)
+            message = "all queries are novel: no pattern recurs, so there is no exposure curve"
+            raise InputError(message, path=routing.source.path)
         cluster, n_clusters = _cluster_codes(frame, pattern)
         return cls(
             value=frame[column].to_numpy(dtype=float),
@@ -258,7 +281,10 @@ class _Rows:
 
 
 def _window(routing: RoutingLog, rows: _Rows, k_min: int | None, k_max: int | None) -> _Window:
-    """The window of k: as asked for, else from the warm-up to the end of the first pattern."""
+    """The window of k.
+
+    As asked for, else from the warm-up to the end of the first pattern.
+    """
     path = routing.source.path
     longest = np.full(rows.n_clusters, -1, dtype=np.int64)
     np.maximum.at(longest, rows.cluster[rows.is_recurring], rows.k[rows.is_recurring])
@@ -318,26 +344,34 @@ def _facts(frame: pd.DataFrame, rows: _Rows, window: _Window, outcome: str, conv
 
 
 def _after_warm_up(frame: pd.DataFrame, forced: NDArray[np.bool_], k: NDArray[np.int64]) -> int:
-    """First k after the overridden stretch at the beginning of the log (1 if there is none)."""
+    """First k after the overridden beginning of the log.
+
+    1 if there is none.
+    """
     if not forced.any():
         return 1
     step = frame["step"].to_numpy()
-    own = np.setdiff1d(np.unique(step), np.unique(step[forced]))
-    end = own.min() if own.size else step.max() + 1
+    free_steps = np.setdiff1d(np.unique(step), np.unique(step[forced]))
+    end = free_steps.min() if free_steps.size else step.max() + 1
     opening = forced & (step < end)
     return max(1, int(k[opening].max()) + 1) if opening.any() else 1
 
 
 def _cluster_codes(frame: pd.DataFrame, pattern: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
-    """Code of the (run, pattern) of each row (layers and heads of a pattern belong together), and their number."""
+    """Code of the (run, pattern) of each row.
+
+    The number of codes is returned, too. Layers and heads of a pattern belong together.
+    """
     code = pattern.astype(np.int64)
     if "run" in frame:
         runs = frame["run"].cat.codes.to_numpy().astype(np.int64)
         code = np.where(pattern >= 0, runs * (int(pattern.max()) + 1) + pattern, -1)
-    known = code >= 0
-    values, inverse = np.unique(code[known], return_inverse=True) if "run" in frame else dense_codes(code[known])
+    is_recurring = code >= 0
+    values, inverse = (
+        np.unique(code[is_recurring], return_inverse=True) if "run" in frame else dense_codes(code[is_recurring])
+    )
     out = np.full(code.size, -1, dtype=np.int64)
-    out[known] = inverse
+    out[is_recurring] = inverse
     return out, int(values.size)
 
 

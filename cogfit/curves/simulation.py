@@ -1,4 +1,7 @@
-"""Curves and logs with a known truth: any form of the registry, any noise."""
+"""Curves and logs with a known truth.
+
+Any form of the registry, any noise.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ _DEFAULT_BY_NAME = {"c": 0.05, "s": 3.0, "beta": 0.7, "gamma1": 0.2, "gamma2": 1
 
 
 def default_params(form: Form) -> dict[str, float]:
-    """Parameter values that give a curve within [0, 1] on 1 … a few hundred."""
+    """Parameters of a curve within [0, 1].
+
+    The axis runs over 1 … a few hundred.
+    """
     return {q.name: form.example.get(q.name, _DEFAULT_BY_NAME.get(q.name, _DEFAULT[q.unit])) for q in form.parameters}
 
 
@@ -84,42 +90,53 @@ def simulate(
     import pandas as pd
 
     record = get_form(form)
-    if noise not in NOISES:
-        raise InputError(f"unknown noise {noise!r}", hint=nearest(noise, NOISES))
-    if kind not in ("utilization", "routing"):
-        raise InputError(f"unknown kind {kind!r}", hint="choose from utilization, routing")
-    for name, value, least in (("n", n, 2), ("trials", trials, 1), ("patterns", patterns, 1)):
-        if value < least:
-            raise InputError(f"`{name}` must be at least {least}, not {value}")
-    if not 0.0 <= sigma < math.inf:
-        raise InputError(f"`sigma` must be 0 or more, not {sigma}")
-    if not -1.0 < rho < 1.0:
-        raise InputError(f"`rho` must lie between −1 and 1, not {rho}")
-    values = {**default_params(record), **(params or {})}
-    vector = record.vector(values)
+    _check_options(noise, kind, {"n": (n, 2), "trials": (trials, 1), "patterns": (patterns, 1)}, sigma, rho)
+    vector = record.vector({**default_params(record), **(params or {})})
     try:
         generator = np.random.default_rng(rng)
     except (TypeError, ValueError) as wrong:
         raise InputError(f"`rng` must be a whole number of 0 or more, not {rng!r}") from wrong
-    at = np.arange(1.0, n + 1.0) if x is None else np.asarray(x, dtype=float)
-    truth = record.evaluate(at, vector)
+
+    # the truth, which must be a utilisation
+    steps = np.arange(1.0, n + 1.0) if x is None else np.asarray(x, dtype=float)
+    truth = record.evaluate(steps, vector)
     _check_fraction(truth, "the curve itself", "change the parameters")
     if kind == "routing":
         return _routing(truth, patterns, generator)
+
+    # noise about it, after which it must still be one
     if noise == "binomial":
         y = generator.binomial(trials, truth) / trials
     else:
-        error = sigma * _ar1(at.size, rho, generator)
+        error = sigma * _ar1(steps.size, rho, generator)
         y = truth + error if noise == "gaussian" else truth * np.exp(error)
     _check_fraction(y, "with this noise the curve", "lower sigma, or choose noise='lognormal' or 'binomial'")
-    steps = at.astype(np.int64) if np.array_equal(at, np.rint(at)) else at
-    return pd.DataFrame({"step": steps, "attention_utilization": y})
+    is_whole = np.array_equal(steps, np.rint(steps))
+    return pd.DataFrame({"step": steps.astype(np.int64) if is_whole else steps, "attention_utilization": y})
 
 
-def _check_fraction(y: Array, what: str, hint: str) -> None:
+def _check_options(noise: str, kind: str, counts: Mapping[str, tuple[int, int]], sigma: float, rho: float) -> None:
+    """Refuse options out of range.
+
+    `counts` are whole numbers and the least that each may be.
+    """
+    if noise not in NOISES:
+        raise InputError(f"unknown noise {noise!r}", hint=nearest(noise, NOISES))
+    if kind not in ("utilization", "routing"):
+        raise InputError(f"unknown kind {kind!r}", hint="choose from utilization, routing")
+    for name, (value, minimum) in counts.items():
+        if value < minimum:
+            raise InputError(f"`{name}` must be at least {minimum}, not {value}")
+    if not 0.0 <= sigma < math.inf:
+        raise InputError(f"`sigma` must be 0 or more, not {sigma}")
+    if not -1.0 < rho < 1.0:
+        raise InputError(f"`rho` must lie between −1 and 1, not {rho}")
+
+
+def _check_fraction(y: Array, subject: str, hint: str) -> None:
     if not np.all(np.isfinite(y)) or y.min() < 0.0 or y.max() > 1.0:
         raise InputError(
-            f"{what} leaves [0, 1] (from {y.min():.4g} to {y.max():.4g}), so it is no utilisation", hint=hint
+            f"{subject} leaves [0, 1] (from {y.min():.4g} to {y.max():.4g}), so it is no utilisation", hint=hint
         )
 
 

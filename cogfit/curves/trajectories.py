@@ -59,7 +59,9 @@ class SwitchGroup(Document):
 
 @dataclass(frozen=True)
 class VarianceInflation(Document):
-    """Variance of the step-to-step changes of the pattern mean over that of independent patterns.
+    """Variance of the pattern mean's changes, relative to independence.
+
+    Step-to-step changes; 1 if the patterns were independent.
 
     Attributes
     ----------
@@ -83,7 +85,9 @@ class VarianceInflation(Document):
 
 @dataclass(frozen=True)
 class Alignment(Document):
-    """Slope of log switch step on log frequency of the pattern (Theil–Sen).
+    """Slope of log switch step on log frequency.
+
+    The frequency is that of the pattern. The slope is the Theil–Sen estimate.
 
     Attributes
     ----------
@@ -99,7 +103,10 @@ class Alignment(Document):
 
     @property
     def driver(self) -> str:
-        """``"clock"``, ``"exposure"`` or ``"undecided"``: which of 0 and −1 the limits leave possible."""
+        """``"clock"``, ``"exposure"`` or ``"undecided"``.
+
+        Which of 0 and −1 the limits leave possible.
+        """
         clock = self.low <= 0.0 <= self.high
         exposure = self.low <= -1.0 <= self.high
         if clock == exposure or not math.isfinite(self.high - self.low):

@@ -24,7 +24,9 @@ _SMOOTH_NAME = re.compile(r"(^|[^a-z])(ema|smooth|smoothed|moving_average|runnin
 
 
 def unsmoothed(y: Array, decay: float | str) -> Array:
-    """Raw values r behind an exponential moving average y_t = d·y_{t−1} + (1 − d)·r_t with y_0 = r_0.
+    """Raw values behind an exponential moving average.
+
+    The average is y_t = d·y_{t−1} + (1 − d)·r_t with y_0 = r_0; r are the raw values.
 
     The filter is invertible, so that fitting the raw values *is* the likelihood of the smoothed ones.
 
@@ -53,7 +55,10 @@ def unsmoothed(y: Array, decay: float | str) -> Array:
 
 
 def smoothing_mark(smoothing: Smoothing, name: str) -> str:
-    """Mark of a curve ("unknown" or "") from what the caller says and from the column's name."""
+    """Mark of a smoothed curve, "unknown" or "".
+
+    It follows from what the caller says and from the column's name.
+    """
     if smoothing == "unknown":
         return "unknown"
     return "unknown" if smoothing is None and _SMOOTH_NAME.search(name.lower()) else ""
@@ -104,6 +109,8 @@ def utilization_curve(
         warnings += _averaging_warnings(frame, groups, total)
     else:
         total, y = np.ones(x.size), value[inside][np.argsort(at, kind="stable")]
+
+    # a filter that nobody named moves the exponent
     mark = smoothing_mark(smoothing, log.y_name)
     if mark and smoothing is None:
         warnings.append(
@@ -128,12 +135,18 @@ def utilization_curve(
 
 
 def several(frame: pd.DataFrame) -> list[str]:
-    """Group columns of which a table has more than one value: what its mean is taken over."""
+    """Group columns with more than one value.
+
+    What the mean of a table is taken over.
+    """
     return [name for name in GROUP_COLUMNS if name in frame and frame[name].nunique() > 1]
 
 
 def averaged_over(groups: Sequence[str]) -> str:
-    """Sentence that says what a mean was taken over, and the way to take none."""
+    """Sentence that says what a mean was taken over.
+
+    The sentence names the way to take no mean, too.
+    """
     return f"averaged over {', '.join(groups)}; fit them one by one with --by {','.join(groups)}"
 
 
@@ -155,7 +168,10 @@ def _clusters(
     value: Array,
     points: int,
 ) -> Clusters:
-    """Runs where there are several, else layers or heads: what can be resampled."""
+    """Runs, layers or heads as clusters.
+
+    Runs where there are several, else layers or heads: what can be resampled.
+    """
     unit = "run" if "run" in groups else groups[0]
     code = np.unique(frame[unit].astype(str).to_numpy()[inside], return_inverse=True)[1]
     size = int(code.max()) + 1
@@ -175,7 +191,10 @@ def _averaging_warnings(frame: pd.DataFrame, groups: list[str], total: Array) ->
 
 
 def _unsmoothed_groups(frame: pd.DataFrame, step: Array, value: Array, decay: float | str) -> Array:
-    """Undo the moving average of every (run, layer, head), in the order of steps."""
+    """Undo the moving average of every group.
+
+    A group is a (run, layer, head), its values in the order of steps.
+    """
     columns = [c for c in GROUP_COLUMNS if c in frame]
     code = frame.groupby(columns, observed=True).ngroup().to_numpy() if columns else np.zeros(step.size, dtype=int)
     out = value.copy()

@@ -1,1 +1,1 @@
-"""Estimation of one form: least squares, noise, errors along the curve."""
+"""Estimation of one form: least squares, noise, correlated errors."""

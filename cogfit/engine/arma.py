@@ -1,4 +1,7 @@
-"""Serial dependence of residuals: how much n points are worth, and ARMA models of the errors."""
+"""Serial dependence of residuals and ARMA models of errors.
+
+How much n autocorrelated points are worth, and which ARMA process their errors follow.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ def first_autocorrelation(residual: Array, parameters: int = 0) -> float:
 
 
 def ar1_gain(residual: Array) -> float:
-    """Log-likelihood gained by letting Gaussian residuals be a stationary AR(1) series, at the best ρ.
+    """Log-likelihood gained by AR(1) errors at the best ρ.
+
+    The residuals are taken as a stationary Gaussian series.
 
     With S(ρ) = (1 − ρ²) r₁² + Σ (r_t − ρ r_{t−1})², it is ½ n log(RSS/S) + ½ log(1 − ρ²) (Hamilton 1994, Eq. 5.2.9).
 
@@ -49,14 +54,14 @@ def ar1_gain(residual: Array) -> float:
     >>> round(ar1_gain(np.cumsum(np.random.default_rng(0).normal(size=200))), 1) > 100
     True
     """
-    total = float(residual @ residual)
-    if residual.size < 4 or total == 0.0:
+    rss = float(residual @ residual)
+    if residual.size < 4 or rss == 0.0:
         return 0.0
     cross = float(residual[1:] @ residual[:-1])
     inner = float(residual[1:-1] @ residual[1:-1])
     rho = np.concatenate([np.linspace(-0.99, 0.99, 397), 1.0 - np.geomspace(0.0095, 1e-5, 60)])
-    rest = np.maximum(total - 2.0 * rho * cross + rho**2 * inner, 1e-300)
-    gain = 0.5 * residual.size * np.log(total / rest) + 0.5 * np.log1p(-(rho**2))
+    innovation_rss = np.maximum(rss - 2.0 * rho * cross + rho**2 * inner, 1e-300)
+    gain = 0.5 * residual.size * np.log(rss / innovation_rss) + 0.5 * np.log1p(-(rho**2))
     return float(max(gain.max(), 0.0))
 
 
@@ -66,15 +71,19 @@ def ar1_gain(residual: Array) -> float:
 ORDERS = ((1, 0), (2, 0), (3, 0), (1, 1), (2, 1))
 """Orders (p, q) tried for autocorrelated errors, besides white noise."""
 
-_LIMIT = 0.9995  # largest partial autocorrelation: beyond it a series is a trend
-_TOP = 4.5  # largest of its coordinates atanh(· / _LIMIT)
-_LAGS = 6  # whose autocorrelations tell whether AR(1) may be enough
-_SETTLED = 0.7  # of log n, what one more coefficient must gain; the gain is estimated, so with some room
+_MAX_PARTIAL = 0.9995  # largest partial autocorrelation: beyond it a series is a trend
+_MAX_COORDINATE = 4.5  # largest coordinate atanh(partial / _MAX_PARTIAL) that is searched
+_PORTMANTEAU_LAGS = 6  # lags whose autocorrelations tell whether AR(1) may be enough
+# BIC asks a further coefficient to gain log n in twice the log-likelihood. The portmanteau only estimates that gain,
+# so that higher orders are tried from this share of it on.
+_WORTHWHILE = 0.7
 
 
 @dataclass(frozen=True)
 class Arma(Document):
-    """Stationary, invertible ARMA errors: e_t = Σ φ_i e_{t−i} + u_t + Σ θ_j u_{t−j}, in the order of x.
+    """Stationary, invertible ARMA errors in the order of x.
+
+    e_t = Σ φ_i e_{t−i} + u_t + Σ θ_j u_{t−j}.
 
     Attributes
     ----------
@@ -107,26 +116,34 @@ class Arma(Document):
             return f"AR(1) errors, ρ = {self.phi[0]:.3g}"
         return f"AR({p}) errors" if q == 0 else f"ARMA({p}, {q}) errors"
 
-    def _padded(self) -> tuple[Array, Array]:
-        """φ and (1, θ) of the state's dimension max(p, q + 1)."""
-        m = max(len(self.phi), len(self.theta) + 1)
-        phi, load = np.zeros(m), np.zeros(m)
+    def _state_space(self) -> tuple[Array, Array]:
+        """State-space form: φ and (1, θ), padded with zeros.
+
+        The state has dimension max(p, q + 1).
+        """
+        dimension = max(len(self.phi), len(self.theta) + 1)
+        phi, load = np.zeros(dimension), np.zeros(dimension)
         phi[: len(self.phi)] = self.phi
         load[0] = 1.0
         load[1 : 1 + len(self.theta)] = self.theta
         return phi, load
 
     def filter(self, n: int) -> tuple[Array, Array, Array]:
-        """Coefficients (m,), Kalman gains (n, m) and 1/√F (n,) of the whitening filter; m = 0 for white noise."""
+        """Whitening filter: coefficients (m,), gains (n, m), 1/√F (n,).
+
+        The gains are Kalman's. m = 0 for white noise.
+        """
         if self.white:
             return np.zeros(0), np.zeros((n, 0)), np.ones(n)
         from cogfit.engine.arma_kernels import gains
 
-        phi, load = self._padded()
+        phi, load = self._state_space()
         return (phi, *gains(phi, load, n))
 
     def whiten(self, rows: Array) -> Array:
-        """Standardised innovations of each row, shape (rows, n): independent and of unit variance if the model holds.
+        """Standardised innovations of each row, shape (rows, n).
+
+        They are independent and of unit variance if the model holds.
 
         The rows are in units in which the innovations have variance 1.
         """
@@ -138,14 +155,14 @@ class Arma(Document):
         return out
 
     def autocovariance(self, lags: int) -> Array:
-        """Autocovariances at lag 0 … `lags`, for innovations of unit variance."""
+        """Autocovariances at lag 0 … `lags`. The innovations have unit variance."""
         from cogfit.engine.arma_kernels import autocovariances
 
-        return np.asarray(autocovariances(*self._padded(), lags))
+        return np.asarray(autocovariances(*self._state_space(), lags))
 
     @property
     def time(self) -> float:
-        """Autocorrelation time τ = 1 + 2 Σ ρ_l: how many points are worth one."""
+        """Autocorrelation time τ = 1 + 2 Σ ρ_l. So many points are worth one."""
         if self.white:
             return 1.0
         at_zero = ((1.0 + sum(self.theta)) / (1.0 - sum(self.phi))) ** 2
@@ -157,12 +174,15 @@ class Arma(Document):
         return series if self.white else np.asarray(series / math.sqrt(self.autocovariance(0)[0]))
 
     def driven(self, innovations: Array, rng: np.random.Generator, scale: float = 1.0) -> Array:
-        """Series (size, n) that follow from innovations; the state before them is stationary, at their `scale`."""
+        """Series (size, n) driven by given innovations.
+
+        The state before them is stationary, with innovations of SD `scale`.
+        """
         if self.white:
             return innovations
         from cogfit.engine.arma_kernels import series
 
-        phi, load = self._padded()
+        phi, load = self._state_space()
         out = np.array(innovations, dtype=float)
         series(phi, load, scale * rng.normal(size=(len(out), phi.size)), out)
         return out
@@ -172,15 +192,17 @@ WHITE = Arma()
 """Independent errors."""
 
 
-def _arma_of(z: Array, order: tuple[int, int]) -> Arma:
+def _from_coordinates(z: Array, order: tuple[int, int]) -> Arma:
     from cogfit.engine.arma_kernels import coefficients
 
-    phi, load = coefficients(z, *order, _LIMIT)
+    phi, load = coefficients(z, *order, _MAX_PARTIAL)
     return Arma(tuple(phi[: order[0]].tolist()), tuple(load[1 : 1 + order[1]].tolist()))
 
 
 def restricted_loglik(errors: Arma, residual: Array, jacobian: Array, reference: Array | None = None) -> float:
-    """Restricted (REML) log-likelihood of ARMA errors, the mean's `jacobian` (n, p) and the scale integrated out.
+    """Restricted (REML) log-likelihood of ARMA errors.
+
+    The mean's `jacobian` (n, p) and the scale are integrated out.
 
     −½[(n−p) log RSS + log|R| + log|X'R⁻¹X|] up to a constant (Harville 1977, J. Am. Stat. Assoc. 72:320), which
     corrects the downward bias that fitting a mean gives to the estimated autocorrelation. With `reference` (n, p'), X
@@ -188,10 +210,10 @@ def restricted_loglik(errors: Arma, residual: Array, jacobian: Array, reference:
     """
     from cogfit.engine.arma_kernels import restricted_terms
 
-    phi, load = errors._padded()
+    phi, load = errors._state_space()
     rows = np.concatenate([jacobian.T, residual[None]])
-    other = np.zeros((0, residual.size)) if reference is None else np.ascontiguousarray(reference.T)
-    rss, log_r, log_x = restricted_terms(phi, load, rows, other)
+    reference_rows = np.zeros((0, residual.size)) if reference is None else np.ascontiguousarray(reference.T)
+    rss, log_r, log_x = restricted_terms(phi, load, rows, reference_rows)
     if not math.isfinite(log_x):
         return -math.inf
     n, p = (jacobian if reference is None else reference).shape
@@ -230,52 +252,60 @@ def estimate_arma(
     --------
     >>> import numpy as np
     >>> e = Arma((0.8,)).simulate(1, 2000, np.random.default_rng(0))[0]
-    >>> found, _ = estimate_arma(e, np.ones((2000, 1)), (1, 0))
-    >>> abs(found.phi[0] - 0.8) < 0.03
+    >>> errors, _ = estimate_arma(e, np.ones((2000, 1)), (1, 0))
+    >>> abs(errors.phi[0] - 0.8) < 0.03
     True
     """
     from cogfit.engine.arma_kernels import minimise
 
-    columns = _scaled(jacobian)
-    rows = np.concatenate([columns.T, residual[None]])
-    other = np.zeros((0, residual.size)) if reference is None else np.ascontiguousarray(_scaled(reference).T)
+    unit = unit_columns(jacobian)
+    rows = np.concatenate([unit.T, residual[None]])
+    reference_rows = (
+        np.zeros((0, residual.size)) if reference is None else np.ascontiguousarray(unit_columns(reference).T)
+    )
     p, q = order
     if p + q == 0:
-        return WHITE, restricted_loglik(WHITE, residual, columns, None if reference is None else _scaled(reference))
+        return WHITE, restricted_loglik(WHITE, residual, unit, None if reference is None else unit_columns(reference))
     first, step = np.zeros(p + q), 0.4
     if start is not None and start.order == order:
         first, step = np.clip(_coordinates(start), -4.3, 4.3), 0.1
     else:
         first[0] = math.atanh(min(max(first_autocorrelation(residual), -0.95), 0.97))
-    z, value = minimise(first, step, p, q, _LIMIT, _TOP, rows, other)
-    return _arma_of(z, order), -float(value)
+    z, value = minimise(first, step, p, q, _MAX_PARTIAL, _MAX_COORDINATE, rows, reference_rows)
+    return _from_coordinates(z, order), -float(value)
 
 
-def _scaled(jacobian: Array) -> Array:
-    """Columns of unit length; those that vanish are left out."""
-    size = np.linalg.norm(jacobian, axis=0)
-    return np.asarray((jacobian / np.where(size > 0, size, 1.0))[:, size > 0])
+def unit_columns(columns: Array) -> Array:
+    """Scale columns to unit length, leaving out those that vanish."""
+    length = np.linalg.norm(columns, axis=0)
+    return np.asarray((columns / np.where(length > 0, length, 1.0))[:, length > 0])
 
 
 def _coordinates(errors: Arma) -> Array:
-    """Inverse of :func:`_arma_of`: step-down recursion, then atanh."""
-    out = []
+    """Unbounded coordinates of ARMA errors, from which a search starts.
+
+    Inverse of :func:`_from_coordinates`: step-down recursion, then atanh.
+    """
+    partials = []
     for coefficients in (errors.phi, tuple(-v for v in errors.theta)):
-        phi, partial = np.array(coefficients), []
+        phi, reversed_partials = np.array(coefficients), []
         while phi.size:
             last = phi[-1]
-            partial.append(last)
+            reversed_partials.append(last)
             phi = (phi[:-1] + last * phi[:-1][::-1]) / (1.0 - last * last)
-        out += partial[::-1]
-    return np.arctanh(np.clip(np.array(out) / _LIMIT, -0.9997, 0.9997))
+        partials += reversed_partials[::-1]
+    return np.arctanh(np.clip(np.array(partials) / _MAX_PARTIAL, -0.9997, 0.9997))
 
 
 def _portmanteau(innovations: Array) -> float:
-    """Box–Pierce's n Σ r²: about what a model with more coefficients could gain in twice the log-likelihood."""
+    """Box–Pierce statistic n Σ r² of the first autocorrelations.
+
+    It is about what a model with more coefficients could gain in twice the log-likelihood.
+    """
     n = innovations.size
-    power = float(innovations @ innovations)
-    found = [float(innovations[lag:] @ innovations[:-lag]) / power for lag in range(1, _LAGS + 1)]
-    return n * float(np.square(found).sum())
+    total = float(innovations @ innovations)
+    correlations = [float(innovations[lag:] @ innovations[:-lag]) / total for lag in range(1, _PORTMANTEAU_LAGS + 1)]
+    return n * float(np.square(correlations).sum())
 
 
 def select_arma(residual: Array, jacobian: Array, orders: Sequence[tuple[int, int]] = ORDERS) -> Arma:
@@ -296,6 +326,7 @@ def select_arma(residual: Array, jacobian: Array, orders: Sequence[tuple[int, in
     -------
     Arma
     """
+    # white noise unless AR(1) lowers the AIC: one coefficient more must gain 1 in the log-likelihood
     n, p = jacobian.shape
     if n < p + 8 or not np.any(residual - residual.mean()):
         return WHITE
@@ -303,8 +334,9 @@ def select_arma(residual: Array, jacobian: Array, orders: Sequence[tuple[int, in
     best, value = estimate_arma(residual, jacobian, orders[0])
     if value - white <= 1.0:
         return WHITE
+    # beyond AR(1) the lowest BIC, where the innovations of AR(1) leave something to gain
     score = 2.0 * value - math.log(n)
-    if len(orders) == 1 or _portmanteau(best.whiten(residual)[0]) < _SETTLED * math.log(n):
+    if len(orders) == 1 or _portmanteau(best.whiten(residual)[0]) < _WORTHWHILE * math.log(n):
         return best
     for order in orders[1:]:
         if n < 10 * (sum(order) + p):

@@ -1,25 +1,40 @@
-"""Maximum likelihood for one curve and one form: choice of the engine, likelihood, standard errors, status."""
+"""Maximum-likelihood fit of one form to one curve.
+
+Choice of the engine, likelihood, standard errors, and what the status of a fit is.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.engine import noise as noises
 from cogfit.engine.general import Problem, coordinates_of, minimise, plain, user_starts
-from cogfit.engine.separable import PART, Bundle, arrays_of, bounds_of, in_threads, record_of, solve, solve_bundle
+from cogfit.engine.separable import (
+    PART,
+    Batch,
+    Bundle,
+    arrays_of,
+    bounds_of,
+    in_threads,
+    record_of,
+    solve,
+    solve_bundle,
+)
 from cogfit.errors import MissingDependencyError
 from cogfit.formulas.form import Array, Form
 from cogfit.records.codec import Document, Low, Nan, wire
 
-_FACTOR, _WIDE = 3.0, 10.0  # standard errors of a logarithm (a factor 20) and of an exponent that identify nothing
-_TOGETHER = 0.99  # correlation of parameters that run away together
-_COLUMNS = ("amplitude", "shape", "floor")  # order of a Jacobian's columns in the kernels
+_VAGUE_LOG = 3.0  # standard error of a logarithm that identifies nothing: a factor 20
+_VAGUE = 10.0  # the same of an exponent
+_COLLINEAR = 0.99  # correlation of parameters that run away together
+_NEGLIGIBLE = 1e-8  # share of the size of the data up to which a coefficient counts as 0
+_COLUMN_ORDER = ("amplitude", "shape", "floor")  # order of a Jacobian's columns in the kernels
 _NO_START = "no starting value led to a finite fit"
 Status = Literal["ok", "at_bound", "not_identified", "failed"]
 STATUSES: tuple[Status, ...] = ("ok", "at_bound", "not_identified", "failed")
@@ -72,9 +87,12 @@ class Estimate(Document):
 
     @property
     def aicc(self) -> float:
-        """AIC with the small-sample correction of Hurvich & Tsai 1989; inf where n ≤ k + 1."""
-        spare = self.n - self.k - 1
-        return self.aic + 2.0 * self.k * (self.k + 1) / spare if spare > 0 else math.inf
+        """AICc: AIC with the small-sample correction.
+
+        Hurvich & Tsai 1989. inf where n ≤ k + 1.
+        """
+        denominator = self.n - self.k - 1
+        return self.aic + 2.0 * self.k * (self.k + 1) / denominator if denominator > 0 else math.inf
 
     @property
     def bic(self) -> float:
@@ -84,7 +102,9 @@ class Estimate(Document):
 
 @dataclass(frozen=True)
 class Estimates:
-    """One form fitted to many curves; what :class:`Estimate` says of one, as arrays.
+    """One form fitted to many curves.
+
+    What :class:`Estimate` says of one curve, as arrays.
 
     Attributes
     ----------
@@ -116,10 +136,10 @@ class Estimates:
     @property
     def aicc(self) -> Array:
         """See :attr:`Estimate.aicc`, shape (curves,)."""
-        spare = self.n - self.k - 1
+        denominator = self.n - self.k - 1
         with np.errstate(all="ignore"):
-            value = -2.0 * self.loglik + 2.0 * self.k + 2.0 * self.k * (self.k + 1) / spare
-        return np.where(spare > 0, value, np.inf)
+            value = -2.0 * self.loglik + 2.0 * self.k + 2.0 * self.k * (self.k + 1) / denominator
+        return np.where(denominator > 0, value, np.inf)
 
     @classmethod
     def failed(cls, form: Form, noise: str, n: NDArray[np.int64], reason: str = "") -> Estimates:
@@ -127,11 +147,38 @@ class Estimates:
         count, p = n.size, len(form.parameters)
         nan = np.full((count, p), np.nan)
         return cls(
-            form, np.full(count, noise, dtype=object), nan, nan.copy(), np.full((count, p, p), np.nan),
-            np.full(count, np.nan), np.full(count, -np.inf), n, np.full(count, _count(form, noise)),
-            np.full(count, 3, np.int8), np.full(count, reason, dtype=object), np.zeros((count, p), bool),
-            np.zeros((count, p), bool),
-        )  # fmt: skip
+            form=form,
+            noise=np.full(count, noise, dtype=object),
+            params=nan,
+            stderr=nan.copy(),
+            covariance=np.full((count, p, p), np.nan),
+            rss=np.full(count, np.nan),
+            loglik=np.full(count, -np.inf),
+            n=n,
+            k=np.full(count, _count(form, noise)),
+            status=np.full(count, STATUSES.index("failed"), np.int8),
+            reason=np.full(count, reason, dtype=object),
+            at_bound=np.zeros((count, p), bool),
+            not_identified=np.zeros((count, p), bool),
+        )
+
+    @property
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        """All arrays, in the order of the fields."""
+        return (
+            self.noise,
+            self.params,
+            self.stderr,
+            self.covariance,
+            self.rss,
+            self.loglik,
+            self.n,
+            self.k,
+            self.status,
+            self.reason,
+            self.at_bound,
+            self.not_identified,
+        )
 
     @classmethod
     def joined(cls, form: Form, parts: Sequence[Estimates]) -> Estimates:
@@ -140,15 +187,15 @@ class Estimates:
             return cls.failed(form, "gaussian", np.zeros(0, dtype=np.int64))
         if len(parts) == 1:
             return parts[0]
-        names = [item.name for item in fields(cls) if item.name != "form"]
-        return cls(form, **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+        return cls(form, *(np.concatenate(arrays) for arrays in zip(*(part._arrays for part in parts), strict=True)))
 
     def put(self, rows: NDArray[np.int64], other: Estimates) -> None:
-        """Overwrite some curves by those of another fit of the form."""
-        for item in fields(self):
-            mine = getattr(self, item.name)
-            if isinstance(mine, np.ndarray):
-                mine[rows] = getattr(other, item.name)
+        """Overwrite some curves by those of another fit.
+
+        Both are fits of the same form.
+        """
+        for values, new in zip(self._arrays, other._arrays, strict=True):
+            values[rows] = new
 
     def put_one(self, i: int, other: Estimate) -> None:
         """Overwrite one curve by an estimate of it."""
@@ -164,11 +211,20 @@ class Estimates:
         """Estimate of one curve."""
         names = self.form.names
         return Estimate(
-            self.form.name, str(self.noise[i]), dict(zip(names, self.params[i].tolist(), strict=True)),
-            dict(zip(names, self.stderr[i].tolist(), strict=True)), self.covariance[i], float(self.rss[i]),
-            float(self.loglik[i]), int(self.n[i]), int(self.k[i]), STATUSES[self.status[i]], str(self.reason[i]),
-            _listed(names, self.at_bound[i]), _listed(names, self.not_identified[i]),
-        )  # fmt: skip
+            form=self.form.name,
+            noise=str(self.noise[i]),
+            params=dict(zip(names, self.params[i].tolist(), strict=True)),
+            stderr=dict(zip(names, self.stderr[i].tolist(), strict=True)),
+            covariance=self.covariance[i],
+            rss=float(self.rss[i]),
+            loglik=float(self.loglik[i]),
+            n=int(self.n[i]),
+            k=int(self.k[i]),
+            status=STATUSES[self.status[i]],
+            reason=str(self.reason[i]),
+            at_bound=_select(names, self.at_bound[i]),
+            not_identified=_select(names, self.not_identified[i]),
+        )
 
 
 def estimate(
@@ -251,9 +307,9 @@ def _search(
 def _separable_start(form: Form, x: Array, y: Array, w: Array, start: Mapping[str, float] | None) -> Array | None:
     batch = solve(form, x, y[None], w[None])
     if start and any(q.name in start for q in form.shape):
-        middle = batch.params[0]
-        own = np.array([start.get(q.name, middle[form.names.index(q.name)]) for q in form.shape])
-        second = solve(form, x, y[None], w[None], starts=own[None, None, :])
+        grid_params = batch.params[0]
+        given = np.array([start.get(q.name, grid_params[form.names.index(q.name)]) for q in form.shape])
+        second = solve(form, x, y[None], w[None], starts=given[None, None, :])
         if second.rss[0] < batch.rss[0]:
             batch = second
     return batch.params[0] if np.isfinite(batch.rss[0]) else None
@@ -289,15 +345,25 @@ def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array
     triangle(np.ascontiguousarray(np.where(np.isfinite(jac), jac, 0.0).T), factor[0])
     low, high = bounds_of(form, x)
     capped = model.discrete and form.basis is not None and bool(f.max() >= 1.0 - 1e-9)
-    found = _judged(
-        form, noise, params[None], low, high, np.abs(y).max(keepdims=True), factor, np.array([r @ r]),
-        np.array([y.size]), np.array([rss]), np.array([loglik]), np.array([capped]),
-    )  # fmt: skip
-    return found.one(0)
+    maximum = _Maxima(
+        params=params[None],
+        low=low,
+        high=high,
+        size=np.abs(y).max(keepdims=True),
+        factor=factor,
+        deviance=np.array([r @ r]),
+        n=np.array([y.size]),
+        rss=np.array([rss]),
+        loglik=np.array([loglik]),
+        capped=np.array([capped]),
+    )
+    return _assess(form, noise, maximum).one(0)
 
 
 def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None, device: str = "cpu") -> Estimates:
-    """Fit one built-in form to a bundle of curves by maximum likelihood under Gaussian noise.
+    """Fit one built-in form to a bundle of curves.
+
+    Maximum likelihood under Gaussian noise.
 
     Parameters
     ----------
@@ -315,176 +381,277 @@ def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None, dev
     Estimates
         The same as :func:`estimate` gives for each curve.
     """
+    # curves outside the form's domain, or with fewer points than parameters, are not fitted
     n, p = bundle.size, len(form.parameters)
     outside = np.zeros(n.size, dtype=bool)
     if form.positive_x:
-        beyond = np.array([np.any(bundle.x[i:j] <= 0) for i, j in zip(bundle.x_at, bundle.x_at[1:], strict=False)])
-        outside = beyond[bundle.axis]
+        has_zero = np.array([np.any(bundle.x[i:j] <= 0) for i, j in zip(bundle.x_at, bundle.x_at[1:], strict=False)])
+        outside = has_zero[bundle.axis]
     short = n < p
     usable = np.flatnonzero(~outside & ~short)
     part = bundle if usable.size == n.size else bundle.take(usable)
-    if device == "cpu":
-        batch = solve_bundle(form, part, threads=threads)
-    else:
-        try:
-            from cogfit.engine import device as _device
-        except ImportError as error:
-            raise MissingDependencyError("torch", "train", f"fitting on device '{device}'") from error
-        batch = _device.solve_bundle(form, part, device)
-    good = np.isfinite(batch.rss)
-    params = batch.params if good.all() else batch.params[good]
-    part = part if good.all() else part.take(np.flatnonzero(good))
-    found = Estimates.joined(
+    batch = _solve_on(device, form, part, threads)
+
+    # likelihood, covariance and status of those that were solved
+    solved = np.isfinite(batch.rss)
+    params = batch.params if solved.all() else batch.params[solved]
+    part = part if solved.all() else part.take(np.flatnonzero(solved))
+    estimates = Estimates.joined(
         form,
-        in_threads(lambda begin, end: _described(form, part, params[begin:end], begin, end), part.parts(PART), threads),
+        in_threads(
+            lambda begin, end: _estimate_part(form, part, params[begin:end], begin, end), part.parts(PART), threads
+        ),
     )
-    if found.n.size == n.size:
-        return found
+    if estimates.n.size == n.size:
+        return estimates
+
+    # the others say why there is no fit
     out = Estimates.failed(form, "gaussian", n, _NO_START)
     for at in np.flatnonzero(outside | short).tolist():
         out.reason[at] = "the form is not defined at x = 0" if outside[at] else _too_few(form, int(n[at]))
-    out.put(usable[good], found)
+    out.put(usable[solved], estimates)
     return out
 
 
-def _described(form: Form, bundle: Bundle, params: Array, begin: int, end: int) -> Estimates:
-    """Likelihood, covariance and status of the curves begin … end − 1 at their best parameters."""
+def _solve_on(device: str, form: Form, bundle: Bundle, threads: int | None) -> Batch:
+    """Least squares on the processor or in torch."""
+    if device == "cpu":
+        return solve_bundle(form, bundle, threads=threads)
+    try:
+        from cogfit.engine import device as torch_engine
+    except ImportError as error:
+        raise MissingDependencyError("torch", "train", f"fitting on device '{device}'") from error
+    return torch_engine.solve_bundle(form, bundle, device)
+
+
+def _estimate_part(form: Form, bundle: Bundle, params: Array, begin: int, end: int) -> Estimates:
+    """Estimates for some curves at their best parameters.
+
+    Likelihood, covariance and status of the curves begin … end − 1.
+    """
     from cogfit.engine.kernels import summaries
 
     count, p = params.shape
     rss, log_weights, sizes, factor = np.empty(count), np.empty(count), np.empty((count, 2)), np.empty((count, p, p))
-    order = np.argsort(np.argsort([_COLUMNS.index(q.role) for q in form.parameters], kind="stable"))
+    order = np.argsort(np.argsort([_COLUMN_ORDER.index(q.role) for q in form.parameters], kind="stable"))
     shapes = len(form.amplitudes)
+    work = np.empty((p + shapes * (1 + len(form.shape))) * bundle.longest + len(form.shape))
     with np.errstate(all="ignore"):
         summaries(
-            *record_of(form), *arrays_of(bundle), begin, end, np.ascontiguousarray(params), order, rss, log_weights,
-            sizes, factor, np.empty((p + shapes * (1 + len(form.shape))) * bundle.longest + len(form.shape)),
-        )  # fmt: skip
+            *record_of(form),
+            *arrays_of(bundle),
+            begin,
+            end,
+            np.ascontiguousarray(params),
+            order,
+            rss,
+            log_weights,
+            sizes,
+            factor,
+            work,
+        )
     n = bundle.size[begin:end]
     loglik = noises.profiled_gaussian(rss, n, log_weights, sizes[:, 1])
     used, axis = np.unique(bundle.axis[begin:end], return_inverse=True)
     limits = [bounds_of(form, bundle.x[bundle.x_at[i] : bundle.x_at[i + 1]]) for i in used]
     low, high = (np.array(side)[axis] for side in zip(*limits, strict=True))
-    return _judged(form, "gaussian", params, low, high, sizes[:, 0], factor, rss, n, rss, loglik, np.zeros(count, bool))
+    capped = np.zeros(count, bool)
+    return _assess(form, "gaussian", _Maxima(params, low, high, sizes[:, 0], factor, rss, n, rss, loglik, capped))
 
 
-def _judged(
-    form: Form, noise: str, params: Array, low: Array, high: Array, size: Array, factor: Array, deviance: Array,
-    n: NDArray[np.int64], rss: Array, loglik: Array, capped: NDArray[np.bool_],
-) -> Estimates:  # fmt: skip
-    """Covariance and status of fits, from triangular factors (B, p, p) of their weighted Jacobians.
+@dataclass(frozen=True)
+class _Maxima:
+    """Maxima of the likelihoods of B curves, not yet assessed.
 
-    low and high are the bounds, (p,) or (B, p); size (B,) is that of the data; capped (B,) marks fits that reach a
-    probability of 1.
+    Attributes
+    ----------
+    params : ndarray, shape (B, p)
+    low, high : ndarray, shape (p,) or (B, p)
+        Bounds.
+    size : ndarray, shape (B,)
+        Largest |y| of each curve.
+    factor : ndarray, shape (B, p, p)
+        Triangular factors of the weighted Jacobians.
+    deviance, n, rss, loglik : ndarray, shape (B,)
+        The deviance is the sum of squared deviance residuals.
+    capped : ndarray of bool, shape (B,)
+        Fits that reach a probability of 1.
     """
+
+    params: Array
+    low: Array
+    high: Array
+    size: Array
+    factor: Array
+    deviance: Array
+    n: NDArray[np.int64]
+    rss: Array
+    loglik: Array
+    capped: NDArray[np.bool_]
+
+
+def _assess(form: Form, noise: str, maxima: _Maxima) -> Estimates:
+    """Covariance and status of fits at their best parameters."""
     from cogfit.engine.kernels import judge
 
+    params, n, size = maxima.params, maxima.n, maxima.size
     model, (count, p) = noises.get(noise), params.shape
-    low, high = np.broadcast_to(low, (count, p)), np.broadcast_to(high, (count, p))
+    low, high = np.broadcast_to(maxima.low, (count, p)), np.broadcast_to(maxima.high, (count, p))
     logs = np.array([q.log for q in form.parameters])
     linear = np.array([q.role in ("amplitude", "floor") for q in form.parameters])
-    shape = np.array([q.role == "shape" for q in form.parameters])
-    bound = _at_bound(params, low, high, size, logs, linear)
     amplitudes = [i for i, q in enumerate(form.parameters) if q.role == "amplitude"]
+
+    # a parameter at a bound has no standard error; where the fit touches probability 1, the amplitude is at one
+    bound = _at_bound(params, low, high, size, logs, linear)
     if amplitudes:
-        bound[capped, amplitudes[0]] = True
+        bound[maxima.capped, amplitudes[0]] = True
+
+    # covariance of the others, times the dispersion where the noise has one
     covariance, lost, runaway = np.empty((count, p, p)), np.empty((count, p), bool), np.empty((count, p), bool)
-    judge(factor, np.where(logs, params, 1.0), logs, deviance, n, bound, covariance, lost, runaway)
-    spare = n - p
+    scale = np.where(logs, params, 1.0)
+    judge(maxima.factor, scale, logs, maxima.deviance, n, bound, covariance, lost, runaway)
+    degrees_of_freedom = n - p
     with np.errstate(all="ignore"):
         if model.scale_parameters:
-            covariance *= np.where(spare > 0, deviance / spare, np.nan)[:, None, None]
+            dispersion = np.where(degrees_of_freedom > 0, maxima.deviance / degrees_of_freedom, np.nan)
+            covariance *= dispersion[:, None, None]
         errors = np.sqrt(np.einsum("bii->bi", covariance))
-        magnitude = np.abs(params)
-        relative = np.where(logs & (params != 0.0), errors / magnitude, errors)
-        vague = shape & ~bound & (relative > np.where(logs, _FACTOR, _WIDE))
-        large = (errors > magnitude) & (magnitude > 0) & np.isfinite(errors)
-        related = np.abs(covariance) > _TOGETHER * errors[:, :, None] * errors[:, None, :]
-    pairs = related & large[:, :, None] & large[:, None, :] & np.triu(np.ones((p, p), bool), 1)
+
+    # not identified: lost in the null space, run away to a bound, vague alone, or known only in combination
+    vague = _vague(form, params, errors) & ~bound
+    pairs = _collinear(params, errors, covariance)
     loose = lost | vague | runaway | pairs.any(axis=1) | pairs.any(axis=2)
-    unknown = loose | (~bound if model.scale_parameters else False) & (spare <= 0)[:, None]
+    unknown = loose | (~bound if model.scale_parameters else False) & (degrees_of_freedom <= 0)[:, None]
     stderr = np.where(unknown, np.inf, errors)
-    zero = bound & linear & (magnitude <= 1e-8 * size[:, None])
+
+    # a curve whose amplitudes are all 0 is flat: nothing else about the form is determined
+    zero = bound & linear & (np.abs(params) <= _NEGLIGIBLE * size[:, None])
     flat = zero[:, amplitudes].all(axis=1) if amplitudes else np.zeros(count, bool)
     status = np.where(flat | loose.any(axis=1), 2, np.where(bound.any(axis=1), 1, 0)).astype(np.int8)
     reason = np.full(count, "", dtype=object)
     for i in np.flatnonzero(status):
         limits = low[i], high[i]
         reason[i] = _reason(form, params[i], bound[i], loose[i], pairs[i], bool(flat[i]), limits, float(size[i]))
-    failed = ~np.isfinite(loglik)
-    found = Estimates(
-        form, np.full(count, noise, dtype=object), params, stderr, covariance, rss, loglik, n,
-        np.full(count, _count(form, noise)), status, reason, bound, loose,
-    )  # fmt: skip
+    estimates = Estimates(
+        form=form,
+        noise=np.full(count, noise, dtype=object),
+        params=params,
+        stderr=stderr,
+        covariance=covariance,
+        rss=maxima.rss,
+        loglik=maxima.loglik,
+        n=n,
+        k=np.full(count, _count(form, noise)),
+        status=status,
+        reason=reason,
+        at_bound=bound,
+        not_identified=loose,
+    )
+    failed = ~np.isfinite(maxima.loglik)
     if failed.any():
-        found.put(np.flatnonzero(failed), Estimates.failed(form, noise, n[failed], "the likelihood is not finite"))
-    return found
+        failure = Estimates.failed(form, noise, n[failed], "the likelihood is not finite")
+        estimates.put(np.flatnonzero(failed), failure)
+    return estimates
+
+
+def _vague(form: Form, params: Array, errors: Array) -> NDArray[np.bool_]:
+    """Which non-linear parameters have standard errors that identify nothing."""
+    logs = np.array([q.log for q in form.parameters])
+    shape = np.array([q.role == "shape" for q in form.parameters])
+    with np.errstate(all="ignore"):
+        relative = np.where(logs & (params != 0.0), errors / np.abs(params), errors)
+        return np.asarray(shape & (relative > np.where(logs, _VAGUE_LOG, _VAGUE)))
+
+
+def _collinear(params: Array, errors: Array, covariance: Array) -> NDArray[np.bool_]:
+    """Which pairs of parameters run away together, (B, p, p)."""
+    p, magnitude = params.shape[1], np.abs(params)
+    with np.errstate(all="ignore"):
+        large = (errors > magnitude) & (magnitude > 0) & np.isfinite(errors)
+        related = np.abs(covariance) > _COLLINEAR * errors[:, :, None] * errors[:, None, :]
+    return related & large[:, :, None] & large[:, None, :] & np.triu(np.ones((p, p), bool), 1)
 
 
 def _derivative(form: Form, x: Array, params: Array) -> Array:
-    """Jacobian for the covariance: that of the form, or complex steps where a user's function allows them."""
+    """Jacobian for the covariance.
+
+    That of the form, or complex steps where a user's function allows them.
+    """
     jac = form.jacobian(x, params)
     if form.basis is not None or form.derivative is not None or form.function is None:
         return jac
     columns = []
     for j in range(params.size):
         step = 1e-30 * (abs(params[j]) or 1.0)
-        moved = params.astype(complex)
-        moved[j] += 1j * step
+        shifted = params.astype(complex)
+        shifted[j] += 1j * step
         try:
-            value = np.asarray(form.function(x, *moved))
+            value = np.asarray(form.function(x, *shifted))
         except Exception:  # a user's function need not take complex numbers
             return jac
         if not np.iscomplexobj(value) or value.shape != (x.size,):
             return jac
         columns.append(value.imag / step)
     exact = np.stack(columns, axis=1)
-    size = np.maximum(np.abs(jac).max(axis=0), 1e-300)
-    agrees = np.all(np.isfinite(exact)) and np.all(np.abs(exact - jac).max(axis=0) <= 1e-6 * size)
+    scale = np.maximum(np.abs(jac).max(axis=0), 1e-300)
+    agrees = np.all(np.isfinite(exact)) and np.all(np.abs(exact - jac).max(axis=0) <= 1e-6 * scale)
     return exact if agrees else jac  # |·| and comparisons are not analytic: then three points are right
 
 
 def _at_bound(
     params: Array, low: Array, high: Array, size: Array, logs: NDArray[np.bool_], linear: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Parameters at a bound, (B, p); coefficients are there when they are nothing beside data of this size (B,)."""
+    """Which parameters lie at a bound, (B, p).
+
+    Coefficients do when they are nothing beside data of this size (B,).
+    """
     with np.errstate(all="ignore"):
         value, a, b = (np.where(logs, np.log(v), v) for v in (params, low, high))
         width = np.where(np.isfinite(b - a), b - a, np.maximum(1.0, np.where(np.isfinite(a), np.abs(a), np.abs(b))))
-        room = np.where(linear, 1e-8 * size[:, None], 1e-9 * width)
-        return (np.isfinite(a) & (value - a <= room)) | (np.isfinite(b) & (b - value <= room))
+        tolerance = np.where(linear, _NEGLIGIBLE * size[:, None], 1e-9 * width)
+        return (np.isfinite(a) & (value - a <= tolerance)) | (np.isfinite(b) & (b - value <= tolerance))
 
 
 def _reason(
-    form: Form, params: Array, bound: NDArray[np.bool_], loose: NDArray[np.bool_], pairs: NDArray[np.bool_], flat: bool,
-    limits: tuple[Array, Array], size: float,
-) -> str:  # fmt: skip
+    form: Form,
+    params: Array,
+    bound: NDArray[np.bool_],
+    loose: NDArray[np.bool_],
+    pairs: NDArray[np.bool_],
+    flat: bool,
+    limits: tuple[Array, Array],
+    size: float,
+) -> str:
     """Why a fit is not simply ok, in words."""
-    names, (low, high), together = form.names, limits, _pairs(form.names, pairs)
+    names, (low, high), together = form.names, limits, _name_collinear(form.names, pairs)
     amplitudes = [i for i, q in enumerate(form.parameters) if q.role == "amplitude"]
     if flat:
         return f"the best amplitude {names[amplitudes[0]]} is 0: the form reduces to a constant here{together}"
     if loose.any():
-        extra = f" ({', '.join(_listed(names, bound))} at a bound)" if bound.any() else ""
-        return f"the data do not determine {', '.join(_listed(names, loose))}{extra}{together}"
-    parts = []
+        bounded = f" ({', '.join(_select(names, bound))} at a bound)" if bound.any() else ""
+        return f"the data do not determine {', '.join(_select(names, loose))}{bounded}{together}"
+    clauses = []
     for i in np.flatnonzero(bound):
-        if i in amplitudes and params[i] > low[i] + 1e-8 * size:
-            parts.append(f"{names[i]} is as large as a probability allows, {params[i]:.3g}")
+        if i in amplitudes and params[i] > low[i] + _NEGLIGIBLE * size:
+            clauses.append(f"{names[i]} is as large as a probability allows, {params[i]:.3g}")
             continue
         side = "lower" if abs(params[i] - low[i]) <= abs(high[i] - params[i]) else "upper"
-        parts.append(f"{names[i]} is at its {side} bound {params[i]:.3g}")
-    return "; ".join(parts)
+        clauses.append(f"{names[i]} is at its {side} bound {params[i]:.3g}")
+    return "; ".join(clauses)
 
 
-def _listed(names: tuple[str, ...], which: NDArray[np.bool_]) -> tuple[str, ...]:
-    return tuple(name for name, yes in zip(names, which, strict=True) if yes)
+def _select(names: tuple[str, ...], chosen: NDArray[np.bool_]) -> tuple[str, ...]:
+    return tuple(name for name, is_chosen in zip(names, chosen, strict=True) if is_chosen)
 
 
-def _pairs(names: tuple[str, ...], pairs: NDArray[np.bool_]) -> str:
-    """Parameters of which each is vaguer than it is large and that go together (|correlation| > 0.99), in words."""
-    found = [f"; {names[i]} and {names[j]} run away together" for i, j in np.argwhere(pairs)]
-    return "".join(f"{text}: only a combination of them is determined" for text in found)
+def _name_collinear(names: tuple[str, ...], pairs: NDArray[np.bool_]) -> str:
+    """Name parameters that the data cannot tell apart.
+
+    Each of such a pair has a standard error larger than itself, and they go together (|correlation|
+    > 0.99).
+    """
+    together = [f"; {names[i]} and {names[j]} run away together" for i, j in np.argwhere(pairs)]
+    return "".join(f"{pair}: only a combination of them is determined" for pair in together)
 
 
 def residuals(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array) -> Array:

@@ -1,4 +1,6 @@
-"""Least squares for what is not separable: other noise models and users' forms.
+"""Least squares for what is not separable.
+
+Other noise models than the Gaussian one, and users' forms.
 
 Maximum likelihood is the minimum of the sum of squared deviance residuals, so scipy's least squares does the
 search, from many starts, in coordinates that keep every trial point meaningful.
@@ -19,13 +21,16 @@ from cogfit.engine.separable import bounds_of, inner, natural_of, safe_log, shap
 from cogfit.formulas.form import Array, Form
 
 _HUGE = 1e100  # stands for a residual that is not finite
-_SAME = 1e-9  # relative difference of costs below which two minima are the same
-_AGREED = 3  # starts that must end in the best minimum before the others are skipped
+_SAME_COST = 1e-9  # relative difference of costs below which two minima are the same
+_ENOUGH_STARTS = 3  # starts that must end in the best minimum before the others are skipped
 
 
 @dataclass(frozen=True)
 class Coordinates:
-    """How a general problem's search vector z maps to parameters, with derivative and bounds."""
+    """Search coordinates z of a general problem.
+
+    How z maps to parameters, with derivative and bounds.
+    """
 
     to_params: Callable[[Array], tuple[Array, Array]]  # z -> params (p,), d params / d z (p, q)
     from_params: Callable[[Array], Array]
@@ -50,42 +55,88 @@ def plain(form: Form, x: Array) -> Coordinates:
 
 
 def anchored(form: Form, x: Array) -> Coordinates:
-    """Coordinates of a probability: u = largest fitted value, ρ = share of it that is floor; both in [0, 1].
+    """Coordinates of a probability curve, in [0, 1].
+
+    u = largest fitted value, ρ = share of it that is floor; then the non-linear parameters.
 
     With f = u[ρ + (1−ρ) φ/φ_max] every point of the box is a valid probability curve, so A·k_min^−γ ≤ 1 and its
     relatives hold by construction (a form with a free constant is anchored at the smallest φ).
     """
     assert form.basis is not None
-    shape_at = [i for i, q in enumerate(form.parameters) if q.role == "shape"]
-    amp_at = next((i for i, q in enumerate(form.parameters) if q.role == "amplitude"), None)
-    floor_at = next((i for i, q in enumerate(form.parameters) if q.role == "floor"), None)
-    free_floor = floor_at is not None and math.isinf(form.parameters[floor_at].lower)
-    lx = safe_log(x)
     lower_shape, upper_shape = shape_box(form, x)
-    q = 1 + int(floor_at is not None and amp_at is not None) + len(shape_at)
-    lead = q - len(shape_at)
+    anchor = _Anchor.from_form(form, x)
+    low = np.concatenate([np.zeros(anchor.lead), lower_shape])
+    high = np.concatenate([np.ones(anchor.lead), upper_shape])
+    low[0], high[0] = 1e-12, 1.0 - 1e-12
+    names = ("u", "rho")[: anchor.lead] + tuple(q.name for q in form.shape)
+    return Coordinates(anchor.to_params, anchor.from_params, low, high, names)
 
-    def to_params(z: Array) -> tuple[Array, Array]:
-        p, jac = np.zeros(len(form.parameters)), np.zeros((len(form.parameters), q))
+
+@dataclass(frozen=True)
+class _Anchor:
+    """Map between the coordinates of a probability curve and parameters.
+
+    Attributes
+    ----------
+    form, x, lx
+        The form, its axis, and log x.
+    shape_at : list of int
+        Positions of the non-linear parameters.
+    amplitude_at, floor_at : int or None
+        Positions of the others.
+    lead : int
+        Coordinates before the non-linear ones: u, and ρ for a form with a floor.
+    """
+
+    form: Form
+    x: Array
+    lx: Array
+    shape_at: list[int]
+    amplitude_at: int | None
+    floor_at: int | None
+    lead: int
+
+    @classmethod
+    def from_form(cls, form: Form, x: Array) -> _Anchor:
+        """Find the roles of the parameters."""
+        shape_at = [i for i, q in enumerate(form.parameters) if q.role == "shape"]
+        amplitude_at = next((i for i, q in enumerate(form.parameters) if q.role == "amplitude"), None)
+        floor_at = next((i for i, q in enumerate(form.parameters) if q.role == "floor"), None)
+        lead = 1 + int(floor_at is not None and amplitude_at is not None)
+        return cls(form, x, safe_log(x), shape_at, amplitude_at, floor_at, lead)
+
+    @property
+    def has_free_floor(self) -> bool:
+        """Whether the additive constant may be negative.
+
+        φ is then anchored at its smallest value.
+        """
+        return self.floor_at is not None and math.isinf(self.form.parameters[self.floor_at].lower)
+
+    def to_params(self, z: Array) -> tuple[Array, Array]:
+        """Parameters (p,) and their derivative by the coordinates (p, q)."""
+        p, jac = np.zeros(len(self.form.parameters)), np.zeros((len(self.form.parameters), z.size))
         u = z[0]
-        if amp_at is None:  # the constant
+        if self.amplitude_at is None:  # the constant
             p[0], jac[0, 0] = u, 1.0
             return p, jac
+        amp_at, floor_at, lead = self.amplitude_at, self.floor_at, self.lead
         rho = z[1] if floor_at is not None else 0.0
-        natural, scale = natural_of(form, z[None, lead:])
-        p[shape_at] = natural[0]
-        for j, i in enumerate(shape_at):
+
+        # the non-linear parameters are coordinates themselves, scales as logarithms
+        natural, scale = natural_of(self.form, z[None, lead:])
+        p[self.shape_at] = natural[0]
+        for j, i in enumerate(self.shape_at):
             jac[i, lead + j] = scale[0, j]
-        phi, dphi = form.columns(x, lx, natural)
-        top, bottom = int(phi[0, 0].argmax()), int(phi[0, 0].argmin())
-        base = phi[0, 0, bottom] if free_floor else 0.0
-        height = max(phi[0, 0, top] - base, 1e-300)
+
+        # the amplitude takes φ from its base to u(1 − ρ)
+        base, height, d_base, d_height = self._height(natural, scale)
         amplitude = u * (1.0 - rho) / height
         p[amp_at] = amplitude
         jac[amp_at, 0] = (1.0 - rho) / height
-        d_base = dphi[0, :, 0, bottom] * scale[0] if free_floor else np.zeros(len(shape_at))
-        d_height = dphi[0, :, 0, top] * scale[0] - d_base
         jac[amp_at, lead:] = -amplitude * d_height / height
+
+        # the floor is the share ρ of u, less what the base of φ adds
         if floor_at is not None:
             p[floor_at] = u * rho - amplitude * base
             jac[floor_at, 0] = rho - jac[amp_at, 0] * base
@@ -94,27 +145,35 @@ def anchored(form: Form, x: Array) -> Coordinates:
             jac[floor_at, lead:] = -jac[amp_at, lead:] * base - amplitude * d_base
         return p, jac
 
-    def from_params(p: Array) -> Array:
-        f = form.evaluate(x, p)
-        z = np.empty(q)
-        z[0] = np.clip(f.max(), 1e-6, 1.0 - 1e-6)
-        if lead == 2:
-            rest = f.min() if free_floor else p[floor_at or 0]
-            z[1] = np.clip(rest / z[0], 1e-3, 1.0 - 1e-3)
-        for j, i in enumerate(shape_at):
-            z[lead + j] = float(inner(form.parameters[i], p[i]))
-        return z
+    def _height(self, natural: Array, scale: Array) -> tuple[float, float, Array, Array]:
+        """Base of φ and height above it, with derivatives."""
+        phi, dphi = self.form.columns(self.x, self.lx, natural)
+        top, bottom = int(phi[0, 0].argmax()), int(phi[0, 0].argmin())
+        base = phi[0, 0, bottom] if self.has_free_floor else 0.0
+        height = max(phi[0, 0, top] - base, 1e-300)
+        d_base = dphi[0, :, 0, bottom] * scale[0] if self.has_free_floor else np.zeros(len(self.shape_at))
+        d_height = dphi[0, :, 0, top] * scale[0] - d_base
+        return base, height, d_base, d_height
 
-    low = np.concatenate([np.zeros(lead), lower_shape])
-    high = np.concatenate([np.ones(lead), upper_shape])
-    low[0], high[0] = 1e-12, 1.0 - 1e-12
-    names = ("u", "rho")[:lead] + tuple(q.name for q in form.shape)
-    return Coordinates(to_params, from_params, low, high, names)
+    def from_params(self, p: Array) -> Array:
+        """Coordinates (q,) of given parameters, inside the box."""
+        f = self.form.evaluate(self.x, p)
+        z = np.empty(self.lead + len(self.shape_at))
+        z[0] = np.clip(f.max(), 1e-6, 1.0 - 1e-6)
+        if self.lead == 2:
+            floor = f.min() if self.has_free_floor else p[self.floor_at or 0]
+            z[1] = np.clip(floor / z[0], 1e-3, 1.0 - 1e-3)
+        for j, i in enumerate(self.shape_at):
+            z[self.lead + j] = float(inner(self.form.parameters[i], p[i]))
+        return z
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Least squares over the free coordinates of one curve and one form."""
+    """Least squares over the free coordinates of one fit.
+
+    One curve and one form; the other coordinates are held.
+    """
 
     form: Form
     x: Array
@@ -167,7 +226,9 @@ class Problem:
 
 
 def minimise(problem: Problem, starts: Array, effort: int, tolerance: float = 1e-15) -> tuple[Array, float]:
-    """Best parameters and cost Σr² over the starts (rows of parameters); NaN and inf where nothing finite is found.
+    """Fit from several starts and return the best.
+
+    Parameters and cost Σr²; NaN and inf if no start (row of parameters) leads to anything finite.
 
     The starts are tried in order; of equal minima (components swapped) the first found stays, and the search ends
     when enough starts have led to the best one.
@@ -182,47 +243,61 @@ def minimise(problem: Problem, starts: Array, effort: int, tolerance: float = 1e
     margin = np.where(np.isfinite(high - low), 1e-10 * (high - low), 0.0)
     for number, start in enumerate(starts):
         z0 = np.clip(problem.coordinates.from_params(start)[problem.free], low + margin, high - margin)
+        # without bounds MINPACK's method is tried as well: it ends in other minima now and then
         for method in ("trf", "lm") if unbounded else ("trf",):
             z, cost = _descend(problem, z0, method, effort, tolerance)
-            if cost < best_cost * (1.0 - _SAME) - problem.rounding:
+            if cost < best_cost * (1.0 - _SAME_COST) - problem.rounding:
                 best, best_cost, agreed = problem.params(z)[0], cost, set()
-            if cost <= best_cost * (1.0 + _SAME) + problem.rounding:
+            if cost <= best_cost * (1.0 + _SAME_COST) + problem.rounding:
                 agreed.add(number)
-        if len(agreed) >= _AGREED:
+        if len(agreed) >= _ENOUGH_STARTS:
             break
     return (best, best_cost) if best_cost < _HUGE else (best, math.inf)
 
 
 def _descend(problem: Problem, z0: Array, method: str, effort: int, tolerance: float) -> tuple[Array, float]:
-    """One run of scipy's least squares, polished if the last digits matter; cost inf where it breaks down."""
+    """One run of scipy's least squares.
+
+    Polished if the last digits matter; the cost is inf where it breaks down.
+    """
     from scipy.optimize import least_squares
 
     low, high = problem.box
     try:
         with np.errstate(all="ignore"):
-            found = least_squares(
-                problem.residual, z0, jac=problem.jacobian, method=method, x_scale="jac",
+            result = least_squares(
+                problem.residual,
+                z0,
+                jac=problem.jacobian,
+                method=method,
+                x_scale="jac",
                 bounds=(low, high) if method == "trf" else (-np.inf, np.inf),
-                ftol=tolerance, xtol=tolerance, gtol=tolerance, max_nfev=effort,
-            )  # fmt: skip
+                ftol=tolerance,
+                xtol=tolerance,
+                gtol=tolerance,
+                max_nfev=effort,
+            )
     except (ValueError, np.linalg.LinAlgError):
         return z0, math.inf
-    return _polish(problem, found.x) if tolerance < 1e-12 else (found.x, 2.0 * float(found.cost))
+    return _polish(problem, result.x) if tolerance < 1e-12 else (result.x, 2.0 * float(result.cost))
 
 
 def _polish(problem: Problem, z: Array) -> tuple[Array, float]:
-    """Gauss–Newton steps on scaled columns, while they help: the last digits of ill-conditioned problems."""
+    """Polish a fit with scaled Gauss–Newton steps.
+
+    They go on while they help: ill-conditioned problems owe their last digits to them.
+    """
     low, high = problem.box
     r = problem.residual(z)
     cost = float(r @ r)
     for _ in range(20):
         jac = problem.jacobian(z)
-        size = np.linalg.norm(jac, axis=0)
-        if not cost < _HUGE or not np.all(np.isfinite(size)):
+        length = np.linalg.norm(jac, axis=0)
+        if not cost < _HUGE or not np.all(np.isfinite(length)):
             break
-        size[size == 0] = 1.0
+        length[length == 0] = 1.0
         try:
-            step = np.linalg.lstsq(jac / size, -r, rcond=1e-15)[0] / size
+            step = np.linalg.lstsq(jac / length, -r, rcond=1e-15)[0] / length
         except np.linalg.LinAlgError:
             break
         trial = np.clip(z + step, low, high)
@@ -230,9 +305,9 @@ def _polish(problem: Problem, z: Array) -> tuple[Array, float]:
         trial_cost = float(r_trial @ r_trial)
         if not trial_cost <= cost or np.array_equal(trial, z):
             break
-        done = cost - trial_cost <= 1e-15 * cost
+        is_settled = cost - trial_cost <= 1e-15 * cost
         z, r, cost = trial, r_trial, trial_cost
-        if done:
+        if is_settled:
             break
     return z, cost
 
@@ -244,7 +319,10 @@ def _sobol(dimension: int, count: int, seed: int = 0) -> Array:
 
 
 def user_starts(form: Form, x: Array, y: Array, start: Mapping[str, float] | None) -> Array:
-    """Starting values of a user's form, best guess first: (m, p)."""
+    """Starting values of a user's form, (m, p).
+
+    The best guess comes first.
+    """
     p = len(form.parameters)
     low, high = bounds_of(form, x)
     given = {**(form.start or {}), **(start or {})}
@@ -254,17 +332,20 @@ def user_starts(form: Form, x: Array, y: Array, start: Mapping[str, float] | Non
     base = np.array([given.get(name, 1.0) for name in form.names], dtype=float)
     cube = _sobol(p, 64, seed=1)
     finite = np.isfinite(low) & np.isfinite(high)
+    # all values given: these, and a few within a factor 4.5 (or within ±1 of 0)
     if len(given) == p:
-        around = base * np.exp(3.0 * (cube[:7] - 0.5))
-        zero = base == 0
-        around[:, zero] = 2.0 * cube[:7][:, zero] - 1.0
-        return np.vstack([base, np.clip(around, low, high)])
+        near_start = base * np.exp(3.0 * (cube[:7] - 0.5))
+        is_zero = base == 0
+        near_start[:, is_zero] = 2.0 * cube[:7][:, is_zero] - 1.0
+        return np.vstack([base, np.clip(near_start, low, high)])
+    # in a finite box anywhere; else either sign and 10⁻⁴ … 10⁴ in size
     sign = np.where(cube < 0.5, -1.0, 1.0)
     spread = sign * 10.0 ** (8.0 * np.abs(2.0 * cube - 1.0) - 4.0)
     points = np.where(finite, low + cube * np.where(finite, high - low, 0.0), spread)
     for j, name in enumerate(form.names):
         if name in given:
             points[:, j] = given[name]
+    # of all points those with the smallest residuals
     points = np.vstack([base, np.clip(points, low, high)])
     with np.errstate(all="ignore"):
         costs = np.array([_cost(form, x, y, point) for point in points])
@@ -277,7 +358,10 @@ def _cost(form: Form, x: Array, y: Array, p: Array) -> float:
 
 
 def coordinates_of(form: Form, x: Array, noise: str) -> Coordinates:
-    """Coordinates in which a form is searched under a noise model: those of a probability for a discrete one."""
+    """Coordinates in which a form is searched.
+
+    Those of a probability for a discrete noise model, else the plain ones.
+    """
     return anchored(form, x) if noises.get(noise).discrete and form.basis is not None else plain(form, x)
 
 
@@ -291,12 +375,15 @@ def minimise_with(
     held: Mapping[str, float],
     errors: Arma = WHITE,
 ) -> tuple[Array, float]:
-    """Best parameters and least Σr² of the noise model with some parameters held, from one start (for profiles)."""
+    """Fit with some parameters held, from one start.
+
+    Best parameters and least Σr² of the noise model; for profiles.
+    """
     coordinates = coordinates_of(form, x, noise)
-    begin = start.copy()
+    start_params = start.copy()
     for name, value in held.items():
-        begin[form.names.index(name)] = value
-    inside = coordinates.from_params(begin)
-    fixed = {coordinates.names.index(name): float(inside[coordinates.names.index(name)]) for name in held}
+        start_params[form.names.index(name)] = value
+    start_z = coordinates.from_params(start_params)
+    fixed = {coordinates.names.index(name): float(start_z[coordinates.names.index(name)]) for name in held}
     problem = Problem(form, x, y, w, noises.get(noise), coordinates, fixed, errors)
-    return minimise(problem, begin[None], effort=60, tolerance=1e-9)
+    return minimise(problem, start_params[None], effort=60, tolerance=1e-9)

@@ -1,4 +1,6 @@
-"""How observations scatter about a curve: residuals, information and log-likelihoods of each noise model.
+"""Noise models: how observations scatter about a curve.
+
+Each has residuals, information and a log-likelihood.
 
 All likelihoods are those of the *observed* y: a density of transformed data carries the change-of-variables term,
 so information criteria compare within the continuous models. A probability (binomial) is never compared with a
@@ -51,16 +53,18 @@ class Noise:
     check: Callable[[Array, Array], None]
 
 
-_TINY = 1e-300
+_SMALLEST_FIT = 1e-300  # stands for fitted values (and sizes) that are not positive
 _EDGE = 1e-12  # how near to 0 or 1 a fitted probability may come
 
 
 def profiled_gaussian(rss: Any, n: Any, log_weights: Any, scale: Any) -> Any:
-    """Gaussian log-likelihood at σ² = RSS/n; an RSS below rounding (of data of size `scale`) counts as rounding.
+    """Gaussian log-likelihood at σ² = RSS/n.
+
+    An RSS below rounding (of data of size `scale`) counts as rounding.
 
     Arguments and result are numbers, or arrays of one shape.
     """
-    floor = n * (np.finfo(float).eps * np.maximum(scale, _TINY)) ** 2
+    floor = n * (np.finfo(float).eps * np.maximum(scale, _SMALLEST_FIT)) ** 2
     with np.errstate(divide="ignore"):  # data of size 0 have no likelihood
         return -0.5 * n * (np.log(2.0 * math.pi * np.maximum(rss, floor) / n) + 1.0) + 0.5 * log_weights
 
@@ -80,8 +84,8 @@ def _gaussian_loglik(y: Array, f: Array, w: Array) -> float:
 
 
 def _lognormal_residual(y: Array, f: Array, w: Array) -> tuple[Array, Array]:
-    root, safe = _root(w), np.maximum(f, _TINY)
-    return (np.log(y) - np.log(safe)) * root, np.where(f > _TINY, -root / safe, 0.0)
+    root, safe = _root(w), np.maximum(f, _SMALLEST_FIT)
+    return (np.log(y) - np.log(safe)) * root, np.where(f > _SMALLEST_FIT, -root / safe, 0.0)
 
 
 def _lognormal_loglik(y: Array, f: Array, w: Array) -> float:
@@ -92,7 +96,7 @@ def _lognormal_loglik(y: Array, f: Array, w: Array) -> float:
 
 
 def _binomial_parts(y: Array, f: Array, trials: Array) -> tuple[Array, Array]:
-    """Deviance of each observation and the fitted probabilities kept off 0 and 1."""
+    """Deviances, and fitted probabilities kept off 0 and 1."""
     from scipy.special import xlogy
 
     p = np.clip(f, _EDGE, 1.0 - _EDGE)
@@ -148,26 +152,48 @@ def _check_binomial(y: Array, w: Array) -> None:
 
 
 NOISE: dict[str, Noise] = {
-    noise.name: noise
-    for noise in (
+    model.name: model
+    for model in (
         Noise(
-            "gaussian", "Gaussian", False, 1, _gaussian_residual, lambda f, w: w, _gaussian_loglik, _check_any,
+            name="gaussian",
+            title="Gaussian",
+            discrete=False,
+            scale_parameters=1,
+            residual=_gaussian_residual,
+            information=lambda f, w: w,
+            log_likelihood=_gaussian_loglik,
+            check=_check_any,
         ),
         Noise(
-            "lognormal", "log-normal", False, 1, _lognormal_residual,
-            lambda f, w: w / np.maximum(f, _TINY) ** 2, _lognormal_loglik, _check_lognormal,
+            name="lognormal",
+            title="log-normal",
+            discrete=False,
+            scale_parameters=1,
+            residual=_lognormal_residual,
+            information=lambda f, w: w / np.maximum(f, _SMALLEST_FIT) ** 2,
+            log_likelihood=_lognormal_loglik,
+            check=_check_lognormal,
         ),
         Noise(
-            "binomial", "binomial", True, 0, _binomial_residual, _binomial_information, _binomial_loglik,
-            _check_binomial,
+            name="binomial",
+            title="binomial",
+            discrete=True,
+            scale_parameters=0,
+            residual=_binomial_residual,
+            information=_binomial_information,
+            log_likelihood=_binomial_loglik,
+            check=_check_binomial,
         ),
     )
-}  # fmt: skip
+}
 """The noise models by name; what is passed as ``w`` is a weight (variance σ²/w) or, for binomial noise, trials."""
 
 
 def get(name: str) -> Noise:
-    """Look a noise model up by name; raises InputError that lists the nearest names."""
+    """Look a noise model up by name.
+
+    Raises InputError that lists the nearest names.
+    """
     try:
         return NOISE[name]
     except (KeyError, TypeError):

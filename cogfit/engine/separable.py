@@ -1,4 +1,4 @@
-r"""The engine: variable projection for separable forms under Gaussian noise, for any number of curves at once.
+r"""The engine: variable projection for separable forms, many curves.
 
 A built-in form :math:`c + \sum a_i \varphi_i(x; \theta)` is linear in :math:`c, a_i`. These are solved exactly (with
 their bounds) for every trial θ, so only one to three coordinates are searched: from a grid of starts, then by
@@ -28,14 +28,18 @@ PART = 1 << 17
 """Points that a thread takes at a time; of forms with several non-linear parameters, which cost more, a sixteenth."""
 
 _GRID_POINTS = 240  # points on which starts are ranked; longer curves are averaged into bins for this only
-_STARTS = (8, 40)  # followed to the end at the most, of one column and of two: where one of two vanishes, minima end
+# Starts followed to the end at the most, of one column and of two: where one of two vanishes, minima end.
+_STARTS = (8, 40)
 _MAX_ITERATIONS = 200
-_QUICK = 14  # before the full Hessians, which cost most
-_OUTSIDE = (0, 3, 1)  # points of the grid beyond its range on either side, for forms of one parameter and of more
+_QUICK = 14  # iterations before the full Hessians, which cost most
+# Points of the grid beyond its range on either side, by the number of non-linear parameters (0, 1, more).
+_OUTSIDE = (0, 3, 1)
 _SORTING = 12  # iterations by which starts are sorted out
-_AROUND = (-1, 0, -2, 1, -3, 2, -4, 3, -6, 5, -8, 7, -12, 11, -18, 17)  # points and middles tried around a location
-_AGAIN = 4  # of them from which descents go on
-_NEAR, _ALIKE = 1e-2, 1e-5  # distance and relative difference in RSS of starts that have come to one place
+# Points and middles tried around a location, counted from the nearest: close ones all, further ones with gaps.
+_AROUND = (-1, 0, -2, 1, -3, 2, -4, 3, -6, 5, -8, 7, -12, 11, -18, 17)
+_AGAIN = 4  # of these, how many best ones are descended from once more
+_SAME_PLACE = 1e-2  # distance up to which two starts have come to one place
+_SAME_RSS = 1e-5  # and relative difference of their RSS
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Curves end to end; they may share an axis, and weights.
+    """Curves end to end. They may share an axis, and weights.
 
     Attributes
     ----------
@@ -84,15 +88,19 @@ class Bundle:
 
     @classmethod
     def rectangular(cls, x: Array, y: Array, w: Array) -> Bundle:
-        """Curves y (batch, n) on one x (n,), with weights w (batch, n)."""
+        """Curves y (batch, n) on one x (n,). Their weights are w (batch, n)."""
         count, n = y.shape
         begin = np.arange(count) * n
         same = count > 1 and bool((w == w[:1]).all())
         return cls(
-            np.ascontiguousarray(x, dtype=float), np.array([0, n]), np.zeros(count, dtype=np.int64),
-            np.ascontiguousarray(y, dtype=float).ravel(), begin,
-            np.array(w[:1] if same else w, dtype=float).ravel(), np.zeros_like(begin) if same else begin,
-        )  # fmt: skip
+            x=np.ascontiguousarray(x, dtype=float),
+            x_at=np.array([0, n]),
+            axis=np.zeros(count, dtype=np.int64),
+            y=np.ascontiguousarray(y, dtype=float).ravel(),
+            y_at=begin,
+            w=np.array(w[:1] if same else w, dtype=float).ravel(),
+            w_at=np.zeros_like(begin) if same else begin,
+        )
 
     @property
     def size(self) -> Index:
@@ -105,13 +113,16 @@ class Bundle:
         return int(np.diff(self.x_at).max())
 
     def parts(self, points: int) -> list[tuple[int, int]]:
-        """Ranges (begin, end) of consecutive curves, of about so many points each."""
+        """Ranges (begin, end) of consecutive curves.
+
+        Each has about so many points.
+        """
         number = (np.cumsum(self.size) - self.size) // points
         edges = [*np.flatnonzero(np.diff(number, prepend=-1)).tolist(), self.axis.size]
         return list(pairwise(edges))
 
     def take(self, rows: Index) -> Bundle:
-        """Some of the curves; their values are shared, not copied."""
+        """Some of the curves. Their values are shared, not copied."""
         return replace(self, axis=self.axis[rows], y_at=self.y_at[rows], w_at=self.w_at[rows])
 
 
@@ -119,12 +130,18 @@ class Bundle:
 
 
 def inner(parameter: Parameter, value: Array | float) -> Array:
-    """Value of a parameter in the solver's coordinate (its logarithm, for scales and some others)."""
+    """Value of a parameter in the solver's coordinate.
+
+    Its logarithm, for scales and some others.
+    """
     return np.log(value) if parameter.in_logs else np.asarray(value, dtype=float)
 
 
 def bounds_of(form: Form, x: Array) -> tuple[Array, Array]:
-    """Lower and upper bounds of all parameters in natural units, on this axis; two arrays of shape (p,)."""
+    """Bounds of all parameters on an axis, natural units.
+
+    Two arrays of shape (p,): lower and upper.
+    """
     pairs = [q.absolute((q.lower, q.upper), x) for q in form.parameters]
     return np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
 
@@ -138,44 +155,56 @@ def shape_box(form: Form, x: Array) -> tuple[Array, Array]:
 
 
 def natural_of(form: Form, theta: Array) -> tuple[Array, Array]:
-    """Non-linear parameters in natural units and the chain factors d natural / d coordinate; both (S, p)."""
+    """Non-linear parameters in natural units, with chain factors.
+
+    The factors are d natural / d coordinate; both have shape (S, p).
+    """
     logs = np.array([q.in_logs for q in form.shape], dtype=bool)
     natural = np.where(logs, np.exp(np.where(logs, theta, 0.0)), theta)
     return natural, np.where(logs, natural, 1.0)
 
 
-def _assemble(form: Form, natural: Array, coef: Array) -> Array:
-    """Full parameter vectors (S, parameters) from non-linear ones and the kernel's coefficients."""
+def assemble(form: Form, natural: Array, coef: Array) -> Array:
+    """Full parameter vectors (S, parameters).
+
+    They join non-linear parameters in natural units and the kernel's coefficients.
+    """
     out = np.empty((len(natural), len(form.parameters)))
-    shape, amplitude = 0, 1 if form.floor else 0
+    next_shape, next_amplitude = 0, 1 if form.floor else 0
     for i, q in enumerate(form.parameters):
         if q.role == "shape":
-            out[:, i] = natural[:, shape]
-            shape += 1
+            out[:, i] = natural[:, next_shape]
+            next_shape += 1
         elif q.role == "floor":
             out[:, i] = coef[:, 0]
         else:
-            out[:, i] = coef[:, amplitude]
-            amplitude += 1
+            out[:, i] = coef[:, next_amplitude]
+            next_amplitude += 1
     return out
 
 
 def linearised(form: Form, x: Array, params: Array) -> tuple[Array, Array]:
-    """Values (m, n) and Jacobians (m, n, p) of a separable form at several sets of parameters (m, p)."""
-    at = {
+    """Values and Jacobians of a separable form.
+
+    They are taken at several sets of parameters (m, p) and have shapes (m, n) and (m, n, p).
+    """
+    positions = {
         role: [i for i, q in enumerate(form.parameters) if q.role == role] for role in ("amplitude", "shape", "floor")
     }
-    phi, dphi = form.columns(x, safe_log(x), params[:, at["shape"]])
-    amplitude = params[:, at["amplitude"]]
+    phi, dphi = form.columns(x, safe_log(x), params[:, positions["shape"]])
+    amplitude = params[:, positions["amplitude"]]
     jac = np.empty((len(params), x.size, params.shape[1]))
-    jac[:, :, at["amplitude"]] = phi.transpose(0, 2, 1)
-    jac[:, :, at["shape"]] = np.einsum("ms,mpsn->mnp", amplitude, dphi)
-    jac[:, :, at["floor"]] = 1.0
-    return np.einsum("ms,msn->mn", amplitude, phi) + params[:, at["floor"]].sum(axis=1, keepdims=True), jac
+    jac[:, :, positions["amplitude"]] = phi.transpose(0, 2, 1)
+    jac[:, :, positions["shape"]] = np.einsum("ms,mpsn->mnp", amplitude, dphi)
+    jac[:, :, positions["floor"]] = 1.0
+    return np.einsum("ms,msn->mn", amplitude, phi) + params[:, positions["floor"]].sum(axis=1, keepdims=True), jac
 
 
 def bins_of(x: Array, count: int) -> NDArray[np.int64]:
-    """Label 0, 1, … of each point in about `count` bins: half equally filled, half equally wide in log x."""
+    """Labels 0, 1, … of points in about `count` bins.
+
+    Half of them are equally filled, half equally wide in log x.
+    """
     if x.size <= count:
         return np.arange(x.size)
     lx = np.log(np.maximum(x, 0.5 * span_of(x)[0]))
@@ -195,17 +224,20 @@ def safe_log(x: Array) -> Array:
 
 
 def most_starts(form: Form) -> int:
-    """How many starts of a curve are followed to the end, at the most."""
+    """How many starts of a curve are followed at most."""
     return _STARTS[len(form.amplitudes) > 1]
 
 
 def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):  # the cores that this process may use, where the system tells
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def in_threads(task: Callable[[int, int], Any], parts: list[tuple[int, int]], threads: int | None = None) -> list[Any]:
-    """Results of a task on every range (begin, end) in order, on all cores where there are several ranges.
+    """Run a task on every range (begin, end), in order.
+
+    Several ranges are spread over all cores.
 
     Compiled code releases the interpreter lock. The threads end with the call, so that a fork finds none.
     """
@@ -228,7 +260,7 @@ def solve(
     errors: Arma = WHITE,
     quick: bool = False,
 ) -> Batch:
-    """Least squares for a batch of curves that share their x.
+    """Least squares for curves that share their x.
 
     Parameters
     ----------
@@ -246,9 +278,7 @@ def solve(
     Batch
     """
     bundle = Bundle.rectangular(x, y, w)
-    return solve_bundle(
-        form, bundle, starts=starts, fixed=fixed, tolerance=tolerance, errors=errors, quick=quick
-    )  # fmt: skip
+    return solve_bundle(form, bundle, starts=starts, fixed=fixed, tolerance=tolerance, errors=errors, quick=quick)
 
 
 def solve_bundle(
@@ -291,25 +321,28 @@ def solve_bundle(
     """
     if bundle.axis.size == 0:
         return Batch(np.empty((0, len(form.parameters))), np.empty(0), np.empty(0, dtype=bool))
-    search = _Search.of(form, bundle, tolerance, errors, _QUICK if quick else _MAX_ITERATIONS)
+    search = _Search.for_bundle(form, bundle, tolerance, errors, _QUICK if quick else _MAX_ITERATIONS)
     held = np.full((bundle.axis.size if fixed else 0, len(form.shape)), np.nan)
     for name, values in (fixed or {}).items():
         at = [q.name for q in form.shape].index(name)
         held[:, at] = inner(form.shape[at], np.asarray(values, dtype=float))
 
     def task(begin: int, end: int) -> tuple[Array, ...]:
-        mine = None if starts is None else starts[begin:end]
-        return search.part(begin, end, mine, held[begin:end], settle=not quick)
+        own_starts = None if starts is None else starts[begin:end]
+        return search.part(begin, end, own_starts, held[begin:end], settle=not quick)
 
-    found = in_threads(task, bundle.parts(PART if len(form.shape) < 2 else max(PART // 16, 1)), threads)
-    theta, coef, rss, done = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    results = in_threads(task, bundle.parts(PART if len(form.shape) < 2 else max(PART // 16, 1)), threads)
+    theta, coef, rss, done = (np.concatenate(parts) for parts in zip(*results, strict=True))
     natural, _ = natural_of(form, theta)
-    return Batch(_assemble(form, natural, coef), rss, done)
+    return Batch(assemble(form, natural, coef), rss, done)
 
 
 @dataclass(frozen=True)
 class _Search:
-    """A form on a bundle: what the kernels need besides the range of curves they work on."""
+    """A form on a bundle, as the kernels need it.
+
+    It holds all but the range of curves that they work on.
+    """
 
     form: Form
     bundle: Bundle
@@ -321,17 +354,19 @@ class _Search:
     iterations: int
 
     @classmethod
-    def of(cls, form: Form, bundle: Bundle, tolerance: float, errors: Arma, iterations: int) -> _Search:
-        return cls(form, bundle, arrays_of(bundle), *_ranges(form, bundle), errors, tolerance, iterations)
+    def for_bundle(cls, form: Form, bundle: Bundle, tolerance: float, errors: Arma, iterations: int) -> _Search:
+        return cls(form, bundle, arrays_of(bundle), *search_ranges(form, bundle), errors, tolerance, iterations)
 
     @property
     def _location(self) -> int:
-        """Which non-linear parameter is a location on the axis; −1 where none is."""
+        """Index of the parameter that is a location. −1 where none is."""
         return next((j for j, q in enumerate(self.form.shape) if q.interior), -1)
 
     @property
     def _spread(self) -> int:
-        """The parameter each of whose values on the grid gives one or two starts; −1: the local minima do.
+        """Index of the parameter along which starts are spread.
+
+        Each of its values on the grid gives one or two starts. −1: the local minima do.
 
         A location, where there is one, for the RSS has a minimum between any two points; else, of several parameters,
         the scale with the most values: local minima of a coarse grid miss narrow valleys.
@@ -341,7 +376,9 @@ class _Search:
         return max(range(len(self.form.shape)), key=lambda j: self.form.shape[j].log * self.form.shape[j].grid[2])
 
     def part(self, begin: int, end: int, starts: Array | None, held: Array, *, settle: bool) -> tuple[Array, ...]:
-        """Coordinates, linear coefficients, RSS and convergence of the curves begin … end − 1.
+        """Solve the curves begin … end − 1.
+
+        Coordinates, linear coefficients, RSS and convergence.
 
         `held` (curves, p) holds parameters at a value where it is not NaN; no rows: none.
         """
@@ -353,14 +390,17 @@ class _Search:
             counts = np.full(count, starts.shape[1])
         else:
             theta, counts = self._grid_starts(begin, end)
-        found = self._best(begin, end, theta, counts, held)
-        at = self._location
-        if settle and at >= 0 and not (len(held) and np.isfinite(held[0, at])):
-            found = self._at_points(begin, end, found, at)
-        return found
+        best = self._best(begin, end, theta, counts, held)
+        location = self._location
+        if settle and location >= 0 and not (len(held) and np.isfinite(held[0, location])):
+            best = self._at_points(begin, end, best, location)
+        return best
 
     def _best(self, begin: int, end: int, theta: Array, counts: Index, held: Array) -> tuple[Array, ...]:
-        """Best result over the starts theta (curves, starts, p), of which the first `counts` are used."""
+        """Best result over the starts of each curve.
+
+        The first `counts` of theta (curves, starts, p) are used.
+        """
         theta = np.ascontiguousarray(theta)
         coef, rss, done = self.descend(begin, end, theta, counts, held)
         pick = np.arange(end - begin), rss.argmin(axis=1)
@@ -369,64 +409,99 @@ class _Search:
     def descend(
         self, begin: int, end: int, theta: Array, counts: Index, held: Array
     ) -> tuple[Array, Array, NDArray[np.bool_]]:
-        """Coefficients, RSS and convergence of every start; theta (curves, starts, p) becomes the solutions."""
+        """Descend from every start.
+
+        Coefficients, RSS and convergence; theta (curves, starts, p) becomes the solutions.
+        """
         from cogfit.engine.kernels import descend
 
         (count, most, p), shapes = theta.shape, len(self.form.amplitudes)
         coef, rss = np.zeros((count, most, 2)), np.full((count, most), np.inf)
         done = np.zeros((count, most), dtype=bool)
         points = 0 if self.errors.white else int(self.bundle.size[0])
+        work = np.empty((6 + p + shapes * (1 + p)) * self.bundle.longest + 6 * p * p + 13 * p + 2)
         descend(
-            *record_of(self.form), *self.arrays, begin, end, *self.box, held, *self.errors.filter(points),
-            self.tolerance, self.iterations, theta, counts, coef, rss, done,
-            np.empty((6 + p + shapes * (1 + p)) * self.bundle.longest + 6 * p * p + 13 * p + 2),
-        )  # fmt: skip
+            *record_of(self.form),
+            *self.arrays,
+            begin,
+            end,
+            *self.box,
+            held,
+            *self.errors.filter(points),
+            self.tolerance,
+            self.iterations,
+            theta,
+            counts,
+            coef,
+            rss,
+            done,
+            work,
+        )
         return coef, rss, done
 
     def _grid_starts(self, begin: int, end: int) -> tuple[Array, Index]:
-        """Starting values from the form's grid: coordinates (curves, starts, p) and how many there are of each curve.
+        """Starting values from the form's grid.
+
+        Coordinates (curves, starts, p) and how many there are of each curve.
 
         Of one parameter the best local minima of the RSS, of several the two best points for each value of one of them
         (:attr:`_spread`). On long curves, and where there are many starts, a few steps on a shorter curve sort them
         out: with locations held, for the RSS has kinks along these.
         """
-        from cogfit.engine.kernels import BLOCK, GRID_STARTS, grid_starts
-
         form, long = self.form, self.bundle.size[begin:end] > 2 * _GRID_POINTS
         search, first, last = self, begin, end
         if long.any():
-            search = _Search.of(form, _condensed(self.bundle, begin, end), 1e-6, WHITE, _SORTING)
+            search = _Search.for_bundle(form, _condensed(self.bundle, begin, end), 1e-6, WHITE, _SORTING)
             first, last = 0, end - begin
-        mesh, sizes = _mesh(form)
-        spread = self._spread
-        most = GRID_STARTS if spread < 0 else 2 * sizes[spread]
-        p, shapes = len(sizes), len(form.amplitudes)
-        theta, counts = np.zeros((end - begin, most, p)), np.zeros(end - begin, dtype=np.int64)
-        grid_starts(
-            *record_of(form), *search.arrays, first, last, mesh, np.array(sizes), spread,
-            *search.grid, *search.box, theta, counts,
-            np.empty(
-                (2 * BLOCK + 2 + shapes * (1 + p)) * search.bundle.longest + (BLOCK + 1) * len(mesh) + 3 * BLOCK + 2 * p
-            ),
-        )  # fmt: skip
+        theta, counts = search._ranked_grid(first, last)
         kept = most_starts(form)
         unsorted = long | (counts > kept)
         if not unsorted.any():
             return theta, counts
+
+        # a few steps from every start, then the best of them; where there are few starts, these in their order
         sorter = replace(search, tolerance=1e-6, errors=WHITE, iterations=_SORTING)
         used = np.where(unsorted, counts, 0)
         if self._location >= 0:
-            rss, low = sorter._profile(first, last, theta, used)
+            rss, preferred = sorter._profile(first, last, theta, used)
         else:
-            _, rss, _ = sorter.descend(first, last, theta, used, np.empty((0, p)))
-            low = np.ones(rss.shape, dtype=bool)
-        rss[~unsorted] = np.arange(most)  # those stay in their order
-        order = np.lexsort((rss, ~low & unsorted[:, None]), axis=1)[:, :kept]
+            _, rss, _ = sorter.descend(first, last, theta, used, np.empty((0, theta.shape[2])))
+            preferred = np.ones(rss.shape, dtype=bool)
+        rss[~unsorted] = np.arange(theta.shape[1])
+        order = np.lexsort((rss, ~preferred & unsorted[:, None]), axis=1)[:, :kept]
         theta, rss = np.take_along_axis(theta, order[:, :, None], axis=1), np.take_along_axis(rss, order, axis=1)
         return _different(theta, rss, np.minimum(counts, kept), unsorted)
 
+    def _ranked_grid(self, begin: int, end: int) -> tuple[Array, Index]:
+        """Best points of the grid, not descended from yet."""
+        from cogfit.engine.kernels import BLOCK, GRID_STARTS, grid_starts
+
+        mesh, sizes = start_grid(self.form)
+        spread = self._spread
+        most = GRID_STARTS if spread < 0 else 2 * sizes[spread]
+        p, shapes = len(sizes), len(self.form.amplitudes)
+        theta, counts = np.zeros((end - begin, most, p)), np.zeros(end - begin, dtype=np.int64)
+        room = (2 * BLOCK + 2 + shapes * (1 + p)) * self.bundle.longest + (BLOCK + 1) * len(mesh) + 3 * BLOCK + 2 * p
+        grid_starts(
+            *record_of(self.form),
+            *self.arrays,
+            begin,
+            end,
+            mesh,
+            np.array(sizes),
+            spread,
+            *self.grid,
+            *self.box,
+            theta,
+            counts,
+            np.empty(room),
+        )
+        return theta, counts
+
     def _profile(self, begin: int, end: int, theta: Array, counts: Index) -> tuple[Array, NDArray[np.bool_]]:
-        """RSS of starts (curves, starts) with their locations held, and which to prefer: local minima, second starts.
+        """RSS of starts (curves, starts) with their locations held.
+
+        Returns which starts to prefer, too: local minima, second starts.
 
         theta becomes the solutions.
         """
@@ -436,44 +511,47 @@ class _Search:
         arrays = (x, lx, x_at, axis[rows], y, y_at[rows], root, w_at[rows])
         held = np.full((count * most, p), np.nan)
         held[:, self._location] = theta[:, :, self._location].ravel()
-        once = (np.arange(most) < counts[:, None]).astype(np.int64).ravel()
-        each = theta.reshape(-1, 1, p).copy()
-        rss = replace(self, arrays=arrays).descend(0, rows.size, each, once, held)[1].reshape(count, most)
-        theta[:] = each.reshape(theta.shape)
+        single = (np.arange(most) < counts[:, None]).astype(np.int64).ravel()
+        solutions = theta.reshape(-1, 1, p).copy()
+        rss = replace(self, arrays=arrays).descend(0, rows.size, solutions, single, held)[1].reshape(count, most)
+        theta[:] = solutions.reshape(theta.shape)
         around = np.pad(rss, ((0, 0), (1, 1)), constant_values=np.inf)
-        low = (rss <= around[:, 2:]) & (rss <= around[:, :-2])
-        return rss, (low | (np.arange(most) >= most // 2)) & np.isfinite(rss)
+        is_minimum = (rss <= around[:, 2:]) & (rss <= around[:, :-2])
+        return rss, (is_minimum | (np.arange(most) >= most // 2)) & np.isfinite(rss)
 
-    def _at_points(self, begin: int, end: int, found: tuple[Array, ...], location: int) -> tuple[Array, ...]:
-        """Try points around a fitted location and the middles between: the RSS has kinks there, and minima in between.
+    def _at_points(self, begin: int, end: int, best: tuple[Array, ...], location: int) -> tuple[Array, ...]:
+        """Try points around a fitted location, and middles between.
+
+        The RSS has kinks at the points, and minima in between.
 
         From the best of them the descents go on.
         """
         q, c, count = self.form.shape[location], self.bundle, end - begin
-        value = np.exp(found[0][:, location]) if q.in_logs else found[0][:, location]
+        value = np.exp(best[0][:, location]) if q.in_logs else best[0][:, location]
         tried = np.empty((len(_AROUND), count))
         for axis in np.unique(c.axis[begin:end]):
             x = c.x[c.x_at[axis] : c.x_at[axis + 1]]
             low, high = q.absolute((q.lower, q.upper), x)
             points = np.unique(x[(x >= low) & (x <= high)])
             points = np.unique(np.concatenate([points, 0.5 * (points[1:] + points[:-1])]))
-            mine = c.axis[begin:end] == axis
-            at = np.searchsorted(points, value[mine]) + np.array(_AROUND)[:, None]
-            tried[:, mine] = points[np.clip(at, 0, points.size - 1)]
+            on_axis = c.axis[begin:end] == axis
+            at = np.searchsorted(points, value[on_axis]) + np.array(_AROUND)[:, None]
+            tried[:, on_axis] = points[np.clip(at, 0, points.size - 1)]
+        # the other parameters are fitted at each place; from the best places all go on together
         held = np.full((count, len(self.form.shape)), np.nan)
-        each = []
+        attempts = []
         for column in inner(q, tried):
             held[:, location] = column
-            each.append(self._best(begin, end, found[0][:, None, :].copy(), np.ones(count, dtype=np.int64), held))
-        lowest = np.argsort([other[2] for other in each], axis=0, kind="stable")[:_AGAIN]
-        starts = np.stack([other[0] for other in each])[lowest, np.arange(count)].swapaxes(0, 1)
-        each.append(self._best(begin, end, starts, np.full(count, len(lowest)), held[:0]))
-        for other in each:
-            better = other[2] < found[2]
-            found = tuple(
-                np.where(better[:, None] if a.ndim > 1 else better, b, a) for a, b in zip(found, other, strict=True)
+            attempts.append(self._best(begin, end, best[0][:, None, :].copy(), np.ones(count, dtype=np.int64), held))
+        lowest = np.argsort([attempt[2] for attempt in attempts], axis=0, kind="stable")[:_AGAIN]
+        starts = np.stack([attempt[0] for attempt in attempts])[lowest, np.arange(count)].swapaxes(0, 1)
+        attempts.append(self._best(begin, end, starts, np.full(count, len(lowest)), held[:0]))
+        for attempt in attempts:
+            better = attempt[2] < best[2]
+            best = tuple(
+                np.where(better[:, None] if a.ndim > 1 else better, b, a) for a, b in zip(best, attempt, strict=True)
             )
-        return found
+        return best
 
 
 def arrays_of(c: Bundle) -> tuple[Array | Index, ...]:
@@ -494,38 +572,44 @@ def record_of(form: Form) -> tuple[Any, ...]:
 
 
 def _different(theta: Array, rss: Array, counts: Index, unsorted: NDArray[np.bool_]) -> tuple[Array, Index]:
-    """Leave out starts that have come to the same place as one before them."""
+    """Leave out starts that come to the same place.
+
+    The first of them stays.
+    """
     most = theta.shape[1]
     same = np.zeros(rss.shape, dtype=bool)
     with np.errstate(invalid="ignore"):
         for s in range(1, most):
-            near = np.abs(theta[:, :s] - theta[:, s : s + 1]).max(axis=2) <= _NEAR
-            alike = np.abs(rss[:, :s] - rss[:, s : s + 1]) <= _ALIKE * rss[:, :s]
-            same[:, s] = (near & alike & ~same[:, :s]).any(axis=1)
+            is_near = np.abs(theta[:, :s] - theta[:, s : s + 1]).max(axis=2) <= _SAME_PLACE
+            is_alike = np.abs(rss[:, :s] - rss[:, s : s + 1]) <= _SAME_RSS * rss[:, :s]
+            same[:, s] = (is_near & is_alike & ~same[:, :s]).any(axis=1)
     same |= np.arange(most) >= counts[:, None]
     same[~unsorted] = np.arange(most) >= counts[~unsorted, None]
     order = np.argsort(same, axis=1, kind="stable")
     return np.take_along_axis(theta, order[:, :, None], axis=1), (~same).sum(axis=1)
 
 
-def _mesh(form: Form) -> tuple[Array, list[int]]:
-    """Grid of starts, (G, p), and its size along each parameter.
+def start_grid(form: Form) -> tuple[Array, list[int]]:
+    """Grid of starts, (G, p), and its size by parameter.
 
     A coordinate runs from 0 to 1 over the range of the grid, and from there to −1 and 2 at the bounds, where these are
     further out: what is best on a plateau, and the limiting cases of a form, lie there.
     """
     ticks = []
-    more = _OUTSIDE[min(len(form.shape), 2)]
+    outside = _OUTSIDE[min(len(form.shape), 2)]
     for q in form.shape:
-        beyond = np.arange(1.0, more + 1.0) / more
-        low, high = (beyond[: more * wanted] for wanted in (q.lower < q.grid[0], q.upper > q.grid[1]))
+        beyond = np.arange(1.0, outside + 1.0) / outside
+        low, high = (beyond[: outside * is_wanted] for is_wanted in (q.lower < q.grid[0], q.upper > q.grid[1]))
         ticks.append(np.concatenate([-low[::-1], np.linspace(0.0, 1.0, q.grid[2]), 1.0 + high]))
     mesh = np.meshgrid(*ticks, indexing="ij")
     return np.ascontiguousarray(np.stack([t.ravel() for t in mesh], axis=1)), [t.size for t in ticks]
 
 
-def _ranges(form: Form, bundle: Bundle) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """Box and range of the grid of the non-linear parameters on every axis, low and high, (axes, p) each."""
+def search_ranges(form: Form, bundle: Bundle) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """Box and range of the start grid on every axis.
+
+    They are those of the non-linear parameters, low and high, (axes, p) each.
+    """
     axes = [bundle.x[a:b] for a, b in zip(bundle.x_at[:-1], bundle.x_at[1:], strict=True)]
     spans: dict[bool, Any] = {}
     out = np.empty((2, 2, len(axes), len(form.shape)))
@@ -539,7 +623,10 @@ def _ranges(form: Form, bundle: Bundle) -> tuple[tuple[Array, Array], tuple[Arra
 
 
 def _condensed(bundle: Bundle, begin: int, end: int) -> Bundle:
-    """The curves begin … end − 1 with long ones averaged into bins, for ranking starts only."""
+    """Average long curves into bins, for ranking starts only.
+
+    The curves begin … end − 1.
+    """
     from cogfit.engine.kernels import bin_means
 
     used, axis = np.unique(bundle.axis[begin:end], return_inverse=True)
@@ -547,18 +634,18 @@ def _condensed(bundle: Bundle, begin: int, end: int) -> Bundle:
     means: list[Array] = []
     weights: list[Array] = []
     y_at, w_at = np.empty_like(axis), np.empty_like(axis)
-    for number, old in enumerate(used):
-        x = bundle.x[bundle.x_at[old] : bundle.x_at[old + 1]]
+    for number, original in enumerate(used):
+        x = bundle.x[bundle.x_at[original] : bundle.x_at[original + 1]]
         label = bins_of(x, _GRID_POINTS) if x.size > 2 * _GRID_POINTS else np.arange(x.size)
         size = int(label.max()) + 1
         axes.append(np.bincount(label, x, size) / np.bincount(label, minlength=size))
-        mine = np.flatnonzero(axis == number)
-        begins = bundle.w_at[begin + mine]
+        curves = np.flatnonzero(axis == number)
+        begins = bundle.w_at[begin + curves]
         shared = bool((begins == begins[0]).all())
-        mean, total = np.empty((mine.size, size)), np.empty((mine.size, size))
-        bin_means(label, bundle.y, bundle.y_at[begin + mine], bundle.w, begins, mean, total)
-        y_at[mine] = sum(v.size for v in means) + np.arange(mine.size) * size
-        w_at[mine] = sum(v.size for v in weights) + (0 if shared else np.arange(mine.size) * size)
+        mean, total = np.empty((curves.size, size)), np.empty((curves.size, size))
+        bin_means(label, bundle.y, bundle.y_at[begin + curves], bundle.w, begins, mean, total)
+        y_at[curves] = sum(v.size for v in means) + np.arange(curves.size) * size
+        w_at[curves] = sum(v.size for v in weights) + (0 if shared else np.arange(curves.size) * size)
         means.append(mean.ravel())
         weights.append(total[: 1 if shared else None].ravel())
     x_at = np.concatenate([[0], np.cumsum([x.size for x in axes])])

@@ -66,11 +66,17 @@ class Parameter:
         return self.log or self.by_log
 
     def absolute(self, pair: tuple[float, float], x: Array) -> tuple[float, float]:
-        """Turn a relative (lower, upper) pair into the units of an axis with these points."""
+        """Turn a relative pair into units of the axis.
+
+        The pair is (lower, upper), the axis has these points.
+        """
         return self.scaled(pair, span_of(x, self.interior)) if self.unit in ("x", "1/x") else pair
 
     def scaled(self, pair: tuple[float, float], span: tuple[Any, Any]) -> tuple[Any, Any]:
-        """Turn a relative (lower, upper) pair into the units of axes with this :func:`span_of`, or these (arrays)."""
+        """Turn a relative pair into units of given spans.
+
+        A pair (lower, upper), axes with this :func:`span_of`, or these (arrays).
+        """
         (low, high), (x_low, x_high) = pair, span
         if self.unit == "x":
             return low * x_low, high * x_high
@@ -78,7 +84,10 @@ class Parameter:
 
 
 def span_of(x: Array, interior: bool = False) -> tuple[float, float]:
-    """Smallest positive and largest x, or those of the inner points (see :class:`Parameter`); (1, 1) for none."""
+    """Smallest positive and largest x.
+
+    Or those of the inner points (see :class:`Parameter`); (1, 1) for none.
+    """
     points = np.unique(x[x > 0])
     if points.size == 0:
         return 1.0, 1.0
@@ -88,7 +97,9 @@ def span_of(x: Array, interior: bool = False) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Form:
-    """A form: formula, meaning of each parameter, and how to evaluate it.
+    """A form: formula, parameters, and how to evaluate it.
+
+    The parameters carry their meaning in words.
 
     Attributes
     ----------
@@ -178,7 +189,10 @@ class Form:
         return next((p for p in self.parameters if p.role == "floor"), None)
 
     def vector(self, params: Mapping[str, float]) -> Array:
-        """Parameters in order, from a mapping; raises InputError for a missing or unknown name."""
+        """Parameters in order, from a mapping.
+
+        Raises InputError for a missing or unknown name.
+        """
         for name in params:
             if name not in self.names:
                 raise InputError(f"form '{self.name}' has no parameter '{name}'", hint=nearest(name, self.names))
@@ -203,15 +217,18 @@ class Form:
         p = self.vector(params) if isinstance(params, Mapping) else np.asarray(params, dtype=float)
         xs = np.asarray(x, dtype=float)
         if self.basis is None:
-            return self._own(xs, p)
+            return self._call_function(xs, p)
         phi, _ = self._basis_at(xs, p)
         value = phi.T @ p[[i for i, q in enumerate(self.parameters) if q.role == "amplitude"]]
         if self.floor is not None:
             value = value + p[self.names.index(self.floor.name)]
         return np.asarray(value, dtype=float)
 
-    def _own(self, x: Array, p: Array) -> Array:
-        """Value of a user's function, with what can go wrong in it said in one line."""
+    def _call_function(self, x: Array, p: Array) -> Array:
+        """Value of a user's function.
+
+        What can go wrong in it is said in one line.
+        """
         assert self.function is not None
         try:
             value = np.asarray(self.function(x, *p), dtype=float)
@@ -240,9 +257,13 @@ class Form:
             assert self.function is not None
             if self.derivative is not None:
                 return np.asarray(self.derivative(xs, *p), dtype=float)
-            return three_point_jacobian(lambda x, *q: self._own(x, np.array(q)), xs, p)
-        phi, dphi = self._basis_at(xs, p)
-        out = np.empty((xs.size, p.size))
+            return three_point_jacobian(lambda x, *q: self._call_function(x, np.array(q)), xs, p)
+        return self._basis_jacobian(xs, p)
+
+    def _basis_jacobian(self, x: Array, p: Array) -> Array:
+        """Jacobian of a separable form, from its columns."""
+        phi, dphi = self._basis_at(x, p)
+        out = np.empty((x.size, p.size))
         amplitude = [i for i, q in enumerate(self.parameters) if q.role == "amplitude"]
         shape = [i for i, q in enumerate(self.parameters) if q.role == "shape"]
         for s, i in enumerate(amplitude):
@@ -254,7 +275,9 @@ class Form:
         return out
 
     def columns(self, x: Array, log_x: Array, theta: Array) -> tuple[Array, Array]:
-        """Columns of a separable form and their derivatives for a batch of non-linear parameters.
+        """Columns of a separable form and their derivatives.
+
+        They are evaluated for a batch of non-linear parameters.
 
         Parameters
         ----------
@@ -280,7 +303,10 @@ class Form:
 
 
 def three_point_jacobian(function: Callable[..., Any], x: Array, p: Array) -> Array:
-    """Central differences with a step scaled to each parameter; (n, p)."""
+    """Central differences by each parameter, (n, p).
+
+    The step is scaled to the parameter.
+    """
     columns = []
     for j in range(p.size):
         step = np.cbrt(np.finfo(float).eps) * (abs(p[j]) if p[j] else 1.0)

@@ -1,4 +1,7 @@
-"""The registry of forms: look one up, add one of your own."""
+"""The registry of forms.
+
+Look one up, add one of your own.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ _REGISTRY: dict[str, Form] = {form.name: form for form in BUILT_IN}
 
 
 def _plugged_in() -> dict[str, Form]:
-    """Forms of installed packages (entry points of the group ``cogfit.forms``), by name."""
+    """Forms of installed packages, by name.
+
+    Entry points of the group ``cogfit.forms``.
+    """
     built_in = tuple(form.name for form in BUILT_IN)
     return {form.name: form for form in plugins("cogfit.forms", Form, "name", built_in)}
 
@@ -63,11 +69,11 @@ def get_form(name: str) -> Form:
     try:
         return _REGISTRY[name]
     except (KeyError, TypeError):
-        known = forms()  # plug-ins are looked up only where nothing else has the name
+        all_forms = forms()  # plug-ins are looked up only where nothing else has the name
     try:
-        return known[name]
+        return all_forms[name]
     except (KeyError, TypeError):
-        hint = nearest(str(name), known) + "; a form of your own must be registered in every process that uses it"
+        hint = nearest(str(name), all_forms) + "; a form of your own must be registered in every process that uses it"
         raise InputError(f"unknown form {name!r}", hint=hint) from None
 
 
@@ -84,7 +90,9 @@ def register(
     formula: str = "",
     replace: bool = False,
 ) -> Form:
-    """Add a form of your own; ``cogfit.fit(x, y, form=name)`` then knows it.
+    """Add a form of your own.
+
+    ``cogfit.fit(x, y, form=name)`` then knows it.
 
     Parameters
     ----------
@@ -124,12 +132,7 @@ def register(
     >>> round(cogfit.fit(x, 2.0 / np.sqrt(x), form="root").params["a"], 6)
     2.0
     """
-    if not name:
-        raise InputError("`name` must be a non-empty string")
-    if name in forms() and not replace:
-        raise InputError(
-            f"a form named '{name}' is registered already", hint="choose another name or pass replace=True"
-        )
+    _check_name(name, replace)
     if not callable(func):
         raise InputError("`func` must be callable as func(x, *params)")
     names = _parameter_names(func, params)
@@ -138,12 +141,12 @@ def register(
         raise InputError(f"`gamma` names an unknown parameter '{gamma}'", hint=nearest(gamma, names))
     limits = _checked_bounds(bounds or {})
     form = Form(
-        name,
-        title or name,
-        formula,
-        "",
-        tuple(_own_parameter(name, limits.get(name)) for name in names),
-        gamma or ("gamma" if "gamma" in names else None),
+        name=name,
+        title=title or name,
+        formula=formula,
+        expression="",
+        parameters=tuple(_user_parameter(parameter, limits.get(parameter)) for parameter in names),
+        gamma=gamma or ("gamma" if "gamma" in names else None),
         positive_x=False,
         function=func,
         derivative=jac,
@@ -154,8 +157,21 @@ def register(
     return form
 
 
+def _check_name(name: str, replace: bool) -> None:
+    """Refuse an empty name, or one that is taken."""
+    if not name:
+        raise InputError("`name` must be a non-empty string")
+    if name in forms() and not replace:
+        raise InputError(
+            f"a form named '{name}' is registered already", hint="choose another name or pass replace=True"
+        )
+
+
 def _parameter_names(func: Callable[..., Any], params: Sequence[str] | None) -> tuple[str, ...]:
-    """Names of the parameters: as given, or read off the signature."""
+    """Names of the parameters.
+
+    As given, or read off the signature.
+    """
     if params is None:
         arguments = list(inspect.signature(func).parameters.values())[1:]
         if any(a.kind not in (a.POSITIONAL_ONLY, a.POSITIONAL_OR_KEYWORD) for a in arguments):
@@ -183,12 +199,15 @@ def _checked_bounds(bounds: Mapping[str, tuple[float, float]]) -> dict[str, tupl
     return limits
 
 
-def _own_parameter(name: str, limits: tuple[float, float] | None) -> Parameter:
+def _user_parameter(name: str, limits: tuple[float, float] | None) -> Parameter:
     return Parameter(name, name, "parameter of a user's form", "user", "free", *(limits or (-math.inf, math.inf)))
 
 
 def candidate_forms(axis: str | None, measure: str | None) -> tuple[Form, ...]:
-    """Return the built-in forms that have a meaning on this axis and for this measure, in registry order."""
+    """Return the built-in forms that have a meaning here.
+
+    A form may be made for some axes or measures only. They come in registry order.
+    """
     return tuple(
         form
         for form in _REGISTRY.values()

@@ -1,1 +1,4 @@
-"""Questions to a fitted curve: intervals, which form, patterns, transitions, averaging."""
+"""Questions to a fitted curve.
+
+Intervals, which form, single patterns, transitions, averaging.
+"""

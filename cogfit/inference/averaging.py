@@ -1,4 +1,6 @@
-r"""The averaging artefact: a pooled curve may look like a power law although no single pattern follows one.
+r"""The averaging artefact: a power law that no pattern follows.
+
+A pooled curve may look like a power law although no single pattern follows one.
 
 Averages need not look like what they average: exponentials whose rates are Gamma-distributed (shape a, rate b) average
 exactly to :math:`(1 + k/b)^{-a}`, steps at scattered places to their survival curve (Anderson & Tweney 1997, Mem. Cogn.
@@ -20,7 +22,7 @@ statistics must agree.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -149,7 +151,9 @@ class Averaging(Document):
 
 
 def analyse(curve: Curve, near_binary: float | None = None) -> Averaging:
-    """Decide from single patterns whether the slope of their pooled curve is an averaging artefact.
+    """Decide whether a pooled slope is an averaging artefact.
+
+    Single patterns decide.
 
     Parameters
     ----------
@@ -198,30 +202,37 @@ def analyse(curve: Curve, near_binary: float | None = None) -> Averaging:
     first = _fit_all(_Data(x[seen], y[:, seen], n[:, seen], np.ones(int(seen.sum()))))
     steps = _steps(first, near_binary)
     if steps.near_binary >= BINARY and steps.switched.sum() >= FEWEST and _z(steps.better) >= _critical(rows.size):
-        return _of_steps(first, steps, kind)
-    return _of_smooth(first, steps.near_binary, kind)
+        return _judge_steps(first, steps, kind)
+    return _judge_by_shift(first, steps.near_binary, kind)
 
 
 def _binned(curve: Curve) -> tuple[Array, Array, Array]:
-    """Geometric mean of k in each bin (B,), means and counts of each pattern there (J, B)."""
+    """Patterns averaged over bins of k.
+
+    Geometric mean of k in each bin (B,), means and counts of each pattern there (J, B).
+    """
     assert curve.clusters is not None
-    each = np.asarray(curve.clusters.counts.sum(axis=0), dtype=float).ravel()
-    keep = (curve.x > 0) & (each > 0)
+    count = np.asarray(curve.clusters.counts.sum(axis=0), dtype=float).ravel()
+    keep = (curve.x > 0) & (count > 0)
     if not keep.any():
         return np.zeros(0), np.zeros((0, 0)), np.zeros((0, 0))
-    lx, each, clusters = np.log(curve.x[keep]), each[keep], curve.take(keep).clusters
+    lx, count, clusters = np.log(curve.x[keep]), count[keep], curve.take(keep).clusters
     assert clusters is not None
     width = max(float(np.ptp(lx)), 1e-9) / _BINS
     label = np.unique(np.minimum(np.floor((lx - lx.min()) / width + 1e-9), _BINS - 1), return_inverse=True)[1]
-    part = clusters.binned(label.astype(np.int64))
-    sums, n = (a.toarray() if hasattr(a, "toarray") else np.asarray(a) for a in (part.sums, part.counts))
-    x = np.exp(np.bincount(label, each * lx) / np.bincount(label, each))
+    binned = clusters.binned(label.astype(np.int64))
+    sums, n = (a.toarray() if hasattr(a, "toarray") else np.asarray(a) for a in (binned.sums, binned.counts))
+    x = np.exp(np.bincount(label, count * lx) / np.bincount(label, count))
     return x, np.divide(sums, n, out=np.zeros(sums.shape), where=n > 0), n.astype(float)
 
 
 @dataclass(frozen=True)
 class _Data:
-    """Means y and counts n of each pattern (J, B) at x (B,), and the variance v (B,) of one observation."""
+    """Binned patterns and their variance.
+
+    Means y and counts n of each pattern (J, B) at x (B,), and the variance v (B,) of one
+    observation.
+    """
 
     x: Array
     y: Array
@@ -234,7 +245,7 @@ class _Data:
         return np.asarray((self.n > 0).sum(axis=1), dtype=float)
 
     def average(self, values: Array) -> Array:
-        """Mean over patterns, every observation counted once; (B,)."""
+        """Mean over patterns, (B,). Every observation counts once."""
         return np.asarray((self.n * values).sum(axis=0) / self.n.sum(axis=0))
 
     def pooled(self) -> _Data:
@@ -244,7 +255,10 @@ class _Data:
 
 @dataclass(frozen=True)
 class _Fit:
-    """Least-squares fits of one form: parameters (J, p), values (J, B), weighted residual sums (J,)."""
+    """Least-squares fits of one form to every pattern.
+
+    Parameters (J, p), values (J, B), weighted residual sums (J,).
+    """
 
     params: Array
     values: Array
@@ -259,85 +273,151 @@ class _Fits:
     by: Mapping[str, _Fit]
 
     def score(self, name: str) -> Array:
-        """AICc of each pattern, its scale t-distributed about that of all with as many degrees of freedom as bins."""
+        """AICc of each pattern.
+
+        Its scale is t-distributed about that of all patterns, with as many degrees of freedom as
+        bins.
+        """
         size = self.data.size
         return 2.0 * size * np.log1p(self.by[name].rss / size) + _penalty(len(get_form(name).parameters), size)
 
     def best(self, names: Sequence[str]) -> tuple[Array, Array]:
-        """AICc (J,) and values (J, B) of the best of some forms, pattern by pattern."""
+        """Best of some forms, pattern by pattern.
+
+        AICc (J,) and values (J, B).
+        """
         scores = np.stack([self.score(name) for name in names])
         values = np.stack([self.by[name].values for name in names])
         return scores.min(axis=0), values[scores.argmin(axis=0), np.arange(scores.shape[1])]
 
     def difference(self) -> Array:
-        """Log-likelihood difference of each pattern, positive where exponentials are better."""
+        """Log-likelihood difference of each pattern.
+
+        Positive where exponentials are better.
+        """
         return 0.5 * (self.best(POWER_LAWS)[0] - self.best(_EXPONENTIALS)[0])
 
 
-def _fit_all(data: _Data, same: _Fits | None = None) -> _Fits:
-    """Fit all forms; `same` are fits to the same data but for a shift of k, which changes no exponential."""
+def _fit_all(data: _Data, unshifted: _Fits | None = None) -> _Fits:
+    """Fit all forms.
+
+    `same` are fits to the same data but for a shift of k, which changes no exponential.
+    """
     by = {name: _fit(get_form(name), data) for name in POWER_LAWS}
-    by |= {name: _fit(get_form(name), data) if same is None else same.by[name] for name in _EXPONENTIALS}
-    w, free = data.n / data.v, by[POWER]
+    by |= {name: _fit(get_form(name), data) if unshifted is None else unshifted.by[name] for name in _EXPONENTIALS}
+    w, power = data.n / data.v, by[POWER]
     level = ((w * data.y).sum(axis=1) / w.sum(axis=1))[:, None]
-    rising = free.params[:, 1] < 0.0  # exponentials cannot rise; power laws are held to the same
-    rss = np.where(rising, (w * (data.y - level) ** 2).sum(axis=1), free.rss)
-    by[POWER] = _Fit(free.params, np.where(rising[:, None], level, free.values), rss)
+    rising = power.params[:, 1] < 0.0  # exponentials cannot rise; power laws are held to the same
+    rss = np.where(rising, (w * (data.y - level) ** 2).sum(axis=1), power.rss)
+    by[POWER] = _Fit(power.params, np.where(rising[:, None], level, power.values), rss)
     return _Fits(data, by)
 
 
 def _fit(form: Form, data: _Data) -> _Fit:
-    """Fit a form with one amplitude, one non-linear parameter and perhaps a floor to every pattern.
+    """Fit one form to every pattern.
+
+    The form has one amplitude, one non-linear parameter and perhaps a floor.
 
     For each trial of the non-linear parameter the linear ones are known in closed form, so that a grid shared by all
     patterns costs three matrix products; parabolas refine its minimum. The general solver takes several times as long.
     """
-    x, w = data.x, data.n / data.v
-    lx, wy, floor = np.log(x), w * data.y, form.floor is not None
-    s0, sy, syy = w.sum(axis=1)[:, None], wy.sum(axis=1)[:, None], (wy * data.y).sum(axis=1)[:, None]
+    low, high = _range(form, data.x)
+    solver = _GridSolver.from_data(form, data)
 
-    def basis(theta: Array) -> Array:
-        natural, _ = separable.natural_of(form, theta.reshape(-1, 1))
-        return form.columns(x, lx, natural)[0].reshape(*theta.shape, x.size)
+    # the lowest point of a grid that all patterns share
+    grid = np.linspace(low, high, _GRID)
+    rss = solver.solve(grid[None, :])[0]
+    best = grid[rss.argmin(axis=1)][:, None]
+    lowest, spacing = rss.min(axis=1, keepdims=True), (high - low) / (_GRID - 1)
 
-    def linear(theta: Array) -> tuple[Array, Array, Array]:
-        """Residual sum, amplitude and floor of each pattern at each trial; theta (J or 1, trials)."""
-        phi = basis(theta).transpose(0, 2, 1)
-        pairs = ((w, phi), (w, phi * phi), (wy, phi))
+    # parabolas through it and its neighbours, three times, on ever closer neighbours
+    for _ in range(3):
+        near = np.clip(best + spacing * np.array([-1.0, 1.0]), low, high)
+        side = solver.solve(near)[0]
+        curvature = side.sum(axis=1, keepdims=True) - 2.0 * lowest
+        offset = np.divide(
+            side[:, :1] - side[:, 1:], 2.0 * curvature, out=np.zeros_like(curvature), where=curvature > 0.0
+        )
+        vertex = np.clip(best + spacing * np.clip(offset, -1.0, 1.0), low, high)
+        trial, rss = np.hstack([best, near, vertex]), np.hstack([lowest, side, solver.solve(vertex)[0]])
+        pick = rss.argmin(axis=1)[:, None]
+        best, lowest = np.take_along_axis(trial, pick, 1), np.take_along_axis(rss, pick, 1)
+        spacing = 0.15 * spacing
+
+    _, amplitude, c = solver.solve(best)
+    values = amplitude * solver.basis(best)[:, 0] + c
+    natural, _ = separable.natural_of(form, best)
+    params = np.hstack([amplitude, natural, c] if solver.has_floor else [amplitude, natural])
+    return _Fit(params, values, np.asarray((solver.w * (data.y - values) ** 2).sum(axis=1)))
+
+
+@dataclass(frozen=True)
+class _GridSolver:
+    """Linear coefficients of every pattern in closed form.
+
+    Attributes
+    ----------
+    form : Form
+    x, lx : ndarray, shape (B,)
+    w, wy : ndarray, shape (J, B)
+        Weights, and weights times values.
+    s0, sy, syy : ndarray, shape (J, 1)
+        Σ w, Σ w·y, Σ w·y².
+    """
+
+    form: Form
+    x: Array
+    lx: Array
+    w: Array
+    wy: Array
+    s0: Array
+    sy: Array
+    syy: Array
+
+    @classmethod
+    def from_data(cls, form: Form, data: _Data) -> _GridSolver:
+        """Sums that do not depend on the non-linear parameter."""
+        x, w = data.x, data.n / data.v
+        wy = w * data.y
+        s0, sy, syy = w.sum(axis=1)[:, None], wy.sum(axis=1)[:, None], (wy * data.y).sum(axis=1)[:, None]
+        return cls(form, x, np.log(x), w, wy, s0, sy, syy)
+
+    @property
+    def has_floor(self) -> bool:
+        """Whether the form has a floor."""
+        return self.form.floor is not None
+
+    def basis(self, theta: Array) -> Array:
+        """Column of the form at each trial, (…, B)."""
+        natural, _ = separable.natural_of(self.form, theta.reshape(-1, 1))
+        return self.form.columns(self.x, self.lx, natural)[0].reshape(*theta.shape, self.x.size)
+
+    def solve(self, theta: Array) -> tuple[Array, Array, Array]:
+        """Residual sum, amplitude and floor at each trial.
+
+        theta (J or 1, trials); the results are (J, trials). Neither coefficient may be negative.
+        """
+        phi = self.basis(theta).transpose(0, 2, 1)
+        pairs = ((self.w, phi), (self.w, phi * phi), (self.wy, phi))
         s1, s2, s1y = (a @ b[0] if len(b) == 1 else (a[:, None, :] @ b)[:, 0] for a, b in pairs)
         amplitude = np.maximum(s1y, 0.0) / np.maximum(s2, 1e-300)
-        rss, c = syy - amplitude * s1y, np.zeros_like(amplitude)
-        if floor:
-            spread, along = s2 - s1 * s1 / s0, s1y - s1 * sy / s0
-            steep = np.where(spread > 1e-12 * s2, along / np.maximum(spread, 1e-300), 0.0)
-            level = (sy - steep * s1) / s0
-            inside = (steep >= 0.0) & (level >= 0.0)
-            amplitude, c = np.where(inside, steep, amplitude), np.where(inside, level, c)
-            rss = np.where(inside, syy - sy * sy / s0 - steep * along, rss)
+        rss, c = self.syy - amplitude * s1y, np.zeros_like(amplitude)
+        if self.has_floor:
+            s0, sy = self.s0, self.sy
+            spread, covariance = s2 - s1 * s1 / s0, s1y - s1 * sy / s0
+            slope = np.where(spread > 1e-12 * s2, covariance / np.maximum(spread, 1e-300), 0.0)
+            level = (sy - slope * s1) / s0
+            inside = (slope >= 0.0) & (level >= 0.0)
+            amplitude, c = np.where(inside, slope, amplitude), np.where(inside, level, c)
+            rss = np.where(inside, self.syy - sy * sy / s0 - slope * covariance, rss)
         return rss, amplitude, c
-
-    low, high = _range(form, x)
-    grid = np.linspace(low, high, _GRID)
-    rss = linear(grid[None, :])[0]
-    at, least, h = grid[rss.argmin(axis=1)][:, None], rss.min(axis=1, keepdims=True), (high - low) / (_GRID - 1)
-    for _ in range(3):
-        near = np.clip(at + h * np.array([-1.0, 1.0]), low, high)
-        side = linear(near)[0]
-        bend = side.sum(axis=1, keepdims=True) - 2.0 * least
-        shift = np.divide(side[:, :1] - side[:, 1:], 2.0 * bend, out=np.zeros_like(bend), where=bend > 0.0)
-        vertex = np.clip(at + h * np.clip(shift, -1.0, 1.0), low, high)
-        trial, rss = np.hstack([at, near, vertex]), np.hstack([least, side, linear(vertex)[0]])
-        pick = rss.argmin(axis=1)[:, None]
-        at, least, h = np.take_along_axis(trial, pick, 1), np.take_along_axis(rss, pick, 1), 0.15 * h
-    _, amplitude, c = linear(at)
-    values = amplitude * basis(at)[:, 0] + c
-    natural, _ = separable.natural_of(form, at)
-    params = np.hstack([amplitude, natural, c] if floor else [amplitude, natural])
-    return _Fit(params, values, np.asarray((w * (data.y - values) ** 2).sum(axis=1)))
 
 
 def _range(form: Form, x: Array) -> tuple[float, float]:
-    """Range of the non-linear parameter that is searched, in the solver's coordinates."""
+    """Range searched for the non-linear parameter.
+
+    The range is in the solver's coordinates.
+    """
     if form.gamma is None:
         return math.log(1e-3 / x.max()), math.log(8.0 / x.min())
     return (-1.0 if form.floor is None else 0.01), 6.0
@@ -348,7 +428,9 @@ def _penalty(p: int, size: Array) -> Array:
 
 
 def _variance(fits: _Fits) -> Array:
-    """Variance of one observation in each bin: mean squared residual over patterns, smoothed over five bins.
+    """Variance of one observation in each bin.
+
+    Mean squared residual over patterns, smoothed over five bins.
 
     (The first bins pull fits towards themselves: their own residuals alone would give too small a variance.)
     """
@@ -362,7 +444,10 @@ def _variance(fits: _Fits) -> Array:
 
 
 def _z(d: Array) -> float:
-    """Mean over its standard error; differences that do not vary, or are below 0.1, count for no more than they are."""
+    """Mean over its standard error.
+
+    Differences that do not vary, or are below 0.1, count for no more than they are.
+    """
     spread = max(float(d.std(ddof=1)), 1e-3 * float(np.abs(d).max()), 0.1)
     return float(d.mean()) / spread * math.sqrt(d.size)
 
@@ -374,7 +459,10 @@ def _critical(patterns: int) -> float:
 
 
 def _r_squared(data: _Data, values: Array) -> float:
-    """R² of an average of single fits about the pooled curve, bins weighted by their precision."""
+    """R² of averaged single fits about the pooled curve.
+
+    Bins are weighted by their precision.
+    """
     pooled = data.pooled()
     w, y = pooled.n[0] / data.v, pooled.y[0]
     total = float((w * (y - np.average(y, weights=w)) ** 2).sum())
@@ -384,81 +472,113 @@ def _r_squared(data: _Data, values: Array) -> float:
 # ----------------------------------------------------------------------------------------------- smooth patterns
 
 
-def _of_smooth(first: _Fits, near_binary: float, kind: str) -> Averaging:
+def _judge_by_shift(first: _Fits, near_binary: float, kind: str) -> Averaging:
+    """Compare exponentials with the best shifted power law."""
     data, critical = replace(first.data, v=_variance(first)), _critical(len(first.data.y))
-    given = _fit_all(data)
+    unshifted = _fit_all(data)
+
+    # one shift for all patterns, in powers of 4 up to a third of the window: neither the way of counting nor a slow
+    # start may decide
     shifts = [0.0, *(4.0**i for i in range(1 + int(math.log(max(data.x.max() / _BEYOND, 1.0), 4.0))))]
-    tried = [given] + [_fit_all(replace(data, x=data.x + s), given) for s in shifts[1:]]
-    total = [float(fits.best(POWER_LAWS)[0].sum()) for fits in tried]
+    by_shift = [unshifted] + [_fit_all(replace(data, x=data.x + s), unshifted) for s in shifts[1:]]
+    total = [float(fits.best(POWER_LAWS)[0].sum()) for fits in by_shift]
     at = int(np.argmin(total))
-    d, z, z_mirrored = _tested(tried[at])
-    beyond = at > 1 and max(z, z_mirrored) <= -critical
-    if beyond:  # better than exponentials, but is it still a power law without more of a shift than counting explains?
-        plain = int(np.argmin(total[:2]))
-        other = _tested(tried[plain])
-        if max(other[1:]) <= -critical:
-            at, (d, z, z_mirrored), beyond = plain, other, False
-    fits, law = tried[at], f"(k + {shifts[at]:g})^−γ" if at else "k^−γ"
+    d, z, z_mirrored = _test_both(by_shift[at])
+
+    # better than exponentials, but is it still a power law without more of a shift than counting explains?
+    needs_shift = at > 1 and max(z, z_mirrored) <= -critical
+    if needs_shift:
+        small = int(np.argmin(total[:2]))
+        d_small, *z_small = _test_both(by_shift[small])
+        if max(z_small) <= -critical:
+            at, d, (z, z_mirrored), needs_shift = small, d_small, z_small, False
+    fits, law = by_shift[at], f"(k + {shifts[at]:g})^−γ" if at else "k^−γ"
     reproduced = [_r_squared(data, fits.best(names)[1]) for names in (_EXPONENTIALS, POWER_LAWS)]
-    found = Averaging(
-        "undecided", (), d.size, kind, z, z_mirrored, critical,
-        min(_EXPONENTIALS, key=lambda name: float(fits.score(name).sum())), float((d > 0.0).mean()), near_binary,
-        shift=shifts[at], reproduced=reproduced[0], reproduced_power=reproduced[1], **_exponents(given),
-    )  # fmt: skip
+    result = Averaging(
+        status="undecided",
+        reasons=(),
+        patterns=d.size,
+        kind=kind,
+        z=z,
+        z_mirrored=z_mirrored,
+        critical=critical,
+        per_pattern_form=min(_EXPONENTIALS, key=lambda name: float(fits.score(name).sum())),
+        share_better=float((d > 0.0).mean()),
+        near_binary=near_binary,
+        shift=shifts[at],
+        reproduced=reproduced[0],
+        reproduced_power=reproduced[1],
+        **_exponents(unshifted),
+    )
     against = float((d < -_CLEAR).mean() if z > 0.0 else (d > _CLEAR).mean())
-    return _judge_smooth(found, law, against, beyond, data)
+    return _judge_smooth(result, law, against, needs_shift, data)
 
 
-def _judge_smooth(found: Averaging, law: str, against: float, beyond: bool, data: _Data) -> Averaging:
-    """Rule on patterns that fall smoothly: what single fits say, then what their mean looks like."""
-    z, z_mirrored, critical, kind = found.z, found.z_mirrored, found.critical, found.kind
+def _judge_smooth(result: Averaging, law: str, against: float, needs_shift: bool, data: _Data) -> Averaging:
+    """Rule on patterns that fall smoothly.
+
+    What single fits say comes first, then what their mean looks like.
+    """
+    z, z_mirrored, critical, kind = result.z, result.z_mirrored, result.critical, result.kind
     numbers = {"kind": kind, "law": law, "z": z, "z_mirrored": z_mirrored, "critical": critical}
     how = " (z = {z:.1f}, mirrored {z_mirrored:.1f}; ±{critical:.1f} is needed)"
 
-    def because(text: str, threshold: str, **more: Any) -> Sentence:
-        return say(text + how, threshold=threshold, by=analyse, **numbers, **more)
+    def because(text: str, threshold: str, **values: Any) -> Sentence:
+        return say(text + how, threshold=threshold, by=analyse, **numbers, **values)
 
     if min(abs(z), abs(z_mirrored)) < critical or z * z_mirrored < 0.0:
         why = because("single {kind} do not tell power laws {law} from exponentials", "|z| < ±critical")
-        return replace(found, reasons=(why,))
+        return replace(result, reasons=(why,))
     if against > _MIXED:
         text = "{kind} differ: {against:.0%} clearly contradict the others"
-        return replace(found, reasons=(because(text, f"share > {_MIXED:g}", against=against),))
-    if beyond:
+        return replace(result, reasons=(because(text, f"share > {_MIXED:g}", against=against),))
+    if needs_shift:
         text = "single {kind} follow neither power laws nor exponentials: {law} is better than both"
-        return replace(found, reasons=(because(text, "z ≤ −critical for shifted k only"),))
+        return replace(result, reasons=(because(text, "z ≤ −critical for shifted k only"),))
     if z < 0.0:
         text = "single {kind} follow power laws {law} better than exponentials"
-        return replace(found, status="genuine", reasons=(because(text, "z ≤ −critical"),))
+        return replace(result, status="genuine", reasons=(because(text, "z ≤ −critical"),))
 
-    # single patterns are exponentials: is the pooled curve like a power law, and is it their mean?
-    found = replace(found, gamma_mean=math.nan, gamma_sd=math.nan)
+    return _judge_exponentials(result, because, data)
+
+
+def _judge_exponentials(result: Averaging, because: Callable[..., Sentence], data: _Data) -> Averaging:
+    """Rule on patterns that are exponentials.
+
+    Does their mean look like a power law, and is it the pooled curve?
+    """
+    result = replace(result, gamma_mean=math.nan, gamma_sd=math.nan)
     text = "{share:.0%} of single {kind} follow exponentials better than power laws {law}"
-    why = because(text, "z ≥ critical", share=found.share_better)
+    why = because(text, "z ≥ critical", share=result.share_better)
     margin = _like_power(data.pooled())
     if margin < -CLOSE:
-        return replace(found, status="none", reasons=(why, say("and so does the pooled curve", by=analyse)))
+        return replace(result, status="none", reasons=(why, say("and so does the pooled curve", by=analyse)))
     if margin <= CLOSE:
         text = "whether the pooled curve looks like a power law is not to be told"
-        return replace(found, reasons=(why, say(text, threshold=f"|ΔAICc| ≤ {CLOSE:g}", by=analyse)))
-    if found.reproduced < _REPRODUCED:
+        return replace(result, reasons=(why, say(text, threshold=f"|ΔAICc| ≤ {CLOSE:g}", by=analyse)))
+    if result.reproduced < _REPRODUCED:
         text = "but the average of these exponentials is not the pooled curve"
-        return replace(found, reasons=(why, say(text, threshold=f"R² < {_REPRODUCED:g}", by=analyse)))
+        return replace(result, reasons=(why, say(text, threshold=f"R² < {_REPRODUCED:g}", by=analyse)))
     text = "the power law that the pooled curve looks like (γ = {gamma:.2f} as {form}) is an averaging artefact"
-    headline = say(text, gamma=found.gamma_pooled, form=_words(found.gamma_form), by=analyse)
-    return replace(found, status="artefact", reasons=(headline, why))
+    headline = say(text, gamma=result.gamma_pooled, form=_words(result.gamma_form), by=analyse)
+    return replace(result, status="artefact", reasons=(headline, why))
 
 
-def _tested(fits: _Fits) -> tuple[Array, float, float]:
-    """Log-likelihood difference of each pattern, z, and z less what data mirrored at either fit give."""
+def _test_both(fits: _Fits) -> tuple[Array, float, float]:
+    """Both tests of exponentials against power laws.
+
+    Log-likelihood difference of each pattern, z, and z less what data mirrored at either fit give.
+    """
     d, data = fits.difference(), fits.data
     y = np.concatenate([2.0 * fits.best(names)[1] - data.y for names in (POWER_LAWS, _EXPONENTIALS)])
-    chance = _fit_all(replace(data, y=y, n=np.tile(data.n, (2, 1)))).difference()
-    return d, _z(d), _z(d - chance.reshape(2, -1).mean(axis=0))
+    mirrored = _fit_all(replace(data, y=y, n=np.tile(data.n, (2, 1)))).difference()
+    return d, _z(d), _z(d - mirrored.reshape(2, -1).mean(axis=0))
 
 
 def _like_power(pooled: _Data) -> float:
-    """ΔAICc by which some power law, shifted ones included, describes the pooled curve better than exponentials.
+    """ΔAICc by which power laws beat exponentials.
+
+    The best power law, shifted ones included, is compared on the pooled curve.
 
     A shifted power law counts only if half of its decline in log y lies beyond the shift (x_max ≥ 3 b) and something
     is left there to see (γ ≤ 4): otherwise it is an exponential in disguise.
@@ -469,17 +589,21 @@ def _like_power(pooled: _Data) -> float:
     rss = {name: float(fit.rss[0]) for name, fit in fits.items() if float(fit.params[0, 1]) > 0.0}
     if _BEYOND * shifted.params[0, 2] <= pooled.x.max() and shifted.params[0, 1] <= 4.0:
         rss["shifted_power"] = float(shifted.rss[0])
-    least = 1e-18 * float((w * pooled.y**2).sum()) + 1e-300
+    smallest = 1e-18 * float((w * pooled.y**2).sum()) + 1e-300
     score = {
-        name: size * math.log(max(q, least)) + float(_penalty(len(get_form(name).parameters) + 1, np.array(size)))
-        for name, q in rss.items()
+        name: size * math.log(max(value, smallest))
+        + float(_penalty(len(get_form(name).parameters) + 1, np.array(size)))
+        for name, value in rss.items()
     }
     power = min((value for name, value in score.items() if name not in _EXPONENTIALS), default=math.inf)
     return min(score[name] for name in _EXPONENTIALS) - power
 
 
 def _exponents(fits: _Fits) -> dict[str, Any]:
-    """Exponents of single patterns, their mean and SD, and that of the pooled curve, under the better power law."""
+    """Exponents of single patterns and of the pooled curve.
+
+    Their mean and SD, under the better power law.
+    """
     data, size = fits.data, fits.data.size
     name = min(POWER_LAWS, key=lambda name: float(fits.score(name).sum()))
     form, params = get_form(name), fits.by[name].params
@@ -489,20 +613,23 @@ def _exponents(fits: _Fits) -> dict[str, Any]:
     low, high = _range(form, data.x)
     scale = 0.5 * (1.0 + fits.by[name].rss / size) * size / np.maximum(size - len(form.parameters), 1.0)
     regular = np.linalg.cond(normal) < 1e12
-    error = np.full(size.size, math.inf)
-    error[regular] = scale[regular] * np.linalg.inv(normal[regular])[:, 1, 1]
-    usable = (error < _VAGUE**2) & (params[:, 1] > low + 1e-3) & (params[:, 1] < high - 1e-3)
+    variance = np.full(size.size, math.inf)
+    variance[regular] = scale[regular] * np.linalg.inv(normal[regular])[:, 1, 1]
+    usable = (variance < _VAGUE**2) & (params[:, 1] > low + 1e-3) & (params[:, 1] < high - 1e-3)
     mean = sd = math.nan
     if usable.sum() >= FEWEST:  # unweighted: how precise γ_j is depends on γ_j, and weights would favour small ones
         mean = float(params[usable, 1].mean())
-        sd = math.sqrt(max(float(params[usable, 1].var(ddof=1) - error[usable].mean()), 0.0))
+        sd = math.sqrt(max(float(params[usable, 1].var(ddof=1) - variance[usable].mean()), 0.0))
     pooled = float(_fit(form, replace(data.pooled(), v=np.ones(data.x.size))).params[0, 1])
     return {"gamma_form": name, "gamma_mean": mean, "gamma_sd": sd, "gamma_pooled": pooled}
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """Best step of each pattern: its k, whether it is a switch, its values, by how much it beats smooth forms."""
+    """Best step of each pattern.
+
+    Its k, whether it is a switch, its values, by how much it beats smooth forms.
+    """
 
     at: Array
     switched: NDArray[np.bool_]
@@ -512,7 +639,10 @@ class _Steps:
 
 
 def _steps(first: _Fits, near_binary: float | None) -> _Steps:
-    """Split each pattern into a higher and a lower level; the bin in which it switches may have any mean."""
+    """Split each pattern into a higher and a lower level.
+
+    The bin in which it switches may have any mean.
+    """
     data, size, row = first.data, first.data.size, np.arange(len(first.data.y))
     count, total, square = (np.cumsum(data.n * data.y**p, axis=1) for p in (0, 1, 2))
     n_after = count[:, -1:] - count
@@ -522,8 +652,8 @@ def _steps(first: _Fits, near_binary: float | None) -> _Steps:
         rss = square[:, -1:] - data.n * data.y**2 - n_before * before**2 - n_after * after**2
     rss = np.where((n_before > 0) & (n_after > 0) & (before > after), rss, np.inf)
     split, level = rss.argmin(axis=1), total[:, -1] / count[:, -1]
-    found = np.isfinite(rss[row, split])
-    high, low = np.where(found, before[row, split], level), np.where(found, after[row, split], level)
+    has_step = np.isfinite(rss[row, split])
+    high, low = np.where(has_step, before[row, split], level), np.where(has_step, after[row, split], level)
     switched = (high > 0.8) & (low < 0.2)
     if near_binary is None:
         never = ~((high > 0.5) & (low < 0.5)) & ((level > 0.8) | (level < 0.2))
@@ -531,17 +661,17 @@ def _steps(first: _Fits, near_binary: float | None) -> _Steps:
     order = np.arange(data.x.size)
     values = np.where(order < split[:, None], high[:, None], low[:, None])
     values = np.where((order == split[:, None]) & (data.n > 0), data.y, values)
-    least = 1e-12 * square[:, -1] + 1e-300
-    own = np.maximum(np.where(found, rss[row, split], square[:, -1] - count[:, -1] * level**2), least)
+    smallest = 1e-12 * square[:, -1] + 1e-300
+    rss_step = np.maximum(np.where(has_step, rss[row, split], square[:, -1] - count[:, -1] * level**2), smallest)
     smooth = [
-        size * np.log(np.maximum(fit.rss, least)) + _penalty(len(get_form(name).parameters) + 1, size)
+        size * np.log(np.maximum(fit.rss, smallest)) + _penalty(len(get_form(name).parameters) + 1, size)
         for name, fit in first.by.items()
     ]
-    better = 0.5 * (np.min(smooth, axis=0) - size * np.log(own) - _penalty(4, size))
+    better = 0.5 * (np.min(smooth, axis=0) - size * np.log(rss_step) - _penalty(4, size))
     return _Steps(data.x[split], switched, values, better, near_binary)
 
 
-def _of_steps(first: _Fits, steps: _Steps, kind: str) -> Averaging:
+def _judge_steps(first: _Fits, steps: _Steps, kind: str) -> Averaging:
     data, patterns = first.data, len(first.data.y)
     low, high = np.quantile(steps.at[steps.switched], [0.1, 0.9])
     decades = math.log10(high / low)
@@ -567,11 +697,21 @@ def _of_steps(first: _Fits, steps: _Steps, kind: str) -> Averaging:
         text = "they switch so close together that the pooled curve is a step, too, and no power law"
         reasons = (single, say(text, threshold=f"decades < {_DECADES:g}", by=analyse))
     return Averaging(
-        "artefact" if decades >= _DECADES else "none", reasons, patterns, kind, z, critical=_critical(patterns),
-        per_pattern_form="step", share_better=float((steps.better > 0.0).mean()), near_binary=steps.near_binary,
-        decades=decades, gamma_form=POWER, gamma_pooled=gamma, reproduced=_r_squared(data, steps.values),
+        status="artefact" if decades >= _DECADES else "none",
+        reasons=reasons,
+        patterns=patterns,
+        kind=kind,
+        z=z,
+        critical=_critical(patterns),
+        per_pattern_form="step",
+        share_better=float((steps.better > 0.0).mean()),
+        near_binary=steps.near_binary,
+        decades=decades,
+        gamma_form=POWER,
+        gamma_pooled=gamma,
+        reproduced=_r_squared(data, steps.values),
         reproduced_power=_r_squared(data, first.best(POWER_LAWS)[1]),
-    )  # fmt: skip
+    )
 
 
 def _words(form: str | None) -> str:

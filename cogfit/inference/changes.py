@@ -1,4 +1,7 @@
-"""Abrupt changes in a log: which curve is searched, and beside which schedule."""
+"""Abrupt changes in a log.
+
+Which curve is searched, and beside which schedule.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,9 @@ def find_changes(
     rng: np.random.Generator,
     replicates: int,
 ) -> dict[str, Any] | None:
-    """Look for abrupt changes of level; None where they cannot be looked for.
+    """Look for abrupt changes of level.
+
+    None where they cannot be looked for.
 
     The curve is that of the utilisation log, where there is one. A mean over patterns against exposures is not
     searched: its errors are those of switch times, and no series.
@@ -60,6 +65,7 @@ def find_changes(
     InputError
         If a column of `schedule` is not there.
     """
+    # the utilisation of a log against step; arrays as they are, unless they average over clusters
     columns: dict[str, Array] = {}
     if log is not None and log.utilization is not None:
         if log.routing is not None:  # the curve that was fitted counts exposures; changes are searched by step
@@ -71,8 +77,8 @@ def find_changes(
         return None
 
     positive = curve.take(curve.x > 0)
-    few = np.unique(positive.x).size < LEAST_POINTS
-    if few or np.any(curve.x < 0) or np.ptp(positive.y) == 0:
+    is_short = np.unique(positive.x).size < LEAST_POINTS
+    if is_short or np.any(curve.x < 0) or np.ptp(positive.y) == 0:
         return None
     result = transitions.transition(
         positive.x,
@@ -83,27 +89,33 @@ def find_changes(
         replicates=replicates,
         schedule={name: values[curve.x > 0] for name, values in columns.items()} or None,
     )
-    first, *others = result.statements()
+    first, *further = result.statements()
     if log is not None:  # several curves may be in play: say which one changes
         first = first.after(f"{curve.y_label} against {curve.x_label}: ")
-    return {"axis": curve.axis, **result.to_json(), "statements": [first, *others]}
+    return {"axis": curve.axis, **result.to_json(), "statements": [first, *further]}
 
 
 def _after_overridden(curve: Curve) -> int | None:
-    """First step after the rows whose decision was not the router's own."""
+    """First step after the overridden rows.
+
+    Their decision was not the router's own.
+    """
     steps = None if curve.facts is None else curve.facts.overridden_steps
     return None if steps is None else steps[1] + 1
 
 
 def _schedule_columns(log: Log, table: UtilizationLog, curve: Curve, named: Sequence[str]) -> dict[str, Array]:
-    """Columns of the utilisation log that hold a schedule, at the points of the curve."""
+    """Columns of the utilisation log that hold a schedule.
+
+    Their values at the points of the curve.
+    """
     frame = table.frame
     roles = ("step", "attention_utilization", *GROUP_COLUMNS)
-    known = [str(name) for name in frame.columns if name not in roles]
+    columns = [str(name) for name in frame.columns if name not in roles]
     for name in named:
-        if name not in known:
-            hint = nearest(name, known)
+        if name not in columns:
+            hint = nearest(name, columns)
             raise InputError(f"no column '{name}' to take as a schedule", path=log.path, hint=hint)
-    wanted = [name for name in known if name in named or _SCHEDULE.search(name.lower())]
+    chosen = [name for name in columns if name in named or _SCHEDULE.search(name.lower())]
     by_step = frame.drop_duplicates("step").set_index("step")
-    return {name: by_step[name].reindex(curve.x).to_numpy() for name in wanted}
+    return {name: by_step[name].reindex(curve.x).to_numpy() for name in chosen}

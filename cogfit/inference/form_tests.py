@@ -1,9 +1,12 @@
-"""Bootstrap test of every form: is it refused by these data."""
+"""Bootstrap test of every form.
+
+Which forms do the data refuse?
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +14,7 @@ from numpy.typing import NDArray
 
 from cogfit.curves.curve import Curve
 from cogfit.engine import estimate, separable
-from cogfit.engine.arma import WHITE, Arma, select_arma
+from cogfit.engine.arma import WHITE, Arma, select_arma, unit_columns
 from cogfit.engine.estimate import Estimate
 from cogfit.engine.noise import NOISE
 from cogfit.formulas.form import Array, Form, span_of
@@ -20,23 +23,19 @@ from cogfit.inference.ranking import score
 from cogfit.progress import Progress
 from cogfit.records.codec import Document, Nan, wire
 
-TEST_BINS = 100  # points on which forms are tested
-
-_HELD = 4_000_000  # simulated values held at a time
-
-_LOCATIONS = 5  # where else a location is looked for
-
-_SAMPLE = 10  # replicates at whose fits forms are linearised
+TEST_BINS = 100
+"""Points on which forms are tested; longer curves are averaged into bins."""
 
 TOLERANCE = 1e-6
+"""Relative decrease of the RSS at which refits for a test stop."""
 
-_FAR = 5.0  # a form several times further off than any replicate of the power law needs none of its own
-
-_RIDGE = 1e-3  # directions in which a form hardly moves are left out
-
+_HELD = 4_000_000  # simulated values held at a time: 32 MB
+_LOCATIONS = 5  # other places from which a location is fitted
+_SAMPLE = 10  # replicates at whose fits forms are linearised
+_FAR = 5.0  # how many times further off than any replicate of the power law a form is refused without replicates
+_RIDGE = 1e-3  # singular value, relative to the largest, below which a form hardly moves: left out
 _SMOOTH_POINTS = 60  # fewer points get smooth departures of a lower degree
-
-_TINY = 1e-300
+_TINY = 1e-300  # keeps logarithms of an RSS of 0 finite
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,10 @@ class FormTest(Document):
 
 @dataclass(frozen=True)
 class _Data:
-    """The curve in at most 100 bins, and how its errors are drawn anew."""
+    """The curve in at most 100 bins, and its errors.
+
+    The errors are drawn anew for every form, from the same series.
+    """
 
     x: Array
     label: NDArray[np.int64]
@@ -70,11 +72,11 @@ class _Data:
     curve: Curve
     errors: Arma
     spread: float  # SD of the errors in units of the residuals
-    drawn: dict[int, Array] = field(default_factory=dict)  # what `_noise` made, by the number of series
+    binned_noise: dict[int, Array] = field(default_factory=dict)  # what `_simulate_noise` made, by number of series
 
     @classmethod
-    def of(cls, curve: Curve, form: Form, fit: Estimate) -> _Data:
-        """Prepare a curve; the errors are those about a form that fits it well."""
+    def from_curve(cls, curve: Curve, form: Form, fit: Estimate) -> _Data:
+        """Prepare a curve. Its errors are those about a form that fits it well."""
         label = separable.bins_of(curve.x, TEST_BINS)
         weight = curve.weights
         x = np.bincount(label, curve.x) / np.bincount(label)
@@ -86,48 +88,69 @@ class _Data:
         errors, spread = (WHITE, 1.0) if curve.resampleable else _errors_about(curve, form, fit)
         return cls(x, label, mean[None], curve, errors, spread)
 
-    def null(self, form: Form, fit: Estimate, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Weights (bins,), and deviations (count, bins) from a form's fit like those of the data."""
-        curve = self.curve
+    def simulate_residuals(
+        self, form: Form, fit: Estimate, count: int, rng: np.random.Generator
+    ) -> tuple[Array, Array]:
+        """Weights (bins,) and residuals (count, bins) around a form.
+
+        The residuals deviate from the fit as the data would if the form were the truth.
+        """
+        if self.curve.resampleable:
+            return self._resample_clusters(count, rng)
+        curve, size = self.curve, self.x.size
         f = form.evaluate(curve.x, form.vector(fit.params))
-        size = self.x.size
-        if curve.resampleable:
-            assert curve.clusters is not None
-            clusters = curve.clusters.binned(self.label)
-            total = clusters.resampled(np.ones((1, clusters.size)))[1]
-            chance = np.full(clusters.size, 1.0 / clusters.size)
-            y, w = clusters.resampled(rng.multinomial(clusters.size, chance, size=count).astype(float))
-            return total[0], np.where(w > 0, y - self.mean, 0.0)
         model = NOISE[fit.noise]
         if model.discrete:
-            p = np.clip(f, 0.0, 1.0)
-            drawn = rng.binomial(curve.weights.astype(np.int64), p, size=(count, f.size)) / curve.weights
-            weight = curve.weights / np.clip(p * (1.0 - p), 1e-4, None)
-            total = np.bincount(self.label, weight, size).astype(float)
-            return total, _sums(drawn - f, weight, self.label) / total
+            return self._draw_counts(f, count, rng)
         weight = model.information(f, curve.weights)
         total = np.bincount(self.label, weight, size).astype(float)
         scale = np.bincount(self.label, np.sqrt(weight / curve.weights), size) / np.bincount(self.label, None, size)
-        return total, self._noise(count, rng) * scale / total
+        return total, self._simulate_noise(count, rng) * scale / total
 
-    def _noise(self, count: int, rng: np.random.Generator) -> Array:
-        """Σ √w·e over each bin for `count` series of errors: drawn once, for all forms."""
-        if count not in self.drawn:
+    def _resample_clusters(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Weights, and deviations of resampled means from the mean."""
+        assert self.curve.clusters is not None
+        clusters = self.curve.clusters.binned(self.label)
+        total = clusters.resampled(np.ones((1, clusters.size)))[1]
+        chance = np.full(clusters.size, 1.0 / clusters.size)
+        y, w = clusters.resampled(rng.multinomial(clusters.size, chance, size=count).astype(float))
+        return total[0], np.where(w > 0, y - self.mean, 0.0)
+
+    def _draw_counts(self, f: Array, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Weights, and deviations of binomial fractions from fitted probabilities (n,)."""
+        trials = self.curve.weights
+        p = np.clip(f, 0.0, 1.0)
+        fractions = rng.binomial(trials.astype(np.int64), p, size=(count, f.size)) / trials
+        weight = trials / np.clip(p * (1.0 - p), 1e-4, None)
+        total = np.bincount(self.label, weight, self.x.size).astype(float)
+        return total, _sums(fractions - f, weight, self.label) / total
+
+    def _simulate_noise(self, count: int, rng: np.random.Generator) -> Array:
+        """Σ √w·e over each bin for `count` series of errors.
+
+        They are drawn once, for all forms.
+        """
+        if count not in self.binned_noise:
             order, n = np.argsort(self.curve.x, kind="stable"), self.curve.x.size
             weight, label, width = np.sqrt(self.curve.weights[order]), self.label[order], max(1, _HELD // n)
             sizes = [min(width, count - at) for at in range(0, count, width)]
             parts = [_sums(self.errors.simulate(k, n, rng), weight, label) for k in sizes]
-            self.drawn[count] = self.spread * np.concatenate(parts)
-        return self.drawn[count]
+            self.binned_noise[count] = self.spread * np.concatenate(parts)
+        return self.binned_noise[count]
 
 
 def _sums(rows: Array, weight: Array, label: NDArray[np.int64]) -> Array:
-    """Weighted sum of each row (count, n) over each bin; (count, bins)."""
+    """Weighted sum of each row over each bin.
+
+    Rows (count, n) become (count, bins).
+    """
     return np.stack([np.bincount(label, weight * row) for row in rows])
 
 
 def _errors_about(curve: Curve, form: Form, fit: Estimate) -> tuple[Arma, float]:
-    """ARMA model and SD of the errors, in units of the residuals, about a form *and* smooth departures from it.
+    """ARMA model and SD of the errors about a form.
+
+    The SD is in units of the residuals. The mean is the form *and* smooth departures from it.
 
     The errors of a form that does not fit would count its lack of fit as noise, and nothing would ever be refused: a
     random walk looks like any smooth curve. So Legendre polynomials in x and log x join the mean, and restricted
@@ -136,34 +159,41 @@ def _errors_about(curve: Curve, form: Form, fit: Estimate) -> tuple[Arma, float]
     params = form.vector(fit.params)
     if NOISE[fit.noise].discrete:
         return WHITE, 1.0
+
+    # residuals and tangents of the form, in the order of x
     order = np.argsort(curve.x, kind="stable")
     x = curve.x[order]
     f = form.evaluate(curve.x, params)
     weight = NOISE[fit.noise].information(f, curve.weights)
-    r = (estimate.residuals(form, curve.x, curve.y, curve.weights, fit.noise, params))[order]
+    residuals = (estimate.residuals(form, curve.x, curve.y, curve.weights, fit.noise, params))[order]
     with np.errstate(all="ignore"):
         jac = (form.jacobian(curve.x, params) * np.sqrt(weight)[:, None])[order]
     jac = np.where(np.isfinite(jac), jac, 0.0)
+
+    # an orthonormal basis of these and the smooth departures
+    q, s, _ = np.linalg.svd(unit_columns(np.concatenate([jac, *_smooth_columns(x)], axis=1)), full_matrices=False)
+    mean = q[:, s > 1e-6 * s[0]]
+    degrees_of_freedom = x.size - mean.shape[1]
+    if degrees_of_freedom < 4:
+        return WHITE, math.sqrt(float(residuals @ residuals) / max(x.size - len(form.parameters), 1))
+
+    # the errors' model, and their SD from the innovations that generalised least squares leaves
+    errors = select_arma(residuals, mean) if curve.serial else WHITE
+    rows = errors.whiten(np.concatenate([mean.T, residuals[None]]))
+    innovations = rows[-1] - rows[:-1].T @ np.linalg.lstsq(rows[:-1].T, rows[-1], rcond=None)[0]
+    variance = float(innovations @ innovations) / degrees_of_freedom
+    return errors, math.sqrt(variance * float(errors.autocovariance(0)[0]))
+
+
+def _smooth_columns(x: Array) -> list[Array]:
+    """Legendre polynomials in x and log x, and a constant."""
     degree = 3 if x.size >= _SMOOTH_POINTS else 2
-    columns = [jac]
+    columns = []
     for v in (x, np.log(np.maximum(x, 0.5 * span_of(x)[0]))):
         u = 2.0 * (v - v.min()) / max(float(np.ptp(v)), 1e-300) - 1.0
         columns.append(np.polynomial.legendre.legvander(u, degree)[:, 1:])
     columns.append(np.ones((x.size, 1)))
-    q, s, _ = np.linalg.svd(_unit(np.concatenate(columns, axis=1)), full_matrices=False)
-    mean = q[:, s > 1e-6 * s[0]]
-    spare = x.size - mean.shape[1]
-    if spare < 4:
-        return WHITE, math.sqrt(float(r @ r) / max(x.size - len(form.parameters), 1))
-    errors = select_arma(r, mean) if curve.serial else WHITE
-    rows = errors.whiten(np.concatenate([mean.T, r[None]]))
-    rest = rows[-1] - rows[:-1].T @ np.linalg.lstsq(rows[:-1].T, rows[-1], rcond=None)[0]
-    return errors, math.sqrt(float(rest @ rest) / spare * float(errors.autocovariance(0)[0]))
-
-
-def _unit(columns: Array) -> Array:
-    size = np.linalg.norm(columns, axis=0)
-    return np.asarray(columns[:, size > 0] / size[size > 0])
+    return columns
 
 
 def compare_forms(
@@ -175,7 +205,9 @@ def compare_forms(
     replicates: int = 199,
     progress: Progress | None = None,
 ) -> dict[str, FormTest]:
-    """Test every form by bootstrap; the forms that are not refused are a confidence set of forms.
+    """Test every form by bootstrap.
+
+    The forms that are not refused are a confidence set of forms.
 
     Around each form's fit curves are made: with the clusters resampled where there are enough, with binomial counts, or
     with ARMA errors like those about the best form and smooth departures from it. The test statistic is log RSS of the
@@ -205,68 +237,129 @@ def compare_forms(
     names.sort(key=lambda name: name != POWER)  # its replicates show how far off chance may put a simple form
     scores = {name: score(fits[name]) for name in names}
     best = min(names, key=lambda name: scores[name])
-    data = _Data.of(curve, registry[best], fits[best])
+    data = _Data.from_curve(curve, registry[best], fits[best])
+    candidates = _Candidates(
+        forms={name: registry[name] for name in names}, params={n: registry[n].vector(fits[n].params) for n in names}
+    )
     out: dict[str, FormTest] = {}
-    farthest = math.inf
+    cutoff = math.inf
     for number, name in enumerate(names):
         if progress is not None:
             progress(number, len(names), name)
-        out[name], worst = _test_form(data, name, names, fits, registry, rng, replicates, farthest)
+        out[name], largest = _test_form(data, name, fits[name], candidates, rng, replicates, cutoff)
         if name == POWER:
-            farthest = _FAR * worst
+            cutoff = _FAR * largest
     return out
 
 
+@dataclass(frozen=True)
+class _Candidates:
+    """The forms that compete, with their fitted parameters."""
+
+    forms: Mapping[str, Form]
+    params: Mapping[str, Array]
+
+    def rivals_of(self, name: str) -> list[str]:
+        """All other forms but those contained in some form.
+
+        The containing form fits at least as well.
+        """
+        others = (n for n in self.forms if n != name)
+        return [n for n in others if not any(n in form.contains for form in self.forms.values())]
+
+
 def _test_form(
-    data: _Data, name: str, names: Sequence[str], fits: Mapping[str, Estimate], registry: Mapping[str, Form],
-    rng: np.random.Generator, replicates: int, farthest: float,
-) -> tuple[FormTest, float]:  # fmt: skip
-    """Test of one form, and the largest statistic among its replicates."""
-    x, form = data.x, registry[name]
-    weight, rest = data.null(form, fits[name], replicates, rng)
+    data: _Data,
+    name: str,
+    fit: Estimate,
+    candidates: _Candidates,
+    rng: np.random.Generator,
+    replicates: int,
+    cutoff: float,
+) -> tuple[FormTest, float]:
+    """Test one form.
+
+    Returns the largest statistic among the replicates, too.
+
+    A form whose statistic on the data exceeds `cutoff` is refused without replicates.
+    """
+    # errors around this form: resampled clusters, counts, or ARMA series; drawn first, so that the random numbers of
+    # the next form do not depend on what comes of this one
+    form, params = candidates.forms[name], candidates.params
+    weight, residuals = data.simulate_residuals(form, fit, replicates, rng)
     root = np.sqrt(weight)
-    fitted = {n: registry[n].vector(fits[n].params) for n in names}
-    direct = {n: _Tangents.of(registry[n], x, root, fitted[n][None]).rss(data.mean * root)[0] for n in names}
-    if math.log((direct[name] + _TINY) / (min(direct.values()) + _TINY)) > farthest:
+
+    # several times further off than chance puts the power law: replicates would only confirm it
+    rss = {n: _rss_at_fit(candidates, n, data, root) for n in candidates.forms}
+    if math.log((rss[name] + _TINY) / (min(rss.values()) + _TINY)) > cutoff:
         return FormTest(1.0 / (replicates + 1.0), math.nan, 0), 0.0
-    centre = form.evaluate(x, fitted[name])
-    curves = np.concatenate([data.mean, centre + rest])
-    sample = np.concatenate([centre[None], curves[: _SAMPLE + 1]])  # the form itself, the data, some replicates
+
+    # row 0 is the data: data and replicates are treated alike, so that the test keeps its level
+    centre = form.evaluate(data.x, params[name])
+    curves = np.concatenate([data.mean, centre + residuals])
     y = curves * root
 
-    def best_of(n: str) -> Array:
-        """Least RSS of every curve over the tangent spaces of a form."""
-        points = np.concatenate([fitted[n][None], _refit(registry[n], x, sample, weight, fitted[n])])
-        return _Tangents.of(registry[n], x, root, points).rss(y)
+    # forms are linear near their fits; to the form itself, the data and some replicates these fits are made
+    sample = np.concatenate([centre[None], curves[: _SAMPLE + 1]])
+    rss_form = _least_rss(candidates, name, data.x, weight, sample, y)
+    rss_rivals = [_least_rss(candidates, n, data.x, weight, sample, y) for n in candidates.rivals_of(name)]
+    rss_best = np.min([rss_form, *rss_rivals], axis=0)
 
-    mine = best_of(name)
-    rivals = [n for n in names if n != name and not any(n in registry[m].contains for m in names)]
-    least = np.min([mine, *(best_of(n) for n in rivals)], axis=0)
-    gap = np.log((mine + _TINY) / (least + _TINY))
-    bend = _Tangents.of(form, x, root, fitted[name][None]).excursion(y)
-    p_value, fit_p_value = ((1.0 + (v[1:] >= v[0]).sum()) / (replicates + 1.0) for v in (gap, bend))
-    return FormTest(float(p_value), float(fit_p_value), replicates), float(gap[1:].max())
+    # how much worse than the best form, and how much structure is left in the residuals
+    log_ratio = np.log((rss_form + _TINY) / (rss_best + _TINY))
+    lack_of_fit = _Tangents.at_params(form, data.x, root, params[name][None]).excursion(y)
+    test = FormTest(_upper_tail(log_ratio), _upper_tail(lack_of_fit), replicates)
+    return test, float(log_ratio[1:].max())
+
+
+def _rss_at_fit(candidates: _Candidates, name: str, data: _Data, root: Array) -> float:
+    """RSS of a form on the data, linearised there."""
+    tangents = _Tangents.at_params(candidates.forms[name], data.x, root, candidates.params[name][None])
+    return float(tangents.rss(data.mean * root)[0])
+
+
+def _least_rss(candidates: _Candidates, name: str, x: Array, weight: Array, sample: Array, y: Array) -> Array:
+    """Least RSS of every curve over a form's tangent spaces.
+
+    These lie at its fits to the data and to the curves of `sample`; y (curves, n) are weighted curves.
+    """
+    form, fitted = candidates.forms[name], candidates.params[name]
+    points = np.concatenate([fitted[None], _refit(form, x, sample, weight, fitted)])
+    return _Tangents.at_params(form, x, np.sqrt(weight), points).rss(y)
+
+
+def _upper_tail(statistic: Array) -> float:
+    """Bootstrap p-value.
+
+    Share of curves with at least the statistic of the data, which is the first.
+    """
+    return float((1.0 + (statistic[1:] >= statistic[0]).sum()) / statistic.size)
 
 
 def _refit(form: Form, x: Array, y: Array, weight: Array, start: Array) -> Array:
-    """Parameters of a form fitted to some curves, from given ones and, for a location, from other places; (m, p)."""
+    """Refit a form to some curves, (m, p) parameters.
+
+    The fits start from given parameters and, for a location, from other places as well.
+    """
     w = np.repeat(weight[None], len(y), axis=0)
     if not form.shape:
         return separable.solve(form, x, y, w).params
-    rows = start[None, [form.names.index(q.name) for q in form.shape]]
+    places = start[None, [form.names.index(q.name) for q in form.shape]]
     for j, q in enumerate(form.shape):
         if q.interior:
             low, high = q.absolute((q.lower, q.upper), x)
-            elsewhere = np.repeat(rows[:1], _LOCATIONS, axis=0)
+            elsewhere = np.repeat(places[:1], _LOCATIONS, axis=0)
             elsewhere[:, j] = np.geomspace(low, high, _LOCATIONS + 2)[1:-1]
-            rows = np.concatenate([rows, elsewhere])
-    starts = np.repeat(rows[None], len(y), axis=0)
+            places = np.concatenate([places, elsewhere])
+    starts = np.repeat(places[None], len(y), axis=0)
     return separable.solve(form, x, y, w, starts=starts, tolerance=TOLERANCE, quick=True).params
 
 
 @dataclass(frozen=True)
 class _Tangents:
-    """A form near several sets of parameters: its weighted values (m, n), and where linear steps lead.
+    """A form near several sets of parameters.
+
+    Its weighted values (m, n), and where linear steps lead.
 
     Parameters at a bound are held, and a step that would leave the bounds is not taken.
     """
@@ -277,30 +370,38 @@ class _Tangents:
     room: tuple[Array, Array]  # (m, p): how far each may go down and up
 
     @classmethod
-    def of(cls, form: Form, x: Array, root: Array, params: Array) -> _Tangents:
+    def at_params(cls, form: Form, x: Array, root: Array, params: Array) -> _Tangents:
         base, jac = separable.linearised(form, x, params)
         low, high = separable.bounds_of(form, x)
         margin = 1e-8 * np.maximum(np.abs(params), 1e-6)
         held = (params <= low + margin) | (params >= high - margin)
         jac = np.where(np.isfinite(jac), jac, 0.0) * root[:, None] * ~held[:, None, :]
-        size = np.linalg.norm(jac, axis=1)
-        size[size == 0] = 1.0
-        u, s, vt = np.linalg.svd(jac / size[:, None, :], full_matrices=False)
+        length = np.linalg.norm(jac, axis=1)
+        length[length == 0] = 1.0
+        u, s, vt = np.linalg.svd(jac / length[:, None, :], full_matrices=False)
         keep = s > _RIDGE * s[:, :1]
-        steps = np.where(keep, 1.0 / np.where(keep, s, 1.0), 0.0)[:, :, None] * vt / size[:, None, :]
+        steps = np.where(keep, 1.0 / np.where(keep, s, 1.0), 0.0)[:, :, None] * vt / length[:, None, :]
         return cls(base * root, u * keep[:, None, :], steps, (low - params, high - params))
 
     def rss(self, y: Array) -> Array:
-        """Least RSS of weighted curves (k, n) after the best steps that stay within the bounds, or none; (k,)."""
-        r = y[None] - self.base[:, None]
-        along = r @ self.directions
-        step = along @ self.steps
+        """Least RSS of each weighted curve, shape (k,).
+
+        Each of the curves (k, n) takes the best steps that stay within the bounds, or none.
+        """
+        residuals = y[None] - self.base[:, None]
+        projection = residuals @ self.directions
+        step = projection @ self.steps
         allowed = ((step >= self.room[0][:, None]) & (step <= self.room[1][:, None])).all(axis=2)
-        rest = np.einsum("mkn,mkn->mk", r, r) - np.where(allowed, (along**2).sum(axis=2), 0.0)
-        return np.asarray(np.maximum(rest, 0.0).min(axis=0))
+        rss = np.einsum("mkn,mkn->mk", residuals, residuals) - np.where(allowed, (projection**2).sum(axis=2), 0.0)
+        return np.asarray(np.maximum(rss, 0.0).min(axis=0))
 
     def excursion(self, y: Array) -> Array:
-        """Largest |cumulative sum| of the residuals of each curve (k, n) at the first set, per root of their RSS."""
-        r = y - self.base[0]
-        r = r - (r @ self.directions[0]) @ self.directions[0].T
-        return np.asarray(np.abs(np.cumsum(r, axis=1)).max(axis=1) / np.sqrt((r**2).sum(axis=1) + _TINY))
+        """Largest |cumulative sum| of the residuals of each curve.
+
+        Curves (k, n) are taken about the first set of parameters; per root of their RSS.
+        """
+        residuals = y - self.base[0]
+        residuals = residuals - (residuals @ self.directions[0]) @ self.directions[0].T
+        return np.asarray(
+            np.abs(np.cumsum(residuals, axis=1)).max(axis=1) / np.sqrt((residuals**2).sum(axis=1) + _TINY)
+        )

@@ -23,9 +23,10 @@ CONDITIONAL = "conditional on this run"
 """Scope where clusters move together: what they share is not resampled."""
 
 ENOUGH_CLUSTERS = 15
+"""Clusters below which an interval is called unreliable."""
 
 ENOUGH_POINTS = 5.0
-"""Clusters and effective points below which an interval is called unreliable."""
+"""Effective points below which it is."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,10 @@ class Interval(Document):
 
     @property
     def reliable(self) -> bool:
-        """Whether simulations like these data gave the nominal coverage (see ``data/benchmarks``)."""
+        """Whether simulations like these data gave the nominal coverage.
+
+        See ``data/benchmarks``.
+        """
         return not self.caveat
 
     @property
@@ -66,26 +70,37 @@ class Interval(Document):
 
     @property
     def _unbounded(self) -> Any:
-        sides = [side for side in ("low", "high") if not math.isfinite(getattr(self, side))]
+        sides = [side for side, limit in (("low", self.low), ("high", self.high)) if not math.isfinite(limit)]
         return sides or OMIT
 
 
-def t_quantile(level: float, spare: float) -> float:
-    """Two-sided quantile of Student's t; its square is that of F(1, spare)."""
+def t_quantile(level: float, degrees_of_freedom: float) -> float:
+    """Two-sided quantile of Student's t.
+
+    Its square is that of F(1, degrees_of_freedom).
+    """
     from scipy.special import stdtrit
 
-    return float(stdtrit(max(spare, 1.0), 0.5 + 0.5 * level))
+    return float(stdtrit(max(degrees_of_freedom, 1.0), 0.5 + 0.5 * level))
 
 
 def standard_errors(fit: Estimate, covariance: Array) -> dict[str, float]:
-    """Standard errors from another covariance; what is at a bound (NaN) or not identified (inf) stays so."""
+    """Standard errors from another covariance.
+
+    What is at a bound (NaN) or not identified (inf) stays so.
+    """
     with np.errstate(invalid="ignore"):
         root = np.sqrt(np.diag(covariance))
-    return {name: old if not math.isfinite(old) else float(root[i]) for i, (name, old) in enumerate(fit.stderr.items())}
+    return {
+        name: error if not math.isfinite(error) else float(root[i])
+        for i, (name, error) in enumerate(fit.stderr.items())
+    }
 
 
 def format_interval(interval: tuple[float, float]) -> str:
-    """``[0.41, 0.45]``: digits enough to tell the limits apart; an infinite limit is written as such.
+    """Interval as text, such as ``[0.41, 0.45]``.
+
+    It has digits enough to tell the limits apart. An infinite limit is written as such.
 
     Examples
     --------
@@ -102,5 +117,5 @@ def format_interval(interval: tuple[float, float]) -> str:
 def _format(value: float, digits: int) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    plain = 10.0**digits <= abs(value) < 1e7  # 3,412 rather than 3.41e+03
-    return f"{value:.0f}" if plain else f"{value:.{digits}g}"
+    is_plain = 10.0**digits <= abs(value) < 1e7  # 3,412 rather than 3.41e+03
+    return f"{value:.0f}" if is_plain else f"{value:.{digits}g}"

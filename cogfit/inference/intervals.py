@@ -19,18 +19,15 @@ from cogfit.curves.curve import Curve
 from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array, Form
-from cogfit.inference.interval import (
-    ENOUGH_POINTS,
-    Interval,
-)
-from cogfit.inference.profile import evened, profile, wald
+from cogfit.inference.interval import ENOUGH_POINTS, Interval
+from cogfit.inference.profile import profile, series_covariance, wald
 from cogfit.inference.resampling import block_bootstrap, resampled
-from cogfit.inference.residuals import errors_of, robust_covariance
+from cogfit.inference.residuals import errors_of
 
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """What is known of the precision of one form's parameters.
+    """Precision of one form's parameters.
 
     Attributes
     ----------
@@ -60,7 +57,9 @@ def all_intervals(
     profiled: bool = True,
     thorough: bool = False,
 ) -> Uncertainty:
-    """Intervals of every parameter: resampled clusters where there are enough, else profile (γ) and Wald (others).
+    """Intervals of every parameter.
+
+    Resampled clusters where there are enough, else profile (γ) and Wald (others).
 
     Parameters
     ----------
@@ -80,21 +79,22 @@ def all_intervals(
         none = {name: Interval(-math.inf, math.inf, level, "none", "this curve") for name in form.names}
         return Uncertainty(none, fit.covariance)
     is_gaussian = fit.noise == "gaussian" and form.basis is not None
+
+    # clusters are the unit of replication where there are enough: no model of the errors is needed then
     if profiled and is_gaussian and curve.clusters is not None and curve.resampleable:
         by_resampling, covariance = resampled(form, curve, curve.clusters, fit, level, rng)
         return Uncertainty(by_resampling, covariance)
+
+    # one ordered series: standard errors for all parameters, the profile for the exponent
     errors = errors_of(form, curve, fit) if errors is None else errors
-    covariance = fit.covariance
-    if not errors.white or evened(form, curve, fit)[1]:
-        covariance = robust_covariance(form, curve, fit, errors)
+    covariance = series_covariance(form, curve, fit, errors)
     limits = wald(fit, covariance, level, errors)
     sensitivity: dict[str, Interval] = {}
     if profiled and form.gamma is not None:
         limits[form.gamma] = profile(form, curve, fit, form.gamma, level, errors, rng if thorough else None)
         if thorough and is_gaussian:
             sensitivity = block_bootstrap(form, curve, fit, level, rng)
-    caveat = caveat_of(curve, fit, errors)
-    return Uncertainty(_with_caveat(limits, caveat), covariance, errors, sensitivity)
+    return Uncertainty(_with_caveat(limits, caveat_of(curve, fit, errors)), covariance, errors, sensitivity)
 
 
 def _with_caveat(limits: dict[str, Interval], caveat: str) -> dict[str, Interval]:
@@ -104,7 +104,10 @@ def _with_caveat(limits: dict[str, Interval], caveat: str) -> dict[str, Interval
 
 
 def caveat_of(curve: Curve, fit: Estimate, errors: Arma) -> str:
-    """Why intervals from one ordered series are not to be trusted; "" where simulations found them good."""
+    """Why intervals from one ordered series are not reliable.
+
+    Empty where simulations found them good.
+    """
     if curve.smoothing == "unknown":
         return "the curve was smoothed before it was logged, by a filter that is not known"
     points = fit.n / max(errors.time, 1.0)

@@ -17,7 +17,9 @@ from cogfit.formulas.registry import SCOUTS
 def choose_noise(
     curve: Curve, family: tuple[Form, ...], name: str, discrete: bool, constant: bool
 ) -> tuple[str, dict[str, Estimate]]:
-    """Choose the noise model; return the fits made on the way.
+    """Choose the noise model.
+
+    Returns the fits made on the way, too.
 
     Parameters
     ----------
@@ -75,7 +77,7 @@ def _lowest_aicc(fits: dict[str, Estimate]) -> float:
 
 
 def constant_fit(form: Form, curve: Curve) -> Estimate:
-    """Estimate for a curve that does not change: nothing is identified."""
+    """Estimate for a constant curve. Nothing is identified."""
     level = float(curve.y.mean())
     count = len(form.parameters)
     params = {q.name: level if q.role == "floor" and count == 1 else math.nan for q in form.parameters}

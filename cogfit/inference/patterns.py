@@ -1,4 +1,6 @@
-"""Patterns as trajectories: when each one switches, whether they switch together, and what drives the switch.
+"""Patterns as trajectories: when and why each one switches.
+
+Do they switch together, and does the training clock or exposure drive them?
 
 All rows of one pattern are one trajectory, so a near-binary router's P(k) is a survival curve of as many switch times
 as there are patterns, however many rows the log has. Times are counted in exposures k, in updates (training steps in
@@ -8,7 +10,8 @@ which the pattern was seen) and in steps; patterns that never switch are censore
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +22,10 @@ from cogfit.curves.trajectories import Alignment, SwitchGroup, SwitchTime, Traje
 from cogfit.formulas.form import Array
 from cogfit.logs.model import GROUP_COLUMNS, RoutingLog
 
-if TYPE_CHECKING:
-    pass
-
 _BIN = 100  # presentations of a pattern in one bin of the variance inflation
 _FLIPS = 199  # sign changes behind the p-value of the variance inflation
 _GAP = 0.08  # gap in log time that separates two groups of switches
 _GROUP = 5  # patterns that make a group worth naming
-
 
 _AXES = ("exposures", "updates", "steps")
 
@@ -46,55 +45,38 @@ def analyse(routing: RoutingLog, facts: ExposureFacts) -> Trajectories:
     """
     import pandas as pd
 
-    frame = routing.frame
-    column = "p_episodic" if facts.outcome == "soft" else "attended"
-    value = frame[column].to_numpy(dtype=float)
-    k = frame["exposure"].to_numpy(dtype=np.int64)
-    inside = exposure_counts(frame, facts.convention) >= facts.k_min
-    use = (frame["pattern"].to_numpy() >= 0) & inside & np.isfinite(value) & ~overridden_rows(frame)
-    updates = exposure_counts(frame, "updates")
-    keys = [frame[c].cat.codes.to_numpy()[use] for c in GROUP_COLUMNS if c in frame]
-    pattern = frame["pattern"].to_numpy()[use]
-    order = np.lexsort((pattern, *keys))  # stable: time order within a trajectory
-    step = frame["step"].to_numpy()[use][order]
-    v, ks, us, label = value[use][order], k[use][order], updates[use][order], pattern[order]
-    new = np.ones(label.size, dtype=bool)
-    same = label[1:] == label[:-1]
-    for key in keys:
-        same &= key[order][1:] == key[order][:-1]
-    new[1:] = ~same
-    start = np.flatnonzero(new)
-    stop = np.append(start[1:], label.size)
-    unit = np.cumsum(new) - 1
+    rows = _Rows.from_log(routing, facts)
+    split, before, after = _change_points(rows.value, rows.start, rows.stop, rows.unit)
 
-    split, before, after = _change_points(v, start, stop, unit)
-    size = stop - start
-    mean = np.add.reduceat(v, start) / size
+    # a switch goes from above to below one half; what never comes down is censored at its last row
+    size = rows.stop - rows.start
+    mean = np.add.reduceat(rows.value, rows.start) / size
     switched = (before > 0.5) & (after < 0.5)
     never = ~switched & (mean > 0.5)
-    at = np.minimum(split, stop - 1)
-    row = np.where(switched, at, np.where(never, stop - 1, start))
-    event = ~never
+    at = np.where(switched, np.minimum(split, rows.stop - 1), np.where(never, rows.stop - 1, rows.start))
     crisp = np.where(switched, (before > 0.8) & (after < 0.2), (mean > 0.8) | (mean < 0.2))
-    status = np.where(switched, "switched", np.where(never, "never", "low_from_start"))
-    names = np.array(routing.pattern_names, dtype=object)[label[start]]
+
+    # when they switch, on each axis
+    counters = (rows.k, rows.updates, rows.step)
+    times = {name: kaplan_meier(values[at].astype(float), ~never) for name, values in zip(_AXES, counters, strict=True)}
+    switch_step = rows.step[at][switched]
+
+    # whether they move together while they drop, and what their order follows
+    steps = times["steps"]
+    drop = (steps.t10, steps.t90 if math.isfinite(steps.t90) else float(rows.step.max()))
+    inflation = _variance_inflation(rows.value, rows.step, rows.unit, size, drop)
+    rate = size / np.maximum(rows.step[rows.stop - 1] - rows.step[rows.start] + 1, 1)
     table = pd.DataFrame(
         {
-            "pattern": names,
-            "status": status,
-            "k": ks[row],
-            "updates": us[row],
-            "step": step[row],
+            "pattern": np.array(routing.pattern_names, dtype=object)[rows.pattern[rows.start]],
+            "status": np.where(switched, "switched", np.where(never, "never", "low_from_start")),
+            "k": rows.k[at],
+            "updates": rows.updates[at],
+            "step": rows.step[at],
             "before": np.where(switched, before, mean),
             "after": np.where(switched, after, mean),
         }
     )
-    times = {
-        name: kaplan_meier(data[row].astype(float), event) for name, data in zip(_AXES, (ks, us, step), strict=True)
-    }
-    drop = (times["steps"].t10, times["steps"].t90 if math.isfinite(times["steps"].t90) else float(step.max()))
-    inflation = _variance_inflation(v, step, unit, size, drop)
-    rate = size / np.maximum(step[stop - 1] - step[start] + 1, 1)
     return Trajectories(
         switched=int(switched.sum()),
         never=int(never.sum()),
@@ -102,22 +84,79 @@ def analyse(routing: RoutingLog, facts: ExposureFacts) -> Trajectories:
         near_binary=float(crisp.mean()),
         exposures=times["exposures"],
         updates=times["updates"],
-        steps=times["steps"],
-        groups=_groups(step[row][switched]),
+        steps=steps,
+        groups=_groups(switch_step),
         inflation=VarianceInflation(*inflation),
-        alignment=Alignment(*_alignment(step[row][switched].astype(float), rate[switched])),
-        correlation=_correlation(ks, step),
-        dependence=_serial_dependence(v, ks, unit),
+        alignment=Alignment(*_alignment(switch_step.astype(float), rate[switched])),
+        correlation=_correlation(rows.k, rows.step),
+        dependence=_serial_dependence(rows.value, rows.k, rows.unit),
         table=table,
     )
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of a routing log by trajectory, in time order.
+
+    Attributes
+    ----------
+    value, k, updates, step, pattern, unit : ndarray, shape (rows,)
+        Outcome; exposures, updates and step; code of the pattern; number of the trajectory.
+    start, stop : ndarray of int, shape (trajectories,)
+        Where the rows of each trajectory begin and end.
+    """
+
+    value: Array
+    k: NDArray[np.int64]
+    updates: NDArray[np.int64]
+    step: NDArray[np.int64]
+    pattern: NDArray[Any]
+    unit: NDArray[np.int64]
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+
+    @classmethod
+    def from_log(cls, routing: RoutingLog, facts: ExposureFacts) -> _Rows:
+        """Sort the rows that count."""
+        frame = routing.frame
+        column = "p_episodic" if facts.outcome == "soft" else "attended"
+        value = frame[column].to_numpy(dtype=float)
+        k = frame["exposure"].to_numpy(dtype=np.int64)
+        inside = exposure_counts(frame, facts.convention) >= facts.k_min
+        use = (frame["pattern"].to_numpy() >= 0) & inside & np.isfinite(value) & ~overridden_rows(frame)
+        updates = exposure_counts(frame, "updates")
+
+        # a trajectory is a pattern in one run, layer and head
+        keys = [frame[c].cat.codes.to_numpy()[use] for c in GROUP_COLUMNS if c in frame]
+        pattern = frame["pattern"].to_numpy()[use]
+        order = np.lexsort((pattern, *keys))  # stable: time order within a trajectory
+        is_new = np.ones(order.size, dtype=bool)
+        same = np.ones(max(order.size - 1, 0), dtype=bool)
+        for key in (pattern, *keys):
+            same &= key[order][1:] == key[order][:-1]
+        is_new[1:] = ~same
+        start = np.flatnonzero(is_new)
+        return cls(
+            value=value[use][order],
+            k=k[use][order],
+            updates=updates[use][order],
+            step=frame["step"].to_numpy()[use][order],
+            pattern=pattern[order],
+            unit=np.cumsum(is_new) - 1,
+            start=start,
+            stop=np.append(start[1:], order.size),
+        )
+
+
 def _change_points(
-    v: Array, start: NDArray[np.int64], stop: NDArray[np.int64], unit: NDArray[np.int64]
+    value: Array, start: NDArray[np.int64], stop: NDArray[np.int64], unit: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], Array, Array]:
-    """Least-squares split of each trajectory into a higher and a lower part: index of the split, both means."""
-    total = np.concatenate([[0.0], np.cumsum(v)])
-    index = np.arange(v.size)
+    """Least-squares split of each trajectory.
+
+    Into a higher and a lower part: index of the split, both means.
+    """
+    total = np.concatenate([[0.0], np.cumsum(value)])
+    index = np.arange(value.size)
     n_before = (index - start[unit]).astype(float)  # rows of the trajectory before this one
     n_after = (stop[unit] - index).astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -125,10 +164,10 @@ def _change_points(
         mean_after = (total[stop[unit]] - total[index]) / n_after
         gain = n_before * n_after * np.maximum(mean_before - mean_after, 0.0) ** 2
     gain[n_before == 0] = -1.0
-    top = np.maximum.reduceat(gain, start)
-    hits = np.flatnonzero(gain == top[unit])
-    _, first = np.unique(unit[hits], return_index=True)
-    split = hits[first]
+    best = np.maximum.reduceat(gain, start)
+    at_best = np.flatnonzero(gain == best[unit])
+    _, first = np.unique(unit[at_best], return_index=True)
+    split = at_best[first]
     return split, np.nan_to_num(mean_before[split], nan=0.0), mean_after[split]
 
 
@@ -163,25 +202,31 @@ def kaplan_meier(time: Array, event: NDArray[np.bool_], level: float = 0.95) -> 
     survival = np.cumprod(1.0 - deaths / at_risk)
 
     def quantile(share: float) -> float:
-        down = np.flatnonzero(survival <= 1.0 - share + 1e-12)
-        return float(points[down[0]]) if down.size else math.nan
+        reached = np.flatnonzero(survival <= 1.0 - share + 1e-12)
+        return float(points[reached[0]]) if reached.size else math.nan
 
     with np.errstate(divide="ignore", invalid="ignore"):
         greenwood = np.cumsum(deaths / (at_risk * (at_risk - deaths)))
         log_log = np.log(-np.log(survival))
-        half = ndtri(0.5 + 0.5 * level) * np.sqrt(greenwood) / np.abs(np.log(survival))
-        upper, lower = np.exp(-np.exp(log_log - half)), np.exp(-np.exp(log_log + half))
+        half_width = ndtri(0.5 + 0.5 * level) * np.sqrt(greenwood) / np.abs(np.log(survival))
+        upper, lower = np.exp(-np.exp(log_log - half_width)), np.exp(-np.exp(log_log + half_width))
     lower = np.where(np.isfinite(lower), lower, 0.0)
     upper = np.where(np.isfinite(upper), upper, survival)
     early, late = points[lower <= 0.5], points[upper <= 0.5]
     return SwitchTime(
-        quantile(0.1), quantile(0.5), quantile(0.9),
-        float(early[0]) if early.size else -math.inf, float(late[0]) if late.size else math.inf,
-    )  # fmt: skip
+        t10=quantile(0.1),
+        t50=quantile(0.5),
+        t90=quantile(0.9),
+        low=float(early[0]) if early.size else -math.inf,
+        high=float(late[0]) if late.size else math.inf,
+    )
 
 
 def _groups(steps: NDArray[np.int64]) -> tuple[SwitchGroup, ...]:
-    """Runs of switches with no gap of more than 8 % of the time between them, of five patterns or more."""
+    """Groups of patterns that switch close together.
+
+    No gap of more than 8 % of the time lies between them; groups of five patterns or more.
+    """
     if steps.size == 0:
         return ()
     ordered = np.sort(steps)
@@ -193,7 +238,9 @@ def _groups(steps: NDArray[np.int64]) -> tuple[SwitchGroup, ...]:
 def _variance_inflation(
     v: Array, step: NDArray[np.int64], unit: NDArray[np.int64], size: NDArray[np.int64], drop: tuple[float, float]
 ) -> tuple[float, float, float]:
-    """Variance of the pattern mean over that of independent patterns: before the drop, during it, and a p-value.
+    """Variance of the pattern mean over that of independent patterns.
+
+    Before the drop, during it, and a p-value.
 
     With D_jt the change of pattern j from the step in which it was last seen to step t, the ratio is
     Σ_t (Σ_j D_jt − drift)² / Σ_t Σ_j D_jt², the drift being the mean over a bin of steps. (Deviations from a pattern's
@@ -202,24 +249,26 @@ def _variance_inflation(
     """
     if not math.isfinite(drop[0]):
         return math.nan, math.nan, math.nan
+    # mean of each pattern at each step, and its change since the pattern was last seen
     first, span = int(step.min()), int(step.max() - step.min()) + 1
     width = max(2, round(_BIN * span / max(float(np.median(size)), 1.0)))
-    pair, where = np.unique(unit * span + (step - first), return_inverse=True)
-    mean = np.bincount(where, v) / np.bincount(where)
+    pair, cell = np.unique(unit * span + (step - first), return_inverse=True)
+    mean = np.bincount(cell, v) / np.bincount(cell)
     owner, at = pair // span, pair % span
     same = owner[1:] == owner[:-1]
     change, owner, at = np.diff(mean)[same], owner[1:][same], at[1:][same]
     bins = np.arange(span) // width
     steps = np.arange(span) + first
     windows = (steps < drop[0], (steps >= drop[0]) & (steps <= drop[1]))
-    alone = np.bincount(at, change**2, span)
+    square = np.bincount(at, change**2, span)
 
     def ratio(signed: Array, inside: NDArray[np.bool_]) -> float:
         total = np.bincount(at, signed, span)
-        rest = total - (np.bincount(bins, total) / np.bincount(bins))[bins]
-        below = float(alone[inside].sum())
-        return float((rest[inside] ** 2).sum()) / below if below > 1e-6 else math.nan
+        detrended = total - (np.bincount(bins, total) / np.bincount(bins))[bins]
+        independent = float(square[inside].sum())
+        return float((detrended[inside] ** 2).sum()) / independent if independent > 1e-6 else math.nan
 
+    # the changes of whole patterns with random signs: their sum then moves as that of independent patterns
     before, during = (ratio(change, inside) for inside in windows)
     rng = np.random.default_rng(0)
     signs = rng.choice([-1.0, 1.0], size=(_FLIPS, int(unit.max()) + 1))
@@ -228,7 +277,10 @@ def _variance_inflation(
 
 
 def _alignment(steps: Array, rate: Array) -> tuple[float, float, float]:
-    """Theil–Sen slope of log step on log rate with 95 % limits (Sen 1968); NaN for fewer than three patterns."""
+    """Theil–Sen slope of log step on log rate.
+
+    The limits are those of 95 % (Sen 1968). NaN for fewer than three patterns.
+    """
     x, y = np.log(np.maximum(rate, 1e-12)), np.log(np.maximum(steps, 1.0))
     if steps.size < 3 or np.ptp(x) == 0:
         return math.nan, -math.inf, math.inf
@@ -236,7 +288,9 @@ def _alignment(steps: Array, rate: Array) -> tuple[float, float, float]:
 
 
 def theil_sen(x: Array, y: Array, level: float = 0.95) -> tuple[float, float, float]:
-    """Median of the slopes between all pairs of points, with limits (Sen 1968, J. Am. Stat. Assoc. 63:1379, Eq. 2.6).
+    """Median slope between all pairs of points, with limits.
+
+    Sen 1968, J. Am. Stat. Assoc. 63:1379, Eq. 2.6.
 
     Parameters
     ----------
@@ -261,13 +315,13 @@ def theil_sen(x: Array, y: Array, level: float = 0.95) -> tuple[float, float, fl
 
     n = x.size
     i, j = np.triu_indices(n, 1)
-    run = x[j] - x[i]
-    slopes = np.sort((y[j] - y[i])[run != 0] / run[run != 0])
+    distance = x[j] - x[i]
+    slopes = np.sort((y[j] - y[i])[distance != 0] / distance[distance != 0])
     ties = [np.unique(v, return_counts=True)[1] for v in (x, y)]
     variance = (n * (n - 1) * (2 * n + 5) - sum(float((t * (t - 1) * (2 * t + 5)).sum()) for t in ties)) / 18.0
-    half = float(ndtri(0.5 + 0.5 * level)) * math.sqrt(max(variance, 0.0))
-    upper = min(round((slopes.size + half) / 2.0), slopes.size - 1)
-    lower = max(round((slopes.size - half) / 2.0) - 1, 0)
+    half_width = float(ndtri(0.5 + 0.5 * level)) * math.sqrt(max(variance, 0.0))
+    upper = min(round((slopes.size + half_width) / 2.0), slopes.size - 1)
+    lower = max(round((slopes.size - half_width) / 2.0) - 1, 0)
     return float(np.median(slopes)), float(slopes[lower]), float(slopes[upper])
 
 
@@ -282,7 +336,7 @@ def _serial_dependence(v: Array, k: NDArray[np.int64], unit: NDArray[np.int64]) 
     low = int(k.min())
     total = np.bincount(k - low)
     mean = np.bincount(k - low, v) / np.maximum(total, 1)
-    e = np.where(total[k - low] > 1, v - mean[k - low], 0.0)
+    deviation = np.where(total[k - low] > 1, v - mean[k - low], 0.0)
     same = unit[1:] == unit[:-1]
-    power = float((e**2).sum())
-    return float((e[1:] * e[:-1])[same].sum() / power) if power > 0 else 0.0
+    total_square = float((deviation**2).sum())
+    return float((deviation[1:] * deviation[:-1])[same].sum() / total_square) if total_square > 0 else 0.0

@@ -13,35 +13,33 @@ from cogfit.engine import estimate, general, noise, separable
 from cogfit.engine.arma import WHITE, Arma, estimate_arma
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array, Form, span_of
-from cogfit.inference.interval import (
-    Interval,
-    standard_errors,
-    t_quantile,
-)
+from cogfit.inference.interval import Interval, standard_errors, t_quantile
 from cogfit.inference.resampling import resampled
 from cogfit.inference.residuals import errors_of, in_order, robust_covariance, slopes
 
-_CALIBRATION = 399
-
+_CALIBRATION = 399  # parametric-bootstrap replicates behind a calibrated threshold
 _VARIANCE_POINTS = 20  # below, no model of the variance is tried
 
 
 def wald(fit: Estimate, covariance: Array, level: float, errors: Arma) -> dict[str, Interval]:
-    """Symmetric intervals from the standard errors: one per parameter, infinite where it is not identified."""
+    """Symmetric intervals from the standard errors.
+
+    One per parameter, infinite where it is not identified.
+    """
     quantile = t_quantile(level, fit.n / max(errors.time, 1.0) - len(fit.params))
     out = {}
-    known = standard_errors(fit, covariance)
+    errors_by_name = standard_errors(fit, covariance)
     for name, value in fit.params.items():
-        half = quantile * known[name]
-        if math.isnan(half) or math.isnan(value):
+        half_width = quantile * errors_by_name[name]
+        if math.isnan(half_width) or math.isnan(value):
             low, high = -math.inf, math.inf
         else:
-            low, high = value - half, value + half
-        out[name] = Interval(low, high, level, _named("Wald", errors), "this curve")
+            low, high = value - half_width, value + half_width
+        out[name] = Interval(low, high, level, _describe_method("Wald", errors), "this curve")
     return out
 
 
-def _named(method: str, errors: Arma, test: ValueTest | None = None) -> str:
+def _describe_method(method: str, errors: Arma, test: ValueTest | None = None) -> str:
     if not errors.white:
         method += f" under {errors.title}"
     if test is not None and test.variance:
@@ -83,11 +81,11 @@ def profile(
     -------
     Interval
     """
-    spare = fit.n - len(form.parameters)
-    if spare < 1 or not math.isfinite(fit.params[name]):
-        return Interval(-math.inf, math.inf, level, _named("profile likelihood", errors), "this curve")
+    degrees_of_freedom = fit.n - len(form.parameters)
+    if degrees_of_freedom < 1 or not math.isfinite(fit.params[name]):
+        return Interval(-math.inf, math.inf, level, _describe_method("profile likelihood", errors), "this curve")
     test = ValueTest(form, in_order(curve), fit, name, errors)
-    threshold, method = t_quantile(level, spare) ** 2, _named("profile likelihood", errors, test)
+    threshold, method = t_quantile(level, degrees_of_freedom) ** 2, _describe_method("profile likelihood", errors, test)
     if rng is not None and fit.noise == "gaussian" and form.basis is not None:
         threshold = test.simulated_quantile(level, rng)
         method += f", calibrated by {_CALIBRATION} parametric-bootstrap replicates"
@@ -104,15 +102,18 @@ def profile(
 def deviance_profile(
     form: Form, x: Array, y: Array, w: Array, fit: Estimate, name: str, values: Array, errors: Arma
 ) -> Array:
-    """Deviance (:class:`ValueTest`) of given values of one parameter, for a picture; shape (m,)."""
+    """Deviance of given values of one parameter, shape (m,).
+
+    That of :class:`ValueTest`; for a picture.
+    """
     curve = Curve(x, y, w, None, "x", "", "other")
     test = ValueTest(form, in_order(curve), fit, name, errors)
     low, high = separable.bounds_of(form, x)
     at = form.names.index(name)
     out = np.full(values.size, np.nan)
     middle = int(np.argmin(np.abs(values - test.best)))
-    for way in (range(middle, values.size), range(middle - 1, -1, -1)):  # outwards: each starts from its neighbour
-        for i in way:
+    for outwards in (range(middle, values.size), range(middle - 1, -1, -1)):  # outwards: each starts from its neighbour
+        for i in outwards:
             if low[at] <= values[i] <= high[at]:
                 out[i] = max(test.deviance(float(values[i])), 0.0) / test.widening
     return out
@@ -126,7 +127,9 @@ def _first_step(fit: Estimate, name: str) -> float:
 
 
 class ValueTest:
-    """Deviance of single values of one parameter, in units of the dispersion: F(1, n − p) at the true value.
+    """Deviance of single values of one parameter.
+
+    It is in units of the dispersion, and so F(1, n − p) at the true value.
 
     With ARMA errors it is twice the drop of the restricted log-likelihood, whose term log|X'R⁻¹X| takes X at the best
     fit throughout: the coefficients of the errors are estimated anew at each value, without the bias that lets plain
@@ -138,21 +141,23 @@ class ValueTest:
     def __init__(self, form: Form, curve: Curve, fit: Estimate, name: str, errors: Arma) -> None:
         self.form, self.name, self.errors, self.noise = form, name, errors, fit.noise
         self.model = noise.get(fit.noise)
-        self.spare = max(fit.n - len(form.parameters), 1)
-        self.at = form.names.index(name)
-        self.quick = form.basis is not None and fit.noise == "gaussian" and form.parameters[self.at].role == "shape"
-        self.top = form.vector(fit.params)
-        self.curve, self.variance = evened(form, curve, fit)
+        self.degrees_of_freedom = max(fit.n - len(form.parameters), 1)
+        self.index = form.names.index(name)
+        self.is_separable = (
+            form.basis is not None and fit.noise == "gaussian" and form.parameters[self.index].role == "shape"
+        )
+        self.best_params = form.vector(fit.params)
+        self.curve, self.variance = even_variance(form, curve, fit)
         if self.variance:
-            self.top, _ = self._fit({}, self.top, WHITE)
-        self.lowest, self.highest = self._cost(self.top), 0.0
-        if not errors.white:
+            self.best_params, _ = self._fit({}, self.best_params, WHITE)
+        self.lowest_cost, self.highest_loglik = self._cost(self.best_params), 0.0
+        if not errors.white:  # the mean and its errors depend on each other: twice is enough
             for _ in range(2):
-                self.top, _ = self._fit({}, self.top, self.errors)
-                self.reference = slopes(form, self.curve, fit.noise, self.top)
-                self.errors, self.highest = self._errors_at(self.top, "")
-        self.best = float(self.top[self.at])
-        self.last = self.top
+                self.best_params, _ = self._fit({}, self.best_params, self.errors)
+                self.reference = slopes(form, self.curve, fit.noise, self.best_params)
+                self.errors, self.highest_loglik = self._errors_at(self.best_params, "")
+        self.best = float(self.best_params[self.index])
+        self.latest = self.best_params
         self.widening = self._widening()
 
     def _cost(self, params: Array) -> float:
@@ -161,12 +166,15 @@ class ValueTest:
         return float(r @ r)
 
     def _fit(self, held: Mapping[str, float], start: Array, errors: Arma) -> tuple[Array, float]:
-        """Best parameters and cost under given errors, with some parameters held."""
+        """Fit under given errors with some parameters held.
+
+        Best parameters and cost.
+        """
         c = self.curve
-        if not self.quick:
+        if not self.is_separable:
             return general.minimise_with(self.form, c.x, c.y, c.weights, self.noise, start, held, errors)
         shape = [self.form.names.index(q.name) for q in self.form.shape]
-        starts = np.stack([start[shape], self.top[shape]])[None]
+        starts = np.stack([start[shape], self.best_params[shape]])[None]
         for name, value in held.items():
             starts[:, :, shape.index(self.form.names.index(name))] = value
         fixed = {name: np.array([value]) for name, value in held.items()}
@@ -176,44 +184,54 @@ class ValueTest:
         return batch.params[0], float(batch.rss[0])
 
     def deviance(self, value: float) -> float:
-        """Deviance of one value; inf where nothing fits."""
+        """Deviance of one value. inf where nothing fits."""
         held = {self.name: value}
-        params, cost = self._fit(held, self.last, self.errors)
+        params, cost = self._fit(held, self.latest, self.errors)
         if not math.isfinite(cost):
             return math.inf
-        self.last = params
+        self.latest = params
         if self.errors.white:
-            return (cost - self.lowest) / (max(self.lowest / self.spare, 1e-300) if self.model.scale_parameters else 1)
+            return (cost - self.lowest_cost) / (
+                max(self.lowest_cost / self.degrees_of_freedom, 1e-300) if self.model.scale_parameters else 1
+            )
         errors, loglik = self._errors_at(params)
-        if len(self.form.shape) > 1 or not self.quick:  # the nuisance parameters are not all linear
+        if len(self.form.shape) > 1 or not self.is_separable:  # the nuisance parameters are not all linear
             params, _ = self._fit(held, params, errors)
             _, loglik = self._errors_at(params)
-        return 2.0 * (self.highest - loglik)
+        return 2.0 * (self.highest_loglik - loglik)
 
     def simulated_quantile(self, level: float, rng: np.random.Generator) -> float:
-        """Quantile of the deviance of the estimate on curves made around the fit, which is there the truth."""
-        c, found = self.curve, []
-        mean = self.form.evaluate(c.x, self.top)
+        """Quantile of the deviance on simulated curves.
+
+        The curves are made around the fit, so that the estimate is there the truth.
+        """
+        c, deviances = self.curve, []
+        mean = self.form.evaluate(c.x, self.best_params)
         r = (c.y - mean) * np.sqrt(c.weights)
-        spread = math.sqrt(float(r @ r) / self.spare)
+        spread = math.sqrt(float(r @ r) / self.degrees_of_freedom)
         for noise_row in self.errors.simulate(_CALIBRATION, c.x.size, rng):
             y = mean + spread * noise_row / np.sqrt(c.weights)
-            made = estimate.estimate(self.form, c.x, y, c.weights, self.noise)
-            if made.status != "failed":
-                errors = errors_of(self.form, replace(c, y=y), made)
-                test = ValueTest(self.form, replace(c, y=y), made, self.name, errors)
-                found.append(test.deviance(self.best) / test.widening)
-        return float(np.quantile(found, level))
+            fit = estimate.estimate(self.form, c.x, y, c.weights, self.noise)
+            if fit.status != "failed":
+                errors = errors_of(self.form, replace(c, y=y), fit)
+                test = ValueTest(self.form, replace(c, y=y), fit, self.name, errors)
+                deviances.append(test.deviance(self.best) / test.widening)
+        return float(np.quantile(deviances, level))
 
     def _errors_at(self, params: Array, *held: str) -> tuple[Arma, float]:
-        """Errors about a mean of which a parameter is held, and their restricted log-likelihood."""
+        """Errors about given parameters, with their restricted log-likelihood.
+
+        By default the parameter that is tested is held: it is no part of the mean's tangents.
+        """
         c = self.curve
         r = estimate.residuals(self.form, c.x, c.y, c.weights, self.noise, params)
         free = slopes(self.form, c, self.noise, params, held or (self.name,))
         return estimate_arma(r, free, self.errors.order, self.errors, self.reference)
 
     def _widening(self) -> float:
-        """Sandwich over model variance of the parameter, 1 unless the variance of the innovations clearly varies.
+        """Sandwich over model variance of the parameter.
+
+        1 unless the variance of the innovations clearly varies.
 
         Only where the variance was seen to vary and still does when it is modelled as a power of x or of the curve.
         The sandwich is HC3 (MacKinnon & White 1985, J. Econometrics 29:305).
@@ -221,27 +239,33 @@ class ValueTest:
         c = self.curve
         if not self.variance:
             return 1.0
-        r = estimate.residuals(self.form, c.x, c.y, c.weights, self.noise, self.top)
-        jac = slopes(self.form, c, self.noise, self.top)
+        r = estimate.residuals(self.form, c.x, c.y, c.weights, self.noise, self.best_params)
+        jac = slopes(self.form, c, self.noise, self.best_params)
         if not self.errors.white:
             r, jac = self.errors.whiten(r)[0], self.errors.whiten(jac.T).T
-        keep = [i for i, q in enumerate(self.form.parameters)
-                if not (q.role in ("amplitude", "floor") and self.top[i] <= q.lower)]  # fmt: skip
-        if not np.any(r) or self.at not in keep or not _uneven(r, c.x, self.form.evaluate(c.x, self.top)):
+        free = [
+            i
+            for i, q in enumerate(self.form.parameters)
+            if not (q.role in ("amplitude", "floor") and self.best_params[i] <= q.lower)
+        ]
+        if not np.any(r) or self.index not in free or not _is_uneven(r, c.x, self.form.evaluate(c.x, self.best_params)):
             return 1.0
         jac = jac / np.maximum(np.linalg.norm(jac, axis=0), 1e-300)
         q, upper = np.linalg.qr(jac)
         if np.abs(np.diag(upper)).min() < 1e-10:
             return 1.0
         leverage = np.minimum((q**2).sum(axis=1), 0.99)
-        rows = np.linalg.solve(upper, q.T)[keep.index(self.at)]  # influence of each point on the parameter
+        rows = np.linalg.solve(upper, q.T)[free.index(self.index)]  # influence of each point on the parameter
         robust = float((rows**2 * (r / (1.0 - leverage)) ** 2).sum())
-        plain = float(rows @ rows) * float(r @ r) / self.spare
+        plain = float(rows @ rows) * float(r @ r) / self.degrees_of_freedom
         return robust / plain
 
 
-def _uneven(r: Array, x: Array, fitted: Array) -> bool:
-    """Whether squared residuals depend on log x or the fitted value (Koenker 1981, J. Econometrics 17:107; at 5 %)."""
+def _is_uneven(r: Array, x: Array, fitted: Array) -> bool:
+    """Whether squared residuals depend on log x or the fit.
+
+    Koenker 1981, J. Econometrics 17:107; at 5 %.
+    """
     from scipy.special import chdtrc
 
     columns = [np.ones(x.size)]
@@ -249,15 +273,17 @@ def _uneven(r: Array, x: Array, fitted: Array) -> bool:
         if np.ptp(v) > 0:
             columns.append((v - v.mean()) / np.ptp(v))
     design = np.stack(columns, axis=1)
-    square = r**2
-    explained = design @ np.linalg.lstsq(design, square, rcond=None)[0]
-    total = float(((square - square.mean()) ** 2).sum())
-    share = 1.0 - float(((square - explained) ** 2).sum()) / total if total > 0 else 0.0
+    squares = r**2
+    explained = design @ np.linalg.lstsq(design, squares, rcond=None)[0]
+    total = float(((squares - squares.mean()) ** 2).sum())
+    share = 1.0 - float(((squares - explained) ** 2).sum()) / total if total > 0 else 0.0
     return bool(chdtrc(len(columns) - 1, max(share, 0.0) * x.size) < 0.05)
 
 
-def evened(form: Form, curve: Curve, fit: Estimate) -> tuple[Curve, str]:
-    """The curve with weights that make the variance even, and a name for the model; as it is and "" where it is even.
+def even_variance(form: Form, curve: Curve, fit: Estimate) -> tuple[Curve, str]:
+    """Weights that make the variance even.
+
+    The curve with these, and a name for the model; as it is and "" where the variance is even.
 
     The variance is a power of x or of the fitted curve, whichever follows the squared residuals better; its exponent
     comes from regressing their logarithm (Harvey 1976, Econometrica 44:461).
@@ -267,36 +293,51 @@ def evened(form: Form, curve: Curve, fit: Estimate) -> tuple[Curve, str]:
     params = form.vector(fit.params)
     r = estimate.residuals(form, curve.x, curve.y, curve.weights, fit.noise, params)
     fitted = form.evaluate(curve.x, params)
-    if not np.any(r) or not np.all(np.isfinite(r)) or not _uneven(r, curve.x, fitted):
+    if not np.any(r) or not np.all(np.isfinite(r)) or not _is_uneven(r, curve.x, fitted):
         return curve, ""
-    logs = {"x": curve.x, "the curve": fitted}
+
+    # log squared residuals; a point that draws the fit to itself misses it by less, which its leverage makes good
     q, _ = np.linalg.qr(slopes(form, curve, fit.noise, params))
-    r = r / np.sqrt(
-        np.maximum(1.0 - (q**2).sum(axis=1), 0.01)
-    )  # a point that draws the fit to itself misses it by less
-    square = np.log(np.maximum(r**2, 1e-6 * float(np.mean(r**2))))
-    square = square - square.mean()
-    best = ("", 0.0, np.zeros(r.size))
-    for name, v in logs.items():
-        if v.min() <= 0 or np.ptp(v) == 0:
-            continue
-        u = np.log(v) - np.log(v).mean()
-        slope = float(u @ square / (u @ u))
-        share = slope**2 * float(u @ u)
-        error = math.pi / math.sqrt(2.0 * float(u @ u))  # log χ² with one degree of freedom has variance π²/2
-        slope = math.copysign(
-            max(abs(slope) - error, 0.0), slope
-        )  # too steep a model gives a few points all the weight
-        if share > best[1]:
-            best = (f"variance ∝ {'x' if name == 'x' else 'curve'}^{slope:.2g}", share, slope * u)
-    if not best[0]:
+    r = r / np.sqrt(np.maximum(1.0 - (q**2).sum(axis=1), 0.01))
+    log_square = np.log(np.maximum(r**2, 1e-6 * float(np.mean(r**2))))
+    log_square = log_square - log_square.mean()
+
+    models = [_variance_power(label, v, log_square) for label, v in (("x", curve.x), ("curve", fitted))]
+    best = max((model for model in models if model is not None), key=lambda model: model.share, default=None)
+    if best is None or best.share <= 0.0:
         return curve, ""
-    return replace(curve, weights=curve.weights * np.exp(-best[2])), best[0]
+    return replace(curve, weights=curve.weights * np.exp(-best.log_variance)), best.name
+
+
+@dataclass(frozen=True)
+class _VarianceModel:
+    """Variance as a power of x or the curve."""
+
+    name: str
+    share: float  # sum of squares of the log squared residuals that it explains
+    log_variance: Array
+
+
+def _variance_power(label: str, v: Array, log_square: Array) -> _VarianceModel | None:
+    """Regress log squared residuals (about their mean) on log v."""
+    if v.min() <= 0 or np.ptp(v) == 0:
+        return None
+    u = np.log(v) - np.log(v).mean()
+    slope = float(u @ log_square / (u @ u))
+    share = slope**2 * float(u @ u)
+    # log χ² with one degree of freedom has variance π²/2; the slope is drawn in by its standard error, for too steep a
+    # model gives a few points all the weight
+    error = math.pi / math.sqrt(2.0 * float(u @ u))
+    slope = math.copysign(max(abs(slope) - error, 0.0), slope)
+    return _VarianceModel(f"variance ∝ {label}^{slope:.2g}", share, slope * u)
 
 
 @dataclass(frozen=True)
 class _Excess:
-    """Signed root of the profile deviance minus its threshold, along one parameter: nearly linear, so easy to solve."""
+    """Signed root of the deviance, less its threshold.
+
+    Along one parameter it is nearly linear, so easy to solve.
+    """
 
     deviance: Callable[[float], float]
     best: float
@@ -313,15 +354,19 @@ class _Excess:
         return math.sqrt(max(deviance, 0.0)) - math.sqrt(self.threshold)
 
     def crossing(self, side: float, bound: float, step: float) -> float:
-        """Where the deviance passes the threshold: doubling steps to bracket it, then Brent's method."""
+        """Where the deviance passes the threshold.
+
+        Doubling steps bracket it, then Brent's method finds it.
+        """
         from scipy.optimize import brentq
 
-        known = {self.best: -math.sqrt(self.threshold)}  # the nuisance path makes a second look slightly different
+        # a value asked twice would differ slightly, for the nuisance parameters have moved on in between
+        excess = {self.best: -math.sqrt(self.threshold)}
 
         def at(value: float) -> float:
-            if value not in known:
-                known[value] = self.at(value)
-            return known[value]
+            if value not in excess:
+                excess[value] = self.at(value)
+            return excess[value]
 
         inner, reach = self.best, math.sqrt(self.threshold) * step
         for _ in range(40):
@@ -339,12 +384,22 @@ class _Excess:
 def quick_interval(
     form: Form, curve: Curve, fit: Estimate, name: str, level: float, rng: np.random.Generator, replicates: int
 ) -> Interval:
-    """Interval of one parameter without a profile: few replicates of the clusters, or standard errors."""
+    """Interval of one parameter without a profile.
+
+    It comes from few replicates of the clusters, or from standard errors.
+    """
     gaussian = fit.noise == "gaussian" and form.basis is not None
     if gaussian and curve.clusters is not None and curve.resampleable:
         return resampled(form, curve, curve.clusters, fit, level, rng, replicates)[0][name]
     errors = errors_of(form, curve, fit)
-    covariance = fit.covariance
-    if not errors.white or evened(form, curve, fit)[1]:
-        covariance = robust_covariance(form, curve, fit, errors)
-    return wald(fit, covariance, level, errors)[name]
+    return wald(fit, series_covariance(form, curve, fit, errors), level, errors)[name]
+
+
+def series_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> Array:
+    """Covariance of the estimates from one ordered series.
+
+    The sandwich where errors are correlated or of uneven variance, else that of the fit.
+    """
+    if not errors.white or even_variance(form, curve, fit)[1]:
+        return robust_covariance(form, curve, fit, errors)
+    return fit.covariance

@@ -1,4 +1,4 @@
-"""Forms in the order of AICc, with autocorrelation allowed for."""
+"""Forms in the order of AICc, autocorrelation allowed for."""
 
 from __future__ import annotations
 
@@ -38,7 +38,11 @@ class Ranking:
 
     @property
     def delta_bic(self) -> dict[str, float]:
-        """BIC above the lowest, of the same likelihoods, for the effective number of points; inf for failed forms."""
+        """BIC above the lowest, by form.
+
+        The likelihoods are those of the AICc, for the effective number of points. inf for failed
+        forms.
+        """
         penalty = math.log(max(self.n_effective, 1.0))
         bic = {name: loss + k * penalty for name, (loss, k) in self.losses.items()}
         lowest = min(bic.values(), default=0.0)
@@ -46,14 +50,19 @@ class Ranking:
 
 
 def _loss(fit: Estimate, tau: float, gain: float | None) -> tuple[float, int, float]:
-    """−2 log-likelihood, number of parameters and of points, with the autocorrelation allowed for."""
+    """−2 log-likelihood, numbers of parameters and of points.
+
+    All three allow for autocorrelation.
+    """
     if gain is not None:
         return -2.0 * (fit.loglik + gain), fit.k + 1, float(fit.n)
     return -2.0 * fit.loglik / tau, fit.k, fit.n / tau
 
 
 def score(fit: Estimate, tau: float = 1.0, gain: float | None = None) -> float:
-    """AICc of a fit whose residuals have autocorrelation time τ; inf where there are too few points.
+    """AICc of a fit with autocorrelated residuals.
+
+    Their autocorrelation time is τ; inf where there are too few points.
 
     Parameters
     ----------
@@ -67,12 +76,14 @@ def score(fit: Estimate, tau: float = 1.0, gain: float | None = None) -> float:
     if fit.status == "failed" or not math.isfinite(fit.loglik):
         return math.inf
     loss, k, n = _loss(fit, tau, gain)
-    spare = n - k - 1
-    return loss + 2.0 * k + 2.0 * k * (k + 1) / spare if spare > 0 else math.inf
+    denominator = n - k - 1
+    return loss + 2.0 * k + 2.0 * k * (k + 1) / denominator if denominator > 0 else math.inf
 
 
 def rank(fits: Sequence[Estimate], tau: float = 1.0, gains: Mapping[str, float] | None = None) -> Ranking:
-    """Order forms that were fitted to the same data under comparable likelihoods.
+    """Order forms that were fitted to the same data.
+
+    Their likelihoods must be comparable.
 
     Parameters
     ----------
@@ -92,11 +103,12 @@ def rank(fits: Sequence[Estimate], tau: float = 1.0, gains: Mapping[str, float] 
             "a binomial likelihood is a probability and cannot be compared with a density",
             hint="fit all forms under one noise model",
         )
-    gain = dict.fromkeys((fit.form for fit in fits), None) if gains is None else gains
-    scores = {fit.form: score(fit, tau, gain[fit.form]) for fit in fits}
-    losses = {fit.form: _loss(fit, tau, gain[fit.form])[:2] for fit in fits if math.isfinite(scores[fit.form])}
+    gain_of: Mapping[str, float | None] = dict.fromkeys(fit.form for fit in fits) if gains is None else gains
+    scores = {fit.form: score(fit, tau, gain_of[fit.form]) for fit in fits}
+    usable = {fit.form: fit for fit in fits if math.isfinite(scores[fit.form])}
+    losses = {name: _loss(fit, tau, gain_of[name])[:2] for name, fit in usable.items()}
     n = fits[0].n / tau if fits else 0.0
-    order = sorted((name for name in scores if math.isfinite(scores[name])), key=lambda name: scores[name])
+    order = sorted(usable, key=lambda name: scores[name])
     if not order:
         return Ranking(dict.fromkeys(scores, math.inf), None, (), n)
     lowest = scores[order[0]]

@@ -12,22 +12,16 @@ from cogfit.engine import estimate, separable
 from cogfit.engine.estimate import Estimate
 from cogfit.errors import MissingDependencyError
 from cogfit.formulas.form import Array, Form
-from cogfit.inference.interval import (
-    CONDITIONAL,
-    ENOUGH_CLUSTERS,
-    SCOPES,
-    Interval,
-    t_quantile,
-)
+from cogfit.inference.interval import CONDITIONAL, ENOUGH_CLUSTERS, SCOPES, Interval, t_quantile
 from cogfit.inference.residuals import in_order
 
 REPLICATES = 400
+"""Replicates behind percentile intervals."""
 
-_MEANS = 400
-
-_SHOCK_POINTS = 200
-
-_FLIPS = 199
+_MEANS = 400  # bins on which long curves are refitted
+_HELD = 4_000_000  # values of replicates held at a time: 32 MB of curves
+_SHOCK_POINTS = 200  # bins on which shared shocks are looked for
+_FLIPS = 199  # sign changes behind their p-value
 
 
 def resampled(
@@ -39,7 +33,9 @@ def resampled(
     rng: np.random.Generator,
     replicates: int = REPLICATES,
 ) -> tuple[dict[str, Interval], Array]:
-    """Percentile intervals and covariance from resampling whole clusters (patterns or runs), refitted as one batch.
+    """Percentile intervals and covariance from resampled clusters.
+
+    Whole clusters (patterns or runs) are resampled, and all replicates are refitted as one batch.
 
     Only for separable forms under Gaussian noise. The percentiles are those further out by Student's t and √(J/(J−1))
     for J clusters (Hesterberg 2015, Am. Stat. 69:371, §4.3). A parameter whose replicates pile up at its bound gets an
@@ -52,8 +48,9 @@ def resampled(
     shape = [form.names.index(q.name) for q in form.shape]
     best = form.vector(fit.params)
     low, high = separable.bounds_of(form, curve.x)
-    spread = math.sqrt(clusters.size / (clusters.size - 1.0))
-    tail = float(ndtr(-spread * t_quantile(level, clusters.size - 1.0)))
+    correction = math.sqrt(clusters.size / (clusters.size - 1.0))
+    tail = float(ndtr(-correction * t_quantile(level, clusters.size - 1.0)))
+    # long curves are refitted on means over bins
     x = curve.x
     if x.size > 2 * _MEANS:
         label = separable.bins_of(x, _MEANS)
@@ -65,21 +62,22 @@ def resampled(
         starts = np.repeat(best[shape][None, None, :], len(y), axis=0) if shape else None
         return separable.solve(form, x, y, w, starts=starts, tolerance=1e-9).params
 
+    # deviations from the fit to the means, about the fit to all points
     centre = refit(np.ones((1, clusters.size)))
-    width = max(1, 4_000_000 // x.size)  # replicates held at a time: 32 MB of curves
+    width = max(1, _HELD // x.size)
     rows = [best + refit(draws[at : at + width]) - centre for at in range(0, replicates, width)]
     params = np.concatenate(rows)
     method = f"{clusters.kind} resampled, {replicates} replicates, percentiles"
     scope = scope_of(form, curve, fit)
-    out = {}
+    intervals = {}
     for i, q in enumerate(form.parameters):
-        a, b = (float(v) for v in np.quantile(params[:, i], [tail, 1.0 - tail]))
+        lower, upper = (float(v) for v in np.quantile(params[:, i], [tail, 1.0 - tail]))
         if q.role == "shape":
-            edge = low[i] == 0.0  # 0 is a value that the parameter may have, other bounds are only the solver's
-            a = -math.inf if not edge and a <= low[i] * (1 + 1e-9 * np.sign(low[i])) else a
-            b = math.inf if b >= high[i] * (1 - 1e-9) else b
-        out[q.name] = Interval(a, b, level, method, scope, _few_clusters(clusters))
-    return out, np.atleast_2d(np.cov(params.T)) * spread**2
+            has_meaning = low[i] == 0.0  # 0 is a value that the parameter may have, other bounds are only the solver's
+            lower = -math.inf if not has_meaning and lower <= low[i] * (1 + 1e-9 * np.sign(low[i])) else lower
+            upper = math.inf if upper >= high[i] * (1 - 1e-9) else upper
+        intervals[q.name] = Interval(lower, upper, level, method, scope, _few_clusters(clusters))
+    return intervals, np.atleast_2d(np.cov(params.T)) * correction**2
 
 
 def _few_clusters(clusters: Clusters) -> str:
@@ -87,19 +85,24 @@ def _few_clusters(clusters: Clusters) -> str:
 
 
 def scope_of(form: Form, curve: Curve, fit: Estimate) -> str:
-    """What an interval from resampled clusters speaks of: less than usual where clusters share shocks."""
+    """What an interval from resampled clusters speaks of.
+
+    Less than usual where clusters share shocks.
+    """
     assert curve.clusters is not None
     usual = SCOPES.get(curve.clusters.kind, "this run")
     if curve.trajectories is not None:
-        together = curve.trajectories.inflation.together
+        move_together = curve.trajectories.inflation.together
     else:
         ratio, p = shared_shocks(form, curve, fit)
-        together = ratio > TOGETHER and p <= TOGETHER_P
-    return CONDITIONAL if together else usual
+        move_together = ratio > TOGETHER and p <= TOGETHER_P
+    return CONDITIONAL if move_together else usual
 
 
 def shared_shocks(form: Form, curve: Curve, fit: Estimate) -> tuple[float, float]:
-    """Variance of the clusters' mean over that of independent clusters, from point to point, and its p-value.
+    """Variance of the clusters' mean over that of independent ones.
+
+    Variances are those of changes from point to point. The p-value is returned, too.
 
     With E_jt the change of cluster j from one point to the next less the change of the fit, the ratio is
     Σ_t (Σ_j E_jt)² / Σ_t Σ_j E_jt²; the p-value is that of random signs for whole clusters.
@@ -116,21 +119,24 @@ def shared_shocks(form: Form, curve: Curve, fit: Estimate) -> tuple[float, float
     fitted = form.evaluate(curve.x, form.vector(fit.params))
     fitted = np.bincount(label, fitted * curve.weights) / np.bincount(label, curve.weights)
     seen = counts > 0
-    rest = np.where(seen, sums / np.where(seen, counts, 1.0) - fitted, 0.0)
-    change = np.diff(rest, axis=1) * (seen[:, 1:] & seen[:, :-1])
-    alone = float((change**2).sum())
-    if change.shape[1] < 5 or alone <= 1e-300:
+    deviation = np.where(seen, sums / np.where(seen, counts, 1.0) - fitted, 0.0)
+    change = np.diff(deviation, axis=1) * (seen[:, 1:] & seen[:, :-1])
+    independent = float((change**2).sum())
+    if change.shape[1] < 5 or independent <= 1e-300:
         return 1.0, 1.0
-    ratio = float((change.sum(axis=0) ** 2).sum()) / alone
+    ratio = float((change.sum(axis=0) ** 2).sum()) / independent
+    # random signs of whole clusters make them independent
     signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(_FLIPS, len(change)))
-    null = ((signs @ change) ** 2).sum(axis=1) / alone
+    null = ((signs @ change) ** 2).sum(axis=1) / independent
     return ratio, float((1.0 + (null >= ratio).sum()) / (_FLIPS + 1.0))
 
 
 def block_bootstrap(
     form: Form, curve: Curve, fit: Estimate, level: float, rng: np.random.Generator
 ) -> dict[str, Interval]:
-    """Percentile intervals from the stationary block bootstrap of the residuals (Politis & Romano 1994).
+    """Percentile intervals from the stationary block bootstrap.
+
+    Blocks of residuals are drawn (Politis & Romano 1994).
 
     A check on how much hangs on the ARMA model, not a replacement: at ρ = 0.9 it covers 81–83 % for 200 to 1,000
     points. The mean block length is that of Politis & White (2004), by the library arch.
@@ -153,11 +159,11 @@ def block_bootstrap(
     scale = np.sqrt(ordered.weights)
     y = form.evaluate(ordered.x, params) + np.stack([data[0][0] for data in rows]) / scale
     w = np.repeat(ordered.weights[None], len(y), axis=0)
-    at = [form.names.index(q.name) for q in form.shape]
-    starts = np.repeat(params[at][None, None], len(y), axis=0) if at else None
-    found = separable.solve(form, ordered.x, y, w, starts=starts, tolerance=1e-9).params
+    shape = [form.names.index(q.name) for q in form.shape]
+    starts = np.repeat(params[shape][None, None], len(y), axis=0) if shape else None
+    params_by_replicate = separable.solve(form, ordered.x, y, w, starts=starts, tolerance=1e-9).params
     tail = 0.5 * (1.0 - level)
-    low, high = np.quantile(found, [tail, 1.0 - tail], axis=0)
+    low, high = np.quantile(params_by_replicate, [tail, 1.0 - tail], axis=0)
     method = f"stationary block bootstrap, mean length {length}, {REPLICATES} replicates"
     return {
         name: Interval(float(low[i]), float(high[i]), level, method, "this curve") for i, name in enumerate(form.names)

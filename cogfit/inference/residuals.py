@@ -15,7 +15,10 @@ from cogfit.formulas.form import Array, Form
 
 
 def in_order(curve: Curve) -> Curve:
-    """Return the curve with its points sorted by x, as errors along the curve need them."""
+    """Return the curve with its points sorted by x.
+
+    Errors along the curve need them so.
+    """
     if np.all(np.diff(curve.x) >= 0):
         return curve
     order = np.argsort(curve.x, kind="stable")
@@ -29,13 +32,16 @@ def in_order(curve: Curve) -> Curve:
 
 
 def ordered_residuals(form: Form, curve: Curve, fit: Estimate) -> Array:
-    """Deviance residuals of a fit in the order of x, shape (n,)."""
+    """Deviance residuals in the order of x, shape (n,)."""
     r = estimate.residuals(form, curve.x, curve.y, curve.weights, fit.noise, form.vector(fit.params))
     return r[np.argsort(curve.x, kind="stable")]
 
 
 def slopes(form: Form, curve: Curve, noise_name: str, params: Array, without: tuple[str, ...] = ()) -> Array:
-    """Derivative of the fit in units of the residuals, without parameters held (given names) or at a bound of 0."""
+    """Derivative of the fit in units of the residuals.
+
+    Parameters held (given names) or at a bound of 0 are left out.
+    """
     with np.errstate(all="ignore"):
         weight = noise.get(noise_name).information(form.evaluate(curve.x, params), curve.weights)
         jac = form.jacobian(curve.x, params) * np.sqrt(weight)[:, None]
@@ -48,7 +54,10 @@ def slopes(form: Form, curve: Curve, noise_name: str, params: Array, without: tu
 
 
 def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[int, int]] = ORDERS) -> Arma:
-    """ARMA model of a fit's errors along the curve; independent errors for counted outcomes and failed fits."""
+    """ARMA model of a fit's errors along the curve.
+
+    Independent errors for counted outcomes and failed fits.
+    """
     if fit.status == "failed" or noise.get(fit.noise).discrete or not curve.serial:
         return WHITE
     ordered = in_order(curve)
@@ -58,9 +67,9 @@ def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[in
 
 
 def robust_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> Array:
-    """Sandwich covariance of least-squares estimates, (J'J)⁻¹ M (J'J)⁻¹, shape (p, p).
+    """Sandwich covariance of least-squares estimates, shape (p, p).
 
-    M = J'RJ under ARMA errors; for independent errors that of HC3.
+    (J'J)⁻¹ M (J'J)⁻¹, with M = J'RJ under ARMA errors; for independent errors that of HC3.
     """
     from scipy.linalg import matmul_toeplitz
 
@@ -69,29 +78,31 @@ def robust_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> 
     r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
     free = [i for i, q in enumerate(form.parameters) if np.isfinite(fit.covariance[i, i])]
     out = np.full(fit.covariance.shape, np.nan)
-    spare = fit.n / errors.time - len(free)
-    if not free or spare <= 0:
+    degrees_of_freedom = fit.n / errors.time - len(free)
+    if not free or degrees_of_freedom <= 0:
         return out
     held = tuple(q.name for i, q in enumerate(form.parameters) if i not in free)
     jac = slopes(form, ordered, fit.noise, params, held)
     if jac.shape[1] != len(free):
         return out
-    size = np.linalg.norm(jac, axis=0)
-    if not np.all(size > 0):
+    # columns of unit length keep the products well conditioned
+    length = np.linalg.norm(jac, axis=0)
+    if not np.all(length > 0):
         return out
-    jac = jac / size
+    jac = jac / length
     bread = np.linalg.pinv(jac.T @ jac)
     if errors.white:
         leverage = np.minimum(np.einsum("ni,ij,nj->n", jac, bread, jac), 0.99)
-        out[np.ix_(free, free)] = _between(bread, jac * (r / (1.0 - leverage))[:, None], size)
+        out[np.ix_(free, free)] = _sandwich(bread, jac * (r / (1.0 - leverage))[:, None], length)
         return out
-    row = errors.autocovariance(min(r.size - 1, int(60.0 * errors.time) + 100))
-    row = np.pad(row / row[0], (0, r.size - row.size))
-    meat = jac.T @ matmul_toeplitz((row, row), jac)
-    variance = float(r @ r) / (r.size - float(np.trace(bread @ meat)) if spare > 1 else r.size)
-    out[np.ix_(free, free)] = variance * bread @ meat @ bread / np.outer(size, size)
+    # autocorrelations of the errors up to where they have died out
+    correlations = errors.autocovariance(min(r.size - 1, int(60.0 * errors.time) + 100))
+    correlations = np.pad(correlations / correlations[0], (0, r.size - correlations.size))
+    meat = jac.T @ matmul_toeplitz((correlations, correlations), jac)
+    variance = float(r @ r) / (r.size - float(np.trace(bread @ meat)) if degrees_of_freedom > 1 else r.size)
+    out[np.ix_(free, free)] = variance * bread @ meat @ bread / np.outer(length, length)
     return out
 
 
-def _between(bread: Array, rows: Array, size: Array) -> Array:
-    return np.asarray(bread @ (rows.T @ rows) @ bread / np.outer(size, size))
+def _sandwich(bread: Array, rows: Array, length: Array) -> Array:
+    return np.asarray(bread @ (rows.T @ rows) @ bread / np.outer(length, length))

@@ -1,4 +1,6 @@
-"""Which forms the data support, and what may be said of the power law.
+"""Which forms the data support.
+
+From that follows what may be said of the power law.
 
 All forms are fitted under one noise model and ordered by AICc; where the residuals of the best form are autocorrelated,
 every form is given first-order autoregressive errors of its own (continuous noise), or its log-likelihood is divided
@@ -32,20 +34,25 @@ from cogfit.records.sentence import say
 
 
 def simplest(ranking: Ranking, registry: Mapping[str, Form], inside: Sequence[str]) -> str | None:
-    """Of the forms within ΔAICc of 2 of the best form in the confidence set, that with the fewest parameters."""
+    """The simplest form within ΔAICc of 2 of the best.
+
+    That with the fewest parameters, in the confidence set.
+    """
     names = [name for name in ranking.delta if name in inside and math.isfinite(ranking.delta[name])]
     names = names or list(ranking.indistinguishable)
     if not names:
         return None
     lowest = min(ranking.delta[name] for name in names)
-    close = [name for name in names if ranking.delta[name] <= lowest + CLOSE]
-    return min(close, key=lambda name: (len(registry[name].parameters), ranking.delta[name]))
+    equivalent = [name for name in names if ranking.delta[name] <= lowest + CLOSE]
+    return min(equivalent, key=lambda name: (len(registry[name].parameters), ranking.delta[name]))
 
 
 def extrapolation_error(
     curve: Curve, fits: Mapping[str, Estimate], registry: Mapping[str, Form], share: float = 0.7
 ) -> dict[str, float]:
-    """Error of prediction: every form is fitted to the first part of the curve and predicts the rest.
+    """Error of prediction of every form.
+
+    The form is fitted to the first part of the curve and predicts the rest.
 
     Parameters
     ----------
@@ -60,9 +67,10 @@ def extrapolation_error(
         Root mean square error over the rest, in units of y; NaN for failed fits and users' forms, and where fewer
         points than parameters + 2 are fitted.
     """
+    # the first part, averaged into bins: a prediction needs no more
     order = np.argsort(curve.x, kind="stable")
     first = order[: round(share * order.size)]
-    rest = order[first.size :]
+    held_out = order[first.size :]
     label = separable.bins_of(curve.x[first], 2 * TEST_BINS)
     weight: Array = np.bincount(label, curve.weights[first]).astype(float)
     x = np.bincount(label, curve.weights[first] * curve.x[first]) / weight
@@ -71,25 +79,26 @@ def extrapolation_error(
     for name, fit in fits.items():
         form = registry[name]
         out[name] = math.nan
-        if fit.status == "failed" or form.basis is None or x.size < len(form.parameters) + 2 or rest.size == 0:
+        if fit.status == "failed" or form.basis is None or x.size < len(form.parameters) + 2 or held_out.size == 0:
             continue
         scale = weight if fit.noise != "lognormal" else weight / np.maximum(y, 1e-300) ** 2
         params = separable.solve(form, x, y[None], scale[None], tolerance=TOLERANCE).params[0]
-        miss = curve.y[rest] - form.evaluate(curve.x[rest], params)
-        value = math.sqrt(float((curve.weights[rest] * miss**2).sum() / curve.weights[rest].sum()))
+        error = curve.y[held_out] - form.evaluate(curve.x[held_out], params)
+        value = math.sqrt(float((curve.weights[held_out] * error**2).sum() / curve.weights[held_out].sum()))
         out[name] = value if math.isfinite(value) else math.nan
     return out
 
 
 REPLICATES = 199
+"""Curves made around each form to test it."""
 
 THOROUGH_REPLICATES = 1999
-"""Curves made around each form to test it, by default and with ``thorough=True``."""
+"""The same with ``thorough=True``."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What comes of fitting several forms.
+    """Result of fitting several forms.
 
     Attributes
     ----------
@@ -115,7 +124,10 @@ def select(
     replicates: int = REPLICATES,
     progress: Progress | None = None,
 ) -> Selection:
-    """Ranking, verdict, error models and tests of forms that were fitted to one curve under one noise model."""
+    """Rank, test and judge forms that were fitted.
+
+    Ranking, verdict, error models and tests, for one curve under one noise model.
+    """
     usable = {name: fit for name, fit in fits.items() if fit.status != "failed"}
     first = min(usable, key=lambda name: usable[name].aicc, default=None)
     errors = dict.fromkeys(fits, WHITE)  # clusters are resampled, whatever the errors along their mean
@@ -130,10 +142,10 @@ def select(
         tests = compare_forms(curve, fits, registry, rng, replicates=replicates, progress=progress)
     if not curve.resampleable:
         # the errors of a form that is refused are its lack of fit: AR(1) will do
-        matter = {*confidence_set(ranking, tests), *POWER_LAWS}
+        close = {*confidence_set(ranking, tests), *POWER_LAWS}
         for name in usable:
             if name != first:
-                orders = ORDERS if name in matter else ORDERS[:1]
+                orders = ORDERS if name in close else ORDERS[:1]
                 errors[name] = errors_of(registry[name], curve, fits[name], orders)
     return Selection(ranking, judge_power_law(fits, ranking, registry, tests), errors, tests)
 
@@ -145,7 +157,10 @@ def _ranking(
     usable: Mapping[str, Estimate],
     errors: Arma,
 ) -> Ranking:
-    """Forms by AICc, given the errors along the curve about the best of them."""
+    """Forms by AICc.
+
+    The errors along the curve are those about the best of them.
+    """
     gains = None
     if usable and (curve.resampleable or not errors.white):
         gains = dict.fromkeys(fits, 0.0)

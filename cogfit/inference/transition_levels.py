@@ -1,4 +1,6 @@
-"""The smooth part of a curve whose level may change: binned points, shapes of changes, the best form beside them.
+"""The smooth part of a curve whose level may change.
+
+Binned points, shapes of changes, and the best form beside them.
 
 A smooth form is one of the registry, or a mixture of exponentials with weights of one sign. Its non-linear parameters
 come from least squares on bins; after that it counts as linear in its parameters, and generalised least squares with
@@ -21,9 +23,16 @@ from cogfit.inference.transition_steps import Mean, effects
 
 MIXTURE = "exponential_mixture"
 SMOOTH = (
-    "constant", "logarithmic", "power_floor", "exponential_floor", MIXTURE, "shifted_power_floor", "apex_floor",
+    "constant",
+    "logarithmic",
+    "power_floor",
+    "exponential_floor",
+    MIXTURE,
+    "shifted_power_floor",
+    "apex_floor",
     "stretched_exponential_floor",
-)  # fmt: skip
+)
+"""Smooth forms in the order in which they are tried."""
 
 _BINS = 150  # on which the non-linear parameters are fitted
 _LIFT = 20.0  # standard deviations by which curves are lifted: floors and amplitudes of 0 or more then never bind
@@ -32,7 +41,9 @@ _RATIO = 2.0  # between neighbouring rates of the mixture
 
 @dataclass(frozen=True)
 class Series:
-    """What is tested: means of x and y and √weight (n,); the single points, and the bin that each of them is in.
+    """A curve in which changes are looked for.
+
+    Means of x and y and √weight (n,); the single points, and the bin that each of them is in.
 
     `coarse` are labels of points in the bins on which non-linear parameters are fitted.
     """
@@ -45,8 +56,11 @@ class Series:
     coarse: NDArray[np.int64]
 
     @classmethod
-    def of(cls, x: Array, y: Array, w: Array, most: int) -> Series:
-        """Average points of equal x, then neighbours into at most `most` bins of equally many."""
+    def from_points(cls, x: Array, y: Array, w: Array, most: int) -> Series:
+        """Average points into bins.
+
+        First points of equal x, then neighbours, into at most `most` bins of equally many.
+        """
         _, same = np.unique(x, return_inverse=True)
         points = means(x, y, w, same)
         label = np.arange(points[0].size) // -(-points[0].size // most)
@@ -55,11 +69,14 @@ class Series:
 
     @property
     def trim(self) -> int:
-        """Points at either end at which no change is looked for."""
+        """Points at either end that are not searched."""
         return max(3, self.x.size // 50)
 
     def averaged(self, values: Array) -> Array:
-        """Means over the bins of values (…, points) at the single points."""
+        """Means over the bins of values at single points.
+
+        The values have shape (…, points).
+        """
         if self.label.size == self.x.size:
             return values
         start, w = np.flatnonzero(np.diff(self.label, prepend=-1)), self.points[2]
@@ -67,28 +84,34 @@ class Series:
 
 
 def means(x: Array, y: Array, w: Array, label: NDArray[np.intp]) -> tuple[Array, Array, Array]:
-    """Weighted means of x and y by label, and sums of weights."""
+    """Weighted means of x and y by label.
+
+    Returns the sums of weights, too.
+    """
     total: Array = np.asarray(np.bincount(label, w), dtype=float)
     return np.bincount(label, w * x) / total, np.bincount(label, w * y) / total, total
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A change from 0 to 1: location, steepness on the log axis (inf: a jump), whether a jump would do as well."""
+    """A change from 0 to 1.
+
+    Location, steepness on the log axis (inf: a jump), whether a jump would do as well.
+    """
 
     t50: float
     s: float
     sharp: bool = False
 
     def column(self, series: Series) -> Array:
-        """As a row of the mean, times √weight, (n,)."""
+        """The change as a row of the mean, (n,). It is times √weight."""
         if math.isinf(self.s):
             return np.asarray((series.x > self.t50) * series.root)
         column = gradual(np.log(series.x), np.array([math.log(self.t50)]), np.array([self.s]))[0]
         return np.asarray(column * series.root)
 
     def quantile(self, share: float) -> float:
-        """Where a share of it is done."""
+        """Where a share of the change is done."""
         return float(self.t50 * math.exp(math.log(share / (1.0 - share)) / self.s))
 
 
@@ -99,7 +122,9 @@ def gradual(lx: Array, location: Array, s: Array) -> Array:
 
 @dataclass(frozen=True)
 class Form:
-    """A fitted smooth form: non-linear parameters, whether it falls (else it is upside down), values, tangents (p, n).
+    """A fitted smooth form.
+
+    Non-linear parameters, whether it falls (else it is upside down), values, tangents (p, n).
 
     The tangents are times √weight. `count` are its parameters.
     """
@@ -114,14 +139,14 @@ class Form:
 
 @dataclass(frozen=True)
 class Null:
-    """The best smooth form beside known changes.
+    """The best smooth form beside changes of level.
 
     Attributes
     ----------
     form : Form
     mean : Mean
         Tangents of the form and the known changes.
-    rest : ndarray, shape (n,)
+    residual : ndarray, shape (n,)
         What they leave of y, times √weight.
     fitted : ndarray, shape (n,)
         The smooth part.
@@ -131,51 +156,58 @@ class Null:
 
     form: Form
     mean: Mean
-    rest: Array
+    residual: Array
     fitted: Array
     sizes: Array
 
 
 def smooth(
     series: Series,
-    known: Sequence[Shape] = (),
+    shapes: Sequence[Shape] = (),
     sizes: Array | None = None,
     *,
     hidden: int = 0,
     near: Form | None = None,
 ) -> Null:
-    """Choose and fit the smooth form beside known changes; of these the last `hidden` stay in what is left.
+    """Choose and fit the smooth form beside changes of level.
+
+    The last `hidden` changes stay in what is left.
 
     `sizes` are first guesses of the changes' sizes. The form is chosen beside them, their sizes are corrected, and the
     form is fitted once more. `near` spares the choice.
     """
-    columns = np.stack([shape.column(series) for shape in known]) if known else np.zeros((0, series.x.size))
-    sizes = np.zeros(len(known)) if sizes is None else sizes
-    shown = len(known) - hidden
+    columns = np.stack([shape.column(series) for shape in shapes]) if shapes else np.zeros((0, series.x.size))
+    sizes = np.zeros(len(shapes)) if sizes is None else sizes
+    n_in_mean = len(shapes) - hidden
     for _ in range(2):
         target = series.y - sizes @ columns / series.root
-        near = _best(series, target, columns) if near is None else _fitted(series, target, near.name, near)
-        rest = (series.y - near.curve) * series.root
-        effect = effects(np.concatenate([near.tangents, columns]), rest - sizes @ columns)
+        near = _choose_form(series, target, columns) if near is None else _fit_form(series, target, near.name, near)
+        residual = (series.y - near.curve) * series.root
+        effect = effects(np.concatenate([near.tangents, columns]), residual - sizes @ columns)
         sizes = sizes + effect[len(near.tangents) :]
     assert near is not None
-    mean = Mean.of(np.concatenate([near.tangents, columns[:shown]]))
+    mean = Mean.from_rows(np.concatenate([near.tangents, columns[:n_in_mean]]))
     fitted = near.curve + effect[: len(near.tangents)] @ near.tangents / series.root
-    return Null(near, mean, rest - sizes[:shown] @ columns[:shown], fitted, sizes)
+    return Null(near, mean, residual - sizes[:n_in_mean] @ columns[:n_in_mean], fitted, sizes)
 
 
-def _best(series: Series, target: Array, columns: Array) -> Form:
-    """Form of the lowest BIC with AR(1) errors, beside columns (k, n) of free size."""
+def _choose_form(series: Series, target: Array, columns: Array) -> Form:
+    """Form of the lowest BIC with AR(1) errors.
+
+    Columns (k, n) of free size join it.
+    """
     n, best, lowest, ceiling = series.x.size, None, math.inf, math.inf
     fits: dict[str, Form] = {}
     for name in SMOOTH:
         # The last forms are mixtures, too: they are spared if not even the mixture's likelihood would do for them.
         if math.isfinite(ceiling) and (len(get_form(name).parameters) + 2) * math.log(n) - 2.0 * ceiling >= lowest:
             continue
-        form = fits[name] = _fitted(series, target, name, fits)
+        form = fits[name] = _fit_form(series, target, name, fits)
         if name == "stretched_exponential_floor" and form.theta[1] > 1.0:
             continue  # slow at first, then fast: that would be a transition
-        loglik = Mean.of(np.concatenate([form.tangents, columns])).top((target - form.curve) * series.root)
+        loglik = Mean.from_rows(np.concatenate([form.tangents, columns])).max_loglik(
+            (target - form.curve) * series.root
+        )
         ceiling = loglik if name == MIXTURE else ceiling
         score = (form.count + 2) * math.log(n) - 2.0 * loglik
         if best is None or score < lowest:
@@ -184,29 +216,35 @@ def _best(series: Series, target: Array, columns: Array) -> Form:
     return best
 
 
-def _fitted(series: Series, target: Array, name: str, known: dict[str, Form] | Form) -> Form:
-    """One form fitted by least squares on bins of the points, falling or upside down.
+def _fit_form(series: Series, target: Array, name: str, earlier: dict[str, Form] | Form) -> Form:
+    """Fit one form by least squares on bins.
 
-    `known` are the forms fitted before, or this form fitted to nearly the same curve.
+    The points are averaged into bins; the form may fall or be upside down.
+
+    `earlier` are the forms fitted before, or this form fitted to nearly the same curve.
     """
     if name == MIXTURE:
-        return _mixture(series, target)
+        return _fit_mixture(series, target)
     form, (x, y, w) = get_form(name), series.points
     y = y - (series.y - target)[series.label]
     bx, by, bw = means(x, y, w, series.coarse)
     centre, scale = float(by.mean()), float(by.std()) or 1.0
     up = (by - centre) / scale
-    if isinstance(known, Form):
-        trial, starts = [up if known.falls else -up], known.theta[None, None] if form.shape else None
+    if isinstance(earlier, Form):
+        trial, starts = [up if earlier.falls else -up], earlier.theta[None, None] if form.shape else None
     else:
-        trial, starts = [up, -up], _starts(name, known, bx)
+        trial, starts = [up, -up], _starts(name, earlier, bx)
+    # roughly while forms are compared, to the last digits for the one that is kept
     fit = separable.solve(
-        form, bx, np.stack(trial) + _LIFT, np.repeat(bw[None], len(trial), 0),
+        form,
+        bx,
+        np.stack(trial) + _LIFT,
+        np.repeat(bw[None], len(trial), 0),
         starts=starts if starts is None else np.repeat(starts, len(trial), axis=0),
-        tolerance=1e-10 if isinstance(known, Form) else 1e-4,
-    )  # fmt: skip
-    k = int(fit.rss.argmin())
-    falls, params = known.falls if isinstance(known, Form) else k == 0, fit.params[k]
+        tolerance=1e-10 if isinstance(earlier, Form) else 1e-4,
+    )
+    best = int(fit.rss.argmin())
+    falls, params = earlier.falls if isinstance(earlier, Form) else best == 0, fit.params[best]
     theta = params[[form.names.index(q.name) for q in form.shape]]
     value = series.averaged(form.evaluate(x, params)) - _LIFT
     tangents = series.averaged(form.jacobian(x, params).T) * series.root
@@ -215,20 +253,25 @@ def _fitted(series: Series, target: Array, name: str, known: dict[str, Form] | F
 
 
 def _starts(name: str, fits: dict[str, Form], x: Array) -> Array | None:
-    """Starting values of forms that contain the power law and the exponential: from the fits of these."""
+    """Starting values of forms with two non-linear parameters.
+
+    They contain the power law and the exponential, so that the fits of these give them.
+    """
     if len(get_form(name).shape) < 2:
         return None
     last, power, rate = x[-1], fits["power_floor"].theta[0], fits["exponential_floor"].theta[0]
-    table = {
+    starts = {
         "shifted_power_floor": [(1.0, 0.3 * last), (0.5, 0.03 * last), (power, 1e-3 * x[0]), (8.0, 8.0 / rate)],
         "apex_floor": [(power, 0.1 / last), (0.5 * power, 1.0 / last), (0.05, rate)],
         "stretched_exponential_floor": [(1.0 / rate, 0.9), (0.3 / rate, 0.5), (0.1 * last, 0.3)],
     }
-    return np.array(table[name])[None]
+    return np.array(starts[name])[None]
 
 
-def _mixture(series: Series, target: Array) -> Form:
-    """Constant and exponentials of fixed rates with weights of one sign: nearly every completely monotone curve.
+def _fit_mixture(series: Series, target: Array) -> Form:
+    """Fit a constant and exponentials of fixed rates.
+
+    Their weights have one sign: nearly every completely monotone curve is such a mixture.
 
     The fastest is gone within a few points, so that a transient at the beginning is no change of level.
     """
@@ -242,6 +285,6 @@ def _mixture(series: Series, target: Array) -> Form:
     falls = bool(fits[0][1] <= fits[1][1])
     weights = fits[0 if falls else 1][0]
     used = np.concatenate([[True, False], weights[2:] > 0.0])
-    value = (weights @ design) / series.root
-    curve = target.mean() + (value if falls else -value)
+    mixture = (weights @ design) / series.root
+    curve = target.mean() + (mixture if falls else -mixture)
     return Form(MIXTURE, falls, rates[used[2:]], curve, design[used], int(used.sum()))

@@ -1,4 +1,6 @@
-"""Likelihood of a change of level in a curve with AR(1) errors, for many curves, columns and values of ρ at once.
+"""Likelihood of a change of level under AR(1) errors.
+
+It is computed for many curves, columns and values of ρ at once.
 
 R⁻¹ of AR(1) errors is tridiagonal, so that every product a'R⁻¹b is a quadratic polynomial in ρ. With the products of
 all columns at hand, a curve costs a cumulative sum (sharp steps) and one pass over columns and values of ρ.
@@ -22,7 +24,10 @@ RHO = np.tanh(np.linspace(-0.5, 3.0, 30))
 
 
 def neighbours(rows: Array) -> Array:
-    """Sum of the two neighbours of every point, along the last axis."""
+    """Sum of the two neighbours of every point.
+
+    Along the last axis.
+    """
     out = np.zeros_like(rows)
     out[..., 1:] += rows[..., :-1]
     out[..., :-1] += rows[..., 1:]
@@ -30,64 +35,84 @@ def neighbours(rows: Array) -> Array:
 
 
 def products(a: Array, b: Array, rho: Array = RHO) -> Array:
-    """Products a'R⁻¹b in units of the innovation variance: a (p, n), b (q, n) -> (values of ρ, p, q)."""
+    """Products a'R⁻¹b in units of the innovation variance.
+
+    a (p, n), b (q, n) -> (values of ρ, p, q).
+    """
     ends = np.outer(a[:, 0], b[:, 0]) + np.outer(a[:, -1], b[:, -1])
     r = rho[:, None, None]
     return np.asarray((1.0 + r * r) * (a @ b.T) - r * (a @ neighbours(b).T) - r * r * ends)
 
 
 def loglik(rss: Array, n: int) -> Array:
-    """Log-likelihood of AR(1) errors for each ρ (the last axis), the scale estimated."""
+    """Log-likelihood of AR(1) errors for each ρ.
+
+    ρ runs along the last axis; the scale is estimated.
+    """
     return np.asarray(-0.5 * n * np.log(np.maximum(rss, 1e-300)) + 0.5 * np.log1p(-(RHO**2)))
 
 
 def peak(values: Array) -> Array:
-    """Maximum over the last axis, by a parabola through the highest value and its neighbours."""
+    """Maximum over the last axis.
+
+    A parabola through the highest value and its neighbours gives it.
+    """
     k = np.clip(values.argmax(axis=-1), 1, values.shape[-1] - 2)[..., None]
     a, b, c = (np.take_along_axis(values, k + i, axis=-1)[..., 0] for i in (-1, 0, 1))
-    bend = a - 2.0 * b + c
-    inside = (bend < 0.0) & (b >= a) & (b >= c)
-    return np.where(inside, b - (c - a) ** 2 / (8.0 * np.where(inside, bend, -1.0)), values.max(axis=-1))
+    curvature = a - 2.0 * b + c
+    inside = (curvature < 0.0) & (b >= a) & (b >= c)
+    return np.where(inside, b - (c - a) ** 2 / (8.0 * np.where(inside, curvature, -1.0)), values.max(axis=-1))
 
 
 @dataclass(frozen=True)
 class Mean:
-    """Orthonormal rows (p, n) that span the mean, and inverse Cholesky factors of their products for each ρ."""
+    """Orthonormal rows that span a mean, (p, n).
+
+    The record holds inverse Cholesky factors of their products for each ρ, too.
+    """
 
     rows: Array
     inverse: Array
 
     @classmethod
-    def of(cls, rows: Array) -> Mean:
-        """From any rows; what depends on the others is left out."""
+    def from_rows(cls, rows: Array) -> Mean:
+        """Span any rows. What depends on the others is left out."""
         size = np.linalg.norm(rows, axis=1)
         _, s, vt = np.linalg.svd(rows[size > 0] / size[size > 0, None], full_matrices=False)
         basis = np.ascontiguousarray(vt[s > 1e-6 * s[0]])
         return cls(basis, np.linalg.inv(np.linalg.cholesky(products(basis, basis))))
 
-    def rest(self, y: Array) -> tuple[Array, Array]:
-        """RSS (curves, values of ρ) and coordinates (values of ρ, p, curves) of generalised least squares."""
-        power, lag = np.einsum("rn,rn->r", y, y), 2.0 * np.einsum("rn,rn->r", y[:, 1:], y[:, :-1])
+    def project(self, y: Array) -> tuple[Array, Array]:
+        """Generalised least squares of curves on the mean.
+
+        RSS (curves, values of ρ) and coordinates (values of ρ, p, curves).
+        """
+        squares, lag = np.einsum("rn,rn->r", y, y), 2.0 * np.einsum("rn,rn->r", y[:, 1:], y[:, :-1])
         r = RHO[:, None]
         u = self.inverse @ products(self.rows, y)
-        rss = (1.0 + r * r) * power - r * lag - r * r * (y[:, 0] ** 2 + y[:, -1] ** 2)
+        rss = (1.0 + r * r) * squares - r * lag - r * r * (y[:, 0] ** 2 + y[:, -1] ** 2)
         return np.maximum((rss - np.einsum("kpr,kpr->kr", u, u)).T, 1e-300), u
 
-    def top(self, y: Array) -> float:
+    def max_loglik(self, y: Array) -> float:
         """Largest log-likelihood of one curve (n,)."""
-        return float(peak(loglik(self.rest(y[None])[0], y.size))[0])
+        return float(peak(loglik(self.project(y[None])[0], y.size))[0])
 
 
 def effects(rows: Array, y: Array) -> Array:
-    """Coefficients of the rows (p, n) in a curve (n,), by generalised least squares at the best ρ."""
-    rho = RHO[int(loglik(Mean.of(rows).rest(y[None])[0], y.size)[0].argmax())]
+    """Coefficients of the rows (p, n) in a curve (n,).
+
+    They come from generalised least squares at the best ρ.
+    """
+    rho = RHO[int(loglik(Mean.from_rows(rows).project(y[None])[0], y.size)[0].argmax())]
     normal = products(rows, np.concatenate([rows, y[None]]), np.array([rho]))[0]
     return np.asarray(np.linalg.lstsq(normal[:, :-1], normal[:, -1], rcond=1e-12)[0])
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Columns that may join a mean. With N = N₀ − ρN₁ + ρ²N₂ their product with a curve, the RSS falls by (N − v'u)²/d.
+    """Columns that may join a mean.
+
+    With N = N₀ − ρN₁ + ρ²N₂ their product with a curve, the RSS falls by (N − v'u)²/d.
 
     Attributes
     ----------
@@ -102,25 +127,36 @@ class Candidates:
     inverse: Array
 
     @classmethod
-    def of(cls, mean: Mean, against: Callable[[Array], tuple[Array, Array, Array]], own: Array) -> Candidates:
-        """From the products of the columns with themselves, `own` (values of ρ or 1, columns)."""
+    def from_products(
+        cls, mean: Mean, against: Callable[[Array], tuple[Array, Array, Array]], own: Array
+    ) -> Candidates:
+        """Build from the products of the columns with themselves.
+
+        `own` has shape (values of ρ or 1, columns).
+        """
         n0, n1, n2 = against(mean.rows)
         r = RHO[:, None, None]
         v = mean.inverse @ (n0 - r * n1 + r * r * n2)
-        left = own - np.einsum("kpm,kpm->km", v, v)
-        return cls(against, v, np.where(left > 1e-8 * own, 1.0 / np.maximum(left, 1e-300), 0.0))
+        remainder = own - np.einsum("kpm,kpm->km", v, v)
+        return cls(against, v, np.where(remainder > 1e-8 * own, 1.0 / np.maximum(remainder, 1e-300), 0.0))
 
     def gains(self, y: Array, u: Array, count: int | None = None) -> Array:
-        """Largest fall of the RSS over the (first `count`) columns: (curves, values of ρ)."""
+        """Largest fall of the RSS over the columns.
+
+        The first `count` columns are searched; the result is (curves, values of ρ).
+        """
         out = np.empty((len(y), RHO.size))
         n0, n1, n2 = (np.ascontiguousarray(part[:, :count]) for part in self.against(y))
         v, inverse = np.ascontiguousarray(self.v[:, :, :count]), np.ascontiguousarray(self.inverse[:, :count])
         _compiled()(n0, n1, n2, v, u, inverse, RHO, out)
         return out
 
-    def heights(self, mean: Mean, y: Array) -> Array:
-        """Largest log-likelihood of one curve (n,) with each of the columns: (columns,)."""
-        rss, u = mean.rest(y[None])
+    def max_logliks(self, mean: Mean, y: Array) -> Array:
+        """Largest log-likelihood with each of the columns, (columns,).
+
+        The likelihoods are those of one curve (n,).
+        """
+        rss, u = mean.project(y[None])
         n0, n1, n2 = (part[0][:, None] for part in self.against(y[None]))
         product = n0 - RHO * n1 + RHO**2 * n2 - np.einsum("kpm,kp->mk", self.v, u[:, :, 0])
         return peak(loglik(rss - product**2 * self.inverse.T, y.size))
@@ -139,10 +175,10 @@ def _best_gains(n0: Array, n1: Array, n2: Array, v: Array, u: Array, inverse: Ar
                     c = u[k, q, i]
                     for j in range(columns):
                         product[j] -= c * v[k, q, j]
-                top = 0.0
+                largest = 0.0
                 for j in range(columns):
-                    top = max(top, product[j] * product[j] * inverse[k, j])
-                out[i, k] = top
+                    largest = max(largest, product[j] * product[j] * inverse[k, j])
+                out[i, k] = largest
 
 
 @lru_cache(1)
@@ -154,60 +190,74 @@ def _compiled() -> Callable[..., None]:
 
 
 def steps(mean: Mean, root: Array, at: NDArray[np.intp], gradual: Array) -> Candidates:
-    """Sharp steps that start at the points `at`, then gradual columns (columns, n); √weight is `root`."""
-    wide = gradual * root
-    first = np.concatenate([np.zeros(at.size), wide[:, 0]])
-    last = np.concatenate([np.full(at.size, root[-1]), wide[:, -1]])
+    """Sharp steps, then gradual columns.
+
+    The steps start at the points `at`; the columns are (columns, n); √weight is `root`.
+    """
+    weighted = gradual * root
+    first = np.concatenate([np.zeros(at.size), weighted[:, 0]])
+    last = np.concatenate([np.full(at.size, root[-1]), weighted[:, -1]])
 
     def from_there(rows: Array) -> Array:
         return np.asarray(np.cumsum((rows * root)[:, ::-1], axis=1)[:, ::-1][:, at])
 
     def against(y: Array) -> tuple[Array, Array, Array]:
-        beside = neighbours(y)
-        n0, n1 = (np.concatenate([from_there(rows), rows @ wide.T], axis=1) for rows in (y, beside))
+        lagged = neighbours(y)
+        n0, n1 = (np.concatenate([from_there(rows), rows @ weighted.T], axis=1) for rows in (y, lagged))
         return n0, n1, n0 - y[:, :1] * first - y[:, -1:] * last
 
     following = np.append(root[1:], 0.0)[None]
-    q0 = np.concatenate([from_there(root[None])[0], np.einsum("mn,mn->m", wide, wide)])
-    q1 = np.concatenate([from_there(following)[0], np.einsum("mn,mn->m", wide[:, 1:], wide[:, :-1])])
+    q0 = np.concatenate([from_there(root[None])[0], np.einsum("mn,mn->m", weighted, weighted)])
+    q1 = np.concatenate([from_there(following)[0], np.einsum("mn,mn->m", weighted[:, 1:], weighted[:, :-1])])
     r = RHO[:, None]
-    return Candidates.of(mean, against, (1.0 + r * r) * q0 - 2.0 * r * q1 - r * r * (first**2 + last**2))
+    return Candidates.from_products(mean, against, (1.0 + r * r) * q0 - 2.0 * r * q1 - r * r * (first**2 + last**2))
 
 
 def shocks(mean: Mean, at: NDArray[np.intp]) -> Candidates:
-    """A single innovation at each of the points (1 or later): what it adds to the curve decays as errors do."""
-    return Candidates.of(
-        mean, lambda y: (y[:, at], y[:, at - 1], np.zeros((len(y), at.size))), np.ones((1, at.size))
-    )  # fmt: skip
+    """A single innovation at each of the points.
+
+    The points are 1 or later. What it adds to the curve decays as errors do.
+    """
+
+    def against(y: Array) -> tuple[Array, Array, Array]:
+        return y[:, at], y[:, at - 1], np.zeros((len(y), at.size))
+
+    return Candidates.from_products(mean, against, np.ones((1, at.size)))
 
 
-def statistic(mean: Mean, step: Candidates, shock: Candidates, y: Array, least: float = 0.0) -> Array:
-    """Log-likelihood gained by each curve's best step; 0 where its best shock gains more, or if it is below `least`."""
+def statistic(mean: Mean, step: Candidates, shock: Candidates, y: Array, minimum: float = 0.0) -> Array:
+    """Log-likelihood gained by each curve's best step.
+
+    0 where its best shock gains more, or if it is below `minimum`.
+    """
     n = y.shape[1]
-    rss, u = mean.rest(y)
+    rss, u = mean.project(y)
     with_step = peak(loglik(rss - step.gains(y, u), n))
-    gained = with_step - peak(loglik(rss, n))
-    (open_,) = np.nonzero(gained >= least)
-    if open_.size:
-        with_shock = peak(loglik(rss[open_] - shock.gains(y[open_], u[:, :, open_]), n))
-        gained[open_[with_shock >= with_step[open_]]] = 0.0
-    return np.where(gained >= least, gained, 0.0)
+    gain = with_step - peak(loglik(rss, n))
+    (open_curves,) = np.nonzero(gain >= minimum)
+    if open_curves.size:
+        with_shock = peak(loglik(rss[open_curves] - shock.gains(y[open_curves], u[:, :, open_curves]), n))
+        gain[open_curves[with_shock >= with_step[open_curves]]] = 0.0
+    return np.where(gain >= minimum, gain, 0.0)
 
 
 # ------------------------------------------------------------------------------------------------------ the errors
 
 
-_TAILS = np.array([2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0])
+_TAILS = np.array([2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0])  # degrees of freedom tried besides infinity
 
 
-def innovations(rest: Array, mean: Mean, errors: Arma) -> Array:
-    """Residuals of generalised least squares, whitened, (n,)."""
-    white = errors.whiten(np.concatenate([mean.rows, rest[None]]))
+def innovations(residual: Array, mean: Mean, errors: Arma) -> Array:
+    """Whitened residuals of generalised least squares, (n,)."""
+    white = errors.whiten(np.concatenate([mean.rows, residual[None]]))
     return np.asarray(white[-1] - np.linalg.lstsq(white[:-1].T, white[-1], rcond=None)[0] @ white[:-1])
 
 
 def unevenness(innovation: Array) -> Array:
-    """Local size of innovations (n,) beside their mean size: means of |u| over a tenth of the points (31 at least)."""
+    """Local size of innovations beside their mean size, (n,).
+
+    Means of |u| over a tenth of the points (31 at least).
+    """
     size = np.abs(innovation)
     half = min(max(15, size.size // 20), size.size - 1)
     total = np.concatenate([[0.0], np.cumsum(size)])
@@ -219,27 +269,32 @@ def unevenness(innovation: Array) -> Array:
 
 
 def tail(innovation: Array) -> float:
-    """Degrees of freedom of Student's t for innovations (n,); inf for Gaussian ones.
+    """Degrees of freedom of Student's t for innovations (n,).
+
+    inf for Gaussian ones.
 
     The largest (one, or 1 %) count only as large: the one that a step makes is no sign of heavy tails.
     """
     from scipy.special import gammaln, stdtr
 
     size = np.sort(np.abs(innovation))
-    few = max(1, size.size // 100)
-    kept, cut = size[:-few], size[-few - 1]
-    if cut == 0.0:
+    n_large = max(1, size.size // 100)
+    kept, threshold = size[:-n_large], size[-n_large - 1]
+    if threshold == 0.0:
         return math.inf
     nu = np.append(_TAILS, 1e6)[:, None]
-    scale = max(float(np.median(size)), 0.05 * float(cut)) / 0.6745 * np.geomspace(0.5, 1.4, 24)
+    scale = max(float(np.median(size)), 0.05 * float(threshold)) / 0.6745 * np.geomspace(0.5, 1.4, 24)
     spread = np.stack([np.log1p((kept / sigma) ** 2 / nu).sum(axis=1) for sigma in scale], axis=1)
     value = kept.size * (gammaln(0.5 * nu + 0.5) - gammaln(0.5 * nu) - 0.5 * np.log(nu * math.pi) - np.log(scale))
-    top = (value - 0.5 * (nu + 1.0) * spread + few * np.log(stdtr(nu, -cut / scale))).max(axis=1)
-    return float(_TAILS[top[:-1].argmax()]) if top[:-1].max() > top[-1] + 1.0 else math.inf
+    logliks = (value - 0.5 * (nu + 1.0) * spread + n_large * np.log(stdtr(nu, -threshold / scale))).max(axis=1)
+    return float(_TAILS[logliks[:-1].argmax()]) if logliks[:-1].max() > logliks[-1] + 1.0 else math.inf
 
 
 def simulated(errors: Arma, nu: float, scale: Array, size: int, rng: np.random.Generator) -> Array:
-    """Curves (size, n) with innovations of given scales (n,), Gaussian or of Student's t."""
+    """Curves (size, n) with innovations of given scales (n,).
+
+    The innovations are Gaussian or of Student's t.
+    """
     shape = size, scale.size
     shock = scale * (rng.standard_normal(shape) if math.isinf(nu) else rng.standard_t(nu, shape))
     variance = scale[0] ** 2 * (1.0 if math.isinf(nu) else nu / (nu - 2.0))

@@ -1,4 +1,6 @@
-r"""Phase transitions: a change of level that is more abrupt than any smooth form of learning.
+r"""Phase transitions: changes of level that no smooth form explains.
+
+Such a change is more abrupt than any smooth form of learning.
 
 A floor is itself a change of the log–log slope, and autocorrelated errors wander as if the level had changed. So the
 null is the best of several *smooth* forms (by BIC) with ARMA errors. The statistic is the largest likelihood ratio of
@@ -12,7 +14,7 @@ form counts as linear in its parameters near its best fit.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -48,11 +50,12 @@ SIGNIFICANT = 0.05
 FEW = 200
 """Points below which a result is flagged."""
 
-_LEAST = 20
+_MIN_POINTS = 20  # different x above 0
 _POINTS = 1000  # longer curves are averaged into at most so many bins of equally many neighbours
 _STEEPNESS = (5.0, 11.0, 25.0, 60.0, 150.0)  # of the gradual steps tried besides sharp ones: t90/t10 = 2.4 … 1.03
 _HITS = 10  # exceedances after which a bootstrap stops
-_BATCHES = (20, 30, 50, 100, 200, 400, 800)
+_BATCHES = (20, 30, 50, 100, 200, 400, 800)  # replicates at a time: few first, for most nulls are settled early
+_CHI_SQUARE = 1.92  # half of the 95 % quantile of χ² with one degree of freedom
 _LOCATED = 199  # replicates behind the interval of a location
 
 
@@ -91,7 +94,9 @@ class Change(Document):
 
 @dataclass(frozen=True)
 class Transition(Document):
-    """Whether, where and how sharply a curve changes its level; NaN where no change was found.
+    """Result of looking for changes of level.
+
+    Whether, where and how sharply a curve changes its level; NaN where no change was found.
 
     Attributes
     ----------
@@ -161,8 +166,8 @@ class Transition(Document):
 
     def statements(self) -> tuple[Sentence, ...]:
         """The findings, one sentence each."""
-        few = "only {n} points: small changes go unnoticed"
-        flags = (say(few, n=self.n, threshold=f"n < {FEW}", by=transition),) if self.flagged else ()
+        short = "only {n} points: small changes go unnoticed"
+        flags = (say(short, n=self.n, threshold=f"n < {FEW}", by=transition),) if self.flagged else ()
         null = "({null}, {errors}; p = {p:.2g})"
         numbers = {"null": self.null_title, "errors": self.errors, "p": self.p_value}
         if self.main is None:
@@ -267,41 +272,52 @@ def transition(
     >>> import numpy as np
     >>> x = np.arange(1.0, 301.0)
     >>> y = 0.8 * x**-0.3 - 0.1 * (x > 120) + np.random.default_rng(0).normal(0, 0.01, 300)
-    >>> found = transition(x, y)
-    >>> found.found, found.interval
+    >>> result = transition(x, y)
+    >>> result.found, result.interval
     (True, (120.0, 121.0))
     """
     generator = _checked_options(rng, level, max_changes, replicates)
     series = _prepared(x, y, weights)
     if np.ptp(series.y) <= 1e-12 * np.abs(series.y).max():
         return _outcome(series, level, 1.0, "constant", arma.Arma())
-    known: list[Shape] = []
+    shapes: list[Shape] = []
     marks: list[tuple[float, float, float]] = []
     null = smooth(series)
-    p_value, errors, start = _test(series, null, known, replicates, generator)
+    p_value, errors, start = _test(series, null, shapes, replicates, generator)
     first = level, p_value, null.form.name, errors
-    while start is not None and p_value <= SIGNIFICANT:
-        sizes = np.append(null.sizes, effects(np.stack([*null.mean.rows, start.column(series)]), null.rest)[-1])
-        shape, form = start, ""
-        for _ in range(4):  # a change that is badly described may go with the wrong form, and the other way round
-            beside = smooth(series, [*known, shape], sizes, hidden=1)
-            settled, form, sizes = form == beside.form.name, beside.form.name, beside.sizes
-            before, shape = shape, _located(series, beside, shape)
-            if settled and abs(math.log(shape.t50 / before.t50)) < 1e-3:
-                break
+    while start is not None and p_value <= SIGNIFICANT:  # one change after the other, the strongest first
+        shape, beside = _settle(series, null, shapes, start)
         marks.append((*_limits(series, beside, shape, level, generator), p_value))
-        known.append(shape)
-        null = smooth(series, known, beside.sizes, near=beside.form)
-        if len(known) == max_changes:
+        shapes.append(shape)
+        null = smooth(series, shapes, beside.sizes, near=beside.form)
+        if len(shapes) == max_changes:
             break
-        p_value, _, start = _test(series, null, known, replicates, generator)
-    changes = _described(series, null, known, marks)
+        p_value, _, start = _test(series, null, shapes, replicates, generator)
+    changes = _measure(series, null, shapes, marks)
     together = _coincidences(np.asarray(x, dtype=float), schedule or {}, changes[0] if changes else None)
     return _outcome(series, *first, changes, together)
 
 
+def _settle(series: Series, null: Null, shapes: Sequence[Shape], start: Shape) -> tuple[Shape, Null]:
+    """Fit a change and the smooth form in turn.
+
+    A change that is badly described may go with the wrong form, and the other way round.
+    """
+    sizes = np.append(null.sizes, effects(np.stack([*null.mean.rows, start.column(series)]), null.residual)[-1])
+    shape, form = start, ""
+    for _ in range(4):
+        beside = smooth(series, [*shapes, shape], sizes, hidden=1)
+        is_settled, form, sizes = form == beside.form.name, beside.form.name, beside.sizes
+        before, shape = shape, _locate(series, beside, shape)
+        if is_settled and abs(math.log(shape.t50 / before.t50)) < 1e-3:
+            break
+    return shape, beside
+
+
 def gamma_threshold(ratio: float) -> float:
-    """Shape c of the Gamma law whose 90 % quantile is `ratio` times its 10 % quantile (theory T6).
+    """Gamma shape with given sharpness.
+
+    Shape c of the Gamma law whose 90 % quantile is `ratio` times its 10 % quantile (theory T6).
 
     Parameters
     ----------
@@ -332,19 +348,15 @@ def gamma_threshold(ratio: float) -> float:
     return math.exp(brentq(excess, low, high, xtol=1e-10)) if excess(low) > 0.0 else 0.02
 
 
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 # ----------------------------------------------------------------------------------------------- input and output
 
 
 def _checked_options(rng: Any, level: float, max_changes: int, replicates: int) -> np.random.Generator:
     if not 0.5 <= level < 1.0:
         raise InputError(f"`level` must be 0.5 or more and below 1, not {level}")
-    for name, value, least in (("max_changes", max_changes, 1), ("replicates", replicates, 19)):
-        if value < least:
-            raise InputError(f"`{name}` must be at least {least}, not {value}")
+    for name, value, minimum in (("max_changes", max_changes, 1), ("replicates", replicates, 19)):
+        if value < minimum:
+            raise InputError(f"`{name}` must be at least {minimum}, not {value}")
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as wrong:
@@ -367,60 +379,84 @@ def _prepared(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> Series:
     if np.any(ws <= 0.0):
         raise InputError("`weights` must be above 0", hint="leave points without weight out")
     keep = xs > 0.0
-    if (count := np.unique(xs[keep]).size) < _LEAST:
+    if (count := np.unique(xs[keep]).size) < _MIN_POINTS:
         raise InputError(
             f"{count} points are too few to tell a transition from a smooth curve",
-            hint=f"give at least {_LEAST} different x above 0, better {FEW}",
+            hint=f"give at least {_MIN_POINTS} different x above 0, better {FEW}",
         )
-    return Series.of(xs[keep], ys[keep], ws[keep], _POINTS)
+    return Series.from_points(xs[keep], ys[keep], ws[keep], _POINTS)
 
 
 def _outcome(
-    series: Series, level: float, p_value: float, form: str, errors: Arma,
-    changes: Sequence[Change] = (), coincides_with: tuple[str, ...] = (),
-) -> Transition:  # fmt: skip
+    series: Series,
+    level: float,
+    p_value: float,
+    form: str,
+    errors: Arma,
+    changes: Sequence[Change] = (),
+    coincides_with: tuple[str, ...] = (),
+) -> Transition:
     n, nan = series.label.size, math.nan
-    flagged = "few points" if n < FEW else ""
-    if not changes:
-        return Transition(
-            nan, nan, nan, nan, nan, level, p_value, nan, nan, form, errors.title, nan, (), (), flagged, n, None
-        )  # fmt: skip
-    main = changes[0]
+    main = changes[0] if changes else None
+    if main is None:
+        t10 = t50 = t90 = low = high = ratio = size_sd = gamma_c = nan
+    else:
+        t10, t50, t90, low, high = main.t10, main.t50, main.t90, main.low, main.high
+        ratio, size_sd = main.ratio, main.size_sd
+        gamma_c = math.inf if main.sharp else gamma_threshold(t90 / t10)
     return Transition(
-        main.t10, main.t50, main.t90, main.low, main.high, level, p_value, main.ratio, main.size_sd, form,
-        errors.title, math.inf if main.sharp else gamma_threshold(main.t90 / main.t10), coincides_with,
-        tuple(changes[1:]), flagged, n, main,
-    )  # fmt: skip
+        t10=t10,
+        t50=t50,
+        t90=t90,
+        low=low,
+        high=high,
+        level=level,
+        p_value=p_value,
+        ratio=ratio,
+        size_sd=size_sd,
+        null_form=form,
+        errors=errors.title,
+        gamma_c=gamma_c,
+        coincides_with=coincides_with if changes else (),
+        changes=tuple(changes[1:]),
+        flagged="few points" if n < FEW else "",
+        n=n,
+        main=main,
+    )
 
 
-def _described(
-    series: Series, null: Null, known: Sequence[Shape], marks: Sequence[tuple[float, float, float]]
+def _measure(
+    series: Series, null: Null, shapes: Sequence[Shape], marks: Sequence[tuple[float, float, float]]
 ) -> list[Change]:
-    """All changes, with the sizes that they have beside each other."""
-    if not known:
+    """All changes, with their sizes beside each other."""
+    if not shapes:
         return []
-    columns = np.stack([shape.column(series) / series.root for shape in known])
+    columns = np.stack([shape.column(series) / series.root for shape in shapes])
     total = null.fitted + null.sizes @ columns
     _, y, w = series.points
     # The fit takes as many degrees of freedom from correlated errors as if there were n/τ points.
-    taken = len(null.mean.rows) * _errors(null.rest, null.mean).time / series.x.size
-    noise = math.sqrt(float(w @ (y - total[series.label]) ** 2) / float(w.sum()) / max(1.0 - taken, 0.25))
-    out = []
-    for shape, column, mark, size in zip(known, columns, marks, null.sizes.tolist(), strict=True):
+    share_fitted = len(null.mean.rows) * _errors(null.residual, null.mean).time / series.x.size
+    noise = math.sqrt(float(w @ (y - total[series.label]) ** 2) / float(w.sum()) / max(1.0 - share_fitted, 0.25))
+    changes = []
+    for shape, column, mark, size in zip(shapes, columns, marks, null.sizes.tolist(), strict=True):
         before = float(np.interp(math.log(shape.t50), np.log(series.x), total - size * column))
         t10, t90 = shape.quantile(0.1), shape.quantile(0.9)
         ratio = before / (before + size) if before * (before + size) > 0.0 else math.inf
         size_sd = abs(size) / noise if noise > 1e-9 * abs(size) else math.inf
-        out.append(Change(t10, shape.t50, t90, *mark, size, ratio, size_sd, shape.sharp))
-    return out
+        changes.append(Change(t10, shape.t50, t90, *mark, size, ratio, size_sd, shape.sharp))
+    return changes
 
 
 def _coincidences(x: Array, schedule: Mapping[str, ArrayLike], change: Change | None) -> tuple[str, ...]:
-    """Columns that change within the interval at least half as much as over any stretch as long, and not beside it."""
+    """Columns of a schedule that change where the curve does.
+
+    Within the interval they change at least half as much as over any stretch as long, and not
+    beside it.
+    """
     order = np.argsort(x, kind="stable")
-    out = []
-    for name, raw in schedule.items():
-        column = np.asarray(raw)
+    names = []
+    for name, values in schedule.items():
+        column = np.asarray(values)
         if column.shape != x.shape:
             raise InputError(f"column '{name}' of `schedule` has shape {column.shape}, but x has {x.shape}")
         if change is None:
@@ -429,17 +465,17 @@ def _coincidences(x: Array, schedule: Mapping[str, ArrayLike], change: Change | 
             value = column.astype(float)[order]
         except (TypeError, ValueError):  # text
             value = np.unique(column.astype(str), return_inverse=True)[1].astype(float)[order]
-        widen = max(2, x.size // 100)
-        first = int(np.searchsorted(x[order], min(change.low, change.t10))) - widen
-        last = int(np.searchsorted(x[order], max(change.high, change.t90), "right")) + widen
+        margin = max(2, x.size // 100)
+        first = int(np.searchsorted(x[order], min(change.low, change.t10))) - margin
+        last = int(np.searchsorted(x[order], max(change.high, change.t90), "right")) + margin
         first, last = max(first, 0), min(last, x.size)
         size = last - first
         edges = [*range(first, -size, -size), *range(last, x.size, size)]
         here, *others = (_spread(value[max(at, 0) : at + size]) for at in edges)
         beside = max(_spread(value[max(first - size, 0) : first]), _spread(value[last : last + size]))
         if here > 0.0 and here >= 3.0 * beside and 2.0 * here >= max(others, default=0.0):
-            out.append(str(name))
-    return tuple(out)
+            names.append(str(name))
+    return tuple(names)
 
 
 def _spread(values: Array) -> float:
@@ -451,45 +487,65 @@ def _spread(values: Array) -> float:
 
 
 def _test(
-    series: Series, null: Null, known: Sequence[Shape], replicates: int, rng: np.random.Generator
+    series: Series, null: Null, shapes: Sequence[Shape], replicates: int, rng: np.random.Generator
 ) -> tuple[float, Arma, Shape | None]:
-    """p-value of the smooth null, its errors, and the best step of the grid."""
-    n = series.x.size
-    left = null.rest - null.mean.rows.T @ (null.mean.rows @ null.rest)
+    """Test the smooth null.
+
+    Its p-value and errors, and the best step of the grid.
+    """
+    left = null.residual - null.mean.rows.T @ (null.mean.rows @ null.residual)
     if float(np.linalg.norm(left)) <= 1e-6 * float(np.linalg.norm((series.y - series.y.mean()) * series.root)):
         return 1.0, arma.Arma(), None  # there is no noise, and nothing is left to explain
-    at, location, s = _grid(series, known)
+
+    # the largest gain over all steps; nothing to test where a shock does as well
+    at, location, s = _grid(series, shapes)
     step = steps(null.mean, series.root, at, gradual(np.log(series.x), location, s))
-    shock = shocks(null.mean, np.arange(series.trim, n - series.trim + 1))
-    observed = float(statistic(null.mean, step, shock, null.rest[None])[0])
+    shock = shocks(null.mean, np.arange(series.trim, series.x.size - series.trim + 1))
+    observed = float(statistic(null.mean, step, shock, null.residual[None])[0])
     if observed <= 0.0:
-        return 1.0, _errors(null.rest, null.mean), None
-    best = int(step.heights(null.mean, null.rest).argmax())
+        return 1.0, _errors(null.residual, null.mean), None
+    best = int(step.max_logliks(null.mean, null.residual).argmax())
     if best < at.size:
         start = Shape(0.5 * float(series.x[at[best]] + series.x[at[best] - 1]), math.inf)
     else:
         start = Shape(math.exp(location[best - at.size]), float(s[best - at.size]))
-    # Beside the best step: a change that is left in the errors would make them wander so far that no change is found.
-    beside = Mean.of(np.stack([*null.mean.rows, start.column(series)]))
-    errors = _errors(null.rest, beside)
-    innovation = innovations(null.rest, beside, errors)
+
+    # errors beside the best step: a change left in them would make them wander so far that no change is found
+    beside = Mean.from_rows(np.stack([*null.mean.rows, start.column(series)]))
+    errors = _errors(null.residual, beside)
+    innovation = innovations(null.residual, beside, errors)
     scale = unevenness(innovation)
     nu = tail(innovation / scale)
+
+    def exceedances(size: int) -> NDArray[np.int64]:
+        curves = simulated(errors, nu, scale, size, rng)
+        return np.cumsum(statistic(null.mean, step, shock, curves, observed) >= observed)
+
+    return _sequential_p_value(exceedances, replicates), errors, start
+
+
+def _sequential_p_value(exceedances: Callable[[int], NDArray[np.int64]], replicates: int) -> float:
+    """Bootstrap p-value that stops early (Besag & Clifford 1991).
+
+    `exceedances` makes a number of replicates and counts, cumulatively, those with at least the observed statistic.
+    """
     hits, done = 0, 0
-    for size in (*_BATCHES, replicates):
-        size = min(size, replicates - done)
-        made = simulated(errors, nu, scale, size, rng)
-        above = np.cumsum(statistic(null.mean, step, shock, made, observed) >= observed)
+    for batch in (*_BATCHES, replicates):
+        size = min(batch, replicates - done)
+        above = exceedances(size)
         if hits + above[-1] >= _HITS:
-            return _HITS / (done + int(np.searchsorted(above, _HITS - hits)) + 1), errors, start
+            return _HITS / (done + int(np.searchsorted(above, _HITS - hits)) + 1)
         hits, done = hits + int(above[-1]), done + size
         if done == replicates:
             break
-    return (hits + 1.0) / (done + 1.0), errors, start
+    return (hits + 1.0) / (done + 1.0)
 
 
-def _grid(series: Series, known: Sequence[Shape]) -> tuple[NDArray[np.intp], Array, Array]:
-    """First points of sharp steps; locations (log) and steepness of gradual ones that begin and end in the data.
+def _grid(series: Series, shapes: Sequence[Shape]) -> tuple[NDArray[np.intp], Array, Array]:
+    """Steps that are tried.
+
+    First points of sharp steps; locations (log) and steepness of gradual ones that begin and end in
+    the data.
 
     There are none where a change is known.
     """
@@ -502,27 +558,32 @@ def _grid(series: Series, known: Sequence[Shape]) -> tuple[NDArray[np.intp], Arr
         middle = middle[np.searchsorted(lx, middle + half) - np.searchsorted(lx, middle - half) >= 3]
         location.append(middle)
         steepness.append(np.full(middle.size, s))
-    where, s_all = np.concatenate(location), np.concatenate(steepness)
-    for shape in known:
+    locations, steepnesses = np.concatenate(location), np.concatenate(steepness)
+    for shape in shapes:
         low, high = (int(np.searchsorted(series.x, shape.quantile(share))) for share in (0.1, 0.9))
         at = at[(at < low - c) | (at > high + c)]
-        free = (where < lx[max(low - c, 0)]) | (where > lx[min(high + c, lx.size - 1)])
-        where, s_all = where[free], s_all[free]
-    return at, where, s_all
+        free = (locations < lx[max(low - c, 0)]) | (locations > lx[min(high + c, lx.size - 1)])
+        locations, steepnesses = locations[free], steepnesses[free]
+    return at, locations, steepnesses
 
 
-def _errors(rest: Array, mean: Mean) -> Arma:
-    """ARMA errors by restricted likelihood; orders beyond AR(1) only where AR(1) leaves correlated innovations."""
+def _errors(residual: Array, mean: Mean) -> Arma:
+    """ARMA errors by restricted likelihood.
+
+    Orders beyond AR(1) only where AR(1) leaves correlated innovations.
+    """
     from scipy.special import chdtrc
 
-    n, design, lags = rest.size, mean.rows.T, np.arange(1, 9)
-    _, white = arma.estimate_arma(rest, design, (0, 0))
-    first, value = arma.estimate_arma(rest, design, (1, 0))
-    r = innovations(rest, mean, first)
-    rho = np.array([r[k:] @ r[:-k] for k in lags]) / max(float(r @ r), 1e-300)
-    box = n * (n + 2.0) * float(np.sum(rho**2 / (n - lags)))  # Ljung & Box 1978, Biometrika 65:297
-    if chdtrc(lags.size - 1, box) < SIGNIFICANT:
-        return arma.select_arma(rest, design)
+    n, design, lags = residual.size, mean.rows.T, np.arange(1, 9)
+    _, white = arma.estimate_arma(residual, design, (0, 0))
+    first, value = arma.estimate_arma(residual, design, (1, 0))
+    innovation = innovations(residual, mean, first)
+    correlations = np.array([innovation[k:] @ innovation[:-k] for k in lags]) / max(
+        float(innovation @ innovation), 1e-300
+    )
+    ljung_box = n * (n + 2.0) * float(np.sum(correlations**2 / (n - lags)))  # Ljung & Box 1978, Biometrika 65:297
+    if chdtrc(lags.size - 1, ljung_box) < SIGNIFICANT:
+        return arma.select_arma(residual, design)
     return first if value - white > 1.0 else arma.Arma()
 
 
@@ -530,18 +591,24 @@ def _errors(rest: Array, mean: Mean) -> Arma:
 
 
 def _gaps(series: Series) -> tuple[Array, Array]:
-    """Middles between neighbouring inner points (log), and steepness of a change that takes half of the gap."""
+    """Gaps between neighbouring inner points.
+
+    Their middles (log), and the steepness of a change that takes half of the gap.
+    """
     inner = series.x[series.trim - 1 : series.x.size - series.trim + 1]
     return np.log(0.5 * (inner[1:] + inner[:-1])), 2.0 * math.log(81.0) / np.diff(np.log(inner))
 
 
-def _located(series: Series, null: Null, start: Shape) -> Shape:
-    """Location and steepness of a change by maximum likelihood: a grid, then finer ones about its best point."""
+def _locate(series: Series, null: Null, start: Shape) -> Shape:
+    """Location and steepness of a change by maximum likelihood.
+
+    A grid, then finer ones about its best point.
+    """
     lx, (gaps, steepest), none = np.log(series.x), _gaps(series), np.zeros(0, dtype=np.intp)
 
-    def heights(location: Array, s: Array) -> Array:
+    def logliks(location: Array, s: Array) -> Array:
         columns = steps(null.mean, series.root, none, gradual(lx, location, s))
-        return columns.heights(null.mean, null.rest)
+        return columns.max_logliks(null.mean, null.residual)
 
     def near(location: float, count: int) -> NDArray[np.intp]:
         return np.asarray(np.clip(np.searchsorted(gaps, location) + np.arange(-count, count + 1), 0, gaps.size - 1))
@@ -553,55 +620,60 @@ def _located(series: Series, null: Null, start: Shape) -> Shape:
     best, width, factor = (-math.inf, 0.0, 0.0), 0.03, 1.6
     for _ in range(6):
         q = np.clip(q, gaps[0], gaps[-1])
-        least = math.log(9.0) / np.minimum(q - lx[0], lx[-1] - q)  # 10 and 90 % lie within the data
-        s = np.clip(s, least, steepest[np.clip(np.searchsorted(gaps, q), 0, gaps.size - 1)])
-        value = heights(q, s)
-        k = int(value.argmax())
-        best = max(best, (float(value[k]), float(q[k]), float(s[k])))
+        lowest_s = math.log(9.0) / np.minimum(q - lx[0], lx[-1] - q)  # 10 and 90 % lie within the data
+        s = np.clip(s, lowest_s, steepest[np.clip(np.searchsorted(gaps, q), 0, gaps.size - 1)])
+        value = logliks(q, s)
+        highest = int(value.argmax())
+        best = max(best, (float(value[highest]), float(q[highest]), float(s[highest])))
         fan = np.linspace(-1.0, 1.0, 7)
         q, s = (g.ravel() for g in np.meshgrid(best[1] + width * fan, best[2] * factor**fan))
         width, factor = width / 2.5, math.sqrt(factor)
     jumps = near(best[1], 6)
-    sharp = heights(gaps[jumps], steepest[jumps]).max() > best[0] - 1.92
+    sharp = logliks(gaps[jumps], steepest[jumps]).max() > best[0] - _CHI_SQUARE
     return Shape(math.exp(best[1]), best[2], bool(sharp))
 
 
-def _limits(
-    series: Series, null: Null, shape: Shape, level: float, rng: np.random.Generator
-) -> tuple[float, float]:  # fmt: skip
-    """Limits of a location: the likelihood ratio inverted at its quantile in curves with that change."""
+def _limits(series: Series, null: Null, shape: Shape, level: float, rng: np.random.Generator) -> tuple[float, float]:
+    """Limits of a location.
+
+    The likelihood ratio inverted at its quantile in curves with that change.
+    """
     lx, (gaps, steepest), centre = np.log(series.x), _gaps(series), math.log(shape.t50)
 
     def columns(location: Array) -> Candidates:
-        most = steepest[np.clip(np.searchsorted(gaps, location), 0, gaps.size - 1)]
-        s = np.minimum(shape.s * np.array([[0.6], [1.0], [1.7]]), most).T.ravel()
-        made = gradual(lx, np.repeat(location, 3), s)
-        return steps(null.mean, series.root, np.zeros(0, dtype=np.intp), made)
+        steepest_there = steepest[np.clip(np.searchsorted(gaps, location), 0, gaps.size - 1)]
+        s = np.minimum(shape.s * np.array([[0.6], [1.0], [1.7]]), steepest_there).T.ravel()
+        rows = gradual(lx, np.repeat(location, 3), s)
+        return steps(null.mean, series.root, np.zeros(0, dtype=np.intp), rows)
 
-    def heights(candidates: Candidates) -> Array:
-        return np.asarray(candidates.heights(null.mean, null.rest).reshape(-1, 3).max(axis=1))
+    def logliks(candidates: Candidates) -> Array:
+        return np.asarray(candidates.max_logliks(null.mean, null.residual).reshape(-1, 3).max(axis=1))
 
     # Roughly where it may lie, then at most 60 places there, of which the first is the estimate.
     stride = -(-gaps.size // 80)
     rough = np.append(centre, gaps[::stride])
-    value = heights(columns(rough))
+    value = logliks(columns(rough))
     inside = rough[value > value.max() - 8.0]
     a, b = np.searchsorted(gaps, [inside.min(), inside.max()]) + np.array([-stride, stride])
     region = gaps[max(int(a), 0) : int(b) + 1]
     places = np.append(centre, region[:: -(-region.size // 60)])
     candidates = columns(places)
+
+    # errors beside the change and its tangents; curves with that change, and how far the best place beats the true one
     column = shape.column(series)
     slopes = [Shape(shape.t50 * f, shape.s * g).column(series) for f, g in ((1.001, 1.0), (1.0, 1.1))]
-    full = Mean.of(np.stack([*null.mean.rows, column, *slopes]))
-    errors = _errors(null.rest, full)
-    r = innovations(null.rest, full, errors)
-    noise = math.sqrt(float(r @ r) / max(r.size - len(full.rows), 1))
-    y = null.sizes[-1] * column + simulated(errors, math.inf, noise * unevenness(r), _LOCATED, rng)
-    rss, u = null.mean.rest(y)
-    best, true = (peak(loglik(rss - candidates.gains(y, u, m), r.size)) for m in (None, 3))
-    cut = max(float(np.quantile(best - true, level)), 1.92)
-    value = heights(candidates)
-    good = np.append(centre, places[value >= value.max() - cut])
+    full = Mean.from_rows(np.stack([*null.mean.rows, column, *slopes]))
+    errors = _errors(null.residual, full)
+    innovation = innovations(null.residual, full, errors)
+    noise = math.sqrt(float(innovation @ innovation) / max(innovation.size - len(full.rows), 1))
+    y = null.sizes[-1] * column + simulated(errors, math.inf, noise * unevenness(innovation), _LOCATED, rng)
+    rss, u = null.mean.project(y)
+    best, true = (peak(loglik(rss - candidates.gains(y, u, m), innovation.size)) for m in (None, 3))
+    cutoff = max(float(np.quantile(best - true, level)), _CHI_SQUARE)
+
+    # where the likelihood ratio is no larger; never less than χ² asks for
+    value = logliks(candidates)
+    allowed = np.append(centre, places[value >= value.max() - cutoff])
     # A jump may lie anywhere between two points, so the limits are points.
-    low = series.x[max(int(np.searchsorted(lx, good.min())) - 1, 0)]
-    return float(low), float(series.x[min(int(np.searchsorted(lx, good.max())), lx.size - 1)])
+    low = series.x[max(int(np.searchsorted(lx, allowed.min())) - 1, 0)]
+    return float(low), float(series.x[min(int(np.searchsorted(lx, allowed.max())), lx.size - 1)])

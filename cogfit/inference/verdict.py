@@ -26,7 +26,9 @@ SERIOUS = 10.0
 
 @dataclass(frozen=True)
 class Verdict(Document):
-    """What the data say about the claim "this is a power law".
+    """Verdict on the claim "this is a power law".
+
+    What the data say.
 
     Attributes
     ----------
@@ -96,39 +98,39 @@ def _judge_candidate(
     if "gamma" in fit.not_identified:
         reason = say("{title}: {reason}", title=title, reason=fit.reason, by=judge_power_law)
         return Verdict("not_identified", (reason,))
+    # a form that contains a power law of the set is no rival: it says the same with more parameters
     rivals = [name for name in inside if name not in POWER_LAWS and not set(powers) & set(registry[name].contains)]
     is_fitting = test.fit_p_value > REFUTED
-    p, fit_p = test.p_value, test.fit_p_value
     if not rivals and is_fitting:
-        return Verdict(
-            "supported",
-            (
-                say(
-                    "{title} is not refused (p = {p:.2g}) and fits (goodness of fit: p = {fit_p:.2g})",
-                    title=title,
-                    p=p,
-                    fit_p=fit_p,
-                    threshold=f"p > {REFUTED:g}",
-                    by=judge_power_law,
-                ),
-                say(
-                    "all {count} forms that do not contain it are refused",
-                    count=len([name for name in tests if name not in inside]),
-                    threshold=f"p ≤ {REFUTED:g}",
-                    by=judge_power_law,
-                ),
-            ),
-        )
+        n_refused = len([name for name in tests if name not in inside])
+        return Verdict("supported", _support(title, test, n_refused))
     reasons = []
     if rivals:
-        names = ", ".join(registry[name].title for name in rivals[:4]) + (" and others" if len(rivals) > 4 else "")
-        text = "{title} is not refused (p = {p:.2g}), but neither are: {names}"
-        rule = f"p > {REFUTED:g}"
-        reasons.append(say(text, title=title, p=p, names=names, threshold=rule, by=judge_power_law))
+        reasons.append(_rivalry(title, test, [registry[name].title for name in rivals]))
     if not is_fitting:
         text = "{title} leaves structure in its residuals (goodness of fit: p = {fit_p:.2g})"
-        reasons.append(say(text, title=title, fit_p=fit_p, threshold=f"p ≤ {REFUTED:g}", by=judge_power_law))
+        rule = f"p ≤ {REFUTED:g}"
+        reasons.append(say(text, title=title, fit_p=test.fit_p_value, threshold=rule, by=judge_power_law))
     return Verdict("not_distinguishable", tuple(reasons))
+
+
+def _support(title: str, test: FormTest, n_refused: int) -> tuple[Sentence, ...]:
+    """Why a power law is supported."""
+    text = "{title} is not refused (p = {p:.2g}) and fits (goodness of fit: p = {fit_p:.2g})"
+    numbers = {"title": title, "p": test.p_value, "fit_p": test.fit_p_value}
+    others = "all {count} forms that do not contain it are refused"
+    return (
+        say(text, threshold=f"p > {REFUTED:g}", by=judge_power_law, **numbers),
+        say(others, count=n_refused, threshold=f"p ≤ {REFUTED:g}", by=judge_power_law),
+    )
+
+
+def _rivalry(title: str, test: FormTest, rivals: Sequence[str]) -> Sentence:
+    """Which other forms are not refused either."""
+    names = ", ".join(rivals[:4]) + (" and others" if len(rivals) > 4 else "")
+    text = "{title} is not refused (p = {p:.2g}), but neither are: {names}"
+    rule = f"p > {REFUTED:g}"
+    return say(text, title=title, p=test.p_value, names=names, threshold=rule, by=judge_power_law)
 
 
 def _too_few(ranking: Ranking) -> Sentence:
@@ -142,7 +144,10 @@ def _no_decay(test: FormTest) -> Sentence:
 
 
 def confidence_set(ranking: Ranking, tests: Mapping[str, FormTest]) -> tuple[str, ...]:
-    """Forms that are not refused at 5 %, in the order of the ranking."""
+    """Forms that are not refused at 5 %.
+
+    They come in the order of the ranking.
+    """
     inside = [name for name, test in tests.items() if test.p_value > REFUTED]
     return tuple(sorted(inside, key=lambda name: ranking.delta[name]))
 
@@ -160,21 +165,27 @@ def _refusal(lead: str, ranking: Ranking, registry: Mapping[str, Form], tests: M
     if test.replicates == 0:  # refused without curves made around it
         text = better + "; that is several times more than chance can do"
         return say(text, by=compare_forms, **numbers)
-    least = 1.0 / (test.replicates + 1.0)
-    sign = "=" if test.p_value > least else "≤"
+    smallest = 1.0 / (test.replicates + 1.0)
+    sign = "=" if test.p_value > smallest else "≤"
     text = better + "; on curves made around {title} a rival wins by as much with p {sign} {p:.2g}"
     rule = f"p ≤ {REFUTED:g}"
     return say(text, threshold=rule, by=judge_power_law, sign=sign, p=test.p_value, **numbers)
 
 
 def better_power_law(fits: Mapping[str, Estimate], ranking: Ranking) -> str | None:
-    """The power law with the lower AICc, None where neither could be fitted."""
+    """The power law with the lower AICc.
+
+    None where neither could be fitted.
+    """
     powers = [name for name in POWER_LAWS if name in fits and fits[name].status != "failed"]
     return min(powers, key=lambda name: ranking.delta[name], default=None)
 
 
 def _remarks(fits: Mapping[str, Estimate], ranking: Ranking, registry: Mapping[str, Form]) -> tuple[Sentence, ...]:
-    """What the parameters of the best form say, where its record has words for it."""
+    """What the parameters of the best form say.
+
+    Nothing where its record has no words for it.
+    """
     if ranking.best is None or not registry[ranking.best].remark:
         return ()
     params: dict[str, Any] = dict(fits[ranking.best].params)

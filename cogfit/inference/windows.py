@@ -1,4 +1,7 @@
-"""γ over windows: a power law has the same exponent wherever it is looked at; a local slope has not."""
+"""γ over windows of x.
+
+A power law has the same exponent wherever it is looked at; a local slope has not.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,11 @@ from cogfit.inference.residuals import in_order
 from cogfit.records.codec import Document, High, Low, Nan
 from cogfit.records.sentence import say
 
-_EDGES = 6
-_LEAST_RATIO = 3.0  # of the ends of a window: over less, the slope says little
-_LEAST_POINTS = 8
-_BINS = 300
-_REPLICATES = 100
+_EDGES = 6  # ends of windows: 15 windows at the most
+_MIN_RATIO = 3.0  # of the ends of a window: over less, the slope says little
+_MIN_POINTS = 8
+_BINS = 300  # points of a window, at the most
+_REPLICATES = 100  # of resampled clusters: fewer than for the whole curve, for windows are many
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,10 @@ class Window(Document):
 
 
 def edges_of(x: Array) -> Array:
-    """Ends of windows: equally spaced in log x from the least to the largest x, at points of the curve."""
+    """Ends of windows, equally spaced in log x.
+
+    They run from the least to the largest x and lie at points of the curve.
+    """
     points = np.unique(x[x > 0])
     if points.size < 2:
         return points
@@ -56,7 +62,9 @@ def edges_of(x: Array) -> Array:
 
 
 def exponents(curve: Curve, noise: str, level: float, rng: np.random.Generator) -> tuple[Window, ...]:
-    """Fit the power law over all windows between :func:`edges_of` that are wide enough.
+    """Fit the power law over all wide enough windows.
+
+    These lie between :func:`edges_of`.
 
     Parameters
     ----------
@@ -76,8 +84,8 @@ def exponents(curve: Curve, noise: str, level: float, rng: np.random.Generator) 
     >>> import numpy as np
     >>> from cogfit.curves.arrays import array_curve
     >>> x = np.arange(1.0, 301.0)
-    >>> found = exponents(array_curve(x, x**-0.5), "gaussian", 0.95, np.random.default_rng(0))
-    >>> sorted({round(window.gamma, 6) for window in found})
+    >>> windows = exponents(array_curve(x, x**-0.5), "gaussian", 0.95, np.random.default_rng(0))
+    >>> sorted({round(window.gamma, 6) for window in windows})
     [0.5]
     """
     form = get_form(POWER)
@@ -89,23 +97,26 @@ def exponents(curve: Curve, noise: str, level: float, rng: np.random.Generator) 
     for i, low in enumerate(ends):
         for high in ends[i + 1 :]:
             inside = (curve.x >= low) & (curve.x <= high)
-            if high < _LEAST_RATIO * low or inside.sum() < _LEAST_POINTS:
+            if high < _MIN_RATIO * low or inside.sum() < _MIN_POINTS:
                 continue
             if np.ptp(curve.y[inside]) == 0:  # exactly level: what follows would be rounding
                 out.append(Window(float(low), float(high), int(inside.sum()), 0.0, 0.0, 0.0))
                 continue
             part = _condensed(curve.take(inside)) if noise == "gaussian" else curve.take(inside)
             fit = estimate.estimate(form, part.x, part.y, part.weights, noise)
-            a = b = math.nan
+            lower = upper = math.nan
             if fit.status != "failed":
                 limits = quick_interval(form, part, fit, "gamma", level, rng, _REPLICATES)
-                a, b = limits.low, limits.high
-            out.append(Window(float(low), float(high), int(inside.sum()), fit.params["gamma"], a, b))
+                lower, upper = limits.low, limits.high
+            out.append(Window(float(low), float(high), int(inside.sum()), fit.params["gamma"], lower, upper))
     return tuple(out)
 
 
 def _condensed(curve: Curve) -> Curve:
-    """Long curves averaged into bins: a slope over a window needs no more."""
+    """Average a long curve into bins.
+
+    A slope over a window needs no more.
+    """
     label = separable.bins_of(curve.x, _BINS)
     size = int(label.max()) + 1
     if size == curve.x.size:
@@ -117,24 +128,27 @@ def _condensed(curve: Curve) -> Curve:
 
 
 def summary(windows: Sequence[Window]) -> str:
-    """How γ changes over windows, in a sentence; empty for fewer than two."""
-    known = [window for window in windows if math.isfinite(window.gamma)]
-    if len(known) < 2:
+    """How γ changes over windows, in a sentence.
+
+    Empty for fewer than two windows.
+    """
+    finite = [window for window in windows if math.isfinite(window.gamma)]
+    if len(finite) < 2:
         return ""
-    least, most = min(known, key=lambda w: w.gamma), max(known, key=lambda w: w.gamma)
-    is_apart = min(w.high for w in known) < max(w.low for w in known)
+    lowest, highest = min(finite, key=lambda w: w.gamma), max(finite, key=lambda w: w.gamma)
+    is_apart = min(w.high for w in finite) < max(w.low for w in finite)
     text = (
         "over windows of x the slope γ runs from {least:.2g} ({least_from:,.5g}–{least_to:,.5g}) to "
         "{most:.2g} ({most_from:,.5g}–{most_to:,.5g})"
     )
     return say(
         text + (": no single exponent describes the curve" if is_apart else ", within the intervals"),
-        least=least.gamma,
-        least_from=least.x_min,
-        least_to=least.x_max,
-        most=most.gamma,
-        most_from=most.x_min,
-        most_to=most.x_max,
+        least=lowest.gamma,
+        least_from=lowest.x_min,
+        least_to=lowest.x_max,
+        most=highest.gamma,
+        most_from=highest.x_min,
+        most_to=highest.x_max,
         threshold="two intervals do not overlap" if is_apart else "all intervals overlap",
         by=summary,
     )

@@ -1,4 +1,6 @@
-"""One codec for all records: to JSON documents and back, with types checked on loading.
+"""One codec for all records, to JSON and back.
+
+Types are checked on loading.
 
 A record is a dataclass that inherits :class:`Document`. What its document looks like is declared beside its fields::
 
@@ -34,7 +36,10 @@ T = TypeVar("T")
 
 
 class Null(NamedTuple):
-    """What null stands for where a field of type ``Annotated[float, Null(value)]`` is read."""
+    """What null stands for in a field.
+
+    A field of type ``Annotated[float, Null(value)]``, where it is read.
+    """
 
     value: float
 
@@ -50,7 +55,7 @@ High = Annotated[float, Null(math.inf)]
 
 
 class Wire(NamedTuple):
-    """How a field stands in a document; see :func:`wire`."""
+    """How a field stands in a document. See :func:`wire`."""
 
     name: str = ""
     flat: bool = False
@@ -60,7 +65,9 @@ class Wire(NamedTuple):
 
 
 def wire(name: str = "", *, flat: bool = False, skip: bool = False, omit: bool = False, infinite: str = "") -> Any:
-    """Metadata of a dataclass field: how it stands in the document.
+    """Metadata that say how a field is written.
+
+    The metadata belong to a dataclass field and say how it stands in the document.
 
     Parameters
     ----------
@@ -114,7 +121,9 @@ class Document:
 
 
 def encode(value: Any) -> Any:
-    """Turn records, arrays, tables and numbers into what JSON can hold.
+    """Turn records and numbers into what JSON can hold.
+
+    Arrays and tables, too.
 
     Parameters
     ----------
@@ -154,7 +163,7 @@ def encode(value: Any) -> Any:
 
 
 def decode(cls: type[T], document: Any, what: str = "") -> T:
-    """Make a record of its document; types are checked.
+    """Make a record of its document, checking types.
 
     Parameters
     ----------
@@ -172,7 +181,7 @@ def decode(cls: type[T], document: Any, what: str = "") -> T:
     """
     import msgspec
 
-    schema = getattr(cls, "SCHEMA", "")
+    schema = cls.SCHEMA if issubclass(cls, Document) else ""
     label = what or schema or cls.__name__
     if not isinstance(document, Mapping):
         raise InputError(f"is no {label}: it holds no JSON object, but {_kind(document)}")
@@ -185,7 +194,10 @@ def decode(cls: type[T], document: Any, what: str = "") -> T:
 
 
 def dump(document: Mapping[str, Any]) -> str:
-    """JSON text of a document: indented, lists of numbers on one line, never NaN."""
+    """JSON text of a document.
+
+    Indented, lists of numbers on one line, never NaN.
+    """
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
     return _NUMBERS.sub(lambda match: re.sub(r"\s+", " ", match.group()), text) + "\n"
 
@@ -213,23 +225,29 @@ def read_json(path: Path) -> Any:
 
 
 def _encode_record(record: Any) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    if schema := getattr(record, "SCHEMA", ""):
-        out["schema"] = schema
+    document: dict[str, Any] = {}
+    if isinstance(record, Document) and record.SCHEMA:
+        document["schema"] = record.SCHEMA
     for item, how in _wired(record.__class__):  # in the order of the fields
         value = getattr(record, item.name)
         if how.flat:
-            out |= _encode_record(value)
+            document |= _encode_record(value)
         elif not how.skip and not (how.omit and not value):
-            _put(out, how.name or item.name, encode(value))
+            _put(document, how.name or item.name, encode(value))
         if how.infinite:
-            _put(out, how.infinite, [key for key, number in value.items() if math.isinf(number)])
-    for key, name in getattr(record, "DERIVED", {}).items():
+            _put(document, how.infinite, [key for key, number in value.items() if math.isinf(number)])
+    if isinstance(record, Document):
+        _put_derived(document, record)
+    return document
+
+
+def _put_derived(document: dict[str, Any], record: Document) -> None:
+    """Add what is written from properties."""
+    for key, name in record.DERIVED.items():
         value = getattr(record, name)
         value = value() if callable(value) else value
         if value is not OMIT:
-            _put(out, key, encode(value))
-    return out
+            _put(document, key, encode(value))
 
 
 @cache
@@ -237,44 +255,61 @@ def _wired(cls: Any) -> tuple[tuple[Field[Any], Wire], ...]:
     return tuple((item, item.metadata.get("wire", Wire())) for item in fields(cls))
 
 
-def _put(out: dict[str, Any], key: str, value: Any) -> None:
+def _put(document: dict[str, Any], key: str, value: Any) -> None:
     *groups, last = key.split(".")
     for group in groups:
-        out = out.setdefault(group, {})
-    out[last] = value
+        document = document.setdefault(group, {})
+    document[last] = value
 
 
 # --------------------------------------------------------------------------------------------------------- reading
 
 
 def _with_nulls(hint: Any, data: Any) -> Any:
-    """Data under the names of fields, null replaced by what it stands for there."""
+    """Data under the names of fields, without nulls.
+
+    Null is replaced by what it stands for there.
+    """
     origin, options = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        if data is None:
-            return next((mark.value for mark in options[1:] if isinstance(mark, Null)), None)
-        return _with_nulls(options[0], data)
+        return _null_value(options) if data is None else _with_nulls(options[0], data)
     if data is None:
         return None
     if origin in (Union, UnionType):
         return _with_nulls(next(option for option in options if option is not NoneType), data)
-    if is_dataclass(hint):
-        return dict(_fields_of(hint, data)) if isinstance(data, Mapping) else data
-    if isinstance(data, Mapping) and len(options) == 2:
-        return {key: _with_nulls(options[1], value) for key, value in data.items()}
+    if isinstance(data, Mapping):
+        return _mapping_with_nulls(hint, options, data)
     if isinstance(data, list) and origin in (tuple, list):
-        return [_with_nulls(each, value) for each, value in zip(_item_hints(options, len(data)), data, strict=False)]
+        hints = _item_hints(options, len(data))
+        return [_with_nulls(item_hint, item) for item_hint, item in zip(hints, data, strict=False)]
+    return data
+
+
+def _null_value(options: tuple[Any, ...]) -> Any:
+    """What null stands for in an annotated type."""
+    return next((mark.value for mark in options[1:] if isinstance(mark, Null)), None)
+
+
+def _mapping_with_nulls(hint: Any, options: tuple[Any, ...], data: Mapping[str, Any]) -> Any:
+    """An object of JSON as fields, or as a mapping."""
+    if is_dataclass(hint):
+        return dict(_fields_of(hint, data))
+    if len(options) == 2:
+        return {key: _with_nulls(options[1], value) for key, value in data.items()}
     return data
 
 
 def _item_hints(options: tuple[Any, ...], count: int) -> tuple[Any, ...]:
-    """Types of the items of a sequence: one for all, or one each."""
+    """Types of the items of a sequence.
+
+    One for all, or one each.
+    """
     is_uniform = len(options) == 1 or options[-1] is Ellipsis
     return options[:1] * count if is_uniform else options
 
 
 def _fields_of(cls: Any, data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Name and value of each field that a document holds."""
+    """Name and value of each field in a document."""
     hints = _hints(cls)
     for item, how in _wired(cls):
         if how.flat:
@@ -284,9 +319,9 @@ def _fields_of(cls: Any, data: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         if how.skip or value is _MISSING:
             continue
         value = _with_nulls(hints[item.name], value)
-        endless = _get(data, how.infinite) if how.infinite else None
-        if isinstance(value, dict) and isinstance(endless, list):
-            value |= {key: math.inf for key in endless if key in value}
+        infinite = _get(data, how.infinite) if how.infinite else None
+        if isinstance(value, dict) and isinstance(infinite, list):
+            value |= {key: math.inf for key in infinite if key in value}
         yield item.name, value
 
 
@@ -307,7 +342,10 @@ def _get(data: Any, key: str) -> Any:
 
 
 def _decode_foreign(hint: Any, value: Any) -> Any:
-    """Types that JSON and msgspec do not know: arrays of numbers, null being NaN."""
+    """Decode types that JSON and msgspec do not know.
+
+    Arrays of numbers, null being NaN; fractions.
+    """
     if get_origin(hint) is np.ndarray or hint is np.ndarray:
         return np.array(_floats(value), dtype=float)
     if hint is Fraction:

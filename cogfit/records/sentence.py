@@ -1,4 +1,7 @@
-"""A statement of a result, with the numbers and the rule behind it."""
+"""A statement of a result.
+
+It keeps the numbers and the rule behind it.
+"""
 
 from __future__ import annotations
 

@@ -181,15 +181,15 @@ def test_likelihoods_agree_with_explicit_covariance_matrices(weighted: bool) -> 
     x, curve = decay(n)
     root = np.sqrt(np.random.default_rng(1).uniform(0.5, 2.0, n)) if weighted else np.ones(n)
     y = (curve - 0.3 * (x > 25)) * root + 0.1 * ar1(n, 0.6, 4)
-    mean = Mean.of(np.stack([np.ones(n), np.log(x)]) * root)
+    mean = Mean.from_rows(np.stack([np.ones(n), np.log(x)]) * root)
     at = np.array([10, 25, 40])
     wide = transition_levels.gradual(np.log(x), np.log([20.0, 33.0]), np.array([6.0, 12.0]))
     step, shock = steps(mean, root, at, wide), shocks(mean, np.arange(5, 55))
     columns = [*((x >= x[i]) * root for i in at), *(wide * root)]
     expected = [explicit(y, np.stack([np.ones(n) * root, np.log(x) * root, z])) for z in columns]
-    np.testing.assert_allclose(step.heights(mean, y), expected, atol=0.02)
+    np.testing.assert_allclose(step.max_logliks(mean, y), expected, atol=0.02)
     none = explicit(y, np.stack([np.ones(n), np.log(x)]) * root)
-    assert mean.top(y) == pytest.approx(none, abs=0.02)
+    assert mean.max_loglik(y) == pytest.approx(none, abs=0.02)
     np.testing.assert_allclose(statistic(mean, step, shock, y[None]), max(expected) - none, atol=0.03)
 
 
@@ -198,8 +198,8 @@ def test_a_shock_is_one_innovation() -> None:
     n, k = 40, 22
     rho = float(RHO[k])
     y = ar1(n, 0.5, 6)
-    mean = Mean.of(np.ones((1, n)))
-    rss, u = mean.rest(y[None])
+    mean = Mean.from_rows(np.ones((1, n)))
+    rss, u = mean.project(y[None])
     chosen = shocks(mean, np.array([17]))
     white = np.stack([np.ones(n), np.eye(n)[17], y])
     white[0, 1:], white[0, 0] = 1.0 - rho, math.sqrt(1.0 - rho**2)
@@ -211,9 +211,9 @@ def test_a_shock_is_one_innovation() -> None:
 def test_the_compiled_loop_is_the_plain_one() -> None:
     rng = np.random.default_rng(2)
     y = rng.normal(size=(11, 50))
-    mean = Mean.of(np.stack([np.ones(50), np.arange(50.0)]))
+    mean = Mean.from_rows(np.stack([np.ones(50), np.arange(50.0)]))
     step = steps(mean, np.ones(50), np.arange(5, 45), np.zeros((0, 50)))
-    _, u = mean.rest(y)
+    _, u = mean.project(y)
     plain = np.empty((11, RHO.size))
     _best_gains(*step.against(y), step.v, u, step.inverse, RHO, plain)
     np.testing.assert_allclose(step.gains(y, u), plain, rtol=1e-10)
@@ -246,8 +246,8 @@ def test_the_mixture_follows_sums_of_exponentials_but_no_drop_after_a_plateau() 
         "drop": 0.5 - 0.4 / (1.0 + (x / 250.0) ** -12.0),
     }.items():
         for sign in (1.0, -1.0):
-            series = transition_levels.Series.of(x, sign * y, np.ones(x.size), 1000)
-            rest[name, sign] = np.std(series.y - transition_levels._mixture(series, series.y).curve) / np.std(y)
+            series = transition_levels.Series.from_points(x, sign * y, np.ones(x.size), 1000)
+            rest[name, sign] = np.std(series.y - transition_levels._fit_mixture(series, series.y).curve) / np.std(y)
     assert max(rest["mixture", 1.0], rest["mixture", -1.0]) < 0.02
     assert min(rest["drop", 1.0], rest["drop", -1.0]) > 0.1
 
