@@ -141,25 +141,23 @@ def encode(value: Any) -> Any:
     >>> encode({"x": np.array([1.0, np.nan]), "p": (1, math.inf)})
     {'x': [1.0, None], 'p': [1, None]}
     """
-    if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
     if value is None or isinstance(value, str | bool | int):
         return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     if isinstance(value, np.generic | np.ndarray):
-        return encode(value.tolist())
+        return _encode_array(value)
     if is_dataclass(value) and not isinstance(value, type):
         return _encode_record(value)
     if isinstance(value, Mapping):
         return {str(key): encode(item) for key, item in value.items()}
-    if isinstance(value, Fraction):
-        return f"{value.numerator}/{value.denominator}"
     if hasattr(value, "_asdict"):  # a named tuple
         return encode(value._asdict())
     if isinstance(value, tuple | list | set | frozenset):
         return [encode(item) for item in value]
     if hasattr(value, "to_dict"):  # a table
         return {str(name): encode(column) for name, column in value.to_dict("list").items()}
-    return str(value)
+    return f"{value.numerator}/{value.denominator}" if isinstance(value, Fraction) else str(value)
 
 
 def decode(cls: type[T], document: Any, what: str = "") -> T:
@@ -222,6 +220,13 @@ def read_json(path: Path) -> Any:
 
 
 # --------------------------------------------------------------------------------------------------------- writing
+
+
+def _encode_array(value: np.generic | np.ndarray[Any, Any]) -> Any:
+    """Numbers of an array; long ones are looked through as a whole, not one by one."""
+    plain = value.tolist()
+    is_finite = value.dtype.kind in "biu" or (value.dtype.kind == "f" and bool(np.isfinite(value).all()))
+    return plain if is_finite else encode(plain)
 
 
 def _encode_record(record: Any) -> dict[str, Any]:
@@ -355,6 +360,8 @@ def _decode_foreign(hint: Any, value: Any) -> Any:
 
 def _floats(value: Any) -> Any:
     if isinstance(value, list):
+        if all(type(item) is float for item in value):
+            return value
         return [_floats(item) for item in value]
     if value is None:
         return math.nan

@@ -141,7 +141,7 @@ def test_recorded_runs_have_their_warm_up_excluded() -> None:
     assert log.routing is not None
     curve = exposure_curve(log.routing)
     assert curve.facts is not None
-    assert curve.facts.overridden_steps == [0, 399]
+    assert curve.facts.overridden_steps == (0, 399)
     assert curve.facts.patterns == curve.facts.risk_set == 100
     assert curve.counts is not None
     assert set(curve.counts) == {100.0}
