@@ -1,7 +1,8 @@
-"""P_episodic(k) against brute force, its conventions, windows and warm-ups; utilisation curves."""
+"""P_episodic(k) against brute force, its conventions, windows and warm-ups."""
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from pathlib import Path
 
@@ -13,9 +14,8 @@ from hypothesis import strategies as st
 
 import cogfit
 from cogfit.curves import curve as curve_module
-from cogfit.curves.exposure import exposure_curve, overridden_rows
-from cogfit.curves.utilization import utilization_curve
-from cogfit.logs.model import Log, RoutingLog, Source, UtilizationLog
+from cogfit.curves.exposure import exposure_counts, exposure_curve, overridden_rows
+from cogfit.logs.model import Log, RoutingLog, Source
 from cogfit.logs.splitting import split
 
 
@@ -141,7 +141,7 @@ def test_recorded_runs_have_their_warm_up_excluded() -> None:
     assert log.routing is not None
     curve = exposure_curve(log.routing)
     assert curve.facts is not None
-    assert curve.facts.overridden_steps == [0, 399]
+    assert curve.facts.overridden_steps == (0, 399)
     assert curve.facts.patterns == curve.facts.risk_set == 100
     assert curve.counts is not None
     assert set(curve.counts) == {100.0}
@@ -211,25 +211,6 @@ def test_sparse_tables_give_what_dense_ones_give(monkeypatch: pytest.MonkeyPatch
         np.testing.assert_allclose(a, b)
 
 
-def test_utilisation_is_averaged_over_runs() -> None:
-    frame = pd.DataFrame(
-        {
-            "step": [1, 2, 3, 1, 2, 3],
-            "attention_utilization": [0.9, 0.6, 0.3, 0.7, 0.4, 0.1],
-            "run": ["a"] * 3 + ["b"] * 3,
-        }
-    )
-    curve = utilization_curve(UtilizationLog(frame, Source("log", "test", 6)))
-    np.testing.assert_allclose(curve.y, [0.8, 0.5, 0.2])
-    assert curve.clusters is not None
-    assert curve.clusters.kind == "runs"
-    assert curve.axis == "step"
-    assert curve.measure == "utilization"
-    short = utilization_curve(UtilizationLog(frame.iloc[:5], Source("log", "test", 5)), x_min=2)
-    assert list(short.x) == [2, 3]
-    assert any("changes its composition" in text for text in short.warnings)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -249,3 +230,194 @@ def test_impossible_requests_are_refused(options: dict[str, object], message: st
 
 def test_every_shipped_run_is_there() -> None:
     assert len(list(Path(cogfit.data_dir(), "runs").glob("srcd-*/run.json"))) == 4
+
+
+# --- steps whose decision was not the router's own --------------------------------------------------------------------
+
+
+def one_step(rows: int, p: float, attended: int, step: int = 0) -> pd.DataFrame:
+    """A step of which so many queries attend."""
+    frame = pd.DataFrame({"step": step, "p_episodic": np.full(rows, p)})
+    return frame.assign(attended=np.arange(rows) < attended)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_eight_standard_deviations_are_what_sampling_may_give(side: int) -> None:
+    limit = 8.0 * np.sqrt(400 * 0.25 + 0.25)  # binomial, 400 rows at 1/2
+    few, many = int(limit), int(limit) + 1
+    assert few < limit < many
+    # p just off one half, so that rows which attend (or do not) disagree with its larger half
+    assert not overridden_rows(one_step(400, 0.5 - side * 1e-9, 200 + side * few)).any()
+    assert overridden_rows(one_step(400, 0.5 - side * 1e-9, 200 + side * many)).all()
+
+
+def test_a_router_that_takes_the_larger_half_may_disagree_in_one_row_of_twenty() -> None:
+    assert not overridden_rows(one_step(1000, 0.001, 50)).any()
+    assert overridden_rows(one_step(1000, 0.001, 51)).all()
+
+
+def test_steps_are_judged_together_until_they_have_fifty_rows() -> None:
+    steps = [one_step(10, 0.35, 10 if step < 5 else 3, step) for step in range(20)]
+    frame = pd.concat(steps, ignore_index=True)
+    np.testing.assert_array_equal(overridden_rows(frame), frame["step"] < 5)
+    # whatever a step is numbered by, and whatever the order of the rows
+    far = frame.assign(step=frame["step"] * 10**9 + 7).sample(frac=1.0, random_state=0)
+    np.testing.assert_array_equal(overridden_rows(far), frame["step"][far.index] < 5)
+
+
+def test_rows_without_a_probability_say_nothing() -> None:
+    frame = one_step(100, 0.35, 35)
+    unknown = one_step(900, np.nan, 900)
+    assert not overridden_rows(pd.concat([frame, unknown], ignore_index=True)).any()
+    forced = pd.concat([one_step(100, 0.35, 100), one_step(9900, np.nan, 0)], ignore_index=True)
+    assert overridden_rows(forced).all()
+    assert not overridden_rows(unknown).any()
+
+
+def test_without_both_columns_or_rows_nothing_is_overridden() -> None:
+    frame = one_step(100, 0.1, 100)
+    assert overridden_rows(frame).all()
+    for other in (frame.drop(columns="attended"), frame.drop(columns="p_episodic"), frame.iloc[:0]):
+        assert overridden_rows(other).tolist() == [False] * len(other)
+
+
+def test_where_everything_was_forced_there_is_no_curve() -> None:
+    with pytest.raises(cogfit.InputError, match="window of k is empty"):
+        exposure_curve(routing(warm_up_log(1000)))
+
+
+def test_what_was_overridden_is_counted_and_its_steps_named() -> None:
+    frame = pd.concat([warm_up_log(0).assign(step=lambda f: f["step"] + 3)], ignore_index=True)
+    frame.loc[frame["step"] < 8, "attended"] = True  # 100 rows: two blocks
+    curve = exposure_curve(routing(frame))
+    assert curve.facts is not None
+    assert curve.facts.overridden_steps is not None
+    first, last = curve.facts.overridden_steps
+    assert first == 3
+    assert curve.facts.overridden_rows == (last - first + 1) * 20
+    start = f"{curve.facts.overridden_rows:,} rows (steps 3–{last}) were overridden"
+    assert curve.warnings[0].startswith(start)
+    assert curve.warnings[0].endswith(f", k starts at {curve.facts.k_min}")
+    assert curve.facts.k_min == last - 3 + 1
+    assert exposure_curve(routing(frame), k_min=20).warnings[0].endswith("left out")
+
+
+# --- what k counts, from where to where -------------------------------------------------------------------------------
+
+
+def test_updates_are_counted_within_each_run_and_head() -> None:
+    parts = []
+    for number, (run, head) in enumerate([("a", "0"), ("a", "1"), ("b", "0")]):
+        parts.append(random_log(number, rows=60, patterns=3).assign(run=run, head=head))
+    frame = pd.concat(parts, ignore_index=True).sample(frac=1.0, random_state=0).reset_index(drop=True)
+    k = exposure_counts(frame.astype({"run": "category", "head": "category"}), "updates")
+    for i, row in enumerate(frame.itertuples()):
+        if row.pattern >= 0:
+            same = (frame["run"] == row.run) & (frame["head"] == row.head) & (frame["pattern"] == row.pattern)
+            assert k[i] == frame["step"][same & (frame["step"] < row.step)].nunique()
+    np.testing.assert_array_equal(exposure_counts(frame, "prior"), frame["exposure"])
+    np.testing.assert_array_equal(exposure_counts(frame, "inclusive"), frame["exposure"] + 1)
+
+
+def of_lengths(*lengths: int) -> pd.DataFrame:
+    """Patterns that are presented so often."""
+    parts = [pd.DataFrame({"pattern": np.int32(i), "exposure": np.arange(n)}) for i, n in enumerate(lengths)]
+    frame = pd.concat(parts, ignore_index=True)
+    return frame.assign(step=frame["exposure"], attended=frame["exposure"] % 2 == 0)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "k_max", "risk_set"),
+    [((11, 21), 10, 2), ((10, 21), 14, 1), ((21, 21), 20, 2), ((5, 21, 31), 20, 2)],
+)
+def test_patterns_of_similar_length_all_count_and_others_up_to_the_median(
+    lengths: tuple[int, ...], k_max: int, risk_set: int
+) -> None:
+    facts = exposure_curve(routing(of_lengths(*lengths))).facts
+    assert facts is not None
+    assert (facts.k_max, facts.risk_set, facts.patterns) == (k_max, risk_set, len(lengths))
+
+
+def test_a_window_holds_its_ends_and_begins_at_one() -> None:
+    log = routing(of_lengths(20, 20))
+    assert exposure_curve(log, k_min=4, k_max=9).x.tolist() == [4.0, 5.0, 6.0, 7.0, 8.0, 9.0]
+    for k_min in (None, 0, 1, -3):
+        assert exposure_curve(log, k_min=k_min).x[0] == 1.0
+    assert exposure_curve(log, k_min=8, k_max=9).x.size == 2
+    with pytest.raises(cogfit.InputError, match=r"window of k is empty \(from 9 to 9\); set --k-min or --k-max"):
+        exposure_curve(log, k_min=9, k_max=9)
+    with pytest.raises(cogfit.InputError, match="no pattern reaches k = 20; the longest has 19"):
+        exposure_curve(log, k_max=20)
+
+
+def test_patterns_that_do_not_recur_make_no_curve() -> None:
+    with pytest.raises(cogfit.InputError, match="patterns must recur"):
+        exposure_curve(routing(of_lengths(2, 2)))
+    assert exposure_curve(routing(of_lengths(3, 3))).x.tolist() == [1.0, 2.0]
+
+
+def test_unknown_outcomes_are_left_out_and_a_k_without_any_is_no_point() -> None:
+    frame = of_lengths(8, 8).assign(p_episodic=0.5).drop(columns="attended")
+    frame.loc[frame["exposure"] == 3, "p_episodic"] = np.nan
+    frame.loc[(frame["exposure"] == 5) & (frame["pattern"] == 0), "p_episodic"] = np.nan
+    curve = exposure_curve(routing(frame))
+    assert curve.x.tolist() == [1.0, 2.0, 4.0, 5.0, 6.0, 7.0]
+    assert curve.counts is not None
+    assert curve.counts.tolist() == [2.0, 2.0, 2.0, 1.0, 2.0, 2.0]
+    np.testing.assert_array_equal(curve.y, 0.5)
+    np.testing.assert_allclose(curve.weights, curve.counts / curve.counts.mean())
+    assert curve.clusters is not None
+    assert curve.clusters.sums.shape == (2, 6)
+    frame.loc[frame["exposure"] > 1, "p_episodic"] = np.nan
+    with pytest.raises(cogfit.InputError, match="fewer than two values of k remain"):
+        exposure_curve(routing(frame))
+    frame.loc[frame["exposure"] == 2, "p_episodic"] = 0.1
+    assert exposure_curve(routing(frame)).x.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("per_decade", [1, 3, 10])
+def test_bins_are_decades_divided_evenly(per_decade: int) -> None:
+    frame = random_log(3, rows=1200, patterns=3, novel=0.0)
+    fine = exposure_curve(routing(frame), k_max=150)
+    coarse = exposure_curve(routing(frame), k_max=150, bins=per_decade)
+    assert fine.counts is not None
+    edges = 10.0 ** (np.arange(0, 3 * per_decade + 1) / per_decade) * (1.0 - 1e-12)
+    x, y, n = [], [], []
+    for low, high in itertools.pairwise(edges):
+        here = (fine.x >= low) & (fine.x < high)
+        if here.any():
+            weight = fine.counts[here]
+            x.append(np.exp(np.average(np.log(fine.x[here]), weights=weight)))
+            y.append(np.average(fine.y[here], weights=weight))
+            n.append(weight.sum())
+    np.testing.assert_allclose(coarse.x, x)
+    np.testing.assert_allclose(coarse.y, y)
+    np.testing.assert_allclose(coarse.counts, n)  # type: ignore[arg-type]
+    assert any("bins per decade are coarse" in text for text in coarse.warnings) is (per_decade < 10)
+
+
+def test_a_curve_says_what_it_shows_and_what_it_was_made_from() -> None:
+    frame = random_log(2)
+    soft, hard = exposure_curve(routing(frame)), exposure_curve(routing(frame), outcome="hard", convention="updates")
+    assert (soft.x_label, soft.y_label) == ("prior exposures k", "P_episodic(k): mean router probability")
+    assert (hard.x_label, hard.y_label) == ("prior updates k", "P_episodic(k): fraction attended")
+    assert (soft.axis, soft.measure) == ("exposure", "probability")
+    assert soft.facts is not None
+    assert hard.facts is not None
+    assert (soft.facts.outcome, soft.facts.convention, soft.facts.scope) == ("soft", "prior", "this run")
+    assert (hard.facts.outcome, hard.facts.convention) == ("hard", "updates")
+    assert (soft.facts.overridden_rows, soft.facts.overridden_steps) == (0, None)
+    assert exposure_curve(routing(frame.drop(columns="p_episodic"))).facts.outcome == "hard"  # type: ignore[union-attr]
+
+
+def test_one_run_is_this_run_and_two_are_these() -> None:
+    frame = pd.concat([random_log(s).assign(run=str(s)) for s in (1, 2)], ignore_index=True)
+    frame["run"] = frame["run"].astype("category")
+    both = exposure_curve(routing(frame))
+    one = exposure_curve(routing(frame[frame["run"] == "1"]))
+    assert both.facts is not None
+    assert one.facts is not None
+    assert (both.facts.scope, one.facts.scope) == ("these runs", "this run")
+    assert (both.facts.patterns, one.facts.patterns) == (10, 5)
+    assert any("--by run" in text for text in both.warnings)
+    assert one.warnings == ()
