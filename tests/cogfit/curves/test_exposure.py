@@ -52,25 +52,6 @@ def brute_force(frame: pd.DataFrame, convention: str, column: str) -> dict[int, 
     return {k: (sums[k] / counts[k], counts[k]) for k in counts}
 
 
-@given(
-    seed=st.integers(0, 10**6),
-    convention=st.sampled_from(["prior", "inclusive", "updates"]),
-    outcome=st.sampled_from(["soft", "hard"]),
-)
-def test_p_episodic_is_that_of_a_row_by_row_count(seed: int, convention: str, outcome: str) -> None:
-    frame = random_log(seed)
-    longest = frame.groupby("pattern")["exposure"].max().drop(-1, errors="ignore").min()
-    k_max = max(3, int(longest) // 2 if convention == "updates" else int(longest))
-    curve = exposure_curve(routing(frame), outcome=outcome, convention=convention, k_max=k_max)  # type: ignore[arg-type]
-    truth = brute_force(frame, convention, "p_episodic" if outcome == "soft" else "attended")
-    assert curve.counts is not None
-    if curve.facts is not None and curve.facts.risk_set < curve.facts.patterns:
-        return  # the risk set left patterns out: covered below
-    for k, y, n in zip(curve.x, curve.y, curve.counts, strict=True):
-        assert truth[int(k)][1] == n
-        assert y == pytest.approx(truth[int(k)][0], abs=1e-12)
-
-
 def test_k_zero_is_left_out_under_prior_but_counted_from_one_when_inclusive() -> None:
     frame = random_log(0, novel=0.0)
     assert exposure_curve(routing(frame)).x[0] == 1.0
@@ -421,3 +402,22 @@ def test_one_run_is_this_run_and_two_are_these() -> None:
     assert (both.facts.patterns, one.facts.patterns) == (10, 5)
     assert any("--by run" in text for text in both.warnings)
     assert one.warnings == ()
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    convention=st.sampled_from(["prior", "inclusive", "updates"]),
+    outcome=st.sampled_from(["soft", "hard"]),
+)
+def test_p_episodic_is_that_of_a_row_by_row_count(seed: int, convention: str, outcome: str) -> None:
+    frame = random_log(seed)
+    longest = frame.groupby("pattern")["exposure"].max().drop(-1, errors="ignore").min()
+    k_max = max(3, int(longest) // 2 if convention == "updates" else int(longest))
+    curve = exposure_curve(routing(frame), outcome=outcome, convention=convention, k_max=k_max)  # type: ignore[arg-type]
+    truth = brute_force(frame, convention, "p_episodic" if outcome == "soft" else "attended")
+    assert curve.counts is not None
+    if curve.facts is not None and curve.facts.risk_set < curve.facts.patterns:
+        return  # the risk set left patterns out: covered below
+    for k, y, n in zip(curve.x, curve.y, curve.counts, strict=True):
+        assert truth[int(k)][1] == n
+        assert y == pytest.approx(truth[int(k)][0], abs=1e-12)
