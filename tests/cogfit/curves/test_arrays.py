@@ -15,34 +15,6 @@ from cogfit.curves.arrays import array_curve
 X, Y = np.array([1.0, 2.0, 4.0, 8.0]), np.array([0.9, 0.7, 0.5, 0.4])
 
 
-@settings(max_examples=30)
-@given(st.integers(0, 10**6), st.integers(1, 4), st.sampled_from([None, "weights", "trials"]))
-def test_groups_are_averaged_as_one_row_at_a_time_would(seed: int, size: int, kind: str | None) -> None:
-    rng = np.random.default_rng(seed)
-    rows = 40
-    x = rng.integers(0, 6, rows).astype(float)
-    y, groups, w = rng.normal(size=rows), rng.integers(0, size, rows), rng.integers(1, 9, rows)
-    options: dict[str, Any] = {} if kind is None else {kind: w}
-    curve = array_curve(x, y, groups=groups, axis="session", x_min=1, x_max=4, **options)
-    w = np.ones(rows) if kind is None else w
-    inside = (x >= 1) & (x <= 4)
-    assert list(curve.x) == sorted(set(x[inside]))
-    assert curve.clusters is not None
-    assert curve.counts is not None
-    assert (curve.clusters.kind, curve.axis) == ("groups", "session")
-    labels = sorted(set(groups[inside]))
-    for j, point in enumerate(curve.x):
-        here = x == point
-        assert curve.y[j] == pytest.approx((w * y)[here].sum() / w[here].sum())
-        assert curve.counts[j] == pytest.approx(w[here].sum())
-        for i, label in enumerate(labels):
-            member = here & (groups == label)
-            assert curve.clusters.sums[i, j] == pytest.approx((w * y)[member].sum())
-            assert curve.clusters.counts[i, j] == pytest.approx(w[member].sum())
-    np.testing.assert_allclose(curve.weights / curve.weights[0], curve.counts / curve.counts[0])
-    assert curve.weights.mean() == pytest.approx(1.0)
-
-
 def test_points_weights_and_window_are_taken_as_given() -> None:
     curve = array_curve(X, Y, weights=[1, 2, 3, 4], x_min=2, x_max=4)
     assert (list(curve.x), list(curve.y), list(curve.weights)) == ([2.0, 4.0], [0.7, 0.5], [2.0, 3.0])
@@ -119,3 +91,31 @@ def test_unusual_numbers_that_can_be_fitted_are_taken() -> None:
     assert list(array_curve(-X, Y).x) == list(-X)
     assert list(array_curve(np.ma.masked_array(X, False), Y).x) == list(X)
     assert array_curve(np.array([True, False]), [1, 2]).x.tolist() == [1.0, 0.0]
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10**6), st.integers(1, 4), st.sampled_from([None, "weights", "trials"]))
+def test_groups_are_averaged_as_one_row_at_a_time_would(seed: int, size: int, kind: str | None) -> None:
+    rng = np.random.default_rng(seed)
+    rows = 40
+    x = rng.integers(0, 6, rows).astype(float)
+    y, groups, w = rng.normal(size=rows), rng.integers(0, size, rows), rng.integers(1, 9, rows)
+    options: dict[str, Any] = {} if kind is None else {kind: w}
+    curve = array_curve(x, y, groups=groups, axis="session", x_min=1, x_max=4, **options)
+    w = np.ones(rows) if kind is None else w
+    inside = (x >= 1) & (x <= 4)
+    assert list(curve.x) == sorted(set(x[inside]))
+    assert curve.clusters is not None
+    assert curve.counts is not None
+    assert (curve.clusters.kind, curve.axis) == ("groups", "session")
+    labels = sorted(set(groups[inside]))
+    for j, point in enumerate(curve.x):
+        here = x == point
+        assert curve.y[j] == pytest.approx((w * y)[here].sum() / w[here].sum())
+        assert curve.counts[j] == pytest.approx(w[here].sum())
+        for i, label in enumerate(labels):
+            member = here & (groups == label)
+            assert curve.clusters.sums[i, j] == pytest.approx((w * y)[member].sum())
+            assert curve.clusters.counts[i, j] == pytest.approx(w[member].sum())
+    np.testing.assert_allclose(curve.weights / curve.weights[0], curve.counts / curve.counts[0])
+    assert curve.weights.mean() == pytest.approx(1.0)

@@ -52,29 +52,6 @@ def test_rounding_alone_makes_no_curve() -> None:
     assert 100.0 * np.finfo(float).eps < CONSTANT < np.finfo(np.float32).eps
 
 
-@settings(max_examples=30)
-@given(SEEDS)
-def test_codes_are_those_of_a_sort(seed: int) -> None:
-    values = np.random.default_rng(seed).integers(0, 12, 20)
-    for own, sorted_ in zip(dense_codes(values), np.unique(values, return_inverse=True), strict=True):
-        np.testing.assert_array_equal(own, sorted_)
-
-
-@settings(max_examples=30)
-@given(SEEDS, st.booleans())
-def test_a_table_is_that_of_a_loop_over_rows(seed: int, all_kept: bool) -> None:
-    rng = np.random.default_rng(seed)
-    cluster, column, value = rng.integers(0, 5, 40), rng.integers(0, 7, 40), rng.normal(size=40)
-    keep = np.ones(5, dtype=bool) if all_kept else rng.random(5) < 0.5
-    sums, counts = np.zeros((5, 7)), np.zeros((5, 7))
-    for i, j, v in zip(cluster, column, value, strict=True):
-        sums[i, j] += v
-        counts[i, j] += 1
-    own_sums, own_counts = cluster_table(cluster, column, value, 5, 7, keep)
-    np.testing.assert_allclose(own_sums, sums[keep], atol=1e-12)
-    np.testing.assert_array_equal(own_counts, counts[keep])
-
-
 def test_a_table_too_large_for_memory_is_sparse_and_the_same() -> None:
     rows, width = 2_000, 30_000  # 480 MB if every cell were kept
     cluster, column, value = np.array([0, 0, 1_999, 7]), np.array([3, 3, 29_999, 0]), np.array([0.5, 0.25, 2.0, 9.0])
@@ -98,6 +75,29 @@ def test_columns_of_one_label_are_added_up() -> None:
     assert binned.kind == "runs"
     np.testing.assert_array_equal(binned.sums, truth)
     np.testing.assert_array_equal(binned.counts, 2.0 * truth)
+
+
+@settings(max_examples=30)
+@given(SEEDS)
+def test_codes_are_those_of_a_sort(seed: int) -> None:
+    values = np.random.default_rng(seed).integers(0, 12, 20)
+    for own, sorted_ in zip(dense_codes(values), np.unique(values, return_inverse=True), strict=True):
+        np.testing.assert_array_equal(own, sorted_)
+
+
+@settings(max_examples=30)
+@given(SEEDS, st.booleans())
+def test_a_table_is_that_of_a_loop_over_rows(seed: int, all_kept: bool) -> None:
+    rng = np.random.default_rng(seed)
+    cluster, column, value = rng.integers(0, 5, 40), rng.integers(0, 7, 40), rng.normal(size=40)
+    keep = np.ones(5, dtype=bool) if all_kept else rng.random(5) < 0.5
+    sums, counts = np.zeros((5, 7)), np.zeros((5, 7))
+    for i, j, v in zip(cluster, column, value, strict=True):
+        sums[i, j] += v
+        counts[i, j] += 1
+    own_sums, own_counts = cluster_table(cluster, column, value, 5, 7, keep)
+    np.testing.assert_allclose(own_sums, sums[keep], atol=1e-12)
+    np.testing.assert_array_equal(own_counts, counts[keep])
 
 
 @settings(max_examples=30)

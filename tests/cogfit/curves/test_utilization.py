@@ -31,11 +31,6 @@ def smoothed(raw: np.ndarray, decay: float) -> np.ndarray:
     return np.array(out)
 
 
-@given(st.lists(st.floats(-10.0, 10.0), min_size=1, max_size=20), st.floats(0.0, 0.95))
-def test_a_moving_average_is_undone(raw: list[float], decay: float) -> None:
-    np.testing.assert_allclose(unsmoothed(smoothed(np.array(raw), decay), decay), raw, atol=1e-9)
-
-
 @pytest.mark.parametrize("decay", [1.0, -0.01, 1.5, float("nan"), "unknown", "0.9"])
 def test_what_is_no_decay_is_refused(decay: float | str) -> None:
     with pytest.raises(cogfit.InputError, match="must be the decay of a moving average"):
@@ -165,3 +160,8 @@ def test_two_points_are_the_fewest() -> None:
         utilization_curve(log_of(frame), x_min=3)
     with pytest.raises(cogfit.InputError, match="only 0 usable point"):
         utilization_curve(log_of(frame), x_min=4)
+
+
+@given(st.lists(st.floats(-10.0, 10.0), min_size=1, max_size=20), st.floats(0.0, 0.95))
+def test_a_moving_average_is_undone(raw: list[float], decay: float) -> None:
+    np.testing.assert_allclose(unsmoothed(smoothed(np.array(raw), decay), decay), raw, atol=1e-9)
