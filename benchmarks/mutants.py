@@ -60,7 +60,6 @@ TESTS: dict[str, tuple[str, ...]] = {
     "cogfit/people/dataset.py": ("tests/cogfit/people/test_catalogue.py",),
     "cogfit/people/block_means.py": ("tests/cogfit/people/test_fits.py",),
     "cogfit/people/over_subjects.py": ("tests/cogfit/people/test_fits.py",),
-    "theory/audit/counts.py": ("tests/theory/audit/test_check.py",),
 }
 """Tests of modules that have no test file of their own name."""
 

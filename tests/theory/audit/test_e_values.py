@@ -26,6 +26,106 @@ def guesses(unattended: list[int], chance: float) -> Guesses:
     return Guesses(sizes, entries, chance)
 
 
+# --- definitions, in plain loops ---
+
+TILTS = [2.0 ** (-24 + k / 2) for k in range(57)]
+"""Fixed beforehand, as docs/checking-a-log.md has it."""
+STAKES = [Fraction(1, 2**k) for k in range(10, 1, -1)] + [1 - Fraction(1, 2**k) for k in range(1, 7)] + [Fraction(1)]
+
+
+@pytest.mark.parametrize(("unattended", "right", "values"), [([3, 3, 1], 5, 4), ([40], 40, 16), ([2, 7, 7, 9], 4, 2)])
+def test_e_value_of_guesses_is_the_mean_over_57_tilts(unattended: list[int], right: int, values: int) -> None:
+    chance = 1 / values
+    e = [math.exp(tilt * right) / math.prod(1 - chance + chance * math.exp(tilt * b) for b in unattended)
+         for tilt in TILTS]  # fmt: skip
+    found = guesses(unattended, chance)
+    assert math.exp(found.log_evidence(right)) == pytest.approx(sum(e) / 57, rel=1e-9)
+    assert found.total == sum(unattended)
+
+
+def test_e_value_of_tables_is_the_mean_over_the_stakes() -> None:
+    right, unattended, queries, chance = [3, 0, 5], [4, 2, 6], [8, 5, 6], Fraction(1, 4)
+    e = Fraction(0)
+    for stake in STAKES:
+        payoffs = [(c - chance * b) / (chance * n) for c, b, n in zip(right, unattended, queries, strict=True)]
+        e += math.prod((1 + stake * payoff for payoff in payoffs), start=Fraction(1)) / len(STAKES)
+    found = e_values.log_evidence_of_tables(right, unattended, queries, float(chance))
+    assert math.exp(found) == pytest.approx(float(e), rel=1e-9)
+
+
+def test_tables_without_queries_are_no_evidence() -> None:
+    found = e_values.log_evidence_of_tables([3, 0, 2], [4, 0, 2], [8, 0, 5], 0.25)
+    assert found == pytest.approx(e_values.log_evidence_of_tables([3, 2], [4, 2], [8, 5], 0.25))
+
+
+def test_most_right_is_where_the_evidence_arrives() -> None:
+    known = guesses([10] * 5, 1 / 4)
+    for right in (0.25, 20.0, 37.5):
+        assert known.most_right(known.log_evidence(right)) == pytest.approx(right, abs=1e-6)
+    most = known.log_evidence(known.total)
+    assert known.most_right(most) == pytest.approx(50)
+    assert known.most_right(most + 1e-6) == math.inf
+
+
+def bits_by_loops(
+    queries: list[int], unattended: list[int], right: float, chance: float, log_odds: float, share: float
+) -> float:
+    """The lemma of docs/checking-a-log.md pattern by pattern, union bounds over patterns, steps and 49 prices."""
+    n, least = sum(queries), 0.0
+    x = (log_odds + math.log(3) + math.log(n)) / (2 * n)
+    upper = [(math.sqrt(x) + math.sqrt(x + asked / n)) ** 2 for asked in queries]
+    union = log_odds + math.log(3) + math.log(49)
+    for price in (2.0 ** (k / 2) for k in range(49)):
+        # ψ(λp)/(λp), an answer's price if it was to be right by chance
+        prices = [np.logaddexp(math.log(1 - chance), math.log(chance) + price * p) / (price * p) for p in upper]
+        mean = (right - sum(u * cost for u, cost in zip(unattended, prices, strict=True))) / n
+        azuma = (1 - chance + min(1.0, max(prices))) * math.sqrt(union / (2 * n))
+        least = max(least, (price * (mean - azuma) - share * union) / math.log(2))
+    return least
+
+
+@pytest.mark.parametrize(
+    ("queries", "unattended", "right", "share"),
+    [
+        ([5000, 5000, 20_000] * 9, [5000, 100, 20_000] * 9, 225_500.0, 1.0),
+        ([2000] * 30, [2000] * 20 + [0] * 10, 40_000.0, 0.25),
+        ([4000] * 12, [4000] * 12, 30_000.0, 1.0),
+    ],
+)
+def test_least_bits_are_those_of_the_lemma(
+    queries: list[int], unattended: list[int], right: float, share: float
+) -> None:
+    expected = bits_by_loops(queries, unattended, right, 1 / 16, 3.0, share)
+    assert expected > 1
+    assert e_values.least_bits(queries, unattended, right, 1 / 16, 3.0, share) == pytest.approx(expected, rel=1e-9)
+
+
+def test_bits_of_one_table_are_the_default_and_nothing_asked_is_no_memory() -> None:
+    case = ([2000] * 30, [2000] * 30, 60_000.0, 1 / 16, 3.0)
+    assert e_values.least_bits(*case) == e_values.least_bits(*case, share=1.0)
+    assert e_values.least_bits(*case) < e_values.least_bits(*case, share=0.5)
+    assert e_values.least_bits([], [], 0, 1 / 16, 3.0) == 0.0
+    assert e_values.least_bits([0, 0], [0, 0], 0, 1 / 16, 3.0) == 0.0
+
+
+def test_p_value_of_bits_is_where_the_limit_meets_them() -> None:
+    assert e_values.log_p_of_bits(lambda log_odds: 60 - log_odds, 59.5) == pytest.approx(-0.5)
+    assert e_values.log_p_of_bits(lambda log_odds: 60 - log_odds, 60.0) == 0.0
+    assert e_values.log_p_of_bits(lambda _: 60.0, 60.0) == 0.0
+    assert e_values.log_p_of_bits(lambda _: 60.0, 59.0) == -2000.0  # as far as it is followed
+
+
+def test_least_chance_lies_at_the_first_that_is_not_refuted() -> None:
+    """Refuted means log p ≤ log level."""
+    assert e_values.least_chance(lambda g: math.log(g), 0.25, math.log(0.2)) == 0.25
+    assert e_values.least_chance(lambda g: -1.0 if g < 0.5 else 0.0, 0.25, -1.0) == pytest.approx(0.5, abs=1e-6)
+    assert e_values.least_chance(lambda _: -1.0, 0.25, -1.0) == 1.0
+    assert e_values.least_chance(lambda _: -2.0, 0.25, -1.0) == 1.0
+
+
+# --- properties ---
+
+
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=6).filter(any), st.integers(2, 5))
 def test_e_value_of_constant_guesses_has_expectation_at_most_one(unattended: list[int], values: int) -> None:
     """The worst case: one guess for each pattern. The law of the errors is enumerated exactly."""
