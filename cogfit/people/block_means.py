@@ -209,7 +209,10 @@ class BlockFit:
 
     @property
     def levels(self) -> dict[str, float]:
-        """Value of each group at k = 1, without what is shared."""
+        """Level of each group.
+
+        That is y at k = 1, without what is shared.
+        """
         return {name[6:-1]: value for name, value in self.params.items() if name.startswith("level[")}
 
     @property
@@ -325,7 +328,7 @@ class _Problem:
 
     @cached_property
     def is_by_group(self) -> list[bool]:
-        """Whether each group has a value of its own, for each non-linear parameter."""
+        """Which non-linear parameters each group has for itself."""
         return [name.endswith("*") for name in self.law.shapes]
 
     @cached_property
@@ -359,7 +362,12 @@ class _Problem:
         return np.array(values)
 
     def matrix(self, theta: Array) -> Array:
-        """Columns of which the model is a linear combination, shape (n, n_linear)."""
+        """Columns that the model combines linearly.
+
+        Returns
+        -------
+        ndarray, shape (n, n_linear)
+        """
         differs = any(self.is_by_group)
         groups = range(len(self.cells.groups) if differs else 1)
         tables = [self.cells.mean(self.law, self.theta_of(group, theta)) for group in groups]
@@ -374,7 +382,13 @@ class _Problem:
         return np.asarray(self.cells.y - value)
 
     def solve(self) -> tuple[Array, Array, float]:
-        """Best parameters over all starts, their Jacobian and residual sum of squares."""
+        """Fit from all starts.
+
+        Returns
+        -------
+        params, jacobian, rss
+            Of the best.
+        """
         from scipy.optimize import least_squares
 
         limits = [bound for bound, size in zip(self.law.bounds, self.copies, strict=True) for _ in range(size)]
@@ -401,7 +415,7 @@ class _Problem:
         return best.x, best.jac, 2.0 * float(best.cost)
 
     def starts(self) -> list[Array]:
-        """Starting values of ``theta``: the grid, the same for all groups."""
+        """Starting values of ``theta``, the same for all groups."""
         points: list[list[float]] = [[]]
         for values, size in zip(self.law.grid, self.copies, strict=True):
             points = [[*before, *([value] * size)] for before in points for value in values]
@@ -416,7 +430,7 @@ def _standard_errors(jacobian: Array, rss: float) -> Array:
 
 
 def _aicc(y: Array, rss: float, k: int, scale: Scale) -> float:
-    """AICc of the observed y, whatever the scale of the residuals."""
+    """AICc of y, whatever the scale of the residuals."""
     observed = np.log(y) if scale == "log" else y
     loglik = profiled_gaussian(rss, y.size, 0.0, float(np.abs(observed).max()))
     if scale == "log":

@@ -193,7 +193,7 @@ def human(id: str | None = None, *, extra: Extra = None) -> Catalogue | Dataset:
 
 
 def _with_package(catalogue: Catalogue, path: str) -> Catalogue:
-    """Return a catalogue with the data sets of one more package."""
+    """Add the data sets of one more package."""
     items, added = dict(catalogue), read_package(path)
     for name, data in added.items():
         if name in items:
@@ -340,7 +340,7 @@ def _records(listed: Any) -> list[dict[str, Any]]:
 
 
 def _relative_path(target: Any, resource: _Resource) -> str:
-    """Path of a table, which must not lead out of the package."""
+    """Path of a table inside the package."""
     if not isinstance(target, str) or PurePosixPath(target).is_absolute() or ".." in PurePosixPath(target).parts:
         raise resource.error(f" needs a path relative to the package, not {target!r}")
     return target
@@ -393,7 +393,10 @@ def _properties(given: Any, resource: _Resource) -> dict[str, Any]:
 
 
 def _has_type(value: Any, known: _Property) -> bool:
-    """Whether a value has the type of a property; no boolean is a number here."""
+    """Whether a value has the type of a property.
+
+    No boolean is a number here.
+    """
     return isinstance(value, known.type) and not (isinstance(value, bool) and known.type is not bool)
 
 
@@ -430,7 +433,7 @@ def _columns(about: Mapping[str, Any], schema: tuple[Field, ...], resource: _Res
 
 
 def _check_parts(given: Mapping[str, Any], types: Mapping[str, str], resource: _Resource) -> None:
-    """Refuse parts that there are not, and columns that are missing or no numbers."""
+    """Refuse unknown parts, and columns missing or no numbers."""
     parts = [f.name for f in fields(Columns)]
     for part, column in given.items():
         if part not in parts:
@@ -443,7 +446,10 @@ def _check_parts(given: Mapping[str, Any], types: Mapping[str, str], resource: _
 
 
 def _contradiction(about: Mapping[str, Any]) -> str:
-    """What does not go together in a description; "" where everything does."""
+    """What does not go together in a description.
+
+    "" where everything does.
+    """
     given = about["columns"]
     has_blocks = "first" in given
     if has_blocks != ("last" in given) or (about["convention"] == "block") != has_blocks:

@@ -114,15 +114,12 @@ def compare(
     exponents = heads if between is None else (*singles, *heads)
 
     # people's side, each curve beside that of the model's exponents which is most like it
-    rows: list[Row] = []
-    silent: list[tuple[str, str]] = []
-    datasets = chosen_datasets(people)
+    rows, silent, datasets = [], [], chosen_datasets(people)
     for number, dataset in enumerate(datasets):
         report(number, len(datasets), dataset.id)
         curves, reason = human_exponents(dataset, heads[0], form, align, level)
         rows += [_row(heads, curve, margin, level) for curve in curves]
-        if reason:
-            silent.append((dataset.id, reason))
+        silent += [(dataset.id, reason)] if reason else []
     report(len(datasets), len(datasets), "")
     rows.sort(key=_distance)
 
@@ -159,12 +156,12 @@ def _exponents_of_runs(runs: Sequence[Run], form: str | None, described: dict[st
 
 
 def _most_alike(model: Sequence[Exponent], human: Exponent) -> Exponent:
-    """That of the model's exponents which differs in the fewest aspects."""
+    """The model's exponent that differs in the fewest aspects."""
     return min(model, key=lambda exponent: len(obstacles(exponent, human)))
 
 
 def _row(model: Sequence[Exponent], human: Exponent, margin: float | None, level: float) -> Row:
-    """Compare a human exponent with the model's that is most like it."""
+    """Compare a human exponent with the model's nearest."""
     nearest = _most_alike(model, human)
     differing = obstacles(nearest, human)
     if differing or math.isnan(human.gamma):
@@ -177,7 +174,7 @@ def _row(model: Sequence[Exponent], human: Exponent, margin: float | None, level
 
 
 def _is_within(limits: tuple[float, float, float], margin: float, level: float) -> bool:
-    """Whether a difference lies within the margin, by two one-sided tests."""
+    """Whether two one-sided tests find a difference within a margin."""
     estimate, low, high = limits
     # each test has the error of the level, so their interval is that of 1 − 2(1 − level)
     ratio = normal_quantile(1.0 - 2.0 * (1.0 - level)) / normal_quantile(level)
@@ -193,7 +190,10 @@ def _distance(row: Row) -> tuple[int, int]:
 
 
 def _no_equivalence(model: Exponent, human: Exponent) -> str:
-    """Why equivalence cannot be tested; "" where it can."""
+    """Why equivalence cannot be tested.
+
+    "" where it can.
+    """
     if (model.n or 0) < ENOUGH_RUNS:
         return f"there are {model.n or 0} runs, and {ENOUGH_RUNS} are needed"
     if not human.subjects_known:
@@ -202,7 +202,7 @@ def _no_equivalence(model: Exponent, human: Exponent) -> str:
 
 
 def _equivalence(rows: Sequence[Row], model: Sequence[Exponent], margin: float | None) -> str:
-    """What the tests of equivalence say, or why there are none."""
+    """What tests of equivalence say, or why there are none."""
     if margin is None:
         return "That a difference is not excluded is no evidence of sameness: that needs a margin (--margin)."
     parts = []

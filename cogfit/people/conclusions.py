@@ -1,4 +1,4 @@
-"""What a comparison with people gives: rows, and the sentences that follow."""
+"""What a comparison with people gives: rows and sentences."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Row:
 
     @property
     def main_obstacle(self) -> Obstacle:
-        """The first obstacle, of those that cannot be mended if there are any."""
+        """The first obstacle, if possible one that cannot be mended."""
         return next((item for item in self.obstacles if not item.aspect.refit), self.obstacles[0])
 
 
@@ -212,7 +212,10 @@ _TABLED = (
 
 
 def _table_row(exponent: Exponent, row: Row | None) -> dict[str, Any]:
-    """Cells of an exponent; `row` says how it compares, where it is a human one."""
+    """Cells of an exponent.
+
+    `row` says how it compares, where it is a human one.
+    """
     limits = (row and row.difference) or (math.nan,) * 3
     return (
         {name: getattr(exponent, name) for name in _TABLED}
@@ -293,7 +296,7 @@ def _between_runs(runs: Population | None) -> list[str]:
 
 
 def _difference(row: Row, level: float) -> str:
-    """How the model's γ differs from that of a comparable human curve."""
+    """How the model's γ differs from a comparable one."""
     estimate, low, high = row.difference or (math.nan,) * 3
     conclusion = "no difference is not excluded" if low <= 0.0 <= high else "the two differ"
     refitted = f" ({'; '.join(row.human.done)})" if row.human.done else ""
@@ -305,7 +308,7 @@ def _difference(row: Row, level: float) -> str:
 
 
 def _nothing_compared(rows: Sequence[Row]) -> str:
-    """That no human curve measures the same, and in what they differ."""
+    """That no human curve measures the same, and why."""
     counts = Counter(row.main_obstacle.aspect.title for row in rows)
     reasons = ", ".join(f"{n} differ in {what}" for what, n in counts.most_common())
     return (
@@ -315,7 +318,7 @@ def _nothing_compared(rows: Sequence[Row]) -> str:
 
 
 def _practice_times(rows: Sequence[Row]) -> list[str]:
-    """The range of the exponents of practice times, beside what the paper claims of them."""
+    """Range of practice times' exponents, beside the paper's claim."""
     gammas = [row.human.gamma for row in rows if (row.human.axis, row.human.measure) == ("repetition", "latency")]
     if len(gammas) < 2:
         return []
@@ -326,6 +329,6 @@ def _practice_times(rows: Sequence[Row]) -> list[str]:
 
 
 def _mendable(rows: Sequence[Row]) -> list[str]:
-    """The curves that could be compared if both sides were fitted anew."""
+    """Curves that could be compared if fitted anew."""
     labels = dict.fromkeys(row.human.label for row in rows if row.mendable)
     return [f"With both sides fitted anew (--align) it could be compared with: {', '.join(labels)}."] if labels else []

@@ -211,7 +211,7 @@ class Series:
 
     @property
     def weights(self) -> Array | None:
-        """1/SE²; None where standard errors are not known."""
+        """1/SE², None where standard errors are not known."""
         return None if self.se is None else 1.0 / self.se**2
 
     def take(self, keep: NDArray[np.bool_]) -> Series:
@@ -509,7 +509,10 @@ class Dataset:
         )
 
     def _standard_errors(self, printed: Array | None, subjects: Array | None, n: int | None) -> Array | None:
-        """Standard errors from the uncertainties as printed; None where they cannot be had."""
+        """Standard errors from the uncertainties as printed.
+
+        None where they cannot be had.
+        """
         if printed is None or not np.all(printed > 0):
             return None
         if self.uncertainty == "standard error":
@@ -569,7 +572,10 @@ def _read_table(path: Path, schema: tuple[Field, ...]) -> pd.DataFrame:
 
 
 def _numbers(cells: pd.Series[str], column: Field, path: Path) -> pd.Series[Any]:
-    """Cells of a column as numbers; integers stay integers where some are missing."""
+    """Cells of a column as numbers.
+
+    Integers stay integers where some are missing.
+    """
     import pandas as pd
 
     is_integer = column.type == "integer"

@@ -185,10 +185,10 @@ def obstacles(model: Exponent, human: Exponent) -> tuple[Obstacle, ...]:
 
 
 def difference(model: Exponent, human: Exponent) -> tuple[float, float, float]:
-    """Return γ of the model less γ of people, with limits.
+    """Return γ of the model less that of people.
 
-    These have the confidence of both intervals. They come from the limits of both, which need not be symmetric (MOVER:
-    Zou & Donner 2008, Stat. Med. 27:1693, eq. 3).
+    Its limits have the confidence of both intervals. They come from the limits of both, which need not be symmetric
+    (MOVER: Zou & Donner 2008, Stat. Med. 27:1693, eq. 3).
 
     Examples
     --------
@@ -209,5 +209,5 @@ def describe(exponent: Exponent) -> str:
 
 
 def form_title(form: str) -> str:
-    """Return the title of a form; "" for no form."""
+    """Return the title of a form, "" for no form."""
     return get_form(form).title if form else ""

@@ -1,4 +1,4 @@
-"""Fits of human data: each data set in the way that it allows.
+"""Fits of human data, each set as it allows.
 
 What is special about a data set stands in :data:`PLANS`; everything else follows from its description: curves are
 fitted with every form, contrasts get differences with intervals and never an exponent, estimates of single subjects a
@@ -451,7 +451,10 @@ def _slopes(series: Series, work: _Work) -> list[Slope]:
 
 
 def _conventions(series: Series) -> tuple[str, ...]:
-    """The curve's own convention, and the other one if repetitions can be counted by it."""
+    """Conventions by which the curve can be counted.
+
+    Its own comes first.
+    """
     own = series.convention
     if np.any(series.x != np.rint(series.x)):  # digitised: what came before cannot be counted
         return (own,)
@@ -459,7 +462,10 @@ def _conventions(series: Series) -> tuple[str, ...]:
 
 
 def _counted(part: Series, convention: str) -> Curve:
-    """Points of a curve under a convention, alike and independent; at x = 0 a power law has no value."""
+    """Points of a curve under a convention.
+
+    They count alike and as independent. At x = 0 a power law has no value.
+    """
     counted = part if convention == part.convention else part.under(convention)
     curve = counted.curve(weighted=False)
     curve = replace(curve, clusters=None, weights=np.ones(curve.x.size), counts=None)
@@ -525,7 +531,7 @@ def _curve_statements(curve: CurveFit) -> list[str]:
 
 
 def _verdict(result: FitResult) -> str:
-    """Verdict on the power law, and how far it lies behind the best form."""
+    """Verdict on the power law, and its distance."""
     if result.verdict.power_law == "not_compared":
         return ""
     behind = result["power"].delta_aicc
@@ -534,7 +540,10 @@ def _verdict(result: FitResult) -> str:
 
 
 def _limit_of_shifted(result: FitResult) -> str:
-    """That the shifted power is not refused and runs towards the pure power, its limit for small b."""
+    """That the shifted power runs towards its limit.
+
+    For small b this is the pure power.
+    """
     shifted = next((form for form in result.forms if form.name == "shifted_power"), None)
     limits = None if shifted is None else shifted.intervals.get("gamma")
     if shifted is None or limits is None or not math.isfinite(limits.high - limits.low):
@@ -585,7 +594,7 @@ def _contrast_statement(contrast: Contrast) -> str:
 
 
 def _contrast(series: Series, first: str, second: str, level: float) -> Contrast:
-    """Difference within subjects where it can be had, else of the means."""
+    """Difference within subjects if possible, else of the means."""
     assert series.category is not None
     if series.dataset.paired:
         assert series.clusters is not None
@@ -625,7 +634,7 @@ def _fit_estimates(work: _Work) -> HumanFits:
 
 
 def _recovered_errors(series: Series, work: _Work) -> Array:
-    """Standard errors that follow from the R² of the subjects' fits."""
+    """Standard errors that follow from R² of the fits."""
     table, points = work.dataset.table, np.array(work.plan.points)
     for name, value in series.labels.items():
         table = table[table[name].astype(str) == value]
@@ -719,7 +728,10 @@ def _common_statement(test: block_means.CommonTest, by_group: block_means.BlockF
 
 
 def _mixture_statement(fits: Mapping[_Key, block_means.BlockFit], scale: block_means.Scale, by: str) -> str:
-    """How mixtures fare beside power laws; "" where there are none."""
+    """How mixtures fare beside power laws.
+
+    "" where there are none.
+    """
     mixtures = [
         fit.aicc
         for (at, of_scale, model), fit in fits.items()

@@ -64,7 +64,7 @@ class _Choice:
 
 
 def chosen_datasets(people: Catalogue | Dataset | Sequence[Dataset] | None) -> list[Dataset]:
-    """Return the data sets that the caller chose, by default all."""
+    """Return the chosen data sets, by default all."""
     if people is None:
         return list(human().values())
     if isinstance(people, Dataset):
@@ -75,7 +75,7 @@ def chosen_datasets(people: Catalogue | Dataset | Sequence[Dataset] | None) -> l
 def human_exponents(
     data: Dataset, model: Exponent, form: str | None, align: bool, level: float
 ) -> tuple[list[Exponent], str]:
-    """Return the exponents of a data set, or why there are none.
+    """Return the exponents of a data set, or a reason.
 
     Parameters
     ----------
@@ -148,12 +148,15 @@ def _of_curves(data: Dataset, choice: _Choice) -> list[Exponent]:
 
 
 def _in_window(curve: Curve, plan: Plan) -> NDArray[np.bool_]:
-    """Which points lie in the window of the plan; at x = 0 a power law has no value."""
+    """Which points lie in the window of the plan.
+
+    At x = 0 a power law has no value.
+    """
     return (curve.x > 0) & (curve.x >= (plan.x_min or 0.0)) & (curve.x <= (plan.x_max or math.inf))
 
 
 def _of_curve(series: Series, curve: Curve, choice: _Choice) -> Exponent:
-    """Exponent of one curve, under one form or the better power law."""
+    """Exponent of one curve, under the chosen form."""
     plan = PLANS.get(series.dataset.id, Plan())
     names = [choice.form] if choice.form else [name for name in POWER_LAWS if plan.form in (None, name)]
     fits = [fitting.fit(curve, form=name, noise=choice.noise, level=choice.level) for name in names]
@@ -166,7 +169,7 @@ def _of_curve(series: Series, curve: Curve, choice: _Choice) -> Exponent:
 
 
 def _of_subjects(data: Dataset, choice: _Choice) -> list[Exponent]:
-    """Mean over subjects of the power laws that were fitted to each."""
+    """Mean over subjects of their power laws' exponents."""
     exponents = []
     populations = fit_human(data, level=choice.level, full=False).populations
     for series, spread in zip(data.series(), populations, strict=True):
@@ -208,7 +211,7 @@ _KINDS: dict[str, Callable[[Dataset, _Choice], list[Exponent]]] = {
 
 
 def _described(series: Series, form: str, noise: str, gamma: float, limits: tuple[float, float]) -> Exponent:
-    """Exponent of a human curve with what the catalogue says of it."""
+    """Exponent with what the catalogue says of its curve."""
     data = series.dataset
     short = re.sub(r"(?<=\d{4})_.*", "", data.id)  # authors and year; measure and axis stand beside it
     return Exponent(

@@ -1,4 +1,4 @@
-"""The model's side of a comparison: from fits and logs to exponents.
+"""The model's side of a comparison: logs to exponents.
 
 Runs are read and fitted (:func:`read_runs`); each gives an exponent (:func:`exponent_of_fit`), several give two that
 stand for all: of the mean curve (:func:`mean_curve_exponent`) and over the runs (:func:`over_runs`).
@@ -108,7 +108,7 @@ def read_runs(
 
 
 def _parts(item: Model) -> list[tuple[str, FitResult | Log]]:
-    """Fit or single runs of an item, with labels; "" where there is none."""
+    """Fit or runs of an item, with labels or ""."""
     if isinstance(item, FitResult):
         return [("", item)]
     if isinstance(item, Log):
@@ -187,7 +187,7 @@ def exponent_of_fit(fit: FitResult, label: str = "", form: str | None = None) ->
 
 
 def _chosen_form(fit: FitResult, form: str | None) -> FormFit:
-    """The form of this name, or the better of the power laws."""
+    """The named form, or the better power law."""
     names = [item.name for item in fit.forms]
     if form is not None:
         if form not in names:
@@ -297,7 +297,7 @@ def mean_curve_exponent(runs: Sequence[Run], singles: Sequence[Exponent], level:
 
 
 def _least_supported(runs: Sequence[Exponent]) -> str:
-    """Verdict that holds for all runs: the one with the least support."""
+    """Verdict that holds for all runs: the weakest."""
     return min((run.verdict for run in runs), key=_VERDICTS.index)
 
 
@@ -328,7 +328,10 @@ def form_sensitivity(runs: Sequence[Run], form: str, level: float, rng: int) -> 
 
 
 def _other_forms(run: Run, form: str) -> list[tuple[str, Exponent]]:
-    """Exponents of the other forms whose parameters are all determined: elsewhere γ may stand for nothing."""
+    """Exponents of the other forms.
+
+    Their parameters must all be determined: elsewhere γ may stand for nothing.
+    """
     return [
         (f"form {form_title(item.name)}", exponent_of_fit(run.fit, run.label, item.name))
         for item in run.fit.forms
