@@ -1,7 +1,8 @@
-"""Curves of which only means over blocks of practice are known, pooled over groups with one exponent.
+"""Fits of block means, pooled over groups with one exponent.
 
-A mean of k^−γ over presentations k_first … k_last is not k^−γ at the midpoint: the law is convex, and the block that
-starts at k = 1 is dominated by its first presentations. The mean of the form over the block is fitted.
+Of some curves only means over blocks of practice are known. A mean of k^−γ over presentations k_first … k_last is not
+k^−γ at the midpoint: the law is convex, and the block that starts at k = 1 is dominated by its first presentations. The
+mean of the form over the block is fitted.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -46,7 +48,12 @@ class Cells:
     groups: tuple[str, ...]
 
     def mean(self, law: Model, theta: Array) -> Array:
-        """Means of the law's columns over each cell's presentations, shape (n, columns)."""
+        """Average the law's columns over each cell's presentations.
+
+        Returns
+        -------
+        ndarray, shape (n, columns)
+        """
         size = np.array([k.size for k in self.counts])
         start = np.concatenate([[0], np.cumsum(size)[:-1]])
         columns = np.stack(law.columns(np.concatenate(self.counts), theta), axis=1)
@@ -71,22 +78,24 @@ def cells_of(series: Sequence[Series], by: str, at: At = "blocks") -> Cells:
         If the curves are no block means or lack the label.
     """
     y, counts, names = [], [], []
-    for one in series:
-        if one.first is None or one.last is None:
-            raise InputError(f"'{one.dataset.id}' has no blocks of presentations")
-        if by and by not in one.labels:
-            raise InputError(f"'{one.dataset.id}' has no label '{by}'")
-        for value, first, last in zip(one.y, one.first, one.last, strict=True):
+    for curve in series:
+        if curve.first is None or curve.last is None:
+            raise InputError(f"'{curve.dataset.id}' has no blocks of presentations")
+        if by and by not in curve.labels:
+            raise InputError(f"'{curve.dataset.id}' has no label '{by}'")
+        for value, first, last in zip(curve.y, curve.first, curve.last, strict=True):
             y.append(value)
             counts.append(np.arange(first, last + 1.0) if at == "blocks" else np.array([0.5 * (first + last)]))
-            names.append(one.labels[by] if by else one.name)
+            names.append(curve.labels[by] if by else curve.name)
     groups = tuple(dict.fromkeys(names))
     return Cells(np.array(y), tuple(counts), by, np.array([groups.index(name) for name in names]), groups)
 
 
 @dataclass(frozen=True)
 class Model:
-    """A law for all cells: linear in a level per group (and what is shared), with few non-linear parameters.
+    """A law for the cells of all groups.
+
+    It is linear in a level for each group and in what is shared, and has few non-linear parameters.
 
     Attributes
     ----------
@@ -111,38 +120,56 @@ class Model:
     grid: tuple[tuple[float, ...], ...]
 
 
-_GAMMA = ((-1.0, 4.0), (0.1, 0.4, 0.8))
-_RATE = ((1e-4, 5.0), (0.02, 0.1, 0.5))
+_GAMMA = (-1.0, 4.0), (0.1, 0.4, 0.8)
+_RATE = (1e-4, 5.0), (0.02, 0.1, 0.5)
+"""Bounds and starting values of γ and of the rate of a mixture."""
+
+
+def _power(k: Array, theta: Array) -> tuple[Array, ...]:
+    return (k ** -theta[0],)
+
+
+def _power_floor(k: Array, theta: Array) -> tuple[Array, ...]:
+    return k ** -theta[0], np.ones_like(k)
+
+
+def _mixture(k: Array, theta: Array) -> tuple[Array, ...]:
+    return np.exp(-theta[0] * k), -np.expm1(-theta[0] * k) * k ** -theta[1]
+
+
+def _mixture_constant(k: Array, theta: Array) -> tuple[Array, ...]:
+    return np.exp(-theta[0] * k), -np.expm1(-theta[0] * k)
+
+
+def _model(
+    name: str,
+    title: str,
+    columns: Callable[[Array, Array], tuple[Array, ...]],
+    shapes: dict[str, tuple[tuple[float, float], tuple[float, ...]]],
+    shared: tuple[str, ...] = (),
+) -> Model:
+    """Model whose non-linear parameters have bounds and starting values."""
+    bounds, grid = zip(*shapes.values(), strict=True)
+    return Model(name, title, shared, tuple(shapes), columns, bounds, grid)
+
 
 MODELS: dict[str, Model] = {
     model.name: model
     for model in (
-        Model(
-            "power", "power, one γ", (), ("gamma",), lambda k, p: (k ** -p[0],), (_GAMMA[0],), (_GAMMA[1],),
+        _model("power", "power, one γ", _power, {"gamma": _GAMMA}),
+        _model("power_by_group", "power, γ of each group", _power, {"gamma*": _GAMMA}),
+        _model("power_floor", "power + floor, one γ", _power_floor, {"gamma": _GAMMA}, ("c",)),
+        _model("two_process", "compute/retrieve mixture", _mixture, {"r": _RATE, "gamma": _GAMMA}, ("Tr",)),
+        _model(
+            "two_process_by_group",
+            "mixture, rate of each group, constant retrieval",
+            _mixture_constant,
+            {"r*": _RATE},
+            ("Tr",),
         ),
-        Model(
-            "power_by_group", "power, γ of each group", (), ("gamma*",), lambda k, p: (k ** -p[0],), (_GAMMA[0],),
-            (_GAMMA[1],),
-        ),
-        Model(
-            "power_floor", "power + floor, one γ", ("c",), ("gamma",), lambda k, p: (k ** -p[0], np.ones_like(k)),
-            (_GAMMA[0],), (_GAMMA[1],),
-        ),
-        Model(
-            "two_process", "compute/retrieve mixture", ("Tr",), ("r", "gamma"),
-            lambda k, p: (np.exp(-p[0] * k), -np.expm1(-p[0] * k) * k ** -p[1]),
-            (_RATE[0], _GAMMA[0]), (_RATE[1], _GAMMA[1]),
-        ),
-        Model(
-            "two_process_by_group", "mixture, rate of each group, constant retrieval",
-            ("Tr",), ("r*",), lambda k, p: (np.exp(-p[0] * k), -np.expm1(-p[0] * k)), (_RATE[0],), (_RATE[1],),
-        ),
-        Model(
-            "two_process_constant", "mixture, constant retrieval", ("Tr",), ("r",),
-            lambda k, p: (np.exp(-p[0] * k), -np.expm1(-p[0] * k)), (_RATE[0],), (_RATE[1],),
-        ),
+        _model("two_process_constant", "mixture, constant retrieval", _mixture_constant, {"r": _RATE}, ("Tr",)),
     )
-}  # fmt: skip
+}
 """What is fitted to block means, by name. Mixtures: T_a e^(−rk) + (1 − e^(−rk)) T_r k^(−γ) with T_a of each group."""
 
 
@@ -182,11 +209,14 @@ class BlockFit:
 
     @property
     def levels(self) -> dict[str, float]:
-        """Level of each group: y at k = 1, without what is shared."""
+        """Level of each group.
+
+        That is y at k = 1, without what is shared.
+        """
         return {name[6:-1]: value for name, value in self.params.items() if name.startswith("level[")}
 
     @property
-    def spare(self) -> int:
+    def degrees_of_freedom(self) -> int:
         """Residual degrees of freedom."""
         return self.n - len(self.params)
 
@@ -194,7 +224,7 @@ class BlockFit:
         """Student's t interval of a parameter."""
         from scipy.stats import t
 
-        half = float(t.ppf(0.5 + 0.5 * level, self.spare)) * self.stderr[name]
+        half = float(t.ppf(0.5 + 0.5 * level, self.degrees_of_freedom)) * self.stderr[name]
         return self.params[name] - half, self.params[name] + half
 
     def to_json(self) -> dict[str, Any]:
@@ -205,7 +235,9 @@ class BlockFit:
 
 @dataclass(frozen=True)
 class CommonTest:
-    """F test of one exponent for all groups against one of each.
+    """F test of one exponent for all groups.
+
+    The alternative is an exponent for each group.
 
     Attributes
     ----------
@@ -220,17 +252,23 @@ class CommonTest:
     p_value: float
 
 
-def common_test(one: BlockFit, each: BlockFit) -> CommonTest:
-    """Compare a fit with one γ and one with a γ of each group, of the same cells and scale."""
+def common_test(common: BlockFit, by_group: BlockFit) -> CommonTest:
+    """Test one γ for all groups against one for each.
+
+    Parameters
+    ----------
+    common, by_group : BlockFit
+        Of the same cells, on the same scale.
+    """
     from scipy.stats import f
 
-    numerator = len(each.params) - len(one.params)
-    value = (one.rss - each.rss) / numerator / (each.rss / each.spare)
-    return CommonTest(value, numerator, each.spare, float(f.sf(value, numerator, each.spare)))
+    numerator, denominator = len(by_group.params) - len(common.params), by_group.degrees_of_freedom
+    value = (common.rss - by_group.rss) / numerator / (by_group.rss / denominator)
+    return CommonTest(value, numerator, denominator, float(f.sf(value, numerator, denominator)))
 
 
 def fit_blocks(cells: Cells, model: str, at: At, scale: Scale = "log") -> BlockFit:
-    """Fit a model to block means by least squares, on the log scale or on that of y.
+    """Fit a model to block means by least squares.
 
     Parameters
     ----------
@@ -240,6 +278,7 @@ def fit_blocks(cells: Cells, model: str, at: At, scale: Scale = "log") -> BlockF
     at : {"blocks", "midpoints"}
         What the cells' counts are; for the record.
     scale : {"log", "raw"}
+        Of the residuals: the logarithm of y, or y.
 
     Returns
     -------
@@ -251,67 +290,149 @@ def fit_blocks(cells: Cells, model: str, at: At, scale: Scale = "log") -> BlockF
     InputError
         If there are too few cells, or means that have no logarithm.
     """
-    from scipy.optimize import least_squares
-
     law = MODELS[model]
     if np.any(cells.y <= 0) and scale == "log":
         raise InputError("the log scale needs positive means")
-    own = [name.endswith("*") for name in law.shapes]
-    group = [f"{name[:-1]}[{g}]" if each else name for name, each in zip(law.shapes, own, strict=True)
-             for g in (cells.groups if each else ("",))]  # fmt: skip
-    names = [*(f"level[{g}]" for g in cells.groups), *law.shared, *group]
+    problem = _Problem(cells, law, scale)
+    names = problem.names
     if cells.y.size <= len(names) + 2:
         raise InputError(f"{cells.y.size} block means are too few for the {len(names)} parameters of '{law.title}'")
-    m, lead = len(cells.groups), len(cells.groups) + len(law.shared)
-    design = np.eye(m)[cells.code]
+    params, jacobian, rss = problem.solve()
+    k = len(names) + 1  # the variance of the errors is a parameter, too
+    return BlockFit(
+        model=model,
+        title=law.title,
+        by=cells.by,
+        at=at,
+        scale=scale,
+        params=dict(zip(names, params.tolist(), strict=True)),
+        stderr=dict(zip(names, _standard_errors(jacobian, rss).tolist(), strict=True)),
+        rss=rss,
+        n=cells.y.size,
+        k=k,
+        aicc=_aicc(cells.y, rss, k, scale),
+    )
 
-    def theta_of(g: int, theta: Array) -> Array:
-        out, at_ = [], 0
-        for each in own:
-            out.append(theta[at_ + g] if each else theta[at_])
-            at_ += m if each else 1
-        return np.array(out)
 
-    def matrix(theta: Array) -> Array:
-        tables = [cells.mean(law, theta_of(g, theta)) for g in range(m if any(own) else 1)]
-        picked = np.stack(tables)[cells.code if any(own) else 0, np.arange(cells.y.size)]
-        return np.concatenate([design * picked[:, :1], picked[:, 1:]], axis=1)
+@dataclass(frozen=True)
+class _Problem:
+    """Least squares of one model on the cells.
 
-    def residual(z: Array) -> Array:
-        value = matrix(z[lead:]) @ z[:lead]
-        return np.log(cells.y) - np.log(np.maximum(value, 1e-12)) if scale == "log" else cells.y - value
+    Parameters come in the order of :attr:`names`: levels of the groups, what is shared, and ``theta``, the non-linear
+    ones. A parameter that each group has stands in ``theta`` as often as there are groups.
+    """
 
-    limits = [bound for bound, each in zip(law.bounds, own, strict=True) for _ in range(m if each else 1)]
-    low = np.array([0.0] * lead + [a for a, _ in limits])
-    high = np.array([np.inf] * lead + [b for _, b in limits])
-    best = None
-    for start in _starts(law, own, m):
-        linear = np.maximum(np.linalg.lstsq(matrix(start), cells.y, rcond=None)[0], 1e-3 * cells.y.mean())
-        found = least_squares(residual, np.concatenate([linear, start]), bounds=(low, high), x_scale="jac",
-                              xtol=1e-10, ftol=1e-12, gtol=1e-10, max_nfev=300)  # fmt: skip
-        if best is None or found.cost < best.cost:
-            best = found
-    assert best is not None
-    n, p, rss = cells.y.size, len(names), 2.0 * float(best.cost)
-    jacobian = best.jac
+    cells: Cells
+    law: Model
+    scale: Scale
+
+    @cached_property
+    def is_by_group(self) -> list[bool]:
+        """Which non-linear parameters each group has for itself."""
+        return [name.endswith("*") for name in self.law.shapes]
+
+    @cached_property
+    def copies(self) -> list[int]:
+        """How often each non-linear parameter stands in ``theta``."""
+        return [len(self.cells.groups) if own else 1 for own in self.is_by_group]
+
+    @cached_property
+    def design(self) -> Array:
+        """Indicators of the cells' groups, shape (n, groups)."""
+        return np.asarray(np.eye(len(self.cells.groups))[self.cells.code])
+
+    @property
+    def n_linear(self) -> int:
+        return len(self.cells.groups) + len(self.law.shared)
+
+    @property
+    def names(self) -> list[str]:
+        groups = self.cells.groups
+        names = [f"level[{group}]" for group in groups] + list(self.law.shared)
+        for name, own in zip(self.law.shapes, self.is_by_group, strict=True):
+            names += [f"{name[:-1]}[{group}]" for group in groups] if own else [name]
+        return names
+
+    def theta_of(self, group: int, theta: Array) -> Array:
+        """Non-linear parameters of one group."""
+        values, start = [], 0
+        for own, size in zip(self.is_by_group, self.copies, strict=True):
+            values.append(theta[start + group] if own else theta[start])
+            start += size
+        return np.array(values)
+
+    def matrix(self, theta: Array) -> Array:
+        """Columns that the model combines linearly.
+
+        Returns
+        -------
+        ndarray, shape (n, n_linear)
+        """
+        differs = any(self.is_by_group)
+        groups = range(len(self.cells.groups) if differs else 1)
+        tables = [self.cells.mean(self.law, self.theta_of(group, theta)) for group in groups]
+        own_table = np.stack(tables)[self.cells.code if differs else 0, np.arange(self.cells.y.size)]
+        return np.concatenate([self.design * own_table[:, :1], own_table[:, 1:]], axis=1)
+
+    def residual(self, params: Array) -> Array:
+        """Observed less fitted means, on the scale of the residuals."""
+        value = self.matrix(params[self.n_linear :]) @ params[: self.n_linear]
+        if self.scale == "log":
+            return np.asarray(np.log(self.cells.y) - np.log(np.maximum(value, 1e-12)))
+        return np.asarray(self.cells.y - value)
+
+    def solve(self) -> tuple[Array, Array, float]:
+        """Fit from all starts.
+
+        Returns
+        -------
+        params, jacobian, rss
+            Of the best.
+        """
+        from scipy.optimize import least_squares
+
+        limits = [bound for bound, size in zip(self.law.bounds, self.copies, strict=True) for _ in range(size)]
+        low = np.array([0.0] * self.n_linear + [least for least, _ in limits])
+        high = np.array([np.inf] * self.n_linear + [largest for _, largest in limits])
+        best = None
+        for theta in self.starts():
+            # linear parameters follow from theta, but must begin inside their bounds
+            linear = np.linalg.lstsq(self.matrix(theta), self.cells.y, rcond=None)[0]
+            linear = np.maximum(linear, 1e-3 * self.cells.y.mean())
+            solution = least_squares(
+                self.residual,
+                np.concatenate([linear, theta]),
+                bounds=(low, high),
+                x_scale="jac",
+                xtol=1e-10,
+                ftol=1e-12,
+                gtol=1e-10,
+                max_nfev=300,
+            )
+            if best is None or solution.cost < best.cost:
+                best = solution
+        assert best is not None
+        return best.x, best.jac, 2.0 * float(best.cost)
+
+    def starts(self) -> list[Array]:
+        """Starting values of ``theta``, the same for all groups."""
+        points: list[list[float]] = [[]]
+        for values, size in zip(self.law.grid, self.copies, strict=True):
+            points = [[*before, *([value] * size)] for before in points for value in values]
+        return [np.array(point) for point in points]
+
+
+def _standard_errors(jacobian: Array, rss: float) -> Array:
+    n, p = jacobian.shape
     with np.errstate(all="ignore"):
         covariance = np.linalg.pinv(jacobian.T @ jacobian) * rss / (n - p)
-    observed = np.log(cells.y) if scale == "log" else cells.y
-    loglik = profiled_gaussian(rss, n, 0.0, float(np.abs(observed).max()))
+    return np.asarray(np.sqrt(np.diag(covariance)))
+
+
+def _aicc(y: Array, rss: float, k: int, scale: Scale) -> float:
+    """AICc of y, whatever the scale of the residuals."""
+    observed = np.log(y) if scale == "log" else y
+    loglik = profiled_gaussian(rss, y.size, 0.0, float(np.abs(observed).max()))
     if scale == "log":
-        loglik -= float(observed.sum())
-    k = p + 1
-    aicc = -2.0 * loglik + 2.0 * k + 2.0 * k * (k + 1) / (n - k - 1)
-    stderr = np.sqrt(np.diag(covariance))
-    return BlockFit(
-        model, law.title, cells.by, at, scale, dict(zip(names, best.x.tolist(), strict=True)),
-        dict(zip(names, stderr.tolist(), strict=True)), rss, n, k, aicc,
-    )  # fmt: skip
-
-
-def _starts(law: Model, own: Sequence[bool], groups: int) -> list[Array]:
-    """Starting values of the non-linear parameters: the grid, the same for all groups."""
-    points: list[list[float]] = [[]]
-    for values, each in zip(law.grid, own, strict=True):
-        points = [[*before, *([value] * (groups if each else 1))] for before in points for value in values]
-    return [np.array(point) for point in points]
+        loglik -= float(observed.sum())  # density of y: that of log y, divided by y
+    return float(-2.0 * loglik + 2.0 * k + 2.0 * k * (k + 1) / (y.size - k - 1))

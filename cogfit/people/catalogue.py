@@ -1,4 +1,4 @@
-"""The catalogue of human learning and forgetting data: :func:`human`, and how packages of tables are described.
+"""Catalogue of human learning and forgetting data.
 
 The tables are a Frictionless data package (``data/human``); what the statistics need to know of a table stands in the
 property ``cogfit`` of its resource: axis, unit of repetition, convention, measure, scale, level of averaging, kind of
@@ -42,7 +42,7 @@ ENVIRONMENT = "COGFIT_HUMAN_DATA"
 
 @dataclass(frozen=True)
 class Unobtainable:
-    """A data set that is known and wanted, but whose values could not be read.
+    """A data set whose values could not be read.
 
     Attributes
     ----------
@@ -58,7 +58,9 @@ class Unobtainable:
 
 
 class Catalogue(Mapping[str, Dataset]):
-    """The data sets by id; what :func:`human` returns.
+    """Data sets by id.
+
+    :func:`human` returns it.
 
     Attributes
     ----------
@@ -80,10 +82,16 @@ class Catalogue(Mapping[str, Dataset]):
         self.unobtainable = tuple(unobtainable)
 
     def __getitem__(self, id: str) -> Dataset:
-        """Return a data set; raises InputError with near matches for an unknown id."""
+        """Return a data set.
+
+        Raises
+        ------
+        InputError
+            For an unknown id, with near matches.
+        """
         if id in self._items:
             return self._items[id]
-        missing = next((one for one in self.unobtainable if one.name == id), None)
+        missing = next((item for item in self.unobtainable if item.name == id), None)
         if missing is not None:
             raise InputError(f"the values of {missing.title} could not be read", hint=f"see {missing.link or 'there'}")
         raise InputError(f"there is no data set {id!r}", hint=nearest(str(id), self._items))
@@ -119,11 +127,11 @@ class Catalogue(Mapping[str, Dataset]):
         names = ("id", "title", "kind", "axis", "repeated", "convention", "measure", "level", "uncertainty")
         rows = []
         for data in self.values():
-            curves_in = data.series()
+            curves = data.series()
             rows.append(
                 {name: getattr(data, name) for name in names}
-                | {"n": _range([one.n for one in curves_in])}
-                | {"curves": len(curves_in), "values": sum(one.y.size for one in curves_in)}
+                | {"n": _range([curve.n for curve in curves])}
+                | {"curves": len(curves), "values": sum(curve.y.size for curve in curves)}
                 | {name: getattr(data, name) for name in ("verification", "licence", "citation")}
             )
         return pd.DataFrame(rows)
@@ -131,8 +139,8 @@ class Catalogue(Mapping[str, Dataset]):
 
 def _range(counts: Sequence[int | None]) -> str:
     """Write counts as ``25``, ``24–25`` or ``?``."""
-    known = sorted({one for one in counts if one is not None})
-    return "–".join(str(one) for one in dict.fromkeys((known[0], known[-1]))) if known else "?"
+    known = sorted({count for count in counts if count is not None})
+    return "–".join(str(count) for count in dict.fromkeys((known[0], known[-1]))) if known else "?"
 
 
 Extra = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
@@ -144,7 +152,7 @@ def human(id: None = None, *, extra: Extra = None) -> Catalogue: ...
 @overload
 def human(id: str, *, extra: Extra = None) -> Dataset: ...
 def human(id: str | None = None, *, extra: Extra = None) -> Catalogue | Dataset:
-    """Human learning and forgetting data, with their provenance.
+    """Return human learning and forgetting data, with their provenance.
 
     Parameters
     ----------
@@ -175,21 +183,24 @@ def human(id: str | None = None, *, extra: Extra = None) -> Catalogue | Dataset:
     0.125
     """
     catalogue = _shipped()
-    own = [part for part in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if part]
+    paths = [part for part in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if part]
     if extra is not None:
-        own += [os.fspath(extra)] if isinstance(extra, str | os.PathLike) else [os.fspath(path) for path in extra]
-    if own:
-        items, missing = dict(catalogue), list(catalogue.unobtainable)
-        for path in own:
-            added = read_package(path)
-            for name, data in added.items():
-                if name in items:
-                    raise InputError(f"a data set '{name}' exists already", path=path, hint="rename the resource")
-                _ = data.table  # a damaged file is found now, not later
-                items[name] = data
-            missing += added.unobtainable
-        catalogue = Catalogue(items, missing)
+        listed = [extra] if isinstance(extra, str | os.PathLike) else extra
+        paths += [os.fspath(path) for path in listed]
+    for path in paths:
+        catalogue = _with_package(catalogue, path)
     return catalogue if id is None else catalogue[id]
+
+
+def _with_package(catalogue: Catalogue, path: str) -> Catalogue:
+    """Add the data sets of one more package."""
+    items, added = dict(catalogue), read_package(path)
+    for name, data in added.items():
+        if name in items:
+            raise InputError(f"a data set '{name}' exists already", path=path, hint="rename the resource")
+        _ = data.table  # a damaged file is found now, not later
+        items[name] = data
+    return Catalogue(items, (*catalogue.unobtainable, *added.unobtainable))
 
 
 @cache
@@ -232,7 +243,9 @@ _PROPERTIES: dict[str, _Property] = {
 
 
 def read_package(path: str | os.PathLike[str]) -> Catalogue:
-    """Read the descriptor of a data package; the tables themselves are read on first use.
+    """Read the descriptor of a data package.
+
+    The tables themselves are read on first use.
 
     Parameters
     ----------
@@ -247,6 +260,18 @@ def read_package(path: str | os.PathLike[str]) -> Catalogue:
     file = Path(path)
     if file.is_dir():
         file = file / "datapackage.json"
+    package = _read_descriptor(file)
+    items: dict[str, Dataset] = {}
+    for number, item in enumerate(package["resources"], start=1):
+        data = _dataset(item, number, package, file)
+        if data.id in items:
+            raise InputError(f"two resources have the name '{data.id}'", path=file, hint="rename one")
+        items[data.id] = data
+    return Catalogue(items, _unobtainable(package.get("cogfit"), file))
+
+
+def _read_descriptor(file: Path) -> dict[str, Any]:
+    """Read a descriptor that lists resources."""
     try:
         package = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
@@ -255,45 +280,70 @@ def read_package(path: str | os.PathLike[str]) -> Catalogue:
     resources = package.get("resources") if isinstance(package, dict) else None
     if not isinstance(resources, list) or not all(isinstance(item, dict) for item in resources):
         raise InputError("is no data package: it has no list of resources", path=file)
-    items: dict[str, Dataset] = {}
-    for number, item in enumerate(resources, start=1):
-        data = _dataset(item, number, package, file)
-        if data.id in items:
-            raise InputError(f"two resources have the name '{data.id}'", path=file, hint="rename one")
-        items[data.id] = data
-    about = package.get("cogfit")
+    return dict(package)
+
+
+def _unobtainable(about: Any, file: Path) -> list[Unobtainable]:
     listed = about.get("unobtainable", []) if isinstance(about, dict) else []
     try:
-        missing = [Unobtainable(**dict(one)) for one in list(listed)]
+        return [Unobtainable(**dict(item)) for item in list(listed)]
     except (TypeError, ValueError) as error:
         hint = "give " + ", ".join(f.name for f in fields(Unobtainable))
         raise InputError("'unobtainable' lists what cannot be understood", path=file, hint=hint) from error
-    return Catalogue(items, missing)
+
+
+@dataclass(frozen=True)
+class _Resource:
+    """Where in a descriptor something is wrong."""
+
+    file: Path
+    name: str
+
+    def error(self, what: str, *, column: str | None = None, hint: str | None = None) -> InputError:
+        """Error that begins with the name of the resource."""
+        return InputError(f"resource '{self.name}'{what}", path=self.file, column=column, hint=hint)
 
 
 def _dataset(item: dict[str, Any], number: int, package: dict[str, Any], file: Path) -> Dataset:
+    """Data set of one resource."""
     name = item.get("name")
     if not isinstance(name, str) or not name:
         raise InputError(f"resource {number} has no name", path=file)
-    where = f"resource '{name}'"
-    target = item.get("path")
-    if not isinstance(target, str) or PurePosixPath(target).is_absolute() or ".." in PurePosixPath(target).parts:
-        raise InputError(f"{where} needs a path relative to the package, not {target!r}", path=file)
-    schema = _schema(item, where, file)
-    about = _properties(item.get("cogfit"), where, file)
-    roles = _columns(about, schema, where, file)
-    sources = [one for one in item.get("sources", package.get("sources", [])) if isinstance(one, dict)]
-    licences = [one for one in item.get("licenses", package.get("licenses", [])) if isinstance(one, dict)]
-    rest: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in about.items() if k not in ("columns", "citations")
+    resource = _Resource(file, name)
+    target = _relative_path(item.get("path"), resource)
+    schema = _schema(item.get("schema"), resource)
+    about = _properties(item.get("cogfit"), resource)
+    columns = _columns(about, schema, resource)
+    # sources and licences of the package hold for resources without their own
+    sources = _records(item.get("sources", package.get("sources", [])))
+    licences = _records(item.get("licenses", package.get("licenses", [])))
+    described: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in about.items()
+        if key not in ("columns", "citations")
     }
     return Dataset(
-        id=name, title=str(item.get("title", name)), columns=roles, schema=schema, path=file.parent / target,
-        citation="; ".join(str(one.get("title", "")) for one in sources) or "not stated",
-        links=tuple(str(one["path"]) for one in sources if "path" in one),
-        licence="; ".join(_licence(one) for one in licences) or "not stated",
-        **rest,
-    )  # fmt: skip
+        id=name,
+        title=str(item.get("title", name)),
+        columns=columns,
+        schema=schema,
+        path=file.parent / target,
+        citation="; ".join(str(source.get("title", "")) for source in sources) or "not stated",
+        links=tuple(str(source["path"]) for source in sources if "path" in source),
+        licence="; ".join(_licence(entry) for entry in licences) or "not stated",
+        **described,
+    )
+
+
+def _records(listed: Any) -> list[dict[str, Any]]:
+    return [entry for entry in listed if isinstance(entry, dict)]
+
+
+def _relative_path(target: Any, resource: _Resource) -> str:
+    """Path of a table inside the package."""
+    if not isinstance(target, str) or PurePosixPath(target).is_absolute() or ".." in PurePosixPath(target).parts:
+        raise resource.error(f" needs a path relative to the package, not {target!r}")
+    return target
 
 
 def _licence(entry: Mapping[str, Any]) -> str:
@@ -302,48 +352,62 @@ def _licence(entry: Mapping[str, Any]) -> str:
     return title or name if name.startswith("other") or not name else name
 
 
-def _schema(item: Mapping[str, Any], where: str, file: Path) -> tuple[Field, ...]:
-    schema = item.get("schema")
+def _schema(schema: Any, resource: _Resource) -> tuple[Field, ...]:
+    """Columns of a table."""
     listed = schema.get("fields") if isinstance(schema, dict) else None
     if not isinstance(listed, list) or not listed:
-        raise InputError(f"{where} has no schema with fields", path=file, hint="list name and type of every column")
+        raise resource.error(" has no schema with fields", hint="list name and type of every column")
     out = []
-    for one in listed:
-        if not isinstance(one, dict) or not isinstance(one.get("name"), str):
-            raise InputError(f"{where} has a field without a name", path=file)
-        kind = one.get("type", "string")
+    for entry in listed:
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+            raise resource.error(" has a field without a name")
+        kind = entry.get("type", "string")
         if kind not in TYPES:
             hint = "use " + ", ".join(TYPES)
-            raise InputError(f"{where} has a field of type {kind!r}", path=file, column=one["name"], hint=hint)
-        out.append(Field(one["name"], kind, str(one.get("title", one["name"])), one.get("unit")))
+            raise resource.error(f" has a field of type {kind!r}", column=entry["name"], hint=hint)
+        out.append(Field(entry["name"], kind, str(entry.get("title", entry["name"])), entry.get("unit")))
     return tuple(out)
 
 
-def _properties(given: Any, where: str, file: Path) -> dict[str, Any]:
-    """Check the property ``cogfit`` and fill in what may be left out."""
-    needed = ", ".join(name for name, p in _PROPERTIES.items() if p.required)
+# ---------------------------------------------------------------------------------- what the property ``cogfit`` says
+
+
+def _properties(given: Any, resource: _Resource) -> dict[str, Any]:
+    """Check the property ``cogfit`` and fill it up with defaults."""
+    needed = ", ".join(name for name, known in _PROPERTIES.items() if known.required)
     if not isinstance(given, dict):
-        raise InputError(f"{where} lacks the property 'cogfit'", path=file, hint=f"it needs at least {needed}")
+        raise resource.error(" lacks the property 'cogfit'", hint=f"it needs at least {needed}")
     for name in given:
         if name not in _PROPERTIES:
-            raise InputError(f"{where}: unknown entry '{name}' in 'cogfit'", path=file, hint=nearest(name, _PROPERTIES))
+            raise resource.error(f": unknown entry '{name}' in 'cogfit'", hint=nearest(name, _PROPERTIES))
     out = {}
     for name, known in _PROPERTIES.items():
         if known.required and name not in given:
-            raise InputError(f"{where}: 'cogfit' lacks '{name}'", path=file, hint=_choose(known, needed))
+            raise resource.error(f": 'cogfit' lacks '{name}'", hint=_choose(known, needed))
         value = given.get(name, known.default)
-        if name in given and (
-            not isinstance(value, known.type) or (isinstance(value, bool) and known.type is not bool)
-        ):
-            raise InputError(f"{where}: '{name}' cannot be {value!r}", path=file, hint=_choose(known, "see the docs"))
-        if known.choices is not None and value is not None and value not in known.choices:
-            raise InputError(f"{where}: '{name}' cannot be {value!r}", path=file, hint=nearest(value, known.choices))
-        if isinstance(value, list) and not all(isinstance(one, str) for one in value):
-            raise InputError(f"{where}: '{name}' must be a list of strings", path=file)
-        if name == "n" and not all(_is_count(one) for one in (value.values() if isinstance(value, dict) else [value])):
-            raise InputError(f"{where}: 'n' must be a number of subjects, or one by label", path=file)
+        if name in given and not _has_type(value, known):
+            raise resource.error(f": '{name}' cannot be {value!r}", hint=_choose(known, "see the docs"))
+        _check_value(name, value, known, resource)
         out[name] = value
     return out
+
+
+def _has_type(value: Any, known: _Property) -> bool:
+    """Whether a value has the type of a property.
+
+    No boolean is a number here.
+    """
+    return isinstance(value, known.type) and not (isinstance(value, bool) and known.type is not bool)
+
+
+def _check_value(name: str, value: Any, known: _Property, resource: _Resource) -> None:
+    """Refuse what has the right type and still no meaning."""
+    if known.choices is not None and value is not None and value not in known.choices:
+        raise resource.error(f": '{name}' cannot be {value!r}", hint=nearest(value, known.choices))
+    if isinstance(value, list) and not all(isinstance(entry, str) for entry in value):
+        raise resource.error(f": '{name}' must be a list of strings")
+    if name == "n" and not all(map(_is_count, value.values() if isinstance(value, dict) else [value])):
+        raise resource.error(": 'n' must be a number of subjects, or one by label")
 
 
 def _is_count(value: Any) -> bool:
@@ -354,31 +418,46 @@ def _choose(known: _Property, otherwise: str) -> str:
     return "choose from " + ", ".join(known.choices) if known.choices else otherwise
 
 
-def _columns(about: Mapping[str, Any], schema: tuple[Field, ...], where: str, file: Path) -> Columns:
-    """Check that every part is played by a column that exists and has the right type."""
+def _columns(about: Mapping[str, Any], schema: tuple[Field, ...], resource: _Resource) -> Columns:
+    """Check which column plays which part."""
     given = about["columns"]
-    parts = [f.name for f in fields(Columns)]
-    types = {one.name: one.type for one in schema}
-    for part, name in given.items():
-        if part not in parts:
-            raise InputError(f"{where}: unknown part '{part}' in 'columns'", path=file, hint=nearest(part, parts))
-        for one in name if part == "series" and isinstance(name, list) else [name]:
-            if one not in types:
-                hint = nearest(str(one), types)
-                raise InputError(f"{where}: '{part}' names no field: {one!r}", path=file, hint=hint)
-            if part not in ("series", "cluster", "category") and types[one] not in NUMERIC:
-                raise InputError(f"{where}: '{part}' must be a number", path=file, column=one)
+    _check_parts(given, {field.name: field.type for field in schema}, resource)
     needed = {"curve": ("y", "x"), "contrast": ("y", "category"), "estimates": ("y", "cluster")}[about["kind"]]
     for part in needed:
         if part not in given:
-            raise InputError(f"{where}: a {about['kind']} needs '{part}' in 'columns'", path=file)
-    if ("first" in given) != ("last" in given) or (about["convention"] == "block") != ("first" in given):
-        raise InputError(f"{where}: 'first' and 'last' go together, with the convention 'block'", path=file)
+            raise resource.error(f": a {about['kind']} needs '{part}' in 'columns'")
+    if message := _contradiction(about):
+        raise resource.error(f": {message}")
+    parts: dict[str, Any] = {part: tuple(name) if part == "series" else name for part, name in given.items()}
+    return Columns(**parts)
+
+
+def _check_parts(given: Mapping[str, Any], types: Mapping[str, str], resource: _Resource) -> None:
+    """Refuse unknown parts, and columns missing or no numbers."""
+    parts = [f.name for f in fields(Columns)]
+    for part, column in given.items():
+        if part not in parts:
+            raise resource.error(f": unknown part '{part}' in 'columns'", hint=nearest(part, parts))
+        for name in column if part == "series" and isinstance(column, list) else [column]:
+            if name not in types:
+                raise resource.error(f": '{part}' names no field: {name!r}", hint=nearest(str(name), types))
+            if part not in ("series", "cluster", "category") and types[name] not in NUMERIC:
+                raise resource.error(f": '{part}' must be a number", column=name)
+
+
+def _contradiction(about: Mapping[str, Any]) -> str:
+    """What does not go together in a description.
+
+    "" where everything does.
+    """
+    given = about["columns"]
+    has_blocks = "first" in given
+    if has_blocks != ("last" in given) or (about["convention"] == "block") != has_blocks:
+        return "'first' and 'last' go together, with the convention 'block'"
     if (about["uncertainty"] != "none") != ("uncertainty" in given):
-        raise InputError(f"{where}: the kind of uncertainty and its column go together", path=file)
+        return "the kind of uncertainty and its column go together"
     if about["kind"] == "contrast" and len(about["contrast"]) < 2:
-        raise InputError(f"{where}: a contrast lists the conditions compared, two at least", path=file)
+        return "a contrast lists the conditions compared, two at least"
     if about["paired"] and "cluster" not in given:
-        raise InputError(f"{where}: a paired contrast needs 'cluster' in 'columns'", path=file)
-    parts_played: dict[str, Any] = {part: tuple(name) if part == "series" else name for part, name in given.items()}
-    return Columns(**parts_played)
+        return "a paired contrast needs 'cluster' in 'columns'"
+    return ""

@@ -1,8 +1,11 @@
-"""A model's γ beside people's: like with like, or a reason why not.
+"""Put a model's γ beside people's: like with like.
 
 Two exponents mean the same only if measure, scale, axis, unit of repetition, counting convention, form, noise model and
-level of averaging are the same (:data:`ASPECTS`). Convention, form and noise model can be brought together by fitting
-anew (``align=True``), the others cannot: such a comparison is refused, with the reason.
+level of averaging are the same (:data:`cogfit.people.exponent.ASPECTS`). Convention, form and noise model can be
+brought together by fitting anew (``align=True``), the others cannot: such a comparison is refused, with the reason.
+
+The sides are made in :mod:`cogfit.people.model_side` and :mod:`cogfit.people.human_side`; what follows is said in
+:mod:`cogfit.people.conclusions`.
 """
 
 from __future__ import annotations
@@ -19,99 +22,22 @@ from cogfit.inference.interval import format_interval
 from cogfit.people.catalogue import Catalogue
 from cogfit.people.conclusions import ENOUGH_STUDIES, Comparison, Row
 from cogfit.people.dataset import Dataset
-from cogfit.people.exponent import (
-    Exponent,
-    difference,
-    obstacles,
-)
+from cogfit.people.exponent import Exponent, difference, obstacles
 from cogfit.people.human_side import chosen_datasets, claims, human_exponents
 from cogfit.people.model_side import (
     ENOUGH_RUNS,
     INTERVAL_DEGREES_OF_FREEDOM,
     Model,
+    Run,
+    exponent_of_fit,
     form_sensitivity,
     mean_curve_exponent,
     normal_quantile,
-    of_fit,
     over_runs,
     read_runs,
 )
 from cogfit.people.over_subjects import Population, random_effects
 from cogfit.progress import Progress
-
-# ------------------------------------------------------------------------------------------------- putting it together
-
-
-def _row(model: Sequence[Exponent], human: Exponent, margin: float | None, level: float) -> Row:
-    """Compare with that of the model's exponents from which least stands apart."""
-    mine = min(model, key=lambda one: len(obstacles(one, human)))
-    found = obstacles(mine, human)
-    if found or math.isnan(human.gamma):
-        return Row(human, found)
-    gap = difference(mine, human)
-    equivalent = None
-    if margin is not None and not _no_equivalence(mine, human):
-        quantile = normal_quantile(1.0 - 2.0 * (1.0 - level)) / normal_quantile(level)  # two one-sided tests
-        low, high = gap[0] - quantile * (gap[0] - gap[1]), gap[0] + quantile * (gap[2] - gap[0])
-        equivalent = -margin < low and high < margin
-    return Row(human, (), gap, equivalent)
-
-
-def _no_equivalence(mine: Exponent, human: Exponent) -> str:
-    """Why equivalence cannot be spoken of; empty where it can."""
-    if (mine.n or 0) < ENOUGH_RUNS:
-        return f"there are {mine.n or 0} runs, and {ENOUGH_RUNS} are needed"
-    if not human.subjects_known:
-        return f"{human.label} has no data of single subjects"
-    return ""
-
-
-def _equivalence(rows: Sequence[Row], model: Sequence[Exponent], margin: float | None) -> str:
-    compared = [row for row in rows if row.comparable]
-    if margin is None:
-        return "That a difference is not excluded is no evidence of sameness: that needs a margin (--margin)."
-    parts = []
-    for row in compared:
-        if row.equivalent is None:
-            mine = min(model, key=lambda one: len(obstacles(one, row.human)))
-            parts.append(f"Equivalence with {row.human.label} cannot be tested: {_no_equivalence(mine, row.human)}.")
-        else:
-            said = "lies within" if row.equivalent else "is not shown to lie within"
-            parts.append(f"The difference from {row.human.label} {said} ±{margin:g}.")
-    return " ".join(parts) or "Nothing can be tested for equivalence: nothing is comparable."
-
-
-def _pooled(rows: Sequence[Row], level: float) -> tuple[Population | None, str]:
-    """Pool the comparable studies if there are enough of them, else say why not."""
-    usable: dict[str, Exponent] = {}
-    for row in rows:
-        one = row.human
-        if row.comparable and one.subjects_known and math.isfinite(one.low) and math.isfinite(one.high):
-            usable.setdefault(one.study, one)
-    if len(usable) < ENOUGH_STUDIES:
-        count = f"{len(usable)} independent {'study' if len(usable) == 1 else 'studies'}"
-        return None, (
-            f"Nothing is pooled: {count} with standard errors over subjects on one measure and form, and "
-            f"{ENOUGH_STUDIES} are needed."
-        )
-    parts = list(usable.values())
-    quantile = 2.0 * normal_quantile(level)
-    errors = [(one.high - one.low) / quantile for one in parts]
-    found = random_effects(np.array([one.gamma for one in parts]), np.array(errors), INTERVAL_DEGREES_OF_FREEDOM, level)
-    limits = format_interval((found.new_low, found.new_high))
-    return found, (
-        f"Random-effects mean of {found.n} studies: γ = {found.mean:.3f} {format_interval((found.low, found.high))}; "
-        f"one more study is expected in {limits}."
-    )
-
-
-# ------------------------------------------------------------------------------------------------- people
-
-
-# ------------------------------------------------------------------------------------------------- sensitivity
-
-
-# ------------------------------------------------------------------------------------------------- the function
 
 
 def compare(
@@ -149,7 +75,8 @@ def compare(
     rng : int
         For resampling.
     convention, measure, axis, repeated : str, optional
-        What the model's log does not say of itself (see :data:`ASPECTS`), e.g. ``measure="latency"``.
+        What the model's log does not say of itself (see :data:`cogfit.people.exponent.ASPECTS`), e.g.
+        ``measure="latency"``.
     progress : callable, optional
         Called as ``progress(done, total, name)``.
 
@@ -167,38 +94,149 @@ def compare(
     >>> import cogfit, numpy as np
     >>> k = np.arange(1.0, 101.0)
     >>> fit = cogfit.fit(k, 0.9 * k**-0.43, form="power", axis="exposure", measure="probability")
-    >>> found = cogfit.compare(fit, cogfit.human("ebbinghaus1885_savings"))
-    >>> found.rows[0].comparable, str(found.rows[0].obstacles[1])
+    >>> comparison = cogfit.compare(fit, cogfit.human("ebbinghaus1885_savings"))
+    >>> comparison.rows[0].comparable, str(comparison.rows[0].obstacles[1])
     (False, 'axis: repetition against delay')
     """
     if margin is not None and not margin > 0.0:
         raise InputError(f"the margin must be a positive number, not {margin:g}")
     given = {"convention": convention, "measure": measure, "axis": axis, "repeated": repeated}
     described: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    tell = progress or (lambda done, total, name: None)
-    options = {} if convention is None else {"convention": convention}
-    runs = read_runs(model, level, rng, options, tell)
-    singles = [replace(of_fit(run.fit, run.label, form), **described) for run in runs]
-    if len(singles) > 1 and form is None and len({one.form for one in singles}) > 1:
-        singles = [replace(of_fit(run.fit, run.label, singles[0].form), **described) for run in runs]
-    between: Population | None = None
-    heads = exponents = tuple(singles)
+    report = progress or (lambda done, total, name: None)
+
+    # the model's side: every run, and where there are several two means that stand for all
+    runs = read_runs(model, level, rng, {} if convention is None else {"convention": convention}, report)
+    singles = _exponents_of_runs(runs, form, described)
+    heads, between = tuple(singles), None
     if len(singles) > 1:
         mean, between = over_runs(singles, level)
         heads = (mean_curve_exponent(runs, singles, level, rng), mean)
-        exponents = (*singles, *heads)
-    rows, silent = [], []
-    data = chosen_datasets(people)
-    for number, item in enumerate(data):
-        tell(number, len(data), item.id)
-        found, reason = human_exponents(item, heads[0], form, align, level)
-        rows += [_row(heads, one, margin, level) for one in found]
-        if reason:
-            silent.append((item.id, reason))
-    tell(len(data), len(data), "")
-    rows.sort(key=lambda row: (len([o for o in row.obstacles if not o.aspect.refit]), len(row.obstacles)))
+    exponents = heads if between is None else (*singles, *heads)
+
+    # people's side, each curve beside that of the model's exponents which is most like it
+    rows, silent, datasets = [], [], chosen_datasets(people)
+    for number, dataset in enumerate(datasets):
+        report(number, len(datasets), dataset.id)
+        curves, reason = human_exponents(dataset, heads[0], form, align, level)
+        rows += [_row(heads, curve, margin, level) for curve in curves]
+        silent += [(dataset.id, reason)] if reason else []
+    report(len(datasets), len(datasets), "")
+    rows.sort(key=_distance)
+
+    # what follows for all rows together
     pooled, pooling = _pooled(rows, level)
     return Comparison(
-        exponents, tuple(rows), tuple(silent), claims(), pooled, pooling, _equivalence(rows, heads, margin),
-        form_sensitivity(runs, exponents[-1].form, level, rng), between, level, margin,
-    )  # fmt: skip
+        model=exponents,
+        rows=tuple(rows),
+        silent=tuple(silent),
+        claims=claims(),
+        pooled=pooled,
+        pooling=pooling,
+        equivalence=_equivalence(rows, heads, margin),
+        sensitivity=form_sensitivity(runs, exponents[-1].form, level, rng),
+        runs=between,
+        level=level,
+        margin=margin,
+    )
+
+
+def _exponents_of_runs(runs: Sequence[Run], form: str | None, described: dict[str, Any]) -> list[Exponent]:
+    """Exponent of each run, all under one form."""
+
+    def under(name: str | None) -> list[Exponent]:
+        return [replace(exponent_of_fit(run.fit, run.label, name), **described) for run in runs]
+
+    exponents = under(form)
+    if form is None and len({exponent.form for exponent in exponents}) > 1:
+        return under(exponents[0].form)
+    return exponents
+
+
+# ---------------------------------------------------------------------------------------------------------- rows
+
+
+def _most_alike(model: Sequence[Exponent], human: Exponent) -> Exponent:
+    """The model's exponent that differs in the fewest aspects."""
+    return min(model, key=lambda exponent: len(obstacles(exponent, human)))
+
+
+def _row(model: Sequence[Exponent], human: Exponent, margin: float | None, level: float) -> Row:
+    """Compare a human exponent with the model's nearest."""
+    nearest = _most_alike(model, human)
+    differing = obstacles(nearest, human)
+    if differing or math.isnan(human.gamma):
+        return Row(human, differing)
+    limits = difference(nearest, human)
+    is_equivalent = None
+    if margin is not None and not _no_equivalence(nearest, human):
+        is_equivalent = _is_within(limits, margin, level)
+    return Row(human, (), limits, is_equivalent)
+
+
+def _is_within(limits: tuple[float, float, float], margin: float, level: float) -> bool:
+    """Whether two one-sided tests find a difference within a margin."""
+    estimate, low, high = limits
+    # each test has the error of the level, so their interval is that of 1 − 2(1 − level)
+    ratio = normal_quantile(1.0 - 2.0 * (1.0 - level)) / normal_quantile(level)
+    return -margin < estimate - ratio * (estimate - low) and estimate + ratio * (high - estimate) < margin
+
+
+def _distance(row: Row) -> tuple[int, int]:
+    """How far a row is from being comparable, for sorting."""
+    return len([item for item in row.obstacles if not item.aspect.refit]), len(row.obstacles)
+
+
+# --------------------------------------------------------------------------------------------------- conclusions
+
+
+def _no_equivalence(model: Exponent, human: Exponent) -> str:
+    """Why equivalence cannot be tested.
+
+    "" where it can.
+    """
+    if (model.n or 0) < ENOUGH_RUNS:
+        return f"there are {model.n or 0} runs, and {ENOUGH_RUNS} are needed"
+    if not human.subjects_known:
+        return f"{human.label} has no data of single subjects"
+    return ""
+
+
+def _equivalence(rows: Sequence[Row], model: Sequence[Exponent], margin: float | None) -> str:
+    """What tests of equivalence say, or why there are none."""
+    if margin is None:
+        return "That a difference is not excluded is no evidence of sameness: that needs a margin (--margin)."
+    parts = []
+    for row in rows:
+        if not row.comparable:
+            continue
+        if row.equivalent is None:
+            reason = _no_equivalence(_most_alike(model, row.human), row.human)
+            parts.append(f"Equivalence with {row.human.label} cannot be tested: {reason}.")
+        else:
+            result = "lies within" if row.equivalent else "is not shown to lie within"
+            parts.append(f"The difference from {row.human.label} {result} ±{margin:g}.")
+    return " ".join(parts) or "Nothing can be tested for equivalence: nothing is comparable."
+
+
+def _pooled(rows: Sequence[Row], level: float) -> tuple[Population | None, str]:
+    """Pool the comparable studies, or say why not."""
+    by_study: dict[str, Exponent] = {}
+    for row in rows:
+        human = row.human
+        if row.comparable and human.subjects_known and human.has_limits:
+            by_study.setdefault(human.study, human)
+    if len(by_study) < ENOUGH_STUDIES:
+        count = f"{len(by_study)} independent {'study' if len(by_study) == 1 else 'studies'}"
+        return None, (
+            f"Nothing is pooled: {count} with standard errors over subjects on one measure and form, and "
+            f"{ENOUGH_STUDIES} are needed."
+        )
+    studies = list(by_study.values())
+    width = 2.0 * normal_quantile(level)  # of an interval, in standard errors
+    errors = np.array([(study.high - study.low) / width for study in studies])
+    gammas = np.array([study.gamma for study in studies])
+    mean = random_effects(gammas, errors, INTERVAL_DEGREES_OF_FREEDOM, level)
+    return mean, (
+        f"Random-effects mean of {mean.n} studies: γ = {mean.mean:.3f} {format_interval((mean.low, mean.high))}; "
+        f"one more study is expected in {format_interval((mean.new_low, mean.new_high))}."
+    )

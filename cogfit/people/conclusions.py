@@ -1,21 +1,16 @@
-"""What follows from a comparison, in sentences."""
+"""What a comparison with people gives: rows and sentences."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cogfit.inference.interval import format_interval
-from cogfit.people.exponent import (
-    Exponent,
-    Obstacle,
-    describe,
-    form_title,
-)
-from cogfit.people.model_side import (
-    ENOUGH_RUNS,
-)
+from cogfit.people.exponent import Exponent, Obstacle, describe, form_title
+from cogfit.people.model_side import ENOUGH_RUNS
 from cogfit.people.over_subjects import Population
 
 if TYPE_CHECKING:
@@ -80,10 +75,17 @@ class Row:
         """Whether fitting anew would make them comparable."""
         return bool(self.obstacles) and all(item.aspect.refit for item in self.obstacles)
 
+    @property
+    def main_obstacle(self) -> Obstacle:
+        """The first obstacle, if possible one that cannot be mended."""
+        return next((item for item in self.obstacles if not item.aspect.refit), self.obstacles[0])
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """A model's γ beside people's; what :func:`compare` returns.
+    """A model's γ beside people's.
+
+    :func:`cogfit.compare` returns it.
 
     Attributes
     ----------
@@ -122,7 +124,10 @@ class Comparison:
 
     @property
     def subject(self) -> Exponent:
-        """The exponent that is compared: the run's, or the mean over runs."""
+        """The exponent that is compared.
+
+        It is that of the run, or the mean over runs.
+        """
         return self.model[-1]
 
     @property
@@ -136,7 +141,9 @@ class Comparison:
         return " ".join(_sentences(self))
 
     def table(self) -> pd.DataFrame:
-        """One row per exponent: the model's, the human ones, the claims.
+        """One row per exponent.
+
+        First come the model's, then the human ones, then the claims.
 
         Returns
         -------
@@ -147,20 +154,10 @@ class Comparison:
         """
         import pandas as pd
 
-        names = ("side", "label", "measure", "axis", "repeated", "convention", "form", "averaging", "n", "gamma",
-                 "low", "high")  # fmt: skip
-        rows = []
-        for one in (*self.model, *(row.human for row in self.rows), *self.claims):
-            row = next((row for row in self.rows if row.human is one), None)
-            gap = (row and row.difference) or (math.nan,) * 3
-            rows.append(
-                {name: getattr(one, name) for name in names}
-                | {"comparable": row.comparable if row else None}
-                | {"why_not": "; ".join(str(item) for item in row.obstacles) if row else ""}
-                | dict(zip(("difference", "difference_low", "difference_high"), gap, strict=True))
-                | {"source": one.source}
-            )
-        return pd.DataFrame(rows)
+        compared = {id(row.human): row for row in self.rows}
+        people = (row.human for row in self.rows)
+        exponents = (*self.model, *people, *self.claims)
+        return pd.DataFrame([_table_row(exponent, compared.get(id(exponent))) for exponent in exponents])
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON document (schema ``cogfit.compare/1``)."""
@@ -169,39 +166,83 @@ class Comparison:
             "verdict": self.verdict,
             "level": self.level,
             "margin": self.margin,
-            "model": [one.to_json() for one in self.model],
+            "model": [exponent.to_json() for exponent in self.model],
             "between_runs": _spread_json(self.runs),
-            "human": [
-                {
-                    **row.human.to_json(),
-                    "comparable": row.comparable,
-                    "obstacles": [
-                        {"aspect": o.aspect.name, "model": o.mine, "human": o.theirs, "why": o.aspect.why,
-                         "refit_would_do": o.aspect.refit}
-                        for o in row.obstacles
-                    ],
-                    "difference": None if row.difference is None else _finite_json(row.difference),
-                    "equivalent": row.equivalent,
-                }
-                for row in self.rows
-            ],
+            "human": [_row_json(row) for row in self.rows],
             "without_exponent": [{"id": name, "reason": why} for name, why in self.silent],
-            "claimed": [one.to_json() for one in self.claims],
+            "claimed": [exponent.to_json() for exponent in self.claims],
             "pooled": _spread_json(self.pooled),
             "pooling": self.pooling,
             "equivalence": self.equivalence,
-            "sensitivity": [{"what": what, **one.to_json()} for what, one in self.sensitivity],
+            "sensitivity": [{"what": what, **exponent.to_json()} for what, exponent in self.sensitivity],
             "mapping": [{"paper": paper, "people": people} for paper, people in MAPPING],
-        }  # fmt: skip
+        }
 
     def plot(self, **options: Any) -> Figure:
-        """Draw a forest plot without a pooled row; see :func:`cogfit.show.forest.plot_forest`."""
+        """Draw a forest plot without a pooled row.
+
+        See :func:`cogfit.show.forest.plot_forest`.
+        """
         from cogfit.show.forest import plot_forest
 
         return plot_forest(self, **options)
 
     def __str__(self) -> str:
         return self.verdict
+
+
+# ------------------------------------------------------------------------------------------------ table and JSON
+
+
+_TABLED = (
+    "side",
+    "label",
+    "measure",
+    "axis",
+    "repeated",
+    "convention",
+    "form",
+    "averaging",
+    "n",
+    "gamma",
+    "low",
+    "high",
+)
+"""Attributes of an exponent that have a column."""
+
+
+def _table_row(exponent: Exponent, row: Row | None) -> dict[str, Any]:
+    """Cells of an exponent.
+
+    `row` says how it compares, where it is a human one.
+    """
+    limits = (row and row.difference) or (math.nan,) * 3
+    return (
+        {name: getattr(exponent, name) for name in _TABLED}
+        | {"comparable": row.comparable if row else None}
+        | {"why_not": "; ".join(str(item) for item in row.obstacles) if row else ""}
+        | dict(zip(("difference", "difference_low", "difference_high"), limits, strict=True))
+        | {"source": exponent.source}
+    )
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    return {
+        **row.human.to_json(),
+        "comparable": row.comparable,
+        "obstacles": [
+            {
+                "aspect": item.aspect.name,
+                "model": item.model,
+                "human": item.human,
+                "why": item.aspect.why,
+                "refit_would_do": item.aspect.refit,
+            }
+            for item in row.obstacles
+        ],
+        "difference": None if row.difference is None else _finite_json(row.difference),
+        "equivalent": row.equivalent,
+    }
 
 
 def _finite_json(limits: tuple[float, float, float]) -> dict[str, float | None]:
@@ -213,46 +254,10 @@ def _spread_json(spread: Population | None) -> dict[str, Any] | None:
     return None if spread is None else spread.to_json()
 
 
-def _sentences(found: Comparison) -> list[str]:
-    """The verdict, sentence by sentence: the model's own curve, what may be compared, what was claimed."""
-    mine = found.subject
-    out = [_OWN[mine.verdict].format(label=describe(mine), shown=mine.shown, form=form_title(mine.form))]
-    out += [note[0].upper() + note[1:] + "." for note in _between(found)]
-    compared, mendable = found.compared, [row for row in found.rows if row.mendable]
-    for row in compared:
-        gap, low, high = row.difference or (math.nan,) * 3
-        where = "no difference is not excluded" if low <= 0.0 <= high else "the two differ"
-        done = f" ({'; '.join(row.human.done)})" if row.human.done else ""
-        limits = f"{found.level:.0%} interval {format_interval((low, high))}"
-        out.append(
-            f"Beside {row.human.label} ({row.human.source}){done} its γ is {'higher' if gap > 0 else 'lower'} by "
-            f"{abs(gap):.2f} (difference {gap:.2f}, {limits}): {where}."
-        )
-    if not compared:
-        counts: dict[str, int] = {}
-        for row in found.rows:
-            first = next((item for item in row.obstacles if not item.aspect.refit), row.obstacles[0])
-            counts[first.aspect.title] = counts.get(first.aspect.title, 0) + 1
-        reasons = ", ".join(f"{n} differ in {what}" for what, n in sorted(counts.items(), key=lambda kv: -kv[1]))
-        out.append(
-            f"None of the {len(found.rows)} human exponents measures the same thing in the same way ({reasons}): "
-            "nothing here says that this curve is, or is not, like human memory."
-        )
-    times = [row.human.gamma for row in found.rows if (row.human.axis, row.human.measure) == ("repetition", "latency")]
-    if len(times) > 1:
-        out.append(
-            f"The {len(times)} exponents of practice times here run from {min(times):.2f} to {max(times):.2f} by task, "
-            "material and form; '0.4–0.5 across studies' is the paper's claim, without a data set."
-        )
-    if mendable:
-        names = ", ".join(dict.fromkeys(row.human.label for row in mendable))
-        out.append(f"With both sides fitted anew (--align) it could be compared with: {names}.")
-    if compared:
-        out.append(found.equivalence)
-    return out
+# ----------------------------------------------------------------------------------------------------- sentences
 
 
-_OWN = {
+_ABOUT_THE_MODEL = {
     "supported": "{label} falls as a power law: γ = {shown} ({form}).",
     "not_supported": "{label} is not a power law, so it has no exponent that could match people's; its log–log slope "
     "over this window, {shown}, is a description.",
@@ -261,13 +266,69 @@ _OWN = {
     "not_compared": "{label} was fitted with one form only ({form}, γ = {shown}): nothing says that it is a power law.",
     "": "{label} has γ = {shown} ({form}).",
 }
+"""What is said of the model's own curve, by the verdict on its power law."""
 
 
-def _between(found: Comparison) -> list[str]:
-    if found.runs is None:
+def _sentences(comparison: Comparison) -> list[str]:
+    """The verdict, sentence by sentence."""
+    model, compared = comparison.subject, comparison.compared
+    # the model's own curve comes first: without a power law there is nothing to compare
+    out = [
+        _ABOUT_THE_MODEL[model.verdict].format(label=describe(model), shown=model.shown, form=form_title(model.form))
+    ]
+    out += _between_runs(comparison.runs)
+    # what may be compared, or that nothing may
+    out += [_difference(row, comparison.level) for row in compared] or [_nothing_compared(comparison.rows)]
+    # what else a reader should know before quoting the paper's figure
+    out += _practice_times(comparison.rows)
+    out += _mendable(comparison.rows)
+    return [*out, comparison.equivalence] if compared else out
+
+
+def _between_runs(runs: Population | None) -> list[str]:
+    """How γ varies between runs, where there are several."""
+    if runs is None:
         return []
-    between = f"between the {found.runs.n} runs γ varies with SD {found.runs.sd:.3f}"
-    if found.runs.n < ENOUGH_RUNS:
-        return [f"{between}; {found.runs.n} runs speak of themselves, not of the training procedure"]
-    limits = format_interval((found.runs.new_low, found.runs.new_high))
-    return [f"{between}; one more run is expected in {limits}"]
+    spread = f"Between the {runs.n} runs γ varies with SD {runs.sd:.3f}"
+    if runs.n < ENOUGH_RUNS:
+        return [f"{spread}; {runs.n} runs speak of themselves, not of the training procedure."]
+    return [f"{spread}; one more run is expected in {format_interval((runs.new_low, runs.new_high))}."]
+
+
+def _difference(row: Row, level: float) -> str:
+    """How the model's γ differs from a comparable one."""
+    estimate, low, high = row.difference or (math.nan,) * 3
+    conclusion = "no difference is not excluded" if low <= 0.0 <= high else "the two differ"
+    refitted = f" ({'; '.join(row.human.done)})" if row.human.done else ""
+    limits = f"{level:.0%} interval {format_interval((low, high))}"
+    return (
+        f"Beside {row.human.label} ({row.human.source}){refitted} its γ is {'higher' if estimate > 0 else 'lower'} by "
+        f"{abs(estimate):.2f} (difference {estimate:.2f}, {limits}): {conclusion}."
+    )
+
+
+def _nothing_compared(rows: Sequence[Row]) -> str:
+    """That no human curve measures the same, and why."""
+    counts = Counter(row.main_obstacle.aspect.title for row in rows)
+    reasons = ", ".join(f"{n} differ in {what}" for what, n in counts.most_common())
+    return (
+        f"None of the {len(rows)} human exponents measures the same thing in the same way ({reasons}): "
+        "nothing here says that this curve is, or is not, like human memory."
+    )
+
+
+def _practice_times(rows: Sequence[Row]) -> list[str]:
+    """Range of practice times' exponents, beside the paper's claim."""
+    gammas = [row.human.gamma for row in rows if (row.human.axis, row.human.measure) == ("repetition", "latency")]
+    if len(gammas) < 2:
+        return []
+    return [
+        f"The {len(gammas)} exponents of practice times here run from {min(gammas):.2f} to {max(gammas):.2f} by task, "
+        "material and form; '0.4–0.5 across studies' is the paper's claim, without a data set."
+    ]
+
+
+def _mendable(rows: Sequence[Row]) -> list[str]:
+    """Curves that could be compared if fitted anew."""
+    labels = dict.fromkeys(row.human.label for row in rows if row.mendable)
+    return [f"With both sides fitted anew (--align) it could be compared with: {', '.join(labels)}."] if labels else []

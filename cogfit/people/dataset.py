@@ -1,4 +1,4 @@
-"""One table of human data: what it counts, its curves, its values.
+"""One table of human data and its curves.
 
 A :class:`Dataset` knows axis, unit of repetition, convention, measure, scale, level of averaging and citation; a
 :class:`Series` is one curve of it, ready for :func:`cogfit.fit`.
@@ -203,16 +203,19 @@ class Series:
 
     @property
     def name(self) -> str:
-        """Labels in words, or the data set's title where there is one curve only."""
+        """Labels in words.
+
+        Where there is one curve only, the data set's title.
+        """
         return ", ".join(self.labels.values()) or self.dataset.title
 
     @property
     def weights(self) -> Array | None:
-        """1/SE², or None where standard errors are not known."""
+        """1/SE², None where standard errors are not known."""
         return None if self.se is None else 1.0 / self.se**2
 
     def take(self, keep: NDArray[np.bool_]) -> Series:
-        """Return the curve restricted to the points where `keep` is true."""
+        """Return the curve at the points where `keep` is true."""
         names = ("x", "y", "se", "subjects", "trials", "clusters", "category", "first", "last", "kept")
         whole = {name: getattr(self, name) for name in names}
         parts: dict[str, Any] = {name: None if v is None else v[keep] for name, v in whole.items()}
@@ -254,12 +257,12 @@ class Series:
         return replace(self, x=self.x + move, first=first, last=last, convention=convention)
 
     def mean(self) -> Series:
-        """Average over clusters at every x (or condition), with standard errors over clusters.
+        """Average over clusters at every x or condition.
 
         Returns
         -------
         Series
-            This one where nothing is clustered.
+            With standard errors over clusters; this one where nothing is clustered.
         """
         if self.clusters is None:
             return self
@@ -272,12 +275,21 @@ class Series:
         se = np.sqrt(spread / count)[order] if count.min() > 1 else None
         category = None if self.category is None else values[order]
         return Series(
-            self.dataset, self.labels, self.x[first][order], y[order], self.convention, self.n, se, count[order],
+            dataset=self.dataset,
+            labels=self.labels,
+            x=self.x[first][order],
+            y=y[order],
+            convention=self.convention,
+            n=self.n,
+            se=se,
+            subjects=count[order],
             category=category,
-        )  # fmt: skip
+        )
 
     def curve(self, weighted: bool = True) -> Curve:
-        """Curve for :func:`cogfit.fit`, with axis, measure and labels filled in.
+        """Return the curve as :func:`cogfit.fit` takes it.
+
+        Axis, measure and labels are filled in.
 
         Parameters
         ----------
@@ -296,16 +308,24 @@ class Series:
         if about.kind != "curve":
             raise InputError(f"'{about.id}' is no curve but {about.kind}: {KINDS[about.kind]}")
         fractions = about.measure in ("error", "probability") and self.se is None
-        made = array_curve(
-            self.x, self.y, weights=self.weights if weighted else None, groups=self.clusters, axis=about.axis,
+        curve = array_curve(
+            self.x,
+            self.y,
+            weights=self.weights if weighted else None,
+            groups=self.clusters,
+            axis=about.axis,
             trials=self.trials if fractions and self.clusters is None else None,
-        )  # fmt: skip
-        clusters = made.clusters and replace(made.clusters, kind=f"{about.level}s")
+        )
         return replace(
-            made, convention=CONVENTIONS[self.convention], measure=about.fit_measure, clusters=clusters,
+            curve,
+            convention=CONVENTIONS[self.convention],
+            measure=about.fit_measure,
+            clusters=curve.clusters and replace(curve.clusters, kind=f"{about.level}s"),
             serial=about.axis == "repetition",  # at every delay there are other items, or other people
-            x_label=about.unit, y_label=f"{about.measure} ({about.scale})", warnings=self._cautions(weighted),
-        )  # fmt: skip
+            x_label=about.unit,
+            y_label=f"{about.measure} ({about.scale})",
+            warnings=self._cautions(weighted),
+        )
 
     def _cautions(self, weighted: bool) -> tuple[str, ...]:
         """What the interval of a fit rests on."""
@@ -412,11 +432,16 @@ class Dataset:
 
     @property
     def table(self) -> pd.DataFrame:
-        """The whole table; a copy, read on first use. Raises InputError for a damaged file."""
+        """The whole table.
+
+        It is read on first use, and this is a copy. Raises InputError for a damaged file.
+        """
         return self._frame.copy()
 
     def series(self, **labels: str) -> tuple[Series, ...]:
-        """Return the curves of the table, in the order of the file.
+        """Return the curves of the table.
+
+        They come in the order of the file.
 
         Parameters
         ----------
@@ -434,23 +459,25 @@ class Dataset:
             known = list(dict.fromkeys(self._frame[name].astype(str)))
             if str(value) not in known:
                 raise InputError(f"'{self.id}' has no {name} '{value}'", hint=nearest(str(value), known))
-        found = [one for one in self._series if all(one.labels[k] == str(v) for k, v in labels.items())]
-        if not found:
+        chosen = [curve for curve in self._series if all(curve.labels[k] == str(v) for k, v in labels.items())]
+        if not chosen:
             raise InputError(f"'{self.id}' has no curve with " + ", ".join(f"{k}={v!r}" for k, v in labels.items()))
-        return tuple(found)
+        return tuple(chosen)
 
     @cached_property
     def _series(self) -> tuple[Series, ...]:
         names = list(self.columns.series)
         frame = self._frame[self._frame[self.columns.y].notna()]
         if not names:
-            return (self._one({}, frame),)
+            return (self._curve({}, frame),)
         parts = frame.groupby(names, sort=False, observed=True)
         return tuple(
-            self._one({name: str(value) for name, value in zip(names, key, strict=True)}, part) for key, part in parts
+            self._curve({name: str(value) for name, value in zip(names, key, strict=True)}, part) for key, part in parts
         )
 
-    def _one(self, labels: dict[str, str], part: pd.DataFrame) -> Series:
+    def _curve(self, labels: dict[str, str], part: pd.DataFrame) -> Series:
+        """Curve of these rows of the table."""
+
         def numbers(name: str | None) -> Array | None:
             return None if name is None else part[name].to_numpy(dtype=float)
 
@@ -461,37 +488,52 @@ class Dataset:
         y, x, subjects = numbers(roles.y), numbers(roles.x), numbers(roles.n)
         keep = numbers(roles.keep)
         assert y is not None
-        behind = self.n
-        if isinstance(behind, Mapping):
-            behind = next((behind[value] for value in labels.values() if value in behind), None)
+        n = self.n
+        if isinstance(n, Mapping):
+            n = next((n[value] for value in labels.values() if value in n), None)
         return Series(
-            self, labels, np.full(y.size, math.nan) if x is None else x, y, self.convention, behind,
-            self._standard_errors(numbers(roles.uncertainty), subjects, behind), subjects, numbers(roles.trials),
-            words(roles.cluster), words(roles.category), numbers(roles.first), numbers(roles.last),
-            None if keep is None else keep != 0,
-        )  # fmt: skip
+            dataset=self,
+            labels=labels,
+            x=np.full(y.size, math.nan) if x is None else x,
+            y=y,
+            convention=self.convention,
+            n=n,
+            se=self._standard_errors(numbers(roles.uncertainty), subjects, n),
+            subjects=subjects,
+            trials=numbers(roles.trials),
+            clusters=words(roles.cluster),
+            category=words(roles.category),
+            first=numbers(roles.first),
+            last=numbers(roles.last),
+            kept=None if keep is None else keep != 0,
+        )
 
-    def _standard_errors(self, printed: Array | None, subjects: Array | None, behind: int | None) -> Array | None:
+    def _standard_errors(self, printed: Array | None, subjects: Array | None, n: int | None) -> Array | None:
+        """Standard errors from the uncertainties as printed.
+
+        None where they cannot be had.
+        """
         if printed is None or not np.all(printed > 0):
             return None
         if self.uncertainty == "standard error":
             return printed
         if self.uncertainty == "probable error":
             return printed / PROBABLE_ERROR
-        n = subjects if subjects is not None else behind
-        return None if n is None else np.asarray(printed / np.sqrt(n))
+        count = subjects if subjects is not None else n
+        return None if count is None else np.asarray(printed / np.sqrt(count))
 
     def to_json(self) -> dict[str, Any]:
         """Description without the values, JSON-ready."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("columns", "schema", "path")}
-        out = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
-        roles = {f.name: getattr(self.columns, f.name) for f in fields(self.columns)}
-        out["columns"] = {k: list(v) if isinstance(v, tuple) else v for k, v in roles.items() if v not in (None, ())}
-        out["fields"] = [{f.name: getattr(one, f.name) for f in fields(one)} for one in self.schema]
+        out = _listed(self, leave_out=("columns", "schema", "path"))
+        out["columns"] = {part: name for part, name in _listed(self.columns).items() if name not in (None, [])}
+        out["fields"] = [_listed(field) for field in self.schema]
         return out
 
     def rows(self) -> list[list[Any]]:
-        """Values of the table by row, JSON-ready: missing ones are None."""
+        """Values of the table by row, JSON-ready.
+
+        Missing ones are None.
+        """
         plain = self._frame.astype(object)
         return [list(row) for row in plain.where(plain.notna(), None).itertuples(index=False)]
 
@@ -499,34 +541,57 @@ class Dataset:
         return f"<Dataset {self.id}: {self.title}>"
 
 
+def _listed(record: Any, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Attributes of a record by name, tuples as lists."""
+    values = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in leave_out}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
 def _read_table(path: Path, schema: tuple[Field, ...]) -> pd.DataFrame:
-    """Read a CSV file with the columns of a schema; an empty cell is missing."""
+    """Read a CSV file with the columns of a schema.
+
+    An empty cell is missing.
+    """
     import pandas as pd
 
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise InputError(f"cannot be read as a CSV table ({error})", path=path) from error
-    names = [one.name for one in schema]
+    names = [column.name for column in schema]
     for name in frame.columns:
         if name not in names:
             raise InputError("is not described in the schema", path=path, column=str(name), hint=nearest(name, names))
-    for one in schema:
-        if one.name not in frame:
-            hint = nearest(one.name, [str(name) for name in frame.columns])
-            raise InputError("is described but not there", path=path, column=one.name, hint=hint)
-        if one.type == "string":
-            continue
-        values = pd.to_numeric(frame[one.name], errors="coerce").astype(float)
-        wrong = (values.isna() & frame[one.name].notna()) | np.isinf(values)
-        if one.type == "integer":
-            wrong |= values.notna() & (values != values.round())
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            what = f"is not a{'n integer' if one.type == 'integer' else ' number'}: {frame[one.name].iloc[row]!r}"
-            raise InputError(what, path=path, line=row + 2, column=one.name, hint="correct the cell or leave it empty")
-        whole = one.type == "integer"
-        frame[one.name] = values.astype("Int64") if whole and values.isna().any() else values
-        if whole and not values.isna().any():
-            frame[one.name] = values.astype("int64")
+    for column in schema:
+        if column.name not in frame:
+            hint = nearest(column.name, [str(name) for name in frame.columns])
+            raise InputError("is described but not there", path=path, column=column.name, hint=hint)
+        if column.type != "string":
+            frame[column.name] = _numbers(frame[column.name], column, path)
     return frame
+
+
+def _numbers(cells: pd.Series[str], column: Field, path: Path) -> pd.Series[Any]:
+    """Cells of a column as numbers.
+
+    Integers stay integers where some are missing.
+    """
+    import pandas as pd
+
+    is_integer = column.type == "integer"
+    values = pd.to_numeric(cells, errors="coerce").astype(float)
+    is_wrong = (values.isna() & cells.notna()) | np.isinf(values)
+    if is_integer:
+        is_wrong |= values.notna() & (values != values.round())
+    if is_wrong.any():
+        row = int(np.flatnonzero(is_wrong)[0])
+        raise InputError(
+            f"is not a{'n integer' if is_integer else ' number'}: {cells.iloc[row]!r}",
+            path=path,
+            line=row + 2,
+            column=column.name,
+            hint="correct the cell or leave it empty",
+        )
+    if not is_integer:
+        return values
+    return values.astype("Int64" if values.isna().any() else "int64")

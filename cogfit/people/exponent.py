@@ -1,4 +1,4 @@
-"""One power-law exponent and everything its meaning depends on; when two of them mean the same.
+"""One power-law exponent, and everything its meaning depends on.
 
 Two exponents mean the same only if measure, scale, axis, unit of repetition, counting convention, form, noise model and
 level of averaging agree (:data:`ASPECTS`).
@@ -80,8 +80,16 @@ class Exponent:
         limits = "" if math.isnan(self.low) else f" {format_interval((self.low, self.high))}"
         return f"{self.gamma:.3f}{limits}"
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether both limits are finite."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready: a missing or infinite number is None, with a list of what is unbounded."""
+        """JSON-ready mapping.
+
+        A missing or infinite number is None, with a list of what is unbounded.
+        """
         out: dict[str, Any] = {name: list(v) if isinstance(v, tuple) else v for name, v in self.__dict__.items()}
         for name in ("gamma", "low", "high"):
             out[name] = out[name] if math.isfinite(out[name]) else None
@@ -89,10 +97,10 @@ class Exponent:
         return out
 
 
-def heading(one: Exponent) -> str:
-    """Group of an exponent: its measure, and what its axis counts."""
-    axis = f"{one.axis} of {one.repeated}" if one.repeated else one.axis
-    return f"{one.measure} against {axis}"
+def heading(exponent: Exponent) -> str:
+    """Name the group of an exponent, by measure and axis."""
+    axis = f"{exponent.axis} of {exponent.repeated}" if exponent.repeated else exponent.axis
+    return f"{exponent.measure} against {axis}"
 
 
 @dataclass(frozen=True)
@@ -141,21 +149,22 @@ class Obstacle:
     Attributes
     ----------
     aspect : Aspect
-    mine, theirs : str
+    model, human : str
+        What each side says; empty where it is not known.
     """
 
     aspect: Aspect
-    mine: str
-    theirs: str
+    model: str
+    human: str
 
     def __str__(self) -> str:
-        return f"{self.aspect.title}: {self.mine or 'not known'} against {self.theirs or 'not known'}"
+        return f"{self.aspect.title}: {self.model or 'not known'} against {self.human or 'not known'}"
 
 
-def obstacles(mine: Exponent, theirs: Exponent) -> tuple[Obstacle, ...]:
-    """Everything in which two exponents differ; they may be compared if there is nothing.
+def obstacles(model: Exponent, human: Exponent) -> tuple[Obstacle, ...]:
+    """Return everything in which two exponents differ.
 
-    What is not known on either side counts as different.
+    They may be compared if there is nothing. What is not known on either side counts as different.
 
     Examples
     --------
@@ -167,18 +176,19 @@ def obstacles(mine: Exponent, theirs: Exponent) -> tuple[Obstacle, ...]:
     """
     out = []
     for aspect in ASPECTS:
-        one, other = getattr(mine, aspect.name), getattr(theirs, aspect.name)
-        if one != other or not one:
-            out.append(Obstacle(aspect, one, other))
-    if mine.measure == theirs.measure and mine.measure in _FREE_SCALE and mine.scale != theirs.scale:
-        out.append(Obstacle(Aspect("scale", "scale", "scores have no common unit"), mine.scale, theirs.scale))
+        of_model, of_human = getattr(model, aspect.name), getattr(human, aspect.name)
+        if of_model != of_human or not of_model:
+            out.append(Obstacle(aspect, of_model, of_human))
+    if model.measure == human.measure and model.measure in _FREE_SCALE and model.scale != human.scale:
+        out.append(Obstacle(Aspect("scale", "scale", "scores have no common unit"), model.scale, human.scale))
     return tuple(out)
 
 
-def difference(mine: Exponent, theirs: Exponent) -> tuple[float, float, float]:
-    """γ of the one less γ of the other, with limits of the same confidence.
+def difference(model: Exponent, human: Exponent) -> tuple[float, float, float]:
+    """Return γ of the model less that of people.
 
-    From the limits of both, which need not be symmetric (MOVER: Zou & Donner 2008, Stat. Med. 27:1693, eq. 3).
+    Its limits have the confidence of both intervals. They come from the limits of both, which need not be symmetric
+    (MOVER: Zou & Donner 2008, Stat. Med. 27:1693, eq. 3).
 
     Examples
     --------
@@ -187,17 +197,17 @@ def difference(mine: Exponent, theirs: Exponent) -> tuple[float, float, float]:
     >>> [round(v, 3) for v in difference(a, replace(a, gamma=0.2, low=0.1, high=0.3))]
     [0.3, 0.159, 0.441]
     """
-    gap = mine.gamma - theirs.gamma
-    low = gap - math.hypot(mine.gamma - mine.low, theirs.high - theirs.gamma)
-    high = gap + math.hypot(mine.high - mine.gamma, theirs.gamma - theirs.low)
-    return gap, low, high
+    estimate = model.gamma - human.gamma
+    low = estimate - math.hypot(model.gamma - model.low, human.high - human.gamma)
+    high = estimate + math.hypot(model.high - model.gamma, human.gamma - human.low)
+    return estimate, low, high
 
 
-def describe(one: Exponent) -> str:
-    """Subject of a sentence about an exponent."""
-    return f"The {one.label}" if one.averaging == DISTRIBUTION else f"The curve of {one.label}"
+def describe(exponent: Exponent) -> str:
+    """Name an exponent as the subject of a sentence."""
+    return f"The {exponent.label}" if exponent.averaging == DISTRIBUTION else f"The curve of {exponent.label}"
 
 
 def form_title(form: str) -> str:
-    """Title of a form by its name, "" where there is none."""
+    """Return the title of a form, "" for no form."""
     return get_form(form).title if form else ""

@@ -1,4 +1,4 @@
-"""Fits of human data: each data set with the forms, noise and weights that suit it, and nothing that it cannot bear.
+"""Fits of human data, each set as it allows.
 
 What is special about a data set stands in :data:`PLANS`; everything else follows from its description: curves are
 fitted with every form, contrasts get differences with intervals and never an exponent, estimates of single subjects a
@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cogfit import fitting
+from cogfit.curves.curve import Curve
 from cogfit.errors import InputError
+from cogfit.formulas.form import Array
 from cogfit.formulas.registry import get_form
 from cogfit.inference.interval import format_interval
 from cogfit.people import block_means
@@ -79,35 +81,49 @@ class Plan:
 
 PLANS: dict[str, Plan] = {
     "zbrodoff1995_alphabet_arithmetic": Plan(
-        pool="addend", why="three block means a curve: pooled over all cells, with the mean of the form over each block"
+        pool="addend",
+        why="three block means a curve: pooled over all cells, with the mean of the form over each block",
     ),
     "anderson1981_errors": Plan(
-        x_min=2.0, windows=((1.0, None),), why="the error of 1 before the first exposure holds by construction"
+        x_min=2.0,
+        windows=((1.0, None),),
+        why="the error of 1 before the first exposure holds by construction",
     ),
     "remington2016_latency": Plan(
-        windows=((None, 8.0),), why="up to repetition 8 at least 96 % of the trials are there"
+        windows=((None, 8.0),),
+        why="up to repetition 8 at least 96 % of the trials are there",
     ),
     "remington2016_subjects": Plan(
-        r2="r2_power", points=tuple(float(k) for k in range(1, 21)),
+        r2="r2_power",
+        points=tuple(float(k) for k in range(1, 21)),
         why="standard errors of single subjects are recovered from γ and R² of the 20 repetitions",
     ),
     "murre_dros2015_savings": Plan(
-        windows=((None, 8640.0),), why="without 31 days, where Dros has savings near zero"
+        windows=((None, 8640.0),),
+        why="without 31 days, where Dros has savings near zero",
     ),
-    "dros2015_lists": Plan(windows=((None, 8640.0),), why="without 31 days, where savings are near zero"),
+    "dros2015_lists": Plan(
+        windows=((None, 8640.0),),
+        why="without 31 days, where savings are near zero",
+    ),
     "rubin1999_recall": Plan(
-        windows=((7.0, None),), why="below a lag of about 7 items working memory takes part"
+        windows=((7.0, None),),
+        why="below a lag of about 7 items working memory takes part",
     ),
     "rubin1999_latency": Plan(
-        form="power", windows=((7.0, None),), why="latency grows with lag: only a slope has a meaning, γ is negative"
+        form="power",
+        windows=((7.0, None),),
+        why="latency grows with lag: only a slope has a meaning, γ is negative",
     ),
-}  # fmt: skip
+}
 """What single data sets need, by id; the others need nothing."""
 
 
 @dataclass(frozen=True)
 class Slope:
-    """Exponent of one form over one window of one curve; a description and no claim that the form holds.
+    """Exponent of one form over one window of a curve.
+
+    It is a description and no claim that the form holds.
 
     Attributes
     ----------
@@ -141,7 +157,10 @@ class Slope:
     status: str
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping; what is not finite is None."""
+        """JSON-ready mapping.
+
+        What is not finite is None.
+        """
         plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in self.__dict__.items()}
         return {**plain, "labels": dict(self.labels)}
 
@@ -208,8 +227,8 @@ class HumanFits:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the intervals of the curves rest on, and what else their fits warn of; each once."""
-        return tuple(dict.fromkeys(text for one in self.curves for text in one.result.warnings))
+        """What the fits of the curves warn of, each once."""
+        return tuple(dict.fromkeys(text for curve in self.curves for text in curve.result.warnings))
 
     def slope(self, form: str = "power", scale: str = "raw", convention: str | None = None, **labels: str) -> Slope:
         """Slope of the main window of a curve.
@@ -229,32 +248,34 @@ class HumanFits:
             If there is none.
         """
         wanted = convention or self.dataset.convention
-        for one in self.slopes:
-            if (one.form, one.scale, one.convention) == (form, scale, wanted) and all(
-                one.labels.get(k) == v for k, v in labels.items()
-            ):
-                return one
+        for slope in self.slopes:
+            has_labels = all(slope.labels.get(name) == value for name, value in labels.items())
+            if has_labels and (slope.form, slope.scale, slope.convention) == (form, scale, wanted):
+                return slope
         raise InputError(f"'{self.dataset.id}' has no slope of '{form}' on the scale '{scale}' ({wanted}) for {labels}")
 
     def table(self) -> pd.DataFrame:
-        """Slopes by curve, convention, window, form and scale, one per row."""
+        """One row per slope.
+
+        Slopes differ in curve, convention, window, form and scale.
+        """
         import pandas as pd
 
         rows = []
-        for one in self.slopes:
-            rows.append({**one.labels, **{k: v for k, v in one.__dict__.items() if k != "labels"}})
+        for slope in self.slopes:
+            rows.append({**slope.labels, **{k: v for k, v in slope.__dict__.items() if k != "labels"}})
         return pd.DataFrame(rows)
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready mapping, without NaN."""
         return {
             "level": self.level,
-            "curves": [one.to_json() for one in self.curves],
-            "slopes": [one.to_json() for one in self.slopes],
-            "contrasts": [one.to_json() for one in self.contrasts],
-            "contrasts_without_dropped": [one.to_json() for one in self.dropped],
-            "populations": [one.to_json() for one in self.populations],
-            "pooled": [one.to_json() for one in self.pooled],
+            "curves": [item.to_json() for item in self.curves],
+            "slopes": [item.to_json() for item in self.slopes],
+            "contrasts": [item.to_json() for item in self.contrasts],
+            "contrasts_without_dropped": [item.to_json() for item in self.dropped],
+            "populations": [item.to_json() for item in self.populations],
+            "pooled": [item.to_json() for item in self.pooled],
             "one_gamma": {name: dict(test.__dict__) for name, test in self.common.items()},
             "statements": list(self.statements),
             "warnings": list(self.warnings),
@@ -292,63 +313,85 @@ def fit_human(
     --------
     >>> import cogfit
     >>> from cogfit.people.fits import fit_human
-    >>> found = fit_human(cogfit.human("mosteller1970_recall"), full=False)
-    >>> round(found.slope(scale="log").gamma, 3)
+    >>> fits = fit_human(cogfit.human("mosteller1970_recall"), full=False)
+    >>> round(fits.slope(scale="log").gamma, 3)
     0.219
     """
     plan = PLANS.get(dataset.id, Plan())
-    parts = {"curve": _curves, "contrast": _contrasts, "estimates": _estimates}[dataset.kind]
+    work = _Work(dataset, plan, level, rng, full, progress)
     if plan.pool is not None or dataset.convention == "block":
-        parts = _pooled
-    found = parts(HumanFits(dataset, level), plan, rng, full, progress)
-    thinning = tuple(text for one in dataset.series() if (text := _thinning(one)))
+        fits = _fit_blocks(work)
+    else:
+        fits = {"curve": _fit_curves, "contrast": _fit_contrasts, "estimates": _fit_estimates}[dataset.kind](work)
+    thinning = tuple(text for series in dataset.series() if (text := _thinning(series)))
     why = (plan.why,) if plan.why else ()
-    return replace(found, statements=(*found.statements, *thinning, *why))
+    return replace(fits, statements=(*fits.statements, *thinning, *why))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What is to be fitted, and how (see :func:`fit_human`)."""
+
+    dataset: Dataset
+    plan: Plan
+    level: float
+    rng: int
+    full: bool
+    progress: Progress | None
+
+    def result(self, **parts: Any) -> HumanFits:
+        """Fits of these parts."""
+        tuples: dict[str, Any] = {name: tuple(values) for name, values in parts.items()}
+        return HumanFits(self.dataset, self.level, **tuples)
+
+
+def _named(labels: Mapping[str, str]) -> str:
+    """Beginning of a sentence about one curve of several."""
+    return f"{', '.join(labels.values())}: " if labels else ""
 
 
 def _thinning(series: Series) -> str:
-    """Whether fewer trials stand behind later points."""
+    """Warn of fewer trials behind later points."""
     trials = series.trials
     if series.dataset.kind != "curve" or trials is None or trials[-1] > 0.9 * trials[0]:
         return ""
-    where = f"{series.name}: " if series.labels else ""
     return (
-        f"{where}trials fall from {trials[0]:,.0f} to {trials[-1]:,.0f} along the curve (survivorship): later points "
-        "rest on fewer items"
+        f"{_named(series.labels)}trials fall from {trials[0]:,.0f} to {trials[-1]:,.0f} along the curve "
+        "(survivorship): later points rest on fewer items"
     )
 
 
-# ------------------------------------------------------------------------------------------------------ curves
+# -------------------------------------------------------------------------------------------------------- curves
 
 
-def _curves(found: HumanFits, plan: Plan, rng: int, full: bool, progress: Progress | None) -> HumanFits:
+def _fit_curves(work: _Work) -> HumanFits:
+    """Slopes, forms and distributions over clusters of every curve."""
     curves, slopes, populations, skipped = [], [], [], []
-    every = found.dataset.series()
+    every = work.dataset.series()
+    progress = work.progress or (lambda done, total, name: None)
     for number, series in enumerate(every):
-        if progress is not None:
-            progress(number, len(every), series.name)
-        if np.unique(series.x[series.x > 0]).size < LEAST_POINTS:
+        progress(number, len(every), series.name)
+        n_points = np.unique(series.x[series.x > 0]).size
+        if n_points < LEAST_POINTS:
             skipped.append(f"{series.name}: fewer than {LEAST_POINTS} points, too few for a slope")
             continue
-        slopes += _slopes(series, plan, found.level, rng)
-        if np.unique(series.x[series.x > 0]).size < LEAST_COMPARED:
+        slopes += _slopes(series, work)
+        if n_points < LEAST_COMPARED:
             skipped.append(f"{series.name}: fewer than {LEAST_COMPARED} points, too few to compare forms")
-        elif full:
-            curves.append(fit_series(series, level=found.level, rng=rng))
-        population = _over_clusters(series, found.level)
+        elif work.full:
+            curves.append(fit_series(series, level=work.level, rng=work.rng))
+        population = _over_clusters(series, work.level)
         populations += [population] if population is not None else []
-    if progress is not None:
-        progress(len(every), len(every), "")
-    texts = [text for one in curves for text in _curve_statements(one)]
-    level = found.dataset.level
-    return replace(
-        found, curves=tuple(curves), slopes=tuple(slopes), populations=tuple(populations), skipped=tuple(skipped),
-        statements=(*texts, *(_population_statement(one, level) for one in populations)),
-    )  # fmt: skip
+    progress(len(every), len(every), "")
+    statements = [text for curve in curves for text in _curve_statements(curve)]
+    statements += [_population_statement(population, work.dataset.level) for population in populations]
+    return work.result(curves=curves, slopes=slopes, populations=populations, statements=statements, skipped=skipped)
 
 
 def fit_series(series: Series, *, level: float = 0.95, rng: int = 0, progress: Progress | None = None) -> CurveFit:
-    """Fit one curve by the plan of its data set: every form, or the power law alone where there are few points.
+    """Fit one curve by the plan of its data set.
+
+    Every form is fitted, or the power law alone where there are few points.
 
     Raises
     ------
@@ -370,14 +413,17 @@ def fit_series(series: Series, *, level: float = 0.95, rng: int = 0, progress: P
 
 
 def _chi_square(result: FitResult) -> tuple[float, int, float] | None:
-    """Whether the power law passes through the points within their standard errors."""
+    """Test whether the power law passes through the points.
+
+    Their standard errors are the weights.
+    """
     from scipy.stats import chi2
 
-    item = next((one for one in result.forms if one.name == "power" and one.estimate.status != "failed"), None)
+    item = next((form for form in result.forms if form.name == "power" and form.estimate.status != "failed"), None)
     if item is None:
         return None
-    spare = item.estimate.n - len(item.estimate.params)
-    return item.estimate.rss, spare, float(chi2.sf(item.estimate.rss, spare))
+    degrees_of_freedom = item.estimate.n - len(item.estimate.params)
+    return item.estimate.rss, degrees_of_freedom, float(chi2.sf(item.estimate.rss, degrees_of_freedom))
 
 
 def _window(series: Series, x_min: float | None, x_max: float | None) -> Series:
@@ -386,28 +432,44 @@ def _window(series: Series, x_min: float | None, x_max: float | None) -> Series:
     return series if keep.all() else series.take(keep)
 
 
-def _slopes(series: Series, plan: Plan, level: float, rng: int) -> list[Slope]:
-    """Power law, unweighted, over each window: on the raw scale, on the log scale, and with a floor."""
-    out: dict[Any, Slope] = {}
-    other: tuple[str, ...] = {"inclusive": ("prior",), "prior": ("inclusive",)}.get(series.convention, ())
-    if np.any(series.x != np.rint(series.x)):  # digitised: what came before cannot be counted
-        other = ()
-    for window in ((plan.x_min, plan.x_max), *plan.windows):
+def _slopes(series: Series, work: _Work) -> list[Slope]:
+    """Unweighted power laws over each window, under each convention."""
+    slopes: dict[Any, Slope] = {}
+    for window in ((work.plan.x_min, work.plan.x_max), *work.plan.windows):
         part = _window(series, *window)
-        for convention in (series.convention, *other):
-            counted = part if convention == series.convention else part.under(convention)
-            curve = counted.curve(weighted=False)
-            curve = replace(curve, clusters=None, weights=np.ones(curve.x.size), counts=None)
-            curve = curve.take(curve.x > 0)
+        for convention in _conventions(series):
+            curve = _counted(part, convention)
             if curve.x.size < LEAST_POINTS:
                 continue
             for form, scale, noise in SLOPES:
-                key = (form, scale, convention, curve.x[0], curve.x[-1])
-                unfit = (scale == "log" and np.any(curve.y <= 0)) or plan.form not in (None, form)
-                if key not in out and not unfit:
-                    result = fitting.fit(curve, form=form, noise=noise, level=level, rng=rng)
-                    out[key] = _slope(series, result, form, scale, convention)
-    return list(out.values())
+                key = (form, scale, convention, curve.x[0], curve.x[-1])  # windows may hold the same points
+                has_slope = work.plan.form in (None, form) and not (scale == "log" and np.any(curve.y <= 0))
+                if has_slope and key not in slopes:
+                    result = fitting.fit(curve, form=form, noise=noise, level=work.level, rng=work.rng)
+                    slopes[key] = _slope(series, result, form, scale, convention)
+    return list(slopes.values())
+
+
+def _conventions(series: Series) -> tuple[str, ...]:
+    """Conventions by which the curve can be counted.
+
+    Its own comes first.
+    """
+    own = series.convention
+    if np.any(series.x != np.rint(series.x)):  # digitised: what came before cannot be counted
+        return (own,)
+    return {"inclusive": (own, "prior"), "prior": (own, "inclusive")}.get(own, (own,))
+
+
+def _counted(part: Series, convention: str) -> Curve:
+    """Points of a curve under a convention.
+
+    They count alike and as independent. At x = 0 a power law has no value.
+    """
+    counted = part if convention == part.convention else part.under(convention)
+    curve = counted.curve(weighted=False)
+    curve = replace(curve, clusters=None, weights=np.ones(curve.x.size), counts=None)
+    return curve.take(curve.x > 0)
 
 
 def _slope(series: Series, result: FitResult, form: str, scale: str, convention: str) -> Slope:
@@ -421,18 +483,31 @@ def _slope(series: Series, result: FitResult, form: str, scale: str, convention:
     whole = float(((y - y.mean()) ** 2).sum())
     r2 = 1.0 - float(((y - fitted) ** 2).sum()) / whole if whole > 0 else math.nan
     return Slope(
-        series.labels, form, scale, convention, float(result.x.min()), float(result.x.max()), result.n,
-        math.nan if item.gamma is None else item.gamma, low, high, r2, result.status,
-    )  # fmt: skip
+        labels=series.labels,
+        form=form,
+        scale=scale,
+        convention=convention,
+        x_min=float(result.x.min()),
+        x_max=float(result.x.max()),
+        n=result.n,
+        gamma=math.nan if item.gamma is None else item.gamma,
+        low=low,
+        high=high,
+        r2=r2,
+        status=result.status,
+    )
 
 
 def _over_clusters(series: Series, level: float) -> Population | None:
-    """Distribution of the power law's γ over lists or teams; None where there are no or too few of them."""
+    """Distribution of the power law's γ over lists or teams.
+
+    None where there are fewer than three with a γ.
+    """
     from cogfit.engine import estimate
 
     if series.clusters is None:
         return None
-    form, gammas, errors, spare = get_form("power"), [], [], []
+    form, gammas, errors, degrees_of_freedom = get_form("power"), [], [], []
     for name in np.unique(series.clusters):
         part = series.take((series.clusters == name) & (series.x > 0))
         if part.x.size < LEAST_POINTS:
@@ -441,157 +516,193 @@ def _over_clusters(series: Series, level: float) -> Population | None:
         if fit.status == "ok":
             gammas.append(fit.params["gamma"])
             errors.append(fit.stderr["gamma"])
-            spare.append(part.x.size - len(form.parameters))
+            degrees_of_freedom.append(part.x.size - len(form.parameters))
     if len(gammas) < 3:
         return None
-    made = random_effects(np.array(gammas), np.array(errors), min(spare), level)
-    return replace(made, labels=series.labels)
+    population = random_effects(np.array(gammas), np.array(errors), min(degrees_of_freedom), level)
+    return replace(population, labels=series.labels)
 
 
-def _curve_statements(one: CurveFit) -> list[str]:
-    series, result = one.series, one.result
-    where = f"{series.name}: " if series.labels else ""
-    out = []
-    if result.verdict.power_law != "not_compared":
-        best = result.forms[0]
-        behind = result["power"].delta_aicc
-        lead = f", the power law is ΔAICc {behind:.1f} behind" if math.isfinite(behind) and behind > 0 else ""
-        out.append(f"{where}power law {result.verdict}; best form {best.title}{lead}")
-    shifted = next((f for f in result.forms if f.name == "shifted_power"), None)
+def _curve_statements(curve: CurveFit) -> list[str]:
+    """What follows for one curve, one sentence each."""
+    start = f"{curve.series.name}: " if curve.series.labels else ""
+    texts = (_verdict(curve.result), _limit_of_shifted(curve.result), _misfit(curve.chi_square))
+    return [start + text for text in texts if text]
+
+
+def _verdict(result: FitResult) -> str:
+    """Verdict on the power law, and its distance."""
+    if result.verdict.power_law == "not_compared":
+        return ""
+    behind = result["power"].delta_aicc
+    lead = f", the power law is ΔAICc {behind:.1f} behind" if math.isfinite(behind) and behind > 0 else ""
+    return f"power law {result.verdict}; best form {result.forms[0].title}{lead}"
+
+
+def _limit_of_shifted(result: FitResult) -> str:
+    """That the shifted power runs towards its limit.
+
+    For small b this is the pure power.
+    """
+    shifted = next((form for form in result.forms if form.name == "shifted_power"), None)
     limits = None if shifted is None else shifted.intervals.get("gamma")
-    if (
-        shifted is not None
-        and limits is not None
-        and set(shifted.estimate.not_identified) == {"A", "b"}
-        and shifted.name in result.indistinguishable_forms
-        and math.isfinite(limits.high - limits.low)
-    ):
-        out.append(
-            f"{where}of A(1 + x/b)^−γ the data determine γ = {shifted.gamma:.3g} "
-            f"{format_interval((limits.low, limits.high))}, but not A and b, which run away together: the limit is the "
-            "pure power"
-        )
-    if one.chi_square is not None and one.chi_square[2] < 0.01:
-        value, spare, p = one.chi_square
-        out.append(
-            f"{where}the power law misses the points by more than their standard errors (χ² = {value:.0f} on {spare} "
-            f"degrees of freedom, p = {p:.1g})"
-        )
-    return out
+    if shifted is None or limits is None or not math.isfinite(limits.high - limits.low):
+        return ""
+    if set(shifted.estimate.not_identified) != {"A", "b"} or shifted.name not in result.indistinguishable_forms:
+        return ""
+    return (
+        f"of A(1 + x/b)^−γ the data determine γ = {shifted.gamma:.3g} {format_interval((limits.low, limits.high))}, "
+        "but not A and b, which run away together: the limit is the pure power"
+    )
 
 
-# --------------------------------------------------------------------------------------------------- contrasts
+def _misfit(chi_square: tuple[float, int, float] | None) -> str:
+    if chi_square is None or not chi_square[2] < 0.01:
+        return ""
+    value, degrees_of_freedom, p_value = chi_square
+    return (
+        f"the power law misses the points by more than their standard errors (χ² = {value:.0f} on "
+        f"{degrees_of_freedom} degrees of freedom, p = {p_value:.1g})"
+    )
 
 
-def _contrasts(found: HumanFits, plan: Plan, rng: int, full: bool, progress: Progress | None) -> HumanFits:
-    data = found.dataset
-    whole, kept, texts, skipped = [], [], [], []
-    for series in data.series():
-        for first, second in combinations(data.contrast, 2):
+# ----------------------------------------------------------------------------------------------------- contrasts
+
+
+def _fit_contrasts(work: _Work) -> HumanFits:
+    """Differences between all pairs of conditions."""
+    contrasts, dropped, skipped = [], [], []
+    for series in work.dataset.series():
+        for first, second in combinations(work.dataset.contrast, 2):
             try:
-                whole.append(_contrast(series, first, second, found.level))
+                contrasts.append(_contrast(series, first, second, work.level))
                 if series.kept is not None and not series.kept.all():
-                    kept.append(_contrast(series.take(series.kept), first, second, found.level))
+                    dropped.append(_contrast(series.take(series.kept), first, second, work.level))
             except InputError as error:
                 skipped.append(f"{series.name}: {error}")
-    for one in whole:
-        where = f"{', '.join(one.labels.values())}: " if one.labels else ""
-        pairs = f", {one.n} pairs" if one.n is not None else ""
-        texts.append(
-            f"{where}{one.first} → {one.second}: {one.difference:+.3g} {format_interval((one.low, one.high))}{pairs}"
-        )
-    texts.append("conditions give contrasts; no exponent is fitted to them")
-    return replace(found, contrasts=tuple(whole), dropped=tuple(kept), statements=tuple(texts), skipped=tuple(skipped))
+    statements = [_contrast_statement(contrast) for contrast in contrasts]
+    statements.append("conditions give contrasts; no exponent is fitted to them")
+    return work.result(contrasts=contrasts, dropped=dropped, statements=statements, skipped=skipped)
+
+
+def _contrast_statement(contrast: Contrast) -> str:
+    pairs = f", {contrast.n} pairs" if contrast.n is not None else ""
+    return (
+        f"{_named(contrast.labels)}{contrast.first} → {contrast.second}: {contrast.difference:+.3g} "
+        f"{format_interval((contrast.low, contrast.high))}{pairs}"
+    )
 
 
 def _contrast(series: Series, first: str, second: str, level: float) -> Contrast:
+    """Difference within subjects if possible, else of the means."""
     assert series.category is not None
     if series.dataset.paired:
         assert series.clusters is not None
-        made = paired_contrast(series.y, series.clusters, series.category, first, second, level)
-        return replace(made, labels=series.labels)
+        contrast = paired_contrast(series.y, series.clusters, series.category, first, second, level)
+        return replace(contrast, labels=series.labels)
     mean = series.mean()
     assert mean.category is not None
     if mean.se is None:
         raise InputError(f"'{series.dataset.id}' has neither subjects nor standard errors to compare conditions with")
-    at = {str(name): i for i, name in enumerate(mean.category)}
+    index_of = {str(name): i for i, name in enumerate(mean.category)}
     for name in (first, second):
-        if name not in at:
+        if name not in index_of:
             raise InputError(f"no value under '{name}'")
-    a, b = at[first], at[second]
-    counts = None if mean.subjects is None else (float(mean.subjects[a]), float(mean.subjects[b]))
-    made = independent_contrast(
-        (float(mean.y[a]), float(mean.y[b])), (float(mean.se[a]), float(mean.se[b])), first, second, level, counts
-    )
-    return replace(made, labels=series.labels)
+    i, j = index_of[first], index_of[second]
+    counts = None if mean.subjects is None else (float(mean.subjects[i]), float(mean.subjects[j]))
+    means, errors = (float(mean.y[i]), float(mean.y[j])), (float(mean.se[i]), float(mean.se[j]))
+    contrast = independent_contrast(means, errors, first, second, level, counts)
+    return replace(contrast, labels=series.labels)
 
 
-# ------------------------------------------------------------------------------------- estimates and block means
+# ----------------------------------------------------------------------------------------------------- estimates
 
 
-def _estimates(found: HumanFits, plan: Plan, rng: int, full: bool, progress: Progress | None) -> HumanFits:
-    data, populations = found.dataset, []
-    for series in data.series():
-        errors, spare = series.se, math.inf
-        if errors is None and plan.r2 is not None:
-            chosen = data.table
-            for name, value in series.labels.items():
-                chosen = chosen[chosen[name].astype(str) == value]
-            points, spare = np.array(plan.points), len(plan.points) - 2.0
-            errors = np.array(
-                [stderr_from_r2(g, r2, points) for g, r2 in zip(series.y, chosen[plan.r2].to_numpy(), strict=True)]
-            )
+def _fit_estimates(work: _Work) -> HumanFits:
+    """Distribution of the estimates over subjects."""
+    populations = []
+    for series in work.dataset.series():
+        errors, degrees_of_freedom = series.se, math.inf
+        if errors is None and work.plan.r2 is not None:
+            errors, degrees_of_freedom = _recovered_errors(series, work), len(work.plan.points) - 2.0
         if errors is None:
-            raise InputError(f"'{data.id}' has no standard errors of its estimates")
-        populations.append(replace(random_effects(series.y, errors, spare, found.level), labels=series.labels))
-    return replace(
-        found, populations=tuple(populations),
-        statements=tuple(_population_statement(one, data.level) for one in populations),
-    )  # fmt: skip
+            raise InputError(f"'{work.dataset.id}' has no standard errors of its estimates")
+        population = random_effects(series.y, errors, degrees_of_freedom, work.level)
+        populations.append(replace(population, labels=series.labels))
+    statements = [_population_statement(population, work.dataset.level) for population in populations]
+    return work.result(populations=populations, statements=statements)
 
 
-def _population_statement(one: Population, level: str) -> str:
-    where = f"{', '.join(one.labels.values())}: " if one.labels else ""
-    limits = "" if math.isnan(one.sd_low) else f" {format_interval((one.sd_low, one.sd_high))}"
+def _recovered_errors(series: Series, work: _Work) -> Array:
+    """Standard errors that follow from R² of the fits."""
+    table, points = work.dataset.table, np.array(work.plan.points)
+    for name, value in series.labels.items():
+        table = table[table[name].astype(str) == value]
+    r2 = table[work.plan.r2].to_numpy()
+    return np.array([stderr_from_r2(gamma, of_one, points) for gamma, of_one in zip(series.y, r2, strict=True)])
+
+
+def _population_statement(population: Population, level: str) -> str:
+    limits = ""
+    if not math.isnan(population.sd_low):
+        limits = f" {format_interval((population.sd_low, population.sd_high))}"
     return (
-        f"{where}γ of the power law over {one.n} {level}s: mean {one.mean:.3g} "
-        f"{format_interval((one.low, one.high))}, standard deviation between them {one.sd:.2g}{limits}"
+        f"{_named(population.labels)}γ of the power law over {population.n} {level}s: mean {population.mean:.3g} "
+        f"{format_interval((population.low, population.high))}, standard deviation between them "
+        f"{population.sd:.2g}{limits}"
     )
 
 
-def _pooled(found: HumanFits, plan: Plan, rng: int, full: bool, progress: Progress | None) -> HumanFits:
-    data = found.dataset
-    by = plan.pool or ""
-    fits, tests, skipped = [], {}, []
-    plans: tuple[tuple[block_means.At, block_means.Scale], ...]
-    plans = (("blocks", "log"), ("blocks", "raw"), ("midpoints", "log"))
-    for at, scale in plans:
-        cells = block_means.cells_of(data.series(), by, at)
-        for model in block_means.MODELS if at == "blocks" else ("power", "power_by_group"):
-            if (len(cells.groups) == 1 and model.endswith("by_group")) or (
-                data.measure != "latency" and model.startswith("two_process")
-            ):
-                continue
+# --------------------------------------------------------------------------------------------------- block means
+
+_POOLED: tuple[tuple[block_means.At, block_means.Scale], ...] = (
+    ("blocks", "log"),
+    ("blocks", "raw"),
+    ("midpoints", "log"),
+)
+"""What stands for a block, and the scale of the residuals."""
+
+_Key = tuple[block_means.At, block_means.Scale, str]
+"""What stands for a block, scale, model."""
+
+
+def _fit_blocks(work: _Work) -> HumanFits:
+    """One law over all cells, in several variants."""
+    by = work.plan.pool or ""
+    fits: dict[_Key, block_means.BlockFit] = {}
+    skipped = []
+    for at, scale in _POOLED:
+        cells = block_means.cells_of(work.dataset.series(), by, at)
+        for model in _models(at, work.dataset, cells):
             try:
-                fits.append(block_means.fit_blocks(cells, model, at, scale))
+                fits[at, scale, model] = block_means.fit_blocks(cells, model, at, scale)
             except InputError as error:
                 skipped.append(f"{scale} scale, {at}: {error}")
-    by_name = {(one.at, one.scale, one.model): one for one in fits}
-    for at, scale in plans:
-        if (at, scale, "power") in by_name and (at, scale, "power_by_group") in by_name:
-            one, each = by_name[at, scale, "power"], by_name[at, scale, "power_by_group"]
-            tests[f"{at}, {scale}"] = block_means.common_test(one, each)
-    texts = _pooled_statements(by_name, tests, by or "curve", found.level)
-    return replace(found, pooled=tuple(fits), common=tests, statements=tuple(texts), skipped=tuple(skipped))
+    tests = {}
+    for at, scale in _POOLED:
+        if (at, scale, "power") in fits and (at, scale, "power_by_group") in fits:
+            common, by_group = fits[at, scale, "power"], fits[at, scale, "power_by_group"]
+            tests[f"{at}, {scale}"] = block_means.common_test(common, by_group)
+    statements = _pooled_statements(fits, tests, by or "curve", work.level)
+    result = work.result(pooled=fits.values(), statements=statements, skipped=skipped)
+    return replace(result, common=tests)
+
+
+def _models(at: block_means.At, dataset: Dataset, cells: block_means.Cells) -> list[str]:
+    """Models that have a meaning for these cells."""
+    names = list(block_means.MODELS) if at == "blocks" else ["power", "power_by_group"]
+    if len(cells.groups) == 1:
+        names = [name for name in names if not name.endswith("by_group")]
+    if dataset.measure != "latency":  # the mixture is one of times
+        names = [name for name in names if not name.startswith("two_process")]
+    return names
 
 
 def _pooled_statements(
-    by_name: Mapping[tuple[block_means.At, block_means.Scale, str], block_means.BlockFit],
-    tests: Mapping[str, block_means.CommonTest],
-    by: str,
-    level: float,
+    fits: Mapping[_Key, block_means.BlockFit], tests: Mapping[str, block_means.CommonTest], by: str, level: float
 ) -> list[str]:
-    mean, middle = by_name.get(("blocks", "log", "power")), by_name.get(("midpoints", "log", "power"))
+    """What follows for all cells together, one sentence each."""
+    mean, middle = fits.get(("blocks", "log", "power")), fits.get(("midpoints", "log", "power"))
     if mean is None or middle is None:
         return []
     worse = " that fits worse" if middle.rss > mean.rss else ""
@@ -600,28 +711,42 @@ def _pooled_statements(
         f"{format_interval(mean.interval('gamma', level))} with k^−γ averaged over each block; "
         f"{middle.params['gamma']:.3g} at the midpoints of the blocks, an approximation{worse}"
     ]
-    if "blocks, log" not in tests or "blocks, raw" not in tests:
-        return texts
-    test = tests["blocks, log"]
-    each = by_name["blocks", "log", "power_by_group"]
-    own = ", ".join(f"{v:.2g}" for k, v in each.params.items() if k.startswith("gamma"))
-    texts.append(
-        f"one common γ is {'rejected' if test.p_value < 0.05 else 'not rejected'} (F({test.numerator}, "
-        f"{test.denominator}) = {test.f:.1f}, p = {test.p_value:.1g}); by {by}: {own}"
-    )
-    scales: tuple[block_means.Scale, ...] = ("raw", "log")
-    for scale in scales:
-        power = by_name["blocks", scale, "power"].aicc
-        mixtures = [f.aicc for (at, s, m), f in by_name.items() if (at, s) == ("blocks", scale) and m[:3] == "two"]
-        if not mixtures:
-            continue
-        mixture = min(mixtures)
-        group = by_name["blocks", scale, "power_by_group"].aicc
-        texts.append(
-            f"{scale} scale: mixtures of computing and retrieving beat a power law with one γ by ΔAICc "
-            f"{power - mixture:.1f}, but a power law with a γ of each {by} beats them by {mixture - group:.1f}"
-            if group < mixture
-            else f"{scale} scale: mixtures of computing and retrieving beat every power law, by ΔAICc "
-            f"{min(power, group) - mixture:.1f}"
-        )
+    if "blocks, log" in tests and "blocks, raw" in tests:
+        texts.append(_common_statement(tests["blocks, log"], fits["blocks", "log", "power_by_group"], by))
+        scales: tuple[block_means.Scale, ...] = ("raw", "log")
+        texts += filter(None, (_mixture_statement(fits, scale, by) for scale in scales))
     return texts
+
+
+def _common_statement(test: block_means.CommonTest, by_group: block_means.BlockFit, by: str) -> str:
+    """Whether one γ will do for all groups."""
+    gammas = ", ".join(f"{value:.2g}" for name, value in by_group.params.items() if name.startswith("gamma"))
+    return (
+        f"one common γ is {'rejected' if test.p_value < 0.05 else 'not rejected'} (F({test.numerator}, "
+        f"{test.denominator}) = {test.f:.1f}, p = {test.p_value:.1g}); by {by}: {gammas}"
+    )
+
+
+def _mixture_statement(fits: Mapping[_Key, block_means.BlockFit], scale: block_means.Scale, by: str) -> str:
+    """How mixtures fare beside power laws.
+
+    "" where there are none.
+    """
+    mixtures = [
+        fit.aicc
+        for (at, of_scale, model), fit in fits.items()
+        if (at, of_scale) == ("blocks", scale) and model.startswith("two_process")
+    ]
+    if not mixtures:
+        return ""
+    mixture = min(mixtures)
+    power, by_group = fits["blocks", scale, "power"].aicc, fits["blocks", scale, "power_by_group"].aicc
+    if by_group < mixture:
+        return (
+            f"{scale} scale: mixtures of computing and retrieving beat a power law with one γ by ΔAICc "
+            f"{power - mixture:.1f}, but a power law with a γ of each {by} beats them by {mixture - by_group:.1f}"
+        )
+    return (
+        f"{scale} scale: mixtures of computing and retrieving beat every power law, by ΔAICc "
+        f"{min(power, by_group) - mixture:.1f}"
+    )

@@ -1,4 +1,8 @@
-"""What several subjects say together: differences between conditions, and the spread of an exponent over subjects."""
+"""What several subjects say together.
+
+Two questions: do conditions differ (:class:`Contrast`), and how does an exponent spread over subjects
+(:class:`Population`)?
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from numpy.typing import NDArray
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 
-FEW_SPARE = 10
+FEW_DEGREES_OF_FREEDOM = 10
 """Residual degrees of freedom of a subject's fit below which its standard error is too rough to be a weight."""
 
 
@@ -60,7 +64,9 @@ class Contrast:
 def paired_contrast(
     values: Array, subjects: NDArray[Any], condition: NDArray[Any], first: str, second: str, level: float = 0.95
 ) -> Contrast:
-    """Compare two conditions within subjects, by Student's t on the differences of those that have both.
+    """Compare two conditions within subjects.
+
+    Student's t is applied to the differences of the subjects that have both.
 
     Parameters
     ----------
@@ -79,30 +85,42 @@ def paired_contrast(
     --------
     >>> import numpy as np
     >>> who, when = np.array(["a", "b", "c"] * 2), np.array(["day"] * 3 + ["week"] * 3)
-    >>> found = paired_contrast(np.array([3.0, 4.0, 5.0, 1.0, 3.0, 3.0]), who, when, "day", "week")
-    >>> round(found.difference, 3), found.n
+    >>> contrast = paired_contrast(np.array([3.0, 4.0, 5.0, 1.0, 3.0, 3.0]), who, when, "day", "week")
+    >>> round(contrast.difference, 3), contrast.n
     (-1.667, 3)
     """
     from scipy.stats import t
 
-    tables = []
-    for name in (first, second):
-        chosen = condition == name
-        if np.unique(subjects[chosen]).size != int(chosen.sum()):
-            raise InputError(f"a subject has the condition '{name}' more than once")
-        tables.append(dict(zip(subjects[chosen].tolist(), values[chosen].tolist(), strict=True)))
-    both = [one for one in tables[0] if one in tables[1]]
+    by_subject = [_by_subject(values, subjects, condition, name) for name in (first, second)]
+    both = [subject for subject in by_subject[0] if subject in by_subject[1]]
     if len(both) < 2:
         raise InputError(f"only {len(both)} subject(s) have both '{first}' and '{second}'")
-    before, after = (np.array([table[one] for one in both]) for table in tables)
+    before, after = (np.array([value_of[subject] for subject in both]) for value_of in by_subject)
     change = after - before
-    mean, error, spare = float(change.mean()), float(change.std(ddof=1)) / math.sqrt(change.size), change.size - 1
-    half = float(t.ppf(0.5 + 0.5 * level, spare)) * error
-    p_value = 2.0 * float(t.sf(abs(mean) / error, spare)) if error > 0 else float(mean == 0)
+    mean, error = float(change.mean()), float(change.std(ddof=1)) / math.sqrt(change.size)
+    degrees_of_freedom = change.size - 1
+    half = float(t.ppf(0.5 + 0.5 * level, degrees_of_freedom)) * error
     return Contrast(
-        first, second, float(before.mean()), float(after.mean()), mean, mean - half, mean + half, p_value,
-        change.size, level, f"paired t, {spare} degrees of freedom",
-    )  # fmt: skip
+        first=first,
+        second=second,
+        mean_first=float(before.mean()),
+        mean_second=float(after.mean()),
+        difference=mean,
+        low=mean - half,
+        high=mean + half,
+        p_value=2.0 * float(t.sf(abs(mean) / error, degrees_of_freedom)) if error > 0 else float(mean == 0),
+        n=change.size,
+        level=level,
+        method=f"paired t, {degrees_of_freedom} degrees of freedom",
+    )
+
+
+def _by_subject(values: Array, subjects: NDArray[Any], condition: NDArray[Any], name: str) -> dict[Any, float]:
+    """Value of each subject under one condition."""
+    chosen = condition == name
+    if np.unique(subjects[chosen]).size != int(chosen.sum()):
+        raise InputError(f"a subject has the condition '{name}' more than once")
+    return dict(zip(subjects[chosen].tolist(), values[chosen].tolist(), strict=True))
 
 
 def independent_contrast(
@@ -133,13 +151,24 @@ def independent_contrast(
 
     error = math.hypot(*errors)
     mean = means[1] - means[0]
-    spare, method = math.inf, "normal, standard errors taken as independent"
+    degrees_of_freedom, method = math.inf, "normal, standard errors taken as independent"
     if counts is not None:
-        spare = error**4 / sum(e**4 / (n - 1.0) for e, n in zip(errors, counts, strict=True))
-        method = f"Welch's t, {spare:.1f} degrees of freedom"
-    half = float(t.ppf(0.5 + 0.5 * level, spare)) * error
-    p_value = 2.0 * float(t.sf(abs(mean) / error, spare))
-    return Contrast(first, second, *means, mean, mean - half, mean + half, p_value, None, level, method)
+        degrees_of_freedom = error**4 / sum(e**4 / (n - 1.0) for e, n in zip(errors, counts, strict=True))
+        method = f"Welch's t, {degrees_of_freedom:.1f} degrees of freedom"
+    half = float(t.ppf(0.5 + 0.5 * level, degrees_of_freedom)) * error
+    return Contrast(
+        first=first,
+        second=second,
+        mean_first=means[0],
+        mean_second=means[1],
+        difference=mean,
+        low=mean - half,
+        high=mean + half,
+        p_value=2.0 * float(t.sf(abs(mean) / error, degrees_of_freedom)),
+        n=None,
+        level=level,
+        method=method,
+    )
 
 
 @dataclass(frozen=True)
@@ -182,23 +211,28 @@ class Population:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping; what is not known is None."""
+        """JSON-ready mapping.
+
+        What is not known is None.
+        """
         plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in self.__dict__.items()}
         return {**plain, "labels": dict(self.labels), "caveats": list(self.caveats)}
 
 
-def random_effects(estimates: Array, stderr: Array, spare: float, level: float = 0.95) -> Population:
-    """Mean and standard deviation of an exponent over subjects, from an estimate and a standard error of each.
+def random_effects(estimates: Array, stderr: Array, degrees_of_freedom: float, level: float = 0.95) -> Population:
+    """Estimate the distribution of an exponent over subjects.
+
+    Each subject has an estimate and a standard error.
 
     Parameters
     ----------
     estimates, stderr : ndarray, shape (n,)
-    spare : float
-        Residual degrees of freedom behind each standard error. With fewer than :data:`FEW_SPARE` the standard errors
-        are no weights: subjects count equally, and only the mean of the squared standard errors is used (Hedges &
-        Olkin 1985). Otherwise: variance between subjects by Paule & Mandel 1982, interval of the mean by Hartung &
-        Knapp 2001 and Sidik & Jonkman 2002 (never narrower than that of the weights), interval of the standard
-        deviation by inverting Cochran's Q (Viechtbauer 2007, Stat. Med. 26:37).
+    degrees_of_freedom : float
+        Residual degrees of freedom behind each standard error. With fewer than :data:`FEW_DEGREES_OF_FREEDOM` the
+        standard errors are no weights: subjects count equally, and only the mean of the squared standard errors is
+        used (Hedges & Olkin 1985). Otherwise: variance between subjects by Paule & Mandel 1982, interval of the
+        mean by Hartung & Knapp 2001 and Sidik & Jonkman 2002 (never narrower than that of the weights), interval of
+        the standard deviation by inverting Cochran's Q (Viechtbauer 2007, Stat. Med. 26:37).
     level : float
 
     Raises
@@ -211,8 +245,8 @@ def random_effects(estimates: Array, stderr: Array, spare: float, level: float =
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
     >>> truth = rng.normal(0.3, 0.1, 40)
-    >>> found = random_effects(truth + rng.normal(0, 0.05, 40), np.full(40, 0.05), spare=18)
-    >>> found.low < 0.3 < found.high, found.sd_low < 0.1 < found.sd_high
+    >>> spread = random_effects(truth + rng.normal(0, 0.05, 40), np.full(40, 0.05), degrees_of_freedom=18)
+    >>> spread.low < 0.3 < spread.high, spread.sd_low < 0.1 < spread.sd_high
     (True, True)
     """
     from scipy.stats import t
@@ -223,35 +257,47 @@ def random_effects(estimates: Array, stderr: Array, spare: float, level: float =
     if not np.all(stderr > 0):
         raise InputError("standard errors must be positive")
     variance, spread = stderr**2, float(estimates.std(ddof=1))
-    quantile = float(t.ppf(0.5 + 0.5 * level, n - 1))
-    if spare < FEW_SPARE:
+    caveats: tuple[str, ...] = ()
+    if degrees_of_freedom < FEW_DEGREES_OF_FREEDOM:
+        # such standard errors are too rough to be weights: subjects count equally
         between = max(0.0, spread**2 - float(variance.mean()))
         mean, error, limits = float(estimates.mean()), spread / math.sqrt(n), (math.nan, math.nan)
         method = "subjects count equally, Student's t; variance between them after Hedges & Olkin"
-        caveats: tuple[str, ...] = (
-            f"standard errors rest on {spare:g} degrees of freedom each, so they are no weights",
-        )
+        caveats = (f"standard errors rest on {degrees_of_freedom:g} degrees of freedom each, so they are no weights",)
     else:
+        # the interval is never narrower than that of the weights: the factor is 1 at least
         between = _variance_at(n - 1.0, estimates, variance)
         weight = 1.0 / (variance + between)
         mean = float(weight @ estimates / weight.sum())
-        scale = max(1.0, float(weight @ (estimates - mean) ** 2) / (n - 1))
-        error, limits = math.sqrt(scale / weight.sum()), _q_profile(estimates, variance, level)
+        factor = max(1.0, float(weight @ (estimates - mean) ** 2) / (n - 1))
+        error, limits = math.sqrt(factor / weight.sum()), _q_profile(estimates, variance, level)
         method = "random effects: Paule–Mandel, Hartung–Knapp–Sidik–Jonkman; Q profile"
-        caveats = ()
-    reach = float(t.ppf(0.5 + 0.5 * level, n - 2)) if n > 2 else math.inf
-    new = reach * math.hypot(math.sqrt(between), error)
-    half = quantile * error
+    half = float(t.ppf(0.5 + 0.5 * level, n - 1)) * error
+    # another subject differs by the spread between subjects and by the error of the mean
+    quantile = float(t.ppf(0.5 + 0.5 * level, n - 2)) if n > 2 else math.inf
+    half_new = quantile * math.hypot(math.sqrt(between), error)
     return Population(
-        n, mean, mean - half, mean + half, math.sqrt(between), *limits, spread, mean - new, mean + new, level, method,
-        caveats,
-    )  # fmt: skip
+        n=n,
+        mean=mean,
+        low=mean - half,
+        high=mean + half,
+        sd=math.sqrt(between),
+        sd_low=limits[0],
+        sd_high=limits[1],
+        spread=spread,
+        new_low=mean - half_new,
+        new_high=mean + half_new,
+        level=level,
+        method=method,
+        caveats=caveats,
+    )
 
 
 def _variance_at(q: float, estimates: Array, variance: Array) -> float:
-    """Variance between subjects at which Cochran's Q has this value; 0 where it is smaller throughout.
+    """Variance between subjects at which Cochran's Q is `q`.
 
-    Q falls with the variance, so the root is unique; Paule & Mandel's estimate is the root at n − 1.
+    It is 0 where Q is smaller throughout. Q falls with the variance, so the root is unique; Paule & Mandel's estimate
+    is the root at n − 1.
     """
     from scipy.optimize import brentq
 
@@ -269,7 +315,10 @@ def _variance_at(q: float, estimates: Array, variance: Array) -> float:
 
 
 def _q_profile(estimates: Array, variance: Array, level: float) -> tuple[float, float]:
-    """Limits of the standard deviation between subjects: where Cochran's Q meets the quantiles of χ²(n − 1)."""
+    """Limits of the standard deviation between subjects.
+
+    There Cochran's Q meets the quantiles of χ²(n − 1).
+    """
     from scipy.stats import chi2
 
     tail = 0.5 * (1.0 - level)
@@ -280,10 +329,10 @@ def _q_profile(estimates: Array, variance: Array, level: float) -> tuple[float, 
 
 
 def stderr_from_r2(gamma: float, r2: float, x: Array) -> float:
-    """Standard error of γ of A·x^−γ by least squares, recovered from γ, R² and the points x.
+    """Recover the standard error of γ from its R².
 
-    The scale of y cancels: with the residual sum of squares as unit, R² gives A, and the Jacobian at (A, γ) the
-    standard error, for independent errors of even variance.
+    For A·x^−γ fitted by least squares at the points x. The scale of y cancels: with the residual sum of squares as
+    unit, R² gives A, and the Jacobian at (A, γ) the standard error, for independent errors of even variance.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Forest plot of exponents: one line each, grouped by measure, without a pooled row."""
+"""Forest plot of exponents, a line each and nothing pooled."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ MARKERS = {"model": ("s", "#0072B2"), "human": ("o", "#000000"), "claimed": ("D"
 Group = tuple[str, Sequence[Exponent]]
 
 
-def plot_forest(found: Comparison, *, width: float = 7.0) -> Figure:
-    """Draw the model's exponents, the human ones by measure and axis, and the papers' claims.
+def plot_forest(comparison: Comparison, *, width: float = 7.0) -> Figure:
+    """Draw exponents of a model, of people and as claimed.
 
-    Filled: compared with the model. Hollow: not comparable with it. An arrow: a limit beyond the picture, or none.
+    Those of people are grouped by measure and axis. Filled: compared with the model. Hollow: not comparable with it. An
+    arrow: a limit beyond the picture, or none.
 
     Parameters
     ----------
-    found : Comparison
+    comparison : Comparison
     width : float
         Inches.
 
@@ -38,16 +39,17 @@ def plot_forest(found: Comparison, *, width: float = 7.0) -> Figure:
     import seaborn as sns
     from matplotlib.figure import Figure
 
-    groups: list[Group] = [("model", found.model)]
-    headings = dict.fromkeys(heading(row.human) for row in found.rows)
-    groups += [(name, [row.human for row in found.rows if heading(row.human) == name]) for name in headings]
-    groups.append(("the paper", found.claims))
-    lines = sum(len(items) + 1 for _, items in groups)
+    people = [row.human for row in comparison.rows]
+    groups: list[Group] = [("model", comparison.model)]
+    for title in dict.fromkeys(map(heading, people)):
+        groups.append((title, [exponent for exponent in people if heading(exponent) == title]))
+    groups.append(("the paper", comparison.claims))
+    n_lines = sum(len(exponents) + 1 for _, exponents in groups)
     with sns.axes_style("ticks"), sns.plotting_context("paper"):
-        figure = Figure(figsize=(width, 0.9 + 0.19 * lines), layout="constrained")
+        figure = Figure(figsize=(width, 0.9 + 0.19 * n_lines), layout="constrained")
         axes = figure.subplots()
-    draw_forest(axes, groups, filled={id(row.human) for row in found.compared})
-    axes.set_xlabel(f"γ, {found.level:.0%} interval")
+    draw_forest(axes, groups, filled={id(row.human) for row in comparison.compared})
+    axes.set_xlabel(f"γ, {comparison.level:.0%} interval")
     sns.despine(figure, left=True)
     return figure
 
@@ -64,22 +66,25 @@ def draw_forest(axes: Axes, groups: Sequence[Group], filled: set[int] | None = N
     size : float
         Of the type, in points.
     """
-    low, high = _range([one for _, items in groups for one in items])
+    every = [exponent for _, exponents in groups for exponent in exponents]
+    low, high = _range(every)
     position, ticks, labels = 0.0, [], []
-    for title, items in groups:
-        if not items:
+    for title, exponents in groups:
+        if not exponents:
             continue
-        axes.text(0.0, position, _upper(title), transform=axes.get_yaxis_transform(), size=size, weight="bold",
-                  va="center", ha="left")  # fmt: skip
+        place = axes.get_yaxis_transform()
+        axes.text(0.0, position, _upper(title), transform=place, size=size, weight="bold", va="center", ha="left")
         position += 1.0
-        for one in items:
-            _draw_one(axes, one, position, low, high, filled is None or one.side != "human" or id(one) in filled)
+        for exponent in exponents:
+            is_filled = filled is None or exponent.side != "human" or id(exponent) in filled
+            _draw_exponent(axes, exponent, position, (low, high), is_filled)
             ticks.append(position)
-            labels.append(_name(one))
+            labels.append(_name(exponent))
             position += 1.0
         position += 0.3
-    claim = next((one for _, items in groups for one in items if one.side == "claimed" and math.isnan(one.gamma)), None)
-    if claim is not None:
+    # a claim that is a range and no number stands behind all exponents
+    ranges = [exponent for exponent in every if exponent.side == "claimed" and math.isnan(exponent.gamma)]
+    for claim in ranges[:1]:
         axes.axvspan(claim.low, claim.high, facecolor="0.9", lw=0, zorder=0)
     axes.set_yticks(ticks, labels, size=size)
     axes.set_ylim(position - 0.2, -0.8)
@@ -92,31 +97,37 @@ def _upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _name(one: Exponent) -> str:
-    text = one.label if len(one.label) <= 52 else one.label[:51] + "…"
-    if one.side != "claimed" and one.form not in ("", "power"):
-        text += f" ({one.form.replace('_', ' + ')})"
+def _name(exponent: Exponent) -> str:
+    text = exponent.label if len(exponent.label) <= 52 else exponent.label[:51] + "…"
+    if exponent.side != "claimed" and exponent.form not in ("", "power"):
+        text += f" ({exponent.form.replace('_', ' + ')})"
     return text
 
 
-def _draw_one(axes: Axes, one: Exponent, y: float, low: float, high: float, fill: bool) -> None:
-    marker, color = MARKERS[one.side]
-    if math.isfinite(one.low) or math.isfinite(one.high):
-        left, right = max(one.low, low), min(one.high, high)
-        axes.plot([left, right], [y, y], color=color, lw=1.3, ls="-" if one.side != "claimed" else (0, (4, 1.5)))
-        for beyond, end, shape in ((one.low < low, left, "<"), (one.high > high, right, ">")):
-            if beyond:
-                axes.plot([end], [y], shape, color=color, ms=4.5, clip_on=False)
-    if low <= one.gamma <= high:
-        axes.plot([one.gamma], [y], marker, color=color, ms=5, mfc=color if fill else "white", zorder=3)
+def _draw_exponent(axes: Axes, exponent: Exponent, y: float, limits: tuple[float, float], is_filled: bool) -> None:
+    """Draw one interval and its estimate.
+
+    An arrow shows where it goes beyond the axis.
+    """
+    low, high = limits
+    marker, color = MARKERS[exponent.side]
+    if math.isfinite(exponent.low) or math.isfinite(exponent.high):
+        left, right = max(exponent.low, low), min(exponent.high, high)
+        style = "-" if exponent.side != "claimed" else (0, (4, 1.5))
+        axes.plot([left, right], [y, y], color=color, lw=1.3, ls=style)
+        for is_beyond, end, arrow in ((exponent.low < low, left, "<"), (exponent.high > high, right, ">")):
+            if is_beyond:
+                axes.plot([end], [y], arrow, color=color, ms=4.5, clip_on=False)
+    if low <= exponent.gamma <= high:
+        axes.plot([exponent.gamma], [y], marker, color=color, ms=5, mfc=color if is_filled else "white", zorder=3)
 
 
-def _range(items: Sequence[Exponent]) -> tuple[float, float]:
-    """Limits of the axis: all estimates, and limits that do not run away."""
-    values = [one.gamma for one in items if math.isfinite(one.gamma)]
-    ends = [v for one in items for v in (one.low, one.high) if math.isfinite(v)]
+def _range(exponents: Sequence[Exponent]) -> tuple[float, float]:
+    """Limits of the axis: estimates, and limits near them."""
+    values = [exponent.gamma for exponent in exponents if math.isfinite(exponent.gamma)]
+    ends = [end for exponent in exponents for end in (exponent.low, exponent.high) if math.isfinite(end)]
     top = max(values, default=1.0)
-    reach = max([1.5 * top, *(v for v in values)])
+    reach = max([1.5 * top, *values])
     high = min(max([*ends, top]), max(reach, 1.0))
     low = max(min([0.0, *ends, *values]), -0.5 * high)
     pad = 0.03 * (high - low)

@@ -1,7 +1,8 @@
-"""One self-contained web page of a fit: the answer first, then figures, tables, methods and provenance.
+"""One self-contained web page of a fit.
 
-The page needs no network and no scripts. Everything that comes from the log is escaped where the page is put together
-(:func:`_tag`), and a content security policy forbids the browser to run or load anything.
+The answer comes first, then figures, tables, methods and provenance. The page needs no network and no scripts.
+Everything that comes from the log is escaped where the page is put together (:func:`_tag`), and a content security
+policy forbids the browser to run or load anything.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ _CAPTIONS: dict[str, str] = {
     "switches": "When each pattern switched, in steps and in exposures.",
     "survival": "Share of patterns that have not switched yet.",
 }
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 _LONG = 24  # characters from which a cell needs room
 
@@ -86,7 +89,9 @@ code { font-size: .9rem; }
 
 
 def save_report(result: FitResult, path: str | os.PathLike[str], *, command: str = "") -> None:
-    """Write the page of a fit, whole or not at all; the same fit gives the same bytes.
+    """Write the page of a fit whole, or not.
+
+    The same fit gives the same bytes.
 
     Parameters
     ----------
@@ -127,11 +132,10 @@ def page(result: FitResult, *, command: str = "") -> str:
         _Markup('<meta charset="utf-8">'),
         _Markup(f'<meta name="generator" content="cogfit {html.escape(result.versions.get("cogfit", "?"))}">'),
         _Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-        _Markup('<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-                "style-src 'unsafe-inline'; img-src data:\">"),
+        _Markup(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
         _tag("title", f"Is it a power law? {log}"),
         _tag("style", _Markup(_STYLE)),
-    )  # fmt: skip
+    )
     sections = (
         _figures(result),
         _forms(result),
@@ -152,18 +156,24 @@ def page(result: FitResult, *, command: str = "") -> str:
 
 
 class _Markup(str):
-    """HTML that is safe as it is; any other text is escaped."""
+    """HTML that is safe as it is.
+
+    Any other text is escaped.
+    """
 
 
 def _tag(name: str, *children: str, **attributes: str) -> _Markup:
-    """Return an element; children are escaped unless they are :class:`_Markup`, attributes always."""
+    """Return an element.
+
+    Children are escaped unless they are :class:`_Markup`, attributes always.
+    """
     inner = "".join(child if isinstance(child, _Markup) else html.escape(child) for child in children)
     given = "".join(f' {key.strip("_").replace("_", "-")}="{html.escape(v)}"' for key, v in attributes.items())
     return _Markup(f"<{name}{given}>{inner}</{name}>\n")
 
 
 def _section(title: str, *children: str) -> _Markup:
-    """A section with its heading; nothing where there is nothing to say."""
+    """A section with its heading, nothing if it is empty."""
     full = [child for child in children if child]
     return _tag("section", _tag("h2", title), *full) if full else _Markup()
 
@@ -174,7 +184,10 @@ def _list(sentences: Iterable[str]) -> _Markup:
 
 
 def _table(table: Table) -> _Markup:
-    """A table that scrolls by itself where it is too wide; nothing where it has no rows."""
+    """A table that scrolls where it is too wide.
+
+    Nothing where it has no rows.
+    """
     if not table.rows:
         return _Markup()
     body = []
@@ -198,13 +211,19 @@ def _table(table: Table) -> _Markup:
 
 
 def _cell(text: str, *, is_number: bool, has_neighbours: bool) -> _Markup:
-    """A cell; long text beside other cells gets room, so that a narrow screen does not make it a tower."""
+    """A cell of a table.
+
+    Long text beside other cells gets room, so that a narrow screen does not make it a tower.
+    """
     kind = "number" if is_number else "long" if has_neighbours and len(text) > _LONG else ""
     return _tag("td", text, **({"class_": kind} if kind else {}))
 
 
 def _picture(figure: Figure, name: str, caption: str, **attributes: str) -> _Markup:
-    """A figure as inline SVG whose ids are its own, with the caption as its text alternative."""
+    """A figure as inline SVG whose ids are its own.
+
+    The caption is its text alternative.
+    """
     text = render(figure, "svg").decode()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
     text = re.sub(r'(\bid="|"#|url\(#)', rf"\g<1>{name}-", text)
@@ -213,7 +232,10 @@ def _picture(figure: Figure, name: str, caption: str, **attributes: str) -> _Mar
 
 
 def _limits(low: float | None, high: float | None) -> str:
-    """An interval; a limit that is None, as in JSON, is infinite."""
+    """An interval as text.
+
+    A limit that is None, as in JSON, is infinite.
+    """
     return format_interval((-math.inf if low is None else low, math.inf if high is None else high))
 
 
@@ -259,25 +281,39 @@ def _windows(result: FitResult) -> _Markup:
 
 
 def _transition(result: FitResult) -> _Markup:
-    found = result.transition
-    if found is None:
+    transition = result.transition
+    if transition is None:
         return _Markup()
-    changes = [change for change in (found["main"], *found["changes"]) if change is not None]
+    changes = [change for change in (transition["main"], *transition["changes"]) if change is not None]
+    columns = (
+        "half done at",
+        f"{transition['level']:.0%} interval",
+        "10 % done",
+        "90 % done",
+        "before / after",
+        "size in SD of a point",
+        "p",
+    )
     rows = [
-        (readable(c["t50"], 6), _limits(c["low"], c["high"]), readable(c["t10"], 6), readable(c["t90"], 6),
-         readable(c["ratio"], 3), readable(c["size_sd"], 3), f"{c['p_value']:.2g}")
-        for c in changes
-    ]  # fmt: skip
-    columns = ("half done at", f"{found['level']:.0%} interval", "10 % done", "90 % done", "before / after",
-               "size in SD of a point", "p")  # fmt: skip
-    caption = f"Abrupt changes on the {found['axis']} axis, the strongest first."
+        (
+            readable(change["t50"], 6),
+            _limits(change["low"], change["high"]),
+            readable(change["t10"], 6),
+            readable(change["t90"], 6),
+            readable(change["ratio"], 3),
+            readable(change["size_sd"], 3),
+            f"{change['p_value']:.2g}",
+        )
+        for change in changes
+    ]
+    caption = f"Abrupt changes on the {transition['axis']} axis, the strongest first."
     table = _table(simple_table(columns, rows, caption, numbers=range(1, 7)))
-    return _section("Transition", _list(found["statements"]), table)
+    return _section("Transition", _list(transition["statements"]), table)
 
 
 def _averaging(result: FitResult) -> _Markup:
-    found = result.averaging
-    if found is None:
+    averaging = result.averaging
+    if averaging is None:
         return _Markup()
     labels = {
         "status": "finding",
@@ -289,13 +325,13 @@ def _averaging(result: FitResult) -> _Markup:
         "reproduced": "R² of averaged single fits",
         "reproduced_power": "R² of averaged power laws",
     }
-    title = f"Averaging over {found['patterns']} {found['kind']}."
-    return _section("Averaging", _list(found["statements"]), _facts(title, labels, found))
+    title = f"Averaging over {averaging['patterns']} {averaging['kind']}."
+    return _section("Averaging", _list(averaging["statements"]), _facts(title, labels, averaging))
 
 
 def _trajectories(result: FitResult) -> _Markup:
-    found = result.trajectories
-    if found is None:
+    trajectories = result.trajectories
+    if trajectories is None:
         return _Markup()
     labels = {
         "patterns": "patterns",
@@ -309,24 +345,34 @@ def _trajectories(result: FitResult) -> _Markup:
         "serial_dependence": "lag-1 correlation within patterns",
         "scope": "scope",
     }
-    rows = [
-        (axis, readable(t["t10"], 6), readable(t["t50"], 6), _limits(t["low"], t["high"]), readable(t["t90"], 6))
-        for axis, t in found.get("switch_times", {}).items()
-    ]
     columns = ("axis", "10 % switched", "half", "95 % interval", "90 %")
+    rows = [
+        (
+            axis,
+            readable(times["t10"], 6),
+            readable(times["t50"], 6),
+            _limits(times["low"], times["high"]),
+            readable(times["t90"], 6),
+        )
+        for axis, times in trajectories.get("switch_times", {}).items()
+    ]
+    times_table = simple_table(columns, rows, "When patterns switch (Kaplan–Meier).", numbers=range(1, 5))
     return _section(
-        "Patterns", _list(found.get("statements", ())), _facts("Patterns behind the curve.", labels, found),
-        _table(simple_table(columns, rows, "When patterns switch (Kaplan–Meier).", numbers=range(1, 5))),
-    )  # fmt: skip
+        "Patterns",
+        _list(trajectories.get("statements", ())),
+        _facts("Patterns behind the curve.", labels, trajectories),
+        _table(times_table),
+    )
 
 
-def _facts(caption: str, labels: Mapping[str, str], found: Mapping[str, Any]) -> _Markup:
-    """A table of two columns: what is known of the things labelled."""
-    known = ((label, found.get(key)) for key, label in labels.items())
+def _facts(caption: str, labels: Mapping[str, str], values: Mapping[str, Any]) -> _Markup:
+    """A table of labels and the values that are known."""
+    known = ((label, values.get(key)) for key, label in labels.items())
     rows = [
         (label, value.replace("_", " ") if isinstance(value, str) else readable(value))
-        for label, value in known if value is not None
-    ]  # fmt: skip
+        for label, value in known
+        if value is not None
+    ]
     return _table(simple_table(("", "value"), rows, caption))
 
 

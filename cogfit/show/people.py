@@ -1,4 +1,4 @@
-"""Pictures of human data: curves with the forms fitted to them, contrasts, distributions over subjects."""
+"""Pictures of human data: curves with forms, contrasts, distributions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MANY = 9  # curves beyond which labels of the legend shrink
 
 
 def plot_human(dataset: Dataset, fits: HumanFits | None = None, *, width: float = 7.0) -> Figure:
-    """Draw a human data set, with its fits where there are any.
+    """Draw a human data set, with its fits if given.
 
     Parameters
     ----------
@@ -52,77 +52,97 @@ def plot_human(dataset: Dataset, fits: HumanFits | None = None, *, width: float 
 
 
 def _draw_curves(axes: Axes, dataset: Dataset, fits: HumanFits | None, palette: Sequence[Any]) -> None:
-    found = dataset.series()
-    fitted: dict[tuple[str, ...], CurveFit] = {}
-    for made in fits.curves if fits is not None else ():
-        fitted[tuple(made.series.labels.values())] = made
-    means = [one.mean() for one in found]
-    values = np.concatenate([one.y for one in (*found, *means)])
-    positive = [one.x[one.x > 0] for one in means]
-    for number, (series, mean) in enumerate(zip(found, means, strict=True)):
+    """Draw points and means of every curve, with their fits."""
+    curves = dataset.series()
+    means = [series.mean() for series in curves]
+    fitted = {tuple(fit.series.labels.values()): fit for fit in (fits.curves if fits is not None else ())}
+    for number, (series, mean) in enumerate(zip(curves, means, strict=True)):
         color = palette[number % len(palette)]
-        label = series.name if series.labels else "observed"
-        if series.clusters is not None:
-            axes.plot(series.x, series.y, ".", ms=3, color=color, alpha=0.35, zorder=1)
-        axes.errorbar(
-            mean.x, mean.y, yerr=mean.se, fmt="o", ms=4, mec="none", color=color, lw=1.0, label=label, zorder=2
-        )
-        if series.first is not None and series.last is not None:
-            axes.hlines(series.y, series.first, series.last, color=color, lw=1.0, alpha=0.6, zorder=2)
-        if (one := fitted.get(tuple(series.labels.values()))) is not None:
-            _draw_form(axes, one, color, single=len(found) == 1)
+        _draw_points(axes, series, mean, color)
+        if (fit := fitted.get(tuple(series.labels.values()))) is not None:
+            _draw_form(axes, fit, color, is_labelled=len(curves) == 1)
     if fits is not None and fits.pooled:
-        _draw_pooled(axes, found, fits, palette)
-    if values.min() > 0 and values.max() > 1.5 * values.min() and all(x.size for x in positive):
+        _draw_pooled(axes, curves, fits)
+    _scale_axes(axes, curves, means)
+    axes.set_xlabel(dataset.unit)
+    axes.set_ylabel(wrapped(f"{dataset.measure}: {dataset.scale}", 40))
+    if len(curves) > 1 or fitted:
+        axes.legend(frameon=False, fontsize="small" if len(curves) < _MANY else "x-small")
+
+
+def _draw_points(axes: Axes, series: Series, mean: Series, color: Any) -> None:
+    """Draw means and the blocks behind them.
+
+    Where there are clusters, single values are drawn, too.
+    """
+    label = series.name if series.labels else "observed"
+    if series.clusters is not None:
+        axes.plot(series.x, series.y, ".", ms=3, color=color, alpha=0.35, zorder=1)
+    axes.errorbar(mean.x, mean.y, yerr=mean.se, fmt="o", ms=4, mec="none", color=color, lw=1.0, label=label, zorder=2)
+    if series.first is not None and series.last is not None:
+        axes.hlines(series.y, series.first, series.last, color=color, lw=1.0, alpha=0.6, zorder=2)
+
+
+def _scale_axes(axes: Axes, curves: Sequence[Series], means: Sequence[Series]) -> None:
+    """Make axes logarithmic where the values span enough."""
+    y = np.concatenate([series.y for series in (*curves, *means)])
+    positive = [mean.x[mean.x > 0] for mean in means]
+    if y.min() > 0 and y.max() > 1.5 * y.min() and all(x.size for x in positive):
         axes.set_yscale("log")
-        plain_ticks(axes.yaxis, float(values.min()), float(values.max()))
+        plain_ticks(axes.yaxis, float(y.min()), float(y.max()))
     low, high = min(float(x.min()) for x in positive), max(float(x.max()) for x in positive)
     if high > 3 * low:
         axes.set_xscale("log")
         plain_ticks(axes.xaxis, low, high)
-    axes.set_xlabel(dataset.unit)
-    axes.set_ylabel(wrapped(f"{dataset.measure}: {dataset.scale}", 40))
-    if len(found) > 1 or fitted:
-        axes.legend(frameon=False, fontsize="small" if len(found) < _MANY else "x-small")
 
 
-def _draw_form(axes: Axes, one: CurveFit, color: Any, single: bool) -> None:
-    item = one.result.selected
+def _draw_form(axes: Axes, fit: CurveFit, color: Any, is_labelled: bool) -> None:
+    """Draw the form reported for one curve."""
+    item = fit.result.selected
     params = item.estimate.params
     if item.estimate.status == "failed" or any(math.isnan(value) for value in params.values()):
         return
-    x = one.result.x[one.result.x > 0]
+    x = fit.result.x[fit.result.x > 0]
     grid = np.geomspace(x.min(), x.max(), 300)
     label = None
-    if single:
+    if is_labelled:
         label = item.title + ("" if item.gamma is None else f", γ = {item.gamma:.3g}")
     axes.plot(grid, get_form(item.name).evaluate(grid, params), "-", color=color, lw=1.4, label=label, zorder=3)
 
 
-def _draw_pooled(axes: Axes, found: Sequence[Series], fits: HumanFits, palette: Sequence[Any]) -> None:
-    """The power law with one exponent, for each group with a level of its own."""
-    fit = next(one for one in fits.pooled if (one.model, one.at, one.scale) == ("power", "blocks", "log"))
-    law = block_means.MODELS["power"]
-    k = np.geomspace(1.0, max(float(one.last.max()) for one in found if one.last is not None), 200)
+def _draw_pooled(axes: Axes, curves: Sequence[Series], fits: HumanFits) -> None:
+    """Draw the power law with one exponent for all groups.
+
+    Each group has a level of its own.
+    """
+    fit = next(item for item in fits.pooled if (item.model, item.at, item.scale) == ("power", "blocks", "log"))
+    law, gamma = block_means.MODELS["power"], fit.params["gamma"]
+    k = np.geomspace(1.0, max(float(series.last.max()) for series in curves if series.last is not None), 200)
     for style, (name, level) in zip(("-", "--", ":", "-."), fit.levels.items(), strict=False):
-        value = level * law.columns(k, np.array([fit.params["gamma"]]))[0]
-        axes.plot(
-            k, value, style, color="0.35", lw=1.2, label=f"{fit.by} {name}, one γ = {fit.params['gamma']:.3g}", zorder=3
-        )
+        value = level * law.columns(k, np.array([gamma]))[0]
+        label = f"{fit.by} {name}, one γ = {gamma:.3g}"
+        axes.plot(k, value, style, color="0.35", lw=1.2, label=label, zorder=3)
 
 
 def _draw_contrast(axes: Axes, dataset: Dataset, fits: HumanFits | None, palette: Sequence[Any]) -> None:
-    names = list(dataset.contrast)
-    for number, series in enumerate(dataset.series()):
+    """Draw means under each condition, the curves side by side."""
+    names, curves = list(dataset.contrast), dataset.series()
+    for number, series in enumerate(curves):
         mean = series.mean()
         assert mean.category is not None
         where = [int(np.flatnonzero(mean.category == name)[0]) for name in names]
-        shift = 0.06 * (number - 0.5 * (len(dataset.series()) - 1))
+        shift = 0.06 * (number - 0.5 * (len(curves) - 1))
         axes.errorbar(
-            np.arange(len(names)) + shift, mean.y[where], yerr=None if mean.se is None else mean.se[where], fmt="o-",
-            ms=5, mec="none", lw=1.2, color=palette[number % len(palette)],
+            np.arange(len(names)) + shift,
+            mean.y[where],
+            yerr=None if mean.se is None else mean.se[where],
+            fmt="o-",
+            ms=5,
+            mec="none",
+            lw=1.2,
+            color=palette[number % len(palette)],
             label=series.name if series.labels else None,
-        )  # fmt: skip
+        )
     axes.set_xticks(np.arange(len(names)), names)
     axes.set_xlim(-0.4, len(names) - 0.6)
     axes.set_xlabel(dataset.axis)
@@ -132,16 +152,18 @@ def _draw_contrast(axes: Axes, dataset: Dataset, fits: HumanFits | None, palette
 
 
 def _draw_estimates(axes: Axes, dataset: Dataset, fits: HumanFits | None, palette: Sequence[Any]) -> None:
-    spread = {tuple(one.labels.values()): one for one in (fits.populations if fits is not None else ())}
+    """Draw one estimate per subject, the groups above each other."""
+    populations = {tuple(item.labels.values()): item for item in (fits.populations if fits is not None else ())}
     start = 0
     for number, series in enumerate(dataset.series()):
         color = palette[number % len(palette)]
-        at = start + np.arange(series.y.size)
-        axes.plot(np.sort(series.y), at, "o", ms=4, mec="none", color=color, label=series.name)
-        if (one := spread.get(tuple(series.labels.values()))) is not None:
-            axes.fill_betweenx([at[0], at[-1]], one.new_low, one.new_high, color=color, alpha=0.12, lw=0)
-            axes.plot([one.mean] * 2, [at[0], at[-1]], color=color, lw=1.4)
-        start = int(at[-1]) + 3
+        heights = start + np.arange(series.y.size)
+        axes.plot(np.sort(series.y), heights, "o", ms=4, mec="none", color=color, label=series.name)
+        if (population := populations.get(tuple(series.labels.values()))) is not None:
+            ends = [heights[0], heights[-1]]
+            axes.fill_betweenx(ends, population.new_low, population.new_high, color=color, alpha=0.12, lw=0)
+            axes.plot([population.mean] * 2, ends, color=color, lw=1.4)
+        start = int(heights[-1]) + 3
     axes.set_yticks([])
     axes.set_xlabel(f"γ of single {dataset.level}s ({dataset.measure})")
     axes.legend(frameon=False, fontsize="small")

@@ -1,4 +1,7 @@
-"""Pictures of a fit. Built on bare Figure objects: no window opens and no global state of pyplot changes."""
+"""Pictures of a fit.
+
+They are built on bare Figure objects: no window opens, and no global state of pyplot changes.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ from cogfit.errors import InputError
 from cogfit.files import write_atomic
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import POWER_LAWS, get_form
+from cogfit.inference.interval import Interval
+from cogfit.inference.profile import deviance_profile
 from cogfit.result import FitResult, FormFit
 
 if TYPE_CHECKING:
@@ -37,7 +42,10 @@ _MANY = 2000  # points beyond which the markers become a rasterised cloud
 
 
 def _plain_text(draw: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Text is what it is: a column may be called ``$x$`` without being a formula."""
+    """Draw text as it is.
+
+    A column may be called ``$x$`` without being a formula.
+    """
 
     @wraps(draw)
     def inner(*args: _P.args, **options: _P.kwargs) -> _T:
@@ -53,7 +61,9 @@ def _plain_text(draw: Callable[_P, _T]) -> Callable[_P, _T]:
 def plot_fit(
     result: FitResult, forms: Sequence[str] | None = None, *, width: float = 7.0, titled: bool = True
 ) -> Figure:
-    """Draw the curve, the fitted forms with a band, and the residuals of the form reported.
+    """Draw the curve, the fitted forms and the residuals.
+
+    The form reported has a band; the residuals are those from it.
 
     Parameters
     ----------
@@ -85,30 +95,13 @@ def plot_fit(
     with sns.axes_style("ticks"), sns.plotting_context("paper"):
         figure = Figure(figsize=(width, 0.78 * width), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    _draw_data(upper, result)
+    log_x, log_y = _are_logarithmic(result)
     palette = sns.color_palette("colorblind")
     colors = [palette[i] for i in (0, 3, 2, 4, 1, 5)]
-    log_y = bool(result.y.min() > 0 and result.y.max() / result.y.min() > 3)
-    log_x = bool(np.any(result.x > 0) and result.x.max() > 3 * result.x[result.x > 0].min())
-    grid = _grid(result.x, log_x)
-    for i, name in enumerate(chosen):
-        item = result[name]
-        if item.estimate.status == "failed" or any(math.isnan(v) for v in item.estimate.params.values()):
-            continue
-        value, low, high = band(item, grid, result.level)
-        color, style = colors[i % len(colors)], _STYLES[i % len(_STYLES)]
-        upper.plot(grid, value, style, color=color, lw=1.8, label=_label(item), zorder=4)
-        if i == 0:
-            floor = 0.5 * result.y.min() if log_y else -np.inf
-            upper.fill_between(grid, np.maximum(low, floor), high, color=color, alpha=0.2, lw=0, zorder=3)
-    if log_y:
-        upper.set_yscale("log")
-        upper.set_ylim(0.7 * result.y.min(), 1.4 * result.y.max())
-    else:
-        span = float(np.ptp(result.y)) or 1.0
-        upper.set_ylim(result.y.min() - 0.08 * span, result.y.max() + 0.12 * span)
-    if log_y:
-        plain_ticks(upper.yaxis, result.y.min(), result.y.max())
+    # data below, then the forms; the limits of y come from the data, so that a form that runs away hides nothing
+    _draw_data(upper, result)
+    _draw_forms(upper, result, chosen, colors, _grid(result.x, log_x))
+    _limit_y(upper, result.y, log_y)
     if log_x:
         upper.set_xscale("log")
         plain_ticks(lower.xaxis, result.x[result.x > 0].min(), result.x.max())
@@ -123,9 +116,49 @@ def plot_fit(
     return figure
 
 
+def _are_logarithmic(result: FitResult) -> tuple[bool, bool]:
+    """Whether x and y span enough for a logarithmic axis."""
+    log_x = bool(np.any(result.x > 0) and result.x.max() > 3 * result.x[result.x > 0].min())
+    log_y = bool(result.y.min() > 0 and result.y.max() / result.y.min() > 3)
+    return log_x, log_y
+
+
+def _draw_forms(
+    axes: Axes, result: FitResult, names: Sequence[str], colors: Sequence[tuple[float, float, float]], grid: Array
+) -> None:
+    """Draw the fitted forms, the first with its band."""
+    _, log_y = _are_logarithmic(result)
+    for i, name in enumerate(names):
+        item = result[name]
+        if _has_failed(item):
+            continue
+        value, low, high = band(item, grid, result.level)
+        color, style = colors[i % len(colors)], _STYLES[i % len(_STYLES)]
+        axes.plot(grid, value, style, color=color, lw=1.8, label=_label(item), zorder=4)
+        if i == 0:
+            floor = 0.5 * result.y.min() if log_y else -np.inf  # a negative limit has no place on a log axis
+            axes.fill_between(grid, np.maximum(low, floor), high, color=color, alpha=0.2, lw=0, zorder=3)
+
+
+def _has_failed(item: FormFit) -> bool:
+    return item.estimate.status == "failed" or any(math.isnan(value) for value in item.estimate.params.values())
+
+
+def _limit_y(axes: Axes, y: Array, is_log: bool) -> None:
+    if is_log:
+        axes.set_yscale("log")
+        axes.set_ylim(0.7 * y.min(), 1.4 * y.max())
+        plain_ticks(axes.yaxis, y.min(), y.max())
+    else:
+        span = float(np.ptp(y)) or 1.0
+        axes.set_ylim(y.min() - 0.08 * span, y.max() + 0.12 * span)
+
+
 @_plain_text
 def plot_diagnostics(result: FitResult, *, width: float = 9.0) -> Figure:
-    """Draw what stands behind a fit: residuals and their autocorrelation, profile of γ, windows, switch times.
+    """Draw what stands behind a fit.
+
+    Residuals and their autocorrelation, profile of γ, windows, switch times.
 
     Parameters
     ----------
@@ -181,7 +214,9 @@ def plot_diagnostic(result: FitResult, name: str, *, width: float = 4.0) -> Figu
 
 @_plain_text
 def plot_exponents(table: pd.DataFrame, *, width: float = 5.0) -> Figure:
-    """Draw the distribution of γ over many curves, and how vague the single ones are.
+    """Draw the distribution of γ over many curves.
+
+    Below stand the standard errors of the single ones.
 
     Parameters
     ----------
@@ -230,9 +265,12 @@ def _nothing(axes: Axes, text: str) -> None:
 
 
 def _residuals(result: FitResult) -> Array | None:
-    """Standardised residuals of the form reported, in the order of x; None where there are none."""
+    """Standardised residuals of the form reported, ordered by x.
+
+    None where the fit is perfect, or failed.
+    """
     item = result.selected
-    if item.estimate.status == "failed" or any(math.isnan(v) for v in item.estimate.params.values()):
+    if _has_failed(item):
         return None
     form = get_form(item.name)
     value = form.evaluate(result.x, item.estimate.params)
@@ -279,21 +317,16 @@ def _draw_autocorrelation(axes: Axes, result: FitResult) -> None:
 
 
 def _draw_profile(axes: Axes, result: FitResult) -> None:
-    from cogfit.inference.profile import deviance_profile
-
-    powers = [f for f in result.forms if f.name in POWER_LAWS]
-    item = result.selected if result.selected.gamma_name else min(powers, key=lambda f: f.delta_aicc, default=None)
     axes.set_title("profile of γ", fontsize="small", loc="left")
-    if item is None or item.gamma is None or item.gamma_name not in item.intervals or result.n > _PROFILED:
+    item = _profiled_form(result)
+    if item is None or item.gamma is None or item.gamma_name is None:
         _nothing(axes, "no profile: too many points, or no γ")
         return
     limits = item.intervals[item.gamma_name]
     if "resampled" in limits.method:
         _nothing(axes, f"no likelihood of a mean curve: the interval is from resampling ({limits.scope})")
         return
-    reach = max(limits.high - item.gamma, item.gamma - limits.low)
-    reach = reach if math.isfinite(reach) and reach > 0 else 0.5 * max(abs(item.gamma), 0.1)
-    values = np.linspace(item.gamma - 1.5 * reach, item.gamma + 1.5 * reach, 41)
+    values = _profile_grid(item.gamma, limits)
     deviance = deviance_profile(
         get_form(item.name), result.x, result.y, result.weights, item.estimate, item.gamma_name, values, item.errors
     )
@@ -307,6 +340,27 @@ def _draw_profile(axes: Axes, result: FitResult) -> None:
     axes.set_ylim(0.0, min(12.0, 1.05 * float(known.max())) if known.size and known.max() > 0 else 1.0)
     axes.set_xlabel(f"γ ({item.title})")
     axes.set_ylabel("deviance")
+
+
+def _profiled_form(result: FitResult) -> FormFit | None:
+    """The form whose profile is drawn.
+
+    It is the form reported, or the better power law if that has no γ. None where no profile can be drawn.
+    """
+    item: FormFit | None = result.selected
+    if item is None or not item.gamma_name:
+        powers = [form for form in result.forms if form.name in POWER_LAWS]
+        item = min(powers, key=lambda form: form.delta_aicc, default=None)
+    if item is None or item.gamma_name not in item.intervals or result.n > _PROFILED:
+        return None
+    return item
+
+
+def _profile_grid(gamma: float, limits: Interval) -> Array:
+    """Values of γ across its interval, and beyond."""
+    reach = max(limits.high - gamma, gamma - limits.low)
+    reach = reach if math.isfinite(reach) and reach > 0 else 0.5 * max(abs(gamma), 0.1)
+    return np.linspace(gamma - 1.5 * reach, gamma + 1.5 * reach, 41)
 
 
 def _draw_windows(axes: Axes, result: FitResult) -> None:
@@ -340,7 +394,7 @@ def _draw_switches(axes: Axes, result: FitResult) -> None:
         ("switched", "C0", "o", "switched"),
         ("never", "0.5", ">", "never (last seen)"),
         ("low_from_start", "C3", "v", "low from the start"),
-    ):  # fmt: skip
+    ):
         chosen = status == name
         if chosen.any():
             axes.plot(step[chosen], k[chosen], marker, ms=3.5, mec="none", color=color, alpha=0.8, label=text)
@@ -357,8 +411,8 @@ def _draw_spread(axes: Axes, result: FitResult) -> None:
         return
     times = np.sort([s for s, status in zip(table["step"], table["status"], strict=True) if status == "switched"])
     total = len(table["status"])
-    axes.step([0.0, *times, max(table["step"])], [1.0, *(1.0 - np.arange(1, times.size + 1) / total),
-              1.0 - times.size / total], where="post", color="C0", lw=1.6)  # fmt: skip
+    left = 1.0 - np.arange(times.size + 1) / total  # share that is left after so many switches
+    axes.step([0.0, *times, max(table["step"])], [*left, left[-1]], where="post", color="C0", lw=1.6)
     axes.set_ylim(0.0, 1.03)
     axes.set_xlabel("step")
     axes.set_ylabel("share of patterns")
@@ -377,7 +431,10 @@ DIAGNOSTICS = tuple(_DIAGNOSTICS)
 
 
 def plain_ticks(axis: Axis, low: float, high: float) -> None:
-    """Label a logarithmic axis with numbers: at 1, 2, 5 where it is short, at powers of ten where it is long."""
+    """Label a logarithmic axis with plain numbers.
+
+    They stand at 1, 2, 5 where the axis is short, at powers of ten where it is long.
+    """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     decades = math.log10(high / low)
@@ -387,7 +444,10 @@ def plain_ticks(axis: Axis, low: float, high: float) -> None:
 
 
 def interesting(result: FitResult) -> list[str]:
-    """The form reported, the power law, and the best of the others, four at the most."""
+    """Return the names of the forms worth drawing.
+
+    These are the form reported, the power law, and the best of the others, four at the most.
+    """
     names = [result.form]
     for name in ("power", *(item.name for item in result.forms if item.estimate.status != "failed")):
         if name not in names and len(names) < 4 and any(item.name == name for item in result.forms):
@@ -397,10 +457,8 @@ def interesting(result: FitResult) -> list[str]:
 
 def _draw_data(axes: Axes, result: FitResult) -> None:
     many = result.n > _MANY
-    axes.plot(
-        result.x, result.y, "o", ms=2.2 if many else 3.5, mec="none", color="0.55", alpha=0.4 if many else 0.7,
-        rasterized=many, zorder=1,
-    )  # fmt: skip
+    size, alpha = (2.2, 0.4) if many else (3.5, 0.7)
+    axes.plot(result.x, result.y, "o", ms=size, mec="none", color="0.55", alpha=alpha, rasterized=many, zorder=1)
     axes.plot([], [], "o", ms=4, mec="none", color="0.55", label=f"observed ({result.n:,} points)")
 
 
@@ -436,7 +494,7 @@ def _grid(x: Array, log: bool) -> Array:
 
 
 def band(item: FormFit, x: Array, level: float) -> tuple[Array, Array, Array]:
-    """Fitted values and a pointwise band by the delta method."""
+    """Return fitted values and a pointwise band (delta method)."""
     from scipy.special import ndtri
 
     form = get_form(item.name)
@@ -456,7 +514,9 @@ def wrapped(text: str, width: int) -> str:
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure whole or not at all; the same figure gives the same bytes.
+    """Write a figure, whole or not at all.
+
+    The same figure gives the same bytes.
 
     Raises
     ------
@@ -470,9 +530,10 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
 
 
 def render(figure: Figure, kind: str, dpi: float = 200.0) -> bytes:
-    """Bytes of a picture; text stays text in SVG and PDF, and the same figure gives the same bytes.
+    """Return the bytes of a picture.
 
-    Its metadata name :data:`SOFTWARE`, so that a later call knows the file for ours, and no time.
+    Text stays text in SVG and PDF, and the same figure gives the same bytes. The metadata name :data:`SOFTWARE`, so
+    that a later call knows the file for ours, and no time.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Tables of a fit: their rows once, and how a terminal, a page, plain text, a notebook and LaTeX write them.
+"""Tables of a fit: the rows once, for every output.
 
-A table is made in three steps. The *fields* declare its columns: title, alignment, the outputs and widths that show it,
-and what a cell says. A *style* says how an output writes numbers. Both give a :class:`Table` of finished cells, which a
-*writer* (``to_...``) lays out.
+Terminal, page, plain text, notebook and LaTeX show the same rows in their own way. A table is made in three steps. The
+*fields* declare its columns: title, alignment, the outputs and widths that show it, and what a cell says. A *style*
+says how an output writes numbers. Both give a :class:`Table` of finished cells, which a *writer* (``to_...``) lays out.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import compress
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from cogfit.inference.interval import Interval, format_interval
@@ -105,23 +106,29 @@ class Table:
     footnote: str = ""
 
     def at_width(self, width: int) -> Table:
-        """Return the table without the columns for which an output is too narrow."""
-        kept = [i for i, column in enumerate(self.columns) if width >= column.min_width]
-        is_explained = all(i in kept for i, column in enumerate(self.columns) if column.explains_flag)
-        rows = []
-        for row in self.rows:
-            name, *others = (row.cells[i] for i in kept)
-            star = " *" if row.is_flagged and not is_explained else ""
-            rows.append(replace(row, cells=(name + star, *others)))
-        has_stars = not is_explained and any(row.is_flagged for row in self.rows)
-        footnote = self.footnote if has_stars else ""
-        return replace(self, columns=tuple(self.columns[i] for i in kept), rows=tuple(rows), footnote=footnote)
+        """Return the table for an output of so many characters.
+
+        Columns for which it is too narrow are left out.
+        """
+        is_shown = [width >= column.min_width for column in self.columns]
+        columns = tuple(compress(self.columns, is_shown))
+        rows = tuple(replace(row, cells=tuple(compress(row.cells, is_shown))) for row in self.rows)
+        # a star stands for the column that says why a row is flagged, where that is hidden
+        if any(column.explains_flag for column in columns):
+            return replace(self, columns=columns, rows=rows, footnote="")
+        footnote = self.footnote if any(row.is_flagged for row in rows) else ""
+        return replace(self, columns=columns, rows=tuple(map(_starred, rows)), footnote=footnote)
+
+
+def _starred(row: Row) -> Row:
+    """Row with a star after its name if flagged."""
+    return replace(row, cells=(row.cells[0] + " *", *row.cells[1:])) if row.is_flagged else row
 
 
 def simple_table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "", *, numbers: Iterable[int] = ()
 ) -> Table:
-    """Return a table of cells, every one of which is shown everywhere.
+    """Return a table whose cells are shown everywhere.
 
     Parameters
     ----------
@@ -141,17 +148,26 @@ def simple_table(
 
 
 def fixed(value: float | None, digits: int) -> str:
-    """Write a number with so many decimals; "–" for none."""
+    """Write a number with so many decimals.
+
+    "–" stands for none.
+    """
     return NONE if value is None else f"{value:.{digits}f}"
 
 
 def rounded(value: float | None, digits: int) -> str:
-    """Write a number with so many digits; "–" for none and NaN."""
+    """Write a number with so many digits.
+
+    "–" stands for none and NaN.
+    """
     return NONE if value is None or math.isnan(value) else f"{value:.{digits}g}"
 
 
 def readable(value: float | None, digits: int = 4) -> str:
-    """Write a number with so many digits, large ones whole; "–" for none and NaN."""
+    """Write a number with so many digits, large ones whole.
+
+    "–" stands for none and NaN.
+    """
     if value is None or math.isnan(value):
         return NONE
     if math.isinf(value):
@@ -170,7 +186,7 @@ def interval_text(limits: Interval | Window | None) -> str:
 
 @dataclass(frozen=True)
 class Style:
-    """How an output writes the numbers of a fit, and what it has room for.
+    """How an output writes the numbers of a fit.
 
     Attributes
     ----------
@@ -208,7 +224,7 @@ NOTEBOOK = replace(PLAIN, name="notebook")
 
 @dataclass(frozen=True)
 class _Field(Generic[T]):
-    """A column, the outputs that have it, and its cell for an item."""
+    """A column, the outputs that have it, and its cells."""
 
     column: Column
     outputs: tuple[str, ...]
@@ -224,7 +240,7 @@ def _fields_of(style: Style, fields: Sequence[_Field[T]]) -> list[_Field[T]]:
 
 
 def _columns(fields: Sequence[_Field[T]], result: FitResult) -> tuple[Column, ...]:
-    """Columns with titles that name the level of the intervals and what x is."""
+    """Columns whose titles name the level and what x is."""
     return tuple(
         replace(field.column, title=field.column.title.format(level=f"{result.level:.0%}", x=result.x_label))
         for field in fields
@@ -236,7 +252,10 @@ def _cells(fields: Sequence[_Field[T]], item: T, style: Style) -> tuple[str, ...
 
 
 def _gamma_limits(item: FormFit) -> Interval | None:
-    """Interval of γ; None where the form has no γ, or did not fit."""
+    """Interval of γ.
+
+    None where the form has no γ, or did not fit.
+    """
     return None if item.gamma is None else item.intervals.get(item.gamma_name or "")
 
 
@@ -246,7 +265,7 @@ def _limit(item: FormFit, side: str) -> float | None:
 
 
 def _p_value(item: FormFit, style: Style) -> str:
-    """p-value of the form; in brackets where it is refused."""
+    """p-value of the form, in brackets where it is refused."""
     if item.test is None:
         return NONE
     text = f"{item.test.p_value:.2g}"
@@ -388,7 +407,7 @@ def parameters_table(result: FitResult, style: Style = TERMINAL) -> Table:
 
 
 def groups_table(results: Sequence[tuple[Mapping[str, str], FitResult | str]], style: Style = TERMINAL) -> Table:
-    """Return one row for each group that was fitted by itself.
+    """Return one row for each group that was fitted.
 
     Parameters
     ----------
@@ -413,7 +432,10 @@ def groups_table(results: Sequence[tuple[Mapping[str, str], FitResult | str]], s
 
 
 def to_terminal(table: Table) -> RichTable:
-    """Return the table for a terminal, with all its columns (see :meth:`Table.at_width`)."""
+    """Return the table for a terminal, with all its columns.
+
+    :meth:`Table.at_width` leaves out those for which it is too narrow.
+    """
     from rich.table import Table as RichTable
     from rich.text import Text
 
@@ -427,14 +449,17 @@ def to_terminal(table: Table) -> RichTable:
 
 
 def _indented(table: Table, row: Row) -> tuple[str, ...]:
-    """Cells whose first is set in where the table says so, with an arrow before the chosen row."""
+    """Cells, the first set in where the table wants it.
+
+    An arrow stands before the chosen row.
+    """
     if not table.is_indented:
         return row.cells
     return (("→ " if row.is_chosen else "  ") + row.cells[0], *row.cells[1:])
 
 
 def to_plain(table: Table) -> str:
-    """Return the table as text, every column aligned to the right.
+    """Return the table as text, aligned to the right.
 
     A space sets the titles of numbers apart, as in a data frame.
     """
@@ -445,7 +470,7 @@ def to_plain(table: Table) -> str:
 
 
 def to_notebook(table: Table) -> str:
-    """Return the table as HTML that a notebook shows like a data frame."""
+    """Return the table as HTML, like a data frame."""
 
     def row_of(tag: str, cells: Iterable[str]) -> list[str]:
         return [f"      <{tag}>{html.escape(cell, quote=False)}</{tag}>" for cell in cells]
@@ -458,7 +483,10 @@ def to_notebook(table: Table) -> str:
 
 
 def to_markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 0) -> str:
-    """Return cells as a Markdown table, of whose columns the first so many are aligned to the left."""
+    """Return cells as a Markdown table.
+
+    The first `left` columns are aligned to the left, the others to the right.
+    """
     rule = ["---"] * left + ["---:"] * (len(header) - left)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rule, *rows))
 
@@ -482,7 +510,10 @@ _LATEX = str.maketrans(
 
 
 def to_latex(table: Table) -> str:
-    r"""Return the table as a LaTeX ``tabular`` (package booktabs), the chosen row in bold."""
+    r"""Return the table as a LaTeX ``tabular`` (package booktabs).
+
+    The chosen row is bold.
+    """
 
     def line(cells: Iterable[str], is_bold: bool = False) -> str:
         texts = [cell.translate(_LATEX) for cell in cells]

@@ -367,7 +367,7 @@ def test_random_effects_agree_with_an_independent_implementation():
     rng = np.random.default_rng(5)
     error = rng.uniform(0.02, 0.1, 15)
     effect = rng.normal(0.4, 0.12, 15) + error * rng.normal(size=15)
-    found = random_effects(effect, error, spare=18)
+    found = random_effects(effect, error, degrees_of_freedom=18)
     oracle = combine_effects(effect, error**2, method_re="iterated", use_t=True)
     assert found.sd**2 == pytest.approx(oracle.tau2, rel=1e-4)
     assert found.mean == pytest.approx(oracle.mean_effect_re, rel=1e-6)
@@ -380,7 +380,7 @@ def test_the_interval_of_the_spread_between_subjects_covers_it():
     error = rng.uniform(0.02, 0.08, 25)
     covered = []
     for _ in range(150):
-        made = random_effects(rng.normal(0.3, 0.07, 25) + error * rng.normal(size=25), error, spare=18)
+        made = random_effects(rng.normal(0.3, 0.07, 25) + error * rng.normal(size=25), error, degrees_of_freedom=18)
         covered.append((made.sd_low < 0.07 < made.sd_high, made.low < 0.3 < made.high))
     spread, mean = np.mean(covered, axis=0)
     assert 0.90 < spread < 0.99
@@ -389,14 +389,14 @@ def test_the_interval_of_the_spread_between_subjects_covers_it():
 
 def test_rough_standard_errors_are_no_weights():
     estimates = np.array([0.2, 0.4, 0.9, 0.5])
-    found = random_effects(estimates, np.array([0.001, 0.3, 0.3, 0.3]), spare=2)
+    found = random_effects(estimates, np.array([0.001, 0.3, 0.3, 0.3]), degrees_of_freedom=2)
     assert found.mean == pytest.approx(estimates.mean())
     limits = stats.t.interval(0.95, 3, estimates.mean(), stats.sem(estimates))
     assert (found.low, found.high) == pytest.approx(limits)
     assert "2 degrees of freedom" in found.caveats[0]
     for bad, error in ((estimates[:1], np.ones(1)), (estimates, np.zeros(4)), (estimates * np.nan, np.ones(4))):
         with pytest.raises(cogfit.InputError):
-            random_effects(bad, error, spare=18)
+            random_effects(bad, error, degrees_of_freedom=18)
 
 
 @settings(deadline=None, max_examples=30, derandomize=True)
