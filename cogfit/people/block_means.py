@@ -7,11 +7,10 @@ mean of the form over the block is fitted.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from cogfit.engine.noise import profiled_gaussian
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 from cogfit.people.dataset import Series
+from cogfit.records.codec import Document
 
 At = Literal["blocks", "midpoints"]
 Scale = Literal["log", "raw"]
@@ -174,7 +174,7 @@ MODELS: dict[str, Model] = {
 
 
 @dataclass(frozen=True)
-class BlockFit:
+class BlockFit(Document):
     """One model fitted to all cells.
 
     Attributes
@@ -226,11 +226,6 @@ class BlockFit:
 
         half = float(t.ppf(0.5 + 0.5 * level, self.degrees_of_freedom)) * self.stderr[name]
         return self.params[name] - half, self.params[name] + half
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping."""
-        plain = {k: None if not math.isfinite(v) else v for k, v in self.stderr.items()}
-        return {**self.__dict__, "stderr": plain}
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cogfit.inference.interval import format_interval
 from cogfit.people.exponent import Exponent, Obstacle, describe, form_title
 from cogfit.people.model_side import ENOUGH_RUNS
 from cogfit.people.over_subjects import Population
+from cogfit.records.codec import Document, wire
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +83,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Document):
     """A model's γ beside people's.
 
     :func:`cogfit.compare` returns it.
@@ -110,15 +111,24 @@ class Comparison:
     margin : float or None
     """
 
+    SCHEMA: ClassVar[str] = SCHEMA
+    DERIVED: ClassVar[Mapping[str, str]] = {
+        "verdict": "verdict",
+        "human": "_human",
+        "without_exponent": "_without_exponent",
+        "sensitivity": "_sensitivity",
+        "mapping": "_mapping",
+    }
+
     model: tuple[Exponent, ...]
-    rows: tuple[Row, ...]
-    silent: tuple[tuple[str, str], ...]
-    claims: tuple[Exponent, ...]
+    rows: tuple[Row, ...] = field(metadata=wire(skip=True))
+    silent: tuple[tuple[str, str], ...] = field(metadata=wire(skip=True))
+    claims: tuple[Exponent, ...] = field(metadata=wire("claimed"))
     pooled: Population | None
     pooling: str
     equivalence: str
-    sensitivity: tuple[tuple[str, Exponent], ...]
-    runs: Population | None
+    sensitivity: tuple[tuple[str, Exponent], ...] = field(metadata=wire(skip=True))
+    runs: Population | None = field(metadata=wire("between_runs"))
     level: float
     margin: float | None
 
@@ -159,24 +169,21 @@ class Comparison:
         exponents = (*self.model, *people, *self.claims)
         return pd.DataFrame([_table_row(exponent, compared.get(id(exponent))) for exponent in exponents])
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the JSON document (schema ``cogfit.compare/1``)."""
-        return {
-            "schema": SCHEMA,
-            "verdict": self.verdict,
-            "level": self.level,
-            "margin": self.margin,
-            "model": [exponent.to_json() for exponent in self.model],
-            "between_runs": _spread_json(self.runs),
-            "human": [_row_json(row) for row in self.rows],
-            "without_exponent": [{"id": name, "reason": why} for name, why in self.silent],
-            "claimed": [exponent.to_json() for exponent in self.claims],
-            "pooled": _spread_json(self.pooled),
-            "pooling": self.pooling,
-            "equivalence": self.equivalence,
-            "sensitivity": [{"what": what, **exponent.to_json()} for what, exponent in self.sensitivity],
-            "mapping": [{"paper": paper, "people": people} for paper, people in MAPPING],
-        }
+    @property
+    def _human(self) -> list[dict[str, Any]]:
+        return [_row_document(row) for row in self.rows]
+
+    @property
+    def _without_exponent(self) -> list[dict[str, str]]:
+        return [{"id": name, "reason": reason} for name, reason in self.silent]
+
+    @property
+    def _sensitivity(self) -> list[dict[str, Any]]:
+        return [{"what": what, **exponent.to_json()} for what, exponent in self.sensitivity]
+
+    @property
+    def _mapping(self) -> list[dict[str, str]]:
+        return [{"paper": paper, "people": people} for paper, people in MAPPING]
 
     def plot(self, **options: Any) -> Figure:
         """Draw a forest plot without a pooled row.
@@ -226,7 +233,7 @@ def _table_row(exponent: Exponent, row: Row | None) -> dict[str, Any]:
     )
 
 
-def _row_json(row: Row) -> dict[str, Any]:
+def _row_document(row: Row) -> dict[str, Any]:
     return {
         **row.human.to_json(),
         "comparable": row.comparable,
@@ -240,18 +247,11 @@ def _row_json(row: Row) -> dict[str, Any]:
             }
             for item in row.obstacles
         ],
-        "difference": None if row.difference is None else _finite_json(row.difference),
+        "difference": None
+        if row.difference is None
+        else dict(zip(("estimate", "low", "high"), row.difference, strict=True)),
         "equivalent": row.equivalent,
     }
-
-
-def _finite_json(limits: tuple[float, float, float]) -> dict[str, float | None]:
-    names = ("estimate", "low", "high")
-    return {name: value if math.isfinite(value) else None for name, value in zip(names, limits, strict=True)}
-
-
-def _spread_json(spread: Population | None) -> dict[str, Any] | None:
-    return None if spread is None else spread.to_json()
 
 
 # ----------------------------------------------------------------------------------------------------- sentences

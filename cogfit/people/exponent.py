@@ -7,11 +7,13 @@ level of averaging agree (:data:`ASPECTS`).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 from cogfit.formulas.registry import get_form
 from cogfit.inference.interval import format_interval
+from cogfit.records.codec import Document
 
 PERSON = "one person or run"
 MEAN = "mean curve over persons or runs"
@@ -19,7 +21,7 @@ DISTRIBUTION = "mean of the exponents of single persons or runs"
 
 
 @dataclass(frozen=True)
-class Exponent:
+class Exponent(Document):
     """One γ and everything its meaning depends on.
 
     Attributes
@@ -50,6 +52,8 @@ class Exponent:
         How it was brought to the common form, if it was.
     notes : tuple of str
     """
+
+    DERIVED: ClassVar[Mapping[str, str]] = {"unbounded": "_unbounded"}
 
     label: str
     side: str
@@ -85,16 +89,9 @@ class Exponent:
         """Whether both limits are finite."""
         return math.isfinite(self.low) and math.isfinite(self.high)
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping.
-
-        A missing or infinite number is None, with a list of what is unbounded.
-        """
-        out: dict[str, Any] = {name: list(v) if isinstance(v, tuple) else v for name, v in self.__dict__.items()}
-        for name in ("gamma", "low", "high"):
-            out[name] = out[name] if math.isfinite(out[name]) else None
-        out["unbounded"] = [n for n in ("low", "high") if math.isinf(getattr(self, n))]
-        return out
+    @property
+    def _unbounded(self) -> list[str]:
+        return [side for side in ("low", "high") if math.isinf(getattr(self, side))]
 
 
 def heading(exponent: Exponent) -> str:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from cogfit.people.over_subjects import (
     stderr_from_r2,
 )
 from cogfit.progress import Progress
+from cogfit.records.codec import Document, wire
 from cogfit.result import FitResult
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ PLANS: dict[str, Plan] = {
 
 
 @dataclass(frozen=True)
-class Slope:
+class Slope(Document):
     """Exponent of one form over one window of a curve.
 
     It is a description and no claim that the form holds.
@@ -156,17 +157,9 @@ class Slope:
     r2: float
     status: str
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping.
-
-        What is not finite is None.
-        """
-        plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in self.__dict__.items()}
-        return {**plain, "labels": dict(self.labels)}
-
 
 @dataclass(frozen=True)
-class CurveFit:
+class CurveFit(Document):
     """All forms fitted to one curve.
 
     Attributes
@@ -178,20 +171,24 @@ class CurveFit:
         approximate where the same subjects stand behind all points.
     """
 
-    series: Series
-    result: FitResult
-    chi_square: tuple[float, int, float] | None = None
+    DERIVED: ClassVar[Mapping[str, str]] = {"labels": "_labels", "power_chi_square": "_chi_square"}
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping."""
-        chi = None
-        if self.chi_square is not None:
-            chi = dict(zip(("value", "degrees_of_freedom", "p_value"), self.chi_square, strict=True))
-        return {"labels": dict(self.series.labels), "power_chi_square": chi, "fit": self.result.to_json()}
+    series: Series = field(metadata=wire(skip=True))
+    result: FitResult = field(metadata=wire("fit"))
+    chi_square: tuple[float, int, float] | None = field(default=None, metadata=wire(skip=True))
+
+    @property
+    def _labels(self) -> Mapping[str, str]:
+        return self.series.labels
+
+    @property
+    def _chi_square(self) -> dict[str, float] | None:
+        names = ("value", "degrees_of_freedom", "p_value")
+        return None if self.chi_square is None else dict(zip(names, self.chi_square, strict=True))
 
 
 @dataclass(frozen=True)
-class HumanFits:
+class HumanFits(Document):
     """What a data set gives.
 
     Attributes
@@ -213,15 +210,17 @@ class HumanFits:
         Curves that were not fitted, with reasons.
     """
 
-    dataset: Dataset
+    DERIVED: ClassVar[Mapping[str, str]] = {"warnings": "warnings"}
+
+    dataset: Dataset = field(metadata=wire(skip=True))
     level: float
     curves: tuple[CurveFit, ...] = ()
     slopes: tuple[Slope, ...] = ()
     contrasts: tuple[Contrast, ...] = ()
-    dropped: tuple[Contrast, ...] = ()
+    dropped: tuple[Contrast, ...] = field(default=(), metadata=wire("contrasts_without_dropped"))
     populations: tuple[Population, ...] = ()
     pooled: tuple[block_means.BlockFit, ...] = ()
-    common: Mapping[str, block_means.CommonTest] = field(default_factory=dict)
+    common: Mapping[str, block_means.CommonTest] = field(default_factory=dict, metadata=wire("one_gamma"))
     statements: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
@@ -265,22 +264,6 @@ class HumanFits:
         for slope in self.slopes:
             rows.append({**slope.labels, **{k: v for k, v in slope.__dict__.items() if k != "labels"}})
         return pd.DataFrame(rows)
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping, without NaN."""
-        return {
-            "level": self.level,
-            "curves": [item.to_json() for item in self.curves],
-            "slopes": [item.to_json() for item in self.slopes],
-            "contrasts": [item.to_json() for item in self.contrasts],
-            "contrasts_without_dropped": [item.to_json() for item in self.dropped],
-            "populations": [item.to_json() for item in self.populations],
-            "pooled": [item.to_json() for item in self.pooled],
-            "one_gamma": {name: dict(test.__dict__) for name, test in self.common.items()},
-            "statements": list(self.statements),
-            "warnings": list(self.warnings),
-            "skipped": list(self.skipped),
-        }
 
 
 def fit_human(

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
+from cogfit.records.codec import Document
 
 FEW_DEGREES_OF_FREEDOM = 10
 """Residual degrees of freedom of a subject's fit below which its standard error is too rough to be a weight."""
 
 
 @dataclass(frozen=True)
-class Contrast:
+class Contrast(Document):
     """Difference of a mean between two conditions, second minus first.
 
     Attributes
@@ -55,10 +56,6 @@ class Contrast:
     level: float
     method: str
     labels: Mapping[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping."""
-        return {**self.__dict__, "labels": dict(self.labels)}
 
 
 def paired_contrast(
@@ -172,7 +169,7 @@ def independent_contrast(
 
 
 @dataclass(frozen=True)
-class Population:
+class Population(Document):
     """Distribution of γ over subjects (teams, lists).
 
     Attributes
@@ -209,14 +206,6 @@ class Population:
     method: str
     caveats: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """JSON-ready mapping.
-
-        What is not known is None.
-        """
-        plain = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in self.__dict__.items()}
-        return {**plain, "labels": dict(self.labels), "caveats": list(self.caveats)}
 
 
 def random_effects(estimates: Array, stderr: Array, degrees_of_freedom: float, level: float = 0.95) -> Population:
