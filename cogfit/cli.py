@@ -1,4 +1,7 @@
-"""The command line ``cogfit``: puts the commands together and turns errors into one line and an exit code."""
+"""The command line ``cogfit``.
+
+It puts the commands together, and turns errors into one line and an exit code.
+"""
 
 from __future__ import annotations
 
@@ -123,9 +126,10 @@ def _interrupted() -> int:
 
 
 def _line_per_warning(show: Callable[..., None]) -> Callable[..., None]:
-    """Print warnings of this package as one line each, and leave those of others to `show`.
+    """Print warnings of this package as one line each.
 
-    Python would print two lines, with a place in the source that says nothing to the person who reads it.
+    Those of others are left to `show`. Python would print two lines, with a place in the source that says nothing to
+    the person who reads it.
     """
 
     def show_warning(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:

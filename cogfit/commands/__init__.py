@@ -1,1 +1,4 @@
-"""One file per command of ``cogfit``; each imports what is heavy inside its body."""
+"""The command line: one file per command of ``cogfit``.
+
+This is the only code that knows ``theory``. Each file imports what is heavy inside its functions.
+"""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import Number, ProgressBars, Text, console, print_text
+from cogfit.commands.terminal import Number, ProgressBars, Text, add_rows, console, new_table, write_json
 
 if TYPE_CHECKING:
     from cogfit.people.conclusions import Comparison, Row
@@ -38,7 +38,7 @@ be mended.
 
 def compare(
     model: Annotated[list[Path], typer.Argument(metavar="FIT_OR_LOG...", help="Runs (logs or fits) of one procedure.")],
-    to: Annotated[Optional[list[str]], typer.Option(help="Human data set, repeatable; default: all.")] = None,  # noqa: UP045
+    to: Annotated[list[str] | None, typer.Option(help="Human data set, repeatable; default: all.")] = None,
     form: Annotated[Text, typer.Option(help="Compare under this form; default: the model's better power law.")] = None,
     align: Annotated[
         bool, typer.Option("--align", help="Fit both sides anew under one convention, form and noise model.")
@@ -52,25 +52,23 @@ def compare(
     y: Annotated[Text, typer.Option("--y", help="Column to fit.")] = None,
     x: Annotated[Text, typer.Option("--x", help="Column of the axis.")] = None,
     extra: Annotated[
-        Optional[list[Path]],  # noqa: UP045
+        list[Path] | None,
         typer.Option(help="Data package of your own (folder or datapackage.json), repeatable."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
     json_file: Annotated[
         Text, typer.Option("--json", help="Write the result as JSON ('-' for standard output).")
     ] = None,
-    plot: Annotated[Optional[Path], typer.Option(help="Write a forest plot: .png, .svg or .pdf.")] = None,  # noqa: UP045
+    plot: Annotated[Path | None, typer.Option(help="Write a forest plot: .png, .svg or .pdf.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="List every curve that may not be compared, too.")] = False,
 ) -> None:
-    """Compare with people; the help text is HELP."""
+    """Compare with people (its help text is HELP)."""
     for path in model:
         check_outputs(path, json_file, plot)
     from cogfit.errors import InputError
-    from cogfit.files import write_atomic
     from cogfit.logs import read_log
     from cogfit.people import comparison, model_side
     from cogfit.people.catalogue import human
-    from cogfit.records.codec import dump
 
     catalogue = human(extra=extra)
     people = [catalogue[name] for name in to] if to else list(catalogue.values())
@@ -79,88 +77,116 @@ def compare(
             path if model_side.is_fit(path) else read_log(path, x=x, y=y, progress=progress.stage("reading"))
             for path in model
         ]
-        found = comparison.compare(
-            runs, people, form=form, align=align, margin=margin, level=level, rng=seed, convention=convention,
-            measure=measure, axis=axis, repeated=repeated, progress=progress.stage("fitting"),
-        )  # fmt: skip
-    if json_file is not None:
-        text = dump(found.to_json())
-        print_text(text) if json_file == "-" else write_atomic(json_file, text)
+        result = comparison.compare(
+            runs,
+            people,
+            form=form,
+            align=align,
+            margin=margin,
+            level=level,
+            rng=seed,
+            convention=convention,
+            measure=measure,
+            axis=axis,
+            repeated=repeated,
+            progress=progress.stage("fitting"),
+        )
+    write_json(result.to_json, json_file)
     if plot is not None:
         from cogfit.show.plots import save_figure
 
-        save_figure(found.plot(), plot)
+        save_figure(result.plot(), plot)
     if json_file != "-":
-        _show(found, everything or bool(to))
-    if to and not found.compared:
-        raise InputError(_refusal(found), hint=_way_out(found))
+        _show(result, everything or bool(to))
+    if to and not result.compared:
+        raise InputError(_refusal(result), hint=_way_out(result))
 
 
-def _refusal(found: Comparison) -> str:
-    """Why none of the sets that were asked for may be compared, in one line."""
-    if not found.rows:
-        return "; ".join(f"{name} cannot be compared: {why}" for name, why in found.silent)
-    row = found.rows[0]
-    first = next((item for item in row.obstacles if not item.aspect.refit), row.obstacles[0])
-    return f"{found.subject.label} and {row.human.label} cannot be compared: {first} ({first.aspect.why})"
+def _refusal(comparison: Comparison) -> str:
+    """Why none of the sets asked for may be compared."""
+    if not comparison.rows:
+        return "; ".join(f"{name} cannot be compared: {reason}" for name, reason in comparison.silent)
+    row = comparison.rows[0]
+    obstacle = row.main_obstacle
+    labels = f"{comparison.subject.label} and {row.human.label}"
+    return f"{labels} cannot be compared: {obstacle} ({obstacle.aspect.why})"
 
 
-def _way_out(found: Comparison) -> str:
-    if any(row.mendable for row in found.rows):
+def _way_out(comparison: Comparison) -> str:
+    if any(row.mendable for row in comparison.rows):
         return "--align fits both sides anew"
     return "leave --to out to see what there is"
 
 
-def _show(found: Comparison, everything: bool) -> None:
+# -------------------------------------------------------------------------------------------------------- output
+
+
+def _show(comparison: Comparison, everything: bool) -> None:
+    """Print the verdict and the exponents of all sides."""
     from rich.text import Text as Plain
 
     from cogfit.people.conclusions import MAPPING
-    from cogfit.people.exponent import heading
 
     out = console()
-    out.print(Plain(found.verdict, style="bold"))
-    _group(out, "The model", [(one, "") for one in found.model])
-    rows = [row for row in found.rows if everything or row.comparable or row.human.axis == found.subject.axis]
-    groups: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        key = (heading(row.human), row.human.averaging, *(item.aspect.name for item in row.obstacles))
-        groups.setdefault(key, []).append(row)
-    for (title, averaging, *_), members in groups.items():
-        apart = members[0].obstacles
-        note = "; ".join(f"{item} ({item.aspect.why})" if everything else item.aspect.title for item in apart)
-        said = f"; not compared, differs in {note}" if note else ""
-        _group(out, f"{title[0].upper()}{title[1:]}, {averaging}{said}", [(row.human, _said(row)) for row in members])
-    _group(out, "As claimed by the paper", [(one, one.source) for one in found.claims])
-    hidden = len(found.rows) - len(rows)
-    if hidden:
-        out.print(Plain(f"\n{hidden} more human curves are on another axis; --all lists them", style="dim"))
-    if found.silent:
+    out.print(Plain(comparison.verdict, style="bold"))
+    _show_exponents(out, "The model", [(exponent, "") for exponent in comparison.model])
+    _show_people(out, comparison, everything)
+    if comparison.silent:
         out.print(Plain("\nWithout an exponent", style="bold"))
-        for name, why in found.silent:
-            out.print(Plain(f"  {name}: {why}"))
-    out.print(Plain(f"\n{found.pooling}"))
-    if found.sensitivity:
-        _group(
-            out,
-            "The model's γ under other choices",
-            [(replace(one, label=what), "") for what, one in found.sensitivity],
-        )
+        for name, reason in comparison.silent:
+            out.print(Plain(f"  {name}: {reason}"))
+    out.print(Plain(f"\n{comparison.pooling}"))
+    if comparison.sensitivity:
+        choices = [(replace(exponent, label=choice), "") for choice, exponent in comparison.sensitivity]
+        _show_exponents(out, "The model's γ under other choices", choices)
     out.print(Plain("\nWhat the paper's words mean in the study of people", style="bold"))
     for paper, people in MAPPING:
         out.print(Plain(f"  {paper}: {people}"))
 
 
-def _said(row: Row) -> str:
-    if row.difference is None:
+def _show_people(out: Any, comparison: Comparison, everything: bool) -> None:
+    """Print human exponents in groups, and the claims.
+
+    A group has one heading and the same obstacles.
+    """
+    from rich.text import Text as Plain
+
+    from cogfit.people.exponent import heading
+
+    axis = comparison.subject.axis
+    rows = [row for row in comparison.rows if everything or row.comparable or row.human.axis == axis]
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        obstacles = (item.aspect.name for item in row.obstacles)
+        groups.setdefault((heading(row.human), row.human.averaging, *obstacles), []).append(row)
+    for (title, averaging, *_), members in groups.items():
+        lines = [(row.human, _difference(row)) for row in members]
+        _show_exponents(out, f"{title[0].upper()}{title[1:]}, {averaging}{_note(members[0], everything)}", lines)
+    _show_exponents(out, "As claimed by the paper", [(claim, claim.source) for claim in comparison.claims])
+    n_hidden = len(comparison.rows) - len(rows)
+    if n_hidden:
+        out.print(Plain(f"\n{n_hidden} more human curves are on another axis; --all lists them", style="dim"))
+
+
+def _note(row: Row, everything: bool) -> str:
+    """In what a row differs, with reasons if wanted."""
+    if row.comparable:
         return ""
+    items = (f"{item} ({item.aspect.why})" if everything else item.aspect.title for item in row.obstacles)
+    return f"; not compared, differs in {'; '.join(items)}"
+
+
+def _difference(row: Row) -> str:
     from cogfit.inference.interval import format_interval
 
-    gap, low, high = row.difference
-    return f"difference {gap:.3f} {format_interval((low, high))}"
+    if row.difference is None:
+        return ""
+    estimate, low, high = row.difference
+    return f"difference {estimate:.3f} {format_interval((low, high))}"
 
 
-def _group(out: Any, title: str, lines: list[tuple[Exponent, str]]) -> None:
-    from rich.table import Table
+def _show_exponents(out: Any, title: str, lines: list[tuple[Exponent, str]]) -> None:
+    """Print exponents under a title, each with a remark."""
     from rich.text import Text as Plain
 
     from cogfit.formulas.registry import get_form
@@ -168,14 +194,15 @@ def _group(out: Any, title: str, lines: list[tuple[Exponent, str]]) -> None:
 
     out.print()
     out.print(Plain(title, style="bold"))
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table = new_table([], show_header=False, padding=(0, 2, 0, 0))
     table.add_column(min_width=38)
     table.add_column(justify="right", no_wrap=True, min_width=6)
     table.add_column(no_wrap=True, min_width=16)
     table.add_column(no_wrap=True)
     table.add_column()
-    for one, said in lines:
-        limits = "–" if isnan(one.low) else format_interval((one.low, one.high))
-        gamma = "–" if isnan(one.gamma) else f"{one.gamma:.3f}"
-        table.add_row(f"  {one.label}", gamma, limits, get_form(one.form).title if one.form else "", said)
+    for exponent, remark in lines:
+        gamma = "–" if isnan(exponent.gamma) else f"{exponent.gamma:.3f}"
+        limits = "–" if isnan(exponent.low) else format_interval((exponent.low, exponent.high))
+        form = get_form(exponent.form).title if exponent.form else ""
+        add_rows(table, (f"  {exponent.label}", gamma, limits, form, remark))
     out.print(table)

@@ -1,14 +1,15 @@
-"""``cogfit figures``: the figures of the paper, made again from the recorded data."""
+"""``cogfit figures``: the paper's figures, from the recorded data."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cogfit.commands.outputs import check_figure, check_outputs
-from cogfit.commands.terminal import ProgressBars, Text, console, print_text
+from cogfit.commands.terminal import ProgressBars, Text, add_rows, console, new_table, print_text, write_json
 
 if TYPE_CHECKING:
     from paper_figures import PaperFigure
@@ -30,54 +31,65 @@ The same data give the same bytes. Nothing is trained; all figures take less tha
 
 def figures(
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("figures"),
-    only: Annotated[Optional[list[str]], typer.Option(help="Name or number, repeatable.")] = None,  # noqa: UP045
+    only: Annotated[list[str] | None, typer.Option(help="Name or number, repeatable.")] = None,
     show: Annotated[bool, typer.Option("--list", help="List the figures and what they need; make none.")] = False,
     json_file: Annotated[
         Text, typer.Option("--json", help="Write what was made as JSON ('-' for standard output).")
     ] = None,
 ) -> None:
-    """Make figures; the help text is HELP."""
-    from cogfit.files import write_atomic
-    from cogfit.records.codec import dump
-    from paper_figures import FIGURES, Data, build, choose
-    from paper_figures.build import FORMATS
+    """Make figures (its help text is HELP)."""
+    from paper_figures import FIGURES, choose
 
     chosen = choose(FIGURES, only or [])
     check_outputs(Path(), json_file)
-    for item in () if show else chosen:
-        pictures = [out / f"{item.stem}.{kind}" for kind in FORMATS]
-        check_figure(Path(), pictures, [out / f"{item.stem}.{kind}" for kind in ("csv", "txt")])
     made: list[tuple[PaperFigure, list[Path]]] = [(item, []) for item in chosen]
-    quiet = json_file == "-"
-    if show:
-        if not quiet:
-            console().print(_table(chosen))
-    else:
-        made = []
-        with ProgressBars() as progress:
-            progress.report(0, len(chosen), "figures")
-            for item, files in build(chosen, out, Data(progress=progress.stage("fitting"))):
-                made.append((item, files))
-                progress.report(len(made), len(chosen), "figures")
-                if not quiet:
-                    suffixes = ",".join(path.suffix[1:] for path in files)
-                    print_text(f"figure {item.number}  {out / item.stem}.{{{suffixes}}}\n")
-    if json_file is not None:
-        text = dump({"schema": "cogfit.figures/1", "figures": [_entry(item, files) for item, files in made]})
-        print_text(text) if quiet else write_atomic(json_file, text)
+    is_quiet = json_file == "-"
+    if not show:
+        made = _make(chosen, out, is_quiet)
+    elif not is_quiet:
+        console().print(_table(chosen))
+    write_json(lambda: _document(made), json_file)
 
 
-def _entry(item: PaperFigure, files: list[Path]) -> dict[str, Any]:
-    return {"number": item.number, "name": item.name, "title": item.title, "needs": list(item.needs),
-            "files": [str(path) for path in files]}  # fmt: skip
+def _make(chosen: Sequence[PaperFigure], out: Path, is_quiet: bool) -> list[tuple[PaperFigure, list[Path]]]:
+    """Make figures, and return the files of each."""
+    from paper_figures import Data, build
+    from paper_figures.build import FORMATS
 
-
-def _table(chosen: tuple[PaperFigure, ...]) -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("", "name", "title", "made from"):
-        table.add_column(name, no_wrap=name != "made from")
     for item in chosen:
-        table.add_row(str(item.number), item.name, item.title, ", ".join(item.needs) or "no data: formulas")
+        files = {kind: out / f"{item.stem}.{kind}" for kind in (*FORMATS, "csv", "txt")}
+        check_figure(Path(), [files[kind] for kind in FORMATS], [files["csv"], files["txt"]])
+    made = []
+    with ProgressBars() as progress:
+        progress.report(0, len(chosen), "figures")
+        for item, written in build(chosen, out, Data(progress=progress.stage("fitting"))):
+            made.append((item, written))
+            progress.report(len(made), len(chosen), "figures")
+            if not is_quiet:
+                suffixes = ",".join(path.suffix[1:] for path in written)
+                print_text(f"figure {item.number}  {out / item.stem}.{{{suffixes}}}\n")
+    return made
+
+
+def _document(made: list[tuple[PaperFigure, list[Path]]]) -> dict[str, Any]:
+    """JSON document of figures and their files."""
+    return {
+        "schema": "cogfit.figures/1",
+        "figures": [
+            {
+                "number": item.number,
+                "name": item.name,
+                "title": item.title,
+                "needs": list(item.needs),
+                "files": [str(path) for path in files],
+            }
+            for item, files in made
+        ],
+    }
+
+
+def _table(chosen: Sequence[PaperFigure]) -> Any:
+    table = new_table(["", "name", "title", "made from"], wrapped=["made from"])
+    for item in chosen:
+        add_rows(table, (str(item.number), item.name, item.title, ", ".join(item.needs) or "no data: formulas"))
     return table

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import Number, ProgressBars, Text, console, print_text, warn
+from cogfit.commands.terminal import Number, ProgressBars, Text, console, warn, write_json
 
 if TYPE_CHECKING:
     from cogfit.logs.model import Log
     from cogfit.result import FitResult
+
+    Group = tuple[dict[str, str], FitResult | str]  # labels, and the fit or why there is none
 
 HELP = """Fit γ from a training log (a file or a folder) and say what the data support.
 
@@ -49,7 +52,7 @@ def fit(
     by: Annotated[Text, typer.Option(help="Fit each separately: run, layer, head, pattern (comma-separated).")] = None,
     outcome: Annotated[str, typer.Option(help="Routing logs: soft (p_episodic), hard (attended) or auto.")] = "auto",
     convention: Annotated[str, typer.Option(help="What k counts: prior, inclusive or updates.")] = "prior",
-    bins: Annotated[Optional[int], typer.Option(help="Bins per decade of k; default: every k.")] = None,  # noqa: UP045
+    bins: Annotated[int | None, typer.Option(help="Bins per decade of k; default: every k.")] = None,
     x_min: Annotated[Number, typer.Option("--x-min", "--k-min", help="Leave out what lies before (warm-up).")] = None,
     x_max: Annotated[Number, typer.Option("--x-max", "--k-max", help="Leave out what lies after.")] = None,
     axis: Annotated[Text, typer.Option(help="What x is, e.g. stream; known for most logs.")] = None,
@@ -64,9 +67,9 @@ def fit(
     json_file: Annotated[
         Text, typer.Option("--json", help="Write the result as JSON ('-' for standard output).")
     ] = None,
-    plot: Annotated[Optional[Path], typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,  # noqa: UP045
+    plot: Annotated[Path | None, typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,
     diagnostics: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Write a picture of the profile of γ, windows, residuals and switch times."),
     ] = None,
     windows: Annotated[bool, typer.Option("--windows", help="Print γ over windows of x.")] = False,
@@ -75,38 +78,47 @@ def fit(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the headline only.")] = False,
 ) -> None:
-    """Fit a log; the help text is HELP."""
+    """Fit a log (its help text is HELP)."""
     decay = _smoothing(smoothing)
     check_outputs(log, json_file, plot, diagnostics)
     from cogfit import fitting
     from cogfit.errors import InputError
     from cogfit.logs import read_log
-    from cogfit.logs.splitting import split
 
     if by is not None and not (plot is None and diagnostics is None):
         raise InputError("--plot draws one fit and --by makes several", hint="leave one of them out")
     with ProgressBars() as progress:
         table = read_log(log, format=log_format, x=x, y=y, pattern=pattern, run=run, progress=progress.stage("reading"))
-
-        def one(part: Log) -> FitResult:
-            return fitting.fit(
-                part, form=form, noise=noise, level=level, rng=seed, outcome=outcome, convention=convention,  # type: ignore[arg-type]
-                x_min=x_min, x_max=x_max, bins=bins, axis=axis, smoothing=decay, thorough=thorough,
-                schedule=_names(schedule), progress=progress.stage("fitting"),
-            )  # fmt: skip
-
-        results: list[tuple[dict[str, str], FitResult | str]] = []
+        fit_part = partial(
+            fitting.fit,
+            form=form,
+            noise=noise,
+            level=level,
+            rng=seed,
+            outcome=outcome,  # type: ignore[arg-type]
+            convention=convention,
+            x_min=x_min,
+            x_max=x_max,
+            bins=bins,
+            axis=axis,
+            smoothing=decay,
+            thorough=thorough,
+            schedule=_names(schedule),
+            progress=progress.stage("fitting"),
+        )
         if by is None:
-            results.append(({}, one(table)))
+            result = fit_part(table)
         else:
-            parts = list(split(table, _names(by)))
-            for number, (labels, part) in enumerate(parts):
-                progress.report(number, len(parts), "curves")
-                results.append((labels, _tolerant(one, part)))
-    _write_fits(results, by, json_file, plot, diagnostics)
-    if json_file != "-":
-        _show_fits(results, by, quiet, methods, windows)
-        if by is not None:
+            groups = _fit_groups(table, _names(by), fit_part, progress)
+    if by is None:
+        write_json(result.to_json, json_file)
+        _write_pictures(result, plot, diagnostics)
+        if json_file != "-":
+            _show(result, quiet=quiet, windows=windows, methods=methods)
+    else:
+        write_json(lambda: _document(groups, by), json_file)
+        if json_file != "-":
+            _show_groups(groups)
             warn((*table.warnings, *fitting.other_kind(table)))
 
 
@@ -116,6 +128,7 @@ def _names(text: str | None) -> tuple[str, ...]:
 
 
 def _smoothing(text: str | None) -> Any:
+    """Return the decay, "unknown" or None."""
     from cogfit.errors import InputError
 
     if text is None or text == "unknown":
@@ -126,88 +139,88 @@ def _smoothing(text: str | None) -> Any:
         raise InputError(f"--smoothing '{text}' is neither a decay, 0 to 1, nor 'unknown'") from None
 
 
-def _tolerant(one: Callable[[Log], FitResult], part: Log) -> FitResult | str:
-    """A group that cannot be fitted is a row with a reason; the others go on."""
+def _fit_groups(
+    table: Log, by: tuple[str, ...], fit_part: Callable[[Log], FitResult], progress: ProgressBars
+) -> list[Group]:
+    """Fit each group.
+
+    One that cannot be fitted does not stop the others.
+    """
     from cogfit.errors import InputError
+    from cogfit.logs.splitting import split
 
-    try:
-        return one(part)
-    except InputError as error:
-        return str(error)
-
-
-def _write_fits(
-    results: list[tuple[dict[str, str], FitResult | str]],
-    by: str | None,
-    json_file: str | None,
-    plot: Path | None,
-    diagnostics: Path | None,
-) -> None:
-    from cogfit.files import write_atomic
-    from cogfit.records.codec import dump
-    from cogfit.result import FitResult
-
-    if json_file is not None:
-        if by is None:
-            only = results[0][1]
-            assert isinstance(only, FitResult)
-            document = only.to_json()
-        else:
-            document = {
-                "schema": "cogfit.fits/1",
-                "by": by.split(","),
-                "fits": [
-                    {"labels": labels, **({"error": r} if isinstance(r, str) else {"fit": r.to_json()})}
-                    for labels, r in results
-                ],
-            }
-        text = dump(document)
-        if json_file == "-":
-            print_text(text)
-        else:
-            write_atomic(json_file, text)
-    for target, draw in ((plot, "plot"), (diagnostics, "plot_diagnostics")):
-        if target is not None:
-            from cogfit.show.plots import save_figure
-
-            only = results[0][1]
-            assert isinstance(only, FitResult)
-            save_figure(getattr(only, draw)(), target)
+    parts = list(split(table, by))
+    groups: list[Group] = []
+    for number, (labels, part) in enumerate(parts):
+        progress.report(number, len(parts), "curves")
+        try:
+            groups.append((labels, fit_part(part)))
+        except InputError as error:
+            groups.append((labels, str(error)))
+    return groups
 
 
-def _show_fits(
-    results: list[tuple[dict[str, str], FitResult | str]], by: str | None, quiet: bool, methods: bool, windows: bool
-) -> None:
+# -------------------------------------------------------------------------------------------------------- output
+
+
+def _document(groups: list[Group], by: str) -> dict[str, Any]:
+    """JSON document of the fits of all groups."""
+    return {
+        "schema": "cogfit.fits/1",
+        "by": by.split(","),
+        "fits": [
+            {"labels": labels, **({"error": result} if isinstance(result, str) else {"fit": result.to_json()})}
+            for labels, result in groups
+        ],
+    }
+
+
+def _write_pictures(result: FitResult, plot: Path | None, diagnostics: Path | None) -> None:
+    if plot is None and diagnostics is None:
+        return
+    from cogfit.show.plots import save_figure
+
+    if plot is not None:
+        save_figure(result.plot(), plot)
+    if diagnostics is not None:
+        save_figure(result.plot_diagnostics(), diagnostics)
+
+
+def _show_groups(groups: list[Group]) -> None:
     from cogfit.show import tables
 
-    out = console()
-    if by is None:
-        only = results[0][1]
-        assert not isinstance(only, str)
-        _show_one(out, only, quiet)
-        if windows:
-            out.print()
-            out.print(tables.to_terminal(tables.windows_table(only)))
-        if methods:
-            out.print("\n" + only.methods(), markup=False)
-        return
-    out.print(tables.to_terminal(tables.groups_table(results)))
+    console().print(tables.to_terminal(tables.groups_table(groups)))
 
 
-def _show_one(out: Any, result: FitResult, quiet: bool) -> None:
+def _show(result: FitResult, *, quiet: bool, windows: bool, methods: bool) -> None:
+    """Print the answer, and what else is asked for."""
     from rich.text import Text as Plain
 
     from cogfit.show import tables
 
+    out = console()
     out.print(Plain(result.headline(), style="bold"))
-    if quiet:
-        return
+    if not quiet:
+        _show_details(out, result)
+    if windows:
+        out.print()
+        out.print(tables.to_terminal(tables.windows_table(result)))
+    if methods:
+        out.print("\n" + result.methods(), markup=False)
+
+
+def _show_details(out: Any, result: FitResult) -> None:
+    """Print findings, provenance, forms, parameters and warnings."""
+    from rich.text import Text as Plain
+
+    from cogfit.show import tables
+
     for finding in result.findings:
         out.print(Plain(f"  · {finding}"))
     source = result.source
     dropped = ", ".join(f"{count:,} {reason}" for reason, count in source["rows_dropped"].items())
-    out.print(Plain(f"\n{source['path']} ({source['format']}): {source['rows_read']:,} rows read"
-                        + (f"; left out: {dropped}" if dropped else "")))  # fmt: skip
+    left_out = f"; left out: {dropped}" if dropped else ""
+    out.print(Plain(f"\n{source['path']} ({source['format']}): {source['rows_read']:,} rows read{left_out}"))
     for note in source["notes"]:
         out.print(Plain(f"  {note}"))
     out.print(

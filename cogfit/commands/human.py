@@ -1,14 +1,15 @@
-"""``cogfit human``: the human data sets, their provenance, numbers and fits."""
+"""``cogfit human``: human data, with provenance, numbers and fits."""
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import ProgressBars, Text, console, print_table, print_text, warn
+from cogfit.commands.terminal import ProgressBars, Text, add_rows, console, new_table, print_table, warn, write_json
 
 if TYPE_CHECKING:
     from cogfit.people.catalogue import Catalogue
@@ -34,7 +35,7 @@ SCHEMA = "cogfit.human/1"
 def human(
     id: Annotated[Text, typer.Argument(metavar="[ID]", help="Data set; without it, all are listed.")] = None,
     extra: Annotated[
-        Optional[list[Path]],  # noqa: UP045
+        list[Path] | None,
         typer.Option(help="Folder or datapackage.json with data of your own; may be repeated."),
     ] = None,
     fit: Annotated[bool, typer.Option("--fit/--no-fit", help="Whether to fit the data set shown.")] = True,
@@ -43,55 +44,41 @@ def human(
     json_file: Annotated[
         Text, typer.Option("--json", help="Write everything as JSON ('-' for standard output).")
     ] = None,
-    plot: Annotated[Optional[Path], typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,  # noqa: UP045
+    plot: Annotated[Path | None, typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,
 ) -> None:
-    """List or show human data; the help text is HELP."""
+    """List or show human data (its help text is HELP)."""
     from cogfit.errors import InputError
-    from cogfit.people.catalogue import human as catalogue_of
+    from cogfit.people.catalogue import human as human_data
 
     if not 0.0 < level < 1.0:
         raise InputError(f"--level must lie between 0 and 1, not {level:g}", hint="for 95 % pass --level 0.95")
-    catalogue = catalogue_of(extra=extra)
+    catalogue = human_data(extra=extra)
     if id is None:
         if plot is not None:
             raise InputError("--plot draws one data set", hint="name it: cogfit human ID --plot FILE")
         check_outputs(Path(), json_file)
-        document = {
-            "schema": SCHEMA,
-            "datasets": [data.to_json() for data in catalogue.values()],
-            "unobtainable": [dict(one.__dict__) for one in catalogue.unobtainable],
-        }
-        _write(document, json_file)
+        write_json(lambda: _list_document(catalogue), json_file)
         if json_file != "-":
             _show_list(catalogue)
         return
     data = catalogue[id]
     check_outputs(data.path.parent, json_file, plot)
-    fits = None
-    if fit:
-        from cogfit.people.fits import fit_human
-
-        with ProgressBars() as progress:
-            fits = fit_human(data, level=level, rng=seed, progress=progress.stage("fitting"))
-    shown = {**data.to_json(), "rows": data.rows()}
-    _write({"schema": SCHEMA, "dataset": shown, "fits": None if fits is None else fits.to_json()}, json_file)
+    fits = _fits(data, level, seed) if fit else None
+    write_json(lambda: _document(data, fits), json_file)
     if plot is not None:
         from cogfit.show.people import plot_human
         from cogfit.show.plots import save_figure
 
         save_figure(plot_human(data, fits), plot)
     if json_file != "-":
-        _show_one(data, fits)
+        _show_dataset(data, fits)
 
 
-def _write(document: dict[str, Any], json_file: str | None) -> None:
-    from cogfit.files import write_atomic
-    from cogfit.records.codec import dump
+def _fits(data: Dataset, level: float, seed: int) -> HumanFits:
+    from cogfit.people.fits import fit_human
 
-    if json_file == "-":
-        print_text(dump(document))
-    elif json_file is not None:
-        write_atomic(json_file, dump(document))
+    with ProgressBars() as progress:
+        return fit_human(data, level=level, rng=seed, progress=progress.stage("fitting"))
 
 
 # ------------------------------------------------------------------------------------------------- all data sets
@@ -100,41 +87,58 @@ def _write(document: dict[str, Any], json_file: str | None) -> None:
 _TITLE_WIDTH = 130  # of the terminal from which titles have a column
 
 
+def _list_document(catalogue: Catalogue) -> dict[str, Any]:
+    """JSON document of all data sets, without their values."""
+    return {
+        "schema": SCHEMA,
+        "datasets": [data.to_json() for data in catalogue.values()],
+        "unobtainable": [dict(item.__dict__) for item in catalogue.unobtainable],
+    }
+
+
 def _show_list(catalogue: Catalogue) -> None:
-    from rich.table import Table
+    """Print all data sets, and what could not be had."""
+    from rich.text import Text as Plain
+
+    out = console()
+    print_table(out, _list_table(catalogue, has_titles=out.width >= _TITLE_WIDTH))
+    out.print(Plain("\ncogfit human ID shows numbers, provenance and fits of one."))
+    if catalogue.unobtainable:
+        out.print(Plain("\nKnown, but their values could not be read:", style="bold"))
+        for item in catalogue.unobtainable:
+            out.print(Plain(f"  {item.title}" + (f" · {item.link}" if item.link else "")))
+
+
+def _list_table(catalogue: Catalogue, has_titles: bool) -> Any:
     from rich.text import Text as Plain
 
     from cogfit.people.dataset import AXES
 
-    out = console()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("data set", "measure", "level"):
-        table.add_column(name, no_wrap=True)
-    for name in ("n", "curves"):
-        table.add_column(name, justify="right", no_wrap=True)
-    wide = out.width >= _TITLE_WIDTH
-    if wide:
+    table = new_table(["data set", "measure", "level"], ["n", "curves"])
+    if has_titles:
         table.add_column("title", no_wrap=True)
+    columns = ("measure", "level", "n", "curves", *(("title",) if has_titles else ()))
     rows = catalogue.table().to_dict("records")
     for axis, meaning in AXES.items():
-        part = [row for row in rows if row["axis"] == axis]
-        if part:
+        of_axis = [row for row in rows if row["axis"] == axis]
+        if of_axis:
             table.add_row(Plain(meaning, style="italic"))
-        for row in part:
-            cells = ["  " + row["id"], *(str(row[name]) for name in ("measure", "level", "n", "curves"))]
-            table.add_row(*(Plain(cell) for cell in [*cells, *([row["title"]] if wide else [])]))
-    print_table(out, table)
-    out.print(Plain("\ncogfit human ID shows numbers, provenance and fits of one."))
-    if catalogue.unobtainable:
-        out.print(Plain("\nKnown, but their values could not be read:", style="bold"))
-        for one in catalogue.unobtainable:
-            out.print(Plain(f"  {one.title}" + (f" · {one.link}" if one.link else "")))
+        for row in of_axis:
+            table.add_row(Plain(f"  {row['id']}"), *(Plain(str(row[name])) for name in columns))
+    return table
 
 
 # -------------------------------------------------------------------------------------------------- one data set
 
 
-def _show_one(data: Dataset, fits: HumanFits | None) -> None:
+def _document(data: Dataset, fits: HumanFits | None) -> dict[str, Any]:
+    """JSON document of a data set, with its values."""
+    described = {**data.to_json(), "rows": data.rows()}
+    return {"schema": SCHEMA, "dataset": described, "fits": None if fits is None else fits.to_json()}
+
+
+def _show_dataset(data: Dataset, fits: HumanFits | None) -> None:
+    """Print provenance, numbers and fits of a data set."""
     from rich.text import Text as Plain
 
     from cogfit.people.dataset import CONVENTIONS, KINDS, LEVELS, UNCERTAINTIES, VERIFICATIONS
@@ -173,74 +177,76 @@ def _count(n: Any) -> str:
     return ", ".join(f"{v} ({k})" for k, v in n.items()) if isinstance(n, dict) else str(n)
 
 
-def _table(left: tuple[str, ...], right: tuple[str, ...] = ()) -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in left:
-        table.add_column(name, no_wrap=True)
-    for name in right:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
 def _numbers(data: Dataset) -> Any:
-    """Values by curve; clustered ones as means over their clusters."""
-    import math
+    """Values by curve, clustered ones as means."""
+    if data.columns.cluster is not None and data.kind != "estimates":
+        return _means_table(data)
+    return _values_table(data)
 
+
+def _means_table(data: Dataset) -> Any:
+    """Means over clusters, with their standard errors."""
     roles = data.columns
-    if roles.cluster is not None and data.kind != "estimates":
-        axis = roles.category or roles.x or ""
-        table = _table((*roles.series, axis), (f"mean {roles.y}", "standard error", f"{data.level}s"))
-        for series in data.series():
-            mean = series.mean()
-            for i, y in enumerate(mean.y):
-                at = f"{mean.x[i]:g}" if mean.category is None else str(mean.category[i])
-                se = "–" if mean.se is None else f"{mean.se[i]:.4g}"
-                count = "–" if mean.subjects is None else f"{mean.subjects[i]:.0f}"
-                table.add_row(*series.labels.values(), at, f"{y:.5g}", se, count)
-        return table
-    words = [*roles.series, *(name for name in (roles.cluster, roles.category) if name)]
-    wanted = (roles.first, roles.last, roles.x, roles.y, roles.uncertainty, roles.n, roles.trials)
-    numbers = [name for name in wanted if name]
-    table = _table(tuple(words), tuple(numbers))
-    frame = data.table
-    for row in frame[[*words, *numbers]].astype(object).itertuples(index=False):
-        cells = [str(value) for value in row[: len(words)]]
-        for value in row[len(words) :]:
-            missing = value is None or (isinstance(value, float) and math.isnan(value))
-            cells.append("–" if missing or str(value) == "<NA>" else f"{value:g}")
-        table.add_row(*cells)
+    axis = roles.category or roles.x or ""
+    table = new_table((*roles.series, axis), (f"mean {roles.y}", "standard error", f"{data.level}s"))
+    for series in data.series():
+        mean = series.mean()
+        for i, y in enumerate(mean.y):
+            place = f"{mean.x[i]:g}" if mean.category is None else str(mean.category[i])
+            error = "–" if mean.se is None else f"{mean.se[i]:.4g}"
+            count = "–" if mean.subjects is None else f"{mean.subjects[i]:.0f}"
+            add_rows(table, (*series.labels.values(), place, f"{y:.5g}", error, count))
     return table
+
+
+def _values_table(data: Dataset) -> Any:
+    """Values as they stand in the table."""
+    roles = data.columns
+    words = [name for name in (*roles.series, roles.cluster, roles.category) if name]
+    numeric = (roles.first, roles.last, roles.x, roles.y, roles.uncertainty, roles.n, roles.trials)
+    numbers = [name for name in numeric if name]
+    table = new_table(words, numbers)
+    for row in data.table[[*words, *numbers]].astype(object).itertuples(index=False):
+        add_rows(table, (*map(str, row[: len(words)]), *map(_number, row[len(words) :])))
+    return table
+
+
+def _number(value: Any) -> str:
+    """A number of a table, "–" where it is missing."""
+    is_missing = value is None or (isinstance(value, float) and isnan(value)) or str(value) == "<NA>"
+    return "–" if is_missing else f"{value:g}"
 
 
 _INTERVALS_WIDTH = 120  # of the terminal from which every slope has its interval
 
+_SLOPES = {("power", "raw"): "γ, raw scale", ("power", "log"): "log–log", ("power_floor", "raw"): "with floor"}
+"""Form and scale of the slopes that have a column."""
+
 
 def _slopes(fits: HumanFits, width: int) -> Any:
-    from cogfit.inference.interval import format_interval
-
     if not fits.slopes:
         return None
     rows: dict[Any, dict[tuple[str, str], Slope]] = {}
-    for one in fits.slopes:
-        key = (tuple(one.labels.values()), one.convention, one.x_min, one.x_max, one.n)
-        rows.setdefault(key, {})[one.form, one.scale] = one
-    kinds = {("power", "raw"): "γ, raw scale", ("power", "log"): "log–log", ("power_floor", "raw"): "with floor"}
-    table = _table(("curve", "counted", "from–to"), tuple(kinds.values()))
-    for (labels, convention, low, high, _), found in rows.items():
-        cells = [", ".join(labels) or "all", convention, f"{low:g}–{high:g}"]
-        for kind in kinds:
-            one_or_none = found.get(kind)
-            if one_or_none is None or one_or_none.status == "not_identified":
-                cells.append("–")
-                continue
-            shown = f"{one_or_none.gamma:.3f}"
-            if kind == ("power", "raw") or width >= _INTERVALS_WIDTH:
-                shown += " " + format_interval((one_or_none.low, one_or_none.high))
-            cells.append(shown)
-        table.add_row(*cells)
+    for slope in fits.slopes:
+        key = (tuple(slope.labels.values()), slope.convention, slope.x_min, slope.x_max, slope.n)
+        rows.setdefault(key, {})[slope.form, slope.scale] = slope
+    table = new_table(("curve", "counted", "from–to"), tuple(_SLOPES.values()))
+    for (labels, convention, low, high, _), slopes in rows.items():
+        cells = [
+            _slope(slopes.get(kind), has_interval=kind == ("power", "raw") or width >= _INTERVALS_WIDTH)
+            for kind in _SLOPES
+        ]
+        add_rows(table, (", ".join(labels) or "all", convention, f"{low:g}–{high:g}", *cells))
     return table
+
+
+def _slope(slope: Slope | None, has_interval: bool) -> str:
+    from cogfit.inference.interval import format_interval
+
+    if slope is None or slope.status == "not_identified":
+        return "–"
+    interval = f" {format_interval((slope.low, slope.high))}" if has_interval else ""
+    return f"{slope.gamma:.3f}{interval}"
 
 
 def _populations(fits: HumanFits) -> Any:
@@ -248,27 +254,41 @@ def _populations(fits: HumanFits) -> Any:
 
     if not fits.populations:
         return None
-    table = _table(
-        ("curve",), (f"{fits.dataset.level}s", "mean γ", f"{fits.level:.0%} interval", "SD between", "another one")
-    )
-    for one in fits.populations:
-        table.add_row(
-            ", ".join(one.labels.values()) or "all", str(one.n), f"{one.mean:.3f}",
-            format_interval((one.low, one.high)), f"{one.sd:.3f}", format_interval((one.new_low, one.new_high)),
-        )  # fmt: skip
+    numbers = (f"{fits.dataset.level}s", "mean γ", f"{fits.level:.0%} interval", "SD between", "another one")
+    table = new_table(("curve",), numbers)
+    for population in fits.populations:
+        add_rows(
+            table,
+            (
+                ", ".join(population.labels.values()) or "all",
+                str(population.n),
+                f"{population.mean:.3f}",
+                format_interval((population.low, population.high)),
+                f"{population.sd:.3f}",
+                format_interval((population.new_low, population.new_high)),
+            ),
+        )
     return table
 
 
 def _pooled(fits: HumanFits) -> Any:
     if not fits.pooled:
         return None
-    table = _table(("all cells together", "scale", "at"), ("RSS", "AICc", "γ", "SE"))
-    for one in fits.pooled:
-        gamma, se = one.params.get("gamma"), one.stderr.get("gamma")
-        table.add_row(
-            one.title, one.scale, one.at, f"{one.rss:.4f}", f"{one.aicc:.1f}", "–" if gamma is None else f"{gamma:.3f}",
-            "–" if se is None else f"{se:.3f}",
-        )  # fmt: skip
+    table = new_table(("all cells together", "scale", "at"), ("RSS", "AICc", "γ", "SE"))
+    for fit in fits.pooled:
+        gamma, error = (values.get("gamma") for values in (fit.params, fit.stderr))
+        add_rows(
+            table,
+            (
+                fit.title,
+                fit.scale,
+                fit.at,
+                f"{fit.rss:.4f}",
+                f"{fit.aicc:.1f}",
+                "–" if gamma is None else f"{gamma:.3f}",
+                "–" if error is None else f"{error:.3f}",
+            ),
+        )
     return table
 
 
@@ -277,13 +297,24 @@ def _contrasts(fits: HumanFits) -> Any:
 
     if not fits.contrasts:
         return None
-    table = _table(("curve", "from", "to"), ("mean", "mean", "difference", f"{fits.level:.0%} interval", "pairs", "p"))
-    for one, kept in [*((c, "") for c in fits.contrasts), *((c, " *") for c in fits.dropped)]:
-        table.add_row(
-            (", ".join(one.labels.values()) or "all") + kept, one.first, one.second, f"{one.mean_first:.4g}",
-            f"{one.mean_second:.4g}", f"{one.difference:+.3g}", format_interval((one.low, one.high)),
-            "–" if one.n is None else str(one.n), f"{one.p_value:.2g}",
-        )  # fmt: skip
+    numbers = ("mean", "mean", "difference", f"{fits.level:.0%} interval", "pairs", "p")
+    table = new_table(("curve", "from", "to"), numbers)
+    starred = [*((contrast, "") for contrast in fits.contrasts), *((contrast, " *") for contrast in fits.dropped)]
+    for contrast, star in starred:
+        add_rows(
+            table,
+            (
+                (", ".join(contrast.labels.values()) or "all") + star,
+                contrast.first,
+                contrast.second,
+                f"{contrast.mean_first:.4g}",
+                f"{contrast.mean_second:.4g}",
+                f"{contrast.difference:+.3g}",
+                format_interval((contrast.low, contrast.high)),
+                "–" if contrast.n is None else str(contrast.n),
+                f"{contrast.p_value:.2g}",
+            ),
+        )
     if fits.dropped:
         table.caption = "* without the values that the authors drop"
     return table

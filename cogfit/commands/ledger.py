@@ -1,14 +1,14 @@
-"""``cogfit ledger``: what the two papers print, what is measured here, and what follows."""
+"""``cogfit ledger``: the papers' figures beside our own."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import ProgressBars, Text, console, print_table, print_text
+from cogfit.commands.terminal import ProgressBars, Text, console, new_table, print_table, print_text, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,19 +43,18 @@ _STYLES = {
 
 def ledger(
     row: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option("--row", metavar="ID", help="Show this row in full; repeatable."),
     ] = None,
-    runs: Annotated[Optional[Path], typer.Option(help="Folder of runs in place of the recorded ones.")] = None,  # noqa: UP045
+    runs: Annotated[Path | None, typer.Option(help="Folder of runs in place of the recorded ones.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of the documentation.")] = False,
     json_file: Annotated[Text, typer.Option("--json", help="Write the rows as JSON ('-' for standard output).")] = None,
 ) -> None:
-    """Print the ledger; the help text is HELP."""
+    """Print the ledger (its help text is HELP)."""
     check_outputs(Path(), json_file)
     import cogfit
     from cogfit.errors import InputError
-    from cogfit.files import data_dir, write_atomic
-    from cogfit.records.codec import dump
+    from cogfit.files import data_dir
     from theory.ledger.page import document, in_full, page
     from theory.ledger.recordings import Recordings
     from theory.ledger.records import assess, choose
@@ -68,15 +67,16 @@ def ledger(
     chosen = choose(ROWS, row or [])
     with ProgressBars() as progress:
         done = 0
-        fitting = lambda _, __, name: progress.report(done, len(chosen), f"rows (fitting {name})")  # noqa: E731
+
+        def fitting(_: int, __: int, name: str) -> None:
+            progress.report(done, len(chosen), f"rows (fitting {name})")
+
         data = Recordings(data_dir(), runs, fitting)
         entries: list[Entry] = []
-        for done, one in enumerate(chosen):
+        for done, item in enumerate(chosen):
             progress.report(done, len(chosen), "rows")
-            entries.append(assess(one, data))
-    if json_file is not None:
-        text = dump(document(entries, cogfit.__version__))
-        print_text(text) if json_file == "-" else write_atomic(json_file, text)
+            entries.append(assess(item, data))
+    write_json(lambda: document(entries, cogfit.__version__), json_file)
     if json_file == "-":
         return
     if markdown:
@@ -88,13 +88,12 @@ def ledger(
 
 
 def _show(entries: Sequence[Entry]) -> None:
-    from rich.table import Table
+    """Print a row for each entry, and counts of verdicts."""
     from rich.text import Text as Plain
 
     from theory.ledger.records import OUTCOMES
 
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("row", no_wrap=True)
+    table = new_table(["row"], padding=(0, 2, 0, 0))
     table.add_column("the paper", ratio=2)
     table.add_column("here", ratio=3)
     table.add_column("verdict", no_wrap=True)
@@ -104,9 +103,9 @@ def _show(entries: Sequence[Entry]) -> None:
             paper = entry.row.paper
             table.add_row(Plain(paper, style="italic"))
         printed = str(entry.printed[0]) if entry.printed else entry.row.title
-        found = str(entry.measured.quantities[0]) if entry.measured.quantities else entry.ruling.reason
+        measured = str(entry.measured.quantities[0]) if entry.measured.quantities else entry.ruling.reason
         outcome = entry.ruling.outcome
-        cells = (Plain("  " + entry.row.id), Plain(printed), Plain(found), Plain(outcome, style=_STYLES[outcome]))
+        cells = (Plain("  " + entry.row.id), Plain(printed), Plain(measured), Plain(outcome, style=_STYLES[outcome]))
         table.add_row(*cells)
     out = console()
     print_table(out, table)

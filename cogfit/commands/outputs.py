@@ -1,4 +1,4 @@
-"""Whether a file may be written: what cogfit did not write stays as it is.
+"""Whether a file may be written: foreign ones stay.
 
 A log's folder is full of a person's own files, and a name is quickly mistyped. In the folder that is the input (of a
 command without input: in the working folder) an existing file is replaced only if its content says that cogfit wrote
@@ -67,7 +67,7 @@ def check_outputs(
 
 
 def check_figure(source: Path, pictures: Iterable[Path], texts: Iterable[Path]) -> None:
-    """Refuse to replace the files of a figure that cogfit did not write.
+    """Refuse to replace foreign files of a figure.
 
     Tables of numbers and captions have no room for a mark: they are ours if a picture beside them is.
 
@@ -113,7 +113,7 @@ def _check_content(target: Path, source: Path) -> None:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether the content of a file says that cogfit wrote it."""
+    """Return whether a file's content says that cogfit wrote it."""
     with open(path, "rb") as file:
         head = file.read(_HEAD)
         if head.startswith(_PNG_SIGNATURE):
@@ -133,7 +133,10 @@ def _software() -> bytes:
 
 
 def _png_software(file: BinaryIO) -> bytes | None:
-    """Return the entry ``Software`` of a PNG file; None where it has none or is damaged."""
+    """Return the entry ``Software`` of a PNG file.
+
+    None where it has none or is damaged.
+    """
     file.seek(len(_PNG_SIGNATURE))
     while len(header := file.read(8)) == 8:
         size, kind = int.from_bytes(header[:4], "big"), header[4:]

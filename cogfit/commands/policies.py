@@ -1,14 +1,14 @@
-"""``cogfit theory policies``: published routing and retention policies on the same streams, beside the bounds."""
+"""``cogfit theory policies``: published policies beside the bounds."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import ProgressBars, Text, console, print_table, print_text
+from cogfit.commands.terminal import ProgressBars, Text, add_rows, console, new_table, print_table, write_json
 
 if TYPE_CHECKING:
     from theory.policies.phenomena import Phenomenon
@@ -34,8 +34,9 @@ Attention is counted in attended tokens (share of full attention) and in rows.
   cogfit theory policies --recurring 0.3 --zipf 1.5 --interval 60 --json p.json --plot p.pdf
 """
 
-Many = Optional[list[str]]  # noqa: UP045 - typer evaluates the annotation at run time
-Numbers = Optional[list[float]]  # noqa: UP045
+Many = list[str] | None
+Numbers = list[float] | None
+"""Types of options that may be repeated, or left out."""
 
 
 def policies(
@@ -56,73 +57,72 @@ def policies(
     json_file: Annotated[
         Text, typer.Option("--json", help="Write the results as JSON ('-' for standard output).")
     ] = None,
-    plot: Annotated[Optional[Path], typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,  # noqa: UP045
+    plot: Annotated[Path | None, typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,
 ) -> None:
-    """Play the policies; the help text is HELP."""
+    """Play the policies (its help text is HELP)."""
     check_outputs(Path(), json_file, plot)
     from cogfit.errors import InputError
-    from cogfit.files import write_atomic
-    from cogfit.records.codec import dump
     from theory.policies.phenomena import phenomena
     from theory.policies.streams import Setting
     from theory.policies.study import BUDGETS, study
 
     if seed < 0:
         raise InputError(f"the seed is {seed}", hint="it is not negative")
-    setting = Setting(length=length, patterns=patterns, values=values, recurring=recurring, zipf=zipf,
-                      interval=interval)  # fmt: skip
+    setting = Setting(
+        length=length, patterns=patterns, values=values, recurring=recurring, zipf=zipf, interval=interval
+    )
     with ProgressBars() as progress:
-        found = study(setting, policies=policy or (), laws=stream or (), budgets=budget or BUDGETS, streams=streams,
-                      seed=seed, parameters=_parameters(param or []), progress=progress.stage("playing"))  # fmt: skip
-        claims = () if policy else phenomena(seed=seed)
-    if json_file is not None:
-        text = dump({**found.to_json(), "published": [one.to_json() for one in claims]})
-        print_text(text) if json_file == "-" else write_atomic(json_file, text)
+        played = study(
+            setting,
+            policies=policy or (),
+            laws=stream or (),
+            budgets=budget or BUDGETS,
+            streams=streams,
+            seed=seed,
+            parameters=_parameters(param or []),
+            progress=progress.stage("playing"),
+        )
+        published = () if policy else phenomena(seed=seed)
+    write_json(lambda: {**played.to_json(), "published": [item.to_json() for item in published]}, json_file)
     if plot is not None:
         from cogfit.show.plots import save_figure
 
-        save_figure(found.plot(), plot)
+        save_figure(played.plot(), plot)
     if json_file != "-":
-        _show(found, claims)
+        _show(played, published)
 
 
 def _parameters(given: list[str]) -> dict[str, float]:
-    """``name=number`` pairs; whole numbers stay whole."""
+    """Read ``name=number`` pairs.
+
+    Whole numbers stay whole.
+    """
     from cogfit.errors import InputError
 
-    out: dict[str, float] = {}
+    parameters: dict[str, float] = {}
     for text in given:
         name, _, value = text.partition("=")
         try:
-            out[name] = float(value) if any(c in value for c in ".eEnN") else int(value)
+            parameters[name] = float(value) if any(c in value for c in ".eEnN") else int(value)
         except ValueError:
             raise InputError(f"'{text}' sets no parameter", hint="write it as alpha=0.9") from None
-    return out
+    return parameters
 
 
-def _show(found: Study, claims: tuple[Phenomenon, ...]) -> None:
+def _show(played: Study, published: tuple[Phenomenon, ...]) -> None:
+    """Print classes, laws, limits and published phenomena."""
     from rich.text import Text as Plain
 
     from theory.policies.summary import CAPTION, claim_lines, classes, law_table, limit_lines
 
     out = console()
-    tables: list[tuple[str, list[list[str]]]] = [("Found by intervention", classes(found))]
-    tables += [(CAPTION[law], law_table(found, law)) for law in found.laws]
-    for title, rows in tables:
+    tables = [("Found by intervention", classes(played))]
+    tables += [(CAPTION[law], law_table(played, law)) for law in played.laws]
+    for title, (header, *rows) in tables:
         out.print(Plain(title, style="bold"))
-        print_table(out, _table(rows))
+        table = new_table(header, wrapped=["kind"])
+        add_rows(table, *rows)
+        print_table(out, table)
         out.print("")
-    for line in (*limit_lines(found), *claim_lines(claims)):
+    for line in (*limit_lines(played), *claim_lines(published)):
         out.print(Plain(line))
-
-
-def _table(rows: list[list[str]]) -> Any:
-    from rich.table import Table
-    from rich.text import Text as Plain
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in rows[0]:
-        table.add_column(name, no_wrap=name not in ("kind",))
-    for row in rows[1:]:
-        table.add_row(*(Plain(cell) for cell in row))
-    return table

@@ -1,14 +1,24 @@
-"""``cogfit theory redundancy``: how much of a language model's attention a linear probe foretells."""
+"""``cogfit theory redundancy``: how much attention a probe foretells."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import ProgressBars, Text, console, print_table, print_text
+from cogfit.commands.terminal import (
+    ProgressBars,
+    Text,
+    add_rows,
+    console,
+    new_table,
+    print_table,
+    print_text,
+    write_json,
+)
 from cogfit.commands.training import parse_settings
 
 if TYPE_CHECKING:
@@ -43,16 +53,16 @@ RECORDED = "redundancy-gpt2-bytes"
 
 def redundancy(
     model: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Argument(metavar="[MODEL_FOLDER]", help="A local checkpoint.", show_default=False),
     ] = None,
     text: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="File or folder of documents. Default: Python's standard library.", show_default=False),
     ] = None,
     train: Annotated[bool, typer.Option("--train", help="Train a byte-level GPT-2 and measure it on the way.")] = False,
     changes: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="With --train: a setting such as steps=5000; repeatable."),
     ] = None,
     out: Annotated[Path, typer.Option(help="With --train: folder of the run.")] = Path("runs") / RECORDED,
@@ -65,54 +75,84 @@ def redundancy(
     ridge: Annotated[float, typer.Option(help="Penalty per token, for inputs of unit variance.")] = 1e-6,
     threshold: Annotated[float, typer.Option(help="R above which an operation counts as redundant.")] = 0.8,
     level: Annotated[float, typer.Option(help="Confidence level; documents are the unit.")] = 0.95,
-    threads: Annotated[Optional[int], typer.Option(min=1, help="Threads of torch.", show_default=False)] = None,  # noqa: UP045
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch.", show_default=False)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json_file: Annotated[
         Text, typer.Option("--json", help="Write everything as JSON ('-' for standard output).")
     ] = None,
-    plot: Annotated[Optional[Path], typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,  # noqa: UP045
+    plot: Annotated[Path | None, typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
 ) -> None:
-    """Measure, train or show; the help text is REDUNDANCY_HELP."""
+    """Measure, train or show (its help text is REDUNDANCY_HELP)."""
+    check_outputs(model or Path(), json_file, plot)
+    _check_options(probe_input, train, model, changes)
+    from cogfit.show.tables import to_markdown
+
+    if model is not None:
+        source = cast(Literal["layer", "attention"], probe_input)
+        options = {"documents": documents, "tokens": tokens, "ridge": ridge, "threshold": threshold, "level": level}
+        measured = _measured(model, text, context, device, threads, probe_input=source, **options)
+        shown = _of_model(measured)
+    else:
+        if train:
+            _trained(out, text, changes or [], device, threads)
+        shown = _of_run(out if train else None)
+    write_json(lambda: {"schema": SCHEMA, **shown.document}, json_file)
+    if plot is not None:
+        from cogfit.show.plots import save_figure
+        from theory.redundancy.redundancy_plot import plot_redundancy
+
+        save_figure(plot_redundancy(shown.frame), plot)
+    if json_file == "-":
+        return
+    header, *rows = shown.cells
+    if markdown:
+        print_text(to_markdown(header, rows) + "\n")
+    else:
+        _show(header, rows)
+        print_text(f"\n{shown.note}\n")
+
+
+def _check_options(probe_input: str, train: bool, model: Path | None, changes: list[str] | None) -> None:
+    """Refuse options that do not go together."""
     from cogfit.errors import InputError
 
-    check_outputs(model or Path(), json_file, plot)
     if probe_input not in ("layer", "attention"):
         raise InputError(f"'{probe_input}' is no --input", hint="use layer or attention")
     if train and model is not None:
         raise InputError("--train makes a model of its own", hint="leave MODEL_FOLDER out")
     if changes and not train:
         raise InputError("--set is for --train", hint="use --documents, --tokens, --ridge and --input")
-    if model is not None:
-        source = cast(Literal["layer", "attention"], probe_input)
-        options = {"documents": documents, "tokens": tokens, "ridge": ridge, "threshold": threshold, "level": level}
-        found = _measured(model, text, context, device, threads, probe_input=source, **options)
-        document, frame = found.to_json(), found.table()
-        from theory.redundancy.tables import by_part
 
-        cells, note = by_part(frame), _note(found)
-    else:
-        from cogfit.files import data_dir
-        from theory.redundancy.tables import over_training, read_recorded
 
-        if train:
-            _trained(out, text, changes or [], device, threads)
-        table, loss = read_recorded(folder := out if train else data_dir() / "runs" / RECORDED)
-        frame = table[table["step"] == table["step"].max()]
-        cells = over_training(table, loss)
-        document = {"run": folder.name, "loss": loss.to_dict("records"), "table": table.to_dict("records")}
-        note = "R: mean of 1 − ‖a − â‖/‖a‖, with 95 % interval over documents."
-        note += f" Settings and versions: {folder / 'run.json'}" if train else " Recorded; --train repeats it."
-    _write(document, frame, json_file, plot)
-    if json_file == "-":
-        return
-    if markdown:
-        header, *body = cells
-        lines = [header, ["---:"] * len(header), *body]
-        print_text("\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n")
-        return
-    _show(cells)
-    print_text(f"\n{note}\n")
+@dataclass(frozen=True)
+class _Shown:
+    """What is written: JSON document, table to draw, cells, remark."""
+
+    document: dict[str, Any]
+    frame: pd.DataFrame
+    cells: list[list[str]]
+    note: str
+
+
+def _of_model(measured: Redundancy) -> _Shown:
+    from theory.redundancy.tables import by_part
+
+    frame = measured.table()
+    return _Shown(measured.to_json(), frame, by_part(frame), _note(measured))
+
+
+def _of_run(folder: Path | None) -> _Shown:
+    """A run that was trained here, or the recorded one."""
+    from cogfit.files import data_dir
+    from theory.redundancy.tables import over_training, read_recorded
+
+    place = folder or data_dir() / "runs" / RECORDED
+    table, loss = read_recorded(place)
+    document = {"run": place.name, "loss": loss.to_dict("records"), "table": table.to_dict("records")}
+    note = "R: mean of 1 − ‖a − â‖/‖a‖, with 95 % interval over documents."
+    note += f" Settings and versions: {place / 'run.json'}" if folder else " Recorded; --train repeats it."
+    return _Shown(document, table[table["step"] == table["step"].max()], over_training(table, loss), note)
 
 
 def _measured(
@@ -146,10 +186,10 @@ def _trained(out: Path, text: Path | None, changes: list[str], device: str, thre
     texts = standard_library() if text is None else read_texts(text)
     with ProgressBars() as progress:
 
-        def watch(done: int, total: int, found: Redundancy | None) -> None:
+        def watch(done: int, total: int, measured: Redundancy | None) -> None:
             progress.report(done, total, "training")
-            if found is not None:
-                print_text(f"step {done:>6}   loss {found.loss[0]:.3f} nats   R measured\n")
+            if measured is not None:
+                print_text(f"step {done:>6}   loss {measured.loss[0]:.3f} nats   R measured\n")
 
         train_language(settings, out, texts=texts, device=device, command=shlex.join(command), watch=watch)
 
@@ -161,41 +201,20 @@ def _use(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _note(found: Redundancy) -> str:
+def _note(measured: Redundancy) -> str:
     from theory.redundancy.tables import bands
 
-    shares = bands(found.table())
+    shares = bands(measured.table())
     return (
-        f"R: mean of 1 − ‖a − â‖/‖a‖, with {100 * found.level:g} % interval over {len(found.sums)} documents; "
-        f"threshold {found.threshold:g}. Probes see what enters the {found.probe_input}; fitted on {found.fitted[1]:,} "
-        f"tokens of {found.fitted[0]} other documents.\n"
+        f"R: mean of 1 − ‖a − â‖/‖a‖, with {100 * measured.level:g} % interval over {len(measured.sums)} documents; "
+        f"threshold {measured.threshold:g}. Probes see what enters the {measured.probe_input}; fitted on "
+        f"{measured.fitted[1]:,} tokens of {measured.fitted[0]} other documents.\n"
         f"Heads by mean R: {100 * shares['above_0.8']:.0f} % above 0.8, {100 * shares['0.5_to_0.8']:.0f} % 0.5–0.8, "
-        f"{100 * shares['below_0.5']:.0f} % below. Loss {found.loss[0]:.3f} nats per token."
+        f"{100 * shares['below_0.5']:.0f} % below. Loss {measured.loss[0]:.3f} nats per token."
     )
 
 
-def _write(document: dict[str, Any], frame: pd.DataFrame, json_file: str | None, plot: Path | None) -> None:
-    from cogfit.files import write_atomic
-    from cogfit.records.codec import dump
-
-    if json_file is not None:
-        text = dump({"schema": SCHEMA, **document})
-        print_text(text) if json_file == "-" else write_atomic(json_file, text)
-    if plot is not None:
-        from cogfit.show.plots import save_figure
-        from theory.redundancy.redundancy_plot import plot_redundancy
-
-        save_figure(plot_redundancy(frame), plot)
-
-
-def _show(cells: list[list[str]]) -> None:
-    from rich.table import Table
-    from rich.text import Text as Plain
-
-    header, *body = cells
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for i, name in enumerate(header):
-        grid.add_column(name, justify="right" if i else "left", no_wrap=True)
-    for row in body:
-        grid.add_row(*map(Plain, row))
-    print_table(console(), grid)
+def _show(header: list[str], rows: list[list[str]]) -> None:
+    table = new_table(header[:1], header[1:])
+    add_rows(table, *rows)
+    print_table(console(), table)

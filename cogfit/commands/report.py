@@ -42,7 +42,7 @@ def report(
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
     json_file: Annotated[Text, typer.Option("--json", help="Write the fit as JSON, too.")] = None,
 ) -> None:
-    """Write a page; the help text is HELP."""
+    """Write a page (its help text is HELP)."""
     from cogfit import fitting
     from cogfit.errors import InputError
     from cogfit.logs import read_log
@@ -62,9 +62,16 @@ def report(
         with ProgressBars() as progress:
             table = read_log(log, format=log_format, x=x, y=y, progress=progress.stage("reading"))
             result = fitting.fit(
-                table, noise=noise, level=level, rng=seed, outcome=outcome, convention=convention,  # type: ignore[arg-type]
-                x_min=x_min, x_max=x_max, progress=progress.stage("fitting"),
-            )  # fmt: skip
+                table,
+                noise=noise,
+                level=level,
+                rng=seed,
+                outcome=outcome,  # type: ignore[arg-type]
+                convention=convention,
+                x_min=x_min,
+                x_max=x_max,
+                progress=progress.stage("fitting"),
+            )
     if json_file is not None:
         result.save(json_file)
     words = [word for pair in _given(context) for word in pair]
@@ -73,7 +80,7 @@ def report(
 
 
 def _is_fit(path: Path) -> bool:
-    """Whether a file is a fit that was saved, and no log."""
+    """Whether a file is a saved fit, and no log."""
     try:
         with open(path, "rb") as file:
             return b'"schema": "cogfit.fit/' in file.read(200)
@@ -86,6 +93,7 @@ def _given(context: typer.Context) -> list[tuple[str, Any]]:
     return [
         (option.opts[0], str(context.params[option.name]))
         for option in context.command.params
-        if option.param_type_name == "option" and option.name in context.params
+        if option.param_type_name == "option"
+        and option.name in context.params
         and context.params[option.name] != option.default
-    ]  # fmt: skip
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -26,7 +26,7 @@ HELP = """Write a log whose form and exponent are known.
 def simulate(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="File (.csv .tsv .jsonl .parquet) or folder.")],
     form: Annotated[str, typer.Option(help="Form of the truth.")] = "power",
-    param: Annotated[Optional[list[str]], typer.Option(help="name=value, repeatable.")] = None,  # noqa: UP045
+    param: Annotated[list[str] | None, typer.Option(help="name=value, repeatable.")] = None,
     n: Annotated[int, typer.Option(help="Points, or presentations of each pattern.")] = 300,
     kind: Annotated[str, typer.Option(help="utilization or routing.")] = "utilization",
     noise: Annotated[str, typer.Option(help="gaussian, lognormal or binomial.")] = "gaussian",
@@ -37,7 +37,7 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Of the random numbers.")] = 0,
     log_format: Annotated[Text, typer.Option("--format", help="csv, jsonl, parquet or tensorboard.")] = None,
 ) -> None:
-    """Write a simulated log; the help text is HELP."""
+    """Write a simulated log (its help text is HELP)."""
     from cogfit.curves import simulation
     from cogfit.errors import InputError
     from cogfit.formulas.registry import get_form

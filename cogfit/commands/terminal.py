@@ -1,19 +1,24 @@
-"""What the commands share: option types, console, progress bars, Ctrl-C."""
+"""What the commands share: options, output, progress bars, Ctrl-C."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn, Optional
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from cogfit.progress import Progress
 
-Text = Optional[str]  # noqa: UP045 - typer evaluates the annotation at run time
-Number = Optional[float]  # noqa: UP045
+Text = str | None
+Number = float | None
+"""Types of options that may be left out."""
 
 
 class PipeClosed(Exception):
-    """The reader of our output went away; a BrokenPipeError would be exit code 1 to click."""
+    """The reader of our output went away.
+
+    A BrokenPipeError would be exit code 1 to click.
+    """
 
 
 def print_text(text: str) -> None:
@@ -25,8 +30,30 @@ def print_text(text: str) -> None:
         raise PipeClosed from None
 
 
+def write_json(document: Callable[[], Mapping[str, Any]], json_file: str | None) -> None:
+    """Write a result as JSON, where a file is named.
+
+    Parameters
+    ----------
+    document : callable
+        Makes the document; called only if it is wanted.
+    json_file : str or None
+        ``-`` is standard output.
+    """
+    from cogfit.files import write_atomic
+    from cogfit.records.codec import dump
+
+    if json_file == "-":
+        print_text(dump(document()))
+    elif json_file is not None:
+        write_atomic(json_file, dump(document()))
+
+
 def console() -> Any:
-    """A console on standard output whose lines are as long as the text where no person reads along."""
+    """Return a console on standard output.
+
+    Where no person reads along, its lines are as long as the text.
+    """
     from rich.console import Console
 
     class Output(Console):
@@ -36,8 +63,42 @@ def console() -> Any:
     return Output(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
+def new_table(left: Sequence[str], right: Sequence[str] = (), *, wrapped: Sequence[str] = (), **options: Any) -> Any:
+    """Return an empty table without lines.
+
+    Parameters
+    ----------
+    left, right : sequence of str
+        Titles of columns, by the side on which their cells are aligned.
+    wrapped : sequence of str
+        Those whose cells may break into lines.
+    **options
+        Of :class:`rich.table.Table`.
+    """
+    from rich.table import Table
+    from rich.text import Text as Plain
+
+    table = Table(**{"box": None, "pad_edge": False, "header_style": "bold", **options})
+    for name in left:
+        table.add_column(Plain(name), no_wrap=name not in wrapped)
+    for name in right:
+        table.add_column(Plain(name), justify="right", no_wrap=name not in wrapped)
+    return table
+
+
+def add_rows(table: Any, *rows: Iterable[str]) -> None:
+    """Add rows whose cells are text and never markup."""
+    from rich.text import Text as Plain
+
+    for cells in rows:
+        table.add_row(*map(Plain, cells))
+
+
 def print_table(out: Any, table: Any) -> None:
-    """Print a table, as wide as it wants to be where no person reads along."""
+    """Print a table.
+
+    Where no person reads along, it is as wide as it wants to be.
+    """
     from rich.measure import Measurement
 
     if not out.is_terminal:
@@ -55,7 +116,10 @@ def warn(warnings: tuple[str, ...]) -> None:
 
 
 class ProgressBars:
-    """Progress bars on standard error, for a person at a terminal, when the work takes more than a second."""
+    """Progress bars on standard error, for a person.
+
+    They appear at a terminal when the work takes more than a second.
+    """
 
     DELAY = 1.0
 
@@ -92,7 +156,10 @@ class ProgressBars:
                 self._tasks[task] = bar.add_task(task, completed=done, total=total)
 
     def report(self, done: int, total: int, task: str) -> None:
-        """Show how much of a task is done; raise KeyboardInterrupt after Ctrl-C."""
+        """Show how much of a task is done.
+
+        Raises KeyboardInterrupt after Ctrl-C.
+        """
         if Interrupt.seen:
             raise KeyboardInterrupt
         with self._lock:
@@ -104,12 +171,15 @@ class ProgressBars:
             self._bar.update(self._tasks[task], completed=done, total=total)
 
     def stage(self, name: str) -> Progress:
-        """Progress of one task, whatever the work calls its parts."""
+        """Return the progress of one task, whatever its parts."""
         return lambda done, total, what: self.report(done, total, name)
 
 
 class Interrupt:
-    """Remembers Ctrl-C: one that falls into a foreign callback (a compiler's, say) is swallowed there."""
+    """Remembers Ctrl-C.
+
+    One that falls into a foreign callback (a compiler's, say) is swallowed there.
+    """
 
     seen = False
 

@@ -1,4 +1,7 @@
-"""``cogfit theory``: verdicts with certificates, a log against the bounds; mounts policies, redundancy, training."""
+"""``cogfit theory``: verdicts with certificates, a log against bounds.
+
+The commands of policies, redundancy and training are mounted here.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,22 @@ from dataclasses import dataclass
 from functools import partial
 from math import isclose
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from cogfit.commands import policies, redundancy, training
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import Number, ProgressBars, Text, console, print_table, print_text
+from cogfit.commands.terminal import (
+    Number,
+    ProgressBars,
+    Text,
+    console,
+    new_table,
+    print_table,
+    print_text,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from cogfit.errors import MissingDependencyError
@@ -71,7 +83,7 @@ app.command(help=redundancy.REDUNDANCY_HELP)(redundancy.redundancy)
 
 @dataclass(frozen=True)
 class _Ruling:
-    """A theorem or claim, its verdict, and how its certificate fared."""
+    """A theorem or claim with its verdict and re-checked certificate."""
 
     item: Theorem | Claim
     verdict: Verdict | None
@@ -82,17 +94,17 @@ class _Ruling:
 @app.command(help=CHECK_HELP)
 def check(
     claims: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Argument(metavar="[CLAIM]...", help="Theorems (T0, ...) and claims; default: all.", show_default=False),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Print every verdict in full.")] = False,
     json_file: Annotated[
         Text, typer.Option("--json", help="Write the verdicts as JSON ('-' for standard output).")
     ] = None,
-    certificate: Annotated[Optional[Path], typer.Option(help="Write the certificates to this file.")] = None,  # noqa: UP045
-    verify: Annotated[Optional[Path], typer.Option(help="Only re-check the certificate in this file.")] = None,  # noqa: UP045
+    certificate: Annotated[Path | None, typer.Option(help="Write the certificates to this file.")] = None,
+    verify: Annotated[Path | None, typer.Option(help="Only re-check the certificate in this file.")] = None,
 ) -> None:
-    """Rule on statements; the help text is CHECK_HELP."""
+    """Rule on statements (its help text is CHECK_HELP)."""
     from cogfit.errors import InputError
 
     if verify is not None:
@@ -101,33 +113,19 @@ def check(
         _verify(verify)
         return
     check_outputs(Path(), json_file, others=[] if certificate is None else [certificate])
-    from cogfit.files import write_atomic
-    from cogfit.records.codec import dump
-
-    chosen = _chosen(claims or [])
-    with ProgressBars() as progress:
-        rulings = []
-        for done, item in enumerate(chosen):
-            progress.report(done, len(chosen), "checking")
-            rulings.append(_rule(item))
+    rulings = _rule_on(_chosen(claims or []))
     if certificate is not None:
         _save(rulings, certificate)
-    if json_file is not None:
-        text = dump(_document(rulings))
-        print_text(text) if json_file == "-" else write_atomic(json_file, text)
+    write_json(lambda: _document(rulings), json_file)
     if json_file != "-":
         _show_in_full(rulings) if full or len(rulings) == 1 else _show_table(rulings)
-    for ruling in rulings:
-        if ruling.missing is not None:
-            raise ruling.missing
-    if not all(ruling.check for ruling in rulings):
-        raise typer.Exit(3)
+    _raise_failures(rulings)
 
 
 @app.command(help=BOUND_HELP)
 def bound(
     log: Annotated[Path, typer.Argument(metavar="LOG", help="File or folder.", show_default=False)],
-    values: Annotated[Optional[int], typer.Option(help="V: how many values there are, equally likely.")] = None,  # noqa: UP045
+    values: Annotated[int | None, typer.Option(help="V: how many values there are, equally likely.")] = None,
     side_information: Annotated[
         Number, typer.Option(help="Chance of the best guess without attention, in place of 1/V.")
     ] = None,
@@ -151,9 +149,9 @@ def bound(
     json_file: Annotated[
         Text, typer.Option("--json", help="Write the report as JSON ('-' for standard output).")
     ] = None,
-    plot: Annotated[Optional[Path], typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,  # noqa: UP045
+    plot: Annotated[Path | None, typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,
 ) -> None:
-    """Hold a log against the bounds; the help text is BOUND_HELP."""
+    """Judge a log (its help text is BOUND_HELP)."""
     check_outputs(log, json_file, plot)
     from cogfit.errors import InputError
     from cogfit.logs import read_log
@@ -162,10 +160,18 @@ def bound(
     if follow and json_file == "-":
         raise InputError("--follow makes many reports", hint="name a file for --json; it holds the last one")
     options: dict[str, Any] = {
-        "values": values, "side_information": side_information, "memory_bits": bits, "f": f, "accuracy": accuracy,
-        "labels": labels, "unit": cast(Literal["auto", "pattern", "table"], unit), "one_table": one_table,
-        "x_min": x_min, "x_max": x_max, "level": level,
-    }  # fmt: skip
+        "values": values,
+        "side_information": side_information,
+        "memory_bits": bits,
+        "f": f,
+        "accuracy": accuracy,
+        "labels": labels,
+        "unit": cast(Literal["auto", "pattern", "table"], unit),
+        "one_table": one_table,
+        "x_min": x_min,
+        "x_max": x_max,
+        "level": level,
+    }
     read = partial(read_log, format=log_format, pattern=pattern, run=run)
     if not follow:
         with ProgressBars() as progress:
@@ -183,12 +189,7 @@ def bound(
 
 
 def _write_report(report: LogReport, json_file: str | None, plot: Path | None) -> None:
-    from cogfit.files import write_atomic
-    from cogfit.records.codec import dump
-
-    if json_file is not None:
-        text = dump(report.to_json())
-        print_text(text) if json_file == "-" else write_atomic(json_file, text)
+    write_json(report.to_json, json_file)
     if plot is not None:
         from cogfit.show.plots import save_figure
 
@@ -199,7 +200,10 @@ def _write_report(report: LogReport, json_file: str | None, plot: Path | None) -
 
 
 def _chosen(names: list[str]) -> list[Theorem | Claim]:
-    """Theorems and claims by name, in the order asked for; all of them by default."""
+    """Theorems and claims by name, by default all.
+
+    They come in the order asked for.
+    """
     from cogfit.errors import InputError, nearest
     from theory import theorems
     from theory.claims import CLAIMS
@@ -212,8 +216,20 @@ def _chosen(names: list[str]) -> list[Theorem | Claim]:
     return [known[name.casefold()] for name in dict.fromkeys(names)] if names else items
 
 
+def _rule_on(items: list[Theorem | Claim]) -> list[_Ruling]:
+    rulings = []
+    with ProgressBars() as progress:
+        for done, item in enumerate(items):
+            progress.report(done, len(items), "checking")
+            rulings.append(_rule(item))
+    return rulings
+
+
 def _rule(item: Theorem | Claim) -> _Ruling:
-    """Make the verdict and re-check its certificate; a solver that is not installed does not stop the others."""
+    """Make the verdict and re-check its certificate.
+
+    A solver that is not installed does not stop the others.
+    """
     from cogfit.errors import MissingDependencyError
 
     verdict = None
@@ -224,22 +240,32 @@ def _rule(item: Theorem | Claim) -> _Ruling:
         return _Ruling(item, verdict, None, error)
 
 
+def _raise_failures(rulings: list[_Ruling]) -> None:
+    """Leave with an error unless all certificates hold."""
+    for ruling in rulings:
+        if ruling.missing is not None:
+            raise ruling.missing
+    if not all(ruling.check for ruling in rulings):
+        raise typer.Exit(3)
+
+
 def _verify(path: Path) -> None:
+    """Re-check the certificate in a file, part by part."""
     from theory import load_certificate
     from theory import verify as recheck
     from theory.proofs.certificates import outline
 
     document = load_certificate(path)
-    found = recheck(document)
-    parts = found.parts or (found,)
-    lines = [f"{path}: {'holds' if found else 'FAILS'}"]
+    result = recheck(document)
+    parts = result.parts or (result,)
+    lines = [f"{path}: {'holds' if result else 'FAILS'}"]
     if len(parts) == len(outline(document)):
         for title, part in zip(outline(document), parts, strict=True):
             lines += [f"  {title}", f"    {part}"]
     else:
-        lines.append(f"  {found.detail}")
+        lines.append(f"  {result.detail}")
     print_text("\n".join(lines) + "\n")
-    if not found:
+    if not result:
         raise typer.Exit(3)
 
 
@@ -274,12 +300,10 @@ _STYLES = {"proved": "green", "verified": "green", "conditional": "yellow", "ref
 
 
 def _show_table(rulings: list[_Ruling]) -> None:
-    from rich.table import Table
+    """Print a row for each statement, and a summary."""
     from rich.text import Text as Plain
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("", "verdict"):
-        table.add_column(name, no_wrap=True)
+    table = new_table(["", "verdict"])
     table.add_column("statement", min_width=30)
     for name in ("computed", "claimed"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -287,20 +311,21 @@ def _show_table(rulings: list[_Ruling]) -> None:
     for ruling in rulings:
         status = "–" if ruling.verdict is None else ruling.verdict.status
         computed, claimed = _numbers(ruling.verdict)
-        fared = "not checked" if ruling.check is None else "holds" if ruling.check else "FAILS"
+        outcome = "not checked" if ruling.check is None else "holds" if ruling.check else "FAILS"
         cells = (Plain(ruling.item.id), Plain(status, style=_STYLES.get(status, "")), Plain(ruling.item.title))
-        table.add_row(*cells, computed, claimed, Plain(fared, style="" if ruling.check else "bold red"))
+        table.add_row(*cells, computed, claimed, Plain(outcome, style="" if ruling.check else "bold red"))
     out = console()
     print_table(out, table)
-    failed = sum(not ruling.check for ruling in rulings)
-    summary = f"{len(rulings)} verdicts; " + (
-        "all certificates hold" if not failed else f"{failed} without certificate"
-    )
-    out.print(Plain(f"\n{summary}. In full: cogfit theory check {rulings[-1].item.id}"))
+    n_failed = sum(not ruling.check for ruling in rulings)
+    result = f"{n_failed} without certificate" if n_failed else "all certificates hold"
+    out.print(Plain(f"\n{len(rulings)} verdicts; {result}. In full: cogfit theory check {rulings[-1].item.id}"))
 
 
 def _numbers(verdict: Verdict | None) -> tuple[str, str]:
-    """A quantity as computed and as claimed: for a claim that does not hold one that is off, if there is one."""
+    """A quantity as computed and as claimed.
+
+    For a claim that does not hold it is one that is off, if there is one.
+    """
     from theory.proofs.verdict import shown
 
     if verdict is None or not verdict.claimed:

@@ -1,17 +1,18 @@
-"""``cogfit theory train`` and ``cogfit theory runs``: train models on SRCD, and show what was recorded."""
+"""``cogfit theory train`` and ``runs``: train on SRCD, show records."""
 
 from __future__ import annotations
 
 import itertools
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import ProgressBars, Text, console, print_table, print_text
+from cogfit.commands.terminal import ProgressBars, Text, console, new_table, print_table, print_text, write_json
 
 if TYPE_CHECKING:
     from theory.training.evaluation import Measures
@@ -55,28 +56,47 @@ Without FOLDER, those that come with the package.
 RUNS_SCHEMA = "theory.runs/1"
 
 
+@dataclass(frozen=True)
+class _Variants:
+    """Settings of several runs.
+
+    Attributes
+    ----------
+    fixed : dict
+        Changes that all runs have.
+    varied : list of dict
+        Changes of each variant.
+    seeds : list of int or None
+        For each variant; None: that of the configuration.
+    """
+
+    fixed: dict[str, Any]
+    varied: list[dict[str, Any]]
+    seeds: list[int | None]
+
+
 def train(
     config: Annotated[
         str | None, typer.Argument(metavar="CONFIG", help="TOML file or name.", show_default=False)
     ] = None,
     changes: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, such as training.steps=500; repeatable."),
     ] = None,
     vary: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option("--vary", metavar="KEY=[A,B]", help="One run for each of these values; repeatable: all pairs."),
     ] = None,
     seeds: Annotated[Text, typer.Option(help="Seeds such as 0-4 or 1,3,5.")] = None,
-    out: Annotated[Optional[Path], typer.Option(help="Folder. Default: runs/CONFIG.", show_default=False)] = None,  # noqa: UP045
+    out: Annotated[Path | None, typer.Option(help="Folder. Default: runs/CONFIG.", show_default=False)] = None,
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="One stack for all runs, even where processes would be faster.")
     ] = False,
-    workers: Annotated[Optional[int], typer.Option(min=1, help="Processes. Default: one per processor.")] = None,  # noqa: UP045
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per processor.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     show: Annotated[bool, typer.Option("--list", help="Name the shipped configurations and leave.")] = False,
 ) -> None:
-    """Train; the help text is TRAIN_HELP."""
+    """Train (its help text is TRAIN_HELP)."""
     from cogfit.errors import InputError
     from theory.settings import shipped
 
@@ -85,49 +105,58 @@ def train(
         return
     if config is None:
         raise InputError("no configuration is named", hint="one of " + ", ".join(shipped()))
-    from theory.training.ensemble import train_many
-    from theory.training.loop import train as train_one
+    variants = _Variants(fixed=parse_settings(changes or []), seeds=_seeds(seeds), varied=_variants(vary or []))
+    jobs = _jobs(config, variants, out or Path("runs") / Path(config).stem)
+    _train(jobs, device=device, ensemble=ensemble, workers=workers)
+    from theory.training.runs import load_record
+
+    _show([load_record(folder) for folder, _ in jobs])
+    print_text(f"\nNext: cogfit fit {jobs[0][0]}\n")
+
+
+def _jobs(config: str, variants: _Variants, root: Path) -> list[tuple[Path, Setup]]:
+    """Folder and setup of each run."""
     from theory.training.setup import load_setup
 
-    fixed = parse_settings(changes or [])
-    numbers: list[int | None] = [None] if seeds is None else [*_numbers(seeds)]
-    variants = _variants(vary or [])
-    root = out or Path("runs") / Path(config).stem
-    jobs: list[tuple[Path, Setup]] = []
-    for variant in variants:
-        folder = root / _name(variant) if variant else root
-        for seed in numbers:
+    jobs = []
+    for changes in variants.varied:
+        folder = root / _name(changes) if changes else root
+        for seed in variants.seeds:
             seeded = {} if seed is None else {"training.seed": seed}
             place = folder if seed is None else folder / f"seed{seed}"
-            jobs.append((place, load_setup(config, {**fixed, **variant, **seeded})))
+            jobs.append((place, load_setup(config, {**variants.fixed, **changes, **seeded})))
+    return jobs
+
+
+def _train(jobs: Sequence[tuple[Path, Setup]], *, device: str, ensemble: bool, workers: int | None) -> None:
+    """Train one run with reports, or several at once."""
+    from theory.training.ensemble import train_many
+    from theory.training.loop import train as train_one
+
     with ProgressBars() as progress:
         if len(jobs) == 1:
-            place, setup = jobs[0]
+            folder, setup = jobs[0]
 
-            def watch(done: int, total: int, found: Measures | None) -> None:
+            def watch(done: int, total: int, measures: Measures | None) -> None:
                 progress.report(done, total, "training")
-                if found is not None:
-                    _line(done, found)
+                if measures is not None:
+                    _line(done, measures)
 
-            train_one(setup, place, device=device, watch=watch)
+            train_one(setup, folder, device=device, watch=watch)
         else:
             train_many(
                 [setup for _, setup in jobs],
-                [place for place, _ in jobs],
+                [folder for folder, _ in jobs],
                 how="stacked" if ensemble else "auto",
                 device=device,
                 workers=workers,
                 watch=lambda name, done, total, _: progress.report(done, total, name),
             )
-    from theory.training.runs import load_record
-
-    _show([load_record(place) for place, _ in jobs])
-    print_text(f"\nNext: cogfit fit {jobs[0][0]}\n")
 
 
 def runs(
     folder: Annotated[
-        Optional[list[Path]],  # noqa: UP045
+        list[Path] | None,
         typer.Argument(metavar="[FOLDER]...", help="Runs, or folders of runs.", show_default=False),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
@@ -135,67 +164,72 @@ def runs(
         Text, typer.Option("--json", help="Write the table as JSON ('-' for standard output).")
     ] = None,
 ) -> None:
-    """Show recorded runs; the help text is RUNS_HELP."""
+    """Show recorded runs (its help text is RUNS_HELP)."""
     check_outputs(Path(), json_file)
-    from cogfit.files import data_dir, write_atomic
-    from cogfit.records.codec import dump
+    from cogfit.files import data_dir
+    from cogfit.show.tables import to_markdown
     from theory.training.runs import find_records, format_table, table
 
     records = [record for place in folder or [data_dir() / "runs"] for record in find_records(place)]
-    if json_file is not None:
-        rows = [
-            {name: None if value != value else value for name, value in row.items()}
-            for row in table(records).to_dict("records")
-        ]
-        text = dump({"schema": RUNS_SCHEMA, "runs": rows})
-        print_text(text) if json_file == "-" else write_atomic(json_file, text)
+    write_json(lambda: _document(records), json_file)
     if json_file == "-":
         return
     if markdown:
         header, *body = format_table(table(records))
-        lines = [header, ["---"] * 2 + ["---:"] * (len(header) - 2), *body]
-        print_text("\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n")
+        print_text(to_markdown(header, body, left=2) + "\n")
         return
     _show(records)
 
 
+def _document(records: Sequence[Record]) -> dict[str, Any]:
+    """JSON document of recorded runs, without NaN."""
+    from theory.training.runs import table
+
+    rows = table(records).to_dict("records")
+    finite = [{str(name): None if value != value else value for name, value in row.items()} for row in rows]
+    return {"schema": RUNS_SCHEMA, "runs": finite}
+
+
 def _show(records: Sequence[Record]) -> None:
-    from rich.table import Table
+    """Print a row for each run, and means in bold."""
     from rich.text import Text as Plain
 
     from theory.training.runs import format_table, table
 
     header, *body = format_table(table(records))
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for i, name in enumerate(header):
-        grid.add_column(name, justify="left" if i < 2 else "right", no_wrap=True)
+    grid = new_table(header[:2], header[2:])
     for row in body:
         grid.add_row(*(Plain(cell, style="bold" if row[1] in ("mean", "SD") else "") for cell in row))
     print_table(console(), grid)
 
 
-def _line(done: int, found: Measures) -> None:
-    """One evaluation, as training goes on."""
+def _line(done: int, measures: Measures) -> None:
+    """Print one evaluation, as training goes on."""
     print_text(
-        f"step {done:>6}   accuracy {100 * found.accuracy:6.2f} %   attention {100 * found.attention:6.2f} %   "
-        f"(recurring queries that attend {100 * found.attended_recurring:6.2f} %)   dynamics {found.dynamics_mse:.4f}\n"
+        f"step {done:>6}   accuracy {100 * measures.accuracy:6.2f} %   "
+        f"attention {100 * measures.attention:6.2f} %   "
+        f"(recurring queries that attend {100 * measures.attended_recurring:6.2f} %)   "
+        f"dynamics {measures.dynamics_mse:.4f}\n"
     )
 
 
 def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
-    """KEY=VALUE with a value as in TOML; a word without quotes is taken as text."""
+    """Read KEY=VALUE with values as in TOML.
+
+    A word without quotes is taken as text.
+    """
     from cogfit.errors import InputError
 
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key or not value:
             raise InputError(f"'{text}' sets nothing", hint="write KEY=VALUE, such as training.steps=500")
         try:
-            found[key.strip()] = tomllib.loads(f"x = {value}")["x"]
+            settings[key.strip()] = tomllib.loads(f"x = {value}")["x"]
         except tomllib.TOMLDecodeError:
-            found[key.strip()] = value.strip()
-    return found
+            settings[key.strip()] = value.strip()
+    return settings
 
 
 def _variants(texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -213,14 +247,16 @@ def _name(variant: Mapping[str, Any]) -> str:
     return ",".join(f"{key.rpartition('.')[2]}={value}" for key, value in variant.items()).replace("/", "-")
 
 
-def _numbers(text: str) -> list[int]:
+def _seeds(text: str | None) -> list[int | None]:
     """Seeds: numbers and ranges such as 0-4, between commas."""
     from cogfit.errors import InputError
 
-    found: list[int] = []
+    if text is None:
+        return [None]
+    seeds: list[int | None] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
             raise InputError(f"'{text}' names no seeds", hint="write them as 0-4 or 1,3,5")
-        found += range(int(first), int(last or first) + 1)
-    return list(dict.fromkeys(found))
+        seeds += range(int(first), int(last or first) + 1)
+    return list(dict.fromkeys(seeds))

@@ -1,1 +1,1 @@
-"""Human memory data, and a model beside them."""
+"""Human learning and forgetting data, their fits, and a model beside them."""

@@ -141,7 +141,7 @@ def encode(value: Any) -> Any:
     >>> encode({"x": np.array([1.0, np.nan]), "p": (1, math.inf)})
     {'x': [1.0, None], 'p': [1, None]}
     """
-    if value is None or isinstance(value, str | bool | int):
+    if isinstance(value, NoneType | str | bool | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None

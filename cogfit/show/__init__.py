@@ -1,1 +1,1 @@
-"""How results look: pictures and pages."""
+"""How results look: tables, pictures and pages."""
