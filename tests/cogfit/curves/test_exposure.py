@@ -91,12 +91,13 @@ def test_a_forced_warm_up_is_found_left_out_and_reported() -> None:
     assert exposure_curve(routing(frame), k_min=60).x[0] == 60
 
 
-def test_a_warm_up_of_one_run_is_found_beside_another_run() -> None:
-    frame = pd.concat([warm_up_log(40).assign(run="a"), warm_up_log(0, 1).assign(run="b")], ignore_index=True)
+def test_a_warm_up_of_one_run_is_found_beside_other_runs() -> None:
+    parts = [warm_up_log(40).assign(run="a"), warm_up_log(0, 1).assign(run="b"), warm_up_log(0, 2).assign(run="c")]
+    frame = pd.concat(parts, ignore_index=True)
     frame["run"] = frame["run"].astype("category")
     forced = overridden_rows(frame)
     assert forced[(frame["run"] == "a") & (frame["step"] < 39)].all()
-    assert not forced[frame["run"] == "b"].any()
+    assert not forced[frame["run"] != "a"].any()
 
 
 def test_an_override_late_in_the_log_costs_only_its_own_rows() -> None:
