@@ -149,12 +149,8 @@ def test_columns_with_a_level_are_nothing_else() -> None:
 def test_a_routing_log_has_patterns_and_decisions(names: list[str], expected: dict[str, str]) -> None:
     found = columns_of(*names, "exposure", "correct", "quality", "run", "loss")
     assert found.routing
-    assert (found.pattern, found.exposure, found.correct, found.quality) == (
-        "pattern",
-        "exposure",
-        "correct",
-        "quality",
-    )
+    for role in ("pattern", "exposure", "correct", "quality", "run"):
+        assert getattr(found, role) == role
     for role in ("attended", "p_episodic", "answer"):
         assert getattr(found, role) == expected.get(role)
     assert sorted(found.used()) == sorted([*names, "exposure", "correct", "quality", "run"])

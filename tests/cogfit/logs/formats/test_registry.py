@@ -230,6 +230,75 @@ def test_the_table_of_a_plug_in_may_have_any_index_and_names(tmp_path: Path, ins
     assert values(write_own(tmp_path / "a.mylog")) == [1.0, 0.5]
 
 
+def test_the_table_of_a_plug_in_is_numbered_from_0_under_the_name_of_its_format(tmp_path: Path) -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame([[0, 1.0], [1, 0.5]], columns=["step", 7], index=[5, 5])
+    reader = dataclasses.replace(OWN, read=lambda path, options: Raw(frame, "whatever", 3, {"empty": 1}))
+    raw = registry.read_raw(reader, tmp_path / "a.mylog", ReadOptions())
+    assert (raw.format, raw.rows_read, raw.dropped) == ("my-log", 3, {"empty": 1})
+    assert raw.frame.columns.tolist() == ["step", "7"]
+    assert raw.frame.index.tolist() == [0, 1]
+    assert raw.frame["7"].tolist() == [1.0, 0.5]
+
+
+def test_a_reader_of_the_package_is_trusted_and_its_format_kept(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(CSV_TEXT)
+    csv = registry.reader_named("csv")
+    assert registry.is_recognised(csv, path, CSV_TEXT.encode()) is True
+    assert registry.is_recognised(csv, tmp_path / "x.bin", b"\x00\x01\x02") is False
+    assert registry.read_raw(csv, path, ReadOptions()).format == "csv"
+    found = registry.reader_for(path, CSV_TEXT.encode())
+    assert found is not None
+    assert found.name == "csv"
+    assert registry.reader_for(tmp_path / "x.bin", b"\x00\x01\x02") is None
+
+
+def test_what_a_plug_in_answers_is_yes_or_no(tmp_path: Path) -> None:
+    for answer, is_own_file in ((1, True), ("yes", True), (0, False), (None, False)):
+        reader = dataclasses.replace(OWN, recognise=lambda path, head, answer=answer: answer)
+        assert registry.is_recognised(reader, tmp_path / "a", b"") is is_own_file
+
+
+@pytest.mark.parametrize("error", [KeyError("broken"), SystemExit(2)])
+def test_a_failing_plug_in_is_warned_of_where_it_was_asked(tmp_path: Path, error: BaseException) -> None:
+    def fail(path: Path, head: bytes) -> bool:
+        raise error
+
+    with pytest.warns(plugins.PluginWarning) as caught:
+        assert registry.is_recognised(dataclasses.replace(OWN, recognise=fail), tmp_path / "a", b"") is False
+    assert caught[0].filename == __file__
+
+
+def test_long_messages_of_plug_ins_are_cut(tmp_path: Path) -> None:
+    def fail(path: Path, options: ReadOptions) -> Raw:
+        raise ValueError("x" * 1000)
+
+    with pytest.raises(InputError) as caught:
+        registry.read_raw(dataclasses.replace(OWN, read=fail), tmp_path / "a.mylog", ReadOptions())
+    assert str(caught.value).count("x") == 200 - len("ValueError: ")
+    assert caught.value.hint == "tell the authors of the plug-in, or choose another format with --format"
+    assert caught.value.path == tmp_path / "a.mylog"
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("CSV", "csv"), (" csv ", "csv"), ("TSV", "csv"), ("Trainer State", "huggingface"),
+        ("trainer-state", "huggingface"), ("HuggingFace", "huggingface"), ("JSON-lines", "jsonl"),
+    ],
+)  # fmt: skip
+def test_names_may_be_spelt_otherwise(name: str, own: str) -> None:
+    assert registry.reader_named(name).name == own
+
+
+def test_suffixes_of_text_are_those_of_text_formats() -> None:
+    suffixes = registry.text_suffixes()
+    assert {".csv", ".jsonl"} <= suffixes
+    assert ".parquet" not in suffixes
+
+
 def test_what_is_no_reader_or_has_a_name_that_is_taken_is_left_out(install: Callable[..., None]) -> None:
     install(dataclasses.replace(OWN, name="tsv"), "no reader")
     with pytest.warns(plugins.PluginWarning) as caught:
