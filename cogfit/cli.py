@@ -56,7 +56,7 @@ app.add_typer(theory.app, name="theory")
 
 @app.command()
 def cite() -> None:
-    """Print how to cite this package and the papers it examines."""
+    """Print how to cite this package and its papers."""
     import cogfit
 
     print(

@@ -106,17 +106,23 @@ class FormFit(Document):
 
     @property
     def stderr(self) -> dict[str, float]:
-        """Standard errors from :attr:`covariance`; NaN at a bound, inf where not identified."""
+        """Standard errors from :attr:`covariance`.
+
+        NaN at a bound, inf where not identified.
+        """
         return standard_errors(self.estimate, self.covariance)
 
     @property
     def gamma(self) -> float | None:
-        """Estimate of γ, or None where the form has none or did not fit."""
+        """Estimate of γ, if there is one.
+
+        None where the form has no γ or did not fit.
+        """
         value = self.estimate.params.get(self.gamma_name) if self.gamma_name else None
         return None if value is None or math.isnan(value) else value
 
     def contradictions(self, n: int) -> Iterator[str]:
-        """What types cannot tell: numbers that do not fit a curve of `n` points."""
+        """Say which numbers do not fit `n` points."""
         count, fit = len(self.estimate.params), self.estimate
         if not self.covariance.shape == fit.covariance.shape == (count, count):
             yield f"a covariance of '{self.name}' is not {count} × {count}"
@@ -127,7 +133,10 @@ class FormFit(Document):
 
     @property
     def autocorrelation_time(self) -> float:
-        """Points along the curve that carry the information of one; at least 1."""
+        """Points that carry the information of one.
+
+        At least 1.
+        """
         return max(self.errors.time, 1.0)
 
 
@@ -218,12 +227,18 @@ class FitResult(Document):
 
     @property
     def gamma(self) -> float | None:
-        """Power-law exponent of :attr:`form`; None where that form has none."""
+        """Power-law exponent of :attr:`form`.
+
+        None where that form has none.
+        """
         return self.selected.gamma
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Confidence interval of γ (limits may be infinite); None where the form has no γ."""
+        """Confidence interval of γ.
+
+        Limits may be infinite. None where the form has no γ.
+        """
         name = self.selected.gamma_name
         if name is None or name not in self.selected.intervals:
             return None
@@ -267,7 +282,10 @@ class FitResult(Document):
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """Reasons of the verdict, and what windows, patterns, averaging and transitions say; one sentence each."""
+        """All that the fit says, one sentence each.
+
+        Reasons of the verdict, then windows, patterns, averaging and transitions.
+        """
         parts = [self.verdict.reasons, (windows.summary(self.windows),)]
         parts += [(part or {}).get("statements", ()) for part in (self.trajectories, self.averaging, self.transition)]
         return tuple(text for part in parts for text in part if text)
@@ -354,7 +372,10 @@ class FitResult(Document):
         return f"<p><b>{escape(self.headline())}</b></p><ul>{reasons}</ul>{table}<ul>{warnings}</ul>"
 
     def methods(self) -> str:
-        """Paragraph for a paper's methods section, with the numbers of this fit."""
+        """Write a paragraph for a methods section.
+
+        With the numbers of this fit.
+        """
         item = self.selected
         names = ", ".join(f.title for f in self.forms)
         text = (
@@ -391,19 +412,28 @@ class FitResult(Document):
         return max((item.test.replicates for item in self.forms if item.test is not None), default=0)
 
     def plot(self, **options: Any) -> Figure:
-        """Draw data, forms and residuals; see :func:`cogfit.show.plots.plot_fit`."""
+        """Draw data, forms and residuals.
+
+        See :func:`cogfit.show.plots.plot_fit`.
+        """
         from cogfit.show.plots import plot_fit
 
         return plot_fit(self, **options)
 
     def plot_diagnostics(self, **options: Any) -> Figure:
-        """Draw profile of γ, windows, residuals and switch times; see :func:`cogfit.show.plots.plot_diagnostics`."""
+        """Draw profile of γ, windows, residuals and switch times.
+
+        See :func:`cogfit.show.plots.plot_diagnostics`.
+        """
         from cogfit.show.plots import plot_diagnostics
 
         return plot_diagnostics(self, **options)
 
     def report(self, path: str | os.PathLike[str]) -> None:
-        """Write a self-contained web page; see :func:`cogfit.show.page.save_report`."""
+        """Write a self-contained web page.
+
+        See :func:`cogfit.show.page.save_report`.
+        """
         from cogfit.show.page import save_report
 
         save_report(self, path)
@@ -450,7 +480,10 @@ class FitResult(Document):
         return {"estimate": self.gamma, **limits.to_json()}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the JSON document, whole or not at all; :func:`cogfit.load` reads it back."""
+        """Write the JSON document, whole or not at all.
+
+        :func:`cogfit.load` reads it back.
+        """
         write_atomic(path, dump(self.to_json()))
 
 

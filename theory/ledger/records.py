@@ -103,7 +103,7 @@ class Entry:
     ruling: Ruling
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON document: row, figures and verdict side by side."""
+        """Return the JSON document: row, figures and verdict."""
         row, measured = self.row, self.measured
         document: dict[str, Any] = encode(
             {

@@ -50,7 +50,10 @@ class Sample:
         return cls(setting, seed, streams, training, embed(streams, seed), embed(training, seed))
 
     def play(self, policy: Policy, share: float) -> Played:
-        """Play a policy with a budget, a share of the length."""
+        """Play a policy with a budget.
+
+        The budget is a share of the length.
+        """
         return play(
             policy,
             self.streams,
