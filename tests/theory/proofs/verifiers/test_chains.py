@@ -92,6 +92,7 @@ def test_a_state_that_fails_is_written_out() -> None:
         ([{"probability": "3/2", "u": "1"}, {"probability": "-1/2", "u": "0"}], False),
         ([{"probability": "2/3", "u": "1"}, {"probability": "2/3", "u": "0"}], False),
         ([{"u": "1"}, {"u": "0"}], False),
+        ([{"u": "1"}], False),
     ],
 )
 def test_probabilities_are_a_distribution(outcomes: list[dict[str, str]], is_law: bool) -> None:
