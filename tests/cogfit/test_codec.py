@@ -226,7 +226,8 @@ class Kinds(Document):
 
 def test_null_is_what_its_place_says() -> None:
     document = {
-        "schema": "test.kinds/1", "share": "2/6", "maybe": None, "pair": [None, None], "limits": [None, 2], "noted": [1, None], "many": [1, None],
+        "schema": "test.kinds/1", "share": "2/6", "maybe": None, "pair": [None, None],
+        "limits": [None, 2], "noted": [1, None], "many": [1, None],
         "parts": [{"low": None, "high": None}], "array": [[1, None], [3, 4.5]], "a": {"b": {"c": None}},
         "e": {"value": {"x": None, "y": None, "z": 1}, "endless": ["y", "absent"]}, "scratch": 99, "unknown": 1,
     }  # fmt: skip
