@@ -107,7 +107,7 @@ def test_groups_are_averaged_as_one_row_at_a_time_would(seed: int, size: int, ki
     assert list(curve.x) == sorted(set(x[inside]))
     assert curve.clusters is not None
     assert curve.counts is not None
-    assert (curve.clusters.kind, curve.axis) == ("groups", "session")
+    assert (curve.clusters.kind, curve.clusters.size, curve.axis) == ("groups", len(set(groups[inside])), "session")
     labels = sorted(set(groups[inside]))
     for j, point in enumerate(curve.x):
         here = x == point

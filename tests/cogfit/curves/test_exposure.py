@@ -287,10 +287,11 @@ def test_what_was_overridden_is_counted_and_its_steps_named() -> None:
 # --- what k counts, from where to where -------------------------------------------------------------------------------
 
 
-def test_updates_are_counted_within_each_run_and_head() -> None:
+@pytest.mark.parametrize("novel", [0.0, 0.2])
+def test_updates_are_counted_within_each_run_and_head(novel: float) -> None:
     parts = []
     for number, (run, head) in enumerate([("a", "0"), ("a", "1"), ("b", "0")]):
-        parts.append(random_log(number, rows=60, patterns=3).assign(run=run, head=head))
+        parts.append(random_log(number, rows=60, patterns=3, novel=novel).assign(run=run, head=head))
     frame = pd.concat(parts, ignore_index=True).sample(frac=1.0, random_state=0).reset_index(drop=True)
     k = exposure_counts(frame.astype({"run": "category", "head": "category"}), "updates")
     for i, row in enumerate(frame.itertuples()):

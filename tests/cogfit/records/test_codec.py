@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -214,6 +214,8 @@ class Kinds(Document):
     share: Fraction = Fraction(1, 2)
     maybe: High | None = None
     pair: tuple[Low, High] = (0.0, 1.0)
+    limits: tuple[Low, High] | None = None
+    noted: Annotated[tuple[Low, High], "a note for people"] = (0.0, 1.0)
     many: list[Nan] = field(default_factory=list)
     parts: tuple[Part, ...] = ()
     array: Array | None = None
@@ -224,14 +226,15 @@ class Kinds(Document):
 
 def test_null_is_what_its_place_says() -> None:
     document = {
-        "schema": "test.kinds/1", "share": "2/6", "maybe": None, "pair": [None, None], "many": [1, None],
+        "schema": "test.kinds/1", "share": "2/6", "maybe": None, "pair": [None, None],
+        "limits": [None, 2], "noted": [1, None], "many": [1, None],
         "parts": [{"low": None, "high": None}], "array": [[1, None], [3, 4.5]], "a": {"b": {"c": None}},
         "e": {"value": {"x": None, "y": None, "z": 1}, "endless": ["y", "absent"]}, "scratch": 99, "unknown": 1,
     }  # fmt: skip
     record = Kinds.from_json(document)
     assert record.share == Fraction(1, 3)
     assert record.maybe is None
-    assert record.pair == (-math.inf, math.inf)
+    assert (record.pair, record.limits, record.noted) == ((-math.inf, math.inf), (-math.inf, 2.0), (1.0, math.inf))
     assert record.many[0] == 1.0
     assert math.isnan(record.many[1])
     assert record.parts == (Part(-math.inf, math.inf),)
