@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cogfit.errors import InputError, nearest
 from cogfit.formulas.form import MEASURES as FITTED_MEASURES
 from cogfit.formulas.form import Array
+from cogfit.records.codec import Document, wire
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -340,7 +341,7 @@ class Series:
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
+class Dataset(Document):
     """One table of human data.
 
     Attributes
@@ -395,6 +396,8 @@ class Dataset:
     ['menu', 'shortcut']
     """
 
+    DERIVED: ClassVar[Mapping[str, str]] = {"columns": "_roles", "fields": "schema"}
+
     id: str
     title: str
     kind: str
@@ -413,11 +416,17 @@ class Dataset:
     licence: str
     verification: str
     notes: tuple[str, ...]
-    columns: Columns
-    schema: tuple[Field, ...]
+    columns: Columns = field(metadata=wire(skip=True))
+    schema: tuple[Field, ...] = field(metadata=wire(skip=True))
     contrast: tuple[str, ...]
     paired: bool
-    path: Path
+    path: Path = field(metadata=wire(skip=True))
+
+    @property
+    def _roles(self) -> dict[str, Any]:
+        """Columns by what they are; a role that no column has is left out."""
+        roles = {part.name: getattr(self.columns, part.name) for part in fields(self.columns)}
+        return {name: value for name, value in roles.items() if value not in (None, ())}
 
     @property
     def fit_measure(self) -> str:
@@ -522,13 +531,6 @@ class Dataset:
         count = subjects if subjects is not None else n
         return None if count is None else np.asarray(printed / np.sqrt(count))
 
-    def to_json(self) -> dict[str, Any]:
-        """Description without the values, JSON-ready."""
-        out = _listed(self, leave_out=("columns", "schema", "path"))
-        out["columns"] = {part: name for part, name in _listed(self.columns).items() if name not in (None, [])}
-        out["fields"] = [_listed(field) for field in self.schema]
-        return out
-
     def rows(self) -> list[list[Any]]:
         """Values of the table by row, JSON-ready.
 
@@ -539,12 +541,6 @@ class Dataset:
 
     def __repr__(self) -> str:
         return f"<Dataset {self.id}: {self.title}>"
-
-
-def _listed(record: Any, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Attributes of a record by name, tuples as lists."""
-    values = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in leave_out}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def _read_table(path: Path, schema: tuple[Field, ...]) -> pd.DataFrame:
