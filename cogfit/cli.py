@@ -54,9 +54,9 @@ app.command(help=ledger.HELP)(ledger.ledger)
 app.add_typer(theory.app, name="theory")
 
 
-@app.command()
+@app.command(help="Print how to cite this package and the papers it examines.")
 def cite() -> None:
-    """Print how to cite this package and its papers."""
+    """Print how to cite this package."""
     import cogfit
 
     print(

@@ -70,6 +70,7 @@ def compare(
     from cogfit.people import comparison, model_side
     from cogfit.people.catalogue import human
 
+    # both sides; a saved fit is read by the comparison itself
     catalogue = human(extra=extra)
     people = [catalogue[name] for name in to] if to else list(catalogue.values())
     with ProgressBars() as progress:
@@ -91,6 +92,7 @@ def compare(
             repeated=repeated,
             progress=progress.stage("fitting"),
         )
+    # files, then what is printed; that nothing could be compared with the sets asked for is an error
     write_json(result.to_json, json_file)
     if plot is not None:
         from cogfit.show.plots import save_figure

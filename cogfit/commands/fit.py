@@ -87,6 +87,7 @@ def fit(
 
     if by is not None and not (plot is None and diagnostics is None):
         raise InputError("--plot draws one fit and --by makes several", hint="leave one of them out")
+    # reading and fitting; a group is fitted like a whole log
     with ProgressBars() as progress:
         table = read_log(log, format=log_format, x=x, y=y, pattern=pattern, run=run, progress=progress.stage("reading"))
         fit_part = partial(
@@ -110,6 +111,7 @@ def fit(
             result = fit_part(table)
         else:
             groups = _fit_groups(table, _names(by), fit_part, progress)
+    # files first: what is printed may go to a pipe that closes early
     if by is None:
         write_json(result.to_json, json_file)
         _write_pictures(result, plot, diagnostics)

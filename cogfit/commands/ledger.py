@@ -65,6 +65,7 @@ def ledger(
     if runs is not None and not runs.is_dir():
         raise InputError("is no folder", path=runs)
     chosen = choose(ROWS, row or [])
+    # a row may fit runs: its progress is shown within that of the rows
     with ProgressBars() as progress:
         done = 0
 

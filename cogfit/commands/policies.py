@@ -71,6 +71,7 @@ def policies(
     setting = Setting(
         length=length, patterns=patterns, values=values, recurring=recurring, zipf=zipf, interval=interval
     )
+    # phenomena belong to the whole set of policies
     with ProgressBars() as progress:
         played = study(
             setting,

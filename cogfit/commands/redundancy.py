@@ -88,6 +88,7 @@ def redundancy(
     _check_options(probe_input, train, model, changes)
     from cogfit.show.tables import to_markdown
 
+    # measured now, trained now, or recorded
     if model is not None:
         source = cast(Literal["layer", "attention"], probe_input)
         options = {"documents": documents, "tokens": tokens, "ridge": ridge, "threshold": threshold, "level": level}
@@ -105,6 +106,7 @@ def redundancy(
         save_figure(plot_redundancy(shown.frame), plot)
     if json_file == "-":
         return
+    # a table for people, or for a page
     header, *rows = shown.cells
     if markdown:
         print_text(to_markdown(header, rows) + "\n")

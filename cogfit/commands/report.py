@@ -52,6 +52,7 @@ def report(
     check_outputs(log, json_file, others=[html])
     if html.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"'{html}' is no name of a web page", hint="use .html")
+    # a saved fit is shown as it is; a log is fitted
     if _is_fit(log):
         given = [name for name, _ in _given(context) if name not in ("--html", "--json")]
         if given:

@@ -63,6 +63,7 @@ def simulate(
         rng=seed,
     )
     written = write_log(frame, out, log_format)
+    # what was not given has a default, which is part of the truth
     truth = {**simulation.default_params(get_form(form)), **params}
     shown = ", ".join(f"{key} = {value:g}" for key, value in truth.items())
     print(f"{out} ({written}): {len(frame):,} rows of {form}, {shown}")

@@ -172,6 +172,7 @@ def bound(
         "x_max": x_max,
         "level": level,
     }
+    # once over the whole log, or again and again as it grows
     read = partial(read_log, format=log_format, pattern=pattern, run=run)
     if not follow:
         with ProgressBars() as progress:

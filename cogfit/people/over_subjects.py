@@ -245,6 +245,7 @@ def random_effects(estimates: Array, stderr: Array, degrees_of_freedom: float, l
         raise InputError(f"a distribution needs two subjects at least, with finite estimates; there are {n}")
     if not np.all(stderr > 0):
         raise InputError("standard errors must be positive")
+    # mean and variance between subjects, with or without weights
     variance, spread = stderr**2, float(estimates.std(ddof=1))
     caveats: tuple[str, ...] = ()
     if degrees_of_freedom < FEW_DEGREES_OF_FREEDOM:

@@ -71,6 +71,7 @@ def ours(rng: np.random.Generator) -> Iterator[tuple[str, bytes]]:
     yield "a.json", dump(fit.to_json()).encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_the_content_says_whose_a_file_is(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
@@ -159,6 +160,7 @@ def test_figures_replace_no_foreign_file(suffix: str, folder: Path, capfd: pytes
     assert (folder / f"{stem}{suffix}").read_text() == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
