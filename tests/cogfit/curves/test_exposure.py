@@ -423,3 +423,18 @@ def test_p_episodic_is_that_of_a_row_by_row_count(seed: int, convention: str, ou
     for k, y, n in zip(curve.x, curve.y, curve.counts, strict=True):
         assert truth[int(k)][1] == n
         assert y == pytest.approx(truth[int(k)][0], abs=1e-12)
+
+
+def test_novel_rows_are_no_pattern_where_codes_have_gaps() -> None:
+    frame = random_log(4, patterns=3)
+    frame["pattern"] = frame["pattern"].replace({1: 2})
+    frame["exposure"] = np.where(frame["pattern"] >= 0, frame.groupby("pattern").cumcount(), -1)
+    frame["run"] = pd.Series(["only"] * len(frame), dtype="category")
+    facts = exposure_curve(routing(frame)).facts
+    assert facts is not None
+    assert (facts.patterns, facts.novel_rows) == (2, (frame["pattern"] < 0).sum())
+
+
+def test_a_window_that_is_empty_by_choice_blames_the_choice() -> None:
+    with pytest.raises(cogfit.InputError, match="set --k-min or --k-max"):
+        exposure_curve(routing(of_lengths(3, 3)), k_min=2)
