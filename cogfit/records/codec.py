@@ -187,7 +187,7 @@ def decode(cls: type[T], document: Any, what: str = "") -> T:
         raise InputError(f"is no {label}: its schema is {document.get('schema')!r}")
     try:
         return msgspec.convert(_with_nulls(cls, document), cls, dec_hook=_decode_foreign)
-    except (msgspec.ValidationError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (msgspec.ValidationError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise InputError(f"is a damaged {label}: {error}") from None
 
 
@@ -286,7 +286,9 @@ def _with_nulls(hint: Any, data: Any) -> Any:
         return _mapping_with_nulls(hint, options, data)
     if isinstance(data, list) and origin in (tuple, list):
         hints = _item_hints(options, len(data))
-        return [_with_nulls(item_hint, item) for item_hint, item in zip(hints, data, strict=False)]
+        if len(hints) != len(data):
+            return data  # msgspec says what is wrong with it, and where
+        return [_with_nulls(item_hint, item) for item_hint, item in zip(hints, data, strict=True)]
     return data
 
 

@@ -54,8 +54,9 @@ class Sentence(str):
 
     def after(self, words: str) -> Sentence:
         """The same sentence behind some words."""
-        template, numbers = "{words}" + self.template, {**self.numbers, "words": words}
-        return Sentence(template, numbers, self.threshold, self.decided_by)
+        name = f"words_{len(self.numbers)}"  # a field of its own, however often words are put in front
+        numbers = {**self.numbers, name: words}
+        return Sentence(f"{{{name}}}{self.template}", numbers, self.threshold, self.decided_by)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.template, dict(self.numbers), self.threshold, self.decided_by)

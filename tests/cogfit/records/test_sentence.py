@@ -37,6 +37,12 @@ def test_words_in_front_change_the_text_and_nothing_else() -> None:
     )  # fmt: skip
 
 
+def test_words_can_be_put_in_front_more_than_once() -> None:
+    sentence = say("p = {p:.2g}", p=0.0312).after("a: ").after("b: ")
+    assert sentence == "b: a: p = 0.031"
+    assert sentence.template.format(**sentence.numbers) == sentence
+
+
 def test_the_numbers_of_a_sentence_cannot_be_changed() -> None:
     numbers = {"p": 0.5}
     sentence = Sentence("p = {p}", numbers)
