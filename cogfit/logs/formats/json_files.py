@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from cogfit.errors import InputError
 from cogfit.logs.columns import NoLogColumns
 from cogfit.logs.formats.contents import (
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LINES_SUFFIXES = (".jsonl", ".ndjson")
+
+_DEEPEST = 200  # levels of nesting that Arrow is trusted with; 20,000 end the process
+_PIECE = 1 << 24  # bytes that are looked through at a time
+_NEWLINE = 10
 
 
 def _parsed(data: bytes | str, path: Path, line: int | None = None) -> Any:
@@ -85,7 +91,9 @@ def _read_jsonl(path: Path, options: ReadOptions) -> Raw:
     dropped: dict[str, int] = {}
     try:
         json.loads(data[begin:])
-    except (ValueError, RecursionError):
+    except RecursionError:  # no sign of a file that was cut short
+        _parsed(data[begin:], path, data.count(b"\n", 0, begin) + 1)
+    except ValueError:
         if not data[:begin].strip():
             _parsed(data, path)
         data, dropped = data[:begin], {TRUNCATED: 1}
@@ -95,6 +103,8 @@ def _read_jsonl(path: Path, options: ReadOptions) -> Raw:
         return next(number for index, number in enumerate(numbered) if index == row)
 
     try:
+        if is_deep(data):  # Arrow's parser calls itself for each level, and the process dies when its stack is full
+            raise pa.ArrowInvalid("nested too deeply")
         table = arrow.read_json(
             pa.BufferReader(data), read_options=arrow.ReadOptions(block_size=1 << 22, use_threads=True)
         )
@@ -103,6 +113,33 @@ def _read_jsonl(path: Path, options: ReadOptions) -> Raw:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         frame, notes = _frame_from_records(_careful_jsonl(data, path))
     return Raw(frame, "jsonl", len(frame) + len(dropped), dropped, tuple(notes), line_of)
+
+
+def is_deep(data: bytes) -> bool:
+    """Whether brackets of a line may be nested too deeply for Arrow.
+
+    Brackets within text count, too, so that the answer errs towards the careful parser.
+
+    Examples
+    --------
+    >>> is_deep(b'{"a": [1, 2]}'), is_deep(b"[" * 1000)
+    (False, True)
+    """
+    begin = 0
+    while begin < len(data):
+        # pieces end with a line, so that brackets of one line are counted together
+        end = data.find(b"\n", begin + _PIECE)
+        end = len(data) if end < 0 else end + 1
+        piece = np.frombuffer(data, np.uint8, end - begin, begin)
+        starts = np.concatenate([[0], np.flatnonzero(piece == _NEWLINE) + 1])
+        if np.diff(starts, append=piece.size).max() > _DEEPEST:
+            folded = piece | 0x20  # "[" becomes "{", and "]" becomes "}"
+            depth = np.cumsum((folded == ord("{")).view(np.int8) - (folded == ord("}")).view(np.int8), dtype=np.int32)
+            before = np.repeat(np.concatenate([[0], depth])[starts], np.diff(starts, append=piece.size))
+            if (depth - before).max() > _DEEPEST:
+                return True
+        begin = end
+    return False
 
 
 def _careful_jsonl(data: bytes, path: Path) -> list[dict[str, Any]]:

@@ -65,6 +65,8 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     ),
     "not JSON": ("log.json", b'{"step": [1, 2', "is no valid JSON"),
     "deep": ("log.json", b"[" * 200_000, "nested too deeply"),
+    "deep_line": ("log.jsonl", b'{"step": 1, "a": ' + b"[" * 20_000 + b"]" * 20_000 + b"}\n", "nested too deeply"),
+    "deep_objects": ("log.jsonl", b'{"step": 1}\n' + b'{"a": ' * 9_000 + b"1" + b"}" * 9_000 + b"\n", "too deeply"),
     "digits": ("log.json", b'[{"step": ' + b"9" * 5000 + b"}]", "cannot be read"),
     "config": ("run.json", b'{"seed": 1, "layers": [1, 2]}', "no table"),
     "empty history": ("trainer_state.json", b'{"log_history": []}', "empty 'log_history'"),
