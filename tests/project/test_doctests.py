@@ -18,8 +18,12 @@ MODULES = [
     for module in (None, *pkgutil.walk_packages(package.__path__, f"{package.__name__}."))
 ]
 
+SLOW = {"cogfit.integrations.lightning"}  # importing Lightning takes seconds
 
-@pytest.mark.parametrize("name", MODULES)
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in MODULES]
+)
 def test_examples(name: str) -> None:
     try:
         module = import_module(name)

@@ -17,8 +17,17 @@ MODULES = sorted(
     for path in ROOT.rglob("*.py")
 )
 
+SLOW = {
+    "theory.bounds.t4_zipf_streams",
+    "theory.bounds.t6_sharpness",
+    "theory.redundancy.probes",
+    "theory.training.loop",
+}
 
-@pytest.mark.parametrize("name", MODULES)
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in MODULES]
+)
 def test_examples(name: str) -> None:
     try:
         module = import_module(name)

@@ -138,6 +138,7 @@ def test_patterns_averaging_and_transition_have_their_sections(patterns: cogfit.
     assert "Transition" not in nothing.text
 
 
+@pytest.mark.slow
 def test_structure_is_accessible_and_self_contained(patterns: cogfit.FitResult) -> None:
     text = report.page(patterns)
     page = Page(text)

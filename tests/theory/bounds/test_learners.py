@@ -16,6 +16,8 @@ from theory.bounds.learners import Learner, follow_exposures, follow_stream
 from theory.bounds.t7_exposure_axis import MixingLaw
 from theory.tasks.retrieval import FirstExposures, Stream, play
 
+pytestmark = pytest.mark.slow  # learners are played
+
 EXPONENTS = (1.25, 1.5, 1.754, 2.0, 3.0)
 CERTAIN = 1 - 1e-9  # limits that chance breaks once in a billion
 

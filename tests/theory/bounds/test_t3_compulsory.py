@@ -45,6 +45,7 @@ def test_without_labels_few_errors_spare_few_patterns(seed: int, sequence: list[
     assert sum(outcome.attention) >= t3_compulsory.least_attention(counts, values, delta)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=12).filter(any), st.fractions(0, 1, max_denominator=60))
 def test_the_knapsack_is_certified_by_its_dual(counts: list[int], delta: Fraction) -> None:
     document = t3_compulsory.knapsack(counts, 3, delta)

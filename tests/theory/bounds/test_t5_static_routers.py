@@ -190,6 +190,7 @@ def test_bad_input_is_named(call: object) -> None:
         call()  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_the_verdict_and_the_table_for_the_figure() -> None:
     verdict = theory.check_theorem("T5")
     assert verdict.status == "proved"

@@ -146,6 +146,7 @@ def test_forgeries_cover_every_kind_in_use(verdicts: dict[str, Verdict]) -> None
     assert "value-function" in kinds
 
 
+@pytest.mark.slow
 def test_one_false_part_makes_the_whole_certificate_fail(verdicts: dict[str, Verdict]) -> None:
     for verdict in verdicts.values():
         document = copy.deepcopy(dict(verdict.certificate))

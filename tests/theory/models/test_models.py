@@ -30,6 +30,8 @@ from theory.settings import shipped
 from theory.tasks.srcd import SRCD, Batch, Tokens
 from theory.training.setup import load_setup
 
+pytestmark = pytest.mark.slow  # every kind of model, several times
+
 Make = Callable[..., Model]
 ALWAYS = {"transformer": 1.0, "mamba": 0.0, "jamba": 1 / 3, "transmamba": (0 + 25 + 64) / (3 * 64)}
 UNUSED = ("layers.2.step", "layers.2.log_rate", "layers.2.state_norm")  # in a layer that attends up to the end

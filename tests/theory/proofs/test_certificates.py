@@ -357,6 +357,7 @@ def test_identities_are_those_of_rational_functions(left: str, right: str, same:
     assert theory.verify({"kind": "identity", "left": left, "right": right}).ok is same
 
 
+@pytest.mark.slow
 def test_identities_refuse_what_is_no_rational_function() -> None:
     for left in ("x**y", "x**(1/2)", "1/(x - x)", "exp(x)", "(x + y + z + w)**60"):
         with pytest.raises(InputError):

@@ -104,6 +104,7 @@ def test_scalars_and_scalar_tensors_of_torch_equal_the_accumulator(tmp_path: Pat
     assert raw.frame["step"].dtype == np.int64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [1, 100, 1 << 24])
 def test_no_row_is_left_out_or_reordered_whatever_the_chunks(
     tmp_path: Path, chunk: int, monkeypatch: pytest.MonkeyPatch
