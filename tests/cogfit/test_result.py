@@ -67,6 +67,7 @@ def test_a_saved_fit_is_read_back_whole(document: dict[str, Any], tmp_path: Path
 OTHERS = (..., None, True, "text", "<script>", [], {}, [1.5], {"a": 1}, 1.5, -3, 10**400, 1e308)
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(data=st.data())
 def test_a_damaged_fit_is_refused_or_works(text: str, folder: Path, data: st.DataObject) -> None:

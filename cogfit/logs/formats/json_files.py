@@ -116,7 +116,7 @@ def _read_jsonl(path: Path, options: ReadOptions) -> Raw:
 
 
 def is_deep(data: bytes) -> bool:
-    """Whether brackets of a line may be nested too deeply for Arrow.
+    """Whether a line may be nested too deeply for Arrow.
 
     Brackets within text count, too, so that the answer errs towards the careful parser.
 

@@ -16,6 +16,8 @@ from cogfit.commands.outputs import is_ours
 from cogfit.show.page import page
 from cogfit.show.plots import FORMATS, render
 
+pytestmark = pytest.mark.slow
+
 X = np.arange(1.0, 31.0)
 
 
