@@ -34,6 +34,8 @@ from theory.redundancy.probes import (
 from theory.redundancy.tables import TYPES, bands, over_training, ratio, read_recorded, rows_of, type_of
 from theory.redundancy.texts import LEAST, read_texts, standard_library
 
+pytestmark = pytest.mark.slow  # language models are loaded
+
 transformers = pytest.importorskip("transformers")
 torch.set_num_threads(1)
 
