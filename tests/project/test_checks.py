@@ -123,6 +123,7 @@ def test_the_import_contracts_are_kept():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "line", "told"),
     [

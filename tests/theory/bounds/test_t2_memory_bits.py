@@ -162,6 +162,7 @@ def test_bad_numbers_are_refused() -> None:
             call()
 
 
+@pytest.mark.slow
 def test_check() -> None:
     verdict = theory.check_theorem("T2")
     assert verdict.status == "proved"
