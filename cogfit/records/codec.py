@@ -189,6 +189,8 @@ def decode(cls: type[T], document: Any, what: str = "") -> T:
         return msgspec.convert(_with_nulls(cls, document), cls, dec_hook=_decode_foreign)
     except (msgspec.ValidationError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise InputError(f"is a damaged {label}: {error}") from None
+    except SystemError as error:  # msgspec before 0.22, for whole numbers that no float can hold
+        raise InputError(f"is a damaged {label}: {error}") from None
 
 
 def dump(document: Mapping[str, Any]) -> str:
@@ -289,6 +291,8 @@ def _with_nulls(hint: Any, data: Any) -> Any:
         if len(hints) != len(data):
             return data  # msgspec says what is wrong with it, and where
         return [_with_nulls(item_hint, item) for item_hint, item in zip(hints, data, strict=True)]
+    if hint is float and type(data) is int:
+        return float(data)  # fails where no float can hold it; msgspec before 0.22 makes -1 of it
     return data
 
 
