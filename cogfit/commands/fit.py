@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import Number, ProgressBars, Text, console, warn, write_json
+from cogfit.commands.terminal import Number, ProgressBars, Text, console, split_names, warn, write_json
 
 if TYPE_CHECKING:
     from cogfit.logs.model import Log
@@ -104,13 +104,13 @@ def fit(
             axis=axis,
             smoothing=decay,
             thorough=thorough,
-            schedule=_names(schedule),
+            schedule=split_names(schedule),
             progress=progress.stage("fitting"),
         )
         if by is None:
             result = fit_part(table)
         else:
-            groups = _fit_groups(table, _names(by), fit_part, progress)
+            groups = _fit_groups(table, split_names(by), fit_part, progress)
     # files first: what is printed may go to a pipe that closes early
     if by is None:
         write_json(result.to_json, json_file)
@@ -122,11 +122,6 @@ def fit(
         if json_file != "-":
             _show_groups(groups)
             warn((*table.warnings, *fitting.other_kind(table)))
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    """Split names at commas."""
-    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
 def _smoothing(text: str | None) -> Any:

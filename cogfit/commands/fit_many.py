@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cogfit.commands.terminal import ProgressBars, Text, console, warn
+from cogfit.commands.outputs import check_outputs
+from cogfit.commands.terminal import ProgressBars, Text, console, split_names, warn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +73,7 @@ def fit_many(
 
     _check_files(path, out, plot)
     _check_memory_and_table(memory, table, weights, trials, scheduler)
-    forms = None if all_forms or verdicts else _names(form)
+    forms = None if all_forms or verdicts else split_names(form)
     missing = "drop" if drop_missing else "fail"
     options = Options(forms, noise, verdicts, missing, axis, measure, level, seed, device)
     # a table is planned from its number of rows alone, a log is read whole
@@ -81,10 +82,10 @@ def fit_many(
         if table:
             from cogfit.many.collection import Columns
 
-            columns = Columns(_names(by) or ("curve",), x or "x", y or "y", weights, trials)
+            columns = Columns(split_names(by) or ("curve",), x or "x", y or "y", weights, trials)
             plan, collection = streaming.plan_table(path, columns, options, memory * 1e9), None
         else:
-            plan, collection, warnings = _plan_log(path, options, _names(by), x, y, progress)
+            plan, collection, warnings = _plan_log(path, options, split_names(by), x, y, progress)
         streaming.run(plan, out, collection=collection, scheduler=scheduler, report=progress.report)
     # picture and summary are made from what was written
     results = streaming.read(out)
@@ -104,11 +105,9 @@ def _check_files(path: Path, out: Path, plot: Path | None) -> None:
     """
     from cogfit.errors import InputError
 
-    if plot is not None and plot.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise InputError(f"'{plot}' names no picture format", hint="use .png, .svg or .pdf")
-    for target in (out, plot):
-        if target is not None and not target.absolute().parent.is_dir():
-            raise InputError("the folder does not exist", path=target.absolute().parent, hint="create it first")
+    check_outputs(path, None, plot)
+    if not out.absolute().parent.is_dir():  # `out` may be a folder of parts, which no other output may
+        raise InputError("the folder does not exist", path=out.absolute().parent, hint="create it first")
     if out.exists() and path.exists() and (out.samefile(path) or path.resolve() in out.resolve().parents):
         raise InputError("is or lies in the input", path=out, hint="name another output")
 
@@ -121,11 +120,6 @@ def _check_memory_and_table(memory: float, table: bool, *of_tables: str | None) 
         raise InputError("--weights, --trials and --scheduler go with --table")
     if memory <= 0:
         raise InputError(f"--memory must be positive, not {memory:g}")
-
-
-def _names(text: str | None) -> tuple[str, ...]:
-    """Split names at commas."""
-    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
 def _plan_log(

@@ -21,6 +21,11 @@ class PipeClosed(Exception):
     """
 
 
+def split_names(text: str | None) -> tuple[str, ...]:
+    """Split names at commas."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
 def print_text(text: str) -> None:
     """Write to standard output at once."""
     try:

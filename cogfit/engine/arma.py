@@ -176,7 +176,8 @@ class Arma(Document):
     def driven(self, innovations: Array, rng: np.random.Generator, scale: float = 1.0) -> Array:
         """Series (size, n) driven by given innovations.
 
-        The state before them is stationary, with innovations of SD `scale`.
+        The first value comes from a stationary state with innovations of SD `scale`, every other from the innovations
+        up to the one before it, so that the last innovation has no effect.
         """
         if self.white:
             return innovations

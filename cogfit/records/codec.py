@@ -291,8 +291,6 @@ def _with_nulls(hint: Any, data: Any) -> Any:
         if len(hints) != len(data):
             return data  # msgspec says what is wrong with it, and where
         return [_with_nulls(item_hint, item) for item_hint, item in zip(hints, data, strict=True)]
-    if hint is float and type(data) is int:
-        return float(data)  # fails where no float can hold it; msgspec before 0.22 makes -1 of it
     return data
 
 

@@ -326,7 +326,6 @@ def test_json_is_read_as_it_was_written(tmp_path: Path) -> None:
 @given(WHOLES)
 def test_a_record_survives_its_document_and_the_document_has_no_nan(record: Whole) -> None:
     text = dump(record.to_json())
-    assert "NaN" not in text.replace(json.dumps(record.name), "") or "NaN" in record.name
     json.loads(text, parse_constant=lambda name: pytest.fail(name))
     back = Whole.from_json(json.loads(text))
     assert back.to_json() == record.to_json()
