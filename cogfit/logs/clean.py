@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from cogfit.errors import InputError
 from cogfit.logs.columns import Columns, Level, find_columns
-from cogfit.logs.formats.reader import Raw, ReadOptions
-from cogfit.logs.labels import concatenated, natural_key, one_label, trimmed
-from cogfit.logs.model import GROUP_COLUMNS
+from cogfit.logs.formats.reader import Raw, ReadOptions, Restart
+from cogfit.logs.labels import concatenated, natural_key, one_label, relabelled, trimmed
+from cogfit.logs.model import GROUP_COLUMNS, Choice
+from cogfit.logs.splits import split_named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +57,14 @@ class Part:
     dropped : mapping of str to int
     notes, warnings : tuple of str
     x_name, y_name : str
+    split : Choice or None
+        Split that the column of values belongs to, where the table has it for several.
+    restarts : tuple of Restart
+        That the file declares, by row of `frame`.
+    file_rows : int array or None
+        Row of the file behind each row of `frame`, where several come from one.
+    run_is_chosen : bool
+        Whether the user chose the column of the run.
     """
 
     kind: str
@@ -68,6 +77,10 @@ class Part:
     warnings: tuple[str, ...]
     x_name: str
     y_name: str
+    split: Choice | None = None
+    restarts: tuple[Restart, ...] = ()
+    file_rows: NDArray[np.int64] | None = None
+    run_is_chosen: bool = False
 
 
 class _Rows:
@@ -306,13 +319,34 @@ def prepare(raw: Raw, options: ReadOptions, path: Path) -> list[Part]:
     >>> part.frame["attention_utilization"].tolist(), dict(part.dropped)
     ([1.0, 0.5], {"no value in 'attn_util'": 1})
     """
-    columns = find_columns([str(name) for name in raw.frame.columns], options, path)
+    columns = find_columns([str(name) for name in raw.frame.columns], options, path, lambda: numeric_columns(raw.frame))
     table = _Table(raw, path)
     if not columns.routing:
         return [_utilization_part(table, columns)]
     if not columns.utilization:
         return [_routing_part(table, columns)]
     return _both_parts(raw, columns, path)
+
+
+def numeric_columns(frame: pd.DataFrame) -> list[str]:
+    """Columns that hold numbers, those that fall first.
+
+    A column falls if the mean of its last third is below that of its first.
+    """
+    import pandas as pd
+    from pandas.api import types
+
+    falls: dict[str, bool] = {}
+    for name in frame.columns:
+        column = frame[name].dropna()
+        if types.is_bool_dtype(column.dtype) or isinstance(column.dtype, pd.CategoricalDtype) or not len(column):
+            continue
+        values = pd.to_numeric(column, errors="coerce")
+        if not types.is_numeric_dtype(values.dtype) or values.isna().any():
+            continue
+        third = max(len(values) // 3, 1)
+        falls[str(name)] = bool(values.iloc[-third:].mean() < values.iloc[:third].mean())
+    return sorted(falls, key=lambda name: not falls[name])
 
 
 def _both_parts(raw: Raw, columns: Columns, path: Path) -> list[Part]:
@@ -344,53 +378,134 @@ def _subset(raw: Raw, rows: Mask) -> Raw:
         return raw.line_of(place) if raw.line_of else place + 1
 
     frame = raw.frame[rows].reset_index(drop=True)
-    return replace(raw, frame=frame, rows_read=len(frame) + sum(raw.dropped.values()), line_of=line_of)
+    return replace(
+        raw,
+        frame=frame,
+        rows_read=len(frame) + sum(raw.dropped.values()),
+        line_of=line_of,
+        restarts=_moved(raw.restarts, [rows]),
+        file_rows=None if raw.file_rows is None else raw.file_rows[rows],
+    )
 
 
-def _groups(table: _Table, columns: Columns) -> dict[str, pd.Categorical]:
+def _groups(table: _Table, columns: Columns, notes: list[str]) -> dict[str, pd.Categorical]:
     chosen = {"run": columns.run, "layer": columns.layer, "head": columns.head}
-    return {group: table.labels(column) for group, column in chosen.items() if column is not None}
+    groups = {group: table.labels(column) for group, column in chosen.items() if column is not None}
+    if columns.split_column is not None:
+        splits = table.labels(columns.split_column)
+        # such a column may mean anything, so its values decide
+        if all(split_named(name) for name in splits.categories):
+            groups["split"] = relabelled(splits.codes, [str(split_named(name)) for name in splits.categories])
+        else:
+            notes.append(f"column '{columns.split_column}' names other things than splits of the data and was not used")
+    return groups
+
+
+def _steps(table: _Table, columns: Columns) -> Numbers:
+    """Values of x, with what the user adds to them."""
+    if columns.counts_rows:
+        steps: Numbers = np.arange(1, len(table.raw.frame) + 1)
+    else:
+        steps = table.numbers(columns.step)
+    return steps if not columns.x_offset else whole_steps(steps + columns.x_offset)
+
+
+def whole_steps(steps: Numbers) -> Numbers:
+    """Steps as int64 if all are whole numbers.
+
+    Otherwise as float64.
+    """
+    if steps.dtype.kind == "i":
+        return steps.astype(np.int64, copy=False)
+    floats = steps.astype(np.float64)
+    whole = bool(np.all((floats == np.rint(floats)) & (np.abs(floats) < 2.0**53)))
+    return floats.astype(np.int64) if whole else floats
 
 
 def _utilization_part(table: _Table, columns: Columns) -> Part:
-    import pandas as pd
-
     raw, notes = table.raw, [*table.raw.notes, *columns.notes]
-    steps = table.numbers(columns.step)
-    groups = _groups(table, columns)
+    steps = _steps(table, columns)
+    groups = _groups(table, columns, notes)
     several = len(columns.utilization) > 1
-    dropped: Counter[str] = Counter(raw.dropped)
-    frames = []
+    frames, kept, dropped = [], [], Counter(raw.dropped)
     for level in columns.utilization:
-        values = table.numbers(level.column).astype(np.float64, copy=False)
-        rows = _Rows(len(values))
-        rows.drop_unusable(steps, columns.step)
-        rows.drop_unusable(values, level.column)
-        if columns.bounded:
-            values = table.in_range(values, level.column)
-        dropped += rows.dropped
-        cells: dict[str, Any] = {"step": steps, "attention_utilization": values, **groups}
-        for group in ("layer", "head"):
-            if (name := getattr(level, group)) is not None:
-                cells[group] = one_label(name, len(values))
-        frame = pd.DataFrame({name: cells[name] for name in _ordered(cells)}, copy=False)
+        frame, rows = _level_rows(table, columns, level, steps, groups)
         if not several:
             frame = _with_others(frame, raw.frame, columns)
+            dropped += rows.dropped
         frames.append(frame if rows.kept.all() else frame[rows.kept])
+        kept.append(rows.kept)
     if several:
         notes.append(_melted_note(columns.utilization))
+        if unused := int(np.count_nonzero(~np.logical_or.reduce(kept))):
+            dropped[f"no step or no value in '{columns.utilization[0].column}' and its like"] += unused
+    notes += _empty_runs(groups, np.logical_or.reduce(kept), columns)
     return Part(
         kind="utilization",
         frame=concatenated(frames),
         path=table.path,
         format=raw.format,
-        rows_read=raw.rows_read + (len(columns.utilization) - 1) * len(raw.frame),
+        rows_read=raw.rows_read,
         dropped=dropped,
         notes=tuple(notes),
         warnings=(),
         x_name=columns.step,
-        y_name=columns.utilization[0].column,
+        y_name=columns.value_name,
+        split=columns.split,
+        restarts=_moved(raw.restarts, kept),
+        file_rows=_file_rows(raw, kept),
+        run_is_chosen=columns.run_is_chosen,
     )
+
+
+def _level_rows(
+    table: _Table, columns: Columns, level: Level, steps: Numbers, groups: Mapping[str, pd.Categorical]
+) -> tuple[pd.DataFrame, _Rows]:
+    """Rows of one column of values, and which are kept."""
+    import pandas as pd
+
+    values = table.numbers(level.column).astype(np.float64, copy=False)
+    rows = _Rows(len(values))
+    rows.drop_unusable(steps, columns.step)
+    rows.drop_unusable(values, level.column)
+    if columns.bounded:
+        values = table.in_range(values, level.column)
+    cells: dict[str, Any] = {"step": steps, "attention_utilization": -values if columns.negated else values, **groups}
+    for group in ("layer", "head"):
+        if (name := getattr(level, group)) is not None:
+            cells[group] = one_label(name, len(values))
+    return pd.DataFrame({name: cells[name] for name in _ordered(cells)}, copy=False), rows
+
+
+def _moved(restarts: Sequence[Restart], kept: Sequence[Mask]) -> tuple[Restart, ...]:
+    """Restarts by row of the kept rows, once for each level."""
+    moved = []
+    before = 0
+    for mask in kept:
+        moved += [replace(restart, row=before + int(np.count_nonzero(mask[: restart.row]))) for restart in restarts]
+        before += int(np.count_nonzero(mask))
+    return tuple(moved)
+
+
+def _file_rows(raw: Raw, kept: Sequence[Mask]) -> NDArray[np.int64] | None:
+    """Row of the file behind each kept row."""
+    if len(kept) == 1 and raw.file_rows is None:
+        return None
+    rows = np.arange(len(raw.frame)) if raw.file_rows is None else raw.file_rows
+    return np.concatenate([rows[mask] for mask in kept])
+
+
+def _empty_runs(groups: Mapping[str, pd.Categorical], kept: Mask, columns: Columns) -> list[str]:
+    """Say which runs have no value at all."""
+    if "run" not in groups or kept.all():
+        return []
+    runs = groups["run"]
+    filled = np.bincount(runs.codes[kept & (runs.codes >= 0)], minlength=len(runs.categories))
+    empty = [f"'{name}'" for name, count in zip(runs.categories, filled.tolist(), strict=True) if not count]
+    if not empty:
+        return []
+    listed = ", ".join(empty[:6]) + (", …" if len(empty) > 6 else "")
+    return [f"without any value in '{columns.value_name}', and left out: run {listed}"]
 
 
 def _ordered(cells: Iterable[str]) -> list[str]:
@@ -406,6 +521,8 @@ def _with_others(frame: pd.DataFrame, file: pd.DataFrame, columns: Columns) -> p
     import pandas as pd
 
     used = set(columns.used())
+    if "split" not in frame:
+        used -= {columns.split_column}
     others = {str(name): file[name] for name in file.columns if str(name) not in used}
     taken = {name: f"{name}_logged" if name in frame.columns else name for name in others}
     cells = {str(name): frame[name] for name in frame} | {taken[name]: values for name, values in others.items()}
@@ -424,7 +541,7 @@ def _routing_part(table: _Table, columns: Columns) -> Part:
     rows = _Rows(len(raw.frame))
     assert columns.pattern is not None
     attended, p_episodic = _decision_columns(raw.frame, columns, notes)
-    raw_steps = table.numbers(columns.step)
+    raw_steps = _steps(table, columns)
     rows.drop_unusable(raw_steps, columns.step)
     cells: dict[str, Any] = {"step": table.integers(raw_steps, columns.step, rows.kept)}
     cells["pattern"] = pattern = table.labels(columns.pattern, novel=True)
@@ -434,7 +551,7 @@ def _routing_part(table: _Table, columns: Columns) -> Part:
         cells["attended"] = table.truths(attended, rows)
     if p_episodic is not None:
         cells["p_episodic"] = table.fractions(p_episodic, rows)
-    cells |= _groups(table, columns)
+    cells |= _groups(table, columns, notes)
     cells |= _outcomes(table, columns, notes)
     frame = pd.DataFrame(cells, copy=False)
     return Part(
@@ -448,6 +565,10 @@ def _routing_part(table: _Table, columns: Columns) -> Part:
         warnings=_doubtful_names(pattern, columns.pattern, table.path),
         x_name=columns.step,
         y_name=p_episodic or attended or "",
+        split=columns.split,
+        restarts=_moved(raw.restarts, [rows.kept]),
+        file_rows=_file_rows(raw, [rows.kept]),
+        run_is_chosen=columns.run_is_chosen,
     )
 
 

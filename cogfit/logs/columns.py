@@ -6,12 +6,14 @@ One table of names, and the user's own choice over it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cogfit.errors import InputError, nearest
-from cogfit.logs.formats.reader import ReadOptions
+from cogfit.logs.formats.reader import ROW, ReadOptions
+from cogfit.logs.model import Choice
+from cogfit.logs.splits import SPLITS, preferred, split_named
 
 ALIASES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "step": (
@@ -19,6 +21,7 @@ ALIASES: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("global_step",),
         ("_step",),
         ("iteration", "iter", "update", "training_step", "train_step", "optimizer_step"),
+        ("epoch",),
     ),
     "utilization": (
         ("attention_utilization", "attention_utilisation"),
@@ -46,6 +49,7 @@ ALIASES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "correct": (("correct",), ("is_correct",)),
     "quality": (("quality",), ("consolidation_quality", "predicted_quality")),
     "run": (("run",), ("run_id",), ("run_name",), ("seed",)),
+    "split": (("split",), ("subset",), ("phase",), ("stage",), ("mode",)),
     "layer": (("layer",), ("layer_id",), ("layer_index",), ("layer_idx",)),
     "head": (("head",), ("head_id",), ("head_index",), ("head_idx",)),
 }
@@ -56,6 +60,7 @@ BOUNDED = frozenset({"utilization", "attended", "p_episodic"})
 
 _SEPARATORS = re.compile(r"[\s.\-]+")
 _SPLITS = re.compile(r"^(?:train|training|eval|evaluation|val|valid|validation|test)_(?=.)")
+_FOLDERS = re.compile(r"[/.]")
 _FORKS = ("", "_step", "_epoch")  # Lightning writes these when asked for values per step and per epoch
 _LEVEL = r"(?:^|(?<=[/_.\s\-]))(?:{})[/_.\s\-]?(\d+)(?=$|[/_.\s\-])"
 _LAYER = re.compile(_LEVEL.format("layers?|blocks?"))
@@ -105,6 +110,18 @@ class Columns:
     answer : str or None
         A column that the user chose in a routing log whose name does not say whether it holds decisions or
         probabilities.
+    split_column : str or None
+        Column that may name the split of each row; its values decide.
+    split : Choice or None
+        Split that the columns of values belong to, where there are others.
+    counts_rows : bool
+        Whether the step is the number of the row.
+    x_offset : float
+        Added to the step.
+    negated : bool
+        Whether the utilisation is to be multiplied by −1.
+    run_is_chosen : bool
+        Whether the user chose the column of the run.
     """
 
     step: str
@@ -120,7 +137,18 @@ class Columns:
     run: str | None = None
     layer: str | None = None
     head: str | None = None
+    split_column: str | None = None
+    split: Choice | None = None
+    counts_rows: bool = False
+    x_offset: float = 0.0
+    negated: bool = False
+    run_is_chosen: bool = False
     notes: tuple[str, ...] = ()
+
+    @property
+    def value_name(self) -> str:
+        """Name of the column that is studied, with its sign."""
+        return ("−" if self.negated else "") + self.utilization[0].column
 
     @property
     def routing(self) -> bool:
@@ -130,7 +158,7 @@ class Columns:
     def used(self) -> list[str]:
         """Names of all columns that have a role."""
         single = (self.step, self.pattern, self.attended, self.p_episodic, self.answer, self.exposure)
-        more = (self.correct, self.quality, self.run, self.layer, self.head)
+        more = (self.correct, self.quality, self.run, self.split_column, self.layer, self.head)
         levels = [level.column for level in self.utilization]
         return list(dict.fromkeys([name for name in (*single, *more) if name is not None] + levels))
 
@@ -144,6 +172,7 @@ class _Name:
     layer: str | None
     head: str | None
     forms: Mapping[str, int]  # normalised spelling -> 0, or 1 if a prefix had to be left out
+    split: str | None = None
 
 
 def _normalise(text: str) -> str:
@@ -160,7 +189,15 @@ def _take_apart(column: str) -> _Name:
         forms.setdefault(_normalise(stem.rsplit(separator, 1)[-1]), 1)
     for form in list(forms):
         forms.setdefault(_SPLITS.sub("", form), 1)
-    return _Name(column, stem, layer and layer[1], head and head[1], forms)
+    return _Name(column, stem, layer and layer[1], head and head[1], forms, _split_of(stem))
+
+
+def _split_of(stem: str) -> str | None:
+    """The split that a prefix of a column's name says."""
+    *folders, name = _FOLDERS.split(stem)
+    named = [split for folder in folders if (split := split_named(folder))]
+    prefix = _SPLITS.match(_normalise(name))
+    return named[0] if named else split_named(prefix[0].rstrip("_")) if prefix else None
 
 
 def _rank(name: _Name, role: str) -> tuple[int, int] | None:
@@ -190,7 +227,9 @@ def recognised_role(column: str) -> str | None:
     return next((role for role in ALIASES if _rank(name, role) is not None), None)
 
 
-def find_columns(names: Sequence[str], options: ReadOptions, path: Path) -> Columns:
+def find_columns(
+    names: Sequence[str], options: ReadOptions, path: Path, numeric: Callable[[], Sequence[str]] | None = None
+) -> Columns:
     """Find out which column is what.
 
     Parameters
@@ -201,6 +240,8 @@ def find_columns(names: Sequence[str], options: ReadOptions, path: Path) -> Colu
         What the user chose wins over what is recognised.
     path : Path
         For messages.
+    numeric : callable, optional
+        Gives the columns that hold numbers, for messages.
 
     Returns
     -------
@@ -219,22 +260,22 @@ def find_columns(names: Sequence[str], options: ReadOptions, path: Path) -> Colu
     >>> columns.step, columns.utilization[0].column, columns.routing
     ('step', 'train/attention_utilization', False)
     """
-    header = _Header(names, path)
-    step = header.find("step", options.x)
-    pattern, run = header.find("pattern", options.pattern), header.find("run", options.run)
+    header = _Header(names, path, numeric)
+    step = _step_column(header, options.x)
+    pattern, run = header.find("pattern", options.pattern), _run_column(header, options.run)
     exposure = None
     # exposures may be chosen as x, but a routing log still has its step
     if options.x is not None and pattern is not None and step is not None and recognised_role(step) == "exposure":
         step, exposure = header.find("step"), step
     # a chosen utilisation makes a table no routing log, although it has patterns
     if options.y is not None:
-        values = _chosen_values(header, options.y, pattern, is_routing=options.pattern is not None)
+        values = _chosen_values(header, options, pattern, is_routing=options.pattern is not None)
         pattern = None if values.levels else pattern
     else:
-        values = _recognised_values(header, pattern)
+        values = _recognised_values(header, pattern, options.split)
     # without values the step does not matter, so they are asked for first
     if values.is_empty:
-        raise _no_values(header, pattern)
+        raise _no_values(header, pattern, lacks_step=step is None)
     if step is None:
         raise _no_step(header)
     layer, head = header.find("layer"), header.find("head")
@@ -242,13 +283,19 @@ def find_columns(names: Sequence[str], options: ReadOptions, path: Path) -> Colu
     columns = Columns(
         step=step,
         utilization=values.levels,
-        bounded=values.bounded,
+        bounded=values.bounded and not values.negated,
         attended=values.attended,
         p_episodic=values.p_episodic,
         answer=values.answer,
         run=run,
         layer=layer,
         head=head,
+        split_column=header.find_if_clear("split"),
+        split=values.split,
+        counts_rows=step == ROW and ROW not in names,
+        x_offset=options.x_offset,
+        negated=values.negated,
+        run_is_chosen=options.run is not None and bool(_spelt(options.run, header.parts)),
         notes=tuple(header.notes),
     )
     # these have no meaning outside routing logs, where their names may mean anything else
@@ -261,6 +308,23 @@ def find_columns(names: Sequence[str], options: ReadOptions, path: Path) -> Colu
         correct=header.find("correct"),
         quality=header.find_if_clear("quality"),
     )
+
+
+def _step_column(header: _Header, chosen: str | None) -> str | None:
+    """The column of x, or `ROW` for the number of the row."""
+    if chosen == ROW and ROW not in header.names:
+        return ROW
+    return header.find("step", chosen)
+
+
+def _run_column(header: _Header, chosen: str | None) -> str | None:
+    """The column that names the run.
+
+    What is no column may be the name of a run, which is looked for when the runs are known.
+    """
+    if chosen is not None and not _spelt(chosen, header.parts):
+        return header.find("run")
+    return header.find("run", chosen)
 
 
 class _Header:
@@ -277,8 +341,8 @@ class _Header:
     notes : list of str
     """
 
-    def __init__(self, names: Sequence[str], path: Path) -> None:
-        self.names, self.path = names, path
+    def __init__(self, names: Sequence[str], path: Path, numeric: Callable[[], Sequence[str]] | None = None) -> None:
+        self.names, self.path, self._numeric = names, path, numeric
         self.parts = [_take_apart(name) for name in names]
         self.flat = [part for part in self.parts if part.layer is None and part.head is None]
         self.notes: list[str] = []
@@ -290,25 +354,38 @@ class _Header:
         """
         if chosen is not None:
             return _chosen(chosen, self.parts, _OPTION[role], self.path)[0].column
-        hits = self._best(role)
+        return self.find_among(self.flat, role)
+
+    def find_among(self, parts: Sequence[_Name], role: str) -> str | None:
+        """The column of some that fits a role best."""
+        hits = self._best(role, parts)
         if len(hits) > 1:
             raise _ambiguous(f"the {_IN_WORDS.get(role, role)}", hits, _OPTION.get(role), self.path)
         return hits[0].column if hits else None
+
+    def listed(self) -> str:
+        """The columns for a message.
+
+        Those that hold numbers if that is known, candidates first.
+        """
+        if self._numeric is None:
+            return f"columns: {_listed(self.names)}"
+        return f"numeric columns: {_listed(self._numeric()) or 'none'}"
 
     def find_if_clear(self, role: str) -> str | None:
         """The column that fits a role best.
 
         None also if several do.
         """
-        hits = self._best(role)
+        hits = self._best(role, self.flat)
         return hits[0].column if len(hits) == 1 else None
 
-    def _best(self, role: str) -> list[_Name]:
+    def _best(self, role: str, parts: Sequence[_Name]) -> list[_Name]:
         """The columns that fit a role best.
 
         A note says which others would fit.
         """
-        ranks = _fits(self.flat, role)
+        ranks = _fits(parts, role)
         hits = _best_hits(ranks, role)
         others = [repr(part.column) for _, part in ranks if part not in hits]
         if role == "utilization" and others:
@@ -325,6 +402,8 @@ class _Values:
     attended: str | None = None
     p_episodic: str | None = None
     answer: str | None = None
+    split: Choice | None = None
+    negated: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -332,17 +411,22 @@ class _Values:
         return not self.levels and self.attended is None and self.p_episodic is None and self.answer is None
 
 
-def _chosen_values(header: _Header, wanted: str, pattern: str | None, *, is_routing: bool) -> _Values:
+def _chosen_values(header: _Header, options: ReadOptions, pattern: str | None, *, is_routing: bool) -> _Values:
     """The columns of the values that the user named.
 
     They hold a utilisation, or what a routing log says of each query.
     """
-    targets = _chosen(wanted, header.parts, "y", header.path)
+    wanted = str(options.y)
+    negated = wanted.startswith("-") and not _spelt(wanted, header.parts) and bool(_spelt(wanted[1:], header.parts))
+    wanted = wanted[1:] if negated else wanted
+    parts, split = _of_one_split(_spelt_in(wanted, header.parts, options.split), options.split)
+    targets = _chosen(wanted, parts or header.parts, "y", header.path)
     column = targets[0].column
     role = recognised_role(column)
     bounded = role in BOUNDED
     if pattern is None or (role == "utilization" and not is_routing):
-        return _Values(tuple(Level(target.column, target.layer, target.head) for target in targets), bounded)
+        levels = tuple(Level(target.column, target.layer, target.head) for target in targets)
+        return _Values(levels, bounded, split=split, negated=negated)
     if role == "attended" and header.find("p_episodic") is not None:
         header.notes.append(
             f"only '{column}' is used, so decisions that were overridden cannot be recognised by their "
@@ -355,30 +439,53 @@ def _chosen_values(header: _Header, wanted: str, pattern: str | None, *, is_rout
     return _Values((), bounded, answer=column)
 
 
-def _recognised_values(header: _Header, pattern: str | None) -> _Values:
+def _recognised_values(header: _Header, pattern: str | None, wanted_split: str | None) -> _Values:
     """The columns that are known by their names."""
     attended = p_episodic = None
     if pattern is not None:
         attended, p_episodic = header.find("attended"), header.find("p_episodic")
-    levels = _levels(header)
+    levels, split = _levels(header, wanted_split)
     if pattern is not None and attended is None and p_episodic is None:
         raise _nothing_recognised(header, "has patterns, but no column says whether attention was used")
-    return _Values(levels, True, attended, p_episodic)
+    return _Values(levels, True, attended, p_episodic, split=split)
 
 
-def _levels(header: _Header) -> tuple[Level, ...]:
+def _levels(header: _Header, wanted_split: str | None) -> tuple[tuple[Level, ...], Choice | None]:
     """The columns of the utilisation.
 
     One plain column if there is one, else one for each layer or head.
     """
-    flat = header.find("utilization")
+    fits = _fits(header.parts, "utilization")
+    # splits bear one name: of another name there may be another quantity
+    nearest_group = min((group for (group, _), _ in fits), default=0)
+    alike = {part.column for (group, _), part in fits if group == nearest_group}
+    of_split, split = _of_one_split([part for _, part in fits if part.column in alike], wanted_split)
+    left_out = alike - {part.column for part in of_split}
+    parts = [part for _, part in fits if part.column not in left_out]
+    flat = header.find_among([part for part in parts if part in header.flat], "utilization")
     if flat is not None:
-        return (Level(flat),)
-    leveled = [part for part in header.parts if part.layer or part.head]
+        return (Level(flat),), split
+    leveled = [part for part in parts if part.layer or part.head]
     hits = _coarsest(_best_hits(_fits(leveled, "utilization"), "utilization"))
     if len(hits) > 1 and not _are_distinct_levels(hits):
         raise _ambiguous("the attention utilisation", hits, "y", header.path)
-    return tuple(Level(hit.column, hit.layer, hit.head) for hit in hits)
+    return tuple(Level(hit.column, hit.layer, hit.head) for hit in hits), split
+
+
+def _of_one_split(parts: list[_Name], wanted: str | None) -> tuple[list[_Name], Choice | None]:
+    """Columns of one split of the data, and which was chosen.
+
+    A column without the name of a split comes first, then training, unless the user wants another.
+    """
+    splits = {part.split for part in parts}
+    if len(splits) < 2:
+        return parts, None
+    chosen = split_named(wanted) if wanted is not None else None if None in splits else preferred(splits)
+    if chosen not in splits:
+        return parts, None  # a folder, file or column may name it
+    others = [split for split in SPLITS if split in splits and split != chosen]
+    choice = Choice("split", chosen or "train", tuple(others)) if others else None
+    return [part for part in parts if part.split == chosen], choice
 
 
 def _check_levels(levels: Sequence[Level], layer: str | None, head: str | None, path: Path) -> None:
@@ -394,7 +501,7 @@ def _check_levels(levels: Sequence[Level], layer: str | None, head: str | None, 
 # --- what is missing or ambiguous -------------------------------------------------------------------------------------
 
 
-def _no_values(header: _Header, pattern: str | None) -> NoLogColumns:
+def _no_values(header: _Header, pattern: str | None, *, lacks_step: bool) -> NoLogColumns:
     decision = header.find("attended") or header.find("p_episodic")
     if decision is not None and pattern is None:
         return NoLogColumns(
@@ -402,14 +509,20 @@ def _no_values(header: _Header, pattern: str | None) -> NoLogColumns:
             path=header.path,
             hint=f"name it with --pattern COLUMN (columns: {_listed(header.names)})",
         )
-    return _nothing_recognised(header, "no column is recognised as attention utilisation")
+    if not lacks_step:
+        return _nothing_recognised(header, "no column is recognised as attention utilisation")
+    return NoLogColumns(
+        f"no column is recognised as attention utilisation, nor as the training step ({header.listed()})",
+        path=header.path,
+        hint="name them with --x COLUMN (or --x row, which counts the rows) and --y COLUMN",
+    )
 
 
 def _no_step(header: _Header) -> NoLogColumns:
     error = NoLogColumns(
-        f"no column is recognised as the training step (columns: {_listed(header.names)})",
+        f"no column is recognised as the training step ({header.listed()})",
         path=header.path,
-        hint="name it with --x COLUMN",
+        hint="name it with --x COLUMN, or count the rows with --x row",
     )
     error.option = "x"
     return error
@@ -418,7 +531,7 @@ def _no_step(header: _Header) -> NoLogColumns:
 def _nothing_recognised(header: _Header, what: str) -> NoLogColumns:
     near = nearest("attention_utilization", header.names)
     hint = "name it with --y COLUMN" + (f" ({near})" if near.startswith("did") else "")
-    return NoLogColumns(f"{what} (columns: {_listed(header.names)})", path=header.path, hint=hint)
+    return NoLogColumns(f"{what} ({header.listed()})", path=header.path, hint=hint)
 
 
 def _ambiguous(what: str, hits: Sequence[_Name], option: str | None, path: Path) -> InputError:
@@ -463,6 +576,17 @@ def _spelt(wanted: str, parts: Sequence[_Name]) -> list[_Name]:
     form = _normalise(wanted.casefold())
     hits = [part for part in parts if _normalise(part.column.casefold()) == form]
     return hits or [part for part in parts if form in part.forms]
+
+
+def _spelt_in(wanted: str, parts: Sequence[_Name], split: str | None) -> list[_Name]:
+    """Columns of a name that belong to a split, if there are any.
+
+    Keras calls the loss of the validation ``val_loss``.
+    """
+    form = _normalise(wanted.casefold())
+    chosen = None if split is None else split_named(split)
+    of_split = [part for part in parts if chosen is not None and part.split == chosen and form in part.forms]
+    return of_split or _spelt(wanted, parts)
 
 
 def _fits(parts: Sequence[_Name], role: str) -> list[tuple[tuple[int, int], _Name]]:

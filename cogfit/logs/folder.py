@@ -21,7 +21,7 @@ from cogfit.logs.formats.reader import Checkpoints, Raw, Reader, ReadOptions
 from cogfit.logs.formats.refusals import is_pickle
 from cogfit.logs.formats.registry import is_recognised, read_raw, reader_for, text_suffixes, titles
 from cogfit.logs.labels import natural_key
-from cogfit.logs.units import Unit, one_folder_each, one_format_each
+from cogfit.logs.units import Unit, one_folder_each, one_format_each, with_splits
 from cogfit.progress import Progress, Stages
 
 MAX_DEPTH = 6
@@ -75,7 +75,7 @@ def read_folder(folder: Path, forced: Reader | None, options: ReadOptions) -> tu
     report_end(options.progress, reading.total)
     reading.check()
     warnings += [f"left out: {error}" for error in reading.refused if error.option in (None, "x", "y")]
-    return one_format_each(one_folder_each(reading.units), warnings), warnings
+    return one_format_each(with_splits(one_folder_each(reading.units)), warnings), warnings
 
 
 def report_end(progress: Progress | None, total: int) -> None:
@@ -267,7 +267,7 @@ class _Reading:
         self.total, self._done = sum(self._sizes.values()), 0
         self.units: list[Unit] = []
         self.refused: list[NoLogColumns] = []
-        self._met: set[str] = set()  # options whose column was there
+        self._has_pattern = False  # whether the chosen column was there
 
     def read_file(self, file: LogFile) -> None:
         """Read one file.
@@ -297,9 +297,8 @@ class _Reading:
 
     def check(self) -> None:
         """Refuse a folder without log or without chosen columns."""
-        for option in ("pattern", "run"):
-            if getattr(self.options, option) is not None and option not in self._met:
-                raise next((error for error in self.refused if error.option == option), self._no_log())
+        if self.options.pattern is not None and not self._has_pattern:
+            raise next((error for error in self.refused if error.option == "pattern"), self._no_log())
         if not self.units:
             raise self._no_log()
 
@@ -319,13 +318,13 @@ class _Reading:
                 return
             except NoLogColumns as error:
                 self.refused.append(error)
-                if error.option not in ("pattern", "run"):
+                if error.option != "pattern":
                     return
                 # another file may have this column: routing logs have patterns, utilisation logs have none
-                options = replace(options, **{error.option: None})
+                options = replace(options, pattern=None)
 
     def _keep(self, parts: Sequence[Part], options: ReadOptions, reader: Reader, label: str) -> None:
-        self._met.update(name for name in ("pattern", "run") if getattr(options, name) is not None)
+        self._has_pattern |= options.pattern is not None
         self.units += [Unit(label, part, reader) for part in parts]
 
     def _no_log(self) -> InputError:

@@ -1,11 +1,11 @@
 """From parts to logs.
 
-Parts are put together and ordered, what a restart has superseded is dropped, exposures are counted.
+Parts are put together and ordered, what a restart has superseded is left out, exposures are counted, and one split and
+the last training are chosen.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,28 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.errors import InputError
-from cogfit.logs.clean import Mask, Numbers, Part
+from cogfit.logs.clean import Mask, Numbers, Part, whole_steps
 from cogfit.logs.labels import NO_LABEL, concatenated, trimmed
-from cogfit.logs.model import GROUP_COLUMNS, RoutingLog, Source, UtilizationLog
+from cogfit.logs.model import GROUP_COLUMNS, Choice, RoutingLog, Source, UtilizationLog
+from cogfit.logs.rows import ANY, SUPERSEDED_ROW, Rows, Wanted
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SUPERSEDED_ROW = "superseded by a later row of the same step"
-SUPERSEDED_TAIL = "superseded after a restart"
-
-
-def _group_codes(frame: pd.DataFrame) -> NDArray[np.int64]:
-    """One number for each row's run, layer and head.
-
-    In the order of the labels.
-    """
-    codes = np.zeros(len(frame), dtype=np.int64)
-    for name in GROUP_COLUMNS:
-        if name in frame:
-            labels = frame[name].cat
-            codes = codes * (len(labels.categories) + 1) + labels.codes.to_numpy()
-    return codes
 
 
 def _with_labels(frame: pd.DataFrame) -> pd.DataFrame:
@@ -72,34 +57,28 @@ def _owned(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(cells, copy=False)
 
 
-def _account(parts: Sequence[Part], path: Path, dropped: Counter[str], notes: Iterable[str]) -> Source:
-    total = sum((Counter(part.dropped) for part in parts), Counter[str]()) + dropped
-    all_notes = [note for part in parts for note in part.notes] + list(notes)
-    return Source(
-        path=str(path),
-        format="+".join(dict.fromkeys(part.format for part in parts)),
-        rows_read=sum(part.rows_read for part in parts),
-        rows_dropped=dict(total),
-        notes=tuple(dict.fromkeys(all_notes)),
-    )
-
-
-def _check_enough(frame: pd.DataFrame, source: Source, kind: str) -> None:
+def _check_enough(frame: pd.DataFrame, source: Source, kind: str, part: Part) -> None:
+    hint = "give a log with at least two rows that have a step and a value"
+    if len(frame) >= 2 and frame["step"].iloc[0] == frame["step"].iloc[-1] and frame["step"].nunique() == 1:
+        raise InputError(
+            f"all {len(frame):,} values of '{part.y_name}' are at {part.x_name} = {frame['step'].iloc[0]:g}",
+            path=source.path,
+            hint="choose another column with --x, or count the rows with --x row",
+        )
     if len(frame) >= 2:
         return
     reasons = "; ".join(f"{reason}: {count}" for reason, count in source.rows_dropped.items())
     what = f"holds only one usable row of a {kind} log" if len(frame) else f"holds no usable row of a {kind} log"
     raise InputError(
-        f"{what} ({source.rows_read} read{'; ' + reasons if reasons else ''})",
-        path=source.path,
-        hint="give a log with at least two rows that have a step and a value",
+        f"{what} ({source.rows_read} read{'; ' + reasons if reasons else ''})", path=source.path, hint=hint
     )
 
 
-def join_utilization(parts: Sequence[Part], path: Path) -> tuple[UtilizationLog, tuple[str, ...]]:
+def join_utilization(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) -> tuple[UtilizationLog, tuple[str, ...]]:
     """Make one utilisation log of several parts.
 
-    It is sorted, the last row of each step is kept. It takes the frames of the parts over.
+    What a restart has superseded is left out, the last row of each step is kept, and one split and the last training
+    are chosen. The log is sorted. It takes the frames of the parts over.
 
     Parameters
     ----------
@@ -107,6 +86,8 @@ def join_utilization(parts: Sequence[Part], path: Path) -> tuple[UtilizationLog,
         Of kind ``"utilization"``, in the order in which they were written.
     path : Path
         What the user asked for.
+    wanted : Wanted
+        Split and run that the user wants.
 
     Returns
     -------
@@ -114,56 +95,85 @@ def join_utilization(parts: Sequence[Part], path: Path) -> tuple[UtilizationLog,
     warnings : tuple of str
     """
     frame = _with_labels(concatenated([part.frame for part in parts]))
-    codes, steps = _group_codes(frame), frame["step"].to_numpy()
-    steps = _whole(steps)
-    frame = frame.assign(step=steps)
-    notes: list[str] = []
-    dropped: Counter[str] = Counter()
+    frame = frame.assign(step=whole_steps(frame["step"].to_numpy()))
+    rows = Rows(parts, frame)
+    rows.name_trainings()
+    frame, steps, codes = rows.frame, rows.frame["step"].to_numpy(), rows.codes
+    notes = rows.notes()
     # logs are nearly always in order, and then nothing needs to be moved
+    order = None
+    if not _is_in_order(steps, codes):
+        order = np.lexsort((steps, codes))  # stable: of equal steps the one that was written last comes last
+        if rows.resolution.n_unordered:
+            notes.append("rows were not in the order of steps and were sorted")
+        is_same = np.zeros(len(order), dtype=bool)
+        counting = order[rows.is_kept[order]]
+        is_same[counting[:-1]] = (codes[counting[1:]] == codes[counting[:-1]]) & (
+            steps[counting[1:]] == steps[counting[:-1]]
+        )
+        rows.leave_out(is_same, SUPERSEDED_ROW)
+    counted = rows.is_kept
+    choices = rows.choose(wanted, path)
+    source = _source(rows, path, notes, choices, frame["attention_utilization"].to_numpy())
+    frame = _texts(frame)
+    fitted, others = _chosen_rows(frame, order, rows.is_kept, counted)
+    _check_enough(fitted, source, "utilisation", parts[0])
+    log = UtilizationLog(
+        frame=_owned(fitted),
+        source=source,
+        x_name=parts[0].x_name,
+        y_name=parts[0].y_name,
+        others=others,
+    )
+    return log, tuple(dict.fromkeys([warning for part in parts for warning in part.warnings] + rows.doubts()))
+
+
+def _is_in_order(steps: Numbers, codes: NDArray[np.int64]) -> bool:
+    """Whether steps rise within groups that follow each other."""
     rising = steps[1:] > steps[:-1]
     if codes.any():  # perhaps several groups
         rising = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & rising)
-    if not rising.all():
-        order = np.lexsort((steps, codes))  # stable: of equal steps the one that was written last comes last
-        if _falls(codes, steps)[0].any():
-            notes.append("rows were not in the order of steps and were sorted")
-        codes, steps = codes[order], steps[order]
-        # of rows with the same step the last one counts
-        last = np.append((codes[1:] != codes[:-1]) | (steps[1:] != steps[:-1]), True) if len(codes) else codes > 0
-        if superseded := int(np.count_nonzero(~last)):
-            dropped[SUPERSEDED_ROW] = superseded
-        frame = frame.iloc[order[last]].reset_index(drop=True)
-    source = _account(parts, path, dropped, notes)
-    _check_enough(frame, source, "utilisation")
-    # callers get plain texts and memory that they may write to
-    texts = {name: frame[name].astype("str") for name in GROUP_COLUMNS if name in frame}
-    return (
-        UtilizationLog(
-            frame=_owned(frame.assign(**texts)),
-            source=source,
-            x_name=parts[0].x_name,
-            y_name=parts[0].y_name,
-        ),
-        tuple(dict.fromkeys(warning for part in parts for warning in part.warnings)),
+    return bool(rising.all())
+
+
+def _texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with labels as plain texts, as callers get them."""
+    return frame.assign(**{name: frame[name].astype("str") for name in GROUP_COLUMNS if name in frame})
+
+
+def _chosen_rows(
+    frame: pd.DataFrame, order: NDArray[Any] | None, kept: Mask, counted: Mask
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """The rows that are fitted, and those of other splits, runs and trainings."""
+    if order is None and kept.all():
+        return frame, None
+    places = np.arange(len(frame)) if order is None else order
+    fitted = frame.iloc[places[kept[places]]].reset_index(drop=True)
+    other = counted & ~kept
+    return fitted, frame.iloc[places[other[places]]].reset_index(drop=True) if other.any() else None
+
+
+def _source(
+    rows: Rows, path: Path, notes: Iterable[str], choices: Sequence[Choice], values: NDArray[np.float64]
+) -> Source:
+    parts = rows.parts
+    all_notes = [note for part in parts for note in part.notes] + list(notes)
+    return Source(
+        path=str(path),
+        format="+".join(dict.fromkeys(part.format for part in parts)),
+        rows_read=sum(part.rows_read for part in parts),
+        rows_dropped=dict(rows.dropped()),
+        notes=tuple(dict.fromkeys(all_notes)),
+        branches=rows.branches(values),
+        choices=tuple(choices),
     )
 
 
-def _whole(steps: Numbers) -> Numbers:
-    """Steps as int64 if all are whole numbers.
-
-    Otherwise as float64.
-    """
-    if steps.dtype.kind == "i":
-        return steps.astype(np.int64, copy=False)
-    floats = steps.astype(np.float64)
-    whole = bool(np.all((floats == np.rint(floats)) & (np.abs(floats) < 2.0**53)))
-    return floats.astype(np.int64) if whole else floats
-
-
-def join_routing(parts: Sequence[Part], path: Path) -> tuple[RoutingLog, tuple[str, ...]]:
+def join_routing(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) -> tuple[RoutingLog, tuple[str, ...]]:
     """Make one routing log of several parts.
 
-    What a restart has superseded is dropped; exposures are counted where they are absent.
+    What a restart has superseded is left out; exposures are counted where they are absent; one split and the last
+    training are chosen.
 
     Parameters
     ----------
@@ -171,35 +181,35 @@ def join_routing(parts: Sequence[Part], path: Path) -> tuple[RoutingLog, tuple[s
         Of kind ``"routing"``, in the order in which they were written.
     path : Path
         What the user asked for.
+    wanted : Wanted
+        Split and run that the user wants.
 
     Returns
     -------
     log : RoutingLog
     warnings : tuple of str
     """
-    import pandas as pd
-
     parts = _alike(parts)
-    frame = _with_labels(concatenated([part.frame for part in parts], (*GROUP_COLUMNS, "pattern")))
+    rows = Rows(parts, _with_labels(concatenated([part.frame for part in parts], (*GROUP_COLUMNS, "pattern"))))
     warnings = [warning for part in parts for warning in part.warnings]
-    notes: list[str] = []
-    dropped: Counter[str] = Counter()
-    steps, codes = frame["step"].to_numpy(), _group_codes(frame)
-    # drop what a restart has gone over, since exposures count rows
-    kept, order, unordered = resolve_restarts(steps, codes)
-    if unordered:
+    if rows.resolution.n_unordered:
         warnings.append(
             "the rows of the routing log are not in the order of steps: they were sorted, and rows that a restart "
             "may have superseded cannot be told from the others"
         )
-    if not kept.all():
-        dropped[SUPERSEDED_TAIL] = int(np.count_nonzero(~kept))
-        notes.append(f"the step falls back (training was restarted): {dropped[SUPERSEDED_TAIL]} earlier rows dropped")
-    if unordered or not kept.all():
-        places = order[kept[order]]
-        frame, codes = trimmed(frame.iloc[places].reset_index(drop=True)), codes[places]
-    source = _account(parts, path, dropped, notes)
-    _check_enough(frame, source, "routing")
+    rows.name_trainings()
+    counted = rows.is_kept
+    choices = rows.choose(wanted, path)
+    warnings += rows.doubts()
+    source = _source(rows, path, rows.notes(), choices, _routed(rows.frame))
+    # rows in the order of time; exposures count only rows that were not superseded
+    order = rows.resolution.order
+    frame, codes = rows.frame, rows.codes
+    fitted = rows.is_kept
+    if rows.resolution.falls or rows.resolution.n_unordered or rows.resolution.n_late or not fitted.all():
+        places = order[counted[order]]
+        frame, codes, fitted = trimmed(frame.iloc[places].reset_index(drop=True)), codes[places], fitted[places]
+    _check_routed(frame, fitted, source, parts[0])
 
     # exposures of the file are believed, with doubts; otherwise they are counted
     patterns = frame["pattern"].cat
@@ -213,16 +223,40 @@ def join_routing(parts: Sequence[Part], path: Path) -> tuple[RoutingLog, tuple[s
         exposure = count_exposures(pattern, codes)
     if not (pattern >= 0).any():
         warnings.append("every query of the routing log is novel: there is no pattern whose routing could change")
-    # columns in the order that RoutingLog promises
-    cells: dict[str, Any] = {"step": frame["step"], "pattern": pattern, "exposure": exposure}
-    others = [name for name in ("attended", "p_episodic", *GROUP_COLUMNS, "correct", "quality") if name in frame]
+    table = _routing_table(frame, pattern, exposure)
     log = RoutingLog(
-        frame=pd.DataFrame(cells | {name: frame[name] for name in others}, copy=True),  # Arrow's memory is read-only
+        frame=table if fitted.all() else _trimmed_groups(table[fitted]),
         pattern_names=tuple(patterns.categories.tolist()),
         source=source,
         exposure_logged=logged,
+        others=None if fitted.all() else _trimmed_groups(table[~fitted]),
     )
     return log, tuple(dict.fromkeys(warnings))
+
+
+def _check_routed(frame: pd.DataFrame, fitted: Mask, source: Source, part: Part) -> None:
+    """Refuse a routing log with less than two rows to fit."""
+    if np.count_nonzero(fitted) < 2:
+        _check_enough(frame[fitted], source, "routing", part)
+
+
+def _routing_table(frame: pd.DataFrame, pattern: NDArray[np.int32], exposure: NDArray[np.int64]) -> pd.DataFrame:
+    """Columns in the order that RoutingLog promises."""
+    import pandas as pd
+
+    cells: dict[str, Any] = {"step": frame["step"], "pattern": pattern, "exposure": exposure}
+    others = [name for name in ("attended", "p_episodic", *GROUP_COLUMNS, "correct", "quality") if name in frame]
+    return pd.DataFrame(cells | {name: frame[name] for name in others}, copy=True)  # Arrow's memory is read-only
+
+
+def _trimmed_groups(frame: pd.DataFrame) -> pd.DataFrame:
+    return trimmed(frame.reset_index(drop=True))
+
+
+def _routed(frame: pd.DataFrame) -> NDArray[np.float64]:
+    """Share of attention that each row stands for."""
+    name = "p_episodic" if "p_episodic" in frame else "attended"
+    return frame[name].to_numpy(dtype=np.float64)
 
 
 def _alike(parts: Sequence[Part]) -> list[Part]:
@@ -249,86 +283,6 @@ def _alike(parts: Sequence[Part]) -> list[Part]:
 
 
 # --- order and exposure -----------------------------------------------------------------------------------------------
-
-
-def _falls(codes: NDArray[np.int64], steps: Numbers) -> tuple[Mask, NDArray[np.int64]]:
-    """Where a step is below the one before it.
-
-    Rows are compared within their group. Also return the order that gathers the groups.
-    """
-    if not len(codes) or (codes == codes[0]).all():
-        order = np.arange(len(codes))
-        falls = steps[1:] < steps[:-1]
-    else:
-        order = np.argsort(codes, kind="stable")
-        gathered, by = steps[order], codes[order]
-        falls = (gathered[1:] < gathered[:-1]) & (by[1:] == by[:-1])
-    return np.concatenate([np.zeros(min(len(codes), 1), dtype=bool), falls]), order
-
-
-def resolve_restarts(steps: Numbers, codes: NDArray[np.int64]) -> tuple[Mask, NDArray[np.int64], bool]:
-    """Find the rows that still count after restarts.
-
-    Within a group a step repeats normally. Where it falls back to s, training went on from a checkpoint, and all
-    earlier rows of the group with step ≥ s are superseded. A group whose step falls back too often is not restarted
-    but unordered, and is sorted instead.
-
-    Parameters
-    ----------
-    steps : int array
-        Step of each row, in file order.
-    codes : int64 array
-        Group (run, layer, head) of each row.
-
-    Returns
-    -------
-    kept : bool array
-        False for superseded rows.
-    order : int64 array
-        Rows in the order in which they happened.
-    unordered : bool
-        Whether a group had to be sorted.
-
-    Examples
-    --------
-    >>> kept, order, unordered = resolve_restarts(np.array([0, 1, 2, 3, 2, 3, 4]), np.zeros(7, dtype=np.int64))
-    >>> kept.tolist(), unordered
-    ([True, True, False, False, True, True, True], False)
-    """
-    kept = np.ones(len(steps), dtype=bool)
-    order = np.arange(len(steps))
-    if not len(steps) or (steps[1:] >= steps[:-1]).all():
-        return kept, order, False
-    # only groups in which a step falls back need a closer look
-    falls, gathered = _falls(codes, steps)
-    by = codes[gathered]
-    edges = np.flatnonzero(np.concatenate([[True], by[1:] != by[:-1], [True]]))
-    unordered = False
-    for first in np.unique(np.searchsorted(edges, np.flatnonzero(falls), side="right") - 1):
-        part = slice(edges[first], edges[first + 1])
-        rows = gathered[part]
-        step, fall = steps[rows], falls[part]
-        if _is_unordered(step, fall):
-            order[rows] = rows[np.argsort(step, kind="stable")]
-            unordered = True
-            continue
-        # lowest step that a later row falls back to; only falls matter, and none comes after the last row
-        top = np.iinfo(np.int64).max
-        lowest = np.minimum.accumulate(np.where(fall, step, top)[::-1])[::-1]
-        kept[rows] = step < np.append(lowest[1:], top)
-    return kept, order, unordered
-
-
-def _is_unordered(step: Numbers, fall: Mask) -> bool:
-    """Whether steps fall back too often for restarts.
-
-    A shuffled table falls at every second change of the step.
-    """
-    count = int(np.count_nonzero(fall))
-    if count < 2:
-        return False
-    changes = int(np.count_nonzero(step[1:] != step[:-1]))
-    return 3 * count > changes or (count > 20 and count > 0.01 * len(np.unique(step)))
 
 
 def _pattern_order(pattern: NDArray[np.int32], codes: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cogfit.logs.model import GROUP_COLUMNS
 
@@ -42,6 +43,32 @@ def natural_key(text: str) -> tuple[int, int, tuple[tuple[int, int, str], ...]]:
     pieces = [piece for piece in re.split(r"(\d+)", text) if piece]
     digits = [piece.lstrip("0") if piece.isdecimal() else None for piece in pieces]
     return (1, 0, tuple((1, 0, p) if d is None else (0, len(d), d) for p, d in zip(pieces, digits, strict=True)))
+
+
+def relabelled(codes: NDArray[np.integer[Any]], names: Sequence[str]) -> pd.Categorical:
+    """Labels under other names, of which some may be equal.
+
+    Negative codes are missing.
+    """
+    import pandas as pd
+
+    known = sorted(set(names), key=natural_key)
+    place = {name: number for number, name in enumerate(known)}
+    lookup = np.array([place[name] for name in names] + [-1], dtype=np.int32)
+    return pd.Categorical.from_codes(lookup[codes], categories=pd.Index(known, dtype="str"))  # −1 picks the last
+
+
+def shortlist(names: Sequence[str], limit: int = 12) -> str:
+    """Names for a message, the first few of many.
+
+    Examples
+    --------
+    >>> shortlist(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    if len(names) <= limit:
+        return ", ".join(names)
+    return f"{', '.join(names[:limit])} and {len(names) - limit} more"
 
 
 def concatenated(frames: Sequence[pd.DataFrame], labelled: Sequence[str] = GROUP_COLUMNS) -> pd.DataFrame:

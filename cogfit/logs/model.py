@@ -10,10 +10,57 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
-GROUP_COLUMNS = ("run", "layer", "head")
+GROUP_COLUMNS = ("run", "split", "layer", "head")
 """Columns that separate curves from each other; absent ones are simply not there."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What a restart has made void, and where.
+
+    Attributes
+    ----------
+    labels : mapping of str to str
+        Run, split, layer and head, as far as the log has them.
+    reached, step : float
+        Highest step before the restart, and the step that training went on from.
+    rows : int
+        Rows that do not count any more.
+    is_declared : bool
+        Whether the log itself says that training was restarted here.
+    x, y : ndarray
+        Mean value of these rows against step, for pictures.
+    """
+
+    labels: Mapping[str, str]
+    reached: float
+    step: float
+    rows: int
+    is_declared: bool
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen of several that a log holds.
+
+    Attributes
+    ----------
+    kind : {"split", "run", "training"}
+    name : str
+        The one that is fitted.
+    others : tuple of str
+        Those that are not.
+    """
+
+    kind: str
+    name: str
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,6 +79,12 @@ class Source:
         Rows left out, by reason (only reasons that occurred).
     notes : tuple of str
         What else was noticed (rows re-ordered, a truncated last line, …), one sentence each.
+    branches : tuple of Branch
+        Restarts of the training, in the order of the file.
+    choices : tuple of Choice
+        Which split, run or training was chosen, where there are several.
+    unlike_runs : tuple of str
+        Runs that are no replicates of each other by their names, so that no mean is taken over them.
     """
 
     path: str
@@ -39,6 +92,14 @@ class Source:
     rows_read: int
     rows_dropped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    branches: tuple[Branch, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    unlike_runs: tuple[str, ...] = ()
+
+    @property
+    def rows_used(self) -> int:
+        """Rows that were not left out."""
+        return self.rows_read - sum(self.rows_dropped.values())
 
 
 @dataclass(frozen=True)
@@ -54,12 +115,15 @@ class UtilizationLog:
     source : Source
     x_name, y_name : str
         What the two columns were called in the file.
+    others : pandas.DataFrame or None
+        Rows of the splits, runs and trainings that were not chosen, in the same columns.
     """
 
     frame: pd.DataFrame
     source: Source
     x_name: str = "step"
     y_name: str = "attention_utilization"
+    others: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -78,12 +142,15 @@ class RoutingLog:
     source : Source
     exposure_logged : bool
         True if the file had an ``exposure`` column, False if it was counted here.
+    others : pandas.DataFrame or None
+        Rows of the splits, runs and trainings that were not chosen, in the same columns.
     """
 
     frame: pd.DataFrame
     pattern_names: tuple[str, ...]
     source: Source
     exposure_logged: bool
+    others: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)

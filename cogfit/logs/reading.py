@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from pathlib import Path
@@ -15,6 +16,7 @@ from cogfit.logs.formats.reader import Reader, ReadOptions
 from cogfit.logs.formats.refusals import is_pickle, why_unreadable
 from cogfit.logs.formats.registry import read_raw, reader_for, reader_named
 from cogfit.logs.model import Log
+from cogfit.logs.rows import Wanted
 from cogfit.logs.units import Unit, joined
 from cogfit.progress import Progress
 
@@ -27,6 +29,8 @@ def read_log(
     y: str | None = None,
     pattern: str | None = None,
     run: str | None = None,
+    split: str | None = None,
+    x_offset: float = 0.0,
     progress: Progress | None = None,
 ) -> Log:
     r"""Read a training log, whatever its format.
@@ -42,8 +46,13 @@ def read_log(
     format : str, optional
         Name of the reader, where it is not to be found by content.
     x, y, pattern, run : str, optional
-        Columns to use instead of those that would be recognised: the step, the utilisation (in a routing log the
-        decision or its probability), the pattern, the run.
+        Columns to use instead of those that would be recognised: the step (``"row"`` counts the rows from 1), the
+        utilisation (in a routing log the decision or its probability; ``"-name"`` is −1 times a column), the pattern,
+        the run. `run` may also be the name of one of the runs, which is then chosen.
+    split : str, optional
+        Split of the data to use where there are several (``"validation"``, ``"test"``, ``"eval"``); training otherwise.
+    x_offset : float
+        Added to x: 1 where epochs count from 0.
     progress : callable, optional
         Called as ``progress(done_bytes, total_bytes, name)``.
 
@@ -74,13 +83,21 @@ def read_log(
         raise InputError("the path of the log is empty", hint="name a file or folder")
     place = Path(os.fspath(path))
     forced = reader_named(format) if format is not None else None
-    options = ReadOptions(x=x, y=y, pattern=pattern, run=run, progress=progress)
+    options = ReadOptions(
+        x=x, y=y, pattern=pattern, run=run, split=split, x_offset=_finite(x_offset), progress=progress
+    )
     # in a folder other files are passed over; a file of its own must be a log
     if _is_folder(place):
         units, warnings = read_folder(place, forced, options)
     else:
         units, warnings = _read_file(place, forced, options), []
-    return joined(place, units, warnings)
+    return joined(place, units, warnings, Wanted(split, run))
+
+
+def _finite(offset: float) -> float:
+    if not math.isfinite(offset):
+        raise InputError(f"`x_offset` must be a finite number, not {offset}")
+    return offset
 
 
 def _is_folder(path: Path) -> bool:

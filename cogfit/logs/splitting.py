@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cogfit.errors import InputError
-from cogfit.logs.model import GROUP_COLUMNS, Log
+from cogfit.logs.labels import concatenated
+from cogfit.logs.model import GROUP_COLUMNS, Log, RoutingLog, UtilizationLog
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,12 +37,24 @@ def split(log: Log, by: tuple[str, ...]) -> Iterator[tuple[dict[str, str], Log]]
     table = log.routing or log.utilization
     assert table is not None
     _check(by, log, [str(name) for name in table.frame.columns])
-    frame = table.frame[table.frame["pattern"] >= 0] if "pattern" in by else table.frame
+    frame = _with_others(table) if {"run", "split"} & set(by) else table.frame
+    frame = frame[frame["pattern"] >= 0] if "pattern" in by else frame
     for key, rows in frame.groupby(list(by), sort=True, observed=True):
         labels = {name: str(value) for name, value in zip(by, key, strict=True)}
         if "pattern" in labels and log.routing:
             labels["pattern"] = log.routing.pattern_names[int(labels["pattern"])]
         yield labels, _with_rows(log, rows.reset_index(drop=True))
+
+
+def _with_others(table: RoutingLog | UtilizationLog) -> pd.DataFrame:
+    """Rows that are fitted, and those of other splits, runs and trainings."""
+    import pandas as pd
+
+    if table.others is None:
+        return table.frame
+    if isinstance(table, RoutingLog):
+        return concatenated([table.frame, table.others])
+    return pd.concat([table.frame, table.others], ignore_index=True)
 
 
 def _check(by: tuple[str, ...], log: Log, columns: list[str]) -> None:

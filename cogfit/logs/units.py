@@ -10,16 +10,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cogfit.logs.clean import Part
 from cogfit.logs.formats.reader import Reader
 from cogfit.logs.joining import join_routing, join_utilization
 from cogfit.logs.labels import natural_key, one_label
 from cogfit.logs.model import Log
+from cogfit.logs.replicates import are_replicates
+from cogfit.logs.restarts import begins_training
+from cogfit.logs.rows import ANY, Wanted
+from cogfit.logs.splits import separated
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 @dataclass(frozen=True)
@@ -33,11 +40,46 @@ class Unit:
     part : Part
     reader : Reader
         That gave it.
+    split : str or None
+        Split of the data that folder or file are named after, where there are several.
+    is_path : bool
+        Whether the label is that of a folder or file, and not a name that the log gives.
     """
 
     label: str
     part: Part
     reader: Reader
+    split: str | None = None
+    is_path: bool = True
+
+
+def with_splits(units: Sequence[Unit]) -> list[Unit]:
+    """Tell the splits of a training from runs.
+
+    Folders or files that differ in the name of a split only are splits; a folder without such a name beside one with
+    it is the training.
+    """
+    names = [separated(_place(unit)) for unit in units]
+    splits: dict[tuple[str, str], set[str | None]] = defaultdict(set)
+    for unit, (rest, split) in zip(units, names, strict=True):
+        splits[unit.part.kind, rest].add(split)
+    assigned = []
+    for unit, (rest, split) in zip(units, names, strict=True):
+        if len(splits[unit.part.kind, rest]) > 1 and "split" not in unit.part.frame:
+            unit = replace(unit, label=separated(unit.label)[0] if split else unit.label, split=split or "train")
+        assigned.append(unit)
+    return assigned
+
+
+def _place(unit: Unit) -> str:
+    """Folder and name of the file, as far as one file is one log."""
+    if unit.reader.takes_folders:
+        return unit.label
+    return (PurePosixPath(unit.label) / _stem(unit.part.path.name)).as_posix()
+
+
+def _stem(name: str) -> str:
+    return name.split(".", 1)[0] or name
 
 
 def one_folder_each(units: Iterable[Unit]) -> list[Unit]:
@@ -64,8 +106,19 @@ def _by_run(unit: Unit) -> list[Unit]:
             notes=unit.part.notes if is_first else (),
             warnings=unit.part.warnings if is_first else (),
         )
-        runs.append(replace(unit, label=str(run), part=part))
+        runs.append(replace(unit, label=str(run), part=_cut_restarts(part, unit.part, rows.index.to_numpy())))
     return runs
+
+
+def _cut_restarts(part: Part, whole: Part, places: NDArray[Any]) -> Part:
+    """A run with those of the restarts that its reader declared for it."""
+    own = [
+        replace(restart, row=int(np.searchsorted(places, restart.row)))
+        for restart in whole.restarts
+        if len(places) and places[0] < restart.row <= places[-1] + 1
+    ]
+    file_rows = None if whole.file_rows is None else whole.file_rows[places]
+    return replace(part, restarts=tuple(own), file_rows=file_rows)
 
 
 def one_format_each(units: Sequence[Unit], warnings: list[str]) -> list[Unit]:
@@ -73,13 +126,13 @@ def one_format_each(units: Sequence[Unit], warnings: list[str]) -> list[Unit]:
 
     A log is of one kind and one folder.
     """
-    readers: dict[tuple[str, str], set[Reader]] = defaultdict(set)
+    readers: dict[tuple[str, str | None, str], set[Reader]] = defaultdict(set)
     for unit in units:
         if len(unit.part.frame):
-            readers[unit.label, unit.part.kind].add(unit.reader)
+            readers[unit.label, unit.split, unit.part.kind].add(unit.reader)
     kept = []
     for unit in units:
-        rivals = readers[unit.label, unit.part.kind]
+        rivals = readers[unit.label, unit.split, unit.part.kind]
         best = min(rivals, key=lambda reader: (reader.rank, reader.name), default=unit.reader)
         if unit.reader == best:
             kept.append(unit)
@@ -91,7 +144,7 @@ def one_format_each(units: Sequence[Unit], warnings: list[str]) -> list[Unit]:
     return kept
 
 
-def joined(path: Path, units: Sequence[Unit], warnings: list[str]) -> Log:
+def joined(path: Path, units: Sequence[Unit], warnings: list[str], wanted: Wanted = ANY) -> Log:
     """Make one log of all units.
 
     Parameters
@@ -101,6 +154,8 @@ def joined(path: Path, units: Sequence[Unit], warnings: list[str]) -> Log:
     units : sequence of Unit
     warnings : list of str
         What has been noticed so far.
+    wanted : Wanted
+        Split and run that the user wants.
     """
     by_kind: dict[str, list[Unit]] = defaultdict(list)
     for unit in units:
@@ -109,18 +164,23 @@ def joined(path: Path, units: Sequence[Unit], warnings: list[str]) -> Log:
 
     # runs are named alike in both kinds of log, so that they can be told apart by --by run
     labels = {kind: {unit.label for unit in members} for kind, members in by_kind.items()}
+    unlike: dict[str, tuple[str, ...]] = {}
     if any(len(names) > 1 for names in labels.values()):
         every = set.union(*labels.values())
         by_kind = {kind: _with_runs(members, every) for kind, members in by_kind.items()}
+        unlike = {kind: _unlike_runs(members) for kind, members in by_kind.items()}
 
-    parts = {kind: [unit.part for unit in members] for kind, members in by_kind.items()}
+    parts = {kind: [_with_split(unit) for unit in members] for kind, members in by_kind.items()}
     routing = utilization = None
     more: tuple[str, ...] = ()
     if "routing" in parts:
-        routing, new = join_routing(parts["routing"], path)
+        routing, new = join_routing(parts["routing"], path, wanted)
+        routing = replace(routing, source=replace(routing.source, unlike_runs=unlike.get("routing", ())))
         more += new
     if "utilization" in parts:
-        utilization, new = join_utilization(parts["utilization"], path)
+        utilization, new = join_utilization(parts["utilization"], path, wanted)
+        source = replace(utilization.source, unlike_runs=unlike.get("utilization", ()))
+        utilization = replace(utilization, source=source)
         more += new
     return Log(
         path=str(path),
@@ -130,48 +190,80 @@ def joined(path: Path, units: Sequence[Unit], warnings: list[str]) -> Log:
     )
 
 
+def _with_split(unit: Unit) -> Part:
+    """The part with the split that its folder or file says."""
+    if unit.split is None:
+        return unit.part
+    frame = unit.part.frame
+    return replace(unit.part, frame=frame.assign(split=one_label(unit.split, len(frame))))
+
+
+def _unlike_runs(units: Sequence[Unit]) -> tuple[str, ...]:
+    """Runs in folders or files that are no replicates by their names.
+
+    None are if all are replicates.
+    """
+    named = {unit.label for unit in units if unit.is_path and len(unit.part.frame)}
+    columns = {(unit.part.x_name, unit.part.y_name) for unit in units if len(unit.part.frame)}
+    if len(named) < 2 or (are_replicates(named) and len(columns) == 1):
+        return ()
+    return tuple(sorted(named, key=natural_key))
+
+
 def _separate_files(units: Sequence[Unit], warnings: list[str]) -> list[Unit]:
     """Tell files that continue each other from separate runs."""
-    by_folder: dict[str, list[Unit]] = defaultdict(list)
+    by_folder: dict[tuple[str, str | None], list[Unit]] = defaultdict(list)
     for unit in units:
-        by_folder[unit.label].append(unit)
-    separated: list[Unit] = []
-    for label, members in by_folder.items():
+        by_folder[unit.label, unit.split].append(unit)
+    separated_units: list[Unit] = []
+    for (label, _), members in by_folder.items():
         members = sorted(members, key=lambda unit: natural_key(unit.part.path.name))
         filled = [unit for unit in members if len(unit.part.frame)]
         if len(filled) < 2 or all("run" in unit.part.frame for unit in filled):
-            separated += members
+            separated_units += members
             continue
+        members = sorted(members, key=_first_step)
+        filled = sorted(filled, key=_first_step)
         names = [unit.part.path.name for unit in filled]
-        if _are_consecutive([unit.part.frame for unit in filled]):
+        if _are_consecutive(filled):
             warnings.append(f"{', '.join(names)} follow each other in steps and were read as one run")
-            separated += members
+            separated_units += members
         else:
             warnings.append(f"{', '.join(names)} overlap in steps and were read as separate runs")
-            separated += _named_by_file(members, names, label)
-    return separated
+            separated_units += _named_by_file(members, names, label)
+    return separated_units
 
 
-def _are_consecutive(frames: Sequence[pd.DataFrame]) -> bool:
-    """Whether frames follow each other in steps.
+def _first_step(unit: Unit) -> float:
+    steps = unit.part.frame["step"]
+    return float(steps.min()) if len(steps) else float("inf")
 
-    Each begins and ends at later steps than the one before.
+
+def _are_consecutive(units: Sequence[Unit]) -> bool:
+    """Whether logs of one kind follow each other in steps.
+
+    Each ends at a later step than the one before, and goes on where a training does not begin.
     """
-    spans = [(frame["step"].min(), frame["step"].max()) for frame in frames]
-    return all(first[0] < second[0] and first[1] < second[1] for first, second in pairwise(spans))
+    if len({(unit.part.x_name, unit.part.y_name) for unit in units}) > 1:
+        return False
+    spans = [(frame["step"].min(), frame["step"].max()) for frame in (unit.part.frame for unit in units)]
+    rises = all(first[0] < second[0] and first[1] < second[1] for first, second in pairwise(spans))
+    return rises and not any(begins_training(unit.part.frame["step"].to_numpy()) for unit in units[1:])
 
 
 def _named_by_file(units: Sequence[Unit], names: Sequence[str], label: str) -> list[Unit]:
     """Label units by the names of their files.
 
-    Without suffix where that tells them apart.
+    Without suffix where that tells them apart, and without the name of a split.
     """
-    stems = [name.split(".", 1)[0] for name in names]
+    stems = [_stem(name) for name in names]
     short = dict(zip(names, stems if len(set(stems)) == len(stems) else names, strict=True))
     named = []
     for unit in units:
-        name = unit.part.path.name
-        named.append(replace(unit, label=(PurePosixPath(label) / short.get(name, name)).as_posix()))
+        name = short.get(unit.part.path.name, unit.part.path.name)
+        if unit.split is not None and separated(name)[0] != ".":
+            name = separated(name)[0]
+        named.append(replace(unit, label=(PurePosixPath(label) / name).as_posix()))
     return named
 
 
@@ -192,5 +284,5 @@ def _with_runs(units: Sequence[Unit], labels: Iterable[str]) -> list[Unit]:
             frame = frame.assign(run=runs)
         else:
             frame = frame.assign(run=one_label(label, len(frame)))
-        named.append(replace(unit, part=replace(unit.part, frame=frame)))
+        named.append(replace(unit, label=label, part=replace(unit.part, frame=frame)))
     return named

@@ -15,10 +15,15 @@ from typing import TYPE_CHECKING
 from cogfit.progress import Progress
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 HEAD_BYTES = 65536
 """How much of a file (after decompression) `Reader.recognise` is shown."""
+
+ROW = "row"
+"""Name of the x that counts the rows of a table from 1, unless it has a column of this name."""
 
 LAST = 1000
 """Rank of a format that gives way to all others."""
@@ -45,7 +50,12 @@ class ReadOptions:
     ----------
     x, y, pattern, run : str or None
         Names of columns (or tags) chosen by the user; None where they are to be recognised. A reader may use them to
-        read less; it must not rename anything.
+        read less; it must not rename anything. `x` may also be `ROW`, `y` may begin with a minus, and `run` may be the
+        name of a run.
+    split : str or None
+        The split to use where there are several.
+    x_offset : float
+        Added to x.
     progress : callable or None
         Called as ``progress(done_bytes, total_bytes, name)`` while a file is read, with the sizes of this one file.
     """
@@ -54,7 +64,26 @@ class ReadOptions:
     y: str | None = None
     pattern: str | None = None
     run: str | None = None
+    split: str | None = None
+    x_offset: float = 0.0
     progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Restart:
+    """Where a file says that training went on.
+
+    Earlier rows of the same run with a step of at least `step` are void.
+
+    Attributes
+    ----------
+    row : int
+        First row of the frame after the restart.
+    step : float
+    """
+
+    row: int
+    step: float
 
 
 @dataclass(frozen=True)
@@ -80,6 +109,10 @@ class Raw:
     line_of : callable or None
         Turns a row number of `frame` into the 1-based line of the file, for messages; called only when there is
         something to report, so that it may read the file again. None: rows are counted from 1 as records.
+    restarts : tuple of Restart
+        That the file itself declares.
+    file_rows : int array or None
+        Row of the file behind each row of `frame`, where several come from one; `rows_read` counts those of the file.
     """
 
     frame: pd.DataFrame
@@ -88,6 +121,8 @@ class Raw:
     dropped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     line_of: Callable[[int], int] | None = None
+    restarts: tuple[Restart, ...] = ()
+    file_rows: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ BAD: dict[str, tuple[str, bytes, str]] = {
     "digits": ("log.json", b'[{"step": ' + b"9" * 5000 + b"}]", "cannot be read"),
     "config": ("run.json", b'{"seed": 1, "layers": [1, 2]}', "no table"),
     "empty history": ("trainer_state.json", b'{"log_history": []}', "empty 'log_history'"),
-    "no columns": ("log.csv", b"step,loss\n1,2\n2,1\n", "no column is recognised.*step, loss.*--y"),
+    "no columns": ("log.csv", b"step,loss\n1,2\n2,1\n", "no column is recognised.*loss, step.*--y"),
     "UTF-16": ("log.csv", f"{HEADER}1,1\n".encode("utf-16"), "UTF-16"),
     "Latin-1": ("log.csv", b"step,attn_util,who\n1,0.5,Ren\xe9\n2,0.4,a\n", "UTF-8"),
     "late Latin-1": ("log.csv", b"step,attn_util,who\n" + b"1,0.5,a\n" * 9000 + b"2,0.4,\xe9\n", "line 9002: .*UTF-8"),

@@ -222,8 +222,8 @@ def test_the_nearest_spelling_is_chosen() -> None:
     assert levels_of("step", *names, y="loss") == [("loss", None, None)]
     assert levels_of("step", *names[:2], y="loss") == [("Loss", None, None)]
     assert levels_of("step", *names[:1], y="loss") == [("train/loss", None, None)]
-    error = error_of("step", "train/loss", "val/loss", y="loss")
-    assert "columns 'train/loss' and 'val/loss' could all be 'loss'" in str(error)
+    error = error_of("step", "a/loss", "b/loss", y="loss")
+    assert "columns 'a/loss' and 'b/loss' could all be 'loss'" in str(error)
     assert error.hint == "choose one with --y COLUMN"
     error = error_of(*UTILIZATION, "a/time", "b/time", x="time")
     assert error.hint == "choose one with --x COLUMN"
@@ -244,7 +244,7 @@ def test_many_candidates_are_listed_up_to_six() -> None:
     ("names", "options", "option", "message", "hint"),
     [
         (["attn_util", "time"], {}, "x", "no column is recognised as the training step (columns: attn_util, time)",
-         "name it with --x COLUMN"),
+         "name it with --x COLUMN, or count the rows with --x row"),
         (["step", "loss"], {}, None, "no column is recognised as attention utilisation (columns: step, loss)",
          "name it with --y COLUMN"),
         (["step", "atention_utilization"], {}, None, "as attention utilisation",
@@ -258,8 +258,8 @@ def test_many_candidates_are_listed_up_to_six() -> None:
         (UTILIZATION, {"x": "tokens"}, "x", "there is no column 'tokens'", None),
         (UTILIZATION, {"y": "tokens"}, "y", "there is no column 'tokens'", None),
         (UTILIZATION, {"pattern": "tokens"}, "pattern", "there is no column 'tokens'", None),
-        (UTILIZATION, {"run": "tokens"}, "run", "there is no column 'tokens'", None),
-        (["loss"], {}, None, "no column is recognised as attention utilisation", "name it with --y COLUMN"),
+        (["loss"], {}, None, "recognised as attention utilisation, nor as the training step (columns: loss)",
+         "name them with --x COLUMN (or --x row, which counts the rows) and --y COLUMN"),
     ],
 )  # fmt: skip
 def test_what_is_missing_is_named_with_its_option(

@@ -346,7 +346,7 @@ def test_files_of_one_folder_are_runs_or_parts(tmp_path: Path) -> None:
     assert log.utilization is not None
     assert "run" not in log.utilization.frame
     assert len(log.utilization.frame) == 32
-    assert log.utilization.source.rows_dropped == {"superseded by a later row of the same step": 4}
+    assert log.utilization.source.rows_dropped == {"superseded after a restart": 4}
     assert "one run" in log.warnings[0]
 
 
