@@ -9,7 +9,7 @@ Everything that a caller may want to catch derives from :class:`CogfitError`; th
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
@@ -121,3 +121,31 @@ def nearest(name: str, choices: Iterable[str], n: int = 3) -> str:
         return "did you mean " + " or ".join(f"'{hit}'" for hit in hits) + "?"
     shown = ", ".join(options[:20]) + (", …" if len(options) > 20 else "")
     return f"choose from {shown}" if options else "there is nothing to choose from"
+
+
+def shortened(name: str, width: int = 40) -> str:
+    """Shorten a long name in the middle.
+
+    Names of runs differ at their ends.
+
+    Examples
+    --------
+    >>> shortened("a_long_name_of_a_run_seed3", 13)
+    'a_long…_seed3'
+    """
+    if len(name) <= width:
+        return name
+    end = (width - 1) // 2
+    return f"{name[: width - 1 - end]}…{name[len(name) - end :]}"
+
+
+def shortlist(names: Sequence[str], limit: int = 12) -> str:
+    """List names in a message, the first few of many.
+
+    Examples
+    --------
+    >>> shortlist(["a", "b", "c"], 2)
+    'a, b and 1 more'
+    """
+    shown = ", ".join(shortened(name) for name in names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

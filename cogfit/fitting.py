@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +24,7 @@ from cogfit.engine import estimate, noise
 from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.estimate import Estimate
 from cogfit.errors import InputError, nearest
-from cogfit.formulas.form import MEASURES, Form
+from cogfit.formulas.form import MEASURES, Array, Form
 from cogfit.formulas.registry import CONSTANT as CONSTANT_FORM
 from cogfit.formulas.registry import POWER, POWER_LAWS, candidate_forms, get_form
 from cogfit.inference import averaging, intervals, patterns, selection, windows
@@ -32,7 +33,7 @@ from cogfit.inference.noise_choice import choose_noise, constant_fit
 from cogfit.inference.ranking import Ranking
 from cogfit.inference.selection import REPLICATES, THOROUGH_REPLICATES, Selection, select
 from cogfit.inference.verdict import FEW, Verdict, confidence_set
-from cogfit.logs.model import Log, RoutingLog, Source, UtilizationLog
+from cogfit.logs.model import Branch, Log, RoutingLog, Source, UtilizationLog
 from cogfit.progress import Progress, Stages
 from cogfit.records.sentence import say
 from cogfit.result import Account, FitResult, FormFit
@@ -396,7 +397,7 @@ def fit_curve(
         n_effective=compared.ranking.n_effective,
         noise=noise_name,
         level=options.level,
-        source=_account(source),
+        source=_account(source, curve),
         trajectories=_trajectories(curve),
         averaging=averaged,
         transition=change,
@@ -427,8 +428,11 @@ def _restrict_to_domain(curve: Curve, chosen: Form | None) -> tuple[Curve, list[
         return curve, []
     if (~is_zero).sum() < 2:
         raise InputError("fewer than two points have x > 0")
-    note = f"{int(is_zero.sum())} point(s) at x = 0 left out: a power law has no value there"
-    return curve.take(~is_zero), [note]
+    note = (
+        f"{int(is_zero.sum())} point(s) at x = 0 left out: a power law has no value there (if x counts from 0, as "
+        "epochs may, add 1 to it with --x-offset 1)"
+    )
+    return curve.take(~is_zero, "at x = 0, where a power law has no value"), [note]
 
 
 def _weigh_for_noise(curve: Curve, name: str) -> tuple[Curve, list[str]]:
@@ -580,14 +584,41 @@ def _trajectories(curve: Curve) -> dict[str, Any] | None:
     return {**curve.facts.to_json(), **trajectories}
 
 
-def _account(source: Source) -> Account:
-    return {
+def _account(source: Source, curve: Curve) -> Account:
+    """Where the points came from, down to the rows behind them."""
+    account: Account = {
         "path": source.path or None,
         "format": source.format,
         "rows_read": source.rows_read,
-        "rows_dropped": dict(source.rows_dropped),
+        "rows_used": curve.n_rows,
+        "rows_dropped": dict(Counter(source.rows_dropped) + Counter(curve.left_out)),
         "notes": list(source.notes),
+        "choices": [{"kind": c.kind, "name": c.name, "others": list(c.others)} for c in source.choices],
+        "averaged_over": dict(curve.averaged),
+        "restarts": [_restart(branch) for branch in source.branches],
     }
+    if source.course is not None:
+        account["course"] = _drawn(*source.course)
+    return account
+
+
+def _restart(branch: Branch) -> dict[str, Any]:
+    return {
+        **branch.labels,
+        "reached": branch.reached,
+        "step": branch.step,
+        "rows_void": branch.rows,
+        "declared": branch.is_declared,
+        "branch": _drawn(branch.x, branch.y),
+    }
+
+
+def _drawn(x: Array, y: Array, most: int = 400) -> dict[str, list[float]]:
+    """A line for pictures, as means over neighbours where it has very many points."""
+    if x.size > most:
+        bin_of = np.arange(x.size) * most // x.size
+        x, y = (np.bincount(bin_of, values) / np.bincount(bin_of) for values in (x, y))
+    return {"x": x.tolist(), "y": y.tolist()}
 
 
 def _fit_notes(curve: Curve, fit: Estimate, errors: Arma) -> list[str]:

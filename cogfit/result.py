@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, Self, TypedDict
 
 from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.estimate import Estimate
-from cogfit.errors import InputError
+from cogfit.errors import InputError, shortlist
 from cogfit.files import write_atomic
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import POWER
@@ -36,10 +36,19 @@ class Account(TypedDict):
     ----------
     path : str or None
     format : str
-    rows_read : int
+    rows_read, rows_used : int
+        Rows of the log, and those behind the points.
     rows_dropped : dict of str to int
-        By reason.
+        The others, by reason.
     notes : list of str
+    choices : list of dict
+        ``kind`` (split, run or training), ``name`` and ``others``, where there were several.
+    averaged_over : dict of str to int
+        Number of runs, layers or heads that a mean was taken over.
+    restarts : list of dict
+        ``reached``, ``step``, ``rows_void``, ``declared`` and the ``branch`` that was left, with its labels.
+    course : dict
+        Mean value of the rows that count by step, where there were restarts.
     """
 
     path: str | None
@@ -47,6 +56,21 @@ class Account(TypedDict):
     rows_read: int
     rows_dropped: dict[str, int]
     notes: list[str]
+    rows_used: NotRequired[int]
+    choices: NotRequired[list[dict[str, Any]]]
+    averaged_over: NotRequired[dict[str, int]]
+    restarts: NotRequired[list[dict[str, Any]]]
+    course: NotRequired[dict[str, list[float]]]
+
+
+def _choice_in_words(choice: Mapping[str, Any]) -> str:
+    """What was chosen, and what else there is."""
+    kind, name, others = str(choice["kind"]), str(choice["name"]), [str(other) for other in choice["others"]]
+    what = name if kind == "training" else f"{kind} {name}"
+    if not others:
+        return what
+    ways = {"split": f"also there: {shortlist(others)}; --split", "training": f"{len(others)} before it: --by run"}
+    return f"{what} ({ways.get(kind, f'{len(others)} others: --by run')})"
 
 
 @dataclass(frozen=True)
@@ -324,7 +348,26 @@ class FitResult(Document):
         return pd.DataFrame(rows)
 
     def headline(self) -> str:
-        """The answer in one or two sentences."""
+        """The answer in one or two sentences.
+
+        With what was chosen or averaged to get it.
+        """
+        return " ".join(text for text in (self._answer(), self.scope) if text)
+
+    @property
+    def scope(self) -> str:
+        """What of the log was fitted, where it holds more.
+
+        Empty where it holds a single curve.
+        """
+        parts = [_choice_in_words(choice) for choice in self.source.get("choices", [])]
+        averaged = self.source.get("averaged_over", {})
+        if averaged:
+            counted = " and ".join(f"{n} {name}s" for name, n in averaged.items())
+            parts.append(f"averaged over {counted} (one by one: --by {','.join(averaged)})")
+        return f"Fitted: {'; '.join(parts)}." if parts else ""
+
+    def _answer(self) -> str:
         lines = [] if self.verdict.power_law == "not_compared" else [f"Power law: {self.verdict}."]
         if self.gamma is not None and self.interval is not None:
             lines.append(

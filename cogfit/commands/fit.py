@@ -44,12 +44,14 @@ def fit(
     form: Annotated[Text, typer.Option(help="Fit this form only, e.g. power_floor.")] = None,
     noise: Annotated[str, typer.Option(help="auto, gaussian, lognormal or binomial.")] = "auto",
     level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
-    x: Annotated[Text, typer.Option("--x", help="Column of steps.")] = None,
-    y: Annotated[Text, typer.Option("--y", help="Column to fit.")] = None,
+    x: Annotated[Text, typer.Option("--x", help="Column of steps; 'row' counts the rows.")] = None,
+    y: Annotated[Text, typer.Option("--y", help="Column to fit; --y=-NAME fits −1 times it.")] = None,
     pattern: Annotated[Text, typer.Option(help="Column that names the pattern (routing logs).")] = None,
-    run: Annotated[Text, typer.Option(help="Column that names the run.")] = None,
+    run: Annotated[Text, typer.Option(help="Name of the run to fit, or the column that names runs.")] = None,
+    split: Annotated[Text, typer.Option(help="Split to fit: train (default), validation, test or eval.")] = None,
+    x_offset: Annotated[float, typer.Option("--x-offset", help="Added to x: 1 where epochs count from 0.")] = 0.0,
     log_format: Annotated[Text, typer.Option("--format", help="Read the log as this format.")] = None,
-    by: Annotated[Text, typer.Option(help="Fit each separately: run, layer, head, pattern (comma-separated).")] = None,
+    by: Annotated[Text, typer.Option(help="Fit each separately: run, split, layer, head, pattern.")] = None,
     outcome: Annotated[str, typer.Option(help="Routing logs: soft (p_episodic), hard (attended) or auto.")] = "auto",
     convention: Annotated[str, typer.Option(help="What k counts: prior, inclusive or updates.")] = "prior",
     bins: Annotated[int | None, typer.Option(help="Bins per decade of k; default: every k.")] = None,
@@ -89,7 +91,17 @@ def fit(
         raise InputError("--plot draws one fit and --by makes several", hint="leave one of them out")
     # reading and fitting; a group is fitted like a whole log
     with ProgressBars() as progress:
-        table = read_log(log, format=log_format, x=x, y=y, pattern=pattern, run=run, progress=progress.stage("reading"))
+        table = read_log(
+            log,
+            format=log_format,
+            x=x,
+            y=y,
+            pattern=pattern,
+            run=run,
+            split=split,
+            x_offset=x_offset,
+            progress=progress.stage("reading"),
+        )
         fit_part = partial(
             fitting.fit,
             form=form,
@@ -217,7 +229,8 @@ def _show_details(out: Any, result: FitResult) -> None:
     source = result.source
     dropped = ", ".join(f"{count:,} {reason}" for reason, count in source["rows_dropped"].items())
     left_out = f"; left out: {dropped}" if dropped else ""
-    out.print(Plain(f"\n{source['path']} ({source['format']}): {source['rows_read']:,} rows read{left_out}"))
+    used = f", {source['rows_used']:,} used" if dropped and "rows_used" in source else ""
+    out.print(Plain(f"\n{source['path']} ({source['format']}): {source['rows_read']:,} rows read{used}{left_out}"))
     for note in source["notes"]:
         out.print(Plain(f"  {note}"))
     out.print(

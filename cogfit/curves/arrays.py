@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cogfit.curves.curve import Clusters, Curve
-from cogfit.curves.utilization import Smoothing, in_window, smoothing_mark, unsmoothed
+from cogfit.curves.utilization import Smoothing, in_window, odd_values, smoothing_mark, unsmoothed
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 
@@ -62,6 +62,7 @@ def array_curve(
         raise InputError("fewer than two points lie in the window", hint="widen x_min … x_max")
     if groups is not None:
         return _grouped_curve(xs, ys, ws, groups, keep, axis)
+    outside = {"outside the window of x": int(np.count_nonzero(~keep))} if not keep.all() else {}
     return Curve(
         x=xs[keep],
         y=ys[keep],
@@ -71,6 +72,8 @@ def array_curve(
         convention="x as given",
         measure="other",
         smoothing=smoothing_mark(smoothing, ""),
+        warnings=tuple(odd_values(xs[keep], ys[keep], "y")),
+        left_out=outside,
     )
 
 
@@ -117,6 +120,8 @@ def _grouped_curve(x: Array, y: Array, w: Array, groups: ArrayLike, keep: NDArra
         convention="x as given",
         measure="other",
         clusters=Clusters("groups", sums, total),
+        rows=np.bincount(at, minlength=points.size),
+        left_out={"outside the window of x": int(np.count_nonzero(~keep))} if not keep.all() else {},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -119,6 +120,12 @@ class Curve:
         How P_episodic(k) was made (None for curves without patterns).
     trajectories : Trajectories or None
         What single patterns say (None for curves without patterns, or with too few).
+    rows : ndarray or None
+        Rows of the log behind each point (None: one each).
+    left_out : mapping of str to int
+        Rows of the log behind no point, by reason.
+    averaged : mapping of str to int
+        How many runs, layers or heads each y is the mean of at most.
     warnings : tuple of str
     smoothing : str
         ``""``: none; ``"unknown"``: smoothed before it was logged, by a filter that is not known.
@@ -142,24 +149,41 @@ class Curve:
     smoothing: str = ""
     serial: bool = True
     trajectories: Trajectories | None = None
+    rows: NDArray[np.int64] | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    averaged: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the log behind the points."""
+        return self.x.size if self.rows is None else int(self.rows.sum())
 
     @property
     def resampleable(self) -> bool:
         """Whether there are clusters enough to resample."""
         return self.clusters is not None and self.clusters.size >= MIN_CLUSTERS
 
-    def take(self, keep: NDArray[np.bool_]) -> Curve:
+    def take(self, keep: NDArray[np.bool_], reason: str = "") -> Curve:
         """Return the curve restricted to some points.
 
-        The points where `keep` is true stay.
+        The points where `keep` is true stay. The rows behind the others are left out for a reason.
         """
         clusters = self.clusters
         if clusters is not None:
             clusters = replace(clusters, sums=clusters.sums[:, keep], counts=clusters.counts[:, keep])
         counts = None if self.counts is None else self.counts[keep]
-        return replace(
-            self, x=self.x[keep], y=self.y[keep], weights=self.weights[keep], counts=counts, clusters=clusters
+        rows = None if self.rows is None else self.rows[keep]
+        shorter = replace(
+            self,
+            x=self.x[keep],
+            y=self.y[keep],
+            weights=self.weights[keep],
+            counts=counts,
+            clusters=clusters,
+            rows=rows,
         )
+        lost = self.n_rows - shorter.n_rows
+        return replace(shorter, left_out={**self.left_out, reason: lost}) if lost else shorter
 
 
 def dense_codes(code: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

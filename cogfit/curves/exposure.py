@@ -164,6 +164,7 @@ def exposure_curve(
         If a choice is unknown, not logged, or leaves fewer than two points.
     """
     choice, column = _outcome_column(routing, outcome, convention)
+    routing.source.check_replicates(routing.frame)
     rows = _Rows.from_log(routing, column, convention)
     window = _window(routing, rows, k_min, k_max)
 
@@ -201,6 +202,9 @@ def exposure_curve(
         clusters=Clusters("patterns", sums, counts),
         facts=_facts(routing.frame, rows, window, choice, convention),
         warnings=_warnings(routing.frame, rows, window, bins, is_chosen=bool(k_min)),
+        rows=np.rint(total).astype(np.int64),
+        left_out=rows.left_out(window, column),
+        averaged={name: int(routing.frame[name].nunique()) for name in several(routing.frame)},
     )
     return curve if seen.all() else curve.take(seen)
 
@@ -278,6 +282,23 @@ class _Rows:
         """Rows behind the curve."""
         inside = (self.k >= window.k_low) & (self.k <= window.k_high)
         return self.is_member(window.at_risk) & ~self.is_forced & inside & np.isfinite(self.value)
+
+    def left_out(self, window: _Window, column: str) -> dict[str, int]:
+        """Rows that are not behind the curve, by the first reason."""
+        left = np.ones(self.k.size, dtype=bool)
+        counts = {}
+        for reason, applies in (
+            ("queries without a pattern", ~self.is_recurring),
+            ("overridden decisions", self.is_forced),
+            ("first presentations (k = 0), where a power law has no value", self.k < 1),
+            (f"no value of '{column}'", ~np.isfinite(self.value)),
+            (f"of patterns that end before k = {window.k_high}", ~self.is_member(window.at_risk)),
+            (f"outside the window of k, {window.k_low}–{window.k_high}", ~self.is_used(window)),
+        ):
+            if count := int(np.count_nonzero(left & applies)):
+                counts[reason] = count
+            left &= ~applies
+        return counts
 
 
 def _window(routing: RoutingLog, rows: _Rows, k_min: int | None, k_max: int | None) -> _Window:

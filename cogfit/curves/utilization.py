@@ -93,6 +93,7 @@ def utilization_curve(
     if smoothing is not None and smoothing != "unknown":
         value = _unsmoothed_groups(frame, step, value, smoothing)
     inside = in_window(step, x_min, x_max)
+    log.source.check_replicates(frame)
     x, at = np.unique(step[inside], return_inverse=True)
     if x.size < 2:
         hint = f"the log reaches from {step.min():g} to {step.max():g}"
@@ -110,6 +111,8 @@ def utilization_curve(
     else:
         total, y = np.ones(x.size), value[inside][np.argsort(at, kind="stable")]
 
+    warnings += odd_values(x, y, log.y_name)
+
     # a filter that nobody named moves the exponent
     mark = smoothing_mark(smoothing, log.y_name)
     if mark and smoothing is None:
@@ -117,7 +120,7 @@ def utilization_curve(
             f"the column '{log.y_name}' seems to be smoothed: an unknown filter moves γ and its interval; give the "
             "decay of the moving average with --smoothing, or 0 if there is none"
         )
-    is_step = log.x_name.rsplit("/", 1)[-1].lower().strip("_") in _STEP_WORDS
+    is_step = re.split(r" [+−] ", log.x_name)[0].rsplit("/", 1)[-1].lower().strip("_") in _STEP_WORDS
     return Curve(
         x=x,
         y=y,
@@ -131,7 +134,51 @@ def utilization_curve(
         clusters=clusters,
         warnings=tuple(warnings),
         smoothing=mark,
+        rows=_rows_behind(log, frame[inside], at, x.size),
+        left_out=_outside(log, frame, inside),
+        averaged={name: int(frame[name].nunique()) for name in groups},
     )
+
+
+def _rows_behind(log: UtilizationLog, frame: pd.DataFrame, at: NDArray[np.int64], points: int) -> NDArray[np.int64]:
+    """Rows of the file behind each point."""
+    by = log.source.columns_by
+    if not by:
+        return np.bincount(at, minlength=points)
+    keys = [name for name in GROUP_COLUMNS if name in frame and name not in by]
+    first = ~frame[["step", *keys]].duplicated().to_numpy()
+    return np.bincount(at[first], minlength=points)
+
+
+def _outside(log: UtilizationLog, frame: pd.DataFrame, inside: NDArray[np.bool_]) -> dict[str, int]:
+    """Rows of the file outside the window."""
+    lost = log.source.rows_behind(frame) - log.source.rows_behind(frame[inside])
+    return {f"outside the window of {log.x_name}": lost} if lost else {}
+
+
+def odd_values(x: Array, y: Array, name: str) -> list[str]:
+    """Say what about values is seldom meant, one sentence each.
+
+    Examples
+    --------
+    >>> odd_values(np.arange(5.0), np.array([3.0, 2.0, 1.0, 0.0, 0.0]), "loss")[0][:49]
+    "the last 2 values of 'loss' are exactly 0: if log"
+    """
+    found = []
+    order = np.argsort(x, kind="stable")
+    nonzero = np.flatnonzero(y[order] != 0.0)
+    n_zeros = y.size - 1 - int(nonzero[-1]) if nonzero.size else 0
+    if n_zeros > 1:
+        found.append(
+            f"the last {n_zeros} values of '{name}' are exactly 0: if logging broke there, leave them out with "
+            f"--x-max {x[order][int(nonzero[-1])]:g}"
+        )
+    if y.size and y.max() < 0.0:
+        found.append(
+            f"all values of '{name}' are negative, and decays to a floor of 0 or more cannot follow them: if their "
+            f"size is meant, fit −1 times them with --y=-{name}"
+        )
+    return found
 
 
 def several(frame: pd.DataFrame) -> list[str]:
@@ -205,7 +252,7 @@ def _unsmoothed_groups(frame: pd.DataFrame, step: Array, value: Array, decay: fl
     return out
 
 
-_STEP_WORDS = frozenset({"step", "global_step", "iteration", "iter", "update", "steps", "trainer_step"})
+_STEP_WORDS = frozenset({"step", "global_step", "iteration", "iter", "update", "steps", "trainer_step", "epoch"})
 
 
 def _is_fraction(value: Array) -> bool:

@@ -65,6 +65,8 @@ class Part:
         Row of the file behind each row of `frame`, where several come from one.
     run_is_chosen : bool
         Whether the user chose the column of the run.
+    columns_by : tuple of str
+        Group columns that columns of the file became.
     """
 
     kind: str
@@ -81,6 +83,7 @@ class Part:
     restarts: tuple[Restart, ...] = ()
     file_rows: NDArray[np.int64] | None = None
     run_is_chosen: bool = False
+    columns_by: tuple[str, ...] = ()
 
 
 class _Rows:
@@ -449,12 +452,13 @@ def _utilization_part(table: _Table, columns: Columns) -> Part:
         dropped=dropped,
         notes=tuple(notes),
         warnings=(),
-        x_name=columns.step,
+        x_name=columns.step_name,
         y_name=columns.value_name,
         split=columns.split,
         restarts=_moved(raw.restarts, kept),
         file_rows=_file_rows(raw, kept),
         run_is_chosen=columns.run_is_chosen,
+        columns_by=_columns_by(raw, columns.utilization),
     )
 
 
@@ -475,6 +479,14 @@ def _level_rows(
         if (name := getattr(level, group)) is not None:
             cells[group] = one_label(name, len(values))
     return pd.DataFrame({name: cells[name] for name in _ordered(cells)}, copy=False), rows
+
+
+def _columns_by(raw: Raw, levels: Sequence[Level]) -> tuple[str, ...]:
+    """Group columns that columns of the file became."""
+    by = ["run"] if raw.file_rows is not None else []
+    if len(levels) > 1:
+        by += [group for group in ("layer", "head") if getattr(levels[0], group) is not None]
+    return tuple(by)
 
 
 def _moved(restarts: Sequence[Restart], kept: Sequence[Mask]) -> tuple[Restart, ...]:
@@ -563,7 +575,7 @@ def _routing_part(table: _Table, columns: Columns) -> Part:
         dropped=Counter(raw.dropped) + rows.dropped,
         notes=tuple(notes),
         warnings=_doubtful_names(pattern, columns.pattern, table.path),
-        x_name=columns.step,
+        x_name=columns.step_name,
         y_name=p_episodic or attended or "",
         split=columns.split,
         restarts=_moved(raw.restarts, [rows.kept]),

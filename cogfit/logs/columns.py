@@ -146,6 +146,13 @@ class Columns:
     notes: tuple[str, ...] = ()
 
     @property
+    def step_name(self) -> str:
+        """Name of the column of x, with what is added to it."""
+        if not self.x_offset:
+            return self.step
+        return f"{self.step} {'+' if self.x_offset > 0 else '−'} {abs(self.x_offset):g}"
+
+    @property
     def value_name(self) -> str:
         """Name of the column that is studied, with its sign."""
         return ("−" if self.negated else "") + self.utilization[0].column

@@ -57,16 +57,20 @@ def _owned(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(cells, copy=False)
 
 
-def _check_enough(frame: pd.DataFrame, source: Source, kind: str, part: Part) -> None:
-    hint = "give a log with at least two rows that have a step and a value"
-    if len(frame) >= 2 and frame["step"].iloc[0] == frame["step"].iloc[-1] and frame["step"].nunique() == 1:
+def _check_steps(frame: pd.DataFrame, part: Part, path: Path) -> None:
+    """Refuse values that were all logged at one step."""
+    if len(frame) > 1 and frame["step"].iloc[0] == frame["step"].iloc[-1] and frame["step"].nunique() == 1:
         raise InputError(
             f"all {len(frame):,} values of '{part.y_name}' are at {part.x_name} = {frame['step'].iloc[0]:g}",
-            path=source.path,
+            path=path,
             hint="choose another column with --x, or count the rows with --x row",
         )
+
+
+def _check_enough(frame: pd.DataFrame, source: Source, kind: str) -> None:
     if len(frame) >= 2:
         return
+    hint = "give a log with at least two rows that have a step and a value"
     reasons = "; ".join(f"{reason}: {count}" for reason, count in source.rows_dropped.items())
     what = f"holds only one usable row of a {kind} log" if len(frame) else f"holds no usable row of a {kind} log"
     raise InputError(
@@ -96,6 +100,7 @@ def join_utilization(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) ->
     """
     frame = _with_labels(concatenated([part.frame for part in parts]))
     frame = frame.assign(step=whole_steps(frame["step"].to_numpy()))
+    _check_steps(frame, parts[0], path)
     rows = Rows(parts, frame)
     rows.name_trainings()
     frame, steps, codes = rows.frame, rows.frame["step"].to_numpy(), rows.codes
@@ -117,7 +122,7 @@ def join_utilization(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) ->
     source = _source(rows, path, notes, choices, frame["attention_utilization"].to_numpy())
     frame = _texts(frame)
     fitted, others = _chosen_rows(frame, order, rows.is_kept, counted)
-    _check_enough(fitted, source, "utilisation", parts[0])
+    _check_enough(fitted, source, "utilisation")
     log = UtilizationLog(
         frame=_owned(fitted),
         source=source,
@@ -166,6 +171,8 @@ def _source(
         notes=tuple(dict.fromkeys(all_notes)),
         branches=rows.branches(values),
         choices=tuple(choices),
+        columns_by=tuple(dict.fromkeys(name for part in parts for name in part.columns_by)),
+        course=rows.course(values),
     )
 
 
@@ -209,7 +216,8 @@ def join_routing(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) -> tup
     if rows.resolution.falls or rows.resolution.n_unordered or rows.resolution.n_late or not fitted.all():
         places = order[counted[order]]
         frame, codes, fitted = trimmed(frame.iloc[places].reset_index(drop=True)), codes[places], fitted[places]
-    _check_routed(frame, fitted, source, parts[0])
+    if np.count_nonzero(fitted) < 2:
+        _check_enough(frame[fitted], source, "routing")
 
     # exposures of the file are believed, with doubts; otherwise they are counted
     patterns = frame["pattern"].cat
@@ -232,12 +240,6 @@ def join_routing(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) -> tup
         others=None if fitted.all() else _trimmed_groups(table[~fitted]),
     )
     return log, tuple(dict.fromkeys(warnings))
-
-
-def _check_routed(frame: pd.DataFrame, fitted: Mask, source: Source, part: Part) -> None:
-    """Refuse a routing log with less than two rows to fit."""
-    if np.count_nonzero(fitted) < 2:
-        _check_enough(frame[fitted], source, "routing", part)
 
 
 def _routing_table(frame: pd.DataFrame, pattern: NDArray[np.int32], exposure: NDArray[np.int64]) -> pd.DataFrame:

@@ -58,19 +58,6 @@ def relabelled(codes: NDArray[np.integer[Any]], names: Sequence[str]) -> pd.Cate
     return pd.Categorical.from_codes(lookup[codes], categories=pd.Index(known, dtype="str"))  # −1 picks the last
 
 
-def shortlist(names: Sequence[str], limit: int = 12) -> str:
-    """Names for a message, the first few of many.
-
-    Examples
-    --------
-    >>> shortlist(["a", "b", "c"], 2)
-    'a, b and 1 more'
-    """
-    if len(names) <= limit:
-        return ", ".join(names)
-    return f"{', '.join(names[:limit])} and {len(names) - limit} more"
-
-
 def concatenated(frames: Sequence[pd.DataFrame], labelled: Sequence[str] = GROUP_COLUMNS) -> pd.DataFrame:
     """Rows of several frames, one after the other.
 

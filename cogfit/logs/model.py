@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cogfit.errors import InputError, shortlist
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -85,6 +87,10 @@ class Source:
         Which split, run or training was chosen, where there are several.
     unlike_runs : tuple of str
         Runs that are no replicates of each other by their names, so that no mean is taken over them.
+    columns_by : tuple of str
+        Group columns that columns of the file became, so that several rows of the table come from one of the file.
+    course : (ndarray, ndarray) or None
+        Mean value of the rows that count against step, for pictures; only where training was restarted.
     """
 
     path: str
@@ -95,11 +101,39 @@ class Source:
     branches: tuple[Branch, ...] = ()
     choices: tuple[Choice, ...] = ()
     unlike_runs: tuple[str, ...] = ()
+    columns_by: tuple[str, ...] = ()
+    course: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
     @property
     def rows_used(self) -> int:
         """Rows that were not left out."""
         return self.rows_read - sum(self.rows_dropped.values())
+
+    def check_replicates(self, frame: pd.DataFrame) -> None:
+        """Refuse to take a mean over runs that are no replicates.
+
+        Raises
+        ------
+        InputError
+            With the runs and what can be done.
+        """
+        runs = set(frame["run"].astype(str)) if self.unlike_runs and "run" in frame else set()
+        unlike = [name for name in self.unlike_runs if any(run == name or run.startswith(name) for run in runs)]
+        if len(runs) < 2 or len(unlike) < 2:
+            return
+        raise InputError(
+            f"holds {len(unlike)} runs whose names say that they are no replicates, so no mean is taken: "
+            + shortlist(unlike),
+            path=self.path,
+            hint="fit each with --by run, or choose one with --run NAME",
+        )
+
+    def rows_behind(self, frame: pd.DataFrame) -> int:
+        """Rows of the file behind some rows of the table."""
+        if not self.columns_by:
+            return len(frame)
+        keys = ["step", *(name for name in GROUP_COLUMNS if name in frame and name not in self.columns_by)]
+        return len(frame[keys].drop_duplicates())
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.errors import InputError, nearest
+from cogfit.errors import InputError, nearest, shortlist
 from cogfit.logs.clean import Mask, Part, whole_steps
-from cogfit.logs.labels import NO_LABEL, natural_key, relabelled, shortlist
+from cogfit.logs.labels import NO_LABEL, natural_key, relabelled
 from cogfit.logs.model import GROUP_COLUMNS, Branch, Choice
 from cogfit.logs.restarts import resolve_restarts
 from cogfit.logs.splits import SPLITS, preferred, split_named
@@ -247,12 +247,17 @@ class Rows:
             rows = np.flatnonzero(void == number)
             if not len(rows):
                 continue
-            x, at = np.unique(steps[rows], return_inverse=True)
-            y = np.bincount(at, values[rows]) / np.bincount(at)
+            x, y = _mean_by_step(steps[rows], values[rows])
             first = int(rows[0])
             labels = {name: str(self.frame[name].iloc[first]) for name in GROUP_COLUMNS if name in self.frame}
             made.append(Branch(labels, fall.reached, fall.step, len(rows), fall.is_declared, x, y))
         return tuple(made)
+
+    def course(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Mean value of the rows that are fitted by step, where there were restarts."""
+        if self.resolution.kept.all():
+            return None
+        return _mean_by_step(self.frame["step"].to_numpy().astype(np.float64)[self.is_kept], values[self.is_kept])
 
     def notes(self) -> list[str]:
         """What restarts and the order of rows were, one sentence each."""
@@ -269,3 +274,10 @@ class Rows:
         if found.n_late:
             sentences.append(f"{found.n_late:,} rows were written after rows of later steps and were sorted in")
         return sentences
+
+
+def _mean_by_step(
+    steps: NDArray[np.float64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    x, at = np.unique(steps, return_inverse=True)
+    return x, np.bincount(at, values) / np.bincount(at)

@@ -174,11 +174,18 @@ def plot_diagnostics(result: FitResult, *, width: float = 9.0) -> Figure:
     import seaborn as sns
     from matplotlib.figure import Figure
 
+    names = [name for name in _DIAGNOSTICS if name != "restarts"]
+    has_restarts = bool(result.source.get("restarts"))
+    n_rows = 3 if has_restarts else 2
     with sns.axes_style("ticks"), sns.plotting_context("paper"):
-        figure = Figure(figsize=(width, 0.62 * width), layout="constrained")
-        panels = figure.subplots(2, 3)
-    for axes, draw in zip(panels.flat, _DIAGNOSTICS.values(), strict=True):
-        draw(axes, result)
+        figure = Figure(figsize=(width, 0.31 * width * n_rows), layout="constrained")
+        grid = figure.add_gridspec(n_rows, 3)
+        panels = {name: figure.add_subplot(grid[divmod(number, 3)]) for number, name in enumerate(names)}
+        # restarts are rare, and get a row of their own where there are any
+        if has_restarts:
+            panels["restarts"] = figure.add_subplot(grid[2, :])
+    for name, axes in panels.items():
+        _DIAGNOSTICS[name](axes, result)
         sns.despine(ax=axes)
     figure.suptitle(wrapped(result.headline(), 120), fontsize="small", ha="left", x=0.01)
     return figure
@@ -418,6 +425,23 @@ def _draw_spread(axes: Axes, result: FitResult) -> None:
     axes.set_ylabel("share of patterns")
 
 
+def _draw_restarts(axes: Axes, result: FitResult) -> None:
+    axes.set_title("restarts: what was kept and what was abandoned", fontsize="small", loc="left")
+    restarts = result.source.get("restarts", [])
+    if not restarts:
+        _nothing(axes, "training was not restarted, as far as the log says")
+        return
+    course = result.source.get("course", {"x": result.x.tolist(), "y": result.y.tolist()})
+    axes.plot(course["x"], course["y"], color="C0", lw=1.4, label="kept")
+    for number, restart in enumerate(restarts):
+        branch = restart["branch"]
+        label = "abandoned" if number == 0 else None
+        axes.plot(branch["x"], branch["y"], "--", color="C3", lw=1.1, label=label)
+        axes.axvline(restart["step"], color="0.8", lw=0.8, zorder=0)
+    axes.set_xlabel(result.x_label if result.axis != "exposure" else "step")
+    axes.legend(frameon=False, fontsize="small")
+
+
 _DIAGNOSTICS: dict[str, Callable[[Axes, FitResult], None]] = {
     "residuals": _draw_quantiles,
     "autocorrelation": _draw_autocorrelation,
@@ -425,6 +449,7 @@ _DIAGNOSTICS: dict[str, Callable[[Axes, FitResult], None]] = {
     "windows": _draw_windows,
     "switches": _draw_switches,
     "survival": _draw_spread,
+    "restarts": _draw_restarts,
 }
 DIAGNOSTICS = tuple(_DIAGNOSTICS)
 """What stands behind a fit: names of the panels of :func:`plot_diagnostics`."""

@@ -15,6 +15,7 @@ from functools import partial
 from itertools import compress
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
+from cogfit.errors import shortened
 from cogfit.inference.interval import Interval, format_interval
 from cogfit.inference.verdict import REFUTED
 from cogfit.inference.windows import Window
@@ -424,7 +425,7 @@ def groups_table(results: Sequence[tuple[Mapping[str, str], FitResult | str]], s
             limits = NONE if result.interval is None else format_interval(result.interval)
             verdict, title = str(result.verdict), result.selected.title
             cells = (verdict, title, style.exponent(result.gamma), limits, f"{result.n:,}")
-        rows.append(Row((*labels.values(), *cells)))
+        rows.append(Row((*map(shortened, labels.values()), *cells)))
     return Table(tuple(Column(name, wraps=True) for name in names), tuple(rows))
 
 
