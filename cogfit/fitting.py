@@ -11,7 +11,7 @@ import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,6 +37,9 @@ from cogfit.logs.model import Branch, Log, RoutingLog, Source, UtilizationLog
 from cogfit.progress import Progress, Stages
 from cogfit.records.sentence import say
 from cogfit.result import Account, FitResult, FormFit
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _FEW_PATTERNS = 3  # fewer are looked at one by one (--by pattern), not as a population
 
@@ -81,8 +84,8 @@ class _Data:
 
 
 def fit(
-    data: Log | Curve | str | os.PathLike[str] | ArrayLike,
-    y: ArrayLike | None = None,
+    data: Log | Curve | str | os.PathLike[str] | pd.DataFrame | ArrayLike,
+    y: ArrayLike | str | None = None,
     *,
     form: str | None = None,
     noise: str = "auto",
@@ -109,10 +112,10 @@ def fit(
 
     Parameters
     ----------
-    data : Log, path, Curve or array_like of shape (n,)
-        A training log (see :func:`cogfit.read_log`), the file or folder of one, or the x values.
-    y : array_like, shape (n,), optional
-        Values, where `data` are the x values. Must be finite.
+    data : Log, path, DataFrame, Curve or array_like of shape (n,)
+        A training log (see :func:`cogfit.read_log`), the file, folder or table of one, or the x values.
+    y : array_like, shape (n,), or str, optional
+        Values, where `data` are the x values. Must be finite. Of a file, folder or table: the column to fit.
     form : str, optional
         Fit this form only (see :func:`cogfit.forms`). Without it every form that has a meaning here is fitted and
         compared, and a verdict is given.
@@ -179,10 +182,11 @@ def fit(
     # paths are read; what goes with arrays is refused beside a log
     if not 0.0 < level < 1.0:
         raise InputError(f"`level` must lie between 0 and 1, not {level!r}", hint="for 95 % pass level=0.95")
-    if isinstance(data, str | os.PathLike):
+    if isinstance(data, str | os.PathLike) or is_table(data):
         from cogfit.logs import read_log
 
-        data = read_log(data)
+        name = y if isinstance(y, str) else None
+        data, y = read_log(data, y=name), None if name is not None else y  # type: ignore[arg-type]
     if isinstance(data, Log | Curve) and any(v is not None for v in (y, weights, trials, groups)):
         raise InputError("`y`, `weights`, `trials` and `groups` go with arrays, not with a log")
 
@@ -224,6 +228,14 @@ def fit(
     return fit_curve(
         curve, prepared.source, options, warnings=prepared.warnings, log=prepared.log, changes=form is None
     )
+
+
+def is_table(data: object) -> bool:
+    """Whether data are a pandas table.
+
+    pandas is loaded if they are, and not for this question.
+    """
+    return type(data).__module__.split(".")[0] == "pandas" and type(data).__name__ == "DataFrame"
 
 
 def _apply_caller_options(curve: Curve, measure: str | None, serial: bool) -> Curve:

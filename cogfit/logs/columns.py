@@ -486,12 +486,13 @@ def _of_one_split(parts: list[_Name], wanted: str | None) -> tuple[list[_Name], 
     """
     splits = {part.split for part in parts}
     if len(splits) < 2:
-        return parts, None
+        (only,) = splits or {None}
+        return parts, None if only in (None, "train") else Choice("split", str(only))
     chosen = split_named(wanted) if wanted is not None else None if None in splits else preferred(splits)
     if chosen not in splits:
         return parts, None  # a folder, file or column may name it
-    others = [split for split in SPLITS if split in splits and split != chosen]
-    choice = Choice("split", chosen or "train", tuple(others)) if others else None
+    left_out = {split or "train" for split in splits - {chosen}}
+    choice = Choice("split", chosen or "train", tuple(split for split in SPLITS if split in left_out))
     return [part for part in parts if part.split == chosen], choice
 
 
@@ -586,14 +587,14 @@ def _spelt(wanted: str, parts: Sequence[_Name]) -> list[_Name]:
 
 
 def _spelt_in(wanted: str, parts: Sequence[_Name], split: str | None) -> list[_Name]:
-    """Columns of a name that belong to a split, if there are any.
+    """Columns of a name, those of all splits if one of them is wanted.
 
     Keras calls the loss of the validation ``val_loss``.
     """
     form = _normalise(wanted.casefold())
     chosen = None if split is None else split_named(split)
-    of_split = [part for part in parts if chosen is not None and part.split == chosen and form in part.forms]
-    return of_split or _spelt(wanted, parts)
+    alike = [part for part in parts if form in part.forms]
+    return alike if chosen in {part.split for part in alike} - {None} else _spelt(wanted, parts)
 
 
 def _fits(parts: Sequence[_Name], role: str) -> list[tuple[tuple[int, int], _Name]]:

@@ -74,6 +74,7 @@ def read_folder(folder: Path, forced: Reader | None, options: ReadOptions) -> tu
         reading.read_tree(reader, [file for file in files if file.reader is reader])
     report_end(options.progress, reading.total)
     reading.check()
+    warnings += [f"left out: {error}" for _, _, error in reading.unusable]
     warnings += [f"left out: {error}" for error in reading.refused if error.option in (None, "x", "y")]
     return one_format_each(with_splits(one_folder_each(reading.units)), warnings), warnings
 
@@ -120,6 +121,8 @@ class _Search:
             here, depth = stack.pop()
             below: list[tuple[Path, int]] = []
             for entry in self._entries(here):
+                if not self._may_follow(entry):
+                    continue
                 is_folder, is_file = _kind(entry)
                 if is_folder and depth < MAX_DEPTH:
                     below.append((Path(entry.path), depth + 1))
@@ -133,6 +136,23 @@ class _Search:
                     file = _recognised(Path(entry.path), self.forced)
                     self.files += [file] if file is not None else []
             stack += reversed(below)
+
+    def _may_follow(self, entry: os.DirEntry[str]) -> bool:
+        """Whether an entry lies in the folder, wherever it leads.
+
+        Links that lead elsewhere may have been laid by whoever made the folder, and are not followed unasked.
+        """
+        if not entry.is_symlink():
+            return True
+        where = Path(entry.path).relative_to(self.folder).as_posix()
+        target = Path(os.path.realpath(entry.path))
+        if not os.path.exists(target):
+            self.warnings.append(f"link {where} leads nowhere and was left out")
+            return False
+        if target.is_relative_to(os.path.realpath(self.folder)):
+            return True
+        self.warnings.append(f"link {where} leads out of the folder and was not followed; to read it, name its target")
+        return False
 
     def _entries(self, here: Path) -> list[os.DirEntry[str]]:
         """The contents of a folder.
@@ -259,6 +279,8 @@ class _Reading:
     units : list of Unit
     refused : list of NoLogColumns
         Why files hold no log.
+    unusable : list of (label, reader, error)
+        Files that should hold a log and cannot be used.
     """
 
     def __init__(self, folder: Path, options: ReadOptions, files: Sequence[LogFile]) -> None:
@@ -267,6 +289,7 @@ class _Reading:
         self.total, self._done = sum(self._sizes.values()), 0
         self.units: list[Unit] = []
         self.refused: list[NoLogColumns] = []
+        self.unusable: list[tuple[str, Reader, InputError]] = []
         self._has_pattern = False  # whether the chosen column was there
 
     def read_file(self, file: LogFile) -> None:
@@ -276,16 +299,14 @@ class _Reading:
         """
         options = self._with_progress()
         self._done += self._sizes[file.path]
+        label = _run_folder(file, self.folder).relative_to(self.folder).as_posix()
         try:
-            raw = read_raw(file.reader, file.path, options)
+            self._add(read_raw(file.reader, file.path, options), file.path, file.reader, label)
         except NoLogColumns:
             return
-        except InputError:
-            if file.reader.is_text and not _mentions_logs(file.head, options):
-                return
-            raise
-        label = _run_folder(file, self.folder).relative_to(self.folder).as_posix()
-        self._add(raw, file.path, file.reader, label)
+        except InputError as error:
+            if not file.reader.is_text or _mentions_logs(file.head, options):
+                self.unusable.append((label, file.reader, error))
 
     def read_tree(self, reader: Reader, files: Sequence[LogFile]) -> None:
         """Read all files of a format that takes whole folders."""
@@ -296,7 +317,13 @@ class _Reading:
         self._add(raw, self.folder, reader, common.relative_to(self.folder).as_posix())
 
     def check(self) -> None:
-        """Refuse a folder without log or without chosen columns."""
+        """Refuse a folder without log or without chosen columns.
+
+        A file that cannot be used stops everything, unless the same log is there in another format.
+        """
+        for label, reader, error in self.unusable:
+            if not any(unit.label == label and unit.reader is not reader for unit in self.units):
+                raise error
         if self.options.pattern is not None and not self._has_pattern:
             raise next((error for error in self.refused if error.option == "pattern"), self._no_log())
         if not self.units:

@@ -6,13 +6,14 @@ import math
 import os
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cogfit.errors import InputError, nearest
 from cogfit.logs.clean import prepare
 from cogfit.logs.folder import read_folder, report_end
-from cogfit.logs.formats.contents import read_head
+from cogfit.logs.formats.contents import check_unique, read_head
 from cogfit.logs.formats.guard import guarded
-from cogfit.logs.formats.reader import Reader, ReadOptions
+from cogfit.logs.formats.reader import Raw, Reader, ReadOptions
 from cogfit.logs.formats.refusals import is_pickle, why_unreadable
 from cogfit.logs.formats.registry import read_raw, reader_for, reader_named
 from cogfit.logs.model import Log
@@ -20,9 +21,23 @@ from cogfit.logs.rows import Wanted
 from cogfit.logs.units import Unit, joined
 from cogfit.progress import Progress
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+_TABLE = Path("DataFrame")
+
+
+def _no_file(path: Path, options: ReadOptions) -> Raw:
+    raise InputError("a table in memory is no file", path=path)
+
+
+_MEMORY = Reader("dataframe", lambda path, head: False, _no_file)
+"""Stands for the reader of a table that needed none."""
+
 
 def read_log(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | pd.DataFrame,
     *,
     format: str | None = None,
     x: str | None = None,
@@ -40,9 +55,9 @@ def read_log(
 
     Parameters
     ----------
-    path : str or path-like
-        A file, or a folder. Of a folder all logs in the tree below it are read, each subfolder being a run; files
-        that are no logs are passed over.
+    path : str, path-like or pandas.DataFrame
+        A file, a folder, or a table in memory. Of a folder all logs in the tree below it are read, each subfolder
+        being a run; files that are no logs are passed over.
     format : str, optional
         Name of the reader, where it is not to be found by content.
     x, y, pattern, run : str, optional
@@ -79,19 +94,37 @@ def read_log(
     ([1.0, 0.5], {"no value in 'attn_util'": 1})
     >>> folder.cleanup()
     """
-    if not os.fspath(path):
-        raise InputError("the path of the log is empty", hint="name a file or folder")
-    place = Path(os.fspath(path))
     forced = reader_named(format) if format is not None else None
     options = ReadOptions(
         x=x, y=y, pattern=pattern, run=run, split=split, x_offset=_finite(x_offset), progress=progress
     )
+    if not isinstance(path, (str, os.PathLike)):
+        return joined(_TABLE, _table_units(path, options), [], Wanted(split, run))
+    if not os.fspath(path):
+        raise InputError("the path of the log is empty", hint="name a file or folder")
+    place = Path(os.fspath(path))
     # in a folder other files are passed over; a file of its own must be a log
     if _is_folder(place):
         units, warnings = read_folder(place, forced, options)
     else:
         units, warnings = _read_file(place, forced, options), []
     return joined(place, units, warnings, Wanted(split, run))
+
+
+def _table_units(table: pd.DataFrame, options: ReadOptions) -> list[Unit]:
+    """Units of a table in memory.
+
+    Its index is a column if it has a name.
+    """
+    import pandas as pd
+
+    if not isinstance(table, pd.DataFrame):
+        raise InputError(f"a log is a path or a pandas.DataFrame, not a {type(table).__name__}")
+    if any(name is not None for name in table.index.names):
+        table = table.reset_index()
+    table = table.reset_index(drop=True).set_axis([str(name) for name in table.columns], axis=1)
+    check_unique([str(name) for name in table.columns], _TABLE)
+    return [Unit(".", part, _MEMORY) for part in prepare(Raw(table, _MEMORY.name, len(table)), options, _TABLE)]
 
 
 def _finite(offset: float) -> float:

@@ -5,7 +5,7 @@ Which part belongs to which run is decided here.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
@@ -126,13 +126,14 @@ def one_format_each(units: Sequence[Unit], warnings: list[str]) -> list[Unit]:
 
     A log is of one kind and one folder.
     """
-    readers: dict[tuple[str, str | None, str], set[Reader]] = defaultdict(set)
+    rows: dict[tuple[str, str | None, str], Counter[Reader]] = defaultdict(Counter)
     for unit in units:
-        if len(unit.part.frame):
-            readers[unit.label, unit.split, unit.part.kind].add(unit.reader)
+        rows[unit.label, unit.split, unit.part.kind][unit.reader] += len(unit.part.frame)
     kept = []
     for unit in units:
-        rivals = readers[unit.label, unit.split, unit.part.kind]
+        counts = rows[unit.label, unit.split, unit.part.kind]
+        # a short table beside the log is no copy of it
+        rivals = [reader for reader, count in counts.items() if count and 2 * count >= max(counts.values())]
         best = min(rivals, key=lambda reader: (reader.rank, reader.name), default=unit.reader)
         if unit.reader == best:
             kept.append(unit)
