@@ -114,7 +114,7 @@ def _read(path: Path, options: ReadOptions) -> Raw:
     if not any(len(part) for part in parts):
         raise InputError("holds no metric", path=path, hint="log attention_utilization with mlflow.log_metric")
     labelled = [(label, [part]) for label, part in zip(_labels(runs), parts, strict=True)]
-    frame, notes = widen(labelled, list(names), path=path, options=options)
+    frame, notes, _ = widen(labelled, list(names), path=path, options=options)
     dropped = {"value is no number": n_no_number, "metric of no run": n_orphans}
     dropped = {reason: count for reason, count in dropped.items() if count}
     if n_deleted:

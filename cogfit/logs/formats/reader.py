@@ -58,6 +58,28 @@ class ReadOptions:
 
 
 @dataclass(frozen=True)
+class Restart:
+    """Where training went on, as the file itself declares it.
+
+    Rows of the same run before `row` whose step is `step` or later are void.
+
+    Attributes
+    ----------
+    row : int
+        Position in `Raw.frame` of the first row after the restart, from 0. It lies behind the last row of the run if
+        nothing has been logged since.
+    step : float
+        Step from which training went on.
+    first : int
+        Position of the first row of the run. The rows in question are thus ``first`` … ``row - 1``.
+    """
+
+    row: int
+    step: float
+    first: int = 0
+
+
+@dataclass(frozen=True)
 class Raw:
     """A table as the file holds it.
 
@@ -80,6 +102,8 @@ class Raw:
     line_of : callable or None
         Turns a row number of `frame` into the 1-based line of the file, for messages; called only when there is
         something to report, so that it may read the file again. None: rows are counted from 1 as records.
+    restarts : tuple of Restart
+        Restarts that the file declares, in the order of their rows. What they void is still in `frame`.
     """
 
     frame: pd.DataFrame
@@ -88,6 +112,7 @@ class Raw:
     dropped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     line_of: Callable[[int], int] | None = None
+    restarts: tuple[Restart, ...] = ()
 
 
 @dataclass(frozen=True)
