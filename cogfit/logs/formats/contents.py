@@ -45,6 +45,23 @@ def bare_suffix(path: Path) -> str:
     return Path(name).suffix
 
 
+def walk_files(folder: Path) -> Iterator[Path]:
+    """All files in the tree below a folder.
+
+    Links are followed, each folder is visited once, and hidden folders are left out. Files of a folder come in the
+    order of their names, before those of the folders below it.
+    """
+    visited: set[tuple[int, int]] = set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        status = os.stat(parent)
+        if (status.st_dev, status.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(parent, name) for name in sorted(files))
+
+
 class Watched(io.RawIOBase):
     """A file, or a stretch of it, that reports progress."""
 

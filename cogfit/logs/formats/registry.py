@@ -33,9 +33,9 @@ def built_in_readers() -> tuple[Reader, ...]:
 
     In the order of help and messages.
     """
-    from cogfit.logs.formats import mlflow, tensorboard
+    from cogfit.logs.formats import mlflow, mlflow_files, tensorboard
 
-    return (CSV, JSON, JSONL, PARQUET, tensorboard.READER, HUGGINGFACE, WANDB, mlflow.READER)
+    return (CSV, JSON, JSONL, PARQUET, tensorboard.READER, HUGGINGFACE, WANDB, mlflow_files.READER, mlflow.READER)
 
 
 def added_readers() -> tuple[Reader, ...]:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.errors import InputError, MissingDependencyError
+from cogfit.logs.formats.contents import walk_files
 from cogfit.logs.formats.reader import Evidence, Raw, Reader, ReadOptions
 from cogfit.logs.formats.wide import Series, join, widen
 from cogfit.progress import Stages
@@ -231,9 +232,7 @@ def _parts(files: Sequence[_File]) -> list[Series]:
 
 
 def _event_files(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
-        folders.sort()
-        yield from (Path(parent, name) for name in sorted(files) if _is_event_name(name))
+    return (file for file in walk_files(folder) if _is_event_name(file.name))
 
 
 def _is_event_name(name: str) -> bool:
