@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 HELP = """Fit γ from a training log (a file or a folder) and say what the data support.
 
 Reads CSV/TSV, JSON lines, Parquet, TensorBoard, Hugging Face trainer_state.json, Lightning metrics.csv, W&B CSV
-exports, MLflow sqlite files and mlruns; .gz and .zst, too. Format and columns are recognised.
+exports, MLflow sqlite files and mlruns, Text logs with lines such as "step 10 | loss 0.5"; .gz and .zst, too. Format
+and columns are recognised.
 
 [bold]Examples[/bold]
 

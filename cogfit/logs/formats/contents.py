@@ -222,7 +222,7 @@ def is_text(head: bytes) -> bool:
         codecs.getincrementaldecoder("utf-8")().decode(head)  # the head may end within a character
     except UnicodeDecodeError:
         return False
-    return not any(byte < 32 and byte not in b"\t\n\r\x0b\x0c\x1b" for byte in head[:2048])
+    return not any(byte < 32 and byte not in b"\b\t\n\r\x0b\x0c\x1b" for byte in head[:2048])
 
 
 # --- Arrow to pandas --------------------------------------------------------------------------------------------------

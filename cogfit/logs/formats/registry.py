@@ -33,9 +33,20 @@ def built_in_readers() -> tuple[Reader, ...]:
 
     In the order of help and messages.
     """
-    from cogfit.logs.formats import mlflow, mlflow_files, tensorboard
+    from cogfit.logs.formats import mlflow, mlflow_files, tensorboard, text_lines
 
-    return (CSV, JSON, JSONL, PARQUET, tensorboard.READER, HUGGINGFACE, WANDB, mlflow_files.READER, mlflow.READER)
+    return (
+        CSV,
+        JSON,
+        JSONL,
+        text_lines.READER,
+        PARQUET,
+        tensorboard.READER,
+        HUGGINGFACE,
+        WANDB,
+        mlflow_files.READER,
+        mlflow.READER,
+    )
 
 
 def added_readers() -> tuple[Reader, ...]:
@@ -63,7 +74,7 @@ def titles() -> str:
     Examples
     --------
     >>> titles()[:37]
-    'CSV or TSV, JSON, JSON lines, Parquet'
+    'CSV or TSV, JSON, JSON lines, Text lo'
     """
     return ", ".join(reader.title for reader in (*built_in_readers(), *added_readers()))
 
