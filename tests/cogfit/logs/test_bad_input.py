@@ -323,6 +323,19 @@ def sample_mlflow(folder: Path) -> Path:
     return path
 
 
+def sample_mlflow_files(folder: Path) -> Path:
+    path = folder / "run" / "metrics" / "attn_util"
+    path.parent.mkdir(parents=True)
+    path.write_text("".join(f"17{s} 0.{s} {s}\n" for s in range(9)))
+    return path
+
+
+def sample_text(folder: Path) -> Path:
+    path = folder / "train.log"
+    path.write_text("".join(f"INFO step {s} | attn_util 0.{s}, time 1{s}ms\n" for s in range(9)))
+    return path
+
+
 SAMPLES: dict[str, Callable[[Path], Path]] = {
     "csv": sample_csv,
     "wandb": sample_wandb,
@@ -332,6 +345,8 @@ SAMPLES: dict[str, Callable[[Path], Path]] = {
     "parquet": sample_parquet,
     "tensorboard": sample_tensorboard,
     "mlflow": sample_mlflow,
+    "mlflow_files": sample_mlflow_files,
+    "text": sample_text,
 }
 JUNK = (b"\0", b"\n", b",", b'"', b"\xff", b"-", b"e", b"NaN", b"1e999", b"[", b"{", b"}", b"true", b"9" * 30, b"\xc3")
 
