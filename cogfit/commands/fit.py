@@ -41,7 +41,9 @@ and columns are recognised.
 
 
 def fit(
-    log: Annotated[Path, typer.Argument(metavar="LOG", help="File or folder.", show_default=False)],
+    log: Annotated[
+        Path, typer.Argument(metavar="LOG", help="File or folder; '-' is standard input.", show_default=False)
+    ],
     form: Annotated[Text, typer.Option(help="Fit this form only, e.g. power_floor.")] = None,
     noise: Annotated[str, typer.Option(help="auto, gaussian, lognormal or binomial.")] = "auto",
     level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
@@ -50,6 +52,9 @@ def fit(
     pattern: Annotated[Text, typer.Option(help="Column that names the pattern (routing logs).")] = None,
     run: Annotated[Text, typer.Option(help="Column that names the run.")] = None,
     log_format: Annotated[Text, typer.Option("--format", help="Read the log as this format.")] = None,
+    max_bytes: Annotated[
+        int | None, typer.Option(help="Most bytes out of a compressed file or a pipe.", show_default=False)
+    ] = None,
     by: Annotated[Text, typer.Option(help="Fit each separately: run, layer, head, pattern (comma-separated).")] = None,
     outcome: Annotated[str, typer.Option(help="Routing logs: soft (p_episodic), hard (attended) or auto.")] = "auto",
     convention: Annotated[str, typer.Option(help="What k counts: prior, inclusive or updates.")] = "prior",
@@ -90,7 +95,16 @@ def fit(
         raise InputError("--plot draws one fit and --by makes several", hint="leave one of them out")
     # reading and fitting; a group is fitted like a whole log
     with ProgressBars() as progress:
-        table = read_log(log, format=log_format, x=x, y=y, pattern=pattern, run=run, progress=progress.stage("reading"))
+        table = read_log(
+            log,
+            format=log_format,
+            x=x,
+            y=y,
+            pattern=pattern,
+            run=run,
+            progress=progress.stage("reading"),
+            max_bytes=max_bytes,
+        )
         fit_part = partial(
             fitting.fit,
             form=form,

@@ -15,6 +15,7 @@ from cogfit.logs.formats.reader import Reader, ReadOptions
 from cogfit.logs.formats.refusals import is_pickle, why_unreadable
 from cogfit.logs.formats.registry import read_raw, reader_for, reader_named
 from cogfit.logs.model import Log
+from cogfit.logs.spooling import is_pipe, shown_path, spooled
 from cogfit.logs.units import Unit, joined
 from cogfit.progress import Progress
 
@@ -28,6 +29,7 @@ def read_log(
     pattern: str | None = None,
     run: str | None = None,
     progress: Progress | None = None,
+    max_bytes: int | None = None,
 ) -> Log:
     r"""Read a training log, whatever its format.
 
@@ -37,8 +39,8 @@ def read_log(
     Parameters
     ----------
     path : str or path-like
-        A file, or a folder. Of a folder all logs in the tree below it are read, each subfolder being a run; files
-        that are no logs are passed over.
+        A file, a pipe, ``"-"`` for standard input, or a folder. Of a folder all logs in the tree below it are read,
+        each subfolder being a run; files that are no logs are passed over.
     format : str, optional
         Name of the reader, where it is not to be found by content.
     x, y, pattern, run : str, optional
@@ -46,6 +48,9 @@ def read_log(
         decision or its probability), the pattern, the run.
     progress : callable, optional
         Called as ``progress(done_bytes, total_bytes, name)``.
+    max_bytes : int, optional
+        How much a compressed file or a pipe may hold. By default a pipe may give 16 GB, and a compressed file may hold
+        1,000 times its size, but always 1 GB and never more than 16 GB.
 
     Returns
     -------
@@ -74,12 +79,17 @@ def read_log(
         raise InputError("the path of the log is empty", hint="name a file or folder")
     place = Path(os.fspath(path))
     forced = reader_named(format) if format is not None else None
-    options = ReadOptions(x=x, y=y, pattern=pattern, run=run, progress=progress)
+    if max_bytes is not None and max_bytes < 1:
+        raise InputError(f"max_bytes is {max_bytes}", hint="allow at least one byte")
+    options = ReadOptions(x=x, y=y, pattern=pattern, run=run, progress=progress, max_bytes=max_bytes)
+    if is_pipe(place):
+        with spooled(place, max_bytes) as file:
+            return joined(shown_path(place), _read_file(file, forced, options, shown_path(place)), [])
     # in a folder other files are passed over; a file of its own must be a log
     if _is_folder(place):
         units, warnings = read_folder(place, forced, options)
     else:
-        units, warnings = _read_file(place, forced, options), []
+        units, warnings = _read_file(place, forced, options, place), []
     return joined(place, units, warnings)
 
 
@@ -96,9 +106,7 @@ def _is_folder(path: Path) -> bool:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot be opened: {reason}", path=path, hint="name a file or folder") from None
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise InputError(
-            "is no regular file but a pipe, a socket or a device", path=path, hint="save the log to a file first"
-        )
+        raise InputError("is no regular file but a socket or a device", path=path, hint="save the log to a file first")
     return stat.S_ISDIR(mode)
 
 
@@ -111,12 +119,15 @@ def _not_found(path: Path) -> InputError:
     return InputError("does not exist", path=path, hint=hint if hint.startswith("did") else "check the path")
 
 
-def _read_file(path: Path, forced: Reader | None, options: ReadOptions) -> list[Unit]:
-    """Read one file, which is all that there is."""
+def _read_file(path: Path, forced: Reader | None, options: ReadOptions, shown: Path) -> list[Unit]:
+    """Read one file, which is all that there is.
+
+    Messages call it `shown`.
+    """
     head = guarded(path, lambda: read_head(path))
     reader = forced or (None if is_pickle(head) else reader_for(path, head))
     if reader is None or is_pickle(head) or not head:
         raise why_unreadable(path, head)
     raw = read_raw(reader, path, options)
     report_end(options.progress, path.stat().st_size)
-    return [Unit(".", part, reader) for part in prepare(raw, options, path)]
+    return [Unit(".", part, reader) for part in prepare(raw, options, shown)]

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 << 22
 
+MAX_BYTES = 16 * 10**9
+"""Largest content of a compressed file, and of a pipe."""
+
+_USUAL_RATIO, _SMALL = 1000, 10**9  # logs are compressed 5 to 100 times; what is small does no harm
+
 TRUNCATED = "truncated last line"
 CONVERT = "export the log to CSV, JSON lines or Parquet"
 
@@ -132,10 +137,28 @@ def _arrow_has_zstd() -> bool:
     return bool(pa.Codec.is_available("zstd"))
 
 
-def read_bytes(path: Path, limit: int | None, progress: Progress | None = None) -> bytes:
+def most_bytes(size: int, max_bytes: int | None) -> int:
+    """How much a compressed file may hold.
+
+    Examples
+    --------
+    >>> most_bytes(50_000_000, None), most_bytes(1000, None), most_bytes(1000, 5000)
+    (16000000000, 1000000000, 5000)
+    """
+    return min(MAX_BYTES, max(_SMALL, _USUAL_RATIO * size)) if max_bytes is None else max_bytes
+
+
+def too_large(what: str, limit: int, path: Path) -> InputError:
+    """The error of a file or pipe that is too large."""
+    hint = "if this is no mistake, allow more with --max-bytes (in Python, max_bytes=)"
+    return InputError(f"{what} more than {limit:,} bytes", path=path, hint=hint)
+
+
+def read_bytes(path: Path, limit: int | None, progress: Progress | None = None, max_bytes: int | None = None) -> bytes:
     """Bytes of a file after decompression.
 
-    The first `limit` or all of them.
+    The first `limit` or all of them. More than `max_bytes` out of a compressed file are an `InputError`; by default
+    1,000 times its size, but at least 1 GB and at most `MAX_BYTES`.
     """
     with path.open("rb") as file:
         start = file.read(4)
@@ -144,6 +167,7 @@ def read_bytes(path: Path, limit: int | None, progress: Progress | None = None) 
             return file.read()
     chunks: list[bytes] = []
     size = 0
+    most = most_bytes(path.stat().st_size, max_bytes)
     with Watched(path, progress) as watched:
         stream = decompressed(path, start, watched)
         while limit is None or size < limit:
@@ -152,6 +176,8 @@ def read_bytes(path: Path, limit: int | None, progress: Progress | None = None) 
                 break
             chunks.append(chunk)
             size += len(chunk)
+            if limit is None and size > most and stream is not watched:
+                raise too_large("decompresses to", most, path)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
@@ -165,7 +191,7 @@ def text_bytes(path: Path, options: ReadOptions) -> bytes:
 
     Without byte order mark and without the zeros that a crash may leave at its end.
     """
-    data = read_bytes(path, None, options.progress)
+    data = read_bytes(path, None, options.progress, options.max_bytes)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InputError("is encoded in UTF-16", path=path, hint="save it as UTF-8")
     data = data.removeprefix(codecs.BOM_UTF8)

@@ -48,6 +48,8 @@ class ReadOptions:
         read less; it must not rename anything.
     progress : callable or None
         Called as ``progress(done_bytes, total_bytes, name)`` while a file is read, with the sizes of this one file.
+    max_bytes : int or None
+        How much a compressed file may hold; see `cogfit.logs.formats.contents.most_bytes` for the default.
     """
 
     x: str | None = None
@@ -55,6 +57,7 @@ class ReadOptions:
     pattern: str | None = None
     run: str | None = None
     progress: Progress | None = None
+    max_bytes: int | None = None
 
 
 @dataclass(frozen=True)

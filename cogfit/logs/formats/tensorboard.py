@@ -13,6 +13,7 @@ through the generated protobuf class. Checksums come from the C library google-c
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.errors import InputError, MissingDependencyError
-from cogfit.logs.formats.contents import walk_files
+from cogfit.logs.formats.contents import GZIP, ZSTD, read_bytes, walk_files
 from cogfit.logs.formats.reader import Evidence, Raw, Reader, ReadOptions
 from cogfit.logs.formats.wide import Series, join, widen
 from cogfit.progress import Stages
@@ -147,7 +148,9 @@ def _read_runs(path: Path, names: _Names, options: ReadOptions) -> dict[str, lis
     runs: dict[str, list[_File]] = {}
     for file in files:
         run = file.parent.relative_to(path).as_posix() if is_folder else ""
-        runs.setdefault(run, []).append(_read_file(file, names, Stages(options.progress, total, done)))
+        runs.setdefault(run, []).append(
+            _read_file(file, names, Stages(options.progress, total, done), options.max_bytes)
+        )
         done += _size(file)
     return runs
 
@@ -196,7 +199,6 @@ class _File:
     truncated: int = 0
     no_scalar: int = 0
     lost_bytes: int = 0
-    compressed: bool = False
     first_time: float = float("inf")
     error: str = ""
     version: float | None = None
@@ -272,8 +274,6 @@ def _why_nothing(files: list[_File]) -> tuple[str, str]:
     for file in files:
         if file.error:
             return f"cannot be read: {file.error}", "check the path and its permissions"
-    if any(file.compressed for file in files):
-        return "is a compressed event file", "decompress it first (gunzip, unzstd)"
     hint = "give an event file that TensorBoard can open"
     if any(file.damaged for file in files):
         return "holds no valid TensorBoard record (checksums do not match)", hint
@@ -297,17 +297,35 @@ def _notes(files: list[_File], path: Path) -> list[str]:
     return notes
 
 
-def _read_file(path: Path, names: _Names, progress: Stages) -> _File:
+def _read_file(path: Path, names: _Names, progress: Stages, max_bytes: int | None) -> _File:
     file = _File(path)
     parts: list[Series] = []
     try:
-        with path.open("rb", buffering=0) as handle:
-            for records in _records(handle, os.fstat(handle.fileno()).st_size, file, progress):
+        with _opened(path, max_bytes) as handle:
+            for records in _records(handle, _end(handle), file, progress):
                 parts.append(_decode(records, names, file, sum(map(len, parts))))
-    except OSError as error:
-        file.error = error.strerror or str(error)
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:  # the latter: damage to a compressed file
+        file.error = getattr(error, "strerror", None) or str(error)
     file.series = join(parts)
     return file
+
+
+def _opened(path: Path, max_bytes: int | None) -> BinaryIO:
+    """An event file, decompressed if need be."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start.startswith((GZIP, ZSTD)):
+        return io.BytesIO(read_bytes(path, None, max_bytes=max_bytes))
+    return path.open("rb", buffering=0)
+
+
+def _end(handle: BinaryIO) -> int:
+    """Size of an open file, as it is now."""
+    end = handle.seek(0, os.SEEK_END)
+    handle.seek(0)
+    return end
 
 
 # --- records ----------------------------------------------------------------------------------------------------------
@@ -363,7 +381,6 @@ def _records(handle: BinaryIO, size: int, file: _File, progress: Stages) -> Iter
             length = lengths.get(header)
             if length is None:
                 if _masked(crc(header[:8])) != int.from_bytes(header[8:], "little"):
-                    file.compressed = not file.records and header.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd"))
                     file.damaged += 1
                     file.lost_bytes = end_of_buffer - position + left
                     break

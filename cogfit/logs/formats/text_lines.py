@@ -160,7 +160,7 @@ def _segments(text: str) -> Iterator[tuple[int, str]]:
 
 
 def recognise(path: Path, head: bytes) -> bool:
-    """Whether a text holds lines with a step and a value.
+    """Whether lines of a text hold steps and values.
 
     Most of its lines must not be rows of a table.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from cogfit.logs.formats.reader import HEAD_BYTES, Raw, ReadOptions
 from cogfit.logs.formats.tensorboard import READER
 
 pytest.importorskip("tensorboard", reason="needs the extra 'logs'")
+zstandard = pytest.importorskip("zstandard", reason="needs the extra 'logs'")
 google_crc32c = pytest.importorskip("google_crc32c", reason="needs the extra 'logs'")
 
 from google.protobuf.message import DecodeError  # noqa: E402
@@ -469,9 +471,23 @@ def test_files_without_anything_are_input_errors(tmp_path: Path, content: bytes,
         assert caught.value.hint
 
 
-def test_a_compressed_event_file_says_so(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="decompress it first"):
-        read(write(tmp_path / f"{NAME}.gz", gzip.compress(version() + scalar(1, 0.5))))
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+def test_a_compressed_event_file_is_read_like_any_other(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    data = version() + scalar(1, 0.5) + scalar(2, 0.25)
+    expected = read(write(tmp_path / "plain" / NAME, data))
+    path = write(tmp_path / "packed" / f"{NAME}.gz", pack(data))
+    for place in (path, path.parent):
+        pd.testing.assert_frame_equal(read(place).frame, expected.frame)
+    with pytest.raises(InputError, match="decompresses to more than 100 bytes"):
+        READER.read(path, ReadOptions(max_bytes=100))
+
+
+def test_a_damaged_compressed_event_file_does_not_hide_others(tmp_path: Path) -> None:
+    write(tmp_path / NAME, version(), scalar(1, 0.5))
+    write(tmp_path / f"{NAME}.1.gz", gzip.compress(version() + scalar(2, 0.5) * 99)[:-20])
+    raw = read(tmp_path)
+    assert raw.frame["step"].tolist() == [1]
+    assert "cannot be read" in raw.notes[0]
 
 
 def test_missing_files_and_empty_folders_are_input_errors(tmp_path: Path) -> None:
