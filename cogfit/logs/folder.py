@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cogfit.errors import CogfitError, InputError
+from cogfit.errors import CogfitError, InputError, printable
 from cogfit.logs.clean import Part, prepare
 from cogfit.logs.columns import ALIASES, NoLogColumns
 from cogfit.logs.formats.contents import bare_suffix, read_head
@@ -75,7 +75,21 @@ def read_folder(folder: Path, forced: Reader | None, options: ReadOptions) -> tu
     report_end(options.progress, reading.total)
     reading.check()
     warnings += [f"left out: {error}" for error in reading.refused if error.option in (None, "x", "y")]
-    return one_format_each(one_folder_each(reading.units), warnings), warnings
+    units = _without_repetitions(reading.units, warnings)
+    return one_format_each(one_folder_each(units), warnings), warnings
+
+
+def _without_repetitions(units: Sequence[Unit], warnings: list[str]) -> Sequence[Unit]:
+    """Leave out formats that give way to others."""
+    kept = [unit for unit in units if not unit.reader.gives_way]
+    if not any(len(unit.part.frame) for unit in kept):
+        return units
+    warnings += [
+        f"{unit.part.path.name} was left out: the folder has logs that were not just printed (choose with --format)"
+        for unit in units
+        if unit.reader.gives_way
+    ]
+    return kept
 
 
 def report_end(progress: Progress | None, total: int) -> None:
@@ -284,8 +298,8 @@ class _Reading:
             if file.reader.is_text and not _mentions_logs(file.head, options):
                 return
             raise
-        label = _run_folder(file, self.folder).relative_to(self.folder).as_posix()
-        self._add(raw, file.path, file.reader, label)
+        label = printable(_run_folder(file, self.folder).relative_to(self.folder).as_posix())
+        self._add(raw, Path(printable(str(file.path))), file.reader, label)
 
     def read_tree(self, reader: Reader, files: Sequence[LogFile]) -> None:
         """Read all files of a format that takes whole folders."""
@@ -293,7 +307,7 @@ class _Reading:
         self._done += sum(self._sizes[file.path] for file in files)
         raw = read_raw(reader, self.folder, options)
         common = Path(os.path.commonpath([file.path.parent for file in files]))
-        self._add(raw, self.folder, reader, common.relative_to(self.folder).as_posix())
+        self._add(raw, self.folder, reader, printable(common.relative_to(self.folder).as_posix()))
 
     def check(self) -> None:
         """Refuse a folder without log or without chosen columns."""

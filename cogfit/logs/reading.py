@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from cogfit.errors import InputError, nearest
+from cogfit.errors import InputError, nearest, printable
 from cogfit.logs.clean import prepare
 from cogfit.logs.folder import read_folder, report_end
 from cogfit.logs.formats.contents import read_head
@@ -82,15 +82,17 @@ def read_log(
     if max_bytes is not None and max_bytes < 1:
         raise InputError(f"max_bytes is {max_bytes}", hint="allow at least one byte")
     options = ReadOptions(x=x, y=y, pattern=pattern, run=run, progress=progress, max_bytes=max_bytes)
+    shown = Path(printable(str(shown_path(place))))
     if is_pipe(place):
         with spooled(place, max_bytes) as file:
-            return joined(shown_path(place), _read_file(file, forced, options, shown_path(place)), [])
+            return joined(shown, _read_file(file, forced, options, shown), [])
     # in a folder other files are passed over; a file of its own must be a log
     if _is_folder(place):
         units, warnings = read_folder(place, forced, options)
+        warnings = [printable(warning) for warning in warnings]
     else:
-        units, warnings = _read_file(place, forced, options, place), []
-    return joined(place, units, warnings)
+        units, warnings = _read_file(place, forced, options, shown), []
+    return joined(shown, units, warnings)
 
 
 def _is_folder(path: Path) -> bool:
@@ -129,5 +131,5 @@ def _read_file(path: Path, forced: Reader | None, options: ReadOptions, shown: P
     if reader is None or is_pickle(head) or not head:
         raise why_unreadable(path, head)
     raw = read_raw(reader, path, options)
-    report_end(options.progress, path.stat().st_size)
+    report_end(options.progress, guarded(path, lambda: path.stat().st_size))
     return [Unit(".", part, reader) for part in prepare(raw, options, shown)]

@@ -31,6 +31,7 @@ TRUNCATED = "truncated last line"
 CONVERT = "export the log to CSV, JSON lines or Parquet"
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_DOWNLOAD, _DOWNLOAD_ROWS = ("Wall time", "Step", "Value"), 1000  # TensorBoard's CSV, and its largest number of points
 _COMPRESSED_SUFFIXES = (".gz", ".zst", ".zstd")
 
 
@@ -149,7 +150,7 @@ def most_bytes(size: int, max_bytes: int | None) -> int:
 
 
 def too_large(what: str, limit: int, path: Path) -> InputError:
-    """The error of a file or pipe that is too large."""
+    """The error of too large a file or pipe."""
     hint = "if this is no mistake, allow more with --max-bytes (in Python, max_bytes=)"
     return InputError(f"{what} more than {limit:,} bytes", path=path, hint=hint)
 
@@ -291,6 +292,29 @@ def _nullable() -> dict[Any, Any]:
     names = [f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
     integers = {getattr(pa, name.lower())(): pd.api.types.pandas_dtype(name) for name in names}
     return {**integers, pa.bool_(): pd.BooleanDtype()}
+
+
+def thinning_notes(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Note that a download of TensorBoard is a sample.
+
+    It then has as many rows as a download may have, in all or for each run.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> download = pd.DataFrame({"Wall time": 1.7e9, "Step": range(1000), "Value": 0.5})
+    >>> len(thinning_notes(download)), thinning_notes(download[1:])
+    (1, ())
+    """
+    names = [str(name) for name in frame.columns]
+    runs = [name for name in names if name not in _DOWNLOAD]
+    if not set(_DOWNLOAD) <= set(names) or len(runs) > 1:
+        return ()
+    counts = frame[runs[0]].value_counts().tolist() if runs else [len(frame)]
+    if _DOWNLOAD_ROWS not in counts:
+        return ()
+    sample = f"TensorBoard's download holds at most {_DOWNLOAD_ROWS:,} points, a random sample"
+    return (f"{sample}: read the event files instead",)
 
 
 def check_unique(names: Sequence[str], path: Path, line: int | None = None) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cogfit.errors import InputError
+from cogfit.errors import InputError, printable
 from cogfit.logs.formats.contents import TRUNCATED, is_text, walk_files
 from cogfit.logs.formats.mlflow import run_labels
 from cogfit.logs.formats.reader import Evidence, Raw, Reader, ReadOptions
@@ -136,7 +136,7 @@ def _find_runs(path: Path) -> tuple[list[_Run], list[str]]:
     for file, folder in _metric_files(path) if is_folder else [(path, _metrics_folder(path) or path.absolute().parent)]:
         if folder.parent not in runs:
             runs[folder.parent] = _describe(folder.parent)
-        runs[folder.parent].metrics[file.absolute().relative_to(folder).as_posix()] = file
+        runs[folder.parent].metrics[printable(file.absolute().relative_to(folder).as_posix())] = file
     ordered = sorted(runs.values(), key=lambda run: run.start_time)
     kept = [run for run in ordered if not run.is_deleted]
     if len(kept) == len(ordered):
@@ -175,7 +175,7 @@ def _describe(folder: Path) -> _Run:
     except ValueError:
         start_time = float("nan")
     return _Run(
-        run_id=meta.get("run_id", folder.name),
+        run_id=meta.get("run_id", printable(folder.name)),
         name=meta.get("run_name"),
         start_time=start_time if start_time == start_time else float("inf"),
         is_deleted=meta.get("lifecycle_stage") == "deleted",
@@ -246,7 +246,7 @@ def _read_metric(file: Path, name: int, dropped: Counter[str], notes: list[str])
     try:
         data = file.read_bytes()
     except OSError as error:
-        notes.append(f"metric '{file.name}' cannot be read: {error.strerror or error}")
+        notes.append(f"metric '{printable(file.name)}' cannot be read: {error.strerror or error}")
         return join([])
     matches = [_LINE.fullmatch(line) for line in data.split(b"\n") if line.strip()]
     if matches and not data.endswith(b"\n") and _is_cut(matches):

@@ -185,6 +185,9 @@ class Reader:
         What files are recognised by; readers are asked in this order.
     checkpoints : Checkpoints or None
         For formats of which each file repeats the history of its run.
+    gives_way : bool
+        Whether files of this format are left out of a folder that has logs in others, wherever they lie: what training
+        printed repeats what it logged.
 
     Notes
     -----
@@ -214,6 +217,7 @@ class Reader:
     other_names: tuple[str, ...] = ()
     evidence: Evidence = Evidence.KEYS
     checkpoints: Checkpoints | None = None
+    gives_way: bool = False
 
     def __post_init__(self) -> None:
         """Call a format without title by its name."""

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.errors import InputError, MissingDependencyError
+from cogfit.errors import InputError, MissingDependencyError, printable
 from cogfit.logs.formats.contents import GZIP, ZSTD, read_bytes, walk_files
 from cogfit.logs.formats.reader import Evidence, Raw, Reader, ReadOptions
 from cogfit.logs.formats.wide import Series, join, widen
@@ -147,7 +147,7 @@ def _read_runs(path: Path, names: _Names, options: ReadOptions) -> dict[str, lis
     total, done = sum(_size(file) for file in files), 0
     runs: dict[str, list[_File]] = {}
     for file in files:
-        run = file.parent.relative_to(path).as_posix() if is_folder else ""
+        run = printable(file.parent.relative_to(path).as_posix()) if is_folder else ""
         runs.setdefault(run, []).append(
             _read_file(file, names, Stages(options.progress, total, done), options.max_bytes)
         )
@@ -285,7 +285,7 @@ def _why_nothing(files: list[_File]) -> tuple[str, str]:
 def _notes(files: list[_File], path: Path) -> list[str]:
     notes = []
     for file in files:
-        name = file.path.relative_to(path).as_posix() if file.path != path else file.path.name
+        name = printable(file.path.relative_to(path).as_posix() if file.path != path else file.path.name)
         if file.error:
             notes.append(f"{name} cannot be read: {file.error}")
         elif not file.records and not file.damaged:

@@ -248,6 +248,7 @@ READER = Reader(
     rank=10,
     other_names=("text_log", "stdout"),
     evidence=Evidence.KEYS,
+    gives_way=True,
 )
 
 

@@ -232,3 +232,20 @@ def test_every_number_is_read_exactly_and_every_line_is_accounted_for(
             name: float(value.replace(",", "")) for name, value in zip(names, values[: len(names)], strict=True)
         }
         assert row == {"step": step, **expected}
+
+
+def test_what_was_printed_gives_way_to_what_was_logged(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    write(tmp_path / "logs" / "train.out", *(f"step {k} loss {v}" for k, v in zip(STEPS, LOSS, strict=True)))
+    only = read_log(tmp_path, y="loss").utilization
+    assert only is not None
+    assert only.source.format == "text"
+    write(tmp_path / "metrics.csv", "step,loss", *(f"{k},{v}" for k, v in zip(STEPS, LOSS, strict=True)))
+    log = read_log(tmp_path, y="loss")
+    assert log.utilization is not None
+    assert log.utilization.source.format == "csv"
+    assert len(log.utilization.frame) == len(STEPS)
+    assert any(warning.startswith("train.out was left out") for warning in log.warnings)
+    chosen = read_log(tmp_path, y="loss", format="text").utilization
+    assert chosen is not None
+    assert chosen.source.format == "text"
