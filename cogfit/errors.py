@@ -13,6 +13,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
+def printable(text: str) -> str:
+    r"""Text that can be printed and written as UTF-8.
+
+    Names of files need not be UTF-8; their other bytes are shown as numbers.
+
+    Examples
+    --------
+    >>> printable("caf\udce9"), printable("café")
+    ('caf\\udce9', 'café')
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 class CogfitError(Exception):
     """Base class of all errors raised on purpose."""
 
@@ -61,6 +74,7 @@ class InputError(CogfitError, ValueError):
         message = f"{', '.join(where)}: {what}" if where else what
         if hint:
             message = f"{message}; {hint}"
+        message = printable(message)
         super().__init__(" ".join(message.split()))  # one line, whatever a library put into its own message
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 HELP = """Fit γ from a training log (a file or a folder) and say what the data support.
 
 Reads CSV/TSV, JSON lines, Parquet, TensorBoard, Hugging Face trainer_state.json, Lightning metrics.csv, W&B CSV
-exports and MLflow sqlite files; .gz and .zst, too. Format and columns are recognised.
+exports, MLflow sqlite files and mlruns, Text logs with lines such as "step 10 | loss 0.5"; .gz and .zst, too. Format
+and columns are recognised.
 
 [bold]Examples[/bold]
 
@@ -40,7 +41,9 @@ exports and MLflow sqlite files; .gz and .zst, too. Format and columns are recog
 
 
 def fit(
-    log: Annotated[Path, typer.Argument(metavar="LOG", help="File or folder.", show_default=False)],
+    log: Annotated[
+        Path, typer.Argument(metavar="LOG", help="File or folder; '-' is standard input.", show_default=False)
+    ],
     form: Annotated[Text, typer.Option(help="Fit this form only, e.g. power_floor.")] = None,
     noise: Annotated[str, typer.Option(help="auto, gaussian, lognormal or binomial.")] = "auto",
     level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
@@ -51,6 +54,9 @@ def fit(
     split: Annotated[Text, typer.Option(help="Split to fit: train (default), validation, test or eval.")] = None,
     x_offset: Annotated[float, typer.Option("--x-offset", help="Added to x: 1 where epochs count from 0.")] = 0.0,
     log_format: Annotated[Text, typer.Option("--format", help="Read the log as this format.")] = None,
+    max_bytes: Annotated[
+        int | None, typer.Option(help="Most bytes out of a compressed file or a pipe.", show_default=False)
+    ] = None,
     by: Annotated[Text, typer.Option(help="Fit each separately: run, split, layer, head, pattern.")] = None,
     outcome: Annotated[str, typer.Option(help="Routing logs: soft (p_episodic), hard (attended) or auto.")] = "auto",
     convention: Annotated[str, typer.Option(help="What k counts: prior, inclusive or updates.")] = "prior",
@@ -101,6 +107,7 @@ def fit(
             split=split,
             x_offset=x_offset,
             progress=progress.stage("reading"),
+            max_bytes=max_bytes,
         )
         fit_part = partial(
             fitting.fit,

@@ -491,10 +491,15 @@ def _columns_by(raw: Raw, levels: Sequence[Level]) -> tuple[str, ...]:
 
 def _moved(restarts: Sequence[Restart], kept: Sequence[Mask]) -> tuple[Restart, ...]:
     """Restarts by row of the kept rows, once for each level."""
-    moved = []
+    if not restarts:
+        return ()
+    moved: list[Restart] = []
     before = 0
     for mask in kept:
-        moved += [replace(restart, row=before + int(np.count_nonzero(mask[: restart.row]))) for restart in restarts]
+        places = before + np.concatenate([[0], np.cumsum(mask)])  # of each row, and of the end
+        moved += [
+            replace(restart, row=int(places[restart.row]), first=int(places[restart.first])) for restart in restarts
+        ]
         before += int(np.count_nonzero(mask))
     return tuple(moved)
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cogfit.errors import CogfitError, InputError
+from cogfit.errors import CogfitError, InputError, printable
 from cogfit.logs.clean import Part, prepare
 from cogfit.logs.columns import ALIASES, NoLogColumns
 from cogfit.logs.formats.contents import bare_suffix, read_head
@@ -76,7 +76,21 @@ def read_folder(folder: Path, forced: Reader | None, options: ReadOptions) -> tu
     reading.check()
     warnings += [f"left out: {error}" for _, _, error in reading.unusable]
     warnings += [f"left out: {error}" for error in reading.refused if error.option in (None, "x", "y")]
-    return one_format_each(with_splits(one_folder_each(reading.units)), warnings), warnings
+    units = _without_repetitions(reading.units, warnings)
+    return one_format_each(with_splits(one_folder_each(units)), warnings), warnings
+
+
+def _without_repetitions(units: Sequence[Unit], warnings: list[str]) -> Sequence[Unit]:
+    """Leave out formats that give way to others."""
+    kept = [unit for unit in units if not unit.reader.gives_way]
+    if not any(len(unit.part.frame) for unit in kept):
+        return units
+    warnings += [
+        f"{unit.part.path.name} was left out: the folder has logs that were not just printed (choose with --format)"
+        for unit in units
+        if unit.reader.gives_way
+    ]
+    return kept
 
 
 def report_end(progress: Progress | None, total: int) -> None:
@@ -299,9 +313,10 @@ class _Reading:
         """
         options = self._with_progress()
         self._done += self._sizes[file.path]
-        label = _run_folder(file, self.folder).relative_to(self.folder).as_posix()
+        label = printable(_run_folder(file, self.folder).relative_to(self.folder).as_posix())
         try:
-            self._add(read_raw(file.reader, file.path, options), file.path, file.reader, label)
+            raw = read_raw(file.reader, file.path, options)
+            self._add(raw, Path(printable(str(file.path))), file.reader, label)
         except NoLogColumns:
             return
         except InputError as error:
@@ -314,7 +329,7 @@ class _Reading:
         self._done += sum(self._sizes[file.path] for file in files)
         raw = read_raw(reader, self.folder, options)
         common = Path(os.path.commonpath([file.path.parent for file in files]))
-        self._add(raw, self.folder, reader, common.relative_to(self.folder).as_posix())
+        self._add(raw, self.folder, reader, printable(common.relative_to(self.folder).as_posix()))
 
     def check(self) -> None:
         """Refuse a folder without log or without chosen columns.

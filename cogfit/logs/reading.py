@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cogfit.errors import InputError, nearest
+from cogfit.errors import InputError, nearest, printable
 from cogfit.logs.clean import prepare
 from cogfit.logs.folder import read_folder, report_end
 from cogfit.logs.formats.contents import check_unique, read_head
@@ -18,6 +18,7 @@ from cogfit.logs.formats.refusals import is_pickle, why_unreadable
 from cogfit.logs.formats.registry import read_raw, reader_for, reader_named
 from cogfit.logs.model import Log
 from cogfit.logs.rows import Wanted
+from cogfit.logs.spooling import is_pipe, shown_path, spooled
 from cogfit.logs.units import Unit, joined
 from cogfit.progress import Progress
 
@@ -47,6 +48,7 @@ def read_log(
     split: str | None = None,
     x_offset: float = 0.0,
     progress: Progress | None = None,
+    max_bytes: int | None = None,
 ) -> Log:
     r"""Read a training log, whatever its format.
 
@@ -56,8 +58,8 @@ def read_log(
     Parameters
     ----------
     path : str, path-like or pandas.DataFrame
-        A file, a folder, or a table in memory. Of a folder all logs in the tree below it are read, each subfolder
-        being a run; files that are no logs are passed over.
+        A file, a pipe, ``"-"`` for standard input, a folder, or a table in memory. Of a folder all logs in the tree
+        below it are read, each subfolder being a run; files that are no logs are passed over.
     format : str, optional
         Name of the reader, where it is not to be found by content.
     x, y, pattern, run : str, optional
@@ -70,6 +72,9 @@ def read_log(
         Added to x: 1 where epochs count from 0.
     progress : callable, optional
         Called as ``progress(done_bytes, total_bytes, name)``.
+    max_bytes : int, optional
+        How much a compressed file or a pipe may hold. By default a pipe may give 16 GB, and a compressed file may hold
+        1,000 times its size, but always 1 GB and never more than 16 GB.
 
     Returns
     -------
@@ -95,20 +100,35 @@ def read_log(
     >>> folder.cleanup()
     """
     forced = reader_named(format) if format is not None else None
+    if max_bytes is not None and max_bytes < 1:
+        raise InputError(f"max_bytes is {max_bytes}", hint="allow at least one byte")
     options = ReadOptions(
-        x=x, y=y, pattern=pattern, run=run, split=split, x_offset=_finite(x_offset), progress=progress
+        x=x,
+        y=y,
+        pattern=pattern,
+        run=run,
+        split=split,
+        x_offset=_finite(x_offset),
+        progress=progress,
+        max_bytes=max_bytes,
     )
+    wanted = Wanted(split, run)
     if not isinstance(path, (str, os.PathLike)):
-        return joined(_TABLE, _table_units(path, options), [], Wanted(split, run))
+        return joined(_TABLE, _table_units(path, options), [], wanted)
     if not os.fspath(path):
         raise InputError("the path of the log is empty", hint="name a file or folder")
     place = Path(os.fspath(path))
+    shown = Path(printable(str(shown_path(place))))
+    if is_pipe(place):
+        with spooled(place, max_bytes) as file:
+            return joined(shown, _read_file(file, forced, options, shown), [], wanted)
     # in a folder other files are passed over; a file of its own must be a log
     if _is_folder(place):
         units, warnings = read_folder(place, forced, options)
+        warnings = [printable(warning) for warning in warnings]
     else:
-        units, warnings = _read_file(place, forced, options), []
-    return joined(place, units, warnings, Wanted(split, run))
+        units, warnings = _read_file(place, forced, options, shown), []
+    return joined(shown, units, warnings, wanted)
 
 
 def _table_units(table: pd.DataFrame, options: ReadOptions) -> list[Unit]:
@@ -146,9 +166,7 @@ def _is_folder(path: Path) -> bool:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"cannot be opened: {reason}", path=path, hint="name a file or folder") from None
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise InputError(
-            "is no regular file but a pipe, a socket or a device", path=path, hint="save the log to a file first"
-        )
+        raise InputError("is no regular file but a socket or a device", path=path, hint="save the log to a file first")
     return stat.S_ISDIR(mode)
 
 
@@ -161,12 +179,15 @@ def _not_found(path: Path) -> InputError:
     return InputError("does not exist", path=path, hint=hint if hint.startswith("did") else "check the path")
 
 
-def _read_file(path: Path, forced: Reader | None, options: ReadOptions) -> list[Unit]:
-    """Read one file, which is all that there is."""
+def _read_file(path: Path, forced: Reader | None, options: ReadOptions, shown: Path) -> list[Unit]:
+    """Read one file, which is all that there is.
+
+    Messages call it `shown`.
+    """
     head = guarded(path, lambda: read_head(path))
     reader = forced or (None if is_pickle(head) else reader_for(path, head))
     if reader is None or is_pickle(head) or not head:
         raise why_unreadable(path, head)
     raw = read_raw(reader, path, options)
-    report_end(options.progress, path.stat().st_size)
-    return [Unit(".", part, reader) for part in prepare(raw, options, path)]
+    report_end(options.progress, guarded(path, lambda: path.stat().st_size))
+    return [Unit(".", part, reader) for part in prepare(raw, options, shown)]

@@ -85,7 +85,7 @@ class Resolution:
 
 
 def resolve_restarts(
-    steps: Numbers, codes: NDArray[np.int64], declared: Sequence[tuple[int, float]] = ()
+    steps: Numbers, codes: NDArray[np.int64], declared: Sequence[tuple[int, float, int]] = ()
 ) -> Resolution:
     """Find the rows that still count after restarts.
 
@@ -95,8 +95,8 @@ def resolve_restarts(
         Step of each row, in file order.
     codes : int64 array
         Group (run, split, layer, head) of each row.
-    declared : sequence of (row, step)
-        Restarts that the log itself declares: earlier rows of the group with a step of at least this are void.
+    declared : sequence of (row, step, first)
+        Restarts that the log itself declares: rows from `first` to `row` − 1 with a step of at least this are void.
 
     Returns
     -------
@@ -182,12 +182,14 @@ class _Group:
     n_late : int
     """
 
-    def __init__(self, step: Numbers, rows: NDArray[Any], declared: Sequence[tuple[int, float]]) -> None:
+    def __init__(self, step: Numbers, rows: NDArray[Any], declared: Sequence[tuple[int, float, int]]) -> None:
         self.step, self.rows = step, rows
         # a declared restart stands before the first row of the group that was written after it
-        self.declared = {
-            place: value for row, value in declared if 0 < (place := int(np.searchsorted(rows, row))) <= len(rows)
-        }
+        self.declared: dict[int, float] = {}
+        for row, value, first in declared:
+            place = int(np.searchsorted(rows, row))
+            if place > np.searchsorted(rows, first):
+                self.declared[place] = min(value, self.declared.get(place, value))
         self.void = np.zeros(len(step), dtype=np.int32)
         self.training = np.zeros(len(step), dtype=np.int32)
         self.falls: list[Fall] = []

@@ -80,7 +80,7 @@ class Rows:
         steps = whole_steps(frame["step"].to_numpy())
         starts = np.cumsum([0, *(len(part.frame) for part in parts)])
         declared = [
-            (int(start) + restart.row, restart.step)
+            (int(start) + restart.row, restart.step, int(start) + restart.first)
             for start, part in zip(starts, parts, strict=False)
             for restart in part.restarts
         ]

@@ -113,7 +113,7 @@ def _by_run(unit: Unit) -> list[Unit]:
 def _cut_restarts(part: Part, whole: Part, places: NDArray[Any]) -> Part:
     """A run with those of the restarts that its reader declared for it."""
     own = [
-        replace(restart, row=int(np.searchsorted(places, restart.row)))
+        replace(restart, row=int(np.searchsorted(places, restart.row)), first=0)
         for restart in whole.restarts
         if len(places) and places[0] < restart.row <= places[-1] + 1
     ]

@@ -22,10 +22,16 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 << 22
 
+MAX_BYTES = 16 * 10**9
+"""Largest content of a compressed file, and of a pipe."""
+
+_USUAL_RATIO, _SMALL = 1000, 10**9  # logs are compressed 5 to 100 times; what is small does no harm
+
 TRUNCATED = "truncated last line"
 CONVERT = "export the log to CSV, JSON lines or Parquet"
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_DOWNLOAD, _DOWNLOAD_ROWS = ("Wall time", "Step", "Value"), 1000  # TensorBoard's CSV, and its largest number of points
 _COMPRESSED_SUFFIXES = (".gz", ".zst", ".zstd")
 
 
@@ -43,6 +49,23 @@ def bare_suffix(path: Path) -> str:
     for suffix in _COMPRESSED_SUFFIXES:
         name = name.removesuffix(suffix)
     return Path(name).suffix
+
+
+def walk_files(folder: Path) -> Iterator[Path]:
+    """All files in the tree below a folder.
+
+    Links are followed, each folder is visited once, and hidden folders are left out. Files of a folder come in the
+    order of their names, before those of the folders below it.
+    """
+    visited: set[tuple[int, int]] = set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        status = os.stat(parent)
+        if (status.st_dev, status.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(parent, name) for name in sorted(files))
 
 
 class Watched(io.RawIOBase):
@@ -115,10 +138,28 @@ def _arrow_has_zstd() -> bool:
     return bool(pa.Codec.is_available("zstd"))
 
 
-def read_bytes(path: Path, limit: int | None, progress: Progress | None = None) -> bytes:
+def most_bytes(size: int, max_bytes: int | None) -> int:
+    """How much a compressed file may hold.
+
+    Examples
+    --------
+    >>> most_bytes(50_000_000, None), most_bytes(1000, None), most_bytes(1000, 5000)
+    (16000000000, 1000000000, 5000)
+    """
+    return min(MAX_BYTES, max(_SMALL, _USUAL_RATIO * size)) if max_bytes is None else max_bytes
+
+
+def too_large(what: str, limit: int, path: Path) -> InputError:
+    """The error of too large a file or pipe."""
+    hint = "if this is no mistake, allow more with --max-bytes (in Python, max_bytes=)"
+    return InputError(f"{what} more than {limit:,} bytes", path=path, hint=hint)
+
+
+def read_bytes(path: Path, limit: int | None, progress: Progress | None = None, max_bytes: int | None = None) -> bytes:
     """Bytes of a file after decompression.
 
-    The first `limit` or all of them.
+    The first `limit` or all of them. More than `max_bytes` out of a compressed file are an `InputError`; by default
+    1,000 times its size, but at least 1 GB and at most `MAX_BYTES`.
     """
     with path.open("rb") as file:
         start = file.read(4)
@@ -127,6 +168,7 @@ def read_bytes(path: Path, limit: int | None, progress: Progress | None = None) 
             return file.read()
     chunks: list[bytes] = []
     size = 0
+    most = most_bytes(path.stat().st_size, max_bytes)
     with Watched(path, progress) as watched:
         stream = decompressed(path, start, watched)
         while limit is None or size < limit:
@@ -135,6 +177,8 @@ def read_bytes(path: Path, limit: int | None, progress: Progress | None = None) 
                 break
             chunks.append(chunk)
             size += len(chunk)
+            if limit is None and size > most and stream is not watched:
+                raise too_large("decompresses to", most, path)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
@@ -148,7 +192,7 @@ def text_bytes(path: Path, options: ReadOptions) -> bytes:
 
     Without byte order mark and without the zeros that a crash may leave at its end.
     """
-    data = read_bytes(path, None, options.progress)
+    data = read_bytes(path, None, options.progress, options.max_bytes)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InputError("is encoded in UTF-16", path=path, hint="save it as UTF-8")
     data = data.removeprefix(codecs.BOM_UTF8)
@@ -205,7 +249,7 @@ def is_text(head: bytes) -> bool:
         codecs.getincrementaldecoder("utf-8")().decode(head)  # the head may end within a character
     except UnicodeDecodeError:
         return False
-    return not any(byte < 32 and byte not in b"\t\n\r\x0b\x0c\x1b" for byte in head[:2048])
+    return not any(byte < 32 and byte not in b"\b\t\n\r\x0b\x0c\x1b" for byte in head[:2048])
 
 
 # --- Arrow to pandas --------------------------------------------------------------------------------------------------
@@ -248,6 +292,29 @@ def _nullable() -> dict[Any, Any]:
     names = [f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
     integers = {getattr(pa, name.lower())(): pd.api.types.pandas_dtype(name) for name in names}
     return {**integers, pa.bool_(): pd.BooleanDtype()}
+
+
+def thinning_notes(frame: pd.DataFrame) -> tuple[str, ...]:
+    """Note that a download of TensorBoard is a sample.
+
+    It then has as many rows as a download may have, in all or for each run.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> download = pd.DataFrame({"Wall time": 1.7e9, "Step": range(1000), "Value": 0.5})
+    >>> len(thinning_notes(download)), thinning_notes(download[1:])
+    (1, ())
+    """
+    names = [str(name) for name in frame.columns]
+    runs = [name for name in names if name not in _DOWNLOAD]
+    if not set(_DOWNLOAD) <= set(names) or len(runs) > 1:
+        return ()
+    counts = frame[runs[0]].value_counts().tolist() if runs else [len(frame)]
+    if _DOWNLOAD_ROWS not in counts:
+        return ()
+    sample = f"TensorBoard's download holds at most {_DOWNLOAD_ROWS:,} points, a random sample"
+    return (f"{sample}: read the event files instead",)
 
 
 def check_unique(names: Sequence[str], path: Path, line: int | None = None) -> None:

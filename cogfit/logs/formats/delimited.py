@@ -31,6 +31,7 @@ from cogfit.logs.formats.contents import (
     offset_lines,
     stretch,
     text_bytes,
+    thinning_notes,
     to_frame,
 )
 from cogfit.logs.formats.reader import HEAD_BYTES, Evidence, Raw, Reader, ReadOptions
@@ -153,7 +154,8 @@ def _cut_line(data: bytes, floor: int, dialect: _Dialect, path: Path) -> int | N
 
 def _read_csv(path: Path, options: ReadOptions) -> Raw:
     raw = _read_plain_csv(path, options)
-    return raw if raw is not None else _read_any_csv(path, replace(options, progress=None))
+    raw = raw if raw is not None else _read_any_csv(path, replace(options, progress=None))
+    return replace(raw, notes=(*raw.notes, *thinning_notes(raw.frame)))
 
 
 def _read_plain_csv(path: Path, options: ReadOptions) -> Raw | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -113,8 +114,8 @@ def _read(path: Path, options: ReadOptions) -> Raw:
                 options.progress(number + 1, len(runs), path.name)
     if not any(len(part) for part in parts):
         raise InputError("holds no metric", path=path, hint="log attention_utilization with mlflow.log_metric")
-    labelled = [(label, [part]) for label, part in zip(_labels(runs), parts, strict=True)]
-    frame, notes = widen(labelled, list(names), path=path, options=options)
+    labelled = [(label, [part]) for label, part in zip(run_labels(runs), parts, strict=True)]
+    frame, notes, _ = widen(labelled, list(names), path=path, options=options)
     dropped = {"value is no number": n_no_number, "metric of no run": n_orphans}
     dropped = {reason: count for reason, count in dropped.items() if count}
     if n_deleted:
@@ -161,19 +162,19 @@ def _series(rows: list[tuple[int, int, str, float | None]], names: dict[str, int
     )
 
 
-def _labels(runs: list[tuple[str, str | None]]) -> list[str]:
+def run_labels(runs: Sequence[tuple[str, str | None]]) -> list[str]:
     """Name each run.
 
-    Runs of the same name are told apart by the first 8 characters of their ids.
+    Runs of the same name are told apart by the first 8 characters of their ids, or by the whole ids.
 
     Examples
     --------
-    >>> _labels([("0123456789", "a"), ("abcdefghij", "b"), ("9876543210", "a"), ("5555555555", None)])
+    >>> run_labels([("0123456789", "a"), ("abcdefghij", "b"), ("9876543210", "a"), ("5555555555", None)])
     ['a (01234567)', 'b', 'a (98765432)', '55555555']
     """
-    names = [str(name or str(run_uuid)[:8]) for run_uuid, name in runs]
+    short = [str(run_id)[:8] for run_id, _ in runs]
+    if len(set(short)) < len(short):
+        short = [str(run_id) for run_id, _ in runs]
+    names = [str(name or own) for (_, name), own in zip(runs, short, strict=True)]
     count = Counter(names)
-    return [
-        f"{name} ({str(run_uuid)[:8]})" if count[name] > 1 else name
-        for (run_uuid, _), name in zip(runs, names, strict=True)
-    ]
+    return [f"{name} ({own})" if count[name] > 1 else name for name, own in zip(names, short, strict=True)]

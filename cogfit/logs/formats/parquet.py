@@ -26,7 +26,8 @@ def _read_parquet(path: Path, options: ReadOptions) -> Raw:
 
     with path.open("rb") as opened:
         compressed = opened.read(4).startswith((GZIP, ZSTD))
-    with parquet.ParquetFile(pa.BufferReader(read_bytes(path, None, options.progress)) if compressed else path) as file:
+    content = read_bytes(path, None, options.progress, options.max_bytes) if compressed else None
+    with parquet.ParquetFile(path if content is None else pa.BufferReader(content)) as file:
         implied = _implied_index(file.schema_arrow, file.metadata.num_rows)
         names = [*file.schema_arrow.names, *implied]
         check_unique(names, path)

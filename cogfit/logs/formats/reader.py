@@ -58,6 +58,8 @@ class ReadOptions:
         Added to x.
     progress : callable or None
         Called as ``progress(done_bytes, total_bytes, name)`` while a file is read, with the sizes of this one file.
+    max_bytes : int or None
+        How much a compressed file may hold; see `cogfit.logs.formats.contents.most_bytes` for the default.
     """
 
     x: str | None = None
@@ -67,23 +69,29 @@ class ReadOptions:
     split: str | None = None
     x_offset: float = 0.0
     progress: Progress | None = None
+    max_bytes: int | None = None
 
 
 @dataclass(frozen=True)
 class Restart:
-    """Where a file says that training went on.
+    """Where training went on, as the file itself declares it.
 
-    Earlier rows of the same run with a step of at least `step` are void.
+    Rows of the same run before `row` whose step is `step` or later are void.
 
     Attributes
     ----------
     row : int
-        First row of the frame after the restart.
+        Position in `Raw.frame` of the first row after the restart, from 0. It lies behind the last row of the run if
+        nothing has been logged since.
     step : float
+        Step from which training went on.
+    first : int
+        Position of the first row of the run. The rows in question are thus ``first`` … ``row - 1``.
     """
 
     row: int
     step: float
+    first: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,7 @@ class Raw:
         Turns a row number of `frame` into the 1-based line of the file, for messages; called only when there is
         something to report, so that it may read the file again. None: rows are counted from 1 as records.
     restarts : tuple of Restart
-        That the file itself declares.
+        Restarts that the file declares, in the order of their rows. What they void is still in `frame`.
     file_rows : int array or None
         Row of the file behind each row of `frame`, where several come from one; `rows_read` counts those of the file.
     """
@@ -192,6 +200,9 @@ class Reader:
         What files are recognised by; readers are asked in this order.
     checkpoints : Checkpoints or None
         For formats of which each file repeats the history of its run.
+    gives_way : bool
+        Whether files of this format are left out of a folder that has logs in others, wherever they lie: what training
+        printed repeats what it logged.
 
     Notes
     -----
@@ -221,6 +232,7 @@ class Reader:
     other_names: tuple[str, ...] = ()
     evidence: Evidence = Evidence.KEYS
     checkpoints: Checkpoints | None = None
+    gives_way: bool = False
 
     def __post_init__(self) -> None:
         """Call a format without title by its name."""

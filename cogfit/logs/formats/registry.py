@@ -9,9 +9,9 @@ A new format is a :class:`~cogfit.logs.formats.reader.Reader` in a file of this 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from cogfit.errors import CogfitError, InputError, nearest
@@ -33,9 +33,10 @@ def built_in_readers() -> tuple[Reader, ...]:
 
     In the order of help and messages.
     """
-    from cogfit.logs.formats import mlflow, tensorboard
+    from cogfit.logs.formats import mlflow, mlflow_files, tensorboard, text_lines
 
-    return (CSV, JSON, JSONL, PARQUET, tensorboard.READER, HUGGINGFACE, WANDB, mlflow.READER)
+    texts = (CSV, JSON, JSONL, text_lines.READER)
+    return (*texts, PARQUET, tensorboard.READER, HUGGINGFACE, WANDB, mlflow_files.READER, mlflow.READER)
 
 
 def added_readers() -> tuple[Reader, ...]:
@@ -63,7 +64,7 @@ def titles() -> str:
     Examples
     --------
     >>> titles()[:37]
-    'CSV or TSV, JSON, JSON lines, Parquet'
+    'CSV or TSV, JSON, JSON lines, Text lo'
     """
     return ", ".join(reader.title for reader in (*built_in_readers(), *added_readers()))
 
@@ -132,7 +133,8 @@ def read_raw(reader: Reader, path: Path, options: ReadOptions) -> Raw:
     Whatever goes wrong is an `InputError`.
     """
     if reader in built_in_readers():
-        return guarded(path, lambda: reader.read(path, options))
+        raw = guarded(path, lambda: reader.read(path, options))
+        return replace(raw, line_of=raw.line_of and partial(_line, raw.line_of, path))
     try:
         raw = _checked(reader.read(path, options), path)
     except CogfitError:
@@ -144,6 +146,14 @@ def read_raw(reader: Reader, path: Path, options: ReadOptions) -> Raw:
             hint="tell the authors of the plug-in, or choose another format with --format",
         ) from error
     return replace(raw, format=reader.name)
+
+
+def _line(line_of: Callable[[int], int], path: Path, row: int) -> int:
+    """Line of a row, found by reading the file again."""
+    try:
+        return line_of(row)
+    except (OSError, ValueError, LookupError, RuntimeError, StopIteration):
+        raise InputError("changed while it was read", path=path, hint="read it again") from None
 
 
 def _checked(raw: object, path: Path) -> Raw:

@@ -13,22 +13,25 @@ through the generated protobuf class. Checksums come from the C library google-c
 
 from __future__ import annotations
 
+import io
 import os
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.errors import InputError, MissingDependencyError
+from cogfit.errors import InputError, MissingDependencyError, printable
+from cogfit.logs.formats.contents import GZIP, ZSTD, read_bytes, walk_files
 from cogfit.logs.formats.reader import Evidence, Raw, Reader, ReadOptions
 from cogfit.logs.formats.wide import Series, join, widen
 from cogfit.progress import Stages
 
 if TYPE_CHECKING:
+    from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.tensor_pb2 import TensorProto
 
 CHUNK_BYTES = 1 << 24
@@ -36,6 +39,9 @@ CHUNK_BYTES = 1 << 24
 
 HEADER_BYTES, FOOTER_BYTES = 12, 4
 _NOT_EVENTS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".parquet", ".png", ".svg", ".html", ".py", ".zip")
+
+RESTART_VERSION = 2
+"""First version of event files whose session logs say where training went on."""
 
 DAMAGED = "damaged record"
 TRUNCATED = "truncated last record"
@@ -109,8 +115,8 @@ def read(path: Path, options: ReadOptions) -> Raw:
     runs = _read_runs(path, names, options)
     account = [file for parts in runs.values() for file in parts]
     _check_account(account, path)
-    ordered = [(run, [file.series for file in sorted(parts, key=_File.age)]) for run, parts in sorted(runs.items())]
-    frame, notes = widen(ordered, names.decoded(), path=path, options=options)
+    ordered = [(run, _parts(sorted(parts, key=_File.age))) for run, parts in sorted(runs.items())]
+    frame, notes, restarts = widen(ordered, names.decoded(), path=path, options=options)
     dropped = {
         DAMAGED: sum(file.damaged for file in account),
         TRUNCATED: sum(file.truncated for file in account),
@@ -122,6 +128,7 @@ def read(path: Path, options: ReadOptions) -> Raw:
         rows_read=len(frame) + sum(dropped.values()),
         dropped=dropped,
         notes=(*_notes(account, path), *notes),
+        restarts=restarts,
     )
 
 
@@ -140,8 +147,10 @@ def _read_runs(path: Path, names: _Names, options: ReadOptions) -> dict[str, lis
     total, done = sum(_size(file) for file in files), 0
     runs: dict[str, list[_File]] = {}
     for file in files:
-        run = file.parent.relative_to(path).as_posix() if is_folder else ""
-        runs.setdefault(run, []).append(_read_file(file, names, Stages(options.progress, total, done)))
+        run = printable(file.parent.relative_to(path).as_posix()) if is_folder else ""
+        runs.setdefault(run, []).append(
+            _read_file(file, names, Stages(options.progress, total, done), options.max_bytes)
+        )
         done += _size(file)
     return runs
 
@@ -162,6 +171,24 @@ READER = Reader(
 
 
 @dataclass
+class _Start:
+    """A session log that says where training went on.
+
+    Attributes
+    ----------
+    value : int
+        How many values lie before it in the file.
+    step : int
+    version : float or None
+        Of the file, as far as it was declared before.
+    """
+
+    value: int
+    step: int
+    version: float | None
+
+
+@dataclass
 class _File:
     """What one event file gave."""
 
@@ -172,9 +199,10 @@ class _File:
     truncated: int = 0
     no_scalar: int = 0
     lost_bytes: int = 0
-    compressed: bool = False
     first_time: float = float("inf")
     error: str = ""
+    version: float | None = None
+    starts: list[_Start] = field(default_factory=list)
 
     def age(self) -> tuple[float, float, str]:
         """Sort key: when the file was begun.
@@ -185,10 +213,28 @@ class _File:
         return (float(second[1]) if second else self.first_time, self.first_time, self.path.name)
 
 
+def _parts(files: Sequence[_File]) -> list[Series]:
+    """Values of a run between its restarts.
+
+    As TensorBoard does, believe session logs of files of version 2 and later. The version is that of the run, since an
+    earlier file may have declared it.
+    """
+    parts = []
+    version: float | None = None
+    for file in files:
+        begin, restart = 0, None
+        for start in file.starts:
+            declared = version if start.version is None else start.version
+            if declared is not None and declared >= RESTART_VERSION:
+                parts.append(replace(file.series[begin : start.value], restart=restart))
+                begin, restart = start.value, float(start.step)
+        parts.append(replace(file.series[begin:], restart=restart))
+        version = version if file.version is None else file.version
+    return parts
+
+
 def _event_files(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
-        folders.sort()
-        yield from (Path(parent, name) for name in sorted(files) if _is_event_name(name))
+    return (file for file in walk_files(folder) if _is_event_name(file.name))
 
 
 def _is_event_name(name: str) -> bool:
@@ -228,8 +274,6 @@ def _why_nothing(files: list[_File]) -> tuple[str, str]:
     for file in files:
         if file.error:
             return f"cannot be read: {file.error}", "check the path and its permissions"
-    if any(file.compressed for file in files):
-        return "is a compressed event file", "decompress it first (gunzip, unzstd)"
     hint = "give an event file that TensorBoard can open"
     if any(file.damaged for file in files):
         return "holds no valid TensorBoard record (checksums do not match)", hint
@@ -241,7 +285,7 @@ def _why_nothing(files: list[_File]) -> tuple[str, str]:
 def _notes(files: list[_File], path: Path) -> list[str]:
     notes = []
     for file in files:
-        name = file.path.relative_to(path).as_posix() if file.path != path else file.path.name
+        name = printable(file.path.relative_to(path).as_posix() if file.path != path else file.path.name)
         if file.error:
             notes.append(f"{name} cannot be read: {file.error}")
         elif not file.records and not file.damaged:
@@ -253,17 +297,35 @@ def _notes(files: list[_File], path: Path) -> list[str]:
     return notes
 
 
-def _read_file(path: Path, names: _Names, progress: Stages) -> _File:
+def _read_file(path: Path, names: _Names, progress: Stages, max_bytes: int | None) -> _File:
     file = _File(path)
     parts: list[Series] = []
     try:
-        with path.open("rb", buffering=0) as handle:
-            for records in _records(handle, os.fstat(handle.fileno()).st_size, file, progress):
-                parts.append(_decode(records, names, file))
-    except OSError as error:
-        file.error = error.strerror or str(error)
+        with _opened(path, max_bytes) as handle:
+            for records in _records(handle, _end(handle), file, progress):
+                parts.append(_decode(records, names, file, sum(map(len, parts))))
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:  # the latter: damage to a compressed file
+        file.error = getattr(error, "strerror", None) or str(error)
     file.series = join(parts)
     return file
+
+
+def _opened(path: Path, max_bytes: int | None) -> BinaryIO:
+    """An event file, decompressed if need be."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start.startswith((GZIP, ZSTD)):
+        return io.BytesIO(read_bytes(path, None, max_bytes=max_bytes))
+    return path.open("rb", buffering=0)
+
+
+def _end(handle: BinaryIO) -> int:
+    """Size of an open file, as it is now."""
+    end = handle.seek(0, os.SEEK_END)
+    handle.seek(0)
+    return end
 
 
 # --- records ----------------------------------------------------------------------------------------------------------
@@ -319,7 +381,6 @@ def _records(handle: BinaryIO, size: int, file: _File, progress: Stages) -> Iter
             length = lengths.get(header)
             if length is None:
                 if _masked(crc(header[:8])) != int.from_bytes(header[8:], "little"):
-                    file.compressed = not file.records and header.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd"))
                     file.damaged += 1
                     file.lost_bytes = end_of_buffer - position + left
                     break
@@ -390,13 +451,21 @@ class _Names(dict[bytes, int]):
         return self.tags
 
 
-def _decode(records: _Records, names: _Names, file: _File) -> Series:
+def _decode(records: _Records, names: _Names, file: _File, before: int) -> Series:
+    """Decode the values of records, in file order.
+
+    Session logs among them are noted in `file`, by the number of values before them; `before` is that of earlier
+    records.
+    """
     file.records += len(records.starts)
     usual, index = _decode_usual(records, names)
     if len(usual):
         file.first_time = min(file.first_time, float(usual.wall_time[0]))
     unusual = np.delete(np.arange(len(records.starts)), index)
+    earlier = len(file.starts)
     other, other_index = _decode_any(records, unusual, names, file)
+    for start in file.starts[earlier:]:  # from the number of the record to that of the value
+        start.value = before + int(np.sum(index < start.value)) + int(np.sum(other_index < start.value))
     if not len(other):
         return usual
     both = join([usual, other])
@@ -484,7 +553,7 @@ def _decode_any(
 ) -> tuple[Series, NDArray[np.int64]]:
     """Decode the scalars of any events.
 
-    Also return which record each of them is from.
+    Also return which record each of them is from. Session logs are noted in `file` with the number of their record.
     """
     if not len(which):
         return join([]), which
@@ -503,6 +572,7 @@ def _decode_any(
             continue
         wall_time = event.wall_time
         file.first_time = min(file.first_time, wall_time)
+        _note_session(event, number, file)
         # an event may hold many values, or none
         for item in event.summary.value:
             name = names[item.tag.encode()]
@@ -525,6 +595,30 @@ def _decode_any(
         np.array(step, np.int64), np.array(times, np.float64), np.array(codes, np.int64), np.array(values, np.float64)
     )
     return series, np.array(index, np.int64)
+
+
+def _note_session(event: Event, number: int, file: _File) -> None:
+    """Note the version of a file, or where training went on."""
+    if event.HasField("file_version"):
+        file.version = _version(event.file_version)
+    elif event.HasField("session_log") and event.session_log.status == event.session_log.START:
+        file.starts.append(_Start(number, event.step, file.version))
+
+
+def _version(text: str) -> float:
+    """Version of an event file.
+
+    −1 if it is none.
+
+    Examples
+    --------
+    >>> _version("brain.Event:2"), _version("?")
+    (2.0, -1.0)
+    """
+    try:
+        return float(text.split("brain.Event:")[-1])
+    except ValueError:
+        return -1.0
 
 
 def _tensor_value(tensor: TensorProto) -> float | None:

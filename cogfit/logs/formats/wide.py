@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.errors import InputError
+from cogfit.logs.formats.reader import Restart
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,15 +42,22 @@ class Series:
     name : int64 array
         Code of each value's name, an index into the `names` given to `widen`.
     value : float64 array
+    restart : float or None
+        Step from which training went on with this part; earlier values from this step on are void.
     """
 
     step: NDArray[np.int64]
     wall_time: NDArray[np.float64]
     name: NDArray[np.int64]
     value: NDArray[np.float64]
+    restart: float | None = None
 
     def __len__(self) -> int:
         return len(self.step)
+
+    def __getitem__(self, span: slice) -> Series:
+        """Some of the values."""
+        return Series(self.step[span], self.wall_time[span], self.name[span], self.value[span])
 
 
 def join(parts: Sequence[Series]) -> Series:
@@ -68,13 +76,14 @@ def widen(
     *,
     path: Path,
     options: ReadOptions,
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
+) -> tuple[pd.DataFrame, tuple[str, ...], tuple[Restart, ...]]:
     """Outer-join values on the step, without losing any of them.
 
     Values of one run that share a step share a row. A value logged again at the same step opens another row, further
     down, so that the last row of a step is the most recent one. If a part (an event file) repeats what an earlier
     part of its run holds, it is taken for a restart and shares no rows with the parts before it; otherwise parts are
-    joined (two writers side by side).
+    joined (two writers side by side). A part with a declared restart shares no rows with earlier parts either. Rows of
+    a run lie together, in the order of time.
 
     Parameters
     ----------
@@ -93,12 +102,14 @@ def widen(
         ``step``, one float64 column per name in order of code, ``wall_time`` (of the first value in the row), and
         ``run`` where there is more than one. Names that no value has are left out.
     notes : tuple of str
+    restarts : tuple of Restart
+        Where the declared ones lie in the table.
 
     Examples
     --------
     >>> from cogfit.logs.formats.reader import ReadOptions
     >>> part = Series(np.array([1, 1, 2]), np.array([5.0, 5.5, 6.0]), np.array([0, 1, 0]), np.array([0.9, 3.0, 0.8]))
-    >>> frame, notes = widen([("a", [part])], ["utilization", "loss"], path=Path("."), options=ReadOptions())
+    >>> frame, notes, restarts = widen([("a", [part])], ["utilization", "loss"], path=Path("."), options=ReadOptions())
     >>> print(frame.to_string(index=False))
      step  utilization  loss  wall_time
         1          0.9   3.0        5.0
@@ -107,7 +118,7 @@ def widen(
     import pandas as pd
 
     notes: list[str] = []
-    runs = [(run, filled) for run, parts in runs if (filled := [part for part in parts if len(part)])]
+    runs = [(run, parts) for run, parts in runs if any(len(part) for part in parts)]
     # each value gets a row; a row takes step and time from its first value
     series = join([part for _, parts in runs for part in parts])
     row, n_rows = _rows(series, [parts for _, parts in runs])
@@ -123,7 +134,22 @@ def widen(
         lengths = [sum(len(part) for part in parts) for _, parts in runs]
         run_of_value = np.repeat(np.arange(len(runs)), lengths)
         columns["run"] = np.array([run for run, _ in runs], dtype=object)[run_of_value[first]]
-    return pd.DataFrame(columns), tuple(notes)
+    return pd.DataFrame(columns), tuple(notes), _restarts(row, [parts for _, parts in runs])
+
+
+def _restarts(row: NDArray[np.int64], runs: Sequence[Sequence[Series]]) -> tuple[Restart, ...]:
+    """Declared restarts by the rows of the table."""
+    # rows are numbered in the order in which values open them
+    n_rows = np.concatenate([[0], np.maximum.accumulate(row) + 1])
+    restarts = []
+    value = 0
+    for parts in runs:
+        first = int(n_rows[value])
+        for part in parts:
+            if part.restart is not None and n_rows[value] > first:
+                restarts.append(Restart(int(n_rows[value]), part.restart, first))
+            value += len(part)
+    return tuple(restarts)
 
 
 def _rows(series: Series, runs: Sequence[Sequence[Series]]) -> tuple[NDArray[np.int64], int]:
@@ -200,7 +226,7 @@ def _segments(runs: Sequence[Sequence[Series]]) -> NDArray[np.int64]:
         segment += 1
         begin = 0  # first part of the segment
         for number, part in enumerate(parts):
-            if repeated[number] >= begin:
+            if repeated[number] >= begin or part.restart is not None:
                 segment += 1
                 begin = number
             codes.append(np.full(len(part), segment, np.int64))

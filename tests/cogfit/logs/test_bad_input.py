@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import random
+import socket
 import sqlite3
 import struct
 from collections.abc import Callable
@@ -141,14 +142,16 @@ def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_pipes_and_devices_are_refused_at_once(tmp_path: Path) -> None:
+def test_devices_and_sockets_are_refused_and_pipes_in_folders_passed_over(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(InputError, match="pipe"):
-        read_log(tmp_path / "pipe.csv")
     with pytest.raises(InputError, match="holds no log"):
         read_log(tmp_path)
     with pytest.raises(InputError, match="device"):
         read_log("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s"))
+        with pytest.raises(InputError, match="socket"):
+            read_log(tmp_path / "s")
 
 
 @pytest.mark.parametrize(
@@ -323,6 +326,19 @@ def sample_mlflow(folder: Path) -> Path:
     return path
 
 
+def sample_mlflow_files(folder: Path) -> Path:
+    path = folder / "run" / "metrics" / "attn_util"
+    path.parent.mkdir(parents=True)
+    path.write_text("".join(f"17{s} 0.{s} {s}\n" for s in range(9)))
+    return path
+
+
+def sample_text(folder: Path) -> Path:
+    path = folder / "train.log"
+    path.write_text("".join(f"INFO step {s} | attn_util 0.{s}, time 1{s}ms\n" for s in range(9)))
+    return path
+
+
 SAMPLES: dict[str, Callable[[Path], Path]] = {
     "csv": sample_csv,
     "wandb": sample_wandb,
@@ -332,6 +348,8 @@ SAMPLES: dict[str, Callable[[Path], Path]] = {
     "parquet": sample_parquet,
     "tensorboard": sample_tensorboard,
     "mlflow": sample_mlflow,
+    "mlflow_files": sample_mlflow_files,
+    "text": sample_text,
 }
 JUNK = (b"\0", b"\n", b",", b'"', b"\xff", b"-", b"e", b"NaN", b"1e999", b"[", b"{", b"}", b"true", b"9" * 30, b"\xc3")
 

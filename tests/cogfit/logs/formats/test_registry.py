@@ -71,7 +71,8 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
 
 def test_the_sentence_of_formats_follows_from_the_list() -> None:
     assert registry.titles() == (
-        "CSV or TSV, JSON, JSON lines, Parquet, TensorBoard, Hugging Face trainer_state.json, W&B export, MLflow"
+        "CSV or TSV, JSON, JSON lines, Text log, Parquet, TensorBoard, Hugging Face trainer_state.json, W&B export, "
+        "MLflow file store, MLflow"
     )
 
 
@@ -82,7 +83,7 @@ def test_help_names_every_format() -> None:
 
 def test_the_order_of_preference_names_every_format_once() -> None:
     ordered = sorted(registry.built_in_readers(), key=lambda reader: reader.rank)
-    names = ["parquet", "csv", "jsonl", "json", "wandb", "huggingface", "tensorboard", "mlflow"]
+    names = ["parquet", "csv", "jsonl", "json", "wandb", "huggingface", "tensorboard", "mlflow", "mlflow_files", "text"]
     assert [reader.name for reader in ordered] == names
     assert len({reader.rank for reader in ordered}) == len(ordered)
 

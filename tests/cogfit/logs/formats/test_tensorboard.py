@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from cogfit.logs.formats.reader import HEAD_BYTES, Raw, ReadOptions
 from cogfit.logs.formats.tensorboard import READER
 
 pytest.importorskip("tensorboard", reason="needs the extra 'logs'")
+zstandard = pytest.importorskip("zstandard", reason="needs the extra 'logs'")
 google_crc32c = pytest.importorskip("google_crc32c", reason="needs the extra 'logs'")
 
 from google.protobuf.message import DecodeError  # noqa: E402
@@ -290,6 +292,103 @@ def test_tags_that_clash_with_own_columns_are_kept_under_another_name(tmp_path: 
     assert "'step (logged)'" in raw.notes[0]
 
 
+# --- restarts that the files declare ----------------------------------------------------------------------------------
+
+
+def start(step: int) -> bytes:
+    return record(
+        Event(wall_time=1.7e9, step=step, session_log=SessionLog(status=SessionLog.START)).SerializeToString()
+    )
+
+
+def surviving(raw: Raw) -> dict[str, list[tuple[int, float]]]:
+    """(step, value) by tag without what the declared restarts void, sorted."""
+    step, kept = raw.frame["step"].to_numpy(), np.ones(len(raw.frame), bool)
+    for restart in raw.restarts:
+        kept[restart.first : restart.row] &= step[restart.first : restart.row] < restart.step
+    frame = raw.frame[kept].drop(columns=["wall_time", "run"], errors="ignore").set_index("step")
+    found = {str(tag): sorted(frame[tag].dropna().items()) for tag in frame}
+    return {tag: values for tag, values in found.items() if values}  # type: ignore[misc]
+
+
+def kept_by_tensorboard(path: Path) -> dict[str, list[tuple[int, float]]]:
+    found = {tag: sorted((step, value) for step, _, value in rows) for tag, rows in accumulated(path).items()}
+    return {tag: values for tag, values in found.items() if values}
+
+
+def test_purge_step_of_torch_voids_what_tensorboard_purges(tmp_path: Path) -> None:
+    writer_module = pytest.importorskip("torch.utils.tensorboard", reason="needs the extra 'train'")
+    for number, (purge, steps) in enumerate([(None, range(1, 40)), (20, range(20, 60)), (55, range(55, 70))]):
+        writer = writer_module.SummaryWriter(str(tmp_path), purge_step=purge, filename_suffix=f".{number}")
+        for step in steps:
+            writer.add_scalar("loss", step + number / 8, step)
+        writer.close()
+        next(tmp_path.glob(f"*.{number}")).rename(tmp_path / f"events.out.tfevents.{100 + number}.host")
+    raw = read(tmp_path)
+    assert surviving(raw) == kept_by_tensorboard(tmp_path)
+    assert len(raw.frame) == 39 + 40 + 15  # nothing is left out by the reader itself
+    assert [(restart.row, restart.step) for restart in raw.restarts] == [(39, 20.0), (79, 55.0)]
+
+
+@pytest.mark.slow
+@settings(max_examples=150)
+@given(
+    files=st.lists(
+        st.lists(
+            st.one_of(
+                st.tuples(st.just("start"), st.integers(-1, 8)),
+                st.tuples(st.sampled_from(["loss", "acc", "attention_utilization"]), st.integers(-1, 9)),
+            ),
+            max_size=14,
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    chunk=st.sampled_from([60, 1 << 24]),
+)
+def test_restarts_void_what_tensorboard_purges(
+    files: list[list[tuple[str, int]]], chunk: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("events")
+    value = 0.0
+    for number, events in enumerate(files):
+        records = [version(1e9 + number)]
+        for what, step in events:
+            value += 0.25
+            records.append(start(step) if what == "start" else scalar(step, value, what, 1e9 + number))
+        write(folder / f"events.out.tfevents.{100 + number}.host", *records)
+    expected = kept_by_tensorboard(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tensorboard, "CHUNK_BYTES", chunk)
+        if any(what != "start" for events in files for what, _ in events):
+            assert surviving(read(folder)) == expected
+        else:
+            with pytest.raises(InputError, match="holds no scalar"):
+                read(folder)
+
+
+def test_values_on_the_two_sides_of_a_restart_never_share_a_row(tmp_path: Path) -> None:
+    # other names and other steps after the restart: nothing but the session log tells that training went on
+    write(tmp_path / NAME, version(), scalar(1, 0.5), scalar(2, 0.25), start(2), scalar(2, 3.0, "loss"))
+    raw = read(tmp_path)
+    assert raw.frame["step"].tolist() == [1, 2, 2]
+    assert surviving(raw) == {"attention_utilization": [(1, 0.5)], "loss": [(2, 3.0)]}
+
+
+def test_a_restart_voids_rows_of_its_own_run_only(tmp_path: Path) -> None:
+    write(tmp_path / "a" / NAME, version(), scalar(1, 0.5), scalar(2, 0.25), start(2))  # nothing logged since
+    write(tmp_path / "b" / NAME, version(), scalar(1, 0.5), scalar(2, 0.25), start(1), scalar(1, 0.75))
+    raw = read(tmp_path)
+    assert [(restart.first, restart.row, restart.step) for restart in raw.restarts] == [(0, 2, 2.0), (2, 4, 1.0)]
+    assert surviving(raw)["attention_utilization"] == [(1, 0.5), (1, 0.75)]
+
+
+def test_session_logs_of_files_without_version_declare_nothing(tmp_path: Path) -> None:
+    raw = read(write(tmp_path / NAME, scalar(1, 0.5), scalar(2, 0.25), start(1), scalar(3, 0.125)))
+    assert raw.restarts == ()
+    assert surviving(raw) == kept_by_tensorboard(tmp_path)
+
+
 # --- damage -----------------------------------------------------------------------------------------------------------
 
 
@@ -372,9 +471,23 @@ def test_files_without_anything_are_input_errors(tmp_path: Path, content: bytes,
         assert caught.value.hint
 
 
-def test_a_compressed_event_file_says_so(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="decompress it first"):
-        read(write(tmp_path / f"{NAME}.gz", gzip.compress(version() + scalar(1, 0.5))))
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+def test_a_compressed_event_file_is_read_like_any_other(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    data = version() + scalar(1, 0.5) + scalar(2, 0.25)
+    expected = read(write(tmp_path / "plain" / NAME, data))
+    path = write(tmp_path / "packed" / f"{NAME}.gz", pack(data))
+    for place in (path, path.parent):
+        pd.testing.assert_frame_equal(read(place).frame, expected.frame)
+    with pytest.raises(InputError, match="decompresses to more than 100 bytes"):
+        READER.read(path, ReadOptions(max_bytes=100))
+
+
+def test_a_damaged_compressed_event_file_does_not_hide_others(tmp_path: Path) -> None:
+    write(tmp_path / NAME, version(), scalar(1, 0.5))
+    write(tmp_path / f"{NAME}.1.gz", gzip.compress(version() + scalar(2, 0.5) * 99)[:-20])
+    raw = read(tmp_path)
+    assert raw.frame["step"].tolist() == [1]
+    assert "cannot be read" in raw.notes[0]
 
 
 def test_missing_files_and_empty_folders_are_input_errors(tmp_path: Path) -> None:
