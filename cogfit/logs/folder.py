@@ -320,7 +320,9 @@ class _Reading:
         except NoLogColumns:
             return
         except InputError as error:
-            if not file.reader.is_text or _mentions_logs(file.head, options):
+            if not file.reader.is_text:
+                raise
+            if _mentions_logs(file.head, options):
                 self.unusable.append((label, file.reader, error))
 
     def read_tree(self, reader: Reader, files: Sequence[LogFile]) -> None:
