@@ -15,7 +15,7 @@ from pathlib import Path
 from cogfit.errors import CogfitError, InputError, printable
 from cogfit.logs.clean import Part, prepare
 from cogfit.logs.columns import ALIASES, NoLogColumns
-from cogfit.logs.formats.contents import bare_suffix, read_head
+from cogfit.logs.formats.contents import bare_suffix, read_head, stays_within
 from cogfit.logs.formats.guard import guarded
 from cogfit.logs.formats.reader import Checkpoints, Raw, Reader, ReadOptions
 from cogfit.logs.formats.refusals import is_pickle
@@ -154,16 +154,13 @@ class _Search:
     def _may_follow(self, entry: os.DirEntry[str]) -> bool:
         """Whether an entry lies in the folder, wherever it leads.
 
-        Links that lead elsewhere may have been laid by whoever made the folder, and are not followed unasked.
+        See :func:`stays_within`; a link that is not followed is named.
         """
-        if not entry.is_symlink():
-            return True
         where = Path(entry.path).relative_to(self.folder).as_posix()
-        target = Path(os.path.realpath(entry.path))
-        if not os.path.exists(target):
+        if entry.is_symlink() and not os.path.exists(entry.path):
             self.warnings.append(f"link {where} leads nowhere and was left out")
             return False
-        if target.is_relative_to(os.path.realpath(self.folder)):
+        if stays_within(os.path.realpath(self.folder), entry.path):
             return True
         self.warnings.append(f"link {where} leads out of the folder and was not followed; to read it, name its target")
         return False

@@ -54,18 +54,29 @@ def bare_suffix(path: Path) -> str:
 def walk_files(folder: Path) -> Iterator[Path]:
     """All files in the tree below a folder.
 
-    Links are followed, each folder is visited once, and hidden folders are left out. Files of a folder come in the
-    order of their names, before those of the folders below it.
+    Links are followed within the tree, each folder is visited once, and hidden folders are left out. Files of a folder
+    come in the order of their names, before those of the folders below it.
     """
     visited: set[tuple[int, int]] = set()
+    root = os.path.realpath(folder)
     for parent, folders, files in os.walk(folder, followlinks=True):
         status = os.stat(parent)
         if (status.st_dev, status.st_ino) in visited:
             folders.clear()
             continue
         visited.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(parent, name) for name in sorted(files))
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and stays_within(root, os.path.join(parent, name))
+        )
+        yield from (Path(parent, name) for name in sorted(files) if stays_within(root, os.path.join(parent, name)))
+
+
+def stays_within(root: str, entry: str) -> bool:
+    """Whether an entry of a tree is in it, wherever it leads.
+
+    Links that lead elsewhere may have been laid by whoever made the folder, and are not followed unasked.
+    """
+    return not os.path.islink(entry) or Path(os.path.realpath(entry)).is_relative_to(root)
 
 
 class Watched(io.RawIOBase):

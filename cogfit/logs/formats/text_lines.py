@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cogfit.errors import InputError
 from cogfit.logs.formats.contents import TRUNCATED, bare_suffix, decoded, is_text, text_bytes
 from cogfit.logs.formats.reader import Evidence, Raw, Reader, ReadOptions
+from cogfit.logs.formats.wide import MAX_CELLS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -234,6 +236,13 @@ def read(path: Path, options: ReadOptions) -> Raw:
         )
     if n_lines > len(rows) + len(dropped):
         dropped[NO_MEASUREMENT] = n_lines - len(rows) - len(dropped)
+    names = {key for row in rows for key in row.values}
+    if len(rows) * len(names) > MAX_CELLS:
+        raise InputError(
+            f"{len(rows)} lines × {len(names)} names make too large a table",
+            path=path,
+            hint="keep the lines that matter, with grep for instance",
+        )
     frame, notes = _frame(rows)
     return Raw(frame, READER.name, n_lines, dropped, notes, lambda row: rows[row].line)
 
@@ -273,14 +282,16 @@ def _frame(rows: Sequence[_Row]) -> tuple[pd.DataFrame, tuple[str, ...]]:
     import pandas as pd
 
     notes = []
-    columns: dict[tuple[str, str], list[float]] = {}
+    columns: dict[tuple[str, str], NDArray[np.float64]] = {}
     merged = _merged_steps(rows)
     if len(merged) > 1:
         notes.append(f"{', '.join(map(repr, merged))} were read as one column 'step'")
     for place, row in enumerate(rows):
         for (name, unit), value in row.values.items():
             key = (merged.get(name, name), unit)
-            columns.setdefault(key, [np.nan] * len(rows))[place] = value
+            if key not in columns:
+                columns[key] = np.full(len(rows), np.nan)
+            columns[key][place] = value
     units: dict[str, list[str]] = defaultdict(list)
     for name, unit in columns:
         units[name].append(unit)
@@ -288,7 +299,7 @@ def _frame(rows: Sequence[_Row]) -> tuple[pd.DataFrame, tuple[str, ...]]:
     taken = Counter(name for name, _ in columns)
     for (name, unit), values in columns.items():
         own = f"{name} [{unit}]" if taken[name] > 1 and unit else name
-        cells[own] = np.array(values)
+        cells[own] = values
     notes += [
         f"'{name}' has several units ({', '.join(unit or 'none' for unit in several)}), a column each"
         for name, several in units.items()

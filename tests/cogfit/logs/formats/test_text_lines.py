@@ -249,3 +249,9 @@ def test_what_was_printed_gives_way_to_what_was_logged(tmp_path: Path) -> None:
     chosen = read_log(tmp_path, y="loss", format="text").utilization
     assert chosen is not None
     assert chosen.source.format == "text"
+
+
+def test_a_table_that_would_be_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cogfit.logs.formats.text_lines.MAX_CELLS", 100)
+    with pytest.raises(InputError, match="20 lines × 21 names"):
+        read(write(tmp_path / "train.log", *(f"step {k} norm{k} 0.5" for k in range(20))))
