@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from cogfit.errors import InputError, nearest
@@ -62,6 +63,18 @@ _LAYER = re.compile(_LEVEL.format("layers?|blocks?"))
 _HEAD = re.compile(_LEVEL.format("heads?"))
 _IN_WORDS = {"utilization": "attention utilisation", "step": "training step", "p_episodic": "probability to attend"}
 _OPTION = {"step": "x", "utilization": "y", "pattern": "pattern", "run": "run"}
+_GROUPS: Mapping[str, Mapping[str, int]] = {  # by role: spelling -> group of `ALIASES`, the first that has it
+    role: {
+        alias + fork: group
+        for group, aliases in reversed(list(enumerate(groups)))
+        for alias in aliases
+        for fork in (_FORKS if role in BOUNDED else ("",))
+    }
+    for role, groups in ALIASES.items()
+}
+_LABEL_ROLES = ("run", "pattern", "layer", "head")
+_LABEL_NAMES = frozenset({"split"})  # of no role, but names of something all the same
+_STEMS = 4096  # columns by layer or head share their stem, so that few stems matter even where columns are many
 
 
 class NoLogColumns(InputError):
@@ -135,7 +148,7 @@ class Columns:
         return list(dict.fromkeys([name for name in (*single, *more) if name is not None] + levels))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Name:
     """A column's name, taken apart."""
 
@@ -144,6 +157,7 @@ class _Name:
     layer: str | None
     head: str | None
     forms: Mapping[str, int]  # normalised spelling -> 0, or 1 if a prefix had to be left out
+    ranks: Mapping[str, tuple[int, int]]  # how well it fits each role that it fits; less is better
 
 
 def _normalise(text: str) -> str:
@@ -155,27 +169,24 @@ def _take_apart(column: str) -> _Name:
     layer, head = _LAYER.search(stem), _HEAD.search(stem)
     if layer or head:
         stem = re.sub(r"/{2,}", "/", _HEAD.sub("", _LAYER.sub("", stem))).strip("/_.- ")
+    forms, ranks = _forms_and_ranks(stem)
+    return _Name(column, stem, layer and layer[1], head and head[1], forms, ranks)
+
+
+@lru_cache(maxsize=_STEMS)
+def _forms_and_ranks(stem: str) -> tuple[Mapping[str, int], Mapping[str, tuple[int, int]]]:
+    """Spellings of a stem, and how well it fits each role."""
     forms = {_normalise(stem): 0}
     for separator in "/.":
         forms.setdefault(_normalise(stem.rsplit(separator, 1)[-1]), 1)
     for form in list(forms):
         forms.setdefault(_SPLITS.sub("", form), 1)
-    return _Name(column, stem, layer and layer[1], head and head[1], forms)
-
-
-def _rank(name: _Name, role: str) -> tuple[int, int] | None:
-    """How well a name fits a role.
-
-    Less is better; None if it does not fit.
-    """
-    forks = _FORKS if role in BOUNDED else ("",)
-    ranks = [
-        (group, penalty)
-        for group, aliases in enumerate(ALIASES[role])
-        for form, penalty in name.forms.items()
-        if any(form == alias + fork for alias in aliases for fork in forks)
-    ]
-    return min(ranks, default=None)
+    ranks: dict[str, tuple[int, int]] = {}
+    for role, groups in _GROUPS.items():
+        hits = [(groups[form], penalty) for form, penalty in forms.items() if form in groups]
+        if hits:
+            ranks[role] = min(hits)
+    return forms, ranks
 
 
 def recognised_role(column: str) -> str | None:
@@ -186,8 +197,30 @@ def recognised_role(column: str) -> str | None:
     >>> recognised_role("train/Attn-Util"), recognised_role("trainer/global_step"), recognised_role("loss")
     ('utilization', 'step', None)
     """
-    name = _take_apart(column)
-    return next((role for role in ALIASES if _rank(name, role) is not None), None)
+    return next(iter(_take_apart(column).ranks), None)
+
+
+def label_columns(names: Sequence[str], options: ReadOptions) -> frozenset[str]:
+    """Columns that hold names and are read as text.
+
+    Labels are names even where they look like numbers, so that '1' and '01' stay apart. They are the columns of run,
+    pattern, layer and head, and one called 'split'.
+
+    Examples
+    --------
+    >>> sorted(label_columns(["step", "attn_util", "seed", "split", "note"], ReadOptions()))
+    ['seed', 'split']
+    """
+    labels = {name for name in names if name.strip().casefold() in _LABEL_NAMES}
+    try:
+        columns = find_columns(names, options, Path())
+        used = {columns.run, columns.pattern, columns.layer, columns.head}
+    except InputError:  # said again when the table is cleaned; until then whatever may be a label is one
+        parts = [_take_apart(name) for name in names]
+        used = {part.column for part in parts if any(role in part.ranks for role in _LABEL_ROLES)}
+        for chosen in (options.pattern, options.run):
+            used |= {part.column for part in _spelt(chosen, parts)} if chosen is not None else set()
+    return frozenset(labels | {name for name in used if name is not None})
 
 
 def find_columns(names: Sequence[str], options: ReadOptions, path: Path) -> Columns:
@@ -310,7 +343,8 @@ class _Header:
         """
         ranks = _fits(self.flat, role)
         hits = _best_hits(ranks, role)
-        others = [repr(part.column) for _, part in ranks if part not in hits]
+        best = set(hits)
+        others = [repr(part.column) for _, part in ranks if part not in best]
         if role == "utilization" and others:
             self.notes.append(f"'{hits[0].column}' was used; {_listed(others)} would fit, too")
         return hits
@@ -470,7 +504,7 @@ def _fits(parts: Sequence[_Name], role: str) -> list[tuple[tuple[int, int], _Nam
 
     Less is better.
     """
-    return [(rank, part) for part in parts if (rank := _rank(part, role)) is not None]
+    return [(part.ranks[role], part) for part in parts if role in part.ranks]
 
 
 def _best_hits(ranks: Sequence[tuple[tuple[int, int], _Name]], role: str) -> list[_Name]:
