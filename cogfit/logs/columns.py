@@ -164,11 +164,20 @@ def _normalise(text: str) -> str:
     return _SEPARATORS.sub("_", text.strip())
 
 
+@lru_cache(maxsize=4)  # of one log they are asked for when it is read and when it is cleaned
+def _parts(names: tuple[str, ...]) -> tuple[_Name, ...]:
+    return tuple(_take_apart(name) for name in names)
+
+
 def _take_apart(column: str) -> _Name:
     stem = column.strip().casefold()
     layer, head = _LAYER.search(stem), _HEAD.search(stem)
+    if layer:
+        stem = _LAYER.sub("", stem)
+    if head:
+        stem = _HEAD.sub("", stem)
     if layer or head:
-        stem = re.sub(r"/{2,}", "/", _HEAD.sub("", _LAYER.sub("", stem))).strip("/_.- ")
+        stem = re.sub(r"/{2,}", "/", stem).strip("/_.- ")
     forms, ranks = _forms_and_ranks(stem)
     return _Name(column, stem, layer and layer[1], head and head[1], forms, ranks)
 
@@ -211,12 +220,17 @@ def label_columns(names: Sequence[str], options: ReadOptions) -> frozenset[str]:
     >>> sorted(label_columns(["step", "attn_util", "seed", "split", "note"], ReadOptions()))
     ['seed', 'split']
     """
+    return _label_columns(tuple(names), replace(options, progress=None))
+
+
+@lru_cache(maxsize=4)
+def _label_columns(names: tuple[str, ...], options: ReadOptions) -> frozenset[str]:
     labels = {name for name in names if name.strip().casefold() in _LABEL_NAMES}
     try:
         columns = find_columns(names, options, Path())
         used = {columns.run, columns.pattern, columns.layer, columns.head}
     except InputError:  # said again when the table is cleaned; until then whatever may be a label is one
-        parts = [_take_apart(name) for name in names]
+        parts = _parts(names)
         used = {part.column for part in parts if any(role in part.ranks for role in _LABEL_ROLES)}
         for chosen in (options.pattern, options.run):
             used |= {part.column for part in _spelt(chosen, parts)} if chosen is not None else set()
@@ -304,7 +318,7 @@ class _Header:
     names : sequence of str
     path : Path
         For messages.
-    parts : list of _Name
+    parts : tuple of _Name
     flat : list of _Name
         Those that say neither layer nor head.
     notes : list of str
@@ -312,7 +326,7 @@ class _Header:
 
     def __init__(self, names: Sequence[str], path: Path) -> None:
         self.names, self.path = names, path
-        self.parts = [_take_apart(name) for name in names]
+        self.parts = _parts(tuple(names))
         self.flat = [part for part in self.parts if part.layer is None and part.head is None]
         self.notes: list[str] = []
 
