@@ -130,7 +130,7 @@ def _texts(column: Any) -> Any:
 
 
 def frame_of(table: Any, dialect: Dialect, options: ReadOptions) -> tuple[pd.DataFrame, list[str]]:
-    """The frame of a text table, and what is to be noted."""
+    """The frame of a text table, with its notes."""
     import pandas as pd
 
     table, notes = _without_missing(table, dialect)

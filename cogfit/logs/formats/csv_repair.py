@@ -17,9 +17,9 @@ from typing import Any
 from cogfit.errors import InputError
 from cogfit.logs.formats.contents import TRUNCATED, check_unique, decoded
 from cogfit.logs.formats.csv_cells import arrow_table
-from cogfit.logs.formats.dialect import NUMBER, Dialect, column_names
+from cogfit.logs.formats.dialect import CUT_NUMBER, NUMBER, Dialect, column_names
 from cogfit.logs.formats.reader import ReadOptions
-from cogfit.logs.formats.records import Record, split_records
+from cogfit.logs.formats.records import QUOTE, Record, split_records
 from cogfit.logs.labels import MISSING
 
 REPEATED_HEADER = "repeated header line"
@@ -72,7 +72,7 @@ def repaired(data: bytes, dialect: Dialect, path: Path, options: ReadOptions) ->
             raise _wrong_width(short, len(stretches[-1].names), path)
         if header is None:
             width = len(stretches[-1].names)
-            if not record.is_closed or len(record.fields) < width:
+            if len(record.fields) < width or _is_cut(record):
                 short = record  # of the last one a crash may have cut the end
             elif len(record.fields) > width:
                 raise _wrong_width(record, width, path)
@@ -85,7 +85,7 @@ def repaired(data: bytes, dialect: Dialect, path: Path, options: ReadOptions) ->
             dropped[CHANGED_HEADER] += 1
             notes.append(f"the header changes on line {record.line}, to {', '.join(header[:12])}")
             stretches.append(_Stretch(header))
-    if short is not None:
+    if short is not None or _text(data, dialect, path)[1]:
         dropped[TRUNCATED] += 1
     tables = [_table(stretch, dialect, options) for stretch in stretches if stretch.rows]
     table = _joined(tables) if tables else arrow_table(None, dialect, options)
@@ -104,7 +104,8 @@ def _records(data: bytes, dialect: Dialect, path: Path) -> Iterator[tuple[Record
     """Records that are not blank, each with its names if it is a header."""
     names = dialect.names
     numeric: list[int] = []  # places of numbers in the first record that has any
-    for record in split_records(decoded(data, path, dialect.start), dialect.delimiter, dialect.start_line):
+    text, _ = _text(data, dialect, path)
+    for record in split_records(text, dialect.delimiter, dialect.start_line):
         if record.is_blank:
             continue
         header = _header(record, names, path) if dialect.header else None
@@ -114,6 +115,20 @@ def _records(data: bytes, dialect: Dialect, path: Path) -> Iterator[tuple[Record
         if record.quote_line is not None:
             _check_quote(record, dialect, len(names), numeric, path)
         yield record, header
+
+
+def _text(data: bytes, dialect: Dialect, path: Path) -> tuple[str, bool]:
+    """Text of the rows, and whether its last line was left out.
+
+    It is if a crash has cut it within a character.
+    """
+    try:
+        return data[dialect.start :].decode(), False
+    except UnicodeDecodeError as error:
+        begin = max(data.rfind(b"\n") + 1, dialect.start)
+        if error.reason == "unexpected end of data" and begin <= dialect.start + error.start:
+            return decoded(data[:begin], path, dialect.start), True
+        return decoded(data, path, dialect.start), False
 
 
 def _header(record: Record, names: Sequence[str], path: Path) -> tuple[str, ...] | None:
@@ -162,6 +177,12 @@ def _is_row(line: str, delimiter: str, width: int, numeric: Sequence[int]) -> bo
     if len(fields) != width or not any(place < width for place in numeric):
         return False
     return all(NUMBER.fullmatch(fields[place]) for place in numeric if place < width)
+
+
+def _is_cut(record: Record) -> bool:
+    """Whether a record breaks off, within quotes or within a number."""
+    is_number = QUOTE not in record.text and CUT_NUMBER.fullmatch(record.fields[-1].strip()) is not None
+    return not record.is_closed or (not record.is_ended and is_number)
 
 
 def _wrong_width(record: Record, width: int, path: Path) -> InputError:

@@ -31,10 +31,9 @@ from cogfit.logs.formats.contents import (
 )
 from cogfit.logs.formats.csv_cells import arrow_table, frame_of, has_odd_cells, has_text
 from cogfit.logs.formats.csv_repair import REPEATED_HEADER, repaired, row_lines
-from cogfit.logs.formats.dialect import Dialect, dialect_of, line_record
+from cogfit.logs.formats.dialect import CUT_NUMBER, Dialect, dialect_of, line_record
 from cogfit.logs.formats.reader import HEAD_BYTES, Evidence, Raw, Reader, ReadOptions
 
-_CUT_NUMBER = re.compile(r"[-+]|[-+]?(\d+\.?\d*|\.\d*)[eE][-+]?|[-+]?\.|na|tru?|fals?|nul|inf?", re.IGNORECASE)
 _PIECE = 1 << 22  # bytes in which line ends are counted at a time
 _NEWLINE = 10
 
@@ -146,7 +145,7 @@ def _cut_line(data: bytes, floor: int, dialect: Dialect, path: Path) -> int | No
         return None if line.endswith(b"\n") else begin
     cut = len(fields) < len(dialect.names)
     if len(fields) == len(dialect.names) and not line.endswith((b"\n", b"\r")):
-        cut = _CUT_NUMBER.fullmatch(fields[-1].strip()) is not None
+        cut = CUT_NUMBER.fullmatch(fields[-1].strip()) is not None
     return begin if cut else None
 
 
@@ -198,27 +197,22 @@ def _read_any_csv(path: Path, options: ReadOptions) -> Raw:
     if b"\n" not in data:
         data = data.replace(b"\r", b"\n")
     dialect = dialect_of(data, path)
-    whole = data
     cut = _cut_line(data, dialect.start, dialect, path)
-    dropped: Counter[str] = Counter({TRUNCATED: 1} if cut is not None else {})
-    data = data[:cut]
-    body, repeated = _without_headers(data, dialect)
+    body, repeated = _without_headers(data[:cut], dialect)
     table = _whole_table(body, dialect, options, path)
+    dropped = +Counter({TRUNCATED: int(cut is not None), REPEATED_HEADER: repeated})
     notes: list[str] = []
     lines: list[int] | None = None
-    if table is not None:
-        dropped[REPEATED_HEADER] += repeated
-    else:
+    if table is None:
+        # the whole of it, since a header that changes may make the last line complete
         result = repaired(data, dialect, path, options)
-        table, lines, notes = result.table, result.lines, result.notes
-        dropped += result.dropped
-    dropped = +dropped
+        table, lines, dropped, notes = result.table, result.lines, result.dropped, result.notes
     frame, more = frame_of(table, dialect, options)
     if not len(frame) and not dropped:
         raise InputError("holds a header and no rows", path=path, hint="give a log with at least two rows")
 
     def line_of(row: int) -> int:
-        return lines[row] if lines is not None else _find_line(whole, row, dialect, path)
+        return lines[row] if lines is not None else _find_line(data, row, dialect, path)
 
     return Raw(frame, "csv", len(frame) + dropped.total(), dropped, (*notes, *more), line_of)
 

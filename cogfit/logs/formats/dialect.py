@@ -14,6 +14,9 @@ from cogfit.logs.formats.records import Record, split_records
 NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?|[-+]?(nan|inf(inity)?)", re.IGNORECASE)
 """Texts that are a number in one dialect or another."""
 
+CUT_NUMBER = re.compile(r"[-+]|[-+]?(\d+\.?\d*|\.\d*)[eE][-+]?|[-+]?\.|na|tru?|fals?|nul|inf?", re.IGNORECASE)
+"""Texts that are the start of a number or a word, but not yet one."""
+
 DELIMITERS = (",", "\t", ";")
 
 

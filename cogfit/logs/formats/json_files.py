@@ -195,7 +195,7 @@ def _arrow_table(data: bytes, options: ReadOptions, path: Path) -> Any | None:
             return None
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
-    check_text(table, path)
+    check_text(table, options, path)
     return table
 
 

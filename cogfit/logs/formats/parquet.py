@@ -43,7 +43,7 @@ def _read_parquet(path: Path, options: ReadOptions) -> Raw:
             f"says that it has {n_rows} rows and holds {len(table)}", path=path, hint="check that the file is complete"
         )
     check_unique([*table.column_names, *implied], path)
-    check_text(table, path)
+    check_text(table, options, path)
     for name, numbers in implied.items():  # before labels are found, since it may be one of them
         table = table.append_column(name, pa.array(np.arange(numbers.start, numbers.stop, numbers.step)))
     frame, notes = to_frame(table, options)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 QUOTE = '"'
@@ -34,6 +34,8 @@ class Record:
         False if that quote never closes.
     is_clean : bool
         False if text follows the quote that closes a field with line ends.
+    is_ended : bool
+        Whether a line end follows.
     """
 
     line: int
@@ -42,6 +44,7 @@ class Record:
     quote_line: int | None = None
     is_closed: bool = True
     is_clean: bool = True
+    is_ended: bool = True
 
     @property
     def is_blank(self) -> bool:
@@ -76,12 +79,12 @@ def split_records(text: str, delimiter: str, first_line: int = 1) -> Iterator[Re
         stop = end.start() if end else len(text)
         if text.find(QUOTE, position, stop) < 0:
             written = text[position:stop]
-            yield Record(line, written.split(delimiter), written)
+            yield Record(line, written.split(delimiter), written, is_ended=end is not None)
             lines, position = 1, end.end() if end else len(text)
         else:
             record, stop = _quoted_record(text, position, delimiter, line)
-            yield record
             end = _LINE_END.match(text, stop)
+            yield record if end else replace(record, is_ended=False)
             lines, position = 1 + _count_line_ends(record.text), end.end() if end else len(text)
         line += lines
 

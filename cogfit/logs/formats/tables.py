@@ -143,20 +143,23 @@ def _distinct(values: Any) -> Sequence[Any]:
     return found
 
 
-def check_text(table: Any, path: Path) -> None:
+def check_text(table: Any, options: ReadOptions, path: Path) -> None:
     """Refuse text that is not UTF-8.
 
-    Arrow hands it on unseen.
+    Arrow hands it on unseen. Bytes are text where they are labels.
     """
     import pyarrow as pa
 
+    labels = label_columns(table.column_names, options)
     for name, column in zip(table.column_names, table.columns, strict=True):
         kind = column.type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            continue
+        is_binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
         try:
-            column.validate(full=True)
+            if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+                column.validate(full=True)
+            elif is_binary and name in labels:
+                column.cast(pa.binary()).cast(pa.string())
         except pa.ArrowInvalid:
             raise InputError(
                 "holds text that is not encoded in UTF-8", path=path, column=name, hint="write it as UTF-8"
