@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -22,6 +23,7 @@ TRUNCATED = "truncated last line"
 CONVERT = "export the log to CSV, JSON lines or Parquet"
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # characters that no text has
 _COMPRESSED_SUFFIXES = (".gz", ".zst", ".zstd")
 
 
@@ -232,7 +234,7 @@ def is_text(head: bytes) -> bool:
         codecs.getincrementaldecoder("utf-8")().decode(head)  # the head may end within a character
     except UnicodeDecodeError:
         return False
-    return not any(byte < 32 and byte not in b"\t\n\r\x0b\x0c\x1b" for byte in head[:2048])
+    return _CONTROL.search(head, 0, 2048) is None
 
 
 def check_unique(names: Sequence[str], path: Path, line: int | None = None) -> None:

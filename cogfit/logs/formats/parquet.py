@@ -24,6 +24,15 @@ _LARGEST = 2**62  # limits of an index that surely fit into 64 bits
 
 
 def _read_parquet(path: Path, options: ReadOptions) -> Raw:
+    try:
+        return _read_table(path, options)
+    except UnicodeDecodeError:
+        raise InputError(
+            "has columns whose names are not encoded in UTF-8", path=path, hint="write it as UTF-8"
+        ) from None
+
+
+def _read_table(path: Path, options: ReadOptions) -> Raw:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -32,7 +41,7 @@ def _read_parquet(path: Path, options: ReadOptions) -> Raw:
     source = pa.BufferReader(read_bytes(path, None, options.progress)) if compressed else path
     with parquet.ParquetFile(source) as file:
         n_rows = file.metadata.num_rows
-        stored = _names(file.schema_arrow, path)
+        stored = file.schema_arrow.names
         implied = _implied_index(file.schema_arrow, n_rows)
         names = [*stored, *implied]
         check_unique(names, path)
@@ -50,13 +59,6 @@ def _read_parquet(path: Path, options: ReadOptions) -> Raw:
     if not len(frame):
         raise InputError("holds no rows", path=path, hint="give a log with at least two rows")
     return Raw(frame, "parquet", len(frame), {}, tuple(notes))
-
-
-def _names(schema: Any, path: Path) -> list[str]:
-    try:
-        return list(schema.names)
-    except UnicodeDecodeError:
-        raise InputError("has columns whose names are not UTF-8", path=path, hint="write the file anew") from None
 
 
 def _implied_index(schema: Any, n_rows: int) -> dict[str, range]:

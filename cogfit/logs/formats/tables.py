@@ -114,8 +114,8 @@ def _labels(column: Any) -> pd.Categorical:
     column = column.unify_dictionaries().combine_chunks()
     if isinstance(column, pa.ChunkedArray):  # of none or one chunk, depending on the version
         column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
-    codes = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return labels_from_codes(codes.astype(np.int64, copy=False), _distinct(column.dictionary))
+    codes = column.indices.fill_null(-1) if column.null_count else column.indices
+    return labels_from_codes(codes.to_numpy(zero_copy_only=False), _distinct(column.dictionary))
 
 
 def _encoded(column: Any) -> Any:
