@@ -8,6 +8,7 @@ Every value is checked here, where its line is still known; :mod:`cogfit.logs.jo
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,20 +22,20 @@ from numpy.typing import NDArray
 from cogfit.errors import InputError
 from cogfit.logs.columns import Columns, Level, find_columns
 from cogfit.logs.formats.reader import Raw, ReadOptions, Restart
-from cogfit.logs.labels import concatenated, natural_key, one_label, relabelled, trimmed
+from cogfit.logs.labels import MISSING, labels_from_codes, labels_of, one_label, trimmed
 from cogfit.logs.model import GROUP_COLUMNS, Choice
 from cogfit.logs.splits import split_named
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MISSING = frozenset({"", "nan", "-nan", "na", "n/a", "#n/a", "null", "none", "<na>"})
-"""Texts (folded) that mean a missing value."""
-
 TOLERANCE = 1e-9
 """How far rounding may carry a fraction outside 0–1."""
 
+_MINUS_ONE = re.compile(r"-1(\.0*)?([eE][-+]?0+)?")  # numpy.savetxt writes -1.000000000000000000e+00
 _TRUE, _FALSE = frozenset({"true", "t", "yes", "1", "1.0"}), frozenset({"false", "f", "no", "0", "0.0"})
+
+_DOUBTFUL = frozenset({"novel", "nan", "none", "null", "<na>"})  # not 'NA', which is Namibia
 
 Mask = NDArray[np.bool_]
 Numbers = NDArray[Any]
@@ -237,21 +238,21 @@ class _Table:
     def labels(self, column: str, *, novel: bool = False) -> pd.Categorical:
         """Texts of a column as a categorical.
 
-        With `novel`, −1 among integers counts as missing, too.
+        With `novel`, a text that is the number −1 counts as missing, too.
         """
-        import pandas as pd
-
         try:
-            codes, distinct = pd.factorize(self.raw.frame[column])
+            labels = labels_of(self.raw.frame[column])
         except TypeError:
             raise InputError(
                 "holds lists or objects", path=self.path, column=column, hint="give names or numbers"
             ) from None
-        names = [_label(value, novel=novel) for value in distinct]
-        known = sorted({name for name in names if name is not None}, key=natural_key)
-        place = {name: code for code, name in enumerate(known)}
-        lookup = np.array([-1 if name is None else place[name] for name in names] + [-1], dtype=np.int32)
-        return pd.Categorical.from_codes(lookup[codes], categories=pd.Index(known, dtype="str"))  # −1 picks the last
+        except UnicodeDecodeError:
+            raise InputError(
+                "holds bytes that are no text in UTF-8", path=self.path, column=column, hint="give names or numbers"
+            ) from None
+        if novel:
+            return labels.remove_categories([name for name in labels.categories if _MINUS_ONE.fullmatch(name)])
+        return labels
 
 
 def _number(value: object, *missing: object) -> float | None:
@@ -279,16 +280,6 @@ def _number(value: object, *missing: object) -> float | None:
 def _shown(value: object) -> str:
     text = str(value)
     return repr(text if len(text) <= 40 else text[:37] + "...")
-
-
-def _label(value: Any, *, novel: bool) -> str | None:
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
-        return None if novel and value == -1 else str(int(value))
-    if isinstance(value, (float, np.floating)):
-        if math.isnan(value):
-            return None
-        return _label(int(value), novel=novel) if value.is_integer() else str(float(value))
-    return str(value).strip() or None
 
 
 def prepare(raw: Raw, options: ReadOptions, path: Path) -> list[Part]:
@@ -386,7 +377,7 @@ def _subset(raw: Raw, rows: Mask) -> Raw:
         frame=frame,
         rows_read=len(frame) + sum(raw.dropped.values()),
         line_of=line_of,
-        restarts=_moved(raw.restarts, [rows]),
+        restarts=_moved(raw.restarts, rows[np.newaxis]),
         file_rows=None if raw.file_rows is None else raw.file_rows[rows],
     )
 
@@ -398,7 +389,7 @@ def _groups(table: _Table, columns: Columns, notes: list[str]) -> dict[str, pd.C
         splits = table.labels(columns.split_column)
         # such a column may mean anything, so its values decide
         if all(split_named(name) for name in splits.categories):
-            groups["split"] = relabelled(splits.codes, [str(split_named(name)) for name in splits.categories])
+            groups["split"] = labels_from_codes(splits.codes, [str(split_named(name)) for name in splits.categories])
         else:
             notes.append(f"column '{columns.split_column}' names other things than splits of the data and was not used")
     return groups
@@ -429,27 +420,21 @@ def _utilization_part(table: _Table, columns: Columns) -> Part:
     raw, notes = table.raw, [*table.raw.notes, *columns.notes]
     steps = _steps(table, columns)
     groups = _groups(table, columns, notes)
-    several = len(columns.utilization) > 1
-    frames, kept, dropped = [], [], Counter(raw.dropped)
-    for level in columns.utilization:
-        frame, rows = _level_rows(table, columns, level, steps, groups)
-        if not several:
-            frame = _with_others(frame, raw.frame, columns)
-            dropped += rows.dropped
-        frames.append(frame if rows.kept.all() else frame[rows.kept])
-        kept.append(rows.kept)
-    if several:
+    if len(columns.utilization) > 1:
+        frame, kept, dropped = _melted(table, columns, steps, groups)
         notes.append(_melted_note(columns.utilization))
-        if unused := int(np.count_nonzero(~np.logical_or.reduce(kept))):
-            dropped[f"no step or no value in '{columns.utilization[0].column}' and its like"] += unused
+    else:
+        frame, kept, dropped = _one_level(table, columns, steps, groups)
     notes += _empty_runs(groups, np.logical_or.reduce(kept), columns)
+    if raw.file_rows is not None:
+        dropped = _unused_file_rows(raw, np.logical_or.reduce(kept), columns.value_name)
     return Part(
         kind="utilization",
-        frame=concatenated(frames),
+        frame=frame.reset_index(drop=True),
         path=table.path,
         format=raw.format,
         rows_read=raw.rows_read,
-        dropped=dropped,
+        dropped=Counter(raw.dropped) + dropped,
         notes=tuple(notes),
         warnings=(),
         x_name=columns.step_name,
@@ -462,25 +447,6 @@ def _utilization_part(table: _Table, columns: Columns) -> Part:
     )
 
 
-def _level_rows(
-    table: _Table, columns: Columns, level: Level, steps: Numbers, groups: Mapping[str, pd.Categorical]
-) -> tuple[pd.DataFrame, _Rows]:
-    """Rows of one column of values, and which are kept."""
-    import pandas as pd
-
-    values = table.numbers(level.column).astype(np.float64, copy=False)
-    rows = _Rows(len(values))
-    rows.drop_unusable(steps, columns.step)
-    rows.drop_unusable(values, level.column)
-    if columns.bounded:
-        values = table.in_range(values, level.column)
-    cells: dict[str, Any] = {"step": steps, "attention_utilization": -values if columns.negated else values, **groups}
-    for group in ("layer", "head"):
-        if (name := getattr(level, group)) is not None:
-            cells[group] = one_label(name, len(values))
-    return pd.DataFrame({name: cells[name] for name in _ordered(cells)}, copy=False), rows
-
-
 def _columns_by(raw: Raw, levels: Sequence[Level]) -> tuple[str, ...]:
     """Group columns that columns of the file became."""
     by = ["run"] if raw.file_rows is not None else []
@@ -489,8 +455,11 @@ def _columns_by(raw: Raw, levels: Sequence[Level]) -> tuple[str, ...]:
     return tuple(by)
 
 
-def _moved(restarts: Sequence[Restart], kept: Sequence[Mask]) -> tuple[Restart, ...]:
-    """Restarts by row of the kept rows, once for each level."""
+def _moved(restarts: Sequence[Restart], kept: Mask) -> tuple[Restart, ...]:
+    """Restarts by row of the kept rows, once for each level.
+
+    `kept` has a row for each level.
+    """
     if not restarts:
         return ()
     moved: list[Restart] = []
@@ -504,12 +473,19 @@ def _moved(restarts: Sequence[Restart], kept: Sequence[Mask]) -> tuple[Restart, 
     return tuple(moved)
 
 
-def _file_rows(raw: Raw, kept: Sequence[Mask]) -> NDArray[np.int64] | None:
-    """Row of the file behind each kept row."""
+def _file_rows(raw: Raw, kept: Mask) -> NDArray[np.int64] | None:
+    """Row of the file behind each kept row of each level."""
     if len(kept) == 1 and raw.file_rows is None:
         return None
     rows = np.arange(len(raw.frame)) if raw.file_rows is None else raw.file_rows
-    return np.concatenate([rows[mask] for mask in kept])
+    return np.tile(rows, len(kept))[kept.ravel()]
+
+
+def _unused_file_rows(raw: Raw, kept: Mask, name: str) -> Counter[str]:
+    """Rows of the file of which no row of the table is kept."""
+    assert raw.file_rows is not None
+    n_unused = len(np.unique(raw.file_rows)) - len(np.unique(raw.file_rows[kept]))
+    return Counter({f"no value in '{name}'": n_unused} if n_unused else {})
 
 
 def _empty_runs(groups: Mapping[str, pd.Categorical], kept: Mask, columns: Columns) -> list[str]:
@@ -523,6 +499,81 @@ def _empty_runs(groups: Mapping[str, pd.Categorical], kept: Mask, columns: Colum
         return []
     listed = ", ".join(empty[:6]) + (", …" if len(empty) > 6 else "")
     return [f"without any value in '{columns.value_name}', and left out: run {listed}"]
+
+
+def _one_level(
+    table: _Table, columns: Columns, steps: Numbers, groups: Mapping[str, pd.Categorical]
+) -> tuple[pd.DataFrame, Mask, Counter[str]]:
+    """Rows of a log with one column of values, which are kept, and why not.
+
+    The file's other columns are kept.
+    """
+    import pandas as pd
+
+    (level,) = columns.utilization
+    values = table.numbers(level.column).astype(np.float64, copy=False)
+    rows = _Rows(len(values))
+    rows.drop_unusable(steps, columns.step)
+    rows.drop_unusable(values, level.column)
+    if columns.bounded:
+        values = table.in_range(values, level.column)
+    cells: dict[str, Any] = {"step": steps, "attention_utilization": -values if columns.negated else values, **groups}
+    for group in ("layer", "head"):
+        if (name := getattr(level, group)) is not None:
+            cells[group] = one_label(name, len(values))
+    frame = pd.DataFrame({name: cells[name] for name in _ordered(cells)}, copy=False)
+    frame = _with_others(frame, table.raw.frame, columns)
+    frame = frame if rows.kept.all() else trimmed(frame[rows.kept])
+    return frame, rows.kept[np.newaxis], rows.dropped
+
+
+def _melted(
+    table: _Table, columns: Columns, steps: Numbers, groups: Mapping[str, pd.Categorical]
+) -> tuple[pd.DataFrame, Mask, Counter[str]]:
+    """Columns by layer or head as rows, one level after the other.
+
+    A row of the file is left out if no level of it is kept. Tables of a hundred thousand columns occur, so that nothing
+    is done column by column that can be done at once.
+    """
+    import pandas as pd
+
+    levels = columns.utilization
+    values = _level_values(table, levels)  # one row for each level
+    rows = _Rows(len(steps))
+    rows.drop_unusable(steps, columns.step)
+    kept = np.isfinite(values) & rows.kept
+    rows.drop(~np.logical_or.reduce(kept), f"no value in '{levels[0].column}' and its like")
+    if columns.bounded:
+        values = _levels_in_range(table, values, levels)
+    values = -values if columns.negated else values
+    cells: dict[str, Any] = {"step": np.tile(steps, len(levels)), "attention_utilization": values.ravel()}
+    for name, labels in groups.items():
+        cells[name] = pd.Categorical.from_codes(np.tile(labels.codes, len(levels)), dtype=labels.dtype)
+    for name in ("layer", "head"):
+        if getattr(levels[0], name) is not None:
+            labels = labels_of(pd.Series([getattr(level, name) for level in levels]))
+            cells[name] = pd.Categorical.from_codes(np.repeat(labels.codes, len(steps)), dtype=labels.dtype)
+    frame = pd.DataFrame({name: cells[name] for name in _ordered(cells)}, copy=False)
+    return frame if kept.all() else trimmed(frame[kept.ravel()]), kept, rows.dropped
+
+
+def _level_values(table: _Table, levels: Sequence[Level]) -> NDArray[np.float64]:
+    """Values of several columns, one row for each."""
+    values = table.raw.frame[[level.column for level in levels]]
+    if all(isinstance(kind, np.dtype) and kind.kind in "biuf" for kind in values.dtypes.unique()):
+        return np.ascontiguousarray(values.to_numpy(dtype=np.float64).T)
+    return np.array([table.numbers(level.column) for level in levels], dtype=np.float64)
+
+
+def _levels_in_range(table: _Table, values: NDArray[np.float64], levels: Sequence[Level]) -> NDArray[np.float64]:
+    """Refuse what is no fraction, as `_Table.in_range` does."""
+    with np.errstate(invalid="ignore"):
+        outside = ((values < 0) | (values > 1)).any(axis=1)
+    if outside.any():
+        values = values.copy()
+    for place in np.flatnonzero(outside).tolist():
+        values[place] = table.in_range(values[place], levels[place].column)
+    return values
 
 
 def _ordered(cells: Iterable[str]) -> list[str]:
@@ -583,8 +634,8 @@ def _routing_part(table: _Table, columns: Columns) -> Part:
         x_name=columns.step_name,
         y_name=p_episodic or attended or "",
         split=columns.split,
-        restarts=_moved(raw.restarts, [rows.kept]),
-        file_rows=_file_rows(raw, [rows.kept]),
+        restarts=_moved(raw.restarts, rows.kept[np.newaxis]),
+        file_rows=_file_rows(raw, rows.kept[np.newaxis]),
         run_is_chosen=columns.run_is_chosen,
     )
 
@@ -624,12 +675,12 @@ def _outcomes(table: _Table, columns: Columns, notes: list[str]) -> dict[str, An
 
 
 def _doubtful_names(pattern: pd.Categorical, column: str, path: Path) -> tuple[str, ...]:
-    """Warn of a pattern that is called 'novel'."""
-    if not any(name.casefold() == "novel" for name in pattern.categories):
-        return ()
-    return (
-        f"{path.name}: 'novel' in column '{column}' was read as the name of a pattern; "
-        "leave the field empty for queries without a pattern",
+    """Warn of a pattern whose name may mean that there is none."""
+    return tuple(
+        f"{path.name}: '{name}' in column '{column}' was read as the name of a pattern; "
+        "leave the field empty for queries without a pattern"
+        for name in pattern.categories
+        if name.casefold() in _DOUBTFUL
     )
 
 

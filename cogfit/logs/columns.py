@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from cogfit.errors import InputError, nearest
@@ -67,6 +68,18 @@ _LAYER = re.compile(_LEVEL.format("layers?|blocks?"))
 _HEAD = re.compile(_LEVEL.format("heads?"))
 _IN_WORDS = {"utilization": "attention utilisation", "step": "training step", "p_episodic": "probability to attend"}
 _OPTION = {"step": "x", "utilization": "y", "pattern": "pattern", "run": "run"}
+_GROUPS: Mapping[str, Mapping[str, int]] = {  # by role: spelling -> group of `ALIASES`, the first that has it
+    role: {
+        alias + fork: group
+        for group, aliases in reversed(list(enumerate(groups)))
+        for alias in aliases
+        for fork in (_FORKS if role in BOUNDED else ("",))
+    }
+    for role, groups in ALIASES.items()
+}
+_LABEL_ROLES = ("run", "pattern", "layer", "head")
+_LABEL_NAMES = frozenset({"split"})  # of no role, but names of something all the same
+_STEMS = 4096  # columns by layer or head share their stem, so that few stems matter even where columns are many
 
 
 class NoLogColumns(InputError):
@@ -147,7 +160,7 @@ class Columns:
 
     @property
     def step_name(self) -> str:
-        """Name of the column of x, with what is added to it."""
+        """Name of x, with what is added to it."""
         if not self.x_offset:
             return self.step
         return f"{self.step} {'+' if self.x_offset > 0 else '−'} {abs(self.x_offset):g}"
@@ -170,7 +183,7 @@ class Columns:
         return list(dict.fromkeys([name for name in (*single, *more) if name is not None] + levels))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Name:
     """A column's name, taken apart."""
 
@@ -179,47 +192,55 @@ class _Name:
     layer: str | None
     head: str | None
     forms: Mapping[str, int]  # normalised spelling -> 0, or 1 if a prefix had to be left out
-    split: str | None = None
+    ranks: Mapping[str, tuple[int, int]]  # how well it fits each role that it fits; less is better
+    split: str | None  # that a prefix says
 
 
 def _normalise(text: str) -> str:
     return _SEPARATORS.sub("_", text.strip())
 
 
+@lru_cache(maxsize=4)  # of one log they are asked for when it is read and when it is cleaned
+def _parts(names: tuple[str, ...]) -> tuple[_Name, ...]:
+    return tuple(_take_apart(name) for name in names)
+
+
 def _take_apart(column: str) -> _Name:
     stem = column.strip().casefold()
     layer, head = _LAYER.search(stem), _HEAD.search(stem)
+    if layer:
+        stem = _LAYER.sub("", stem)
+    if head:
+        stem = _HEAD.sub("", stem)
     if layer or head:
-        stem = re.sub(r"/{2,}", "/", _HEAD.sub("", _LAYER.sub("", stem))).strip("/_.- ")
+        stem = re.sub(r"/{2,}", "/", stem).strip("/_.- ")
+    forms, ranks = _forms_and_ranks(stem)
+    return _Name(column, stem, layer and layer[1], head and head[1], forms, ranks, _split_of(stem))
+
+
+@lru_cache(maxsize=_STEMS)
+def _forms_and_ranks(stem: str) -> tuple[Mapping[str, int], Mapping[str, tuple[int, int]]]:
+    """Spellings of a stem, and how well it fits each role."""
     forms = {_normalise(stem): 0}
     for separator in "/.":
         forms.setdefault(_normalise(stem.rsplit(separator, 1)[-1]), 1)
     for form in list(forms):
         forms.setdefault(_SPLITS.sub("", form), 1)
-    return _Name(column, stem, layer and layer[1], head and head[1], forms, _split_of(stem))
+    ranks: dict[str, tuple[int, int]] = {}
+    for role, groups in _GROUPS.items():
+        hits = [(groups[form], penalty) for form, penalty in forms.items() if form in groups]
+        if hits:
+            ranks[role] = min(hits)
+    return forms, ranks
 
 
+@lru_cache(maxsize=_STEMS)
 def _split_of(stem: str) -> str | None:
     """The split that a prefix of a column's name says."""
     *folders, name = _FOLDERS.split(stem)
     named = [split for folder in folders if (split := split_named(folder))]
     prefix = _SPLITS.match(_normalise(name))
     return named[0] if named else split_named(prefix[0].rstrip("_")) if prefix else None
-
-
-def _rank(name: _Name, role: str) -> tuple[int, int] | None:
-    """How well a name fits a role.
-
-    Less is better; None if it does not fit.
-    """
-    forks = _FORKS if role in BOUNDED else ("",)
-    ranks = [
-        (group, penalty)
-        for group, aliases in enumerate(ALIASES[role])
-        for form, penalty in name.forms.items()
-        if any(form == alias + fork for alias in aliases for fork in forks)
-    ]
-    return min(ranks, default=None)
 
 
 def recognised_role(column: str) -> str | None:
@@ -230,8 +251,35 @@ def recognised_role(column: str) -> str | None:
     >>> recognised_role("train/Attn-Util"), recognised_role("trainer/global_step"), recognised_role("loss")
     ('utilization', 'step', None)
     """
-    name = _take_apart(column)
-    return next((role for role in ALIASES if _rank(name, role) is not None), None)
+    return next(iter(_take_apart(column).ranks), None)
+
+
+def label_columns(names: Sequence[str], options: ReadOptions) -> frozenset[str]:
+    """Columns that hold names and are read as text.
+
+    Labels are names even where they look like numbers, so that '1' and '01' stay apart. They are the columns of run,
+    pattern, layer and head, and one called 'split'.
+
+    Examples
+    --------
+    >>> sorted(label_columns(["step", "attn_util", "seed", "split", "note"], ReadOptions()))
+    ['seed', 'split']
+    """
+    return _label_columns(tuple(names), replace(options, progress=None))
+
+
+@lru_cache(maxsize=4)
+def _label_columns(names: tuple[str, ...], options: ReadOptions) -> frozenset[str]:
+    labels = {name for name in names if name.strip().casefold() in _LABEL_NAMES}
+    try:
+        columns = find_columns(names, options, Path())
+        used = {columns.run, columns.pattern, columns.layer, columns.head, columns.split_column}
+    except InputError:  # said again when the table is cleaned; until then whatever may be a label is one
+        parts = _parts(names)
+        used = {part.column for part in parts if any(role in part.ranks for role in _LABEL_ROLES)}
+        for chosen in (options.pattern, options.run):
+            used |= {part.column for part in _spelt(chosen, parts)} if chosen is not None else set()
+    return frozenset(labels | {name for name in used if name is not None})
 
 
 def find_columns(
@@ -342,7 +390,7 @@ class _Header:
     names : sequence of str
     path : Path
         For messages.
-    parts : list of _Name
+    parts : tuple of _Name
     flat : list of _Name
         Those that say neither layer nor head.
     notes : list of str
@@ -350,7 +398,7 @@ class _Header:
 
     def __init__(self, names: Sequence[str], path: Path, numeric: Callable[[], Sequence[str]] | None = None) -> None:
         self.names, self.path, self._numeric = names, path, numeric
-        self.parts = [_take_apart(name) for name in names]
+        self.parts = _parts(tuple(names))
         self.flat = [part for part in self.parts if part.layer is None and part.head is None]
         self.notes: list[str] = []
 
@@ -394,7 +442,8 @@ class _Header:
         """
         ranks = _fits(parts, role)
         hits = _best_hits(ranks, role)
-        others = [repr(part.column) for _, part in ranks if part not in hits]
+        best = set(hits)
+        others = [repr(part.column) for _, part in ranks if part not in best]
         if role == "utilization" and others:
             self.notes.append(f"'{hits[0].column}' was used; {_listed(others)} would fit, too")
         return hits
@@ -602,7 +651,7 @@ def _fits(parts: Sequence[_Name], role: str) -> list[tuple[tuple[int, int], _Nam
 
     Less is better.
     """
-    return [(rank, part) for part in parts if (rank := _rank(part, role)) is not None]
+    return [(part.ranks[role], part) for part in parts if role in part.ranks]
 
 
 def _best_hits(ranks: Sequence[tuple[tuple[int, int], _Name]], role: str) -> list[_Name]:

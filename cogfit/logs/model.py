@@ -110,7 +110,7 @@ class Source:
         return self.rows_read - sum(self.rows_dropped.values())
 
     def check_replicates(self, frame: pd.DataFrame) -> None:
-        """Refuse to take a mean over runs that are no replicates.
+        """Refuse a mean over runs that are no replicates.
 
         Raises
         ------

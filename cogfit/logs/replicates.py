@@ -22,7 +22,7 @@ _HIDE_DIGITS = str.maketrans("0123456789", "ghijklmnop")
 
 
 def configuration(name: str) -> str:
-    """What a run's name says besides its number, seed and version.
+    """What a run's name says besides number and seed.
 
     Numbers of settings, such as a learning rate, belong to the configuration.
 

@@ -19,6 +19,7 @@ from cogfit.logs.clean import Mask, Numbers
 _FEW_REPEATED = 2  # distinct steps logged again from which a stretch is no late row
 _OFF_GRID = 5  # rows on either side from which a stretch goes over steps without logging any of them again
 _GAP = 5.0  # gaps (of the median one) that a stretch may leave where it passes the highest step so far
+_OTHER = 1.75  # ratio from which intervals are other ones
 _FRESH = 1.5  # intervals between rows within which a training has its first row
 
 
@@ -112,8 +113,8 @@ def resolve_restarts(
     >>> found = resolve_restarts(np.array([0, 1, 2, 3, 4, 2, 3, 5]), np.zeros(8, dtype=np.int64))
     >>> found.kept.tolist(), found.falls[0].step
     ([True, True, False, False, False, True, True, True], 2.0)
-    >>> resolve_restarts(np.array([3, 0, 2, 1]), np.zeros(4, dtype=np.int64)).kept.all()
-    True
+    >>> resolve_restarts(np.array([3, 0, 2, 1]), np.zeros(4, dtype=np.int64)).kept.tolist()
+    [True, True, True, True]
     """
     n = len(steps)
     order, void, training = np.arange(n), np.zeros(n, dtype=np.int32), np.zeros(n, dtype=np.int32)
@@ -155,6 +156,15 @@ def find_falls(codes: NDArray[np.int64], steps: Numbers) -> tuple[Mask, NDArray[
     return np.concatenate([np.zeros(min(len(codes), 1), dtype=bool), falls]), order
 
 
+def typical_interval(steps: Numbers) -> float:
+    """Median interval between rows.
+
+    0 if there is a single step.
+    """
+    gaps = np.diff(np.unique(steps))
+    return float(np.median(gaps)) if len(gaps) else 0.0
+
+
 def begins_training(steps: Numbers) -> bool:
     """Whether rows begin where a training begins.
 
@@ -165,9 +175,7 @@ def begins_training(steps: Numbers) -> bool:
     >>> begins_training(np.array([10, 20, 30])), begins_training(np.array([501, 502, 503]))
     (True, False)
     """
-    distinct = np.unique(steps)
-    interval = float(np.median(np.diff(distinct))) if len(distinct) > 1 else 0.0
-    return bool(len(distinct)) and 0 <= float(distinct[0]) <= _FRESH * interval
+    return bool(len(steps)) and 0 <= float(steps.min()) <= _FRESH * typical_interval(steps)
 
 
 class _Group:
@@ -248,9 +256,8 @@ class _Group:
             return False
         # a few rows written again are followed by a leap to where the log had been
         if len(inside) < len(stretch):
-            typical = float(np.median(np.diff(np.unique(stretch))))
             largest = _GAP if n_repeated >= _FEW_REPEATED else _FRESH
-            return bool(stretch[len(inside)] - inside[-1] <= largest * typical)
+            return bool(stretch[len(inside)] - inside[-1] <= largest * typical_interval(stretch))
         return n_repeated >= _FEW_REPEATED or len(np.unique(inside)) > _FEW_REPEATED
 
     def _are_off_grid_restarts(self, starts: NDArray[Any]) -> dict[int, bool]:
@@ -275,8 +282,14 @@ class _Group:
 
     @staticmethod
     def _is_fresh(stretch: Numbers, earlier: Numbers) -> bool:
-        """Whether a stretch begins where a training begins."""
-        return bool(stretch[0] <= earlier.min()) or begins_training(stretch)
+        """Whether a stretch begins where a training begins.
+
+        That is where the one before it began, or, if it logs at other intervals, about one of these.
+        """
+        own, other = typical_interval(stretch), typical_interval(earlier)
+        if stretch[0] <= earlier.min() + other:
+            return True
+        return begins_training(stretch) and not 1 / _OTHER < own / other < _OTHER
 
     def _begin_training(self, place: int, code: int) -> None:
         reached = float(self._earlier(place).max())

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cogfit.errors import InputError, nearest, shortlist
 from cogfit.logs.clean import Mask, Part, whole_steps
-from cogfit.logs.labels import NO_LABEL, natural_key, relabelled
+from cogfit.logs.labels import NO_LABEL, labels_from_codes, natural_key
 from cogfit.logs.model import GROUP_COLUMNS, Branch, Choice
 from cogfit.logs.restarts import resolve_restarts
 from cogfit.logs.splits import SPLITS, preferred, split_named
@@ -147,7 +147,7 @@ class Rows:
             own = f"training {index + 1} of {n_trainings[number]}" if n_trainings[number] > 1 else ""
             labels.append(_SEPARATOR.join(text for text in (names[number], own) if text) or NO_LABEL)
         self.is_last_training = training == n_trainings[run] - 1
-        self.frame = self.frame.assign(run=relabelled(codes, labels))
+        self.frame = self.frame.assign(run=labels_from_codes(codes, labels))
         self.codes = group_codes(self.frame)
 
     # ------------------------------------------------------------------------------------------ choices
@@ -254,13 +254,16 @@ class Rows:
         return tuple(made)
 
     def course(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-        """Mean value of the rows that are fitted by step, where there were restarts."""
+        """Mean value of fitted rows against step.
+
+        None where there were no restarts.
+        """
         if self.resolution.kept.all():
             return None
         return _mean_by_step(self.frame["step"].to_numpy().astype(np.float64)[self.is_kept], values[self.is_kept])
 
     def notes(self) -> list[str]:
-        """What restarts and the order of rows were, one sentence each."""
+        """Say what restarts and late rows there were."""
         found, sentences = self.resolution, []
         restarts = [fall for fall in found.falls if not fall.is_new_training]
         if restarts:

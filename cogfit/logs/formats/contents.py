@@ -1,6 +1,6 @@
 """The contents of files, whatever their format.
 
-Bytes are decompressed, text is told from other data, and Arrow's tables become frames.
+Bytes are decompressed, and text is told from other data.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import re
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -32,6 +32,7 @@ CONVERT = "export the log to CSV, JSON lines or Parquet"
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _DOWNLOAD, _DOWNLOAD_ROWS = ("Wall time", "Step", "Value"), 1000  # TensorBoard's CSV, and its largest number of points
+_CONTROL = re.compile(rb"[\x00-\x07\x0e-\x1a\x1c-\x1f]")  # characters that no text has
 _COMPRESSED_SUFFIXES = (".gz", ".zst", ".zstd")
 
 
@@ -72,7 +73,7 @@ def walk_files(folder: Path) -> Iterator[Path]:
 
 
 def stays_within(root: str, entry: str) -> bool:
-    """Whether an entry of a tree is in it, wherever it leads.
+    """Whether an entry of a tree leads nowhere else.
 
     Links that lead elsewhere may have been laid by whoever made the folder, and are not followed unasked.
     """
@@ -204,8 +205,8 @@ def text_bytes(path: Path, options: ReadOptions) -> bytes:
     Without byte order mark and without the zeros that a crash may leave at its end.
     """
     data = read_bytes(path, None, options.progress, options.max_bytes)
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise InputError("is encoded in UTF-16", path=path, hint="save it as UTF-8")
+    if (encoding := wide_encoding(data)) is not None:
+        raise InputError(f"is encoded in {encoding}", path=path, hint="save it as UTF-8")
     data = data.removeprefix(codecs.BOM_UTF8)
     if data.endswith(b"\0"):
         data = data.rstrip(b"\0")
@@ -230,6 +231,12 @@ def offset_lines(data: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
         start = end
 
 
+def first_line(data: bytes) -> bytes:
+    """The first line, without its line end."""
+    end = data.find(b"\n")
+    return (data if end < 0 else data[:end]).rstrip(b"\r")
+
+
 def last_line(data: bytes, blanks: bytes = b"\r\n \t") -> int:
     """Offset of the last line that is not blank.
 
@@ -251,6 +258,31 @@ def decoded(data: bytes, path: Path, start: int = 0) -> str:
         ) from None
 
 
+def wide_encoding(head: bytes) -> str | None:
+    """UTF-16 or UTF-32, if a text is encoded so.
+
+    They are known by their marks, or by where the zeros are. None for other data.
+
+    Examples
+    --------
+    >>> wide_encoding("step,loss".encode("utf-16-le")), wide_encoding(b"step,loss")
+    ('UTF-16', None)
+    """
+    for mark in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE):  # first, since those of UTF-16 begin alike
+        if head.startswith(mark):
+            return "UTF-32"
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "UTF-16"
+    start = head[:256]
+    start = start[: len(start) // 4 * 4]
+    if len(start) < 8 or b"\0" not in start:
+        return None
+    zeros = [start[place::4].count(0) * 4 == len(start) for place in range(4)]
+    if zeros in ([False, True, True, True], [True, True, True, False]):
+        return "UTF-32"
+    return "UTF-16" if zeros in ([False, True, False, True], [True, False, True, False]) else None
+
+
 def is_text(head: bytes) -> bool:
     """Whether a file that begins so is text in UTF-8."""
     head = head.rstrip(b"\0")  # a crash may leave zeros at the end
@@ -260,49 +292,7 @@ def is_text(head: bytes) -> bool:
         codecs.getincrementaldecoder("utf-8")().decode(head)  # the head may end within a character
     except UnicodeDecodeError:
         return False
-    return not any(byte < 32 and byte not in b"\b\t\n\r\x0b\x0c\x1b" for byte in head[:2048])
-
-
-# --- Arrow to pandas --------------------------------------------------------------------------------------------------
-
-
-def to_frame(table: Any) -> tuple[pd.DataFrame, list[str]]:
-    """An Arrow table as a frame.
-
-    Objects are flattened, lists left out, and integers with gaps kept exact.
-    """
-    import pandas as pd
-    import pyarrow as pa
-
-    for _ in range(8):
-        if not any(pa.types.is_struct(field.type) for field in table.schema):
-            break
-        table = table.flatten()
-    nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
-    flat = [index for index, field in enumerate(table.schema) if not pa.types.is_nested(field.type)]
-    table = table.select(flat)
-    cells: dict[str, pd.Series[Any]] = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        kind = column.type
-        if pa.types.is_decimal(kind):
-            column = column.cast(pa.float64())
-        cells[name] = column.to_pandas(types_mapper=_nullable().get) if column.null_count else column.to_pandas()
-    notes = [f"columns that hold lists were left out: {', '.join(nested[:6])}"] if nested else []
-    return pd.DataFrame(cells, copy=False), notes
-
-
-@cache
-def _nullable() -> dict[Any, Any]:
-    """Types that stay exact where values are missing.
-
-    They are those of integers and truth values.
-    """
-    import pandas as pd
-    import pyarrow as pa
-
-    names = [f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
-    integers = {getattr(pa, name.lower())(): pd.api.types.pandas_dtype(name) for name in names}
-    return {**integers, pa.bool_(): pd.BooleanDtype()}
+    return _CONTROL.search(head, 0, 2048) is None
 
 
 def thinning_notes(frame: pd.DataFrame) -> tuple[str, ...]:

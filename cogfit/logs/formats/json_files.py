@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cogfit.errors import InputError
-from cogfit.logs.columns import NoLogColumns
+from cogfit.logs.columns import NoLogColumns, label_columns
 from cogfit.logs.formats.contents import (
     CONVERT,
     TRUNCATED,
@@ -21,9 +22,10 @@ from cogfit.logs.formats.contents import (
     last_line,
     offset_lines,
     text_bytes,
-    to_frame,
 )
 from cogfit.logs.formats.reader import Checkpoints, Evidence, Raw, Reader, ReadOptions
+from cogfit.logs.formats.tables import check_text, flattened, to_frame
+from cogfit.logs.labels import encodable, labels_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,42 +35,99 @@ _LINES_SUFFIXES = (".jsonl", ".ndjson")
 _DEEPEST = 200  # levels of nesting that Arrow is trusted with; 20,000 end the process
 _PIECE = 1 << 24  # bytes that are looked through at a time
 _NEWLINE = 10
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")  # escapes of characters that only make sense in pairs
+_EXACT = 2.0**53  # whole numbers beyond may not be what was written once they are floats
 
 
-def _parsed(data: bytes | str, path: Path, line: int | None = None) -> Any:
+class _Repeated(dict[str, Any]):
+    """An object in which a key occurs twice, of which the last counted."""
+
+    key = ""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record = dict(pairs)
+    if len(record) == len(pairs):
+        return record
+    repeated = _Repeated(record)
+    keys = [key for key, _ in pairs]
+    repeated.key = next(key for key in keys if keys.count(key) > 1)
+    return repeated
+
+
+def _parsed(data: bytes, path: Path, line: int | None = None) -> Any:
     try:
-        return json.loads(data)
+        text = data.decode("utf-8")  # json.loads would take other encodings, and halves of characters
+    except UnicodeDecodeError as error:
+        where = line if line is not None else data.count(b"\n", 0, error.start) + 1
+        raise InputError("is not encoded in UTF-8", path=path, line=where, hint="save it as UTF-8") from None
+    try:
+        content = json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         where = line if line is not None else error.lineno
         raise InputError(f"is no valid JSON: {error.msg}", path=path, line=where, hint="correct this line") from None
-    except UnicodeDecodeError:
-        raise InputError("is not encoded in UTF-8", path=path, line=line, hint="save it as UTF-8") from None
     except RecursionError:
         raise InputError("is nested too deeply", path=path, line=line, hint=CONVERT) from None
     except ValueError as error:  # a number of thousands of digits
         raise InputError(f"cannot be read: {error}", path=path, line=line, hint=CONVERT) from None
+    return _encodable(content) if _SURROGATE.search(data) else content
 
 
-def _flattened(record: Mapping[str, Any], prefix: str = "", depth: int = 8) -> dict[str, Any]:
+def _encodable(content: Any) -> Any:
+    """Values of which every text can be shown and written."""
+    if isinstance(content, str):
+        return encodable(content)
+    if isinstance(content, list):
+        return [_encodable(value) for value in content]
+    if isinstance(content, dict):
+        return _object([(encodable(key), _encodable(value)) for key, value in content.items()])
+    return content
+
+
+def _check_keys(record: Mapping[str, Any], path: Path, line: int | None = None) -> None:
+    """Refuse an object with two values of one name."""
+    if isinstance(record, _Repeated):
+        raise InputError(f"two values are called '{record.key}'", path=path, line=line, hint="rename or remove one")
+    for value in record.values():
+        if isinstance(value, dict):
+            _check_keys(value, path, line)
+
+
+def _flattened(record: Mapping[str, Any], path: Path, prefix: str = "", depth: int = 8) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in record.items():
-        if isinstance(value, dict) and depth:
-            flat |= _flattened(value, f"{prefix}{name}.", depth - 1)
-        else:
-            flat[f"{prefix}{name}"] = value
+        inner = _flattened(value, path, f"{prefix}{name}.", depth - 1) if isinstance(value, dict) and depth else None
+        cells = {f"{prefix}{name}": value} if inner is None else inner
+        if clash := next((cell for cell in cells if cell in flat), None):
+            raise InputError(f"two values are called '{clash}'", path=path, hint="rename or remove one")
+        flat |= cells
     return flat
 
 
-def _frame_from_records(records: Sequence[Mapping[str, Any]]) -> tuple[pd.DataFrame, list[str]]:
-    import pandas as pd
-
+def _frame_from_records(
+    records: Sequence[Mapping[str, Any]], options: ReadOptions, path: Path
+) -> tuple[pd.DataFrame, list[str]]:
     if any(isinstance(value, dict) for record in records for value in record.values()):
-        records = [_flattened(record) for record in records]
+        records = [_flattened(record, path) for record in records]
     names = list(dict.fromkeys(name for record in records for name in record))
     cells = {name: [record.get(name) for record in records] for name in names}
     nested = [name for name, values in cells.items() if any(isinstance(value, (list, dict)) for value in values)]
-    frame = pd.DataFrame({name: _column(values) for name, values in cells.items() if name not in nested})
+    frame = _frame({name: values for name, values in cells.items() if name not in nested}, options)
     return frame, [f"columns that hold lists were left out: {', '.join(nested[:6])}"] if nested else []
+
+
+def _frame(cells: Mapping[str, Sequence[Any]], options: ReadOptions) -> pd.DataFrame:
+    import pandas as pd
+
+    labels = label_columns(list(cells), options)
+    columns = {name: _labels(values) if name in labels else _column(values) for name, values in cells.items()}
+    return pd.DataFrame(columns)
+
+
+def _labels(values: Sequence[Any]) -> pd.Categorical:
+    import pandas as pd
+
+    return labels_of(pd.Series(list(values), dtype=object))
 
 
 def _column(values: Sequence[Any]) -> Any:
@@ -83,8 +142,6 @@ def _column(values: Sequence[Any]) -> Any:
 
 
 def _read_jsonl(path: Path, options: ReadOptions) -> Raw:
-    import pyarrow as pa
-    from pyarrow import json as arrow
 
     data = text_bytes(path, options)
     begin = last_line(data)
@@ -102,17 +159,60 @@ def _read_jsonl(path: Path, options: ReadOptions) -> Raw:
         numbered = (number for number, (_, line) in enumerate(offset_lines(data), 1) if line.strip())
         return next(number for index, number in enumerate(numbered) if index == row)
 
-    try:
-        if is_deep(data):  # Arrow's parser calls itself for each level, and the process dies when its stack is full
-            raise pa.ArrowInvalid("nested too deeply")
-        table = arrow.read_json(
-            pa.BufferReader(data), read_options=arrow.ReadOptions(block_size=1 << 22, use_threads=True)
-        )
-        check_unique(table.column_names, path)
-        frame, notes = to_frame(table)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        frame, notes = _frame_from_records(_careful_jsonl(data, path))
+    table = _arrow_table(data, options, path)
+    if table is not None:
+        frame, notes = to_frame(table, options)
+    else:
+        frame, notes = _frame_from_records(_careful_jsonl(data, path), options, path)
     return Raw(frame, "jsonl", len(frame) + len(dropped), dropped, tuple(notes), line_of)
+
+
+def _arrow_table(data: bytes, options: ReadOptions, path: Path) -> Any | None:
+    """Arrow's table of JSON lines.
+
+    None if Arrow cannot read them, or not exactly.
+    """
+    import pyarrow as pa
+    from pyarrow import json as arrow
+
+    if is_deep(data):  # Arrow's parser calls itself for each level, and the process dies when its stack is full
+        return None
+
+    def read(schema: Any = None) -> Any:
+        parse = arrow.ParseOptions(explicit_schema=schema)
+        blocks = arrow.ReadOptions(block_size=1 << 22, use_threads=True)
+        return flattened(arrow.read_json(pa.BufferReader(data), read_options=blocks, parse_options=parse))
+
+    try:
+        table = read()
+        check_unique(table.column_names, path)
+        # of text Arrow guesses which is a time, and then '2024-01-01' and '2024-01-01 00:00' are the same
+        guessed = [name for name in label_columns(table.column_names, options) if _is_guessed(table.column(name))]
+        if guessed:
+            table = read(pa.schema([(name, pa.string()) for name in guessed]))
+        labels = label_columns(table.column_names, options)
+        if any(_is_guessed(table.column(name)) or _is_rounded(table.column(name)) for name in labels):
+            return None
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    check_text(table, options, path)
+    return table
+
+
+def _is_guessed(column: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_temporal(column.type))
+
+
+def _is_rounded(column: Any) -> bool:
+    """Whether a column may hold whole numbers that lost digits."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    if not pa.types.is_floating(column.type):
+        return False
+    return bool(compute.any(compute.greater_equal(compute.abs(column), _EXACT)).as_py())
 
 
 def is_deep(data: bytes) -> bool:
@@ -144,45 +244,51 @@ def is_deep(data: bytes) -> bool:
 
 def _careful_jsonl(data: bytes, path: Path) -> list[dict[str, Any]]:
     numbered = [(number, line) for number, (_, line) in enumerate(offset_lines(data), 1) if line.strip()]
-    records: list[Any]
+    records: Any
     try:
-        records = json.loads(b"[" + b",".join(line for _, line in numbered) + b"]")
-    except (ValueError, RecursionError):
+        records = _parsed(b"[" + b",".join(line for _, line in numbered) + b"]", path)
+    except InputError:
         records = []
     if len(records) != len(numbered):
         records = [_parsed(line, path, number) for number, line in numbered]
     for (number, _), record in zip(numbered, records, strict=True):
         if not isinstance(record, dict):
             raise InputError("is no JSON object", path=path, line=number, hint='write rows such as {"step": 0, …}')
-    return records
+        _check_keys(record, path, number)
+    found: list[dict[str, Any]] = records
+    return found
 
 
 def _read_json(path: Path, options: ReadOptions) -> Raw:
     content = _parsed(text_bytes(path, options), path)
     notes: list[str] = []
     if isinstance(content, list) and content and all(isinstance(record, dict) for record in content):
-        frame, notes = _frame_from_records(content)
+        for record in content:
+            _check_keys(record, path)
+        frame, notes = _frame_from_records(content, options, path)
     elif isinstance(content, dict) and content and all(isinstance(column, (list, dict)) for column in content.values()):
-        frame = _frame_from_columns(content, path)
+        frame = _frame_from_columns(content, options, path)
     else:
         raise NoLogColumns("is JSON, but no table", path=path, hint="give an array of objects or an object of columns")
     return Raw(frame, "json", len(frame), {}, tuple(notes))
 
 
-def _frame_from_columns(content: Mapping[str, Any], path: Path) -> pd.DataFrame:
+def _frame_from_columns(content: Mapping[str, Any], options: ReadOptions, path: Path) -> pd.DataFrame:
     """A frame from an object of columns.
 
     They are lists, or objects by row as `pandas.DataFrame.to_json` writes them.
     """
-    import pandas as pd
-
     columns = {name: list(column.values()) if isinstance(column, dict) else column for name, column in content.items()}
     lengths = {len(column) for column in columns.values()}
     if len(lengths) > 1 or any(isinstance(value, (list, dict)) for column in columns.values() for value in column):
         raise NoLogColumns(
             "is JSON, but its columns are not equally long lists of values", path=path, hint="give a table"
         )
-    return pd.DataFrame({name: _column(column) for name, column in columns.items()})
+    by_row = [list(column) for column in content.values() if isinstance(column, dict)]
+    if any(rows != by_row[0] for rows in by_row):
+        raise InputError("holds columns whose rows have different names", path=path, hint="give a list of records")
+    _check_keys(content, path)
+    return _frame(columns, options)
 
 
 def _is_json_text(head: bytes) -> bool:
@@ -225,7 +331,9 @@ def _read_huggingface(path: Path, options: ReadOptions) -> Raw:
         raise InputError("holds no list 'log_history'", path=path, hint="give a trainer_state.json of transformers")
     if not history:
         raise InputError("has an empty 'log_history'", path=path, hint="train with logging_steps set")
-    frame, notes = _frame_from_records(history)
+    for record in history:
+        _check_keys(record, path)
+    frame, notes = _frame_from_records(history, options, path)
     return Raw(frame, "huggingface", len(frame), {}, tuple(notes))
 
 

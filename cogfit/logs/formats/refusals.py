@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import codecs
 from pathlib import Path
 
 from cogfit.errors import InputError
-from cogfit.logs.formats.contents import CONVERT, bare_suffix, is_text
+from cogfit.logs.formats.contents import CONVERT, bare_suffix, is_text, wide_encoding
 from cogfit.logs.formats.registry import text_suffixes, titles
 
 _SEEN_BEFORE = (  # start of the file, what it is
@@ -26,8 +25,8 @@ def why_unreadable(path: Path, head: bytes) -> InputError:
     """Say what a file is that no reader recognises."""
     if not head.strip(b"\0\t\r\n "):
         return InputError("is empty", path=path, hint="give a log with a header and at least two rows")
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return InputError("is encoded in UTF-16", path=path, hint="save it as UTF-8")
+    if (encoding := wide_encoding(head)) is not None:
+        return InputError(f"is encoded in {encoding}", path=path, hint="save it as UTF-8")
     if is_pickle(head) or bare_suffix(path) in _PICKLE_SUFFIXES:
         return InputError("is or may be a pickle, which is never loaded", path=path, hint=CONVERT)
     for start, name in _SEEN_BEFORE:

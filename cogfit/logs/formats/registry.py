@@ -16,11 +16,12 @@ from pathlib import Path
 
 from cogfit.errors import CogfitError, InputError, nearest
 from cogfit.logs.formats.contents import check_unique
-from cogfit.logs.formats.delimited import CSV, WANDB
+from cogfit.logs.formats.delimited import CSV
 from cogfit.logs.formats.guard import guarded
 from cogfit.logs.formats.json_files import HUGGINGFACE, JSON, JSONL
 from cogfit.logs.formats.parquet import PARQUET
 from cogfit.logs.formats.reader import Raw, Reader, ReadOptions
+from cogfit.logs.formats.wandb import WANDB
 from cogfit.plugins import PluginWarning, plugins
 
 GROUP = "cogfit.formats"

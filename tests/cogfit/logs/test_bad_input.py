@@ -173,7 +173,7 @@ def test_errors_of_the_system_name_the_file(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("cogfit.logs.formats.delimited.to_frame", fail)
+    monkeypatch.setattr("cogfit.logs.formats.delimited.frame_of", fail)
     with pytest.raises(InputError, match=rf"log\.csv.*{message}"):
         read_log(path)
 
@@ -361,7 +361,7 @@ def only_own_exceptions(path: Path, format: str | None) -> None:
         return
     assert isinstance(log, Log)
     for part in (log.routing, log.utilization):
-        assert part is None or part.source.rows_read == len(part.frame) + sum(part.source.rows_dropped.values())
+        assert part is None or part.source.rows_behind(part.frame) == part.source.rows_used
 
 
 def test_every_reader_has_a_sample() -> None:

@@ -251,7 +251,7 @@ def test_wandb_export(tmp_path: Path) -> None:
     assert log.source.format == "wandb"
     assert log.frame.loc[log.frame["run"] == "calm-sun-1", "attention_utilization"].tolist() == [1.0, 0.5]
     assert log.frame.loc[log.frame["run"] == "b - c", "step"].tolist() == [10, 20]
-    assert log.source.rows_read == 6 == len(log.frame) + sum(log.source.rows_dropped.values())
+    assert log.source.rows_read == 3 == log.source.rows_behind(log.frame)
     one = read_log(path, y="b - c - attention_utilization").utilization
     assert one is not None
     assert one.frame["attention_utilization"].tolist() == [0.8, 0.25]

@@ -1,0 +1,195 @@
+"""Cells of a text table: which are numbers, which are names, which are missing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from cogfit.logs.columns import label_columns
+from cogfit.logs.formats.dialect import Dialect
+from cogfit.logs.formats.reader import ReadOptions
+from cogfit.logs.formats.tables import to_frame
+from cogfit.logs.labels import MISSING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BLOCK_BYTES = 1 << 20  # what Arrow reads at a time; a record must fit into it
+_LARGEST_BLOCK = 2**31 - 1
+_ROWS_AT_A_TIME = 32  # of a wide table; each block costs as much as there are columns
+_WIDE = 256  # columns
+_FLOAT = re.compile(r"[-+]?\d+\.\d+([eE][-+]?\d+)?")
+_THOUSANDS = r"^(\d+|[1-9]\d{0,2}(,\d{3})+)$"  # not 0,500, which is a fraction
+_WHOLE_FLOAT = re.compile(r"-?\d+\.0")
+
+
+def arrow_table(
+    rows: Any, dialect: Dialect, options: ReadOptions, *, first: bytes = b"", longest: int | None = None
+) -> Any:
+    """Arrow's table of the rows of a stream.
+
+    It is empty if the stream is None. Labels are read as text.
+
+    Parameters
+    ----------
+    rows : pyarrow.NativeFile or None
+    dialect : Dialect
+    options : ReadOptions
+    first : bytes
+        The first row, if it is known.
+    longest : int, optional
+        Size of the longest record, where records may hold line ends or be longer than what Arrow reads at a time.
+    """
+    import pyarrow as pa
+    from pyarrow import csv as arrow
+
+    if rows is None:
+        return pa.table({name: pa.array([], pa.float64()) for name in dialect.names})
+    labels = dict.fromkeys(label_columns(dialect.names, options), pa.dictionary(pa.int32(), pa.string()))
+    block_size = max(_BLOCK_BYTES, 2 * (longest or 0), _ROWS_AT_A_TIME * len(first))
+    return arrow.read_csv(
+        rows,
+        read_options=arrow.ReadOptions(
+            column_names=list(dialect.names), use_threads=True, block_size=min(block_size, _LARGEST_BLOCK)
+        ),
+        parse_options=arrow.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=longest is not None),
+        # text that means a missing number may be a name in a column of labels, so text is never null
+        convert_options=arrow.ConvertOptions(
+            null_values=_null_texts(),
+            strings_can_be_null=False,
+            decimal_point=dialect.decimal,
+            column_types=dict.fromkeys(_float_columns(dialect, first), pa.float64()) | labels,
+        ),
+    )
+
+
+def _float_columns(dialect: Dialect, first: bytes) -> list[str]:
+    """Columns of a wide table that hold floats by their first row.
+
+    Arrow would find out, too, but tries six other types first, column by column.
+    """
+    if len(dialect.names) < _WIDE or dialect.decimal != "." or b'"' in first:
+        return []
+    fields = first.decode("utf-8", "replace").split(dialect.delimiter)
+    if len(fields) != len(dialect.names):
+        return []
+    return [name for name, text in zip(dialect.names, fields, strict=True) if _FLOAT.fullmatch(text.strip())]
+
+
+@cache
+def _null_texts() -> list[str]:
+    return sorted({spelling for word in MISSING for spelling in (word, word.upper(), word.title())} | {"NaN", "-NaN"})
+
+
+def has_text(table: Any) -> bool:
+    """Whether any column holds text.
+
+    Only there may a quote have taken in lines.
+    """
+    return any(is_text_type(kind) for kind in set(table.schema.types))
+
+
+def is_text_type(kind: Any) -> bool:
+    """Whether an Arrow type is one of text, labels included."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))
+
+
+def has_odd_cells(table: Any) -> bool:
+    """Whether cells need a closer look.
+
+    A header was repeated or changed, or a cell holds zero bytes or no UTF-8.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    kinds = set(table.schema.types)
+    if any(pa.types.is_binary(kind) for kind in kinds):
+        return True
+    if not any(is_text_type(kind) for kind in kinds):
+        return False
+    texts = [_texts(column) for column in table.columns if is_text_type(column.type)]
+    # a header or a zero byte makes any column one of text
+    if len(texts) == table.num_columns and table.num_rows:
+        names = pa.array(table.column_names)
+        if any(compute.any(compute.is_in(column, value_set=names)).as_py() for column in texts):
+            return True
+    return any(compute.any(compute.match_substring(column, "\0")).as_py() for column in texts)
+
+
+def _texts(column: Any) -> Any:
+    """All texts of a column, those of labels once."""
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(column.type):
+        return column
+    return pa.chunked_array([chunk.dictionary for chunk in column.chunks], pa.string())
+
+
+def frame_of(table: Any, dialect: Dialect, options: ReadOptions) -> tuple[pd.DataFrame, list[str]]:
+    """The frame of a text table, with its notes."""
+    import pandas as pd
+
+    table, notes = _without_missing(table, dialect)
+    frame, more = to_frame(table, options)
+    for name in frame.columns[[isinstance(kind, pd.CategoricalDtype) for kind in frame.dtypes]]:
+        frame[name] = _whole_labels(frame[name])
+    return frame, notes + more
+
+
+def _without_missing(table: Any, dialect: Dialect) -> tuple[Any, list[str]]:
+    """Forget texts that mean a missing number.
+
+    Thousands separators are read, too.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    notes: list[str] = []
+    if not any(pa.types.is_string(kind) for kind in set(table.schema.types)):
+        return table, notes
+    missing = pa.array(_null_texts())
+    for place, name in enumerate(table.column_names):
+        column = table.column(place)
+        if not pa.types.is_string(column.type):
+            continue
+        column = compute.if_else(compute.is_in(column, value_set=missing), None, column)
+        if dialect.delimiter == "," and (whole := _with_thousands(column)) is not None:
+            notes.append(f"numbers of column '{name}' such as '1,000' were read as thousands, here 1000")
+            column = whole
+        table = table.set_column(place, name, column)
+    return table, notes
+
+
+def _with_thousands(column: Any) -> Any | None:
+    """Whole numbers of a column that separates thousands.
+
+    None if it holds anything else. In a table with commas between its fields a comma within one is no decimal mark
+    if every number fits the pattern of thousands.
+    """
+    import pyarrow as pa
+    from pyarrow import compute
+
+    first = next((text for text in column.slice(0, 1000).to_pylist() if text is not None), None)
+    if first is None or not first[:1].isdecimal():  # most text begins otherwise
+        return None
+    if not compute.all(compute.match_substring_regex(column, _THOUSANDS)).as_py():
+        return None
+    try:
+        return compute.replace_substring(column, ",", "").cast(pa.int64())
+    except pa.ArrowInvalid:  # beyond 64 bits
+        return None
+
+
+def _whole_labels(labels: pd.Series[Any]) -> pd.Series[Any]:
+    """Labels that pandas wrote as floats, as the integers that they were.
+
+    It does so where integers have gaps.
+    """
+    names: Sequence[str] = labels.cat.categories.tolist()
+    if not labels.hasnans or not all(_WHOLE_FLOAT.fullmatch(name) for name in names):
+        return labels
+    return labels.cat.rename_categories([name[:-2] for name in names])
