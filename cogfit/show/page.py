@@ -383,7 +383,7 @@ def _provenance(result: FitResult, command: str) -> _Markup:
         ("source", str(source["path"] or "arrays")),
         ("format", str(source["format"])),
         ("rows read", f"{source['rows_read']:,}"),
-        ("rows used", f"{source.get('rows_used', result.n):,}"),
+        *([("rows used", f"{source['rows_used']:,}")] if "rows_used" in source else []),
         ("rows left out", dropped or "none"),
         *(("note", str(note)) for note in source["notes"]),
         ("points fitted", f"{result.n:,} ({result.n_effective:,.0f} effective)"),

@@ -192,6 +192,7 @@ def test_wide_tables_are_read_as_narrow_ones(tmp_path: Path, gaps: bool) -> None
     values = rng.random((n, levels)).round(4)
     if gaps:
         values[2, 5] = values[4, 250] = values[6, 250] = np.nan
+        values[5] = np.nan
     steps = np.arange(n) * 3
     header = ",".join(["step", "note", *(f"layer{level}/attn_util" for level in range(levels))])
     lines = [header]
@@ -205,8 +206,7 @@ def test_wide_tables_are_read_as_narrow_ones(tmp_path: Path, gaps: bool) -> None
                 assert (str(level), step) not in by_level.index
             else:
                 assert by_level[str(level), step] == values[place, level]
-    expected = {"no value in 'layer5/attn_util'": 1, "no value in 'layer250/attn_util'": 2} if gaps else {}
-    assert log.source.rows_dropped == expected
+    assert log.source.rows_dropped == ({"no value in 'layer0/attn_util' and its like": 1} if gaps else {})
     lines[3] = lines[3].replace(f"{values[2, 7]:.4f}", "1.5", 1)
     with pytest.raises(InputError, match="line 4, column 'layer7/attn_util'"):
         read_log(write(tmp_path, "log.csv", lines))
