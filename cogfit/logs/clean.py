@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.errors import InputError
-from cogfit.logs.columns import Columns, Level, find_columns
+from cogfit.logs.columns import Columns, Level, find_columns, recognised_role
 from cogfit.logs.formats.reader import Raw, ReadOptions, Restart
 from cogfit.logs.labels import MISSING, labels_from_codes, labels_of, one_label, trimmed
 from cogfit.logs.model import GROUP_COLUMNS, Choice
@@ -323,7 +323,7 @@ def prepare(raw: Raw, options: ReadOptions, path: Path) -> list[Part]:
 
 
 def numeric_columns(frame: pd.DataFrame) -> list[str]:
-    """Columns that hold numbers, those that fall first.
+    """Columns that hold numbers, those that fall first and steps last.
 
     A column falls if the mean of its last third is below that of its first.
     """
@@ -340,7 +340,7 @@ def numeric_columns(frame: pd.DataFrame) -> list[str]:
             continue
         third = max(len(values) // 3, 1)
         falls[str(name)] = bool(values.iloc[-third:].mean() < values.iloc[:third].mean())
-    return sorted(falls, key=lambda name: not falls[name])
+    return sorted(falls, key=lambda name: (recognised_role(name) == "step", not falls[name]))
 
 
 def _both_parts(raw: Raw, columns: Columns, path: Path) -> list[Part]:
