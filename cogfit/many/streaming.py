@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.errors import InputError, MissingDependencyError
-from cogfit.files import write_atomic
+from cogfit.files import csv_for_people, write_atomic
 from cogfit.many.batch import Options, fit_collection, fit_table
 from cogfit.many.collection import Collection, Columns
 from cogfit.progress import Progress, Stages
@@ -434,17 +434,28 @@ def read(out: Path) -> pd.DataFrame:
 
 def _join(folder: Path, target: Path) -> None:
     """One file from the parts, whole or not at all."""
-    from pyarrow import csv, parquet
+    suffix = target.suffix.lower()
+    temporary = folder / f"joined{suffix}"
+    (_join_parquet if suffix == ".parquet" else _join_csv)(result_files(folder), temporary)
+    os.replace(temporary, target)
 
-    files = result_files(folder)
-    temporary = folder / f"joined{target.suffix.lower()}"
+
+def _join_parquet(files: Sequence[Path], target: Path) -> None:
+    from pyarrow import parquet
+
     tables = (parquet.read_table(file) for file in files)
     first = next(tables)
-    write = parquet.ParquetWriter if target.suffix.lower() == ".parquet" else csv.CSVWriter
-    with write(str(temporary), first.schema) as writer:
+    with parquet.ParquetWriter(str(target), first.schema) as writer:
         for table in chain([first], tables):
             writer.write_table(table.cast(first.schema))
-    os.replace(temporary, target)
+
+
+def _join_csv(files: Sequence[Path], target: Path) -> None:
+    import pandas as pd
+
+    with open(target, "w", encoding="utf-8", newline="") as out:
+        for number, file in enumerate(files):
+            out.write(csv_for_people(pd.read_parquet(file), header=number == 0, lineterminator="\n"))
 
 
 def fit_table_file(
