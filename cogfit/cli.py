@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import typer
 
 from cogfit.commands import compare, figures, fit, fit_many, human, ledger, report, simulate, theory
-from cogfit.commands.terminal import Interrupt, PipeClosed
+from cogfit.commands.terminal import Interrupt, PipeClosed, print_error, print_text
+from cogfit.records.printable import printable, spelled, spelling_streams
 
 app = typer.Typer(
     name="cogfit",
@@ -30,7 +31,7 @@ def _version(show: bool) -> None:
     if show:
         import cogfit
 
-        print(f"cogfit {cogfit.__version__}")
+        print_text(f"cogfit {cogfit.__version__}\n")
         raise typer.Exit
 
 
@@ -59,7 +60,7 @@ def cite() -> None:
     """Print how to cite this package."""
     import cogfit
 
-    print(
+    print_text(
         f"""cogfit {cogfit.__version__}
 
 @software{{cogfit,
@@ -73,7 +74,8 @@ Papers examined:
   Shihab, Akter, Sharma 2026. Learning to Forget Attention: Memory Consolidation for Adaptive Compute Reduction.
     arXiv:2602.12204
   Rafiuddin, Khan 2025. Learning What to Remember: Adaptive Probabilistic Memory Retention for Memory-Efficient
-    Language Models. Findings of EMNLP 2025, 3969–3981. arXiv:2510.08798"""
+    Language Models. Findings of EMNLP 2025, 3969–3981. arXiv:2510.08798
+"""
     )
 
 
@@ -84,27 +86,33 @@ def main(arguments: list[str] | None = None) -> int:
     """
     import signal
     import threading
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, Interrupt.handle)
+    with spelling_streams():
+        return _run(arguments)
+
+
+def _run(arguments: list[str] | None) -> int:
+    """Run a command; what it raises becomes an exit code."""
     import warnings
 
     from cogfit.errors import CogfitError
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, Interrupt.handle)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _line_per_warning(warnings.showwarning)
-            code = app(args=arguments, standalone_mode=False)
+            code = _command()(args=arguments, standalone_mode=False)
         if code == 130:  # typer turns Ctrl-C into this code
             return _interrupted()
         return code if isinstance(code, int) else 0
     except CogfitError as error:
-        print(f"cogfit: {error}", file=sys.stderr)
+        print_error(f"cogfit: {error}")
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         return _interrupted()
     except typer.TyperException as error:
-        show = getattr(error, "show", None)  # usage errors know how to print themselves, with a pointer to --help
-        print(f"cogfit: {error}", file=sys.stderr) if show is None else show()
+        _show_usage_error(error)
         return 2
     except PipeClosed:  # nothing more to say, and no complaint when Python flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -112,16 +120,42 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("COGFIT_DEBUG"):
             raise
-        print(
+        print_error(
             f"cogfit: internal error ({type(error).__name__}: {error}); set COGFIT_DEBUG=1 for the traceback and "
-            "please report it",
-            file=sys.stderr,
+            "please report it"
         )
         return 1
 
 
+def _command() -> Any:
+    """The command line, its help in what standard output can encode.
+
+    The frames around the help would not be straight if it were spelled out later.
+    """
+    command = typer.main.get_command(app)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    waiting: list[Any] = [command]
+    while waiting:
+        item = waiting.pop()
+        if item.help:
+            item.help = spelled(item.help, encoding)
+        waiting += (*getattr(item, "params", ()), *getattr(item, "commands", {}).values())
+    return command
+
+
+def _show_usage_error(error: Any) -> None:
+    """Print what is wrong with the arguments.
+
+    Usage errors know how to print themselves, with a pointer to --help; they quote what was typed, or what a shell made
+    of ``*``.
+    """
+    error.message = printable(error.message)
+    show = getattr(error, "show", None)
+    print_error(f"cogfit: {error}") if show is None else show()
+
+
 def _interrupted() -> int:
-    print("cogfit: interrupted", file=sys.stderr)
+    print_error("cogfit: interrupted")
     return 130
 
 
@@ -134,9 +168,10 @@ def _line_per_warning(show: Callable[..., None]) -> Callable[..., None]:
 
     def show_warning(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
         if category.__module__.partition(".")[0] in ("cogfit", "theory", "paper_figures"):
-            print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+            print_error(f"warning: {message}")
         else:
-            show(message, category, *place, **options)
+            text = printable(str(message), keeps_lines=True)
+            show(message if text == str(message) else text, category, *place, **options)
 
     return show_warning
 

@@ -1,6 +1,6 @@
 """Writing files, and finding the data that ship along.
 
-A file is written whole or not at all.
+A file is written whole or not at all. Tables for people hold nothing that a spreadsheet computes.
 """
 
 from __future__ import annotations
@@ -9,8 +9,15 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from cogfit.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+"""With what a cell begins that a spreadsheet takes for a formula (OWASP, CSV injection)."""
 
 
 def data_dir() -> Path:
@@ -77,6 +84,57 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
     except OSError as error:
         hint = "create the folder first" if not target.parent.is_dir() else "check the path and your permissions"
         raise InputError(f"cannot be written ({error.strerror or error})", path=target, hint=hint) from error
+
+
+def inert(label: str) -> str:
+    """Return a label that no spreadsheet takes for a formula.
+
+    An apostrophe stands before one that begins like a formula and is no number. What is to be read again keeps its
+    labels: it is written as Parquet, JSON or a log.
+
+    Examples
+    --------
+    >>> inert("=1+1"), inert("-0.5"), inert("seed=1")
+    ("'=1+1", '-0.5', 'seed=1')
+    """
+    return "'" + label if label.startswith(_FORMULA) and not _is_number(label) else label
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text == text.strip()
+
+
+def csv_for_people(frame: pd.DataFrame, **options: Any) -> str:
+    """Return a table as CSV whose labels are inert.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    **options
+        Of :meth:`pandas.DataFrame.to_csv`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> print(csv_for_people(pd.DataFrame({"run": ["=A1", "b"], "gamma": [-0.5, 1.0]})), end="")
+    run,gamma
+    '=A1,-0.5
+    b,1.0
+    """
+    shown = frame.copy(deep=False)
+    for name in frame.select_dtypes(exclude=["number", "bool"]).columns:
+        shown[name] = frame[name].map(_inert_cell)
+    shown.columns = [_inert_cell(name) for name in frame.columns]
+    text: str = shown.to_csv(index=False, **options)
+    return text
+
+
+def _inert_cell(cell: Any) -> Any:
+    return inert(cell) if isinstance(cell, str) else cell
 
 
 def _umask() -> int:

@@ -35,6 +35,7 @@ from cogfit.inference.selection import REPLICATES, THOROUGH_REPLICATES, Selectio
 from cogfit.inference.verdict import FEW, Verdict, confidence_set
 from cogfit.logs.model import Branch, Log, RoutingLog, Source, UtilizationLog
 from cogfit.progress import Progress, Stages
+from cogfit.records.arrays import as_array
 from cogfit.records.sentence import say
 from cogfit.result import Account, FitResult, FormFit
 
@@ -211,7 +212,7 @@ def fit(
             x_max=x_max,
             smoothing=smoothing,
         )
-        prepared = _Data(curve, Source("", "arrays", int(np.size(np.asarray(y)))))
+        prepared = _Data(curve, Source("", "arrays", as_array("y", y).size))
 
     options = Options(
         rng=_generator(rng),

@@ -154,6 +154,8 @@ class FormFit(Document):
             yield f"'{self.name}' counts points or parameters that the curve does not have"
         if self.gamma is not None and self.gamma_name not in self.intervals:
             yield f"'{self.name}' has a γ without an interval"
+        if not self.errors.is_stationary:
+            yield f"the errors of '{self.name}' are not stationary"
 
     @property
     def autocorrelation_time(self) -> float:

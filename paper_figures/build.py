@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import cogfit
 from cogfit.errors import InputError, nearest
-from cogfit.files import write_atomic
+from cogfit.files import csv_for_people, write_atomic
 from paper_figures import style
 
 if TYPE_CHECKING:
@@ -352,6 +352,6 @@ def contents(item: PaperFigure, data: Data) -> dict[str, bytes]:
         drawing.figure.draw_without_rendering()  # places the parts; once is enough for all formats
         drawing.figure.set_layout_engine("none")
         out = {kind: render(drawing.figure, kind, style.DPI) for kind in FORMATS}
-    out["csv"] = drawing.data.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
+    out["csv"] = csv_for_people(drawing.data, float_format="%.6g", lineterminator="\n").encode()
     out["txt"] = f"Figure {item.number}. {item.title}. {drawing.caption}\n".encode()
     return out

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import random
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
@@ -26,3 +30,79 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("trained models")
     group.addoption("--members", type=int, default=1, metavar="N", help="N times as many trained models (default 1)")
     group.addoption("--members-device", default="cpu", metavar="DEVICE", help="cpu or cuda (default cpu)")
+
+
+# ------------------------------------------------------------------------------------------------------- damage
+
+_OTHERS = (
+    None,
+    True,
+    0,
+    -1,
+    2**63,
+    10**400,
+    1e308,
+    -0.5,
+    float("nan"),
+    float("inf"),
+    "",
+    "x",
+    "\0",
+    [],
+    [[]],
+    {},
+    [None],
+)
+
+
+def _places(part: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if at:
+        yield at
+    keys = list(part) if isinstance(part, dict) else range(min(len(part), 2)) if isinstance(part, list) else ()
+    for key in keys:
+        yield from _places(part[key], (*at, key))
+
+
+def _changed(document: Any, at: tuple[Any, ...], value: Any) -> Any:
+    document = copy.deepcopy(document)
+    part = document
+    for key in at[:-1]:
+        part = part[key]
+    if value is ...:
+        del part[at[-1]]
+    else:
+        part[at[-1]] = value
+    return document
+
+
+@pytest.fixture(scope="session")
+def damaged_documents() -> Callable[..., Iterator[Any]]:
+    """Generator of damaged documents: values of other types and sizes at every place, and nothing; a sample of all."""
+
+    def damage(document: Any, share: float = 1.0) -> Iterator[Any]:
+        drawn = random.Random(0)
+        for at in _places(document):
+            for value in (..., *_OTHERS):
+                if drawn.random() < share:
+                    yield _changed(document, at, value)
+
+    return damage
+
+
+@pytest.fixture(scope="session")
+def damaged_bytes() -> Callable[..., Iterator[bytes]]:
+    """Generator of damaged files: cut, with a bit turned, not UTF-8, nested deeply, empty, with endless digits."""
+
+    def damage(content: bytes, count: int = 20) -> Iterator[bytes]:
+        drawn = random.Random(0)
+        for _ in range(count):
+            yield content[: drawn.randrange(len(content))]
+            turned = bytearray(content)
+            turned[drawn.randrange(len(content))] ^= 1 << drawn.randrange(8)
+            yield bytes(turned)
+        middle = len(content) // 2
+        yield content[:middle] + b"\xff\xfe" + content[middle:]
+        yield from (b"", b"\0" * 99, b"[" * 100_000, b'{"a":' * 100_000, b'{"a": ' + b"9" * 5000 + b"}")
+        yield from (b"a = " + b"[" * 100_000, b"a" + b".a" * 100_000 + b" = 1", b"a = " + b"9" * 5000)
+
+    return damage

@@ -21,6 +21,8 @@ try:
 except ImportError:
     raise MissingDependencyError("pydantic", "train", "theory.settings") from None
 
+_MOST_DOTS = 1000  # in a line of a configuration
+_TOO_LARGE = 2**63  # no machine counts so far
 _FOLDER = Path(__file__).resolve().parent / "configs"
 
 
@@ -50,6 +52,9 @@ class Strict(BaseModel):
     if not TYPE_CHECKING:  # type checkers see the signature made from the fields
 
         def __init__(self, **fields: Any) -> None:
+            for name, value in fields.items():
+                if isinstance(value, int) and abs(value) >= _TOO_LARGE:
+                    raise InputError(f"{type(self).__name__}: '{name}' is a number that is too large")
             try:
                 super().__init__(**fields)
             except ValidationError as error:
@@ -128,10 +133,16 @@ def read_toml(source: str | Path) -> tuple[dict[str, Any], Path]:
     """
     path = _FOLDER / f"{source}.toml" if str(source) in shipped() else Path(source)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8")), path
+        text = path.read_text(encoding="utf-8")
+        # the time and memory that a dotted key takes grow with the square of its parts
+        if any(line.count(".") > _MOST_DOTS for line in text.splitlines()):
+            raise RecursionError
+        return tomllib.loads(text), path
     except FileNotFoundError:
         raise InputError("there is no such configuration", path=path, hint=nearest(str(source), shipped())) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read ({error})", path=path) from error
+    except RecursionError:
+        raise InputError("is nested too deeply", path=path) from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"is not TOML ({error})", path=path) from None
+    except (OSError, ValueError) as error:  # a number of thousands of digits, or no text at all
+        raise InputError(f"cannot be read ({error})", path=path) from None

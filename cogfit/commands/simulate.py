@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cogfit.commands.terminal import Text
+from cogfit.commands.terminal import Text, print_text
 
 HELP = """Write a log whose form and exponent are known.
 
@@ -66,4 +66,4 @@ def simulate(
     # what was not given has a default, which is part of the truth
     truth = {**simulation.default_params(get_form(form)), **params}
     shown = ", ".join(f"{key} = {value:g}" for key, value in truth.items())
-    print(f"{out} ({written}): {len(frame):,} rows of {form}, {shown}")
+    print_text(f"{out} ({written}): {len(frame):,} rows of {form}, {shown}\n")

@@ -1,10 +1,17 @@
-"""What the commands share: options, output, progress bars, Ctrl-C."""
+"""What the commands share: options, output, progress bars, Ctrl-C.
+
+Whatever they print goes through this module, which lets no text through that a terminal obeys, and spells out what the
+encoding of the output lacks (:mod:`cogfit.records.printable`).
+"""
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from cogfit.records.printable import printable, spelled
 
 if TYPE_CHECKING:
     from cogfit.progress import Progress
@@ -27,9 +34,23 @@ def split_names(text: str | None) -> tuple[str, ...]:
 
 
 def print_text(text: str) -> None:
-    """Write to standard output at once."""
+    """Write lines for a person to standard output at once."""
+    _write(lambda: sys.stdout.write(_shown(text, sys.stdout)))
+
+
+def print_error(text: str) -> None:
+    """Write one line to standard error."""
+    print(_shown(" ".join(text.split()), sys.stderr), file=sys.stderr)
+
+
+def _shown(text: str, stream: Any) -> str:
+    """A text as a stream may show it."""
+    return spelled(printable(text, keeps_lines=True), getattr(stream, "encoding", None) or "utf-8")
+
+
+def _write(write: Callable[[], Any]) -> None:
     try:
-        sys.stdout.write(text)
+        write()
         sys.stdout.flush()
     except BrokenPipeError:
         raise PipeClosed from None
@@ -37,6 +58,8 @@ def print_text(text: str) -> None:
 
 def write_json(document: Callable[[], Mapping[str, Any]], json_file: str | None) -> None:
     """Write a result as JSON, where a file is named.
+
+    It is UTF-8, in a pipe as in a file.
 
     Parameters
     ----------
@@ -49,23 +72,56 @@ def write_json(document: Callable[[], Mapping[str, Any]], json_file: str | None)
     from cogfit.records.codec import dump
 
     if json_file == "-":
-        print_text(dump(document()))
+        text = dump(document())
+        sys.stdout.flush()  # what was printed before comes first
+        binary = getattr(sys.stdout, "buffer", None)
+        _write(lambda: sys.stdout.write(text) if binary is None else binary.write(text.encode()))
     elif json_file is not None:
         write_atomic(json_file, dump(document()))
 
 
-def console() -> Any:
-    """Return a console on standard output.
+def console(stream: Any = None) -> Any:
+    """Return a console on standard output, or another stream.
 
     Where no person reads along, its lines are as long as the text.
     """
     from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text as Plain
 
     class Output(Console):
         def on_broken_pipe(self) -> NoReturn:
             raise PipeClosed
 
-    return Output(highlight=False, soft_wrap=not sys.stdout.isatty())
+        def print(self, *objects: Any, **options: Any) -> None:
+            super().print(*map(self.shown, objects), **options)
+
+        def shown(self, item: Any, *, is_cell: bool = False) -> Any:
+            """What is printed of a text or a table: no markup, no controls.
+
+            A line feed is one in a text of ours, but an escape in a cell.
+            """
+            if isinstance(item, str):
+                item = Plain(item)
+            if isinstance(item, Plain):
+                text = spelled(printable(item.plain, keeps_lines=not is_cell), self.encoding)
+                return item if text == item.plain else item.blank_copy(text)
+            return self._shown_table(item) if isinstance(item, Table) else item
+
+        def _shown_table(self, table: Table) -> Table:
+            out = copy.copy(table)
+            out.title, out.caption = (part and self.shown(part) for part in (table.title, table.caption))
+            out.columns, out.rows = [column.copy() for column in table.columns], []
+            for column in out.columns:
+                column.header = self.shown(column.header, is_cell=True)
+                if spelled("…", self.encoding) != "…":  # three dots in its place would shift what follows
+                    column.overflow = "fold"
+            for cells in zip(*(column.cells for column in table.columns), strict=True):
+                out.add_row(*(self.shown(cell, is_cell=True) for cell in cells))
+            return out
+
+    stream = stream or sys.stdout
+    return Output(file=stream, highlight=False, soft_wrap=not stream.isatty())
 
 
 def new_table(left: Sequence[str], right: Sequence[str] = (), *, wrapped: Sequence[str] = (), **options: Any) -> Any:
@@ -107,7 +163,8 @@ def print_table(out: Any, table: Any) -> None:
     from rich.measure import Measurement
 
     if not out.is_terminal:
-        out.width = max(out.width, Measurement.get(out, out.options.update(max_width=10_000), table).maximum)
+        wanted = Measurement.get(out, out.options.update(max_width=10_000), out.shown(table))
+        out.width = max(out.width, wanted.maximum)
     out.print(table)
 
 
@@ -152,13 +209,17 @@ class ProgressBars:
     def _show(self) -> None:
         from rich.console import Console
         from rich.progress import Progress as RichProgress
+        from rich.progress import TextColumn
 
-        bar = RichProgress(console=Console(stderr=True), transient=True)
+        # a task may be called as a run is, which is no markup
+        name = TextColumn("{task.description}", style="progress.description", markup=False)
+        columns = (name, *RichProgress.get_default_columns()[1:])
+        bar = RichProgress(*columns, console=Console(stderr=True), transient=True)
         with self._lock:
             self._bar = bar
             bar.start()
             for task, (done, total) in self._state.items():
-                self._tasks[task] = bar.add_task(task, completed=done, total=total)
+                self._tasks[task] = bar.add_task(_shown_task(task), completed=done, total=total)
 
     def report(self, done: int, total: int, task: str) -> None:
         """Show how much of a task is done.
@@ -172,12 +233,16 @@ class ProgressBars:
             if self._bar is None:
                 return
             if task not in self._tasks:
-                self._tasks[task] = self._bar.add_task(task, total=total)
+                self._tasks[task] = self._bar.add_task(_shown_task(task), total=total)
             self._bar.update(self._tasks[task], completed=done, total=total)
 
     def stage(self, name: str) -> Progress:
         """Return the progress of one task, whatever its parts."""
         return lambda done, total, what: self.report(done, total, name)
+
+
+def _shown_task(task: str) -> str:
+    return spelled(printable(task), sys.stderr.encoding or "utf-8")
 
 
 class Interrupt:

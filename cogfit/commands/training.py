@@ -227,7 +227,9 @@ def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
             raise InputError(f"'{text}' sets nothing", hint="write KEY=VALUE, such as training.steps=500")
         try:
             settings[key.strip()] = tomllib.loads(f"x = {value}")["x"]
-        except tomllib.TOMLDecodeError:
+        except RecursionError:
+            raise InputError(f"the value of {key.strip()} is nested too deeply") from None
+        except ValueError:
             settings[key.strip()] = value.strip()
     return settings
 

@@ -11,17 +11,11 @@ from cogfit.curves.curve import Clusters, Curve
 from cogfit.curves.utilization import Smoothing, in_window, odd_values, smoothing_mark, unsmoothed
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
+from cogfit.records.arrays import as_array, as_numbers
 
 
 def _vector(name: str, values: Any) -> Array:
-    if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
-        raise InputError(f"`{name}` has masked values", hint="pass its .compressed() values, with x and y cut alike")
-    if np.asarray(values).dtype.kind in "cmM":
-        raise InputError(f"`{name}` must be real numbers, not {np.asarray(values).dtype}")
-    try:
-        out = np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"`{name}` must be numbers ({error})") from error
+    out = as_numbers(name, values)
     if out.ndim != 1:
         raise InputError(f"`{name}` must have one dimension, not shape {out.shape}", hint="one value for each point")
     return out
@@ -99,7 +93,7 @@ def _grouped_curve(x: Array, y: Array, w: Array, groups: ArrayLike, keep: NDArra
 
     The groups stay behind it as clusters.
     """
-    label = np.asarray(groups)
+    label = as_array("groups", groups)
     if label.shape != y.shape:
         raise InputError(f"`groups` must have the shape of y, {y.shape}, not {label.shape}")
     try:

@@ -14,6 +14,7 @@ import numpy as np
 from cogfit.errors import InputError, nearest
 from cogfit.formulas.form import Array, Form
 from cogfit.formulas.registry import get_form
+from cogfit.records.arrays import as_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +99,7 @@ def simulate(
         raise InputError(f"`rng` must be a whole number of 0 or more, not {rng!r}") from wrong
 
     # the truth, which must be a utilisation
-    steps = np.arange(1.0, n + 1.0) if x is None else np.asarray(x, dtype=float)
+    steps = np.arange(1.0, n + 1.0) if x is None else as_numbers("x", x)
     truth = record.evaluate(steps, vector)
     _check_fraction(truth, "the curve itself", "change the parameters")
     if kind == "routing":

@@ -102,6 +102,17 @@ class Arma(Document):
         return not self.phi and not self.theta
 
     @property
+    def is_stationary(self) -> bool:
+        """Whether the errors have one variance, and an inverse.
+
+        A fit always makes such a model; a damaged document may hold another.
+        """
+        coefficients = (tuple(-value for value in self.phi), self.theta)
+        if not all(math.isfinite(value) for one in coefficients for value in one):
+            return False
+        return all(bool(np.all(np.abs(np.roots((1.0, *one))) < 1.0)) for one in coefficients)
+
+    @property
     def order(self) -> tuple[int, int]:
         """(p, q)."""
         return len(self.phi), len(self.theta)

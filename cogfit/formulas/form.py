@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cogfit.errors import InputError, nearest
+from cogfit.records.arrays import as_numbers
 
 Array = NDArray[np.float64]
 
@@ -215,7 +216,7 @@ class Form:
         ndarray, shape (n,)
         """
         p = self.vector(params) if isinstance(params, Mapping) else np.asarray(params, dtype=float)
-        xs = np.asarray(x, dtype=float)
+        xs = as_numbers("x", x)
         if self.basis is None:
             return self._call_function(xs, p)
         phi, _ = self._basis_at(xs, p)
@@ -252,7 +253,7 @@ class Form:
             Analytic for built-in forms and where the user gave one, else by finite differences (three points).
         """
         p = self.vector(params) if isinstance(params, Mapping) else np.asarray(params, dtype=float)
-        xs = np.asarray(x, dtype=float)
+        xs = as_numbers("x", x)
         if self.basis is None:
             assert self.function is not None
             if self.derivative is not None:

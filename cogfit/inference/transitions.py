@@ -41,6 +41,7 @@ from cogfit.inference.transition_steps import (
     tail,
     unevenness,
 )
+from cogfit.records.arrays import as_array, as_numbers
 from cogfit.records.codec import Document, High, Low, Nan
 from cogfit.records.sentence import Sentence, say
 
@@ -294,7 +295,7 @@ def transition(
             break
         p_value, _, start = _test(series, null, shapes, replicates, generator)
     changes = _measure(series, null, shapes, marks)
-    together = _coincidences(np.asarray(x, dtype=float), schedule or {}, changes[0] if changes else None)
+    together = _coincidences(as_numbers("x", x), schedule or {}, changes[0] if changes else None)
     return _outcome(series, *first, changes, together)
 
 
@@ -364,11 +365,8 @@ def _checked_options(rng: Any, level: float, max_changes: int, replicates: int) 
 
 
 def _prepared(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> Series:
-    try:
-        xs, ys = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-        ws = np.ones(xs.shape) if weights is None else np.asarray(weights, dtype=float)
-    except (TypeError, ValueError) as wrong:
-        raise InputError(f"`x`, `y` and `weights` must be numbers: {wrong}") from wrong
+    xs, ys = as_numbers("x", x), as_numbers("y", y)
+    ws = np.ones(xs.shape) if weights is None else as_numbers("weights", weights)
     if xs.ndim != 1 or xs.shape != ys.shape or xs.shape != ws.shape:
         raise InputError(f"`x`, `y` and `weights` must be rows of equal length, not {xs.shape}, {ys.shape}, {ws.shape}")
     for name, column in (("x", xs), ("y", ys), ("weights", ws)):
@@ -456,7 +454,7 @@ def _coincidences(x: Array, schedule: Mapping[str, ArrayLike], change: Change | 
     order = np.argsort(x, kind="stable")
     names = []
     for name, values in schedule.items():
-        column = np.asarray(values)
+        column = as_array(name, values)
         if column.shape != x.shape:
             raise InputError(f"column '{name}' of `schedule` has shape {column.shape}, but x has {x.shape}")
         if change is None:

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cogfit.errors import InputError
+from cogfit.records.arrays import is_missing
 
 try:
     import fcntl
@@ -410,13 +411,13 @@ def _line(row: dict[str, Any]) -> bytes:
 def _plain(value: Any) -> Any:
     """Turn numbers and arrays into Python's own.
 
-    Those of numpy, torch and the like, without knowing these libraries.
+    Those of numpy, torch, Arrow and the like, without knowing these libraries. What is missing in pandas is NaN.
     """
-    for method in ("tolist", "item"):
+    for method in ("tolist", "item", "to_pylist", "to_list", "as_py"):
         convert = getattr(value, method, None)
         if callable(convert):
             return convert()
-    return value
+    return math.nan if is_missing(value) else value
 
 
 def _single(value: Any, name: str) -> Any:

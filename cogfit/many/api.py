@@ -145,7 +145,9 @@ def _is_table(data: Any) -> bool:
 
     They are a data frame, or a file of one.
     """
-    return _is_dask(data) or isinstance(data, str | os.PathLike) or hasattr(data, "groupby")
+    return (
+        _is_dask(data) or isinstance(data, str | os.PathLike) or (hasattr(data, "groupby") and hasattr(data, "columns"))
+    )
 
 
 def _checked_arrays(

@@ -19,6 +19,7 @@ from cogfit.errors import InputError, nearest
 from cogfit.formulas.form import Array
 from cogfit.logs import splitting
 from cogfit.logs.model import GROUP_COLUMNS, Log
+from cogfit.records.arrays import as_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,12 +157,7 @@ def _matrix(name: str, values: Any) -> Array:
     """Numbers as a contiguous, writable array of floats."""
     if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
         raise InputError(f"`{name}` has masked values", hint="pass a tidy table, which needs no rectangle")
-    if getattr(np.asarray(values), "dtype", np.dtype(float)).kind in "cmM":
-        raise InputError(f"`{name}` must be real numbers, not {np.asarray(values).dtype}")
-    try:
-        return np.require(np.asarray(values), float, ("C", "W"))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"`{name}` must be numbers ({error})") from error
+    return np.require(as_numbers(name, values), float, ("C", "W"))
 
 
 def from_table(table: pd.DataFrame, columns: Columns) -> Collection:

@@ -19,6 +19,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -28,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.errors import InputError, MissingDependencyError
-from cogfit.files import write_atomic
+from cogfit.files import csv_for_people, write_atomic
 from cogfit.many.batch import Options, fit_collection, fit_table
 from cogfit.many.collection import Collection, Columns
 from cogfit.progress import Progress, Stages
@@ -192,7 +193,7 @@ class Plan:
         """
         note = folder / _PLAN
         if note.exists():
-            if note.read_text(encoding="utf-8") != self.dump():
+            if note.read_bytes() != self.dump().encode():
                 what = "holds the results of another table or of other options"
                 raise InputError(what, path=folder, hint="remove it, or name another output")
             return
@@ -420,31 +421,73 @@ def result_files(folder: Path) -> list[Path]:
 
 
 def read(out: Path) -> pd.DataFrame:
-    """Results of :func:`run`."""
+    """Results of :func:`run`.
+
+    Raises
+    ------
+    InputError
+        If a file of them is damaged.
+    """
     import pandas as pd
 
     if out.is_dir():
-        return pd.concat([pd.read_parquet(file) for file in result_files(out)], ignore_index=True)
+        return pd.concat([_read_parquet(file) for file in result_files(out)], ignore_index=True)
     if out.suffix.lower() == ".csv":
         table = pd.read_csv(out)
         texts = table.select_dtypes(exclude="number").columns
         return table.fillna(dict.fromkeys(texts, ""))
-    return pd.read_parquet(out)
+    return _read_parquet(out)
+
+
+def _read_parquet(file: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    with _naming(file):
+        return pd.read_parquet(file)
+
+
+@contextmanager
+def _naming(file: Path) -> Iterator[None]:
+    """Context in which the errors of pyarrow name a file of results."""
+    try:
+        yield
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ) as error:  # of pyarrow, and of pandas' notes in it
+        raise InputError(
+            f"cannot be read ({error})", path=file, hint="remove it; the same command fits it anew"
+        ) from None
 
 
 def _join(folder: Path, target: Path) -> None:
     """One file from the parts, whole or not at all."""
-    from pyarrow import csv, parquet
+    suffix = target.suffix.lower()
+    temporary = folder / f"joined{suffix}"
+    (_join_parquet if suffix == ".parquet" else _join_csv)(result_files(folder), temporary)
+    os.replace(temporary, target)
 
-    files = result_files(folder)
-    temporary = folder / f"joined{target.suffix.lower()}"
-    tables = (parquet.read_table(file) for file in files)
+
+def _join_parquet(files: Sequence[Path], target: Path) -> None:
+    from pyarrow import parquet
+
+    def read_table(file: Path) -> Any:
+        with _naming(file):
+            return parquet.read_table(file)
+
+    tables = map(read_table, files)
     first = next(tables)
-    write = parquet.ParquetWriter if target.suffix.lower() == ".parquet" else csv.CSVWriter
-    with write(str(temporary), first.schema) as writer:
+    with parquet.ParquetWriter(str(target), first.schema) as writer:
         for table in chain([first], tables):
             writer.write_table(table.cast(first.schema))
-    os.replace(temporary, target)
+
+
+def _join_csv(files: Sequence[Path], target: Path) -> None:
+    with open(target, "w", encoding="utf-8", newline="") as out:
+        for number, file in enumerate(files):
+            out.write(csv_for_people(_read_parquet(file), header=number == 0, lineterminator="\n"))
 
 
 def fit_table_file(

@@ -310,13 +310,13 @@ def _dataset(item: dict[str, Any], number: int, package: dict[str, Any], file: P
     if not isinstance(name, str) or not name:
         raise InputError(f"resource {number} has no name", path=file)
     resource = _Resource(file, name)
-    target = _relative_path(item.get("path"), resource)
+    path = _table_path(item.get("path"), resource)
     schema = _schema(item.get("schema"), resource)
     about = _properties(item.get("cogfit"), resource)
     columns = _columns(about, schema, resource)
     # sources and licences of the package hold for resources without their own
-    sources = _records(item.get("sources", package.get("sources", [])))
-    licences = _records(item.get("licenses", package.get("licenses", [])))
+    sources = _records("sources", item, package, resource)
+    licences = _records("licenses", item, package, resource)
     described: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in about.items()
@@ -327,7 +327,7 @@ def _dataset(item: dict[str, Any], number: int, package: dict[str, Any], file: P
         title=str(item.get("title", name)),
         columns=columns,
         schema=schema,
-        path=file.parent / target,
+        path=path,
         citation="; ".join(str(source.get("title", "")) for source in sources) or "not stated",
         links=tuple(str(source["path"]) for source in sources if "path" in source),
         licence="; ".join(_licence(entry) for entry in licences) or "not stated",
@@ -335,15 +335,31 @@ def _dataset(item: dict[str, Any], number: int, package: dict[str, Any], file: P
     )
 
 
-def _records(listed: Any) -> list[dict[str, Any]]:
-    return [entry for entry in listed if isinstance(entry, dict)]
+def _records(name: str, item: dict[str, Any], package: dict[str, Any], resource: _Resource) -> list[dict[str, Any]]:
+    """Objects of a list of the resource, or of its package."""
+    listed = item.get(name, package.get(name, []))
+    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
+        raise resource.error(f": '{name}' must be a list of objects")
+    return listed
 
 
-def _relative_path(target: Any, resource: _Resource) -> str:
-    """Path of a table inside the package."""
+def _table_path(target: Any, resource: _Resource) -> Path:
+    """Where a table is, which must be inside the package.
+
+    Links are followed: one that leads out would show a file that is none of the package's business. Where the
+    descriptor is a link itself (installers make such folders), its neighbours there are inside, too.
+    """
     if not isinstance(target, str) or PurePosixPath(target).is_absolute() or ".." in PurePosixPath(target).parts:
         raise resource.error(f" needs a path relative to the package, not {target!r}")
-    return target
+    path = resource.file.parent / target
+    try:
+        place = path.resolve()
+        inside = [resource.file.parent.resolve(), resource.file.resolve().parent]
+    except (OSError, ValueError, RuntimeError) as error:  # a loop of links, or no name of a file at all
+        raise resource.error(f" has a path that cannot be followed ({error})") from None
+    if not any(place.is_relative_to(folder) for folder in inside):
+        raise resource.error(f": '{target}' is a link out of the package", hint="put the table itself there")
+    return path
 
 
 def _licence(entry: Mapping[str, Any]) -> str:
@@ -428,7 +444,9 @@ def _columns(about: Mapping[str, Any], schema: tuple[Field, ...], resource: _Res
             raise resource.error(f": a {about['kind']} needs '{part}' in 'columns'")
     if message := _contradiction(about):
         raise resource.error(f": {message}")
-    parts: dict[str, Any] = {part: tuple(name) if part == "series" else name for part, name in given.items()}
+    parts: dict[str, Any] = dict(given)
+    if "series" in parts:  # one name, or several
+        parts["series"] = (parts["series"],) if isinstance(parts["series"], str) else tuple(parts["series"])
     return Columns(**parts)
 
 
@@ -439,7 +457,7 @@ def _check_parts(given: Mapping[str, Any], types: Mapping[str, str], resource: _
         if part not in parts:
             raise resource.error(f": unknown part '{part}' in 'columns'", hint=nearest(part, parts))
         for name in column if part == "series" and isinstance(column, list) else [column]:
-            if name not in types:
+            if not isinstance(name, str) or name not in types:
                 raise resource.error(f": '{part}' names no field: {name!r}", hint=nearest(str(name), types))
             if part not in ("series", "cluster", "category") and types[name] not in NUMERIC:
                 raise resource.error(f": '{part}' must be a number", column=name)

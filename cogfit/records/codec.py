@@ -196,13 +196,18 @@ def decode(cls: type[T], document: Any, what: str = "") -> T:
 def dump(document: Mapping[str, Any]) -> str:
     """JSON text of a document.
 
-    Indented, lists of numbers on one line, never NaN.
+    Indented, lists of numbers on one line, never NaN. Characters that turn round or hide text are escaped, as controls
+    are: every parser reads them back, and a terminal does not obey them.
     """
     text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    text = _HIDDEN.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
     return _NUMBERS.sub(lambda match: re.sub(r"\s+", " ", match.group()), text) + "\n"
 
 
-_NUMBERS = re.compile(r"\[\s+(?:(?:-?[\d.eE+-]+|null),\s+)*(?:-?[\d.eE+-]+|null)\s+\]")
+# with line feeds, which stand between values and never in a text
+_NUMBERS = re.compile(r"\[\n\s*(?:(?:-?[\d.eE+-]+|null),\n\s*)*(?:-?[\d.eE+-]+|null)\n\s*\]")
+
+_HIDDEN = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]")
 
 
 def read_json(path: Path) -> Any:

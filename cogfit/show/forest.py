@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cogfit.people.exponent import Exponent, heading
+from cogfit.records.printable import printable
+from cogfit.show.plots import plain_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +22,7 @@ MARKERS = {"model": ("s", "#0072B2"), "human": ("o", "#000000"), "claimed": ("D"
 Group = tuple[str, Sequence[Exponent]]
 
 
+@plain_text
 def plot_forest(comparison: Comparison, *, width: float = 7.0) -> Figure:
     """Draw exponents of a model, of people and as claimed.
 
@@ -79,7 +82,7 @@ def draw_forest(axes: Axes, groups: Sequence[Group], filled: set[int] | None = N
             is_filled = filled is None or exponent.side != "human" or id(exponent) in filled
             _draw_exponent(axes, exponent, position, (low, high), is_filled)
             ticks.append(position)
-            labels.append(_name(exponent))
+            labels.append(printable(_name(exponent)))
             position += 1.0
         position += 0.3
     # a claim that is a range and no number stands behind all exponents

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from cogfit.files import write_atomic
 from cogfit.inference import windows
 from cogfit.inference.interval import format_interval
+from cogfit.records.printable import printable
 from cogfit.result import FitResult
 from cogfit.show import tables
 from cogfit.show.plots import DIAGNOSTICS, plot_diagnostic, plot_fit, render
@@ -130,7 +131,7 @@ def page(result: FitResult, *, command: str = "") -> str:
     head = _tag(
         "head",
         _Markup('<meta charset="utf-8">'),
-        _Markup(f'<meta name="generator" content="cogfit {html.escape(result.versions.get("cogfit", "?"))}">'),
+        _Markup(f'<meta name="generator" content="cogfit {_escape(result.versions.get("cogfit", "?"))}">'),
         _Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
         _Markup(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
         _tag("title", f"Is it a power law? {log}"),
@@ -167,9 +168,14 @@ def _tag(name: str, *children: str, **attributes: str) -> _Markup:
 
     Children are escaped unless they are :class:`_Markup`, attributes always.
     """
-    inner = "".join(child if isinstance(child, _Markup) else html.escape(child) for child in children)
-    given = "".join(f' {key.strip("_").replace("_", "-")}="{html.escape(v)}"' for key, v in attributes.items())
+    inner = "".join(child if isinstance(child, _Markup) else _escape(child) for child in children)
+    given = "".join(f' {key.strip("_").replace("_", "-")}="{_escape(v)}"' for key, v in attributes.items())
     return _Markup(f"<{name}{given}>{inner}</{name}>\n")
+
+
+def _escape(text: str) -> str:
+    """A text as HTML, without what turns it round or hides it."""
+    return html.escape(printable(text, keeps_lines=True))
 
 
 def _section(title: str, *children: str) -> _Markup:
@@ -226,8 +232,9 @@ def _picture(figure: Figure, name: str, caption: str, **attributes: str) -> _Mar
     """
     text = render(figure, "svg").decode()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
-    text = re.sub(r'(\bid="|"#|url\(#)', rf"\g<1>{name}-", text)
-    text = text.replace("<svg", f'<svg role="img" aria-label="{html.escape(caption)}"', 1)
+    # in tags only: a label may look like an attribute
+    text = re.sub(r"<[^>]*>", lambda tag: re.sub(r'(\bid="|"#|url\(#)', rf"\g<1>{name}-", tag.group()), text)
+    text = text.replace("<svg", f'<svg role="img" aria-label="{_escape(caption)}"', 1)
     return _tag("figure", _Markup(text), _tag("figcaption", caption), **attributes)
 
 

@@ -12,7 +12,8 @@ from cogfit.formulas.registry import get_form
 from cogfit.people import block_means
 from cogfit.people.dataset import Dataset, Series
 from cogfit.people.fits import CurveFit, HumanFits
-from cogfit.show.plots import plain_ticks, wrapped
+from cogfit.records.printable import printable
+from cogfit.show.plots import plain_text, plain_ticks, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _MANY = 9  # curves beyond which labels of the legend shrink
 
 
+@plain_text
 def plot_human(dataset: Dataset, fits: HumanFits | None = None, *, width: float = 7.0) -> Figure:
     """Draw a human data set, with its fits if given.
 
@@ -143,7 +145,7 @@ def _draw_contrast(axes: Axes, dataset: Dataset, fits: HumanFits | None, palette
             color=palette[number % len(palette)],
             label=series.name if series.labels else None,
         )
-    axes.set_xticks(np.arange(len(names)), names)
+    axes.set_xticks(np.arange(len(names)), [printable(name) for name in names])
     axes.set_xlim(-0.4, len(names) - 0.6)
     axes.set_xlabel(dataset.axis)
     axes.set_ylabel(wrapped(dataset.scale, 40))

@@ -22,6 +22,7 @@ from cogfit.formulas.form import Array
 from cogfit.formulas.registry import POWER_LAWS, get_form
 from cogfit.inference.interval import Interval
 from cogfit.inference.profile import deviance_profile
+from cogfit.records.printable import printable
 from cogfit.result import FitResult, FormFit
 
 if TYPE_CHECKING:
@@ -41,10 +42,16 @@ _PROFILED = 20_000  # points beyond which no profile is drawn
 _MANY = 2000  # points beyond which the markers become a rasterised cloud
 
 
-def _plain_text(draw: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Draw text as it is.
+def plain_text(draw: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Make a function draw text as it is.
 
     A column may be called ``$x$`` without being a formula.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> plain_text(lambda: Figure().text(0.5, 0.5, "$x$").get_parse_math())()
+    False
     """
 
     @wraps(draw)
@@ -57,7 +64,7 @@ def _plain_text(draw: Callable[_P, _T]) -> Callable[_P, _T]:
     return inner
 
 
-@_plain_text
+@plain_text
 def plot_fit(
     result: FitResult, forms: Sequence[str] | None = None, *, width: float = 7.0, titled: bool = True
 ) -> Figure:
@@ -154,7 +161,7 @@ def _limit_y(axes: Axes, y: Array, is_log: bool) -> None:
         axes.set_ylim(y.min() - 0.08 * span, y.max() + 0.12 * span)
 
 
-@_plain_text
+@plain_text
 def plot_diagnostics(result: FitResult, *, width: float = 9.0) -> Figure:
     """Draw what stands behind a fit.
 
@@ -191,7 +198,7 @@ def plot_diagnostics(result: FitResult, *, width: float = 9.0) -> Figure:
     return figure
 
 
-@_plain_text
+@plain_text
 def plot_diagnostic(result: FitResult, name: str, *, width: float = 4.0) -> Figure | None:
     """Draw one panel of :func:`plot_diagnostics`.
 
@@ -219,7 +226,7 @@ def plot_diagnostic(result: FitResult, name: str, *, width: float = 4.0) -> Figu
     return figure if axes.has_data() else None
 
 
-@_plain_text
+@plain_text
 def plot_exponents(table: pd.DataFrame, *, width: float = 5.0) -> Figure:
     """Draw the distribution of γ over many curves.
 
@@ -568,14 +575,32 @@ def render(figure: Figure, kind: str, dpi: float = 200.0) -> bytes:
     dpi : float
         Dots per inch of a PNG, and of the clouds of points inside SVG and PDF.
     """
+    import warnings
+
     import matplotlib
 
+    _escape_texts(figure)
     metadata = {
         "png": {"Software": SOFTWARE},
         "svg": {"Creator": SOFTWARE, "Date": None},
         "pdf": {"Creator": SOFTWARE, "CreationDate": None},
     }[kind]
     buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "cogfit", "svg.fonttype": "none", "pdf.fonttype": 42}):
-        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # a box stands for what a font lacks
+        with matplotlib.rc_context({"svg.hashsalt": "cogfit", "svg.fonttype": "none", "pdf.fonttype": 42}):
+            figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
     return buffer.getvalue()
+
+
+def _escape_texts(figure: Figure) -> None:
+    """Escape what no picture can show, and no SVG may hold.
+
+    Names of ticks are set anew when they are drawn: who sets them, escapes them.
+    """
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        if (shown := printable(text.get_text(), keeps_lines=True)) != text.get_text():
+            text.set_text(shown)

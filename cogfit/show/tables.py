@@ -19,6 +19,7 @@ from cogfit.errors import shortened
 from cogfit.inference.interval import Interval, format_interval
 from cogfit.inference.verdict import REFUTED
 from cogfit.inference.windows import Window
+from cogfit.records.printable import printable
 from cogfit.result import FitResult, FormFit
 
 if TYPE_CHECKING:
@@ -474,7 +475,7 @@ def to_notebook(table: Table) -> str:
     """Return the table as HTML, like a data frame."""
 
     def row_of(tag: str, cells: Iterable[str]) -> list[str]:
-        return [f"      <{tag}>{html.escape(cell, quote=False)}</{tag}>" for cell in cells]
+        return [f"      <{tag}>{html.escape(printable(cell), quote=False)}</{tag}>" for cell in cells]
 
     lines = ['<table border="1" class="dataframe">', "  <thead>", '    <tr style="text-align: right;">']
     lines += [*row_of("th", (column.title for column in table.columns)), "    </tr>", "  </thead>", "  <tbody>"]
@@ -489,7 +490,8 @@ def to_markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: i
     The first `left` columns are aligned to the left, the others to the right.
     """
     rule = ["---"] * left + ["---:"] * (len(header) - left)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, rule, *rows))
+    lines = ((printable(cell).replace("|", r"\|") for cell in cells) for cells in (header, rule, *rows))
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 _LATEX = str.maketrans(
@@ -517,7 +519,7 @@ def to_latex(table: Table) -> str:
     """
 
     def line(cells: Iterable[str], is_bold: bool = False) -> str:
-        texts = [cell.translate(_LATEX) for cell in cells]
+        texts = [printable(cell).translate(_LATEX) for cell in cells]
         return " & ".join(rf"\textbf{{{text}}}" if is_bold and text else text for text in texts) + r" \\"
 
     alignment = "".join("r" if column.kind == "number" else "l" for column in table.columns)

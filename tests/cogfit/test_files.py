@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import stat
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import cogfit
 from cogfit.errors import InputError, MissingDependencyError, nearest
-from cogfit.files import write_atomic
+from cogfit.files import csv_for_people, inert, write_atomic
+from cogfit.logs.export import write_log
 
 
 def test_writing_replaces_whole_files_and_keeps_their_mode(tmp_path: Path) -> None:
@@ -95,3 +100,36 @@ def test_a_missing_folder_and_a_folder_are_said_to_be_so(tmp_path: Path) -> None
         write_atomic(tmp_path / "missing" / "out.txt", "new")
     with pytest.raises(InputError, match="is a folder, not a file"):
         write_atomic(tmp_path, "new")
+
+
+# ------------------------------------------------------------------------------------------------ spreadsheets
+
+FORMULAS = ("=1+1", "=cmd|' /C calc'!A0", "+1+1", "-1-1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "＝1", "-", "-1 ")
+
+
+@given(st.one_of(st.sampled_from(FORMULAS), st.builds(str.__add__, st.sampled_from("=+-@\t\r"), st.text())))
+def test_no_label_begins_like_a_formula_unless_it_is_a_number(label: str) -> None:
+    shown = inert(label)
+    if shown == label:
+        float(label)
+    else:
+        assert shown == "'" + label
+
+
+@pytest.mark.parametrize("label", ["", "a=b", "-0.5", "+3", "-1e-3", "-inf", "seed=1", "'=x"])
+def test_other_labels_stay_as_they_are(label: str) -> None:
+    assert inert(label) == label
+
+
+def test_a_table_for_people_holds_no_formula_and_every_number() -> None:
+    frame = pd.DataFrame({"=run": ["=1+1", "b"], "x": [-1.5, 2.0], "kind": pd.Categorical(["@a", "@b"])})
+    read = pd.read_csv(io.StringIO(csv_for_people(frame)))
+    assert read.to_dict("list") == {"'=run": ["'=1+1", "b"], "x": [-1.5, 2.0], "kind": ["'@a", "'@b"]}
+    assert frame.columns[0] == "=run"
+    assert frame.iloc[0, 0] == "=1+1"
+
+
+def test_logs_that_are_read_again_keep_their_labels(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"step": [1, 2, 3], "run": ["=1+1"] * 3, "attention_utilization": [0.5, 0.4, 0.3]})
+    write_log(frame, tmp_path / "log.csv")
+    assert pd.read_csv(tmp_path / "log.csv")["run"].tolist() == ["=1+1"] * 3

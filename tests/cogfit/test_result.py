@@ -99,3 +99,11 @@ def test_a_damaged_fit_is_refused_or_works(text: str, folder: Path, data: st.Dat
 def test_parts_that_contradict_each_other_are_refused(document: dict[str, Any], change: Any, said: str) -> None:
     with pytest.raises(InputError, match=said):
         cogfit.FitResult.from_json({**document, **change})
+
+
+@pytest.mark.parametrize("coefficients", [{"phi": [1.0]}, {"phi": [3.0]}, {"phi": [0.5, 0.6]}, {"theta": [-2.0]}])
+def test_errors_that_cannot_be_are_refused(document: dict[str, Any], coefficients: dict[str, list[float]]) -> None:
+    damaged = json.loads(json.dumps(document))
+    damaged["forms"][0]["errors"] |= coefficients
+    with pytest.raises(InputError, match="are not stationary"):
+        cogfit.FitResult.from_json(damaged)

@@ -85,10 +85,10 @@ def model_config(fields: Mapping[str, Any], *, path: str | Path | None = None) -
     2
     """
     name = fields.get("kind")
-    if name not in kinds():
+    if not isinstance(name, str) or name not in kinds():
         what = "the model has no 'kind'" if name is None else f"there is no model of kind {name!r}"
         raise InputError(what, path=path, hint=nearest(str(name or ""), kinds()))
-    return kinds()[str(name)].config.parse(fields, path=path)
+    return kinds()[name].config.parse(fields, path=path)
 
 
 def build(config: ModelConfig, task: SRCD, seed: int) -> Model:

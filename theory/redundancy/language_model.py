@@ -33,10 +33,13 @@ from theory.settings import Strict
 from theory.training.reproducibility import (
     CHECKPOINT,
     WEIGHTS,
+    check_tensors,
     choose_device,
     deterministic,
     hardware,
     moments,
+    naming,
+    noted_step,
     prefixed,
     read_tensors,
     restore_moments,
@@ -238,7 +241,7 @@ def _loop(
     watch: Watch | None,
 ) -> None:
     optimizer = torch.optim.AdamW(_groups(model, settings.weight_decay), lr=settings.rate, betas=(0.9, 0.95))
-    begin = _restore(folder / CHECKPOINT, model, optimizer, key)
+    begin = _restore(folder / CHECKPOINT, model, optimizer, key, settings.steps)
     tables = _kept(folder, begin)
     device = next(model.parameters()).device
     measured = settings.measured()
@@ -301,7 +304,7 @@ def _weights(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: value for name, value in model.state_dict().items() if name != "lm_head.weight"}
 
 
-def _restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, key: str) -> int:
+def _restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, key: str, last: int) -> int:
     """Go back to a checkpoint.
 
     Returns its step, or −1 where there is none.
@@ -311,9 +314,11 @@ def _restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, key
     state, notes = read_tensors(path)
     if notes.get("settings") != key:
         raise InputError("belongs to other settings", path=path, hint="name another folder with --out")
-    model.load_state_dict(under("model", state), strict=False)
-    restore_moments(optimizer, under("optimizer", state))
-    return int(notes["step"])
+    with naming(path):
+        check_tensors(under("model", state), _weights(model), "is damaged")
+        model.load_state_dict(under("model", state), strict=False)
+        restore_moments(optimizer, under("optimizer", state))
+        return noted_step(notes, last)
 
 
 def _kept(folder: Path, step: int) -> dict[str, pd.DataFrame]:

@@ -17,7 +17,7 @@ Student's t).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -285,18 +285,35 @@ def read_recorded(folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     InputError
         If the folder holds no such run.
     """
-    import pandas as pd
-
     from theory.training.runs import read_document
 
     folder = Path(folder)
     document = read_document(folder)
     if document is None or document.get("kind") != KIND or document.get("status") != "finished":
         raise InputError("holds no finished run", path=folder, hint="cogfit theory redundancy --train makes one")
+    table, loss = _read_columns(folder / TABLE, COLUMNS), _read_columns(folder / LOSS, {"loss": ("number",)})
+    for unit in ("layer", "head"):
+        missing = set(loss["step"]) - set(rows_of(table, unit)["step"])
+        if missing:
+            raise InputError(f"lacks the mean of all {unit}s at step {min(missing)}", path=folder / TABLE)
+    return table, loss
+
+
+def _read_columns(path: Path, columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """A table by step, its columns of the kinds that they should be."""
+    import pandas as pd
+
     try:
-        return pd.read_csv(folder / TABLE), pd.read_csv(folder / LOSS)
+        table = pd.read_csv(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read ({error})", path=folder) from None
+        raise InputError(f"cannot be read ({error})", path=path) from None
+    for name, (kind, *_) in {"step": ("integer",), **columns}.items():
+        if name not in table:
+            raise InputError("is not there", path=path, column=name)
+        is_right = {"integer": pd.api.types.is_integer_dtype, "number": pd.api.types.is_numeric_dtype}.get(kind)
+        if is_right is not None and not is_right(table[name]):
+            raise InputError(f"holds what is no {kind}", path=path, column=name)
+    return table
 
 
 def over_training(table: pd.DataFrame, loss: pd.DataFrame) -> list[list[str]]:

@@ -12,11 +12,14 @@ import torch
 
 from cogfit.errors import InputError
 from theory.models import Model, build
+from theory.tasks.srcd import SRCD
 from theory.training.evaluation import FINAL_SEED, Measures, evaluate
 from theory.training.reproducibility import (
     CHECKPOINT,
     WEIGHTS,
+    check_tensors,
     hardware,
+    naming,
     read_tensors,
     revision,
     versions,
@@ -140,7 +143,7 @@ def load_model(folder: str | Path) -> Model:
     return restore_weights(folder / WEIGHTS, run.setup, run.record.document.get("vocabulary", {}))
 
 
-def restore_weights(path: Path, setup: Setup, vocabulary: Mapping[str, int]) -> Model:
+def restore_weights(path: Path, setup: Setup, vocabulary: object) -> Model:
     """A model with the weights of a file.
 
     In evaluation mode; the vocabulary is that of the stack it was trained in.
@@ -150,10 +153,36 @@ def restore_weights(path: Path, setup: Setup, vocabulary: Mapping[str, int]) -> 
     InputError
         If the file cannot be read or does not fit.
     """
-    model = build(setup.model, setup.data.model_copy(update=dict(vocabulary)), setup.training.seed)
     tensors, _ = read_tensors(path)
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise InputError(f"does not fit the settings of its run ({error})", path=path) from None
+    task = _with_vocabulary(setup, vocabulary, path)
+    _check_fit(tensors, setup, task, path)
+    model = build(setup.model, task, setup.training.seed)
+    model.load_state_dict(tensors)
     return model.eval()
+
+
+def _with_vocabulary(setup: Setup, vocabulary: object, path: Path) -> SRCD:
+    """The task with the vocabulary of the stack it was trained in."""
+    names = ("patterns", "novel_keys", "values")
+    is_known = isinstance(vocabulary, Mapping) and all(
+        name in names and type(size) is int and size >= 0 for name, size in vocabulary.items()
+    )
+    if not is_known:
+        what = f"the vocabulary of the run cannot be {vocabulary!r:.60}"
+        raise InputError(what, path=path.parent / RUN, hint="it names how many " + ", ".join(names))
+    assert isinstance(vocabulary, Mapping)
+    return setup.data.model_copy(update=dict(vocabulary))
+
+
+def _check_fit(tensors: Mapping[str, torch.Tensor], setup: Setup, task: SRCD, path: Path) -> None:
+    """Refuse weights of other shapes than the settings ask for.
+
+    Before a model of these settings is made: damaged ones may ask for more memory than there is.
+    """
+    try:
+        with torch.device("meta"):  # shapes without memory
+            wanted = build(setup.model, task, 0).state_dict()
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"its settings make no model ({error})", path=path.parent / RUN) from None
+    with naming(path):
+        check_tensors(tensors, wanted, "does not fit the settings of its run")

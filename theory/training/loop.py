@@ -33,8 +33,11 @@ from theory.training.folder import Run, close_run, open_run
 from theory.training.recorder import Observer, Recorder
 from theory.training.reproducibility import (
     CHECKPOINT,
+    check_tensors,
     choose_device,
     deterministic,
+    naming,
+    noted_step,
     prefixed,
     random_state,
     read_tensors,
@@ -133,7 +136,7 @@ def loop(
     """
     training = setups[0].training
     key = json.dumps([setup.to_json() for setup in setups])
-    begin = _resume(trainer, streams, recorders, checkpoint, key)
+    begin = _resume(trainer, streams, recorders, setups, checkpoint, key)
     for step in range(begin, training.steps):
         # one update, and its rows in the logs
         batch = streams.sample()
@@ -155,7 +158,12 @@ def loop(
 
 
 def _resume(
-    trainer: Trainer, streams: Streams, recorders: Sequence[Observer], checkpoint: Path | None, key: str
+    trainer: Trainer,
+    streams: Streams,
+    recorders: Sequence[Observer],
+    setups: Sequence[Setup],
+    checkpoint: Path | None,
+    key: str,
 ) -> int:
     """Begin at step 0, or at the checkpoint.
 
@@ -167,9 +175,11 @@ def _resume(
         state, notes = read_tensors(checkpoint)
         if notes.get("setup") != key:
             raise InputError("belongs to other settings", path=checkpoint, hint="name another folder with --out")
-        trainer.restore(state)
-        restore_random_state(streams.generators, streams.device, under("random", state))
-        begin = int(notes["step"])
+        with naming(checkpoint):
+            begin = noted_step(notes, setups[0].training.steps)
+            check_tensors(_without_moments(state), _without_moments(_state(trainer, streams, recorders)), "is damaged")
+            trainer.restore(state)
+            restore_random_state(streams.generators, streams.device, under("random", state))
         exposures = [state[f"exposures/{i}"].numpy() for i in range(len(recorders))]
     for recorder, counts in zip(recorders, exposures, strict=True):
         recorder.begin(begin, counts)
@@ -180,9 +190,21 @@ def _save_checkpoint(
     path: Path, trainer: Trainer, sampler: Streams, recorders: Sequence[Observer], step: int, key: str
 ) -> None:
     """Write everything that the steps from ``step`` on depend on."""
-    state = trainer.state() | prefixed("random", random_state(sampler.generators, sampler.device))
-    state |= {f"exposures/{i}": torch.as_tensor(recorder.exposures) for i, recorder in enumerate(recorders)}
-    write_tensors(path, state, {"step": str(step), "setup": key})
+    write_tensors(path, _state(trainer, sampler, recorders), {"step": str(step), "setup": key})
+
+
+def _state(trainer: Trainer, streams: Streams, recorders: Sequence[Observer]) -> dict[str, Tensor]:
+    """What a checkpoint holds."""
+    state = trainer.state() | prefixed("random", random_state(streams.generators, streams.device))
+    return state | {f"exposures/{i}": torch.as_tensor(recorder.exposures) for i, recorder in enumerate(recorders)}
+
+
+def _without_moments(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What every checkpoint of a run has.
+
+    Parameters get moments with their first update; a device may have changed since.
+    """
+    return {name: v for name, v in state.items() if not name.startswith("optimizer/") and name != "random/cuda"}
 
 
 def _record(recorders: Sequence[Observer], step: int, observed: Mapping[str, Tensor], batch: Batch[Tensor]) -> None:

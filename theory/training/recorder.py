@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cogfit import UtilizationLogger
+from cogfit.errors import InputError
 from cogfit.files import write_atomic
 from theory.tasks.srcd import Batch
 from theory.training.evaluation import Measures
@@ -154,11 +155,21 @@ def _keep_before(path: Path, step: int) -> None:
         return
     kept = []
     with path.open("rb") as lines:
-        for line in lines:
-            if not line.endswith(b"\n") or json.loads(line)["step"] >= step:
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n") or _step_of(line, path, number) >= step:
                 break
             kept.append(line)
     write_atomic(path, b"".join(kept))
+
+
+def _step_of(line: bytes, path: Path, number: int) -> int:
+    try:
+        step = json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        step = None
+    if type(step) is not int:
+        raise InputError("is damaged: it names no step", path=path, line=number, hint="delete the run to begin anew")
+    return step
 
 
 def routing_to_parquet(source: Path, target: Path) -> None:

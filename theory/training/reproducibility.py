@@ -45,14 +45,79 @@ def moments(optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
 
 
 def restore_moments(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
-    """The inverse of :func:`moments`."""
-    for i, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
-        prefix = f"{i}."
-        optimizer.state[parameter] = {
-            name.removeprefix(prefix): value if value.ndim == 0 else value.to(parameter.device)
-            for name, value in state.items()
-            if name.startswith(prefix)
-        }
+    """The inverse of :func:`moments`.
+
+    Raises
+    ------
+    InputError
+        If they are not those of the optimiser's parameters: a step would fail, or add up what does not belong together.
+    """
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    own: list[dict[str, Tensor]] = [{} for _ in parameters]
+    for name, value in state.items():
+        number, _, moment = name.partition(".")
+        if not number.isdecimal() or int(number) >= len(parameters):
+            raise InputError(f"is damaged: the moment '{name}' belongs to no parameter")
+        if moment != "step" and value.shape != parameters[int(number)].shape:
+            raise InputError(f"is damaged: the moment '{name}' has another shape than its parameter")
+        own[int(number)][moment] = value
+    if len({frozenset(one) for one in own if one}) > 1:  # a parameter that was never updated has none
+        raise InputError("is damaged: moments of some parameters are missing")
+    for parameter, one in zip(parameters, own, strict=True):
+        placed = {name: value if value.ndim == 0 else value.to(parameter.device) for name, value in one.items()}
+        optimizer.state[parameter] = placed
+
+
+def check_tensors(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], what: str) -> None:
+    """Refuse tensors of other names, shapes or types than wanted.
+
+    Parameters
+    ----------
+    given, wanted : mapping of str to Tensor
+    what : str
+        How the message begins.
+
+    Raises
+    ------
+    InputError
+        It names the first tensor that differs.
+    """
+    for name in sorted(wanted.keys() | given.keys()):
+        own, expected = given.get(name), wanted.get(name)
+        if own is None or expected is None:
+            raise InputError(f"{what}: '{name}' is {'missing' if own is None else 'unknown'}")
+        if own.shape != expected.shape:
+            raise InputError(f"{what}: '{name}' has the shape {tuple(own.shape)}, not {tuple(expected.shape)}")
+        if own.dtype != expected.dtype:
+            raise InputError(f"{what}: '{name}' holds {own.dtype}, not {expected.dtype}")
+
+
+def noted_step(notes: Mapping[str, str], last: int) -> int:
+    """The step that a checkpoint was written after.
+
+    Raises
+    ------
+    InputError
+        If it names none between 0 and the last.
+    """
+    text = str(notes.get("step"))
+    step = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else -1
+    if not 0 <= step <= last:
+        raise InputError(f"is damaged: its step cannot be {text!r:.40}")
+    return step
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Context in which errors of a checkpoint name its file."""
+    try:
+        yield
+    except InputError as error:
+        if error.path is not None:
+            raise
+        raise InputError(error.what, path=path, hint=error.hint or "delete it to begin anew") from None
+    except RuntimeError as error:  # torch refuses states of random numbers that cannot be
+        raise InputError(f"is damaged ({error})", path=path, hint="delete it to begin anew") from None
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -14,10 +14,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
 
 from cogfit.errors import InputError
 from cogfit.files import write_atomic
+from cogfit.records.codec import Document, read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,12 +37,9 @@ def read_document(folder: str | Path) -> dict[str, Any] | None:
         If it cannot be read or describes no run.
     """
     path = Path(folder) / RUN
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read ({error})", path=path) from None
+    document = read_json(path)
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise InputError("describes no run", path=path, hint=f"its schema should be {SCHEMA}")
     return document
@@ -55,14 +55,29 @@ def read_evaluation(folder: str | Path) -> list[dict[str, Any]]:
     """Rows of ``evaluation.csv``, in order.
 
     None if there is no such file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or its cells are no numbers.
     """
     import pandas as pd
 
     path = Path(folder) / EVALUATION
+    if not path.exists():
+        return []
     try:
-        table = pd.read_csv(path) if path.exists() else pd.DataFrame()
+        table = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise InputError(f"cannot be read ({error})", path=path) from None
+    for name in table.columns:
+        if not pd.api.types.is_numeric_dtype(table[name]):
+            raise InputError("holds what is no number", path=path, column=str(name))
+    for name in ("step", "attention"):
+        if name not in table:
+            raise InputError("is not there", path=path, column=name)
+        if not np.isfinite(table[name]).all():
+            raise InputError("has gaps", path=path, column=name)
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
@@ -74,6 +89,55 @@ def write_evaluation(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     import pandas as pd
 
     write_atomic(folder / EVALUATION, pd.DataFrame(list(rows)).to_csv(index=False, float_format="%.6g"))
+
+
+# what must stand in ``run.json`` of a finished run, and as what; there is more in it for a person
+
+
+@dataclass(frozen=True)
+class _Training:
+    steps: int
+    batch: int
+
+
+@dataclass(frozen=True)
+class _Config:
+    training: _Training
+
+
+@dataclass(frozen=True)
+class _Number:
+    value: float
+
+
+@dataclass(frozen=True)
+class _Final:
+    measures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Finished(Document):
+    SCHEMA: ClassVar[str] = SCHEMA
+
+    seed: int
+    config: _Config
+    optimum: _Number
+    static_bound: _Number
+    final: _Final
+    forced_attention_steps: tuple[int, int] | None = None
+
+
+def _check_finished(document: Mapping[str, Any], path: Path) -> None:
+    """Refuse a finished run whose document is damaged."""
+    try:
+        facts = _Finished.from_json(document)
+    except InputError as error:
+        raise InputError(error.what, path=path, hint=error.hint) from None
+    measures = facts.final.measures
+    if "attention" not in measures:
+        raise InputError("is damaged: it lacks the attention of the trained model", path=path)
+    if not all(map(math.isfinite, (*measures.values(), facts.optimum.value, facts.static_bound.value))):
+        raise InputError("is damaged: a measure is no finite number", path=path)
 
 
 @dataclass(frozen=True)
@@ -168,6 +232,7 @@ def load_record(folder: str | Path) -> Record:
     rows = read_evaluation(folder)
     if document is None or document.get("status") != "finished" or not rows or "final" not in document:
         raise InputError("holds no finished run of this package", path=folder, hint="cogfit theory train makes one")
+    _check_finished(document, folder / RUN)
     return Record(folder, document, rows)
 
 

@@ -9,6 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -511,6 +514,37 @@ def test_a_worker_that_dies_loses_nothing(tmp_path: Path) -> None:
 
 
 # -------------------------------------------------------------------------------------------------- command line
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_csv_for_people_holds_no_formula_and_parquet_every_letter(tmp_path: Path, parts: int) -> None:
+    names = ["=1+1", "@SUM(A1)", "plain"]
+    rows = [{"curve": name, "x": float(k), "y": k**-0.5} for name in names for k in range(1, 9)]
+    pd.DataFrame(rows).to_parquet(tmp_path / "t.parquet")
+    columns, options = Columns(("curve",), "x", "y"), Options(("power",))
+    plan = replace(streaming.plan_table(tmp_path / "t.parquet", columns, options), parts=parts)
+    read = {}
+    for suffix in ("csv", "parquet"):
+        streaming.run(plan, tmp_path / f"out.{suffix}")
+        read[suffix] = streaming.read(tmp_path / f"out.{suffix}")
+    assert sorted(read["parquet"]["curve"]) == sorted(names)
+    assert sorted(read["csv"]["curve"]) == ["'=1+1", "'@SUM(A1)", "plain"]
+    np.testing.assert_array_equal(read["csv"]["gamma"], read["parquet"]["gamma"])
+
+
+def test_damaged_parts_and_plans_are_named(tmp_path: Path, damaged_bytes: Callable[..., Iterator[bytes]]) -> None:
+    rows = [{"curve": name, "x": float(k), "y": k**-0.5} for name in "ab" for k in range(1, 9)]
+    pd.DataFrame(rows).to_parquet(tmp_path / "t.parquet")
+    plan = streaming.plan_table(tmp_path / "t.parquet", Columns(("curve",), "x", "y"), Options(("power",)))
+    out = streaming.run(plan, tmp_path / "out")
+    for file in (*streaming.result_files(out), out / "_plan.json"):
+        content = file.read_bytes()
+        for damaged in damaged_bytes(content):
+            file.write_bytes(damaged)
+            with suppress(cogfit.InputError):
+                streaming.read(streaming.run(plan, out))
+        file.write_bytes(content)
+    assert len(streaming.read(out)) == 2
 
 
 def test_command_fits_a_table_and_sums_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -278,3 +279,65 @@ def test_standard_deviations_need_the_number_of_subjects(tmp_path):
 def test_the_vocabulary_is_that_of_the_shipped_package(human):
     assert {data.measure for data in human.values()} <= set(dataset.MEASURES)
     assert isinstance(read_package(cogfit.data_dir() / "human"), cogfit.Catalogue)
+
+
+# --------------------------------------------------------------------------------------------- damage and links
+
+
+def test_a_damaged_package_is_refused_or_read(tmp_path, damaged_documents, damaged_bytes):
+    folder = package(tmp_path / "mine")
+    file = folder / "datapackage.json"
+    described = json.loads(file.read_text())
+    described["resources"][0] |= {"sources": [{"title": "t", "path": "p"}], "licenses": [{"name": "MIT"}]}
+    described["resources"][0]["cogfit"]["columns"]["series"] = ["k"]
+    texts = (json.dumps(document).encode() for document in damaged_documents(described))
+    for text in (*texts, *damaged_bytes(json.dumps(described).encode(), count=50)):
+        file.write_bytes(text)
+        with suppress(cogfit.InputError):
+            for data in read_package(folder).values():
+                data.series()
+                data.to_json()
+
+
+def test_one_name_is_a_series_of_its_own(tmp_path):
+    folder = package(tmp_path / "mine")
+    described = json.loads((folder / "datapackage.json").read_text())
+    described["resources"][0]["cogfit"]["columns"]["series"] = "k"
+    (folder / "datapackage.json").write_text(json.dumps(described))
+    assert read_package(folder)["my_curve"].columns.series == ("k",)
+
+
+def test_no_link_leads_out_of_a_package(tmp_path):
+    folder = package(tmp_path / "mine")
+    table = folder / "my.csv"
+    secret = table.rename(tmp_path / "secret.csv")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "my.csv").write_bytes(secret.read_bytes())
+    described = json.loads((folder / "datapackage.json").read_text())
+    table.symlink_to(secret)
+    with pytest.raises(cogfit.InputError, match=r"'my.csv' is a link out of the package"):
+        cogfit.human(extra=folder)
+    table.unlink()
+    table.symlink_to(table)  # a loop
+    with pytest.raises(cogfit.InputError):
+        cogfit.human(extra=folder)
+    table.unlink()
+    (folder / "sub").symlink_to(tmp_path / "out")
+    for path in ("sub/my.csv", "sub/../my.csv", "\0", "x" * 5000):
+        described["resources"][0]["path"] = path
+        (folder / "datapackage.json").write_text(json.dumps(described))
+        with pytest.raises(cogfit.InputError):
+            cogfit.human(extra=folder)
+
+
+def test_links_within_a_package_and_packages_made_of_links_are_read(tmp_path):
+    folder = package(tmp_path / "mine")
+    (folder / "my.csv").rename(folder / "real.csv")
+    (folder / "my.csv").symlink_to("real.csv")
+    assert "my_curve" in cogfit.human(extra=folder)
+    (tmp_path / "link").symlink_to(folder)
+    assert "my_curve" in cogfit.human(extra=tmp_path / "link")
+    (tmp_path / "installed").mkdir()  # as installers make them: every file is a link to one store
+    for name in ("datapackage.json", "my.csv"):
+        (tmp_path / "installed" / name).symlink_to(folder / name)
+    assert "my_curve" in cogfit.human(extra=tmp_path / "installed")

@@ -190,6 +190,16 @@ def test_what_the_log_says_is_text_and_nothing_else(tmp_path: Path) -> None:
     assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
+def test_nothing_turns_a_page_round_and_labels_are_no_attributes(patterns: cogfit.FitResult) -> None:
+    name = 'x\u202egnp\x9b\x00 "#y id="z url(#w \udcff'
+    text = report.page(replace(patterns, y_label=name))
+    text.encode()
+    assert not {"\u202e", "\x9b", "\x00"} & set(text)
+    shown = html.escape(r'x\u202egnp\x9b\x00 "#y id="z url(#w \udcff', quote=False)
+    assert shown in text  # in the picture, too, where ids are made its own
+    assert shown in text[text.index("<svg") : text.index("</svg>")]
+
+
 # ------------------------------------------------------------------------------------------------- the command
 
 

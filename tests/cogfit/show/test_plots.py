@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
 import numpy as np
+import pandas as pd
 import pytest
 
 import cogfit
+from cogfit.show import plots
+from cogfit.show.people import plot_human
 
 X = np.arange(1.0, 101.0)
 
@@ -77,3 +86,48 @@ def test_diagnostics_of_a_routing_log_show_its_switch_times() -> None:
     figure = fit.plot_diagnostics()
     switched = figure.axes[4].get_lines()[0].get_xdata()
     assert len(switched) == 78
+
+
+NAMES = (
+    "$\\frac",
+    "\x1b[31m",
+    "\x00\x02\ufffe",
+    "日本",
+    "\u202egnp",
+    "<b>]]>&\"'",
+    'x"#y',
+    "\udcff",
+    "{}%s",
+    "\N{PILE OF POO}",
+)
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_any_name_can_stand_in_a_picture(fit: cogfit.FitResult, kind: str) -> None:
+    name = " ".join(NAMES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # not even for what the font lacks
+        content = plots.render(replace(fit, y_label=name, x_label=name).plot(), kind)
+    if kind == "svg":
+        texts = "".join(ElementTree.fromstring(content).itertext())  # it is XML
+        assert "$\\frac" in texts
+        assert "\\x1b[31m" in texts
+        assert "\u202e" not in texts
+
+
+def test_names_of_people_and_models_are_no_formulas(tmp_path: Path) -> None:
+    names = [f"{name} {i}" for i, name in enumerate(NAMES) if name != "\udcff"]
+    rows = [{"who": name, "trial": k, "time": 2.0 * k**-0.4} for name in names for k in (1, 2, 4, 8, 16)]
+    pd.DataFrame(rows).to_csv(tmp_path / "t.csv", index=False)
+    fields = [{"name": name, "type": "string" if name == "who" else "number"} for name in ("who", "trial", "time")]
+    about = {"axis": "repetition", "unit": "$\\frac", "convention": "inclusive", "measure": "latency"}
+    about["columns"] = {"x": "trial", "y": "time", "series": ["who"]}  # type: ignore[assignment]
+    resource = {"name": "mine", "title": "$_", "path": "t.csv", "schema": {"fields": fields}, "cogfit": about}
+    (tmp_path / "datapackage.json").write_text(json.dumps({"resources": [resource]}))
+    data = cogfit.human("mine", extra=tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert plots.render(plot_human(data), "svg")
+        figure = cogfit.compare(cogfit.fit(X, X**-0.4, form="power", measure="latency"), data).plot()
+        texts = "".join(ElementTree.fromstring(plots.render(figure, "svg")).itertext())
+    assert "$\\frac" in texts

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+import cogfit
 from cogfit import cli
 from cogfit.errors import InputError
 from theory.redundancy import language_model
@@ -511,3 +513,19 @@ def test_bad_input_is_one_line(arguments: list[str], message: str, capfd: pytest
     assert (code, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_damaged_tables_of_a_recorded_run_are_named(
+    tmp_path: Path, damaged_bytes: Callable[..., Iterator[bytes]]
+) -> None:
+    source = next(path.parent for path in (cogfit.data_dir() / "runs").rglob("redundancy.csv"))
+    folder = Path(shutil.copytree(source, tmp_path / "run"))
+    over_training(*read_recorded(folder))
+    for name in ("redundancy.csv", "loss.csv"):
+        content = (folder / name).read_bytes()
+        head = content.split(b"\n")[0] + b"\n"
+        for damaged in (*damaged_bytes(content, count=8), content.replace(b"0.", b"x."), b"step\n1\n", head):
+            (folder / name).write_bytes(damaged)
+            with suppress(InputError):
+                over_training(*read_recorded(folder))
+        (folder / name).write_bytes(content)
