@@ -131,11 +131,9 @@ def _texts(column: Any) -> Any:
 
 def frame_of(table: Any, dialect: Dialect, options: ReadOptions) -> tuple[pd.DataFrame, list[str]]:
     """The frame of a text table, with its notes."""
-    import pandas as pd
-
     table, notes = _without_missing(table, dialect)
     frame, more = to_frame(table, options)
-    for name in frame.columns[[isinstance(kind, pd.CategoricalDtype) for kind in frame.dtypes]]:
+    for name in label_columns(table.column_names, options):
         frame[name] = _whole_labels(frame[name])
     return frame, notes + more
 
