@@ -154,7 +154,7 @@ def _without_missing(table: Any, dialect: Dialect) -> tuple[Any, list[str]]:
         column = table.column(place)
         if not pa.types.is_string(column.type):
             continue
-        column = compute.if_else(compute.is_in(column, value_set=missing), None, column)
+        column = compute.if_else(compute.is_in(column, value_set=missing), pa.scalar(None, pa.string()), column)
         if dialect.delimiter == "," and (whole := _with_thousands(column)) is not None:
             notes.append(f"numbers of column '{name}' such as '1,000' were read as thousands, here 1000")
             column = whole
