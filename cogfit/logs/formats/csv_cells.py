@@ -83,25 +83,11 @@ def _null_texts() -> list[str]:
     return sorted({spelling for word in MISSING for spelling in (word, word.upper(), word.title())} | {"NaN", "-NaN"})
 
 
-def has_text(table: Any) -> bool:
-    """Whether any column holds text.
-
-    Only there may a quote have taken in lines.
-    """
-    return any(is_text_type(kind) for kind in set(table.schema.types))
-
-
-def is_text_type(kind: Any) -> bool:
-    """Whether an Arrow type is one of text, labels included."""
-    import pyarrow as pa
-
-    return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))
-
-
 def has_odd_cells(table: Any) -> bool:
     """Whether cells need a closer look.
 
-    A header was repeated or changed, or a cell holds zero bytes or no UTF-8.
+    A header was repeated or changed, or a cell holds a line end that a quote has taken in, a zero byte or no UTF-8.
+    Each of these makes its column one of text.
     """
     import pyarrow as pa
     from pyarrow import compute
@@ -109,33 +95,47 @@ def has_odd_cells(table: Any) -> bool:
     kinds = set(table.schema.types)
     if any(pa.types.is_binary(kind) for kind in kinds):
         return True
-    if not any(is_text_type(kind) for kind in kinds):
+    if not any(_is_text_type(kind) for kind in kinds):
         return False
-    texts = [_texts(column) for column in table.columns if is_text_type(column.type)]
-    # a header or a zero byte makes any column one of text
-    if len(texts) == table.num_columns and table.num_rows:
-        names = pa.array(table.column_names)
-        if any(compute.any(compute.is_in(column, value_set=names)).as_py() for column in texts):
-            return True
-    return any(compute.any(compute.match_substring(column, "\0")).as_py() for column in texts)
+    texts = [_texts(column) for column in table.columns if _is_text_type(column.type)]
+    if any(_has_odd_bytes(chunk) for chunks in texts for chunk in chunks):
+        return True
+    # a header leaves no column without text
+    names = pa.array(table.column_names)
+    is_all_text = len(texts) == table.num_columns
+    return is_all_text and any(
+        compute.any(compute.is_in(chunk, value_set=names)).as_py() for chunks in texts for chunk in chunks
+    )
 
 
-def _texts(column: Any) -> Any:
+def _is_text_type(kind: Any) -> bool:
+    """Whether an Arrow type is one of text, labels included."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_dictionary(kind))
+
+
+def _texts(column: Any) -> list[Any]:
     """All texts of a column, those of labels once."""
     import pyarrow as pa
 
-    if not pa.types.is_dictionary(column.type):
-        return column
-    return pa.chunked_array([chunk.dictionary for chunk in column.chunks], pa.string())
+    return [chunk.dictionary if pa.types.is_dictionary(column.type) else chunk for chunk in column.chunks]
+
+
+def _has_odd_bytes(texts: Any) -> bool:
+    """Whether texts hold line ends or zero bytes, wherever."""
+    content = texts.buffers()[-1]
+    if content is None:
+        return False
+    data = content.to_pybytes()
+    return any(byte in data for byte in (b"\n", b"\r", b"\0"))
 
 
 def frame_of(table: Any, dialect: Dialect, options: ReadOptions) -> tuple[pd.DataFrame, list[str]]:
     """The frame of a text table, with its notes."""
-    import pandas as pd
-
     table, notes = _without_missing(table, dialect)
     frame, more = to_frame(table, options)
-    for name in frame.columns[[isinstance(kind, pd.CategoricalDtype) for kind in frame.dtypes]]:
+    for name in label_columns(table.column_names, options):
         frame[name] = _whole_labels(frame[name])
     return frame, notes + more
 
@@ -156,7 +156,7 @@ def _without_missing(table: Any, dialect: Dialect) -> tuple[Any, list[str]]:
         column = table.column(place)
         if not pa.types.is_string(column.type):
             continue
-        column = compute.if_else(compute.is_in(column, value_set=missing), None, column)
+        column = compute.if_else(compute.is_in(column, value_set=missing), pa.scalar(None, pa.string()), column)
         if dialect.delimiter == "," and (whole := _with_thousands(column)) is not None:
             notes.append(f"numbers of column '{name}' such as '1,000' were read as thousands, here 1000")
             column = whole

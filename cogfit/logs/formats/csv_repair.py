@@ -222,11 +222,16 @@ def _joined(tables: Sequence[Any]) -> Any:
         kinds = {table.schema.field(name).type for table in tables if name in table.column_names}
         kinds = {kind for kind in kinds if not pa.types.is_null(kind)} or {pa.null()}
         kind = kinds.pop() if len(kinds) == 1 else pa.string()
-        pieces = [
-            table.column(name).cast(kind)
-            if name in table.column_names
-            else pa.chunked_array([pa.nulls(len(table), kind)])
-            for table in tables
-        ]
-        columns[name] = pa.chunked_array([chunk for piece in pieces for chunk in piece.chunks], kind)
+        chunks = [chunk for table in tables for chunk in _chunks(table, name, kind)]
+        columns[name] = pa.chunked_array(chunks, kind)
     return pa.table(columns)
+
+
+def _chunks(table: Any, name: str, kind: Any) -> Any:
+    """Cells of a column as a type, nulls if a table lacks it."""
+    import pyarrow as pa
+
+    if name not in table.column_names:
+        return [pa.nulls(len(table), kind)]
+    column = table.column(name)
+    return (column if column.type == kind else column.cast(kind)).chunks

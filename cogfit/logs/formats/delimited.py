@@ -7,15 +7,12 @@ The fast path is pyarrow's. What it cannot read, or may have misread, is read ag
 from __future__ import annotations
 
 import codecs
-import mmap
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from cogfit.errors import InputError
 from cogfit.logs.formats.contents import (
@@ -30,13 +27,10 @@ from cogfit.logs.formats.contents import (
     text_bytes,
     thinning_notes,
 )
-from cogfit.logs.formats.csv_cells import arrow_table, frame_of, has_odd_cells, has_text
+from cogfit.logs.formats.csv_cells import arrow_table, frame_of, has_odd_cells
 from cogfit.logs.formats.csv_repair import REPEATED_HEADER, repaired, row_lines
 from cogfit.logs.formats.dialect import CUT_NUMBER, Dialect, dialect_of, line_record
 from cogfit.logs.formats.reader import HEAD_BYTES, Evidence, Raw, Reader, ReadOptions
-
-_PIECE = 1 << 22  # bytes in which line ends are counted at a time
-_NEWLINE = 10
 
 
 def read_csv(path: Path, options: ReadOptions) -> Raw:
@@ -92,7 +86,7 @@ def _read_plain_csv(path: Path, options: ReadOptions) -> Raw | None:
         return None
     if has_odd_cells(table) or not (table.num_rows or is_cut):
         return None
-    if not _is_accounted(path, outline, table):
+    if not _is_last_line_closed(outline.last, dialect, path):
         return None
     frame, notes = frame_of(table, dialect, options)
     dropped = {TRUNCATED: 1} if is_cut else {}
@@ -151,33 +145,11 @@ def _cut_line(data: bytes, floor: int, dialect: Dialect, path: Path) -> int | No
     return begin if cut else None
 
 
-def _is_accounted(path: Path, outline: _Outline, table: Any) -> bool:
-    """Whether every line of a file is a row.
-
-    If not, a quote has taken in line ends, and it takes a closer look to tell whether it should have. Only text can
-    hold a line end, so that numbers need no such check.
-    """
-    if not _is_last_line_closed(outline.last, outline.dialect, path):
-        return False
-    if not has_text(table):
-        return True
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        start, end = outline.dialect.start, outline.end
-        if data.find(b'"', start, end) < 0:
-            return True
-        pieces = range(start, end, _PIECE)
-        line_ends = sum(_count_newlines(data[at : min(at + _PIECE, end)]) for at in pieces)
-        return bool(line_ends + (data[end - 1] != _NEWLINE) == table.num_rows)
-
-
-def _count_newlines(piece: bytes) -> int:
-    return int(np.count_nonzero(np.frombuffer(piece, np.uint8) == _NEWLINE))
-
-
 def _is_last_line_closed(line: bytes, dialect: Dialect, path: Path) -> bool:
     """Whether the quotes of the last line close.
 
-    A crash may have cut a quoted number.
+    If not, a crash may have cut a quoted number. Elsewhere a quote that does not close takes in a line end, which is
+    then found in its cell.
     """
     if b'"' not in line:
         return True
@@ -235,14 +207,8 @@ def _whole_table(body: bytes, dialect: Dialect, options: ReadOptions, path: Path
         table = arrow_table(pa.BufferReader(body) if body else None, dialect, options, first=first_line(body))
     except pa.ArrowInvalid:
         return None
-    if has_odd_cells(table):
-        return None
-    if not _is_last_line_closed(body[last_line(body) :], dialect, path):
-        return None
-    has_quotes = has_text(table) and b'"' in body
-    if has_quotes and body.count(b"\n") + (not body.endswith(b"\n")) != table.num_rows:
-        return None
-    return table
+    is_closed = _is_last_line_closed(body[last_line(body) :], dialect, path)
+    return table if is_closed and not has_odd_cells(table) else None
 
 
 def _find_line(data: bytes, row: int, dialect: Dialect, path: Path) -> int:

@@ -34,10 +34,12 @@ def to_frame(table: Any, options: ReadOptions | None = None) -> tuple[pd.DataFra
     import pyarrow as pa
 
     table = flattened(table)
-    nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
+    kinds = table.schema.types
+    nested = {kind for kind in set(kinds) if pa.types.is_nested(kind)}
+    left_out = [name for name, kind in zip(table.column_names, kinds, strict=True) if kind in nested]
     if nested:
-        table = table.select([place for place, field in enumerate(table.schema) if not pa.types.is_nested(field.type)])
-    notes = [f"columns that hold lists were left out: {', '.join(nested[:6])}"] if nested else []
+        table = table.select([place for place, kind in enumerate(kinds) if kind not in nested])
+    notes = [f"columns that hold lists were left out: {', '.join(left_out[:6])}"] if nested else []
     return _frame(table, label_columns(table.column_names, options or ReadOptions())), notes
 
 
@@ -45,12 +47,10 @@ def _frame(table: Any, labels: frozenset[str]) -> pd.DataFrame:
     import pandas as pd
 
     names = table.column_names
-    together = [name not in labels and _is_plain(column) for name, column in zip(names, table.columns, strict=True)]
-    if sum(together) <= _MANY:
-        together = [False] * len(names)
+    together = _converted_together(table, labels)
     cells = {
-        name: _labels(column) if name in labels else _cells(column)
-        for name, column, is_done in zip(names, table.columns, together, strict=True)
+        name: _labels(table.column(place)) if name in labels else _cells(table.column(place))
+        for place, (name, is_done) in enumerate(zip(names, together, strict=True))
         if not is_done
     }
     frame = pd.DataFrame(cells, copy=False)
@@ -60,23 +60,28 @@ def _frame(table: Any, labels: frozenset[str]) -> pd.DataFrame:
     return pd.concat([block, frame], axis=1)[names] if cells else block
 
 
+def _converted_together(table: Any, labels: frozenset[str]) -> list[bool]:
+    """Columns of floats, if there are many of them.
+
+    Arrow and pandas hold floats alike, gaps included.
+    """
+    import pyarrow as pa
+
+    kinds = table.schema.types
+    floats = {kind for kind in set(kinds) if pa.types.is_floating(kind)}
+    alike = [kind in floats and name not in labels for name, kind in zip(table.column_names, kinds, strict=True)]
+    return alike if sum(alike) > _MANY else [False] * len(alike)
+
+
 def flattened(table: Any) -> Any:
     """A table whose objects have become columns, named 'outer.inner'."""
     import pyarrow as pa
 
     for _ in range(_DEEPEST_STRUCT):
-        if not any(pa.types.is_struct(field.type) for field in table.schema):
+        if not any(pa.types.is_struct(kind) for kind in set(table.schema.types)):
             break
         table = table.flatten()
     return table
-
-
-def _is_plain(column: Any) -> bool:
-    """Whether Arrow and pandas hold the cells alike."""
-    import pyarrow as pa
-
-    kind = column.type
-    return bool(pa.types.is_floating(kind) or (not column.null_count and pa.types.is_integer(kind)))
 
 
 def _cells(column: Any) -> Any:

@@ -6,6 +6,7 @@ import csv
 import datetime
 import io
 import json
+import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -90,6 +91,7 @@ def read_names(folder: Path, name: str, content: bytes) -> list[str | None]:
 # --- laws -------------------------------------------------------------------------------------------------------------
 
 HOSTILE = st.text("0123456789eE.+-:/TZ NAnulofi<>\"',;\t#é\u2028_", max_size=6)
+NOVEL = re.compile(r"-1(\.0*)?([eE][-+]?0+)?")
 LOOKALIKES = ["1", "01", "1.0", "1e0", "+1", "1e5", "100000", "123e456", "124e456", "inf", "nan", "NaN", "NA", "null"]
 LOOKALIKES += ["None", "true", "True", "2024-01-01", "2024-01-01 00:00", "2024-01-01T00:00:00", "12:30", "0x1", "1_0"]
 LOOKALIKES += [str(2**63 + 1), str(2**63), str(2**64), "-0", "0", "0.1", "0.10", "<NA>", "#N/A", "", " ", " a", "a"]
@@ -104,7 +106,7 @@ def test_texts_are_the_same_names_in_every_container(
     expected = [label.strip() or None for label in labels]
     if all(name is None or name.endswith(".0") for name in expected):
         labels, expected = [*labels, "word"], [*expected, "word"]  # else integers with gaps, as pandas writes them
-    expected = [None if name in ("-1", "-1.0", "-1.") else name for name in expected]
+    expected = [None if name is None or NOVEL.fullmatch(name) else name for name in expected]
     folder = tmp_path_factory.mktemp("labels")
     assert {name: read_names(folder, name, write(labels)) for name, write in OF_TEXT.items()} == dict.fromkeys(
         OF_TEXT, expected
@@ -138,6 +140,14 @@ def test_integers_with_gaps_are_integers_although_pandas_writes_floats(
     frame.to_parquet(folder / "log.parquet", index=False)
     expected = [None if label in (None, -1) else str(label) for label in labels]
     assert names_in(folder / "log.csv") == names_in(folder / "log.parquet") == expected
+
+
+@pytest.mark.parametrize("novel", ["-1", " -1 ", "-1.0", "-1.000000000000000000e+00"])
+def test_minus_one_is_no_pattern_in_any_container(tmp_path: Path, novel: str) -> None:
+    for name, write in OF_TEXT.items():
+        assert read_names(tmp_path, name, write([novel, "a", "-2", "-10"])) == [None, "a", "-2", "-10"], name
+    for name, write in OF_CELLS.items():
+        assert read_names(tmp_path, name, write([float(novel), 2.0])) == [None, "2"], name
 
 
 def test_floats_without_gaps_are_taken_as_they_are_written(tmp_path: Path) -> None:
