@@ -33,7 +33,11 @@ def why_unreadable(path: Path, head: bytes) -> InputError:
         if head.startswith(start):
             return InputError(f"is {name}", path=path, hint=CONVERT)
     if bare_suffix(path) in text_suffixes() and not is_text(head) and b"\0" not in head:
-        return InputError("is not encoded in UTF-8", path=path, hint="save it as UTF-8")
+        try:
+            codecs.getincrementaldecoder("utf-8")().decode(head)
+        except UnicodeDecodeError:
+            return InputError("is not encoded in UTF-8", path=path, hint="save it as UTF-8")
+        return InputError("holds control characters and is no text", path=path, hint=CONVERT)
     what = "is text, but no table" if is_text(head) else "is binary and of no known format"
     return InputError(what, path=path, hint=f"give one of: {titles()}")
 
