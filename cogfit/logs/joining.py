@@ -213,8 +213,8 @@ def join_routing(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) -> tup
     order = rows.resolution.order
     frame, codes = rows.frame, rows.codes
     fitted = rows.is_kept
-    if rows.resolution.falls or rows.resolution.n_unordered or rows.resolution.n_late or not fitted.all():
-        places = order[counted[order]]
+    if order is not None or not fitted.all():
+        places = np.flatnonzero(counted) if order is None else order[counted[order]]
         frame, codes, fitted = trimmed(frame.iloc[places].reset_index(drop=True)), codes[places], fitted[places]
     if np.count_nonzero(fitted) < 2:
         _check_enough(frame[fitted], source, "routing")

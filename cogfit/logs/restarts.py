@@ -58,8 +58,8 @@ class Resolution:
 
     Attributes
     ----------
-    order : int array
-        Rows in the order in which they happened.
+    order : int array or None
+        Rows in the order in which they happened; None if that is the order of the file.
     void : int array
         Number, from 1, of the restart that a row did not survive, and 0 for rows that count.
     training : int array
@@ -72,7 +72,7 @@ class Resolution:
         Rows that were written after later ones and go over nothing.
     """
 
-    order: NDArray[Any]
+    order: NDArray[Any] | None
     void: NDArray[np.int32]
     training: NDArray[np.int32]
     falls: tuple[Fall, ...] = ()
@@ -117,9 +117,10 @@ def resolve_restarts(
     [True, True, True, True]
     """
     n = len(steps)
-    order, void, training = np.arange(n), np.zeros(n, dtype=np.int32), np.zeros(n, dtype=np.int32)
+    void, training = np.zeros(n, dtype=np.int32), np.zeros(n, dtype=np.int32)
     if not n or (not declared and bool((steps[1:] >= steps[:-1]).all())):
-        return Resolution(order, void, training)
+        return Resolution(None, void, training)
+    order = np.arange(n)
     drops, gathered = find_falls(codes, steps)
     by = codes[gathered]
     edges = np.flatnonzero(np.concatenate([[True], by[1:] != by[:-1], [True]]))

@@ -105,6 +105,8 @@ class Rows:
     def dropped(self) -> Counter[str]:
         """Rows of the files that are left out, by reason."""
         total = sum((Counter(part.dropped) for part in self.parts), Counter[str]())
+        if not self.reasons:
+            return total
         fate = self.fate
         if any(part.file_rows is not None for part in self.parts):
             fate = self._fate_of_file_rows()

@@ -71,7 +71,8 @@ def test_restarts_equal_brute_force(rows: tuple[list[int], list[int]]) -> None:
     assert not resolution.n_unordered
     assert resolution.kept.tolist() == brute_restarts(steps, groups)
     assert sum(fall.n_void for fall in resolution.falls) == int(np.count_nonzero(~resolution.kept))
-    kept = resolution.order[resolution.kept[resolution.order]]
+    order = np.arange(len(steps)) if resolution.order is None else resolution.order
+    kept = order[resolution.kept[order]]
     for group in set(groups):
         own = [steps[row] for row in kept if groups[row] == group]
         assert own == sorted(own)
