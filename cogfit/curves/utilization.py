@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cogfit.curves.curve import Clusters, Curve, cluster_table
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
-from cogfit.logs.model import GROUP_COLUMNS, UtilizationLog
+from cogfit.logs.model import FILE_ROW, GROUP_COLUMNS, UtilizationLog
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,20 +134,17 @@ def utilization_curve(
         clusters=clusters,
         warnings=tuple(warnings),
         smoothing=mark,
-        rows=_rows_behind(log, frame[inside], at, x.size),
+        rows=_rows_behind(frame[inside], at, x.size),
         left_out=_outside(log, frame, inside),
         averaged={name: int(frame[name].nunique()) for name in groups},
     )
 
 
-def _rows_behind(log: UtilizationLog, frame: pd.DataFrame, at: NDArray[np.int64], points: int) -> NDArray[np.int64]:
+def _rows_behind(frame: pd.DataFrame, at: NDArray[np.int64], points: int) -> NDArray[np.int64]:
     """Rows of the file behind each point."""
-    by = log.source.columns_by
-    if not by:
-        return np.bincount(at, minlength=points)
-    keys = [name for name in GROUP_COLUMNS if name in frame and name not in by]
-    first = ~frame[["step", *keys]].duplicated().to_numpy()
-    return np.bincount(at[first], minlength=points)
+    if FILE_ROW in frame:
+        at = at[~frame[FILE_ROW].duplicated().to_numpy()]
+    return np.bincount(at, minlength=points)
 
 
 def _outside(log: UtilizationLog, frame: pd.DataFrame, inside: NDArray[np.bool_]) -> dict[str, int]:

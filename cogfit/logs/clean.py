@@ -61,13 +61,13 @@ class Part:
     split : Choice or None
         Split that the column of values belongs to, where the table has it for several.
     restarts : tuple of Restart
-        That the file declares, by row of `frame`.
+        That the file declares, by row of `frame`, or of the file where columns by layer or head became rows.
     file_rows : int array or None
         Row of the file behind each row of `frame`, where several come from one.
     run_is_chosen : bool
         Whether the user chose the column of the run.
     columns_by : tuple of str
-        Group columns that columns of the file became.
+        Which of layer and head were columns of the file.
     """
 
     kind: str
@@ -377,7 +377,7 @@ def _subset(raw: Raw, rows: Mask) -> Raw:
         frame=frame,
         rows_read=len(frame) + sum(raw.dropped.values()),
         line_of=line_of,
-        restarts=_moved(raw.restarts, rows[np.newaxis]),
+        restarts=_moved(raw.restarts, rows),
         file_rows=None if raw.file_rows is None else raw.file_rows[rows],
     )
 
@@ -440,37 +440,28 @@ def _utilization_part(table: _Table, columns: Columns) -> Part:
         x_name=columns.step_name,
         y_name=columns.value_name,
         split=columns.split,
-        restarts=_moved(raw.restarts, kept),
+        restarts=_moved(raw.restarts, kept[0]) if len(kept) == 1 else raw.restarts,
         file_rows=_file_rows(raw, kept),
         run_is_chosen=columns.run_is_chosen,
-        columns_by=_columns_by(raw, columns.utilization),
+        columns_by=_columns_by(columns.utilization),
     )
 
 
-def _columns_by(raw: Raw, levels: Sequence[Level]) -> tuple[str, ...]:
-    """Group columns that columns of the file became."""
-    by = ["run"] if raw.file_rows is not None else []
-    if len(levels) > 1:
-        by += [group for group in ("layer", "head") if getattr(levels[0], group) is not None]
-    return tuple(by)
+def _columns_by(levels: Sequence[Level]) -> tuple[str, ...]:
+    """Which of layer and head were columns of the file."""
+    if len(levels) == 1:
+        return ()
+    return tuple(group for group in ("layer", "head") if getattr(levels[0], group) is not None)
 
 
 def _moved(restarts: Sequence[Restart], kept: Mask) -> tuple[Restart, ...]:
-    """Restarts by row of the kept rows, once for each level.
-
-    `kept` has a row for each level.
-    """
+    """Restarts by row of the kept rows."""
     if not restarts:
         return ()
-    moved: list[Restart] = []
-    before = 0
-    for mask in kept:
-        places = before + np.concatenate([[0], np.cumsum(mask)])  # of each row, and of the end
-        moved += [
-            replace(restart, row=int(places[restart.row]), first=int(places[restart.first])) for restart in restarts
-        ]
-        before += int(np.count_nonzero(mask))
-    return tuple(moved)
+    places = np.concatenate([[0], np.cumsum(kept)])  # of each row, and of the end
+    return tuple(
+        replace(restart, row=int(places[restart.row]), first=int(places[restart.first])) for restart in restarts
+    )
 
 
 def _file_rows(raw: Raw, kept: Mask) -> NDArray[np.int64] | None:
@@ -634,7 +625,7 @@ def _routing_part(table: _Table, columns: Columns) -> Part:
         x_name=columns.step_name,
         y_name=p_episodic or attended or "",
         split=columns.split,
-        restarts=_moved(raw.restarts, rows.kept[np.newaxis]),
+        restarts=_moved(raw.restarts, rows.kept),
         file_rows=_file_rows(raw, rows.kept[np.newaxis]),
         run_is_chosen=columns.run_is_chosen,
     )

@@ -171,7 +171,6 @@ def _source(
         notes=tuple(dict.fromkeys(all_notes)),
         branches=rows.branches(values),
         choices=tuple(choices),
-        columns_by=tuple(dict.fromkeys(name for part in parts for name in part.columns_by)),
         course=rows.course(values),
     )
 

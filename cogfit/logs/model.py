@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 GROUP_COLUMNS = ("run", "split", "layer", "head")
 """Columns that separate curves from each other; absent ones are simply not there."""
 
+FILE_ROW = "file_row"
+"""Column that counts the rows of the files, where several rows of a table come from one of these."""
+
 
 @dataclass(frozen=True)
 class Branch:
@@ -87,8 +90,6 @@ class Source:
         Which split, run or training was chosen, where there are several.
     unlike_runs : tuple of str
         Runs that are no replicates of each other by their names, so that no mean is taken over them.
-    columns_by : tuple of str
-        Group columns that columns of the file became, so that several rows of the table come from one of the file.
     course : (ndarray, ndarray) or None
         Mean value of the rows that count against step, for pictures; only where training was restarted.
     """
@@ -101,7 +102,6 @@ class Source:
     branches: tuple[Branch, ...] = ()
     choices: tuple[Choice, ...] = ()
     unlike_runs: tuple[str, ...] = ()
-    columns_by: tuple[str, ...] = ()
     course: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
     @property
@@ -130,10 +130,7 @@ class Source:
 
     def rows_behind(self, frame: pd.DataFrame) -> int:
         """Rows of the file behind some rows of the table."""
-        if not self.columns_by:
-            return len(frame)
-        keys = ["step", *(name for name in GROUP_COLUMNS if name in frame and name not in self.columns_by)]
-        return len(frame[keys].drop_duplicates())
+        return int(frame[FILE_ROW].nunique()) if FILE_ROW in frame else len(frame)
 
 
 @dataclass(frozen=True)
@@ -145,7 +142,8 @@ class UtilizationLog:
     frame : pandas.DataFrame
         Columns ``step`` (float64 or int64) and ``attention_utilization`` (float64; in the recorded runs the fraction
         of all tokens that attend), then those of ``run``, ``layer``, ``head`` that the log has (strings), then whatever
-        else it holds. Sorted by (run, layer, head, step), one row for each of these.
+        else it holds. Sorted by (run, split, layer, head, step), one row for each of these. If columns of the file
+        became rows, ``file_row`` says which row of the file each comes from.
     source : Source
     x_name, y_name : str
         What the two columns were called in the file.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.errors import InputError, nearest, shortlist
-from cogfit.logs.clean import Mask, Part, whole_steps
+from cogfit.logs.clean import Mask, Numbers, Part, whole_steps
 from cogfit.logs.labels import NO_LABEL, labels_from_codes, natural_key
-from cogfit.logs.model import GROUP_COLUMNS, Branch, Choice
-from cogfit.logs.restarts import resolve_restarts
+from cogfit.logs.model import FILE_ROW, GROUP_COLUMNS, Branch, Choice
+from cogfit.logs.restarts import Resolution, resolve_restarts
 from cogfit.logs.splits import SPLITS, preferred, split_named
 
 if TYPE_CHECKING:
@@ -75,20 +75,33 @@ class Rows:
     """
 
     def __init__(self, parts: Sequence[Part], frame: pd.DataFrame) -> None:
-        self.parts, self.frame = parts, frame
+        self.file_row = _file_rows(parts)
+        self.parts, self.frame = parts, frame if self.file_row is None else frame.assign(**{FILE_ROW: self.file_row})
         self.codes = group_codes(frame)
-        steps = whole_steps(frame["step"].to_numpy())
-        starts = np.cumsum([0, *(len(part.frame) for part in parts)])
-        declared = [
-            (int(start) + restart.row, restart.step, int(start) + restart.first)
-            for start, part in zip(starts, parts, strict=False)
-            for restart in part.restarts
-        ]
-        self.resolution = resolve_restarts(steps, self.codes, declared)
+        self.resolution = self._resolved(whole_steps(frame["step"].to_numpy()))
         self.is_last_training: Mask = np.ones(len(frame), dtype=bool)
         self.reasons: list[str] = []
         self.fate = np.zeros(len(frame), dtype=np.int8)
         self.leave_out(~self.resolution.kept, SUPERSEDED_TAIL)
+
+    def _resolved(self, steps: Numbers) -> Resolution:
+        """Restarts of the rows.
+
+        Where columns of the file became rows, they are restarts of rows of the file, whichever cells these have.
+        """
+        melted = {name for part in self.parts for name in part.columns_by}
+        if self.file_row is None or not melted:
+            starts = np.cumsum([0, *(len(part.frame) for part in self.parts)])
+            return resolve_restarts(steps, self.codes, _declared(self.parts, starts))
+        codes = group_codes(self.frame.drop(columns=sorted(melted)))
+        width = int(codes.max()) + 1 if len(codes) else 1
+        pairs, first, back = np.unique(self.file_row * width + codes, return_index=True, return_inverse=True)
+        declared = [
+            (int(np.searchsorted(pairs, row * width)), step, int(np.searchsorted(pairs, start * width)))
+            for row, step, start in _declared(self.parts, _offsets(self.parts))
+        ]
+        found = resolve_restarts(steps[first], codes[first], declared)
+        return replace(found, order=None, void=found.void[back], training=found.training[back])
 
     @property
     def is_kept(self) -> Mask:
@@ -108,25 +121,13 @@ class Rows:
         if not self.reasons:
             return total
         fate = self.fate
-        if any(part.file_rows is not None for part in self.parts):
-            fate = self._fate_of_file_rows()
+        if self.file_row is not None:
+            # a row of the file that gave several is used if any of these is
+            _, code = np.unique(self.file_row, return_inverse=True)
+            fate = np.full(int(code.max()) + 1 if len(code) else 0, np.iinfo(np.int8).max, dtype=np.int8)
+            np.minimum.at(fate, code, self.fate)
         counts = np.bincount(fate, minlength=len(self.reasons) + 1)[1:]
         return total + Counter(dict(zip(self.reasons, counts.tolist(), strict=True)))
-
-    def _fate_of_file_rows(self) -> NDArray[np.int8]:
-        """Fate of each row of the files that has a value.
-
-        A row that gave several is used if any of these is.
-        """
-        rows, before = [], 0
-        for part in self.parts:
-            own = np.arange(len(part.frame)) if part.file_rows is None else part.file_rows
-            rows.append(own + before)
-            before += part.rows_read + 1
-        _, code = np.unique(np.concatenate(rows), return_inverse=True)
-        fate = np.full(int(code.max()) + 1 if len(code) else 0, np.iinfo(np.int8).max, dtype=np.int8)
-        np.minimum.at(fate, code, self.fate)
-        return fate
 
     def name_trainings(self) -> None:
         """Name the trainings of each run that has several.
@@ -243,6 +244,7 @@ class Rows:
     def branches(self, values: NDArray[np.float64]) -> tuple[Branch, ...]:
         """What restarts have made void, with mean values for pictures."""
         void = self.resolution.void
+        melted = {name for part in self.parts for name in part.columns_by}
         steps = self.frame["step"].to_numpy().astype(np.float64)
         made = []
         for number, fall in enumerate(self.resolution.falls, 1):
@@ -251,8 +253,9 @@ class Rows:
                 continue
             x, y = _mean_by_step(steps[rows], values[rows])
             first = int(rows[0])
-            labels = {name: str(self.frame[name].iloc[first]) for name in GROUP_COLUMNS if name in self.frame}
-            made.append(Branch(labels, fall.reached, fall.step, len(rows), fall.is_declared, x, y))
+            named = [name for name in GROUP_COLUMNS if name in self.frame and name not in melted]
+            labels = {name: str(self.frame[name].iloc[first]) for name in named}
+            made.append(Branch(labels, fall.reached, fall.step, fall.n_void, fall.is_declared, x, y))
         return tuple(made)
 
     def course(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -271,7 +274,7 @@ class Rows:
         if restarts:
             steps = list(dict.fromkeys(f"{fall.step:g} (after {fall.reached:g})" for fall in restarts))
             listed = ", ".join(steps[:6]) + (", …" if len(steps) > 6 else "")
-            void = int(np.count_nonzero(~found.kept))
+            void = sum(fall.n_void for fall in restarts)
             sentences.append(
                 f"training was restarted: the step falls back to {listed}; {void:,} earlier rows of the steps from "
                 "there on are void"
@@ -286,3 +289,28 @@ def _mean_by_step(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     x, at = np.unique(steps, return_inverse=True)
     return x, np.bincount(at, values) / np.bincount(at)
+
+
+def _offsets(parts: Sequence[Part]) -> NDArray[np.int64]:
+    """Number of the first row of the file that each part comes from."""
+    return np.cumsum([0, *(part.rows_read + 1 for part in parts)])[:-1]
+
+
+def _file_rows(parts: Sequence[Part]) -> NDArray[np.int64] | None:
+    """Number of the row of the files behind each row.
+
+    None if each comes from a row of its own.
+    """
+    if all(part.file_rows is None for part in parts):
+        return None
+    rows = [np.arange(len(part.frame)) if part.file_rows is None else part.file_rows for part in parts]
+    return np.concatenate([own + before for own, before in zip(rows, _offsets(parts).tolist(), strict=True)])
+
+
+def _declared(parts: Sequence[Part], starts: NDArray[np.int64]) -> list[tuple[int, float, int]]:
+    """Restarts that the files declare, as `resolve_restarts` takes them."""
+    return [
+        (start + restart.row, restart.step, start + restart.first)
+        for start, part in zip(starts.tolist(), parts, strict=False)
+        for restart in part.restarts
+    ]

@@ -212,3 +212,19 @@ def test_trainings_of_a_routing_log_are_told_apart() -> None:
     assert log.others is not None
     assert log.others["exposure"].tolist() == [0, 1, 2, 3, 4]
     assert log.source.rows_dropped == {"of an earlier training": 5}
+
+
+@pytest.mark.parametrize("is_declared", [False, True])
+def test_a_restart_is_one_of_rows_whichever_cells_they_have(is_declared: bool) -> None:
+    steps = [*range(1, 21), *range(11, 31)]
+    one, two = np.linspace(0.9, 0.3, 40), np.linspace(0.8, 0.2, 40)
+    two[20] = np.nan  # the first row after the restart has no value for the second layer
+    frame = pd.DataFrame({"step": steps, "layer0/attn_util": one, "layer1/attn_util": two})
+    declared = (Restart(20, 11.0),) if is_declared else ()
+    (part,) = prepare(Raw(frame, "csv", 40, restarts=declared), ReadOptions(), HERE)
+    log, _ = join_utilization([part], HERE)
+    by_layer = log.frame.groupby("layer")["step"].apply(list).to_dict()
+    assert by_layer == {"0": list(range(1, 31)), "1": [*range(1, 11), *range(12, 31)]}
+    assert log.source.rows_dropped == {"superseded after a restart": 10}
+    (branch,) = log.source.branches
+    assert (branch.rows, branch.is_declared, dict(branch.labels)) == (10, is_declared, {})
