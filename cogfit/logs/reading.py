@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import os
 import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from cogfit.errors import InputError, nearest
 from cogfit.logs.clean import prepare
-from cogfit.logs.folder import read_folder, report_end
+from cogfit.logs.folder import Unreadable, read_folder, report_end, units_of
 from cogfit.logs.formats.contents import read_head
 from cogfit.logs.formats.guard import guarded
 from cogfit.logs.formats.reader import Reader, ReadOptions
@@ -17,7 +19,7 @@ from cogfit.logs.formats.refusals import is_pickle, why_unreadable
 from cogfit.logs.formats.registry import read_raw, reader_for, reader_named
 from cogfit.logs.model import Log
 from cogfit.logs.rows import Wanted
-from cogfit.logs.units import Unit, joined
+from cogfit.logs.units import Table, Unit, joined
 from cogfit.progress import Progress
 
 
@@ -86,12 +88,64 @@ def read_log(
     options = ReadOptions(
         x=x, y=y, pattern=pattern, run=run, split=split, x_offset=_finite(x_offset), progress=progress
     )
-    # in a folder other files are passed over; a file of its own must be a log
+    return read_tables(place, forced, options).as_log(options)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Tables of a file or folder before columns are chosen.
+
+    Attributes
+    ----------
+    path : Path
+    items : iterable of Table or Unreadable
+        If it is an iterator, one log can be made of it.
+    warnings : tuple of str
+        What was noticed so far.
+    is_folder : bool
+    """
+
+    path: Path
+    items: Iterable[Table | Unreadable]
+    warnings: tuple[str, ...] = ()
+    is_folder: bool = False
+
+    def as_log(self, options: ReadOptions) -> Log:
+        """Make a log of the columns that options choose.
+
+        Raises
+        ------
+        InputError
+            There is none.
+        """
+        warnings = list(self.warnings)
+        # in a folder other files are passed over; a file of its own must be a log
+        if self.is_folder:
+            units = units_of(self.items, options, self.path, warnings)
+        else:
+            tables = [table for table in self.items if isinstance(table, Table)]
+            units = [
+                Unit(table.label, part, table.reader)
+                for table in tables
+                for part in prepare(table.raw, options, table.path)
+            ]
+        return joined(self.path, units, warnings, Wanted(options.split, options.run))
+
+
+def read_tables(place: Path, forced: Reader | None, options: ReadOptions) -> Tables:
+    """Read the tables of a file or folder.
+
+    Those of a folder are read as they are asked for.
+
+    Raises
+    ------
+    InputError
+        There is none, or one cannot be read.
+    """
     if _is_folder(place):
-        units, warnings = read_folder(place, forced, options)
-    else:
-        units, warnings = _read_file(place, forced, options), []
-    return joined(place, units, warnings, Wanted(split, run))
+        items, warnings = read_folder(place, forced, options)
+        return Tables(place, items, tuple(warnings), is_folder=True)
+    return Tables(place, (_read_file(place, forced, options),))
 
 
 def _finite(offset: float) -> float:
@@ -128,7 +182,7 @@ def _not_found(path: Path) -> InputError:
     return InputError("does not exist", path=path, hint=hint if hint.startswith("did") else "check the path")
 
 
-def _read_file(path: Path, forced: Reader | None, options: ReadOptions) -> list[Unit]:
+def _read_file(path: Path, forced: Reader | None, options: ReadOptions) -> Table:
     """Read one file, which is all that there is."""
     head = guarded(path, lambda: read_head(path))
     reader = forced or (None if is_pickle(head) else reader_for(path, head))
@@ -136,4 +190,4 @@ def _read_file(path: Path, forced: Reader | None, options: ReadOptions) -> list[
         raise why_unreadable(path, head)
     raw = read_raw(reader, path, options)
     report_end(options.progress, path.stat().st_size)
-    return [Unit(".", part, reader) for part in prepare(raw, options, path)]
+    return Table(raw, path, reader)
