@@ -41,10 +41,16 @@ _PROFILED = 20_000  # points beyond which no profile is drawn
 _MANY = 2000  # points beyond which the markers become a rasterised cloud
 
 
-def _plain_text(draw: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Draw text as it is.
+def plain_text(draw: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Make a function draw text as it is.
 
     A column may be called ``$x$`` without being a formula.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> plain_text(lambda: Figure().text(0.5, 0.5, "$x$").get_parse_math())()
+    False
     """
 
     @wraps(draw)
@@ -57,7 +63,7 @@ def _plain_text(draw: Callable[_P, _T]) -> Callable[_P, _T]:
     return inner
 
 
-@_plain_text
+@plain_text
 def plot_fit(
     result: FitResult, forms: Sequence[str] | None = None, *, width: float = 7.0, titled: bool = True
 ) -> Figure:
@@ -154,7 +160,7 @@ def _limit_y(axes: Axes, y: Array, is_log: bool) -> None:
         axes.set_ylim(y.min() - 0.08 * span, y.max() + 0.12 * span)
 
 
-@_plain_text
+@plain_text
 def plot_diagnostics(result: FitResult, *, width: float = 9.0) -> Figure:
     """Draw what stands behind a fit.
 
@@ -191,7 +197,7 @@ def plot_diagnostics(result: FitResult, *, width: float = 9.0) -> Figure:
     return figure
 
 
-@_plain_text
+@plain_text
 def plot_diagnostic(result: FitResult, name: str, *, width: float = 4.0) -> Figure | None:
     """Draw one panel of :func:`plot_diagnostics`.
 
@@ -219,7 +225,7 @@ def plot_diagnostic(result: FitResult, name: str, *, width: float = 4.0) -> Figu
     return figure if axes.has_data() else None
 
 
-@_plain_text
+@plain_text
 def plot_exponents(table: pd.DataFrame, *, width: float = 5.0) -> Figure:
     """Draw the distribution of γ over many curves.
 
