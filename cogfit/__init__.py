@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from cogfit.inference.interval import Interval
     from cogfit.inference.transitions import Transition, transition
     from cogfit.inference.verdict import Verdict
+    from cogfit.inspection.api import inspect
+    from cogfit.inspection.records import Inspection
     from cogfit.logs import read_log
     from cogfit.logs.model import Log, RoutingLog, Source, UtilizationLog
     from cogfit.logs.writer import UtilizationLogger
@@ -62,6 +64,8 @@ _EXPORTS = {
     "UtilizationLogger": "logs.writer",
     "Curve": "curves.curve",
     "exposure_curve": "curves.exposure",
+    "Inspection": "inspection.records",
+    "inspect": "inspection.api",
     "FitResult": "result",
     "load": "result",
     "Verdict": "inference.verdict",
@@ -79,6 +83,7 @@ __all__ = [
     "FitResult",
     "Form",
     "InputError",
+    "Inspection",
     "Interval",
     "Log",
     "MissingDependencyError",
@@ -98,6 +103,7 @@ __all__ = [
     "fit_many",
     "forms",
     "human",
+    "inspect",
     "load",
     "read_log",
     "register",

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cogfit.curves.arrays import array_curve
-from cogfit.curves.curve import CONSTANT, Curve
+from cogfit.curves.curve import CONSTANT, Curve, thinned
 from cogfit.curves.exposure import Outcome, exposure_curve
 from cogfit.curves.utilization import Smoothing, utilization_curve
 from cogfit.engine import estimate, noise
@@ -626,11 +626,9 @@ def _restart(branch: Branch) -> dict[str, Any]:
     }
 
 
-def _drawn(x: Array, y: Array, most: int = 400) -> dict[str, list[float]]:
-    """A line for pictures, as means over neighbours where it has very many points."""
-    if x.size > most:
-        bin_of = np.arange(x.size) * most // x.size
-        x, y = (np.bincount(bin_of, values) / np.bincount(bin_of) for values in (x, y))
+def _drawn(x: Array, y: Array) -> dict[str, list[float]]:
+    """A line for pictures."""
+    x, y = thinned(x, y)
     return {"x": x.tolist(), "y": y.tolist()}
 
 

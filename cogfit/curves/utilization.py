@@ -163,12 +163,11 @@ def odd_values(x: Array, y: Array, name: str) -> list[str]:
     """
     found = []
     order = np.argsort(x, kind="stable")
-    nonzero = np.flatnonzero(y[order] != 0.0)
-    n_zeros = y.size - 1 - int(nonzero[-1]) if nonzero.size else 0
+    n_zeros = zeros_at_end(y[order])
     if n_zeros > 1:
         found.append(
             f"the last {n_zeros} values of '{name}' are exactly 0: if logging broke there, leave them out with "
-            f"--x-max {x[order][int(nonzero[-1])]:g}"
+            f"--x-max {x[order][-1 - n_zeros]:g}"
         )
     if y.size and y.max() < 0.0:
         found.append(
@@ -176,6 +175,20 @@ def odd_values(x: Array, y: Array, name: str) -> list[str]:
             f"size is meant, fit −1 times them with --y=-{name}"
         )
     return found
+
+
+def zeros_at_end(y: Array) -> int:
+    """How many of the last values are exactly 0.
+
+    None if all are.
+
+    Examples
+    --------
+    >>> zeros_at_end(np.array([0.0, 2.0, 0.0, 0.0])), zeros_at_end(np.zeros(3))
+    (2, 0)
+    """
+    nonzero = np.flatnonzero(y != 0.0)
+    return y.size - 1 - int(nonzero[-1]) if nonzero.size else 0
 
 
 def several(frame: pd.DataFrame) -> list[str]:

@@ -327,20 +327,41 @@ def numeric_columns(frame: pd.DataFrame) -> list[str]:
 
     A column falls if the mean of its last third is below that of its first.
     """
+    falls: dict[str, bool] = {}
+    for name in frame.columns:
+        values = numeric_values(frame[name])
+        if values is None or frame[name].dtype.name in ("bool", "boolean"):
+            continue
+        known = values[~np.isnan(values)]
+        third = max(len(known) // 3, 1)
+        with np.errstate(invalid="ignore"):  # infinities of both signs have no mean
+            falls[str(name)] = bool(known[-third:].mean() < known[:third].mean())
+    return sorted(falls, key=lambda name: (recognised_role(name) == "step", not falls[name]))
+
+
+def numeric_values(column: pd.Series[Any]) -> NDArray[np.float64] | None:
+    """Numbers of a column, NaN where there is none.
+
+    None if it holds something else, or nothing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> numeric_values(pd.Series(["1", None, "2.5"])), numeric_values(pd.Series(["a", "1"]))
+    (array([1. , nan, 2.5]), None)
+    """
     import pandas as pd
     from pandas.api import types
 
-    falls: dict[str, bool] = {}
-    for name in frame.columns:
-        column = frame[name].dropna()
-        if types.is_bool_dtype(column.dtype) or isinstance(column.dtype, pd.CategoricalDtype) or not len(column):
-            continue
-        values = pd.to_numeric(column, errors="coerce")
-        if not types.is_numeric_dtype(values.dtype) or values.isna().any():
-            continue
-        third = max(len(values) // 3, 1)
-        falls[str(name)] = bool(values.iloc[-third:].mean() < values.iloc[:third].mean())
-    return sorted(falls, key=lambda name: (recognised_role(name) == "step", not falls[name]))
+    if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype.kind in "cmM":  # complex, or times
+        return None
+    if not types.is_numeric_dtype(column.dtype):  # truth values are numbers here
+        number = pd.to_numeric(column, errors="coerce")
+        if not types.is_numeric_dtype(number.dtype) or (number.isna() & column.notna()).any():
+            return None
+        column = number
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return None if np.isnan(values).all() else values
 
 
 def _both_parts(raw: Raw, columns: Columns, path: Path) -> list[Part]:

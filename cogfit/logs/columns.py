@@ -282,6 +282,42 @@ def _label_columns(names: tuple[str, ...], options: ReadOptions) -> frozenset[st
     return frozenset(labels | {name for name in used if name is not None})
 
 
+def level_of(column: str) -> tuple[str, Level]:
+    """Take layer and head out of a column's name.
+
+    Examples
+    --------
+    >>> level_of("blocks.3.Loss")
+    ('loss', Level(column='blocks.3.Loss', layer='3', head=None))
+    """
+    name = _take_apart(column)
+    return name.stem, Level(column, name.layer, name.head)
+
+
+def split_in_name(column: str) -> str | None:
+    """Split of the data that a column's name says.
+
+    Examples
+    --------
+    >>> split_in_name("val_loss"), split_in_name("loss")
+    ('validation', None)
+    """
+    return _take_apart(column).split
+
+
+def spellings(column: str) -> frozenset[str]:
+    """Names by which a column can be chosen.
+
+    They are in lower case.
+
+    Examples
+    --------
+    >>> sorted(spellings("train/Loss"))
+    ['loss', 'train/loss']
+    """
+    return frozenset({_normalise(column.casefold()), *_take_apart(column).forms})
+
+
 def find_columns(
     names: Sequence[str], options: ReadOptions, path: Path, numeric: Callable[[], Sequence[str]] | None = None
 ) -> Columns:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,11 +17,11 @@ from cogfit.logs.clean import Part, prepare
 from cogfit.logs.columns import ALIASES, NoLogColumns
 from cogfit.logs.formats.contents import bare_suffix, read_head, stays_within
 from cogfit.logs.formats.guard import guarded
-from cogfit.logs.formats.reader import Checkpoints, Raw, Reader, ReadOptions
+from cogfit.logs.formats.reader import Checkpoints, Reader, ReadOptions
 from cogfit.logs.formats.refusals import is_pickle
 from cogfit.logs.formats.registry import is_recognised, read_raw, reader_for, text_suffixes, titles
 from cogfit.logs.labels import natural_key
-from cogfit.logs.units import Unit, one_folder_each, one_format_each, with_splits
+from cogfit.logs.units import Table, Unit, one_folder_each, one_format_each, with_splits
 from cogfit.progress import Progress, Stages
 
 MAX_DEPTH = 6
@@ -43,8 +43,23 @@ class LogFile:
     head: bytes
 
 
-def read_folder(folder: Path, forced: Reader | None, options: ReadOptions) -> tuple[list[Unit], list[str]]:
-    """Read every log in the tree below a folder.
+@dataclass(frozen=True)
+class Unreadable:
+    """The start of a damaged text, and what is wrong with it.
+
+    It need not be a log, which depends on the columns that are asked for.
+    """
+
+    head: bytes
+    error: InputError
+    reader: Reader
+    label: str
+
+
+def read_folder(
+    folder: Path, forced: Reader | None, options: ReadOptions
+) -> tuple[Iterator[Table | Unreadable], list[str]]:
+    """Find every log in the tree below a folder.
 
     Parameters
     ----------
@@ -55,29 +70,52 @@ def read_folder(folder: Path, forced: Reader | None, options: ReadOptions) -> tu
 
     Returns
     -------
-    units : list of Unit
+    tables : iterator of Table or Unreadable
+        Files are read as they are asked for.
     warnings : list of str
 
     Raises
     ------
     InputError
-        There is no log, or one cannot be read.
+        One cannot be read.
     """
     files, warnings = find_files(folder, forced)
     files, notes = keep_final(files, folder)
-    warnings += notes
-    reading = _Reading(folder, options, files)
-    for file in files:
-        if not file.reader.takes_folders:
-            reading.read_file(file)
-    for reader in dict.fromkeys(file.reader for file in files if file.reader.takes_folders):
-        reading.read_tree(reader, [file for file in files if file.reader is reader])
-    report_end(options.progress, reading.total)
-    reading.check()
-    warnings += [f"left out: {error}" for _, _, error in reading.unusable]
-    warnings += [f"left out: {error}" for error in reading.refused if error.option in (None, "x", "y")]
-    units = _without_repetitions(reading.units, warnings)
-    return one_format_each(with_splits(one_folder_each(units)), warnings), warnings
+    return _Reading(folder, options, files).tables(), warnings + notes
+
+
+def units_of(
+    tables: Iterable[Table | Unreadable], options: ReadOptions, folder: Path, warnings: list[str]
+) -> list[Unit]:
+    """Take the logs out of the tables of a folder.
+
+    Parameters
+    ----------
+    tables : iterable of Table or Unreadable
+    options : ReadOptions
+        The user's choice of columns.
+    folder : Path
+        For messages.
+    warnings : list of str
+        What has been noticed so far; more is added.
+
+    Returns
+    -------
+    list of Unit
+
+    Raises
+    ------
+    InputError
+        There is no log.
+    """
+    search = _Units(folder, options)
+    for table in tables:
+        search.take(table)
+    search.check()
+    warnings += [f"left out: {error}" for _, _, error in search.unusable]
+    warnings += [f"left out: {error}" for error in search.refused if error.option in (None, "x", "y")]
+    units = _without_repetitions(search.units, warnings)
+    return one_format_each(with_splits(one_folder_each(units)), warnings)
 
 
 def _without_repetitions(units: Sequence[Unit], warnings: list[str]) -> Sequence[Unit]:
@@ -281,54 +319,95 @@ def _run_folder(file: LogFile, folder: Path) -> Path:
 
 
 class _Reading:
-    """Files as they are read, and what was refused.
-
-    Attributes
-    ----------
-    total : int
-        Bytes of all files.
-    units : list of Unit
-    refused : list of NoLogColumns
-        Why files hold no log.
-    unusable : list of (label, reader, error)
-        Files that should hold a log and cannot be used.
-    """
+    """Files as they are read."""
 
     def __init__(self, folder: Path, options: ReadOptions, files: Sequence[LogFile]) -> None:
-        self.folder, self.options = folder, options
+        self.folder, self.options, self.files = folder, options, files
         self._sizes = {file.path: _size(file.path) for file in files}
-        self.total, self._done = sum(self._sizes.values()), 0
-        self.units: list[Unit] = []
-        self.refused: list[NoLogColumns] = []
-        self.unusable: list[tuple[str, Reader, InputError]] = []
-        self._has_pattern = False  # whether the chosen column was there
+        self._total, self._done = sum(self._sizes.values()), 0
 
-    def read_file(self, file: LogFile) -> None:
-        """Read one file.
+    def tables(self) -> Iterator[Table | Unreadable]:
+        """Yield what the files hold."""
+        for file in self.files:
+            if not file.reader.takes_folders:
+                yield from self._read_file(file)
+        for reader in dict.fromkeys(file.reader for file in self.files if file.reader.takes_folders):
+            yield self._read_tree(reader, [file for file in self.files if file.reader is reader])
+        report_end(self.options.progress, self._total)
 
-        A text that is no log is passed over.
-        """
+    def _read_file(self, file: LogFile) -> Iterator[Table | Unreadable]:
+        """Read one file, of which text may be no log."""
         options = self._with_progress()
         self._done += self._sizes[file.path]
         label = printable(_run_folder(file, self.folder).relative_to(self.folder).as_posix())
         try:
             raw = read_raw(file.reader, file.path, options)
-            self._add(raw, Path(printable(str(file.path))), file.reader, label)
         except NoLogColumns:
             return
         except InputError as error:
             if not file.reader.is_text:
                 raise
-            if _mentions_logs(file.head, options):
-                self.unusable.append((label, file.reader, error))
+            yield Unreadable(file.head, error, file.reader, label)
+            return
+        yield Table(raw, Path(printable(str(file.path))), file.reader, label)
 
-    def read_tree(self, reader: Reader, files: Sequence[LogFile]) -> None:
+    def _read_tree(self, reader: Reader, files: Sequence[LogFile]) -> Table:
         """Read all files of a format that takes whole folders."""
         options = self._with_progress()
         self._done += sum(self._sizes[file.path] for file in files)
         raw = read_raw(reader, self.folder, options)
         common = Path(os.path.commonpath([file.path.parent for file in files]))
-        self._add(raw, self.folder, reader, printable(common.relative_to(self.folder).as_posix()))
+        return Table(raw, self.folder, reader, printable(common.relative_to(self.folder).as_posix()))
+
+    def _with_progress(self) -> ReadOptions:
+        progress = self.options.progress
+        return replace(self.options, progress=progress and Stages(progress, self._total, self._done))
+
+
+class _Units:
+    """What tables hold, and what was refused.
+
+    Attributes
+    ----------
+    units : list of Unit
+    refused : list of NoLogColumns
+        Why files hold no log.
+    unusable : list of (label, reader, error)
+        Texts that should hold a log and cannot be used.
+    """
+
+    def __init__(self, folder: Path, options: ReadOptions) -> None:
+        self.folder, self.options = folder, options
+        self.units: list[Unit] = []
+        self.refused: list[NoLogColumns] = []
+        self.unusable: list[tuple[str, Reader, InputError]] = []
+        self._has_pattern = False  # whether the chosen column was there
+
+    def take(self, table: Table | Unreadable) -> None:
+        """Keep the parts of a table.
+
+        If it is no log, the reason is kept. An unreadable text that does not speak of logs is passed over.
+        """
+        if isinstance(table, Unreadable):
+            if _mentions_logs(table.head, self.options):
+                self.unusable.append((table.label, table.reader, table.error))
+            return
+        options = self.options
+        while True:
+            try:
+                self._keep(prepare(table.raw, options, table.path), options, table)
+                return
+            except NoLogColumns as error:
+                self.refused.append(error)
+                if error.option != "pattern":
+                    return
+                # another file may have this column: routing logs have patterns, utilisation logs have none
+                options = replace(options, pattern=None)
+            except InputError as error:
+                if not table.reader.is_text:
+                    raise
+                self.unusable.append((table.label, table.reader, error))
+                return
 
     def check(self) -> None:
         """Refuse a folder without log or without chosen columns.
@@ -343,30 +422,9 @@ class _Reading:
         if not self.units:
             raise self._no_log()
 
-    def _with_progress(self) -> ReadOptions:
-        progress = self.options.progress
-        return replace(self.options, progress=progress and Stages(progress, self.total, self._done))
-
-    def _add(self, raw: Raw, path: Path, reader: Reader, label: str) -> None:
-        """Keep the parts of a table.
-
-        If it is no log, the reason is kept.
-        """
-        options = self.options
-        while True:
-            try:
-                self._keep(prepare(raw, options, path), options, reader, label)
-                return
-            except NoLogColumns as error:
-                self.refused.append(error)
-                if error.option != "pattern":
-                    return
-                # another file may have this column: routing logs have patterns, utilisation logs have none
-                options = replace(options, pattern=None)
-
-    def _keep(self, parts: Sequence[Part], options: ReadOptions, reader: Reader, label: str) -> None:
+    def _keep(self, parts: Sequence[Part], options: ReadOptions, table: Table) -> None:
         self._has_pattern |= options.pattern is not None
-        self.units += [Unit(label, part, reader) for part in parts]
+        self.units += [Unit(table.label, part, table.reader) for part in parts]
 
     def _no_log(self) -> InputError:
         if self.refused:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import os
 import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cogfit.errors import InputError, nearest, printable
 from cogfit.logs.clean import prepare
-from cogfit.logs.folder import read_folder, report_end
+from cogfit.logs.folder import Unreadable, read_folder, report_end, units_of
 from cogfit.logs.formats.contents import check_unique, read_head
 from cogfit.logs.formats.guard import guarded
 from cogfit.logs.formats.reader import Raw, Reader, ReadOptions
@@ -19,7 +22,7 @@ from cogfit.logs.formats.registry import read_raw, reader_for, reader_named
 from cogfit.logs.model import Log
 from cogfit.logs.rows import Wanted
 from cogfit.logs.spooling import is_pipe, shown_path, spooled
-from cogfit.logs.units import Unit, joined
+from cogfit.logs.units import Table, Unit, joined
 from cogfit.progress import Progress
 
 if TYPE_CHECKING:
@@ -112,30 +115,83 @@ def read_log(
         progress=progress,
         max_bytes=max_bytes,
     )
-    wanted = Wanted(split, run)
+    with read_tables(path, forced, options) as tables:
+        return tables.as_log(options)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Tables of a file or folder before columns are chosen.
+
+    Attributes
+    ----------
+    path : Path
+    items : iterable of Table or Unreadable
+        If it is an iterator, one log can be made of it.
+    warnings : tuple of str
+        What was noticed so far.
+    is_folder : bool
+    """
+
+    path: Path
+    items: Iterable[Table | Unreadable]
+    warnings: tuple[str, ...] = ()
+    is_folder: bool = False
+
+    def as_log(self, options: ReadOptions) -> Log:
+        """Make a log of the columns that options choose.
+
+        Raises
+        ------
+        InputError
+            There is none.
+        """
+        warnings = [printable(warning) for warning in self.warnings]
+        # in a folder other files are passed over; a file of its own must be a log
+        if self.is_folder:
+            units = units_of(self.items, options, self.path, warnings)
+        else:
+            tables = [table for table in self.items if isinstance(table, Table)]
+            units = [
+                Unit(table.label, part, table.reader)
+                for table in tables
+                for part in prepare(table.raw, options, table.path)
+            ]
+        return joined(self.path, units, warnings, Wanted(options.split, options.run))
+
+
+@contextmanager
+def read_tables(
+    path: str | os.PathLike[str] | pd.DataFrame, forced: Reader | None, options: ReadOptions
+) -> Iterator[Tables]:
+    """Read the tables of a file, folder or pipe.
+
+    Those of a folder are read as they are asked for. What a pipe gave is kept as long as the context lasts.
+
+    Raises
+    ------
+    InputError
+        There is none, or one cannot be read.
+    """
     if not isinstance(path, (str, os.PathLike)):
-        return joined(_TABLE, _table_units(path, options), [], wanted)
+        yield Tables(_TABLE, (_table_in_memory(path),))
+        return
     if not os.fspath(path):
         raise InputError("the path of the log is empty", hint="name a file or folder")
     place = Path(os.fspath(path))
     shown = Path(printable(str(shown_path(place))))
     if is_pipe(place):
-        with spooled(place, max_bytes) as file:
-            return joined(shown, _read_file(file, forced, options, shown), [], wanted)
-    # in a folder other files are passed over; a file of its own must be a log
-    if _is_folder(place):
-        units, warnings = read_folder(place, forced, options)
-        warnings = [printable(warning) for warning in warnings]
+        with spooled(place, options.max_bytes) as file:
+            yield Tables(shown, (_read_file(file, forced, options, shown),))
+    elif _is_folder(place):
+        items, warnings = read_folder(place, forced, options)
+        yield Tables(shown, items, tuple(warnings), is_folder=True)
     else:
-        units, warnings = _read_file(place, forced, options, shown), []
-    return joined(shown, units, warnings, wanted)
+        yield Tables(shown, (_read_file(place, forced, options, shown),))
 
 
-def _table_units(table: pd.DataFrame, options: ReadOptions) -> list[Unit]:
-    """Units of a table in memory.
-
-    Its index is a column if it has a name.
-    """
+def _table_in_memory(table: pd.DataFrame) -> Table:
+    """A table in memory, of which the index is a column if it has a name."""
     import pandas as pd
 
     if not isinstance(table, pd.DataFrame):
@@ -144,7 +200,7 @@ def _table_units(table: pd.DataFrame, options: ReadOptions) -> list[Unit]:
         table = table.reset_index()
     table = table.reset_index(drop=True).set_axis([str(name) for name in table.columns], axis=1)
     check_unique([str(name) for name in table.columns], _TABLE)
-    return [Unit(".", part, _MEMORY) for part in prepare(Raw(table, _MEMORY.name, len(table)), options, _TABLE)]
+    return Table(Raw(table, _MEMORY.name, len(table)), _TABLE, _MEMORY)
 
 
 def _finite(offset: float) -> float:
@@ -179,7 +235,7 @@ def _not_found(path: Path) -> InputError:
     return InputError("does not exist", path=path, hint=hint if hint.startswith("did") else "check the path")
 
 
-def _read_file(path: Path, forced: Reader | None, options: ReadOptions, shown: Path) -> list[Unit]:
+def _read_file(path: Path, forced: Reader | None, options: ReadOptions, shown: Path) -> Table:
     """Read one file, which is all that there is.
 
     Messages call it `shown`.
@@ -190,4 +246,4 @@ def _read_file(path: Path, forced: Reader | None, options: ReadOptions, shown: P
         raise why_unreadable(path, head)
     raw = read_raw(reader, path, options)
     report_end(options.progress, guarded(path, lambda: path.stat().st_size))
-    return [Unit(".", part, reader) for part in prepare(raw, options, shown)]
+    return Table(raw, shown, reader)

@@ -37,7 +37,7 @@ def split(log: Log, by: tuple[str, ...]) -> Iterator[tuple[dict[str, str], Log]]
     table = log.routing or log.utilization
     assert table is not None
     _check(by, log, [str(name) for name in table.frame.columns])
-    frame = _with_others(table) if {"run", "split"} & set(by) else table.frame
+    frame = _with_others(table, by) if {"run", "split"} & set(by) else table.frame
     frame = frame[frame["pattern"] >= 0] if "pattern" in by else frame
     for key, rows in frame.groupby(list(by), sort=True, observed=True):
         labels = {name: str(value) for name, value in zip(by, key, strict=True)}
@@ -46,15 +46,22 @@ def split(log: Log, by: tuple[str, ...]) -> Iterator[tuple[dict[str, str], Log]]
         yield labels, _with_rows(log, rows.reset_index(drop=True))
 
 
-def _with_others(table: RoutingLog | UtilizationLog) -> pd.DataFrame:
-    """Rows that are fitted, and those of other splits, runs and trainings."""
+def _with_others(table: RoutingLog | UtilizationLog, by: tuple[str, ...]) -> pd.DataFrame:
+    """Rows that are fitted, and those of other splits, runs and trainings.
+
+    Only of what the log is split by: one run's validation is no part of its training.
+    """
     import pandas as pd
 
-    if table.others is None:
+    others = table.others
+    if others is None:
         return table.frame
+    for name in ("run", "split"):
+        if name in others and name not in by:
+            others = others[others[name].isin(table.frame[name].unique())]
     if isinstance(table, RoutingLog):
-        return concatenated([table.frame, table.others])
-    return pd.concat([table.frame, table.others], ignore_index=True)
+        return concatenated([table.frame, others])
+    return pd.concat([table.frame, others], ignore_index=True)
 
 
 def _check(by: tuple[str, ...], log: Log, columns: list[str]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.logs.clean import Part
-from cogfit.logs.formats.reader import Reader
+from cogfit.logs.formats.reader import Raw, Reader
 from cogfit.logs.joining import join_routing, join_utilization
 from cogfit.logs.labels import natural_key, one_label
 from cogfit.logs.model import Log
@@ -27,6 +27,26 @@ from cogfit.logs.splits import separated
 
 if TYPE_CHECKING:
     pass
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it was read, and where.
+
+    Attributes
+    ----------
+    raw : Raw
+    path : Path
+        File or folder, for messages.
+    reader : Reader
+    label : str
+        The folder of its run, relative to the one that was asked for.
+    """
+
+    raw: Raw
+    path: Path
+    reader: Reader
+    label: str = "."
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,8 @@ def _needed(names: Sequence[str], options: ReadOptions, path: Path) -> list[str]
 
     Routing logs are long. None (all columns) for everything else.
     """
+    if options.every_column:
+        return None
     try:
         columns = find_columns(names, options, path)
     except InputError:

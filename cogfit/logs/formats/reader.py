@@ -56,6 +56,8 @@ class ReadOptions:
         The split to use where there are several.
     x_offset : float
         Added to x.
+    every_column : bool
+        Whether columns are wanted that have no role, too.
     progress : callable or None
         Called as ``progress(done_bytes, total_bytes, name)`` while a file is read, with the sizes of this one file.
     max_bytes : int or None
@@ -68,6 +70,7 @@ class ReadOptions:
     run: str | None = None
     split: str | None = None
     x_offset: float = 0.0
+    every_column: bool = False
     progress: Progress | None = None
     max_bytes: int | None = None
 

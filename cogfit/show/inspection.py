@@ -1,0 +1,206 @@
+"""What a log holds, as lines of text, a table and a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cogfit.errors import shortened
+from cogfit.inspection.records import Axis, ColumnFacts, Inspection, Restarted
+from cogfit.show import tables
+from cogfit.show.plots import plain_text, plain_ticks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_COLUMNS = 20
+"""Columns that are listed unless all are asked for."""
+
+_MOST_NAMES = 6  # names of runs, candidates and the like on a line
+_WIDTH = 32  # characters of a column's name
+
+
+def _listed(texts: Sequence[str], most: int = _MOST_NAMES) -> str:
+    shown = ", ".join(texts[:most])
+    return shown if len(texts) <= most else f"{shown} and {len(texts) - most:,} more"
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def _number(value: float) -> str:
+    return tables.readable(value, digits=6)
+
+
+# ---------------------------------------------------------------------------------------------------------- lines
+
+
+def headline(found: Inspection) -> str:
+    """What it is, in one line."""
+    kinds = {"utilization": "utilisation log", "routing": "routing log", "both": "routing and utilisation logs", "": ""}
+    kind = kinds[found.kind] or "no columns recognised"
+    size = f"{_counted(len(found.files), 'file')}, {_counted(found.rows, 'row')}"
+    names = {column.name for column in found.columns}
+    return f"{found.path} ({found.format}): {kind}; {size}, {_counted(len(names), 'column')} of numbers"
+
+
+def overview(found: Inspection) -> Iterator[str]:
+    """Yield axes, runs, splits, restarts, labels, patterns, one a line."""
+    yield f"x: {_listed([_axis(axis) for axis in found.axes])}"
+    yield from _run_lines(found)
+    if found.splits:
+        listed = [f"{split.name} ({split.rows:,} rows)" if split.rows else split.name for split in found.splits]
+        yield f"splits: {_listed(listed)}"
+    if found.restarts:
+        yield f"restarts: {_listed([_restart(restart) for restart in found.restarts], 4)}"
+    if found.labels:
+        yield "labels: " + ", ".join(_counted(count, kind) for kind, count in found.labels.items())
+    if (patterns := found.patterns) is not None:
+        yield (
+            f"patterns: {patterns.patterns:,} with {patterns.fewest:,} to {patterns.most:,} rows each (median "
+            f"{patterns.median:,.6g}); {_counted(patterns.novel, 'row')} novel, {patterns.overridden:,} overridden"
+        )
+    if found.texts:
+        yield f"without numbers: {_listed([shortened(name, _WIDTH) for name in found.texts])}"
+    if found.refusal:
+        yield f"cogfit fit needs options here: {found.refusal}"
+
+
+def _axis(axis: Axis) -> str:
+    name = shortened(axis.name, _WIDTH)
+    if math.isnan(axis.low):
+        return name
+    offset = f" + {axis.x_offset:g}" if axis.x_offset else ""
+    return f"{name}{offset} ({_number(axis.low)} to {_number(axis.high)})" + (" used" if axis.is_used else "")
+
+
+def _restart(restart: Restarted) -> str:
+    run = f"; {shortened(restart.run)}" if restart.run else ""
+    void = _counted(restart.rows_void, "row")
+    return f"from {_number(restart.reached)} back to {_number(restart.step)} ({void} void{run})"
+
+
+def _run_lines(found: Inspection) -> Iterator[str]:
+    counted = f" (rows of '{shortened(found.counted_in, _WIDTH)}' that count)" if found.counted_in else ""
+    if found.runs:
+        listed = [
+            (f"{shortened(run.name)}: " if run.name else "")
+            + f"{run.rows:,} rows, {_number(run.first)} to {_number(run.last)}"
+            + (f", {run.trainings} trainings" if run.trainings > 1 else "")
+            for run in found.runs
+        ]
+        yield f"{_counted(len(found.runs), 'run')}{counted}: {_listed(listed, 4)}"
+    if found.unlike_runs:
+        yield "no mean is taken over runs whose names differ in more than a number: --by run, or --run NAME"
+
+
+def commands(columns: Sequence[ColumnFacts]) -> Iterator[str]:
+    """Yield the command of each column that has one."""
+    yield from dict.fromkeys(column.command for column in columns if column.command)
+
+
+# ---------------------------------------------------------------------------------------------------------- table
+
+
+def columns_table(columns: Sequence[ColumnFacts]) -> tables.Table:
+    """Return one row for each column of numbers."""
+    has_splits = any(column.split for column in columns)
+    titles = ["column", *(["split"] if has_splits else []), "n", "min", "max", "first", "last", "trend", "look at"]
+    rows = []
+    for column in columns:
+        numbers = map(_number, (column.low, column.high, column.first, column.last))
+        split = [column.split] if has_splits else []
+        remarks = [
+            *([column.role] if column.role else []),
+            *column.warnings,
+            *([column.problem] if column.problem else []),
+        ]
+        trend = "" if column.problem else column.trend
+        rows.append([shortened(column.name, _WIDTH), *split, f"{column.n:,}", *numbers, trend, "; ".join(remarks)])
+    first = 2 if has_splits else 1
+    return _wrapping(tables.simple_table(titles, rows, numbers=range(first, first + 5)))
+
+
+def _wrapping(table: tables.Table) -> tables.Table:
+    """The table whose last column may break into lines."""
+    from dataclasses import replace
+
+    return replace(table, columns=(*table.columns[:-1], replace(table.columns[-1], wraps=True)))
+
+
+def inspection_text(found: Inspection, most: int = MOST_COLUMNS) -> str:
+    """Return everything as plain text."""
+    shown = found.columns[:most]
+    lines = [headline(found), *(f"  {line}" for line in overview(found)), "", tables.to_plain(columns_table(shown))]
+    if len(found.columns) > most:
+        lines.append(f"… and {len(found.columns) - most:,} more")
+    return "\n".join([*lines, "", *(f"{s.command}    # {s.what}" for s in found.suggestions), *commands(shown)])
+
+
+# ---------------------------------------------------------------------------------------------------------- picture
+
+
+@plain_text
+def plot_inspection(found: Inspection, *, width: float = 9.0) -> Figure:
+    """Draw columns against x, restarts marked.
+
+    Axes are logarithmic where everything is positive.
+
+    Parameters
+    ----------
+    found : Inspection
+    width : float
+        Inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    import seaborn as sns
+    from matplotlib.figure import Figure
+
+    drawn = [column for column in found.columns if column.lines]
+    n_columns = min(3, max(len(drawn), 1))
+    n_rows = max(-(-len(drawn) // n_columns), 1)
+    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+        figure = Figure(figsize=(width, 0.26 * width * n_rows + 0.4), layout="constrained")
+        grid = figure.subplots(n_rows, n_columns, squeeze=False)
+    panels = list(grid.flat)
+    for axes, column in zip(panels, drawn, strict=False):
+        _draw_column(axes, column, found)
+        sns.despine(ax=axes)
+    for axes in panels[len(drawn) :]:
+        axes.set_axis_off()
+    if not drawn:
+        panels[0].text(0.5, 0.5, "no column can be fitted", ha="center", transform=panels[0].transAxes)
+    figure.suptitle(shortened(headline(found), 120), fontsize="small", ha="left", x=0.01)
+    return figure
+
+
+def _draw_column(axes: Axes, column: ColumnFacts, found: Inspection) -> None:
+    """Draw one column, a line for each run that is fitted by itself."""
+    x = np.concatenate([line.x for line in column.lines])
+    y = np.concatenate([line.y for line in column.lines])
+    is_log = bool(x.max() > 0 and np.all(y > 0))
+    for line in column.lines:
+        shown = (line.x > 0) | (not is_log)
+        axes.plot(line.x[shown], line.y[shown], ".-", lw=0.8, ms=2, label=shortened(line.run, 18) or None)
+    if is_log:
+        axes.set(xscale="log", yscale="log")
+        for axis, values in ((axes.xaxis, x[x > 0]), (axes.yaxis, y)):
+            low, high = float(values.min()), float(values.max())
+            plain_ticks(axis, low, high if high < 30 * low else 1e4 * high)  # 1, 2, 5 in short panels only
+    for step in sorted({restart.step for restart in found.restarts}):
+        if x.min() <= step <= x.max():
+            axes.axvline(step, color="C3", lw=0.8, ls="--")
+    if len(column.lines) > 1:
+        axes.legend(frameon=False, fontsize="x-small")
+    split = f" ({column.split})" if column.split else ""
+    axes.tick_params(labelsize="x-small")
+    axes.set_xlabel(shortened(column.x, 30), fontsize="small")
+    axes.set_title(shortened(column.name, 30) + split, fontsize="small", loc="left")
