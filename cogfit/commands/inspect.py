@@ -72,9 +72,12 @@ def _show(found: Inspection, *, every: bool) -> None:
     for note in found.notes:
         out.print(Plain(f"  {note}"))
     out.print()
-    print_table(out, tables.to_terminal(inspection.columns_table(shown)))
+    width = out.width if out.is_terminal else 200
+    print_table(out, tables.to_terminal(inspection.columns_table(shown, width)))
     if len(shown) < len(found.columns):
         out.print(Plain(f"… and {len(found.columns) - len(shown):,} more: --all, or --json FILE", style="dim"))
+    for remark in inspection.remarks(shown):
+        out.print(Plain(f"  {remark}"))
     _show_commands(out, found, inspection.commands(shown))
     warn(found.warnings)
 

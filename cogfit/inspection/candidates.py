@@ -88,6 +88,7 @@ class Candidates:
             return
         view = View(reading, self.sources.mark)
         self.axes[reading.x_name, reading.x_offset] += 1
+        other_x = [f"x = {reading.x_name}, since {reading.why_other_x}"] if reading.why_other_x else []
         for number, name in enumerate(names):
             values = self.sources.values(name, view.rows) if number else view.own
             options = reading.without("y") if self._is_default(name, reading) else {**reading.options, "y": name}
@@ -97,7 +98,7 @@ class Candidates:
                 role=_IN_WORDS.get(self.sources.role(name), ""),
                 x=reading.x_label,
                 logged=self.sources.known(name).size,
-                warnings=_warnings(name, view.mean(values)),
+                warnings=(*other_x, *_warnings(name, view.mean(values))),
                 command=self.command.line(options),
                 **view.facts(values),
             )

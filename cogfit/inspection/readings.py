@@ -23,6 +23,7 @@ from cogfit.formulas.form import Array
 from cogfit.inspection.records import Line
 from cogfit.inspection.sources import Sources
 from cogfit.inspection.trend import TrendOver
+from cogfit.logs.columns import NoLogColumns
 from cogfit.logs.formats.reader import ReadOptions
 from cogfit.logs.labels import NO_LABEL, natural_key
 from cogfit.logs.model import Log, RoutingLog, UtilizationLog
@@ -86,6 +87,8 @@ class Reading:
         Rows that are fitted.
     x, y : ndarray
         Points that are fitted, those of several runs one after the other.
+    why_other_x : str
+        Why the likeliest x does not do; empty if it does.
     """
 
     log: Log
@@ -93,6 +96,7 @@ class Reading:
     frame: pd.DataFrame
     x: Array
     y: Array
+    why_other_x: str = ""
 
     @property
     def table(self) -> RoutingLog | UtilizationLog:
@@ -232,12 +236,16 @@ class LogReader:
         InputError
             If the command would end with an error.
         """
-        problems = []
+        problems: list[InputError] = []
         for axis in self.sources.tried_axes:
             try:
-                return self.read_exactly({**options, "x": axis} if axis else options, is_pruned=is_pruned)
+                reading = self.read_exactly({**options, "x": axis} if axis else options, is_pruned=is_pruned)
             except InputError as error:
                 problems.append(error)
+                if isinstance(error, NoLogColumns) and error.option != "x":
+                    break  # no other x makes up for a missing y
+            else:
+                return replace(reading, why_other_x=problems[0].what if problems else "")
         raise problems[0]
 
     def read_exactly(self, options: Options, *, is_pruned: bool = True) -> Reading:

@@ -30,18 +30,18 @@ def suggestions(reader: LogReader, command: Command, columns: Sequence[ColumnFac
     columns : sequence of ColumnFacts
         The best first.
     """
-    if reader.default is not None:
-        yield from _of_default(reader, command, reader.default)
-    else:
+    reading = reader.default
+    if reading is None:
         yield from _with_patterns(reader, command)
-        best = next((facts for facts in columns if facts.command), None)
-        if best is not None:
-            yield Suggestion(f"'{shortened(best.name)}' ({best.trend})", best.command)
+        best = next((facts.name for facts in columns if facts.command), None)
+        reading = None if best is None else reader.read({"y": best})
+    if reading is not None:
+        yield from _of_reading(reader, command, reading)
     yield from _families(reader, command)
 
 
-def _of_default(reader: LogReader, command: Command, reading: Reading) -> Iterator[Suggestion]:
-    """What is fitted without options, and variants of it."""
+def _of_reading(reader: LogReader, command: Command, reading: Reading) -> Iterator[Suggestion]:
+    """The command of a reading, and variants of it."""
     options, table = reading.options, reading.table
     if isinstance(table, RoutingLog):
         what = "P_episodic(k) against exposures"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,11 @@ MOST_COLUMNS = 20
 
 _MOST_NAMES = 6  # names of runs, candidates and the like on a line
 _WIDTH = 32  # characters of a column's name
+_WIDE = 100  # characters of an output from which it shows the ends of curves
 
 
-def _listed(texts: Sequence[str], most: int = _MOST_NAMES) -> str:
-    shown = ", ".join(texts[:most])
+def _listed(texts: Sequence[str], most: int = _MOST_NAMES, separator: str = ", ") -> str:
+    shown = separator.join(texts[:most])
     return shown if len(texts) <= most else f"{shown} and {len(texts) - most:,} more"
 
 
@@ -34,7 +36,7 @@ def _counted(n: int, noun: str) -> str:
 
 
 def _number(value: float) -> str:
-    return tables.readable(value, digits=6)
+    return tables.readable(value, digits=5)
 
 
 # ---------------------------------------------------------------------------------------------------------- lines
@@ -94,7 +96,7 @@ def _run_lines(found: Inspection) -> Iterator[str]:
             + (f", {run.trainings} trainings" if run.trainings > 1 else "")
             for run in found.runs
         ]
-        yield f"{_counted(len(found.runs), 'run')}{counted}: {_listed(listed, 4)}"
+        yield f"{_counted(len(found.runs), 'run')}{counted}: {_listed(listed, 4, '; ')}"
     if found.unlike_runs:
         yield "no mean is taken over runs whose names differ in more than a number: --by run, or --run NAME"
 
@@ -107,30 +109,42 @@ def commands(columns: Sequence[ColumnFacts]) -> Iterator[str]:
 # ---------------------------------------------------------------------------------------------------------- table
 
 
-def columns_table(columns: Sequence[ColumnFacts]) -> tables.Table:
-    """Return one row for each column of numbers."""
-    has_splits = any(column.split for column in columns)
-    titles = ["column", *(["split"] if has_splits else []), "n", "min", "max", "first", "last", "trend", "look at"]
+def columns_table(columns: Sequence[ColumnFacts], width: int = 200) -> tables.Table:
+    """Return one row for each column of numbers.
+
+    Parameters
+    ----------
+    columns : sequence of ColumnFacts
+    width : int
+        Characters of the output: where they are few, names are short and the ends of curves left out.
+    """
+    titles = [
+        tables.Column("column"),
+        *([tables.Column("split")] if any(column.split for column in columns) else []),
+        *(tables.Column(title, "number") for title in ("n", "min", "max")),
+        *(tables.Column(title, "number", min_width=_WIDE) for title in ("first", "last")),
+        tables.Column("trend"),
+    ]
+    has_splits = titles[1].title == "split"
+    longest = _WIDTH if width >= _WIDE else 16 if has_splits else 26
     rows = []
     for column in columns:
-        numbers = map(_number, (column.low, column.high, column.first, column.last))
+        name = shortened(column.name, longest)
         split = [column.split] if has_splits else []
-        remarks = [
-            *([column.role] if column.role else []),
-            *column.warnings,
-            *([column.problem] if column.problem else []),
-        ]
+        numbers = map(_number, (column.low, column.high, column.first, column.last))
         trend = "" if column.problem else column.trend
-        rows.append([shortened(column.name, _WIDTH), *split, f"{column.n:,}", *numbers, trend, "; ".join(remarks)])
-    first = 2 if has_splits else 1
-    return _wrapping(tables.simple_table(titles, rows, numbers=range(first, first + 5)))
+        rows.append(tables.Row((name, *split, f"{column.n:,}", *numbers, trend)))
+    return tables.Table(tuple(titles), tuple(rows)).at_width(width)
 
 
-def _wrapping(table: tables.Table) -> tables.Table:
-    """The table whose last column may break into lines."""
-    from dataclasses import replace
-
-    return replace(table, columns=(*table.columns[:-1], replace(table.columns[-1], wraps=True)))
+def remarks(columns: Sequence[ColumnFacts]) -> Iterator[str]:
+    """Yield what is to be looked at, and where."""
+    said: dict[str, dict[str, None]] = defaultdict(dict)
+    for column in columns:
+        for remark in (column.role, *column.warnings, column.problem):
+            if remark:
+                said[remark][shortened(column.name, _WIDTH)] = None
+    yield from (f"{_listed(list(names), 4)}: {remark}" for remark, names in said.items())
 
 
 def inspection_text(found: Inspection, most: int = MOST_COLUMNS) -> str:
@@ -139,6 +153,7 @@ def inspection_text(found: Inspection, most: int = MOST_COLUMNS) -> str:
     lines = [headline(found), *(f"  {line}" for line in overview(found)), "", tables.to_plain(columns_table(shown))]
     if len(found.columns) > most:
         lines.append(f"… and {len(found.columns) - most:,} more")
+    lines += ["", *remarks(shown)]
     return "\n".join([*lines, "", *(f"{s.command}    # {s.what}" for s in found.suggestions), *commands(shown)])
 
 

@@ -269,6 +269,7 @@ def test_void_rows_and_those_of_earlier_trainings_are_not_counted(tmp_path: Path
     (run,) = found.runs
     assert (run.rows, run.first, run.last, run.trainings) == (49 + 59 + 60, 1, 119, 2)
     fitted = pd.concat([second[second["step"] < 60], third])
+    assert [suggestion.command[-8:] for suggestion in found.suggestions] == ["--y loss", "--by run"]
     loss = by_name(found)["loss"]
     assert loss.logged == len(first) + len(second) + len(third)
     assert range_of(loss) == (
@@ -311,6 +312,15 @@ def test_epochs_that_count_from_0_are_moved_and_steps_are_not(tmp_path: Path) ->
         assert ("--x-offset 1" in by_name(found)["loss"].command) == bool(offset)
     pd.DataFrame({"epoch": range(1, 21), "loss": falling(20)}).to_csv(tmp_path / "log.csv", index=False)
     assert "--x-offset" not in by_name(cogfit.inspect(tmp_path / "log.csv"))["loss"].command
+
+
+def test_an_x_that_does_not_do_is_replaced_and_the_reason_given(tmp_path: Path) -> None:
+    for steps, reason in ((range(-5, 25), "x is negative (the least is -5)"), ([7] * 30, "are at step = 7")):
+        pd.DataFrame({"step": steps, "loss": falling(30)}).to_csv(tmp_path / "log.csv", index=False)
+        column = by_name(cogfit.inspect(tmp_path / "log.csv"))["loss"]
+        assert column.x == "row"
+        assert reason in column.warnings[0]
+        assert rows(column.command) == 30
 
 
 def test_attention_utilisation_comes_first_then_what_falls(tmp_path: Path) -> None:
@@ -475,7 +485,7 @@ def test_the_command_lists_the_first_columns_and_all_when_asked(
     out, _ = capfd.readouterr()
     assert "… and 11 more" in out
     assert "--y c29" not in out
-    assert f"cogfit fit {tmp_path / 'log.csv'} --y c0  # 'c0' (falls)\n" in out
+    assert f"cogfit fit {tmp_path / 'log.csv'} --y c0  # 'c0' against step\n" in out
     assert f"cogfit fit {tmp_path / 'log.csv'} --y c1\n" in out
     assert cli.main(["inspect", str(tmp_path / "log.csv"), "--all"]) == 0
     assert "--y c29\n" in capfd.readouterr().out
