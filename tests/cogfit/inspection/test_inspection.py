@@ -395,7 +395,7 @@ def test_patterns_are_counted_as_pandas_counts_them(tmp_path: Path) -> None:
     assert columns["p_episodic"].command == found.suggestions[0].command == f"cogfit fit {tmp_path / 'routing.parquet'}"
     assert columns["attended"].command.endswith("--outcome hard")
     assert "not a fraction" in columns["loss"].problem
-    assert columns["pattern"].problem == "names the pattern"
+    assert "pattern" not in columns  # labels are text
 
 
 def test_layers_and_heads_are_counted_wherever_they_are_named(tmp_path: Path) -> None:
