@@ -226,6 +226,10 @@ def _forms_and_ranks(stem: str) -> tuple[Mapping[str, int], Mapping[str, tuple[i
         forms.setdefault(_normalise(stem.rsplit(separator, 1)[-1]), 1)
     for form in list(forms):
         forms.setdefault(_SPLITS.sub("", form), 1)
+    *rest, last = _FOLDERS.split(stem)
+    if rest and split_named(last):  # as in 'Loss/train'
+        forms.setdefault(_normalise(stem[: -len(last) - 1]), 1)
+        forms.setdefault(_normalise(rest[-1]), 1)
     ranks: dict[str, tuple[int, int]] = {}
     for role, groups in _GROUPS.items():
         hits = [(groups[form], penalty) for form, penalty in forms.items() if form in groups]
@@ -236,10 +240,10 @@ def _forms_and_ranks(stem: str) -> tuple[Mapping[str, int], Mapping[str, tuple[i
 
 @lru_cache(maxsize=_STEMS)
 def _split_of(stem: str) -> str | None:
-    """The split that a prefix of a column's name says."""
-    *folders, name = _FOLDERS.split(stem)
-    named = [split for folder in folders if (split := split_named(folder))]
-    prefix = _SPLITS.match(_normalise(name))
+    """The split that a prefix of a column's name says, or its last part."""
+    parts = _FOLDERS.split(stem)
+    named = [split for part in parts if len(parts) > 1 and (split := split_named(part))]
+    prefix = _SPLITS.match(_normalise(parts[-1]))
     return named[0] if named else split_named(prefix[0].rstrip("_")) if prefix else None
 
 

@@ -86,6 +86,15 @@ def test_keras_columns_are_splits(tmp_path: Path) -> None:
     assert values_of(read_log(tmp_path, y="val_loss")) == table["val_loss"].tolist()
 
 
+def test_tags_may_end_with_the_split(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        {"step": range(1, 31), "Loss/train": np.linspace(2, 1, 30), "Loss/test": np.linspace(3, 2, 30)}
+    )
+    table.to_csv(tmp_path / "log.csv", index=False)
+    assert values_of(read_log(tmp_path, y="loss")) == table["Loss/train"].tolist()
+    assert values_of(read_log(tmp_path, y="loss", split="test")) == table["Loss/test"].tolist()
+
+
 def test_a_run_that_is_called_test_is_a_run(tmp_path: Path) -> None:
     for name in ("baseline", "test"):
         (tmp_path / name).mkdir()
