@@ -195,6 +195,11 @@ class _Name:
     ranks: Mapping[str, tuple[int, int]]  # how well it fits each role that it fits; less is better
     split: str | None  # that a prefix says
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether it says neither layer nor head."""
+        return self.layer is None and self.head is None
+
 
 def _normalise(text: str) -> str:
     return _SEPARATORS.sub("_", text.strip())
@@ -439,7 +444,7 @@ class _Header:
     def __init__(self, names: Sequence[str], path: Path, numeric: Callable[[], Sequence[str]] | None = None) -> None:
         self.names, self.path, self._numeric = names, path, numeric
         self.parts = _parts(tuple(names))
-        self.flat = [part for part in self.parts if part.layer is None and part.head is None]
+        self.flat = [part for part in self.parts if part.is_flat]
         self.notes: list[str] = []
 
     def find(self, role: str, chosen: str | None = None) -> str | None:
@@ -551,21 +556,27 @@ def _levels(header: _Header, wanted_split: str | None) -> tuple[tuple[Level, ...
 
     One plain column if there is one, else one for each layer or head.
     """
-    fits = _fits(header.parts, "utilization")
-    # splits bear one name: of another name there may be another quantity
-    nearest_group = min((group for (group, _), _ in fits), default=0)
-    alike = {part.column for (group, _), part in fits if group == nearest_group}
-    of_split, split = _of_one_split([part for _, part in fits if part.column in alike], wanted_split)
-    left_out = alike - {part.column for part in of_split}
-    parts = [part for _, part in fits if part.column not in left_out]
-    flat = header.find_among([part for part in parts if part in header.flat], "utilization")
+    parts, split = _candidates_of_one_split(header, wanted_split)
+    flat = header.find_among([part for part in parts if part.is_flat], "utilization")
     if flat is not None:
         return (Level(flat),), split
-    leveled = [part for part in parts if part.layer or part.head]
-    hits = _coarsest(_best_hits(_fits(leveled, "utilization"), "utilization"))
+    hits = _coarsest(_best_hits(_fits([part for part in parts if not part.is_flat], "utilization"), "utilization"))
     if len(hits) > 1 and not _are_distinct_levels(hits):
         raise _ambiguous("the attention utilisation", hits, "y", header.path)
     return tuple(Level(hit.column, hit.layer, hit.head) for hit in hits), split
+
+
+def _candidates_of_one_split(header: _Header, wanted: str | None) -> tuple[list[_Name], Choice | None]:
+    """Columns that may be the utilisation, of one split of the data.
+
+    Splits bear one name: what has another name may be another quantity.
+    """
+    fits = _fits(header.parts, "utilization")
+    nearest_group = min((group for (group, _), _ in fits), default=0)
+    alike = {part.column for (group, _), part in fits if group == nearest_group}
+    of_split, split = _of_one_split([part for _, part in fits if part.column in alike], wanted)
+    left_out = alike - {part.column for part in of_split}
+    return [part for _, part in fits if part.column not in left_out], split
 
 
 def _of_one_split(parts: list[_Name], wanted: str | None) -> tuple[list[_Name], Choice | None]:

@@ -202,24 +202,22 @@ class Rows:
 
     def _choose_split(self, wanted: str | None, path: Path, *, is_named: bool) -> list[Choice]:
         """Keep the rows of one split: training, unless another is wanted."""
-        name = None if wanted is None else split_named(wanted)
-        if wanted is not None and name is None:
-            raise InputError(f"there is no split '{wanted}'", hint="choose one of " + ", ".join(SPLITS))
+        name = _wanted_split(wanted)
         if "split" not in self.frame:
             if name is not None and not is_named:
                 raise InputError(f"the log has no split '{name}'", path=path, hint="leave --split out")
             return []
         labels = self.frame["split"].astype(str)
-        present = [split for split in (*SPLITS, NO_LABEL) if (labels[self.is_kept] == split).any()]
+        here = set(labels[self.is_kept])
+        present = [split for split in (*SPLITS, NO_LABEL) if split in here]
         chosen = name or preferred(None if split == NO_LABEL else split for split in present) or NO_LABEL
-        if chosen not in present:
+        if chosen not in here:
             raise InputError(f"the log has no split '{chosen}'", path=path, hint="it has: " + ", ".join(present))
         others = tuple(split for split in present if split != chosen)
         for split in others:
             self.leave_out((labels == split).to_numpy(), f"of the split '{split}'")
-        if not others and chosen in ("train", NO_LABEL):
-            return []
-        return [Choice("split", "train" if chosen == NO_LABEL else chosen, others)]
+        shown = "train" if chosen == NO_LABEL else chosen
+        return [Choice("split", shown, others)] if others or shown != "train" else []
 
     def _choose_training(self) -> Choice:
         """Keep the last training of each run."""
@@ -289,6 +287,14 @@ def _mean_by_step(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     x, at = np.unique(steps, return_inverse=True)
     return x, np.bincount(at, values) / np.bincount(at)
+
+
+def _wanted_split(wanted: str | None) -> str | None:
+    """The split that the user names, under its usual name."""
+    name = None if wanted is None else split_named(wanted)
+    if wanted is not None and name is None:
+        raise InputError(f"there is no split '{wanted}'", hint="choose one of " + ", ".join(SPLITS))
+    return name
 
 
 def _offsets(parts: Sequence[Part]) -> NDArray[np.int64]:
