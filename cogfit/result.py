@@ -42,7 +42,7 @@ class Account(TypedDict):
         The others, by reason.
     notes : list of str
     choices : list of dict
-        ``kind`` (split, run or training), ``name`` and ``others``, where there were several.
+        ``kind`` (split, run, training or column), ``name`` and ``others``, where there were several.
     averaged_over : dict of str to int
         Number of runs, layers or heads that a mean was taken over.
     restarts : list of dict

@@ -58,8 +58,9 @@ class Part:
     dropped : mapping of str to int
     notes, warnings : tuple of str
     x_name, y_name : str
-    split : Choice or None
-        Split that the column of values belongs to, where the table has it for several.
+    choices : tuple of Choice
+        What the columns of values are, where that goes without saying in no log: their split, or another quantity than
+        the decision of a routing log.
     restarts : tuple of Restart
         That the file declares, by row of `frame`, or of the file where columns by layer or head became rows.
     file_rows : int array or None
@@ -80,7 +81,7 @@ class Part:
     warnings: tuple[str, ...]
     x_name: str
     y_name: str
-    split: Choice | None = None
+    choices: tuple[Choice, ...] = ()
     restarts: tuple[Restart, ...] = ()
     file_rows: NDArray[np.int64] | None = None
     run_is_chosen: bool = False
@@ -323,7 +324,7 @@ def prepare(raw: Raw, options: ReadOptions, path: Path) -> list[Part]:
 
 
 def numeric_columns(frame: pd.DataFrame) -> list[str]:
-    """Columns that hold numbers, those that fall first and steps last.
+    """Columns of numbers, falling ones first and steps last.
 
     A column falls if the mean of its last third is below that of its first.
     """
@@ -460,7 +461,7 @@ def _utilization_part(table: _Table, columns: Columns) -> Part:
         warnings=(),
         x_name=columns.step_name,
         y_name=columns.value_name,
-        split=columns.split,
+        choices=columns.choices,
         restarts=_moved(raw.restarts, kept[0]) if len(kept) == 1 else raw.restarts,
         file_rows=_file_rows(raw, kept),
         run_is_chosen=columns.run_is_chosen,
@@ -645,7 +646,7 @@ def _routing_part(table: _Table, columns: Columns) -> Part:
         warnings=_doubtful_names(pattern, columns.pattern, table.path),
         x_name=columns.step_name,
         y_name=p_episodic or attended or "",
-        split=columns.split,
+        choices=columns.choices,
         restarts=_moved(raw.restarts, rows.kept),
         file_rows=_file_rows(raw, rows.kept[np.newaxis]),
         run_is_chosen=columns.run_is_chosen,

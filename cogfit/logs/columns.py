@@ -159,6 +159,12 @@ class Columns:
     notes: tuple[str, ...] = ()
 
     @property
+    def choices(self) -> tuple[Choice, ...]:
+        """What the columns of values are, where it needs to be said."""
+        other = Choice("column", self.answer) if self.answer is not None else None
+        return tuple(choice for choice in (self.split, other) if choice is not None)
+
+    @property
     def step_name(self) -> str:
         """Name of x, with what is added to it."""
         if not self.x_offset:

@@ -56,7 +56,7 @@ class Choice:
 
     Attributes
     ----------
-    kind : {"split", "run", "training"}
+    kind : {"split", "run", "training", "column"}
     name : str
         The one that is fitted.
     others : tuple of str

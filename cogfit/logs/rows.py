@@ -174,12 +174,12 @@ class Rows:
         InputError
             There is no such split or run.
         """
-        choices = [part.split for part in self.parts if part.split is not None][:1]
+        choices = list(self.parts[0].choices)
         is_whole_label = False
         if wanted.run is not None and not any(part.run_is_chosen for part in self.parts):
             choice, is_whole_label = self._choose_run(wanted.run, path)
             choices.append(choice)
-        choices += self._choose_split(wanted.split, path, is_named=bool(choices))
+        choices += self._choose_split(wanted.split, path, is_named=any(choice.kind == "split" for choice in choices))
         if not is_whole_label and not self.is_last_training.all():
             choices.append(self._choose_training())
         return choices
@@ -208,10 +208,9 @@ class Rows:
                 raise InputError(f"the log has no split '{name}'", path=path, hint="leave --split out")
             return []
         labels = self.frame["split"].astype(str)
-        here = set(labels[self.is_kept])
-        present = [split for split in (*SPLITS, NO_LABEL) if split in here]
-        chosen = name or preferred(None if split == NO_LABEL else split for split in present) or NO_LABEL
-        if chosen not in here:
+        present = sorted(set(labels[self.is_kept]), key=[*SPLITS, NO_LABEL].index)
+        chosen = name or _preferred_label(present)
+        if chosen not in present:
             raise InputError(f"the log has no split '{chosen}'", path=path, hint="it has: " + ", ".join(present))
         others = tuple(split for split in present if split != chosen)
         for split in others:
@@ -287,6 +286,11 @@ def _mean_by_step(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     x, at = np.unique(steps, return_inverse=True)
     return x, np.bincount(at, values) / np.bincount(at)
+
+
+def _preferred_label(labels: Sequence[str]) -> str:
+    """Label of the split that is fitted unless another is wanted."""
+    return preferred(None if label == NO_LABEL else label for label in labels) or NO_LABEL
 
 
 def _wanted_split(wanted: str | None) -> str | None:

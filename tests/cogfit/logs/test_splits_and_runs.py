@@ -217,3 +217,12 @@ def test_a_split_is_taken_out_of_a_path(parts: list[str], word: str) -> None:
     for place in range(len(parts) + 1):
         path = "/".join([*parts[:place], word, *parts[place:]])
         assert separated(path) == ("/".join(parts), WORDS[word])
+
+
+def test_another_quantity_of_a_routing_log_is_named(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    pattern = rng.integers(0, 3, 400)
+    table = pd.DataFrame({"step": np.arange(400) // 4, "pattern": pattern, "attended": 1, "quality": rng.random(400)})
+    table.to_csv(tmp_path / "log.csv", index=False)
+    assert "column quality" in cogfit.fit(read_log(tmp_path, y="quality"), form="power").headline()
+    assert "column" not in cogfit.fit(read_log(tmp_path), form="power").headline()
