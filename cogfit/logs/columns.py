@@ -160,7 +160,7 @@ class Columns:
 
     @property
     def choices(self) -> tuple[Choice, ...]:
-        """What the columns of values are, where it needs to be said."""
+        """What the columns of values are, where unusual."""
         other = Choice("column", self.answer) if self.answer is not None else None
         return tuple(choice for choice in (self.split, other) if choice is not None)
 
