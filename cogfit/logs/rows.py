@@ -92,7 +92,8 @@ class Rows:
         melted = {name for part in self.parts for name in part.columns_by}
         if self.file_row is None or not melted:
             starts = np.cumsum([0, *(len(part.frame) for part in self.parts)])
-            return resolve_restarts(steps, self.codes, _declared(self.parts, starts))
+            patterns = self.frame["pattern"].cat.codes.to_numpy() if "pattern" in self.frame else None
+            return resolve_restarts(steps, self.codes, _declared(self.parts, starts), patterns)
         codes = group_codes(self.frame.drop(columns=sorted(melted)))
         width = int(codes.max()) + 1 if len(codes) else 1
         pairs, first, back = np.unique(self.file_row * width + codes, return_index=True, return_inverse=True)
