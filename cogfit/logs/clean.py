@@ -23,7 +23,7 @@ from cogfit.errors import InputError
 from cogfit.logs.columns import Columns, Level, find_columns, recognised_role
 from cogfit.logs.formats.reader import Raw, ReadOptions, Restart
 from cogfit.logs.labels import MISSING, labels_from_codes, labels_of, one_label, trimmed
-from cogfit.logs.model import GROUP_COLUMNS, Choice
+from cogfit.logs.model import FILE_ROW, GROUP_COLUMNS, Choice
 from cogfit.logs.splits import split_named
 
 if TYPE_CHECKING:
@@ -410,8 +410,11 @@ def _groups(table: _Table, columns: Columns, notes: list[str]) -> dict[str, pd.C
     if columns.split_column is not None:
         splits = table.labels(columns.split_column)
         # such a column may mean anything, so its values decide
-        if all(split_named(name) for name in splits.categories):
-            groups["split"] = labels_from_codes(splits.codes, [str(split_named(name)) for name in splits.categories])
+        named = [split_named(name) for name in splits.categories]
+        is_plain = columns.split_column.strip().casefold() in ("split", "subset")
+        if all(named) or (is_plain and any(named)):
+            names = [known or name for known, name in zip(named, splits.categories, strict=True)]
+            groups["split"] = labels_from_codes(splits.codes, names)
         else:
             notes.append(f"column '{columns.split_column}' names other things than splits of the data and was not used")
     return groups
@@ -605,7 +608,8 @@ def _with_others(frame: pd.DataFrame, file: pd.DataFrame, columns: Columns) -> p
     if "split" not in frame:
         used -= {columns.split_column}
     others = {str(name): file[name] for name in file.columns if str(name) not in used}
-    taken = {name: f"{name}_logged" if name in frame.columns else name for name in others}
+    standard = {*frame.columns, *GROUP_COLUMNS, FILE_ROW}
+    taken = {name: f"{name}_logged" if name in standard else name for name in others}
     cells = {str(name): frame[name] for name in frame} | {taken[name]: values for name, values in others.items()}
     return pd.DataFrame(cells, copy=False)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from cogfit.errors import InputError, nearest
 from cogfit.logs.formats.reader import ROW, ReadOptions
 from cogfit.logs.model import Choice
-from cogfit.logs.splits import SPLITS, preferred, split_named
+from cogfit.logs.splits import SPLITS, WORDS, preferred, split_named
 
 ALIASES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "step": (
@@ -50,7 +50,16 @@ ALIASES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "correct": (("correct",), ("is_correct",)),
     "quality": (("quality",), ("consolidation_quality", "predicted_quality")),
     "run": (("run",), ("run_id",), ("run_name",), ("seed",)),
-    "split": (("split",), ("subset",), ("phase",), ("stage",), ("mode",)),
+    "split": (
+        ("split",),
+        ("subset", "data_split", "dataset_split"),
+        ("phase",),
+        ("stage",),
+        ("mode",),
+        ("partition",),
+        ("set",),
+        ("dataset",),
+    ),
     "layer": (("layer",), ("layer_id",), ("layer_index",), ("layer_idx",)),
     "head": (("head",), ("head_id",), ("head_index",), ("head_idx",)),
 }
@@ -60,7 +69,7 @@ BOUNDED = frozenset({"utilization", "attended", "p_episodic"})
 """Roles whose values lie between 0 and 1."""
 
 _SEPARATORS = re.compile(r"[\s.\-]+")
-_SPLITS = re.compile(r"^(?:train|training|eval|evaluation|val|valid|validation|test)_(?=.)")
+_SPLITS = re.compile(rf"^(?:{WORDS})_(?=.)")
 _FOLDERS = re.compile(r"[/.]")
 _FORKS = ("", "_step", "_epoch")  # Lightning writes these when asked for values per step and per epoch
 _LEVEL = r"(?:^|(?<=[/_.\s\-]))(?:{})[/_.\s\-]?(\d+)(?=$|[/_.\s\-])"
@@ -593,13 +602,23 @@ def _of_one_split(parts: list[_Name], wanted: str | None) -> tuple[list[_Name], 
     splits = {part.split for part in parts}
     if len(splits) < 2:
         (only,) = splits or {None}
-        return parts, None if only in (None, "train") else Choice("split", str(only))
-    chosen = split_named(wanted) if wanted is not None else None if None in splits else preferred(splits)
-    if chosen not in splits:
-        return parts, None  # a folder, file or column may name it
+        is_usual = only is None or (only == "train" and wanted is None)
+        return parts, None if is_usual else Choice("split", str(only))
+    chosen = _chosen_split(splits, wanted)
     left_out = {split or "train" for split in splits - {chosen}}
     choice = Choice("split", chosen or "train", tuple(split for split in SPLITS if split in left_out))
     return [part for part in parts if part.split == chosen], choice
+
+
+def _chosen_split(splits: set[str | None], wanted: str | None) -> str | None:
+    """The split that is wanted, if columns name it, and else the preferred one.
+
+    A folder, file or column may name what columns do not.
+    """
+    chosen = None if wanted is None else split_named(wanted)
+    if chosen is not None and chosen in splits:
+        return chosen
+    return None if None in splits else preferred(splits)
 
 
 def _check_levels(levels: Sequence[Level], layer: str | None, head: str | None, path: Path) -> None:

@@ -13,11 +13,27 @@ _SETTINGS = (
     "lr|learning_rate|wd|weight_decay|bs|batch|batch_size|dropout|temp|temperature|width|depth|dim|d_model|hidden"
     "|layers?|n_layers|heads?|n_heads|lambda|alpha|beta|gamma|momentum|size|budget|eps|epsilon|k"
 )
-_SETTING = re.compile(rf"(?<![a-z])(?:{_SETTINGS})[_\-=]?\d[\d.]*(?:e[-+]?\d+)?", re.IGNORECASE)
-_REPLICATE = re.compile(
-    rf"(?<![a-z])(?:seed|version|v|rep|replicate|trial|fold)[_\-=]?[^/_\-]*|{_MONTHS}|\d+", re.IGNORECASE
+_COUNTERS = "seed|version|v|rep|replicate|trial|fold|run|id|rank|index"
+_SETTING = re.compile(  # a number after the name of a setting or '=', and numbers that count nothing
+    rf"(?<![a-z])(?:{_SETTINGS})[_\-=]?\d[\d.]*(?:e[-+]?\d+)?"
+    rf"|(?<![a-z_])(?!(?:{_COUNTERS})=)[a-z_]+=[-+]?\d[\d.]*(?:e[-+]?\d+)?"
+    r"|(?<![\d.v])0\.\d+|(?<![a-z0-9.])\d+(?:\.\d+)?e-\d+(?![a-z0-9])",
+    re.IGNORECASE,
 )
-_IDENTIFIER = re.compile(r"(?<![a-z0-9])(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{6,}(?![a-z0-9])", re.IGNORECASE)
+_REPLICATE = re.compile(
+    r"(?<![a-z])(?:seed|version|replicate|trial|fold)(?![a-z])(?:[_\-=]?[^/_\-.]+|$)"
+    rf"|(?<![a-z])(?:v|rep)[_\-=]?\d+|{_MONTHS}|\d+",
+    re.IGNORECASE,
+)
+_HEX, _WORD_OF = "[0-9a-f]", "(?<![a-z0-9]){}(?![a-z0-9])"
+_IDENTIFIER = re.compile(  # hashes, and words in which letters and digits alternate
+    _WORD_OF.format(rf"{_HEX}{{8}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}")
+    + "|"
+    + _WORD_OF.format(rf"(?=[a-f]*\d)(?=\d*[a-f]){_HEX}{{6,}}")
+    + "|"
+    + _WORD_OF.format(r"(?=[a-z0-9]{6,}(?![a-z0-9]))(?:[a-z]+\d+[a-z]+\d|\d+[a-z]+\d+[a-z])[a-z0-9]*"),
+    re.IGNORECASE,
+)
 _HIDE_DIGITS = str.maketrans("0123456789", "ghijklmnop")
 
 

@@ -20,6 +20,7 @@ _FEW_REPEATED = 2  # distinct steps logged again from which a stretch is no late
 _OFF_GRID = 5  # rows on either side from which a stretch goes over steps without logging any of them again
 _GAP = 5.0  # gaps (of the median one) that a stretch may leave where it passes the highest step so far
 _OTHER = 1.75  # ratio from which intervals are other ones
+_TURNS = 3  # falls from which writers may be seen to take turns
 _FRESH = 1.5  # intervals between rows within which a training has its first row
 
 
@@ -86,7 +87,10 @@ class Resolution:
 
 
 def resolve_restarts(
-    steps: Numbers, codes: NDArray[np.int64], declared: Sequence[tuple[int, float, int]] = ()
+    steps: Numbers,
+    codes: NDArray[np.int64],
+    declared: Sequence[tuple[int, float, int]] = (),
+    patterns: NDArray[Any] | None = None,
 ) -> Resolution:
     """Find the rows that still count after restarts.
 
@@ -98,6 +102,8 @@ def resolve_restarts(
         Group (run, split, layer, head) of each row.
     declared : sequence of (row, step, first)
         Restarts that the log itself declares: rows from `first` to `row` − 1 with a step of at least this are void.
+    patterns : array, optional
+        Code of each row's pattern: a table that is sorted by them falls back at each, and nothing was restarted.
 
     Returns
     -------
@@ -132,7 +138,7 @@ def resolve_restarts(
     # only groups in which a step falls back need a closer look
     for number in sorted(touched):
         rows = gathered[edges[number] : edges[number + 1]]
-        group = _Group(steps[rows], rows, declared)
+        group = _Group(steps[rows], rows, declared, None if patterns is None else patterns[rows])
         n_unordered += group.is_unordered
         group.follow(int(codes[rows[0]]), len(falls))
         void[rows], training[rows] = group.void, group.training
@@ -179,6 +185,12 @@ def begins_training(steps: Numbers) -> bool:
     return bool(len(steps)) and 0 <= float(steps.min()) <= _FRESH * typical_interval(steps)
 
 
+def _are_blocks(labels: NDArray[Any]) -> bool:
+    """Whether rows of one label lie together, and there are several."""
+    n_labels = len(np.unique(labels))
+    return 1 < n_labels == 1 + int(np.count_nonzero(labels[1:] != labels[:-1]))
+
+
 class _Group:
     """The rows of one run, layer and head in file order.
 
@@ -189,9 +201,17 @@ class _Group:
         See `Resolution`.
     falls : list of Fall
     n_late : int
+    is_unordered : bool
+        Whether falls of the step say nothing about restarts.
     """
 
-    def __init__(self, step: Numbers, rows: NDArray[Any], declared: Sequence[tuple[int, float, int]]) -> None:
+    def __init__(
+        self,
+        step: Numbers,
+        rows: NDArray[Any],
+        declared: Sequence[tuple[int, float, int]],
+        pattern: NDArray[Any] | None = None,
+    ) -> None:
         self.step, self.rows = step, rows
         # a declared restart stands before the first row of the group that was written after it
         self.declared: dict[int, float] = {}
@@ -203,9 +223,23 @@ class _Group:
         self.training = np.zeros(len(step), dtype=np.int32)
         self.falls: list[Fall] = []
         self.n_late = 0
+        is_sorted_by_pattern = pattern is not None and _are_blocks(pattern) and bool((np.diff(step) < 0).any())
+        self.is_unordered = is_sorted_by_pattern or self._falls_often() or self._take_turns()
 
-    @property
-    def is_unordered(self) -> bool:
+    def _take_turns(self) -> bool:
+        """Whether several writers wrote a stretch each, over and over.
+
+        Each step below the last stretch occurs once for each writer. After restarts the steps between them occur once.
+        """
+        starts = np.flatnonzero(self.step[1:] < self.step[:-1]) + 1
+        if len(starts) < _TURNS or np.count_nonzero(self.step[starts] > self.step[0]) < _TURNS - 1:
+            return False
+        visited = self.step[np.concatenate([[True], self.step[1:] != self.step[:-1]])]
+        steps, visits = np.unique(visited, return_counts=True)
+        visits = visits[steps < self.step[starts].max()]
+        return bool(len(visits) and visits.min() > 1 and visits.min() == visits.max())
+
+    def _falls_often(self) -> bool:
         """Whether steps fall back too often for restarts.
 
         A shuffled table falls at every second change of the step, interleaved writers fall about once a step.

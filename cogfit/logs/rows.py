@@ -19,7 +19,7 @@ from cogfit.logs.clean import Mask, Numbers, Part, whole_steps
 from cogfit.logs.labels import NO_LABEL, labels_from_codes, natural_key
 from cogfit.logs.model import FILE_ROW, GROUP_COLUMNS, Branch, Choice
 from cogfit.logs.restarts import Resolution, resolve_restarts
-from cogfit.logs.splits import SPLITS, preferred, split_named
+from cogfit.logs.splits import SPLITS, preferred, split_key, split_named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +92,9 @@ class Rows:
         melted = {name for part in self.parts for name in part.columns_by}
         if self.file_row is None or not melted:
             starts = np.cumsum([0, *(len(part.frame) for part in self.parts)])
-            return resolve_restarts(steps, self.codes, _declared(self.parts, starts))
+            is_routing = self.parts[0].kind == "routing"
+            patterns = self.frame["pattern"].cat.codes.to_numpy() if is_routing else None
+            return resolve_restarts(steps, self.codes, _declared(self.parts, starts), patterns)
         codes = group_codes(self.frame.drop(columns=sorted(melted)))
         width = int(codes.max()) + 1 if len(codes) else 1
         pairs, first, back = np.unique(self.file_row * width + codes, return_index=True, return_inverse=True)
@@ -179,7 +181,8 @@ class Rows:
         if wanted.run is not None and not any(part.run_is_chosen for part in self.parts):
             choice, is_whole_label = self._choose_run(wanted.run, path)
             choices.append(choice)
-        choices += self._choose_split(wanted.split, path, is_named=any(choice.kind == "split" for choice in choices))
+        by_column = next((choice for choice in choices if choice.kind == "split"), None)
+        choices += self._choose_split(wanted.split, path, by_column)
         if not is_whole_label and not self.is_last_training.all():
             choices.append(self._choose_training())
         return choices
@@ -200,16 +203,17 @@ class Rows:
         others = tuple(run for run in runs if run not in chosen)
         return Choice("run", name, others), chosen == [name]
 
-    def _choose_split(self, wanted: str | None, path: Path, *, is_named: bool) -> list[Choice]:
-        """Keep the rows of one split: training, unless another is wanted."""
-        name = _wanted_split(wanted)
+    def _choose_split(self, wanted: str | None, path: Path, by_column: Choice | None) -> list[Choice]:
+        """Keep the rows of one split: training, unless another is wanted.
+
+        Columns may have chosen one already.
+        """
         if "split" not in self.frame:
-            if name is not None and not is_named:
-                raise InputError(f"the log has no split '{name}'", path=path, hint="leave --split out")
+            self._check_split(wanted, path, by_column)
             return []
         labels = self.frame["split"].astype(str)
-        present = sorted(set(labels[self.is_kept]), key=[*SPLITS, NO_LABEL].index)
-        chosen = name or _preferred_label(present)
+        present = sorted(set(labels[self.is_kept]), key=split_key)
+        chosen = _preferred_label(present) if wanted is None else _split_called(wanted, present)
         if chosen not in present:
             raise InputError(f"the log has no split '{chosen}'", path=path, hint="it has: " + ", ".join(present))
         others = tuple(split for split in present if split != chosen)
@@ -217,6 +221,17 @@ class Rows:
             self.leave_out((labels == split).to_numpy(), f"of the split '{split}'")
         shown = "train" if chosen == NO_LABEL else chosen
         return [Choice("split", shown, others)] if others or shown != "train" else []
+
+    @staticmethod
+    def _check_split(wanted: str | None, path: Path, by_column: Choice | None) -> None:
+        """Refuse a split that the columns of a log do not have."""
+        if wanted is None:
+            return
+        present = () if by_column is None else (by_column.name, *by_column.others)
+        name = _split_called(wanted, present)
+        if by_column is None or name != by_column.name:
+            hint = "it has: " + ", ".join(present) if present else "leave --split out"
+            raise InputError(f"the log has no split '{name}'", path=path, hint=hint)
 
     def _choose_training(self) -> Choice:
         """Keep the last training of each run."""
@@ -293,11 +308,11 @@ def _preferred_label(labels: Sequence[str]) -> str:
     return preferred(None if label == NO_LABEL else label for label in labels) or NO_LABEL
 
 
-def _wanted_split(wanted: str | None) -> str | None:
-    """The split that the user names, under its usual name."""
-    name = None if wanted is None else split_named(wanted)
-    if wanted is not None and name is None:
-        raise InputError(f"there is no split '{wanted}'", hint="choose one of " + ", ".join(SPLITS))
+def _split_called(wanted: str, present: Sequence[str]) -> str:
+    """The split that the user names, under its usual name or that of the log."""
+    name = split_named(wanted) or next((split for split in present if split == wanted), None)
+    if name is None:
+        raise InputError(f"there is no split '{wanted}'", hint="choose one of " + ", ".join(present or SPLITS))
     return name
 
 

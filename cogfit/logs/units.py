@@ -76,17 +76,22 @@ class Unit:
 def with_splits(units: Sequence[Unit]) -> list[Unit]:
     """Tell the splits of a training from runs.
 
-    Folders or files that differ in the name of a split only are splits; a folder without such a name beside one with
-    it is the training.
+    Folders or files that are named after several splits are splits; one without such a name beside another with it is
+    the training, if none else is.
     """
     names = [separated(_place(unit)) for unit in units]
-    splits: dict[tuple[str, str], set[str | None]] = defaultdict(set)
+    splits: dict[tuple[str, str | None], set[str | None]] = defaultdict(set)  # by kind and rest of the name
     for unit, (rest, split) in zip(units, names, strict=True):
         splits[unit.part.kind, rest].add(split)
+        splits[unit.part.kind, None].add(split)
     assigned = []
     for unit, (rest, split) in zip(units, names, strict=True):
-        if len(splits[unit.part.kind, rest]) > 1 and "split" not in unit.part.frame:
-            unit = replace(unit, label=separated(unit.label)[0] if split else unit.label, split=split or "train")
+        here, everywhere = splits[unit.part.kind, rest], splits[unit.part.kind, None]
+        if "split" not in unit.part.frame:
+            if split is not None and (len(here) > 1 or len(everywhere - {None}) > 1):
+                unit = replace(unit, label=separated(unit.label)[0], split=split)
+            elif split is None and len(here) > 1 and "train" not in here:
+                unit = replace(unit, split="train")
         assigned.append(unit)
     return assigned
 

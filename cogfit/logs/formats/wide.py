@@ -6,7 +6,8 @@ Shared by the readers of TensorBoard and MLflow.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_CELLS = 50_000_000
 """Largest wide table (rows × names, 400 MB): beyond it only the columns that the user named are kept."""
+
+_MOST_STRETCHES = 10_000  # between falls of the step, of which each is looked at
 
 RESERVED = ("step", "wall_time", "run")
 """Columns of the wide table that are no names of values."""
@@ -80,10 +83,10 @@ def widen(
     """Outer-join values on the step, without losing any of them.
 
     Values of one run that share a step share a row. A value logged again at the same step opens another row, further
-    down, so that the last row of a step is the most recent one. If a part (an event file) repeats what an earlier
-    part of its run holds, it is taken for a restart and shares no rows with the parts before it; otherwise parts are
-    joined (two writers side by side). A part with a declared restart shares no rows with earlier parts either. Rows of
-    a run lie together, in the order of time.
+    down, so that the last row of a step is the most recent one. If a part (an event file), or what comes after a fall
+    of the step, repeats what an earlier part of its run holds, it is taken for a restart and shares no rows with the
+    parts before it; otherwise parts are joined (two writers side by side). A part with a declared restart shares no
+    rows with earlier parts either. Rows of a run lie together, in the order of time.
 
     Parameters
     ----------
@@ -222,15 +225,28 @@ def _segments(runs: Sequence[Sequence[Series]]) -> NDArray[np.int64]:
     codes: list[NDArray[np.int64]] = []
     segment = -1
     for parts in runs:
-        repeated = _latest_repeated(parts)
+        stretches = [stretch for part in parts for stretch in _stretches(part)]
+        repeated = _latest_repeated(stretches)
         segment += 1
-        begin = 0  # first part of the segment
-        for number, part in enumerate(parts):
-            if repeated[number] >= begin or part.restart is not None:
+        begin = 0  # first stretch of the segment
+        for number, stretch in enumerate(stretches):
+            if repeated[number] >= begin or stretch.restart is not None:
                 segment += 1
                 begin = number
-            codes.append(np.full(len(part), segment, np.int64))
+            codes.append(np.full(len(stretch), segment, np.int64))
     return np.concatenate(codes or [np.empty(0, np.int64)])
+
+
+def _stretches(part: Series) -> list[Series]:
+    """A part, cut where its step falls back.
+
+    It is left whole where that happens too often for restarts.
+    """
+    falls = (np.flatnonzero(part.step[1:] < part.step[:-1]) + 1).tolist()
+    if not 0 < len(falls) <= _MOST_STRETCHES:
+        return [part]
+    pieces = [part[begin:end] for begin, end in pairwise([0, *falls, len(part)])]
+    return [replace(pieces[0], restart=part.restart), *pieces[1:]]
 
 
 def _latest_repeated(parts: Sequence[Series]) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from cogfit.errors import InputError
 from cogfit.logs.clean import prepare
 from cogfit.logs.formats.reader import Raw, ReadOptions, Restart
 from cogfit.logs.joining import join_routing, join_utilization
-from cogfit.logs.model import UtilizationLog
+from cogfit.logs.model import RoutingLog, UtilizationLog
 from cogfit.logs.restarts import resolve_restarts
 from cogfit.logs.rows import Wanted
 
@@ -228,3 +228,41 @@ def test_a_restart_is_one_of_rows_whichever_cells_they_have(is_declared: bool) -
     assert log.source.rows_dropped == {"superseded after a restart": 10}
     (branch,) = log.source.branches
     assert (branch.rows, branch.is_declared, dict(branch.labels)) == (10, is_declared, {})
+
+
+def routing_of(steps: list[int], patterns: list[str]) -> tuple[RoutingLog, tuple[str, ...]]:
+    attended = [number % 3 == 0 for number in range(len(steps))]
+    frame = pd.DataFrame({"step": steps, "pattern": patterns, "attended": attended})
+    (part,) = prepare(Raw(frame, "csv", len(steps)), ReadOptions(), HERE)
+    return join_routing([part], HERE)
+
+
+@pytest.mark.parametrize("chunk", [10, 30, 45])
+@pytest.mark.parametrize("writers", [2, 3])
+@pytest.mark.parametrize("queries", [1, 4])
+def test_writers_that_take_turns_are_no_restart(chunk: int, writers: int, queries: int) -> None:
+    # each flushes its buffer when that is full; the last one was not flushed by all
+    stretches = [range(begin, begin + chunk) for begin in range(0, 180, chunk) for _ in range(writers)]
+    steps = [step for stretch in [*stretches, range(180, 180 + chunk)] for step in stretch for _ in range(queries)]
+    log, warnings = routing_of(steps, ["a"] * len(steps))
+    assert len(log.frame) == len(steps)
+    assert log.source.branches == ()
+    assert log.source.choices == ()
+    assert log.frame["step"].is_monotonic_increasing
+    assert any("restart" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize("n_patterns", [2, 5, 40])
+def test_a_table_that_is_sorted_by_pattern_is_one_training(n_patterns: int) -> None:
+    rng = np.random.default_rng(n_patterns)
+    steps, patterns = np.repeat(np.arange(150), 4), rng.integers(0, n_patterns, 600)
+    order = np.lexsort((steps, patterns))
+    names = [f"p{code}" for code in patterns]
+    expected, _ = routing_of(steps.tolist(), names)
+    log, _ = routing_of(steps[order].tolist(), [names[row] for row in order])
+    assert log.source.choices == ()
+    assert len(log.frame) == 600
+    columns = ["step", "pattern", "exposure"]
+    assert sorted(map(tuple, log.frame[columns].to_numpy().tolist())) == sorted(
+        map(tuple, expected.frame[columns].to_numpy().tolist())
+    )

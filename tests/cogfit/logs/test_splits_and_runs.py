@@ -123,7 +123,17 @@ def test_runs_keep_their_names_beside_splits(tmp_path: Path) -> None:
         (["base-seed=a", "base-seed=b"], True),
         (["2026-11-01_08-00", "2026-11-02_09-30"], True),
         (["Nov28_19-23-37_host", "Dec01_02-11-09_host"], True),
+        (["run-20260101_101010-3k2j9x1a", "run-20260102_111111-9z8y7x6w"], True),
+        (["123e4567-e89b-12d3-a456-426614174000", "00112233-4455-6677-8899-aabbccddeeff"], True),
+        (["id=3", "id=14"], True),
         (["baseline", "ours"], False),
+        (["vanilla", "vgg"], False),
+        (["replay", "report"], False),
+        (["seeded", "seedless"], False),
+        (["resnet50", "mobilenet2"], False),
+        (["noise=1", "noise=2"], False),
+        (["0.1", "0.01"], False),
+        (["1e-3", "1e-4"], False),
         (["lr0.1", "lr0.01"], False),
         (["width256_seed0", "width512_seed0"], False),
         (["base_seed0", "large_seed0"], False),
@@ -226,3 +236,74 @@ def test_another_quantity_of_a_routing_log_is_named(tmp_path: Path) -> None:
     table.to_csv(tmp_path / "log.csv", index=False)
     assert "column quality" in cogfit.fit(read_log(tmp_path, y="quality"), form="power").headline()
     assert "column" not in cogfit.fit(read_log(tmp_path), form="power").headline()
+
+
+def numbered(folder: Path, values: dict[str, float]) -> Path:
+    for name, gamma in values.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        curve(gamma).to_csv(folder / name, index=False)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train0.csv", "train1.csv", "val0.csv", "val1.csv"],
+        ["s1/training/a.csv", "s2/training/a.csv", "s1/dev/a.csv", "s3/dev/a.csv"],
+        ["a/evaluate.csv", "b/train.csv", "a/train.csv"],
+    ],
+)
+def test_splits_of_other_runs_are_no_replicates_either(tmp_path: Path, names: list[str]) -> None:
+    log = read_log(numbered(tmp_path, {name: 0.5 if "train" in name else 0.2 for name in names}))
+    assert log.utilization is not None
+    (choice,) = log.utilization.source.choices
+    assert (choice.kind, choice.name) == ("split", "train")
+    assert set(values_of(log)) == set(curve(0.5)["attn_util"])
+    assert log.utilization.frame["run"].nunique() == 2
+
+
+def test_what_lies_beside_splits_is_none_of_them(tmp_path: Path) -> None:
+    log = read_log(numbered(tmp_path, {"run/train/m.csv": 0.5, "run/eval/m.csv": 0.3, "run/m.csv": 0.2}))
+    assert values_of(log) == curve(0.5)["attn_util"].tolist()
+    assert log.utilization is not None
+    assert log.utilization.source.choices[0].others == ("eval", "(none)")
+
+
+@pytest.mark.parametrize("name", ["split", "Subset", "phase", "dataset", "partition", "set"])
+@pytest.mark.parametrize("words", [("train", "validate"), ("Training", "DEV"), ("train", "evaluate")])
+def test_a_column_may_name_the_split(tmp_path: Path, name: str, words: tuple[str, str]) -> None:
+    table = pd.concat([curve(gamma).assign(**{name: word}) for gamma, word in zip((0.5, 0.2), words, strict=True)])
+    table.sort_values("step", kind="stable").to_csv(tmp_path / "log.csv", index=False)
+    assert values_of(read_log(tmp_path)) == curve(0.5)["attn_util"].tolist()
+
+
+def test_splits_with_names_of_their_own_are_told_apart(tmp_path: Path) -> None:
+    table = pd.concat([curve(0.5).assign(split="train"), curve(0.2).assign(split="holdout")])
+    table.to_csv(tmp_path / "log.csv", index=False)
+    assert values_of(read_log(tmp_path)) == curve(0.5)["attn_util"].tolist()
+    assert values_of(read_log(tmp_path, split="holdout")) == curve(0.2)["attn_util"].tolist()
+    with pytest.raises(InputError, match="no split 'hold'.*train, holdout"):
+        read_log(tmp_path, split="hold")
+
+
+@pytest.mark.parametrize("values", [("0", "1"), ("warm", "cold")])
+def test_a_column_of_splits_that_names_none_is_kept_and_noted(tmp_path: Path, values: tuple[str, str]) -> None:
+    table = curve(0.5).assign(split=[values[number % 2] for number in range(60)], file_row=1)
+    table.to_csv(tmp_path / "log.csv", index=False)
+    log = read_log(tmp_path)
+    assert log.utilization is not None
+    assert values_of(log) == curve(0.5)["attn_util"].tolist()
+    assert set(log.utilization.frame["split_logged"].astype(str)) == set(values)
+    assert any("not used" in note for note in log.utilization.source.notes)
+    assert log.utilization.source.rows_used == 60
+
+
+def test_a_column_of_another_split_than_the_wanted_one_is_refused(tmp_path: Path) -> None:
+    table = curve(0.5).rename(columns={"attn_util": "val_loss"}).assign(train_loss=1.0, dev_x=2.0, train_x=3.0)
+    table.to_csv(tmp_path / "log.csv", index=False)
+    with pytest.raises(InputError, match="no split 'train'.*validation"):
+        read_log(tmp_path, y="val_loss", split="train")
+    with pytest.raises(InputError, match="no split 'test'.*train, validation"):
+        read_log(tmp_path, y="loss", split="test")
+    assert set(values_of(read_log(tmp_path, y="train_loss", split="train"))) == {1.0}
+    assert set(values_of(read_log(tmp_path, y="x", split="validation"))) == {2.0}

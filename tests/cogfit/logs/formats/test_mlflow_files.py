@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
@@ -169,3 +170,22 @@ def test_the_file_store_gives_what_the_database_gives(
     database.close()
     expected, found = DATABASE.read(folder / "mlflow.db", ReadOptions()), read(folder / "mlruns")
     pd.testing.assert_frame_equal(found.frame[expected.frame.columns], expected.frame)
+
+
+@pytest.mark.parametrize("every", [3, 7, 10, 20])
+def test_a_restart_shares_no_rows_with_the_branch_it_left(tmp_path: Path, every: int) -> None:
+    # the loss of every step would offer its rows to a utilisation that is logged at other steps than before
+    branches = [(range(1, 301), range(10, 301, 10)), (range(203, 401), range(203, 401, every))]
+    times = count(1)
+    loss, util = [], []
+    for number, (steps, logged) in enumerate(branches):
+        for step in steps:
+            loss.append((next(times), 1.0, step))
+            if step in logged:
+                util.append((next(times), 0.25 + 0.5 * number, step))
+    log = read_log(write_run(tmp_path, "aa", {"loss": loss, "attention_utilization": util})).utilization
+    assert log is not None
+    kept = [step for step in branches[0][1] if step < 203]
+    assert log.frame["step"].tolist() == [*kept, *branches[1][1]]
+    assert log.frame["attention_utilization"].tolist() == [0.25] * len(kept) + [0.75] * len(branches[1][1])
+    assert log.source.branches
