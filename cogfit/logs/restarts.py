@@ -21,6 +21,7 @@ _OFF_GRID = 5  # rows on either side from which a stretch goes over steps withou
 _GAP = 5.0  # gaps (of the median one) that a stretch may leave where it passes the highest step so far
 _OTHER = 1.75  # ratio from which intervals are other ones
 _TURNS = 3  # falls from which writers may be seen to take turns
+_MOST_ROUNDS = 100  # trainings of which each is looked at
 _FRESH = 1.5  # intervals between rows within which a training has its first row
 
 
@@ -71,6 +72,8 @@ class Resolution:
         Groups that had to be sorted because their steps fall back too often for restarts.
     n_late : int
         Rows that were written after later ones and go over nothing.
+    rounds : tuple of (int, float)
+        For each group that goes over the same steps again and again, how often it begins anew and what it reaches.
     """
 
     order: NDArray[Any] | None
@@ -79,6 +82,7 @@ class Resolution:
     falls: tuple[Fall, ...] = ()
     n_unordered: int = 0
     n_late: int = 0
+    rounds: tuple[tuple[int, float], ...] = ()
 
     @property
     def kept(self) -> Mask:
@@ -134,6 +138,7 @@ def resolve_restarts(
     if declared:
         touched = set(range(len(edges) - 1))
     falls: list[Fall] = []
+    rounds: list[tuple[int, float]] = []
     n_unordered = n_late = 0
     # only groups in which a step falls back need a closer look
     for number in sorted(touched):
@@ -143,9 +148,10 @@ def resolve_restarts(
         group.follow(int(codes[rows[0]]), len(falls))
         void[rows], training[rows] = group.void, group.training
         falls += group.falls  # `void` counts them in this order
+        rounds += group.rounds()
         n_late += group.n_late
         order[rows] = rows[np.lexsort((group.step, group.training))]
-    return Resolution(order, void, training, tuple(falls), n_unordered, n_late)
+    return Resolution(order, void, training, tuple(falls), n_unordered, n_late, tuple(rounds))
 
 
 def find_falls(codes: NDArray[np.int64], steps: Numbers) -> tuple[Mask, NDArray[np.int64]]:
@@ -223,8 +229,8 @@ class _Group:
         self.training = np.zeros(len(step), dtype=np.int32)
         self.falls: list[Fall] = []
         self.n_late = 0
-        is_sorted_by_pattern = pattern is not None and _are_blocks(pattern) and bool((np.diff(step) < 0).any())
-        self.is_unordered = is_sorted_by_pattern or self._falls_often() or self._take_turns()
+        self.is_sorted_by_pattern = pattern is not None and _are_blocks(pattern) and bool((np.diff(step) < 0).any())
+        self.is_unordered = self.is_sorted_by_pattern or self._falls_often() or self._take_turns()
 
     def _take_turns(self) -> bool:
         """Whether several writers wrote a stretch each, over and over.
@@ -239,6 +245,19 @@ class _Group:
         visits = visits[steps < self.step[starts].max()]
         return bool(len(visits) and visits.min() > 1 and visits.min() == visits.max())
 
+    def _begins_anew(self) -> bool:
+        """Whether the step falls back to its first one whenever it does."""
+        landings = self.step[1:][self.step[1:] < self.step[:-1]]
+        return bool((landings == self.step[0]).all())
+
+    def rounds(self) -> list[tuple[int, float]]:
+        """How often the group begins anew and what it reaches, if that is always the same step."""
+        if self.is_sorted_by_pattern:
+            return []
+        ends = np.append(self.step[:-1][self.step[1:] < self.step[:-1]], self.step[-1])
+        is_same = len(ends) > 2 and self._begins_anew() and bool((ends[:-1] == ends[0]).all()) and ends[-1] <= ends[0]
+        return [(len(ends) - 1, float(ends[0]))] if is_same else []
+
     def _falls_often(self) -> bool:
         """Whether steps fall back too often for restarts.
 
@@ -246,7 +265,7 @@ class _Group:
         """
         changes = np.diff(self.step)
         n_falls = int(np.count_nonzero(changes < 0))
-        if n_falls < 2:
+        if n_falls < 2 or (n_falls < _MOST_ROUNDS and self._begins_anew() and 3 * n_falls < len(changes)):
             return False
         n_steps = len(np.unique(self.step))
         is_often = 3 * n_falls > np.count_nonzero(changes) or 3 * n_falls > n_steps

@@ -260,12 +260,10 @@ class Rows:
 
     def doubts(self) -> list[str]:
         """What may be other than it seems, one sentence each."""
-        fresh = [fall for fall in self.resolution.falls if fall.is_new_training]
-        if len(fresh) < 2 or len({fall.reached for fall in fresh}) > 1:
-            return []
         return [
-            f"the step starts anew {len(fresh)} times after the same {fresh[0].reached:g}: if it counts within epochs "
-            "and not through the training, choose another x (--x row counts the rows)"
+            f"the step starts anew {times} times after the same {reached:g}: if it counts within epochs and not "
+            "through the training, choose another x (--x row counts the rows)"
+            for times, reached in self.resolution.rounds[:1]
         ]
 
     def branches(self, values: NDArray[np.float64]) -> tuple[Branch, ...]:
