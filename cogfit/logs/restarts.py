@@ -169,12 +169,23 @@ def find_falls(codes: NDArray[np.int64], steps: Numbers) -> tuple[Mask, NDArray[
     return np.concatenate([np.zeros(min(len(codes), 1), dtype=bool), falls]), order
 
 
+def _distinct(steps: Numbers) -> Numbers:
+    """Distinct steps in order.
+
+    By sorting: the hashes of `numpy.unique` are slow for many steps that are nearly in order.
+    """
+    if not (steps[1:] > steps[:-1]).all():
+        steps = np.sort(steps, kind="stable")
+        steps = steps[np.concatenate([[True], steps[1:] != steps[:-1]])]
+    return steps
+
+
 def typical_interval(steps: Numbers) -> float:
     """Median interval between rows.
 
     0 if there is a single step.
     """
-    gaps = np.diff(np.unique(steps))
+    gaps = np.diff(_distinct(steps))
     return float(np.median(gaps)) if len(gaps) else 0.0
 
 
@@ -193,7 +204,7 @@ def begins_training(steps: Numbers) -> bool:
 
 def _are_blocks(labels: NDArray[Any]) -> bool:
     """Whether rows of one label lie together, and there are several."""
-    n_labels = len(np.unique(labels))
+    n_labels = len(_distinct(labels))
     return 1 < n_labels == 1 + int(np.count_nonzero(labels[1:] != labels[:-1]))
 
 
@@ -267,7 +278,7 @@ class _Group:
         n_falls = int(np.count_nonzero(changes < 0))
         if n_falls < 2 or (n_falls < _MOST_ROUNDS and self._begins_anew() and 3 * n_falls < len(changes)):
             return False
-        n_steps = len(np.unique(self.step))
+        n_steps = len(_distinct(self.step))
         is_often = 3 * n_falls > np.count_nonzero(changes) or 3 * n_falls > n_steps
         return bool(is_often or (n_falls > 20 and n_falls > 0.01 * n_steps))
 
@@ -305,14 +316,14 @@ class _Group:
 
         A training that begins anew may log at other intervals, so that it repeats a single step.
         """
-        n_repeated = len(np.intersect1d(inside, earlier))
+        n_repeated = len(np.intersect1d(_distinct(inside), _distinct(earlier), assume_unique=True))
         if n_repeated < _FEW_REPEATED and not (n_repeated and begins_training(stretch)):
             return False
         # a few rows written again are followed by a leap to where the log had been
         if len(inside) < len(stretch):
             largest = _GAP if n_repeated >= _FEW_REPEATED else _FRESH
             return bool(stretch[len(inside)] - inside[-1] <= largest * typical_interval(stretch))
-        return n_repeated >= _FEW_REPEATED or len(np.unique(inside)) > _FEW_REPEATED
+        return n_repeated >= _FEW_REPEATED or len(_distinct(inside)) > _FEW_REPEATED
 
     def _are_off_grid_restarts(self, starts: NDArray[Any]) -> dict[int, bool]:
         """Whether falls go over steps without logging any again.
