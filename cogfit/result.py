@@ -63,14 +63,15 @@ class Account(TypedDict):
     course: NotRequired[dict[str, list[float]]]
 
 
-def _choice_in_words(choice: Mapping[str, Any]) -> str:
+def choice_in_words(choice: Mapping[str, Any]) -> str:
     """What was chosen, and what else there is."""
     kind, name, others = str(choice["kind"]), str(choice["name"]), [str(other) for other in choice["others"]]
     what = name if kind == "training" else f"{kind} {name}"
     if not others:
         return what
     ways = {"split": f"also there: {shortlist(others)}; --split", "training": f"{len(others)} before it: --by run"}
-    return f"{what} ({ways.get(kind, f'{len(others)} others: --by run')})"
+    counted = "1 other" if len(others) == 1 else f"{len(others)} others"
+    return f"{what} ({ways.get(kind, f'{counted}: --by run')})"
 
 
 @dataclass(frozen=True)
@@ -362,7 +363,7 @@ class FitResult(Document):
 
         Empty where it holds a single curve.
         """
-        parts = [_choice_in_words(choice) for choice in self.source.get("choices", [])]
+        parts = [choice_in_words(choice) for choice in self.source.get("choices", [])]
         averaged = self.source.get("averaged_over", {})
         if averaged:
             counted = " and ".join(f"{n} {name}s" for name, n in averaged.items())

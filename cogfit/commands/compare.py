@@ -132,6 +132,9 @@ def _show(comparison: Comparison, everything: bool) -> None:
     out = console()
     out.print(Plain(comparison.verdict, style="bold"))
     _show_exponents(out, "The model", [(exponent, "") for exponent in comparison.model])
+    for exponent in comparison.model:
+        if exponent.scope:
+            out.print(Plain(f"  {exponent.label}: {exponent.scope}"))
     _show_people(out, comparison, everything)
     if comparison.silent:
         out.print(Plain("\nWithout an exponent", style="bold"))

@@ -203,9 +203,20 @@ def _write_pictures(result: FitResult, plot: Path | None, diagnostics: Path | No
 
 
 def _show_groups(groups: list[Group]) -> None:
+    from rich.text import Text as Plain
+
+    from cogfit.errors import shortened, shortlist
     from cogfit.show import tables
 
-    console().print(tables.to_terminal(tables.groups_table(groups)))
+    out = console()
+    out.print(tables.to_terminal(tables.groups_table(groups)))
+    # what was chosen or averaged for a group is said beside its number
+    fitted: dict[str, list[str]] = {}
+    for labels, result in groups:
+        if not isinstance(result, str) and result.scope:
+            fitted.setdefault(result.scope, []).append(", ".join(map(shortened, labels.values())))
+    for scope, names in fitted.items():
+        out.print(Plain(scope if len(names) == len(groups) else f"{shortlist(names)}: {scope}"))
 
 
 def _show(result: FitResult, *, quiet: bool, windows: bool, methods: bool) -> None:

@@ -13,6 +13,7 @@ from cogfit.commands.terminal import ProgressBars, Text, console, split_names, w
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cogfit.logs.model import Log
     from cogfit.many.batch import Options
 
 HELP = """Fit every curve of a log, or of a tidy table of any size; one row for each, with status and reason.
@@ -132,7 +133,21 @@ def _plan_log(
     log = read_log(path, x=x, y=y, progress=progress.stage("reading"))
     collection = from_log(log, by or None)
     plan = streaming.plan_log(collection, path, options, {"by": list(by), "x": x, "y": y})
-    return plan, collection, log.warnings
+    return plan, collection, (*_choices(log, by), *log.warnings)
+
+
+def _choices(log: Log, by: tuple[str, ...]) -> list[str]:
+    """What of the log is fitted, where it holds more than the parts that it is split into."""
+    from dataclasses import asdict
+
+    from cogfit.result import choice_in_words
+
+    table = log.routing or log.utilization
+    if table is None or not by:
+        return []
+    taken = {*by, *({"training"} if "run" in by else ())}
+    chosen = [choice for choice in table.source.choices if choice.kind not in taken]
+    return [f"fitted: {choice_in_words(asdict(choice))}" for choice in chosen]
 
 
 def _show(results: pd.DataFrame, out: Path) -> None:

@@ -21,6 +21,7 @@ _OFF_GRID = 5  # rows on either side from which a stretch goes over steps withou
 _GAP = 5.0  # gaps (of the median one) that a stretch may leave where it passes the highest step so far
 _OTHER = 1.75  # ratio from which intervals are other ones
 _TURNS = 3  # falls from which writers may be seen to take turns
+_MOST_ROUNDS = 100  # trainings of which each is looked at
 _FRESH = 1.5  # intervals between rows within which a training has its first row
 
 
@@ -71,6 +72,8 @@ class Resolution:
         Groups that had to be sorted because their steps fall back too often for restarts.
     n_late : int
         Rows that were written after later ones and go over nothing.
+    rounds : tuple of (int, float)
+        For each group that goes over the same steps again and again, how often it begins anew and what it reaches.
     """
 
     order: NDArray[Any] | None
@@ -79,6 +82,7 @@ class Resolution:
     falls: tuple[Fall, ...] = ()
     n_unordered: int = 0
     n_late: int = 0
+    rounds: tuple[tuple[int, float], ...] = ()
 
     @property
     def kept(self) -> Mask:
@@ -134,6 +138,7 @@ def resolve_restarts(
     if declared:
         touched = set(range(len(edges) - 1))
     falls: list[Fall] = []
+    rounds: list[tuple[int, float]] = []
     n_unordered = n_late = 0
     # only groups in which a step falls back need a closer look
     for number in sorted(touched):
@@ -143,9 +148,10 @@ def resolve_restarts(
         group.follow(int(codes[rows[0]]), len(falls))
         void[rows], training[rows] = group.void, group.training
         falls += group.falls  # `void` counts them in this order
+        rounds += group.rounds()
         n_late += group.n_late
         order[rows] = rows[np.lexsort((group.step, group.training))]
-    return Resolution(order, void, training, tuple(falls), n_unordered, n_late)
+    return Resolution(order, void, training, tuple(falls), n_unordered, n_late, tuple(rounds))
 
 
 def find_falls(codes: NDArray[np.int64], steps: Numbers) -> tuple[Mask, NDArray[np.int64]]:
@@ -163,12 +169,23 @@ def find_falls(codes: NDArray[np.int64], steps: Numbers) -> tuple[Mask, NDArray[
     return np.concatenate([np.zeros(min(len(codes), 1), dtype=bool), falls]), order
 
 
+def _distinct(steps: Numbers) -> Numbers:
+    """Distinct steps in order.
+
+    By sorting: the hashes of `numpy.unique` are slow for many steps that are nearly in order.
+    """
+    if not (steps[1:] > steps[:-1]).all():
+        steps = np.sort(steps, kind="stable")
+        steps = steps[np.concatenate([[True], steps[1:] != steps[:-1]])]
+    return steps
+
+
 def typical_interval(steps: Numbers) -> float:
     """Median interval between rows.
 
     0 if there is a single step.
     """
-    gaps = np.diff(np.unique(steps))
+    gaps = np.diff(_distinct(steps))
     return float(np.median(gaps)) if len(gaps) else 0.0
 
 
@@ -187,7 +204,7 @@ def begins_training(steps: Numbers) -> bool:
 
 def _are_blocks(labels: NDArray[Any]) -> bool:
     """Whether rows of one label lie together, and there are several."""
-    n_labels = len(np.unique(labels))
+    n_labels = len(_distinct(labels))
     return 1 < n_labels == 1 + int(np.count_nonzero(labels[1:] != labels[:-1]))
 
 
@@ -223,8 +240,8 @@ class _Group:
         self.training = np.zeros(len(step), dtype=np.int32)
         self.falls: list[Fall] = []
         self.n_late = 0
-        is_sorted_by_pattern = pattern is not None and _are_blocks(pattern) and bool((np.diff(step) < 0).any())
-        self.is_unordered = is_sorted_by_pattern or self._falls_often() or self._take_turns()
+        self.is_sorted_by_pattern = pattern is not None and _are_blocks(pattern) and bool((np.diff(step) < 0).any())
+        self.is_unordered = self.is_sorted_by_pattern or self._falls_often() or self._take_turns()
 
     def _take_turns(self) -> bool:
         """Whether several writers wrote a stretch each, over and over.
@@ -239,6 +256,19 @@ class _Group:
         visits = visits[steps < self.step[starts].max()]
         return bool(len(visits) and visits.min() > 1 and visits.min() == visits.max())
 
+    def _begins_anew(self) -> bool:
+        """Whether the step falls back to its first one whenever it does."""
+        landings = self.step[1:][self.step[1:] < self.step[:-1]]
+        return bool((landings == self.step[0]).all())
+
+    def rounds(self) -> list[tuple[int, float]]:
+        """How often the group begins anew and what it reaches, if that is always the same step."""
+        if self.is_sorted_by_pattern:
+            return []
+        ends = np.append(self.step[:-1][self.step[1:] < self.step[:-1]], self.step[-1])
+        is_same = len(ends) > 2 and self._begins_anew() and bool((ends[:-1] == ends[0]).all()) and ends[-1] <= ends[0]
+        return [(len(ends) - 1, float(ends[0]))] if is_same else []
+
     def _falls_often(self) -> bool:
         """Whether steps fall back too often for restarts.
 
@@ -246,9 +276,9 @@ class _Group:
         """
         changes = np.diff(self.step)
         n_falls = int(np.count_nonzero(changes < 0))
-        if n_falls < 2:
+        if n_falls < 2 or (n_falls < _MOST_ROUNDS and self._begins_anew() and 3 * n_falls < len(changes)):
             return False
-        n_steps = len(np.unique(self.step))
+        n_steps = len(_distinct(self.step))
         is_often = 3 * n_falls > np.count_nonzero(changes) or 3 * n_falls > n_steps
         return bool(is_often or (n_falls > 20 and n_falls > 0.01 * n_steps))
 
@@ -286,14 +316,14 @@ class _Group:
 
         A training that begins anew may log at other intervals, so that it repeats a single step.
         """
-        n_repeated = len(np.intersect1d(inside, earlier))
+        n_repeated = len(np.intersect1d(_distinct(inside), _distinct(earlier), assume_unique=True))
         if n_repeated < _FEW_REPEATED and not (n_repeated and begins_training(stretch)):
             return False
         # a few rows written again are followed by a leap to where the log had been
         if len(inside) < len(stretch):
             largest = _GAP if n_repeated >= _FEW_REPEATED else _FRESH
             return bool(stretch[len(inside)] - inside[-1] <= largest * typical_interval(stretch))
-        return n_repeated >= _FEW_REPEATED or len(np.unique(inside)) > _FEW_REPEATED
+        return n_repeated >= _FEW_REPEATED or len(_distinct(inside)) > _FEW_REPEATED
 
     def _are_off_grid_restarts(self, starts: NDArray[Any]) -> dict[int, bool]:
         """Whether falls go over steps without logging any again.

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 SUPERSEDED_ROW = "superseded by a later row of the same step"
 SUPERSEDED_TAIL = "superseded after a restart"
 
+OTHER_RUN = "of another run"
+OTHER_TRAINING = "of an earlier training"
+OTHER_SPLIT = "of the split '{}'"
+
 _SEPARATOR = ", "  # between the name of a run and that of its training
 
 
@@ -43,6 +47,17 @@ class Wanted:
 
 ANY = Wanted()
 """Nothing in particular is wanted."""
+
+
+def is_choice(reason: str) -> bool:
+    """Whether rows were left out for others to be chosen.
+
+    Examples
+    --------
+    >>> is_choice("of the split 'test'"), is_choice(SUPERSEDED_ROW)
+    (True, False)
+    """
+    return reason in (OTHER_RUN, OTHER_TRAINING) or reason.startswith(OTHER_SPLIT.format("")[:-1])
 
 
 def group_codes(frame: pd.DataFrame) -> NDArray[np.int64]:
@@ -199,7 +214,7 @@ class Rows:
                 path=path,
                 hint=listed,
             )
-        self.leave_out(~self.frame["run"].isin(chosen).to_numpy(), "of another run")
+        self.leave_out(~self.frame["run"].isin(chosen).to_numpy(), OTHER_RUN)
         others = tuple(run for run in runs if run not in chosen)
         return Choice("run", name, others), chosen == [name]
 
@@ -218,7 +233,7 @@ class Rows:
             raise InputError(f"the log has no split '{chosen}'", path=path, hint="it has: " + ", ".join(present))
         others = tuple(split for split in present if split != chosen)
         for split in others:
-            self.leave_out((labels == split).to_numpy(), f"of the split '{split}'")
+            self.leave_out((labels == split).to_numpy(), OTHER_SPLIT.format(split))
         shown = "train" if chosen == NO_LABEL else chosen
         return [Choice("split", shown, others)] if others or shown != "train" else []
 
@@ -238,19 +253,17 @@ class Rows:
         runs = self.frame["run"].astype(str)
         last = sorted(set(runs[self.is_last_training & self.is_kept]), key=natural_key)
         earlier = sorted(set(runs[~self.is_last_training & self.is_kept]), key=natural_key)
-        self.leave_out(~self.is_last_training, "of an earlier training")
+        self.leave_out(~self.is_last_training, OTHER_TRAINING)
         return Choice("training", shortlist([name for name in last if "training " in name]), tuple(earlier))
 
     # ------------------------------------------------------------------------------------------ the account
 
     def doubts(self) -> list[str]:
         """What may be other than it seems, one sentence each."""
-        fresh = [fall for fall in self.resolution.falls if fall.is_new_training]
-        if len(fresh) < 2 or len({fall.reached for fall in fresh}) > 1:
-            return []
         return [
-            f"the step starts anew {len(fresh)} times after the same {fresh[0].reached:g}: if it counts within epochs "
-            "and not through the training, choose another x (--x row counts the rows)"
+            f"the step starts anew {times} times after the same {reached:g}: if it counts within epochs and not "
+            "through the training, choose another x (--x row counts the rows)"
+            for times, reached in self.resolution.rounds[:1]
         ]
 
     def branches(self, values: NDArray[np.float64]) -> tuple[Branch, ...]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from cogfit.errors import InputError
 from cogfit.logs.labels import concatenated
-from cogfit.logs.model import GROUP_COLUMNS, Log, RoutingLog, UtilizationLog
+from cogfit.logs.model import GROUP_COLUMNS, Log, RoutingLog, Source, UtilizationLog
+from cogfit.logs.rows import is_choice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +44,22 @@ def split(log: Log, by: tuple[str, ...]) -> Iterator[tuple[dict[str, str], Log]]
         labels = {name: str(value) for name, value in zip(by, key, strict=True)}
         if "pattern" in labels and log.routing:
             labels["pattern"] = log.routing.pattern_names[int(labels["pattern"])]
-        yield labels, _with_rows(log, rows.reset_index(drop=True))
+        part = rows.reset_index(drop=True)
+        yield labels, _with_rows(log, part, _own_account(table.source, part, by))
+
+
+def _own_account(source: Source, frame: pd.DataFrame, by: tuple[str, ...]) -> Source:
+    """The account of a log for some of its rows.
+
+    The others are in other parts; what the log is split by was not chosen.
+    """
+    dropped = {reason: count for reason, count in source.rows_dropped.items() if not is_choice(reason)}
+    elsewhere = source.rows_read - sum(dropped.values()) - source.rows_behind(frame)
+    if elsewhere:
+        dropped["in other parts of the log"] = elsewhere
+    taken = {*by, *({"training"} if "run" in by else ())}
+    choices = tuple(choice for choice in source.choices if choice.kind not in taken)
+    return replace(source, rows_dropped=dropped, choices=choices)
 
 
 def _with_others(table: RoutingLog | UtilizationLog, by: tuple[str, ...]) -> pd.DataFrame:
@@ -76,12 +92,12 @@ def _check(by: tuple[str, ...], log: Log, columns: list[str]) -> None:
             raise InputError(f"the log has no column '{name}' to split by", path=log.path, hint=f"it has: {have}")
 
 
-def _with_rows(log: Log, frame: pd.DataFrame) -> Log:
+def _with_rows(log: Log, frame: pd.DataFrame, source: Source) -> Log:
     """The log with some rows of its table.
 
     The table is that of the routing if it has both.
     """
     if log.routing is not None:
-        return replace(log, routing=replace(log.routing, frame=frame), utilization=None)
+        return replace(log, routing=replace(log.routing, frame=frame, source=source), utilization=None)
     assert log.utilization is not None
-    return replace(log, utilization=replace(log.utilization, frame=frame))
+    return replace(log, utilization=replace(log.utilization, frame=frame, source=source))

@@ -51,6 +51,8 @@ class Exponent(Document):
     done : tuple of str
         How it was brought to the common form, if it was.
     notes : tuple of str
+    scope : str
+        What of a log it was fitted to, where the log holds more.
     """
 
     DERIVED: ClassVar[Mapping[str, str]] = {"unbounded": "_unbounded"}
@@ -75,6 +77,7 @@ class Exponent(Document):
     study: str = ""
     done: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    scope: str = ""
 
     @property
     def shown(self) -> str:

@@ -183,6 +183,7 @@ def exponent_of_fit(fit: FitResult, label: str = "", form: str | None = None) ->
         source=source,
         study=source,
         notes=(f"interval: {limits.method}; scope: {limits.scope}",),
+        scope=fit.scope,
     )
 
 

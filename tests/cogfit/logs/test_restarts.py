@@ -266,3 +266,14 @@ def test_a_table_that_is_sorted_by_pattern_is_one_training(n_patterns: int) -> N
     assert sorted(map(tuple, log.frame[columns].to_numpy().tolist())) == sorted(
         map(tuple, expected.frame[columns].to_numpy().tolist())
     )
+
+
+@pytest.mark.parametrize(("rounds", "length"), [(3, 20), (10, 20), (100, 5), (1500, 10), (40, 7)])
+def test_a_step_that_counts_within_epochs_is_doubted_however_many_there_are(rounds: int, length: int) -> None:
+    steps = [*range(length)] * rounds
+    frame = pd.DataFrame({"step": steps, "attn_util": np.linspace(1, 0, len(steps))})
+    (part,) = prepare(Raw(frame, "csv", len(frame)), ReadOptions(), HERE)
+    log, warnings = join_utilization([part], HERE)
+    assert f"anew {rounds - 1} times after the same {length - 1}" in warnings[0]
+    assert log.frame["attention_utilization"].tolist() == frame["attn_util"].tolist()[-length:]
+    assert bool(log.source.choices) == (rounds <= 100)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cogfit import fit
 from cogfit.logs import read_log
 from cogfit.logs.splitting import split
 
@@ -55,3 +56,28 @@ def test_by_run_gives_every_training_and_by_split_the_last(tmp_path: Path) -> No
     }
     assert heights == {"train": {2.0}, "test": {2.0}}
     assert [len(part.utilization.frame) for _, part in split(log, ("run",))] == [30, 30]
+
+
+@pytest.mark.parametrize("by", [("run",), ("split",), ("run", "split")])
+def test_the_parts_of_a_log_have_accounts_of_their_own(tmp_path: Path, by: tuple[str, ...]) -> None:
+    # run b was trained twice
+    tables = [
+        pd.DataFrame({"step": range(1, n + 1), "attn_util": np.arange(1, n + 1) ** -0.5, "run": run, "split": name})
+        for run, n in [("a", 40), ("b", 25), ("b", 40)]
+        for name in ("train", "val")
+    ]
+    pd.concat(tables).to_csv(tmp_path / "log.csv", index=False)
+    log = read_log(tmp_path / "log.csv")
+    n_parts = 0
+    for labels, part in split(log, by):
+        assert part.utilization is not None
+        source = part.utilization.source
+        n_parts += 1
+        assert (source.rows_read, source.rows_used) == (210, len(part.utilization.frame))
+        kinds = {choice.kind for choice in source.choices}
+        assert kinds == {"split", "training"} - {*by} - ({"training"} if "run" in by else set())
+        words = fit(part, form="power").headline()
+        assert ("split train" in words) == ("split" not in by)
+        assert ("training 2 of 2" in words) == ("run" not in by)
+        assert labels
+    assert n_parts == {("run",): 3, ("split",): 2, ("run", "split"): 6}[by]
