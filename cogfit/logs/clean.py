@@ -592,7 +592,8 @@ def _with_others(frame: pd.DataFrame, file: pd.DataFrame, columns: Columns) -> p
     if "split" not in frame:
         used -= {columns.split_column}
     others = {str(name): file[name] for name in file.columns if str(name) not in used}
-    taken = {name: f"{name}_logged" if name in frame.columns else name for name in others}
+    # 'split' may name other things than splits of the data
+    taken = {name: f"{name}_logged" if name in (*frame.columns, *GROUP_COLUMNS) else name for name in others}
     cells = {str(name): frame[name] for name in frame} | {taken[name]: values for name, values in others.items()}
     return pd.DataFrame(cells, copy=False)
 

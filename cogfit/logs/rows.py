@@ -176,7 +176,8 @@ class Rows:
         if wanted.run is not None and not any(part.run_is_chosen for part in self.parts):
             choice, is_whole_label = self._choose_run(wanted.run, path)
             choices.append(choice)
-        choices += self._choose_split(wanted.split, path, is_named=bool(choices))
+        if self.is_kept.any():  # or else no row is usable, which is said of the whole log
+            choices += self._choose_split(wanted.split, path, is_named=bool(choices))
         if not is_whole_label and not self.is_last_training.all():
             choices.append(self._choose_training())
         return choices
