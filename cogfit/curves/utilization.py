@@ -134,20 +134,10 @@ def utilization_curve(
         clusters=clusters,
         warnings=tuple(warnings),
         smoothing=mark,
-        rows=_rows_behind(log, frame[inside], at, x.size),
+        rows=np.bincount(at[log.source.are_first_of_rows(frame[inside])], minlength=x.size),
         left_out=_outside(log, frame, inside),
         averaged={name: int(frame[name].nunique()) for name in groups},
     )
-
-
-def _rows_behind(log: UtilizationLog, frame: pd.DataFrame, at: NDArray[np.int64], points: int) -> NDArray[np.int64]:
-    """Rows of the file behind each point."""
-    by = log.source.columns_by
-    if not by:
-        return np.bincount(at, minlength=points)
-    keys = [name for name in GROUP_COLUMNS if name in frame and name not in by]
-    first = ~frame[["step", *keys]].duplicated().to_numpy()
-    return np.bincount(at[first], minlength=points)
 
 
 def _outside(log: UtilizationLog, frame: pd.DataFrame, inside: NDArray[np.bool_]) -> dict[str, int]:

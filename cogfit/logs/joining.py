@@ -127,12 +127,25 @@ def join_utilization(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) ->
     _check_enough(fitted, source, "utilisation")
     log = UtilizationLog(
         frame=_owned(fitted),
-        source=source,
+        source=_with_file_rows(source, rows, fitted, frame[counted]),
         x_name=parts[0].x_name,
         y_name=parts[0].y_name,
         others=others,
     )
     return log, tuple(dict.fromkeys([warning for part in parts for warning in part.warnings] + rows.doubts()))
+
+
+def _with_file_rows(source: Source, rows: Rows, fitted: pd.DataFrame, counted: pd.DataFrame) -> Source:
+    """Say which row of the file is behind each row of the table.
+
+    Only where steps and labels do not say so: with equal steps, the values of a step may be from several rows.
+    """
+    import pandas as pd
+
+    if source.rows_behind(fitted) == source.rows_used:
+        return source
+    index = pd.MultiIndex.from_frame(counted[["step", *(name for name in GROUP_COLUMNS if name in counted)]])
+    return replace(source, file_rows=pd.Series(rows.file_rows()[counted.index], index=index))
 
 
 def _is_in_order(steps: Numbers, codes: NDArray[np.int64]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cogfit.errors import InputError, shortlist
 
@@ -89,6 +89,8 @@ class Source:
         Runs that are no replicates of each other by their names, so that no mean is taken over them.
     columns_by : tuple of str
         Group columns that columns of the file became, so that several rows of the table come from one of the file.
+    file_rows : pandas.Series or None
+        Row of the file by step and group columns, where these do not say which rows of the table are from one.
     course : (ndarray, ndarray) or None
         Mean value of the rows that count against step, for pictures; only where training was restarted.
     """
@@ -102,6 +104,7 @@ class Source:
     choices: tuple[Choice, ...] = ()
     unlike_runs: tuple[str, ...] = ()
     columns_by: tuple[str, ...] = ()
+    file_rows: pd.Series[Any] | None = None
     course: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
     @property
@@ -130,10 +133,20 @@ class Source:
 
     def rows_behind(self, frame: pd.DataFrame) -> int:
         """Rows of the file behind some rows of the table."""
+        return int(self.are_first_of_rows(frame).sum())
+
+    def are_first_of_rows(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
+        """Whether each row of the table is the first of its row of the file."""
+        import numpy as np
+        import pandas as pd
+
         if not self.columns_by:
-            return len(frame)
+            return np.ones(len(frame), dtype=bool)
+        if self.file_rows is not None:
+            index = pd.MultiIndex.from_frame(frame[self.file_rows.index.names])
+            return ~self.file_rows.reindex(index).duplicated().to_numpy()
         keys = ["step", *(name for name in GROUP_COLUMNS if name in frame and name not in self.columns_by)]
-        return len(frame[keys].drop_duplicates())
+        return ~frame[keys].duplicated().to_numpy()
 
 
 @dataclass(frozen=True)

@@ -116,15 +116,19 @@ class Rows:
 
         A row that gave several is used if any of these is.
         """
+        _, code = np.unique(self.file_rows(), return_inverse=True)
+        fate = np.full(int(code.max()) + 1 if len(code) else 0, np.iinfo(np.int8).max, dtype=np.int8)
+        np.minimum.at(fate, code, self.fate)
+        return fate
+
+    def file_rows(self) -> NDArray[np.int64]:
+        """Number, over all files, of the row of the file behind each row."""
         rows, before = [], 0
         for part in self.parts:
             own = np.arange(len(part.frame)) if part.file_rows is None else part.file_rows
             rows.append(own + before)
-            before += part.rows_read + 1
-        _, code = np.unique(np.concatenate(rows), return_inverse=True)
-        fate = np.full(int(code.max()) + 1 if len(code) else 0, np.iinfo(np.int8).max, dtype=np.int8)
-        np.minimum.at(fate, code, self.fate)
-        return fate
+            before += int(own.max(initial=-1)) + 1
+        return np.concatenate(rows)
 
     def name_trainings(self) -> None:
         """Name the trainings of each run that has several.
