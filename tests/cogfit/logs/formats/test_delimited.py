@@ -241,3 +241,10 @@ def test_a_row_of_empty_cells_between_tabs_is_a_row(tmp_path: Path, end: list[st
     assert log.source.rows_read == 4 + len(end)
     assert log.source.rows_dropped["no value in 'step'"] == 1
     assert log.frame["attention_utilization"].tolist() == [0.9, 0.8, 0.7, 0.25]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_damaged_lines_at_the_end_are_not_one_that_was_cut(tmp_path: Path, name: str) -> None:
+    lines = ["step,attn_util,note", *rows(5), "5,0.1\r5,ok"]  # a carriage return amid a number
+    with pytest.raises(InputError, match="line 7: has 2 fields where the header has 3"):
+        read_log(write(tmp_path, name, lines))
