@@ -423,7 +423,8 @@ def _groups(table: _Table, columns: Columns, notes: list[str]) -> dict[str, pd.C
 def _steps(table: _Table, columns: Columns) -> Numbers:
     """Values of x, with what the user adds to them."""
     if columns.counts_rows:
-        steps: Numbers = np.arange(1, len(table.raw.frame) + 1)
+        rows = table.raw.file_rows
+        steps: Numbers = np.arange(1, len(table.raw.frame) + 1) if rows is None else rows + 1
     else:
         steps = table.numbers(columns.step)
     return steps if not columns.x_offset else whole_steps(steps + columns.x_offset)

@@ -31,8 +31,10 @@ def _with_labels(frame: pd.DataFrame) -> pd.DataFrame:
     """
     for name in GROUP_COLUMNS:
         if name in frame and frame[name].isna().any():
-            filled = frame[name].cat.add_categories([NO_LABEL]).fillna(NO_LABEL)
-            frame = frame.assign(**{name: filled})
+            labels = frame[name]
+            if NO_LABEL not in labels.cat.categories:  # or else a log names it so itself
+                labels = labels.cat.add_categories([NO_LABEL])
+            frame = frame.assign(**{name: labels.fillna(NO_LABEL)})
     return frame
 
 

@@ -197,7 +197,8 @@ class Rows:
             choice, is_whole_label = self._choose_run(wanted.run, path)
             choices.append(choice)
         by_column = next((choice for choice in choices if choice.kind == "split"), None)
-        choices += self._choose_split(wanted.split, path, by_column)
+        if self.is_kept.any():  # or else no row is usable, which is said of the whole log
+            choices += self._choose_split(wanted.split, path, by_column)
         if not is_whole_label and not self.is_last_training.all():
             choices.append(self._choose_training())
         return choices
@@ -331,7 +332,13 @@ def _split_called(wanted: str, present: Sequence[str]) -> str:
 
 def _offsets(parts: Sequence[Part]) -> NDArray[np.int64]:
     """Number of the first row of the file that each part comes from."""
-    return np.cumsum([0, *(part.rows_read + 1 for part in parts)])[:-1]
+    return np.cumsum([0, *(_last_row(part) + 1 for part in parts)])[:-1]
+
+
+def _last_row(part: Part) -> int:
+    """Highest number of a row of the file that a part speaks of."""
+    own = len(part.frame) if part.file_rows is None else int(part.file_rows.max(initial=0))
+    return max(own, *(restart.row for restart in part.restarts), 0)
 
 
 def _file_rows(parts: Sequence[Part]) -> NDArray[np.int64] | None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.logs.clean import Part
-from cogfit.logs.formats.reader import Raw, Reader
+from cogfit.logs.formats.reader import Raw, Reader, Restart
 from cogfit.logs.joining import join_routing, join_utilization
 from cogfit.logs.labels import natural_key, one_label
 from cogfit.logs.model import Log
@@ -119,31 +119,39 @@ def one_folder_each(units: Iterable[Unit]) -> list[Unit]:
 
 
 def _by_run(unit: Unit) -> list[Unit]:
-    frame = unit.part.frame
+    frame, whole = unit.part.frame, unit.part
+    # each row of the table comes from one of the file, or several come from one
+    file_rows = np.arange(len(frame)) if whole.file_rows is None else whole.file_rows
+    n_all = len(np.unique(file_rows))
     runs = []
     for index, (run, rows) in enumerate(frame.groupby("run", observed=True, sort=False)):
         is_first = index == 0  # carries the account of the whole
+        places = rows.index.to_numpy()
+        own_rows = file_rows[places]
+        n_own = len(np.unique(own_rows))
         part = replace(
-            unit.part,
+            whole,
             frame=rows.drop(columns="run"),
-            rows_read=unit.part.rows_read - len(frame) + len(rows) if is_first else len(rows),
-            dropped=unit.part.dropped if is_first else {},
-            notes=unit.part.notes if is_first else (),
-            warnings=unit.part.warnings if is_first else (),
+            rows_read=whole.rows_read - n_all + n_own if is_first else n_own,
+            dropped=whole.dropped if is_first else {},
+            notes=whole.notes if is_first else (),
+            warnings=whole.warnings if is_first else (),
+            restarts=_own_restarts(whole, own_rows if whole.columns_by else places),
+            file_rows=None if whole.file_rows is None else own_rows,
         )
-        runs.append(replace(unit, label=str(run), part=_cut_restarts(part, unit.part, rows.index.to_numpy())))
+        runs.append(replace(unit, label=str(run), part=part))
     return runs
 
 
-def _cut_restarts(part: Part, whole: Part, places: NDArray[Any]) -> Part:
-    """A run with those of the restarts that its reader declared for it."""
-    own = [
-        replace(restart, row=int(np.searchsorted(places, restart.row)), first=0)
-        for restart in whole.restarts
-        if len(places) and places[0] < restart.row <= places[-1] + 1
-    ]
-    file_rows = None if whole.file_rows is None else whole.file_rows[places]
-    return replace(part, restarts=tuple(own), file_rows=file_rows)
+def _own_restarts(whole: Part, rows: NDArray[Any]) -> tuple[Restart, ...]:
+    """Those of the restarts that the reader declared for a run.
+
+    They count rows of the file where columns of it became rows, and those of the run otherwise.
+    """
+    own = [restart for restart in whole.restarts if len(rows) and rows.min() < restart.row <= rows.max() + 1]
+    if whole.columns_by:
+        return tuple(own)
+    return tuple(replace(restart, row=int(np.searchsorted(rows, restart.row)), first=0) for restart in own)
 
 
 def one_format_each(units: Sequence[Unit], warnings: list[str]) -> list[Unit]:

@@ -106,7 +106,8 @@ def _records(data: bytes, dialect: Dialect, path: Path) -> Iterator[tuple[Record
     numeric: list[int] = []  # places of numbers in the first record that has any
     text, _ = _text(data, dialect, path)
     for record in split_records(text, dialect.delimiter, dialect.start_line):
-        if record.is_blank:
+        # in a table with tabs, empty cells look like blanks
+        if record.is_blank and not (dialect.delimiter in record.text and len(record.fields) == len(names)):
             continue
         header = _header(record, names, path) if dialect.header else None
         names = header or names

@@ -133,7 +133,8 @@ def _cut_line(data: bytes, floor: int, dialect: Dialect, path: Path) -> int | No
     """
     begin = max(last_line(data, b"\r\n " if dialect.delimiter == "\t" else b"\r\n \t"), floor)
     line = data[begin:]
-    if not line or b'"' in line:  # a quoted field may hold a line end: left to the careful path
+    # a quoted field may hold a line end, and a carriage return may be one: left to the careful path
+    if not line or b'"' in line or b"\r" in line.rstrip(b"\r\n"):
         return None
     try:
         fields = line_record(line, dialect.delimiter, path).fields

@@ -80,7 +80,7 @@ def dialect_of(data: bytes, path: Path) -> Dialect:
         names = column_names(fields)
         check_unique(names, path, line_number)
         following = data[first : first + 4096]
-        decimal = "," if delimiter == ";" and re.search(rb"(^|;)\s*-?\d+,\d+\s*(;|\r?\n|$)", following) else "."
+        decimal = "," if delimiter == ";" and re.search(rb'(^|;)\s*"?-?\d+,\d+"?\s*(;|\r?\n|$)', following) else "."
         return Dialect(delimiter, decimal, names, header, first, line_number + 1)
     raise InputError("holds nothing but comments", path=path, hint="give a log with a header and at least two rows")
 

@@ -49,9 +49,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     record = dict(pairs)
     if len(record) == len(pairs):
         return record
-    repeated = _Repeated(record)
     keys = [key for key, _ in pairs]
-    repeated.key = next(key for key in keys if keys.count(key) > 1)
+    return _repeated(record, next(key for key in keys if keys.count(key) > 1))
+
+
+def _repeated(record: dict[str, Any], key: str) -> _Repeated:
+    repeated = _Repeated(record)
+    repeated.key = encodable(key)
     return repeated
 
 
@@ -80,7 +84,8 @@ def _encodable(content: Any) -> Any:
     if isinstance(content, list):
         return [_encodable(value) for value in content]
     if isinstance(content, dict):
-        return _object([(encodable(key), _encodable(value)) for key, value in content.items()])
+        record = _object([(encodable(key), _encodable(value)) for key, value in content.items()])
+        return _repeated(record, content.key) if isinstance(content, _Repeated) else record
     return content
 
 

@@ -175,6 +175,7 @@ def run_labels(runs: Sequence[tuple[str, str | None]]) -> list[str]:
     short = [str(run_id)[:8] for run_id, _ in runs]
     if len(set(short)) < len(short):
         short = [str(run_id) for run_id, _ in runs]
-    names = [str(name or own) for (_, name), own in zip(runs, short, strict=True)]
+    # labels are stripped, so that names which differ in blanks only would be one
+    names = [str(name or "").strip() or own for (_, name), own in zip(runs, short, strict=True)]
     count = Counter(names)
     return [f"{name} ({own})" if count[name] > 1 else name for name, own in zip(names, short, strict=True)]

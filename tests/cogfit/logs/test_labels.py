@@ -294,3 +294,14 @@ def test_labels_of_a_column_are_those_of_its_cells(cells: list[Any]) -> None:
 def test_lists_are_no_labels() -> None:
     with pytest.raises(TypeError):
         labels_of(pd.Series([[1], [2]], dtype=object))
+
+
+@pytest.mark.parametrize("column", ["run", "pattern"])
+def test_a_label_may_be_called_as_those_without_one_are(tmp_path: Path, column: str) -> None:
+    labels = ["(none)", "", "(none)", "a", "", "a"]
+    rows = [f"{row},{'p' if column == 'run' else label},{row % 2},{label}" for row, label in enumerate(labels)]
+    (tmp_path / "log.csv").write_text("\n".join(["step,pattern,attended,run", *rows]))
+    log = read_log(tmp_path / "log.csv").routing
+    assert log is not None
+    assert log.frame["run"].astype(str).tolist() == [label or "(none)" for label in labels]
+    assert len(log.frame) == log.source.rows_read

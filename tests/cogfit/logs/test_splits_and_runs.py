@@ -307,3 +307,26 @@ def test_a_column_of_another_split_than_the_wanted_one_is_refused(tmp_path: Path
         read_log(tmp_path, y="loss", split="test")
     assert set(values_of(read_log(tmp_path, y="train_loss", split="train"))) == {1.0}
     assert set(values_of(read_log(tmp_path, y="x", split="validation"))) == {2.0}
+
+
+def test_a_column_called_split_that_names_other_things_separates_nothing(tmp_path: Path) -> None:
+    names = ["first half", "second half"]
+    table = curve(0.5, 20).assign(split=[names[row // 10] for row in range(20)])
+    table.to_csv(tmp_path / "log.csv", index=False)
+    log = read_log(tmp_path / "log.csv").utilization
+    assert log is not None
+    assert log.frame["attention_utilization"].tolist() == table["attn_util"].tolist()
+    assert log.frame["split_logged"].tolist() == table["split"].tolist()
+    assert log.others is None
+    assert not log.source.choices
+
+
+@pytest.mark.parametrize("kind", ["utilization", "routing"])
+def test_a_log_of_splits_without_any_value_is_refused(tmp_path: Path, kind: str) -> None:
+    table = curve(0.5, 6).assign(split=["train", "val"] * 3)
+    table["attn_util"] = np.nan
+    if kind == "routing":
+        table = table.rename(columns={"attn_util": "p_episodic"}).assign(pattern="a")
+    table.to_csv(tmp_path / "log.csv", index=False)
+    with pytest.raises(InputError, match="no usable row"):
+        read_log(tmp_path / "log.csv")

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cogfit.curves.utilization import utilization_curve
 from cogfit.errors import InputError, MissingDependencyError
 from cogfit.logs import Log, read_log
 from cogfit.logs.formats import delimited
@@ -484,3 +485,42 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"l\xf6g.csv")
     utilization(10).to_csv(path, index=False)
     assert len(read_log(path).utilization.frame) == 10  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("offset", [0.0, -1.0])
+def test_rows_of_a_wandb_export_are_counted_alike_for_each_run(tmp_path: Path, offset: float) -> None:
+    rows = "".join(f"{10 * k},{0.9 / (k + 1)},{0.8 / (k + 1)}\n" for k in range(5))
+    (tmp_path / "wandb.csv").write_text(f"Step,calm - attn_util,warm - attn_util\n{rows}")
+    log = read_log(tmp_path / "wandb.csv", x="row", x_offset=offset).utilization
+    assert log is not None
+    for run in ("calm", "warm"):
+        steps = log.frame.loc[log.frame["run"] == run, "step"]
+        assert steps.tolist() == [k + offset for k in range(1, 6)]
+    assert log.source.rows_behind(log.frame) == log.source.rows_used == 5
+
+
+def test_rows_of_a_wandb_export_are_counted_once_where_only_some_runs_begin_anew(tmp_path: Path) -> None:
+    rows = [f"{k % 6},{0.9 / (k % 6 + 1)},{0.5 / (k + 1) if k < 6 else ''}" for k in range(12)]
+    (tmp_path / "wandb.csv").write_text("\n".join(["Step,a - attn_util,b - attn_util", *rows]))
+    log = read_log(tmp_path / "wandb.csv").utilization
+    assert log is not None
+    assert len(log.frame) == 12  # rows 6 to 11 of a, the second training, and rows 0 to 5 of b
+    assert log.source.rows_read == log.source.rows_used == 12 == log.source.rows_behind(log.frame)
+    assert log.source.rows_behind(log.frame[log.frame["step"] < 2]) == 4
+    assert utilization_curve(log).rows.tolist() == [2] * 6
+
+
+def test_levels_of_runs_below_a_folder_are_counted_as_rows_of_their_files(tmp_path: Path) -> None:
+    for run, n in (("seed0", 5), ("seed1", 8)):
+        folder = tmp_path / "mlruns" / "0" / run
+        (folder / "metrics" / "layer0").mkdir(parents=True)
+        (folder / "metrics" / "layer1").mkdir()
+        (folder / "meta.yaml").write_text(f"run_id: {run * 4}\nrun_name: {run}\nlifecycle_stage: active\n")
+        again = [*range(n), 2, *range(2, n)]  # restarted at step 2, which is logged twice
+        for layer in (0, 1):
+            lines = [f"{1000 + place} {0.9 / (place + 1 + layer)} {step}" for place, step in enumerate(again)]
+            (folder / "metrics" / f"layer{layer}" / "attn_util").write_text("\n".join(lines) + "\n")
+    log = read_log(tmp_path).utilization
+    assert log is not None
+    assert log.source.rows_read == 9 + 15
+    assert log.source.rows_used == 5 + 8 == log.source.rows_behind(log.frame)

@@ -222,3 +222,29 @@ def test_wide_encodings_are_named(tmp_path: Path, encoding: str, name: str) -> N
     (tmp_path / name).write_bytes(text.encode(encoding))
     with pytest.raises(InputError, match=f"encoded in {encoding[:6].upper()}; save it as UTF-8"):
         read_log(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_decimal_commas_may_be_quoted(tmp_path: Path, name: str) -> None:
+    lines = ['"step";"attn_util";"note"', *(f'"{step}";"0,{90 - step}";"a, b"' for step in range(6))]
+    log = utilization(write(tmp_path, name, lines))
+    assert log.frame["attention_utilization"].tolist() == [(90 - step) / 100 for step in range(6)]
+
+
+@pytest.mark.parametrize(
+    "end", [["3\t0.25\tok"], ["attn_util\tstep\tnote", "0.25\t3\tok"]]
+)  # by Arrow, and record by record
+def test_a_row_of_empty_cells_between_tabs_is_a_row(tmp_path: Path, end: list[str]) -> None:
+    # read by Arrow, and record by record where the header changes
+    lines = ["step\tattn_util\tnote", *(f"{step}\t0.{9 - step}\tok" for step in range(3)), "\t\t", "", *end]
+    log = utilization(write(tmp_path, "log.tsv", lines))
+    assert log.source.rows_read == 4 + len(end)
+    assert log.source.rows_dropped["no value in 'step'"] == 1
+    assert log.frame["attention_utilization"].tolist() == [0.9, 0.8, 0.7, 0.25]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_damaged_lines_at_the_end_are_not_one_that_was_cut(tmp_path: Path, name: str) -> None:
+    lines = ["step,attn_util,note", *rows(5), "5,0.1\r5,ok"]  # a carriage return amid a number
+    with pytest.raises(InputError, match="line 7: has 2 fields where the header has 3"):
+        read_log(write(tmp_path, name, lines))

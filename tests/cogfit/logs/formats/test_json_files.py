@@ -83,3 +83,14 @@ def test_columns_by_row_must_name_the_same_rows(tmp_path: Path) -> None:
     (tmp_path / "log.json").write_text('{"step": {"0": 1, "1": 2}, "attn_util": {"1": 0.5, "0": 0.25}}')
     with pytest.raises(InputError, match="rows have different names"):
         read_log(tmp_path / "log.json")
+
+
+def test_two_values_of_one_name_are_refused_beside_characters_in_two_halves(tmp_path: Path) -> None:
+    rows = [f'{{"step": {step}, "attn_util": 0.5, "run": "\\ud835\\udd18"}}' for step in range(3)]
+    rows.append('{"step": 3, "attn_util": 0.4, "run": "b", "attn_util": 0.1}')
+    (tmp_path / "log.jsonl").write_text("\n".join(rows))
+    with pytest.raises(InputError, match="line 4: two values are called 'attn_util'"):
+        read_log(tmp_path / "log.jsonl")
+    (tmp_path / "log.json").write_text(f"[{','.join(rows)}]")
+    with pytest.raises(InputError, match="two values are called 'attn_util'"):
+        read_log(tmp_path / "log.json")

@@ -189,3 +189,18 @@ def test_a_restart_shares_no_rows_with_the_branch_it_left(tmp_path: Path, every:
     assert log.frame["step"].tolist() == [*kept, *branches[1][1]]
     assert log.frame["attention_utilization"].tolist() == [0.25] * len(kept) + [0.75] * len(branches[1][1])
     assert log.source.branches
+
+
+@pytest.mark.parametrize("names", [["a", " a"], ["b ", "b", "b\u00a0"], [" ", "c"]])
+def test_runs_whose_names_differ_in_blanks_stay_apart(tmp_path: Path, names: list[str]) -> None:
+    for number, name in enumerate(names):
+        folder = tmp_path / "mlruns" / "0" / f"{number}{'0' * 31}"
+        (folder / "metrics").mkdir(parents=True)
+        (folder / "meta.yaml").write_text(f"run_id: {folder.name}\nrun_name: '{name}'\nlifecycle_stage: active\n")
+        lines = [f"{1000 * step} {(number + 1) / 10} {step}\n" for step in range(5)]
+        (folder / "metrics" / "attn_util").write_text("".join(lines))
+    log = read_log(tmp_path).utilization
+    assert log is not None
+    assert log.source.rows_used == log.source.rows_read == len(log.frame) == 5 * len(names)
+    values = log.frame.groupby("run")["attention_utilization"].unique()
+    assert sorted(map(list, values)) == [[(number + 1) / 10] for number in range(len(names))]
