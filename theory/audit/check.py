@@ -29,7 +29,7 @@ from theory.bounds import t1_memoryless, t2_memory_bits, t3_compulsory
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cogfit import Log, RoutingLog, UtilizationLog
+    from cogfit import Log, RoutingLog, Source, UtilizationLog
 
 
 ACCURACY_COLUMNS = ("retrieval_accuracy", "accuracy")
@@ -208,7 +208,23 @@ def _read(log: object) -> tuple[RoutingLog | UtilizationLog, tuple[str, ...]]:
 
 def _check(log: RoutingLog | UtilizationLog, settings: Settings, warnings: tuple[str, ...]) -> LogReport:
     report = _check_routing(log, settings) if isinstance(log, cogfit.RoutingLog) else _check_utilization(log, settings)
-    return replace(report, warnings=(*warnings, *report.warnings))
+    return replace(report, warnings=(*_parts_judged(log.source), *warnings, *report.warnings))
+
+
+def _parts_judged(source: Source) -> list[str]:
+    """Say which part of a log is judged, or which unlike parts together."""
+    found = [
+        f"only {choice.name if choice.kind == 'training' else f'{choice.kind} {choice.name}'} is judged; "
+        f"the log also holds {', '.join(choice.others)}"
+        for choice in source.choices
+        if choice.others
+    ]
+    if source.unlike_runs:
+        found.append(
+            f"{len(source.unlike_runs)} runs are judged together, whose names say that they are no replicates; judge "
+            "one with --run NAME"
+        )
+    return found
 
 
 # --- routing logs -----------------------------------------------------------------------------------------------------

@@ -416,3 +416,21 @@ def test_the_recorded_runs() -> None:
     assert collapses.attention < 0.01 < 0.6 < (collapses["T1"].bound or 0)
     never = theory.check_log(runs / "srcd-n256-never-drops", values=16, f=12 / 256, x_min=500)
     assert (never["T1"].excess or 0) > -0.1
+
+
+def test_what_of_a_log_is_judged_is_said(tmp_path: Path) -> None:
+    rows = [f"{t},{t % 9},{int(t < 9)},1" for t in range(120)]
+    header = "step,pattern,attended,correct"
+    (tmp_path / "twice.csv").write_text("\n".join([header, *rows, *rows]))
+    twice = theory.check_log(tmp_path / "twice.csv", values=4)
+    assert twice.queries == 120
+    assert any("only training 2 of 2 is judged" in warning for warning in twice.warnings)
+    splits = [f"{row},{split}" for split in ("train", "val") for row in rows]
+    (tmp_path / "splits.csv").write_text("\n".join([f"{header},split", *splits]))
+    warnings = theory.check_log(tmp_path / "splits.csv", values=4).warnings
+    assert any("only split train is judged; the log also holds validation" in warning for warning in warnings)
+    (tmp_path / "runs").mkdir()
+    for name in ("base", "ours"):
+        (tmp_path / "runs" / f"{name}.csv").write_text("\n".join([header, *rows]))
+    together = theory.check_log(tmp_path / "runs", values=4)
+    assert any("2 runs are judged together" in warning for warning in together.warnings)
