@@ -86,7 +86,25 @@ def said_of_transitions() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("said", [said_of_intervals, said_of_selection, said_of_averaging, said_of_transitions])
+def said_of_damaged_logs() -> list[str]:
+    table = read("fuzz_logs")
+    inputs = table.groupby("container")["inputs"].sum()
+    refused = table.groupby("damage")[["refused", "inputs"]].sum()
+    shares = (refused["refused"] / refused["inputs"]).to_dict()
+    assert inputs.nunique() == 1
+    assert (table["read"] + table["refused"] == table["inputs"]).all()
+    return [
+        f"({len(inputs)} containers, {inputs.min():,} inputs each)",
+        f"{table['disagreements'].sum()} disagreements",
+        f"refused are {percent(shares['none'])} % of what is undamaged",
+        f"{100 * shares['rows']:.0f} % of what has damaged rows,",
+        f"{100 * shares['bytes']:.0f} % of what has damaged bytes",
+    ]
+
+
+@pytest.mark.parametrize(
+    "said", [said_of_intervals, said_of_selection, said_of_averaging, said_of_transitions, said_of_damaged_logs]
+)
 def test_the_page_says_what_the_tables_hold(said: object) -> None:
     assert callable(said)
     missing = [sentence for sentence in said() if sentence not in PAGE]
