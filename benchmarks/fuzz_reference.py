@@ -378,6 +378,26 @@ class _Value:
     value: float
 
 
+def _cut_at_restarts(values: Sequence[_Value]) -> Iterator[tuple[int, _Value]]:
+    """Values with the number of their segment: what comes after a restart shares no rows with what was before."""
+    stretches: list[list[_Value]] = []
+    for value in values:
+        before = stretches[-1][-1] if stretches else None
+        if before is None or value.step < before.step or value.segment != before.segment:
+            stretches.append([])
+        stretches[-1].append(value)
+    latest: dict[tuple[str, int], int] = {}
+    segment = first = 0
+    for number, stretch in enumerate(stretches):
+        repeated = max(latest.get((value.name, value.step), -1) for value in stretch)
+        is_declared = number > 0 and stretch[0].segment != stretches[number - 1][0].segment
+        if repeated >= first or is_declared:
+            segment, first = segment + 1, number
+        for value in stretch:
+            latest[value.name, value.step] = number
+            yield segment, value
+
+
 def _widened(runs: Sequence[tuple[str, Sequence[_Value]]]) -> Table:
     """Rows by run and step; a name that comes again at a step opens another row."""
     rows: list[dict[str, Cell]] = []
@@ -386,10 +406,10 @@ def _widened(runs: Sequence[tuple[str, Sequence[_Value]]]) -> Table:
     for run, values in filled:
         places: dict[tuple[int, int, int], int] = {}
         seen: Counter[tuple[int, int, str]] = Counter()
-        for value in values:
-            occurrence = seen[value.segment, value.step, value.name]
-            seen[value.segment, value.step, value.name] += 1
-            key = value.segment, occurrence, value.step
+        for segment, value in _cut_at_restarts(values):
+            occurrence = seen[segment, value.step, value.name]
+            seen[segment, value.step, value.name] += 1
+            key = segment, occurrence, value.step
             if key not in places:
                 places[key] = len(rows)
                 rows.append({"step": value.step} | ({"run": run} if len(filled) > 1 else {}))
@@ -790,9 +810,10 @@ def _group_labels(table: Table, columns: Mapping[str, str]) -> dict[str, list[st
         texts = labels(table, name)
         if role == "split":
             splits = [None if text is None else SPLITS.get(text.casefold(), "?") for text in texts]
-            if "?" in splits:
+            if "?" in splits and (name.strip().casefold() not in ("split", "subset") or not {*splits} - {None, "?"}):
                 continue
-            texts = splits
+            # a name of one's own is one beside train, test and the like
+            texts = [text if split == "?" else split for text, split in zip(texts, splits, strict=True)]
         found[role] = [NONE if text is None else text for text in texts]
     return found
 
@@ -801,7 +822,7 @@ def _of_utilization(log: Any, table: Table, options: Mapping[str, Any]) -> list[
     columns = find_columns(table, log, options)
     part = log.utilization
     if not columns.is_certain and (
-        "layer" in part.source.columns_by
+        ("file_row" in part.frame and "layer" in part.frame)
         or columns.values[0] not in table.names
         or columns.step not in (*table.names, "row")
     ):
@@ -949,7 +970,7 @@ def _compare_rows(
     missing = [item for key, items in wanted.items() for item in items[: len(items) - there[key]]]
     found += _unexplained(part, expected, missing, roles, is_one_per_step=is_one_per_step)
     n_out = sum(part.source.rows_dropped.get(reason, 0) for reason in (SAME_STEP, VOID))
-    if not part.source.columns_by and n_out != len(missing):
+    if "file_row" not in part.frame and n_out != len(missing):
         found.append(f"{len(missing)} rows are missing where {n_out} are said to be superseded")
     return found[:3]
 
