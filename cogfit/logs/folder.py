@@ -15,11 +15,11 @@ from pathlib import Path
 from cogfit.errors import CogfitError, InputError, printable
 from cogfit.logs.clean import Part, prepare
 from cogfit.logs.columns import ALIASES, NoLogColumns
-from cogfit.logs.formats.contents import bare_suffix, read_head, stays_within
+from cogfit.logs.formats.contents import bare_suffix, is_text, read_head, stays_within
 from cogfit.logs.formats.guard import guarded
 from cogfit.logs.formats.reader import Checkpoints, Reader, ReadOptions
-from cogfit.logs.formats.refusals import is_pickle
-from cogfit.logs.formats.registry import is_recognised, read_raw, reader_for, text_suffixes, titles
+from cogfit.logs.formats.refusals import is_pickle, why_unreadable
+from cogfit.logs.formats.registry import is_recognised, read_raw, reader_for, readers, text_suffixes, titles
 from cogfit.logs.labels import natural_key
 from cogfit.logs.units import Table, Unit, one_folder_each, one_format_each, with_splits
 from cogfit.progress import Progress, Stages
@@ -36,11 +36,15 @@ _NO_FOLDERS = (".", "__pycache__", "node_modules")  # starts of names
 
 @dataclass(frozen=True)
 class LogFile:
-    """A file that a reader recognised."""
+    """A file that a reader recognised.
+
+    Or one that is a log by its name, and why it cannot be read.
+    """
 
     path: Path
     reader: Reader
     head: bytes
+    error: InputError | None = None
 
 
 @dataclass(frozen=True)
@@ -250,6 +254,9 @@ def _recognised(path: Path, forced: Reader | None) -> LogFile | None:
     if not head or is_pickle(head):
         return None
     reader = _choose_reader(path, head, forced)
+    if reader is None and forced is None and bare_suffix(path) in text_suffixes() and not is_text(head):
+        meant = [reader for reader in readers() if reader.is_text and bare_suffix(path) in reader.suffixes]
+        return LogFile(path, meant[-1], head, why_unreadable(path, head))  # the last is the plainest
     is_other_text = reader is not None and reader.is_text and bare_suffix(path) not in text_suffixes()
     return None if reader is None or is_other_text else LogFile(path, reader, head)
 
@@ -272,7 +279,7 @@ def keep_final(files: Sequence[LogFile], folder: Path) -> tuple[list[LogFile], l
     """
     by_run: dict[tuple[Checkpoints, Path], list[LogFile]] = defaultdict(list)
     for file in files:
-        if file.reader.checkpoints is not None:
+        if file.reader.checkpoints is not None and file.error is None:
             by_run[file.reader.checkpoints, _run_folder(file, folder)].append(file)
     left_out: list[LogFile] = []
     notes = []
@@ -340,6 +347,9 @@ class _Reading:
         options = self._with_progress()
         self._done += self._sizes[file.path]
         label = printable(_run_folder(file, self.folder).relative_to(self.folder).as_posix())
+        if file.error is not None:
+            yield Unreadable(file.head, file.error, file.reader, label)
+            return
         try:
             raw = read_raw(file.reader, file.path, options)
         except NoLogColumns:
@@ -445,6 +455,7 @@ def _mentions_logs(head: bytes, options: ReadOptions) -> bool:
 
     Passing over it would then hide a fault.
     """
+    head = head.replace(b"\0", b"")  # UTF-16 and UTF-32
     text = re.sub(r"[-. ]+", "_", head.decode("utf-8", "replace").casefold())
     roles = ("utilization", "attended", "p_episodic")
     names = [name for role in roles for group in ALIASES[role] for name in group if "_" in name or name == "attended"]

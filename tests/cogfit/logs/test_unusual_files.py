@@ -122,3 +122,26 @@ def test_a_full_download_of_tensorboard_is_said_to_be_a_sample(tmp_path: Path, n
     log = read_log(download(tmp_path / "run-train.csv", n), y="Value").utilization
     assert log is not None
     assert any("random sample: read the event files" in note for note in log.source.notes) == is_noted
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (TEXT.encode("utf-16"), "UTF-16"),
+        (TEXT.encode("utf-32"), "UTF-32"),
+        (TEXT.replace("step", "é_step").encode("latin-1"), "not encoded in UTF-8"),
+        (TEXT.encode() + b"40,0.1\0\n", "binary"),
+    ],
+)
+def test_a_log_in_another_encoding_is_not_passed_over_in_a_folder(tmp_path: Path, content: bytes, reason: str) -> None:
+    for seed in (0, 1):
+        (tmp_path / f"seed{seed}").mkdir()
+        (tmp_path / f"seed{seed}" / "log.csv").write_text(TEXT)
+    assert read_log(tmp_path).utilization is not None
+    (tmp_path / "seed1" / "log.csv").write_bytes(content)
+    with pytest.raises(InputError, match=reason) as caught:
+        read_log(tmp_path)
+    assert "seed1" in str(caught.value)
+    # what does not speak of logs is none, whatever it is encoded in
+    (tmp_path / "seed1" / "log.csv").write_bytes("größe\n1\n".encode("utf-16"))
+    assert read_log(tmp_path).utilization is not None
