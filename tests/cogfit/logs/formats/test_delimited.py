@@ -248,3 +248,18 @@ def test_two_damaged_lines_at_the_end_are_not_one_that_was_cut(tmp_path: Path, n
     lines = ["step,attn_util,note", *rows(5), "5,0.1\r5,ok"]  # a carriage return amid a number
     with pytest.raises(InputError, match="line 7: has 2 fields where the header has 3"):
         read_log(write(tmp_path, name, lines))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("label", ["qq", '""', 'say "x"'])
+def test_a_line_cut_after_a_doubled_quote_is_no_row(tmp_path: Path, name: str, label: str) -> None:
+    quoted = '"' + label.replace('"', '""') + '"'
+    lines = ["step,attn_util,run", *(f"{step},{0.9 / (1 + step):.4f},{quoted}" for step in range(5))]
+    whole = "\n".join(lines)
+    doubled = [
+        place + 2 for place in range(len(whole) - len(quoted) + 1, len(whole) - 1) if whole[place : place + 2] == '""'
+    ]
+    for cut in doubled[:1]:
+        log = utilization(write(tmp_path, name, [whole[:cut]], end=""))
+        assert len(log.frame) == 4
+        assert log.source.rows_dropped == {"truncated last line": 1}
