@@ -143,7 +143,8 @@ def _cut_restarts(part: Part, whole: Part, places: NDArray[Any]) -> Part:
         if len(places) and places[0] < restart.row <= places[-1] + 1
     ]
     file_rows = None if whole.file_rows is None else whole.file_rows[places]
-    return replace(part, restarts=tuple(own), file_rows=file_rows)
+    writers = None if whole.writers is None else whole.writers[places]
+    return replace(part, restarts=tuple(own), file_rows=file_rows, writers=writers)
 
 
 def one_format_each(units: Sequence[Unit], warnings: list[str]) -> list[Unit]:
