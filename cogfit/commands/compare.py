@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,6 +52,8 @@ def compare(
     repeated: Annotated[Text, typer.Option(help="What is repeated: item, task or page.")] = None,
     y: Annotated[Text, typer.Option("--y", help="Column to fit.")] = None,
     x: Annotated[Text, typer.Option("--x", help="Column of the axis.")] = None,
+    run: Annotated[Text, typer.Option(help="Name of the run to compare, or the column that names runs.")] = None,
+    split: Annotated[Text, typer.Option(help="Split to fit: train (default), validation, test or eval.")] = None,
     extra: Annotated[
         list[Path] | None,
         typer.Option(help="Data package of your own (folder or datapackage.json), repeatable."),
@@ -74,10 +77,8 @@ def compare(
     catalogue = human(extra=extra)
     people = [catalogue[name] for name in to] if to else list(catalogue.values())
     with ProgressBars() as progress:
-        runs: list[Any] = [
-            path if model_side.is_fit(path) else read_log(path, x=x, y=y, progress=progress.stage("reading"))
-            for path in model
-        ]
+        read = partial(read_log, x=x, y=y, run=run, split=split, progress=progress.stage("reading"))
+        runs: list[Any] = [path if model_side.is_fit(path) else read(path) for path in model]
         result = comparison.compare(
             runs,
             people,

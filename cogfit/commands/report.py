@@ -32,6 +32,9 @@ def report(
     html: Annotated[Path, typer.Option("--html", help="The page to write.", show_default=False)],
     x: Annotated[Text, typer.Option("--x", help="Column of steps.")] = None,
     y: Annotated[Text, typer.Option("--y", help="Column to fit.")] = None,
+    run: Annotated[Text, typer.Option(help="Name of the run to fit, or the column that names runs.")] = None,
+    split: Annotated[Text, typer.Option(help="Split to fit: train (default), validation, test or eval.")] = None,
+    x_offset: Annotated[float, typer.Option("--x-offset", help="Added to x: 1 where epochs count from 0.")] = 0.0,
     log_format: Annotated[Text, typer.Option("--format", help="Read the log as this format.")] = None,
     x_min: Annotated[Number, typer.Option("--x-min", "--k-min", help="Leave out what lies before (warm-up).")] = None,
     x_max: Annotated[Number, typer.Option("--x-max", "--k-max", help="Leave out what lies after.")] = None,
@@ -61,7 +64,16 @@ def report(
         result = load(log)
     else:
         with ProgressBars() as progress:
-            table = read_log(log, format=log_format, x=x, y=y, progress=progress.stage("reading"))
+            table = read_log(
+                log,
+                format=log_format,
+                x=x,
+                y=y,
+                run=run,
+                split=split,
+                x_offset=x_offset,
+                progress=progress.stage("reading"),
+            )
             result = fitting.fit(
                 table,
                 noise=noise,

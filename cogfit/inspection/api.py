@@ -59,6 +59,7 @@ def inspect(
     Examples
     --------
     >>> import tempfile
+    >>> from pathlib import Path
     >>> folder = tempfile.TemporaryDirectory()
     >>> file = Path(folder.name, "log.csv")
     >>> _ = file.write_text("epoch,my loss\n0,4.2\n1,3.1\n2,2.5\n3,2.2\n")

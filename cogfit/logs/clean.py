@@ -33,6 +33,7 @@ TOLERANCE = 1e-9
 """How far rounding may carry a fraction outside 0–1."""
 
 _MINUS_ONE = re.compile(r"-1(\.0*)?([eE][-+]?0+)?")  # numpy.savetxt writes -1.000000000000000000e+00
+_MOST_WRITERS = 4096  # processes of one training
 _TRUE, _FALSE = frozenset({"true", "t", "yes", "1", "1.0"}), frozenset({"false", "f", "no", "0", "0.0"})
 
 _DOUBTFUL = frozenset({"novel", "nan", "none", "null", "<na>"})  # not 'NA', which is Namibia
@@ -69,6 +70,8 @@ class Part:
         Whether the user chose the column of the run.
     columns_by : tuple of str
         Which of layer and head were columns of the file.
+    writers : int array or None
+        Which process wrote each row of `frame`, where the file says it: the steps of each rise by themselves.
     """
 
     kind: str
@@ -86,6 +89,7 @@ class Part:
     file_rows: NDArray[np.int64] | None = None
     run_is_chosen: bool = False
     columns_by: tuple[str, ...] = ()
+    writers: NDArray[np.int64] | None = None
 
 
 class _Rows:
@@ -470,6 +474,7 @@ def _utilization_part(table: _Table, columns: Columns) -> Part:
         file_rows=_file_rows(raw, kept),
         run_is_chosen=columns.run_is_chosen,
         columns_by=_columns_by(columns.utilization),
+        writers=_writers(raw, columns, steps, kept),
     )
 
 
@@ -496,6 +501,24 @@ def _file_rows(raw: Raw, kept: Mask) -> NDArray[np.int64] | None:
         return None
     rows = np.arange(len(raw.frame)) if raw.file_rows is None else raw.file_rows
     return np.tile(rows, len(kept))[kept.ravel()]
+
+
+def _writers(raw: Raw, columns: Columns, steps: Numbers, kept: Mask) -> NDArray[np.int64] | None:
+    """Process that wrote each kept row of each level, None if there is one.
+
+    The column may mean anything else, such as the rank of a matrix. Processes count from 0 and log the same steps.
+    """
+    if columns.writer is None or columns.writer in (columns.step, *(level.column for level in columns.utilization)):
+        return None
+    values = numeric_values(raw.frame[columns.writer])
+    if values is None or not np.isin(values, np.arange(_MOST_WRITERS)).all():
+        return None
+    writers = values.astype(np.int64)
+    n_writers, n_steps = int(writers.max()) + 1, len(np.unique(steps))
+    pairs = np.unique(np.stack([writers.astype(np.float64), steps]), axis=1)
+    if n_writers < 2 or 2 * pairs.shape[1] < n_writers * n_steps:
+        return None
+    return np.tile(writers, len(kept))[kept.ravel()]
 
 
 def _unused_file_rows(raw: Raw, kept: Mask, name: str) -> Counter[str]:
@@ -655,6 +678,7 @@ def _routing_part(table: _Table, columns: Columns) -> Part:
         restarts=_moved(raw.restarts, rows.kept),
         file_rows=_file_rows(raw, rows.kept[np.newaxis]),
         run_is_chosen=columns.run_is_chosen,
+        writers=_writers(raw, columns, raw_steps, rows.kept[np.newaxis]),
     )
 
 

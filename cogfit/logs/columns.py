@@ -60,6 +60,7 @@ ALIASES: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("set",),
         ("dataset",),
     ),
+    "writer": (("rank",), ("global_rank", "process_rank", "process_index"), ("local_rank",), ("worker",)),
     "layer": (("layer",), ("layer_id",), ("layer_index",), ("layer_idx",)),
     "head": (("head",), ("head_id",), ("head_index",), ("head_idx",)),
 }
@@ -134,6 +135,8 @@ class Columns:
         probabilities.
     split_column : str or None
         Column that may name the split of each row; its values decide.
+    writer : str or None
+        Column that may say which of several processes wrote a row.
     split : Choice or None
         Split that the columns of values belong to, where there are others.
     counts_rows : bool
@@ -160,6 +163,7 @@ class Columns:
     layer: str | None = None
     head: str | None = None
     split_column: str | None = None
+    writer: str | None = None
     split: Choice | None = None
     counts_rows: bool = False
     x_offset: float = 0.0
@@ -406,6 +410,7 @@ def find_columns(
         layer=layer,
         head=head,
         split_column=header.find_if_clear("split"),
+        writer=header.find_if_clear("writer"),
         split=values.split,
         counts_rows=step == ROW and ROW not in names,
         x_offset=options.x_offset,

@@ -117,6 +117,7 @@ def units_of(
         search.take(table)
     search.check()
     warnings += [f"left out: {error}" for _, _, error in search.unusable]
+    warnings += search.missing_logs()
     warnings += [f"left out: {error}" for error in search.refused if error.option in (None, "x", "y")]
     units = _without_repetitions(search.units, warnings)
     return one_format_each(with_splits(one_folder_each(units)), warnings)
@@ -251,14 +252,21 @@ def _recognised(path: Path, forced: Reader | None) -> LogFile | None:
         if bare_suffix(path) in text_suffixes() and forced is None:
             raise  # a damaged or unreadable file that is a log by its name
         return None
-    if not head or is_pickle(head):
+    if is_pickle(head):
         return None
-    reader = _choose_reader(path, head, forced)
-    if reader is None and forced is None and bare_suffix(path) in text_suffixes() and not is_text(head):
-        meant = [reader for reader in readers() if reader.is_text and bare_suffix(path) in reader.suffixes]
-        return LogFile(path, meant[-1], head, why_unreadable(path, head))  # the last is the plainest
-    is_other_text = reader is not None and reader.is_text and bare_suffix(path) not in text_suffixes()
-    return None if reader is None or is_other_text else LogFile(path, reader, head)
+    reader = _choose_reader(path, head, forced) if head else None
+    if reader is None:
+        return _unrecognised(path, head) if forced is None else None
+    is_other_text = reader.is_text and bare_suffix(path) not in text_suffixes()
+    return None if is_other_text else LogFile(path, reader, head)
+
+
+def _unrecognised(path: Path, head: bytes) -> LogFile | None:
+    """A file that is a log by its name only: empty, or no text."""
+    meant = [reader for reader in readers() if reader.is_text and bare_suffix(path) in reader.suffixes]
+    if not meant or (head and is_text(head)):
+        return None
+    return LogFile(path, meant[-1], head, why_unreadable(path, head))  # the last is the plainest
 
 
 def _choose_reader(path: Path, head: bytes, forced: Reader | None) -> Reader | None:
@@ -384,6 +392,8 @@ class _Units:
         Why files hold no log.
     unusable : list of (label, reader, error)
         Texts that should hold a log and cannot be used.
+    passed_over : list of Unreadable
+        Texts that do not speak of logs and cannot be read.
     """
 
     def __init__(self, folder: Path, options: ReadOptions) -> None:
@@ -391,6 +401,7 @@ class _Units:
         self.units: list[Unit] = []
         self.refused: list[NoLogColumns] = []
         self.unusable: list[tuple[str, Reader, InputError]] = []
+        self.passed_over: list[Unreadable] = []
         self._has_pattern = False  # whether the chosen column was there
 
     def take(self, table: Table | Unreadable) -> None:
@@ -401,6 +412,8 @@ class _Units:
         if isinstance(table, Unreadable):
             if _mentions_logs(table.head, self.options):
                 self.unusable.append((table.label, table.reader, table.error))
+            else:
+                self.passed_over.append(table)
             return
         options = self.options
         while True:
@@ -431,6 +444,17 @@ class _Units:
             raise next((error for error in self.refused if error.option == "pattern"), self._no_log())
         if not self.units:
             raise self._no_log()
+
+    def missing_logs(self) -> list[str]:
+        """Say what bears the name of a log that was read and is none, such as the file of a run that never began."""
+        names = {unit.part.path.name for unit in self.units if len(unit.part.frame)}
+        found = [
+            f"left out: {text.error}"
+            for text in self.passed_over
+            if text.error.path is not None and Path(text.error.path).name in names
+        ]
+        empty = [unit for unit in self.units if not len(unit.part.frame) and unit.part.path.name in names]
+        return found + [f"left out: {unit.part.path} holds no value of '{unit.part.y_name}'" for unit in empty]
 
     def _keep(self, parts: Sequence[Part], options: ReadOptions, table: Table) -> None:
         self._has_pattern |= options.pattern is not None

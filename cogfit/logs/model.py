@@ -122,7 +122,7 @@ class Source:
         if len(runs) < 2 or len(unlike) < 2:
             return
         raise InputError(
-            f"holds {len(unlike)} runs whose names say that they are no replicates, so no mean is taken: "
+            f"holds {len(unlike)} runs whose names or columns say that they are no replicates, so no mean is taken: "
             + shortlist(unlike),
             path=self.path,
             hint="fit each with --by run, or choose one with --run NAME",

@@ -105,12 +105,20 @@ class Rows:
         Where columns of the file became rows, they are restarts of rows of the file, whichever cells these have.
         """
         melted = {name for part in self.parts for name in part.columns_by}
+        writers = _writers(self.parts)
         if self.file_row is None or not melted:
             starts = np.cumsum([0, *(len(part.frame) for part in self.parts)])
             is_routing = self.parts[0].kind == "routing"
             patterns = self.frame["pattern"].cat.codes.to_numpy() if is_routing else None
-            return resolve_restarts(steps, self.codes, _declared(self.parts, starts), patterns)
+            declared = _declared(self.parts, starts)
+            if writers is None:
+                return resolve_restarts(steps, self.codes, declared, patterns)
+            codes = self.codes * (int(writers.max()) + 1) + writers
+            found = resolve_restarts(steps, codes, declared, patterns)
+            return replace(found, order=np.lexsort((steps, found.training, self.codes)))
         codes = group_codes(self.frame.drop(columns=sorted(melted)))
+        if writers is not None:
+            codes = codes * (int(writers.max()) + 1) + writers
         width = int(codes.max()) + 1 if len(codes) else 1
         pairs, first, back = np.unique(self.file_row * width + codes, return_index=True, return_inverse=True)
         declared = [
@@ -339,6 +347,16 @@ def _last_row(part: Part) -> int:
     """Highest number of a row of the file that a part speaks of."""
     own = len(part.frame) if part.file_rows is None else int(part.file_rows.max(initial=0))
     return max(own, *(restart.row for restart in part.restarts), 0)
+
+
+def _writers(parts: Sequence[Part]) -> NDArray[np.int64] | None:
+    """Which process wrote each row, None if there is one."""
+    if all(part.writers is None for part in parts):
+        return None
+    none = [np.zeros(len(part.frame), dtype=np.int64) for part in parts]
+    return np.concatenate(
+        [own if part.writers is None else part.writers for own, part in zip(none, parts, strict=True)]
+    )
 
 
 def _file_rows(parts: Sequence[Part]) -> NDArray[np.int64] | None:

@@ -138,6 +138,7 @@ def _by_run(unit: Unit) -> list[Unit]:
             warnings=whole.warnings if is_first else (),
             restarts=_own_restarts(whole, own_rows if whole.columns_by else places),
             file_rows=None if whole.file_rows is None else own_rows,
+            writers=None if whole.writers is None else whole.writers[places],
         )
         runs.append(replace(unit, label=str(run), part=part))
     return runs
@@ -171,11 +172,25 @@ def one_format_each(units: Sequence[Unit], warnings: list[str]) -> list[Unit]:
         if unit.reader == best:
             kept.append(unit)
         elif len(unit.part.frame):
-            warnings.append(
-                f"{unit.label}: the log is there as {best.name} and as {unit.reader.name}; "
-                "the first was read (choose with --format)"
-            )
+            what = f"{unit.label}: the log is there as {best.name} and as {unit.reader.name}"
+            of_best = [other for other in units if other.reader == best and _key(other) == _key(unit)]
+            if not any(_agree(unit.part, other.part) for other in of_best):
+                what += ", with other values"
+            warnings.append(f"{what}; the first was read (choose with --format)")
     return kept
+
+
+def _key(unit: Unit) -> tuple[str, str | None, str]:
+    return unit.label, unit.split, unit.part.kind
+
+
+def _agree(part: Part, other: Part) -> bool:
+    """Whether two utilisation logs have steps in common, and the same values there."""
+    if part.kind != "utilization" or other.kind != "utilization":
+        return True
+    one, two = (each.frame.groupby("step")["attention_utilization"].last() for each in (part, other))
+    common = one.index.intersection(two.index)
+    return bool(len(common)) and bool(np.allclose(one[common], two[common], rtol=1e-4, atol=1e-6))
 
 
 def joined(path: Path, units: Sequence[Unit], warnings: list[str], wanted: Wanted = ANY) -> Log:

@@ -221,8 +221,8 @@ def _parts_judged(source: Source) -> list[str]:
     ]
     if source.unlike_runs:
         found.append(
-            f"{len(source.unlike_runs)} runs are judged together, whose names say that they are no replicates; judge "
-            "one with --run NAME"
+            f"{len(source.unlike_runs)} runs are judged together, whose names or columns say that they are no "
+            "replicates; judge one with --run NAME"
         )
     return found
 

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cogfit.errors import InputError
+from cogfit.logs import read_log
 from cogfit.logs.clean import prepare
 from cogfit.logs.formats.reader import Raw, ReadOptions, Restart
-from cogfit.logs.joining import join_routing, join_utilization
+from cogfit.logs.joining import count_exposures, join_routing, join_utilization
 from cogfit.logs.model import RoutingLog, UtilizationLog
 from cogfit.logs.restarts import resolve_restarts
 from cogfit.logs.rows import Wanted
@@ -277,3 +278,34 @@ def test_a_step_that_counts_within_epochs_is_doubted_however_many_there_are(roun
     assert f"anew {rounds - 1} times after the same {length - 1}" in warnings[0]
     assert log.frame["attention_utilization"].tolist() == frame["attn_util"].tolist()[-length:]
     assert bool(log.source.choices) == (rounds <= 100)
+
+
+@pytest.mark.parametrize("name", ["rank", "local_rank", "worker"])
+@pytest.mark.parametrize("chunk", [1, 30, 120])
+def test_a_column_may_say_which_process_wrote_a_row(tmp_path: Path, name: str, chunk: int) -> None:
+    rows = [(step, rank) for begin in range(0, 120, chunk) for rank in range(3) for step in range(begin, begin + chunk)]
+    frame = pd.DataFrame(rows, columns=["step", name]).assign(pattern=lambda table: table["step"] % 7, attended=1)
+    frame.to_csv(tmp_path / "log.csv", index=False)
+    log = read_log(tmp_path / "log.csv").routing
+    assert log is not None
+    assert log.source.choices == ()
+    assert log.source.rows_dropped == {}
+    expected = count_exposures(np.repeat(np.arange(120) % 7, 3).astype(np.int32), np.zeros(360, dtype=np.int64))
+    assert log.frame["exposure"].tolist() == expected.tolist()
+    # restarts of all processes are seen all the same
+    again = pd.concat(
+        [frame, frame[frame["step"] >= 60], frame[frame["step"] >= 60].assign(step=lambda t: t["step"] + 60)]
+    )
+    again.to_csv(tmp_path / "log.csv", index=False)
+    log = read_log(tmp_path / "log.csv").routing
+    assert log is not None
+    assert log.source.rows_dropped == {"superseded after a restart": 180}
+
+
+@pytest.mark.parametrize("ranks", [(4, 8), (0, 7), (64, 3)])
+def test_a_rank_of_something_else_is_no_process(tmp_path: Path, ranks: tuple[int, int]) -> None:
+    tables = [pd.DataFrame({"step": range(40), "attn_util": 0.5 + i / 8, "rank": rank}) for i, rank in enumerate(ranks)]
+    pd.concat(tables).to_csv(tmp_path / "log.csv", index=False)
+    log = read_log(tmp_path / "log.csv").utilization
+    assert log is not None
+    assert [choice.name for choice in log.source.choices] == ["training 2 of 2"]

@@ -330,3 +330,20 @@ def test_a_log_of_splits_without_any_value_is_refused(tmp_path: Path, kind: str)
     table.to_csv(tmp_path / "log.csv", index=False)
     with pytest.raises(InputError, match="no usable row"):
         read_log(tmp_path / "log.csv")
+
+
+@pytest.mark.parametrize("content", ["", "1,0.5\n2,0.4\n", "step,attn_util\n1,\n2,\n"])
+def test_a_run_whose_log_holds_nothing_is_named(tmp_path: Path, content: str) -> None:
+    numbered(tmp_path, {"seed0/log.csv": 0.5, "seed1/log.csv": 0.5})
+    (tmp_path / "seed2").mkdir()
+    (tmp_path / "seed2" / "log.csv").write_text(content)
+    warnings = read_log(tmp_path).warnings
+    assert any("left out" in warning and "seed2" in warning for warning in warnings)
+
+
+def test_a_log_in_two_formats_whose_values_differ_is_doubted(tmp_path: Path) -> None:
+    curve(0.5).to_csv(tmp_path / "log.csv", index=False)
+    curve(0.5).to_parquet(tmp_path / "log.parquet")
+    assert not any("other values" in warning for warning in read_log(tmp_path).warnings)
+    curve(0.9).to_parquet(tmp_path / "log.parquet")
+    assert any("other values" in warning for warning in read_log(tmp_path).warnings)
