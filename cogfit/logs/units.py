@@ -111,7 +111,7 @@ def one_folder_each(units: Iterable[Unit]) -> list[Unit]:
     """Split what a reader of whole folders gave by run."""
     split: list[Unit] = []
     for unit in units:
-        if unit.reader.takes_folders and "run" in unit.part.frame:
+        if unit.reader.takes_folders and not unit.reader.names_runs and "run" in unit.part.frame:
             split += _by_run(unit)
         else:
             split.append(unit)

@@ -106,6 +106,7 @@ READER = Reader(
     recognise=recognise,
     read=read,
     takes_folders=True,
+    names_runs=True,
     rank=9,
     other_names=("mlruns", "file_store"),
     evidence=Evidence.KEYS,

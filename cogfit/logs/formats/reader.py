@@ -206,6 +206,8 @@ class Reader:
     gives_way : bool
         Whether files of this format are left out of a folder that has logs in others, wherever they lie: what training
         printed repeats what it logged.
+    names_runs : bool
+        Whether `read` names runs as the log does, and not after their folders: such names stay as they are.
 
     Notes
     -----
@@ -236,6 +238,7 @@ class Reader:
     evidence: Evidence = Evidence.KEYS
     checkpoints: Checkpoints | None = None
     gives_way: bool = False
+    names_runs: bool = False
 
     def __post_init__(self) -> None:
         """Call a format without title by its name."""

@@ -204,3 +204,15 @@ def test_runs_whose_names_differ_in_blanks_stay_apart(tmp_path: Path, names: lis
     assert log.source.rows_used == log.source.rows_read == len(log.frame) == 5 * len(names)
     values = log.frame.groupby("run")["attention_utilization"].unique()
     assert sorted(map(list, values)) == [[(number + 1) / 10] for number in range(len(names))]
+
+
+def test_names_of_runs_are_no_paths(tmp_path: Path) -> None:
+    for number, name in enumerate(("a/b", "a/c", "val")):
+        folder = tmp_path / "mlruns" / "0" / f"{number}{'0' * 31}"
+        (folder / "metrics").mkdir(parents=True)
+        (folder / "meta.yaml").write_text(f"run_id: {folder.name}\nrun_name: '{name}'\nlifecycle_stage: active\n")
+        (folder / "metrics" / "attn_util").write_text("".join(f"{k} {0.5 / (k + 1)} {k}\n" for k in range(5)))
+    log = read_log(tmp_path).utilization
+    assert log is not None
+    assert set(log.frame["run"]) == {"a/b", "a/c", "val"}
+    assert not log.source.choices
