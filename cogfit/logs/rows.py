@@ -214,7 +214,12 @@ class Rows:
     def _choose_run(self, name: str, path: Path) -> tuple[Choice, bool]:
         """Keep the rows of one run, or of one of its trainings."""
         runs = self.frame["run"].cat.categories.tolist() if "run" in self.frame else []
-        chosen = [run for run in runs if run == name] or [run for run in runs if run.startswith(name + _SEPARATOR)]
+        # a run of a folder may be asked for by its path, of which what all have in common is not in its name
+        chosen = (
+            [run for run in runs if run == name]
+            or [run for run in runs if run.startswith(name + _SEPARATOR)]
+            or [run for run in runs if name.endswith("/" + run)]
+        )
         if not chosen:
             listed = f"the runs are: {shortlist(runs)}" if runs else "the log names no runs"
             near = nearest(name, runs) if runs else ""

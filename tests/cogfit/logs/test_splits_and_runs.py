@@ -347,3 +347,8 @@ def test_a_log_in_two_formats_whose_values_differ_is_doubted(tmp_path: Path) -> 
     assert not any("other values" in warning for warning in read_log(tmp_path).warnings)
     curve(0.9).to_parquet(tmp_path / "log.parquet")
     assert any("other values" in warning for warning in read_log(tmp_path).warnings)
+
+
+def test_a_run_may_be_asked_for_by_its_path(tmp_path: Path) -> None:
+    log = read_log(numbered(tmp_path, {"a/seed1/log.csv": 0.5, "a/seed2/log.csv": 0.2}), run="a/seed2")
+    assert values_of(log) == curve(0.2)["attn_util"].tolist()
