@@ -214,12 +214,7 @@ class Rows:
     def _choose_run(self, name: str, path: Path) -> tuple[Choice, bool]:
         """Keep the rows of one run, or of one of its trainings."""
         runs = self.frame["run"].cat.categories.tolist() if "run" in self.frame else []
-        # a run of a folder may be asked for by its path, of which what all have in common is not in its name
-        chosen = (
-            [run for run in runs if run == name]
-            or [run for run in runs if run.startswith(name + _SEPARATOR)]
-            or [run for run in runs if name.endswith("/" + run)]
-        )
+        chosen = _runs_called(name, runs)
         if not chosen:
             listed = f"the runs are: {shortlist(runs)}" if runs else "the log names no runs"
             near = nearest(name, runs) if runs else ""
@@ -382,3 +377,15 @@ def _declared(parts: Sequence[Part], starts: NDArray[np.int64]) -> list[tuple[in
         for start, part in zip(starts.tolist(), parts, strict=False)
         for restart in part.restarts
     ]
+
+
+def _runs_called(name: str, runs: Sequence[str]) -> list[str]:
+    """Runs of a name, trainings of such a run, or runs below a path.
+
+    What all paths of a folder have in common is not in the names of its runs.
+    """
+    return (
+        [run for run in runs if run == name]
+        or [run for run in runs if run.startswith(name + _SEPARATOR)]
+        or [run for run in runs if name.endswith("/" + run)]
+    )
