@@ -14,7 +14,7 @@ from functools import cache
 QUOTE = '"'
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_QUOTED = re.compile(r'"([^"]*(?:""[^"]*)*)"')
+_QUOTED = re.compile(r'"([^"]*+(?:""[^"]*+)*+)"')  # possessive: a doubled quote is never one that closes
 
 
 @dataclass(frozen=True, slots=True)

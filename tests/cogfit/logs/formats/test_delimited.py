@@ -248,3 +248,12 @@ def test_two_damaged_lines_at_the_end_are_not_one_that_was_cut(tmp_path: Path, n
     lines = ["step,attn_util,note", *rows(5), "5,0.1\r5,ok"]  # a carriage return amid a number
     with pytest.raises(InputError, match="line 7: has 2 fields where the header has 3"):
         read_log(write(tmp_path, name, lines))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("ends", ["\r\n\n\n", "\r\r\n\n", "\r\n\r\n", "\r\r\r\n"])  # of the header, and of each row
+def test_a_carriage_return_ends_the_header_as_it_ends_rows(tmp_path: Path, name: str, ends: str) -> None:
+    lines = ["step,attn_util,note", *rows(3)]
+    log = utilization(write(tmp_path, name, ["".join(map("".join, zip(lines, ends, strict=True)))], end=""))
+    assert log.frame["step"].tolist() == [0, 1, 2]
+    assert log.source.rows_read == 3
