@@ -65,6 +65,12 @@ class Table:
     is_certain : bool
         False if only the number of the rows is known, and which rows there may be.
     decimal : str
+    may_be : list of set
+        Numbers on each line of a text log.
+    thousands : bool
+        Whether a comma may separate thousands.
+    last : str
+        What the last line is that may also be taken for one that was cut: a blank line or a header.
     """
 
     names: list[str]
@@ -76,7 +82,7 @@ class Table:
     decimal: str = "."
     may_be: list[set[float]] = field(default_factory=list)
     thousands: bool = False
-    may_be_cut: bool = False
+    last: str = ""
 
     @property
     def n_read(self) -> int:
@@ -110,16 +116,16 @@ def read_delimited(data: bytes) -> Table:
     text, is_cut = text_of(data)
     if "\n" not in text:
         text = text.replace("\r", "\n")
-    lines, header = text.splitlines(keepends=True), ""
     lines = re.split(r"(?<=\n)", text)
     while lines and (not lines[0].strip() or lines[0].startswith("#")):
         del lines[0]
     if not lines:
         raise Unreadable("nothing but comments")
-    header = lines[0]
+    # a carriage return ends the header, too
+    header, *more = re.split(r"(?<=\r)(?!\n)", lines[0])
     bare = re.sub(r'"[^"]*"', "", header)
     mark = max((",", "\t", ";"), key=bare.count)
-    body = "".join(lines[1:])
+    body = "".join([*more, *lines[1:]])
     names = _header_names(next(csv.reader([header.strip("\r\n")], delimiter=mark)))
     if all(_NUMBER.fullmatch(name) for name in names):
         raise Unreadable("no header")
@@ -145,19 +151,21 @@ def _fill(table: Table, names: list[str], body: str, mark: str, is_cut: bool) ->
         if is_cut or "\n" in records[-1][-1].rstrip("\r\n"):
             raise Unreadable("a quote never closes")
         is_cut = bool(records.pop())
-    records = [fields for fields in records if "".join(fields).strip() or (len(fields) > 1 and mark != "\t")
-               or len(fields) == len(names) > 1]  # fmt: skip
+    tabs = [fields for fields in records if mark == "\t" and _is_short_blank(fields, names)]
+    table.last = "blank" if tabs and records[-1] is tabs[-1] else ""
+    records = [fields for fields in records if fields and (len(fields) > 1 or not fields[0].isspace())]
+    records = [fields for fields in records if not any(fields is blank for blank in tabs)]
     every = list(names)
     if is_cut:
         dropped[CUT_LINE] += 1
     for place, fields in enumerate(records):
         is_last = place == len(records) - 1
         stripped = [text.strip() for text in fields]
-        if any(name in names for name in stripped) and not any(map(_is_cell, stripped)):
+        named = stripped if stripped[0] else stripped[1:]  # pandas leaves the name of its index out
+        if any(name in names for name in named) and not any(map(_is_cell, named)):
             found = _header_names(fields)
-            # at the end, a header that has fewer columns looks like a line that was cut
             dropped[REPEATED if found == names else CHANGED] += 1
-            table.may_be_cut = is_last and len(found) < len(names)
+            table.last = CHANGED if is_last and len(found) < len(names) else table.last
             names = found
             every += [name for name in names if name not in every]
             continue
@@ -170,6 +178,11 @@ def _fill(table: Table, names: list[str], body: str, mark: str, is_cut: bool) ->
         else:
             table.rows.append(dict(zip(names, fields, strict=True)))
     table.names, table.dropped = every, dict(dropped)
+
+
+def _is_short_blank(fields: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether a record between tabs looks blank, and is no row of empty cells."""
+    return 1 < len(fields) != len(names) and not "".join(fields).strip()
 
 
 def _is_cell(text: str) -> bool:
@@ -204,17 +217,25 @@ def read_wandb(data: bytes) -> Table:
         for place, row in enumerate(wide.rows):
             rows.append({first: row.get(first), "run": run} | {key: row.get(name) for key, name in metrics.items()})
             file_rows.append(place)
+        # of what type a column is, is found out for each run
+        for metric in metrics:
+            own = rows[-len(wide.rows) :] if wide.rows else []
+            if (truths := _truths([row[metric] for row in own])) is not None:
+                for row, truth in zip(own, truths, strict=True):
+                    row[metric] = truth
     return Table(names, rows, wide.dropped, file_rows, True, decimal=wide.decimal, thousands=wide.thousands,
-                 may_be_cut=wide.may_be_cut)  # fmt: skip
+                 last=wide.last)  # fmt: skip
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------------
 
 
+class _Twice(dict[str, Any]):
+    """An object in which a key occurs twice."""
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise Unreadable("a key occurs twice")
-    return dict(pairs)
+    return dict(pairs) if len({key for key, _ in pairs}) == len(pairs) else _Twice(pairs)
 
 
 def _loads(text: str) -> Any:
@@ -234,6 +255,8 @@ def _from_records(records: Sequence[Any]) -> Table:
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(record, _Twice):
+        raise Unreadable("a key occurs twice")
     for name, value in record.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
@@ -247,13 +270,16 @@ def read_jsonl(data: bytes) -> Table:
         raise Unreadable("zero bytes")
     lines = [line for line in data.split(b"\n") if line.strip()]
     if not all(map(_is_json, lines[:-1])):
-        return _from_stream(data)
+        is_cut = not _is_json(lines[-1])
+        table = _from_stream(data[: data.rindex(lines[-1])] if is_cut else data)
+        table.dropped = {CUT_LINE: 1} if is_cut else {}
+        return table
     records, dropped = [], {}
     for place, line in enumerate(lines):
         try:
             records.append(_loads(line.decode()))
         except (Unreadable, UnicodeDecodeError) as error:
-            if place < len(lines) - 1 or str(error) == "a key occurs twice":
+            if place < len(lines) - 1:
                 raise Unreadable(str(error)) from None
             dropped[CUT_LINE] = 1
     table = _from_records(records)
@@ -292,6 +318,8 @@ def read_json(data: bytes) -> Table:
         return _from_records(content)
     if not isinstance(content, dict) or not content:
         raise Unreadable("no table")
+    if any(isinstance(value, _Twice) for value in (content, *content.values())):
+        raise Unreadable("a key occurs twice")
     columns = {name: list(column.values()) if isinstance(column, dict) else column for name, column in content.items()}
     if not all(isinstance(column, list) for column in columns.values()) or len(set(map(len, columns.values()))) > 1:
         raise Unreadable("no table")
@@ -658,10 +686,10 @@ def number(cell: Cell, decimal: str = ".") -> float:
 def numbers(table: Table, name: str) -> list[float]:
     """Numbers of a column."""
     cells = [row.get(name) for row in table.rows]
-    if table.is_text:
+    if table.is_text and all(cell is None or isinstance(cell, str) for cell in cells):
+        if (truths := _truths(cells)) is not None:
+            return [number(truth) for truth in truths]
         present = [cell for cell in cells if cell is not None and cell.strip().casefold() not in MISSING]
-        if present and all(cell.strip().casefold() in ("true", "false") for cell in present):
-            return [math.nan if cell not in present else int(cell.strip().casefold() == "true") for cell in cells]
         pattern = re.compile(r"\d+|[1-9]\d{0,2}(,\d{3})+")
         if table.thousands and any("," in cell for cell in present) and all(map(pattern.fullmatch, present)):
             return [number(None if cell is None else cell.replace(",", "")) for cell in cells]
@@ -679,6 +707,15 @@ def label(cell: Cell) -> str | None:
             return None
         return str(int(cell)) if cell.is_integer() else str(cell)
     return str(cell).strip()
+
+
+def _truths(cells: Sequence[str | None]) -> list[bool | None] | None:
+    """Truth values of a column of text that holds nothing else, None for any other column."""
+    words = [(cell or "").strip().casefold() for cell in cells]
+    found = {word for word in words if word not in MISSING}
+    if not found & {"true", "false"} or not found <= {"true", "false", "0", "1"}:
+        return None
+    return [None if word in MISSING else word in ("true", "1") for word in words]
 
 
 def labels(table: Table, name: str) -> list[str | None]:
@@ -743,6 +780,11 @@ def disagreements(log: Any, table: Table | None, options: Mapping[str, Any]) -> 
         found += _of_account(part, is_routing=part is log.routing)
     if table is None:
         return found
+    dropped = sum((Counter(part.source.rows_dropped) for part in parts), Counter[str]())
+    if table.last and dropped[CUT_LINE]:
+        table.dropped = {**table.dropped, CUT_LINE: 1}
+        if table.last == CHANGED:
+            table.dropped[CHANGED] -= 1
     n_read = sum(part.source.rows_read for part in parts)
     if n_read != table.n_read:
         found.append(f"{n_read} rows read where the file has {table.n_read}")
@@ -750,9 +792,6 @@ def disagreements(log: Any, table: Table | None, options: Mapping[str, Any]) -> 
         found += _of_numbers(log, table)
     if not table.is_certain:
         return found
-    dropped = sum((Counter(part.source.rows_dropped) for part in parts), Counter[str]())
-    if table.may_be_cut and dropped[CUT_LINE]:  # a header with fewer columns at the end looks like a line that was cut
-        table.dropped = {**table.dropped, CUT_LINE: 1, CHANGED: table.dropped[CHANGED] - 1}
     for reason in OF_READERS:
         if dropped[reason] != table.dropped.get(reason, 0):
             found.append(f"'{reason}': {dropped[reason]} rows where the file has {table.dropped.get(reason, 0)}")
@@ -1025,7 +1064,7 @@ _TRUE, _FALSE = {"true", "t", "yes", "1", "1.0"}, {"false", "f", "no", "0", "0.0
 _MINUS_ONE = re.compile(r"-1(\.0*)?([eE][-+]?0+)?")
 
 
-def _truth(cell: Cell) -> float:
+def _truth(cell: Cell, decimal: str = ".") -> float:
     if cell is None:
         return math.nan
     if isinstance(cell, (bool, int, float)):
@@ -1038,11 +1077,9 @@ def _truth(cell: Cell) -> float:
         return math.nan
     if word in _TRUE or word in _FALSE:
         return float(word in _TRUE)
-    value = number(cell)
-    if value in (0, 1):
+    value = number(cell, decimal)
+    if value in (0, 1) or not _is_finite(value):
         return float(value)
-    if math.isinf(value):
-        return value
     raise Unreadable(f"{cell!r} is neither 0 nor 1")
 
 
@@ -1056,7 +1093,7 @@ def _of_routing(log: Any, table: Table, options: Mapping[str, Any]) -> list[str]
     if "exposure" in names:
         columns["exposure"] = list(numbers(table, "exposure"))
     if "attended" in names:
-        columns["attended"] = [_truth(row.get("attended")) for row in table.rows]
+        columns["attended"] = [_truth(row.get("attended"), table.decimal) for row in table.rows]
     if "p_episodic" in names:
         columns["p_episodic"] = [_as_float(value) for value in numbers(table, "p_episodic")]
     for one, other in (("attended", "p_episodic"), ("p_episodic", "attended")):

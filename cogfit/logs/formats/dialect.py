@@ -17,6 +17,8 @@ NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?|[-+]?(nan|inf(
 CUT_NUMBER = re.compile(r"[-+]|[-+]?(\d+\.?\d*|\.\d*)[eE][-+]?|[-+]?\.|na|tru?|fals?|nul|inf?", re.IGNORECASE)
 """Texts that are the start of a number or a word, but not yet one."""
 
+_RETURN = re.compile(rb"(?<=\r)(?!\n).*", re.DOTALL)
+
 DELIMITERS = (",", "\t", ";")
 
 
@@ -61,6 +63,7 @@ def dialect_of(data: bytes, path: Path) -> Dialect:
         if line.startswith(b"#"):
             comment = line
             continue
+        line = _RETURN.sub(b"", line)  # where a carriage return ends the header, what follows is a row
         text = decoded(line, path)
         delimiter = _guess_delimiter(text)
         fields = line_record(line, delimiter, path).fields

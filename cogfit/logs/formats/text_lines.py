@@ -52,7 +52,7 @@ _PAIR = re.compile(
     rf"(?<![\w./@+-])(?P<quote>['\"]?)(?P<key>{_WORD}(?: {_WORD}){{0,2}}(?: ?\([^()]{{1,20}}\))?)(?P=quote)"
     rf"(?P<sep>\s{{0,3}}[:=]|(?=\s))\s{{0,20}}(?:\[\s{{0,5}}|#)?(?:(?:np\.\w{{1,12}}|tensor)\()?['\"]?"
     rf"(?:(?P<number>{_NUMBER})(?P<of>\s?/\s?\d+)?(?P<unit>{_UNIT})?|(?P<special>[-+]?(?:nan|inf(?:inity)?)))"
-    r"(?=[\s;|)\]}'\"]|,(?!\d)|[.:](?:\s|$)|$)",
+    r"(?=[\s;|)\]}'\"]|,(?!\.?\d)|[.:](?:\s|$)|$)",
     re.IGNORECASE,
 )
 _DECIMAL_COMMA = re.compile(r"[:=\s]-?0,\d+(?=[\s;|,]|$)")

@@ -263,3 +263,12 @@ def test_a_line_cut_after_a_doubled_quote_is_no_row(tmp_path: Path, name: str, l
         log = utilization(write(tmp_path, name, [whole[:cut]], end=""))
         assert len(log.frame) == 4
         assert log.source.rows_dropped == {"truncated last line": 1}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("ends", ["\r\n\n\n", "\r\r\n\n", "\r\n\r\n", "\r\r\r\n"])  # of the header, and of each row
+def test_a_carriage_return_ends_the_header_as_it_ends_rows(tmp_path: Path, name: str, ends: str) -> None:
+    lines = ["step,attn_util,note", *rows(3)]
+    log = utilization(write(tmp_path, name, ["".join(map("".join, zip(lines, ends, strict=True)))], end=""))
+    assert log.frame["step"].tolist() == [0, 1, 2]
+    assert log.source.rows_read == 3

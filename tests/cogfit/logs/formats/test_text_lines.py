@@ -108,6 +108,10 @@ def test_sentences_hold_no_measurement(line: str) -> None:
     assert [pair for pair in pairs(line) if pair[0] not in ("version",)] == []
 
 
+def test_a_number_with_a_comma_before_its_point_is_none() -> None:
+    assert list(pairs("step 3: loss 0,.91")) == [("step", "3", "")]
+
+
 def test_numbers_with_decimal_commas_are_refused_with_their_line(tmp_path: Path) -> None:
     path = write(tmp_path / "out.txt", "step 1 loss 1,5", "step 2 loss 0,75", "step 3 loss 0,5")
     with pytest.raises(InputError, match="line 2: has a number with a decimal comma"):
