@@ -85,7 +85,7 @@ class Rows:
     resolution : Resolution
     reasons : list of str
         Why rows are left out; a row's `fate` counts them from 1.
-    fate : int8 array
+    fate : int array
         0 for rows that are fitted.
     """
 
@@ -96,7 +96,7 @@ class Rows:
         self.resolution = self._resolved(whole_steps(frame["step"].to_numpy()))
         self.is_last_training: Mask = np.ones(len(frame), dtype=bool)
         self.reasons: list[str] = []
-        self.fate = np.zeros(len(frame), dtype=np.int8)
+        self.fate = np.zeros(len(frame), dtype=np.int32)  # a log may name hundreds of splits
         self.leave_out(~self.resolution.kept, SUPERSEDED_TAIL)
 
     def _resolved(self, steps: Numbers) -> Resolution:
@@ -149,7 +149,7 @@ class Rows:
         if self.file_row is not None:
             # a row of the file that gave several is used if any of these is
             _, code = np.unique(self.file_row, return_inverse=True)
-            fate = np.full(int(code.max()) + 1 if len(code) else 0, np.iinfo(np.int8).max, dtype=np.int8)
+            fate = np.full(int(code.max()) + 1 if len(code) else 0, np.iinfo(np.int32).max, dtype=np.int32)
             np.minimum.at(fate, code, self.fate)
         counts = np.bincount(fate, minlength=len(self.reasons) + 1)[1:]
         return total + Counter(dict(zip(self.reasons, counts.tolist(), strict=True)))

@@ -352,3 +352,13 @@ def test_a_log_in_two_formats_whose_values_differ_is_doubted(tmp_path: Path) -> 
 def test_a_run_may_be_asked_for_by_its_path(tmp_path: Path) -> None:
     log = read_log(numbered(tmp_path, {"a/seed1/log.csv": 0.5, "a/seed2/log.csv": 0.2}), run="a/seed2")
     assert values_of(log) == curve(0.2)["attn_util"].tolist()
+
+
+def test_a_log_may_name_hundreds_of_splits(tmp_path: Path) -> None:
+    names = ["train", *(f"part {number}" for number in range(300))]
+    table = pd.concat([curve(0.5, 4).assign(split=name) for name in names])
+    table.to_csv(tmp_path / "log.csv", index=False)
+    log = read_log(tmp_path / "log.csv").utilization
+    assert log is not None
+    assert log.source.rows_used == len(log.frame) == 4
+    assert len(log.source.rows_dropped) == 300
