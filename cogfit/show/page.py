@@ -36,14 +36,16 @@ ANSWERS: dict[str, str] = {
 }
 """The verdict in plain words."""
 
-_CAPTIONS: dict[str, str] = {
+CAPTIONS: dict[str, str] = {
     "residuals": "Residuals of the form reported against normal quantiles: on the line, the errors are normal.",
     "autocorrelation": "Autocorrelation of these residuals: outside the grey band, errors are not independent.",
     "profile": "Deviance of the power law as γ is held at other values: flat curves do not determine γ.",
     "windows": "γ of the power law over parts of the curve: a power law has the same γ everywhere.",
     "switches": "When each pattern switched, in steps and in exposures.",
     "survival": "Share of patterns that have not switched yet.",
+    "restarts": "Restarts of the training: the branch that was kept, and what was abandoned.",
 }
+"""What each panel of the diagnostics shows."""
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -271,7 +273,7 @@ def _figures(result: FitResult) -> _Markup:
     for name in DIAGNOSTICS:
         figure = plot_diagnostic(result, name)
         if figure is not None:
-            panels.append(_picture(figure, name, _CAPTIONS[name]))
+            panels.append(_picture(figure, name, CAPTIONS[name]))
     return _section("Figures", _picture(main, "fit", caption, class_="main"), _tag("div", *panels, class_="panels"))
 
 

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 import cogfit
 from cogfit.errors import InputError
+from cogfit.show.page import CAPTIONS
+from cogfit.show.plots import DIAGNOSTICS
 
 
 @st.composite
@@ -101,3 +103,13 @@ def test_long_branches_are_drawn_as_means(size: int) -> None:
     branch = fit.source["restarts"][0]["branch"]
     assert len(branch["x"]) == min(size, 400)
     assert np.mean(branch["x"]) == pytest.approx(1.5 * size, rel=0.01)
+
+
+def test_a_report_draws_the_branch_that_was_abandoned(tmp_path: Path) -> None:
+    steps = [*range(1, 40), *range(20, 60)]
+    fit = cogfit.fit(pd.DataFrame({"step": steps, "attn_util": np.array(steps) ** -0.5}), form="power")
+    assert "restarts" in set(DIAGNOSTICS)
+    fit.report(tmp_path / "fit.html")
+    assert "what was abandoned" in (tmp_path / "fit.html").read_text(encoding="utf-8")
+    # whatever panel there is has a caption
+    assert set(CAPTIONS) == {*DIAGNOSTICS}
