@@ -101,7 +101,9 @@ def join_utilization(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) ->
     warnings : tuple of str
     """
     frame = _with_labels(concatenated([part.frame for part in parts]))
-    frame = frame.assign(step=whole_steps(frame["step"].to_numpy()))
+    steps = whole_steps(frame["step"].to_numpy())
+    if steps.dtype != frame["step"].dtype:
+        frame = frame.assign(step=steps)
     _check_steps(frame, parts[0], path)
     rows = Rows(parts, frame)
     rows.name_trainings()
@@ -109,7 +111,7 @@ def join_utilization(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) ->
     notes = rows.notes()
     # logs are nearly always in order, and then nothing needs to be moved
     order = None
-    if not _is_in_order(steps, codes):
+    if not _is_in_order(steps, codes if set(GROUP_COLUMNS) & set(frame) else None):
         order = np.lexsort((steps, codes))  # stable: of equal steps the one that was written last comes last
         if rows.resolution.n_unordered:
             notes.append("rows were not in the order of steps and were sorted")
@@ -135,10 +137,10 @@ def join_utilization(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) ->
     return log, tuple(dict.fromkeys([warning for part in parts for warning in part.warnings] + rows.doubts()))
 
 
-def _is_in_order(steps: Numbers, codes: NDArray[np.int64]) -> bool:
+def _is_in_order(steps: Numbers, codes: NDArray[np.int64] | None) -> bool:
     """Whether steps rise within groups that follow each other."""
     rising = steps[1:] > steps[:-1]
-    if codes.any():  # perhaps several groups
+    if codes is not None:  # perhaps several groups
         rising = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & rising)
     return bool(rising.all())
 

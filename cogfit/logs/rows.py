@@ -97,7 +97,8 @@ class Rows:
         self.is_last_training: Mask = np.ones(len(frame), dtype=bool)
         self.reasons: list[str] = []
         self.fate = np.zeros(len(frame), dtype=np.int32)  # a log may name hundreds of splits
-        self.leave_out(~self.resolution.kept, SUPERSEDED_TAIL)
+        if self.resolution.falls:  # nothing else makes rows void, and masks of a long log take time
+            self.leave_out(~self.resolution.kept, SUPERSEDED_TAIL)
 
     def _resolved(self, steps: Numbers) -> Resolution:
         """Restarts of the rows.
@@ -131,7 +132,7 @@ class Rows:
     @property
     def is_kept(self) -> Mask:
         """Rows that are fitted."""
-        return np.asarray(self.fate == 0)
+        return np.asarray(self.fate == 0) if self.reasons else np.ones(len(self.fate), dtype=bool)
 
     def leave_out(self, rows: Mask, reason: str) -> None:
         """Leave rows out that have been kept so far."""
@@ -160,7 +161,7 @@ class Rows:
         They become runs of their own, so that nothing takes a mean over them.
         """
         training = self.resolution.training
-        if not training.any():
+        if not self.resolution.falls or not training.any():
             return
         names, run = [""], np.zeros(len(training), dtype=np.int64)
         if "run" in self.frame:
@@ -277,6 +278,8 @@ class Rows:
 
     def branches(self, values: NDArray[np.float64]) -> tuple[Branch, ...]:
         """What restarts have made void, with mean values for pictures."""
+        if not self.resolution.falls:
+            return ()
         void = self.resolution.void
         melted = {name for part in self.parts for name in part.columns_by}
         steps = self.frame["step"].to_numpy().astype(np.float64)
@@ -297,7 +300,7 @@ class Rows:
 
         None where there were no restarts.
         """
-        if self.resolution.kept.all():
+        if not self.resolution.falls or self.resolution.kept.all():
             return None
         return _mean_by_step(self.frame["step"].to_numpy().astype(np.float64)[self.is_kept], values[self.is_kept])
 
