@@ -13,7 +13,7 @@ zeros, two files spliced). Three in ten are read with an option. A *refusal* is 
 
 1. another exception, a warning, or anything printed;
 2. an account that does not add up: counts, and rows behind the frame;
-3. another number of rows than the bytes hold by a reader of their own (``fuzz_reference.py``), or another number of
+3. another number of rows than the bytes hold by a reader of their own (``fuzz_readers.py``), or another number of
    those that a reader leaves out by name;
 4. a step, value or label that is not in the file, or a row of the file that is neither in the log nor superseded.
 
@@ -50,8 +50,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from fuzz_comparison import disagreements
 from fuzz_inputs import CONTAINERS, Case, Fault, make
-from fuzz_reference import Unreadable, disagreements, read
+from fuzz_readers import Unreadable, read
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "data" / "benchmarks" / "fuzz_logs.csv"

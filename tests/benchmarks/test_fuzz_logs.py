@@ -16,9 +16,10 @@ from cogfit import read_log
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
+import fuzz_comparison  # noqa: E402
 import fuzz_inputs  # noqa: E402
 import fuzz_logs  # noqa: E402
-import fuzz_reference  # noqa: E402
+import fuzz_readers  # noqa: E402
 
 SEED = 7  # another one than that of the table
 
@@ -88,11 +89,11 @@ def test_whatever_is_wrong_with_a_log_is_noticed(tmp_path: Path, container: str)
         numbers = {"attention_utilization", "p_episodic"} & set(part.frame)
         if "file_row" in part.frame or "run" not in part.frame or part.frame["run"].nunique() < 2 or not numbers:
             continue
-        table = fuzz_reference.read(case, tmp_path)
-        assert fuzz_reference.disagreements(log, table, case.options) == []
+        table = fuzz_readers.read(case, tmp_path)
+        assert fuzz_comparison.disagreements(log, table, case.options) == []
         for change in (other_value, other_step, other_run, lost_row, lost_row_that_is_counted, other_reason):
             wrong = replace(log, **{kind: change(part)})
-            assert fuzz_reference.disagreements(wrong, table, case.options) != [], (change, number, case.files)
+            assert fuzz_comparison.disagreements(wrong, table, case.options) != [], (change, number, case.files)
         checked += 1
     assert checked > 4
 
