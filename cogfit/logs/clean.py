@@ -109,7 +109,11 @@ class _Rows:
 
     def drop_unusable(self, values: Numbers, column: str) -> None:
         """Drop the rows whose value is missing or infinite."""
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
+        if values.dtype.kind != "f":
+            return
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = values.sum()  # of finite values it is finite or overflows; it takes less time than a look at each
+        if not math.isfinite(total):
             self.drop(np.isnan(values), f"no value in '{column}'")
             self.drop(np.isinf(values), f"infinite value in '{column}'")
 
@@ -189,9 +193,7 @@ class _Table:
 
         What rounding left just outside is carried back to 0 or 1.
         """
-        with np.errstate(invalid="ignore"):
-            low, high = float(np.fmin.reduce(values, initial=0.0)), float(np.fmax.reduce(values, initial=1.0))
-        if low >= 0 and high <= 1:
+        if values.min(initial=0.0) >= 0 and values.max(initial=1.0) <= 1:  # neither with a missing value
             return values
         with np.errstate(invalid="ignore"):
             bad = np.isfinite(values) & ((values < -TOLERANCE) | (values > 1 + TOLERANCE))

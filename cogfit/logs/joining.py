@@ -111,7 +111,8 @@ def join_utilization(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) ->
     notes = rows.notes()
     # logs are nearly always in order, and then nothing needs to be moved
     order = None
-    if not _is_in_order(steps, codes if set(GROUP_COLUMNS) & set(frame) else None):
+    is_one_group = not set(GROUP_COLUMNS) & set(frame)
+    if not (is_one_group and rows.resolution.is_rising) and not _is_in_order(steps, codes):
         order = np.lexsort((steps, codes))  # stable: of equal steps the one that was written last comes last
         if rows.resolution.n_unordered:
             notes.append("rows were not in the order of steps and were sorted")
@@ -125,7 +126,10 @@ def join_utilization(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) ->
     choices = rows.choose(wanted, path)
     source = _source(rows, path, notes, choices, frame["attention_utilization"].to_numpy())
     frame = _texts(frame)
-    fitted, others = _chosen_rows(frame, order, rows.is_kept, counted)
+    if order is None and not rows.reasons:
+        fitted, others = frame, None
+    else:
+        fitted, others = _chosen_rows(frame, order, rows.is_kept, counted)
     _check_enough(fitted, source, "utilisation")
     log = UtilizationLog(
         frame=_owned(fitted),
@@ -137,10 +141,10 @@ def join_utilization(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) ->
     return log, tuple(dict.fromkeys([warning for part in parts for warning in part.warnings] + rows.doubts()))
 
 
-def _is_in_order(steps: Numbers, codes: NDArray[np.int64] | None) -> bool:
+def _is_in_order(steps: Numbers, codes: NDArray[np.int64]) -> bool:
     """Whether steps rise within groups that follow each other."""
     rising = steps[1:] > steps[:-1]
-    if codes is not None:  # perhaps several groups
+    if codes.any():  # perhaps several groups
         rising = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & rising)
     return bool(rising.all())
 
@@ -154,8 +158,6 @@ def _chosen_rows(
     frame: pd.DataFrame, order: NDArray[Any] | None, kept: Mask, counted: Mask
 ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """The rows that are fitted, and those of other splits, runs and trainings."""
-    if order is None and kept.all():
-        return frame, None
     places = np.arange(len(frame)) if order is None else order
     fitted = frame.iloc[places[kept[places]]].reset_index(drop=True)
     other = counted & ~kept

@@ -18,7 +18,7 @@ from cogfit.errors import InputError, nearest, shortlist
 from cogfit.logs.clean import Mask, Numbers, Part, whole_steps
 from cogfit.logs.labels import NO_LABEL, labels_from_codes, natural_key
 from cogfit.logs.model import FILE_ROW, GROUP_COLUMNS, Branch, Choice
-from cogfit.logs.restarts import Resolution, resolve_restarts
+from cogfit.logs.restarts import Resolution, constant_rows, resolve_restarts
 from cogfit.logs.splits import SPLITS, preferred, split_key, split_named
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def group_codes(frame: pd.DataFrame) -> NDArray[np.int64]:
 
     In the order of the labels.
     """
-    codes = np.zeros(len(frame), dtype=np.int64)
+    codes = constant_rows(0, len(frame), np.int64)
     for name in GROUP_COLUMNS:
         if name in frame:
             labels = frame[name].cat
@@ -94,9 +94,10 @@ class Rows:
         self.parts, self.frame = parts, frame if self.file_row is None else frame.assign(**{FILE_ROW: self.file_row})
         self.codes = group_codes(frame)
         self.resolution = self._resolved(whole_steps(frame["step"].to_numpy()))
-        self.is_last_training: Mask = np.ones(len(frame), dtype=bool)
+        self.has_trainings = False
+        self.is_last_training: Mask = constant_rows(True, len(frame), np.bool_)
         self.reasons: list[str] = []
-        self.fate = np.zeros(len(frame), dtype=np.int32)  # a log may name hundreds of splits
+        self.fate = constant_rows(0, len(frame), np.int32)  # a log may name hundreds of splits
         if self.resolution.falls:  # nothing else makes rows void, and masks of a long log take time
             self.leave_out(~self.resolution.kept, SUPERSEDED_TAIL)
 
@@ -127,17 +128,19 @@ class Rows:
             for row, step, start in _declared(self.parts, _offsets(self.parts))
         ]
         found = resolve_restarts(steps[first], codes[first], declared)
-        return replace(found, order=None, void=found.void[back], training=found.training[back])
+        return replace(found, order=None, void=found.void[back], training=found.training[back], is_rising=False)
 
     @property
     def is_kept(self) -> Mask:
         """Rows that are fitted."""
-        return np.asarray(self.fate == 0) if self.reasons else np.ones(len(self.fate), dtype=bool)
+        return np.asarray(self.fate == 0) if self.reasons else constant_rows(True, len(self.fate), np.bool_)
 
     def leave_out(self, rows: Mask, reason: str) -> None:
         """Leave rows out that have been kept so far."""
         rows = rows & self.is_kept
         if rows.any():
+            if not self.reasons:
+                self.fate = self.fate.copy()
             self.reasons.append(reason)
             self.fate[rows] = len(self.reasons)
 
@@ -175,6 +178,7 @@ class Rows:
             number, index = divmod(key, int(n_trainings.max()))
             own = f"training {index + 1} of {n_trainings[number]}" if n_trainings[number] > 1 else ""
             labels.append(_SEPARATOR.join(text for text in (names[number], own) if text) or NO_LABEL)
+        self.has_trainings = True
         self.is_last_training = training == n_trainings[run] - 1
         self.frame = self.frame.assign(run=labels_from_codes(codes, labels))
         self.codes = group_codes(self.frame)
@@ -206,9 +210,11 @@ class Rows:
             choice, is_whole_label = self._choose_run(wanted.run, path)
             choices.append(choice)
         by_column = next((choice for choice in choices if choice.kind == "split"), None)
-        if self.is_kept.any():  # or else no row is usable, which is said of the whole log
+        if len(self.frame) and (
+            not self.reasons or self.is_kept.any()
+        ):  # or else no row is usable, which is said of the whole log
             choices += self._choose_split(wanted.split, path, by_column)
-        if not is_whole_label and not self.is_last_training.all():
+        if self.has_trainings and not is_whole_label and not self.is_last_training.all():
             choices.append(self._choose_training())
         return choices
 
