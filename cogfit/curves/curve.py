@@ -71,6 +71,12 @@ class Clusters:
         gather = gather_columns(label)
         return replace(self, sums=self.sums @ gather, counts=self.counts @ gather)
 
+    def scaled(self, factor: Array) -> Clusters:
+        """Multiply what is observed at each point by a factor (n,)."""
+        from scipy.sparse import dia_array
+
+        return replace(self, sums=self.sums @ dia_array((factor[None], [0]), shape=(factor.size, factor.size)))
+
     def resampled(self, multiplicity: Array) -> tuple[Array, Array]:
         """Mean curves and weights under given multiplicities.
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cogfit.curves.curve import Curve
 from cogfit.engine import estimate, separable
 from cogfit.engine.arma import WHITE, Arma, select_arma, unit_columns
+from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.estimate import Estimate
 from cogfit.engine.noise import NOISE
 from cogfit.formulas.form import Array, Form, span_of
@@ -61,13 +62,12 @@ class FormTest(Document):
 
 @dataclass(frozen=True)
 class _Data:
-    """The curve in at most 100 bins, and its errors.
+    """The curve in about 100 bins, and its errors.
 
     The errors are drawn anew for every form, from the same series.
     """
 
-    x: Array
-    label: NDArray[np.int64]
+    bins: Bins
     mean: Array  # (1, bins)
     curve: Curve
     errors: Arma
@@ -77,16 +77,14 @@ class _Data:
     @classmethod
     def from_curve(cls, curve: Curve, form: Form, fit: Estimate) -> _Data:
         """Prepare a curve. Its errors are those about a form that fits it well."""
-        label = separable.bins_of(curve.x, TEST_BINS)
-        weight = curve.weights
-        x = np.bincount(label, curve.x) / np.bincount(label)
-        mean = np.bincount(label, weight * curve.y) / np.bincount(label, weight)
+        bins = Bins.of_points(curve.x, TEST_BINS, curve.weights)
+        mean = bins.mean(curve.y)
         if curve.resampleable:
             assert curve.clusters is not None
-            clusters = curve.clusters.binned(label)
+            clusters = curve.clusters.binned(bins.label)
             mean = clusters.resampled(np.ones((1, clusters.size)))[0][0]
         errors, spread = (WHITE, 1.0) if curve.resampleable else _errors_about(curve, form, fit)
-        return cls(x, label, mean[None], curve, errors, spread)
+        return cls(bins, mean[None], curve, errors, spread)
 
     def simulate_residuals(
         self, form: Form, fit: Estimate, count: int, rng: np.random.Generator
@@ -97,20 +95,20 @@ class _Data:
         """
         if self.curve.resampleable:
             return self._resample_clusters(count, rng)
-        curve, size = self.curve, self.x.size
+        curve, size, label = self.curve, self.bins.weight.size, self.bins.label
         f = form.evaluate(curve.x, form.vector(fit.params))
         model = NOISE[fit.noise]
         if model.discrete:
             return self._draw_counts(f, count, rng)
         weight = model.information(f, curve.weights)
-        total = np.bincount(self.label, weight, size).astype(float)
-        scale = np.bincount(self.label, np.sqrt(weight / curve.weights), size) / np.bincount(self.label, None, size)
+        total = np.bincount(label, weight, size).astype(float)
+        scale = np.bincount(label, np.sqrt(weight / curve.weights), size) / np.bincount(label, None, size)
         return total, self._simulate_noise(count, rng) * scale / total
 
     def _resample_clusters(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
         """Weights, and deviations of resampled means from the mean."""
         assert self.curve.clusters is not None
-        clusters = self.curve.clusters.binned(self.label)
+        clusters = self.curve.clusters.binned(self.bins.label)
         total = clusters.resampled(np.ones((1, clusters.size)))[1]
         chance = np.full(clusters.size, 1.0 / clusters.size)
         y, w = clusters.resampled(rng.multinomial(clusters.size, chance, size=count).astype(float))
@@ -122,8 +120,8 @@ class _Data:
         p = np.clip(f, 0.0, 1.0)
         fractions = rng.binomial(trials.astype(np.int64), p, size=(count, f.size)) / trials
         weight = trials / np.clip(p * (1.0 - p), 1e-4, None)
-        total = np.bincount(self.label, weight, self.x.size).astype(float)
-        return total, _sums(fractions - f, weight, self.label) / total
+        total = np.bincount(self.bins.label, weight, self.bins.weight.size).astype(float)
+        return total, _sums(fractions - f, weight, self.bins.label) / total
 
     def _simulate_noise(self, count: int, rng: np.random.Generator) -> Array:
         """Σ √w·e over each bin for `count` series of errors.
@@ -132,7 +130,7 @@ class _Data:
         """
         if count not in self.binned_noise:
             order, n = np.argsort(self.curve.x, kind="stable"), self.curve.x.size
-            weight, label, width = np.sqrt(self.curve.weights[order]), self.label[order], max(1, _HELD // n)
+            weight, label, width = np.sqrt(self.curve.weights[order]), self.bins.label[order], max(1, _HELD // n)
             sizes = [min(width, count - at) for at in range(0, count, width)]
             parts = [_sums(self.errors.simulate(k, n, rng), weight, label) for k in sizes]
             self.binned_noise[count] = self.spread * np.concatenate(parts)
@@ -215,7 +213,7 @@ def compare_forms(
     truth too often, and a form with a break is not identified where there is none.) Data and curves are treated alike:
     the RSS of a form is the least over its tangent spaces at its fits to the data, to the form tested, and to some of
     the curves; so a thousand curves cost little more than a few. Curves of more than 100 points are averaged into bins
-    first.
+    first, and so are the forms (:class:`cogfit.engine.bins.Axis`).
 
     Parameters
     ----------
@@ -295,37 +293,38 @@ def _test_form(
         return FormTest(1.0 / (replicates + 1.0), math.nan, 0), 0.0
 
     # row 0 is the data: data and replicates are treated alike, so that the test keeps its level
-    centre = form.evaluate(data.x, params[name])
+    axis = data.bins.axis
+    centre = axis.values(form, params[name])
     curves = np.concatenate([data.mean, centre + residuals])
     y = curves * root
 
     # forms are linear near their fits; to the form itself, the data and some replicates these fits are made
     sample = np.concatenate([centre[None], curves[: _SAMPLE + 1]])
-    rss_form = _least_rss(candidates, name, data.x, weight, sample, y)
-    rss_rivals = [_least_rss(candidates, n, data.x, weight, sample, y) for n in candidates.rivals_of(name)]
+    rss_form = _least_rss(candidates, name, axis, weight, sample, y)
+    rss_rivals = [_least_rss(candidates, n, axis, weight, sample, y) for n in candidates.rivals_of(name)]
     rss_best = np.min([rss_form, *rss_rivals], axis=0)
 
     # how much worse than the best form, and how much structure is left in the residuals
     log_ratio = np.log((rss_form + _TINY) / (rss_best + _TINY))
-    lack_of_fit = _Tangents.at_params(form, data.x, root, params[name][None]).excursion(y)
+    lack_of_fit = _Tangents.at_params(form, axis, root, params[name][None]).excursion(y)
     test = FormTest(_upper_tail(log_ratio), _upper_tail(lack_of_fit), replicates)
     return test, float(log_ratio[1:].max())
 
 
 def _rss_at_fit(candidates: _Candidates, name: str, data: _Data, root: Array) -> float:
     """RSS of a form on the data, linearised there."""
-    tangents = _Tangents.at_params(candidates.forms[name], data.x, root, candidates.params[name][None])
+    tangents = _Tangents.at_params(candidates.forms[name], data.bins.axis, root, candidates.params[name][None])
     return float(tangents.rss(data.mean * root)[0])
 
 
-def _least_rss(candidates: _Candidates, name: str, x: Array, weight: Array, sample: Array, y: Array) -> Array:
+def _least_rss(candidates: _Candidates, name: str, axis: Axis, weight: Array, sample: Array, y: Array) -> Array:
     """Least RSS of every curve over a form's tangent spaces.
 
     These lie at its fits to the data and to the curves of `sample`; y (curves, n) are weighted curves.
     """
     form, fitted = candidates.forms[name], candidates.params[name]
-    points = np.concatenate([fitted[None], _refit(form, x, sample, weight, fitted)])
-    return _Tangents.at_params(form, x, np.sqrt(weight), points).rss(y)
+    points = np.concatenate([fitted[None], _refit(form, axis, sample, weight, fitted)])
+    return _Tangents.at_params(form, axis, np.sqrt(weight), points).rss(y)
 
 
 def _upper_tail(statistic: Array) -> float:
@@ -336,23 +335,23 @@ def _upper_tail(statistic: Array) -> float:
     return float((1.0 + (statistic[1:] >= statistic[0]).sum()) / statistic.size)
 
 
-def _refit(form: Form, x: Array, y: Array, weight: Array, start: Array) -> Array:
+def _refit(form: Form, axis: Axis, y: Array, weight: Array, start: Array) -> Array:
     """Refit a form to some curves, (m, p) parameters.
 
     The fits start from given parameters and, for a location, from other places as well.
     """
     w = np.repeat(weight[None], len(y), axis=0)
     if not form.shape:
-        return separable.solve(form, x, y, w).params
+        return separable.solve(form, axis, y, w).params
     places = start[None, [form.names.index(q.name) for q in form.shape]]
     for j, q in enumerate(form.shape):
         if q.interior:
-            low, high = q.absolute((q.lower, q.upper), x)
+            low, high = q.absolute((q.lower, q.upper), axis.x)
             elsewhere = np.repeat(places[:1], _LOCATIONS, axis=0)
             elsewhere[:, j] = np.geomspace(low, high, _LOCATIONS + 2)[1:-1]
             places = np.concatenate([places, elsewhere])
     starts = np.repeat(places[None], len(y), axis=0)
-    return separable.solve(form, x, y, w, starts=starts, tolerance=TOLERANCE, quick=True).params
+    return separable.solve(form, axis, y, w, starts=starts, tolerance=TOLERANCE, quick=True).params
 
 
 @dataclass(frozen=True)
@@ -370,9 +369,9 @@ class _Tangents:
     room: tuple[Array, Array]  # (m, p): how far each may go down and up
 
     @classmethod
-    def at_params(cls, form: Form, x: Array, root: Array, params: Array) -> _Tangents:
-        base, jac = separable.linearised(form, x, params)
-        low, high = separable.bounds_of(form, x)
+    def at_params(cls, form: Form, axis: Axis, root: Array, params: Array) -> _Tangents:
+        base, jac = separable.linearised(form, axis, params)
+        low, high = separable.bounds_of(form, axis.x)
         margin = 1e-8 * np.maximum(np.abs(params), 1e-6)
         held = (params <= low + margin) | (params >= high - margin)
         jac = np.where(np.isfinite(jac), jac, 0.0) * root[:, None] * ~held[:, None, :]

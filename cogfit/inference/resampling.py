@@ -9,6 +9,7 @@ import numpy as np
 from cogfit.curves.curve import Clusters, Curve
 from cogfit.curves.trajectories import TOGETHER, TOGETHER_P
 from cogfit.engine import estimate, separable
+from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.estimate import Estimate
 from cogfit.errors import MissingDependencyError
 from cogfit.formulas.form import Array, Form
@@ -39,8 +40,8 @@ def resampled(
 
     Only for separable forms under Gaussian noise. The percentiles are those further out by Student's t and √(J/(J−1))
     for J clusters (Hesterberg 2015, Am. Stat. 69:371, §4.3). A parameter whose replicates pile up at its bound gets an
-    infinite limit on that side. Curves of more than 800 points are refitted on means over 400 bins, and the
-    replicates' deviations from the fit to these means are added to the fit to all points.
+    infinite limit on that side. Curves of more than 800 points are refitted on means over 400 bins, as means of the form
+    over these, and the replicates' deviations from the fit to these means are added to the fit to all points.
     """
     from scipy.special import ndtr
 
@@ -51,20 +52,19 @@ def resampled(
     correction = math.sqrt(clusters.size / (clusters.size - 1.0))
     tail = float(ndtr(-correction * t_quantile(level, clusters.size - 1.0)))
     # long curves are refitted on means over bins
-    x = curve.x
-    if x.size > 2 * _MEANS:
-        label = separable.bins_of(x, _MEANS)
-        x = np.bincount(label, x) / np.bincount(label)
-        clusters = clusters.binned(label)
+    axis = Axis.points(curve.x)
+    if axis.x.size > 2 * _MEANS:
+        bins = Bins.of_points(curve.x, _MEANS, curve.weights)
+        axis, clusters = bins.axis, clusters.binned(bins.label)
 
     def refit(multiplicity: Array) -> Array:
         y, w = clusters.resampled(multiplicity)
         starts = np.repeat(best[shape][None, None, :], len(y), axis=0) if shape else None
-        return separable.solve(form, x, y, w, starts=starts, tolerance=1e-9).params
+        return separable.solve(form, axis, y, w, starts=starts, tolerance=1e-9).params
 
     # deviations from the fit to the means, about the fit to all points
     centre = refit(np.ones((1, clusters.size)))
-    width = max(1, _HELD // x.size)
+    width = max(1, _HELD // axis.x.size)
     rows = [best + refit(draws[at : at + width]) - centre for at in range(0, replicates, width)]
     params = np.concatenate(rows)
     method = f"{clusters.kind} resampled, {replicates} replicates, percentiles"
@@ -113,11 +113,10 @@ def shared_shocks(form: Form, curve: Curve, fit: Estimate) -> tuple[float, float
         1 and 1 where there is too little to tell.
     """
     assert curve.clusters is not None
-    label = separable.bins_of(curve.x, _SHOCK_POINTS)
-    clusters = curve.clusters.binned(label)
+    bins = Bins.of_points(curve.x, _SHOCK_POINTS, curve.weights)
+    clusters = curve.clusters.binned(bins.label)
     sums, counts = (np.asarray(v.todense() if hasattr(v, "todense") else v) for v in (clusters.sums, clusters.counts))
-    fitted = form.evaluate(curve.x, form.vector(fit.params))
-    fitted = np.bincount(label, fitted * curve.weights) / np.bincount(label, curve.weights)
+    fitted = bins.mean(form.evaluate(curve.x, form.vector(fit.params)))
     seen = counts > 0
     deviation = np.where(seen, sums / np.where(seen, counts, 1.0) - fitted, 0.0)
     change = np.diff(deviation, axis=1) * (seen[:, 1:] & seen[:, :-1])

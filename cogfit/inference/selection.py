@@ -22,6 +22,7 @@ import numpy as np
 from cogfit.curves.curve import Curve
 from cogfit.engine import separable
 from cogfit.engine.arma import ORDERS, WHITE, Arma, ar1_gain
+from cogfit.engine.bins import Bins
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array, Form
 from cogfit.formulas.registry import POWER_LAWS
@@ -71,18 +72,16 @@ def extrapolation_error(
     order = np.argsort(curve.x, kind="stable")
     first = order[: round(share * order.size)]
     held_out = order[first.size :]
-    label = separable.bins_of(curve.x[first], 2 * TEST_BINS)
-    weight: Array = np.bincount(label, curve.weights[first]).astype(float)
-    x = np.bincount(label, curve.weights[first] * curve.x[first]) / weight
-    y = np.bincount(label, curve.weights[first] * curve.y[first]) / weight
+    bins = Bins.of_points(curve.x[first], 2 * TEST_BINS, curve.weights[first])
+    y = bins.mean(curve.y[first])
     out = {}
     for name, fit in fits.items():
         form = registry[name]
         out[name] = math.nan
-        if fit.status == "failed" or form.basis is None or x.size < len(form.parameters) + 2 or held_out.size == 0:
+        if fit.status == "failed" or form.basis is None or y.size < len(form.parameters) + 2 or held_out.size == 0:
             continue
-        scale = weight if fit.noise != "lognormal" else weight / np.maximum(y, 1e-300) ** 2
-        params = separable.solve(form, x, y[None], scale[None], tolerance=TOLERANCE).params[0]
+        scale = bins.weight if fit.noise != "lognormal" else bins.weight / np.maximum(y, 1e-300) ** 2
+        params = separable.solve(form, bins.axis, y[None], scale[None], tolerance=TOLERANCE).params[0]
         error = curve.y[held_out] - form.evaluate(curve.x[held_out], params)
         value = math.sqrt(float((curve.weights[held_out] * error**2).sum() / curve.weights[held_out].sum()))
         out[name] = value if math.isfinite(value) else math.nan

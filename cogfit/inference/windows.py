@@ -12,7 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cogfit.curves.curve import Curve
-from cogfit.engine import estimate, separable
+from cogfit.engine import estimate
+from cogfit.engine.bins import Bins
+from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import POWER, get_form
 from cogfit.inference.profile import quick_interval
@@ -102,8 +104,8 @@ def exponents(curve: Curve, noise: str, level: float, rng: np.random.Generator) 
             if np.ptp(curve.y[inside]) == 0:  # exactly level: what follows would be rounding
                 out.append(Window(float(low), float(high), int(inside.sum()), 0.0, 0.0, 0.0))
                 continue
-            part = _condensed(curve.take(inside)) if noise == "gaussian" else curve.take(inside)
-            fit = estimate.estimate(form, part.x, part.y, part.weights, noise)
+            part = curve.take(inside)
+            part, fit = _condensed_fit(part) if noise == "gaussian" else (part, _fit(part, noise))
             lower = upper = math.nan
             if fit.status != "failed":
                 limits = quick_interval(form, part, fit, "gamma", level, rng, _REPLICATES)
@@ -112,19 +114,31 @@ def exponents(curve: Curve, noise: str, level: float, rng: np.random.Generator) 
     return tuple(out)
 
 
-def _condensed(curve: Curve) -> Curve:
-    """Average a long curve into bins.
+def _fit(curve: Curve, noise: str) -> Estimate:
+    return estimate.estimate(get_form(POWER), curve.x, curve.y, curve.weights, noise)
 
-    A slope over a window needs no more.
+
+def _condensed_fit(curve: Curve) -> tuple[Curve, Estimate]:
+    """Average a long curve into bins, and fit the power law.
+
+    A slope over a window needs no more. Means of y are those of the power law over a bin, not its values at the mean of
+    x: they are multiplied by the ratio of the two at the exponent fitted, which hardly depends on it.
     """
-    label = separable.bins_of(curve.x, _BINS)
-    size = int(label.max()) + 1
-    if size == curve.x.size:
-        return curve
-    total: Array = np.bincount(label, curve.weights, size).astype(float)
-    mean = [np.bincount(label, curve.weights * v, size) / total for v in (curve.x, curve.y)]
-    clusters = None if curve.clusters is None else curve.clusters.binned(label)
-    return replace(curve, x=mean[0], y=mean[1], weights=total, counts=None, clusters=clusters)
+    bins = Bins.of_points(curve.x, _BINS, curve.weights)
+    if bins.weight.size == curve.x.size:
+        return curve, _fit(curve, "gaussian")
+    mean, axis = bins.mean(curve.y), bins.axis
+    clusters = None if curve.clusters is None else curve.clusters.binned(bins.label)
+    part = replace(curve, x=axis.x, y=mean, weights=bins.weight, counts=None, clusters=clusters)
+    fit = _fit(part, "gaussian")
+    for _ in range(2):
+        gamma = fit.params["gamma"]
+        if not math.isfinite(gamma):
+            break
+        ratio = axis.x**-gamma / axis.mean(axis.nodes.ravel() ** -gamma)
+        part = replace(part, y=mean * ratio, clusters=None if clusters is None else clusters.scaled(ratio))
+        fit = _fit(part, "gaussian")
+    return part, fit
 
 
 def summary(windows: Sequence[Window]) -> str:
