@@ -335,14 +335,14 @@ def triangle(rows: Array) -> Array:
 
 @dataclass(frozen=True)
 class Summaries:
-    """What is said of fits from their points.
+    r"""What is said of fits from their points.
 
     Attributes
     ----------
     rss, log_weights : ndarray, shape (curves,)
         The second is Σ log w.
     sizes : ndarray, shape (curves, 2)
-        Largest \\|y\\| and \\|√w y\\|.
+        Largest \|y\| and \|√w y\|.
     triangles : ndarray, shape (curves, parameters, parameters)
         Triangular factors of the weighted Jacobians, 0 in place of what is not finite.
     """
