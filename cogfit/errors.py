@@ -115,6 +115,13 @@ class MissingDependencyError(CogfitError, ImportError):
         return (type(self), (self.library, self.extra, self.purpose))
 
 
+class EngineError(CogfitError):
+    """The compiled engine is missing, damaged or out of date.
+
+    The message says which command builds it.
+    """
+
+
 def nearest(name: str, choices: Iterable[str], n: int = 3) -> str:
     """Describe the choices nearest to a misspelt name.
 

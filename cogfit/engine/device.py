@@ -2,7 +2,7 @@
 
 Bundles of curves are solved side by side, in double precision.
 
-It does what :mod:`cogfit.engine.kernels` does one curve at a time: ranks a grid of starts, then goes down from the best
+It does what :mod:`cogfit.native.kernels` does one curve at a time: ranks a grid of starts, then goes down from the best
 by Levenberg–Marquardt with the linear coefficients projected out. Curves that are not done after some iterations are
 finished on the processor. Torch is imported here only.
 """
@@ -51,7 +51,7 @@ _COLUMNS: dict[str, Columns] = {
     "step": lambda x, lx, t: (torch.sigmoid(-t[1] * (lx - torch.log(t[0]))),),
     "two_process": _two,
 }
-"""Columns φ(x; θ) by the name of a basis (:mod:`cogfit.formulas.bases`); θ in natural units."""
+"""Columns φ(x; θ) by the name of a basis (``cogfit/native/bases.h``); θ in natural units."""
 
 
 def solve_bundle(form: Form, bundle: Bundle, device: str) -> Batch:

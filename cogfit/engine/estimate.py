@@ -19,15 +19,16 @@ from cogfit.engine.separable import (
     PART,
     Batch,
     Bundle,
-    arrays_of,
     bounds_of,
+    curves_of,
     in_threads,
-    record_of,
+    model_of,
     solve,
     solve_bundle,
 )
 from cogfit.errors import MissingDependencyError
 from cogfit.formulas.form import Array, Form
+from cogfit.native import kernels
 from cogfit.records.codec import Document, Low, Nan, wire
 
 _VAGUE_LOG = 3.0  # standard error of a logarithm that identifies nothing: a factor 20
@@ -330,8 +331,6 @@ def _too_few(form: Form, n: int) -> str:
 
 def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array) -> Estimate:
     """Likelihood, covariance and status of given best parameters."""
-    from cogfit.engine.kernels import triangle
-
     model = noises.get(noise)
     with np.errstate(all="ignore"):
         f = form.evaluate(x, params)
@@ -341,8 +340,7 @@ def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array
         jac = _derivative(form, x, params) * np.sqrt(model.information(f, w))[:, None]
     if not math.isfinite(loglik):
         return _failure(form, noise, y.size, "the likelihood is not finite")
-    factor = np.empty((1, params.size, params.size))
-    triangle(np.ascontiguousarray(np.where(np.isfinite(jac), jac, 0.0).T), factor[0])
+    factor = kernels.triangle(np.ascontiguousarray(np.where(np.isfinite(jac), jac, 0.0).T))[None]
     low, high = bounds_of(form, x)
     capped = model.discrete and form.basis is not None and bool(f.max() >= 1.0 - 1e-9)
     maximum = _Maxima(
@@ -429,34 +427,15 @@ def _estimate_part(form: Form, bundle: Bundle, params: Array, begin: int, end: i
 
     Likelihood, covariance and status of the curves begin … end − 1.
     """
-    from cogfit.engine.kernels import summaries
-
-    count, p = params.shape
-    rss, log_weights, sizes, factor = np.empty(count), np.empty(count), np.empty((count, 2)), np.empty((count, p, p))
-    order = np.argsort(np.argsort([_COLUMN_ORDER.index(q.role) for q in form.parameters], kind="stable"))
-    shapes = len(form.amplitudes)
-    work = np.empty((p + shapes * (1 + len(form.shape))) * bundle.longest + len(form.shape))
-    with np.errstate(all="ignore"):
-        summaries(
-            *record_of(form),
-            *arrays_of(bundle),
-            begin,
-            end,
-            np.ascontiguousarray(params),
-            order,
-            rss,
-            log_weights,
-            sizes,
-            factor,
-            work,
-        )
-    n = bundle.size[begin:end]
-    loglik = noises.profiled_gaussian(rss, n, log_weights, sizes[:, 1])
+    place = np.argsort(np.argsort([_COLUMN_ORDER.index(q.role) for q in form.parameters], kind="stable"))
+    summary = kernels.summaries(model_of(form), curves_of(bundle), begin, end, np.ascontiguousarray(params), place)
+    n, rss = bundle.size[begin:end], summary.rss
+    loglik = noises.profiled_gaussian(rss, n, summary.log_weights, summary.sizes[:, 1])
     used, axis = np.unique(bundle.axis[begin:end], return_inverse=True)
     limits = [bounds_of(form, bundle.x[bundle.x_at[i] : bundle.x_at[i + 1]]) for i in used]
     low, high = (np.array(side)[axis] for side in zip(*limits, strict=True))
-    capped = np.zeros(count, bool)
-    return _assess(form, "gaussian", _Maxima(params, low, high, sizes[:, 0], factor, rss, n, rss, loglik, capped))
+    capped, size = np.zeros(len(params), bool), summary.sizes[:, 0]
+    return _assess(form, "gaussian", _Maxima(params, low, high, size, summary.triangles, rss, n, rss, loglik, capped))
 
 
 @dataclass(frozen=True)
@@ -492,8 +471,6 @@ class _Maxima:
 
 def _assess(form: Form, noise: str, maxima: _Maxima) -> Estimates:
     """Covariance and status of fits at their best parameters."""
-    from cogfit.engine.kernels import judge
-
     params, n, size = maxima.params, maxima.n, maxima.size
     model, (count, p) = noises.get(noise), params.shape
     low, high = np.broadcast_to(maxima.low, (count, p)), np.broadcast_to(maxima.high, (count, p))
@@ -507,9 +484,8 @@ def _assess(form: Form, noise: str, maxima: _Maxima) -> Estimates:
         bound[maxima.capped, amplitudes[0]] = True
 
     # covariance of the others, times the dispersion where the noise has one
-    covariance, lost, runaway = np.empty((count, p, p)), np.empty((count, p), bool), np.empty((count, p), bool)
     scale = np.where(logs, params, 1.0)
-    judge(maxima.factor, scale, logs, maxima.deviance, n, bound, covariance, lost, runaway)
+    covariance, lost, runaway = kernels.judge(maxima.factor, scale, logs, maxima.deviance, n, bound)
     degrees_of_freedom = n - p
     with np.errstate(all="ignore"):
         if model.scale_parameters:

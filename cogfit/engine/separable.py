@@ -4,7 +4,7 @@ A built-in form :math:`c + \sum a_i \varphi_i(x; \theta)` is linear in :math:`c,
 their bounds) for every trial θ, so only one to three coordinates are searched: from a grid of starts, then by
 Levenberg–Marquardt in a box. The solver takes a :class:`Bundle` of curves, which may share their x or have each its
 own; one curve is a bundle of one, and a profile likelihood or a bootstrap is a bundle, too. Curves are solved one after
-the other in compiled code (:mod:`cogfit.engine.kernels`) by several threads, and none depends on the others.
+the other in compiled code (:mod:`cogfit.native.kernels`) by several threads, and none depends on the others.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 from cogfit.engine.arma import WHITE, Arma
 from cogfit.formulas.form import Array, Form, Parameter, span_of
+from cogfit.native import kernels
+from cogfit.native.kernels import Box, Curves, Filter, Model
 
 Index = NDArray[np.int64]
 
@@ -346,16 +348,23 @@ class _Search:
 
     form: Form
     bundle: Bundle
-    arrays: tuple[Array | Index, ...]  # of the bundle, as the kernels take them
-    box: tuple[Array, Array]  # low and high, (axes, p) each, in the solver's coordinates
-    grid: tuple[Array, Array]  # the same of the grid of starts
+    model: Model
+    curves: Curves  # the bundle, as the kernels take it
+    box: Box  # of the non-linear parameters, in the solver's coordinates
+    grid: Box  # the same of the grid of starts
     errors: Arma
     tolerance: float
     iterations: int
 
     @classmethod
     def for_bundle(cls, form: Form, bundle: Bundle, tolerance: float, errors: Arma, iterations: int) -> _Search:
-        return cls(form, bundle, arrays_of(bundle), *search_ranges(form, bundle), errors, tolerance, iterations)
+        box, grid = (Box(low, high) for low, high in search_ranges(form, bundle))
+        return cls(form, bundle, model_of(form), curves_of(bundle), box, grid, errors, tolerance, iterations)
+
+    @property
+    def whitening(self) -> Filter:
+        """What whitens the errors."""
+        return Filter(*self.errors.filter(0 if self.errors.white else int(self.bundle.size[0])))
 
     @property
     def _location(self) -> int:
@@ -413,31 +422,19 @@ class _Search:
 
         Coefficients, RSS and convergence; theta (curves, starts, p) becomes the solutions.
         """
-        from cogfit.engine.kernels import descend
-
-        (count, most, p), shapes = theta.shape, len(self.form.amplitudes)
-        coef, rss = np.zeros((count, most, 2)), np.full((count, most), np.inf)
-        done = np.zeros((count, most), dtype=bool)
-        points = 0 if self.errors.white else int(self.bundle.size[0])
-        work = np.empty((6 + p + shapes * (1 + p)) * self.bundle.longest + 6 * p * p + 13 * p + 2)
-        descend(
-            *record_of(self.form),
-            *self.arrays,
+        return kernels.descend(
+            self.model,
+            self.curves,
             begin,
             end,
-            *self.box,
-            held,
-            *self.errors.filter(points),
-            self.tolerance,
-            self.iterations,
-            theta,
-            counts,
-            coef,
-            rss,
-            done,
-            work,
+            box=self.box,
+            held=held,
+            whitening=self.whitening,
+            tolerance=self.tolerance,
+            iterations=self.iterations,
+            theta=theta,
+            counts=counts,
         )
-        return coef, rss, done
 
     def _grid_starts(self, begin: int, end: int) -> tuple[Array, Index]:
         """Starting values from the form's grid.
@@ -474,29 +471,18 @@ class _Search:
 
     def _ranked_grid(self, begin: int, end: int) -> tuple[Array, Index]:
         """Best points of the grid, not descended from yet."""
-        from cogfit.engine.kernels import BLOCK, GRID_STARTS, grid_starts
-
         mesh, sizes = start_grid(self.form)
-        spread = self._spread
-        most = GRID_STARTS if spread < 0 else 2 * sizes[spread]
-        p, shapes = len(sizes), len(self.form.amplitudes)
-        theta, counts = np.zeros((end - begin, most, p)), np.zeros(end - begin, dtype=np.int64)
-        room = (2 * BLOCK + 2 + shapes * (1 + p)) * self.bundle.longest + (BLOCK + 1) * len(mesh) + 3 * BLOCK + 2 * p
-        grid_starts(
-            *record_of(self.form),
-            *self.arrays,
+        return kernels.grid_starts(
+            self.model,
+            self.curves,
             begin,
             end,
-            mesh,
-            np.array(sizes),
-            spread,
-            *self.grid,
-            *self.box,
-            theta,
-            counts,
-            np.empty(room),
+            mesh=mesh,
+            sizes=sizes,
+            spread=self._spread,
+            grid=self.grid,
+            box=self.box,
         )
-        return theta, counts
 
     def _profile(self, begin: int, end: int, theta: Array, counts: Index) -> tuple[Array, NDArray[np.bool_]]:
         """RSS of starts (curves, starts) with their locations held.
@@ -506,14 +492,13 @@ class _Search:
         theta becomes the solutions.
         """
         count, most, p = theta.shape
-        x, lx, x_at, axis, y, y_at, root, w_at = self.arrays
-        rows = np.repeat(np.arange(begin, end), most)
-        arrays = (x, lx, x_at, axis[rows], y, y_at[rows], root, w_at[rows])
+        c, rows = self.curves, np.repeat(np.arange(begin, end), most)
+        curves = replace(c, axis=c.axis[rows], y_at=c.y_at[rows], w_at=c.w_at[rows])
         held = np.full((count * most, p), np.nan)
         held[:, self._location] = theta[:, :, self._location].ravel()
         single = (np.arange(most) < counts[:, None]).astype(np.int64).ravel()
         solutions = theta.reshape(-1, 1, p).copy()
-        rss = replace(self, arrays=arrays).descend(0, rows.size, solutions, single, held)[1].reshape(count, most)
+        rss = replace(self, curves=curves).descend(0, rows.size, solutions, single, held)[1].reshape(count, most)
         theta[:] = solutions.reshape(theta.shape)
         around = np.pad(rss, ((0, 0), (1, 1)), constant_values=np.inf)
         is_minimum = (rss <= around[:, 2:]) & (rss <= around[:, :-2])
@@ -554,21 +539,20 @@ class _Search:
         return best
 
 
-def arrays_of(c: Bundle) -> tuple[Array | Index, ...]:
+def curves_of(c: Bundle) -> Curves:
     """A bundle as the kernels take it."""
     with np.errstate(invalid="ignore"):  # values of curves that are left out may be anything
-        return c.x, safe_log(c.x), c.x_at, c.axis, c.y, c.y_at, np.sqrt(c.w), c.w_at
+        return Curves(c.x, safe_log(c.x), c.x_at, c.axis, c.y, c.y_at, np.sqrt(c.w), c.w_at)
 
 
-def record_of(form: Form) -> tuple[Any, ...]:
+def model_of(form: Form) -> Model:
     """A form as the kernels take it."""
-    from cogfit.formulas import bases as _bases
-
     assert form.basis is not None
     ordered = ([form.floor] if form.floor else []) + list(form.amplitudes)
     bounded = sum(1 << i for i, q in enumerate(ordered) if q.lower == 0.0)
     logs = sum(1 << i for i, q in enumerate(form.shape) if q.in_logs)
-    return _bases.compiled(form.basis).address, len(form.amplitudes), form.floor is not None, bounded, logs
+    number = kernels.basis_numbers()[form.basis]
+    return Model(number, len(form.amplitudes), len(form.shape), form.floor is not None, bounded, logs)
 
 
 def _different(theta: Array, rss: Array, counts: Index, unsorted: NDArray[np.bool_]) -> tuple[Array, Index]:
@@ -589,7 +573,7 @@ def _different(theta: Array, rss: Array, counts: Index, unsorted: NDArray[np.boo
     return np.take_along_axis(theta, order[:, :, None], axis=1), (~same).sum(axis=1)
 
 
-def start_grid(form: Form) -> tuple[Array, list[int]]:
+def start_grid(form: Form) -> tuple[Array, tuple[int, ...]]:
     """Grid of starts, (G, p), and its size by parameter.
 
     A coordinate runs from 0 to 1 over the range of the grid, and from there to −1 and 2 at the bounds, where these are
@@ -602,7 +586,7 @@ def start_grid(form: Form) -> tuple[Array, list[int]]:
         low, high = (beyond[: outside * is_wanted] for is_wanted in (q.lower < q.grid[0], q.upper > q.grid[1]))
         ticks.append(np.concatenate([-low[::-1], np.linspace(0.0, 1.0, q.grid[2]), 1.0 + high]))
     mesh = np.meshgrid(*ticks, indexing="ij")
-    return np.ascontiguousarray(np.stack([t.ravel() for t in mesh], axis=1)), [t.size for t in ticks]
+    return np.ascontiguousarray(np.stack([t.ravel() for t in mesh], axis=1)), tuple(t.size for t in ticks)
 
 
 def search_ranges(form: Form, bundle: Bundle) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
@@ -627,8 +611,6 @@ def _condensed(bundle: Bundle, begin: int, end: int) -> Bundle:
 
     The curves begin … end − 1.
     """
-    from cogfit.engine.kernels import bin_means
-
     used, axis = np.unique(bundle.axis[begin:end], return_inverse=True)
     axes: list[Array] = []
     means: list[Array] = []
@@ -642,8 +624,7 @@ def _condensed(bundle: Bundle, begin: int, end: int) -> Bundle:
         curves = np.flatnonzero(axis == number)
         begins = bundle.w_at[begin + curves]
         shared = bool((begins == begins[0]).all())
-        mean, total = np.empty((curves.size, size)), np.empty((curves.size, size))
-        bin_means(label, bundle.y, bundle.y_at[begin + curves], bundle.w, begins, mean, total)
+        mean, total = kernels.bin_means(label, size, bundle.y, bundle.y_at[begin + curves], bundle.w, begins)
         y_at[curves] = sum(v.size for v in means) + np.arange(curves.size) * size
         w_at[curves] = sum(v.size for v in weights) + (0 if shared else np.arange(curves.size) * size)
         means.append(mean.ravel())

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cogfit.errors import InputError, nearest
+from cogfit.native.kernels import basis_columns
 from cogfit.records.arrays import as_numbers
 
 Array = NDArray[np.float64]
@@ -133,7 +134,7 @@ class Form:
     example : mapping
         Parameters of a curve within [0, 1] on 1 … a few hundred, where the defaults of their units will not do.
     basis : str or None
-        Name of its function in :mod:`cogfit.formulas.bases`; None for a user's form.
+        Name of its columns in ``cogfit/native/bases.h``; None for a user's form.
     function, derivative : callable or None
         ``func(x, *params)`` and ``jac(x, *params) -> (n, p)`` of a user's form.
     start : mapping or None
@@ -291,10 +292,8 @@ class Form:
         phi : ndarray, shape (batch, amplitudes, n)
         dphi : ndarray, shape (batch, p, amplitudes, n)
         """
-        from cogfit.formulas import bases as _bases
-
         assert self.basis is not None
-        return _bases.columns(self.basis, len(self.amplitudes), x, log_x, theta)
+        return basis_columns(self.basis, x, log_x, theta)
 
     def _basis_at(self, x: Array, p: Array) -> tuple[Array, Array]:
         theta = p[[i for i, q in enumerate(self.parameters) if q.role == "shape"]][None, :]

@@ -19,6 +19,7 @@ from cogfit.errors import InputError, nearest
 from cogfit.formulas.form import Array
 from cogfit.logs import splitting
 from cogfit.logs.model import GROUP_COLUMNS, Log
+from cogfit.native.kernels import survey
 from cogfit.records.arrays import as_numbers
 
 if TYPE_CHECKING:
@@ -291,8 +292,6 @@ def examine(collection: Collection) -> tuple[NDArray[np.object_], NDArray[np.boo
 
     Return why, "" where they can, and which curves do not change at all, both of shape (curves,).
     """
-    from cogfit.engine.kernels import survey
-
     b = collection.bundle
     n, weights = b.size, "trials" if collection.counted else "weights"
     out = np.full(n.size, "", dtype=object)
@@ -300,8 +299,7 @@ def examine(collection: Collection) -> tuple[NDArray[np.object_], NDArray[np.boo
     for (name, limit), values, at in zip(
         limits.items(), (b.x, b.y, b.w), (b.x_at[b.axis], b.y_at, b.w_at), strict=True
     ):
-        odd = np.zeros(n.size, dtype=np.int64)
-        survey(values, at, n, odd, limit)
+        odd, limit[:] = survey(values, at, n)
         size = np.abs(limit).max(axis=1)
         is_extreme = (size != 0) & ~((size > _SIZE[0]) & (size < _SIZE[1])) & (odd == 0) & (n > 0)
         for i in np.flatnonzero(is_extreme).tolist():

@@ -1,0 +1,1 @@
+"""The compiled engine: C kernels, and how Python loads and calls them."""

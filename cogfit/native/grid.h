@@ -1,0 +1,246 @@
+/* Starts of the descents, from a grid. */
+#ifndef COGFIT_GRID_H
+#define COGFIT_GRID_H
+
+#include "rows.h"
+
+#define BLOCK 32      /* curves that are ranked together: a multiple of any number of lanes */
+#define GRID_STARTS 4 /* local minima of a grid */
+#define TILE_CURVES 4
+#define TILE_COLUMNS (LANES == 8 ? 4 : 2) /* so that the sums of a tile stay in registers */
+
+/* Whether a cell of a grid is no higher than its neighbours, diagonal ones too; along `kept` there are none. */
+static int lowest_around(const double *row, int p, const int64_t *dims, int64_t at, int64_t kept) {
+    int moves = 1;
+    for (int j = 0; j < p; j++) moves *= 3;
+    for (int move = 0; move < moves; move++) {
+        int64_t rest = at, stride = 1, other = 0;
+        int cell = move, inside = 1;
+        for (int j = p - 1; j >= 0; j--) {
+            const int64_t place = rest % dims[j] + cell % 3 - 1;
+            rest /= dims[j];
+            inside = inside && 0 <= place && place < dims[j] && (j != kept || cell % 3 == 1);
+            cell /= 3;
+            other += place * stride;
+            stride *= dims[j];
+        }
+        if (inside && row[other] < row[at]) return 0;
+    }
+    return 1;
+}
+
+/* The lowest cells for each value of one parameter: the lowest of all, and the second that is a local minimum. */
+static int64_t lowest_of_each(int64_t grid, const double *row, int p, const int64_t *dims, int64_t spread,
+                              int64_t *chosen) {
+    int64_t inner = 1, count = 0;
+    const int64_t values = dims[spread];
+    for (int j = (int)spread + 1; j < p; j++) inner *= dims[j];
+    for (int64_t k = 0; k < 2 * values; k++) chosen[k] = -1;
+    for (int64_t g = 0; g < grid; g++) {
+        const int64_t at = g / inner % values;
+        if (chosen[at] < 0 || row[g] < row[chosen[at]]) chosen[at] = g;
+    }
+    for (int64_t g = 0; g < grid; g++) {
+        const int64_t at = g / inner % values, second = chosen[values + at];
+        const int lower = g != chosen[at] && row[g] < (second < 0 ? INFINITE : row[second]);
+        if (lower && lowest_around(row, p, dims, g, spread)) chosen[values + at] = g;
+    }
+    for (int64_t k = 0; k < 2 * values; k++)
+        if (chosen[k] >= 0) chosen[count++] = chosen[k];
+    return count;
+}
+
+/* The lowest local minima of a grid, in order. */
+static int64_t lowest_minima(int64_t grid, const double *row, int p, const int64_t *dims, int64_t *chosen) {
+    int64_t count = 0;
+    for (int64_t g = 0; g < grid; g++) {
+        if (!(row[g] < INFINITE) || (count == GRID_STARTS && row[g] >= row[chosen[count - 1]])) continue;
+        if (!lowest_around(row, p, dims, g, -1)) continue;
+        count = count < GRID_STARTS ? count + 1 : GRID_STARTS;
+        int64_t k = count - 1;
+        for (; k > 0 && row[chosen[k - 1]] > row[g]; k--) chosen[k] = chosen[k - 1];
+        chosen[k] = g;
+    }
+    if (count == 0) chosen[count++] = 0;
+    return count;
+}
+
+/* Coordinate from a place on the grid: 0 to 1 between low and high, from there to -1 and 2 at the bounds. */
+INLINE double placed(double at, double low, double high, double bottom, double top) {
+    if (at < 0.0) return low - (low - bottom) * -at;
+    return at > 1.0 ? high + (top - high) * (at - 1.0) : low + (high - low) * at;
+}
+
+/* Dot products of `curves` rows with `columns` rows; every sum runs in the same order, whatever the tile. */
+INLINE void tile(const int curves, const int columns, int64_t size, const double *const *t, const double *v,
+                 int64_t stride, double *out) {
+    Lanes total[TILE_CURVES][4];
+    for (int k = 0; k < curves; k++)
+        for (int g = 0; g < columns; g++) total[k][g] = all(0.0);
+    for (int64_t i = 0; i < size; i += LANES) {
+        Lanes column[4];
+        for (int g = 0; g < columns; g++) column[g] = load(v + g * stride + i);
+        for (int k = 0; k < curves; k++) {
+            const Lanes value = load(t[k] + i);
+            for (int g = 0; g < columns; g++) total[k][g] += column[g] * value;
+        }
+    }
+    for (int k = 0; k < curves; k++)
+        for (int g = 0; g < columns; g++) out[g * BLOCK + k] = sum(total[k][g]);
+}
+
+/* Table (columns, BLOCK) of the dot products of a block's curves (count, size) with columns (columns, stride). */
+static void products(int64_t count, int64_t size, const double *targets, int64_t columns, const double *v,
+                     int64_t stride, double *table) {
+    for (int64_t k = 0; k < count; k += TILE_CURVES) {
+        const double *t[TILE_CURVES];
+        const int single = count - k == 1;
+        for (int j = 0; j < TILE_CURVES; j++) t[j] = targets + (k + j < count ? k + j : count - 1) * size;
+        int64_t g = 0;
+        for (; g + TILE_COLUMNS <= columns; g += TILE_COLUMNS) {
+            if (single) tile(1, TILE_COLUMNS, size, t, v + g * stride, stride, table + g * BLOCK + k);
+            else tile(TILE_CURVES, TILE_COLUMNS, size, t, v + g * stride, stride, table + g * BLOCK + k);
+        }
+        for (; g < columns; g++) {
+            if (single) tile(1, 1, size, t, v + g * stride, stride, table + g * BLOCK + k);
+            else tile(TILE_CURVES, 1, size, t, v + g * stride, stride, table + g * BLOCK + k);
+        }
+    }
+}
+
+/* A column of the grid: length and direction of what it adds to the first column. */
+typedef struct {
+    double norm;         /* of the first column, where the basis has two */
+    double lean;         /* part of the second along the first */
+    double whole, added; /* squared lengths of the second, and of its part orthogonal to the first */
+} GridColumn;
+
+/* RSS of a block's curves at a point of the grid, from dot products. */
+INLINE void rank_block(const Model *model, const GridColumn *column, int64_t count, const double *total,
+                       const double *along, const double *share, double *out) {
+    const Lanes zero = all(0.0), inverse = all(1.0 / column->added), lean = all(column->lean);
+    const Whole none = zero != zero, every = ~none;
+    const Whole free_first = model->bounded & 1 ? none : every, free_second = model->bounded & 2 ? none : every;
+    const Whole both = column->added > 1e-28 * column->whole ? every : none;
+    for (int64_t k = 0; k < count; k += LANES) {
+        const Lanes tt = load(total + k), part = load(share + k), slope = part * inverse;
+        if (!model->floor && model->columns == 1) {
+            store(out + k, tt - keep((part > zero) | free_first, part * slope));
+            continue;
+        }
+        const Lanes first = load(along + k), vt = part + lean * first, level = first - slope * lean;
+        const Lanes one = keep((first > zero) | free_first, first * first);
+        const Lanes other = keep((vt > zero) | free_second, vt * vt * all(1.0 / column->whole));
+        const Whole inside = both & ((slope >= zero) | free_second) & ((level >= zero) | free_first);
+        store(out + k, tt - select(inside, first * first + part * slope, greater(one, other)));
+    }
+}
+
+/* Columns of all points of the grid on one axis: what they add to the first column, and with two the first. */
+static void grid_columns(const Model *model, const Points *points, int64_t grid, const double *mesh, const double *low,
+                         const double *high, const double *bottom, const double *top, const double *q,
+                         double *columns, GridColumn *of) {
+    const int p = model->parameters, s = model->columns;
+    const int64_t size = points->size;
+    for (int64_t g = 0; g < grid; g++, columns += s * size, of++) {
+        double theta[MOST_PARAMETERS], natural[MOST_PARAMETERS];
+        for (int j = 0; j < p; j++) theta[j] = placed(mesh[g * p + j], low[j], high[j], bottom[j], top[j]);
+        natural_of(model, theta, natural);
+        sweep_columns(model->basis, points, natural, columns);
+        double *v = columns + (s - 1) * size;
+        const double *first = q;
+        *of = (GridColumn){0.0, 0.0, dot(size, v, v), 0.0};
+        if (s == 2) {
+            of->norm = root_of(dot(size, columns, columns));
+            scale(size, columns, 1.0 / of->norm, columns);
+            first = columns;
+        }
+        if (model->floor || s == 2)
+            for (int again = 0; again < 2; again++) { /* once loses digits where the columns are nearly parallel */
+                const double along = dot(size, first, v);
+                subtract(size, v, along, first, v);
+                of->lean += along;
+            }
+        of->added = dot(size, v, v);
+    }
+}
+
+/* Starts of the curves begin ... end - 1 from a grid: fills starts (curves, most, p) and counts (curves).
+ *
+ * mesh (grid, p) runs from 0 to 1 between low and high (axes, p), and from there to -1 and 2 at bottom and top; dims (p)
+ * are the sizes of the grid; spread is a parameter each of whose values gives a start, or -1. The RSS at a point of the
+ * grid comes from dot products with columns that curves on one axis with the same weights share. Room that is needed,
+ * size being that of the longest curve, padded: work (s grid + BLOCK + 4) size + (s + 6) grid + (s grid + 2) BLOCK + 64,
+ * chosen 2 grid + GRID_STARTS.
+ */
+void NAME(grid_starts)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, const double *x,
+                       const double *log_x, const int64_t *x_at, const int64_t *axis, const double *y,
+                       const int64_t *y_at, const double *root, const int64_t *w_at, int64_t begin, int64_t end,
+                       int64_t grid, const double *mesh, const int64_t *dims, int64_t spread, const double *low,
+                       const double *high, const double *bottom, const double *top, int64_t most, int64_t longest,
+                       double *starts, int64_t *counts, double *work, int64_t *chosen) {
+    const Model model = model_of(basis, floor, bounded, logs);
+    const Bundle c = {x, log_x, x_at, axis, y, y_at, root, w_at};
+    const int p = model.parameters, s = model.columns;
+    const int64_t room = padded(longest);
+    work = aligned(work);
+    Points points = {0, 0, work, work + room, work + 2 * room};
+    double *q = work + 3 * room, *targets = work + 4 * room, *columns = targets + BLOCK * room;
+    double *table = columns + s * grid * room, *total = table + s * grid * BLOCK, *along = total + BLOCK;
+    double *row = along + BLOCK;
+    GridColumn *of = (GridColumn *)(row + padded(grid));
+    for (int64_t k = 0; k < (s * grid + 2) * BLOCK; k++) table[k] = 0.0; /* also total and along */
+    for (int64_t b = begin, last = -1; b < end;) {
+        const int64_t ax = axis[b];
+        int64_t count = 1;
+        while (b + count < end && count < BLOCK && same_points(&c, b, b + count)) count++;
+        if (last < 0 || !same_points(&c, last, b)) {
+            fill_points(&c, b, &points);
+            if (model.floor) {
+                const double square = dot(points.size, points.w, points.w);
+                scale(points.size, points.w, 1.0 / root_of(square), q);
+            }
+            grid_columns(&model, &points, grid, mesh, low + ax * p, high + ax * p, bottom + ax * p, top + ax * p, q,
+                         columns, of);
+        }
+        last = b;
+        for (int64_t k = 0; k < count; k++) {
+            double *t = targets + k * points.size;
+            fill_target(&c, b + k, &points, t);
+            total[k] = dot(points.size, t, t);
+            if (model.floor) along[k] = dot(points.size, q, t);
+        }
+        products(count, points.size, targets, s * grid, columns, points.size, table);
+        for (int64_t g = 0; g < grid; g++) {
+            double *share = table + (s * g + s - 1) * BLOCK;
+            rank_block(&model, of + g, count, total, s == 2 ? table + s * g * BLOCK : along, share, table + g * BLOCK);
+        }
+        for (int64_t k = 0; k < count; k++) {
+            for (int64_t g = 0; g < grid; g++) {
+                const double value = table[g * BLOCK + k];
+                row[g] = is_finite(value) ? value : INFINITE;
+            }
+            const int64_t found = spread >= 0 ? lowest_of_each(grid, row, p, dims, spread, chosen)
+                                              : lowest_minima(grid, row, p, dims, chosen);
+            counts[b + k - begin] = found;
+            for (int64_t i = 0; i < found; i++) {
+                const int64_t g = chosen[i];
+                for (int j = 0; j < p; j++) {
+                    double at = mesh[g * p + j];
+                    if (p == 1 && 0 < g && g < grid - 1 && mesh[g - 1] >= 0.0 && mesh[g + 1] <= 1.0) {
+                        const double bend = row[g - 1] - 2.0 * row[g] + row[g + 1];
+                        if (0.0 < bend && bend < INFINITE) { /* the vertex of a parabola through the neighbours */
+                            const double move = 0.5 * (row[g - 1] - row[g + 1]) / bend;
+                            at += smaller(larger(move, -0.5), 0.5) * (mesh[g + 1] - at);
+                        }
+                    }
+                    starts[((b + k - begin) * most + i) * p + j] =
+                        placed(at, low[ax * p + j], high[ax * p + j], bottom[ax * p + j], top[ax * p + j]);
+                }
+            }
+        }
+        b += count;
+    }
+}
+
+#endif

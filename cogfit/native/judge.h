@@ -1,0 +1,102 @@
+/* What the curvature at a fit determines. */
+#ifndef COGFIT_JUDGE_H
+#define COGFIT_JUDGE_H
+
+#include "small.h"
+
+#define NULL_SPACE 1e-11 /* singular values that many times smaller than the largest are rounding */
+#define NULL_SHARE 0.1   /* part in a null direction from which a parameter is lost */
+#define FACTOR 3.0       /* standard error of a logarithm from which a scale is not identified: a factor 20 */
+
+INLINE double length_of(int64_t p, const double *v, int64_t stride) {
+    double square = 0.0;
+    for (int64_t k = 0; k < p; k++) square += v[k * stride] * v[k * stride];
+    return root_of(square);
+}
+
+/* Columns of the triangular factor that are not at a bound, made unit vectors; their lengths and numbers. */
+static int free_columns(int64_t p, const double *r, const uint8_t *at_bound, double a[][MOST_COEFFICIENTS],
+                        double *lengths, int *index) {
+    int count = 0;
+    for (int64_t j = 0; j < p; j++) {
+        if (at_bound[j]) continue;
+        const double length = length_of(p, r + j, p);
+        for (int64_t k = 0; k < p; k++) a[count][k] = length > 0.0 ? r[k * p + j] / length : 0.0;
+        lengths[count] = length, index[count++] = (int)j;
+    }
+    return count;
+}
+
+/* Whether the data do not determine a scale that lies at a bound: the others make good for a factor 20 in it. */
+static int runs_away(int64_t p, const double *r, int64_t name, double scale, const uint8_t *at_bound, double deviance,
+                     int64_t points) {
+    double a[MOST_COEFFICIENTS][MOST_COEFFICIENTS], vector[MOST_COEFFICIENTS][MOST_COEFFICIENTS];
+    double lengths[MOST_COEFFICIENTS], column[MOST_COEFFICIENTS], whole = 0.0, total = 0.0;
+    int index[MOST_COEFFICIENTS];
+    const int count = free_columns(p, r, at_bound, a, lengths, index);
+    if (points <= count + 1) return 0;
+    singular((int)p, count, a, vector);
+    for (int64_t k = 0; k < p; k++) {
+        column[k] = r[k * p + name] * scale;
+        whole += __builtin_fabs(column[k]);
+    }
+    for (int i = 0; i < count; i++) {
+        double length = 0.0, along = 0.0;
+        for (int64_t k = 0; k < p; k++) {
+            length += a[i][k] * a[i][k];
+            along += a[i][k] * column[k];
+        }
+        if (length > 1e-28)
+            for (int64_t k = 0; k < p; k++) column[k] -= along / length * a[i][k];
+    }
+    for (int64_t k = 0; k < p; k++) total += column[k] * column[k];
+    return whole > 0.0 && root_of(deviance / (double)(points - count - 1)) > FACTOR * root_of(total);
+}
+
+/* Covariance per unit of dispersion, and which parameters lie in the numerical null space. */
+static void covariance_of(int64_t p, const double *r, const uint8_t *at_bound, double *covariance, uint8_t *lost) {
+    double a[MOST_COEFFICIENTS][MOST_COEFFICIENTS], vector[MOST_COEFFICIENTS][MOST_COEFFICIENTS];
+    double lengths[MOST_COEFFICIENTS], value[MOST_COEFFICIENTS], largest = 0.0;
+    int index[MOST_COEFFICIENTS];
+    const int count = free_columns(p, r, at_bound, a, lengths, index);
+    for (int64_t k = 0; k < p * p; k++) covariance[k] = NOT_A_NUMBER;
+    for (int64_t k = 0; k < p; k++) lost[k] = 0;
+    singular((int)p, count, a, vector);
+    for (int i = 0; i < count; i++) largest = larger(largest, value[i] = length_of(p, a[i], 1));
+    for (int i = 0; i < count; i++) {
+        for (int j = 0; j <= i; j++) {
+            double total = 0.0;
+            for (int k = 0; k < count; k++) {
+                if (value[k] > NULL_SPACE * largest) total += vector[k][i] * vector[k][j] / (value[k] * value[k]);
+                else if (i == j && __builtin_fabs(vector[k][i]) > NULL_SHARE) lost[index[i]] = 1;
+            }
+            total = lengths[i] > 0.0 && lengths[j] > 0.0 ? total / (lengths[i] * lengths[j]) : 0.0;
+            covariance[index[i] * p + index[j]] = covariance[index[j] * p + index[i]] = total;
+        }
+        if (lengths[i] == 0.0) lost[index[i]] = 1;
+    }
+}
+
+/* Judge fits.
+ *
+ * triangles (curves, p, p) are factors of the Jacobian, scale (curves, p) the parameters where they are scales and 1
+ * elsewhere, logs (p) which are scales, deviance and points (curves) the sum of squares and n, at_bound (curves, p).
+ * Filled: covariance (curves, p, p; per unit of dispersion, not a number for parameters at a bound), lost (curves, p; in
+ * the numerical null space), runaway (curves, p; scales at a bound that the data do not determine). The latter are taken
+ * off at_bound. p is at most MOST_COEFFICIENTS.
+ */
+void NAME(judge)(int64_t curves, int64_t p, const double *triangles, const double *scale, const uint8_t *logs,
+                 const double *deviance, const int64_t *points, uint8_t *at_bound, double *covariance, uint8_t *lost,
+                 uint8_t *runaway) {
+    for (int64_t b = 0; b < curves; b++) {
+        const double *r = triangles + b * p * p;
+        uint8_t *bound = at_bound + b * p, *away = runaway + b * p;
+        for (int64_t name = 0; name < p; name++)
+            away[name] = bound[name] && logs[name] &&
+                         runs_away(p, r, name, scale[b * p + name], bound, deviance[b], points[b]);
+        for (int64_t name = 0; name < p; name++) bound[name] = bound[name] && !away[name];
+        covariance_of(p, r, bound, covariance + b * p * p, lost + b * p);
+    }
+}
+
+#endif

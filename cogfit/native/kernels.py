@@ -1,0 +1,436 @@
+"""The kernels of the separable solver, with Python's types.
+
+Curves come end to end (:class:`Curves`), a form as a :class:`Model`. Each call works on a range of curves
+``begin … end − 1`` and lets other threads run; results of a curve do not depend on the others.
+"""
+
+from __future__ import annotations
+
+from ctypes import c_char_p, c_double, c_int64, c_void_p
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cogfit.native.library import kernel
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+_BLOCK = 32  # curves that the grid ranks together
+_WIDEST = 8  # doubles in a vector, at the most: rows in the workspace are padded to whole vectors
+_GRID_STARTS = 4  # local minima of a grid that become starts
+_DESCENT_ROWS = 19  # rows of points that a kernel needs as its workspace
+_SUMMARY_ROWS = 18
+
+_MODEL = (c_int64,) * 4
+_CURVES = (c_void_p,) * 8
+_RANGE = (c_int64,) * 2
+
+_basis_name = kernel("basis_name", c_int64, returns=c_char_p)
+_basis_columns = kernel("basis_columns", c_int64, returns=c_int64)
+_basis_parameters = kernel("basis_parameters", c_int64, returns=c_int64)
+_basis_columns_at = kernel("basis_columns_at", *(c_int64,) * 3, *(c_void_p,) * 5)
+_grid_starts = kernel(
+    "grid_starts",
+    *(*_MODEL, *_CURVES, *_RANGE, c_int64, c_void_p, c_void_p, c_int64),
+    *(*(c_void_p,) * 4, c_int64, c_int64, *(c_void_p,) * 4),
+)
+_descend = kernel(
+    "descend",
+    *(*_MODEL, *_CURVES, *_RANGE, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_void_p),
+    *(c_double, c_int64, c_int64, c_int64, *(c_void_p,) * 6),
+)
+_triangle = kernel("triangle", c_int64, c_int64, c_void_p, c_void_p, c_void_p)
+_summaries = kernel("summaries", *_MODEL, *_CURVES, *_RANGE, c_void_p, c_void_p, c_int64, *(c_void_p,) * 5)
+_judge = kernel("judge", c_int64, c_int64, *(c_void_p,) * 9)
+_survey = kernel("survey", c_int64, *(c_void_p,) * 5)
+_bin_means = kernel("bin_means", *(c_int64,) * 3, *(c_void_p,) * 7)
+
+
+def _floats(values: Array) -> int:
+    """Address of an array of doubles without gaps."""
+    return _address(values, np.float64)
+
+
+def _whole(values: Index) -> int:
+    """Address of an array of 64-bit integers without gaps."""
+    return _address(values, np.int64)
+
+
+def _flags(values: Flags) -> int:
+    """Address of an array of truth values without gaps."""
+    return _address(values, np.bool_)
+
+
+def _address(values: NDArray[Any], kind: type[np.generic]) -> int:
+    if values.dtype != kind or not values.flags.c_contiguous:
+        raise TypeError(f"a kernel takes arrays of {kind.__name__} without gaps, not of {values.dtype}")
+    return values.ctypes.data
+
+
+def _padded(n: int) -> int:
+    return -(-n // _WIDEST) * _WIDEST
+
+
+def _room(rows: int, n: int, more: int = 0) -> Array:
+    """Workspace of so many rows of n points and some numbers more.
+
+    The kernels begin at the first address in it that suits whole vectors.
+    """
+    return np.empty(rows * _padded(n) + more + _WIDEST)
+
+
+# ------------------------------------------------------------------------------------------------- what kernels take
+
+
+@dataclass(frozen=True)
+class Model:
+    """A separable form.
+
+    Attributes
+    ----------
+    basis : int
+        Number of its basis, see :func:`basis_numbers`.
+    columns, parameters : int
+        How many linear coefficients (floor excluded) and non-linear parameters it has.
+    has_floor : bool
+    bounded : int
+        Bits: which coefficients, floor first, are bounded by 0.
+    logs : int
+        Bits: of which non-linear parameters the solver takes the logarithm.
+    """
+
+    basis: int
+    columns: int
+    parameters: int
+    has_floor: bool
+    bounded: int
+    logs: int
+
+    @property
+    def arguments(self) -> tuple[int, ...]:
+        """What the kernels take."""
+        return self.basis, int(self.has_floor), self.bounded, self.logs
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Curves end to end. They may share an axis, and weights.
+
+    Attributes
+    ----------
+    x, log_x : ndarray
+        Points of the distinct axes.
+    x_at : ndarray of int, shape (axes + 1,)
+        Where each axis begins, and the end.
+    axis : ndarray of int, shape (curves,)
+        Axis of each curve.
+    y, root : ndarray
+        Values and roots of the weights.
+    y_at, w_at : ndarray of int, shape (curves,)
+        Where those of each curve begin.
+    """
+
+    x: Array
+    log_x: Array
+    x_at: Index
+    axis: Index
+    y: Array
+    y_at: Index
+    root: Array
+    w_at: Index
+
+    @cached_property
+    def arguments(self) -> tuple[int, ...]:
+        """What the kernels take: the addresses of all arrays."""
+        x, y, root = _floats(self.x), _floats(self.y), _floats(self.root)
+        x_at, axis, y_at, w_at = (_whole(at) for at in (self.x_at, self.axis, self.y_at, self.w_at))
+        return x, _floats(self.log_x), x_at, axis, y, y_at, root, w_at
+
+    @cached_property
+    def longest(self) -> int:
+        """Points of the longest axis."""
+        return int(np.diff(self.x_at).max())
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What whitens ARMA errors.
+
+    Attributes
+    ----------
+    ar : ndarray, shape (m,)
+        Coefficients; none: the errors are white.
+    gain : ndarray, shape (n, m)
+    inverse_root : ndarray, shape (n,)
+    """
+
+    ar: Array
+    gain: Array
+    inverse_root: Array
+
+    @property
+    def arguments(self) -> tuple[int, ...]:
+        """What the kernels take."""
+        return self.ar.size, _floats(self.ar), _floats(self.gain), _floats(self.inverse_root)
+
+
+@dataclass(frozen=True)
+class Box:
+    """Ranges of the non-linear parameters on every axis.
+
+    Attributes
+    ----------
+    low, high : ndarray, shape (axes, p)
+        In the solver's coordinates.
+    """
+
+    low: Array
+    high: Array
+
+
+# ------------------------------------------------------------------------------------------------------- bases
+
+
+@cache
+def basis_numbers() -> dict[str, int]:
+    """Numbers of the bases by their names."""
+    names: list[bytes] = []
+    while (name := _basis_name(len(names))) is not None:
+        names.append(name)
+    return {name.decode(): number for number, name in enumerate(names)}
+
+
+def basis_sizes(name: str) -> tuple[int, int]:
+    """Columns and non-linear parameters of a basis."""
+    number = basis_numbers()[name]
+    return _basis_columns(number), _basis_parameters(number)
+
+
+def basis_columns(name: str, x: Array, log_x: Array, theta: Array) -> tuple[Array, Array]:
+    """Columns of a basis and their derivatives.
+
+    They are taken for a batch of non-linear parameters in natural units.
+
+    Parameters
+    ----------
+    name : str
+    x, log_x : ndarray, shape (n,)
+    theta : ndarray, shape (batch, p)
+
+    Returns
+    -------
+    phi : ndarray, shape (batch, s, n)
+    dphi : ndarray, shape (batch, p, s, n)
+    """
+    columns, parameters = basis_sizes(name)
+    points, logs, natural = (np.ascontiguousarray(v, dtype=float) for v in (x, log_x, theta))
+    if points.ndim != 1 or logs.shape != points.shape or natural.shape != (len(natural), parameters):
+        raise ValueError(f"basis '{name}': x {points.shape}, log x {logs.shape}, parameters {natural.shape}")
+    phi = np.empty((len(natural), columns, points.size))
+    dphi = np.empty((len(natural), parameters, columns, points.size))
+    at = (_floats(v) for v in (points, logs, natural, phi, dphi))
+    _basis_columns_at(basis_numbers()[name], points.size, len(natural), *at)
+    return phi, dphi
+
+
+# ------------------------------------------------------------------------------------------------------- the solver
+
+
+def grid_starts(
+    model: Model,
+    curves: Curves,
+    begin: int,
+    end: int,
+    *,
+    mesh: Array,
+    sizes: tuple[int, ...],
+    spread: int,
+    grid: Box,
+    box: Box,
+) -> tuple[Array, Index]:
+    """Rank a grid and return starts.
+
+    Parameters
+    ----------
+    mesh : ndarray, shape (G, p)
+        It runs from 0 to 1 over the range `grid`, and from there to −1 and 2 at the bounds `box`.
+    sizes : tuple of int
+        Of the mesh, by parameter.
+    spread : int
+        A parameter each of whose values gives one or two starts; −1: the local minima do.
+
+    Returns
+    -------
+    starts : ndarray, shape (curves, most, p)
+    counts : ndarray of int, shape (curves,)
+        How many starts each curve has.
+    """
+    (points, p), s, longest = mesh.shape, model.columns, curves.longest
+    most = _GRID_STARTS if spread < 0 else 2 * sizes[spread]
+    starts, counts = np.zeros((end - begin, most, p)), np.zeros(end - begin, dtype=np.int64)
+    tables = (s + 6) * points + (s * points + 2) * _BLOCK + 2 * _WIDEST
+    work, chosen = _room(s * points + _BLOCK + 4, longest, tables), np.empty(2 * points + _GRID_STARTS, np.int64)
+    dims = np.array(sizes, dtype=np.int64)
+    ranges = (_floats(v) for v in (grid.low, grid.high, box.low, box.high))
+    out = (_floats(starts), _whole(counts), _floats(work), _whole(chosen))
+    head = (*model.arguments, *curves.arguments, begin, end)
+    _grid_starts(*head, points, _floats(mesh), _whole(dims), spread, *ranges, most, longest, *out)
+    return starts, counts
+
+
+def descend(
+    model: Model,
+    curves: Curves,
+    begin: int,
+    end: int,
+    *,
+    box: Box,
+    held: Array,
+    whitening: Filter,
+    tolerance: float,
+    iterations: int,
+    theta: Array,
+    counts: Index,
+) -> tuple[Array, Array, Flags]:
+    """Descend from every start by Levenberg–Marquardt.
+
+    Parameters
+    ----------
+    held : ndarray, shape (curves, p)
+        Holds parameters at a value where it is not NaN; no rows: none.
+    theta : ndarray, shape (curves, most, p)
+        The starts, which become the solutions.
+    counts : ndarray of int, shape (curves,)
+        How many starts of each curve are used.
+
+    Returns
+    -------
+    coef : ndarray, shape (curves, most, 2)
+    rss : ndarray, shape (curves, most)
+        inf where nothing finite was found.
+    converged : ndarray of bool, shape (curves, most)
+    """
+    count, most, _ = theta.shape
+    coef, rss = np.zeros((count, most, 2)), np.full((count, most), np.inf)
+    done, work = np.zeros((count, most), dtype=bool), _room(_DESCENT_ROWS, curves.longest)
+    out = (_floats(theta), _whole(counts), _floats(coef), _floats(rss), _flags(done), _floats(work))
+    limits = (_floats(box.low), _floats(box.high), _floats(held) if len(held) else None)
+    head = (*model.arguments, *curves.arguments, begin, end)
+    _descend(*head, *limits, *whitening.arguments, tolerance, iterations, most, curves.longest, *out)
+    return coef, rss, done
+
+
+def triangle(rows: Array) -> Array:
+    """Triangular factor (p, p) of a matrix given as rows (p, n)."""
+    p, n = rows.shape
+    out, work = np.empty((p, p)), _room(p, n)
+    _triangle(p, n, _floats(rows), _floats(out), _floats(work))
+    return out
+
+
+@dataclass(frozen=True)
+class Summaries:
+    r"""What is said of fits from their points.
+
+    Attributes
+    ----------
+    rss, log_weights : ndarray, shape (curves,)
+        The second is Σ log w.
+    sizes : ndarray, shape (curves, 2)
+        Largest \|y\| and \|√w y\|.
+    triangles : ndarray, shape (curves, parameters, parameters)
+        Triangular factors of the weighted Jacobians, 0 in place of what is not finite.
+    """
+
+    rss: Array
+    log_weights: Array
+    sizes: Array
+    triangles: Array
+
+
+def summaries(model: Model, curves: Curves, begin: int, end: int, params: Array, place: Index) -> Summaries:
+    """Summarise fits at given parameters.
+
+    Parameters
+    ----------
+    params : ndarray, shape (curves, parameters)
+    place : ndarray of int, shape (parameters,)
+        Numbers the columns of the Jacobian: amplitudes 0, 1, …, then non-linear parameters, then the floor.
+    """
+    count, size = params.shape
+    work = _room(_SUMMARY_ROWS, curves.longest)
+    out = Summaries(np.empty(count), np.empty(count), np.empty((count, 2)), np.empty((count, size, size)))
+    head = (*model.arguments, *curves.arguments, begin, end, _floats(params), _whole(place), curves.longest)
+    filled = (_floats(v) for v in (out.rss, out.log_weights, out.sizes, out.triangles, work))
+    _summaries(*head, *filled)
+    return out
+
+
+def judge(
+    triangles: Array, scale: Array, logs: Flags, deviance: Array, points: Index, at_bound: Flags
+) -> tuple[Array, Flags, Flags]:
+    """Say what the curvature at fits determines.
+
+    Parameters
+    ----------
+    triangles : ndarray, shape (curves, p, p)
+        Factors of the Jacobian.
+    scale : ndarray, shape (curves, p)
+        The parameters where they are scales, 1 elsewhere.
+    logs : ndarray of bool, shape (p,)
+        Which are scales.
+    deviance, points : ndarray, shape (curves,)
+        Sum of squares, and how many points.
+    at_bound : ndarray of bool, shape (curves, p)
+        Changed: runaway parameters are taken off.
+
+    Returns
+    -------
+    covariance : ndarray, shape (curves, p, p)
+        Per unit of dispersion; NaN for parameters at a bound.
+    lost : ndarray of bool, shape (curves, p)
+        In the numerical null space.
+    runaway : ndarray of bool, shape (curves, p)
+        Scales at a bound that the data do not determine: the others make good for a factor 20 in them.
+    """
+    curves, p = at_bound.shape
+    covariance, lost, runaway = np.empty((curves, p, p)), np.empty((curves, p), bool), np.empty((curves, p), bool)
+    given = (_floats(triangles), _floats(scale), _flags(logs), _floats(deviance), _whole(points), _flags(at_bound))
+    _judge(curves, p, *given, _floats(covariance), _flags(lost), _flags(runaway))
+    return covariance, lost, runaway
+
+
+def survey(values: Array, at: Index, sizes: Index) -> tuple[Index, Array]:
+    """Count what is not finite in runs of values.
+
+    Parameters
+    ----------
+    values : ndarray
+    at, sizes : ndarray of int, shape (runs,)
+        Where each run begins, and its length.
+
+    Returns
+    -------
+    odd : ndarray of int, shape (runs,)
+    limits : ndarray, shape (runs, 2)
+        Least and largest; they mean nothing where values are not finite.
+    """
+    odd, limits = np.zeros(at.size, dtype=np.int64), np.zeros((at.size, 2))
+    _survey(at.size, _floats(values), _whole(at), _whole(sizes), _whole(odd), _floats(limits))
+    return odd, limits
+
+
+def bin_means(label: Index, bins: int, y: Array, y_at: Index, w: Array, w_at: Index) -> tuple[Array, Array]:
+    """Weighted means of curves over bins.
+
+    Returns them and the sums of their weights, (curves, bins). label (n,) are the bins 0, 1, … of the points.
+    """
+    mean, total = np.empty((y_at.size, bins)), np.empty((y_at.size, bins))
+    values, weights = (_floats(y), _whole(y_at)), (_floats(w), _whole(w_at))
+    _bin_means(y_at.size, label.size, bins, _whole(label), *values, *weights, _floats(mean), _floats(total))
+    return mean, total

@@ -1,0 +1,179 @@
+/* Rows of points: what a curve and its axis are to the kernels, and sums over them. */
+#ifndef COGFIT_ROWS_H
+#define COGFIT_ROWS_H
+
+#include "bases.h"
+
+/* A form: its basis, whether it has a floor, and two sets of bits: which coefficients (floor first) are bounded by 0, and
+ * which non-linear parameters the solver takes as logarithms. */
+typedef struct {
+    int basis, columns, parameters, floor, bounded, logs;
+} Model;
+
+/* Curves end to end. The distinct axes begin at x_at, those of curve b are axis[b]; its values begin at y_at[b] and its
+ * root weights at w_at[b], so that curves may share an axis, and weights. */
+typedef struct {
+    const double *x, *log_x;
+    const int64_t *x_at, *axis;
+    const double *y;
+    const int64_t *y_at;
+    const double *root;
+    const int64_t *w_at;
+} Bundle;
+
+/* Points of one axis with root weights, padded to whole vectors: there x = 1 and the weight is 0. */
+typedef struct {
+    int64_t n, size; /* points, and with padding */
+    double *x, *log_x, *w;
+} Points;
+
+INLINE Model model_of(int64_t basis, int64_t floor, int64_t bounded, int64_t logs) {
+    return (Model){(int)basis, (int)NAME(basis_columns)(basis), (int)NAME(basis_parameters)(basis),
+                   (int)floor, (int)bounded, (int)logs};
+}
+
+/* Copy numbers into a padded row. */
+INLINE void copy_padded(int64_t n, const double *from, double rest, double *to) {
+    for (int64_t i = 0; i < n; i += LANES) store(to + i, load_some(from + i, n - i, rest));
+}
+
+/* Fill the points of a curve. They stay as they are where the axis and the weights are those of another curve. */
+INLINE void fill_points(const Bundle *c, int64_t curve, Points *to) {
+    const int64_t at = c->x_at[c->axis[curve]];
+    to->n = c->x_at[c->axis[curve] + 1] - at;
+    to->size = padded(to->n);
+    copy_padded(to->n, c->x + at, 1.0, to->x);
+    copy_padded(to->n, c->log_x + at, 0.0, to->log_x);
+    copy_padded(to->n, c->root + c->w_at[curve], 0.0, to->w);
+}
+
+INLINE int same_points(const Bundle *c, int64_t one, int64_t other) {
+    return c->axis[one] == c->axis[other] && c->w_at[one] == c->w_at[other];
+}
+
+/* Weighted values of a curve, padded with 0. */
+INLINE void fill_target(const Bundle *c, int64_t curve, const Points *points, double *to) {
+    const double *y = c->y + c->y_at[curve];
+    for (int64_t i = 0; i < points->size; i += LANES)
+        store(to + i, load_some(y + i, points->n - i, 0.0) * load(points->w + i));
+}
+
+INLINE double dot(int64_t size, const double *a, const double *b) {
+    Lanes total = all(0.0), other = total; /* two chains */
+    int64_t i = 0;
+    for (; i + LANES < size; i += 2 * LANES) {
+        total += load(a + i) * load(b + i);
+        other += load(a + i + LANES) * load(b + i + LANES);
+    }
+    if (i < size) total += load(a + i) * load(b + i);
+    return sum(total + other);
+}
+
+/* to = a - share b */
+INLINE void subtract(int64_t size, const double *a, double share, const double *b, double *to) {
+    for (int64_t i = 0; i < size; i += LANES) store(to + i, load(a + i) - all(share) * load(b + i));
+}
+
+INLINE void scale(int64_t size, const double *a, double factor, double *to) {
+    for (int64_t i = 0; i < size; i += LANES) store(to + i, load(a + i) * all(factor));
+}
+
+/* Unit vector q along v, the rest of t that is orthogonal to it; returns |v| and the part of t along q. */
+static double first_column(int64_t size, const double *v, const double *t, double *q, double *rest, double *along) {
+    const double norm = root_of(dot(size, v, v));
+    scale(size, v, norm > 0.0 ? 1.0 / norm : 0.0, q);
+    *along = dot(size, q, t);
+    subtract(size, t, *along, q, rest);
+    const double more = dot(size, q, rest); /* once loses digits where t is nearly parallel to v */
+    subtract(size, rest, more, q, rest);
+    *along += more;
+    return norm;
+}
+
+INLINE void natural_of(const Model *model, const double *theta, double *natural) {
+    for (int j = 0; j < model->parameters; j++)
+        natural[j] = model->logs >> j & 1 ? exponential_of_one(theta[j]) : theta[j];
+}
+
+/* Weighted columns of a basis and their derivatives at all points; sums are those of the last column v: q'v, v'v, rest'v.
+ */
+INLINE void sweep_basis(const int basis, const int s, const int p, const Points *points, const double *natural,
+                        const double *q, const double *rest, double *restrict columns, double *restrict slopes,
+                        double *sums) {
+    double c[CONSTANTS];
+    prepare(basis, natural, c);
+    const int64_t size = points->size;
+    const double *x = points->x, *log_x = points->log_x, *w = points->w;
+    Lanes lean = all(0.0), square = lean, along = lean;
+    for (int64_t i = 0; i < size; i += LANES) {
+        Lanes column[MOST_COLUMNS], slope[MOST_COLUMNS * MOST_PARAMETERS];
+        const Lanes weight = load(w + i);
+        evaluate(basis, c, load(x + i), load(log_x + i), column, slope);
+        for (int k = 0; k < p * s; k++) store(slopes + k * size + i, slope[k] * weight);
+        for (int k = 0; k < s; k++) {
+            const Lanes v = column[k] * weight;
+            store(columns + k * size + i, v);
+            if (k == s - 1) {
+                lean += v * load(q + i);
+                square += v * v;
+                along += v * load(rest + i);
+            }
+        }
+    }
+    sums[0] = sum(lean), sums[1] = sum(square), sums[2] = sum(along);
+}
+
+/* The weighted columns alone. */
+INLINE void sweep_columns_of(const int basis, const int s, const Points *points, const double *natural,
+                             double *restrict columns) {
+    double c[CONSTANTS];
+    prepare(basis, natural, c);
+    for (int64_t i = 0; i < points->size; i += LANES) {
+        Lanes column[MOST_COLUMNS], slope[MOST_COLUMNS * MOST_PARAMETERS];
+        evaluate(basis, c, load(points->x + i), load(points->log_x + i), column, slope);
+        for (int k = 0; k < s; k++) store(columns + k * points->size + i, column[k] * load(points->w + i));
+    }
+}
+
+/* One function of each kind for every basis, so that the loops know theirs. */
+#define SWEEPS(name, s, p)                                                                                           \
+    static __attribute__((noinline)) void sweep_##name(const Points *points, const double *natural, const double *q, \
+                                                       const double *rest, double *columns, double *slopes,          \
+                                                       double *sums) {                                               \
+        sweep_basis(BASIS_##name, s, p, points, natural, q, rest, columns, slopes, sums);                            \
+    }                                                                                                                \
+    static __attribute__((noinline)) void sweep_columns_##name(const Points *points, const double *natural,          \
+                                                               double *columns) {                                    \
+        sweep_columns_of(BASIS_##name, s, points, natural, columns);                                                 \
+    }
+BASES(SWEEPS)
+#undef SWEEPS
+
+INLINE void sweep(int basis, const Points *points, const double *natural, const double *q, const double *rest,
+                  double *columns, double *slopes, double *sums) {
+    switch (basis) {
+#define CASE(name, s, p)                                                         \
+    case BASIS_##name:                                                           \
+        sweep_##name(points, natural, q, rest, columns, slopes, sums);           \
+        return;
+        BASES(CASE)
+#undef CASE
+    default:
+        return;
+    }
+}
+
+INLINE void sweep_columns(int basis, const Points *points, const double *natural, double *columns) {
+    switch (basis) {
+#define CASE(name, s, p)                                \
+    case BASIS_##name:                                  \
+        sweep_columns_##name(points, natural, columns); \
+        return;
+        BASES(CASE)
+#undef CASE
+    default:
+        return;
+    }
+}
+
+#endif

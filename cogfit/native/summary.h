@@ -1,0 +1,117 @@
+/* What is said of a fit from its points, at given parameters. */
+#ifndef COGFIT_SUMMARY_H
+#define COGFIT_SUMMARY_H
+
+#include "rows.h"
+#include "small.h"
+
+#define SUMMARY_ROWS (4 + MOST_COLUMNS + MOST_COLUMNS * MOST_PARAMETERS + MOST_COEFFICIENTS)
+
+/* Triangular factor (p, p) of a matrix given as p columns, which are overwritten. */
+static void triangular(int64_t size, int p, double *columns, double *out) {
+    for (int j = 0; j < p; j++) {
+        double *v = columns + j * size, square = dot(size, v, v);
+        for (int k = 0; k < p; k++) out[k * p + j] = 0.0;
+        for (int again = 0; again < 2; again++) {
+            const double before = square;
+            for (int k = 0; k < j; k++) {
+                const double *q = columns + k * size, along = dot(size, q, v);
+                out[k * p + j] += along;
+                subtract(size, v, along, q, v);
+            }
+            square = dot(size, v, v);
+            if (square > 0.25 * before) break; /* else the column is nearly in the span of those before it */
+        }
+        const double norm = root_of(square);
+        out[j * p + j] = norm;
+        scale(size, v, norm > 0.0 ? 1.0 / norm : 0.0, v);
+    }
+}
+
+/* Fill out (p, p) with the triangular factor of the rows (p, n). work: p rows, padded, and 8 numbers. */
+void NAME(triangle)(int64_t p, int64_t n, const double *rows, double *out, double *work) {
+    const int64_t size = padded(n);
+    work = aligned(work);
+    for (int64_t j = 0; j < p; j++) copy_padded(n, rows + j * n, 0.0, work + j * size);
+    triangular(size, (int)p, work, out);
+}
+
+/* Sum of the logarithms of positive numbers. */
+static double sum_of_logarithms(int64_t n, const double *values) {
+    Lanes total = all(0.0);
+    for (int64_t i = 0; i < n; i += LANES) total += logarithm(load_some(values + i, n - i, 1.0));
+    return sum(total);
+}
+
+/* Largest |v| of a padded row, whose padding is 0. */
+INLINE double largest_of(Lanes v) {
+    double most = 0.0;
+    for (int k = 0; k < LANES; k++) most = larger(most, v[k]);
+    return most;
+}
+
+/* What is said of fits: for the curves begin ... end - 1 at given params (curves, parameters).
+ *
+ * place (parameters) numbers the columns of the Jacobian: amplitudes 0, 1, ..., then non-linear parameters, then the
+ * floor. Filled: rss (curves), log_weights (curves; sum of log w), sizes (curves, 2; largest |y| and |root w y|),
+ * triangles (curves, parameters, parameters; triangular factors of the weighted Jacobian, 0 in place of what is not
+ * finite). work: SUMMARY_ROWS rows of the longest curve, padded, and 8 numbers.
+ */
+void NAME(summaries)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, const double *x, const double *log_x,
+                     const int64_t *x_at, const int64_t *axis, const double *y, const int64_t *y_at,
+                     const double *root, const int64_t *w_at, int64_t begin, int64_t end, const double *params,
+                     const int64_t *place, int64_t longest, double *rss, double *log_weights, double *sizes,
+                     double *triangles, double *work) {
+    const Model model = model_of(basis, floor, bounded, logs);
+    const Bundle c = {x, log_x, x_at, axis, y, y_at, root, w_at};
+    const int s = model.columns, p = model.parameters, count = s + p + (model.floor ? 1 : 0);
+    const int64_t room = padded(longest);
+    work = aligned(work);
+    Points points = {0, 0, work, work + room, work + 2 * room};
+    double *t = work + 3 * room, *columns = work + 4 * room, *slopes = columns + MOST_COLUMNS * room;
+    double *jacobian = slopes + MOST_COLUMNS * MOST_PARAMETERS * room, logarithms = 0.0;
+    for (int64_t b = begin, last = -1; b < end; b++) {
+        const int64_t mine = b - begin;
+        const double *given = params + mine * count;
+        if (last < 0 || !same_points(&c, last, b)) {
+            fill_points(&c, b, &points);
+            if (last < 0 || w_at[b] != w_at[last] || axis[b] != axis[last])
+                logarithms = sum_of_logarithms(points.n, root + w_at[b]);
+        }
+        last = b;
+        const int64_t size = points.size;
+        double natural[MOST_PARAMETERS], amplitude[MOST_COLUMNS], level = 0.0, sums[3];
+        for (int k = 0; k < count; k++) {
+            if (place[k] < s) amplitude[place[k]] = given[k];
+            else if (place[k] < s + p) natural[place[k] - s] = given[k];
+            else level = given[k];
+        }
+        fill_target(&c, b, &points, t);
+        if (s > 0) sweep(model.basis, &points, natural, t, t, columns, slopes, sums);
+        Lanes square = all(0.0), largest = square, weighted = square;
+        for (int64_t i = 0; i < size; i += LANES) {
+            const Lanes w = load(points.w + i), value = load(t + i);
+            Lanes fitted = all(level) * w;
+            for (int k = 0; k < s; k++) fitted += all(amplitude[k]) * load(columns + k * size + i);
+            const Lanes miss = value - fitted;
+            square += miss * miss;
+            largest = greater(largest, magnitude(load_some(y + y_at[b] + i, points.n - i, 0.0)));
+            weighted = greater(weighted, magnitude(value));
+            for (int k = 0; k < count; k++) {
+                Lanes column = all(0.0);
+                const int64_t at = place[k];
+                if (at < s) column = load(columns + at * size + i);
+                else if (at >= s + p) column = w;
+                else
+                    for (int l = 0; l < s; l++)
+                        column += all(amplitude[l]) * load(slopes + ((at - s) * s + l) * size + i);
+                store(jacobian + k * size + i, keep(magnitude(column) < all(INFINITE), column));
+            }
+        }
+        rss[mine] = sum(square), log_weights[mine] = 2.0 * logarithms;
+        sizes[2 * mine] = largest_of(largest), sizes[2 * mine + 1] = largest_of(weighted);
+        triangular(size, count, jacobian, triangles + mine * count * count);
+    }
+}
+
+#endif

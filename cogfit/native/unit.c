@@ -1,0 +1,10 @@
+/* All kernels, compiled once for each level (avx512, avx2, baseline). */
+#include "level.h"
+
+#include "bases.h"
+#include "descent.h"
+#include "grid.h"
+#include "judge.h"
+#include "probe.h"
+#include "summary.h"
+#include "survey.h"
