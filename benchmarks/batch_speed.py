@@ -195,6 +195,7 @@ def table(
 def fitting(count: int, seconds: float, rounds: int) -> None:
     import cogfit
     from cogfit.engine import separable
+    from cogfit.engine.bins import Axis
 
     x, ys = curves(count)
     each = seconds / rounds
@@ -305,12 +306,13 @@ def reading(scalars: int, rounds: int) -> None:
 def limit(count: int) -> dict[str, float]:
     """How far the kernel is from the least it could do: the exponentials it needs, at what they cost."""
     from cogfit.engine import separable
+    from cogfit.engine.bins import Axis
     from cogfit.formulas.bases import _fill, compiled
     from cogfit.formulas.registry import get_form
 
     x, ys = curves(count)
     form = get_form("power_floor")
-    bundle = separable.Bundle.rectangular(x, ys, np.ones_like(ys))
+    bundle = separable.Bundle.rectangular(Axis.points(x), ys, np.ones_like(ys))
     search = separable._Search.for_bundle(form, bundle, 1e-13, separable.WHITE, 200)
     theta, counts = search._grid_starts(0, count)
     evaluations, none = 0.0, np.empty((0, 1))

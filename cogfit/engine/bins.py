@@ -44,6 +44,11 @@ class Axis:
         x = np.ascontiguousarray(x, dtype=float)
         return cls(x, x[None], np.ones((1, x.size)))
 
+    @property
+    def is_binned(self) -> bool:
+        """Whether values are averages."""
+        return len(self.nodes) > 1
+
     def values(self, form: Form, params: Array) -> Array:
         """Values of a form, shape (n,)."""
         return self.mean(form.evaluate(self.nodes.ravel(), params))
@@ -53,7 +58,7 @@ class Axis:
 
         The values (…, m·n) are those at ``nodes.ravel()``.
         """
-        if len(self.nodes) == 1:
+        if not self.is_binned:
             return values
         apart = values.reshape(*values.shape[:-1], *self.nodes.shape)
         return np.asarray((apart * self.share).sum(axis=-2))
@@ -170,7 +175,7 @@ def _axis(x: Array, own: Array, label: NDArray[np.int64], weight: Array) -> Axis
         if k:
             matrix[:, k, k - 1] = matrix[:, k - 1, k] = np.sqrt(beside[k - 1])
     places, vectors = np.linalg.eigh(matrix)
-    nodes = np.exp(middle + unit * places.T)
+    nodes = np.ascontiguousarray(np.exp(middle + unit * places.T))
     least, most = np.full(size, np.inf), np.full(size, -np.inf)
     np.minimum.at(least, label, x)
     np.maximum.at(most, label, x)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.engine.arma import WHITE, Arma
+from cogfit.engine.bins import Axis, bins_of
 from cogfit.formulas.form import Array, Form, Parameter, span_of
 from cogfit.native import kernels
 from cogfit.native.kernels import Box, Curves, Filter, Model
@@ -78,6 +79,8 @@ class Bundle:
         Values and weights (variance σ²/w).
     y_at, w_at : ndarray of int, shape (curves,)
         Where those of each curve begin.
+    bins : Axis, optional
+        What stands behind the points x, end to end, where they are bins.
     """
 
     x: Array
@@ -87,21 +90,23 @@ class Bundle:
     y_at: Index
     w: Array
     w_at: Index
+    bins: Axis | None = None
 
     @classmethod
-    def rectangular(cls, x: Array, y: Array, w: Array) -> Bundle:
-        """Curves y (batch, n) on one x (n,). Their weights are w (batch, n)."""
+    def rectangular(cls, axis: Axis, y: Array, w: Array) -> Bundle:
+        """Curves y (batch, n) on one axis. Their weights are w (batch, n)."""
         count, n = y.shape
         begin = np.arange(count) * n
         same = count > 1 and bool((w == w[:1]).all())
         return cls(
-            x=np.ascontiguousarray(x, dtype=float),
+            x=axis.x,
             x_at=np.array([0, n]),
             axis=np.zeros(count, dtype=np.int64),
             y=np.ascontiguousarray(y, dtype=float).ravel(),
             y_at=begin,
             w=np.array(w[:1] if same else w, dtype=float).ravel(),
             w_at=np.zeros_like(begin) if same else begin,
+            bins=axis if axis.is_binned else None,
         )
 
     @property
@@ -185,7 +190,7 @@ def assemble(form: Form, natural: Array, coef: Array) -> Array:
     return out
 
 
-def linearised(form: Form, x: Array, params: Array) -> tuple[Array, Array]:
+def linearised(form: Form, axis: Axis, params: Array) -> tuple[Array, Array]:
     """Values and Jacobians of a separable form.
 
     They are taken at several sets of parameters (m, p) and have shapes (m, n) and (m, n, p).
@@ -193,27 +198,14 @@ def linearised(form: Form, x: Array, params: Array) -> tuple[Array, Array]:
     positions = {
         role: [i for i, q in enumerate(form.parameters) if q.role == role] for role in ("amplitude", "shape", "floor")
     }
-    phi, dphi = form.columns(x, safe_log(x), params[:, positions["shape"]])
+    nodes = axis.nodes.ravel()
+    phi, dphi = (axis.mean(v) for v in form.columns(nodes, safe_log(nodes), params[:, positions["shape"]]))
     amplitude = params[:, positions["amplitude"]]
-    jac = np.empty((len(params), x.size, params.shape[1]))
+    jac = np.empty((len(params), axis.x.size, params.shape[1]))
     jac[:, :, positions["amplitude"]] = phi.transpose(0, 2, 1)
     jac[:, :, positions["shape"]] = np.einsum("ms,mpsn->mnp", amplitude, dphi)
     jac[:, :, positions["floor"]] = 1.0
     return np.einsum("ms,msn->mn", amplitude, phi) + params[:, positions["floor"]].sum(axis=1, keepdims=True), jac
-
-
-def bins_of(x: Array, count: int) -> NDArray[np.int64]:
-    """Labels 0, 1, … of points in about `count` bins.
-
-    Half of them are equally filled, half equally wide in log x.
-    """
-    if x.size <= count:
-        return np.arange(x.size)
-    lx = np.log(np.maximum(x, 0.5 * span_of(x)[0]))
-    filled = np.quantile(lx, np.linspace(0, 1, count // 2 + 1)[1:-1])
-    wide = np.linspace(lx.min(), lx.max(), count // 2 + 1)[1:-1]
-    label = np.searchsorted(np.union1d(filled, wide), lx)
-    return np.asarray(np.unique(label, return_inverse=True)[1], dtype=np.int64)
 
 
 def safe_log(x: Array) -> Array:
@@ -252,7 +244,7 @@ def in_threads(task: Callable[[int, int], Any], parts: list[tuple[int, int]], th
 
 def solve(
     form: Form,
-    x: Array,
+    x: Array | Axis,
     y: Array,
     w: Array,
     *,
@@ -268,7 +260,7 @@ def solve(
     ----------
     form : Form
         A separable form.
-    x : ndarray, shape (n,)
+    x : ndarray, shape (n,), or Axis
         In the form's domain.
     y, w : ndarray, shape (batch, n)
         Values and weights (variance σ²/w).
@@ -279,7 +271,7 @@ def solve(
     -------
     Batch
     """
-    bundle = Bundle.rectangular(x, y, w)
+    bundle = Bundle.rectangular(x if isinstance(x, Axis) else Axis.points(x), y, w)
     return solve_bundle(form, bundle, starts=starts, fixed=fixed, tolerance=tolerance, errors=errors, quick=quick)
 
 
@@ -445,7 +437,7 @@ class _Search:
         (:attr:`_spread`). On long curves, and where there are many starts, a few steps on a shorter curve sort them
         out: with locations held, for the RSS has kinks along these.
         """
-        form, long = self.form, self.bundle.size[begin:end] > 2 * _GRID_POINTS
+        form, long = self.form, (self.bundle.size[begin:end] > 2 * _GRID_POINTS) & (self.bundle.bins is None)
         search, first, last = self, begin, end
         if long.any():
             search = _Search.for_bundle(form, _condensed(self.bundle, begin, end), 1e-6, WHITE, _SORTING)
@@ -542,7 +534,8 @@ class _Search:
 def curves_of(c: Bundle) -> Curves:
     """A bundle as the kernels take it."""
     with np.errstate(invalid="ignore"):  # values of curves that are left out may be anything
-        return Curves(c.x, safe_log(c.x), c.x_at, c.axis, c.y, c.y_at, np.sqrt(c.w), c.w_at)
+        x, share = (c.x, None) if c.bins is None else (c.bins.nodes, c.bins.share)
+        return Curves(x, safe_log(x), c.x_at, c.axis, c.y, c.y_at, np.sqrt(c.w), c.w_at, share)
 
 
 def model_of(form: Form) -> Model:

@@ -24,7 +24,7 @@ from cogfit.engine import separable
 from cogfit.engine.arma import ORDERS, WHITE, Arma, ar1_gain
 from cogfit.engine.bins import Bins
 from cogfit.engine.estimate import Estimate
-from cogfit.formulas.form import Array, Form
+from cogfit.formulas.form import Form
 from cogfit.formulas.registry import POWER_LAWS
 from cogfit.inference.form_tests import TEST_BINS, TOLERANCE, FormTest, compare_forms
 from cogfit.inference.ranking import CLOSE, Ranking, rank

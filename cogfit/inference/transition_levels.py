@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.engine import separable
+from cogfit.engine.bins import Bins
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import get_form
 from cogfit.inference.transition_steps import Mean, effects
@@ -45,7 +46,7 @@ class Series:
 
     Means of x and y and √weight (n,); the single points, and the bin that each of them is in.
 
-    `coarse` are labels of points in the bins on which non-linear parameters are fitted.
+    `coarse` are the bins on which non-linear parameters are fitted.
     """
 
     x: Array
@@ -53,7 +54,7 @@ class Series:
     root: Array
     points: tuple[Array, Array, Array]
     label: NDArray[np.intp]
-    coarse: NDArray[np.int64]
+    coarse: Bins
 
     @classmethod
     def from_points(cls, x: Array, y: Array, w: Array, most: int) -> Series:
@@ -65,7 +66,7 @@ class Series:
         points = means(x, y, w, same)
         label = np.arange(points[0].size) // -(-points[0].size // most)
         bx, by, bw = means(*points, label)
-        return cls(bx, by, np.sqrt(bw / bw.mean()), points, label, separable.bins_of(points[0], _BINS))
+        return cls(bx, by, np.sqrt(bw / bw.mean()), points, label, Bins.of_points(points[0], _BINS, points[2]))
 
     @property
     def trim(self) -> int:
@@ -225,21 +226,21 @@ def _fit_form(series: Series, target: Array, name: str, earlier: dict[str, Form]
     """
     if name == MIXTURE:
         return _fit_mixture(series, target)
-    form, (x, y, w) = get_form(name), series.points
+    form, x, y, bins = get_form(name), series.points[0], series.points[1], series.coarse
     y = y - (series.y - target)[series.label]
-    bx, by, bw = means(x, y, w, series.coarse)
+    by = bins.mean(y)
     centre, scale = float(by.mean()), float(by.std()) or 1.0
     up = (by - centre) / scale
     if isinstance(earlier, Form):
         trial, starts = [up if earlier.falls else -up], earlier.theta[None, None] if form.shape else None
     else:
-        trial, starts = [up, -up], _starts(name, earlier, bx)
+        trial, starts = [up, -up], _starts(name, earlier, bins.axis.x)
     # roughly while forms are compared, to the last digits for the one that is kept
     fit = separable.solve(
         form,
-        bx,
+        bins.axis,
         np.stack(trial) + _LIFT,
-        np.repeat(bw[None], len(trial), 0),
+        np.repeat(bins.weight[None], len(trial), 0),
         starts=starts if starts is None else np.repeat(starts, len(trial), axis=0),
         tolerance=1e-10 if isinstance(earlier, Form) else 1e-4,
     )

@@ -344,7 +344,7 @@ static double descend_from(Problem *problem, Slope *here, const double *lower, c
 static Problem problem_in(double *work, int64_t room, Model model, Filter filter) {
     Problem out = {.model = model, .filter = filter};
     work = aligned(work);
-    out.points = (Points){0, 0, work, work + room, work + 2 * room};
+    out.points = (Points){0, 0, work, work + room, work + 2 * room, 1, 0, 0, 0, 0};
     out.t = work + 3 * room, out.q = work + 4 * room, out.rest = work + 5 * room, out.u = work + 6 * room;
     out.r = work + 7 * room, out.columns = work + 8 * room, out.slopes = out.columns + MOST_COLUMNS * room;
     out.d = model.columns == 2 ? out.slopes + MOST_PARAMETERS * MOST_COLUMNS * room : out.slopes;
@@ -361,12 +361,12 @@ static Problem problem_in(double *work, int64_t room, Model model, Filter filter
  */
 void NAME(descend)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, const double *x, const double *log_x,
                    const int64_t *x_at, const int64_t *axis, const double *y, const int64_t *y_at, const double *root,
-                   const int64_t *w_at, int64_t begin, int64_t end, const double *low, const double *high,
+                   const int64_t *w_at, const double *share, int64_t nodes, int64_t stride, int64_t begin, int64_t end, const double *low, const double *high,
                    const double *held, int64_t order, const double *ar, const double *gain, const double *inverse_root,
                    double tolerance, int64_t iterations, int64_t most, int64_t longest, double *theta,
                    const int64_t *counts, double *coef, double *rss, uint8_t *done, double *work) {
     const Model model = model_of(basis, floor, bounded, logs);
-    const Bundle c = {x, log_x, x_at, axis, y, y_at, root, w_at};
+    const Bundle c = {x, log_x, x_at, axis, y, y_at, root, w_at, share, nodes, stride};
     const int p = model.parameters;
     Problem problem = problem_in(work, padded(longest), model, (Filter){order, ar, gain, inverse_root});
     double *const q = problem.q, *const rest = problem.rest;

@@ -27,7 +27,7 @@ _DESCENT_ROWS = 19  # rows of points that a kernel needs as its workspace
 _SUMMARY_ROWS = 18
 
 _MODEL = (c_int64,) * 4
-_CURVES = (c_void_p,) * 8
+_CURVES = (*(c_void_p,) * 9, c_int64, c_int64)
 _RANGE = (c_int64,) * 2
 
 _basis_name = kernel("basis_name", c_int64, returns=c_char_p)
@@ -123,8 +123,8 @@ class Curves:
 
     Attributes
     ----------
-    x, log_x : ndarray
-        Points of the distinct axes.
+    x, log_x : ndarray, shape (points,) or (nodes, points)
+        Points of the distinct axes; with several nodes a point is an average over them.
     x_at : ndarray of int, shape (axes + 1,)
         Where each axis begins, and the end.
     axis : ndarray of int, shape (curves,)
@@ -133,6 +133,8 @@ class Curves:
         Values and roots of the weights.
     y_at, w_at : ndarray of int, shape (curves,)
         Where those of each curve begin.
+    share : ndarray, shape (nodes, points), optional
+        Weights of the nodes, which add up to 1.
     """
 
     x: Array
@@ -143,13 +145,15 @@ class Curves:
     y_at: Index
     root: Array
     w_at: Index
+    share: Array | None = None
 
     @cached_property
     def arguments(self) -> tuple[int, ...]:
         """What the kernels take: the addresses of all arrays."""
         x, y, root = _floats(self.x), _floats(self.y), _floats(self.root)
         x_at, axis, y_at, w_at = (_whole(at) for at in (self.x_at, self.axis, self.y_at, self.w_at))
-        return x, _floats(self.log_x), x_at, axis, y, y_at, root, w_at
+        nodes, share = (1, x) if self.share is None else (len(self.share), _floats(self.share))
+        return x, _floats(self.log_x), x_at, axis, y, y_at, root, w_at, share, nodes, self.x.shape[-1]
 
     @cached_property
     def longest(self) -> int:

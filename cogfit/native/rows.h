@@ -11,7 +11,8 @@ typedef struct {
 } Model;
 
 /* Curves end to end. The distinct axes begin at x_at, those of curve b are axis[b]; its values begin at y_at[b] and its
- * root weights at w_at[b], so that curves may share an axis, and weights. */
+ * root weights at w_at[b], so that curves may share an axis, and weights. A point is one value of x or, with several
+ * nodes, an average: the sum over k of share[k stride] times the form at x[k stride]. */
 typedef struct {
     const double *x, *log_x;
     const int64_t *x_at, *axis;
@@ -19,12 +20,17 @@ typedef struct {
     const int64_t *y_at;
     const double *root;
     const int64_t *w_at;
+    const double *share;
+    int64_t nodes, stride;
 } Bundle;
 
-/* Points of one axis with root weights, padded to whole vectors: there x = 1 and the weight is 0. */
+/* Points of one axis with root weights, padded to whole vectors: there x = 1 and the weight is 0. Where points are
+ * averages, x and log_x are those of the first node, and all nodes are read where they stand. */
 typedef struct {
     int64_t n, size; /* points, and with padding */
     double *x, *log_x, *w;
+    int64_t nodes, stride; /* 0 or 1 nodes: single points */
+    const double *all_x, *all_log_x, *share;
 } Points;
 
 INLINE Model model_of(int64_t basis, int64_t floor, int64_t bounded, int64_t logs) {
@@ -45,6 +51,8 @@ INLINE void fill_points(const Bundle *c, int64_t curve, Points *to) {
     copy_padded(to->n, c->x + at, 1.0, to->x);
     copy_padded(to->n, c->log_x + at, 0.0, to->log_x);
     copy_padded(to->n, c->root + c->w_at[curve], 0.0, to->w);
+    to->nodes = c->nodes, to->stride = c->stride;
+    to->all_x = c->x + at, to->all_log_x = c->log_x + at, to->share = c->share + at;
 }
 
 INLINE int same_points(const Bundle *c, int64_t one, int64_t other) {
@@ -95,20 +103,40 @@ INLINE void natural_of(const Model *model, const double *theta, double *natural)
         natural[j] = model->logs >> j & 1 ? exponential_of_one(theta[j]) : theta[j];
 }
 
+/* Columns and derivatives at the points i, i + 1, ...: of single points, or averages over nodes. */
+INLINE void evaluate_points(const int basis, const int s, const int p, const int averaged, const double *c,
+                            const Points *points, int64_t i, Lanes *column, Lanes *slope) {
+    if (!averaged) {
+        evaluate(basis, c, load(points->x + i), load(points->log_x + i), column, slope);
+        return;
+    }
+    for (int k = 0; k < s; k++) column[k] = all(0.0);
+    for (int k = 0; k < p * s; k++) slope[k] = all(0.0);
+    for (int64_t node = 0; node < points->nodes; node++) {
+        const int64_t at = node * points->stride + i, rest = points->n - i;
+        const Lanes share = load_some(points->share + at, rest, 0.0);
+        Lanes own[MOST_COLUMNS], tilt[MOST_COLUMNS * MOST_PARAMETERS];
+        evaluate(basis, c, load_some(points->all_x + at, rest, 1.0), load_some(points->all_log_x + at, rest, 0.0), own,
+                 tilt);
+        for (int k = 0; k < s; k++) column[k] += share * own[k];
+        for (int k = 0; k < p * s; k++) slope[k] += share * tilt[k];
+    }
+}
+
 /* Weighted columns of a basis and their derivatives at all points; sums are those of the last column v: q'v, v'v, rest'v.
  */
-INLINE void sweep_basis(const int basis, const int s, const int p, const Points *points, const double *natural,
-                        const double *q, const double *rest, double *restrict columns, double *restrict slopes,
-                        double *sums) {
+INLINE void sweep_basis(const int basis, const int s, const int p, const int averaged, const Points *points,
+                        const double *natural, const double *q, const double *rest, double *restrict columns,
+                        double *restrict slopes, double *sums) {
     double c[CONSTANTS];
     prepare(basis, natural, c);
     const int64_t size = points->size;
-    const double *x = points->x, *log_x = points->log_x, *w = points->w;
+    const double *w = points->w;
     Lanes lean = all(0.0), square = lean, along = lean;
     for (int64_t i = 0; i < size; i += LANES) {
         Lanes column[MOST_COLUMNS], slope[MOST_COLUMNS * MOST_PARAMETERS];
         const Lanes weight = load(w + i);
-        evaluate(basis, c, load(x + i), load(log_x + i), column, slope);
+        evaluate_points(basis, s, p, averaged, c, points, i, column, slope);
         for (int k = 0; k < p * s; k++) store(slopes + k * size + i, slope[k] * weight);
         for (int k = 0; k < s; k++) {
             const Lanes v = column[k] * weight;
@@ -124,37 +152,40 @@ INLINE void sweep_basis(const int basis, const int s, const int p, const Points 
 }
 
 /* The weighted columns alone. */
-INLINE void sweep_columns_of(const int basis, const int s, const Points *points, const double *natural,
-                             double *restrict columns) {
+INLINE void sweep_columns_of(const int basis, const int s, const int averaged, const Points *points,
+                             const double *natural, double *restrict columns) {
     double c[CONSTANTS];
     prepare(basis, natural, c);
     for (int64_t i = 0; i < points->size; i += LANES) {
         Lanes column[MOST_COLUMNS], slope[MOST_COLUMNS * MOST_PARAMETERS];
-        evaluate(basis, c, load(points->x + i), load(points->log_x + i), column, slope);
+        evaluate_points(basis, s, 0, averaged, c, points, i, column, slope);
         for (int k = 0; k < s; k++) store(columns + k * points->size + i, column[k] * load(points->w + i));
     }
 }
 
-/* One function of each kind for every basis, so that the loops know theirs. */
-#define SWEEPS(name, s, p)                                                                                           \
-    static __attribute__((noinline)) void sweep_##name(const Points *points, const double *natural, const double *q, \
-                                                       const double *rest, double *columns, double *slopes,          \
-                                                       double *sums) {                                               \
-        sweep_basis(BASIS_##name, s, p, points, natural, q, rest, columns, slopes, sums);                            \
-    }                                                                                                                \
-    static __attribute__((noinline)) void sweep_columns_##name(const Points *points, const double *natural,          \
-                                                               double *columns) {                                    \
-        sweep_columns_of(BASIS_##name, s, points, natural, columns);                                                 \
+/* Functions of each kind for every basis, so that the loops know theirs, and whether points are averages. */
+#define SWEEPS(name, s, p) SWEEP(name, s, p, single, 0) SWEEP(name, s, p, averaged, 1)
+#define SWEEP(name, s, p, kind, averaged)                                                                              \
+    static __attribute__((noinline)) void sweep_##kind##_##name(const Points *points, const double *natural,           \
+                                                                const double *q, const double *rest, double *columns, \
+                                                                double *slopes, double *sums) {                        \
+        sweep_basis(BASIS_##name, s, p, averaged, points, natural, q, rest, columns, slopes, sums);                    \
+    }                                                                                                                  \
+    static __attribute__((noinline)) void sweep_columns_##kind##_##name(const Points *points, const double *natural,   \
+                                                                        double *columns) {                             \
+        sweep_columns_of(BASIS_##name, s, averaged, points, natural, columns);                                         \
     }
 BASES(SWEEPS)
 #undef SWEEPS
+#undef SWEEP
 
 INLINE void sweep(int basis, const Points *points, const double *natural, const double *q, const double *rest,
                   double *columns, double *slopes, double *sums) {
     switch (basis) {
-#define CASE(name, s, p)                                                         \
-    case BASIS_##name:                                                           \
-        sweep_##name(points, natural, q, rest, columns, slopes, sums);           \
+#define CASE(name, s, p)                                                                            \
+    case BASIS_##name:                                                                              \
+        if (points->nodes > 1) sweep_averaged_##name(points, natural, q, rest, columns, slopes, sums); \
+        else sweep_single_##name(points, natural, q, rest, columns, slopes, sums);                  \
         return;
         BASES(CASE)
 #undef CASE
@@ -165,9 +196,10 @@ INLINE void sweep(int basis, const Points *points, const double *natural, const 
 
 INLINE void sweep_columns(int basis, const Points *points, const double *natural, double *columns) {
     switch (basis) {
-#define CASE(name, s, p)                                \
-    case BASIS_##name:                                  \
-        sweep_columns_##name(points, natural, columns); \
+#define CASE(name, s, p)                                                         \
+    case BASIS_##name:                                                           \
+        if (points->nodes > 1) sweep_columns_averaged_##name(points, natural, columns); \
+        else sweep_columns_single_##name(points, natural, columns);              \
         return;
         BASES(CASE)
 #undef CASE

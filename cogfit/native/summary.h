@@ -59,15 +59,15 @@ INLINE double largest_of(Lanes v) {
  */
 void NAME(summaries)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, const double *x, const double *log_x,
                      const int64_t *x_at, const int64_t *axis, const double *y, const int64_t *y_at,
-                     const double *root, const int64_t *w_at, int64_t begin, int64_t end, const double *params,
+                     const double *root, const int64_t *w_at, const double *share, int64_t nodes, int64_t stride, int64_t begin, int64_t end, const double *params,
                      const int64_t *place, int64_t longest, double *rss, double *log_weights, double *sizes,
                      double *triangles, double *work) {
     const Model model = model_of(basis, floor, bounded, logs);
-    const Bundle c = {x, log_x, x_at, axis, y, y_at, root, w_at};
+    const Bundle c = {x, log_x, x_at, axis, y, y_at, root, w_at, share, nodes, stride};
     const int s = model.columns, p = model.parameters, count = s + p + (model.floor ? 1 : 0);
     const int64_t room = padded(longest);
     work = aligned(work);
-    Points points = {0, 0, work, work + room, work + 2 * room};
+    Points points = {0, 0, work, work + room, work + 2 * room, 1, 0, 0, 0, 0};
     double *t = work + 3 * room, *columns = work + 4 * room, *slopes = columns + MOST_COLUMNS * room;
     double *jacobian = slopes + MOST_COLUMNS * MOST_PARAMETERS * room, logarithms = 0.0;
     for (int64_t b = begin, last = -1; b < end; b++) {
