@@ -9,12 +9,9 @@ from __future__ import annotations
 from ctypes import c_double, c_int64, c_void_p
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cogfit.native.arrays import address
+from cogfit.native.arrays import Array, address
 from cogfit.native.library import kernel
-
-Array = NDArray[np.float64]
 
 _workspace = kernel("arma_workspace", c_int64, c_int64, c_int64, returns=c_int64)
 _gains = kernel("arma_gains", c_int64, c_int64, *[c_void_p] * 5)

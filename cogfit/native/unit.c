@@ -7,3 +7,4 @@
 #undef KERNEL
 
 #include "arma.h"
+#include "changes.h"
