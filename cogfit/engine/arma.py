@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from cogfit.formulas.form import Array
+from cogfit.native import arma as kernels
 from cogfit.records.codec import Document
 
 
@@ -133,11 +134,11 @@ class Arma(Document):
         The state has dimension max(p, q + 1).
         """
         dimension = max(len(self.phi), len(self.theta) + 1)
-        phi, load = np.zeros(dimension), np.zeros(dimension)
+        phi, loading = np.zeros(dimension), np.zeros(dimension)
         phi[: len(self.phi)] = self.phi
-        load[0] = 1.0
-        load[1 : 1 + len(self.theta)] = self.theta
-        return phi, load
+        loading[0] = 1.0
+        loading[1 : 1 + len(self.theta)] = self.theta
+        return phi, loading
 
     def filter(self, n: int) -> tuple[Array, Array, Array]:
         """Whitening filter: coefficients (m,), gains (n, m), 1/√F (n,).
@@ -146,10 +147,8 @@ class Arma(Document):
         """
         if self.white:
             return np.zeros(0), np.zeros((n, 0)), np.ones(n)
-        from cogfit.engine.arma_kernels import gains
-
-        phi, load = self._state_space()
-        return (phi, *gains(phi, load, n))
+        phi, loading = self._state_space()
+        return (phi, *kernels.gains(phi, loading, n))
 
     def whiten(self, rows: Array) -> Array:
         """Standardised innovations of each row, shape (rows, n).
@@ -158,18 +157,14 @@ class Arma(Document):
 
         The rows are in units in which the innovations have variance 1.
         """
-        out = np.array(rows, dtype=float, ndmin=2)
+        out = np.array(rows, dtype=float, ndmin=2, order="C")
         if not self.white:
-            from cogfit.engine.arma_kernels import whiten_rows
-
-            whiten_rows(out, *self.filter(out.shape[1]))
+            kernels.whiten_rows(out, *self._state_space())
         return out
 
     def autocovariance(self, lags: int) -> Array:
         """Autocovariances at lag 0 … `lags`. The innovations have unit variance."""
-        from cogfit.engine.arma_kernels import autocovariances
-
-        return np.asarray(autocovariances(*self._state_space(), lags))
+        return kernels.autocovariances(*self._state_space(), lags)
 
     @property
     def time(self) -> float:
@@ -192,11 +187,9 @@ class Arma(Document):
         """
         if self.white:
             return innovations
-        from cogfit.engine.arma_kernels import series
-
-        phi, load = self._state_space()
-        out = np.array(innovations, dtype=float)
-        series(phi, load, scale * rng.normal(size=(len(out), phi.size)), out)
+        phi, loading = self._state_space()
+        out = np.array(innovations, dtype=float, order="C")
+        kernels.series(phi, loading, scale * rng.normal(size=(len(out), phi.size)), out)
         return out
 
 
@@ -205,10 +198,8 @@ WHITE = Arma()
 
 
 def _from_coordinates(z: Array, order: tuple[int, int]) -> Arma:
-    from cogfit.engine.arma_kernels import coefficients
-
-    phi, load = coefficients(z, *order, _MAX_PARTIAL)
-    return Arma(tuple(phi[: order[0]].tolist()), tuple(load[1 : 1 + order[1]].tolist()))
+    phi, loading = kernels.coefficients(z, *order, _MAX_PARTIAL)
+    return Arma(tuple(phi[: order[0]].tolist()), tuple(loading[1 : 1 + order[1]].tolist()))
 
 
 def restricted_loglik(errors: Arma, residual: Array, jacobian: Array, reference: Array | None = None) -> float:
@@ -220,16 +211,21 @@ def restricted_loglik(errors: Arma, residual: Array, jacobian: Array, reference:
     corrects the downward bias that fitting a mean gives to the estimated autocorrelation. With `reference` (n, p'), X
     and p are those of the reference, while the RSS is that of `jacobian`: likelihoods of nested means then compare.
     """
-    from cogfit.engine.arma_kernels import restricted_terms
-
-    phi, load = errors._state_space()
-    rows = np.concatenate([jacobian.T, residual[None]])
+    phi, loading = errors._state_space()
+    rows = _design_and_residual(jacobian, residual)
     reference_rows = np.zeros((0, residual.size)) if reference is None else np.ascontiguousarray(reference.T)
-    rss, log_r, log_x = restricted_terms(phi, load, rows, reference_rows)
+    rss, log_r, log_x = kernels.restricted_terms(phi, loading, rows, reference_rows)
     if not math.isfinite(log_x):
         return -math.inf
     n, p = (jacobian if reference is None else reference).shape
     return float(-0.5 * ((n - p) * math.log(max(rss, 1e-300)) + log_r + log_x))
+
+
+def _design_and_residual(jacobian: Array, residual: Array) -> Array:
+    """Rows that the kernels take: the columns of the design, then the residual."""
+    rows = np.empty((jacobian.shape[1] + 1, residual.size))
+    rows[:-1], rows[-1] = jacobian.T, residual
+    return rows
 
 
 def estimate_arma(
@@ -268,10 +264,8 @@ def estimate_arma(
     >>> abs(errors.phi[0] - 0.8) < 0.03
     True
     """
-    from cogfit.engine.arma_kernels import minimise
-
     unit = unit_columns(jacobian)
-    rows = np.concatenate([unit.T, residual[None]])
+    rows = _design_and_residual(unit, residual)
     reference_rows = (
         np.zeros((0, residual.size)) if reference is None else np.ascontiguousarray(unit_columns(reference).T)
     )
@@ -283,7 +277,7 @@ def estimate_arma(
         first, step = np.clip(_coordinates(start), -4.3, 4.3), 0.1
     else:
         first[0] = math.atanh(min(max(first_autocorrelation(residual), -0.95), 0.97))
-    z, value = minimise(first, step, p, q, _MAX_PARTIAL, _MAX_COORDINATE, rows, reference_rows)
+    z, value = kernels.minimise(first, step, p, q, _MAX_PARTIAL, _MAX_COORDINATE, rows, reference_rows)
     return _from_coordinates(z, order), -float(value)
 
 

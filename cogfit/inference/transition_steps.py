@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.engine.arma import Arma
 from cogfit.formulas.form import Array
+from cogfit.native.changes import best_gains
 
 RHO = np.tanh(np.linspace(-0.5, 3.0, 30))
 """Values of the lag-1 correlation tried."""
@@ -145,11 +145,8 @@ class Candidates:
 
         The first `count` columns are searched; the result is (curves, values of ρ).
         """
-        out = np.empty((len(y), RHO.size))
-        n0, n1, n2 = (np.ascontiguousarray(part[:, :count]) for part in self.against(y))
-        v, inverse = np.ascontiguousarray(self.v[:, :, :count]), np.ascontiguousarray(self.inverse[:, :count])
-        _compiled()(n0, n1, n2, v, u, inverse, RHO, out)
-        return out
+        n0, n1, n2 = (part[:, :count] for part in self.against(y))
+        return best_gains((n0, n1, n2), self.v[:, :, :count], u, self.inverse[:, :count], RHO)
 
     def max_logliks(self, mean: Mean, y: Array) -> Array:
         """Largest log-likelihood with each of the columns, (columns,).
@@ -160,33 +157,6 @@ class Candidates:
         n0, n1, n2 = (part[0][:, None] for part in self.against(y[None]))
         product = n0 - RHO * n1 + RHO**2 * n2 - np.einsum("kpm,kp->mk", self.v, u[:, :, 0])
         return peak(loglik(rss - product**2 * self.inverse.T, y.size))
-
-
-def _best_gains(n0: Array, n1: Array, n2: Array, v: Array, u: Array, inverse: Array, rho: Array, out: Array) -> None:
-    columns = n0.shape[1]
-    product = np.empty(columns)
-    for first in range(0, n0.shape[0], 8):  # a few curves at a time: these and v of one ρ stay in the cache
-        for k in range(rho.size):
-            a, b = rho[k], rho[k] * rho[k]
-            for i in range(first, min(first + 8, n0.shape[0])):
-                for j in range(columns):
-                    product[j] = n0[i, j] - a * n1[i, j] + b * n2[i, j]
-                for q in range(v.shape[1]):
-                    c = u[k, q, i]
-                    for j in range(columns):
-                        product[j] -= c * v[k, q, j]
-                largest = 0.0
-                for j in range(columns):
-                    largest = max(largest, product[j] * product[j] * inverse[k, j])
-                out[i, k] = largest
-
-
-@lru_cache(1)
-def _compiled() -> Callable[..., None]:
-    from numba import njit
-
-    compiled: Callable[..., None] = njit(cache=True, nogil=True, fastmath=True)(_best_gains)
-    return compiled
 
 
 def steps(mean: Mean, root: Array, at: NDArray[np.intp], gradual: Array) -> Candidates:

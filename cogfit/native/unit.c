@@ -1,7 +1,9 @@
 /* All kernels, compiled once for each level (avx512, avx2, baseline). */
 #include "level.h"
 
+#include "arma.h"
 #include "bases.h"
+#include "changes.h"
 #include "descent.h"
 #include "grid.h"
 #include "judge.h"

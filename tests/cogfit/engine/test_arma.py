@@ -14,7 +14,7 @@ from statsmodels.tsa.arima_process import ArmaProcess
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 from statsmodels.tsa.stattools import acf
 
-from cogfit.engine import arma_kernels, separable
+from cogfit.engine import separable
 from cogfit.engine.arma import (
     ORDERS,
     WHITE,
@@ -26,6 +26,7 @@ from cogfit.engine.arma import (
     select_arma,
 )
 from cogfit.formulas.registry import get_form
+from cogfit.native import arma as kernels
 
 CASES = [Arma((0.8,)), Arma((1.2, -0.5)), Arma((0.3, 0.2, 0.1)), Arma((0.7,), (0.4,)), Arma((0.6, 0.25), (0.4,))]
 
@@ -168,7 +169,7 @@ def unmoved(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         steps.append(step)
         return first, 0.0
 
-    monkeypatch.setattr(arma_kernels, "minimise", stay)
+    monkeypatch.setattr(kernels, "minimise", stay)
     return steps
 
 
