@@ -322,6 +322,8 @@ def compile_kernels(compiler: Compiler, target: Path = LIBRARY) -> None:
         try:
             shutil.copyfile(folder / "kernels.bin", beside)
             os.replace(beside, target)
+        except PermissionError as error:  # Windows keeps files that are in use
+            raise BuildError(f"{target} cannot be replaced ({error}); end the programs that use it") from None
         finally:
             beside.unlink(missing_ok=True)
 

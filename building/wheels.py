@@ -2,8 +2,8 @@
 
     python building/wheels.py dist
 
-On Linux the wheel is named after the oldest C library that it runs on (auditwheel finds it). The wheel is then installed
-into an empty environment, without its dependencies, and its engine is loaded there at every level of this processor.
+On Linux the wheel is named after the oldest C library that it runs on (auditwheel finds it). It is then installed into
+an empty environment, without its dependencies, and its engine is loaded there at every level of this processor.
 """
 
 from __future__ import annotations
