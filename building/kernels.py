@@ -317,6 +317,10 @@ def compile_kernels(compiler: Compiler, target: Path = LIBRARY) -> None:
         )
         if done.returncode:
             raise BuildError(f"{' '.join(compiler.command)} cannot link the kernels:\n{done.stderr.strip()}")
+        try:
+            ctypes.CDLL(str(folder / "kernels.bin")).cogfit_level()
+        except (OSError, AttributeError) as error:
+            raise BuildError(f"what {' '.join(compiler.command)} made of the kernels does not load: {error}") from None
         # Next to the target first: a rename is one step only within a file system.
         beside = target.with_name(f".{target.name}.{os.getpid()}")
         try:
