@@ -53,7 +53,7 @@ demo: .venv/.stamp ## Fit the recorded runs in data/runs; tables here, figures a
 test: .venv-test/.stamp ## Run the whole test suite
 	.venv-test/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) tests
 
-quick: .venv-test/.stamp ## Run what is quick of it: within 90 seconds on two cores, once kernels are compiled
+quick: .venv-test/.stamp ## Run what is quick of it: within 90 seconds on two cores
 	.venv-test/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(PYTEST_ARGS) tests
 
 # Other versions, the quick part, without torch: what needs it is skipped. `make test-py312 PYTHON=/path/to/python3.12`.
@@ -151,8 +151,7 @@ define quick_in
   $(1)/$(BIN)/python -m pip install --quiet -e '.[test-core]' && touch $(1)/.stamp; \
 fi
 @$(MAKE) --no-print-directory $(KERNELS)
-NUMBA_CACHE_DIR="$(CURDIR)/$(1)/kernels" $(1)/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" \
-  $(PYTEST_ARGS) tests
+$(1)/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(PYTEST_ARGS) tests
 endef
 
 # One environment per purpose, made anew when what it is made from has changed. Changed C sources compile the engine
