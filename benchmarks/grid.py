@@ -154,7 +154,7 @@ def _write(path: Path, study: Study, rows: Mapping[tuple[str, ...], Mapping[str,
     write_atomic(path.with_suffix(".json"), json.dumps(about, indent=1, ensure_ascii=False) + "\n")
 
 
-def versions(names: Sequence[str] = ("cogfit", "numpy", "scipy", "numba")) -> dict[str, str]:
+def versions(names: Sequence[str] = ("cogfit", "numpy", "scipy")) -> dict[str, str]:
     from importlib.metadata import version
 
     return {"python": platform.python_version(), **{name: version(name) for name in names}}

@@ -9,12 +9,11 @@ behave as the original does (``x < 1`` and ``x <= 0`` for whole numbers); they h
 
 The tests are the examples in its docstrings, and ``tests/cogfit/x/test_y.py`` for ``cogfit/x/y.py``, else those named
 in :data:`TESTS`, else all of the folder ``tests/cogfit/x``. Each mutant runs in a process of its own, where an import
-hook hands out the changed module; no file changes. What a test starts as a further process sees the original. Compiled
-modules are refused: numba keeps machine code by file, and would keep that of a mutant.
+hook hands out the changed module; no file changes. What a test starts as a further process sees the original. The C
+kernels are not mutated.
 
 Why no tool: cosmic-ray changes the files of the checkout; mutmut puts a trampoline around every function and needs
-imports by file path, which lazy exports and pytest's ``importlib`` mode do not give it; neither leaves numba's cache
-alone.
+imports by file path, which lazy exports and pytest's ``importlib`` mode do not give it.
 
 Finished mutants are kept in ``runs/mutants`` and not run again until the module or its tests change. The row of a
 module in ``data/benchmarks/mutants.csv`` is replaced by that of the last run.
@@ -284,8 +283,6 @@ def _fingerprint(module: str, tests: Sequence[str]) -> str:
 def study(module: str, sample: int | None, seed: int, workers: int) -> dict[str, str]:
     """Run the mutants of a module and return its row of the table."""
     source = (ROOT / module).read_text(encoding="utf-8")
-    if "numba" in source:
-        raise SystemExit(f"{module} is compiled by numba, which keeps machine code by file: not to be mutated")
     tests = tests_of(module)
     every = mutants(source)
     chosen = every if sample is None or sample >= len(every) else random.Random(seed).sample(every, sample)

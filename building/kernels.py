@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import math
 import os
 import platform
 import re
@@ -71,7 +72,7 @@ __declspec(dllexport)
 #else
 __attribute__((visibility("default")))
 #endif
-int32_t trial(double x) {{ return (int32_t)sqrt(x); }}
+int32_t trial(double x) {{ return (int32_t)(exp(x) + 0.5); }}
 """
 
 
@@ -112,6 +113,8 @@ class Compiler:
         if not is_x86_64():
             return flags
         name = ARCHITECTURES[level]
+        if level == "avx512":
+            flags.append("-mprefer-vector-width=512")  # clang would vectorise plain loops with half of it
         if self.is_zig:
             return [*flags, f"-mcpu={name.replace('-', '_')}"]
         if self.knows_architectures:
@@ -222,15 +225,15 @@ def _failure_of_trial(compiler: Compiler, folder: Path) -> str:
     # A new name each time: a library that is loaded keeps its file.
     handle, name = tempfile.mkstemp(prefix="trial-", suffix=".bin", dir=folder)
     os.close(handle)
-    done = compiler.run([*_link_flags(compiler), folder / "trial.o", "-o", name, *_libraries()], folder)
+    done = compiler.run([*_link_flags(compiler), folder / "trial.o", "-o", name, *_libraries(compiler)], folder)
     if done.returncode:
         return _first_error(done)
     try:
         trial = ctypes.CDLL(name).trial
         trial.argtypes, trial.restype = [ctypes.c_double], ctypes.c_int32
-        return "" if trial(1764.0) == 42 else "a trial program computed a wrong result"
+        return "" if trial(math.log(42.0)) == 42 else "a trial program computed a wrong result"
     except (OSError, AttributeError) as error:
-        return str(error)
+        return f"what it compiles cannot be loaded ({error})"
 
 
 def _first_error(done: subprocess.CompletedProcess[str]) -> str:
@@ -244,16 +247,29 @@ def _first_error(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def _link_flags(compiler: Compiler) -> list[str]:
-    flags = ["-shared"] if sys.platform != "darwin" else ["-dynamiclib"]
+    """Arguments that come before the object files."""
+    flags = ["-dynamiclib"] if sys.platform == "darwin" else ["-shared"]
     if compiler.is_zig:
         flags += ["-target", zig_target()]
+    if _takes_libraries_from_python(compiler):
+        return [*flags, "-nostdlib"]
     if sys.platform.startswith("linux"):
         flags += ["-Wl,--no-undefined"]  # a kernel that is declared and not written fails here, not at a user's
     return flags
 
 
-def _libraries() -> list[str]:
-    return [] if os.name == "nt" else ["-lm"]
+def _libraries(compiler: Compiler) -> list[str]:
+    """Arguments that come after the object files."""
+    return [] if os.name == "nt" or _takes_libraries_from_python(compiler) else ["-lm"]
+
+
+def _takes_libraries_from_python(compiler: Compiler) -> bool:
+    """Whether the functions of libc and libm are those that the Python process has loaded.
+
+    zig would first compile the C library's stubs and its own runtime, for half a minute, to no effect: every Python on
+    Linux has both libraries loaded before ours.
+    """
+    return compiler.is_zig and sys.platform.startswith("linux")
 
 
 def fingerprint(folder: Path = SOURCES) -> str:
@@ -296,14 +312,22 @@ def compile_kernels(compiler: Compiler, target: Path = LIBRARY) -> None:
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(compile_one, jobs))
         objects = [folder / out for _, out, _ in jobs]
-        done = compiler.run([*_link_flags(compiler), *objects, "-o", folder / "kernels.bin", *_libraries()], folder)
+        done = compiler.run(
+            [*_link_flags(compiler), *objects, "-o", folder / "kernels.bin", *_libraries(compiler)], folder
+        )
         if done.returncode:
             raise BuildError(f"{' '.join(compiler.command)} cannot link the kernels:\n{done.stderr.strip()}")
+        try:
+            ctypes.CDLL(str(folder / "kernels.bin")).cogfit_level()
+        except (OSError, AttributeError) as error:
+            raise BuildError(f"what {' '.join(compiler.command)} made of the kernels does not load: {error}") from None
         # Next to the target first: a rename is one step only within a file system.
         beside = target.with_name(f".{target.name}.{os.getpid()}")
         try:
             shutil.copyfile(folder / "kernels.bin", beside)
             os.replace(beside, target)
+        except PermissionError as error:  # Windows keeps files that are in use
+            raise BuildError(f"{target} cannot be replaced ({error}); end the programs that use it") from None
         finally:
             beside.unlink(missing_ok=True)
 

@@ -27,21 +27,46 @@ app = typer.Typer(
 )
 
 
-def _version(show: bool) -> None:
-    if show:
-        import cogfit
-
-        print_text(f"cogfit {cogfit.__version__}\n")
-        raise typer.Exit
-
-
-@app.callback()
+@app.callback(invoke_without_command=True)
 def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="With --version: Python, NumPy and the compiled engine, too.")
     ] = False,
 ) -> None:
-    return None
+    if version:
+        print_text(_versions() if verbose else _version())
+        raise typer.Exit
+    if verbose:
+        raise typer.BadParameter("goes with --version", param_hint="'--verbose'")
+    if context.invoked_subcommand is None:
+        context.fail("Missing command.")
+
+
+def _version() -> str:
+    import cogfit
+
+    return f"cogfit {cogfit.__version__}\n"
+
+
+def _versions() -> str:
+    """What to say in a report of a defect: versions, and how the engine computes here."""
+    import platform
+    from importlib.metadata import version
+
+    from cogfit.errors import EngineError
+    from cogfit.native import library
+
+    lines = [f"Python {platform.python_version()} ({platform.platform()})", f"NumPy {version('numpy')}"]
+    try:
+        engine = library.describe()
+    except EngineError as error:  # the reason why somebody asks
+        lines.append(f"engine: {error}")
+    else:
+        lines.append(f"engine level {engine.level} (this machine can run {', '.join(engine.usable)})")
+        lines.append(f"engine built by {engine.built_by}")
+    return _version() + "".join(f"{line}\n" for line in lines)
 
 
 app.command(help=fit.HELP)(fit.fit)

@@ -103,7 +103,10 @@ def level() -> str:
 
 
 def levels() -> tuple[str, ...]:
-    """List the levels that this machine can run, the best first."""
+    """List the levels that this machine can run.
+
+    The best comes first.
+    """
     usable = _library().cogfit_levels()
     return tuple(name for number, name in reversed(list(enumerate(LEVELS))) if usable >> number & 1)
 
@@ -171,7 +174,7 @@ def _library() -> ctypes.CDLL:
 
 
 def load(path: Path) -> ctypes.CDLL:
-    """Load a library of kernels and check that it belongs to these sources.
+    """Load a library of kernels and check its sources.
 
     Parameters
     ----------
@@ -201,9 +204,9 @@ def load(path: Path) -> ctypes.CDLL:
 
 
 def fingerprint(folder: Path = FOLDER) -> str | None:
-    """Compute the checksum of the C sources; None where they are not here.
+    """Compute the checksum of the C sources.
 
-    ``building/kernels.py`` computes the same. Wheels hold no sources.
+    None where there are none, as in a wheel. ``building/kernels.py`` computes the same.
     """
     paths = sorted(path for path in folder.iterdir() if path.suffix in (".c", ".h", ".def"))
     checksum = 0

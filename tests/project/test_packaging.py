@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -54,16 +55,20 @@ def wheel(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def installed(wheel, tmp_path_factory) -> Path:
-    """A fresh environment with the wheel; dependencies are borrowed from this one, nothing is downloaded."""
-    folder = tmp_path_factory.mktemp("elsewhere") / "env"
+def borrowing_environment(folder: Path) -> Path:
+    """A fresh environment whose dependencies are borrowed from this one: nothing is downloaded."""
     venv.create(folder, with_pip=False)
-    python = folder / "bin" / "python"
     paths = {key: sysconfig.get_path(key) for key in ("purelib", "platlib")}
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     # A plain path: the .pth files over there, among them that of an editable install, are not followed.
     (folder / "lib" / version / "site-packages" / "borrowed.pth").write_text("\n".join(sorted(set(paths.values()))))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory) -> Path:
+    folder = borrowing_environment(tmp_path_factory.mktemp("elsewhere") / "env")
+    python = folder / "bin" / "python"
     run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", wheel, cwd=folder)
     return folder
 
@@ -83,6 +88,30 @@ def test_wheel_holds_package_data_and_marker_and_nothing_else(wheel):
     assert sum(info.file_size for info in zipfile.ZipFile(wheel).infolist()) < 40e6
     modules = {p.relative_to(ROOT).as_posix() for name in PACKAGES for p in (ROOT / name).rglob("*.py")}
     assert modules == {name for name in names if name.endswith(".py")}
+    assert {name for name in names if name.startswith("cogfit/native/") and not name.endswith(".py")} == {
+        "cogfit/native/kernels.bin"
+    }
+
+
+@pytest.mark.slow
+def test_wheel_serves_every_python_on_this_platform(wheel):
+    tag = re.fullmatch(rf"cogfit-{re.escape(PROJECT['version'])}-py3-none-(\w+)\.whl", wheel.name)
+    assert tag is not None
+    assert tag[1] != "any"
+    described = zipfile.ZipFile(wheel).read(f"cogfit-{PROJECT['version']}.dist-info/WHEEL").decode()
+    assert "Root-Is-Purelib: false" in described
+    assert f"Tag: py3-none-{tag[1]}" in described
+
+
+@pytest.mark.slow
+def test_engine_of_the_wheel_works_outside_the_checkout(installed, tmp_path):
+    shown = run(installed / "bin" / "cogfit", "--version", "--verbose", cwd=tmp_path).stdout
+    assert "engine level " in shown
+    code = "from cogfit.native import library as l; print(l.LIBRARY, l.fingerprint(), *l.levels())"
+    path, fingerprint, *levels = run(installed / "bin" / "python", "-c", code, cwd=tmp_path).stdout.split()
+    assert installed in Path(path).parents
+    assert fingerprint == "None"
+    assert levels[-1] == "baseline"
 
 
 @pytest.mark.slow
@@ -101,12 +130,19 @@ def test_source_distribution_holds_what_is_needed_to_build_and_test(wheel, tmp_p
     } <= names
     assert {"data/human/datapackage.json", "data/human/references.bib", "data/published/cram_table1.csv"} <= names
     assert {"docs/conf.py", "docs/index.md", "docs/_templates/autosummary/class.rst"} <= names
+    assert {"building/hook.py", "building/kernels.py", "building/wheels.py"} <= names
+    native = {p.relative_to(ROOT).as_posix() for p in (ROOT / "cogfit" / "native").iterdir() if p.is_file()}
+    assert {name for name in native if not name.endswith(".bin")} == {
+        name for name in names if name.startswith("cogfit/native/")
+    }
     made = (".ci", ".venv", "demo-output", "docs/_build", "docs/generated")
     assert not [name for name in names if name.startswith(made) or "__pycache__" in name]
     unpacked = tmp_path / "unpacked"
     with tarfile.open(path) as archive:
         archive.extractall(unpacked, filter="data")
     (source,) = unpacked.iterdir()
+    # Outside git, in a folder with spaces in its name.
+    source = source.rename(tmp_path / "a folder with spaces")
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, source, cwd=tmp_path)
     (again,) = tmp_path.glob("*.whl")
     assert set(zipfile.ZipFile(again).namelist()) == set(zipfile.ZipFile(wheel).namelist())
@@ -124,6 +160,46 @@ def test_the_wheel_is_what_gets_imported(installed, tmp_path):
     assert Path(data) == Path(file).parent / "_data"
     assert version == PROJECT["version"]
     assert runs == sorted(p.name for p in (ROOT / "data" / "runs").iterdir() if p.is_dir())
+
+
+@pytest.mark.slow
+def test_editable_install_compiles_into_the_source_tree(tmp_path):
+    source = tmp_path / "a checkout"
+    for name in (*PACKAGES, "building", "data/human"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.bin"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copyfile(ROOT / name, source / name)
+    folder = borrowing_environment(tmp_path / "env")
+    python = folder / "bin" / "python"
+    options = ("--no-deps", "--no-index", "--no-build-isolation", "--quiet")
+    run(sys.executable, "-m", "pip", "--python", python, "install", *options, "-e", source, cwd=tmp_path)
+    library = source / "cogfit" / "native" / "kernels.bin"
+    made = library.stat().st_mtime_ns
+    code = "from cogfit.native import library as l; print(l.LIBRARY); print(l.fingerprint()); print(l.level())"
+    path, fingerprint, _ = run(python, "-c", code, cwd=tmp_path).stdout.splitlines()
+    assert (Path(path), fingerprint != "None") == (library, True)
+    # Nothing is compiled at import, whatever has changed: the error names the command.
+    unit = source / "cogfit" / "native" / "unit.c"
+    unit.write_text(unit.read_text(encoding="utf-8") + "\n/* changed */\n", encoding="utf-8")
+    shown = run(folder / "bin" / "cogfit", "--version", "--verbose", cwd=tmp_path).stdout
+    assert "it was compiled from other sources than those beside it" in shown
+    assert "make kernels" in shown
+    assert library.stat().st_mtime_ns == made
+    run(python, source / "building" / "kernels.py", cwd=tmp_path)
+    assert "engine level " in run(folder / "bin" / "cogfit", "--version", "--verbose", cwd=tmp_path).stdout
+
+
+@pytest.mark.slow
+def test_a_compiler_that_does_not_work_ends_the_build_in_one_line(tmp_path):
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    environment = clean_environment() | {"CC": "nonsense"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode != 0
+    line = "cogfit: the C compiler of the environment variable CC, 'nonsense', does not work: there is no such command"
+    assert line in (done.stdout + done.stderr).splitlines()
+    assert not list(tmp_path.glob("*.whl"))
 
 
 def test_data_dir_of_this_installation_has_the_runs():
@@ -239,6 +315,12 @@ def pins(name: str = "constraints.txt") -> dict[str, str]:
     found = [re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.!]+)", line) for line in lines if not line.startswith("#")]
     assert all(found), "a constraint must be NAME==VERSION without a local version such as +cpu"
     return {canonicalize_name(match[1]): match[2] for match in found if match}
+
+
+def test_the_compiler_that_is_fetched_has_its_tested_version():
+    text = (ROOT / "building" / "kernels.py").read_text(encoding="utf-8")
+    (version,) = re.findall(r'^ZIG = "ziglang==(\S+)"$', text, re.MULTILINE)
+    assert version == pins()["ziglang"]
 
 
 @pytest.mark.parametrize("name", requirements())
