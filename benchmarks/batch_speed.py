@@ -304,8 +304,9 @@ def reading(scalars: int, rounds: int) -> None:
 
 def limit(count: int) -> dict[str, float]:
     """How far the kernel is from the least it could do: the exponentials it needs, at what they cost."""
-    from cogfit.engine import separable
     from cogfit.formulas.bases import _fill, compiled
+
+    from cogfit.engine import separable
     from cogfit.formulas.registry import get_form
 
     x, ys = curves(count)

@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
 
-BASIS = '''
+BASIS = """
 /* x^-1/2 */
 INLINE void square_root_prepare(const double *theta, double *c) { (void)theta, (void)c; }
 INLINE void square_root_at(const double *c, Lanes x, Lanes log_x, Lanes *phi, Lanes *dphi) {
@@ -26,7 +26,7 @@ INLINE void square_root_at(const double *c, Lanes x, Lanes log_x, Lanes *phi, La
     phi[0] = exponential_of(all(-0.5) * log_x);
 }
 
-enum basis {'''
+enum basis {"""
 
 FORM = """
     Form(
