@@ -308,6 +308,8 @@ def limit(count: int) -> dict[str, float]:
     from cogfit.engine import separable
     from cogfit.engine.bins import Axis
     from cogfit.formulas.bases import _fill, compiled
+
+    from cogfit.engine import separable
     from cogfit.formulas.registry import get_form
 
     x, ys = curves(count)

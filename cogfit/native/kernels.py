@@ -25,6 +25,7 @@ _WIDEST = 8  # doubles in a vector, at the most: rows in the workspace are padde
 _GRID_STARTS = 4  # local minima of a grid that become starts
 _DESCENT_ROWS = 19  # rows of points that a kernel needs as its workspace
 _SUMMARY_ROWS = 18
+_MOST_ORDER = 64  # of ARMA errors
 
 _MODEL = (c_int64,) * 4
 _CURVES = (*(c_void_p,) * 9, c_int64, c_int64)
@@ -46,7 +47,7 @@ _descend = kernel(
 )
 _triangle = kernel("triangle", c_int64, c_int64, c_void_p, c_void_p, c_void_p)
 _summaries = kernel("summaries", *_MODEL, *_CURVES, *_RANGE, c_void_p, c_void_p, c_int64, *(c_void_p,) * 5)
-_judge = kernel("judge", c_int64, c_int64, *(c_void_p,) * 9)
+_judge = kernel("judge", c_int64, c_int64, *(c_void_p,) * 10)
 _survey = kernel("survey", c_int64, *(c_void_p,) * 5)
 _bin_means = kernel("bin_means", *(c_int64,) * 3, *(c_void_p,) * 7)
 
@@ -180,6 +181,8 @@ class Filter:
     @property
     def arguments(self) -> tuple[int, ...]:
         """What the kernels take."""
+        if self.ar.size > _MOST_ORDER:
+            raise ValueError(f"ARMA errors of order {self.ar.size}: at most {_MOST_ORDER}")
         return self.ar.size, _floats(self.ar), _floats(self.gain), _floats(self.inverse_root)
 
 
@@ -405,7 +408,8 @@ def judge(
     curves, p = at_bound.shape
     covariance, lost, runaway = np.empty((curves, p, p)), np.empty((curves, p), bool), np.empty((curves, p), bool)
     given = (_floats(triangles), _floats(scale), _flags(logs), _floats(deviance), _whole(points), _flags(at_bound))
-    _judge(curves, p, *given, _floats(covariance), _flags(lost), _flags(runaway))
+    work = np.empty(2 * p * p + 3 * p)
+    _judge(curves, p, *given, _floats(covariance), _flags(lost), _flags(runaway), _floats(work))
     return covariance, lost, runaway
 
 

@@ -1,10 +1,10 @@
-/* Small dense problems: a damped step, absolute eigenvalues, singular values. Scalar; the sizes are 1 to 6. */
+/* Small dense problems: a damped step, absolute eigenvalues, singular values. Scalar; the sizes are 1 to 10 or so. */
 #ifndef COGFIT_SMALL_H
 #define COGFIT_SMALL_H
 
-#include "elementary.h"
+#include "bases.h"
 
-#define MOST_COEFFICIENTS 6 /* parameters of a form, and more than any has */
+#define MOST_COEFFICIENTS (MOST_PARAMETERS + MOST_COLUMNS + 1) /* all parameters of a separable form */
 
 /* Levenberg-Marquardt step in a box, in which coordinates that a bound holds stay.
  *
@@ -14,7 +14,7 @@
  */
 static double damped_step(int p, const double *theta, const double *factor, const double *target, const double *grad,
                           double damping, const double *lower, const double *upper, double *out, double *promised) {
-    double a[2 * MOST_COEFFICIENTS][MOST_COEFFICIENTS + 1]; /* the last column used is the right-hand side */
+    double a[2 * MOST_PARAMETERS][MOST_PARAMETERS + 1]; /* the last column used is the right-hand side */
     const int rows = 2 * p;
     for (int i = 0; i < rows; i++) {
         a[i][p] = i < p ? target[i] : 0.0;
@@ -79,7 +79,7 @@ INLINE void rotation(double first, double second, double both, double *c, double
  * least. Where a is not finite, it is the identity.
  */
 static void root_of_matrix(int p, double *a, const double *grad, double *factor, double *target) {
-    double vector[MOST_COEFFICIENTS * MOST_COEFFICIENTS], largest = 0.0;
+    double vector[MOST_PARAMETERS * MOST_PARAMETERS], largest = 0.0;
     int finite = 1;
     for (int i = 0; i < p; i++)
         for (int j = 0; j < p; j++) {
@@ -117,26 +117,26 @@ static void root_of_matrix(int p, double *a, const double *grad, double *factor,
 
 /* Singular values by one-sided Jacobi: `count` columns of `rows` numbers become orthogonal; vector is V'.
  *
- * The singular values are the lengths of the columns.
+ * The singular values are the lengths of the columns. Column i begins at a + i rows, row i of V' at vector + i rows.
  */
-static void singular(int rows, int count, double a[][MOST_COEFFICIENTS], double vector[][MOST_COEFFICIENTS]) {
-    for (int i = 0; i < count; i++)
-        for (int j = 0; j < count; j++) vector[i][j] = i == j ? 1.0 : 0.0;
+static void singular(int64_t rows, int64_t count, double *a, double *vector) {
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t j = 0; j < count; j++) vector[i * rows + j] = i == j ? 1.0 : 0.0;
     for (int turn = 0; turn < 30; turn++) {
         int turned = 0;
-        for (int i = 0; i < count; i++)
-            for (int j = 0; j < i; j++) {
-                double one = 0.0, other = 0.0, both = 0.0, c, s;
-                for (int k = 0; k < rows; k++) {
-                    one += a[i][k] * a[i][k];
-                    other += a[j][k] * a[j][k];
-                    both += a[i][k] * a[j][k];
+        for (int64_t i = 0; i < count; i++)
+            for (int64_t j = 0; j < i; j++) {
+                double one = 0.0, other = 0.0, both = 0.0, c, s, *v = a + i * rows, *w = a + j * rows;
+                for (int64_t k = 0; k < rows; k++) {
+                    one += v[k] * v[k];
+                    other += w[k] * w[k];
+                    both += v[k] * w[k];
                 }
                 if (!(__builtin_fabs(both) > TURNED * root_of(one * other))) continue;
                 turned = 1;
                 rotation(one, other, both, &c, &s);
-                for (int k = 0; k < rows; k++) rotate(c, s, &a[i][k], &a[j][k]);
-                for (int k = 0; k < count; k++) rotate(c, s, &vector[i][k], &vector[j][k]);
+                for (int64_t k = 0; k < rows; k++) rotate(c, s, v + k, w + k);
+                for (int64_t k = 0; k < count; k++) rotate(c, s, vector + i * rows + k, vector + j * rows + k);
             }
         if (!turned) break;
     }

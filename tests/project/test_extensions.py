@@ -18,14 +18,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.slow
 
-BASIS = '''
-def square_root(n, x, lx, theta, phi, dphi):
-    """x^−1/2."""
-    for i in range(n):
-        phi[i] = exp(-0.5 * lx[i])
+BASIS = """
+/* x^-1/2 */
+INLINE void square_root_prepare(const double *theta, double *c) { (void)theta, (void)c; }
+INLINE void square_root_at(const double *c, Lanes x, Lanes log_x, Lanes *phi, Lanes *dphi) {
+    (void)c, (void)x, (void)dphi;
+    phi[0] = exponential_of(all(-0.5) * log_x);
+}
 
-
-_BASES = {'''
+enum basis {"""
 
 FORM = """
     Form(
@@ -205,14 +206,8 @@ def close_tuple(root: Path, name: str, start: str, text: str) -> None:
 
 
 def add_form(root: Path) -> None:
-    put(root, "cogfit/formulas/bases.py", "\n_BASES = {", BASIS)
-    put(
-        root,
-        "cogfit/formulas/bases.py",
-        "truncated_zipf,\n    )",
-        "truncated_zipf,\n        square_root,\n    )",
-        last=True,
-    )
+    put(root, "cogfit/native/bases.h", "\nenum basis {", BASIS)
+    put(root, "cogfit/native/bases.h", "DO(truncated_zipf, 1, 2)", "DO(truncated_zipf, 1, 2) DO(square_root, 1, 0)")
     close_tuple(root, "cogfit/formulas/built_in.py", "BUILT_IN", FORM)
 
 
@@ -299,15 +294,16 @@ def snapshot(root: Path) -> dict[str, bytes]:
     """Content of every file that an extension may touch."""
     folders = ("cogfit", "theory", "paper_figures", "data/human")
     paths = (path for folder in folders for path in (root / folder).rglob("*") if "__pycache__" not in path.parts)
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths if path.is_file()}
+    sources = (path for path in paths if path.is_file() and path.suffix != ".bin")
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sources}
 
 
 @pytest.fixture(scope="module")
 def extended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, set[str]]]:
     """A copy of the packages with one addition of every kind, and the files that each touched."""
     root = tmp_path_factory.mktemp("extended")
-    for name in ("cogfit", "theory", "paper_figures"):
-        shutil.copytree(ROOT / name, root / name)  # compiled caches come along: they know files by name, size, time
+    for name in ("cogfit", "theory", "paper_figures", "building"):
+        shutil.copytree(ROOT / name, root / name)
     (root / "data").mkdir()
     for path in (ROOT / "data").iterdir():
         if path.name == "human":
@@ -321,6 +317,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
         after = snapshot(root)
         touched[kind] = {name for name, content in after.items() if before.get(name) != content}
         before = after
+    subprocess.run([sys.executable, "building/kernels.py"], cwd=root, check=True)
     return root, touched
 
 

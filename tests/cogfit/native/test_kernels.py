@@ -1,0 +1,244 @@
+"""The solver's kernels at every level of the processor: the same minima, whatever stands beside a curve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from cogfit.engine import separable
+from cogfit.engine.arma import Arma
+from cogfit.engine.estimate import Estimates, estimate_many
+from cogfit.engine.separable import Bundle, solve, solve_bundle
+from cogfit.formulas.built_in import BUILT_IN
+from cogfit.formulas.form import Form
+from cogfit.formulas.registry import get_form
+from cogfit.native import kernels, library
+
+LEVELS = library.levels()
+QUICK = [form for form in BUILT_IN if len(form.shape) < 2]
+SLOW = [form for form in BUILT_IN if len(form.shape) >= 2]
+
+
+@pytest.fixture(params=LEVELS)
+def level(request: pytest.FixtureRequest) -> Iterator[str]:
+    before = library.level()
+    library.use_level(request.param)
+    yield request.param
+    library.use_level(before)
+
+
+def noisy(count: int, n: int, noise: float = 0.05, seed: int = 17) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    x = np.arange(1.0, n + 1.0)
+    gamma, floor = rng.uniform(0.1, 2.0, (count, 1)), rng.uniform(0.0, 0.4, (count, 1))
+    return x, floor + x**-gamma + noise * rng.standard_normal((count, n))
+
+
+def at_every_level(form: Form, bundle: Bundle, threads: int = 1) -> list[Estimates]:
+    before, results = library.level(), []
+    for level in LEVELS:
+        library.use_level(level)
+        results.append(estimate_many(form, bundle, threads=threads))
+    library.use_level(before)
+    return results
+
+
+def recomputed_rss(form: Form, bundle: Bundle, params: np.ndarray) -> np.ndarray:
+    rss = np.empty(len(params))
+    for b, values in enumerate(params):
+        at = bundle.axis[b]
+        x = bundle.x[bundle.x_at[at] : bundle.x_at[at + 1]]
+        y = bundle.y[bundle.y_at[b] : bundle.y_at[b] + x.size]
+        w = bundle.w[bundle.w_at[b] : bundle.w_at[b] + x.size]
+        rss[b] = (w * (y - form.evaluate(x, values)) ** 2).sum()
+    return rss
+
+
+def assert_same_minima(form: Form, bundle: Bundle, one: Estimates, other: Estimates) -> None:
+    rss, beside = (recomputed_rss(form, bundle, result.params) for result in (one, other))
+    rounding = 1e-26 * bundle.y @ bundle.y
+    np.testing.assert_allclose(beside, rss, rtol=1e-10, atol=rounding)
+    np.testing.assert_allclose(one.rss, rss, rtol=1e-10, atol=rounding)
+    for j, q in enumerate(form.parameters):
+        if q.name != form.gamma:
+            continue
+        known = np.isfinite(one.stderr[:, j]) & (one.status == 0)
+        assert np.all(np.abs(one.params - other.params)[known, j] <= 1e-4 * one.stderr[known, j])
+    np.testing.assert_array_equal(one.status, other.status)
+
+
+@pytest.mark.parametrize("form", QUICK, ids=lambda form: form.name)
+@pytest.mark.parametrize("n", [3, 7, 8, 9, 200])
+def test_levels_agree(form: Form, n: int) -> None:
+    bundle = Bundle.rectangular(*noisy(40, n), np.ones((40, n)))
+    first, *others = at_every_level(form, bundle)
+    for other in others:
+        assert_same_minima(form, bundle, first, other)
+
+
+@pytest.mark.parametrize("form", SLOW, ids=lambda form: form.name)
+def test_levels_agree_on_forms_of_several_parameters(form: Form) -> None:
+    count = 2 if form.name in ("truncated_zipf", "broken_power") else 6
+    x, y = noisy(count, 30, noise=0.02)
+    weights = np.random.default_rng(3).uniform(0.2, 5.0, y.shape)
+    bundle = Bundle.rectangular(x, y, weights)
+    first, *others = at_every_level(form, bundle)
+    for other in others:
+        assert_same_minima(form, bundle, first, other)
+
+
+def test_the_vanishing_floor_and_both_bounds_of_gamma(level: str) -> None:
+    x = np.geomspace(1.0, 1e4, 60)
+    rng = np.random.default_rng(5)
+    form = get_form("power_floor")
+    flat = 1.0 - 1e-4 * np.log(x) + 1e-7 * rng.standard_normal(x.size)  # γ at its lower bound
+    steep = np.where(x == 1.0, 1.0, 1e-9 * rng.standard_normal(x.size))  # and at its upper one
+    rising = np.log(x)
+    fits = solve(form, x, np.array([flat, steep, rising]), np.ones((3, x.size)))
+    names = list(form.names)
+    gamma = fits.params[:, names.index("gamma")]
+    assert gamma[0] < 0.01
+    assert gamma[1] > 11.9
+    assert fits.params[2, names.index("A")] == 0.0
+    np.testing.assert_allclose(fits.params[2, names.index("c")], rising.mean())
+    bundle = Bundle.rectangular(x, np.array([flat, steep, rising]), np.ones((3, x.size)))
+    np.testing.assert_allclose(fits.rss, recomputed_rss(form, bundle, fits.params), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["power_floor", "power", "shifted_power_floor", "two_process"])
+def test_a_curve_does_not_depend_on_its_neighbours_or_on_threads(name: str, level: str) -> None:
+    form, n = get_form(name), 43
+    count = 75 if len(form.shape) < 2 else 37
+    x, y = noisy(count, n)
+    together = solve_bundle(form, Bundle.rectangular(x, y, np.ones_like(y)), threads=1)
+    threaded = solve_bundle(form, Bundle.rectangular(x, y, np.ones_like(y)), threads=2)
+    order = np.random.default_rng(1).permutation(count)
+    shuffled = solve_bundle(form, Bundle.rectangular(x, y[order], np.ones_like(y)), threads=1)
+    alone = [solve(form, x, y[[b]], np.ones((1, n))) for b in range(0, count, 12)]
+    # each with an axis of its own, at odd places of the memory
+    sizes = np.arange(1, count + 1) * n
+    begin, ones = sizes - n, np.ones(y.size)
+    own = Bundle(np.tile(x, count), np.array([0, *sizes]), np.arange(count), y.ravel(), begin, ones, begin)
+    separate = solve_bundle(form, own, threads=2)
+    for field in fields(together):
+        expected = getattr(together, field.name)
+        np.testing.assert_array_equal(getattr(threaded, field.name), expected)
+        np.testing.assert_array_equal(getattr(separate, field.name), expected)
+        np.testing.assert_array_equal(getattr(shuffled, field.name), expected[order])
+        for k, single in enumerate(alone):
+            np.testing.assert_array_equal(getattr(single, field.name)[0], expected[12 * k])
+
+
+def test_many_threads_at_once_solve_what_one_does(monkeypatch: pytest.MonkeyPatch, level: str) -> None:
+    form = get_form("exponential_floor")
+    x, y = noisy(300, 61)
+    one = estimate_many(form, Bundle.rectangular(x, y, np.ones_like(y)), threads=1)
+    monkeypatch.setattr(separable, "PART", 500)
+    many = estimate_many(form, Bundle.rectangular(x, y, np.ones_like(y)), threads=8)
+    np.testing.assert_array_equal(one.params, many.params)
+
+
+@pytest.mark.parametrize("n", [2, 3, 7, 9, 1000])
+def test_weights_and_axes_of_any_size(n: int, level: str) -> None:
+    rng = np.random.default_rng(n)
+    form = get_form("power")
+    x = np.sort(rng.uniform(0.5, 100.0, n))
+    y = 0.8 * x**-0.6 * (1 + 0.01 * rng.standard_normal((5, n)))
+    w = rng.uniform(0.1, 3.0, (5, n))
+    fits = solve(form, x, y, w)
+    for b in range(5):
+        again = solve(form, x, y[[b]] * 3.0, w[[b]] * 4.0)
+        np.testing.assert_allclose(again.rss, 36.0 * fits.rss[b], rtol=1e-9, atol=1e-20)
+        if n > 2:
+            np.testing.assert_allclose(again.params[0, 1], fits.params[b, 1], rtol=1e-6)
+    assert fits.converged.all()
+
+
+def test_curves_of_any_scale_on_axes_of_any_scale(level: str) -> None:
+    x, y = noisy(4, 50)
+    form = get_form("exponential_floor")
+    plain = solve(form, x, y, np.ones_like(y))
+    for factor in (1e-60, 1e60):
+        stretched = solve(form, x * factor, y, np.ones_like(y))
+        np.testing.assert_allclose(stretched.rss, plain.rss, rtol=1e-10)
+        scaled = solve(form, x, y * factor, np.ones_like(y))
+        np.testing.assert_allclose(scaled.rss / factor**2, plain.rss, rtol=1e-10)
+
+
+def test_values_that_are_not_finite_end_without_a_fit(level: str) -> None:
+    x, y = noisy(3, 20)
+    y[1, 4] = np.nan
+    fits = solve(get_form("power_floor"), x, y, np.ones_like(y))
+    assert fits.rss[1] == np.inf
+    assert np.isfinite(fits.rss[[0, 2]]).all()
+
+
+def test_correlated_errors_are_whitened_at_every_level() -> None:
+    x, y = noisy(3, 40)
+    errors = Arma((0.6,), (0.2,))
+    before, results = library.level(), []
+    for name in LEVELS:
+        library.use_level(name)
+        results.append(solve(get_form("power_floor"), x, y, np.ones_like(y), errors=errors))
+    library.use_level(before)
+    for fits in results:
+        np.testing.assert_allclose(fits.rss, results[0].rss, rtol=1e-10)
+        for b in range(3):
+            rest = y[b] - get_form("power_floor").evaluate(x, fits.params[b])
+            np.testing.assert_allclose((errors.whiten(rest) ** 2).sum(), fits.rss[b], rtol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 2), (4, 9), (6, 100)])
+def test_the_triangle_is_that_of_qr(shape: tuple[int, int], level: str) -> None:
+    rows = np.random.default_rng(2).standard_normal(shape)
+    ours = kernels.triangle(rows)
+    np.testing.assert_allclose(ours.T @ ours, rows @ rows.T, atol=1e-13 * shape[1])
+    np.testing.assert_array_equal(np.tril(ours, -1), 0.0)
+
+
+def test_judging_gives_the_inverse_of_the_information(level: str) -> None:
+    rng = np.random.default_rng(4)
+    for p in (1, 3, 9):
+        triangles = np.triu(rng.standard_normal((5, p, p))) + 2 * np.eye(p)
+        bound = np.zeros((5, p), bool)
+        nothing = np.zeros(p, bool)
+        points = np.full(5, 50)
+        covariance, lost, runaway = kernels.judge(triangles, np.ones((5, p)), nothing, np.ones(5), points, bound)
+        np.testing.assert_allclose(covariance, np.linalg.inv(triangles.swapaxes(1, 2) @ triangles), rtol=1e-9)
+        assert not lost.any()
+        assert not runaway.any()
+
+
+def test_a_column_that_another_repeats_is_lost(level: str) -> None:
+    rows = np.random.default_rng(6).standard_normal((3, 30))
+    rows[2] = 2.0 * rows[0]
+    bound, factor = np.zeros((1, 3), bool), kernels.triangle(rows)[None]
+    _, lost, _ = kernels.judge(factor, np.ones((1, 3)), np.zeros(3, bool), np.ones(1), np.array([30]), bound)
+    assert lost.tolist() == [[True, False, True]]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 8, 9, 33])
+def test_a_survey_counts_what_is_not_finite(n: int, level: str) -> None:
+    values = np.random.default_rng(n).standard_normal(n + 5)
+    at, sizes = np.array([3, 3]), np.array([n, n])
+    odd, limits = kernels.survey(values, at, sizes)
+    assert odd.tolist() == [0, 0]
+    if n:
+        assert limits[1].tolist() == [values[3 : 3 + n].min(), values[3 : 3 + n].max()]
+    values[3 + n // 2] = np.nan
+    values[3 + n - 1] = np.inf
+    expected = int((~np.isfinite(values[3 : 3 + n])).sum())
+    assert kernels.survey(values, at, sizes)[0].tolist() == [expected, expected]
+
+
+def test_means_over_bins(level: str) -> None:
+    rng = np.random.default_rng(8)
+    y, w, label = rng.standard_normal((2, 20)), rng.uniform(0.5, 2.0, 20), rng.integers(0, 4, 20)
+    mean, total = kernels.bin_means(label, 4, y.ravel(), np.array([0, 20]), w, np.array([0, 0]))
+    for b in range(2):
+        for k in range(4):
+            np.testing.assert_allclose(mean[b, k], np.average(y[b, label == k], weights=w[label == k]))
+            np.testing.assert_allclose(total[b, k], w[label == k].sum())
