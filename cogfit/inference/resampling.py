@@ -14,6 +14,7 @@ from cogfit.errors import MissingDependencyError
 from cogfit.formulas.form import Array, Form
 from cogfit.inference.interval import CONDITIONAL, ENOUGH_CLUSTERS, SCOPES, Interval, t_quantile
 from cogfit.inference.residuals import in_order
+from cogfit.native import distributions
 
 REPLICATES = 400
 """Replicates behind percentile intervals."""
@@ -42,14 +43,12 @@ def resampled(
     infinite limit on that side. Curves of more than 800 points are refitted on means over 400 bins, and the
     replicates' deviations from the fit to these means are added to the fit to all points.
     """
-    from scipy.special import ndtr
-
     draws = rng.multinomial(clusters.size, np.full(clusters.size, 1.0 / clusters.size), size=replicates).astype(float)
     shape = [form.names.index(q.name) for q in form.shape]
     best = form.vector(fit.params)
     low, high = separable.bounds_of(form, curve.x)
     correction = math.sqrt(clusters.size / (clusters.size - 1.0))
-    tail = float(ndtr(-correction * t_quantile(level, clusters.size - 1.0)))
+    tail = distributions.normal_cdf(-correction * t_quantile(level, clusters.size - 1.0))
     # long curves are refitted on means over bins
     x = curve.x
     if x.size > 2 * _MEANS:

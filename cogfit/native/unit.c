@@ -8,3 +8,4 @@
 
 #include "arma.h"
 #include "changes.h"
+#include "distributions.h"
