@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.errors import InputError, nearest
+from cogfit.native.distributions import log_gamma
 
 Array = NDArray[np.float64]
 
@@ -95,12 +96,17 @@ def _lognormal_loglik(y: Array, f: Array, w: Array) -> float:
     return float(profiled_gaussian(float(r @ r), y.size, np.log(w).sum(), scale) - log_y.sum())
 
 
+def _x_log_y(x: Array, y: Array) -> Array:
+    """Return x log y, and 0 where x is 0."""
+    return np.asarray(x * np.log(np.where(x == 0.0, 1.0, y)))
+
+
 def _binomial_parts(y: Array, f: Array, trials: Array) -> tuple[Array, Array]:
     """Deviances, and fitted probabilities kept off 0 and 1."""
-    from scipy.special import xlogy
-
     p = np.clip(f, _EDGE, 1.0 - _EDGE)
-    deviance = 2.0 * trials * (xlogy(y, y) - xlogy(y, p) + xlogy(1.0 - y, 1.0 - y) - xlogy(1.0 - y, 1.0 - p))
+    hits = _x_log_y(y, y) - _x_log_y(y, p)
+    misses = _x_log_y(1.0 - y, 1.0 - y) - _x_log_y(1.0 - y, 1.0 - p)
+    deviance = 2.0 * trials * (hits + misses)
     return np.maximum(deviance, 0.0), p
 
 
@@ -120,12 +126,10 @@ def _binomial_information(f: Array, trials: Array) -> Array:
 
 
 def _binomial_loglik(y: Array, f: Array, trials: Array) -> float:
-    from scipy.special import gammaln, xlogy
-
     deviance, _ = _binomial_parts(y, f, trials)
     hits, misses = y * trials, (1.0 - y) * trials
-    choose = gammaln(trials + 1.0) - gammaln(hits + 1.0) - gammaln(misses + 1.0)
-    return float((choose + xlogy(hits, y) + xlogy(misses, 1.0 - y) - 0.5 * deviance).sum())
+    choose = log_gamma(trials + 1.0) - log_gamma(hits + 1.0) - log_gamma(misses + 1.0)
+    return float((choose + _x_log_y(hits, y) + _x_log_y(misses, 1.0 - y) - 0.5 * deviance).sum())
 
 
 def _check_any(y: Array, w: Array) -> None:

@@ -34,6 +34,7 @@ from cogfit.engine import separable
 from cogfit.formulas.form import Array, Form
 from cogfit.formulas.registry import POWER, POWER_LAWS, get_form
 from cogfit.inference.ranking import CLOSE
+from cogfit.native import distributions
 from cogfit.records.codec import Document, Nan
 from cogfit.records.sentence import Sentence, say
 
@@ -453,9 +454,7 @@ def _z(d: Array) -> float:
 
 
 def _critical(patterns: int) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(patterns - 1, 1.0 - 0.5 * _LEVEL))
+    return distributions.student_quantile(1.0 - 0.5 * _LEVEL, patterns - 1)
 
 
 def _r_squared(data: _Data, values: Array) -> float:

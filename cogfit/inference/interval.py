@@ -11,6 +11,7 @@ import numpy as np
 
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array
+from cogfit.native import distributions
 from cogfit.records.codec import OMIT, Document, High, Low, wire
 
 SCOPES = {
@@ -79,9 +80,7 @@ def t_quantile(level: float, degrees_of_freedom: float) -> float:
 
     Its square is that of F(1, degrees_of_freedom).
     """
-    from scipy.special import stdtrit
-
-    return float(stdtrit(max(degrees_of_freedom, 1.0), 0.5 + 0.5 * level))
+    return distributions.student_quantile(0.5 + 0.5 * level, max(degrees_of_freedom, 1.0))
 
 
 def standard_errors(fit: Estimate, covariance: Array) -> dict[str, float]:

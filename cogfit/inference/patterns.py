@@ -21,6 +21,7 @@ from cogfit.curves.exposure import exposure_counts, overridden_rows
 from cogfit.curves.trajectories import Alignment, SwitchGroup, SwitchTime, Trajectories, VarianceInflation
 from cogfit.formulas.form import Array
 from cogfit.logs.model import GROUP_COLUMNS, RoutingLog
+from cogfit.native import distributions
 
 _BIN = 100  # presentations of a pattern in one bin of the variance inflation
 _FLIPS = 199  # sign changes behind the p-value of the variance inflation
@@ -192,8 +193,6 @@ def kaplan_meier(time: Array, event: NDArray[np.bool_], level: float = 0.95) -> 
     >>> kaplan_meier(np.array([1.0, 2.0, 3.0, 4.0]), np.array([True, True, True, False])).t50
     2.0
     """
-    from scipy.special import ndtri
-
     points = np.unique(time[event])
     if points.size == 0:
         return SwitchTime(math.nan, math.nan, math.nan, -math.inf, math.inf)
@@ -208,7 +207,7 @@ def kaplan_meier(time: Array, event: NDArray[np.bool_], level: float = 0.95) -> 
     with np.errstate(divide="ignore", invalid="ignore"):
         greenwood = np.cumsum(deaths / (at_risk * (at_risk - deaths)))
         log_log = np.log(-np.log(survival))
-        half_width = ndtri(0.5 + 0.5 * level) * np.sqrt(greenwood) / np.abs(np.log(survival))
+        half_width = distributions.normal_quantile(0.5 + 0.5 * level) * np.sqrt(greenwood) / np.abs(np.log(survival))
         upper, lower = np.exp(-np.exp(log_log - half_width)), np.exp(-np.exp(log_log + half_width))
     lower = np.where(np.isfinite(lower), lower, 0.0)
     upper = np.where(np.isfinite(upper), upper, survival)
@@ -311,15 +310,13 @@ def theil_sen(x: Array, y: Array, level: float = 0.95) -> tuple[float, float, fl
     >>> theil_sen(x, 2.0 * x)
     (2.0, 2.0, 2.0)
     """
-    from scipy.special import ndtri
-
     n = x.size
     i, j = np.triu_indices(n, 1)
     distance = x[j] - x[i]
     slopes = np.sort((y[j] - y[i])[distance != 0] / distance[distance != 0])
     ties = [np.unique(v, return_counts=True)[1] for v in (x, y)]
     variance = (n * (n - 1) * (2 * n + 5) - sum(float((t * (t - 1) * (2 * t + 5)).sum()) for t in ties)) / 18.0
-    half_width = float(ndtri(0.5 + 0.5 * level)) * math.sqrt(max(variance, 0.0))
+    half_width = distributions.normal_quantile(0.5 + 0.5 * level) * math.sqrt(max(variance, 0.0))
     upper = min(round((slopes.size + half_width) / 2.0), slopes.size - 1)
     lower = max(round((slopes.size - half_width) / 2.0) - 1, 0)
     return float(np.median(slopes)), float(slopes[lower]), float(slopes[upper])

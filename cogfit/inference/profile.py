@@ -16,6 +16,7 @@ from cogfit.formulas.form import Array, Form, span_of
 from cogfit.inference.interval import Interval, standard_errors, t_quantile
 from cogfit.inference.resampling import resampled
 from cogfit.inference.residuals import errors_of, in_order, robust_covariance, slopes
+from cogfit.native import distributions
 
 _CALIBRATION = 399  # parametric-bootstrap replicates behind a calibrated threshold
 _VARIANCE_POINTS = 20  # below, no model of the variance is tried
@@ -266,8 +267,6 @@ def _is_uneven(r: Array, x: Array, fitted: Array) -> bool:
 
     Koenker 1981, J. Econometrics 17:107; at 5 %.
     """
-    from scipy.special import chdtrc
-
     columns = [np.ones(x.size)]
     for v in (np.log(np.maximum(x, 0.5 * span_of(x)[0])), fitted):
         if np.ptp(v) > 0:
@@ -277,7 +276,7 @@ def _is_uneven(r: Array, x: Array, fitted: Array) -> bool:
     explained = design @ np.linalg.lstsq(design, squares, rcond=None)[0]
     total = float(((squares - squares.mean()) ** 2).sum())
     share = 1.0 - float(((squares - explained) ** 2).sum()) / total if total > 0 else 0.0
-    return bool(chdtrc(len(columns) - 1, max(share, 0.0) * x.size) < 0.05)
+    return distributions.chi2_sf(max(share, 0.0) * x.size, len(columns) - 1) < 0.05
 
 
 def even_variance(form: Form, curve: Curve, fit: Estimate) -> tuple[Curve, str]:

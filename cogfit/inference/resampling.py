@@ -15,6 +15,7 @@ from cogfit.errors import MissingDependencyError
 from cogfit.formulas.form import Array, Form
 from cogfit.inference.interval import CONDITIONAL, ENOUGH_CLUSTERS, SCOPES, Interval, t_quantile
 from cogfit.inference.residuals import in_order
+from cogfit.native import distributions
 
 REPLICATES = 400
 """Replicates behind percentile intervals."""
@@ -43,14 +44,12 @@ def resampled(
     infinite limit on that side. Of curves of more than 800 points means over 400 bins are refitted by means of the form,
     and the replicates' deviations from the fit to these means are added to the fit to all points.
     """
-    from scipy.special import ndtr
-
     draws = rng.multinomial(clusters.size, np.full(clusters.size, 1.0 / clusters.size), size=replicates).astype(float)
     shape = [form.names.index(q.name) for q in form.shape]
     best = form.vector(fit.params)
     low, high = separable.bounds_of(form, curve.x)
     correction = math.sqrt(clusters.size / (clusters.size - 1.0))
-    tail = float(ndtr(-correction * t_quantile(level, clusters.size - 1.0)))
+    tail = distributions.normal_cdf(-correction * t_quantile(level, clusters.size - 1.0))
     # long curves are refitted on means over bins
     axis = Axis.points(curve.x)
     if axis.x.size > 2 * _MEANS:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cogfit.engine.arma import Arma
 from cogfit.formulas.form import Array
 from cogfit.native.changes import best_gains
+from cogfit.native.distributions import log_gamma, student_cdf
 
 RHO = np.tanh(np.linspace(-0.5, 3.0, 30))
 """Values of the lag-1 correlation tried."""
@@ -245,8 +246,6 @@ def tail(innovation: Array) -> float:
 
     The largest (one, or 1 %) count only as large: the one that a step makes is no sign of heavy tails.
     """
-    from scipy.special import gammaln, stdtr
-
     size = np.sort(np.abs(innovation))
     n_large = max(1, size.size // 100)
     kept, threshold = size[:-n_large], size[-n_large - 1]
@@ -255,8 +254,8 @@ def tail(innovation: Array) -> float:
     nu = np.append(_TAILS, 1e6)[:, None]
     scale = max(float(np.median(size)), 0.05 * float(threshold)) / 0.6745 * np.geomspace(0.5, 1.4, 24)
     spread = np.stack([np.log1p((kept / sigma) ** 2 / nu).sum(axis=1) for sigma in scale], axis=1)
-    value = kept.size * (gammaln(0.5 * nu + 0.5) - gammaln(0.5 * nu) - 0.5 * np.log(nu * math.pi) - np.log(scale))
-    logliks = (value - 0.5 * (nu + 1.0) * spread + n_large * np.log(stdtr(nu, -threshold / scale))).max(axis=1)
+    value = kept.size * (log_gamma(0.5 * nu + 0.5) - log_gamma(0.5 * nu) - 0.5 * np.log(nu * math.pi) - np.log(scale))
+    logliks = (value - 0.5 * (nu + 1.0) * spread + n_large * np.log(student_cdf(-threshold / scale, nu))).max(axis=1)
     return float(_TAILS[logliks[:-1].argmax()]) if logliks[:-1].max() > logliks[-1] + 1.0 else math.inf
 
 

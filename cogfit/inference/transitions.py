@@ -41,6 +41,7 @@ from cogfit.inference.transition_steps import (
     tail,
     unevenness,
 )
+from cogfit.native import distributions
 from cogfit.records.arrays import as_array, as_numbers
 from cogfit.records.codec import Document, High, Low, Nan
 from cogfit.records.sentence import Sentence, say
@@ -337,10 +338,9 @@ def gamma_threshold(ratio: float) -> float:
     1.0
     """
     from scipy.optimize import brentq
-    from scipy.special import gammaincinv
 
     def excess(log_c: float) -> float:
-        low, high = gammaincinv(math.exp(log_c), [0.1, 0.9])
+        low, high = distributions.gamma_quantile(np.array([0.1, 0.9]), math.exp(log_c)).tolist()
         return math.log(high) - math.log(low) - math.log(ratio)
 
     low, high = math.log(0.02), math.log(1e9)
@@ -570,8 +570,6 @@ def _errors(residual: Array, mean: Mean) -> Arma:
 
     Orders beyond AR(1) only where AR(1) leaves correlated innovations.
     """
-    from scipy.special import chdtrc
-
     n, design, lags = residual.size, mean.rows.T, np.arange(1, 9)
     _, white = arma.estimate_arma(residual, design, (0, 0))
     first, value = arma.estimate_arma(residual, design, (1, 0))
@@ -580,7 +578,7 @@ def _errors(residual: Array, mean: Mean) -> Arma:
         float(innovation @ innovation), 1e-300
     )
     ljung_box = n * (n + 2.0) * float(np.sum(correlations**2 / (n - lags)))  # Ljung & Box 1978, Biometrika 65:297
-    if chdtrc(lags.size - 1, ljung_box) < SIGNIFICANT:
+    if distributions.chi2_sf(ljung_box, lags.size - 1) < SIGNIFICANT:
         return arma.select_arma(residual, design)
     return first if value - white > 1.0 else arma.Arma()
 

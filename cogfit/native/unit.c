@@ -5,6 +5,7 @@
 #include "bases.h"
 #include "changes.h"
 #include "descent.h"
+#include "distributions.h"
 #include "grid.h"
 #include "judge.h"
 #include "probe.h"

@@ -17,6 +17,7 @@ import numpy as np
 from cogfit.engine.noise import profiled_gaussian
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
+from cogfit.native import distributions
 from cogfit.people.dataset import Series
 from cogfit.records.codec import Document
 
@@ -222,9 +223,7 @@ class BlockFit(Document):
 
     def interval(self, name: str, level: float = 0.95) -> tuple[float, float]:
         """Student's t interval of a parameter."""
-        from scipy.stats import t
-
-        half = float(t.ppf(0.5 + 0.5 * level, self.degrees_of_freedom)) * self.stderr[name]
+        half = distributions.student_quantile(0.5 + 0.5 * level, self.degrees_of_freedom) * self.stderr[name]
         return self.params[name] - half, self.params[name] + half
 
 
@@ -255,11 +254,9 @@ def common_test(common: BlockFit, by_group: BlockFit) -> CommonTest:
     common, by_group : BlockFit
         Of the same cells, on the same scale.
     """
-    from scipy.stats import f
-
     numerator, denominator = len(by_group.params) - len(common.params), by_group.degrees_of_freedom
     value = (common.rss - by_group.rss) / numerator / (by_group.rss / denominator)
-    return CommonTest(value, numerator, denominator, float(f.sf(value, numerator, denominator)))
+    return CommonTest(value, numerator, denominator, distributions.f_sf(value, numerator, denominator))
 
 
 def fit_blocks(cells: Cells, model: str, at: At, scale: Scale = "log") -> BlockFit:

@@ -21,6 +21,7 @@ from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import get_form
 from cogfit.inference.interval import format_interval
+from cogfit.native import distributions
 from cogfit.people import block_means
 from cogfit.people.dataset import Dataset, Series
 from cogfit.people.over_subjects import (
@@ -400,13 +401,11 @@ def _chi_square(result: FitResult) -> tuple[float, int, float] | None:
 
     Their standard errors are the weights.
     """
-    from scipy.stats import chi2
-
     item = next((form for form in result.forms if form.name == "power" and form.estimate.status != "failed"), None)
     if item is None:
         return None
     degrees_of_freedom = item.estimate.n - len(item.estimate.params)
-    return item.estimate.rss, degrees_of_freedom, float(chi2.sf(item.estimate.rss, degrees_of_freedom))
+    return item.estimate.rss, degrees_of_freedom, distributions.chi2_sf(item.estimate.rss, degrees_of_freedom)
 
 
 def _window(series: Series, x_min: float | None, x_max: float | None) -> Series:

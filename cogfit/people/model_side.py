@@ -23,6 +23,7 @@ from cogfit.formulas.registry import POWER_LAWS
 from cogfit.logs import read_log
 from cogfit.logs.model import Log
 from cogfit.logs.splitting import split
+from cogfit.native import distributions
 from cogfit.people.exponent import DISTRIBUTION, MEAN, PERSON, Exponent, form_title, obstacles
 from cogfit.people.over_subjects import Population, random_effects
 from cogfit.progress import Progress
@@ -304,9 +305,7 @@ def _least_supported(runs: Sequence[Exponent]) -> str:
 
 def normal_quantile(level: float) -> float:
     """Half width of a normal interval, in standard errors."""
-    from scipy.special import ndtri
-
-    return float(ndtri(0.5 + 0.5 * level))
+    return distributions.normal_quantile(0.5 + 0.5 * level)
 
 
 # --------------------------------------------------------------------------------------------------- sensitivity

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
+from cogfit.native.distributions import chi2_quantile, student_quantile, student_sf
 from cogfit.records.codec import Document
 
 FEW_DEGREES_OF_FREEDOM = 10
@@ -86,8 +87,6 @@ def paired_contrast(
     >>> round(contrast.difference, 3), contrast.n
     (-1.667, 3)
     """
-    from scipy.stats import t
-
     by_subject = [_by_subject(values, subjects, condition, name) for name in (first, second)]
     both = [subject for subject in by_subject[0] if subject in by_subject[1]]
     if len(both) < 2:
@@ -96,7 +95,7 @@ def paired_contrast(
     change = after - before
     mean, error = float(change.mean()), float(change.std(ddof=1)) / math.sqrt(change.size)
     degrees_of_freedom = change.size - 1
-    half = float(t.ppf(0.5 + 0.5 * level, degrees_of_freedom)) * error
+    half = student_quantile(0.5 + 0.5 * level, degrees_of_freedom) * error
     return Contrast(
         first=first,
         second=second,
@@ -105,7 +104,7 @@ def paired_contrast(
         difference=mean,
         low=mean - half,
         high=mean + half,
-        p_value=2.0 * float(t.sf(abs(mean) / error, degrees_of_freedom)) if error > 0 else float(mean == 0),
+        p_value=2.0 * student_sf(abs(mean) / error, degrees_of_freedom) if error > 0 else float(mean == 0),
         n=change.size,
         level=level,
         method=f"paired t, {degrees_of_freedom} degrees of freedom",
@@ -144,15 +143,13 @@ def independent_contrast(
     >>> round(independent_contrast((2.0, 1.0), (0.3, 0.4), "early", "late").high, 2)
     -0.02
     """
-    from scipy.stats import t
-
     error = math.hypot(*errors)
     mean = means[1] - means[0]
     degrees_of_freedom, method = math.inf, "normal, standard errors taken as independent"
     if counts is not None:
         degrees_of_freedom = error**4 / sum(e**4 / (n - 1.0) for e, n in zip(errors, counts, strict=True))
         method = f"Welch's t, {degrees_of_freedom:.1f} degrees of freedom"
-    half = float(t.ppf(0.5 + 0.5 * level, degrees_of_freedom)) * error
+    half = student_quantile(0.5 + 0.5 * level, degrees_of_freedom) * error
     return Contrast(
         first=first,
         second=second,
@@ -161,7 +158,7 @@ def independent_contrast(
         difference=mean,
         low=mean - half,
         high=mean + half,
-        p_value=2.0 * float(t.sf(abs(mean) / error, degrees_of_freedom)),
+        p_value=2.0 * student_sf(abs(mean) / error, degrees_of_freedom),
         n=None,
         level=level,
         method=method,
@@ -238,8 +235,6 @@ def random_effects(estimates: Array, stderr: Array, degrees_of_freedom: float, l
     >>> spread.low < 0.3 < spread.high, spread.sd_low < 0.1 < spread.sd_high
     (True, True)
     """
-    from scipy.stats import t
-
     n = estimates.size
     if n < 2 or not np.all(np.isfinite(estimates)):
         raise InputError(f"a distribution needs two subjects at least, with finite estimates; there are {n}")
@@ -262,9 +257,9 @@ def random_effects(estimates: Array, stderr: Array, degrees_of_freedom: float, l
         factor = max(1.0, float(weight @ (estimates - mean) ** 2) / (n - 1))
         error, limits = math.sqrt(factor / weight.sum()), _q_profile(estimates, variance, level)
         method = "random effects: Paule–Mandel, Hartung–Knapp–Sidik–Jonkman; Q profile"
-    half = float(t.ppf(0.5 + 0.5 * level, n - 1)) * error
+    half = student_quantile(0.5 + 0.5 * level, n - 1) * error
     # another subject differs by the spread between subjects and by the error of the mean
-    quantile = float(t.ppf(0.5 + 0.5 * level, n - 2)) if n > 2 else math.inf
+    quantile = student_quantile(0.5 + 0.5 * level, n - 2) if n > 2 else math.inf
     half_new = quantile * math.hypot(math.sqrt(between), error)
     return Population(
         n=n,
@@ -309,12 +304,9 @@ def _q_profile(estimates: Array, variance: Array, level: float) -> tuple[float, 
 
     There Cochran's Q meets the quantiles of χ²(n − 1).
     """
-    from scipy.stats import chi2
-
     tail = 0.5 * (1.0 - level)
-    low, high = (
-        math.sqrt(_variance_at(float(chi2.ppf(p, estimates.size - 1)), estimates, variance)) for p in (1.0 - tail, tail)
-    )
+    quantiles = (chi2_quantile(p, estimates.size - 1) for p in (1.0 - tail, tail))
+    low, high = (math.sqrt(_variance_at(quantile, estimates, variance)) for quantile in quantiles)
     return low, high
 
 

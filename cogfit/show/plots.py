@@ -22,6 +22,7 @@ from cogfit.formulas.form import Array
 from cogfit.formulas.registry import POWER_LAWS, get_form
 from cogfit.inference.interval import Interval
 from cogfit.inference.profile import deviance_profile
+from cogfit.native import distributions
 from cogfit.records.printable import printable
 from cogfit.result import FitResult, FormFit
 
@@ -296,14 +297,12 @@ def _residuals(result: FitResult) -> Array | None:
 
 
 def _draw_quantiles(axes: Axes, result: FitResult) -> None:
-    from scipy.special import ndtri
-
     axes.set_title("residuals against normal quantiles", fontsize="small", loc="left")
     r = _residuals(result)
     if r is None:
         _nothing(axes, "no residuals: the fit is perfect, or failed")
         return
-    expected = ndtri((np.arange(r.size) + 0.5) / r.size)
+    expected = distributions.normal_quantile((np.arange(r.size) + 0.5) / r.size)
     axes.plot(expected, expected, color="0.3", lw=0.8)
     axes.plot(expected, np.sort(r), ".", ms=3, color="C0", rasterized=r.size > _MANY)
     axes.set_xlabel("normal quantile")
@@ -527,14 +526,12 @@ def _grid(x: Array, log: bool) -> Array:
 
 def band(item: FormFit, x: Array, level: float) -> tuple[Array, Array, Array]:
     """Return fitted values and a pointwise band (delta method)."""
-    from scipy.special import ndtri
-
     form = get_form(item.name)
     value = form.evaluate(x, item.estimate.params)
     covariance = np.where(np.isfinite(item.covariance), item.covariance, 0.0)
     jac = form.jacobian(x, item.estimate.params)
     variance = np.maximum(np.einsum("ni,ij,nj->n", jac, covariance, jac), 0.0)
-    half = ndtri(0.5 + 0.5 * level) * np.sqrt(variance)
+    half = distributions.normal_quantile(0.5 + 0.5 * level) * np.sqrt(variance)
     return value, value - half, value + half
 
 

@@ -18,7 +18,6 @@ from cogfit.inference import transition_levels, transitions
 from cogfit.inference.transition_steps import (
     RHO,
     Mean,
-    _best_gains,
     shocks,
     simulated,
     statistic,
@@ -214,8 +213,10 @@ def test_the_compiled_loop_is_the_plain_one() -> None:
     mean = Mean.from_rows(np.stack([np.ones(50), np.arange(50.0)]))
     step = steps(mean, np.ones(50), np.arange(5, 45), np.zeros((0, 50)))
     _, u = mean.project(y)
-    plain = np.empty((11, RHO.size))
-    _best_gains(*step.against(y), step.v, u, step.inverse, RHO, plain)
+    n0, n1, n2 = (part[:, None] for part in step.against(y))
+    rho = RHO[:, None]
+    product = n0 - rho * n1 + rho**2 * n2 - np.einsum("kpm,kpr->rkm", step.v, u)
+    plain = (product**2 * step.inverse).max(axis=2)
     np.testing.assert_allclose(step.gains(y, u), plain, rtol=1e-10)
 
 
