@@ -2,8 +2,8 @@
 
     python benchmarks/speed_pages.py
 
-Run it after `make benchmark` and `make benchmark-agreement`. The texts stand between `<!--NAME-->` and `<!--/NAME-->`;
-a test compares them with the tables (tests/data/test_benchmarks.py).
+Run it after `make benchmark`, `make benchmark-agreement` and `make benchmark-gpu`. The texts stand between `<!--NAME-->`
+and `<!--/NAME-->`; a test compares them with the tables (tests/data/test_benchmarks.py).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import gpu
 import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -122,6 +123,27 @@ the form, one of them the truth where there is one.
 """
 
 
+def on_device() -> str:
+    """What a CUDA device gave; where there is no record, that there is none."""
+    path = FOLDER / "gpu.json"
+    if not path.is_file():
+        rows = "\n".join(f"| {part} | not run |" for part in gpu.SECONDS)
+        return f"""
+Not run: no CUDA device was at hand. `{gpu.COMMAND}` runs all parts in at most five minutes on one card.
+
+| part | |
+|---|---|
+{rows}"""
+    about = json.loads(path.read_text(encoding="utf-8"))
+    missing = [part for part in gpu.SECONDS if part not in about["parts"]]
+    return f"""
+`{gpu.COMMAND}` on {about["device"]} (driver {about["driver"]}, CUDA {about["cuda"]}, torch
+{about["versions"]["torch"]}, commit {str(about["commit"])[:12]}; [gpu.json](../data/benchmarks/gpu.json)).
+{f"Not run: {', '.join(missing)}." if missing else ""}
+
+{gpu.table(about["parts"])}"""
+
+
 def on_paper() -> str:
     """What 10⁹ curves would take."""
     *_, about = speed()
@@ -159,7 +181,7 @@ task per part, {parts:,} in all, of {1e-6 * fitting * curves / parts:,.0f} s eac
 
 SECTIONS = {
     "README.md": {"SPEED": readme},
-    "benchmarks/README.md": {"SPEED": table_of_speed, "AGREEMENT": agreement},
+    "benchmarks/README.md": {"SPEED": table_of_speed, "AGREEMENT": agreement, "GPU": on_device},
     "docs/scale.md": {"PAPER": on_paper},
 }
 
