@@ -2,8 +2,8 @@
 
     python benchmarks/speed_pages.py
 
-Run it after `make benchmark`, `make benchmark-agreement` and `make benchmark-gpu`. The texts stand between `<!--NAME-->`
-and `<!--/NAME-->`; a test compares them with the tables (tests/data/test_benchmarks.py).
+Run it after `make benchmark`, `make benchmark-agreement` and `make benchmark-gpu`. The texts stand between marks, as in
+`<!--NAME-->` and `<!--/NAME-->`; a test compares them with the tables (tests/data/test_benchmarks.py).
 """
 
 from __future__ import annotations
