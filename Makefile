@@ -124,7 +124,7 @@ benchmark-fuzz: .venv-test/.stamp ## Damaged logs against readers of their own, 
 benchmark-gpu: .venv-test/.stamp ## All that runs on a CUDA device, where there is one (gpu.json; five minutes)
 	.venv-test/$(BIN)/python benchmarks/gpu.py $(STUDY_ARGS)
 
-benchmark: .venv-test/.stamp ## Speed beside scipy, lmfit, tbparse, pandas in one run (batch_speed.csv; ten minutes)
+benchmark: .venv-test/.stamp ## Speed beside peers, the limit and the goals in one run (batch_speed.csv; twelve minutes)
 	.venv-test/$(BIN)/python benchmarks/batch_speed.py $(STUDY_ARGS)
 
 clean: ## Remove environments, caches and demo output
