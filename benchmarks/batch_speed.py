@@ -17,13 +17,14 @@ import json
 import os
 import platform
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,24 @@ def timed(task: Callable[[], Any]) -> float:
     begin = time.perf_counter()
     task()
     return time.perf_counter() - begin
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """The variables of a process of its own: the same cogfit, and bytecode is written as it is for users."""
+    import cogfit
+
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    folders = (str(Path(cogfit.__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", ""))
+    return {**own, "PYTHONPATH": os.pathsep.join(filter(None, folders)), **variables}
+
+
+def output_of(*arguments: str, **variables: str) -> str:
+    """What this Python prints in a process of its own."""
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, env=environment(**variables), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"a process of its own failed: {done.stderr[-1000:]}")
+    return done.stdout
 
 
 def seconds_each(peer: Callable[[Array, Array], Any], x: Array, ys: Array, budget: float) -> float:
@@ -209,11 +228,8 @@ def levels(results: Results, count: int, seconds: float, rounds: int) -> None:
             for name in names:
                 results.miss(name, reason)
             continue
-        command = [sys.executable, __file__, "--level", f"{count} {seconds} {rounds}"]
-        done = subprocess.run(
-            command, env={**os.environ, LEVEL_VARIABLE: level}, check=True, capture_output=True, text=True
-        )
-        found = json.loads(done.stdout.splitlines()[-1])
+        printed = output_of(__file__, "--level", f"{count} {seconds} {rounds}", **{LEVEL_VARIABLE: level})
+        found = json.loads(printed.splitlines()[-1])
         for name in names:
             row = found[name.removeprefix(f"{level}_")]
             results.note(name, row.pop("values"), **row)
@@ -249,18 +265,29 @@ def write_log(path: Path, n: int) -> None:
     frame.to_csv(path, index=False)
 
 
-def command(log: Path, caches: Mapping[str, str] | None = None) -> tuple[float, float]:
-    """Seconds and processor seconds of `cogfit fit`; infinite if it does not end."""
+def command(log: Path, bytecode: Path, **caches: Path) -> tuple[float, float]:
+    """Seconds and processor seconds of `cogfit fit`; infinite if it does not end.
+
+    Bytecode lies in a folder of the benchmark's own.
+    """
     entry = "import sys; from cogfit.cli import main; sys.exit(main())"
+    places = {name: str(place) for name, place in caches.items()}
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     try:
-        subprocess.run(
-            [sys.executable, "-c", entry, "fit", str(log)], env={**os.environ, **(caches or {})}, cwd=log.parent,
-            check=True, capture_output=True, timeout=LONGEST,
-        )  # fmt: skip
+        done = subprocess.run(
+            [sys.executable, "-c", entry, "fit", str(log)],
+            env=environment(PYTHONPYCACHEPREFIX=str(bytecode), **places),
+            cwd=log.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST,
+        )
     except subprocess.TimeoutExpired:
         return np.inf, np.inf
     wall, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise RuntimeError(f"cogfit fit failed: {done.stderr[-1000:]}")
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
@@ -269,10 +296,13 @@ def long_logs(results: Results) -> None:
     import cogfit
 
     with tempfile.TemporaryDirectory() as folder:
+        short, bytecode = Path(folder, "short.csv"), Path(folder, "bytecode")
+        write_log(short, 300)
+        command(short, bytecode)
         for name, n in (("long_1e5", 100_000), ("long_1e6", 1_000_000)):
             log = Path(folder, f"{name}.csv")
             write_log(log, n)
-            _, work = command(log)
+            _, work = command(log, bytecode)
             if np.isfinite(work):
                 results.note(name, [work])
             else:
@@ -283,21 +313,25 @@ def long_logs(results: Results) -> None:
 
 
 def commands(results: Results, rounds: int) -> None:
-    """A command on a short log: the first after an installation, and any later one."""
+    """A command on a short log: the first after an installation, and any later one.
+
+    pip compiles libraries to bytecode when it installs them, but not a package that is installed to be edited: before
+    each cold command its bytecode and all caches are removed, that of libraries stays.
+    """
+    import cogfit
+
     with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder, "log.csv")
+        log, bytecode = Path(folder, "log.csv"), Path(folder, "bytecode")
         write_log(log, 300)
+        command(log, bytecode)
+        package = Path(cogfit.__file__).resolve().parent
+        own = bytecode / package.relative_to(package.anchor)
         cold = []
         for number in range(rounds):
-            empty = Path(folder, str(number))
-            caches = {
-                "PYTHONPYCACHEPREFIX": str(empty / "bytecode"),
-                "XDG_CACHE_HOME": str(empty / "cache"),
-                "MPLCONFIGDIR": str(empty / "matplotlib"),
-            }
-            cold.append(command(log, caches)[0])
-        command(log)
-        warm = [command(log)[0] for _ in range(2 * rounds)]
+            shutil.rmtree(own)
+            caches = {"XDG_CACHE_HOME": f"cache-{number}", "MPLCONFIGDIR": f"matplotlib-{number}"}
+            cold.append(command(log, bytecode, **{name: Path(folder, place) for name, place in caches.items()})[0])
+        warm = [command(log, bytecode)[0] for _ in range(2 * rounds)]
     results.note("cold", cold)
     results.note("warm", warm)
 
@@ -374,10 +408,7 @@ def cost(largest: int) -> list[dict[str, float]]:
     sizes = [(count, N) for count in (1_000, 10_000, 100_000, 1_000_000) if count <= largest]
     out = []
     for count, n in [*sizes, (10_000, 50), (10_000, 800), (2_000, 3_200)]:
-        done = subprocess.run(
-            [sys.executable, "-c", _COST, str(count), str(n)], check=True, capture_output=True, text=True
-        )
-        wall, work, memory = map(float, done.stdout.split())
+        wall, work, memory = map(float, output_of("-c", _COST, str(count), str(n)).split())
         out.append({"curves": count, "points": n, "seconds": wall, "processor_us_per_curve": 1e6 * work / count,
                     "memory_mb": memory})  # fmt: skip
         print(
@@ -392,13 +423,13 @@ _STREAM = (
     + """
 import sys, time
 from pathlib import Path
-from cogfit import streaming
+from cogfit.many import streaming
 from cogfit.many.batch import Options
 from cogfit.many.collection import Columns
 place = Path(sys.argv[2])
 plan = streaming.plan_table(place / "table", Columns(), Options(), float(sys.argv[1]))
 marks = {}
-def report(task, done, total):
+def report(done, total, task):
     if task == "parts" and done == 0: marks["begin"], marks["peak"] = time.process_time(), peak()
     if task == "reading": marks["spooled"] = time.process_time()
 streaming.run(plan, place / "out", report=report)
@@ -419,10 +450,8 @@ def streamed(count: int, memory: float = 1e8) -> dict[str, float]:
             columns = np.tile(np.arange(count), rows.size), np.repeat(x[rows], count), y[:, rows].T.ravel()
             frame = pd.DataFrame(dict(zip(("curve", "x", "y"), columns, strict=True)))
             frame.to_parquet(Path(place, "table", f"{file:02d}.parquet"), index=False)
-        done = subprocess.run(
-            [sys.executable, "-c", _STREAM, str(memory), place], check=True, capture_output=True, text=True
-        )
-    parts, sorting, fits, read, written, peak, before = map(float, done.stdout.split())
+        printed = output_of("-c", _STREAM, str(memory), place)
+    parts, sorting, fits, read, written, peak, before = map(float, printed.split())
     out = {
         "curves": count, "parts": parts, "sorting_us_per_curve": 1e6 * sorting / count,
         "fitting_us_per_curve": 1e6 * fits / count, "bytes_read_per_curve": read / count,
@@ -472,7 +501,11 @@ def main(given: Sequence[str] | None = None) -> int:
         print(json.dumps(one_level(int(count), float(seconds), int(rounds))))
         return 0
 
-    results, extra = Results(), {"limit": {"reason": "its part was not run"}}
+    results = Results()
+    extra: dict[str, Any] = {"sizes": sizes(options), "limit": {"reason": "its part was not run"}}
+    changed = {name: size for name, size in extra["sizes"].items() if size != parser.get_default(name)}
+    if changed:
+        print(f"not the sizes that the rows name: {changed}\n")
     print(HEADER)
     parts: dict[str, Callable[[], Any]] = {
         "fitting": lambda: fitting(results, options.curves, options.seconds, options.rounds),
@@ -496,6 +529,11 @@ def main(given: Sequence[str] | None = None) -> int:
     if failed:
         print(f"parts that failed: {', '.join(failed)}", file=sys.stderr)
     return int(bool(failed))
+
+
+def sizes(options: argparse.Namespace) -> dict[str, float]:
+    """How much was measured."""
+    return {name: getattr(options, name) for name in ("curves", "largest", "streamed", "scalars", "seconds", "rounds")}
 
 
 def print_goals(results: Results) -> None:

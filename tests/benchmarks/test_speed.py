@@ -86,7 +86,7 @@ def test_peers_find_the_minimum_that_cogfit_finds() -> None:
 def test_a_command_that_does_not_end_is_a_goal_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     batch_speed.write_log(tmp_path / "log.csv", 50)
     monkeypatch.setattr(batch_speed, "LONGEST", 0.01)
-    assert batch_speed.command(tmp_path / "log.csv") == (np.inf, np.inf)
+    assert batch_speed.command(tmp_path / "log.csv", tmp_path / "bytecode") == (np.inf, np.inf)
 
 
 def test_a_part_that_fails_does_not_lose_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,3 +106,18 @@ def test_a_part_that_fails_does_not_lose_the_others(tmp_path: Path, monkeypatch:
 def test_pages_say_how_many_goals_are_met() -> None:
     rows = [{"goal": "≥ 1 ×", "met": met} for met in ("yes", "no", "no", "")] + [{"goal": "", "met": ""}]
     assert speed_pages.goals_met(rows) == "Of 4 goals 1 are met, 2 are missed, 1 are not measured"
+
+
+@pytest.mark.slow
+def test_what_runs_in_processes_of_its_own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = batch_speed.streamed(3000, memory=5e7)
+    assert found["parts"] > 1
+    assert found["fitting_us_per_curve"] > 0
+    level = batch_speed.one_level(50, 0.1, 1)
+    assert {name: len(level[name]["values"]) for name in level} == {"four": 1, "lmfit": 1, "limit": 1}
+    write = batch_speed.write_log
+    monkeypatch.setattr(batch_speed, "write_log", lambda path, n: write(path, max(n // 1000, 50)))
+    results = speed_goals.Results()
+    batch_speed.long_logs(results)
+    batch_speed.commands(results, 1)
+    assert results.measured.keys() == {"long_1e5", "long_1e6", "long_one_form", "cold", "warm"}
