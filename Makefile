@@ -31,7 +31,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 .PHONY: help kernels wheels demo test quick test-py312 test-py313 test-oldest mutants lint lint-style lint-layout \
   types imports complexity merge-marks check docs architecture clean benchmark-coverage benchmark-selection benchmark-averaging \
   benchmark-retention benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz \
-  benchmark
+  benchmark-gpu benchmark
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -132,7 +132,10 @@ benchmark-agreement: .venv-test/.stamp ## Minima of fit_many against scipy's, 10
 benchmark-fuzz: .venv-test/.stamp ## Damaged logs against readers of their own, 240,000 inputs (fuzz_logs.csv; an hour)
 	.venv-test/$(BIN)/python benchmarks/fuzz_logs.py $(STUDY_ARGS)
 
-benchmark: .venv-test/.stamp ## Speed beside scipy, lmfit, tbparse, pandas in one run (batch_speed.csv; ten minutes)
+benchmark-gpu: .venv-test/.stamp ## All that runs on a CUDA device, where there is one (gpu.json; five minutes)
+	.venv-test/$(BIN)/python benchmarks/gpu.py $(STUDY_ARGS)
+
+benchmark: .venv-test/.stamp ## Speed beside peers, the limit and the goals in one run (batch_speed.csv; twelve minutes)
 	.venv-test/$(BIN)/python benchmarks/batch_speed.py $(STUDY_ARGS)
 
 clean: ## Remove environments, caches and demo output

@@ -1,9 +1,11 @@
-"""Speed of ``cogfit.fit_many`` beside scipy's ``curve_fit`` and lmfit, and of reading logs beside tbparse and pandas.
+"""Speed of ``cogfit``: many fits beside scipy's ``curve_fit``, lmfit and others, long logs, commands, reading of logs.
 
-Run ``python benchmarks/batch_speed.py`` (``--help`` for the options); less than ten minutes on two cores. Every peer is
-timed in the same process on the same data (as many curves as ``--seconds`` allow), right before ours; of several rounds
-the median of the ratios counts, so that load on the machine changes it little. The peers share no code with ours.
-Printed are Markdown tables; ``--out`` takes the numbers, with a JSON file on machine and versions beside it.
+Run ``python benchmarks/batch_speed.py`` (``--help`` for the options, ``--parts`` for some of it); twelve minutes at
+most on two cores. Every peer is timed in the same process on the same data (as many curves as ``--seconds`` allow),
+right before ours; of several rounds the median of the ratios counts, so that load on the machine changes it little. The
+peers (``speed_peers.py``) share no code with ours. What has to be reached stands in ``speed_goals.py``; each goal has a
+row, and what was not measured says why. Printed are Markdown tables; ``--out`` takes the numbers, with a JSON file on
+machine and versions beside it.
 """
 
 from __future__ import annotations
@@ -14,13 +16,16 @@ import io
 import json
 import os
 import platform
+import resource
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +35,27 @@ import routing_log
 import tensorboard_reading
 from grid import FOLDER, versions
 from numpy.typing import NDArray
+from speed_goals import COLUMNS, HEADER, LEVELS, Results, line
+from speed_limit import EXPONENTIALS, least_processor_time, nanoseconds_of_an_exponential
+from speed_peers import (
+    STARTS,
+    all_forms,
+    curve_fit_from_four,
+    curve_fit_in_bounds,
+    lmfit_once,
+    optimistix_batch,
+    power_floor,
+    warm_started,
+)
 
 from cogfit.files import write_atomic
 
 Array = NDArray[np.float64]
 N = 200
-STARTS = ((0.9, 0.2, 0.0), (0.9, 0.6, 0.05), (0.6, 1.2, 0.1), (1.2, 0.4, 0.2))
-ROWS: list[dict[str, Any]] = []
-"""Results: what was done, beside whom, the goal, the median of the ratios, least and most, seconds of both."""
-
-
-def power_floor(x: Array, a: float, gamma: float, c: float) -> Array:
-    return c + a * x**-gamma
-
-
-def power_floor_jac(x: Array, a: float, gamma: float, c: float) -> Array:
-    value = x**-gamma
-    return np.stack([value, -a * np.log(x) * value, np.ones_like(x)], axis=1)
+PARTS = ("fitting", "limit", "levels", "long", "commands", "reading", "cost")
+LEVEL_VARIABLE = "COGFIT_ENGINE_LEVEL"
+LONGEST = 120.0
+"""Seconds after which a command is ended: it has missed its goal by far."""
 
 
 def curves(count: int, n: int = N, seed: int = 0) -> tuple[Array, Array]:
@@ -56,100 +65,12 @@ def curves(count: int, n: int = N, seed: int = 0) -> tuple[Array, Array]:
     return x, c + 0.8 * x**-gamma + rng.normal(0.0, 0.02, (count, n))
 
 
-# ------------------------------------------------------------------------------------------------------ the peers
-
-
-def curve_fit_from_four(x: Array, y: Array) -> float:
-    from scipy.optimize import curve_fit
-
-    best = np.inf
-    for start in STARTS:
-        try:
-            p, _ = curve_fit(power_floor, x, y, start, jac=power_floor_jac)
-        except RuntimeError:
-            continue
-        best = min(best, float(((y - power_floor(x, *p)) ** 2).sum()))
-    return best
-
-
-def curve_fit_in_bounds(x: Array, y: Array) -> float:
-    from scipy.optimize import curve_fit
-
-    best = np.inf
-    for start in STARTS:
-        p, _ = curve_fit(power_floor, x, y, start, jac=power_floor_jac, bounds=([0, 1e-4, 0], [np.inf, 12, np.inf]))
-        best = min(best, float(((y - power_floor(x, *p)) ** 2).sum()))
-    return best
-
-
-def lmfit_once() -> Callable[[Array, Array], float]:
-    import lmfit
-
-    model = lmfit.Model(power_floor)
-    start = model.make_params(a={"value": 0.9, "min": 0}, gamma={"value": 0.5, "min": 1e-4}, c={"value": 0.1, "min": 0})
-    return lambda x, y: float(model.fit(y, start, x=x).chisqr)
-
-
-def all_forms(x: Array, y: Array) -> str:
-    """Fourteen forms by curve_fit from four starts each, without bounds, which is its fastest way; the least AICc."""
-    from scipy.optimize import curve_fit
-
-    big = float(x[-1])
-    forms: dict[str, tuple[Callable[..., Array], Sequence[Sequence[float]]]] = {
-        "constant": (lambda x, c: c + 0.0 * x, [(0.3,)]),
-        "logarithmic": (lambda x, a, c: c - a * np.log(x), [(0.1, 0.9)]),
-        "power": (lambda x, a, g: a * x**-g, [(0.9, g) for g in (0.1, 0.4, 0.8, 1.5)]),
-        "power_floor": (power_floor, STARTS),
-        "exponential": (lambda x, a, r: a * np.exp(-r * x), [(0.9, r / big) for r in (0.5, 2, 8, 30)]),
-        "exponential_floor": (
-            lambda x, a, r, c: c + a * np.exp(-r * x), [(0.8, r / big, 0.1) for r in (0.5, 2, 8, 30)],
-        ),
-        "hyperbolic": (lambda x, a, b: a / (1 + x / b), [(0.9, b * big) for b in (0.01, 0.1, 0.5, 2)]),
-        "shifted_power": (
-            lambda x, a, g, b: a * (1 + x / b) ** -g, [(0.9, g, b) for g in (0.4, 1.0) for b in (1.0, 20.0)],
-        ),
-        "shifted_power_floor": (
-            lambda x, a, g, b, c: c + a * (1 + x / b) ** -g,
-            [(0.9, g, b, 0.05) for g in (0.4, 1.0) for b in (1.0, 20.0)],
-        ),
-        "apex_floor": (
-            lambda x, a, g, r, c: c + a * x**-g * np.exp(-r * x),
-            [(0.9, g, r / big, 0.05) for g in (0.2, 0.8) for r in (0.5, 5)],
-        ),
-        "stretched_exponential": (
-            lambda x, a, t, b: a * np.exp(-((x / t) ** b)), [(0.9, t * big, b) for t in (0.1, 0.5) for b in (0.4, 1)],
-        ),
-        "stretched_exponential_floor": (
-            lambda x, a, t, b, c: c + a * np.exp(-((x / t) ** b)),
-            [(0.9, t * big, b, 0.05) for t in (0.1, 0.5) for b in (0.4, 1)],
-        ),
-        "log_logistic_step": (
-            lambda x, a, m, s, c: c + a / (1 + (x / m) ** s),
-            [(0.8, m * big, s, 0.1) for m in (0.1, 0.5) for s in (1, 4)],
-        ),
-        "broken_power": (
-            lambda x, a, g, h, m: a * (x / m) ** -np.where(x <= m, g, h),
-            [(0.5, g, 0.8, m * big) for g in (0.2, 0.6) for m in (0.2, 0.5)],
-        ),
-    }  # fmt: skip
-    scores = {}
-    for name, (function, starts) in forms.items():
-        best = np.inf
-        for start in starts:
-            try:
-                p, _ = curve_fit(function, x, y, start)
-            except (RuntimeError, ValueError, TypeError):
-                continue
-            best = min(best, float(((y - function(x, *p)) ** 2).sum()))
-        k = len(starts[0]) + 1
-        scores[name] = x.size * np.log(best / x.size) + 2 * k + 2 * k * (k + 1) / (x.size - k - 1)
-    return min(scores, key=scores.__getitem__)
-
-
-def warm_started(x: Array, y: Array, start: Array) -> Array:
-    from scipy.optimize import curve_fit
-
-    return np.asarray(curve_fit(power_floor, x, y, start, jac=power_floor_jac)[0])
+def own_axes(count: int, n: int = N, seed: int = 1) -> tuple[Array, Array]:
+    """Curves of which each has its own x: sorted, without repetition, from 1 to n."""
+    rng = np.random.default_rng(seed)
+    x = 1.0 + np.sort(rng.uniform(0.0, n - 1.0, (count, n)), axis=1)
+    gamma, c = rng.uniform(0.2, 1.5, (count, 1)), rng.uniform(0.0, 0.3, (count, 1))
+    return x, c + 0.8 * x**-gamma + rng.normal(0.0, 0.02, (count, n))
 
 
 # ------------------------------------------------------------------------------------------------------ measuring
@@ -161,67 +82,75 @@ def timed(task: Callable[[], Any]) -> float:
     return time.perf_counter() - begin
 
 
+def environment(**variables: str) -> dict[str, str]:
+    """The variables of a process of its own: the same cogfit, and bytecode is written as it is for users."""
+    import cogfit
+
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    folders = (str(Path(cogfit.__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", ""))
+    return {**own, "PYTHONPATH": os.pathsep.join(filter(None, folders)), **variables}
+
+
+def output_of(*arguments: str, **variables: str) -> str:
+    """What this Python prints in a process of its own."""
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, env=environment(**variables), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"a process of its own failed: {done.stderr[-1000:]}")
+    return done.stdout
+
+
 def seconds_each(peer: Callable[[Array, Array], Any], x: Array, ys: Array, budget: float) -> float:
-    """Seconds a curve, over as many curves as the budget allows."""
+    """Seconds a curve, over as many curves as the budget allows; x is one axis, or one for each curve."""
     begin, done = time.perf_counter(), 0
     while done < len(ys) and (done == 0 or time.perf_counter() - begin < budget):
-        peer(x, ys[done])
+        peer(x if x.ndim == 1 else x[done], ys[done])
         done += 1
     return (time.perf_counter() - begin) / done
 
 
-def table(
-    title: str, ours: Callable[[], float], peers: dict[str, tuple[float, Callable[[], float]]], rounds: int
-) -> None:
-    """Print and keep the ratios of each peer's time (a function that returns seconds) to ours, taken in turn.
-
-    peers holds the goal and the function by name; a goal of 0: none.
-    """
-    ours()
-    print(f"\n**{title}**\n\n| peer | its time / ours | least | most | goal |\n|---|---|---|---|---|")
-    for name, (goal, peer) in peers.items():
-        pairs = [(peer(), ours()) for _ in range(rounds)]
-        ratios = sorted(a / b for a, b in pairs)
-        row = {
-            "task": title, "peer": name, "goal": goal or "", "ratio": statistics.median(ratios), "least": ratios[0],
-            "most": ratios[-1], "peer_seconds": statistics.median(a for a, _ in pairs),
-            "cogfit_seconds": statistics.median(b for _, b in pairs),
-        }  # fmt: skip
-        ROWS.append(row)
-        numbers = " | ".join(f"{row[key]:.3g} ×" for key in ("ratio", "least", "most"))
-        print(f"| {name} | {numbers} | {f'≥ {goal:g}' if goal else ''} |", flush=True)
+def loop(peer: Callable[[Array, Array], Any], x: Array, ys: Array, budget: float) -> Callable[[], float]:
+    """A peer as a function that returns its seconds a curve, after a first call that does not count."""
+    peer(x if x.ndim == 1 else x[0], ys[0])
+    return lambda: seconds_each(peer, x, ys, budget)
 
 
-def fitting(count: int, seconds: float, rounds: int) -> None:
+def fitting(results: Results, count: int, seconds: float, rounds: int) -> None:
+    """Many fits beside the peers."""
     import cogfit
     from cogfit.engine import separable
-    from cogfit.engine.bins import Axis
+    from cogfit.formulas.registry import get_form
 
-    x, ys = curves(count)
     each = seconds / rounds
+    x, ys = curves(count)
 
-    def loop(peer: Callable[[Array, Array], Any], x: Array, ys: Array) -> Callable[[], float]:
-        peer(x, ys[0])
-        return lambda: seconds_each(peer, x, ys, each)
+    def ours() -> float:
+        return timed(lambda: cogfit.fit_many(x, ys)) / count
 
-    table(
-        f"power + floor, {N} points: estimate, standard error, status (a curve)",
-        lambda: timed(lambda: cogfit.fit_many(x, ys)) / count,
+    results.compare(
+        ours,
         {
-            "curve_fit, four starts": (100.0, loop(curve_fit_from_four, x, ys)),
-            "curve_fit, four starts, in bounds": (0.0, loop(curve_fit_in_bounds, x, ys)),
-            "lmfit, one start": (200.0, loop(lmfit_once(), x, ys)),
+            "four": loop(curve_fit_from_four, x, ys, each),
+            "bounds": loop(curve_fit_in_bounds, x, ys, each),
+            "lmfit": loop(lmfit_once(), x, ys, each),
         },
         rounds,
     )
-    few = ys[:200]
-    table(
-        f"all 14 forms with selection, {N} points (a curve)",
-        lambda: timed(lambda: cogfit.fit_many(x, few, form=None)) / len(few),
-        {"curve_fit, four starts a form": (20.0, loop(all_forms, x, ys))},
+    compiled_peers(results, ours, x, ys[:2000], rounds)
+
+    x2, y2 = own_axes(count)
+    results.compare(
+        lambda: timed(lambda: cogfit.fit_many(x2, y2)) / count,
+        {"own_four": loop(curve_fit_from_four, x2, y2, each), "own_lmfit": loop(lmfit_once(), x2, y2, each)},
         rounds,
     )
-    from cogfit.formulas.registry import get_form
+
+    few = ys[:200]
+    results.compare(
+        lambda: timed(lambda: cogfit.fit_many(x, few, form=None)) / len(few),
+        {"all": loop(all_forms, x, ys, each)},
+        rounds,
+    )
 
     x4, one = curves(1, 400)
     form = get_form("power_floor")
@@ -229,35 +158,188 @@ def fitting(count: int, seconds: float, rounds: int) -> None:
     fitted = power_floor(x4, *first)
     again = fitted + np.random.default_rng(1).choice(one[0] - fitted, (2000, 400))
     starts, w = np.full((2000, 1, 1), first[1]), np.ones_like(again)
-    table(
-        "2,000 bootstrap refits of a curve of 400 points (a refit)",
+    results.compare(
         lambda: timed(lambda: separable.solve(form, x4, again, w, starts=starts, tolerance=1e-9)) / 2000,
-        {"curve_fit, warm start": (20.0, loop(lambda x, y: warm_started(x, y, first), x4, again))},
+        {"bootstrap": loop(lambda x, y: warm_started(x, y, first), x4, again, each)},
         rounds,
     )
-    cuda(curves)
 
 
-def cuda(make: Callable[[int], tuple[Array, Array]]) -> None:
-    """A graphics processor beside the processor, where there is one."""
-    import torch
+def compiled_peers(results: Results, ours: Callable[[], float], x: Array, ys: Array, rounds: int) -> None:
+    """Peers that compile: what they compile does not count."""
+    for name, starts, damped in (("jax_one", STARTS[1:2], False), ("jax_four", STARTS, True)):
+        try:
+            solve = optimistix_batch(x, starts=starts, damped=damped)
+        except ImportError as error:
+            results.miss(name, f"{error.name} is not installed")
+            continue
+        solve(ys)
+        peer = {name: lambda solve=solve: timed(lambda: solve(ys)) / len(ys)}
+        results.compare(ours, peer, rounds)
 
-    if not torch.cuda.is_available():
-        print("\nCUDA: not measured, this machine has none")
-        return
+
+# -------------------------------------------------------------------------------------- the limit, and the levels
+
+
+def distance_to_the_limit(count: int) -> dict[str, float]:
+    """Least squares on one core beside what its exponentials cost in a plain C loop."""
+    from cogfit.engine import separable
+    from cogfit.formulas.registry import get_form
+
+    x, ys = curves(count)
+    form, bundle = get_form("power_floor"), separable.Bundle.rectangular(x, ys, np.ones_like(ys))
+    separable.solve_bundle(form, bundle, threads=1)
+    alone = 1e6 * least_processor_time(lambda: separable.solve_bundle(form, bundle, threads=1)) / count
+    one = nanoseconds_of_an_exponential()
+    return {
+        "exponentials_per_curve": EXPONENTIALS, "ns_per_exponential": one, "us_per_curve": alone,
+        "times_the_exponentials": 1e3 * alone / (EXPONENTIALS * one),
+    }  # fmt: skip
+
+
+def limit(results: Results) -> dict[str, Any]:
+    """The distance at the level that is used by default."""
+    try:
+        found = distance_to_the_limit(2000)
+    except RuntimeError as error:
+        results.miss("limit", str(error))
+        return {"reason": str(error)}
+    results.note("limit", [found["times_the_exponentials"]])
+    print(f"({found['us_per_curve']:.2f} µs a curve; {found['ns_per_exponential']:.2f} ns an exponential)")
+    return found
+
+
+def usable_levels() -> tuple[str, ...]:
+    """Levels of the engine that this machine can run; none if it has no levels."""
+    if not find_spec("cogfit.native"):
+        return ()
+    from cogfit.native import library  # type: ignore[import-not-found, unused-ignore]
+
+    return tuple(library.levels())
+
+
+def levels(results: Results, count: int, seconds: float, rounds: int) -> None:
+    """The same fits at each level of the engine, each in a process of its own."""
+    usable = usable_levels()
+    for level in LEVELS:
+        names = [f"{level}_{what}" for what in ("four", "lmfit", "limit")]
+        if level not in usable:
+            reason = "this machine cannot run it" if usable else "this engine has no levels"
+            for name in names:
+                results.miss(name, reason)
+            continue
+        printed = output_of(__file__, "--level", f"{count} {seconds} {rounds}", **{LEVEL_VARIABLE: level})
+        found = json.loads(printed.splitlines()[-1])
+        for name in names:
+            row = found[name.removeprefix(f"{level}_")]
+            results.note(name, row.pop("values"), **row)
+
+
+def one_level(count: int, seconds: float, rounds: int) -> dict[str, Any]:
+    """What `levels` asks of a process: ratios to both peers, and the distance to the limit."""
     import cogfit
 
-    x, ys = make(100_000)
-    many = np.tile(ys, (10, 1))
-    table(
-        f"power + floor, {N} points, 10^6 curves on CUDA",
-        lambda: timed(lambda: cogfit.fit_many(x, many, device="cuda")),
-        {"cogfit on the processor": (20.0, lambda: timed(lambda: cogfit.fit_many(x, many)))},
-        1,
-    )
+    x, ys = curves(count)
+    cogfit.fit_many(x, ys)
+    found: dict[str, Any] = {}
+    for name, peer in (("four", curve_fit_from_four), ("lmfit", lmfit_once())):
+        task = loop(peer, x, ys, seconds / rounds)
+        pairs = [(task(), timed(lambda: cogfit.fit_many(x, ys)) / count) for _ in range(rounds)]
+        found[name] = {
+            "values": [a / b for a, b in pairs],
+            "beside_seconds": statistics.median(a for a, _ in pairs),
+            "cogfit_seconds": statistics.median(b for _, b in pairs),
+        }
+    distance = distance_to_the_limit(2000)
+    return {**found, "limit": {"values": [distance["times_the_exponentials"]]}}
 
 
-def reading(scalars: int, rounds: int) -> None:
+# ------------------------------------------------------------------------------------------- long logs, and commands
+
+
+def write_log(path: Path, n: int) -> None:
+    """A utilisation log that follows a power law with a floor."""
+    x = np.arange(1.0, n + 1.0)
+    y = 0.1 + 0.8 * x**-0.5 + np.random.default_rng(0).normal(0.0, 0.01, n)
+    frame = pd.DataFrame({"step": np.arange(1, n + 1), "attention_utilization": y.clip(0.0, 1.0)})
+    frame.to_csv(path, index=False)
+
+
+def command(log: Path, bytecode: Path, **caches: Path) -> tuple[float, float]:
+    """Seconds and processor seconds of `cogfit fit`; infinite if it does not end.
+
+    Bytecode lies in a folder of the benchmark's own.
+    """
+    entry = "import sys; from cogfit.cli import main; sys.exit(main())"
+    places = {name: str(place) for name, place in caches.items()}
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", entry, "fit", str(log)],
+            env=environment(PYTHONPYCACHEPREFIX=str(bytecode), **places),
+            cwd=log.parent,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST,
+        )
+    except subprocess.TimeoutExpired:
+        return np.inf, np.inf
+    wall, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        raise RuntimeError(f"cogfit fit failed: {done.stderr[-1000:]}")
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def long_logs(results: Results) -> None:
+    """A command on one long log, and one form in a process that runs already."""
+    import cogfit
+
+    with tempfile.TemporaryDirectory() as folder:
+        short, bytecode = Path(folder, "short.csv"), Path(folder, "bytecode")
+        write_log(short, 300)
+        command(short, bytecode)
+        for name, n in (("long_1e5", 100_000), ("long_1e6", 1_000_000)):
+            log = Path(folder, f"{name}.csv")
+            write_log(log, n)
+            _, work = command(log, bytecode)
+            if np.isfinite(work):
+                results.note(name, [work])
+            else:
+                results.miss(name, f"it does not end within {LONGEST:.0f} s", is_failure=True)
+    x, ys = curves(1, 100_000)
+    cogfit.fit(x, ys[0], form="power_floor")
+    results.note("long_one_form", [timed(lambda: cogfit.fit(x, ys[0], form="power_floor")) for _ in range(3)])
+
+
+def commands(results: Results, rounds: int) -> None:
+    """A command on a short log: the first after an installation, and any later one.
+
+    pip compiles libraries to bytecode when it installs them, but not a package that is installed to be edited: before
+    each cold command its bytecode and all caches are removed, that of libraries stays.
+    """
+    import cogfit
+
+    with tempfile.TemporaryDirectory() as folder:
+        log, bytecode = Path(folder, "log.csv"), Path(folder, "bytecode")
+        write_log(log, 300)
+        command(log, bytecode)
+        package = Path(cogfit.__file__).resolve().parent
+        own = bytecode / package.relative_to(package.anchor)
+        cold = []
+        for number in range(rounds):
+            shutil.rmtree(own)
+            caches = {"XDG_CACHE_HOME": f"cache-{number}", "MPLCONFIGDIR": f"matplotlib-{number}"}
+            cold.append(command(log, bytecode, **{name: Path(folder, place) for name, place in caches.items()})[0])
+        warm = [command(log, bytecode)[0] for _ in range(2 * rounds)]
+    results.note("cold", cold)
+    results.note("warm", warm)
+
+
+# --------------------------------------------------------------------------------------------------------- reading
+
+
+def reading(results: Results, scalars: int, rounds: int) -> None:
     """Reading of logs beside tbparse and plain pandas, with the same values; damage must be noticed."""
     import cogfit
     from cogfit.logs.formats.parquet import PARQUET
@@ -269,10 +351,9 @@ def reading(scalars: int, rounds: int) -> None:
         for folder, n in ((warm_up, 100), (events, scalars)):
             tensorboard_reading.write(folder, n, tensors=False)
         tensorboard_reading.by_tbparse(warm_up)
-        table(
-            f"TensorBoard, {scalars:,} scalars",
+        results.compare(
             lambda: timed(lambda: tensorboard_reading.by_cogfit(events)),
-            {"tbparse": (5.0, lambda: timed(lambda: tensorboard_reading.by_tbparse(events)))},
+            {"tensorboard": lambda: timed(lambda: tensorboard_reading.by_tbparse(events))},
             1,
         )
         tensorboard_reading.check_damage(warm_up)
@@ -283,77 +364,18 @@ def reading(scalars: int, rounds: int) -> None:
         read = cogfit.read_log(log).utilization
         assert read is not None
         np.testing.assert_array_equal(read.frame["attention_utilization"], pd.read_csv(log)["attention_utilization"])
-        table(
-            f"CSV, {scalars:,} rows: read and checked",
-            lambda: timed(lambda: cogfit.read_log(log)),
-            {"pandas.read_csv, unchecked": (1.0, lambda: timed(lambda: pd.read_csv(log)))},
-            rounds,
+        results.compare(
+            lambda: timed(lambda: cogfit.read_log(log)), {"csv": lambda: timed(lambda: pd.read_csv(log))}, rounds
         )
-    table(
-        "Parquet, a routing log of 1,075,413 rows: read",
+    results.compare(
         lambda: timed(lambda: read_raw(PARQUET, routing_log.LOG, ReadOptions())),
-        {"pandas.read_parquet": (1.0, lambda: timed(lambda: pd.read_parquet(routing_log.LOG)))},
+        {"parquet": lambda: timed(lambda: pd.read_parquet(routing_log.LOG))},
         rounds,
     )
-    table(
-        "Parquet, a routing log of 1,075,413 rows: read, checked, P(k)",
-        lambda: timed(routing_log.ours),
-        {"pandas.read_parquet, groupby, mean, unchecked": (0.0, lambda: timed(routing_log.plain))},
-        rounds,
-    )
+    results.compare(lambda: timed(routing_log.ours), {"plain": lambda: timed(routing_log.plain)}, rounds)
 
 
-def limit(count: int) -> dict[str, float]:
-    """How far the kernel is from the least it could do: the exponentials it needs, at what they cost."""
-    from cogfit.engine import separable
-    from cogfit.engine.bins import Axis
-    from cogfit.formulas.bases import _fill, compiled
-
-    from cogfit.engine import separable
-    from cogfit.formulas.registry import get_form
-
-    x, ys = curves(count)
-    form = get_form("power_floor")
-    bundle = separable.Bundle.rectangular(Axis.points(x), ys, np.ones_like(ys))
-    search = separable._Search.for_bundle(form, bundle, 1e-13, separable.WHITE, 200)
-    theta, counts = search._grid_starts(0, count)
-    evaluations, none = 0.0, np.empty((0, 1))
-    for k in range(30):  # an evaluation more for every start that is not done after k iterations
-        _, _, done = replace(search, iterations=k).descend(0, count, theta.copy(), counts, none)
-        open_starts = (~done) & (np.arange(done.shape[1]) < counts[:, None])
-        evaluations += float(open_starts.sum()) / count
-        if not open_starts.any():
-            break
-    few = np.ascontiguousarray(theta[:50, 0])  # in the first caches, as in the solver
-    address, phi, dphi = compiled("power").address, np.empty((len(few), 1, N)), np.empty((len(few), 1, 1, N))
-
-    def exponentials() -> None:
-        for _ in range(count // len(few)):
-            _fill(address, x, np.log(x), few, phi, dphi)
-
-    def least(task: Callable[[], Any]) -> float:
-        """Least processor time of this thread, in µs a curve: load does not change it much."""
-        times = []
-        for _ in range(7):
-            begin = time.thread_time()
-            task()
-            times.append(time.thread_time() - begin)
-        return 1e6 * min(times) / count
-
-    power = least(exponentials)
-    alone = least(lambda: separable.solve_bundle(form, bundle, threads=1))
-    grid = least(lambda: search._grid_starts(0, count))
-    print(
-        f"\n**Distance to the limit** (power + floor, {N} points, processor time of one thread): {evaluations:.1f} "
-        f"evaluations a curve of {N} exponentials with their derivative at {1e3 * power / N:.2f} ns = "
-        f"{evaluations * power:.2f} µs; least squares take {alone:.2f} µs, of which {grid:.2f} µs rank the grid of "
-        f"starts: {alone / (evaluations * power):.1f} × the exponentials alone.",
-        flush=True,
-    )
-    return {
-        "evaluations_per_curve": evaluations, "ns_per_exponential": 1e3 * power / N, "us_per_curve": alone,
-        "us_for_starts": grid, "times_the_exponentials": alone / (evaluations * power),
-    }  # fmt: skip
+# ------------------------------------------------------------------------------------------------------------ cost
 
 
 _PEAK = """
@@ -386,10 +408,7 @@ def cost(largest: int) -> list[dict[str, float]]:
     sizes = [(count, N) for count in (1_000, 10_000, 100_000, 1_000_000) if count <= largest]
     out = []
     for count, n in [*sizes, (10_000, 50), (10_000, 800), (2_000, 3_200)]:
-        done = subprocess.run(
-            [sys.executable, "-c", _COST, str(count), str(n)], check=True, capture_output=True, text=True
-        )
-        wall, work, memory = map(float, done.stdout.split())
+        wall, work, memory = map(float, output_of("-c", _COST, str(count), str(n)).split())
         out.append({"curves": count, "points": n, "seconds": wall, "processor_us_per_curve": 1e6 * work / count,
                     "memory_mb": memory})  # fmt: skip
         print(
@@ -404,13 +423,13 @@ _STREAM = (
     + """
 import sys, time
 from pathlib import Path
-from cogfit import streaming
+from cogfit.many import streaming
 from cogfit.many.batch import Options
 from cogfit.many.collection import Columns
 place = Path(sys.argv[2])
 plan = streaming.plan_table(place / "table", Columns(), Options(), float(sys.argv[1]))
 marks = {}
-def report(task, done, total):
+def report(done, total, task):
     if task == "parts" and done == 0: marks["begin"], marks["peak"] = time.process_time(), peak()
     if task == "reading": marks["spooled"] = time.process_time()
 streaming.run(plan, place / "out", report=report)
@@ -431,10 +450,8 @@ def streamed(count: int, memory: float = 1e8) -> dict[str, float]:
             columns = np.tile(np.arange(count), rows.size), np.repeat(x[rows], count), y[:, rows].T.ravel()
             frame = pd.DataFrame(dict(zip(("curve", "x", "y"), columns, strict=True)))
             frame.to_parquet(Path(place, "table", f"{file:02d}.parquet"), index=False)
-        done = subprocess.run(
-            [sys.executable, "-c", _STREAM, str(memory), place], check=True, capture_output=True, text=True
-        )
-    parts, sorting, fits, read, written, peak, before = map(float, done.stdout.split())
+        printed = output_of("-c", _STREAM, str(memory), place)
+    parts, sorting, fits, read, written, peak, before = map(float, printed.split())
     out = {
         "curves": count, "parts": parts, "sorting_us_per_curve": 1e6 * sorting / count,
         "fitting_us_per_curve": 1e6 * fits / count, "bytes_read_per_curve": read / count,
@@ -448,11 +465,12 @@ def streamed(count: int, memory: float = 1e8) -> dict[str, float]:
     return out
 
 
-def save(path: Path, extra: dict[str, Any]) -> None:
+def save(path: Path, results: Results, extra: dict[str, Any]) -> None:
+    """Write the table, and what it was measured on and with."""
     buffer = io.StringIO()
-    out = csv.DictWriter(buffer, list(ROWS[0]), lineterminator="\n")
+    out = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
     out.writeheader()
-    out.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()} for row in ROWS)
+    out.writerows({k: f"{v:.4g}" if isinstance(v, float) else v for k, v in row.items()} for row in results.rows())
     write_atomic(path, buffer.getvalue())
     names = ("cogfit", "numpy", "scipy", "pandas", "pyarrow", "lmfit", "tbparse", "tensorboard")
     about = {
@@ -463,8 +481,9 @@ def save(path: Path, extra: dict[str, Any]) -> None:
     write_atomic(path.with_suffix(".json"), json.dumps(about, indent=1, ensure_ascii=False) + "\n")
 
 
-def main() -> int:
+def main(given: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--curves", type=int, default=20_000, help="of ours in each round")
     parser.add_argument("--largest", type=int, default=1_000_000, help="curves in the table of costs")
     parser.add_argument("--streamed", type=int, default=20_000, help="curves of the table that is fitted in parts")
@@ -472,18 +491,59 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=9.0, help="for each peer")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=FOLDER / "batch_speed.csv", help="the table")
-    arguments = parser.parse_args()
+    parser.add_argument("--level", help=argparse.SUPPRESS)  # curves, seconds and rounds of a process of `levels`
+    options = parser.parse_args(given)
     import warnings
 
     warnings.simplefilter("ignore")
-    fitting(arguments.curves, arguments.seconds, arguments.rounds)
-    reading(arguments.scalars, 3 * arguments.rounds)  # each is short
-    save(
-        arguments.out, {"limit": limit(2000), "streamed": streamed(arguments.streamed), "cost": cost(arguments.largest)}
-    )
-    missed = [f"{row['peer']} ({row['task']})" for row in ROWS if row["goal"] and row["ratio"] < row["goal"]]
-    print(f"\ngoals not met: {'; '.join(missed)}" if missed else "\nall goals met")
-    return 0
+    if options.level:
+        count, seconds, rounds = options.level.split()
+        print(json.dumps(one_level(int(count), float(seconds), int(rounds))))
+        return 0
+
+    results = Results()
+    extra: dict[str, Any] = {"sizes": sizes(options), "limit": {"reason": "its part was not run"}}
+    changed = {name: size for name, size in extra["sizes"].items() if size != parser.get_default(name)}
+    if changed:
+        print(f"not the sizes that the rows name: {changed}\n")
+    print(HEADER)
+    parts: dict[str, Callable[[], Any]] = {
+        "fitting": lambda: fitting(results, options.curves, options.seconds, options.rounds),
+        "limit": lambda: extra.update(limit=limit(results)),
+        "levels": lambda: levels(results, options.curves, options.seconds / 3, options.rounds),
+        "long": lambda: long_logs(results),
+        "commands": lambda: commands(results, options.rounds),
+        "reading": lambda: reading(results, options.scalars, 3 * options.rounds),  # each is short
+        "cost": lambda: extra.update(streamed=streamed(options.streamed), cost=cost(options.largest)),
+    }
+    failed = []
+    for name in PARTS:
+        if name in options.parts:
+            try:
+                parts[name]()
+            except Exception:  # what the other parts measure is not lost
+                traceback.print_exc()
+                failed.append(name)
+    save(options.out, results, extra)
+    print_goals(results)
+    if failed:
+        print(f"parts that failed: {', '.join(failed)}", file=sys.stderr)
+    return int(bool(failed))
+
+
+def sizes(options: argparse.Namespace) -> dict[str, float]:
+    """How much was measured."""
+    return {name: getattr(options, name) for name in ("curves", "largest", "streamed", "scalars", "seconds", "rounds")}
+
+
+def print_goals(results: Results) -> None:
+    """The whole table, and which goals are not met."""
+    print(f"\n{HEADER}")
+    for row in results.rows():
+        print(line(row))
+    missed = [f"{row['task']} beside {row['beside']}".removesuffix(" beside ") for row in results.rows()
+              if row["met"] == "no"]  # fmt: skip
+    print(f"\ngoals not met: {'; '.join(missed)}" if missed else "\nall goals that were measured are met")
 
 
 if __name__ == "__main__":

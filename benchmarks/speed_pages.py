@@ -2,8 +2,8 @@
 
     python benchmarks/speed_pages.py
 
-Run it after `make benchmark` and `make benchmark-agreement`. The texts stand between `<!--NAME-->` and `<!--/NAME-->`;
-a test compares them with the tables (tests/data/test_benchmarks.py).
+Run it after `make benchmark`, `make benchmark-agreement` and `make benchmark-gpu`. The texts stand between marks, as in
+`<!--NAME-->` and `<!--/NAME-->`; a test compares them with the tables (tests/data/test_benchmarks.py).
 """
 
 from __future__ import annotations
@@ -12,44 +12,46 @@ import json
 import math
 import re
 import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import gpu
 import pandas as pd
+import speed_goals
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "data" / "benchmarks"
 CURVES = 10**5
 """In the whole study of agreement."""
 
-PEERS = {
-    "four": "curve_fit, four starts",
-    "lmfit": "lmfit, one start",
-    "all": "curve_fit, four starts a form",
-    "bootstrap": "curve_fit, warm start",
-    "tensorboard": "tbparse",
-    "csv": "pandas.read_csv, unchecked",
-    "parquet": "pandas.read_parquet",
-    "plain": "pandas.read_parquet, groupby, mean, unchecked",
-}
-
 
 def ratio(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
-def speed() -> tuple[pd.DataFrame, dict[str, float], dict[str, Any]]:
-    """The table, its ratios by the short names of peers, and what stands beside it."""
-    table = pd.read_csv(FOLDER / "batch_speed.csv")
-    by_peer = dict(zip(table["peer"].tolist(), table["ratio"].tolist(), strict=True))
+def speed() -> tuple[list[dict[str, Any]], dict[str, float], dict[str, Any]]:
+    """The rows of the table, what was measured by the names of the goals, and what stands beside the table."""
+    table = pd.read_csv(FOLDER / "batch_speed.csv", keep_default_na=False)
+    rows: list[dict[str, Any]] = table.to_dict("records")
+    for row in rows:
+        row |= {name: float(row[name]) for name in ("measured", "least", "most") if row[name] != ""}
     about = json.loads((FOLDER / "batch_speed.json").read_text(encoding="utf-8"))
-    return table, {short: float(by_peer[peer]) for short, peer in PEERS.items()}, about
+    return rows, {row["name"]: row["measured"] for row in rows if row["measured"] != ""}, about
+
+
+def goals_met(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many goals are met, missed and not measured."""
+    outcomes = [row["met"] for row in rows if row["goal"]]
+    counts = {"met": outcomes.count("yes"), "missed": outcomes.count("no"), "not measured": outcomes.count("")}
+    return f"Of {len(outcomes)} goals " + ", ".join(f"{count} are {name}" for name, count in counts.items() if count)
 
 
 def readme() -> str:
-    table, times, _ = speed()
-    said = {short: f"{ratio(value)} ×" for short, value in times.items()}
-    missed = " and ".join(row["peer"] for _, row in table.iterrows() if row["ratio"] < row["goal"])
+    rows, times, _ = speed()
+    if absent := {"four", "lmfit", "all", "bootstrap", "tensorboard", "csv", "plain"} - times.keys():
+        raise SystemExit(f"batch_speed.csv lacks {', '.join(sorted(absent))}: these pages quote a whole run")
+    said = {name: f"{ratio(value)} ×" for name, value in times.items()}
     csv = f"take {1 / times['csv']:.1f} × as long as" if times["csv"] < 1 else f"are read {said['csv']} as fast as by"
     return f"""
 In one run on two cores, of which `curve_fit` and `lmfit`, being loops, use one (`make benchmark`;
@@ -57,32 +59,33 @@ In one run on two cores, of which `curve_fit` and `lmfit`, being loops, use one 
 fitted {said["four"]} as fast as by `curve_fit` from four starts and {said["lmfit"]} as by `lmfit` from one, all 14
 forms with selection {said["all"]} as by `curve_fit`, and bootstrap refits {said["bootstrap"]} as by a warm-started
 `curve_fit`. TensorBoard files are read {said["tensorboard"]} as fast as by `tbparse`; CSV files with their checks
-{csv} plain `pandas.read_csv`. {f"The goal is missed beside {missed}." if missed else ""} CUDA is not measured.
+{csv} plain `pandas.read_csv`. {goals_met(rows)} ([each with its distance](benchmarks/README.md#what-was-measured)).
+CUDA is not measured.
 """
 
 
+def distance(limit: Mapping[str, Any]) -> str:
+    """What the limit is made of."""
+    if "reason" in limit:
+        return f"**Distance to the limit**: not measured ({limit['reason']})."
+    return f"""**Distance to the limit**: {limit["us_per_curve"]:.1f} µs of processor time a curve in least squares on
+one core, {limit["times_the_exponentials"]:.1f} × what {limit["exponentials_per_curve"]} exponentials take, of which a
+plain C loop makes one in {limit["ns_per_exponential"]:.2f} ns in that run."""
+
+
 def table_of_speed() -> str:
-    table, times, about = speed()
-    lines = ["| | beside | its time / ours | least – most | goal |", "|---|---|---|---|---|"]
-    for _, row in table.iterrows():
-        goal = f"≥ {ratio(row['goal'])} ×" if row["goal"] == row["goal"] else ""
-        least, most = ratio(row["least"]), ratio(row["most"])
-        lines.append(f"| {row['task']} | {row['peer']} | {ratio(row['ratio'])} × | {least} – {most} | {goal} |")
-    limit, cost = about["limit"], pd.DataFrame(about["cost"])
-    missed = [f"{row['task']} beside {row['peer']}" for _, row in table.iterrows() if row["ratio"] < row["goal"]]
+    rows, times, about = speed()
+    cost = pd.DataFrame(about["cost"])
     largest = cost[cost["points"] == 200].iloc[-1]
+    lines = [speed_goals.HEADER, *map(speed_goals.line, rows)]
     lines.append(f"""
 ({about["machine"]}, load {about["load"]:.1f} at the end; versions in the JSON file.) Ours uses both cores, `curve_fit`
-and `lmfit`, being loops, one; so does tbparse.
+and `lmfit`, being loops, one; so does tbparse. "The limit" is what the exponentials that fits need would take alone.
 
-Missed: {"; ".join(missed) if missed else "nothing that was measured"}. CUDA was not measured. Reading a routing log
-with what comes after (order of the patterns, overridden rows, P(k) with its clusters) takes
-{1 / times["plain"]:.1f} × as long as reading with pandas and a plain mean.
+{goals_met(rows)}. Reading a routing log with what comes after (order of the patterns, overridden rows, P(k) with its
+clusters) takes {1 / times["plain"]:.1f} × as long as reading with pandas and a plain mean.
 
-**Distance to the limit**: {limit["us_per_curve"]:.1f} µs of processor time a curve in least squares,
-{limit["times_the_exponentials"]:.1f} × what its exponentials alone cost ({limit["evaluations_per_curve"]:.1f}
-evaluations of 200 at {limit["ns_per_exponential"]:.1f} ns with the derivative); {limit["us_for_starts"]:.1f} µs rank
-the starts.
+{distance(about["limit"])}
 
 **Cost** is linear in curves and, beyond the fixed part, in points (processor µs a curve in `fit_many`, threads, table
 and all):
@@ -122,6 +125,27 @@ the form, one of them the truth where there is one.
 """
 
 
+def on_device() -> str:
+    """What a CUDA device gave; where there is no record, that there is none."""
+    path = FOLDER / "gpu.json"
+    if not path.is_file():
+        rows = "\n".join(f"| {part} | not run |" for part in gpu.SECONDS)
+        return f"""
+Not run: no CUDA device was at hand. `{gpu.COMMAND}` runs all parts in at most five minutes on one card.
+
+| part | |
+|---|---|
+{rows}"""
+    about = json.loads(path.read_text(encoding="utf-8"))
+    missing = [part for part in gpu.SECONDS if part not in about["parts"]]
+    return f"""
+`{gpu.COMMAND}` on {about["device"]} (driver {about["driver"]}, CUDA {about["cuda"]}, torch
+{about["versions"]["torch"]}, commit {str(about["commit"])[:12]}; [gpu.json](../data/benchmarks/gpu.json)).
+{f"Not run: {', '.join(missing)}." if missing else ""}
+
+{gpu.table(about["parts"])}"""
+
+
 def on_paper() -> str:
     """What 10⁹ curves would take."""
     *_, about = speed()
@@ -159,7 +183,7 @@ task per part, {parts:,} in all, of {1e-6 * fitting * curves / parts:,.0f} s eac
 
 SECTIONS = {
     "README.md": {"SPEED": readme},
-    "benchmarks/README.md": {"SPEED": table_of_speed, "AGREEMENT": agreement},
+    "benchmarks/README.md": {"SPEED": table_of_speed, "AGREEMENT": agreement, "GPU": on_device},
     "docs/scale.md": {"PAPER": on_paper},
 }
 

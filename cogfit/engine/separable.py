@@ -93,8 +93,9 @@ class Bundle:
     bins: Axis | None = None
 
     @classmethod
-    def rectangular(cls, axis: Axis, y: Array, w: Array) -> Bundle:
-        """Curves y (batch, n) on one axis. Their weights are w (batch, n)."""
+    def rectangular(cls, x: Array | Axis, y: Array, w: Array) -> Bundle:
+        """Curves y (batch, n) on one x (n,). Their weights are w (batch, n)."""
+        axis = x if isinstance(x, Axis) else Axis.points(x)
         count, n = y.shape
         begin = np.arange(count) * n
         same = count > 1 and bool((w == w[:1]).all())
@@ -271,7 +272,7 @@ def solve(
     -------
     Batch
     """
-    bundle = Bundle.rectangular(x if isinstance(x, Axis) else Axis.points(x), y, w)
+    bundle = Bundle.rectangular(x, y, w)
     return solve_bundle(form, bundle, starts=starts, fixed=fixed, tolerance=tolerance, errors=errors, quick=quick)
 
 
