@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from cogfit.logs.columnar import ColumnTable
 from cogfit.logs.columns import label_columns
 from cogfit.logs.formats.dialect import Dialect
 from cogfit.logs.formats.reader import ReadOptions
-from cogfit.logs.formats.tables import to_frame
+from cogfit.logs.formats.tables import to_table
 from cogfit.logs.labels import MISSING
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from cogfit.logs.columnar import Frame
 
 _BLOCK_BYTES = 1 << 20  # what Arrow reads at a time; a record must fit into it
 _LARGEST_BLOCK = 2**31 - 1
@@ -131,13 +134,14 @@ def _has_odd_bytes(texts: Any) -> bool:
     return any(byte in data for byte in (b"\n", b"\r", b"\0"))
 
 
-def frame_of(table: Any, dialect: Dialect, options: ReadOptions) -> tuple[pd.DataFrame, list[str]]:
-    """The frame of a text table, with its notes."""
+def table_of(table: Any, dialect: Dialect, options: ReadOptions) -> tuple[Frame, list[str]]:
+    """The cells of a text table, with its notes."""
     table, notes = _without_missing(table, dialect)
-    frame, more = to_frame(table, options)
-    for name in label_columns(table.column_names, options):
-        frame[name] = _whole_labels(frame[name])
-    return frame, notes + more
+    cells, more = to_table(table, options)
+    if not isinstance(cells, ColumnTable):
+        for name in label_columns(table.column_names, options):
+            cells[name] = _whole_labels(cells[name])
+    return cells, notes + more
 
 
 def _without_missing(table: Any, dialect: Dialect) -> tuple[Any, list[str]]:
