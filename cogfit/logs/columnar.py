@@ -6,7 +6,7 @@ layers, patterns) or is joined, grouped or melted is a data frame as ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -40,7 +40,7 @@ class ArrowCells:
 
     def take(self, places: NDArray[np.intp]) -> ArrowCells:
         """Some of the cells."""
-        return ArrowCells(self.column.take(places), self.has_gaps)
+        return ArrowCells(self.column.take(_arrow_integers(places)), self.has_gaps)
 
     def floats(self) -> NDArray[np.float64] | None:
         """Integers as floats, NaN where there is none; None for other cells."""
@@ -48,7 +48,7 @@ class ArrowCells:
 
         if not pa.types.is_integer(self.column.type):
             return None
-        return np.asarray(self.column.cast(pa.float64(), safe=False).to_numpy())
+        return _numpy(self.column.cast(pa.float64(), safe=False))
 
     def to_pandas(self) -> Any:
         """The cells as a pandas Series."""
@@ -86,8 +86,48 @@ def cells_of(column: Any) -> NDArray[Any] | ArrowCells:
     kind = cells.column.type
     is_whole = pa.types.is_integer(kind) or pa.types.is_boolean(kind)
     if pa.types.is_floating(kind) or (is_whole and not cells.has_gaps):
-        return np.asarray(cells.column.to_numpy())
+        return _numpy(cells.column)
     return cells
+
+
+# --- to and from Arrow without pandas, which Arrow's own conversions load ---------------------------------------------
+
+
+def _numpy(column: Any) -> NDArray[Any]:
+    """Numbers or truth values of an Arrow column, NaN where a float is missing."""
+    import pyarrow as pa
+
+    arrays = [_numbers(chunk) for chunk in column.chunks if len(chunk)]
+    if pa.types.is_boolean(column.type):
+        arrays = [array.view(np.bool_) for array in arrays]
+    if len(arrays) == 1:
+        return arrays[0]
+    return np.concatenate(arrays) if arrays else np.empty(0, dtype=column.type.to_pandas_dtype())
+
+
+def _numbers(chunk: Any) -> NDArray[Any]:
+    import pyarrow as pa
+
+    if pa.types.is_boolean(chunk.type):  # eight of them are a byte
+        chunk = chunk.cast(pa.uint8())
+    kind = np.dtype(chunk.type.to_pandas_dtype())
+    values = np.frombuffer(chunk.buffers()[1], kind, len(chunk), chunk.offset * kind.itemsize)
+    return np.where(_numpy(pa.chunked_array([chunk.is_null()])), np.nan, values) if chunk.null_count else values
+
+
+def _arrow_integers(values: NDArray[np.intp]) -> Any:
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(values.astype(np.int64))])
+
+
+def arrow_texts(texts: Sequence[str]) -> Any:
+    """An Arrow array of texts."""
+    import pyarrow as pa
+
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    return pa.StringArray.from_buffers(len(encoded), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
 
 
 class ColumnTable:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from cogfit.logs.columnar import ColumnTable
+from cogfit.logs.columnar import ColumnTable, arrow_texts
 from cogfit.logs.columns import label_columns
 from cogfit.logs.formats.dialect import Dialect
 from cogfit.logs.formats.reader import ReadOptions
@@ -104,7 +104,7 @@ def has_odd_cells(table: Any) -> bool:
     if any(_has_odd_bytes(chunk) for chunks in texts for chunk in chunks):
         return True
     # a header leaves no column without text
-    names = pa.array(table.column_names)
+    names = arrow_texts(table.column_names)
     is_all_text = len(texts) == table.num_columns
     return is_all_text and any(
         compute.any(compute.is_in(chunk, value_set=names)).as_py() for chunks in texts for chunk in chunks
@@ -155,12 +155,12 @@ def _without_missing(table: Any, dialect: Dialect) -> tuple[Any, list[str]]:
     notes: list[str] = []
     if not any(pa.types.is_string(kind) for kind in set(table.schema.types)):
         return table, notes
-    missing = pa.array(_null_texts())
+    missing, none = arrow_texts(_null_texts()), pa.nulls(1, pa.string())[0]
     for place, name in enumerate(table.column_names):
         column = table.column(place)
         if not pa.types.is_string(column.type):
             continue
-        column = compute.if_else(compute.is_in(column, value_set=missing), pa.scalar(None, pa.string()), column)
+        column = compute.if_else(compute.is_in(column, value_set=missing), none, column)
         if dialect.delimiter == "," and (whole := _with_thousands(column)) is not None:
             notes.append(f"numbers of column '{name}' such as '1,000' were read as thousands, here 1000")
             column = whole
