@@ -84,9 +84,7 @@ class _Box:
         moving = np.nonzero(step)
         strides = np.full_like(x, np.inf)
         with np.errstate(over="ignore"):
-            strides[moving] = np.maximum(
-                (self.low - x)[moving] / step[moving], (self.high - x)[moving] / step[moving]
-            )
+            strides[moving] = np.maximum((self.low - x)[moving] / step[moving], (self.high - x)[moving] / step[moving])
         shortest = np.min(strides)
         return float(shortest), np.equal(strides, shortest) & (np.sign(step) != 0)
 
@@ -312,9 +310,7 @@ def _chosen_step(
     descent = -model.gradient
     to_radius = radius / float(np.linalg.norm(descent))
     to_bound, _ = box.stride_to_bound(x, scale * descent)
-    best, value_descent = model.lowest_along(
-        descent, 0.0, fraction * to_bound if to_bound < to_radius else to_radius
-    )
+    best, value_descent = model.lowest_along(descent, 0.0, fraction * to_bound if to_bound < to_radius else to_radius)
     if value < value_reflected and value < value_descent:
         return step, scaled, -value
     if value_reflected < value and value_reflected < value_descent:
