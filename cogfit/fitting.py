@@ -321,7 +321,7 @@ def other_kind(log: Log) -> tuple[str, ...]:
         return ()
     other = log.utilization
     text = f"utilisation against step ({other.source.rows_read:,} rows) is there, too; to fit it, name its file"
-    left = sorted(_runs_of(other) - _runs_of(log.routing)) if "run" in other.frame else []
+    left = sorted(_runs_of(other) - _runs_of(log.routing)) if "run" in other.table else []
     if left:
         text += f"; runs that have nothing else are left out here: {', '.join(left)}"
     return (text,)

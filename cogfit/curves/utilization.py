@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from cogfit.curves.curve import Clusters, Curve, cluster_table
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
+from cogfit.logs.columnar import as_frame
 from cogfit.logs.model import FILE_ROW, GROUP_COLUMNS, UtilizationLog
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from cogfit.logs.columnar import Frame
 
 Smoothing = float | Literal["unknown"] | None
 """Decay of an exponential moving average that was applied before logging, ``"unknown"`` filter, or none."""
@@ -87,13 +90,13 @@ def utilization_curve(
     InputError
         If fewer than two points remain.
     """
-    frame = log.frame
-    step = frame["step"].to_numpy(dtype=float)
-    value = frame["attention_utilization"].to_numpy(dtype=float)
+    table = log.table
+    step = np.asarray(table["step"], dtype=float)
+    value = np.asarray(table["attention_utilization"], dtype=float)
     if smoothing is not None and smoothing != "unknown":
-        value = _unsmoothed_groups(frame, step, value, smoothing)
+        value = _unsmoothed_groups(table, step, value, smoothing)
     inside = in_window(step, x_min, x_max)
-    log.source.check_replicates(frame)
+    log.source.check_replicates(table)
     x, at = np.unique(step[inside], return_inverse=True)
     if x.size < 2:
         hint = f"the log reaches from {step.min():g} to {step.max():g}"
@@ -102,12 +105,12 @@ def utilization_curve(
     # several runs, layers or heads are averaged: each stays behind the mean as a cluster
     warnings: list[str] = []
     clusters = None
-    groups = several(frame)
+    groups = several(table)
     if groups:
-        clusters = _clusters(frame, groups, inside, at, value[inside], x.size)
+        clusters = _clusters(log.frame, groups, inside, at, value[inside], x.size)
         total = np.asarray(clusters.counts.sum(axis=0)).ravel()
         y = np.asarray(clusters.sums.sum(axis=0)).ravel() / total
-        warnings += _averaging_warnings(frame, groups, total)
+        warnings += _averaging_warnings(log.frame, groups, total)
     else:
         total, y = np.ones(x.size), value[inside][np.argsort(at, kind="stable")]
 
@@ -134,22 +137,23 @@ def utilization_curve(
         clusters=clusters,
         warnings=tuple(warnings),
         smoothing=mark,
-        rows=_rows_behind(frame[inside], at, x.size),
-        left_out=_outside(log, frame, inside),
-        averaged={name: int(frame[name].nunique()) for name in groups},
+        rows=_rows_behind(table, inside, at, x.size),
+        left_out=_outside(log, inside),
+        averaged={name: int(log.frame[name].nunique()) for name in groups},
     )
 
 
-def _rows_behind(frame: pd.DataFrame, at: NDArray[np.int64], points: int) -> NDArray[np.int64]:
+def _rows_behind(table: Frame, inside: NDArray[np.bool_], at: NDArray[np.int64], points: int) -> NDArray[np.int64]:
     """Rows of the file behind each point."""
-    if FILE_ROW in frame:
-        at = at[~frame[FILE_ROW].duplicated().to_numpy()]
+    if FILE_ROW in table:
+        _, first = np.unique(np.asarray(table[FILE_ROW])[inside], return_index=True)  # each counts once
+        at = at[first]
     return np.bincount(at, minlength=points)
 
 
-def _outside(log: UtilizationLog, frame: pd.DataFrame, inside: NDArray[np.bool_]) -> dict[str, int]:
+def _outside(log: UtilizationLog, inside: NDArray[np.bool_]) -> dict[str, int]:
     """Rows of the file outside the window."""
-    lost = log.source.rows_behind(frame) - log.source.rows_behind(frame[inside])
+    lost = log.source.rows_behind(log.table) - log.source.rows_behind(log.table, inside)
     return {f"outside the window of {log.x_name}": lost} if lost else {}
 
 
@@ -191,7 +195,7 @@ def zeros_at_end(y: Array) -> int:
     return y.size - 1 - int(nonzero[-1]) if nonzero.size else 0
 
 
-def several(frame: pd.DataFrame) -> list[str]:
+def several(frame: Frame) -> list[str]:
     """Group columns with more than one value.
 
     What the mean of a table is taken over.
@@ -247,13 +251,15 @@ def _averaging_warnings(frame: pd.DataFrame, groups: list[str], total: Array) ->
     return warnings
 
 
-def _unsmoothed_groups(frame: pd.DataFrame, step: Array, value: Array, decay: float | str) -> Array:
+def _unsmoothed_groups(table: Frame, step: Array, value: Array, decay: float | str) -> Array:
     """Undo the moving average of every group.
 
     A group is a (run, layer, head), its values in the order of steps.
     """
-    columns = [c for c in GROUP_COLUMNS if c in frame]
-    code = frame.groupby(columns, observed=True).ngroup().to_numpy() if columns else np.zeros(step.size, dtype=int)
+    columns = [name for name in GROUP_COLUMNS if name in table]
+    code = np.zeros(step.size, dtype=int)
+    if columns:
+        code = as_frame(table).groupby(columns, observed=True).ngroup().to_numpy()
     out = value.copy()
     for group in np.unique(code):
         rows = np.flatnonzero(code == group)

@@ -2,8 +2,8 @@
 
 Other noise models than the Gaussian one, and users' forms.
 
-Maximum likelihood is the minimum of the sum of squared deviance residuals, so scipy's least squares does the
-search, from many starts, in coordinates that keep every trial point meaningful.
+Maximum likelihood is the minimum of the sum of squared deviance residuals, so least squares does the search, from
+many starts, in coordinates that keep every trial point meaningful.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.engine import noise as noises
+from cogfit.engine import trust_region
 from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.separable import bounds_of, inner, natural_of, safe_log, shape_box
 from cogfit.formulas.form import Array, Form
@@ -256,30 +257,45 @@ def minimise(problem: Problem, starts: Array, effort: int, tolerance: float = 1e
 
 
 def _descend(problem: Problem, z0: Array, method: str, effort: int, tolerance: float) -> tuple[Array, float]:
-    """One run of scipy's least squares.
+    """One run of least squares.
 
     Polished if the last digits matter; the cost is inf where it breaks down.
     """
-    from scipy.optimize import least_squares
-
-    low, high = problem.box
+    search = _minpack if method == "lm" else trust_region.least_squares
     try:
         with np.errstate(all="ignore"):
-            result = least_squares(
-                problem.residual,
-                z0,
-                jac=problem.jacobian,
-                method=method,
-                x_scale="jac",
-                bounds=(low, high) if method == "trf" else (-np.inf, np.inf),
-                ftol=tolerance,
-                xtol=tolerance,
-                gtol=tolerance,
-                max_nfev=effort,
+            z, cost = search(
+                problem.residual, problem.jacobian, z0, problem.box, tolerance=tolerance, evaluations=effort
             )
     except (ValueError, np.linalg.LinAlgError):
         return z0, math.inf
-    return _polish(problem, result.x) if tolerance < 1e-12 else (result.x, 2.0 * float(result.cost))
+    return _polish(problem, z) if tolerance < 1e-12 else (z, 2.0 * cost)
+
+
+def _minpack(
+    residual: Callable[[Array], Array],
+    jacobian: Callable[[Array], Array],
+    start: Array,
+    bounds: tuple[Array, Array],
+    *,
+    tolerance: float,
+    evaluations: int,
+) -> tuple[Array, float]:
+    """MINPACK's Levenberg–Marquardt, as `trust_region.least_squares` is called; the bounds are infinite."""
+    from scipy.optimize import least_squares
+
+    result = least_squares(
+        residual,
+        start,
+        jac=jacobian,
+        method="lm",
+        x_scale="jac",
+        ftol=tolerance,
+        xtol=tolerance,
+        gtol=tolerance,
+        max_nfev=evaluations,
+    )
+    return result.x, float(result.cost)
 
 
 def _polish(problem: Problem, z: Array) -> tuple[Array, float]:

@@ -16,6 +16,7 @@ from cogfit.curves.utilization import utilization_curve
 from cogfit.errors import InputError, nearest
 from cogfit.formulas.form import Array
 from cogfit.inference import transitions
+from cogfit.logs.columnar import ColumnTable
 from cogfit.logs.model import GROUP_COLUMNS, Log, UtilizationLog
 
 LEAST_POINTS = 20
@@ -109,13 +110,20 @@ def _schedule_columns(log: Log, table: UtilizationLog, curve: Curve, named: Sequ
 
     Their values at the points of the curve.
     """
-    frame = table.frame
+    rows = table.table
     roles = ("step", "attention_utilization", *GROUP_COLUMNS)
-    columns = [str(name) for name in frame.columns if name not in roles]
+    columns = [str(name) for name in rows.columns if name not in roles]
     for name in named:
         if name not in columns:
             hint = nearest(name, columns)
             raise InputError(f"no column '{name}' to take as a schedule", path=log.path, hint=hint)
     chosen = [name for name in columns if name in named or _SCHEDULE.search(name.lower())]
-    by_step = frame.drop_duplicates("step").set_index("step")
-    return {name: by_step[name].reindex(curve.x).to_numpy() for name in chosen}
+    if not isinstance(rows, ColumnTable) or not all(isinstance(rows[name], np.ndarray) for name in chosen):
+        by_step = table.frame.drop_duplicates("step").set_index("step")
+        return {name: by_step[name].reindex(curve.x).to_numpy() for name in chosen}
+    # the first row of each step, NaN at points that are none
+    steps, first = np.unique(rows["step"], return_index=True)
+    places = np.minimum(np.searchsorted(steps, curve.x), steps.size - 1)
+    is_step = steps[places] == curve.x
+    values = {name: rows[name][first[places]] for name in chosen}
+    return values if is_step.all() else {name: np.where(is_step, own, np.nan) for name, own in values.items()}

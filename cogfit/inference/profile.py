@@ -16,6 +16,7 @@ from cogfit.formulas.form import Array, Form, span_of
 from cogfit.inference.interval import Interval, standard_errors, t_quantile
 from cogfit.inference.resampling import resampled
 from cogfit.inference.residuals import errors_of, in_order, robust_covariance, slopes
+from cogfit.inference.roots import brent
 from cogfit.native import distributions
 
 _CALIBRATION = 399  # parametric-bootstrap replicates behind a calibrated threshold
@@ -357,8 +358,6 @@ class _Excess:
 
         Doubling steps bracket it, then Brent's method finds it.
         """
-        from scipy.optimize import brentq
-
         # a value asked twice would differ slightly, for the nuisance parameters have moved on in between
         excess = {self.best: -math.sqrt(self.threshold)}
 
@@ -377,7 +376,7 @@ class _Excess:
             inner, reach = outer, 2.0 * reach
         else:
             return side * math.inf
-        return float(brentq(at, inner, outer, xtol=1e-6 * max(abs(outer), 1e-12), rtol=1e-6, maxiter=40))
+        return brent(at, inner, outer, absolute=1e-6 * max(abs(outer), 1e-12), relative=1e-6, iterations=40)
 
 
 def quick_interval(

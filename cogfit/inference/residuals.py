@@ -71,8 +71,6 @@ def robust_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> 
 
     (J'J)⁻¹ M (J'J)⁻¹, with M = J'RJ under ARMA errors; for independent errors that of HC3.
     """
-    from scipy.linalg import matmul_toeplitz
-
     ordered = in_order(curve)
     params = form.vector(fit.params)
     r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
@@ -98,10 +96,20 @@ def robust_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> 
     # autocorrelations of the errors up to where they have died out
     correlations = errors.autocovariance(min(r.size - 1, int(60.0 * errors.time) + 100))
     correlations = np.pad(correlations / correlations[0], (0, r.size - correlations.size))
-    meat = jac.T @ matmul_toeplitz((correlations, correlations), jac)
+    meat = jac.T @ _toeplitz_product(correlations, jac)
     variance = float(r @ r) / (r.size - float(np.trace(bread @ meat)) if degrees_of_freedom > 1 else r.size)
     out[np.ix_(free, free)] = variance * bread @ meat @ bread / np.outer(length, length)
     return out
+
+
+def _toeplitz_product(first: Array, columns: Array) -> Array:
+    """Product of the symmetric Toeplitz matrix of a first column with other columns.
+
+    The matrix is a corner of a circulant one, whose product is a convolution.
+    """
+    n = first.size
+    transform = np.fft.rfft(np.concatenate([first, first[:0:-1]]))[:, None] * np.fft.rfft(columns, 2 * n - 1, axis=0)
+    return np.fft.irfft(transform, 2 * n - 1, axis=0)[:n]
 
 
 def _sandwich(bread: Array, rows: Array, length: Array) -> Array:

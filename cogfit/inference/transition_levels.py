@@ -20,6 +20,7 @@ from cogfit.engine import separable
 from cogfit.engine.bins import Bins
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import get_form
+from cogfit.inference.nonnegative import nonnegative_weights
 from cogfit.inference.transition_steps import Mean, effects
 
 MIXTURE = "exponential_mixture"
@@ -276,13 +277,11 @@ def _fit_mixture(series: Series, target: Array) -> Form:
 
     The fastest is gone within a few points, so that a transient at the beginning is no change of level.
     """
-    from scipy.optimize import nnls
-
     x = series.x - series.x[0]
     rates = np.exp(np.arange(math.log(0.2 / x[-1]), math.log(1.5 / x[1]), math.log(_RATIO)))
     design = np.concatenate([np.ones((1, x.size)), -np.ones((1, x.size)), np.exp(-rates[:, None] * x)]) * series.root
     up = (target - target.mean()) * series.root
-    fits = [nnls(design.T, sign * up) for sign in (1.0, -1.0)]
+    fits = [nonnegative_weights(design.T, sign * up) for sign in (1.0, -1.0)]
     falls = bool(fits[0][1] <= fits[1][1])
     weights = fits[0 if falls else 1][0]
     used = np.concatenate([[True, False], weights[2:] > 0.0])

@@ -26,6 +26,7 @@ from cogfit.engine.arma import Arma
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import get_form
+from cogfit.inference.roots import brent
 from cogfit.inference.transition_levels import MIXTURE, Null, Series, Shape, gradual, smooth
 from cogfit.inference.transition_steps import (
     Candidates,
@@ -337,7 +338,6 @@ def gamma_threshold(ratio: float) -> float:
     >>> round(gamma_threshold(math.log(10) / -math.log(0.9)), 6)  # an exponential
     1.0
     """
-    from scipy.optimize import brentq
 
     def excess(log_c: float) -> float:
         low, high = distributions.gamma_quantile(np.array([0.1, 0.9]), math.exp(log_c)).tolist()
@@ -346,7 +346,7 @@ def gamma_threshold(ratio: float) -> float:
     low, high = math.log(0.02), math.log(1e9)
     if ratio <= 1.0 or excess(high) >= 0.0:
         return math.inf
-    return math.exp(brentq(excess, low, high, xtol=1e-10)) if excess(low) > 0.0 else 0.02
+    return math.exp(brent(excess, low, high, absolute=1e-10)) if excess(low) > 0.0 else 0.02
 
 
 # ----------------------------------------------------------------------------------------------- input and output

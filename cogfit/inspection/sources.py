@@ -92,7 +92,7 @@ class Source:
         chosen = (name for one in wanted if one is not None for name in self.spelt(one))
         frame = self.table.raw.frame[list(dict.fromkeys([*self.of_rows, *chosen]))]
         frame = frame.assign(**{mark: self.start + np.arange(self.n_rows)})
-        return replace(self.table, raw=replace(self.table.raw, frame=frame))
+        return replace(self.table, raw=replace(self.table.raw, table=frame))
 
     def rises(self, name: str) -> bool:
         """Whether values go up from row to row.

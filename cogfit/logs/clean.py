@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.errors import InputError
+from cogfit.logs.columnar import ColumnTable, WithFrame
 from cogfit.logs.columns import Columns, Level, find_columns, recognised_role
 from cogfit.logs.formats.reader import Raw, ReadOptions, Restart
 from cogfit.logs.labels import MISSING, labels_from_codes, labels_of, one_label, trimmed
@@ -28,6 +29,8 @@ from cogfit.logs.splits import split_named
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from cogfit.logs.columnar import Frame
 
 TOLERANCE = 1e-9
 """How far rounding may carry a fraction outside 0–1."""
@@ -43,7 +46,7 @@ Numbers = NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Part:
+class Part(WithFrame):
     """One kind of log out of one table.
 
     It has standard columns and valid values, in file order.
@@ -51,7 +54,7 @@ class Part:
     Attributes
     ----------
     kind : {"utilization", "routing"}
-    frame : pandas.DataFrame
+    table : pandas.DataFrame or ColumnTable
         Group columns are categoricals of strings. In a routing log ``pattern`` is one, too (missing = novel).
     path : Path
     format : str
@@ -63,19 +66,19 @@ class Part:
         What the columns of values are, where that goes without saying in no log: their split, or another quantity than
         the decision of a routing log.
     restarts : tuple of Restart
-        That the file declares, by row of `frame`, or of the file where columns by layer or head became rows.
+        That the file declares, by row of `table`, or of the file where columns by layer or head became rows.
     file_rows : int array or None
-        Row of the file behind each row of `frame`, where several come from one.
+        Row of the file behind each row of `table`, where several come from one.
     run_is_chosen : bool
         Whether the user chose the column of the run.
     columns_by : tuple of str
         Which of layer and head were columns of the file.
     writers : int array or None
-        Which process wrote each row of `frame`, where the file says it: the steps of each rise by themselves.
+        Which process wrote each row of `table`, where the file says it: the steps of each rise by themselves.
     """
 
     kind: str
-    frame: pd.DataFrame
+    table: Frame
     path: Path
     format: str
     rows_read: int
@@ -136,6 +139,9 @@ class _Table:
 
         They are integers, or float64 with NaN for what is missing.
         """
+        table = self.raw.table
+        if isinstance(table, ColumnTable) and (numbers := table.numbers(column)) is not None:
+            return numbers
         import pandas as pd
         from pandas.api import types
 
@@ -320,7 +326,7 @@ def prepare(raw: Raw, options: ReadOptions, path: Path) -> list[Part]:
     >>> part.frame["attention_utilization"].tolist(), dict(part.dropped)
     ([1.0, 0.5], {"no value in 'attn_util'": 1})
     """
-    columns = find_columns([str(name) for name in raw.frame.columns], options, path, lambda: numeric_columns(raw.frame))
+    columns = find_columns([str(name) for name in raw.table.columns], options, path, lambda: numeric_columns(raw.frame))
     table = _Table(raw, path)
     if not columns.routing:
         return [_utilization_part(table, columns)]
@@ -402,7 +408,7 @@ def _subset(raw: Raw, rows: Mask) -> Raw:
     frame = raw.frame[rows].reset_index(drop=True)
     return replace(
         raw,
-        frame=frame,
+        table=frame,
         rows_read=len(frame) + sum(raw.dropped.values()),
         line_of=line_of,
         restarts=_moved(raw.restarts, rows),
@@ -430,7 +436,7 @@ def _steps(table: _Table, columns: Columns) -> Numbers:
     """Values of x, with what the user adds to them."""
     if columns.counts_rows:
         rows = table.raw.file_rows
-        steps: Numbers = np.arange(1, len(table.raw.frame) + 1) if rows is None else rows + 1
+        steps: Numbers = np.arange(1, len(table.raw.table) + 1) if rows is None else rows + 1
     else:
         steps = table.numbers(columns.step)
     return steps if not columns.x_offset else whole_steps(steps + columns.x_offset)
@@ -452,17 +458,18 @@ def _utilization_part(table: _Table, columns: Columns) -> Part:
     raw, notes = table.raw, [*table.raw.notes, *columns.notes]
     steps = _steps(table, columns)
     groups = _groups(table, columns, notes)
+    cells: Frame
     if len(columns.utilization) > 1:
-        frame, kept, dropped = _melted(table, columns, steps, groups)
+        cells, kept, dropped = _melted(table, columns, steps, groups)
         notes.append(_melted_note(columns.utilization))
     else:
-        frame, kept, dropped = _one_level(table, columns, steps, groups)
+        cells, kept, dropped = _one_level(table, columns, steps, groups)
     notes += _empty_runs(groups, np.logical_or.reduce(kept), columns)
     if raw.file_rows is not None:
         dropped = _unused_file_rows(raw, np.logical_or.reduce(kept), columns.value_name)
     return Part(
         kind="utilization",
-        frame=frame.reset_index(drop=True),
+        table=cells,
         path=table.path,
         format=raw.format,
         rows_read=raw.rows_read,
@@ -501,7 +508,7 @@ def _file_rows(raw: Raw, kept: Mask) -> NDArray[np.int64] | None:
     """Row of the file behind each kept row of each level."""
     if len(kept) == 1 and raw.file_rows is None:
         return None
-    rows = np.arange(len(raw.frame)) if raw.file_rows is None else raw.file_rows
+    rows = np.arange(len(raw.table)) if raw.file_rows is None else raw.file_rows
     return np.tile(rows, len(kept))[kept.ravel()]
 
 
@@ -545,13 +552,11 @@ def _empty_runs(groups: Mapping[str, pd.Categorical], kept: Mask, columns: Colum
 
 def _one_level(
     table: _Table, columns: Columns, steps: Numbers, groups: Mapping[str, pd.Categorical]
-) -> tuple[pd.DataFrame, Mask, Counter[str]]:
+) -> tuple[Frame, Mask, Counter[str]]:
     """Rows of a log with one column of values, which are kept, and why not.
 
     The file's other columns are kept.
     """
-    import pandas as pd
-
     (level,) = columns.utilization
     values = table.numbers(level.column).astype(np.float64, copy=False)
     rows = _Rows(len(values))
@@ -563,10 +568,22 @@ def _one_level(
     for group in ("layer", "head"):
         if (name := getattr(level, group)) is not None:
             cells[group] = one_label(name, len(values))
-    frame = pd.DataFrame({name: cells[name] for name in _ordered(cells)}, copy=False)
-    frame = _with_others(frame, table.raw.frame, columns)
-    frame = frame if rows.kept.all() else trimmed(frame[rows.kept])
-    return frame, rows.kept[np.newaxis], rows.dropped
+    kept = rows.kept[np.newaxis]
+    file = table.raw.table
+    if isinstance(file, ColumnTable) and all(isinstance(values, np.ndarray) for values in cells.values()):
+        numbers = ColumnTable(cells | _others(file, cells, columns))
+        return numbers if rows.kept.all() else numbers.take(np.flatnonzero(rows.kept)), kept, rows.dropped
+    return _labelled(cells, table.raw.frame, columns, rows.kept), kept, rows.dropped
+
+
+def _labelled(cells: dict[str, Any], file: pd.DataFrame, columns: Columns, kept: Mask) -> pd.DataFrame:
+    """Rows that are kept of a log with labels."""
+    import pandas as pd
+
+    cells = {name: cells[name] for name in _ordered(cells)}
+    frame = pd.DataFrame(cells, copy=False)  # with the index of the file's own columns
+    frame = pd.DataFrame({str(name): frame[name] for name in frame} | _others(file, cells, columns), copy=False)
+    return (frame if kept.all() else trimmed(frame[kept])).reset_index(drop=True)
 
 
 def _melted(
@@ -596,7 +613,8 @@ def _melted(
             labels = labels_of(pd.Series([getattr(level, name) for level in levels]))
             cells[name] = pd.Categorical.from_codes(np.repeat(labels.codes, len(steps)), dtype=labels.dtype)
     frame = pd.DataFrame({name: cells[name] for name in _ordered(cells)}, copy=False)
-    return frame if kept.all() else trimmed(frame[kept.ravel()]), kept, rows.dropped
+    frame = frame if kept.all() else trimmed(frame[kept.ravel()]).reset_index(drop=True)
+    return frame, kept, rows.dropped
 
 
 def _level_values(table: _Table, levels: Sequence[Level]) -> NDArray[np.float64]:
@@ -623,21 +641,17 @@ def _ordered(cells: Iterable[str]) -> list[str]:
     return first + [name for name in GROUP_COLUMNS if name in cells]
 
 
-def _with_others(frame: pd.DataFrame, file: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    """Append the file's remaining columns.
+def _others(file: Frame, cells: Iterable[str], columns: Columns) -> dict[str, Any]:
+    """The file's remaining columns.
 
     They are renamed where a standard name is taken.
     """
-    import pandas as pd
-
     used = set(columns.used())
-    if "split" not in frame:
+    if "split" not in cells:
         used -= {columns.split_column}
+    standard = {*cells, *GROUP_COLUMNS, FILE_ROW}
     others = {str(name): file[name] for name in file.columns if str(name) not in used}
-    standard = {*frame.columns, *GROUP_COLUMNS, FILE_ROW}
-    taken = {name: f"{name}_logged" if name in standard else name for name in others}
-    cells = {str(name): frame[name] for name in frame} | {taken[name]: values for name, values in others.items()}
-    return pd.DataFrame(cells, copy=False)
+    return {f"{name}_logged" if name in standard else name: values for name, values in others.items()}
 
 
 def _melted_note(levels: Sequence[Level]) -> str:
@@ -667,7 +681,7 @@ def _routing_part(table: _Table, columns: Columns) -> Part:
     frame = pd.DataFrame(cells, copy=False)
     return Part(
         kind="routing",
-        frame=frame if rows.kept.all() else trimmed(frame[rows.kept]),
+        table=frame if rows.kept.all() else trimmed(frame[rows.kept]),
         path=table.path,
         format=raw.format,
         rows_read=raw.rows_read,

@@ -126,7 +126,7 @@ def units_of(
 def _without_repetitions(units: Sequence[Unit], warnings: list[str]) -> Sequence[Unit]:
     """Leave out formats that give way to others."""
     kept = [unit for unit in units if not unit.reader.gives_way]
-    if not any(len(unit.part.frame) for unit in kept):
+    if not any(len(unit.part.table) for unit in kept):
         return units
     warnings += [
         f"{unit.part.path.name} was left out: the folder has logs that were not just printed (choose with --format)"
@@ -447,13 +447,13 @@ class _Units:
 
     def missing_logs(self) -> list[str]:
         """Say what bears the name of a log that was read and is none, such as the file of a run that never began."""
-        names = {unit.part.path.name for unit in self.units if len(unit.part.frame)}
+        names = {unit.part.path.name for unit in self.units if len(unit.part.table)}
         found = [
             f"left out: {text.error}"
             for text in self.passed_over
             if text.error.path is not None and Path(text.error.path).name in names
         ]
-        empty = [unit for unit in self.units if not len(unit.part.frame) and unit.part.path.name in names]
+        empty = [unit for unit in self.units if not len(unit.part.table) and unit.part.path.name in names]
         return found + [f"left out: {unit.part.path} holds no value of '{unit.part.y_name}'" for unit in empty]
 
     def _keep(self, parts: Sequence[Part], options: ReadOptions, table: Table) -> None:

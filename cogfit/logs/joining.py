@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cogfit.errors import InputError
 from cogfit.logs.clean import Mask, Numbers, Part, whole_steps
+from cogfit.logs.columnar import ColumnTable, as_frame, taken
 from cogfit.logs.labels import NO_LABEL, concatenated, trimmed
 from cogfit.logs.model import GROUP_COLUMNS, Choice, RoutingLog, Source, UtilizationLog
 from cogfit.logs.rows import ANY, SUPERSEDED_ROW, Rows, Wanted
@@ -23,12 +24,16 @@ from cogfit.logs.rows import ANY, SUPERSEDED_ROW, Rows, Wanted
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cogfit.logs.columnar import Frame
 
-def _with_labels(frame: pd.DataFrame) -> pd.DataFrame:
+
+def _with_labels(frame: Frame) -> Frame:
     """Label rows without run, layer or head.
 
     They get `NO_LABEL` where others have a label.
     """
+    if isinstance(frame, ColumnTable):
+        return frame
     for name in GROUP_COLUMNS:
         if name in frame and frame[name].isna().any():
             labels = frame[name]
@@ -38,11 +43,13 @@ def _with_labels(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _owned(frame: pd.DataFrame) -> pd.DataFrame:
+def _owned(frame: Frame) -> Frame:
     """The frame in memory that may be written to.
 
     Only what Arrow has lent is copied.
     """
+    if isinstance(frame, ColumnTable):  # sees to it itself when it becomes a data frame
+        return frame
     import pandas as pd
 
     cells: dict[str, Any] = {}
@@ -59,17 +66,17 @@ def _owned(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(cells, copy=False)
 
 
-def _check_steps(frame: pd.DataFrame, part: Part, path: Path) -> None:
+def _check_steps(steps: Numbers, part: Part, path: Path) -> None:
     """Refuse values that were all logged at one step."""
-    if len(frame) > 1 and frame["step"].iloc[0] == frame["step"].iloc[-1] and frame["step"].nunique() == 1:
+    if len(steps) > 1 and steps[0] == steps[-1] and (steps == steps[0]).all():
         raise InputError(
-            f"all {len(frame):,} values of '{part.y_name}' are at {part.x_name} = {frame['step'].iloc[0]:g}",
+            f"all {len(steps):,} values of '{part.y_name}' are at {part.x_name} = {steps[0]:g}",
             path=path,
             hint="choose another column with --x, or count the rows with --x row",
         )
 
 
-def _check_enough(frame: pd.DataFrame, source: Source, kind: str) -> None:
+def _check_enough(frame: Frame, source: Source, kind: str) -> None:
     if len(frame) >= 2:
         return
     hint = "give a log with at least two rows that have a step and a value"
@@ -80,7 +87,9 @@ def _check_enough(frame: pd.DataFrame, source: Source, kind: str) -> None:
     )
 
 
-def join_utilization(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) -> tuple[UtilizationLog, tuple[str, ...]]:
+def join_utilization(
+    parts: Sequence[Part], path: Path, wanted: Wanted = ANY, unlike_runs: tuple[str, ...] = ()
+) -> tuple[UtilizationLog, tuple[str, ...]]:
     """Make one utilisation log of several parts.
 
     What a restart has superseded is left out, the last row of each step is kept, and one split and the last training
@@ -94,20 +103,22 @@ def join_utilization(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) ->
         What the user asked for.
     wanted : Wanted
         Split and run that the user wants.
+    unlike_runs : tuple of str
+        Runs that are no replicates of each other.
 
     Returns
     -------
     log : UtilizationLog
     warnings : tuple of str
     """
-    frame = _with_labels(concatenated([part.frame for part in parts]))
-    steps = whole_steps(frame["step"].to_numpy())
+    frame = _with_labels(concatenated([part.table for part in parts]))
+    steps = whole_steps(np.asarray(frame["step"]))
     if steps.dtype != frame["step"].dtype:
         frame = frame.assign(step=steps)
-    _check_steps(frame, parts[0], path)
+    _check_steps(steps, parts[0], path)
     rows = Rows(parts, frame)
     rows.name_trainings()
-    frame, steps, codes = rows.frame, rows.frame["step"].to_numpy(), rows.codes
+    frame, steps, codes = rows.frame, np.asarray(rows.frame["step"]), rows.codes
     notes = rows.notes()
     # logs are nearly always in order, and then nothing needs to be moved
     order = None
@@ -124,7 +135,7 @@ def join_utilization(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) ->
         rows.leave_out(is_same, SUPERSEDED_ROW)
     counted = rows.is_kept
     choices = rows.choose(wanted, path)
-    source = _source(rows, path, notes, choices, frame["attention_utilization"].to_numpy())
+    source = _source(rows, path, notes, choices, np.asarray(frame["attention_utilization"]), unlike_runs)
     frame = _texts(frame)
     if order is None and not rows.reasons:
         fitted, others = frame, None
@@ -132,7 +143,7 @@ def join_utilization(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) ->
         fitted, others = _chosen_rows(frame, order, rows.is_kept, counted)
     _check_enough(fitted, source, "utilisation")
     log = UtilizationLog(
-        frame=_owned(fitted),
+        frame=_owned(fitted),  # type: ignore[arg-type]  # a `ColumnTable` becomes one
         source=source,
         x_name=parts[0].x_name,
         y_name=parts[0].y_name,
@@ -149,23 +160,30 @@ def _is_in_order(steps: Numbers, codes: NDArray[np.int64]) -> bool:
     return bool(rising.all())
 
 
-def _texts(frame: pd.DataFrame) -> pd.DataFrame:
+def _texts(frame: Frame) -> Frame:
     """The frame with labels as plain texts, as callers get them."""
+    if isinstance(frame, ColumnTable):
+        return frame
     return frame.assign(**{name: frame[name].astype("str") for name in GROUP_COLUMNS if name in frame})
 
 
 def _chosen_rows(
-    frame: pd.DataFrame, order: NDArray[Any] | None, kept: Mask, counted: Mask
-) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    frame: Frame, order: NDArray[Any] | None, kept: Mask, counted: Mask
+) -> tuple[Frame, pd.DataFrame | None]:
     """The rows that are fitted, and those of other splits, runs and trainings."""
     places = np.arange(len(frame)) if order is None else order
-    fitted = frame.iloc[places[kept[places]]].reset_index(drop=True)
+    fitted = taken(frame, places[kept[places]])
     other = counted & ~kept
-    return fitted, frame.iloc[places[other[places]]].reset_index(drop=True) if other.any() else None
+    return fitted, as_frame(taken(frame, places[other[places]])) if other.any() else None
 
 
 def _source(
-    rows: Rows, path: Path, notes: Iterable[str], choices: Sequence[Choice], values: NDArray[np.float64]
+    rows: Rows,
+    path: Path,
+    notes: Iterable[str],
+    choices: Sequence[Choice],
+    values: NDArray[np.float64],
+    unlike_runs: tuple[str, ...],
 ) -> Source:
     parts = rows.parts
     all_notes = [note for part in parts for note in part.notes] + list(notes)
@@ -177,11 +195,14 @@ def _source(
         notes=tuple(dict.fromkeys(all_notes)),
         branches=rows.branches(values),
         choices=tuple(choices),
+        unlike_runs=unlike_runs,
         course=rows.course(values),
     )
 
 
-def join_routing(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) -> tuple[RoutingLog, tuple[str, ...]]:
+def join_routing(
+    parts: Sequence[Part], path: Path, wanted: Wanted = ANY, unlike_runs: tuple[str, ...] = ()
+) -> tuple[RoutingLog, tuple[str, ...]]:
     """Make one routing log of several parts.
 
     What a restart has superseded is left out; exposures are counted where they are absent; one split and the last
@@ -195,6 +216,8 @@ def join_routing(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) -> tup
         What the user asked for.
     wanted : Wanted
         Split and run that the user wants.
+    unlike_runs : tuple of str
+        Runs that are no replicates of each other.
 
     Returns
     -------
@@ -213,10 +236,10 @@ def join_routing(parts: Sequence[Part], path: Path, wanted: Wanted = ANY) -> tup
     counted = rows.is_kept
     choices = rows.choose(wanted, path)
     warnings += rows.doubts()
-    source = _source(rows, path, rows.notes(), choices, _routed(rows.frame))
+    source = _source(rows, path, rows.notes(), choices, _routed(as_frame(rows.frame)), unlike_runs)
     # rows in the order of time; exposures count only rows that were not superseded
     order = rows.resolution.order
-    frame, codes = rows.frame, rows.codes
+    frame, codes = as_frame(rows.frame), rows.codes
     fitted = rows.is_kept
     if order is not None or not fitted.all():
         places = np.flatnonzero(counted) if order is None else order[counted[order]]
@@ -285,7 +308,7 @@ def _alike(parts: Sequence[Part]) -> list[Part]:
     for part in parts:
         extra = [name for name in part.frame if name in optional and name not in common]
         note = [f"column '{name}' of {part.path.name} was left out: other files lack it" for name in extra]
-        alike.append(replace(part, frame=part.frame.drop(columns=extra), notes=(*part.notes, *note)))
+        alike.append(replace(part, table=part.frame.drop(columns=extra), notes=(*part.notes, *note)))
     return alike
 
 

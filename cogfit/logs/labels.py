@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cogfit.logs.columnar import ColumnTable, as_frame
 from cogfit.logs.model import GROUP_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from cogfit.logs.columnar import Frame
 
 NO_LABEL = "(none)"
 """Run, layer or head of rows that do not name one although others do."""
@@ -163,14 +166,17 @@ def labels_from_codes(codes: NDArray[Any], distinct: Iterable[Any]) -> pd.Catego
     return pd.Categorical.from_codes(lookup[codes], categories=pd.Index(known, dtype="str"))  # −1 picks the last
 
 
-def concatenated(frames: Sequence[pd.DataFrame], labelled: Sequence[str] = GROUP_COLUMNS) -> pd.DataFrame:
-    """Rows of several frames, one after the other.
+def concatenated(tables: Sequence[Frame], labelled: Sequence[str] = GROUP_COLUMNS) -> Frame:
+    """Rows of several tables, one after the other.
 
-    Labels that a frame lacks become `NO_LABEL`.
+    Labels that a table lacks become `NO_LABEL`.
     """
+    if len(tables) == 1 and isinstance(tables[0], ColumnTable):
+        return tables[0]
     import pandas as pd
     from pandas.api.types import union_categoricals
 
+    frames = [as_frame(table) for table in tables]
     if len(frames) == 1:
         return frames[0].reset_index(drop=True)
     labels: dict[str, pd.Categorical] = {}

@@ -9,12 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cogfit.errors import InputError, shortlist
+from cogfit.logs.columnar import with_lazy_frame
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+    from cogfit.logs.columnar import Frame
 
 GROUP_COLUMNS = ("run", "split", "layer", "head")
 """Columns that separate curves from each other; absent ones are simply not there."""
@@ -109,7 +113,7 @@ class Source:
         """Rows that were not left out."""
         return self.rows_read - sum(self.rows_dropped.values())
 
-    def check_replicates(self, frame: pd.DataFrame) -> None:
+    def check_replicates(self, frame: Frame) -> None:
         """Refuse a mean over runs that are no replicates.
 
         Raises
@@ -128,11 +132,15 @@ class Source:
             hint="fit each with --by run, or choose one with --run NAME",
         )
 
-    def rows_behind(self, frame: pd.DataFrame) -> int:
-        """Rows of the file behind some rows of the table."""
-        return int(frame[FILE_ROW].nunique()) if FILE_ROW in frame else len(frame)
+    def rows_behind(self, frame: Frame, rows: NDArray[np.bool_] | None = None) -> int:
+        """Rows of the file behind the rows of a table, or behind some of them."""
+        if FILE_ROW not in frame:
+            return len(frame) if rows is None else int(np.count_nonzero(rows))
+        file_rows = np.asarray(frame[FILE_ROW])
+        return len(np.unique(file_rows if rows is None else file_rows[rows]))
 
 
+@with_lazy_frame
 @dataclass(frozen=True)
 class UtilizationLog:
     """Attention utilisation against training step.
@@ -156,6 +164,12 @@ class UtilizationLog:
     x_name: str = "step"
     y_name: str = "attention_utilization"
     others: pd.DataFrame | None = None
+
+    @property
+    def table(self) -> Frame:
+        """The frame as it was read: no pandas for a log of numbers, until `frame` was asked for."""
+        table: Frame = vars(self)["frame"]
+        return table
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from cogfit.errors import InputError, nearest, shortlist
 from cogfit.logs.clean import Mask, Numbers, Part, whole_steps
+from cogfit.logs.columnar import as_frame
 from cogfit.logs.labels import NO_LABEL, labels_from_codes, natural_key
 from cogfit.logs.model import FILE_ROW, GROUP_COLUMNS, Branch, Choice
 from cogfit.logs.restarts import Resolution, constant_rows, resolve_restarts
 from cogfit.logs.splits import SPLITS, preferred, split_key, split_named
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from cogfit.logs.columnar import Frame
 
 SUPERSEDED_ROW = "superseded by a later row of the same step"
 SUPERSEDED_TAIL = "superseded after a restart"
@@ -60,7 +61,7 @@ def is_choice(reason: str) -> bool:
     return reason in (OTHER_RUN, OTHER_TRAINING) or reason.startswith(OTHER_SPLIT.format("")[:-1])
 
 
-def group_codes(frame: pd.DataFrame) -> NDArray[np.int64]:
+def group_codes(frame: Frame) -> NDArray[np.int64]:
     """One number for each row's run, layer and head.
 
     In the order of the labels.
@@ -78,7 +79,7 @@ class Rows:
 
     Attributes
     ----------
-    frame : pandas.DataFrame
+    frame : pandas.DataFrame or ColumnTable
         In file order.
     codes : int64 array
         Group of each row.
@@ -89,11 +90,11 @@ class Rows:
         0 for rows that are fitted.
     """
 
-    def __init__(self, parts: Sequence[Part], frame: pd.DataFrame) -> None:
+    def __init__(self, parts: Sequence[Part], frame: Frame) -> None:
         self.file_row = _file_rows(parts)
         self.parts, self.frame = parts, frame if self.file_row is None else frame.assign(**{FILE_ROW: self.file_row})
         self.codes = group_codes(frame)
-        self.resolution = self._resolved(whole_steps(frame["step"].to_numpy()))
+        self.resolution = self._resolved(whole_steps(np.asarray(frame["step"])))
         self.has_trainings = False
         self.is_last_training: Mask = constant_rows(True, len(frame), np.bool_)
         self.reasons: list[str] = []
@@ -109,7 +110,7 @@ class Rows:
         melted = {name for part in self.parts for name in part.columns_by}
         writers = _writers(self.parts)
         if self.file_row is None or not melted:
-            starts = np.cumsum([0, *(len(part.frame) for part in self.parts)])
+            starts = np.cumsum([0, *(len(part.table) for part in self.parts)])
             is_routing = self.parts[0].kind == "routing"
             patterns = self.frame["pattern"].cat.codes.to_numpy() if is_routing else None
             declared = _declared(self.parts, starts)
@@ -180,7 +181,7 @@ class Rows:
             labels.append(_SEPARATOR.join(text for text in (names[number], own) if text) or NO_LABEL)
         self.has_trainings = True
         self.is_last_training = training == n_trainings[run] - 1
-        self.frame = self.frame.assign(run=labels_from_codes(codes, labels))
+        self.frame = as_frame(self.frame).assign(run=labels_from_codes(codes, labels))
         self.codes = group_codes(self.frame)
 
     # ------------------------------------------------------------------------------------------ choices
@@ -288,7 +289,7 @@ class Rows:
             return ()
         void = self.resolution.void
         melted = {name for part in self.parts for name in part.columns_by}
-        steps = self.frame["step"].to_numpy().astype(np.float64)
+        steps = np.asarray(self.frame["step"], dtype=np.float64)
         made = []
         for number, fall in enumerate(self.resolution.falls, 1):
             rows = np.flatnonzero(void == number)
@@ -308,7 +309,7 @@ class Rows:
         """
         if not self.resolution.falls or self.resolution.kept.all():
             return None
-        return _mean_by_step(self.frame["step"].to_numpy().astype(np.float64)[self.is_kept], values[self.is_kept])
+        return _mean_by_step(np.asarray(self.frame["step"], dtype=np.float64)[self.is_kept], values[self.is_kept])
 
     def notes(self) -> list[str]:
         """Say what restarts and late rows there were."""
@@ -354,7 +355,7 @@ def _offsets(parts: Sequence[Part]) -> NDArray[np.int64]:
 
 def _last_row(part: Part) -> int:
     """Highest number of a row of the file that a part speaks of."""
-    own = len(part.frame) if part.file_rows is None else int(part.file_rows.max(initial=0))
+    own = len(part.table) if part.file_rows is None else int(part.file_rows.max(initial=0))
     return max(own, *(restart.row for restart in part.restarts), 0)
 
 
@@ -362,7 +363,7 @@ def _writers(parts: Sequence[Part]) -> NDArray[np.int64] | None:
     """Which process wrote each row, None if there is one."""
     if all(part.writers is None for part in parts):
         return None
-    none = [np.zeros(len(part.frame), dtype=np.int64) for part in parts]
+    none = [np.zeros(len(part.table), dtype=np.int64) for part in parts]
     return np.concatenate(
         [own if part.writers is None else part.writers for own, part in zip(none, parts, strict=True)]
     )
@@ -375,7 +376,7 @@ def _file_rows(parts: Sequence[Part]) -> NDArray[np.int64] | None:
     """
     if all(part.file_rows is None for part in parts):
         return None
-    rows = [np.arange(len(part.frame)) if part.file_rows is None else part.file_rows for part in parts]
+    rows = [np.arange(len(part.table)) if part.file_rows is None else part.file_rows for part in parts]
     return np.concatenate([own + before for own, before in zip(rows, _offsets(parts).tolist(), strict=True)])
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cogfit.errors import InputError
+from cogfit.logs.columnar import as_frame
 from cogfit.logs.labels import concatenated
 from cogfit.logs.model import GROUP_COLUMNS, Log, RoutingLog, Source, UtilizationLog
 from cogfit.logs.rows import is_choice
@@ -76,7 +77,7 @@ def _with_others(table: RoutingLog | UtilizationLog, by: tuple[str, ...]) -> pd.
         if name in others and name not in by:
             others = others[others[name].isin(table.frame[name].unique())]
     if isinstance(table, RoutingLog):
-        return concatenated([table.frame, others])
+        return as_frame(concatenated([table.frame, others]))
     return pd.concat([table.frame, others], ignore_index=True)
 
 

@@ -87,7 +87,7 @@ def with_splits(units: Sequence[Unit]) -> list[Unit]:
     assigned = []
     for unit, (rest, split) in zip(units, names, strict=True):
         here, everywhere = splits[unit.part.kind, rest], splits[unit.part.kind, None]
-        if "split" not in unit.part.frame:
+        if "split" not in unit.part.table:
             if split is not None and (len(here) > 1 or len(everywhere - {None}) > 1):
                 unit = replace(unit, label=separated(unit.label)[0], split=split)
             elif split is None and len(here) > 1 and "train" not in here:
@@ -111,7 +111,7 @@ def one_folder_each(units: Iterable[Unit]) -> list[Unit]:
     """Split what a reader of whole folders gave by run."""
     split: list[Unit] = []
     for unit in units:
-        if unit.reader.takes_folders and not unit.reader.names_runs and "run" in unit.part.frame:
+        if unit.reader.takes_folders and not unit.reader.names_runs and "run" in unit.part.table:
             split += _by_run(unit)
         else:
             split.append(unit)
@@ -131,7 +131,7 @@ def _by_run(unit: Unit) -> list[Unit]:
         n_own = len(np.unique(own_rows))
         part = replace(
             whole,
-            frame=rows.drop(columns="run"),
+            table=rows.drop(columns="run"),
             rows_read=whole.rows_read - n_all + n_own if is_first else n_own,
             dropped=whole.dropped if is_first else {},
             notes=whole.notes if is_first else (),
@@ -162,7 +162,7 @@ def one_format_each(units: Sequence[Unit], warnings: list[str]) -> list[Unit]:
     """
     rows: dict[tuple[str, str | None, str], Counter[Reader]] = defaultdict(Counter)
     for unit in units:
-        rows[unit.label, unit.split, unit.part.kind][unit.reader] += len(unit.part.frame)
+        rows[unit.label, unit.split, unit.part.kind][unit.reader] += len(unit.part.table)
     kept = []
     for unit in units:
         counts = rows[unit.label, unit.split, unit.part.kind]
@@ -171,7 +171,7 @@ def one_format_each(units: Sequence[Unit], warnings: list[str]) -> list[Unit]:
         best = min(rivals, key=lambda reader: (reader.rank, reader.name), default=unit.reader)
         if unit.reader == best:
             kept.append(unit)
-        elif len(unit.part.frame):
+        elif len(unit.part.table):
             what = f"{unit.label}: the log is there as {best.name} and as {unit.reader.name}"
             of_best = [other for other in units if other.reader == best and _key(other) == _key(unit)]
             if not any(_agree(unit.part, other.part) for other in of_best):
@@ -223,13 +223,10 @@ def joined(path: Path, units: Sequence[Unit], warnings: list[str], wanted: Wante
     routing = utilization = None
     more: tuple[str, ...] = ()
     if "routing" in parts:
-        routing, new = join_routing(parts["routing"], path, wanted)
-        routing = replace(routing, source=replace(routing.source, unlike_runs=unlike.get("routing", ())))
+        routing, new = join_routing(parts["routing"], path, wanted, unlike.get("routing", ()))
         more += new
     if "utilization" in parts:
-        utilization, new = join_utilization(parts["utilization"], path, wanted)
-        source = replace(utilization.source, unlike_runs=unlike.get("utilization", ()))
-        utilization = replace(utilization, source=source)
+        utilization, new = join_utilization(parts["utilization"], path, wanted, unlike.get("utilization", ()))
         more += new
     return Log(
         path=str(path),
@@ -244,7 +241,7 @@ def _with_split(unit: Unit) -> Part:
     if unit.split is None:
         return unit.part
     frame = unit.part.frame
-    return replace(unit.part, frame=frame.assign(split=one_label(unit.split, len(frame))))
+    return replace(unit.part, table=frame.assign(split=one_label(unit.split, len(frame))))
 
 
 def _unlike_runs(units: Sequence[Unit]) -> tuple[str, ...]:
@@ -252,8 +249,8 @@ def _unlike_runs(units: Sequence[Unit]) -> tuple[str, ...]:
 
     None are if all are replicates.
     """
-    named = {unit.label for unit in units if unit.is_path and len(unit.part.frame)}
-    columns = {(unit.part.x_name, unit.part.y_name) for unit in units if len(unit.part.frame)}
+    named = {unit.label for unit in units if unit.is_path and len(unit.part.table)}
+    columns = {(unit.part.x_name, unit.part.y_name) for unit in units if len(unit.part.table)}
     if len(named) < 2 or (are_replicates(named) and len(columns) == 1):
         return ()
     return tuple(sorted(named, key=natural_key))
@@ -267,8 +264,8 @@ def _separate_files(units: Sequence[Unit], warnings: list[str]) -> list[Unit]:
     separated_units: list[Unit] = []
     for (label, _), members in by_folder.items():
         members = sorted(members, key=lambda unit: natural_key(unit.part.path.name))
-        filled = [unit for unit in members if len(unit.part.frame)]
-        if len(filled) < 2 or all("run" in unit.part.frame for unit in filled):
+        filled = [unit for unit in members if len(unit.part.table)]
+        if len(filled) < 2 or all("run" in unit.part.table for unit in filled):
             separated_units += members
             continue
         members = sorted(members, key=_first_step)
@@ -284,7 +281,7 @@ def _separate_files(units: Sequence[Unit], warnings: list[str]) -> list[Unit]:
 
 
 def _first_step(unit: Unit) -> float:
-    steps = unit.part.frame["step"]
+    steps = np.asarray(unit.part.table["step"])
     return float(steps.min()) if len(steps) else float("inf")
 
 
@@ -295,9 +292,10 @@ def _are_consecutive(units: Sequence[Unit]) -> bool:
     """
     if len({(unit.part.x_name, unit.part.y_name) for unit in units}) > 1:
         return False
-    spans = [(frame["step"].min(), frame["step"].max()) for frame in (unit.part.frame for unit in units)]
+    steps = [np.asarray(unit.part.table["step"]) for unit in units]
+    spans = [(own.min(), own.max()) for own in steps]
     rises = all(first[0] < second[0] and first[1] < second[1] for first, second in pairwise(spans))
-    return rises and not any(begins_training(unit.part.frame["step"].to_numpy()) for unit in units[1:])
+    return rises and not any(begins_training(own) for own in steps[1:])
 
 
 def _named_by_file(units: Sequence[Unit], names: Sequence[str], label: str) -> list[Unit]:
@@ -333,5 +331,5 @@ def _with_runs(units: Sequence[Unit], labels: Iterable[str]) -> list[Unit]:
             frame = frame.assign(run=runs)
         else:
             frame = frame.assign(run=one_label(label, len(frame)))
-        named.append(replace(unit, label=label, part=replace(unit.part, frame=frame)))
+        named.append(replace(unit, label=label, part=replace(unit.part, table=frame)))
     return named

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
+from cogfit.inference.roots import brent
 from cogfit.native.distributions import chi2_quantile, student_quantile, student_sf
 from cogfit.records.codec import Document
 
@@ -284,7 +285,6 @@ def _variance_at(q: float, estimates: Array, variance: Array) -> float:
     It is 0 where Q is smaller throughout. Q falls with the variance, so the root is unique; Paule & Mandel's estimate
     is the root at n − 1.
     """
-    from scipy.optimize import brentq
 
     def excess(between: float) -> float:
         weight = 1.0 / (variance + between)
@@ -296,7 +296,7 @@ def _variance_at(q: float, estimates: Array, variance: Array) -> float:
     top = float(np.ptp(estimates)) ** 2 + float(variance.max())
     while excess(top) > 0:
         top *= 4.0
-    return float(brentq(excess, 0.0, top, xtol=1e-14))
+    return brent(excess, 0.0, top, absolute=1e-14)
 
 
 def _q_profile(estimates: Array, variance: Array, level: float) -> tuple[float, float]:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from cogfit.errors import InputError, MissingDependencyError
+from cogfit.logs.columnar import as_frame
 from cogfit.logs.formats.reader import HEAD_BYTES, ReadOptions
 from cogfit.progress import Progress
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from cogfit.logs.columnar import Frame
 
 CHUNK_BYTES = 1 << 22
 
@@ -295,7 +296,7 @@ def is_text(head: bytes) -> bool:
     return _CONTROL.search(head, 0, 2048) is None
 
 
-def thinning_notes(frame: pd.DataFrame) -> tuple[str, ...]:
+def thinning_notes(table: Frame) -> tuple[str, ...]:
     """Note that a download of TensorBoard is a sample.
 
     It then has as many rows as a download may have, in all or for each run.
@@ -307,11 +308,11 @@ def thinning_notes(frame: pd.DataFrame) -> tuple[str, ...]:
     >>> len(thinning_notes(download)), thinning_notes(download[1:])
     (1, ())
     """
-    names = [str(name) for name in frame.columns]
+    names = [str(name) for name in table.columns]
     runs = [name for name in names if name not in _DOWNLOAD]
     if not set(_DOWNLOAD) <= set(names) or len(runs) > 1:
         return ()
-    counts = frame[runs[0]].value_counts().tolist() if runs else [len(frame)]
+    counts = as_frame(table)[runs[0]].value_counts().tolist() if runs else [len(table)]
     if _DOWNLOAD_ROWS not in counts:
         return ()
     sample = f"TensorBoard's download holds at most {_DOWNLOAD_ROWS:,} points, a random sample"

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from cogfit.logs.columnar import ColumnTable, arrow_texts
 from cogfit.logs.columns import label_columns
 from cogfit.logs.formats.dialect import Dialect
 from cogfit.logs.formats.reader import ReadOptions
-from cogfit.logs.formats.tables import to_frame
+from cogfit.logs.formats.tables import to_table
 from cogfit.logs.labels import MISSING
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from cogfit.logs.columnar import Frame
 
 _BLOCK_BYTES = 1 << 20  # what Arrow reads at a time; a record must fit into it
 _LARGEST_BLOCK = 2**31 - 1
@@ -101,7 +104,7 @@ def has_odd_cells(table: Any) -> bool:
     if any(_has_odd_bytes(chunk) for chunks in texts for chunk in chunks):
         return True
     # a header leaves no column without text
-    names = pa.array(table.column_names)
+    names = arrow_texts(table.column_names)
     is_all_text = len(texts) == table.num_columns
     return is_all_text and any(
         compute.any(compute.is_in(chunk, value_set=names)).as_py() for chunks in texts for chunk in chunks
@@ -131,13 +134,14 @@ def _has_odd_bytes(texts: Any) -> bool:
     return any(byte in data for byte in (b"\n", b"\r", b"\0"))
 
 
-def frame_of(table: Any, dialect: Dialect, options: ReadOptions) -> tuple[pd.DataFrame, list[str]]:
-    """The frame of a text table, with its notes."""
+def table_of(table: Any, dialect: Dialect, options: ReadOptions) -> tuple[Frame, list[str]]:
+    """The cells of a text table, with its notes."""
     table, notes = _without_missing(table, dialect)
-    frame, more = to_frame(table, options)
-    for name in label_columns(table.column_names, options):
-        frame[name] = _whole_labels(frame[name])
-    return frame, notes + more
+    cells, more = to_table(table, options)
+    if not isinstance(cells, ColumnTable):
+        for name in label_columns(table.column_names, options):
+            cells[name] = _whole_labels(cells[name])
+    return cells, notes + more
 
 
 def _without_missing(table: Any, dialect: Dialect) -> tuple[Any, list[str]]:
@@ -151,12 +155,12 @@ def _without_missing(table: Any, dialect: Dialect) -> tuple[Any, list[str]]:
     notes: list[str] = []
     if not any(pa.types.is_string(kind) for kind in set(table.schema.types)):
         return table, notes
-    missing = pa.array(_null_texts())
+    missing, none = arrow_texts(_null_texts()), pa.nulls(1, pa.string())[0]
     for place, name in enumerate(table.column_names):
         column = table.column(place)
         if not pa.types.is_string(column.type):
             continue
-        column = compute.if_else(compute.is_in(column, value_set=missing), pa.scalar(None, pa.string()), column)
+        column = compute.if_else(compute.is_in(column, value_set=missing), none, column)
         if dialect.delimiter == "," and (whole := _with_thousands(column)) is not None:
             notes.append(f"numbers of column '{name}' such as '1,000' were read as thousands, here 1000")
             column = whole

@@ -27,7 +27,7 @@ from cogfit.logs.formats.contents import (
     text_bytes,
     thinning_notes,
 )
-from cogfit.logs.formats.csv_cells import arrow_table, frame_of, has_odd_cells
+from cogfit.logs.formats.csv_cells import arrow_table, has_odd_cells, table_of
 from cogfit.logs.formats.csv_repair import REPEATED_HEADER, repaired, row_lines
 from cogfit.logs.formats.dialect import CUT_NUMBER, Dialect, dialect_of, line_record
 from cogfit.logs.formats.reader import HEAD_BYTES, Evidence, Raw, Reader, ReadOptions
@@ -37,7 +37,7 @@ def read_csv(path: Path, options: ReadOptions) -> Raw:
     """Read a table of text, whatever its dialect."""
     raw = _read_plain_csv(path, options)
     raw = raw if raw is not None else _read_any_csv(path, replace(options, progress=None))
-    return replace(raw, notes=(*raw.notes, *thinning_notes(raw.frame)))
+    return replace(raw, notes=(*raw.notes, *thinning_notes(raw.table)))
 
 
 # --- tables without surprises -----------------------------------------------------------------------------------------
@@ -88,13 +88,13 @@ def _read_plain_csv(path: Path, options: ReadOptions) -> Raw | None:
         return None
     if not _is_last_line_closed(outline.last, dialect, path):
         return None
-    frame, notes = frame_of(table, dialect, options)
+    cells, notes = table_of(table, dialect, options)
     dropped = {TRUNCATED: 1} if is_cut else {}
 
     def line_of(row: int) -> int:
         return _find_line(path.read_bytes(), row, dialect, path)
 
-    return Raw(frame, "csv", len(frame) + len(dropped), dropped, tuple(notes), line_of)
+    return Raw(cells, "csv", len(cells) + len(dropped), dropped, tuple(notes), line_of)
 
 
 def _outline(path: Path) -> _Outline | None:
@@ -182,14 +182,14 @@ def _read_any_csv(path: Path, options: ReadOptions) -> Raw:
         # the whole of it, since a header that changes may make the last line complete
         result = repaired(data, dialect, path, options)
         table, lines, dropped, notes = result.table, result.lines, result.dropped, result.notes
-    frame, more = frame_of(table, dialect, options)
-    if not len(frame) and not dropped:
+    cells, more = table_of(table, dialect, options)
+    if not len(cells) and not dropped:
         raise InputError("holds a header and no rows", path=path, hint="give a log with at least two rows")
 
     def line_of(row: int) -> int:
         return lines[row] if lines is not None else _find_line(data, row, dialect, path)
 
-    return Raw(frame, "csv", len(frame) + dropped.total(), dropped, (*notes, *more), line_of)
+    return Raw(cells, "csv", len(cells) + dropped.total(), dropped, (*notes, *more), line_of)
 
 
 def _without_headers(data: bytes, dialect: Dialect) -> tuple[bytes, int]:

@@ -12,12 +12,14 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cogfit.logs.columnar import WithFrame
 from cogfit.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
+
+    from cogfit.logs.columnar import Frame
 
 HEAD_BYTES = 65536
 """How much of a file (after decompression) `Reader.recognise` is shown."""
@@ -84,7 +86,7 @@ class Restart:
     Attributes
     ----------
     row : int
-        Position in `Raw.frame` of the first row after the restart, from 0. It lies behind the last row of the run if
+        Position in `Raw.table` of the first row after the restart, from 0. It lies behind the last row of the run if
         nothing has been logged since.
     step : float
         Step from which training went on.
@@ -98,14 +100,14 @@ class Restart:
 
 
 @dataclass(frozen=True)
-class Raw:
+class Raw(WithFrame):
     """A table as the file holds it.
 
     With the account of how it was read.
 
     Attributes
     ----------
-    frame : pandas.DataFrame
+    table : pandas.DataFrame or ColumnTable
         The file's own columns, rows in file order, index 0…n−1. Formats that store one value per record (TensorBoard,
         MLflow) give the wide form: ``step``, one column per tag, optionally ``wall_time``, and ``run`` where there
         is more than one run.
@@ -126,7 +128,7 @@ class Raw:
         Row of the file behind each row of `frame`, where several come from one; `rows_read` counts those of the file.
     """
 
-    frame: pd.DataFrame
+    table: Frame
     format: str
     rows_read: int
     dropped: Mapping[str, int] = field(default_factory=dict)

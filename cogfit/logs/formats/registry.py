@@ -15,6 +15,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from cogfit.errors import CogfitError, InputError, nearest
+from cogfit.logs.columnar import ColumnTable
 from cogfit.logs.formats.contents import check_unique
 from cogfit.logs.formats.delimited import CSV
 from cogfit.logs.formats.guard import guarded
@@ -164,11 +165,11 @@ def _checked(raw: object, path: Path) -> Raw:
     """
     import pandas as pd
 
-    if not isinstance(raw, Raw) or not isinstance(raw.frame, pd.DataFrame):
+    if not isinstance(raw, Raw) or not isinstance(raw.table, pd.DataFrame | ColumnTable):
         raise TypeError(f"`read` must return a Raw with a DataFrame, not {type(raw).__name__}")
     names = [str(name) for name in raw.frame.columns]
     check_unique(names, path)
-    return replace(raw, frame=raw.frame.set_axis(names, axis=1).reset_index(drop=True))
+    return replace(raw, table=raw.frame.set_axis(names, axis=1).reset_index(drop=True))
 
 
 def _shown(error: BaseException) -> str:

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cogfit.errors import InputError
+from cogfit.logs.columnar import ColumnTable, arrow_cells, cells_of
 from cogfit.logs.columns import label_columns
 from cogfit.logs.formats.reader import ReadOptions
 from cogfit.logs.labels import labels_from_codes
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from cogfit.logs.columnar import Frame
 
 _DEEPEST_STRUCT = 8  # levels of objects in objects that become columns
 _MANY = 64  # columns from which on they are converted together: one by one takes some 50 µs each
@@ -31,16 +33,31 @@ def to_frame(table: Any, options: ReadOptions | None = None) -> tuple[pd.DataFra
 
     Objects are flattened, lists left out, integers with gaps kept exact, and labels read as text.
     """
+    table, notes = _without_lists(flattened(table))
+    return _frame(table, label_columns(table.column_names, options or ReadOptions())), notes
+
+
+def to_table(table: Any, options: ReadOptions) -> tuple[Frame, list[str]]:
+    """An Arrow table as a frame, or as a `ColumnTable` if it has no labels.
+
+    Wide ones become frames: these are read block by block.
+    """
+    if len(table.column_names) > _MANY or label_columns(table.column_names, options):
+        return to_frame(table, options)
+    table, notes = _without_lists(flattened(table))
+    return ColumnTable({name: cells_of(table.column(name)) for name in table.column_names}), notes
+
+
+def _without_lists(table: Any) -> tuple[Any, list[str]]:
+    """A table without the columns that hold lists, and a note of these."""
     import pyarrow as pa
 
-    table = flattened(table)
     kinds = table.schema.types
     nested = {kind for kind in set(kinds) if pa.types.is_nested(kind)}
     left_out = [name for name, kind in zip(table.column_names, kinds, strict=True) if kind in nested]
     if nested:
         table = table.select([place for place, kind in enumerate(kinds) if kind not in nested])
-    notes = [f"columns that hold lists were left out: {', '.join(left_out[:6])}"] if nested else []
-    return _frame(table, label_columns(table.column_names, options or ReadOptions())), notes
+    return table, [f"columns that hold lists were left out: {', '.join(left_out[:6])}"] if nested else []
 
 
 def _frame(table: Any, labels: frozenset[str]) -> pd.DataFrame:
@@ -49,7 +66,7 @@ def _frame(table: Any, labels: frozenset[str]) -> pd.DataFrame:
     names = table.column_names
     together = _converted_together(table, labels)
     cells = {
-        name: _labels(table.column(place)) if name in labels else _cells(table.column(place))
+        name: _labels(table.column(place)) if name in labels else arrow_cells(table.column(place)).to_pandas()
         for place, (name, is_done) in enumerate(zip(names, together, strict=True))
         if not is_done
     }
@@ -82,29 +99,6 @@ def flattened(table: Any) -> Any:
             break
         table = table.flatten()
     return table
-
-
-def _cells(column: Any) -> Any:
-    """Cells of a column that holds no labels."""
-    import pyarrow as pa
-
-    if pa.types.is_decimal(column.type):
-        column = column.cast(pa.float64())
-    return column.to_pandas(types_mapper=_nullable().get) if column.null_count else column.to_pandas()
-
-
-@cache
-def _nullable() -> dict[Any, Any]:
-    """Types that stay exact where values are missing.
-
-    They are those of integers and truth values.
-    """
-    import pandas as pd
-    import pyarrow as pa
-
-    names = [f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)]
-    integers = {getattr(pa, name.lower())(): pd.api.types.pandas_dtype(name) for name in names}
-    return {**integers, pa.bool_(): pd.BooleanDtype()}
 
 
 def _labels(column: Any) -> pd.Categorical:

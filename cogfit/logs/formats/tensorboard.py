@@ -123,7 +123,7 @@ def read(path: Path, options: ReadOptions) -> Raw:
     }
     dropped = {reason: count for reason, count in dropped.items() if count}
     return Raw(
-        frame=frame,
+        table=frame,
         format=READER.name,
         rows_read=len(frame) + sum(dropped.values()),
         dropped=dropped,

@@ -61,7 +61,7 @@ def _read_wandb(path: Path, options: ReadOptions) -> Raw:
     note = (f"W&B export: {len(runs)} runs, one column each, became rows",) if len(runs) > 1 else ()
     return replace(
         raw,
-        frame=pd.concat(parts, ignore_index=True),
+        table=pd.concat(parts, ignore_index=True),
         file_rows=np.tile(np.arange(rows), len(runs)),
         notes=(*raw.notes, *note),
         line_of=(lambda row: line_of(row % rows)) if line_of is not None else None,

@@ -173,7 +173,7 @@ def test_errors_of_the_system_name_the_file(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("cogfit.logs.formats.delimited.frame_of", fail)
+    monkeypatch.setattr("cogfit.logs.formats.delimited.table_of", fail)
     with pytest.raises(InputError, match=rf"log\.csv.*{message}"):
         read_log(path)
 
