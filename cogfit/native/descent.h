@@ -361,7 +361,8 @@ static Problem problem_in(double *work, int64_t room, Model model, Filter filter
  */
 void NAME(descend)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, const double *x, const double *log_x,
                    const int64_t *x_at, const int64_t *axis, const double *y, const int64_t *y_at, const double *root,
-                   const int64_t *w_at, const double *share, int64_t nodes, int64_t stride, int64_t begin, int64_t end, const double *low, const double *high,
+                   const int64_t *w_at, const double *share,
+                   int64_t nodes, int64_t stride, int64_t begin, int64_t end, const double *low, const double *high,
                    const double *held, int64_t order, const double *ar, const double *gain, const double *inverse_root,
                    double tolerance, int64_t iterations, int64_t most, int64_t longest, double *theta,
                    const int64_t *counts, double *coef, double *rss, uint8_t *done, double *work) {

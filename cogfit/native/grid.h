@@ -175,7 +175,8 @@ static void grid_columns(const Model *model, const Points *points, int64_t grid,
  */
 void NAME(grid_starts)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, const double *x,
                        const double *log_x, const int64_t *x_at, const int64_t *axis, const double *y,
-                       const int64_t *y_at, const double *root, const int64_t *w_at, const double *share, int64_t nodes, int64_t stride, int64_t begin, int64_t end,
+                       const int64_t *y_at, const double *root, const int64_t *w_at, const double *share,
+                       int64_t nodes, int64_t stride, int64_t begin, int64_t end,
                        int64_t grid, const double *mesh, const int64_t *dims, int64_t spread, const double *low,
                        const double *high, const double *bottom, const double *top, int64_t most, int64_t longest,
                        double *starts, int64_t *counts, double *work, int64_t *chosen) {

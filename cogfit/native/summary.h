@@ -59,7 +59,8 @@ INLINE double largest_of(Lanes v) {
  */
 void NAME(summaries)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, const double *x, const double *log_x,
                      const int64_t *x_at, const int64_t *axis, const double *y, const int64_t *y_at,
-                     const double *root, const int64_t *w_at, const double *share, int64_t nodes, int64_t stride, int64_t begin, int64_t end, const double *params,
+                     const double *root, const int64_t *w_at, const double *share,
+                     int64_t nodes, int64_t stride, int64_t begin, int64_t end, const double *params,
                      const int64_t *place, int64_t longest, double *rss, double *log_weights, double *sizes,
                      double *triangles, double *work) {
     const Model model = model_of(basis, floor, bounded, logs);

@@ -1,4 +1,4 @@
-"""Check that no function outside the compiled kernels is hard to follow.
+"""Check that no function is hard to follow.
 
     python tests/project/complexity.py [FOLDER]
 
@@ -32,8 +32,6 @@ class Rules:
         A function above it needs a reason.
     exceptions : int
         So many functions may have one.
-    kernels : tuple of str
-        Files that are not counted.
     reasons : dict of str
         ``path:function`` of each exception, and why it is one.
     """
@@ -41,24 +39,21 @@ class Rules:
     most: int
     usual: int
     exceptions: int
-    kernels: tuple[str, ...]
     reasons: dict[str, str]
 
 
 def read_rules(project: Path) -> Rules:
     """Read the rules from a pyproject.toml."""
     table = tomllib.loads(project.read_text(encoding="utf-8"))["tool"]["cogfit"]["complexity"]
-    return Rules(**table | {"kernels": tuple(table["kernels"])})
+    return Rules(**table)
 
 
-def measure(root: Path, kernels: tuple[str, ...] = ()) -> dict[str, int]:
+def measure(root: Path) -> dict[str, int]:
     """Complexity of each function and method, by ``path:function``."""
     out: dict[str, int] = {}
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
             name = path.relative_to(root).as_posix()
-            if name in kernels:
-                continue
             for block in cc_visit(path.read_text(encoding="utf-8")):
                 if isinstance(block, Function):
                     key = f"{name}:{block.fullname}"
@@ -87,7 +82,7 @@ def complaints(measured: dict[str, int], rules: Rules) -> list[str]:
 def main(root: Path) -> int:
     """Print what breaks the rules and return the exit code."""
     rules = read_rules(root / "pyproject.toml")
-    messages = complaints(measure(root, rules.kernels), rules)
+    messages = complaints(measure(root), rules)
     print("\n".join(messages) if messages else "No function is too complex.")
     return 1 if messages else 0
 
