@@ -265,8 +265,8 @@ def write_log(path: Path, n: int) -> None:
     frame.to_csv(path, index=False)
 
 
-def command(log: Path, bytecode: Path, **caches: Path) -> tuple[float, float]:
-    """Seconds and processor seconds of `cogfit fit`; infinite if it does not end.
+def command(*arguments: str | Path, bytecode: Path, **caches: Path) -> tuple[float, float]:
+    """Seconds and processor seconds of a command; infinite if it does not end.
 
     Bytecode lies in a folder of the benchmark's own.
     """
@@ -275,9 +275,9 @@ def command(log: Path, bytecode: Path, **caches: Path) -> tuple[float, float]:
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     try:
         done = subprocess.run(
-            [sys.executable, "-c", entry, "fit", str(log)],
+            [sys.executable, "-c", entry, *map(str, arguments)],
             env=environment(PYTHONPYCACHEPREFIX=str(bytecode), **places),
-            cwd=log.parent,
+            cwd=bytecode.parent,
             capture_output=True,
             text=True,
             check=False,
@@ -287,7 +287,7 @@ def command(log: Path, bytecode: Path, **caches: Path) -> tuple[float, float]:
         return np.inf, np.inf
     wall, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
-        raise RuntimeError(f"cogfit fit failed: {done.stderr[-1000:]}")
+        raise RuntimeError(f"cogfit {arguments[0]} failed: {done.stderr[-1000:]}")
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
@@ -298,11 +298,11 @@ def long_logs(results: Results) -> None:
     with tempfile.TemporaryDirectory() as folder:
         short, bytecode = Path(folder, "short.csv"), Path(folder, "bytecode")
         write_log(short, 300)
-        command(short, bytecode)
+        command("fit", short, bytecode=bytecode)
         for name, n in (("long_1e5", 100_000), ("long_1e6", 1_000_000)):
             log = Path(folder, f"{name}.csv")
             write_log(log, n)
-            _, work = command(log, bytecode)
+            _, work = command("fit", log, bytecode=bytecode)
             if np.isfinite(work):
                 results.note(name, [work])
             else:
@@ -323,17 +323,23 @@ def commands(results: Results, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         log, bytecode = Path(folder, "log.csv"), Path(folder, "bytecode")
         write_log(log, 300)
-        command(log, bytecode)
+        command("fit", log, bytecode=bytecode)
         package = Path(cogfit.__file__).resolve().parent
         own = bytecode / package.relative_to(package.anchor)
         cold = []
         for number in range(rounds):
             shutil.rmtree(own)
             caches = {"XDG_CACHE_HOME": f"cache-{number}", "MPLCONFIGDIR": f"matplotlib-{number}"}
-            cold.append(command(log, bytecode, **{name: Path(folder, place) for name, place in caches.items()})[0])
-        warm = [command(log, bytecode)[0] for _ in range(2 * rounds)]
+            places = {name: Path(folder, place) for name, place in caches.items()}
+            cold.append(command("fit", log, bytecode=bytecode, **places)[0])
+        warm = [command("fit", log, bytecode=bytecode)[0] for _ in range(2 * rounds)]
+        ledger = command("ledger", "--row", "gamma", bytecode=bytecode)[1]
     results.note("cold", cold)
     results.note("warm", warm)
+    if np.isfinite(ledger):
+        results.note("ledger_row", [ledger])
+    else:
+        results.miss("ledger_row", f"it does not end within {LONGEST:.0f} s", is_failure=True)
 
 
 # --------------------------------------------------------------------------------------------------------- reading

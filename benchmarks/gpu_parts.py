@@ -139,9 +139,9 @@ class Work:
 
 def run_tests(work: Work) -> None:
     """The tests that only a CUDA device can run."""
-    missing = [name for name in ("pytest", "hypothesis", "pydantic", "safetensors", "lmfit") if not find_spec(name)]
+    missing = [name for name in ("pytest", "hypothesis", "pydantic", "safetensors") if not find_spec(name)]
     if missing:
-        raise ModuleNotFoundError(f"{', '.join(missing)} not installed; pip install -e '.[test]'", name=missing[0])
+        raise ModuleNotFoundError(f"{', '.join(missing)} not installed", name=missing[0])
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
@@ -409,7 +409,7 @@ def same_outputs(setup: Any, device: Any) -> tuple[str, bool]:
 def run_redundancy(work: Work) -> None:
     """Redundancy of a byte-level GPT-2: measured on the device and the processor, and trained on the device."""
     if not find_spec("transformers"):
-        raise ModuleNotFoundError("transformers not installed; pip install -e '.[huggingface]'", name="transformers")
+        raise ModuleNotFoundError("transformers is not installed", name="transformers")
     import torch
 
     from theory.redundancy.language_model import Language, build_model, train_language
@@ -454,6 +454,17 @@ PARTS: dict[str, Callable[[Work], None]] = {
 }
 
 
+EXTRAS = {
+    "tests": "test",
+    "batch": "train",
+    "tensors": "train",
+    "ensembles": "train",
+    "training": "train",
+    "redundancy": "train,huggingface",
+}
+"""What a part needs beside torch and the package itself."""
+
+
 def is_missing(error: Exception) -> bool:
     """Whether a library is not installed; a module or name that this repository lacks is a fault of its own."""
     if isinstance(error, ModuleNotFoundError):
@@ -481,7 +492,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         end = {"state": "failed", "message": f"{type(error).__name__}: {error}"}
         if is_missing(error):
-            end = {"state": "missing", "message": str(error)}
+            end = {"state": "missing", "message": f"{error}; needed is: pip install -e '.[{EXTRAS[options.part]}]'"}
     with options.rows.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"end": end}, ensure_ascii=False) + "\n")
     return int(end["state"] == "failed")

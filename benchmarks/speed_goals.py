@@ -79,6 +79,7 @@ GOALS = (
     Goal("long_one_form", "cogfit.fit, 10⁵ points, one form", "", "s", 0.3),
     Goal("cold", f"{_COMMAND}, with empty caches", "", "s", 3),
     Goal("warm", _COMMAND, "", "s", 1),
+    Goal("ledger_row", "cogfit ledger --row gamma (processor time)", "", "s"),
     Goal("tensorboard", "TensorBoard, 10⁶ scalars", "tbparse", "×", 5),
     Goal("csv", "CSV, 10⁶ rows: read and checked", "pandas.read_csv, unchecked", "×", 1),
     Goal("parquet", "Parquet, a routing log of 1,075,413 rows: read", "pandas.read_parquet", "×", 1),
