@@ -409,11 +409,20 @@ class _Search:
         return theta[pick], coef[pick], rss[pick], done[pick]
 
     def descend(
-        self, begin: int, end: int, theta: Array, counts: Index, held: Array
+        self,
+        begin: int,
+        end: int,
+        theta: Array,
+        counts: Index,
+        held: Array,
+        *,
+        location: int = -1,
+        wanted: int | None = None,
     ) -> tuple[Array, Array, NDArray[np.bool_]]:
         """Descend from every start.
 
-        Coefficients, RSS and convergence; theta (curves, starts, p) becomes the solutions.
+        Coefficients, RSS and convergence; theta (curves, starts, p) becomes the solutions. For `location` and `wanted`
+        see :func:`cogfit.native.kernels.descend`.
         """
         return kernels.descend(
             self.model,
@@ -427,6 +436,8 @@ class _Search:
             iterations=self.iterations,
             theta=theta,
             counts=counts,
+            location=location,
+            wanted=wanted,
         )
 
     def _grid_starts(self, begin: int, end: int) -> tuple[Array, Index]:
@@ -455,7 +466,7 @@ class _Search:
         if self._location >= 0:
             rss, preferred = sorter._profile(first, last, theta, used)
         else:
-            _, rss, _ = sorter.descend(first, last, theta, used, np.empty((0, theta.shape[2])))
+            _, rss, _ = sorter.descend(first, last, theta, used, np.empty((0, theta.shape[2])), wanted=kept)
             preferred = np.ones(rss.shape, dtype=bool)
         rss[~unsorted] = np.arange(theta.shape[1])
         order = np.lexsort((rss, ~preferred & unsorted[:, None]), axis=1)[:, :kept]
@@ -484,15 +495,8 @@ class _Search:
 
         theta becomes the solutions.
         """
-        count, most, p = theta.shape
-        c, rows = self.curves, np.repeat(np.arange(begin, end), most)
-        curves = replace(c, axis=c.axis[rows], y_at=c.y_at[rows], w_at=c.w_at[rows])
-        held = np.full((count * most, p), np.nan)
-        held[:, self._location] = theta[:, :, self._location].ravel()
-        single = (np.arange(most) < counts[:, None]).astype(np.int64).ravel()
-        solutions = theta.reshape(-1, 1, p).copy()
-        rss = replace(self, curves=curves).descend(0, rows.size, solutions, single, held)[1].reshape(count, most)
-        theta[:] = solutions.reshape(theta.shape)
+        most = theta.shape[1]
+        _, rss, _ = self.descend(begin, end, theta, counts, np.empty((0, theta.shape[2])), location=self._location)
         around = np.pad(rss, ((0, 0), (1, 1)), constant_values=np.inf)
         is_minimum = (rss <= around[:, 2:]) & (rss <= around[:, :-2])
         return rss, (is_minimum | (np.arange(most) >= most // 2)) & np.isfinite(rss)

@@ -310,12 +310,17 @@ INLINE void fill_columns(const int basis, const int s, const int p, int64_t n, i
     double c[CONSTANTS];
     for (int64_t b = 0; b < batch; b++, theta += p, phi += s * n, dphi += p * s * n) {
         prepare(basis, theta, c);
-        for (int64_t i = 0; i < n; i += LANES) {
-            Lanes column[MOST_COLUMNS], slope[MOST_COLUMNS * MOST_PARAMETERS];
-            evaluate(basis, c, load_some(x + i, n - i, 1.0), load_some(log_x + i, n - i, 0.0), column, slope);
-            for (int k = 0; k < s; k++) store_some(phi + k * n + i, n - i, column[k]);
-            for (int k = 0; k < p * s; k++) store_some(dphi + k * n + i, n - i, slope[k]);
+        Lanes column[MOST_COLUMNS], slope[MOST_COLUMNS * MOST_PARAMETERS];
+        int64_t i = 0;
+        for (; i + LANES <= n; i += LANES) {
+            evaluate(basis, c, load(x + i), load(log_x + i), column, slope);
+            for (int k = 0; k < s; k++) store(phi + k * n + i, column[k]);
+            for (int k = 0; k < p * s; k++) store(dphi + k * n + i, slope[k]);
         }
+        if (i == n) continue;
+        evaluate(basis, c, load_some(x + i, n - i, 1.0), load_some(log_x + i, n - i, 0.0), column, slope);
+        for (int k = 0; k < s; k++) store_some(phi + k * n + i, n - i, column[k]);
+        for (int k = 0; k < p * s; k++) store_some(dphi + k * n + i, n - i, slope[k]);
     }
 }
 

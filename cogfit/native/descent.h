@@ -15,6 +15,13 @@
 #define PATIENCE 15       /* iterations after which a problem is given its full Hessian */
 #define NEARLY 0.02       /* share of a squared length below which the rest after a projection is computed point by point */
 #define COLLINEAR 1e-5    /* the same of derivatives, of which fewer digits are needed */
+#define SAFELY 1e-3       /* share of the Gauss-Newton curvature that must be left with the second-order part */
+#define NEAR_MINIMUM 1e-4 /* relative decrease of the RSS from which the second-order part is trusted */
+#define FIRST_DAMPING 1e-3
+#define NEAR_DAMPING 1e-2 /* damping from which a small decrease is no sign of convergence */
+#define SAME_PLACE 3e-3   /* distance at which a step comes to where another start has ended */
+#define TRIALS 3          /* iterations that every start is given */
+#define HOPE 4.0          /* times the last decrease that a descent is thought to have before it */
 #define PROMISE 1e-2      /* share of the tolerance below which a promised decrease is not tried */
 #define DIFFERENCE 1e-5   /* step in the solver's coordinates, which are of order 1, for second derivatives */
 #define DESCENT_ROWS (8 + MOST_COLUMNS + MOST_PARAMETERS * (1 + MOST_COLUMNS))
@@ -29,6 +36,7 @@ typedef struct {
  * along it; norm and along are the lengths of the column and of that part. */
 typedef struct {
     Model model;
+    int free; /* parameters that may move: all up to the last ones that are held */
     Points points;
     Filter filter;
     double *t, *q, *rest, *columns, *u, *r, *slopes, *d;
@@ -106,7 +114,7 @@ INLINE void residual_pass(const int s, const int p, const Problem *problem, cons
     if (p > 2) out->cross[0 * MOST_PARAMETERS + 2] = sum(cross[1]), out->cross[1 * MOST_PARAMETERS + 2] = sum(cross[2]);
 }
 
-#define PASSES(DO) DO(1, 0) DO(1, 1) DO(1, 2) DO(1, 3) DO(2, 2)
+#define PASSES(DO) DO(1, 0) DO(1, 1) DO(1, 2) DO(1, 3) DO(2, 0) DO(2, 1) DO(2, 2)
 #define PASS(s, p)                                                                                                     \
     static __attribute__((noinline)) void residual_pass_##s##_##p(const Problem *problem, const Projection *projection, \
                                                                   const double *coef, Sums *out) {                     \
@@ -116,7 +124,7 @@ PASSES(PASS)
 #undef PASS
 
 INLINE void residual_and_sums(const Problem *problem, const Projection *projection, const double *coef, Sums *out) {
-    switch ((problem->model.columns == 2 ? 20 : 10) + problem->model.parameters) {
+    switch ((problem->model.columns == 2 ? 20 : 10) + problem->free) {
 #define CASE(s, p)                                              \
     case s * 10 + p:                                            \
         residual_pass_##s##_##p(problem, projection, coef, out); \
@@ -206,9 +214,8 @@ static Projection project(Problem *problem, const double *natural, double *coef)
 }
 
 /* Factor, target and gradient from the sums alone. Returns 0 where they have lost too many digits. */
-static int factor_of_sums(const Model *model, const Projection *projection, const Sums *sums, const double *scales,
-                          double nothing, Slope *to) {
-    const int p = model->parameters;
+static int factor_of_sums(int p, const Projection *projection, const Sums *sums, const double *scales, double nothing,
+                          Slope *to) {
     const double back = projection->first ? 1.0 : 0.0, more = projection->second ? projection->length : 0.0;
     const double along_q = back * sums->q, along_side = more * (sums->side - projection->lean * sums->q);
     double a[MOST_PARAMETERS], b[MOST_PARAMETERS], *factor = to->factor;
@@ -238,7 +245,7 @@ static int factor_of_sums(const Model *model, const Projection *projection, cons
 /* The same point by point: the rows of derivatives are projected and made orthogonal one after the other. */
 static void factor_of_rows(Problem *problem, const Projection *projection, const Sums *sums, const double *scales,
                            Slope *to) {
-    const int p = problem->model.parameters;
+    const int p = problem->free;
     const int64_t size = problem->points.size;
     const double back = projection->first ? 1.0 : 0.0, more = projection->second ? projection->length : 0.0;
     double *d = problem->d, *factor = to->factor;
@@ -283,7 +290,7 @@ static void factor_of_rows(Problem *problem, const Projection *projection, const
 /* RSS at the parameters `to->theta`, infinite where it is not finite; fills the rest of `to`. */
 static double terms(Problem *problem, Slope *to) {
     const Model *model = &problem->model;
-    const int p = model->parameters;
+    const int p = problem->free;
     double natural[MOST_PARAMETERS], scales[MOST_PARAMETERS];
     natural_of(model, to->theta, natural);
     const Projection projection = project(problem, natural, to->coef);
@@ -291,14 +298,14 @@ static double terms(Problem *problem, Slope *to) {
     residual_and_sums(problem, &projection, to->coef, &sums);
     const double own = model->columns == 2 ? 1.0 : to->coef[model->floor ? 1 : 0];
     for (int j = 0; j < p; j++) scales[j] = own * (model->logs >> j & 1 ? natural[j] : 1.0);
-    if (!factor_of_sums(model, &projection, &sums, scales, problem->nothing, to))
+    if (!factor_of_sums(p, &projection, &sums, scales, problem->nothing, to))
         factor_of_rows(problem, &projection, &sums, scales, to);
     return is_finite(sums.rss) ? sums.rss : INFINITE;
 }
 
 /* Replace the factor and the target at `here` by those of the full Hessian, from differences of the gradient. */
 static void bend(Problem *problem, const double *upper, Slope *here) {
-    const int p = problem->model.parameters;
+    const int p = problem->free;
     double curved[MOST_PARAMETERS * MOST_PARAMETERS];
     for (int j = 0; j < p; j++) {
         const double step = here->theta[j] + DIFFERENCE < upper[j] ? DIFFERENCE : -DIFFERENCE;
@@ -311,28 +318,161 @@ static void bend(Problem *problem, const double *upper, Slope *here) {
     root_of_matrix(p, curved, here->grad, here->factor, here->target);
 }
 
-/* Descend from `here`, which becomes the solution. Returns the RSS. */
-static double descend_from(Problem *problem, Slope *here, const double *lower, const double *upper, double tolerance,
-                           int64_t iterations, uint8_t *done) {
-    const int p = problem->model.parameters;
-    for (int j = 0; j < p; j++) here->theta[j] = smaller(larger(here->theta[j], lower[j]), upper[j]);
-    double value = terms(problem, here), damping = 1e-3;
-    *done = p == 0;
-    if (p == 0 || !(value < INFINITE)) return value;
-    for (int64_t iteration = 0; iteration < iterations && !*done; iteration++) {
-        Slope trial;
-        double promised;
-        if (iteration >= PATIENCE) bend(problem, upper, here); /* large residuals: Gauss-Newton crawls where Newton does not */
-        const double moved = damped_step(p, here->theta, here->factor, here->target, here->grad, damping, lower, upper,
-                                         trial.theta, &promised);
-        if (promised <= PROMISE * tolerance * value && damping <= 1e-2) {
-            *done = 1;
-            break;
+/* Bring the second-order part of the Hessian, which Gauss-Newton leaves out, up to date after a step from `old` to `new`.
+ *
+ * The update of Dennis, Gay & Welsch (1981, ACM Trans. Math. Softw. 7:348): the least change that makes the Hessian agree
+ * with the change of the gradient along the step. Where residuals are large, steps then converge as fast as those of a
+ * secant method instead of at a rate.
+ */
+static void update_second_order(int p, const Slope *old, const Slope *new, double *second) {
+    double step[MOST_PARAMETERS], change[MOST_PARAMETERS], missing[MOST_PARAMETERS], along[MOST_PARAMETERS];
+    double wanted = 0.0, has = 0.0, curvature = 0.0, length = 0.0;
+    for (int i = 0; i < p; i++) {
+        step[i] = new->theta[i] - old->theta[i];
+        change[i] = old->grad[i] - new->grad[i];
+    }
+    for (int i = 0; i < p; i++) { /* R step */
+        along[i] = 0.0;
+        for (int j = i; j < p; j++) along[i] += new->factor[i * p + j] * step[j];
+    }
+    for (int i = 0; i < p; i++) {
+        double gauss_newton = 0.0, other = 0.0;
+        for (int j = 0; j <= i; j++) gauss_newton += new->factor[j * p + i] * along[j];
+        for (int j = 0; j < p; j++) other += second[i * p + j] * step[j];
+        missing[i] = change[i] - gauss_newton;
+        wanted += step[i] * missing[i], has += step[i] * other;
+        curvature += step[i] * change[i], length += step[i] * step[i];
+    }
+    if (!(length > 0.0) || !is_finite(wanted)) return;
+    /* what was learnt where the second-order part was larger is scaled down */
+    const double sized = __builtin_fabs(has) > __builtin_fabs(wanted) ? __builtin_fabs(wanted / has) : 1.0;
+    const double *v = curvature > 0.0 ? change : step, product = curvature > 0.0 ? curvature : length;
+    double total = 0.0;
+    for (int i = 0; i < p * p; i++) second[i] *= sized;
+    for (int i = 0; i < p; i++) {
+        for (int j = 0; j < p; j++) missing[i] -= second[i * p + j] * step[j];
+        total += missing[i] * step[i];
+    }
+    for (int i = 0; i < p; i++)
+        for (int j = 0; j < p; j++)
+            second[i * p + j] += (missing[i] * v[j] + v[i] * missing[j]) / product - total * v[i] * v[j] / (product * product);
+}
+
+/* Whether the second-order part foretold the decrease of the RSS by a step better than Gauss-Newton did. */
+static int second_order_explains(int p, const Slope *old, const Slope *new, const double *second, double decrease) {
+    double step[MOST_PARAMETERS], foretold = 0.0, more = 0.0;
+    for (int i = 0; i < p; i++) step[i] = new->theta[i] - old->theta[i];
+    for (int i = 0; i < p; i++) {
+        double along = 0.0, other = 0.0;
+        for (int j = i; j < p; j++) along += old->factor[i * p + j] * step[j];
+        for (int j = 0; j < p; j++) other += second[i * p + j] * step[j];
+        foretold += 2.0 * step[i] * old->grad[i] - along * along;
+        more -= step[i] * other;
+    }
+    return more != 0.0 && __builtin_fabs(decrease - foretold - more) < __builtin_fabs(decrease - foretold);
+}
+
+/* Factor and target with the second-order part. Returns 0 where that Hessian is not safely positive definite. */
+static int factor_with_second_order(int p, const Slope *here, const double *second, double *factor, double *target) {
+    for (int j = 0; j < p; j++) {
+        double along = here->grad[j], whole = 0.0;
+        for (int k = 0; k <= j; k++) {
+            double both = second[k * p + j], gauss_newton = 0.0;
+            for (int i = 0; i <= k; i++) gauss_newton += here->factor[i * p + k] * here->factor[i * p + j];
+            both += gauss_newton;
+            if (k == j) whole = gauss_newton;
+            for (int i = 0; i < k; i++) both -= factor[i * p + k] * factor[i * p + j];
+            if (k < j) {
+                factor[k * p + j] = both / factor[k * p + k], factor[j * p + k] = 0.0;
+                along -= factor[k * p + j] * target[k];
+            } else {
+                if (!(both > SAFELY * whole)) return 0;
+                factor[j * p + j] = root_of(both);
+            }
         }
+        target[j] = along / factor[j * p + j];
+    }
+    return 1;
+}
+
+/* Where a descent may go, and when it ends. */
+typedef struct {
+    double lower[MOST_PARAMETERS], upper[MOST_PARAMETERS];
+    double tolerance; /* relative decrease of the RSS below which it has converged */
+    int64_t iterations;
+} Limits;
+
+/* One start of many of a curve. */
+typedef struct {
+    Slope slope;
+    double value;
+    int64_t at;
+} Start;
+
+/* What is known of the other starts: an RSS that is not wanted, and those that have ended. */
+typedef struct {
+    double hopeless;
+    int64_t others;
+    Start *const *ended;
+} Race;
+
+/* Whether a step ends where another start has ended, which was lower; then takes its solution and RSS. */
+static int comes_to_another(int p, const Race *race, const double *theta, double value, double *rss, Slope *here) {
+    for (int64_t k = 0; k < race->others; k++) {
+        const Start *other = race->ended[k];
+        double apart = 0.0;
+        for (int j = 0; j < p; j++) apart = larger(apart, __builtin_fabs(theta[j] - other->slope.theta[j]));
+        if (apart > SAME_PLACE || !(other->value <= value)) continue;
+        *rss = other->value, *here = other->slope;
+        return 1;
+    }
+    return 0;
+}
+
+/* Put `here` inside the box. Returns the RSS there. */
+INLINE double begin_descent(Problem *problem, const Limits *limits, Slope *here) {
+    for (int j = 0; j < problem->model.parameters; j++)
+        here->theta[j] = smaller(larger(here->theta[j], limits->lower[j]), limits->upper[j]);
+    return terms(problem, here);
+}
+
+/* Descend from `here`, where the RSS is `value` and which becomes the solution. Returns the RSS.
+ *
+ * Among others, it is given up where several times its last decrease would not bring it down to `hopeless`, and where its
+ * next step ends where another has ended: it takes that one's solution.
+ */
+static double descend_from(Problem *problem, const Limits *limits, const Race *race, double value, Slope *here,
+                           uint8_t *done) {
+    const int p = problem->free;
+    const double tolerance = limits->tolerance;
+    double damping = FIRST_DAMPING, second[MOST_PARAMETERS * MOST_PARAMETERS] = {0.0};
+    double decrease = 0.0; /* by the last step that was taken */
+    int learnt = 0;        /* whether the second-order part is to be used */
+    *done = p == 0;
+    if (!(value < INFINITE)) return value;
+    for (int64_t iteration = 0; iteration < limits->iterations && !*done; iteration++) {
+        Slope trial = {.theta = {0.0}};
+        double promised, factor[MOST_PARAMETERS * MOST_PARAMETERS], target[MOST_PARAMETERS];
+        if (iteration >= PATIENCE) bend(problem, limits->upper, here); /* large residuals: Gauss-Newton crawls */
+        const int bent = learnt && iteration < PATIENCE && factor_with_second_order(p, here, second, factor, target);
+        memcpy(trial.theta, here->theta, sizeof trial.theta);
+        const double moved =
+            damped_step(p, here->theta, bent ? factor : here->factor, bent ? target : here->target, here->grad, damping,
+                        limits->lower, limits->upper, trial.theta, &promised);
+        *done = promised <= PROMISE * tolerance * value && damping <= NEAR_DAMPING;
+        if (*done || (iteration >= TRIALS && value - HOPE * decrease > race->hopeless)) break;
+        if (race->others && comes_to_another(p, race, trial.theta, value, &value, here)) break;
         const double new = terms(problem, &trial);
         const int better = new < value;
-        const int small = better && value - new <= tolerance * value && damping <= 1e-2;
-        if (better) value = new, *here = trial;
+        const int small = better && value - new <= tolerance * value && damping <= NEAR_DAMPING;
+        learnt = 0;
+        if (better) {
+            learnt = p == 1 || (value - new <= NEAR_MINIMUM * value &&
+                                second_order_explains(p, here, &trial, second, value - new));
+            if (iteration < PATIENCE) update_second_order(p, here, &trial, second);
+            decrease = value - new;
+            value = new, *here = trial;
+        }
         damping = better ? larger(damping * 0.2, 1e-12) : damping * 8.0;
         const int stuck = !better && (damping > 1e8 || promised <= tolerance * value);
         *done = moved < 1e-12 || small || stuck || value <= problem->nothing;
@@ -351,59 +491,110 @@ static Problem problem_in(double *work, int64_t room, Model model, Filter filter
     return out;
 }
 
+/* Make a problem ready for the curve of which it has the points. */
+static void take_curve(Problem *problem, const Bundle *c, int64_t curve, double *q, double *rest) {
+    const int64_t size = problem->points.size;
+    fill_target(c, curve, &problem->points, problem->t);
+    problem->whole = dot(size, problem->t, problem->t);
+    problem->nothing = 1e-30 * problem->whole;
+    if (problem->filter.order) {
+        whiten_row(problem, problem->t);
+        problem->whole = dot(size, problem->t, problem->t);
+    }
+    problem->q = problem->rest = problem->t; /* with neither a floor nor a second column: no more than the curve */
+    if (problem->model.floor || problem->model.columns == 2) problem->q = q, problem->rest = rest;
+    if (!problem->model.floor) return;
+    memcpy(problem->columns, problem->points.w, (size_t)size * sizeof(double));
+    whiten_row(problem, problem->columns);
+    problem->norm = first_column(size, problem->columns, problem->t, q, rest, &problem->along);
+    problem->remaining = dot(size, rest, rest);
+}
+
+/* Bring starts in the order of their RSS (Shell's sort; of equal ones the first stays first). */
+static void sort_starts(int64_t count, Start **starts) {
+    for (int64_t gap = count / 2; gap > 0; gap /= 2)
+        for (int64_t i = gap; i < count; i++) {
+            Start *one = starts[i];
+            int64_t k = i;
+            for (; k >= gap && (starts[k - gap]->value > one->value ||
+                                (starts[k - gap]->value == one->value && starts[k - gap]->at > one->at)); k -= gap)
+                starts[k] = starts[k - gap];
+            starts[k] = one;
+        }
+}
+
+/* Hold a parameter at its value at a start, or all that are held by the box: the last ones cost nothing then. */
+INLINE void hold(Problem *problem, Limits *limits, int64_t parameter, const double *theta) {
+    if (parameter >= 0) limits->lower[parameter] = limits->upper[parameter] = theta[parameter];
+    problem->free = problem->model.parameters;
+    while (problem->free > 0 && limits->lower[problem->free - 1] == limits->upper[problem->free - 1]) problem->free--;
+}
+
 /* Levenberg-Marquardt from every start of the curves begin ... end - 1.
  *
  * low and high (axes, p) are the box; held (curves, p) holds parameters at a value where it is a number (a null pointer:
- * none); ar (order), gain (n, order), inverse_root (n) are the filter that whitens the errors (order 0: none). theta
- * (curves, most, p) are the starts and become the solutions; only the first counts (curves) of them are used. Filled:
- * coef (curves, most, 2), rss (curves, most; infinite where nothing is finite), done (curves, most). work: room for
- * DESCENT_ROWS rows of the longest curve, padded, and 8 numbers.
+ * none), and each start holds the parameter `location` where it stands (-1: none); ar (order), gain (n, order),
+ * inverse_root (n) are the filter that whitens the errors (order 0: none). theta (curves, most, p) are the starts and
+ * become the solutions; only the first counts (curves) of them are used. Where there are more than `wanted`, those that
+ * will not be among the `wanted` lowest are given up. Filled: coef (curves, most, 2), rss (curves, most; infinite where
+ * nothing is finite), done (curves, most). work: room for DESCENT_ROWS rows of the longest curve, padded, 8 numbers, and
+ * START_SIZE numbers for each of the `most` starts.
  */
 void NAME(descend)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, const double *x, const double *log_x,
                    const int64_t *x_at, const int64_t *axis, const double *y, const int64_t *y_at, const double *root,
-                   const int64_t *w_at, const double *share,
-                   int64_t nodes, int64_t stride, int64_t begin, int64_t end, const double *low, const double *high,
-                   const double *held, int64_t order, const double *ar, const double *gain, const double *inverse_root,
-                   double tolerance, int64_t iterations, int64_t most, int64_t longest, double *theta,
-                   const int64_t *counts, double *coef, double *rss, uint8_t *done, double *work) {
+                   const int64_t *w_at, const double *share, int64_t nodes, int64_t stride, int64_t begin,
+                   int64_t end, const double *low, const double *high,
+                   const double *held, int64_t location, int64_t order, const double *ar, const double *gain,
+                   const double *inverse_root, double tolerance, int64_t iterations, int64_t wanted, int64_t most,
+                   int64_t longest, double *theta, const int64_t *counts, double *coef, double *rss, uint8_t *done,
+                   double *work) {
     const Model model = model_of(basis, floor, bounded, logs);
     const Bundle c = {x, log_x, x_at, axis, y, y_at, root, w_at, share, nodes, stride};
     const int p = model.parameters;
-    Problem problem = problem_in(work, padded(longest), model, (Filter){order, ar, gain, inverse_root});
-    double *const q = problem.q, *const rest = problem.rest;
+    const int64_t room = padded(longest);
+    Problem problem = problem_in(work, room, model, (Filter){order, ar, gain, inverse_root});
+    double *const q = problem.q, *const rest = problem.rest, *lowest = aligned(work) + DESCENT_ROWS * room;
+    Start **sorted = (Start **)(lowest + most), *starts = (Start *)(lowest + 2 * most);
+    Limits limits = {.tolerance = tolerance, .iterations = iterations};
+    const Race alone = {INFINITE, 0, sorted};
     for (int64_t b = begin, last = -1; b < end; b++) {
-        const int64_t mine = b - begin, ax = axis[b];
-        if (counts[mine] == 0) continue;
+        const int64_t mine = b - begin, ax = axis[b], count = counts[mine], first = mine * most;
+        if (count == 0) continue;
         if (last < 0 || !same_points(&c, last, b)) fill_points(&c, b, &problem.points);
         last = b;
-        const int64_t size = problem.points.size;
-        fill_target(&c, b, &problem.points, problem.t);
-        problem.whole = dot(size, problem.t, problem.t);
-        problem.nothing = 1e-30 * problem.whole;
-        if (order) {
-            whiten_row(&problem, problem.t);
-            problem.whole = dot(size, problem.t, problem.t);
-        }
-        problem.q = problem.rest = problem.t; /* with neither a floor nor a second column there is nothing but the curve */
-        if (model.floor || model.columns == 2) problem.q = q, problem.rest = rest;
-        if (model.floor) {
-            memcpy(problem.columns, problem.points.w, (size_t)size * sizeof(double));
-            whiten_row(&problem, problem.columns);
-            problem.norm = first_column(size, problem.columns, problem.t, q, rest, &problem.along);
-            problem.remaining = dot(size, rest, rest);
-        }
-        double lower[MOST_PARAMETERS], upper[MOST_PARAMETERS];
+        take_curve(&problem, &c, b, q, rest);
         for (int j = 0; j < p; j++) {
-            lower[j] = low[ax * p + j], upper[j] = high[ax * p + j];
-            if (held && held[mine * p + j] == held[mine * p + j]) lower[j] = upper[j] = held[mine * p + j];
+            limits.lower[j] = low[ax * p + j], limits.upper[j] = high[ax * p + j];
+            if (held && held[mine * p + j] == held[mine * p + j]) limits.lower[j] = limits.upper[j] = held[mine * p + j];
         }
-        for (int64_t i = 0; i < counts[mine]; i++) {
-            const int64_t at = mine * most + i;
-            Slope here;
-            memcpy(here.theta, theta + at * p, (size_t)p * sizeof(double));
-            rss[at] = descend_from(&problem, &here, lower, upper, tolerance, iterations, done + at);
-            memcpy(theta + at * p, here.theta, (size_t)p * sizeof(double));
-            coef[2 * at] = here.coef[0], coef[2 * at + 1] = here.coef[1];
+        const int is_race = count > wanted;
+        for (int64_t i = 0; i < count; i++) {
+            Start *start = is_race ? starts + i : starts;
+            const int64_t at = first + i;
+            memcpy(start->slope.theta, theta + at * p, (size_t)p * sizeof(double));
+            hold(&problem, &limits, location, start->slope.theta);
+            start->value = begin_descent(&problem, &limits, &start->slope), start->at = at;
+            sorted[i] = start;
+            if (is_race) continue;
+            rss[at] = descend_from(&problem, &limits, &alone, start->value, &start->slope, done + at);
+            memcpy(theta + at * p, start->slope.theta, (size_t)p * sizeof(double));
+            memcpy(coef + 2 * at, start->slope.coef, 2 * sizeof(double));
+        }
+        if (!is_race) continue;
+        sort_starts(count, sorted); /* the best first: the others are given up the earlier */
+        for (int64_t i = 0; i < count; i++) {
+            Start *start = sorted[i];
+            const int64_t at = start->at;
+            hold(&problem, &limits, location, start->slope.theta);
+            const Race race = {i < wanted ? INFINITE : lowest[wanted - 1], location < 0 ? i : 0, sorted};
+            const double value = descend_from(&problem, &limits, &race, start->value, &start->slope, done + at);
+            rss[at] = start->value = value;
+            memcpy(theta + at * p, start->slope.theta, (size_t)p * sizeof(double));
+            memcpy(coef + 2 * at, start->slope.coef, 2 * sizeof(double));
+            int64_t k = i < wanted ? i : wanted - 1;
+            if (i >= wanted && !(value < lowest[k])) continue;
+            for (; k > 0 && lowest[k - 1] > value; k--) lowest[k] = lowest[k - 1];
+            lowest[k] = value;
         }
     }
 }

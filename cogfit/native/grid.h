@@ -11,6 +11,7 @@
 
 /* Whether a cell of a grid is no higher than its neighbours, diagonal ones too; along `kept` there are none. */
 static int lowest_around(const double *row, int p, const int64_t *dims, int64_t at, int64_t kept) {
+    if (p == 1) return !(at > 0 && row[at - 1] < row[at]) && !(at + 1 < dims[0] && row[at + 1] < row[at]);
     int moves = 1;
     for (int j = 0; j < p; j++) moves *= 3;
     for (int move = 0; move < moves; move++) {

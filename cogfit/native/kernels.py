@@ -25,6 +25,7 @@ _WIDEST = 8  # doubles in a vector, at the most: rows in the workspace are padde
 _GRID_STARTS = 4  # local minima of a grid that become starts
 _DESCENT_ROWS = 19  # rows of points that a kernel needs as its workspace
 _SUMMARY_ROWS = 18
+_START_SIZE = 24  # numbers that are kept of a start
 _MOST_ORDER = 64  # of ARMA errors
 
 _MODEL = (c_int64,) * 4
@@ -42,8 +43,8 @@ _grid_starts = kernel(
 )
 _descend = kernel(
     "descend",
-    *(*_MODEL, *_CURVES, *_RANGE, c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p, c_void_p),
-    *(c_double, c_int64, c_int64, c_int64, *(c_void_p,) * 6),
+    *(*_MODEL, *_CURVES, *_RANGE, c_void_p, c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p, c_void_p),
+    *(c_double, c_int64, c_int64, c_int64, c_int64, *(c_void_p,) * 6),
 )
 _triangle = kernel("triangle", c_int64, c_int64, c_void_p, c_void_p, c_void_p)
 _summaries = kernel("summaries", *_MODEL, *_CURVES, *_RANGE, c_void_p, c_void_p, c_int64, *(c_void_p,) * 5)
@@ -303,6 +304,8 @@ def descend(
     iterations: int,
     theta: Array,
     counts: Index,
+    location: int = -1,
+    wanted: int | None = None,
 ) -> tuple[Array, Array, Flags]:
     """Descend from every start by Levenberg–Marquardt.
 
@@ -314,6 +317,10 @@ def descend(
         The starts, which become the solutions.
     counts : ndarray of int, shape (curves,)
         How many starts of each curve are used.
+    location : int
+        A parameter that every start holds where it stands; −1: none.
+    wanted : int, optional
+        Give up starts that will not be among so many with the lowest RSS.
 
     Returns
     -------
@@ -324,11 +331,11 @@ def descend(
     """
     count, most, _ = theta.shape
     coef, rss = np.zeros((count, most, 2)), np.full((count, most), np.inf)
-    done, work = np.zeros((count, most), dtype=bool), _room(_DESCENT_ROWS, curves.longest)
+    done, work = np.zeros((count, most), dtype=bool), _room(_DESCENT_ROWS, curves.longest, _START_SIZE * most)
     out = (_floats(theta), _whole(counts), _floats(coef), _floats(rss), _flags(done), _floats(work))
-    limits = (_floats(box.low), _floats(box.high), _floats(held) if len(held) else None)
-    head = (*model.arguments, *curves.arguments, begin, end)
-    _descend(*head, *limits, *whitening.arguments, tolerance, iterations, most, curves.longest, *out)
+    limits = (_floats(box.low), _floats(box.high), _floats(held) if len(held) else None, location)
+    head = (*model.arguments, *curves.arguments, begin, end, *limits, *whitening.arguments)
+    _descend(*head, tolerance, iterations, most if wanted is None else wanted, most, curves.longest, *out)
     return coef, rss, done
 
 

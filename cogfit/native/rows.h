@@ -40,7 +40,9 @@ INLINE Model model_of(int64_t basis, int64_t floor, int64_t bounded, int64_t log
 
 /* Copy numbers into a padded row. */
 INLINE void copy_padded(int64_t n, const double *from, double rest, double *to) {
-    for (int64_t i = 0; i < n; i += LANES) store(to + i, load_some(from + i, n - i, rest));
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) store(to + i, load(from + i));
+    if (i < n) store(to + i, load_some(from + i, n - i, rest));
 }
 
 /* Fill the points of a curve. They stay as they are where the axis and the weights are those of another curve. */
@@ -62,8 +64,9 @@ INLINE int same_points(const Bundle *c, int64_t one, int64_t other) {
 /* Weighted values of a curve, padded with 0. */
 INLINE void fill_target(const Bundle *c, int64_t curve, const Points *points, double *to) {
     const double *y = c->y + c->y_at[curve];
-    for (int64_t i = 0; i < points->size; i += LANES)
-        store(to + i, load_some(y + i, points->n - i, 0.0) * load(points->w + i));
+    int64_t i = 0;
+    for (; i + LANES <= points->n; i += LANES) store(to + i, load(y + i) * load(points->w + i));
+    if (i < points->n) store(to + i, load_some(y + i, points->n - i, 0.0) * load(points->w + i));
 }
 
 INLINE double dot(int64_t size, const double *a, const double *b) {

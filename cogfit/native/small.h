@@ -16,6 +16,14 @@ static double damped_step(int p, const double *theta, const double *factor, cons
                           double damping, const double *lower, const double *upper, double *out, double *promised) {
     double a[2 * MOST_PARAMETERS][MOST_PARAMETERS + 1]; /* the last column used is the right-hand side */
     const int rows = 2 * p;
+    if (p == 1) {
+        const int held = (theta[0] <= lower[0] && grad[0] <= 0.0) || (theta[0] >= upper[0] && grad[0] >= 0.0);
+        const double value = held || !(factor[0] > 0.0) ? 0.0 : target[0] / (factor[0] * (1.0 + damping));
+        const double to = theta[0] + value;
+        out[0] = is_finite(to) ? smaller(larger(to, lower[0]), upper[0]) : theta[0];
+        *promised = out[0] == to ? value * grad[0] : INFINITE;
+        return __builtin_fabs(out[0] - theta[0]);
+    }
     for (int i = 0; i < rows; i++) {
         a[i][p] = i < p ? target[i] : 0.0;
         for (int j = 0; j < p; j++) a[i][j] = i < p ? factor[i * p + j] : 0.0;

@@ -39,7 +39,9 @@ void NAME(triangle)(int64_t p, int64_t n, const double *rows, double *out, doubl
 /* Sum of the logarithms of positive numbers. */
 static double sum_of_logarithms(int64_t n, const double *values) {
     Lanes total = all(0.0);
-    for (int64_t i = 0; i < n; i += LANES) total += logarithm(load_some(values + i, n - i, 1.0));
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) total += logarithm(load(values + i));
+    if (i < n) total += logarithm(load_some(values + i, n - i, 1.0));
     return sum(total);
 }
 
@@ -96,7 +98,9 @@ void NAME(summaries)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs
             for (int k = 0; k < s; k++) fitted += all(amplitude[k]) * load(columns + k * size + i);
             const Lanes miss = value - fitted;
             square += miss * miss;
-            largest = greater(largest, magnitude(load_some(y + y_at[b] + i, points.n - i, 0.0)));
+            const double *values = y + y_at[b] + i;
+            const Lanes plain = i + LANES <= points.n ? load(values) : load_some(values, points.n - i, 0.0);
+            largest = greater(largest, magnitude(plain));
             weighted = greater(weighted, magnitude(value));
             for (int k = 0; k < count; k++) {
                 Lanes column = all(0.0);

@@ -8,7 +8,7 @@
 static int64_t survey_run(int64_t n, const double *values, double *limits) {
     Lanes zero = all(0.0), least = all(INFINITE), most = all(-INFINITE);
     for (int64_t i = 0; i < n; i += LANES) {
-        const Lanes v = load_some(values + i, n - i, values[0]);
+        const Lanes v = i + LANES <= n ? load(values + i) : load_some(values + i, n - i, values[0]);
         zero += v * all(0.0);
         least = lesser(least, v);
         most = greater(most, v);
