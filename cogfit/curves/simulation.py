@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -143,13 +144,11 @@ def _check_fraction(y: Array, subject: str, hint: str) -> None:
 
 def _ar1(n: int, rho: float, rng: np.random.Generator) -> Array:
     """Stationary AR(1) series with unit marginal variance."""
-    from scipy.signal import lfilter
-
     shock = rng.normal(size=n)
     if rho == 0.0:
         return shock
     shock[1:] *= math.sqrt(1.0 - rho * rho)
-    return np.asarray(lfilter([1.0], [1.0, -rho], shock))
+    return np.array(list(accumulate(shock.tolist(), lambda before, own: rho * before + own)))
 
 
 def _routing(truth: Array, patterns: int, rng: np.random.Generator) -> pd.DataFrame:

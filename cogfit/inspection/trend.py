@@ -73,10 +73,18 @@ def _growing_blocks(length: int) -> NDArray[np.int64]:
     return np.unique(np.geomspace(1, length + 1, BLOCKS + 1)[:-1].astype(np.int64)) - 1
 
 
+def ranks(values: Array) -> Array:
+    """Ranks from 1 on, all NaN if a value is.
+
+    Equal values share their mean rank.
+    """
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    means = np.cumsum(count) - 0.5 * (count - 1)
+    return np.where(np.isnan(values).any(), np.nan, means[place])
+
+
 def _correlation(values: Array, starts: list[NDArray[np.int64]]) -> float:
     """Mean rank correlation over the curves."""
-    from scipy.stats import rankdata
-
     joined = np.concatenate(starts)
     with np.errstate(over="ignore", invalid="ignore"):
         means = np.add.reduceat(values, joined) / np.diff(joined, append=len(values))
@@ -84,9 +92,9 @@ def _correlation(values: Array, starts: list[NDArray[np.int64]]) -> float:
         means = np.rint(means / (np.abs(means).max() * CONSTANT)) if np.any(means) else means
     correlations, place = [], 0
     for own in starts:
-        ranks = rankdata(means[place : place + len(own)]) - (len(own) + 1) / 2
+        rank = ranks(means[place : place + len(own)]) - (len(own) + 1) / 2
         order = np.arange(len(own)) - (len(own) - 1) / 2
-        spread = float(np.sqrt((ranks @ ranks) * (order @ order)))
-        correlations.append(float(order @ ranks) / spread if spread > 0 else 0.0)
+        spread = float(np.sqrt((rank @ rank) * (order @ order)))
+        correlations.append(float(order @ rank) / spread if spread > 0 else 0.0)
         place += len(own)
     return float(np.average(correlations, weights=[len(own) for own in starts]))

@@ -30,7 +30,7 @@ typedef struct {
 /* ------------------------------------------------------------------------------------------------ the filter itself */
 
 /* Product of two m x m matrices, the second transposed on request. */
-static void multiply(int64_t m, const double *a, const double *b, int transposed, double *out) {
+static void multiply_square(int64_t m, const double *a, const double *b, int transposed, double *out) {
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < m; j++) {
             double total = 0.0;
@@ -48,15 +48,15 @@ static void stationary(int64_t m, const double *phi, const double *loading, doub
             p[i * m + j] = loading[i] * loading[j];
         }
     for (int round = 0; round < 40; round++) {
-        multiply(m, power, p, 0, product);
-        multiply(m, product, power, 1, added);
+        multiply_square(m, power, p, 0, product);
+        multiply_square(m, product, power, 1, added);
         double largest = 0.0;
         for (int64_t i = 0; i < m * m; i++) {
             p[i] += added[i];
             largest = larger(largest, fabs(added[i]));
         }
         if (largest <= 1e-15 * p[0]) return;
-        multiply(m, power, power, 0, product);
+        multiply_square(m, power, power, 0, product);
         memcpy(power, product, (size_t)(m * m) * sizeof(double));
     }
 }
@@ -96,7 +96,8 @@ INLINE int64_t follow_gains(const int64_t m, const double *phi, const double *lo
 /* ArmaFilter of n points. Workspace: 5 m^2; gain (n, m) and inverse_root (n) are filled until it settles. */
 static ArmaFilter make_filter(int64_t m, const double *phi, const double *loading, int64_t n, double *gain,
                           double *inverse_root, double *work) {
-    ArmaFilter filter = {.m = m, .phi = phi, .loading = loading, .gain = gain, .inverse_root = inverse_root, .is_white = 1};
+    ArmaFilter filter = {
+        .m = m, .is_white = 1, .phi = phi, .loading = loading, .gain = gain, .inverse_root = inverse_root};
     for (int64_t i = 0; i < m; i++) {
         if (i > 0 && loading[i] != 0.0) filter.has_theta = 1;
         if (phi[i] != 0.0) filter.is_white = 0;
@@ -233,7 +234,8 @@ INLINE void whiten_autoregressive(const int64_t m, const ArmaFilter *filter, int
 }
 
 /* Standardised innovations of rows (rows, n), into others or in place. Workspace: m (LANES + 1) + 8. */
-static void whiten_into(const ArmaFilter *filter, int64_t n, int64_t rows, const double *from, double *to, double *work) {
+static void whiten_into(const ArmaFilter *filter, int64_t n, int64_t rows, const double *from, double *to,
+                        double *work) {
     double small[MOST_UNROLLED];
     if (!filter->has_theta) {
         for (int64_t k = 0; k < rows; k++, from += n, to += n) switch (filter->m) {
@@ -355,7 +357,7 @@ INLINE void four_products(int64_t count, const double *row, const double *const 
 }
 
 /* Products of all pairs of rows (rows, n), lower triangle of (rows, rows). */
-static void gram(int64_t rows, int64_t n, const double *z, double *out) {
+static void row_products(int64_t rows, int64_t n, const double *z, double *out) {
     for (int64_t i = 0; i < rows * rows; i++) out[i] = 0.0;
     for (int64_t t0 = 0; t0 < n; t0 += GRAM_TILE) {
         const int64_t count = n - t0 < GRAM_TILE ? n - t0 : GRAM_TILE;
@@ -385,10 +387,10 @@ static void factor_products(int64_t rows, double *low) {
 }
 
 /* Factor of the products of whitened rows; white rows are not copied. */
-static void factor_whitened(const ArmaFilter *filter, int64_t n, int64_t rows, const double *row, double *z, double *low,
-                            double *work) {
+static void factor_whitened(const ArmaFilter *filter, int64_t n, int64_t rows, const double *row, double *z,
+                            double *low, double *work) {
     if (!filter->is_white) whiten_into(filter, n, rows, row, z, work);
-    gram(rows, n, filter->is_white ? row : z, low);
+    row_products(rows, n, filter->is_white ? row : z, low);
     factor_products(rows, low);
 }
 
@@ -453,10 +455,10 @@ typedef struct {
     double limit, top;
     const double *row, *reference;
     double *phi, *loading, *work;
-} Search;
+} ArmaSearch;
 
 /* Minus the restricted log-likelihood, up to a constant. */
-static double criterion(const Search *search, const double *z) {
+static double arma_criterion(const ArmaSearch *search, const double *z) {
     for (int64_t i = 0; i < search->p + search->q; i++)
         if (fabs(z[i]) > search->top) return INFINITE;
     double terms[3];
@@ -489,14 +491,14 @@ static double spread_of(int64_t size, const double *points) {
     return spread;
 }
 
-static double try_point(const Search *search, int64_t size, const double *centre, const double *worst, double factor,
-                        double *point) {
+static double try_point(const ArmaSearch *search, int64_t size, const double *centre, const double *worst,
+                        double factor, double *point) {
     for (int64_t j = 0; j < size; j++) point[j] = centre[j] + factor * (centre[j] - worst[j]);
-    return criterion(search, point);
+    return arma_criterion(search, point);
 }
 
 /* Replace the worst corner of a sorted simplex; the corners, their values and three points of workspace. */
-static void move_worst(const Search *search, int64_t size, double *points, double *values, double *work) {
+static void move_worst(const ArmaSearch *search, int64_t size, double *points, double *values, double *work) {
     double *centre = work, *point = work + size, *other = work + 2 * size, *worst = points + size * size;
     for (int64_t j = 0; j < size; j++) {
         centre[j] = 0.0;
@@ -519,7 +521,7 @@ static void move_worst(const Search *search, int64_t size, double *points, doubl
             for (int64_t i = 1; i <= size; i++) {
                 for (int64_t j = 0; j < size; j++)
                     points[i * size + j] = 0.5 * (points[j] + points[i * size + j]);
-                values[i] = criterion(search, points + i * size);
+                values[i] = arma_criterion(search, points + i * size);
             }
             return;
         }
@@ -537,11 +539,11 @@ double NAME(arma_minimise)(int64_t p, int64_t q, double step, double limit, doub
     const int64_t size = p + q, m = p > q + 1 ? p : q + 1;
     double *points = work, *values = points + (size + 1) * size, *corner = values + size + 1;
     double *phi = corner + 3 * size, *loading = phi + m;
-    const Search search = {p, q, m, n, rows, references, limit, top, row, reference, phi, loading, loading + m};
+    const ArmaSearch search = {p, q, m, n, rows, references, limit, top, row, reference, phi, loading, loading + m};
     for (int64_t i = 0; i <= size; i++) {
         memcpy(points + i * size, best, (size_t)size * sizeof(double));
         if (i > 0) points[i * size + i - 1] += step;
-        values[i] = criterion(&search, points + i * size);
+        values[i] = arma_criterion(&search, points + i * size);
     }
     for (int round = 0; round < 200; round++) {
         sort_corners(size, points, values);

@@ -34,7 +34,7 @@ INLINE void gains_of(const Columns *all_columns, int64_t curves, int64_t first, 
     for (int64_t i = 0; i < curves; i++) largest[i] = greater(largest[i], product[i] * product[i] * inverse);
 }
 
-INLINE double largest_lane(Lanes v) {
+INLINE double largest_gain(Lanes v) {
     double out = v[0];
     for (int k = 1; k < LANES; k++) out = larger(out, v[k]);
     return out;
@@ -50,7 +50,7 @@ INLINE void gains_of_block(const Columns *columns, int64_t curves, int64_t first
         if (j < j1) gains_of(columns, curves, first, k, j, j1 - j, largest);
         for (int64_t i = 0; i < curves; i++) {
             double *best = out + (first + i) * columns->values + k;
-            *best = larger(*best, largest_lane(largest[i]));
+            *best = larger(*best, largest_gain(largest[i]));
         }
     }
 }

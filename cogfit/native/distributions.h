@@ -4,8 +4,8 @@
  * error and deviances, which keep their digits in the far tails (Loader 2000, Fast and accurate computation of binomial
  * probabilities). The integral is taken over u = log x (gamma) or the logarithm of the odds (beta): there densities are
  * log-concave, fall at least exponentially beyond the mode, and the double exponential formula (Takahasi & Mori 1974,
- * Publ. RIMS 9:721) gives the last digit with 90 to 200 points. The tail beyond the mode is integrated, the other one is
- * what is left. Log tails are concave in u, too, so that Newton's method finds quantiles from any start.
+ * Publ. RIMS 9:721) gives the last digit with 90 to 200 points. The tail beyond the mode is integrated, the other one
+ * is what is left. Log tails are concave in u, too, so that Newton's method finds quantiles from any start.
  */
 #ifndef COGFIT_DISTRIBUTIONS_H
 #define COGFIT_DISTRIBUTIONS_H
@@ -73,7 +73,7 @@ INLINE Lanes integrand_at(const Integrand *f, Lanes s) {
 }
 
 /* Integral over s from 0 to infinity; `width` is about where the integrand has fallen to 1/e. */
-static double integral(const Integrand *f, double width) {
+static double tail_integral(const Integrand *f, double width) {
     const double step = width < NARROW ? STEP : FINE_STEP;
     const Lanes unit = all(smaller(width, 1.0));
     Lanes total = all(0.0), point;
@@ -130,7 +130,7 @@ static Tails gamma_tails(double a, double x) {
     const double slope = fabs(x - a);
     const Integrand f = {slope, x, 1.0, is_upper ? 1.0 : -1.0, 1};
     const double log_density = 0.5 * log(a) - LOG_ROOT_2PI - stirling_error(a) - deviance(a, x, a - x);
-    return from_tail(log_density, integral(&f, width_of(slope, x)), is_upper);
+    return from_tail(log_density, tail_integral(&f, width_of(slope, x)), is_upper);
 }
 
 /* Beta distribution with parameters a and b where the odds x / (1 - x) are `ratio` (> 0, finite) times a / b. */
@@ -143,7 +143,7 @@ static Tails beta_tails(double a, double b, double ratio) {
     const Integrand f = {slope, n, beyond <= 0.5 ? beyond : before, beyond <= 0.5 ? -1.0 : 1.0, 0};
     const double log_density = 0.5 * log(a / n * b) - LOG_ROOT_2PI + stirling_error(n) - stirling_error(a) -
                                stirling_error(b) - deviance(a, n * x, difference) - deviance(b, n * y, -difference);
-    return from_tail(log_density, integral(&f, width_of(slope, n * x * y)), is_upper);
+    return from_tail(log_density, tail_integral(&f, width_of(slope, n * x * y)), is_upper);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- Newton */

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +15,14 @@ import pytest
 import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import rankdata
 
 import cogfit
 from cogfit import cli
 from cogfit.curves.exposure import exposure_curve
 from cogfit.curves.utilization import utilization_curve
 from cogfit.inspection.records import ColumnFacts, Inspection
-from cogfit.inspection.trend import TrendOver
+from cogfit.inspection.trend import TrendOver, ranks
 from cogfit.logs import read_log
 from cogfit.logs.splitting import split
 
@@ -345,6 +347,11 @@ def test_attention_utilisation_comes_first_then_what_falls(tmp_path: Path) -> No
         ("accuracy", "rises"),
     ]
     assert by_name(found)["attn_util"].command == f"cogfit fit {tmp_path / 'log.csv'}"
+
+
+@given(st.lists(st.sampled_from([-math.inf, -1.5, 0.0, -0.0, 2.0, 7.0, math.inf, math.nan]), min_size=1))
+def test_ranks_are_those_of_scipy(values: list[float]) -> None:
+    np.testing.assert_array_equal(ranks(np.array(values)), rankdata(values))
 
 
 @given(st.integers(0, 10**6), st.integers(2, 400), st.floats(0.01, 100))
