@@ -244,8 +244,8 @@ def minimise(problem: Problem, starts: Array, effort: int, tolerance: float = 1e
     margin = np.where(np.isfinite(high - low), 1e-10 * (high - low), 0.0)
     for number, start in enumerate(starts):
         z0 = np.clip(problem.coordinates.from_params(start)[problem.free], low + margin, high - margin)
-        # for users' forms without bounds MINPACK's method is tried, too: it ends in other minima now and then
-        for method in ("trf", "lm") if is_open and problem.form.basis is None else ("trf",):
+        # without bounds MINPACK's method is tried as well: it ends in other minima now and then
+        for method in ("trf", "lm") if is_open else ("trf",):
             z, cost = _descend(problem, z0, method, effort, tolerance)
             if cost < best_cost * (1.0 - _SAME_COST) - problem.rounding:
                 best, best_cost, agreed = problem.params(z)[0], cost, set()
