@@ -238,14 +238,14 @@ def minimise(problem: Problem, starts: Array, effort: int, tolerance: float = 1e
     if low.size == 0:
         z0 = np.zeros(0)
         return problem.params(z0)[0], float((problem.residual(z0) ** 2).sum())
-    unbounded = bool(np.all(np.isinf(low)) and np.all(np.isinf(high))) and problem.y.size >= low.size
+    is_open = bool(np.all(np.isinf(low)) and np.all(np.isinf(high))) and problem.y.size >= low.size
     best, best_cost = np.full(len(problem.form.parameters), np.nan), math.inf
     agreed: set[int] = set()
     margin = np.where(np.isfinite(high - low), 1e-10 * (high - low), 0.0)
     for number, start in enumerate(starts):
         z0 = np.clip(problem.coordinates.from_params(start)[problem.free], low + margin, high - margin)
         # without bounds MINPACK's method is tried as well: it ends in other minima now and then
-        for method in ("trf", "lm") if unbounded else ("trf",):
+        for method in ("trf", "lm") if is_open else ("trf",):
             z, cost = _descend(problem, z0, method, effort, tolerance)
             if cost < best_cost * (1.0 - _SAME_COST) - problem.rounding:
                 best, best_cost, agreed = problem.params(z)[0], cost, set()

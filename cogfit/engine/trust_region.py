@@ -163,6 +163,7 @@ def least_squares(
     distance[derivative != 0] *= length[derivative != 0]
     radius = float(np.linalg.norm(x * length / distance**0.5)) or 1.0
 
+    is_bounded = bool(np.isfinite(box.low).any() or np.isfinite(box.high).any())
     damping = 0.0
     n_evaluations = 1
     while n_evaluations < evaluations:
@@ -174,7 +175,7 @@ def least_squares(
         distance[derivative != 0] *= length[derivative != 0]
         scale = distance**0.5 * (1 / length)
         model = _Model(jac * scale, scale * gradient, gradient * derivative * (1 / length))
-        region = _TrustRegion(model, r)
+        region = _TrustRegion(model, r, is_bounded=is_bounded)
         fraction = max(_FRACTION, 1 - steepness)
 
         # shorter and shorter steps until one lowers the cost
@@ -230,13 +231,17 @@ def _new_radius(radius: float, ratio: float, reach: float) -> float:
 class _TrustRegion:
     """Steps that minimise a model within a radius."""
 
-    def __init__(self, model: _Model, r: Array) -> None:
+    def __init__(self, model: _Model, r: Array, *, is_bounded: bool) -> None:
         self.n, p = model.jacobian.shape
-        augmented = np.vstack([model.jacobian, np.diag(model.curvature**0.5)])
+        augmented = model.jacobian
+        if is_bounded:
+            augmented = np.vstack([augmented, np.diag(model.curvature**0.5)])
+            r = np.concatenate([r, np.zeros(p)])
         if not np.all(np.isfinite(augmented)):
             raise np.linalg.LinAlgError("the Jacobian is not finite")
+        # in the order of memory in which LAPACK hands them out, so that products round as scipy's
         u, self.s, vt = map(np.asfortranarray, np.linalg.svd(augmented, full_matrices=False))
-        self.v, self.uf = vt.T, u.T.dot(np.concatenate([r, np.zeros(p)]))
+        self.v, self.uf = vt.T, u.T.dot(r)
         self.is_full_rank = bool(self.n >= p and self.s[-1] > _EPSILON * self.n * self.s[0])
 
     def step(self, radius: float, damping: float) -> tuple[Array, float]:

@@ -40,9 +40,9 @@ def nonnegative_weights(columns: Array, y: Array) -> tuple[Array, float]:
     (array([2., 0.]), 3.0)
     """
     p = columns.shape[1]
-    # the triangle holds all that the weights can reach
-    q, triangle = np.linalg.qr(columns)
-    reached = q.T @ y
+    # a triangle holds all that the weights can reach
+    corner: Array = np.asarray(np.linalg.qr(np.column_stack([columns, y]), mode="r"))
+    triangle, reached = corner[:, :p], corner[:, p]
     smallest = _ROUNDING * p * np.linalg.norm(triangle, axis=0) * float(np.linalg.norm(y))
     weights, is_free = np.zeros(p), np.zeros(p, dtype=bool)
     refused = np.zeros(p, dtype=bool)

@@ -48,7 +48,9 @@ class ArrowCells:
 
         if not pa.types.is_integer(self.column.type):
             return None
-        return _numpy(self.column.cast(pa.float64(), safe=False))
+        return np.concatenate(
+            [np.where(_bits(chunk, 0), _numbers(chunk), np.nan) for chunk in self.column.chunks if len(chunk)]
+        )
 
     def to_pandas(self) -> Any:
         """The cells as a pandas Series."""
@@ -90,29 +92,36 @@ def cells_of(column: Any) -> NDArray[Any] | ArrowCells:
     return cells
 
 
-# --- to and from Arrow without pandas, which Arrow's own conversions load ---------------------------------------------
+# --- to and from Arrow without pandas and Arrow's functions, which its own conversions load ---------------------------
 
 
 def _numpy(column: Any) -> NDArray[Any]:
     """Numbers or truth values of an Arrow column, NaN where a float is missing."""
     import pyarrow as pa
 
-    arrays = [_numbers(chunk) for chunk in column.chunks if len(chunk)]
-    if pa.types.is_boolean(column.type):
-        arrays = [array.view(np.bool_) for array in arrays]
+    is_truth = pa.types.is_boolean(column.type)
+    arrays = [_bits(chunk, 1) if is_truth else _numbers(chunk) for chunk in column.chunks if len(chunk)]
+    if column.null_count:
+        known = [_bits(chunk, 0) for chunk in column.chunks if len(chunk)]
+        arrays = [np.where(*parts, np.nan) for parts in zip(known, arrays, strict=True)]
     if len(arrays) == 1:
         return arrays[0]
     return np.concatenate(arrays) if arrays else np.empty(0, dtype=column.type.to_pandas_dtype())
 
 
 def _numbers(chunk: Any) -> NDArray[Any]:
-    import pyarrow as pa
-
-    if pa.types.is_boolean(chunk.type):  # eight of them are a byte
-        chunk = chunk.cast(pa.uint8())
+    """Numbers in the memory of a chunk; anything where they are missing."""
     kind = np.dtype(chunk.type.to_pandas_dtype())
-    values = np.frombuffer(chunk.buffers()[1], kind, len(chunk), chunk.offset * kind.itemsize)
-    return np.where(_numpy(pa.chunked_array([chunk.is_null()])), np.nan, values) if chunk.null_count else values
+    return np.frombuffer(chunk.buffers()[1], kind, len(chunk), chunk.offset * kind.itemsize)
+
+
+def _bits(chunk: Any, buffer: int) -> NDArray[np.bool_]:
+    """Bits in the memory of a chunk: which cells are known (buffer 0), or truth values (buffer 1)."""
+    packed = chunk.buffers()[buffer]
+    if packed is None:  # all are known
+        return np.ones(len(chunk), dtype=bool)
+    bits = np.unpackbits(np.frombuffer(packed, np.uint8), bitorder="little")
+    return bits[chunk.offset : chunk.offset + len(chunk)].view(np.bool_)
 
 
 def _arrow_integers(values: NDArray[np.intp]) -> Any:

@@ -258,6 +258,45 @@ def test_help_loads_nothing_heavy(tmp_path):
     assert not loaded & HEAVY
 
 
+PLAIN_FIT = """
+import numpy as np
+rows = np.random.default_rng(1).normal(0.0, 0.01, 300)
+with open("log.csv", "w") as file:
+    file.write("step,attn_util,loss\\n")
+    for k, error in enumerate(rows, 1):
+        file.write(f"{10 * k},{0.1 + 0.8 * k**-0.4 + error:.6f},{4 * k**-0.1 * (1 + error):.5f}\\n")
+sys.argv = ["cogfit", "fit", "log.csv", *ARGUMENTS]
+from cogfit.cli import main
+assert main() == 0
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--x", "step", "--y", "attn_util"], ["--json", "-"], ["--y", "loss", "--noise", "gaussian", "--quiet"]],
+    ids=["columns", "json", "quiet"],
+)
+def test_a_plain_fit_loads_no_tables_pictures_or_optimisers(arguments, tmp_path):
+    loaded = modules_loaded_by(PLAIN_FIT.replace("ARGUMENTS", repr(arguments)), tmp_path)
+    assert {"cogfit.engine.estimate", "pyarrow.lib"} <= loaded
+    assert not loaded & {
+        "matplotlib",
+        "pandas",
+        "pyarrow.compute",
+        "scipy.fft",
+        "scipy.optimize",
+        "scipy.signal",
+        "scipy.sparse.linalg",
+        "scipy.stats",
+        "seaborn",
+        "sqlite3",
+        "statsmodels",
+        "sympy",
+        "tensorboard",
+        "torch",
+    }
+
+
 def test_no_submodule_has_the_name_of_a_public_object(tmp_path):
     # With lazy exports, importing such a submodule would replace the object by the module.
     code = (

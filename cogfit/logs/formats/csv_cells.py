@@ -93,7 +93,6 @@ def has_odd_cells(table: Any) -> bool:
     Each of these makes its column one of text.
     """
     import pyarrow as pa
-    from pyarrow import compute
 
     kinds = set(table.schema.types)
     if any(pa.types.is_binary(kind) for kind in kinds):
@@ -104,11 +103,12 @@ def has_odd_cells(table: Any) -> bool:
     if any(_has_odd_bytes(chunk) for chunks in texts for chunk in chunks):
         return True
     # a header leaves no column without text
+    if len(texts) < table.num_columns:
+        return False
+    from pyarrow import compute
+
     names = arrow_texts(table.column_names)
-    is_all_text = len(texts) == table.num_columns
-    return is_all_text and any(
-        compute.any(compute.is_in(chunk, value_set=names)).as_py() for chunks in texts for chunk in chunks
-    )
+    return any(compute.any(compute.is_in(chunk, value_set=names)).as_py() for chunks in texts for chunk in chunks)
 
 
 def _is_text_type(kind: Any) -> bool:
@@ -150,11 +150,12 @@ def _without_missing(table: Any, dialect: Dialect) -> tuple[Any, list[str]]:
     Thousands separators are read, too.
     """
     import pyarrow as pa
-    from pyarrow import compute
 
     notes: list[str] = []
     if not any(pa.types.is_string(kind) for kind in set(table.schema.types)):
         return table, notes
+    from pyarrow import compute  # takes longer to load than to read a table
+
     missing, none = arrow_texts(_null_texts()), pa.nulls(1, pa.string())[0]
     for place, name in enumerate(table.column_names):
         column = table.column(place)

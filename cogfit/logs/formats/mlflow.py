@@ -7,11 +7,11 @@ not trusted: views and virtual tables in the place of tables are refused, and no
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import numpy as np
@@ -19,6 +19,9 @@ import numpy as np
 from cogfit.errors import InputError
 from cogfit.logs.formats.reader import Evidence, Raw, Reader, ReadOptions
 from cogfit.logs.formats.wide import Series, widen
+
+if TYPE_CHECKING:
+    import sqlite3
 
 MAGIC = b"SQLite format 3\0"
 
@@ -60,6 +63,8 @@ def read(path: Path, options: ReadOptions) -> Raw:
     InputError
         The file is no database of MLflow, is damaged, or holds no metric.
     """
+    import sqlite3
+
     path = Path(path)
     try:
         return _read(path, options)
@@ -83,6 +88,8 @@ READER = Reader(
 
 
 def _read(path: Path, options: ReadOptions) -> Raw:
+    import sqlite3
+
     with path.open("rb") as handle:
         if handle.read(len(MAGIC)) != MAGIC:
             raise InputError("is no SQLite database", path=path, hint="give MLflow's own mlflow.db, not compressed")
@@ -128,6 +135,8 @@ def _count(connection: sqlite3.Connection, rows: str) -> int:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    import sqlite3
+
     address = f"file:{quote(str(path.resolve()))}?mode=ro"
     if hasattr(os, "statvfs") and os.statvfs(path).f_flag & os.ST_RDONLY:
         # SQLite wants to keep its lock and log files beside the database; on read-only media nobody else writes either.
