@@ -582,11 +582,12 @@ def render(figure: Figure, kind: str, dpi: float = 200.0, *, is_placed: bool = F
     import matplotlib
 
     _escape_texts(figure)
-    metadata = {
+    all_metadata: dict[str, dict[str, Any]] = {
         "png": {"Software": SOFTWARE},
         "svg": {"Creator": SOFTWARE, "Date": None},
         "pdf": {"Creator": SOFTWARE, "CreationDate": None},
-    }[kind]
+    }
+    metadata = all_metadata[kind]
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # a box stands for what a font lacks
@@ -608,11 +609,11 @@ def _draw_once(figure: Figure, kind: str, buffer: io.BytesIO, dpi: float, metada
     figure.dpi = dpi
     try:
         if kind == "png":
-            FigureCanvasAgg(figure).print_png(buffer, metadata=metadata)
+            FigureCanvasAgg(figure).print_png(buffer, metadata=metadata)  # type: ignore[no-untyped-call]
         elif kind == "svg":
-            FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)
+            FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)  # type: ignore[no-untyped-call]
         else:
-            FigureCanvasPdf(figure).print_pdf(buffer, metadata=metadata)
+            FigureCanvasPdf(figure).print_pdf(buffer, metadata=metadata)  # type: ignore[no-untyped-call]
     finally:
         figure.dpi = own_dpi
         FigureCanvasAgg(figure)
