@@ -21,6 +21,7 @@ KERNELS := cogfit/native/kernels.bin
 KERNEL_SOURCES := $(wildcard cogfit/native/*.c cogfit/native/*.h cogfit/native/*.def) building/kernels.py
 
 DEMO_RUNS := srcd-n256-consolidates srcd-n256-gradual srcd-n256-never-drops srcd-n256-collapses
+DEMO_FIRST := data/runs/srcd-n256-gradual/utilization.csv --x-min 500 --form power_floor
 DEMO_OUT := demo-output
 # Without a routing log the forced warm-up (steps 0-399, see run.json) cannot be recognised: it is left out by hand,
 # with the 100 steps in which the router settles after it.
@@ -44,6 +45,9 @@ wheels: .venv-wheels/.stamp ## Build the source distribution and a wheel for thi
 
 demo: .venv/.stamp ## Fit the recorded runs in data/runs; tables here, figures and JSON in demo-output/
 	@mkdir -p $(DEMO_OUT)
+	@printf 'A first answer, with one form only:\n'
+	@.venv/$(BIN)/cogfit fit $(DEMO_FIRST) --quiet
+	@printf 'All forms on $(words $(DEMO_RUNS)) recorded runs follow, each with a test of every form.\n'
 	@set -e $(foreach run,$(DEMO_RUNS),; \
 	  printf '\n== cogfit fit %s\n' "data/runs/$(run) $(DEMO_OPTIONS_$(run))"; \
 	  .venv/$(BIN)/cogfit fit "data/runs/$(run)" $(DEMO_OPTIONS_$(run)) \

@@ -351,7 +351,7 @@ def contents(item: PaperFigure, data: Data) -> dict[str, bytes]:
         drawing = item.draw(data)
         drawing.figure.draw_without_rendering()  # places the parts; once is enough for all formats
         drawing.figure.set_layout_engine("none")
-        out = {kind: render(drawing.figure, kind, style.DPI) for kind in FORMATS}
+        out = {kind: render(drawing.figure, kind, style.DPI, is_placed=True) for kind in FORMATS}
     out["csv"] = csv_for_people(drawing.data, float_format="%.6g", lineterminator="\n").encode()
     out["txt"] = f"Figure {item.number}. {item.title}. {drawing.caption}\n".encode()
     return out

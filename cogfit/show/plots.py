@@ -8,10 +8,10 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -558,7 +558,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     write_atomic(path, render(figure, suffix))
 
 
-def render(figure: Figure, kind: str, dpi: float = 200.0) -> bytes:
+def render(figure: Figure, kind: str, dpi: float = 200.0, *, is_placed: bool = False) -> bytes:
     """Return the bytes of a picture.
 
     Text stays text in SVG and PDF, and the same figure gives the same bytes. The metadata name :data:`SOFTWARE`, so
@@ -571,23 +571,49 @@ def render(figure: Figure, kind: str, dpi: float = 200.0) -> bytes:
         One of :data:`FORMATS`.
     dpi : float
         Dots per inch of a PNG, and of the clouds of points inside SVG and PDF.
+    is_placed : bool
+        Whether the parts have their places already: the figure is then drawn once, and not a first time for these.
     """
     import warnings
 
     import matplotlib
 
     _escape_texts(figure)
-    metadata = {
+    all_metadata: dict[str, dict[str, Any]] = {
         "png": {"Software": SOFTWARE},
         "svg": {"Creator": SOFTWARE, "Date": None},
         "pdf": {"Creator": SOFTWARE, "CreationDate": None},
-    }[kind]
+    }
+    metadata = all_metadata[kind]
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # a box stands for what a font lacks
         with matplotlib.rc_context({"svg.hashsalt": "cogfit", "svg.fonttype": "none", "pdf.fonttype": 42}):
-            figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
+            if is_placed:
+                _draw_once(figure, kind, buffer, dpi, metadata)
+            else:
+                figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
     return buffer.getvalue()
+
+
+def _draw_once(figure: Figure, kind: str, buffer: io.BytesIO, dpi: float, metadata: Mapping[str, Any]) -> None:
+    """Do what `Figure.savefig` does, without its first drawing, which only places the parts."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    own_dpi = figure.dpi
+    figure.dpi = dpi
+    try:
+        if kind == "png":
+            FigureCanvasAgg(figure).print_png(buffer, metadata=metadata)  # type: ignore[no-untyped-call]
+        elif kind == "svg":
+            FigureCanvasSVG(figure).print_svg(buffer, metadata=metadata)  # type: ignore[no-untyped-call]
+        else:
+            FigureCanvasPdf(figure).print_pdf(buffer, metadata=metadata)  # type: ignore[no-untyped-call]
+    finally:
+        figure.dpi = own_dpi
+        FigureCanvasAgg(figure)
 
 
 def _escape_texts(figure: Figure) -> None:
