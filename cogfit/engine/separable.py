@@ -40,6 +40,7 @@ _SORTING = 12  # iterations by which starts are sorted out
 # Points and middles tried around a location, counted from the nearest: close ones all, further ones with gaps.
 _AROUND = (-1, 0, -2, 1, -3, 2, -4, 3, -6, 5, -8, 7, -12, 11, -18, 17)
 _AGAIN = 4  # of these, how many best ones are descended from once more
+_BESIDE = 3  # times as many starts as are kept are held at their locations to the end
 _SAME_PLACE = 1e-2  # distance up to which two starts have come to one place
 _SAME_RSS = 1e-5  # and relative difference of their RSS
 
@@ -502,8 +503,10 @@ class _Search:
 
         theta becomes the solutions.
         """
-        most = theta.shape[1]
-        _, rss, _ = self.descend(begin, end, theta, counts, np.empty((0, theta.shape[2])), location=self._location)
+        most, none = theta.shape[1], np.empty((0, theta.shape[2]))
+        # minima must be known among many more than will be kept
+        wanted = _BESIDE * most_starts(self.form)
+        _, rss, _ = self.descend(begin, end, theta, counts, none, location=self._location, wanted=wanted)
         around = np.pad(rss, ((0, 0), (1, 1)), constant_values=np.inf)
         is_minimum = (rss <= around[:, 2:]) & (rss <= around[:, :-2])
         return rss, (is_minimum | (np.arange(most) >= most // 2)) & np.isfinite(rss)

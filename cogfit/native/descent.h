@@ -436,6 +436,13 @@ INLINE double begin_descent(Problem *problem, const Limits *limits, Slope *here)
     return terms(problem, here);
 }
 
+/* Decrease of the RSS that a Gauss-Newton step promises. */
+static double gauss_newton_promise(int p, const Slope *at, double damping, const Limits *limits) {
+    double promised, out[MOST_PARAMETERS];
+    damped_step(p, at->theta, at->factor, at->target, at->grad, damping, limits->lower, limits->upper, out, &promised);
+    return promised;
+}
+
 /* Descend from `here`, where the RSS is `value` and which becomes the solution. Returns the RSS.
  *
  * Among others, it is given up where several times its last decrease would not bring it down to `hopeless`, and where its
@@ -454,17 +461,23 @@ static double descend_from(Problem *problem, const Limits *limits, const Race *r
         Slope trial = {.theta = {0.0}};
         double promised, factor[MOST_PARAMETERS * MOST_PARAMETERS], target[MOST_PARAMETERS];
         if (iteration >= PATIENCE) bend(problem, limits->upper, here); /* large residuals: Gauss-Newton crawls */
-        const int bent = learnt && iteration < PATIENCE && factor_with_second_order(p, here, second, factor, target);
+        int bent = learnt && iteration < PATIENCE && factor_with_second_order(p, here, second, factor, target);
         memcpy(trial.theta, here->theta, sizeof trial.theta);
-        const double moved =
-            damped_step(p, here->theta, bent ? factor : here->factor, bent ? target : here->target, here->grad, damping,
-                        limits->lower, limits->upper, trial.theta, &promised);
-        *done = promised <= PROMISE * tolerance * value && damping <= NEAR_DAMPING;
+        double moved = damped_step(p, here->theta, bent ? factor : here->factor, bent ? target : here->target, here->grad,
+                                   damping, limits->lower, limits->upper, trial.theta, &promised);
+        double enough = PROMISE * tolerance * value;
+        if (bent && promised <= enough) { /* a secant may be far too steep: Gauss-Newton must see no more to gain, either */
+            moved = damped_step(p, here->theta, here->factor, here->target, here->grad, damping, limits->lower,
+                                limits->upper, trial.theta, &promised);
+            bent = 0, enough *= 100.0;
+        }
+        *done = promised <= enough && damping <= NEAR_DAMPING;
         if (*done || (iteration >= TRIALS && value - HOPE * decrease > race->hopeless)) break;
         if (race->others && comes_to_another(p, race, trial.theta, value, &value, here)) break;
         const double new = terms(problem, &trial);
         const int better = new < value;
-        const int small = better && value - new <= tolerance * value && damping <= NEAR_DAMPING;
+        const int small = better && value - new <= tolerance * value && damping <= NEAR_DAMPING &&
+                          (!bent || gauss_newton_promise(p, &trial, damping, limits) <= tolerance * new);
         learnt = 0;
         if (better) {
             learnt = p == 1 || (value - new <= NEAR_MINIMUM * value &&
@@ -475,7 +488,7 @@ static double descend_from(Problem *problem, const Limits *limits, const Race *r
         }
         damping = better ? larger(damping * 0.2, 1e-12) : damping * 8.0;
         const int stuck = !better && (damping > 1e8 || promised <= tolerance * value);
-        *done = moved < 1e-12 || small || stuck || value <= problem->nothing;
+        *done = (moved < 1e-12 && !bent) || small || stuck || value <= problem->nothing;
     }
     return value;
 }

@@ -39,11 +39,13 @@ INLINE Lanes exponential_of(Lanes v) {
     return select(v > all(OVERFLOW_AT), all(INFINITE), keep(~(v < all(UNDERFLOW_AT)), value));
 }
 
-/* exp(v) - 1 without loss of digits near 0. */
-INLINE Lanes exponential_less_one(Lanes v) {
+/* Exponential, and exp(v) - 1 without loss of digits near 0, at the price of one. */
+INLINE Lanes exponential_and_less_one(Lanes v, Lanes *less_one) {
     Lanes p;
-    const Lanes scale = reduced(v, &p), value = scale * p + (scale - all(1.0));
-    return select(v > all(OVERFLOW_AT), all(INFINITE), value);
+    const Lanes scale = reduced(v, &p), value = scale * p + scale;
+    const Whole over = v > all(OVERFLOW_AT);
+    *less_one = select(over, all(INFINITE), scale * p + (scale - all(1.0)));
+    return select(over, all(INFINITE), keep(~(v < all(UNDERFLOW_AT)), value));
 }
 
 /* Natural logarithm to 2 ulp of a positive normal number; -inf at 0, not a number below. */
