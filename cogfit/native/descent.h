@@ -20,8 +20,7 @@
 #define FIRST_DAMPING 1e-3
 #define NEAR_DAMPING 1e-2 /* damping from which a small decrease is no sign of convergence */
 #define SAME_PLACE 3e-3   /* distance at which a step comes to where another start has ended */
-#define TRIALS 3          /* iterations that every start is given */
-#define HOPE 4.0          /* times the last decrease that a descent is thought to have before it */
+#define TRIALS 4          /* iterations that every start is given */
 #define PROMISE 1e-2      /* share of the tolerance below which a promised decrease is not tried */
 #define DIFFERENCE 1e-5   /* step in the solver's coordinates, which are of order 1, for second derivatives */
 #define DESCENT_ROWS (8 + MOST_COLUMNS + MOST_PARAMETERS * (1 + MOST_COLUMNS))
@@ -407,23 +406,25 @@ typedef struct {
     Slope slope;
     double value;
     int64_t at;
+    uint8_t done;
 } Start;
 
 /* What is known of the other starts: an RSS that is not wanted, and those that have ended. */
 typedef struct {
-    double hopeless;
+    double hopeless, hope; /* how many times its last decrease a descent is thought to have before it */
     int64_t others;
     Start *const *ended;
 } Race;
 
 /* Whether a step ends where another start has ended, which was lower; then takes its solution and RSS. */
-static int comes_to_another(int p, const Race *race, const double *theta, double value, double *rss, Slope *here) {
+static int comes_to_another(int p, const Race *race, const double *theta, double value, double *rss, Slope *here,
+                            uint8_t *done) {
     for (int64_t k = 0; k < race->others; k++) {
         const Start *other = race->ended[k];
         double apart = 0.0;
         for (int j = 0; j < p; j++) apart = larger(apart, __builtin_fabs(theta[j] - other->slope.theta[j]));
-        if (apart > SAME_PLACE || !(other->value <= value)) continue;
-        *rss = other->value, *here = other->slope;
+        if (!other->done || apart > SAME_PLACE || !(other->value <= value)) continue;
+        *rss = other->value, *here = other->slope, *done = 1;
         return 1;
     }
     return 0;
@@ -472,8 +473,8 @@ static double descend_from(Problem *problem, const Limits *limits, const Race *r
             bent = 0, enough *= 100.0;
         }
         *done = promised <= enough && damping <= NEAR_DAMPING;
-        if (*done || (iteration >= TRIALS && value - HOPE * decrease > race->hopeless)) break;
-        if (race->others && comes_to_another(p, race, trial.theta, value, &value, here)) break;
+        if (*done || (iteration >= TRIALS && value - race->hope * decrease > race->hopeless)) break;
+        if (race->others && comes_to_another(p, race, trial.theta, value, &value, here, done)) break;
         const double new = terms(problem, &trial);
         const int better = new < value;
         const int small = better && value - new <= tolerance * value && damping <= NEAR_DAMPING &&
@@ -549,7 +550,7 @@ INLINE void hold(Problem *problem, Limits *limits, int64_t parameter, const doub
  * none), and each start holds the parameter `location` where it stands (-1: none); ar (order), gain (n, order),
  * inverse_root (n) are the filter that whitens the errors (order 0: none). theta (curves, most, p) are the starts and
  * become the solutions; only the first counts (curves) of them are used. Where there are more than `wanted`, those that
- * will not be among the `wanted` lowest are given up. Filled: coef (curves, most, 2), rss (curves, most; infinite where
+ * will not be among the `wanted` lowest with `hope` times their last decrease are given up. Filled: coef (curves, most, 2), rss (curves, most; infinite where
  * nothing is finite), done (curves, most). work: room for DESCENT_ROWS rows of the longest curve, padded, 8 numbers, and
  * START_SIZE numbers for each of the `most` starts.
  */
@@ -557,8 +558,8 @@ void NAME(descend)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, 
                    const int64_t *x_at, const int64_t *axis, const double *y, const int64_t *y_at, const double *root,
                    const int64_t *w_at, int64_t begin, int64_t end, const double *low, const double *high,
                    const double *held, int64_t location, int64_t order, const double *ar, const double *gain,
-                   const double *inverse_root, double tolerance, int64_t iterations, int64_t wanted, int64_t most,
-                   int64_t longest, double *theta, const int64_t *counts, double *coef, double *rss, uint8_t *done,
+                   const double *inverse_root, double tolerance, int64_t iterations, int64_t wanted, double hope,
+                   int64_t most, int64_t longest, double *theta, const int64_t *counts, double *coef, double *rss, uint8_t *done,
                    double *work) {
     const Model model = model_of(basis, floor, bounded, logs);
     const Bundle c = {x, log_x, x_at, axis, y, y_at, root, w_at};
@@ -568,7 +569,7 @@ void NAME(descend)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, 
     double *const q = problem.q, *const rest = problem.rest, *lowest = aligned(work) + DESCENT_ROWS * room;
     Start **sorted = (Start **)(lowest + most), *starts = (Start *)(lowest + 2 * most);
     Limits limits = {.tolerance = tolerance, .iterations = iterations};
-    const Race alone = {INFINITE, 0, sorted};
+    const Race alone = {INFINITE, 0.0, 0, sorted};
     for (int64_t b = begin, last = -1; b < end; b++) {
         const int64_t mine = b - begin, ax = axis[b], count = counts[mine], first = mine * most;
         if (count == 0) continue;
@@ -598,9 +599,9 @@ void NAME(descend)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, 
             Start *start = sorted[i];
             const int64_t at = start->at;
             hold(&problem, &limits, location, start->slope.theta);
-            const Race race = {i < wanted ? INFINITE : lowest[wanted - 1], location < 0 ? i : 0, sorted};
-            const double value = descend_from(&problem, &limits, &race, start->value, &start->slope, done + at);
-            rss[at] = start->value = value;
+            const Race race = {i < wanted ? INFINITE : lowest[wanted - 1], hope, location < 0 ? i : 0, sorted};
+            const double value = descend_from(&problem, &limits, &race, start->value, &start->slope, &start->done);
+            rss[at] = start->value = value, done[at] = start->done;
             memcpy(theta + at * p, start->slope.theta, (size_t)p * sizeof(double));
             memcpy(coef + 2 * at, start->slope.coef, 2 * sizeof(double));
             int64_t k = i < wanted ? i : wanted - 1;
