@@ -21,6 +21,7 @@
 #define NEAR_DAMPING 1e-2 /* damping from which a small decrease is no sign of convergence */
 #define SAME_PLACE 3e-3   /* distance at which a step comes to where another start has ended */
 #define TRIALS 4          /* iterations that every start is given */
+#define REFUSALS 7        /* the same where no step has been taken: the damping has grown a millionfold then */
 #define PROMISE 1e-2      /* share of the tolerance below which a promised decrease is not tried */
 #define DIFFERENCE 1e-5   /* step in the solver's coordinates, which are of order 1, for second derivatives */
 #define DESCENT_ROWS (8 + MOST_COLUMNS + MOST_PARAMETERS * (1 + MOST_COLUMNS))
@@ -416,14 +417,15 @@ typedef struct {
     Start *const *ended;
 } Race;
 
-/* Whether a step ends where another start has ended, which was lower; then takes its solution and RSS. */
-static int comes_to_another(int p, const Race *race, const double *theta, double value, double *rss, Slope *here,
+/* Whether a step ends where another start has ended, with the RSS that it promises; then takes its solution and RSS. */
+static int comes_to_another(int p, const Race *race, const double *theta, double promised, double value, double *rss, Slope *here,
                             uint8_t *done) {
     for (int64_t k = 0; k < race->others; k++) {
         const Start *other = race->ended[k];
         double apart = 0.0;
         for (int j = 0; j < p; j++) apart = larger(apart, __builtin_fabs(theta[j] - other->slope.theta[j]));
-        if (!other->done || apart > SAME_PLACE || !(other->value <= value)) continue;
+        const double lower = value - other->value, miss = __builtin_fabs(lower - promised);
+        if (!other->done || apart > SAME_PLACE || !(lower >= 0.0) || miss > 0.1 * lower) continue;
         *rss = other->value, *here = other->slope, *done = 1;
         return 1;
     }
@@ -473,8 +475,10 @@ static double descend_from(Problem *problem, const Limits *limits, const Race *r
             bent = 0, enough *= 100.0;
         }
         *done = promised <= enough && damping <= NEAR_DAMPING;
-        if (*done || (iteration >= TRIALS && value - race->hope * decrease > race->hopeless)) break;
-        if (race->others && comes_to_another(p, race, trial.theta, value, &value, here, done)) break;
+        if (*done) break;
+        const int64_t trials = decrease > 0.0 ? TRIALS : REFUSALS;
+        if (iteration >= trials && value - race->hope * decrease > race->hopeless) break;
+        if (race->others && comes_to_another(p, race, trial.theta, promised, value, &value, here, done)) break;
         const double new = terms(problem, &trial);
         const int better = new < value;
         const int small = better && value - new <= tolerance * value && damping <= NEAR_DAMPING &&
