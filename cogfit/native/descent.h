@@ -565,6 +565,7 @@ void NAME(descend)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, 
                    const double *inverse_root, double tolerance, int64_t iterations, int64_t wanted, double hope,
                    int64_t most, int64_t longest, double *theta, const int64_t *counts, double *coef, double *rss, uint8_t *done,
                    double *work) {
+    const unsigned before = flush_subnormals();
     const Model model = model_of(basis, floor, bounded, logs);
     const Bundle c = {x, log_x, x_at, axis, y, y_at, root, w_at};
     const int p = model.parameters;
@@ -614,6 +615,7 @@ void NAME(descend)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, 
             lowest[k] = value;
         }
     }
+    set_rounding(before);
 }
 
 #endif

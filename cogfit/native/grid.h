@@ -200,6 +200,7 @@ void NAME(grid_starts)(int64_t basis, int64_t floor, int64_t bounded, int64_t lo
                        int64_t grid, const double *mesh, const int64_t *dims, int64_t spread, const double *low,
                        const double *high, const double *bottom, const double *top, int64_t most, int64_t longest,
                        double *starts, int64_t *counts, double *work, int64_t *chosen) {
+    const unsigned before = flush_subnormals();
     const Model model = model_of(basis, floor, bounded, logs);
     const Bundle c = {x, log_x, x_at, axis, y, y_at, root, w_at};
     const int p = model.parameters, s = model.columns;
@@ -263,6 +264,7 @@ void NAME(grid_starts)(int64_t basis, int64_t floor, int64_t bounded, int64_t lo
         }
         b += count;
     }
+    set_rounding(before);
 }
 
 #endif
