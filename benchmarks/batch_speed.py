@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -302,31 +301,24 @@ def reading(scalars: int, rounds: int) -> None:
     )
 
 
+EXPONENTIALS = 840
+"""Of a power law with a floor at 200 points: four evaluations and a little more, by which the limit is counted."""
+
+
 def limit(count: int) -> dict[str, float]:
-    """How far the kernel is from the least it could do: the exponentials it needs, at what they cost."""
-    from cogfit.formulas.bases import _fill, compiled
+    """How far least squares are from the exponentials that they need, at what these cost in a plain loop of C."""
+    from ctypes import c_int64, c_void_p
 
     from cogfit.engine import separable
     from cogfit.formulas.registry import get_form
+    from cogfit.native.library import kernel, level
 
     x, ys = curves(count)
     form = get_form("power_floor")
     bundle = separable.Bundle.rectangular(x, ys, np.ones_like(ys))
     search = separable._Search.for_bundle(form, bundle, 1e-13, separable.WHITE, 200)
-    theta, counts = search._grid_starts(0, count)
-    evaluations, none = 0.0, np.empty((0, 1))
-    for k in range(30):  # an evaluation more for every start that is not done after k iterations
-        _, _, done = replace(search, iterations=k).descend(0, count, theta.copy(), counts, none)
-        open_starts = (~done) & (np.arange(done.shape[1]) < counts[:, None])
-        evaluations += float(open_starts.sum()) / count
-        if not open_starts.any():
-            break
-    few = np.ascontiguousarray(theta[:50, 0])  # in the first caches, as in the solver
-    address, phi, dphi = compiled("power").address, np.empty((len(few), 1, N)), np.empty((len(few), 1, 1, N))
-
-    def exponentials() -> None:
-        for _ in range(count // len(few)):
-            _fill(address, x, np.log(x), few, phi, dphi)
+    probe = kernel("probe", c_void_p, c_void_p, c_int64, c_int64)
+    exponents, out = -np.log(x), np.empty(N)
 
     def least(task: Callable[[], Any]) -> float:
         """Least processor time of this thread, in µs a curve: load does not change it much."""
@@ -337,19 +329,19 @@ def limit(count: int) -> dict[str, float]:
             times.append(time.thread_time() - begin)
         return 1e6 * min(times) / count
 
-    power = least(exponentials)
+    power = least(lambda: probe(exponents.ctypes.data, out.ctypes.data, N, count)) / N
     alone = least(lambda: separable.solve_bundle(form, bundle, threads=1))
     grid = least(lambda: search._grid_starts(0, count))
     print(
-        f"\n**Distance to the limit** (power + floor, {N} points, processor time of one thread): {evaluations:.1f} "
-        f"evaluations a curve of {N} exponentials with their derivative at {1e3 * power / N:.2f} ns = "
-        f"{evaluations * power:.2f} µs; least squares take {alone:.2f} µs, of which {grid:.2f} µs rank the grid of "
-        f"starts: {alone / (evaluations * power):.1f} × the exponentials alone.",
+        f"\n**Distance to the limit** (power + floor, {N} points, {level()}, processor time of one thread): "
+        f"{EXPONENTIALS} exponentials a curve at {1e3 * power:.2f} ns in a plain loop of C = "
+        f"{EXPONENTIALS * power:.2f} µs; least squares take {alone:.2f} µs, of which {grid:.2f} µs rank the grid of "
+        f"starts: {alone / (EXPONENTIALS * power):.1f} × the exponentials alone.",
         flush=True,
     )
     return {
-        "evaluations_per_curve": evaluations, "ns_per_exponential": 1e3 * power / N, "us_per_curve": alone,
-        "us_for_starts": grid, "times_the_exponentials": alone / (evaluations * power),
+        "exponentials_per_curve": EXPONENTIALS, "ns_per_exponential": 1e3 * power, "us_per_curve": alone,
+        "us_for_starts": grid, "times_the_exponentials": alone / (EXPONENTIALS * power),
     }  # fmt: skip
 
 

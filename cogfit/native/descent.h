@@ -20,6 +20,7 @@
 #define FIRST_DAMPING 1e-3
 #define NEAR_DAMPING 1e-2 /* damping from which a small decrease is no sign of convergence */
 #define SAME_PLACE 3e-3   /* distance at which a step comes to where another start has ended */
+#define CHANCES 8         /* times as many starts as are wanted, the lowest ones, are followed */
 #define TRIALS 4          /* iterations that every start is given */
 #define REFUSALS 7        /* the same where no step has been taken: the damping has grown a millionfold then */
 #define PROMISE 1e-2      /* share of the tolerance below which a promised decrease is not tried */
@@ -605,8 +606,11 @@ void NAME(descend)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, 
             const int64_t at = start->at;
             hold(&problem, &limits, location, start->slope.theta);
             const Race race = {i < wanted ? INFINITE : lowest[wanted - 1], hope, location < 0 ? i : 0, sorted};
-            const double value = descend_from(&problem, &limits, &race, start->value, &start->slope, &start->done);
-            rss[at] = start->value = value, done[at] = start->done;
+            start->done = 0;
+            if (location >= 0 || i < CHANCES * wanted) /* beyond, starts were hardly ever seen to win */
+                start->value = descend_from(&problem, &limits, &race, start->value, &start->slope, &start->done);
+            const double value = start->value;
+            rss[at] = value, done[at] = start->done;
             memcpy(theta + at * p, start->slope.theta, (size_t)p * sizeof(double));
             memcpy(coef + 2 * at, start->slope.coef, 2 * sizeof(double));
             int64_t k = i < wanted ? i : wanted - 1;
