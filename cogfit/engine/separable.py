@@ -37,6 +37,7 @@ _MAX_ITERATIONS = 200
 _QUICK = 14  # iterations before the full Hessians, which cost most
 # Points of the grid beyond its range on either side, by the number of non-linear parameters (0, 1, more).
 _OUTSIDE = (0, 3, 1)
+_HOPE = 50.0  # times its last decrease that a start may have before it when it is given up for a better one
 _SORTING = 12  # iterations by which starts are sorted out
 # Points and middles tried around a location, counted from the nearest: close ones all, further ones with gaps.
 _AROUND = (-1, 0, -2, 1, -3, 2, -4, 3, -6, 5, -8, 7, -12, 11, -18, 17)
@@ -404,7 +405,8 @@ class _Search:
         The first `counts` of theta (curves, starts, p) are used.
         """
         theta = np.ascontiguousarray(theta)
-        coef, rss, done = self.descend(begin, end, theta, counts, held)
+        wanted = 1 if self._location < 0 else None  # at its kinks the RSS decreases as if it were done
+        coef, rss, done = self.descend(begin, end, theta, counts, held, wanted=wanted, hope=_HOPE)
         pick = np.arange(end - begin), rss.argmin(axis=1)
         return theta[pick], coef[pick], rss[pick], done[pick]
 
@@ -418,11 +420,12 @@ class _Search:
         *,
         location: int = -1,
         wanted: int | None = None,
+        hope: float = 10.0,
     ) -> tuple[Array, Array, NDArray[np.bool_]]:
         """Descend from every start.
 
-        Coefficients, RSS and convergence; theta (curves, starts, p) becomes the solutions. For `location` and `wanted`
-        see :func:`cogfit.native.kernels.descend`.
+        Coefficients, RSS and convergence; theta (curves, starts, p) becomes the solutions. For `location`, `wanted`
+        and `hope` see :func:`cogfit.native.kernels.descend`.
         """
         return kernels.descend(
             self.model,
@@ -438,6 +441,7 @@ class _Search:
             counts=counts,
             location=location,
             wanted=wanted,
+            hope=hope,
         )
 
     def _grid_starts(self, begin: int, end: int) -> tuple[Array, Index]:
@@ -495,8 +499,8 @@ class _Search:
 
         theta becomes the solutions.
         """
-        most = theta.shape[1]
-        _, rss, _ = self.descend(begin, end, theta, counts, np.empty((0, theta.shape[2])), location=self._location)
+        most, none = theta.shape[1], np.empty((0, theta.shape[2]))
+        _, rss, _ = self.descend(begin, end, theta, counts, none, location=self._location)
         around = np.pad(rss, ((0, 0), (1, 1)), constant_values=np.inf)
         is_minimum = (rss <= around[:, 2:]) & (rss <= around[:, :-2])
         return rss, (is_minimum | (np.arange(most) >= most // 2)) & np.isfinite(rss)

@@ -45,13 +45,17 @@ INLINE void power_at(const double *c, Lanes x, Lanes log_x, Lanes *phi, Lanes *d
 }
 
 /* (1 + x/b)^-gamma */
-INLINE void shifted_power_prepare(const double *theta, double *c) { c[0] = theta[0], c[1] = theta[1]; }
+INLINE void shifted_power_prepare(const double *theta, double *c) {
+    c[0] = -theta[0], c[1] = 1.0 / theta[1], c[2] = theta[0] / theta[1];
+}
 INLINE void shifted_power_at(const double *c, Lanes x, Lanes log_x, Lanes *phi, Lanes *dphi) {
     (void)log_x;
-    const Lanes gamma = all(c[0]), b = all(c[1]), u = x / b, log_t = logarithm_of_one_plus(u);
-    phi[0] = exponential_of(-gamma * log_t);
+    const Lanes u = x * all(c[1]), t = all(1.0) + u, inverse = all(1.0) / t;
+    const Lanes lost = (u - (t - all(1.0))) * inverse; /* what rounding took from 1 + u: see logarithm_of_one_plus */
+    const Lanes log_t = logarithm(t) + keep(t < all(1e300), lost);
+    phi[0] = exponential_of(all(c[0]) * log_t);
     dphi[0] = -log_t * phi[0];
-    dphi[1] = gamma * phi[0] * u / (b + x);
+    dphi[1] = all(c[2]) * phi[0] * (u * inverse);
 }
 
 /* e^-rx */
@@ -145,8 +149,9 @@ INLINE void beta_geometric_at(const double *c, Lanes x, Lanes log_x, Lanes *phi,
 /* e^-rx, and (1 - e^-rx) x^-gamma */
 INLINE void two_process_prepare(const double *theta, double *c) { c[0] = -theta[0], c[1] = -theta[1]; }
 INLINE void two_process_at(const double *c, Lanes x, Lanes log_x, Lanes *phi, Lanes *dphi) {
-    const Lanes lost = exponential_less_one(all(c[0]) * x), power = exponential_of(all(c[1]) * log_x);
-    phi[0] = exponential_of(all(c[0]) * x);
+    Lanes lost;
+    const Lanes power = exponential_of(all(c[1]) * log_x);
+    phi[0] = exponential_and_less_one(all(c[0]) * x, &lost);
     phi[1] = -lost * power;
     dphi[0] = -x * phi[0];
     dphi[1] = x * phi[0] * power;

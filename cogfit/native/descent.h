@@ -20,8 +20,9 @@
 #define FIRST_DAMPING 1e-3
 #define NEAR_DAMPING 1e-2 /* damping from which a small decrease is no sign of convergence */
 #define SAME_PLACE 3e-3   /* distance at which a step comes to where another start has ended */
-#define TRIALS 3          /* iterations that every start is given */
-#define HOPE 4.0          /* times the last decrease that a descent is thought to have before it */
+#define CHANCES 8         /* times as many starts as are wanted, the lowest ones, are followed */
+#define TRIALS 4          /* iterations that every start is given */
+#define REFUSALS 7        /* the same where no step has been taken: the damping has grown a millionfold then */
 #define PROMISE 1e-2      /* share of the tolerance below which a promised decrease is not tried */
 #define DIFFERENCE 1e-5   /* step in the solver's coordinates, which are of order 1, for second derivatives */
 #define DESCENT_ROWS (8 + MOST_COLUMNS + MOST_PARAMETERS * (1 + MOST_COLUMNS))
@@ -407,23 +408,26 @@ typedef struct {
     Slope slope;
     double value;
     int64_t at;
+    uint8_t done;
 } Start;
 
 /* What is known of the other starts: an RSS that is not wanted, and those that have ended. */
 typedef struct {
-    double hopeless;
+    double hopeless, hope; /* how many times its last decrease a descent is thought to have before it */
     int64_t others;
     Start *const *ended;
 } Race;
 
-/* Whether a step ends where another start has ended, which was lower; then takes its solution and RSS. */
-static int comes_to_another(int p, const Race *race, const double *theta, double value, double *rss, Slope *here) {
+/* Whether a step ends where another start has ended, with the RSS that it promises; then takes its solution and RSS. */
+static int comes_to_another(int p, const Race *race, const double *theta, double promised, double value, double *rss, Slope *here,
+                            uint8_t *done) {
     for (int64_t k = 0; k < race->others; k++) {
         const Start *other = race->ended[k];
         double apart = 0.0;
         for (int j = 0; j < p; j++) apart = larger(apart, __builtin_fabs(theta[j] - other->slope.theta[j]));
-        if (apart > SAME_PLACE || !(other->value <= value)) continue;
-        *rss = other->value, *here = other->slope;
+        const double lower = value - other->value, miss = __builtin_fabs(lower - promised);
+        if (!other->done || apart > SAME_PLACE || !(lower >= 0.0) || miss > 0.1 * lower) continue;
+        *rss = other->value, *here = other->slope, *done = 1;
         return 1;
     }
     return 0;
@@ -434,6 +438,13 @@ INLINE double begin_descent(Problem *problem, const Limits *limits, Slope *here)
     for (int j = 0; j < problem->model.parameters; j++)
         here->theta[j] = smaller(larger(here->theta[j], limits->lower[j]), limits->upper[j]);
     return terms(problem, here);
+}
+
+/* Decrease of the RSS that a Gauss-Newton step promises. */
+static double gauss_newton_promise(int p, const Slope *at, double damping, const Limits *limits) {
+    double promised, out[MOST_PARAMETERS];
+    damped_step(p, at->theta, at->factor, at->target, at->grad, damping, limits->lower, limits->upper, out, &promised);
+    return promised;
 }
 
 /* Descend from `here`, where the RSS is `value` and which becomes the solution. Returns the RSS.
@@ -454,17 +465,25 @@ static double descend_from(Problem *problem, const Limits *limits, const Race *r
         Slope trial = {.theta = {0.0}};
         double promised, factor[MOST_PARAMETERS * MOST_PARAMETERS], target[MOST_PARAMETERS];
         if (iteration >= PATIENCE) bend(problem, limits->upper, here); /* large residuals: Gauss-Newton crawls */
-        const int bent = learnt && iteration < PATIENCE && factor_with_second_order(p, here, second, factor, target);
+        int bent = learnt && iteration < PATIENCE && factor_with_second_order(p, here, second, factor, target);
         memcpy(trial.theta, here->theta, sizeof trial.theta);
-        const double moved =
-            damped_step(p, here->theta, bent ? factor : here->factor, bent ? target : here->target, here->grad, damping,
-                        limits->lower, limits->upper, trial.theta, &promised);
-        *done = promised <= PROMISE * tolerance * value && damping <= NEAR_DAMPING;
-        if (*done || (iteration >= TRIALS && value - HOPE * decrease > race->hopeless)) break;
-        if (race->others && comes_to_another(p, race, trial.theta, value, &value, here)) break;
+        double moved = damped_step(p, here->theta, bent ? factor : here->factor, bent ? target : here->target, here->grad,
+                                   damping, limits->lower, limits->upper, trial.theta, &promised);
+        double enough = PROMISE * tolerance * value;
+        if (bent && promised <= enough) { /* a secant may be far too steep: Gauss-Newton must see no more to gain, either */
+            moved = damped_step(p, here->theta, here->factor, here->target, here->grad, damping, limits->lower,
+                                limits->upper, trial.theta, &promised);
+            bent = 0, enough *= 100.0;
+        }
+        *done = promised <= enough && damping <= NEAR_DAMPING;
+        if (*done) break;
+        const int64_t trials = decrease > 0.0 ? TRIALS : REFUSALS;
+        if (iteration >= trials && value - race->hope * decrease > race->hopeless) break;
+        if (race->others && comes_to_another(p, race, trial.theta, promised, value, &value, here, done)) break;
         const double new = terms(problem, &trial);
         const int better = new < value;
-        const int small = better && value - new <= tolerance * value && damping <= NEAR_DAMPING;
+        const int small = better && value - new <= tolerance * value && damping <= NEAR_DAMPING &&
+                          (!bent || gauss_newton_promise(p, &trial, damping, limits) <= tolerance * new);
         learnt = 0;
         if (better) {
             learnt = p == 1 || (value - new <= NEAR_MINIMUM * value &&
@@ -475,7 +494,7 @@ static double descend_from(Problem *problem, const Limits *limits, const Race *r
         }
         damping = better ? larger(damping * 0.2, 1e-12) : damping * 8.0;
         const int stuck = !better && (damping > 1e8 || promised <= tolerance * value);
-        *done = moved < 1e-12 || small || stuck || value <= problem->nothing;
+        *done = (moved < 1e-12 && !bent) || small || stuck || value <= problem->nothing;
     }
     return value;
 }
@@ -536,7 +555,7 @@ INLINE void hold(Problem *problem, Limits *limits, int64_t parameter, const doub
  * none), and each start holds the parameter `location` where it stands (-1: none); ar (order), gain (n, order),
  * inverse_root (n) are the filter that whitens the errors (order 0: none). theta (curves, most, p) are the starts and
  * become the solutions; only the first counts (curves) of them are used. Where there are more than `wanted`, those that
- * will not be among the `wanted` lowest are given up. Filled: coef (curves, most, 2), rss (curves, most; infinite where
+ * will not be among the `wanted` lowest with `hope` times their last decrease are given up. Filled: coef (curves, most, 2), rss (curves, most; infinite where
  * nothing is finite), done (curves, most). work: room for DESCENT_ROWS rows of the longest curve, padded, 8 numbers, and
  * START_SIZE numbers for each of the `most` starts.
  */
@@ -545,9 +564,10 @@ void NAME(descend)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, 
                    const int64_t *w_at, const double *share, int64_t nodes, int64_t stride, int64_t begin,
                    int64_t end, const double *low, const double *high,
                    const double *held, int64_t location, int64_t order, const double *ar, const double *gain,
-                   const double *inverse_root, double tolerance, int64_t iterations, int64_t wanted, int64_t most,
-                   int64_t longest, double *theta, const int64_t *counts, double *coef, double *rss, uint8_t *done,
+                   const double *inverse_root, double tolerance, int64_t iterations, int64_t wanted, double hope,
+                   int64_t most, int64_t longest, double *theta, const int64_t *counts, double *coef, double *rss, uint8_t *done,
                    double *work) {
+    const unsigned before = flush_subnormals();
     const Model model = model_of(basis, floor, bounded, logs);
     const Bundle c = {x, log_x, x_at, axis, y, y_at, root, w_at, share, nodes, stride};
     const int p = model.parameters;
@@ -556,7 +576,7 @@ void NAME(descend)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, 
     double *const q = problem.q, *const rest = problem.rest, *lowest = aligned(work) + DESCENT_ROWS * room;
     Start **sorted = (Start **)(lowest + most), *starts = (Start *)(lowest + 2 * most);
     Limits limits = {.tolerance = tolerance, .iterations = iterations};
-    const Race alone = {INFINITE, 0, sorted};
+    const Race alone = {INFINITE, 0.0, 0, sorted};
     for (int64_t b = begin, last = -1; b < end; b++) {
         const int64_t mine = b - begin, ax = axis[b], count = counts[mine], first = mine * most;
         if (count == 0) continue;
@@ -586,9 +606,12 @@ void NAME(descend)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, 
             Start *start = sorted[i];
             const int64_t at = start->at;
             hold(&problem, &limits, location, start->slope.theta);
-            const Race race = {i < wanted ? INFINITE : lowest[wanted - 1], location < 0 ? i : 0, sorted};
-            const double value = descend_from(&problem, &limits, &race, start->value, &start->slope, done + at);
-            rss[at] = start->value = value;
+            const Race race = {i < wanted ? INFINITE : lowest[wanted - 1], hope, location < 0 ? i : 0, sorted};
+            start->done = 0;
+            if (location >= 0 || i < CHANCES * wanted) /* beyond, starts were hardly ever seen to win */
+                start->value = descend_from(&problem, &limits, &race, start->value, &start->slope, &start->done);
+            const double value = start->value;
+            rss[at] = value, done[at] = start->done;
             memcpy(theta + at * p, start->slope.theta, (size_t)p * sizeof(double));
             memcpy(coef + 2 * at, start->slope.coef, 2 * sizeof(double));
             int64_t k = i < wanted ? i : wanted - 1;
@@ -597,6 +620,7 @@ void NAME(descend)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, 
             lowest[k] = value;
         }
     }
+    set_rounding(before);
 }
 
 #endif

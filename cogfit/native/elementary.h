@@ -13,11 +13,11 @@
 #define UNDERFLOW_AT (-708.3)
 #define OVERFLOW_AT 709.7
 
-/* exp(v) = scale * (1 + p): the scale, a power of 2, and p = expm1 of the remainder, |remainder| <= ln 2 / 2. */
-INLINE Lanes reduced(Lanes v, Lanes *p) {
-    Lanes inside = select(v < all(UNDERFLOW_AT), all(UNDERFLOW_AT), v); /* what is not a number stays so */
-    inside = select(inside > all(OVERFLOW_AT), all(OVERFLOW_AT), inside);
-    const Lanes shifted = inside * all(1.4426950408889634) + all(ROUND), k = shifted - all(ROUND);
+/* exp(v) = 2^k (1 + p): k, and p = expm1 of the remainder, |remainder| <= ln 2 / 2. What is not a number stays so. */
+INLINE Lanes reduced(Lanes v, double least, double most, Lanes *shifted) {
+    const Lanes inside = lesser(greater(v, all(least)), all(most));
+    *shifted = inside * all(1.4426950408889634) + all(ROUND); /* k stands in its lowest bits */
+    const Lanes k = *shifted - all(ROUND);
     const Lanes r = (inside - k * all(LN2_HIGH)) - k * all(LN2_LOW);
     /* the series up to r^13 / 13!, in pairs: short chains; its remainder is below 2^-55 */
     const Lanes r2 = r * r, r4 = r2 * r2;
@@ -28,22 +28,37 @@ INLINE Lanes reduced(Lanes v, Lanes *p) {
     const Lanes e = all(2.505210838544172e-08) * r + all(2.755731922398589e-07);
     const Lanes f = all(1.6059043836821613e-10) * r + all(2.08767569878681e-09);
     const Lanes series = ((f * r4 + (e * r2 + d)) * r4 + (c * r2 + b)) * r2 + a;
-    *p = series * r2 + r;
-    return (Lanes)(((Bits)shifted << 52) + 4607182418800017408ULL);
+    return series * r2 + r;
 }
 
-/* Exponential to 1 ulp; 0 below -708.3, infinite above 709.7. */
+INLINE Lanes power_of_two(Lanes shifted) { return (Lanes)(((Bits)shifted << 52) + 4607182418800017408ULL); }
+
+/* Exponential to 1 ulp; 0 below -708.3 (at the level with an instruction for it, -746), infinite above 709.7. */
 INLINE Lanes exponential_of(Lanes v) {
-    Lanes p;
-    const Lanes scale = reduced(v, &p), value = scale * p + scale;
-    return select(v > all(OVERFLOW_AT), all(INFINITE), keep(~(v < all(UNDERFLOW_AT)), value));
+    Lanes shifted;
+#if LANES == 8
+    const Lanes p = reduced(v, -746.0, 710.0, &shifted);
+    return (Lanes)_mm512_scalef_pd((__m512d)(p + all(1.0)), (__m512d)(shifted - all(ROUND)));
+#else
+    const Lanes p = reduced(v, UNDERFLOW_AT, OVERFLOW_AT, &shifted), scale = power_of_two(shifted);
+    return select(v > all(OVERFLOW_AT), all(INFINITE), keep(~(v < all(UNDERFLOW_AT)), scale * p + scale));
+#endif
 }
 
-/* exp(v) - 1 without loss of digits near 0. */
+/* Exponential, and exp(v) - 1 without loss of digits near 0, at the price of one. */
+INLINE Lanes exponential_and_less_one(Lanes v, Lanes *less_one) {
+    Lanes shifted;
+    const Lanes p = reduced(v, UNDERFLOW_AT, OVERFLOW_AT, &shifted), scale = power_of_two(shifted);
+    const Whole over = v > all(OVERFLOW_AT);
+    *less_one = select(over, all(INFINITE), scale * p + (scale - all(1.0)));
+    return select(over, all(INFINITE), keep(~(v < all(UNDERFLOW_AT)), scale * p + scale));
+}
+
+/* The second of the two alone: the compiler leaves the first out. */
 INLINE Lanes exponential_less_one(Lanes v) {
-    Lanes p;
-    const Lanes scale = reduced(v, &p), value = scale * p + (scale - all(1.0));
-    return select(v > all(OVERFLOW_AT), all(INFINITE), value);
+    Lanes less_one;
+    (void)exponential_and_less_one(v, &less_one);
+    return less_one;
 }
 
 /* Natural logarithm to 2 ulp of a positive normal number; -inf at 0, not a number below. */

@@ -9,33 +9,54 @@
 #define TILE_CURVES 4
 #define TILE_COLUMNS (LANES == 8 ? 4 : 2) /* so that the sums of a tile stay in registers */
 
-/* Whether a cell of a grid is no higher than its neighbours, diagonal ones too; along `kept` there are none. */
-static int lowest_around(const double *row, int p, const int64_t *dims, int64_t at, int64_t kept) {
-    if (p == 1) return !(at > 0 && row[at - 1] < row[at]) && !(at + 1 < dims[0] && row[at + 1] < row[at]);
+#define MOST_MOVES 27 /* to a cell and its neighbours, with three parameters */
+
+/* Moves to the neighbours of a cell, diagonal ones too; along `kept` there are none. */
+typedef struct {
+    int p, count;
+    int64_t dims[MOST_PARAMETERS], stride[MOST_PARAMETERS], offset[MOST_MOVES];
+    int step[MOST_MOVES][MOST_PARAMETERS];
+} Around;
+
+static Around moves_around(int p, const int64_t *dims, int64_t kept) {
+    Around out = {.p = p, .count = 0};
     int moves = 1;
-    for (int j = 0; j < p; j++) moves *= 3;
+    int64_t stride = 1;
+    for (int j = p - 1; j >= 0; j--) out.dims[j] = dims[j], out.stride[j] = stride, stride *= dims[j], moves *= 3;
     for (int move = 0; move < moves; move++) {
-        int64_t rest = at, stride = 1, other = 0;
-        int cell = move, inside = 1;
-        for (int j = p - 1; j >= 0; j--) {
-            const int64_t place = rest % dims[j] + cell % 3 - 1;
-            rest /= dims[j];
-            inside = inside && 0 <= place && place < dims[j] && (j != kept || cell % 3 == 1);
-            cell /= 3;
-            other += place * stride;
-            stride *= dims[j];
+        int rest = move, stays = 1, leaves = 0;
+        int64_t offset = 0;
+        for (int j = p - 1; j >= 0; j--, rest /= 3) {
+            const int step = rest % 3 - 1;
+            out.step[out.count][j] = step;
+            offset += step * out.stride[j];
+            stays = stays && step == 0;
+            leaves = leaves || (j == kept && step != 0);
         }
-        if (inside && row[other] < row[at]) return 0;
+        if (!stays && !leaves) out.offset[out.count++] = offset;
+    }
+    return out;
+}
+
+/* Whether a cell of a grid is no higher than its neighbours. */
+static int lowest_around(const double *row, const Around *around, int64_t at) {
+    int64_t place[MOST_PARAMETERS];
+    for (int j = 0; j < around->p; j++) place[j] = at / around->stride[j] % around->dims[j];
+    for (int move = 0; move < around->count; move++) {
+        int inside = 1;
+        for (int j = 0; j < around->p; j++) {
+            const int64_t to = place[j] + around->step[move][j];
+            inside = inside && 0 <= to && to < around->dims[j];
+        }
+        if (inside && row[at + around->offset[move]] < row[at]) return 0;
     }
     return 1;
 }
 
 /* The lowest cells for each value of one parameter: the lowest of all, and the second that is a local minimum. */
-static int64_t lowest_of_each(int64_t grid, const double *row, int p, const int64_t *dims, int64_t spread,
-                              int64_t *chosen) {
-    int64_t inner = 1, count = 0;
-    const int64_t values = dims[spread];
-    for (int j = (int)spread + 1; j < p; j++) inner *= dims[j];
+static int64_t lowest_of_each(int64_t grid, const double *row, const Around *around, int64_t spread, int64_t *chosen) {
+    int64_t count = 0;
+    const int64_t values = around->dims[spread], inner = around->stride[spread];
     for (int64_t k = 0; k < 2 * values; k++) chosen[k] = -1;
     for (int64_t g = 0; g < grid; g++) {
         const int64_t at = g / inner % values;
@@ -44,7 +65,7 @@ static int64_t lowest_of_each(int64_t grid, const double *row, int p, const int6
     for (int64_t g = 0; g < grid; g++) {
         const int64_t at = g / inner % values, second = chosen[values + at];
         const int lower = g != chosen[at] && row[g] < (second < 0 ? INFINITE : row[second]);
-        if (lower && lowest_around(row, p, dims, g, spread)) chosen[values + at] = g;
+        if (lower && lowest_around(row, around, g)) chosen[values + at] = g;
     }
     for (int64_t k = 0; k < 2 * values; k++)
         if (chosen[k] >= 0) chosen[count++] = chosen[k];
@@ -52,11 +73,11 @@ static int64_t lowest_of_each(int64_t grid, const double *row, int p, const int6
 }
 
 /* The lowest local minima of a grid, in order. */
-static int64_t lowest_minima(int64_t grid, const double *row, int p, const int64_t *dims, int64_t *chosen) {
+static int64_t lowest_minima(int64_t grid, const double *row, const Around *around, int64_t *chosen) {
     int64_t count = 0;
     for (int64_t g = 0; g < grid; g++) {
         if (!(row[g] < INFINITE) || (count == GRID_STARTS && row[g] >= row[chosen[count - 1]])) continue;
-        if (!lowest_around(row, p, dims, g, -1)) continue;
+        if (!lowest_around(row, around, g)) continue;
         count = count < GRID_STARTS ? count + 1 : GRID_STARTS;
         int64_t k = count - 1;
         for (; k > 0 && row[chosen[k - 1]] > row[g]; k--) chosen[k] = chosen[k - 1];
@@ -93,20 +114,19 @@ INLINE void tile(const int curves, const int columns, int64_t size, const double
 /* Table (columns, BLOCK) of the dot products of a block's curves (count, size) with columns (columns, stride). */
 static void products(int64_t count, int64_t size, const double *targets, int64_t columns, const double *v,
                      int64_t stride, double *table) {
-    for (int64_t k = 0; k < count; k += TILE_CURVES) {
-        const double *t[TILE_CURVES];
-        const int single = count - k == 1;
-        for (int j = 0; j < TILE_CURVES; j++) t[j] = targets + (k + j < count ? k + j : count - 1) * size;
-        int64_t g = 0;
-        for (; g + TILE_COLUMNS <= columns; g += TILE_COLUMNS) {
-            if (single) tile(1, TILE_COLUMNS, size, t, v + g * stride, stride, table + g * BLOCK + k);
-            else tile(TILE_CURVES, TILE_COLUMNS, size, t, v + g * stride, stride, table + g * BLOCK + k);
+    const double *t[BLOCK + TILE_CURVES];
+    for (int64_t k = 0; k < count + TILE_CURVES; k++) t[k] = targets + (k < count ? k : count - 1) * size;
+    int64_t g = 0;
+    for (; g + TILE_COLUMNS <= columns; g += TILE_COLUMNS) /* a tile of columns stays in the first-level cache */
+        for (int64_t k = 0; k < count; k += TILE_CURVES) {
+            const double *column = v + g * stride;
+            double *out = table + g * BLOCK + k;
+            if (count == 1) tile(1, TILE_COLUMNS, size, t, column, stride, out);
+            else tile(TILE_CURVES, TILE_COLUMNS, size, t + k, column, stride, out);
         }
-        for (; g < columns; g++) {
-            if (single) tile(1, 1, size, t, v + g * stride, stride, table + g * BLOCK + k);
-            else tile(TILE_CURVES, 1, size, t, v + g * stride, stride, table + g * BLOCK + k);
-        }
-    }
+    for (; g < columns; g++)
+        for (int64_t k = 0; k < count; k += TILE_CURVES)
+            tile(TILE_CURVES, 1, size, t + k, v + g * stride, stride, table + g * BLOCK + k);
 }
 
 /* A column of the grid: length and direction of what it adds to the first column. */
@@ -181,10 +201,12 @@ void NAME(grid_starts)(int64_t basis, int64_t floor, int64_t bounded, int64_t lo
                        int64_t grid, const double *mesh, const int64_t *dims, int64_t spread, const double *low,
                        const double *high, const double *bottom, const double *top, int64_t most, int64_t longest,
                        double *starts, int64_t *counts, double *work, int64_t *chosen) {
+    const unsigned before = flush_subnormals();
     const Model model = model_of(basis, floor, bounded, logs);
     const Bundle c = {x, log_x, x_at, axis, y, y_at, root, w_at, share, nodes, stride};
     const int p = model.parameters, s = model.columns;
     const int64_t room = padded(longest);
+    const Around around = moves_around(p, dims, spread);
     work = aligned(work);
     Points points = {0, 0, work, work + room, work + 2 * room, 1, 0, 0, 0, 0};
     double *q = work + 3 * room, *targets = work + 4 * room, *columns = targets + BLOCK * room;
@@ -222,8 +244,8 @@ void NAME(grid_starts)(int64_t basis, int64_t floor, int64_t bounded, int64_t lo
                 const double value = table[g * BLOCK + k];
                 row[g] = is_finite(value) ? value : INFINITE;
             }
-            const int64_t found = spread >= 0 ? lowest_of_each(grid, row, p, dims, spread, chosen)
-                                              : lowest_minima(grid, row, p, dims, chosen);
+            const int64_t found = spread >= 0 ? lowest_of_each(grid, row, &around, spread, chosen)
+                                              : lowest_minima(grid, row, &around, chosen);
             counts[b + k - begin] = found;
             for (int64_t i = 0; i < found; i++) {
                 const int64_t g = chosen[i];
@@ -243,6 +265,7 @@ void NAME(grid_starts)(int64_t basis, int64_t floor, int64_t bounded, int64_t lo
         }
         b += count;
     }
+    set_rounding(before);
 }
 
 #endif

@@ -25,7 +25,7 @@ _WIDEST = 8  # doubles in a vector, at the most: rows in the workspace are padde
 _GRID_STARTS = 4  # local minima of a grid that become starts
 _DESCENT_ROWS = 19  # rows of points that a kernel needs as its workspace
 _SUMMARY_ROWS = 18
-_START_SIZE = 24  # numbers that are kept of a start
+_START_SIZE = 25  # numbers that are kept of a start
 _MOST_ORDER = 64  # of ARMA errors
 
 _MODEL = (c_int64,) * 4
@@ -44,7 +44,7 @@ _grid_starts = kernel(
 _descend = kernel(
     "descend",
     *(*_MODEL, *_CURVES, *_RANGE, c_void_p, c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p, c_void_p),
-    *(c_double, c_int64, c_int64, c_int64, c_int64, *(c_void_p,) * 6),
+    *(c_double, c_int64, c_int64, c_double, c_int64, c_int64, *(c_void_p,) * 6),
 )
 _triangle = kernel("triangle", c_int64, c_int64, c_void_p, c_void_p, c_void_p)
 _summaries = kernel("summaries", *_MODEL, *_CURVES, *_RANGE, c_void_p, c_void_p, c_int64, *(c_void_p,) * 5)
@@ -306,6 +306,7 @@ def descend(
     counts: Index,
     location: int = -1,
     wanted: int | None = None,
+    hope: float = 10.0,
 ) -> tuple[Array, Array, Flags]:
     """Descend from every start by Levenberg–Marquardt.
 
@@ -321,6 +322,8 @@ def descend(
         A parameter that every start holds where it stands; −1: none.
     wanted : int, optional
         Give up starts that will not be among so many with the lowest RSS.
+    hope : float
+        How many times its last decrease a start is thought to have before it.
 
     Returns
     -------
@@ -335,7 +338,7 @@ def descend(
     out = (_floats(theta), _whole(counts), _floats(coef), _floats(rss), _flags(done), _floats(work))
     limits = (_floats(box.low), _floats(box.high), _floats(held) if len(held) else None, location)
     head = (*model.arguments, *curves.arguments, begin, end, *limits, *whitening.arguments)
-    _descend(*head, tolerance, iterations, most if wanted is None else wanted, most, curves.longest, *out)
+    _descend(*head, tolerance, iterations, most if wanted is None else wanted, hope, most, curves.longest, *out)
     return coef, rss, done
 
 

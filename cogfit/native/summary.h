@@ -65,6 +65,7 @@ void NAME(summaries)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs
                      int64_t nodes, int64_t stride, int64_t begin, int64_t end, const double *params,
                      const int64_t *place, int64_t longest, double *rss, double *log_weights, double *sizes,
                      double *triangles, double *work) {
+    const unsigned before = flush_subnormals();
     const Model model = model_of(basis, floor, bounded, logs);
     const Bundle c = {x, log_x, x_at, axis, y, y_at, root, w_at, share, nodes, stride};
     const int s = model.columns, p = model.parameters, count = s + p + (model.floor ? 1 : 0);
@@ -117,6 +118,7 @@ void NAME(summaries)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs
         sizes[2 * mine] = largest_of(largest), sizes[2 * mine + 1] = largest_of(weighted);
         triangular(size, count, jacobian, triangles + mine * count * count);
     }
+    set_rounding(before);
 }
 
 #endif
