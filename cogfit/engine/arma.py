@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cogfit.formulas.form import Array
 from cogfit.native import arma as kernels
@@ -165,6 +166,26 @@ class Arma(Document):
     def autocovariance(self, lags: int) -> Array:
         """Autocovariances at lag 0 … `lags`. The innovations have unit variance."""
         return kernels.autocovariances(*self._state_space(), lags)
+
+    def correlated_products(self, rows: Array) -> Array:
+        """Rows times the correlation matrix of the errors times rows, shape (rows, rows)."""
+        rows = np.ascontiguousarray(rows)
+        if self.white:
+            return np.asarray(rows @ rows.T)
+        return kernels.covariance_products(rows, *self._state_space()) / float(self.autocovariance(0)[0])
+
+    def simulate_sums(self, size: int, begin: NDArray[np.int64], weight: Array, rng: np.random.Generator) -> Array:
+        """Sums of weight × errors over bins, for `size` stationary series of unit variance, shape (size, bins).
+
+        Bin b has the points begin[b] … begin[b + 1] − 1. They are drawn from their exact joint distribution.
+        """
+        draws = rng.normal(size=(size, begin.size - 1))
+        if self.white:
+            return np.asarray(draws * np.sqrt(np.add.reduceat(weight**2, begin[:-1])))
+        covariance = kernels.sum_covariance(begin, weight, *self._state_space()) / float(self.autocovariance(0)[0])
+        # nearly singular for very red errors, so by eigenvalues rather than by Cholesky's factor
+        values, vectors = np.linalg.eigh(covariance)
+        return np.asarray(draws * np.sqrt(np.maximum(values, 0.0)) @ vectors.T)
 
     @property
     def time(self) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cogfit.curves.curve import Curve
-from cogfit.engine import estimate, general, noise, separable
+from cogfit.engine import bins, estimate, general, noise, separable
 from cogfit.engine.arma import WHITE, Arma, estimate_arma
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array, Form, span_of
@@ -19,6 +19,9 @@ from cogfit.inference.residuals import errors_of, in_order, robust_covariance, s
 
 _CALIBRATION = 399  # parametric-bootstrap replicates behind a calibrated threshold
 _VARIANCE_POINTS = 20  # below, no model of the variance is tried
+# Effective points of a long curve from which on the errors' coefficients are held along a profile: to estimate them anew
+# at every value changes the limits by about 1/points of the width.
+_HOLDS_ERRORS = 1_000.0
 
 
 def wald(fit: Estimate, covariance: Array, level: float, errors: Arma) -> dict[str, Interval]:
@@ -156,6 +159,10 @@ class ValueTest:
                 self.best_params, _ = self._fit({}, self.best_params, self.errors)
                 self.reference = slopes(form, self.curve, fit.noise, self.best_params)
                 self.errors, self.highest_loglik = self._errors_at(self.best_params, "")
+        points = fit.n / max(self.errors.time, 1.0)
+        self.holds_errors = not errors.white and fit.n > bins.LONG and points > _HOLDS_ERRORS
+        if self.holds_errors:
+            self.best_params, self.lowest_cost = self._fit({}, self.best_params, self.errors)
         self.best = float(self.best_params[self.index])
         self.latest = self.best_params
         self.widening = self._widening()
@@ -174,9 +181,10 @@ class ValueTest:
         if not self.is_separable:
             return general.minimise_with(self.form, c.x, c.y, c.weights, self.noise, start, held, errors)
         shape = [self.form.names.index(q.name) for q in self.form.shape]
-        starts = np.stack([start[shape], self.best_params[shape]])[None]
+        starts = np.stack([start[shape], self.best_params[shape]])
         for name, value in held.items():
-            starts[:, :, shape.index(self.form.names.index(name))] = value
+            starts[:, shape.index(self.form.names.index(name))] = value
+        starts = starts[None] if np.any(starts[0] != starts[1]) else starts[None, :1]
         fixed = {name: np.array([value]) for name, value in held.items()}
         batch = separable.solve(
             self.form, c.x, c.y[None], c.weights[None], starts=starts, fixed=fixed, tolerance=1e-10, errors=errors
@@ -194,6 +202,9 @@ class ValueTest:
             return (cost - self.lowest_cost) / (
                 max(self.lowest_cost / self.degrees_of_freedom, 1e-300) if self.model.scale_parameters else 1
             )
+        if self.holds_errors:  # nothing but the RSS of the innovations changes along the profile
+            n, p = self.reference.shape
+            return (n - p) * math.log(max(cost, 1e-300) / max(self.lowest_cost, 1e-300))
         errors, loglik = self._errors_at(params)
         if len(self.form.shape) > 1 or not self.is_separable:  # the nuisance parameters are not all linear
             params, _ = self._fit(held, params, errors)

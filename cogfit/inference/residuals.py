@@ -71,8 +71,6 @@ def robust_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> 
 
     (J'J)⁻¹ M (J'J)⁻¹, with M = J'RJ under ARMA errors; for independent errors that of HC3.
     """
-    from scipy.linalg import matmul_toeplitz
-
     ordered = in_order(curve)
     params = form.vector(fit.params)
     r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
@@ -95,10 +93,7 @@ def robust_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> 
         leverage = np.minimum(np.einsum("ni,ij,nj->n", jac, bread, jac), 0.99)
         out[np.ix_(free, free)] = _sandwich(bread, jac * (r / (1.0 - leverage))[:, None], length)
         return out
-    # autocorrelations of the errors up to where they have died out
-    correlations = errors.autocovariance(min(r.size - 1, int(60.0 * errors.time) + 100))
-    correlations = np.pad(correlations / correlations[0], (0, r.size - correlations.size))
-    meat = jac.T @ matmul_toeplitz((correlations, correlations), jac)
+    meat = errors.correlated_products(jac.T)
     variance = float(r @ r) / (r.size - float(np.trace(bread @ meat)) if degrees_of_freedom > 1 else r.size)
     out[np.ix_(free, free)] = variance * bread @ meat @ bread / np.outer(length, length)
     return out
