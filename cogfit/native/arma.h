@@ -15,6 +15,9 @@
 
 #define MOST_UNROLLED 3 /* dimensions of the state up to which the loops are unrolled: those of the orders tried */
 #define TILE 64         /* points that are turned over at a time */
+#define MOST_NEWTON 3   /* coordinates up to which Newton's method searches */
+#define NEWTON_POINTS 2000 /* points from which it does, where there is an MA part */
+#define NEWTON_DONE 1e-5   /* gain in log-likelihood below which it has arrived */
 #define GRAM_TILE 512   /* points of all rows that stay in the cache while their products are summed */
 #define SETTLED 1e-13   /* distance of a variance from 1 at which the filter counts as settled */
 
@@ -751,6 +754,99 @@ static void move_worst(const Search *search, int64_t size, double *points, doubl
     values[size] = value;
 }
 
+/* Solve (hessian + damping) step = -gradient by Cholesky; 0 where that matrix is not positive. */
+static int newton_step(int64_t size, const double *hessian, const double *gradient, double damping, double *step) {
+    double low[MOST_NEWTON * MOST_NEWTON];
+    for (int64_t i = 0; i < size; i++)
+        for (int64_t j = 0; j <= i; j++) {
+            double total = hessian[i * size + j] + (i == j ? damping : 0.0);
+            for (int64_t k = 0; k < j; k++) total -= low[i * size + k] * low[j * size + k];
+            if (i == j && !(total > 0.0)) return 0;
+            low[i * size + j] = i == j ? sqrt(total) : total / low[j * size + j];
+        }
+    for (int64_t i = 0; i < size; i++) {
+        step[i] = -gradient[i];
+        for (int64_t k = 0; k < i; k++) step[i] -= low[i * size + k] * step[k];
+        step[i] /= low[i * size + i];
+    }
+    for (int64_t i = size - 1; i >= 0; i--) {
+        for (int64_t k = i + 1; k < size; k++) step[i] -= low[k * size + i] * step[k];
+        step[i] /= low[i * size + i];
+    }
+    return 1;
+}
+
+/* Gradient and second derivatives of the criterion by differences; 0 where a value is not finite. */
+static int criterion_derivatives(const Search *search, int64_t size, const double *z, double value, double h,
+                                 double *gradient, double *hessian) {
+    double point[MOST_NEWTON], up[MOST_NEWTON];
+    memcpy(point, z, (size_t)size * sizeof(double));
+    for (int64_t i = 0; i < size * size; i++) hessian[i] = 0.0;
+    for (int64_t i = 0; i < size; i++) {
+        up[i] = NOT_A_NUMBER;
+        if (fabs(z[i]) > search->top - 1.5 * h) { /* at the edge of what is searched, and drawn outwards: held there */
+            point[i] = z[i] - copysign(h, z[i]);
+            if (criterion(search, point) < value) return 0;
+            point[i] = z[i];
+            gradient[i] = 0.0;
+            hessian[i * size + i] = 1.0;
+            continue;
+        }
+        point[i] = z[i] + h;
+        up[i] = criterion(search, point);
+        point[i] = z[i] - h;
+        const double down = criterion(search, point);
+        point[i] = z[i];
+        if (!is_finite(up[i]) || !is_finite(down)) return 0;
+        gradient[i] = (up[i] - down) / (2.0 * h);
+        hessian[i * size + i] = (up[i] - 2.0 * value + down) / (h * h);
+    }
+    for (int64_t i = 0; i < size; i++)
+        for (int64_t j = 0; j < i; j++) {
+            if (!is_finite(up[i]) || !is_finite(up[j])) continue;
+            point[i] = z[i] + h;
+            point[j] = z[j] + h;
+            const double both = criterion(search, point);
+            point[i] = z[i];
+            point[j] = z[j];
+            if (!is_finite(both)) return 0;
+            const double mixed = (both - up[i] - up[j] + value) / (h * h);
+            hessian[i * size + j] = hessian[j * size + i] = mixed;
+        }
+    return 1;
+}
+
+/* Newton's method from `best`, which becomes the minimum; 0 where it does not get there and the simplex has to. */
+static int newton(const Search *search, int64_t size, double *best, double *value) {
+    const double h = 0.5 / sqrt((double)search->n), edge = search->top - h; /* h: a fraction of a standard error */
+    double gradient[MOST_NEWTON], hessian[MOST_NEWTON * MOST_NEWTON], step[MOST_NEWTON], point[MOST_NEWTON];
+    for (int round = 0; round < 12; round++) {
+        if (!criterion_derivatives(search, size, best, *value, h, gradient, hessian)) return 0;
+        double damping = 0.0, scale = 0.0;
+        for (int64_t i = 0; i < size; i++) scale = larger(scale, fabs(hessian[i * size + i]));
+        while (!newton_step(size, hessian, gradient, damping, step))
+            if ((damping = larger(4.0 * damping, 1e-3 * scale + 1e-6)) > 1e6 * scale) return 0;
+        double reach = 0.0, expected = 0.0;
+        for (int64_t i = 0; i < size; i++) {
+            reach = larger(reach, fabs(step[i]));
+            expected -= 0.5 * gradient[i] * step[i];
+        }
+        if (damping == 0.0 && expected < NEWTON_DONE) return 1;
+        double share = reach > 1.0 ? 1.0 / reach : 1.0, next = INFINITE;
+        for (int half = 0; half < 8; half++, share *= 0.5) {
+            for (int64_t i = 0; i < size; i++) point[i] = smaller(larger(best[i] + share * step[i], -edge), edge);
+            next = criterion(search, point);
+            if (next < *value) break;
+        }
+        if (!(next < *value)) return expected < 1e-3;
+        memcpy(best, point, (size_t)size * sizeof(double));
+        const int is_done = damping == 0.0 && *value - next < NEWTON_DONE;
+        *value = next;
+        if (is_done) return 1;
+    }
+    return 0;
+}
+
 /* Doubles of workspace of a search. */
 int64_t NAME(arma_search_workspace)(int64_t p, int64_t q, int64_t n, int64_t rows, int64_t references) {
     const int64_t m = p > q + 1 ? p : q + 1, size = p + q, most = rows > references ? rows : references;
@@ -777,6 +873,13 @@ double NAME(arma_minimise)(int64_t p, int64_t q, double step, double limit, doub
         difference = NULL;
     const Search search = {p, q, m, n, rows, references, limit, top, row, reference, difference, reference_difference,
                            phi, loading, rest};
+    /* where an evaluation costs much, the simplex only comes near the minimum; to start near it is as good */
+    int is_long = q > 0 && n >= NEWTON_POINTS && size <= MOST_NEWTON;
+    if (is_long && step < 0.2) {
+        double value = criterion(&search, best);
+        if (is_finite(value) && newton(&search, size, best, &value)) return value;
+        is_long = 0;
+    }
     for (int64_t i = 0; i <= size; i++) {
         memcpy(points + i * size, best, (size_t)size * sizeof(double));
         if (i > 0) points[i * size + i - 1] += step;
@@ -785,6 +888,12 @@ double NAME(arma_minimise)(int64_t p, int64_t q, double step, double limit, doub
     for (int round = 0; round < 200; round++) {
         sort_corners(size, points, values);
         const double spread = spread_of(size, points);
+        if (is_long && spread < 0.25) {
+            memcpy(best, points, (size_t)size * sizeof(double));
+            double value = values[0];
+            if (newton(&search, size, best, &value)) return value;
+            is_long = 0;
+        }
         if (spread < 2e-3 || (values[size] - values[0] < 1e-5 && spread < 0.05)) break;
         move_worst(&search, size, points, values, corner);
     }
@@ -797,6 +906,9 @@ double NAME(arma_minimise)(int64_t p, int64_t q, double step, double limit, doub
 
 #undef TILE
 #undef GRAM_TILE
+#undef MOST_NEWTON
+#undef NEWTON_POINTS
+#undef NEWTON_DONE
 #undef SETTLED
 #undef MOST_UNROLLED
 
