@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cogfit.engine.bins import LONG
 from cogfit.formulas.form import Array
 from cogfit.native import arma as kernels
 from cogfit.records.codec import Document
@@ -363,12 +364,20 @@ def select_arma(residual: Array, jacobian: Array, orders: Sequence[tuple[int, in
         return WHITE
     # beyond AR(1) the lowest BIC, where the innovations of AR(1) leave something to gain
     score = 2.0 * value - math.log(n)
-    if len(orders) == 1 or _portmanteau(best.whiten(residual)[0]) < _WORTHWHILE * math.log(n):
+    if len(orders) == 1:
         return best
+    left = _portmanteau(best.whiten(residual)[0])
+    if left < _WORTHWHILE * math.log(n):
+        return best
+    gains_little, longest = left < 1.2 * math.log(n), value
+    first = value
     for order in orders[1:]:
         if n < 10 * (sum(order) + p):
             continue
+        if order[1] > 0 and n > LONG and gains_little and 2.0 * (longest - first) < 0.5 * math.log(n):
+            continue  # mixed models cost most, and three lags leave nothing for them
         errors, value = estimate_arma(residual, jacobian, order)
+        longest = max(longest, value)
         if 2.0 * value - sum(order) * math.log(n) > score:
             best, score = errors, 2.0 * value - sum(order) * math.log(n)
     return best

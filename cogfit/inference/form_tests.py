@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.curves.curve import Curve
+from cogfit.engine import bins as binning
 from cogfit.engine import estimate, separable
 from cogfit.engine.arma import WHITE, Arma, select_arma, unit_columns
-from cogfit.engine import bins as binning
 from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.estimate import Estimate
 from cogfit.engine.noise import NOISE

@@ -40,8 +40,8 @@ def resampled(
 
     Only for separable forms under Gaussian noise. The percentiles are those further out by Student's t and √(J/(J−1))
     for J clusters (Hesterberg 2015, Am. Stat. 69:371, §4.3). A parameter whose replicates pile up at its bound gets an
-    infinite limit on that side. Of curves of more than 800 points means over 400 bins are refitted by means of the form,
-    and the replicates' deviations from the fit to these means are added to the fit to all points.
+    infinite limit on that side. Of curves of more than 800 points means over 400 bins are refitted by means of the
+    form, and the replicates' deviations from the fit to these means are added to the fit to all points.
     """
     from scipy.special import ndtr
 

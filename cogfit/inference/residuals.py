@@ -44,13 +44,15 @@ def slopes(form: Form, curve: Curve, noise_name: str, params: Array, without: tu
     """
     with np.errstate(all="ignore"):
         weight = noise.get(noise_name).information(form.evaluate(curve.x, params), curve.weights)
-        jac = form.jacobian(curve.x, params) * np.sqrt(weight)[:, None]
+        jac = form.jacobian(curve.x, params)
     keep = [
         i
         for i, q in enumerate(form.parameters)
         if q.name not in without and not (q.role in ("amplitude", "floor") and params[i] <= q.lower)
     ]
-    return np.where(np.isfinite(jac), jac, 0.0)[:, keep]
+    rows = jac.T[keep] * np.sqrt(weight)
+    rows[~np.isfinite(rows)] = 0.0
+    return rows.T
 
 
 def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[int, int]] = ORDERS) -> Arma:

@@ -820,6 +820,7 @@ static int criterion_derivatives(const Search *search, int64_t size, const doubl
 static int newton(const Search *search, int64_t size, double *best, double *value) {
     const double h = 0.5 / sqrt((double)search->n), edge = search->top - h; /* h: a fraction of a standard error */
     double gradient[MOST_NEWTON], hessian[MOST_NEWTON * MOST_NEWTON], step[MOST_NEWTON], point[MOST_NEWTON];
+    double gain = INFINITE;
     for (int round = 0; round < 12; round++) {
         if (!criterion_derivatives(search, size, best, *value, h, gradient, hessian)) return 0;
         double damping = 0.0, scale = 0.0;
@@ -841,10 +842,11 @@ static int newton(const Search *search, int64_t size, double *best, double *valu
         if (!(next < *value)) return expected < 1e-3;
         memcpy(best, point, (size_t)size * sizeof(double));
         const int is_done = damping == 0.0 && *value - next < NEWTON_DONE;
+        gain = *value - next;
         *value = next;
         if (is_done) return 1;
     }
-    return 0;
+    return gain < 1e-2; /* along the ridge of models whose factors cancel there is no more to gain */
 }
 
 /* Doubles of workspace of a search. */

@@ -26,9 +26,7 @@ _restricted_terms = kernel(
     *(c_void_p, c_void_p),
 )
 _coefficients = kernel("arma_coefficients", c_int64, c_int64, c_void_p, c_double, c_void_p, c_void_p)
-_covariance_products = kernel(
-    "arma_covariance_products", c_int64, c_int64, c_void_p, c_int64, *[c_void_p] * 4
-)
+_covariance_products = kernel("arma_covariance_products", c_int64, c_int64, c_void_p, c_int64, *[c_void_p] * 4)
 _sum_covariance = kernel("arma_sum_covariance", c_int64, c_void_p, c_void_p, c_int64, *[c_void_p] * 4)
 _search_workspace = kernel("arma_search_workspace", *[c_int64] * 5, returns=c_int64)
 _minimise = kernel(
