@@ -473,12 +473,14 @@ def _fit_forms(
     stages: Stages,
 ) -> None:
     """Add the estimates that are not there yet to `fits`."""
+    x, y, w = curve.x, curve.y, curve.weights
+    bins = None if constant else estimate.starting_bins(x, w)
     for number, form in enumerate(family):
         stages(number, len(family), form.name)
         if constant:
             fits[form.name] = constant_fit(form, curve)
         elif form.name not in fits or options.start is not None:
-            fits[form.name] = estimate.estimate(form, curve.x, curve.y, curve.weights, noise_name, start=options.start)
+            fits[form.name] = estimate.estimate(form, x, y, w, noise_name, start=options.start, bins=bins)
 
 
 def _nothing_to_compare(curve: Curve, fits: Mapping[str, Estimate]) -> Selection:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from cogfit.engine.bins import LONG
 from cogfit.formulas.form import Array
 from cogfit.native import arma as kernels
 from cogfit.records.codec import Document
@@ -165,6 +167,26 @@ class Arma(Document):
     def autocovariance(self, lags: int) -> Array:
         """Autocovariances at lag 0 … `lags`. The innovations have unit variance."""
         return kernels.autocovariances(*self._state_space(), lags)
+
+    def correlated_products(self, rows: Array) -> Array:
+        """Rows times the correlation matrix of the errors times rows, shape (rows, rows)."""
+        rows = np.ascontiguousarray(rows)
+        if self.white:
+            return np.asarray(rows @ rows.T)
+        return kernels.covariance_products(rows, *self._state_space()) / float(self.autocovariance(0)[0])
+
+    def simulate_sums(self, size: int, begin: NDArray[np.int64], weight: Array, rng: np.random.Generator) -> Array:
+        """Sums of weight × errors over bins, for `size` stationary series of unit variance, shape (size, bins).
+
+        Bin b has the points begin[b] … begin[b + 1] − 1. They are drawn from their exact joint distribution.
+        """
+        draws = rng.normal(size=(size, begin.size - 1))
+        if self.white:
+            return np.asarray(draws * np.sqrt(np.add.reduceat(weight**2, begin[:-1])))
+        covariance = kernels.sum_covariance(begin, weight, *self._state_space()) / float(self.autocovariance(0)[0])
+        # nearly singular for very red errors, so by eigenvalues rather than by Cholesky's factor
+        values, vectors = np.linalg.eigh(covariance)
+        return np.asarray(draws * np.sqrt(np.maximum(values, 0.0)) @ vectors.T)
 
     @property
     def time(self) -> float:
@@ -342,12 +364,20 @@ def select_arma(residual: Array, jacobian: Array, orders: Sequence[tuple[int, in
         return WHITE
     # beyond AR(1) the lowest BIC, where the innovations of AR(1) leave something to gain
     score = 2.0 * value - math.log(n)
-    if len(orders) == 1 or _portmanteau(best.whiten(residual)[0]) < _WORTHWHILE * math.log(n):
+    if len(orders) == 1:
         return best
+    left = _portmanteau(best.whiten(residual)[0])
+    if left < _WORTHWHILE * math.log(n):
+        return best
+    gains_little, longest = left < 1.2 * math.log(n), value
+    first = value
     for order in orders[1:]:
         if n < 10 * (sum(order) + p):
             continue
+        if order[1] > 0 and n > LONG and gains_little and 2.0 * (longest - first) < 0.5 * math.log(n):
+            continue  # mixed models cost most, and three lags leave nothing for them
         errors, value = estimate_arma(residual, jacobian, order)
+        longest = max(longest, value)
         if 2.0 * value - sum(order) * math.log(n) > score:
             best, score = errors, 2.0 * value - sum(order) * math.log(n)
     return best

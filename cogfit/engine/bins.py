@@ -19,6 +19,13 @@ from cogfit.formulas.form import Array, Form, span_of
 NODES = 3
 """Nodes of a bin."""
 
+LONG = 10_000
+"""Points from which on a curve is long: what would cost much more for nothing is then condensed.
+
+Least squares start from its bins, noise for the tests of forms is drawn as sums over bins, and profiles hold the
+coefficients of the errors. What this changes is far below the standard errors (tests/cogfit/inference/test_long.py).
+"""
+
 _SAME = 1e-12  # squared spread of the nodes, relative to the bin's, below which a bin has no further point
 
 

@@ -13,7 +13,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from cogfit.engine import bins as binning
 from cogfit.engine import noise as noises
+from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.general import Problem, coordinates_of, minimise, plain, user_starts
 from cogfit.engine.separable import (
     PART,
@@ -36,6 +38,7 @@ _VAGUE = 10.0  # the same of an exponent
 _COLLINEAR = 0.99  # correlation of parameters that run away together
 _NEGLIGIBLE = 1e-8  # share of the size of the data up to which a coefficient counts as 0
 _COLUMN_ORDER = ("amplitude", "shape", "floor")  # order of a Jacobian's columns in the kernels
+_STARTING_BINS = 2_000  # of a long curve: so narrow that what they lose is 1e-5 of the information
 _NO_START = "no starting value led to a finite fit"
 Status = Literal["ok", "at_bound", "not_identified", "failed"]
 STATUSES: tuple[Status, ...] = ("ok", "at_bound", "not_identified", "failed")
@@ -237,6 +240,7 @@ def estimate(
     *,
     start: Mapping[str, float] | None = None,
     rough: bool = False,
+    bins: Bins | None = None,
 ) -> Estimate:
     """Fit one form to one curve by maximum likelihood.
 
@@ -250,6 +254,8 @@ def estimate(
         Starting values by parameter name, tried besides the package's own.
     rough : bool
         Under noise that least squares do not solve, stop where the likelihood is known well enough to choose the noise.
+    bins : Bins, optional
+        Of a long curve (:func:`starting_bins`), from which the search starts; they are made where none are given.
 
     Returns
     -------
@@ -273,44 +279,98 @@ def estimate(
         return _failure(form, noise, y.size, f"the form has no meaning under {model.title} noise")
     if y.size < len(form.parameters):
         return _failure(form, noise, y.size, _too_few(form, y.size))
-    params = _search(form, x, y, w, model, start, rough)
-    if params is None:
+    if bins is None and form.basis is not None:
+        bins = starting_bins(x, w)
+    best = _search(form, _Points(x, y, w), model, start, rough, bins)
+    if best is None:
         return _failure(form, noise, y.size, _NO_START)
-    return describe(form, x, y, w, noise, params)
+    return describe(form, x, y, w, noise, best)
+
+
+def starting_bins(x: Array, w: Array) -> Bins | None:
+    """Bins of a long curve, on which its fits start.
+
+    None for a curve that is not long.
+    """
+    return Bins.of_points(x, _STARTING_BINS, w) if x.size > binning.LONG else None
+
+
+@dataclass(frozen=True)
+class _Points:
+    """What is fitted: values and weights, at points or on average over bins."""
+
+    x: Array
+    y: Array
+    w: Array
+    axis: Axis | None = None  # of bins
+
+    def in_bins(self, bins: Bins, noise: str) -> _Points:
+        """Means over bins, under log-normal noise of the logarithm."""
+        y = np.exp(bins.mean(np.log(self.y))) if noise == "lognormal" else bins.mean(self.y)
+        return _Points(bins.axis.x, y, bins.weight, bins.axis)
 
 
 def _search(
-    form: Form, x: Array, y: Array, w: Array, model: noises.Noise, start: Mapping[str, float] | None, rough: bool
+    form: Form,
+    points: _Points,
+    model: noises.Noise,
+    start: Mapping[str, float] | None,
+    rough: bool,
+    bins: Bins | None,
 ) -> Array | None:
+    """Parameters of the highest likelihood. None where no start leads to one."""
     if form.basis is None:
-        starts = user_starts(form, x, y, start)
-        params, cost = minimise(Problem(form, x, y, w, model, plain(form, x), {}), starts, effort=400)
+        starts = user_starts(form, points.x, points.y, start)
+        problem = Problem(form, points.x, points.y, points.w, model, plain(form, points.x), {})
+        params, cost = minimise(problem, starts, effort=400)
         return params if math.isfinite(cost) else None
+    if bins is None:
+        return _search_starts(form, points, model, start, rough)
+    # a long curve is fitted in bins first: from there it is a step or two to the minimum over all points
+    binned = _search_starts(form, points.in_bins(bins, model.name), model, start, rough)
+    if binned is None or (rough and model.name != "gaussian"):
+        return binned
+    if model.name == "gaussian":
+        shape = [form.names.index(q.name) for q in form.shape]
+        y, w = points.y[None], points.w[None]
+        batch = solve(form, points.x, y, w, starts=binned[shape][None, None] if shape else None)
+        return batch.params[0] if np.isfinite(batch.rss[0]) else None
+    return _minimum(form, points, model, binned[None], effort=200)
+
+
+def _search_starts(
+    form: Form, points: _Points, model: noises.Noise, start: Mapping[str, float] | None, rough: bool
+) -> Array | None:
+    """Fit from the package's own starts, and the caller's."""
     # For other noise, weighted least squares gives starts: as it is, and in relative error.
-    weights = [w]
+    weights = [points.w]
     if model.name == "lognormal":
-        weights.append(w / np.maximum(y, 1e-300) ** 2)
-    guesses = [_separable_start(form, x, y, v, start) for v in weights]
+        weights.append(points.w / np.maximum(points.y, 1e-300) ** 2)
+    guesses = [_separable_start(form, points, v, start) for v in weights]
     if model.name == "gaussian":
         return guesses[0]
     usable = [g for g in guesses if g is not None]
     if not usable:
         return None
-    coordinates = coordinates_of(form, x, model.name)
-    problem = Problem(form, x, y, w, model, coordinates, {})
     if rough:
-        params, cost = minimise(problem, np.array(usable[-1:]), effort=30, tolerance=1e-8)
-    else:
-        params, cost = minimise(problem, np.array(usable), effort=200)
+        return _minimum(form, points, model, np.array(usable[-1:]), effort=30, tolerance=1e-8)
+    return _minimum(form, points, model, np.array(usable), effort=200)
+
+
+def _minimum(form: Form, points: _Points, model: noises.Noise, starts: Array, **options: Any) -> Array | None:
+    coordinates = coordinates_of(form, points.x, model.name)
+    problem = Problem(form, points.x, points.y, points.w, model, coordinates, {})
+    params, cost = minimise(problem, starts, **options)
     return params if math.isfinite(cost) else None
 
 
-def _separable_start(form: Form, x: Array, y: Array, w: Array, start: Mapping[str, float] | None) -> Array | None:
-    batch = solve(form, x, y[None], w[None])
+def _separable_start(form: Form, points: _Points, w: Array, start: Mapping[str, float] | None) -> Array | None:
+    axis = points.x if points.axis is None else points.axis
+    batch = solve(form, axis, points.y[None], w[None])
     if start and any(q.name in start for q in form.shape):
         grid_params = batch.params[0]
         given = np.array([start.get(q.name, grid_params[form.names.index(q.name)]) for q in form.shape])
-        second = solve(form, x, y[None], w[None], starts=given[None, None, :])
+        second = solve(form, axis, points.y[None], w[None], starts=given[None, None, :])
         if second.rss[0] < batch.rss[0]:
             batch = second
     return batch.params[0] if np.isfinite(batch.rss[0]) else None

@@ -90,10 +90,13 @@ def span_of(x: Array, interior: bool = False) -> tuple[float, float]:
 
     Or those of the inner points (see :class:`Parameter`); (1, 1) for none.
     """
-    points = np.unique(x[x > 0])
+    points = x[x > 0]
     if points.size == 0:
         return 1.0, 1.0
-    cut = min(max(2, x.size // 50), (points.size - 1) // 2) if interior else 0
+    if not interior:
+        return float(points.min()), float(points.max())
+    points = np.unique(points)
+    cut = min(max(2, x.size // 50), (points.size - 1) // 2)
     return float(points[cut]), float(points[points.size - 1 - cut])
 
 
@@ -265,16 +268,16 @@ class Form:
     def _basis_jacobian(self, x: Array, p: Array) -> Array:
         """Jacobian of a separable form, from its columns."""
         phi, dphi = self._basis_at(x, p)
-        out = np.empty((x.size, p.size))
+        rows = np.empty((p.size, x.size))  # rows lie together in memory; columns are what is returned
         amplitude = [i for i, q in enumerate(self.parameters) if q.role == "amplitude"]
         shape = [i for i, q in enumerate(self.parameters) if q.role == "shape"]
         for s, i in enumerate(amplitude):
-            out[:, i] = phi[s]
+            rows[i] = phi[s]
         for j, i in enumerate(shape):
-            out[:, i] = p[amplitude] @ dphi[j]
+            rows[i] = p[amplitude] @ dphi[j]
         if self.floor is not None:
-            out[:, self.names.index(self.floor.name)] = 1.0
-        return out
+            rows[self.names.index(self.floor.name)] = 1.0
+        return rows.T
 
     def columns(self, x: Array, log_x: Array, theta: Array) -> tuple[Array, Array]:
         """Columns of a separable form and their derivatives.

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.curves.curve import Curve
+from cogfit.engine import bins as binning
 from cogfit.engine import estimate, separable
 from cogfit.engine.arma import WHITE, Arma, select_arma, unit_columns
 from cogfit.engine.bins import Axis, Bins
@@ -130,10 +131,15 @@ class _Data:
         """
         if count not in self.binned_noise:
             order, n = np.argsort(self.curve.x, kind="stable"), self.curve.x.size
-            weight, label, width = np.sqrt(self.curve.weights[order]), self.bins.label[order], max(1, _HELD // n)
-            sizes = [min(width, count - at) for at in range(0, count, width)]
-            parts = [_sums(self.errors.simulate(k, n, rng), weight, label) for k in sizes]
-            self.binned_noise[count] = self.spread * np.concatenate(parts)
+            weight, label = np.sqrt(self.curve.weights[order]), self.bins.label[order]
+            if n > binning.LONG:
+                begin = np.searchsorted(label, np.arange(self.bins.weight.size + 1))
+                sums = self.errors.simulate_sums(count, begin, weight, rng)
+            else:
+                width = max(1, _HELD // n)
+                sizes = [min(width, count - at) for at in range(0, count, width)]
+                sums = np.concatenate([_sums(self.errors.simulate(k, n, rng), weight, label) for k in sizes])
+            self.binned_noise[count] = self.spread * sums
         return self.binned_noise[count]
 
 

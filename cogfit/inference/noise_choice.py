@@ -69,7 +69,9 @@ def _checked_name(curve: Curve, name: str) -> str:
 
 
 def _estimates(curve: Curve, forms: list[Form], model: str, *, rough: bool) -> dict[str, Estimate]:
-    return {form.name: estimate.estimate(form, curve.x, curve.y, curve.weights, model, rough=rough) for form in forms}
+    x, y, w = curve.x, curve.y, curve.weights
+    bins = estimate.starting_bins(x, w)
+    return {form.name: estimate.estimate(form, x, y, w, model, rough=rough, bins=bins) for form in forms}
 
 
 def _lowest_aicc(fits: dict[str, Estimate]) -> float:

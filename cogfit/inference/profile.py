@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cogfit.curves.curve import Curve
-from cogfit.engine import estimate, general, noise, separable
+from cogfit.engine import bins, estimate, general, noise, separable
 from cogfit.engine.arma import WHITE, Arma, estimate_arma
-from cogfit.engine.estimate import Estimate
+from cogfit.engine.bins import Axis, Bins
+from cogfit.engine.estimate import Estimate, starting_bins
 from cogfit.formulas.form import Array, Form, span_of
 from cogfit.inference.interval import Interval, standard_errors, t_quantile
 from cogfit.inference.resampling import resampled
@@ -21,6 +22,10 @@ from cogfit.native import distributions
 
 _CALIBRATION = 399  # parametric-bootstrap replicates behind a calibrated threshold
 _VARIANCE_POINTS = 20  # below, no model of the variance is tried
+# Effective points of a long curve from which on the coefficients of the errors are held along a profile: to estimate
+# them anew at every value changes the limits by about 1/points of the width.
+_HOLDS_ERRORS = 1_000.0
+_TOLERANCE = 1e-3  # of the limits of a long curve, relative to their distance from the estimate
 
 
 def wald(fit: Estimate, covariance: Array, level: float, errors: Arma) -> dict[str, Interval]:
@@ -91,7 +96,8 @@ def profile(
     if rng is not None and fit.noise == "gaussian" and form.basis is not None:
         threshold = test.simulated_quantile(level, rng)
         method += f", calibrated by {_CALIBRATION} parametric-bootstrap replicates"
-    excess = _Excess(test.deviance, test.best, test.widening * threshold)
+    tolerance = _TOLERANCE if fit.n > bins.LONG else 0.0
+    excess = _Excess(test.deviance, test.best, test.widening * threshold, tolerance)
     at = form.names.index(name)
     low, high = separable.bounds_of(form, curve.x)
     step = _first_step(fit, name) * math.sqrt(max(errors.time, 1.0))
@@ -150,14 +156,28 @@ class ValueTest:
         )
         self.best_params = form.vector(fit.params)
         self.curve, self.variance = even_variance(form, curve, fit)
+        self.bins: Bins | None = None
+        self.whitened: Array | None = None  # y and a column of ones, where the profile is linear
         if self.variance:
             self.best_params, _ = self._fit({}, self.best_params, WHITE)
         self.lowest_cost, self.highest_loglik = self._cost(self.best_params), 0.0
-        if not errors.white:  # the mean and its errors depend on each other: twice is enough
-            for _ in range(2):
+        self.dispersion = self.lowest_cost / self.degrees_of_freedom if self.model.scale_parameters else 1.0
+        # means over narrow bins tell as much about a long curve, where its errors are independent
+        self.bins = starting_bins(self.curve.x, self.curve.weights) if errors.white and self.is_separable else None
+        if self.bins is not None:
+            self.best_params, self.lowest_cost = self._fit({}, self.best_params, WHITE)
+        is_long = fit.n > bins.LONG and fit.n / max(errors.time, 1.0) > _HOLDS_ERRORS
+        if not errors.white:  # the mean and its errors depend on each other: twice is enough, once in a long curve
+            for _ in range(1 if is_long else 2):
                 self.best_params, _ = self._fit({}, self.best_params, self.errors)
                 self.reference = slopes(form, self.curve, fit.noise, self.best_params)
                 self.errors, self.highest_loglik = self._errors_at(self.best_params, "")
+        self.holds_errors = is_long and not errors.white
+        if self.holds_errors:
+            self.best_params, self.lowest_cost = self._fit({}, self.best_params, self.errors)
+            if len(form.shape) == 1 and self.is_separable:
+                root = np.sqrt(self.curve.weights)
+                self.whitened = self.errors.whiten(np.stack([self.curve.y * root, root]))
         self.best = float(self.best_params[self.index])
         self.latest = self.best_params
         self.widening = self._widening()
@@ -176,26 +196,58 @@ class ValueTest:
         if not self.is_separable:
             return general.minimise_with(self.form, c.x, c.y, c.weights, self.noise, start, held, errors)
         shape = [self.form.names.index(q.name) for q in self.form.shape]
-        starts = np.stack([start[shape], self.best_params[shape]])[None]
+        starts = np.stack([start[shape], self.best_params[shape]])
         for name, value in held.items():
-            starts[:, :, shape.index(self.form.names.index(name))] = value
+            starts[:, shape.index(self.form.names.index(name))] = value
+        starts = starts[None] if np.any(starts[0] != starts[1]) else starts[None, :1]
         fixed = {name: np.array([value]) for name, value in held.items()}
+        x: Array | Axis = c.x
+        y, w = c.y, c.weights
+        if self.bins is not None:
+            x, y, w = self.bins.axis, self.bins.mean(y), self.bins.weight
         batch = separable.solve(
-            self.form, c.x, c.y[None], c.weights[None], starts=starts, fixed=fixed, tolerance=1e-10, errors=errors
+            self.form, x, y[None], w[None], starts=starts, fixed=fixed, tolerance=1e-10, errors=errors
         )
         return batch.params[0], float(batch.rss[0])
 
+    def _drop(self, cost: float) -> float:
+        """Twice the drop of the restricted log-likelihood.
+
+        With the errors held nothing but the RSS of the innovations changes.
+        """
+        n, p = self.reference.shape
+        return float((n - p) * math.log(max(cost, 1e-300) / max(self.lowest_cost, 1e-300)))
+
+    def _linear_cost(self, value: float, whitened: Array) -> float | None:
+        """Cost of one value of the only non-linear parameter, errors held.
+
+        The other coefficients are then linear. None where they would leave their bounds.
+        """
+        c, form = self.curve, self.form
+        phi = form.columns(c.x, np.log(c.x), np.array([[value]]))[0][0] * np.sqrt(c.weights)
+        rows, y = self.errors.whiten(phi), whitened[0]
+        if form.floor is not None:
+            rows = np.concatenate([rows, whitened[1:]])
+        coefficients = np.linalg.lstsq(rows @ rows.T, rows @ y, rcond=None)[0]
+        order = [*form.amplitudes, *([] if form.floor is None else [form.floor])]
+        if any(not q.lower <= b <= q.upper for q, b in zip(order, coefficients.tolist(), strict=True)):
+            return None
+        left = y - coefficients @ rows
+        return float(left @ left)
+
     def deviance(self, value: float) -> float:
         """Deviance of one value. inf where nothing fits."""
+        if self.whitened is not None and (linear := self._linear_cost(value, self.whitened)) is not None:
+            return self._drop(linear)
         held = {self.name: value}
         params, cost = self._fit(held, self.latest, self.errors)
         if not math.isfinite(cost):
             return math.inf
         self.latest = params
         if self.errors.white:
-            return (cost - self.lowest_cost) / (
-                max(self.lowest_cost / self.degrees_of_freedom, 1e-300) if self.model.scale_parameters else 1
-            )
+            return (cost - self.lowest_cost) / max(self.dispersion, 1e-300)
+        if self.holds_errors:
+            return self._drop(cost)
         errors, loglik = self._errors_at(params)
         if len(self.form.shape) > 1 or not self.is_separable:  # the nuisance parameters are not all linear
             params, _ = self._fit(held, params, errors)
@@ -342,6 +394,7 @@ class _Excess:
     deviance: Callable[[float], float]
     best: float
     threshold: float
+    tolerance: float = 0.0  # of a limit, relative to its distance from the best value
 
     def place(self, distance: float, bound: float) -> float:
         value = self.best + distance
@@ -376,7 +429,8 @@ class _Excess:
             inner, reach = outer, 2.0 * reach
         else:
             return side * math.inf
-        return brent(at, inner, outer, absolute=1e-6 * max(abs(outer), 1e-12), relative=1e-6, iterations=40)
+        tolerance = max(1e-6 * max(abs(outer), 1e-12), self.tolerance * abs(outer - self.best))
+        return brent(at, inner, outer, absolute=tolerance, relative=1e-6, iterations=40)
 
 
 def quick_interval(

@@ -44,13 +44,15 @@ def slopes(form: Form, curve: Curve, noise_name: str, params: Array, without: tu
     """
     with np.errstate(all="ignore"):
         weight = noise.get(noise_name).information(form.evaluate(curve.x, params), curve.weights)
-        jac = form.jacobian(curve.x, params) * np.sqrt(weight)[:, None]
+        jac = form.jacobian(curve.x, params)
     keep = [
         i
         for i, q in enumerate(form.parameters)
         if q.name not in without and not (q.role in ("amplitude", "floor") and params[i] <= q.lower)
     ]
-    return np.where(np.isfinite(jac), jac, 0.0)[:, keep]
+    rows = jac.T[keep] * np.sqrt(weight)
+    rows[~np.isfinite(rows)] = 0.0
+    return rows.T
 
 
 def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[int, int]] = ORDERS) -> Arma:
@@ -93,23 +95,10 @@ def robust_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> 
         leverage = np.minimum(np.einsum("ni,ij,nj->n", jac, bread, jac), 0.99)
         out[np.ix_(free, free)] = _sandwich(bread, jac * (r / (1.0 - leverage))[:, None], length)
         return out
-    # autocorrelations of the errors up to where they have died out
-    correlations = errors.autocovariance(min(r.size - 1, int(60.0 * errors.time) + 100))
-    correlations = np.pad(correlations / correlations[0], (0, r.size - correlations.size))
-    meat = jac.T @ _toeplitz_product(correlations, jac)
+    meat = errors.correlated_products(jac.T)
     variance = float(r @ r) / (r.size - float(np.trace(bread @ meat)) if degrees_of_freedom > 1 else r.size)
     out[np.ix_(free, free)] = variance * bread @ meat @ bread / np.outer(length, length)
     return out
-
-
-def _toeplitz_product(first: Array, columns: Array) -> Array:
-    """Product of the symmetric Toeplitz matrix of a first column with other columns.
-
-    The matrix is a corner of a circulant one, whose product is a convolution.
-    """
-    n = first.size
-    transform = np.fft.rfft(np.concatenate([first, first[:0:-1]]))[:, None] * np.fft.rfft(columns, 2 * n - 1, axis=0)
-    return np.fft.irfft(transform, 2 * n - 1, axis=0)[:n]
 
 
 def _sandwich(bread: Array, rows: Array, length: Array) -> Array:

@@ -9,11 +9,15 @@
 #define COGFIT_ARMA_H
 
 #include <math.h>
+#include <stddef.h>
 
 #include "lanes.h"
 
 #define MOST_UNROLLED 3 /* dimensions of the state up to which the loops are unrolled: those of the orders tried */
 #define TILE 64         /* points that are turned over at a time */
+#define MOST_NEWTON 3   /* coordinates up to which Newton's method searches */
+#define NEWTON_POINTS 2000 /* points from which it does, where there is an MA part */
+#define NEWTON_DONE 1e-5   /* gain in log-likelihood below which it has arrived */
 #define GRAM_TILE 512   /* points of all rows that stay in the cache while their products are summed */
 #define SETTLED 1e-13   /* distance of a variance from 1 at which the filter counts as settled */
 
@@ -263,6 +267,12 @@ int64_t NAME(arma_workspace)(int64_t n, int64_t m, int64_t rows) {
     return n * (m + 1 + rows) + 5 * m * m + m * (LANES + 1) + 16 + rows * rows;
 }
 
+/* Doubles of workspace that a search among AR(p) needs besides, for `rows` rows. */
+static int64_t lagged_workspace(int64_t p, int64_t rows) {
+    const int64_t all_rows = (p + 1) * rows;
+    return all_rows * (all_rows + GRAM_TILE) + 2 * rows * rows + rows * (p + 1);
+}
+
 /* Whiten rows (rows, n) in place. Workspace: that of no rows. */
 void NAME(arma_whiten)(int64_t n, int64_t rows, double *row, int64_t m, const double *phi, const double *loading,
                        double *work) {
@@ -356,6 +366,119 @@ INLINE void four_products(int64_t count, const double *row, const double *const 
     out[3] = sum(d);
 }
 
+/* What one point t adds to the covariance with points after it: with p the covariance of the state with its first
+ * number, the state moves on as T (state + p y), and its first number is sum_{s < t} rho_{t - s} y_s. */
+INLINE void correlate_tile(const int64_t m, const double *phi, const double *covariance, int64_t count, double *tile,
+                           Lanes *state) {
+    for (int64_t t = 0; t < count; t++) {
+        const Lanes y = load(tile + t * LANES), past = state[0], first = past + all(covariance[0]) * y;
+        for (int64_t i = 0; i < m; i++)
+            state[i] = all(phi[i]) * first + (i + 1 < m ? state[i + 1] + all(covariance[i + 1]) * y : all(0.0));
+        store(tile + t * LANES, past);
+    }
+}
+
+/* Rows times the covariance of the errors times rows, (rows, rows). Workspace: rows n + 4 m^2 + m (LANES + 1) + 8. */
+void NAME(arma_covariance_products)(int64_t n, int64_t rows, const double *row, int64_t m, const double *phi,
+                                    const double *loading, double *out, double *work) {
+    double *past = work, *covariance = past + rows * n, tile[TILE * LANES] = {0.0};
+    stationary(m, phi, loading, covariance, covariance + m * m); /* its first row is what is needed */
+    Lanes small[MOST_UNROLLED], *state = m > MOST_UNROLLED ? (Lanes *)aligned(covariance + 4 * m * m) : small;
+    for (int64_t first = 0; first < rows; first += LANES) {
+        const int64_t count = rows - first < LANES ? rows - first : LANES;
+        const double *own[LANES];
+        double *result[LANES];
+        for (int64_t i = 0; i < m; i++) state[i] = all(0.0);
+        for (int64_t k = 0; k < count; k++) {
+            own[k] = row + (first + k) * n;
+            result[k] = past + (first + k) * n;
+        }
+        for (int64_t t0 = 0; t0 < n; t0 += TILE) {
+            const int64_t points = n - t0 < TILE ? n - t0 : TILE;
+            take_tile(count, own, t0, points, tile);
+            switch (m) {
+            case 1: correlate_tile(1, phi, covariance, points, tile, small); break;
+            case 2: correlate_tile(2, phi, covariance, points, tile, small); break;
+            case 3: correlate_tile(3, phi, covariance, points, tile, small); break;
+            default: correlate_tile(m, phi, covariance, points, tile, state);
+            }
+            return_tile(count, result, t0, points, tile);
+        }
+    }
+    /* rho_0 y_i y_j + y_i past_j + past_i y_j */
+    for (int64_t i = 0; i < rows * rows; i++) out[i] = 0.0;
+    for (int64_t t0 = 0; t0 < n; t0 += GRAM_TILE) {
+        const int64_t points = n - t0 < GRAM_TILE ? n - t0 : GRAM_TILE;
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t j = 0; j < rows; j += 4) {
+                const double *others[4];
+                double same[4], before[4];
+                for (int64_t k = 0; k < 4; k++) others[k] = row + (j + k < rows ? j + k : i) * n + t0;
+                four_products(points, row + i * n + t0, others, same);
+                for (int64_t k = 0; k < 4; k++) others[k] = past + (j + k < rows ? j + k : i) * n + t0;
+                four_products(points, row + i * n + t0, others, before);
+                for (int64_t k = 0; k < 4 && j + k < rows; k++) {
+                    out[i * rows + j + k] += 0.5 * covariance[0] * same[k] + before[k];
+                    out[(j + k) * rows + i] += 0.5 * covariance[0] * same[k] + before[k];
+                }
+            }
+    }
+}
+
+/* Covariance of the sums of weight times errors over bins of points that follow each other, (bins, bins).
+ *
+ * Bin b has the points begin[b] to begin[b + 1] - 1. Each is followed once: forwards for what it hands on to later
+ * points, and backwards for what it takes of a state at its begin. Workspace: bins (2 m + m^2) + 8 m^2 + m. */
+void NAME(arma_sum_covariance)(int64_t bins, const int64_t *begin, const double *weight, int64_t m, const double *phi,
+                               const double *loading, double *out, double *work) {
+    double *given = work, *taken = given + bins * m, *across = taken + bins * m, *covariance = across + bins * m * m;
+    double *power = covariance + 4 * m * m, *product = power + m * m, *moved = product + m * m;
+    stationary(m, phi, loading, covariance, covariance + m * m);
+    for (int64_t b = 0; b < bins; b++) {
+        double *state = given + b * m, *row = taken + b * m, *through = across + b * m * m, variance = 0.0;
+        for (int64_t i = 0; i < m; i++) state[i] = row[i] = 0.0;
+        for (int64_t t = begin[b]; t < begin[b + 1]; t++) {
+            variance += weight[t] * (covariance[0] * weight[t] + 2.0 * state[0]);
+            const double first = state[0] + covariance[0] * weight[t];
+            for (int64_t i = 0; i < m; i++)
+                state[i] = phi[i] * first + (i + 1 < m ? state[i + 1] + covariance[i + 1] * weight[t] : 0.0);
+        }
+        out[b * bins + b] = variance;
+        for (int64_t t = begin[b + 1] - 1; t >= begin[b]; t--) {
+            double first = 0.0;
+            for (int64_t i = 0; i < m; i++) first += row[i] * phi[i];
+            for (int64_t i = m - 1; i > 0; i--) row[i] = row[i - 1];
+            row[0] = first + weight[t];
+        }
+        for (int64_t i = 0; i < m; i++)
+            for (int64_t j = 0; j < m; j++) {
+                through[i * m + j] = i == j ? 1.0 : 0.0;
+                power[i * m + j] = (j == 0 ? phi[i] : 0.0) + (j == i + 1 ? 1.0 : 0.0);
+            }
+        for (int64_t count = begin[b + 1] - begin[b]; count > 0; count /= 2) {
+            if (count % 2) {
+                multiply(m, power, through, 0, product);
+                memcpy(through, product, (size_t)(m * m) * sizeof(double));
+            }
+            multiply(m, power, power, 0, product);
+            memcpy(power, product, (size_t)(m * m) * sizeof(double));
+        }
+    }
+    for (int64_t a = 0; a < bins; a++) {
+        double *state = given + a * m;
+        for (int64_t b = a + 1; b < bins; b++) {
+            double total = 0.0;
+            for (int64_t i = 0; i < m; i++) total += taken[b * m + i] * state[i];
+            out[a * bins + b] = out[b * bins + a] = total;
+            for (int64_t i = 0; i < m; i++) {
+                moved[i] = 0.0;
+                for (int64_t j = 0; j < m; j++) moved[i] += across[b * m * m + i * m + j] * state[j];
+            }
+            memcpy(state, moved, (size_t)m * sizeof(double));
+        }
+    }
+}
+
 /* Products of all pairs of rows (rows, n), lower triangle of (rows, rows). */
 static void row_products(int64_t rows, int64_t n, const double *z, double *out) {
     for (int64_t i = 0; i < rows * rows; i++) out[i] = 0.0;
@@ -392,6 +515,84 @@ static void factor_whitened(const ArmaFilter *filter, int64_t n, int64_t rows, c
     if (!filter->is_white) whiten_into(filter, n, rows, row, z, work);
     row_products(rows, n, filter->is_white ? row : z, low);
     factor_products(rows, low);
+}
+
+/* Products of the differences of orders 0 to p of all rows, for points p, p + 1, ...: from these come the products of
+ * rows whitened by any AR(p), at a cost that does not depend on n. Differences and not lags, for near a unit root
+ * smooth rows all but vanish when they are whitened, and sums of lagged products would cancel.
+ *
+ * `out` holds the lower triangle of ((p + 1) rows)^2; row k rows + i is difference k of row i. */
+static void difference_products(int64_t p, int64_t n, int64_t rows, const double *row, double *out, double *work) {
+    const int64_t size = (p + 1) * rows;
+    for (int64_t i = 0; i < size * size; i++) out[i] = 0.0;
+    for (int64_t t0 = p; t0 < n; t0 += GRAM_TILE) {
+        const int64_t count = n - t0 < GRAM_TILE ? n - t0 : GRAM_TILE;
+        for (int64_t i = 0; i < rows; i++) {
+            const double *own = row + i * n + t0;
+            double *result = work + i * GRAM_TILE;
+            memcpy(result, own, (size_t)count * sizeof(double));
+            if (p > 0)
+                for (int64_t t = 0; t < count; t++) result[rows * GRAM_TILE + t] = own[t] - own[t - 1];
+            if (p > 1)
+                for (int64_t t = 0; t < count; t++)
+                    result[2 * rows * GRAM_TILE + t] = (own[t] - own[t - 1]) - (own[t - 1] - own[t - 2]);
+            if (p > 2)
+                for (int64_t t = 0; t < count; t++)
+                    result[3 * rows * GRAM_TILE + t] = ((own[t] - own[t - 1]) - (own[t - 1] - own[t - 2])) -
+                                                       ((own[t - 1] - own[t - 2]) - (own[t - 2] - own[t - 3]));
+        }
+        for (int64_t i = 0; i < size; i++)
+            for (int64_t j = 0; j <= i; j += 4) {
+                const double *others[4];
+                double products[4];
+                for (int64_t k = 0; k < 4; k++) others[k] = work + (j + k <= i ? j + k : i) * GRAM_TILE;
+                four_products(count, work + i * GRAM_TILE, others, products);
+                for (int64_t k = 0; k < 4 && j + k <= i; k++) out[i * size + j + k] += products[k];
+            }
+    }
+}
+
+/* Products of rows whitened by AR(p), from those of their differences; 0 where digits cancel and rows have to be
+ * whitened. Workspace: rows (p + 1). */
+static int whitened_products(const ArmaFilter *filter, int64_t n, int64_t rows, const double *row,
+                             const double *difference, double *out, double *work) {
+    const int64_t p = filter->m, size = (p + 1) * rows;
+    /* 1 - sum phi_i B^i in powers of 1 - B */
+    double weight[MOST_UNROLLED + 1];
+    for (int64_t k = 0; k <= p; k++) {
+        double total = k == 0 ? 1.0 : 0.0, choose = 1.0;
+        for (int64_t i = k; i <= p; i++) { /* choose = binomial(i, k) */
+            if (i > 0) total -= filter->phi[i - 1] * choose;
+            choose *= (double)(i + 1) / (double)(i + 1 - k);
+        }
+        weight[k] = k % 2 ? -total : total;
+    }
+    /* the first points are whitened one by one */
+    double *first = work, state[MOST_UNROLLED];
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t k = 0; k < p; k++) state[k] = 0.0;
+        for (int64_t t = 0; t < p; t++) {
+            const double *gain = filter->gain + t * p, innovation = row[i * n + t] - state[0], ahead = state[0];
+            for (int64_t k = 0; k < p; k++)
+                state[k] = (k + 1 < p ? state[k + 1] : 0.0) + filter->phi[k] * ahead + gain[k] * innovation;
+            first[i * p + t] = innovation * filter->inverse_root[t];
+        }
+    }
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j <= i; j++) {
+            double total = 0.0, reach = 0.0;
+            for (int64_t t = 0; t < p; t++) total += first[i * p + t] * first[j * p + t];
+            for (int64_t k = 0; k <= p; k++)
+                for (int64_t l = 0; l <= p; l++) {
+                    const int64_t a = k * rows + i, b = l * rows + j;
+                    const double term = weight[k] * weight[l] * difference[a > b ? a * size + b : b * size + a];
+                    total += term;
+                    reach += fabs(term);
+                }
+            if (i == j && !(total > 1e-6 * reach)) return 0;
+            out[i * rows + j] = total;
+        }
+    return 1;
 }
 
 static double log_square(int64_t columns, int64_t rows, const double *low) {
@@ -454,8 +655,32 @@ typedef struct {
     int64_t p, q, m, n, rows, references;
     double limit, top;
     const double *row, *reference;
+    double *difference, *reference_difference; /* products of differences; none where there is an MA part */
     double *phi, *loading, *work;
 } ArmaSearch;
+
+/* The terms of the restricted likelihood of AR(p) from products of differences; 0 where digits cancel. */
+static int autoregressive_terms(const ArmaSearch *search, double *terms) {
+    const int64_t p = search->p, rows = search->rows, references = search->references;
+    double gain[MOST_UNROLLED * MOST_UNROLLED], inverse_root[MOST_UNROLLED], small[5 * MOST_UNROLLED * MOST_UNROLLED];
+    const ArmaFilter filter = make_filter(p, search->phi, search->loading, p, gain, inverse_root, small);
+    if (filter.is_white) return 0;
+    double *low = search->work, *rest = low + rows * rows;
+    if (!whitened_products(&filter, search->n, rows, search->row, search->difference, low, rest)) return 0;
+    factor_products(rows, low);
+    terms[0] = low[rows * rows - 1] * low[rows * rows - 1];
+    terms[1] = filter.log_determinant;
+    if (references > 0) {
+        rest = low + references * references;
+        if (!whitened_products(&filter, search->n, references, search->reference, search->reference_difference, low,
+                               rest))
+            return 0;
+        factor_products(references, low);
+        terms[2] = log_square(references, references, low);
+    } else
+        terms[2] = log_square(rows - 1, rows, low);
+    return 1;
+}
 
 /* Minus the restricted log-likelihood, up to a constant. */
 static double arma_criterion(const ArmaSearch *search, const double *z) {
@@ -463,8 +688,9 @@ static double arma_criterion(const ArmaSearch *search, const double *z) {
         if (fabs(z[i]) > search->top) return INFINITE;
     double terms[3];
     NAME(arma_coefficients)(search->p, search->q, z, search->limit, search->phi, search->loading);
-    NAME(arma_restricted_terms)(search->n, search->m, search->phi, search->loading, search->rows, search->row,
-                                search->references, search->reference, terms, search->work);
+    if (!search->difference || !autoregressive_terms(search, terms))
+        NAME(arma_restricted_terms)(search->n, search->m, search->phi, search->loading, search->rows, search->row,
+                                    search->references, search->reference, terms, search->work);
     const int64_t columns = search->references > 0 ? search->references : search->rows - 1;
     return 0.5 * ((double)(search->n - columns) * log(larger(terms[0], 1e-300)) + terms[1] + terms[2]);
 }
@@ -530,16 +756,134 @@ static void move_worst(const ArmaSearch *search, int64_t size, double *points, d
     values[size] = value;
 }
 
-/* Best coordinates (p + q) and criterion by the simplex of Nelder & Mead (1965), from `first` with edges `step`.
- *
- * Workspace: arma_workspace of the larger number of rows, 2 m and (size + 1)^2 + 3 size more, size = p + q. */
+/* Solve (hessian + damping) step = -gradient by Cholesky; 0 where that matrix is not positive. */
+static int arma_newton_step(int64_t size, const double *hessian, const double *gradient, double damping, double *step) {
+    double low[MOST_NEWTON * MOST_NEWTON];
+    for (int64_t i = 0; i < size; i++)
+        for (int64_t j = 0; j <= i; j++) {
+            double total = hessian[i * size + j] + (i == j ? damping : 0.0);
+            for (int64_t k = 0; k < j; k++) total -= low[i * size + k] * low[j * size + k];
+            if (i == j && !(total > 0.0)) return 0;
+            low[i * size + j] = i == j ? sqrt(total) : total / low[j * size + j];
+        }
+    for (int64_t i = 0; i < size; i++) {
+        step[i] = -gradient[i];
+        for (int64_t k = 0; k < i; k++) step[i] -= low[i * size + k] * step[k];
+        step[i] /= low[i * size + i];
+    }
+    for (int64_t i = size - 1; i >= 0; i--) {
+        for (int64_t k = i + 1; k < size; k++) step[i] -= low[k * size + i] * step[k];
+        step[i] /= low[i * size + i];
+    }
+    return 1;
+}
+
+/* Gradient and second derivatives of the criterion by differences; 0 where a value is not finite. */
+static int criterion_derivatives(const ArmaSearch *search, int64_t size, const double *z, double value, double h,
+                                 double *gradient, double *hessian) {
+    double point[MOST_NEWTON], up[MOST_NEWTON];
+    memcpy(point, z, (size_t)size * sizeof(double));
+    for (int64_t i = 0; i < size * size; i++) hessian[i] = 0.0;
+    for (int64_t i = 0; i < size; i++) {
+        up[i] = NOT_A_NUMBER;
+        if (fabs(z[i]) > search->top - 1.5 * h) { /* at the edge of what is searched, and drawn outwards: held there */
+            point[i] = z[i] - copysign(h, z[i]);
+            if (arma_criterion(search, point) < value) return 0;
+            point[i] = z[i];
+            gradient[i] = 0.0;
+            hessian[i * size + i] = 1.0;
+            continue;
+        }
+        point[i] = z[i] + h;
+        up[i] = arma_criterion(search, point);
+        point[i] = z[i] - h;
+        const double down = arma_criterion(search, point);
+        point[i] = z[i];
+        if (!is_finite(up[i]) || !is_finite(down)) return 0;
+        gradient[i] = (up[i] - down) / (2.0 * h);
+        hessian[i * size + i] = (up[i] - 2.0 * value + down) / (h * h);
+    }
+    for (int64_t i = 0; i < size; i++)
+        for (int64_t j = 0; j < i; j++) {
+            if (!is_finite(up[i]) || !is_finite(up[j])) continue;
+            point[i] = z[i] + h;
+            point[j] = z[j] + h;
+            const double both = arma_criterion(search, point);
+            point[i] = z[i];
+            point[j] = z[j];
+            if (!is_finite(both)) return 0;
+            const double mixed = (both - up[i] - up[j] + value) / (h * h);
+            hessian[i * size + j] = hessian[j * size + i] = mixed;
+        }
+    return 1;
+}
+
+/* Newton's method from `best`, which becomes the minimum; 0 where it does not get there and the simplex has to. */
+static int newton(const ArmaSearch *search, int64_t size, double *best, double *value) {
+    const double h = 0.5 / sqrt((double)search->n), edge = search->top - h; /* h: a fraction of a standard error */
+    double gradient[MOST_NEWTON], hessian[MOST_NEWTON * MOST_NEWTON], step[MOST_NEWTON], point[MOST_NEWTON];
+    double gain = INFINITE;
+    for (int round = 0; round < 12; round++) {
+        if (!criterion_derivatives(search, size, best, *value, h, gradient, hessian)) return 0;
+        double damping = 0.0, scale = 0.0;
+        for (int64_t i = 0; i < size; i++) scale = larger(scale, fabs(hessian[i * size + i]));
+        while (!arma_newton_step(size, hessian, gradient, damping, step))
+            if ((damping = larger(4.0 * damping, 1e-3 * scale + 1e-6)) > 1e6 * scale) return 0;
+        double reach = 0.0, expected = 0.0;
+        for (int64_t i = 0; i < size; i++) {
+            reach = larger(reach, fabs(step[i]));
+            expected -= 0.5 * gradient[i] * step[i];
+        }
+        if (damping == 0.0 && expected < NEWTON_DONE) return 1;
+        double share = reach > 1.0 ? 1.0 / reach : 1.0, next = INFINITE;
+        for (int half = 0; half < 8; half++, share *= 0.5) {
+            for (int64_t i = 0; i < size; i++) point[i] = smaller(larger(best[i] + share * step[i], -edge), edge);
+            next = arma_criterion(search, point);
+            if (next < *value) break;
+        }
+        if (!(next < *value)) return expected < 1e-3;
+        memcpy(best, point, (size_t)size * sizeof(double));
+        const int is_done = damping == 0.0 && *value - next < NEWTON_DONE;
+        gain = *value - next;
+        *value = next;
+        if (is_done) return 1;
+    }
+    return gain < 1e-2; /* along the ridge of models whose factors cancel there is no more to gain */
+}
+
+/* Doubles of workspace of a search. */
+int64_t NAME(arma_search_workspace)(int64_t p, int64_t q, int64_t n, int64_t rows, int64_t references) {
+    const int64_t m = p > q + 1 ? p : q + 1, size = p + q, most = rows > references ? rows : references;
+    return NAME(arma_workspace)(n, m, most) + 2 * m + (size + 1) * (size + 1) + 3 * size + lagged_workspace(p, rows) +
+           lagged_workspace(p, references);
+}
+
+/* Best coordinates (p + q) and criterion by the simplex of Nelder & Mead (1965), from `best` with edges `step`. */
 double NAME(arma_minimise)(int64_t p, int64_t q, double step, double limit, double top, int64_t n, int64_t rows,
                            const double *row, int64_t references, const double *reference, double *best,
                            double *work) {
     const int64_t size = p + q, m = p > q + 1 ? p : q + 1;
     double *points = work, *values = points + (size + 1) * size, *corner = values + size + 1;
     double *phi = corner + 3 * size, *loading = phi + m;
-    const ArmaSearch search = {p, q, m, n, rows, references, limit, top, row, reference, phi, loading, loading + m};
+    double *difference = loading + m, *rest = difference;
+    double *reference_difference = NULL;
+    if (q == 0 && p <= MOST_UNROLLED && n > p) {
+        const int64_t size_of_rows = (p + 1) * rows, size_of_references = (p + 1) * references;
+        reference_difference = difference + size_of_rows * size_of_rows;
+        rest = reference_difference + size_of_references * size_of_references;
+        difference_products(p, n, rows, row, difference, rest);
+        difference_products(p, n, references, reference, reference_difference, rest);
+    } else
+        difference = NULL;
+    const ArmaSearch search = {p,   q,         m,          n,                    rows, references, limit, top,
+                               row, reference, difference, reference_difference, phi,  loading,    rest};
+    /* where an evaluation costs much, the simplex only comes near the minimum; to start near it is as good */
+    int is_long = q > 0 && n >= NEWTON_POINTS && size <= MOST_NEWTON;
+    if (is_long && step < 0.2) {
+        double value = arma_criterion(&search, best);
+        if (is_finite(value) && newton(&search, size, best, &value)) return value;
+        is_long = 0;
+    }
     for (int64_t i = 0; i <= size; i++) {
         memcpy(points + i * size, best, (size_t)size * sizeof(double));
         if (i > 0) points[i * size + i - 1] += step;
@@ -548,6 +892,12 @@ double NAME(arma_minimise)(int64_t p, int64_t q, double step, double limit, doub
     for (int round = 0; round < 200; round++) {
         sort_corners(size, points, values);
         const double spread = spread_of(size, points);
+        if (is_long && spread < 0.25) {
+            memcpy(best, points, (size_t)size * sizeof(double));
+            double value = values[0];
+            if (newton(&search, size, best, &value)) return value;
+            is_long = 0;
+        }
         if (spread < 2e-3 || (values[size] - values[0] < 1e-5 && spread < 0.05)) break;
         move_worst(&search, size, points, values, corner);
     }
@@ -560,6 +910,9 @@ double NAME(arma_minimise)(int64_t p, int64_t q, double step, double limit, doub
 
 #undef TILE
 #undef GRAM_TILE
+#undef MOST_NEWTON
+#undef NEWTON_POINTS
+#undef NEWTON_DONE
 #undef SETTLED
 #undef MOST_UNROLLED
 

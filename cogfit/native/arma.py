@@ -9,6 +9,7 @@ from __future__ import annotations
 from ctypes import c_double, c_int64, c_void_p
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cogfit.native.arrays import Array, address
 from cogfit.native.library import kernel
@@ -25,6 +26,9 @@ _restricted_terms = kernel(
     *(c_void_p, c_void_p),
 )
 _coefficients = kernel("arma_coefficients", c_int64, c_int64, c_void_p, c_double, c_void_p, c_void_p)
+_covariance_products = kernel("arma_covariance_products", c_int64, c_int64, c_void_p, c_int64, *[c_void_p] * 4)
+_sum_covariance = kernel("arma_sum_covariance", c_int64, c_void_p, c_void_p, c_int64, *[c_void_p] * 4)
+_search_workspace = kernel("arma_search_workspace", *[c_int64] * 5, returns=c_int64)
 _minimise = kernel(
     "arma_minimise",
     *(c_int64, c_int64, c_double, c_double, c_double),
@@ -70,6 +74,31 @@ def series(phi: Array, loading: Array, start: Array, shock: Array) -> None:
         raise ValueError(f"starting states of shape {start.shape} for {size} series and {m} numbers in a state")
     work = np.empty(_workspace(0, m, 0))
     _series(n, size, address(start), address(shock), m, address(phi), address(loading), address(work))
+
+
+def covariance_products(rows: Array, phi: Array, loading: Array) -> Array:
+    """Rows times the covariance of the errors times rows."""
+    m, (count, n) = _state(phi, loading), rows.shape
+    out, work = np.empty((count, count)), np.empty(count * n + 4 * m * m + m * 9 + 8)
+    _covariance_products(n, count, address(rows), m, address(phi), address(loading), address(out), address(work))
+    return out
+
+
+def sum_covariance(begin: NDArray[np.int64], weight: Array, phi: Array, loading: Array) -> Array:
+    """Covariance of weighted sums of errors over bins.
+
+    Bin b has the points begin[b] … begin[b + 1] − 1 of the series.
+    """
+    bins, m = begin.size - 1, _state(phi, loading)
+    if begin.dtype != np.int64 or begin[0] < 0 or np.any(np.diff(begin) < 0) or begin[-1] > weight.size:
+        raise ValueError(f"bins must follow each other within the {weight.size} points")
+    begin = np.ascontiguousarray(begin)
+    out, work = np.empty((bins, bins)), np.empty(bins * m * (2 + m) + 8 * m * m + m)
+    _sum_covariance(
+        *(bins, begin.ctypes.data, address(weight)),
+        *(m, address(phi), address(loading), address(out), address(work)),
+    )
+    return out
 
 
 def restricted_terms(phi: Array, loading: Array, rows: Array, reference: Array) -> tuple[float, float, float]:
@@ -121,9 +150,9 @@ def minimise(
     if first.shape != (p + q,):
         raise ValueError(f"{first.shape} coordinates for p = {p} and q = {q}")
     count, n = rows.shape
-    references, m = _references(reference, n), max(p, q + 1)
+    references = _references(reference, n)
     best = first.copy()
-    work = np.empty(_workspace(n, m, max(count, references)) + 2 * m + (p + q + 1) ** 2 + 3 * (p + q))
+    work = np.empty(_search_workspace(p, q, n, count, references))
     value = _minimise(
         *(p, q, step, limit, top),
         *(n, count, address(rows), references, address(reference)),

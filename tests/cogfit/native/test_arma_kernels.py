@@ -9,9 +9,10 @@ from functools import cache
 import mpmath as mp
 import numpy as np
 import pytest
+from scipy.linalg import toeplitz
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
-from cogfit.engine.arma import Arma, estimate_arma
+from cogfit.engine.arma import Arma, estimate_arma, restricted_loglik, unit_columns
 from cogfit.native import arma, library
 
 ORDERS = [
@@ -228,3 +229,93 @@ def test_partial_autocorrelations_give_the_coefficients(level: str) -> None:
 def test_arrays_that_do_not_fit_are_refused(call, words: str) -> None:
     with pytest.raises((TypeError, ValueError), match=words):
         call()
+
+
+def criterion(errors: Arma, rows: np.ndarray, reference: np.ndarray) -> float:
+    """The search's criterion at given errors: a simplex without extent stays where it is."""
+    p, q = errors.order
+    z = coordinates(errors, 1.0)
+    return arma.minimise(z, 0.0, p, q, 1.0, 30.0, rows, reference)[1]
+
+
+def coordinates(errors: Arma, limit: float) -> np.ndarray:
+    """Partial autocorrelations by the step-down recursion, as coordinates."""
+    partials: list[float] = []
+    for coefficients in (errors.phi, tuple(-v for v in errors.theta)):
+        phi, reversed_partials = np.array(coefficients), []
+        while phi.size:
+            last = phi[-1]
+            reversed_partials.append(float(last))
+            phi = (phi[:-1] + last * phi[:-1][::-1]) / (1.0 - last * last)
+        partials += reversed_partials[::-1]
+    return np.arctanh(np.array(partials) / limit)
+
+
+AUTOREGRESSIVE = [
+    *(e for e in ORDERS[:3]),
+    Arma((0.9995,)),
+    Arma((-0.9995,)),
+    Arma((1.998, -0.9985)),
+    Arma((2.8, -2.65, 0.845)),
+]
+
+
+@pytest.mark.parametrize("n", [5, 40, 3000])
+@pytest.mark.parametrize("errors", AUTOREGRESSIVE, ids=name)
+def test_products_of_differences_give_the_likelihood_of_whitened_rows(errors: Arma, n: int, level: str) -> None:
+    """Without whitening, to 1e-9 of each term even near a unit root, for smooth columns and a random walk."""
+    x = np.arange(1.0, n + 1.0)
+    columns = np.stack([np.ones(n), x**-0.4, x**-0.4 * np.log(x)])[: min(3, n - 3)]
+    rows = np.concatenate(
+        [columns / np.linalg.norm(columns, axis=1)[:, None], np.random.default_rng(n).normal(size=(1, n))]
+    )
+    rows[-1] = rows[-1].cumsum()
+    for reference in (np.zeros((0, n)), rows[:1].copy()):
+        rss, log_r, log_x = arma.restricted_terms(*state_space(errors), rows, reference)
+        count = len(reference) or len(rows) - 1
+        expected = 0.5 * ((n - count) * math.log(rss) + log_r + log_x)
+        assert criterion(errors, rows, reference) == pytest.approx(expected, rel=1e-9, abs=1e-9 * n)
+
+
+@pytest.mark.parametrize("errors", ORDERS + NEAR_UNIT_ROOT[:4], ids=name)
+def test_products_with_the_covariance_are_those_of_its_matrix(errors: Arma, level: str) -> None:
+    n = 70
+    covariance = toeplitz(arma.autocovariances(*state_space(errors), n - 1))
+    rows = np.random.default_rng(4).normal(size=(9, n))
+    expected = rows @ covariance @ rows.T
+    found = arma.covariance_products(rows, *state_space(errors))
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("errors", ORDERS + NEAR_UNIT_ROOT[:4], ids=name)
+def test_sums_over_bins_have_their_covariance(errors: Arma, level: str) -> None:
+    """Bins of one point, of several, and of none."""
+    n, begin = 70, np.array([0, 1, 5, 5, 30, 31, 60, 70])
+    covariance = toeplitz(arma.autocovariances(*state_space(errors), n - 1))
+    weight = np.random.default_rng(5).uniform(0.5, 2.0, size=n)
+    inside = (np.arange(n) >= begin[:-1, None]) & (np.arange(n) < begin[1:, None])
+    expected = (inside * weight) @ covariance @ (inside * weight).T
+    found = arma.sum_covariance(begin, weight, *state_space(errors))
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [Arma((0.7,), (0.4,)), Arma((0.8,), (-0.5,)), Arma((0.6, 0.25), (0.4,)), Arma((0.999,), (-0.9,))],
+    ids=name,
+)
+def test_long_series_end_at_a_minimum(errors: Arma, level: str) -> None:
+    """Newton's method, from far and from near: no point about it is better."""
+    n = 2500
+    y = errors.simulate(1, n, np.random.default_rng(6))[0]
+    design = np.stack([np.ones(n), np.arange(1.0, n + 1) ** -0.4], axis=1)
+    found, value = estimate_arma(y, design, errors.order)
+    near, again = estimate_arma(y, design, errors.order, start=found)
+    assert again == pytest.approx(value, abs=1e-4)
+    rng = np.random.default_rng(7)
+    for scale in (0.003, 0.01, 0.03):
+        for _ in range(5):
+            phi, theta = (tuple(v * (1 - scale * rng.uniform()) for v in part) for part in (found.phi, found.theta))
+            other = Arma(phi, theta)
+            if other.is_stationary:
+                assert restricted_loglik(other, y, unit_columns(design)) < value + 1e-4
