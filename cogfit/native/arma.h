@@ -457,10 +457,10 @@ void NAME(arma_sum_covariance)(int64_t bins, const int64_t *begin, const double 
             }
         for (int64_t count = begin[b + 1] - begin[b]; count > 0; count /= 2) {
             if (count % 2) {
-                multiply(m, power, through, 0, product);
+                multiply_square(m, power, through, 0, product);
                 memcpy(through, product, (size_t)(m * m) * sizeof(double));
             }
-            multiply(m, power, power, 0, product);
+            multiply_square(m, power, power, 0, product);
             memcpy(power, product, (size_t)(m * m) * sizeof(double));
         }
     }
