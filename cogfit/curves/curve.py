@@ -72,7 +72,7 @@ class Clusters:
         return replace(self, sums=self.sums @ gather, counts=self.counts @ gather)
 
     def scaled(self, factor: Array) -> Clusters:
-        """Multiply what is observed at each point by a factor (n,)."""
+        """Multiply what is observed by factors (n,)."""
         from scipy.sparse import dia_array
 
         return replace(self, sums=self.sums @ dia_array((factor[None], [0]), shape=(factor.size, factor.size)))

@@ -10,7 +10,7 @@ _ROUNDING = 16.0 * float(np.finfo(float).eps)
 
 
 def nonnegative_weights(columns: Array, y: Array) -> tuple[Array, float]:
-    """Fit a sum of columns with weights of 0 or more.
+    """Fit columns with weights of 0 or more.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ class ArrowCells:
         return ArrowCells(self.column.take(_arrow_integers(places)), self.has_gaps)
 
     def floats(self) -> NDArray[np.float64] | None:
-        """Integers as floats, NaN where there is none; None for other cells."""
+        """Integers as floats. NaN where there is none; None for other cells."""
         import pyarrow as pa
 
         if not pa.types.is_integer(self.column.type):
@@ -81,7 +81,10 @@ def arrow_cells(column: Any) -> ArrowCells:
 
 
 def cells_of(column: Any) -> NDArray[Any] | ArrowCells:
-    """Cells of an Arrow column: an array if pandas would hold one, too."""
+    """Cells of an Arrow column.
+
+    An array if pandas would hold one, too.
+    """
     import pyarrow as pa
 
     cells = arrow_cells(column)
@@ -181,9 +184,9 @@ class ColumnTable:
         return self._cells[name]
 
     def numbers(self, name: str) -> NDArray[Any] | None:
-        """Numbers of a column as a log has them; None if it holds anything else.
+        """Numbers of a column as a log has them.
 
-        They are integers, or float64 with NaN where there is none.
+        None if it holds anything else. They are integers, or float64 with NaN where there is none.
         """
         cells = self._cells[name]
         if isinstance(cells, ArrowCells):
@@ -255,7 +258,7 @@ class _LazyFrame:
 
 
 def with_lazy_frame(record: type[T]) -> type[T]:
-    """Let the field `frame` of a data class take a `ColumnTable`, too.
+    """Let the field `frame` take a `ColumnTable`, too.
 
     It still hands out a data frame. To be called on the finished class: a descriptor in its body would be a default.
     """

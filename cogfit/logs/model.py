@@ -133,7 +133,7 @@ class Source:
         )
 
     def rows_behind(self, frame: Frame, rows: NDArray[np.bool_] | None = None) -> int:
-        """Rows of the file behind the rows of a table, or behind some of them."""
+        """Rows of the file behind rows of a table."""
         if FILE_ROW not in frame:
             return len(frame) if rows is None else int(np.count_nonzero(rows))
         file_rows = np.asarray(frame[FILE_ROW])
@@ -167,7 +167,10 @@ class UtilizationLog:
 
     @property
     def table(self) -> Frame:
-        """The frame as it was read: no pandas for a log of numbers, until `frame` was asked for."""
+        """The frame as it was read.
+
+        No pandas for a log of numbers, until `frame` was asked for.
+        """
         table: Frame = vars(self)["frame"]
         return table
 

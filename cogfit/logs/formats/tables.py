@@ -38,9 +38,9 @@ def to_frame(table: Any, options: ReadOptions | None = None) -> tuple[pd.DataFra
 
 
 def to_table(table: Any, options: ReadOptions) -> tuple[Frame, list[str]]:
-    """An Arrow table as a frame, or as a `ColumnTable` if it has no labels.
+    """An Arrow table as a frame, or as a `ColumnTable`.
 
-    Wide ones become frames: these are read block by block.
+    The latter if it has no labels. Wide ones become frames: these are read block by block.
     """
     if len(table.column_names) > _MANY or label_columns(table.column_names, options):
         return to_frame(table, options)
