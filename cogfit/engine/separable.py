@@ -376,8 +376,8 @@ class _Search:
     def _may_race(self) -> bool:
         """Whether starts may be given up before the end.
 
-        Not along locations: at its kinks the RSS decreases as if it were done. Nor with two amplitudes: where one of them
-        vanishes, minima end, and 7 of 2,900 fits of two processes to hard data ended above the best.
+        Not along locations: at its kinks the RSS decreases as if it were done. Nor with two amplitudes: where one of
+        them vanishes, minima end, and 7 of 2,900 fits of two processes to hard data ended above the best.
         """
         return self._location < 0 and len(self.form.amplitudes) < 2
 
