@@ -31,6 +31,7 @@ from cogfit.engine.separable import (
 from cogfit.errors import MissingDependencyError
 from cogfit.formulas.form import Array, Form
 from cogfit.native import kernels
+from cogfit.native.kernels import Curves
 from cogfit.records.codec import Document, Low, Nan, wire
 
 _VAGUE_LOG = 3.0  # standard error of a logarithm that identifies nothing: a factor 20
@@ -454,12 +455,12 @@ def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None, dev
     solved = np.isfinite(batch.rss)
     params = batch.params if solved.all() else batch.params[solved]
     part = part if solved.all() else part.take(np.flatnonzero(solved))
-    estimates = Estimates.joined(
-        form,
-        in_threads(
-            lambda begin, end: _estimate_part(form, part, params[begin:end], begin, end), part.parts(PART), threads
-        ),
-    )
+    curves = curves_of(part)
+
+    def task(begin: int, end: int) -> Estimates:
+        return _estimate_part(form, part, curves, params[begin:end], begin, end)
+
+    estimates = Estimates.joined(form, in_threads(task, part.parts(PART), threads))
     if estimates.n.size == n.size:
         return estimates
 
@@ -482,13 +483,13 @@ def _solve_on(device: str, form: Form, bundle: Bundle, threads: int | None) -> B
     return torch_engine.solve_bundle(form, bundle, device)
 
 
-def _estimate_part(form: Form, bundle: Bundle, params: Array, begin: int, end: int) -> Estimates:
+def _estimate_part(form: Form, bundle: Bundle, curves: Curves, params: Array, begin: int, end: int) -> Estimates:
     """Estimates for some curves at their best parameters.
 
     Likelihood, covariance and status of the curves begin … end − 1.
     """
     place = np.argsort(np.argsort([_COLUMN_ORDER.index(q.role) for q in form.parameters], kind="stable"))
-    summary = kernels.summaries(model_of(form), curves_of(bundle), begin, end, np.ascontiguousarray(params), place)
+    summary = kernels.summaries(model_of(form), curves, begin, end, np.ascontiguousarray(params), place)
     n, rss = bundle.size[begin:end], summary.rss
     loglik = noises.profiled_gaussian(rss, n, summary.log_weights, summary.sizes[:, 1])
     used, axis = np.unique(bundle.axis[begin:end], return_inverse=True)

@@ -39,7 +39,9 @@ static Around moves_around(int p, const int64_t *dims, int64_t kept) {
 }
 
 /* Whether a cell of a grid is no higher than its neighbours. */
-static int lowest_around(const double *row, const Around *around, int64_t at) {
+INLINE int lowest_around(const double *row, const Around *around, int64_t at) {
+    if (around->p == 1)
+        return !(at > 0 && row[at - 1] < row[at]) && !(at + 1 < around->dims[0] && row[at + 1] < row[at]);
     int64_t place[MOST_PARAMETERS];
     for (int j = 0; j < around->p; j++) place[j] = at / around->stride[j] % around->dims[j];
     for (int move = 0; move < around->count; move++) {

@@ -4,6 +4,7 @@
 
 #include "small.h"
 
+#define WELL_CONDITIONED 1e6 /* condition number up to which a factor is inverted as it is */
 #define NULL_SPACE 1e-11 /* singular values that many times smaller than the largest are rounding */
 #define NULL_SHARE 0.1   /* part in a null direction from which a parameter is lost */
 #define FACTOR 3.0       /* standard error of a logarithm from which a scale is not identified: a factor 20 */
@@ -58,13 +59,41 @@ static int runs_away(int64_t p, const double *r, int64_t name, double scale, con
     return whole > 0.0 && spread > FACTOR * length_of(p, column, 1);
 }
 
+/* Covariance from the inverse of the factor, its columns made unit vectors, where that is far from singular.
+ *
+ * Then no parameter is lost. Returns 0 where singular values must tell.
+ */
+static int covariance_of_inverse(int64_t p, double *covariance, const Room *room) {
+    double *v = room->vector, square = 0.0;
+    for (int64_t j = 0; j < p; j++) { /* column j of the inverse, from its end */
+        const double *a = room->a + j * p;
+        if (!(a[j] > 1.0 / WELL_CONDITIONED)) return 0;
+        v[j * p + j] = 1.0 / a[j];
+        for (int64_t i = j - 1; i >= 0; i--) {
+            double total = 0.0;
+            for (int64_t k = i + 1; k <= j; k++) total += room->a[k * p + i] * v[k * p + j];
+            v[i * p + j] = -total / room->a[i * p + i];
+        }
+        for (int64_t i = 0; i <= j; i++) square += v[i * p + j] * v[i * p + j];
+    }
+    if (!(square * (double)p < WELL_CONDITIONED * WELL_CONDITIONED)) return 0; /* the squared condition number at most */
+    for (int64_t i = 0; i < p; i++)
+        for (int64_t j = 0; j <= i; j++) {
+            double total = 0.0;
+            for (int64_t k = i; k < p; k++) total += v[i * p + k] * v[j * p + k];
+            covariance[i * p + j] = covariance[j * p + i] = total / (room->lengths[i] * room->lengths[j]);
+        }
+    return 1;
+}
+
 /* Covariance per unit of dispersion, and which parameters lie in the numerical null space. */
 static void covariance_of(int64_t p, const double *r, const uint8_t *at_bound, double *covariance, uint8_t *lost,
                           const Room *room) {
     const int64_t count = free_columns(p, r, at_bound, room), *index = room->index;
     double *value = room->values, largest = 0.0;
-    for (int64_t k = 0; k < p * p; k++) covariance[k] = NOT_A_NUMBER;
     for (int64_t k = 0; k < p; k++) lost[k] = 0;
+    if (count == p && covariance_of_inverse(p, covariance, room)) return;
+    for (int64_t k = 0; k < p * p; k++) covariance[k] = NOT_A_NUMBER;
     singular(p, count, room->a, room->vector);
     for (int64_t i = 0; i < count; i++) largest = larger(largest, value[i] = length_of(p, room->a + i * p, 1));
     for (int64_t i = 0; i < count; i++) {

@@ -343,7 +343,10 @@ def descend(
 
 
 def triangle(rows: Array) -> Array:
-    """Triangular factor of a matrix. It is given as rows (p, n)."""
+    """Triangular factor of a matrix.
+
+    The matrix is given as rows (p, n); the factor is (p, p).
+    """
     p, n = rows.shape
     out, work = np.empty((p, p)), _room(p, n)
     _triangle(p, n, _floats(rows), _floats(out), _floats(work))

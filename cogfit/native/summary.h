@@ -103,14 +103,15 @@ void NAME(summaries)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs
             const Lanes plain = i + LANES <= points.n ? load(values) : load_some(values, points.n - i, 0.0);
             largest = greater(largest, magnitude(plain));
             weighted = greater(weighted, magnitude(value));
-            for (int k = 0; k < count; k++) {
-                Lanes column = all(0.0);
-                const int64_t at = place[k];
-                if (at < s) column = load(columns + at * size + i);
-                else if (at >= s + p) column = w;
-                else
-                    for (int l = 0; l < s; l++)
-                        column += all(amplitude[l]) * load(slopes + ((at - s) * s + l) * size + i);
+        }
+        for (int k = 0; k < count; k++) { /* a column is the first row times a factor, and with two amplitudes the second */
+            const int64_t at = place[k];
+            const int is_slope = at >= s && at < s + p;
+            const double *row = at < s ? columns + at * size : is_slope ? slopes + (at - s) * s * size : points.w;
+            const Lanes own = all(is_slope ? amplitude[0] : 1.0);
+            for (int64_t i = 0; i < size; i += LANES) {
+                Lanes column = own * load(row + i);
+                if (is_slope && s == 2) column += all(amplitude[1]) * load(row + size + i);
                 store(jacobian + k * size + i, keep(magnitude(column) < all(INFINITE), column));
             }
         }
