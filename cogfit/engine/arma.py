@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.engine.bins import LONG
+from cogfit.engine import bins
 from cogfit.formulas.form import Array
 from cogfit.native import arma as kernels
 from cogfit.records.codec import Document
@@ -374,7 +374,7 @@ def select_arma(residual: Array, jacobian: Array, orders: Sequence[tuple[int, in
     for order in orders[1:]:
         if n < 10 * (sum(order) + p):
             continue
-        if order[1] > 0 and n > LONG and gains_little and 2.0 * (longest - first) < 0.5 * math.log(n):
+        if order[1] > 0 and n > bins.LONG and gains_little and 2.0 * (longest - first) < 0.5 * math.log(n):
             continue  # mixed models cost most, and three lags leave nothing for them
         errors, value = estimate_arma(residual, jacobian, order)
         longest = max(longest, value)

@@ -310,7 +310,7 @@ def test_long_series_end_at_a_minimum(errors: Arma, level: str) -> None:
     y = errors.simulate(1, n, np.random.default_rng(6))[0]
     design = np.stack([np.ones(n), np.arange(1.0, n + 1) ** -0.4], axis=1)
     found, value = estimate_arma(y, design, errors.order)
-    near, again = estimate_arma(y, design, errors.order, start=found)
+    _, again = estimate_arma(y, design, errors.order, start=found)
     assert again == pytest.approx(value, abs=1e-4)
     rng = np.random.default_rng(7)
     for scale in (0.003, 0.01, 0.03):
