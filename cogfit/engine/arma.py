@@ -178,7 +178,8 @@ class Arma(Document):
     def simulate_sums(self, size: int, begin: NDArray[np.int64], weight: Array, rng: np.random.Generator) -> Array:
         """Weighted sums of simulated errors over bins, (size, bins).
 
-        The series are stationary and have unit variance. Bin b has the points begin[b] … begin[b + 1] − 1. They are drawn from their exact joint distribution.
+        The series are stationary and have unit variance. Bin b has the points begin[b] … begin[b + 1] − 1. They are
+        drawn from their exact joint distribution.
         """
         draws = rng.normal(size=(size, begin.size - 1))
         if self.white:
