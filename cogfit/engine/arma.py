@@ -13,7 +13,6 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.engine import bins
 from cogfit.formulas.form import Array
 from cogfit.native import arma as kernels
 from cogfit.records.codec import Document
@@ -257,6 +256,7 @@ def estimate_arma(
     order: tuple[int, int],
     start: Arma | None = None,
     reference: Array | None = None,
+    worth: float = -math.inf,
 ) -> tuple[Arma, float]:
     """ARMA errors of a given order by restricted maximum likelihood.
 
@@ -272,6 +272,8 @@ def estimate_arma(
         Of the same order.
     reference : ndarray, shape (n, p'), optional
         See :func:`restricted_loglik`.
+    worth : float
+        Log-likelihood below which the errors are of no use: the search may stop where it will not be reached.
 
     Returns
     -------
@@ -300,7 +302,7 @@ def estimate_arma(
         first, step = np.clip(_coordinates(start), -4.3, 4.3), 0.1
     else:
         first[0] = math.atanh(min(max(first_autocorrelation(residual), -0.95), 0.97))
-    z, value = kernels.minimise(first, step, p, q, _MAX_PARTIAL, _MAX_COORDINATE, rows, reference_rows)
+    z, value = kernels.minimise(first, step, p, q, _MAX_PARTIAL, _MAX_COORDINATE, rows, reference_rows, -worth)
     return _from_coordinates(z, order), -float(value)
 
 
@@ -367,18 +369,13 @@ def select_arma(residual: Array, jacobian: Array, orders: Sequence[tuple[int, in
     score = 2.0 * value - math.log(n)
     if len(orders) == 1:
         return best
-    left = _portmanteau(best.whiten(residual)[0])
-    if left < _WORTHWHILE * math.log(n):
+    if _portmanteau(best.whiten(residual)[0]) < _WORTHWHILE * math.log(n):
         return best
-    gains_little, longest = left < 1.2 * math.log(n), value
-    first = value
     for order in orders[1:]:
         if n < 10 * (sum(order) + p):
             continue
-        if order[1] > 0 and n > bins.LONG and gains_little and 2.0 * (longest - first) < 0.5 * math.log(n):
-            continue  # mixed models cost most, and three lags leave nothing for them
-        errors, value = estimate_arma(residual, jacobian, order)
-        longest = max(longest, value)
+        worth = 0.5 * (score + sum(order) * math.log(n))
+        errors, value = estimate_arma(residual, jacobian, order, worth=worth)
         if 2.0 * value - sum(order) * math.log(n) > score:
             best, score = errors, 2.0 * value - sum(order) * math.log(n)
     return best

@@ -653,7 +653,7 @@ void NAME(arma_coefficients)(int64_t p, int64_t q, const double *z, double limit
 
 typedef struct {
     int64_t p, q, m, n, rows, references;
-    double limit, top;
+    double limit, top, target;
     const double *row, *reference;
     double *difference, *reference_difference; /* products of differences; none where there is an MA part */
     double *phi, *loading, *work;
@@ -835,6 +835,8 @@ static int newton(const ArmaSearch *search, int64_t size, double *best, double *
             expected -= 0.5 * gradient[i] * step[i];
         }
         if (damping == 0.0 && expected < NEWTON_DONE) return 1;
+        /* far from what would be worth having, and no step is expected to lead there */
+        if (damping < 2e-3 * scale && *value - 4.0 * expected > search->target + 1.0) return 1;
         double share = reach > 1.0 ? 1.0 / reach : 1.0, next = INFINITE;
         for (int half = 0; half < 8; half++, share *= 0.5) {
             for (int64_t i = 0; i < size; i++) point[i] = smaller(larger(best[i] + share * step[i], -edge), edge);
@@ -858,8 +860,10 @@ int64_t NAME(arma_search_workspace)(int64_t p, int64_t q, int64_t n, int64_t row
            lagged_workspace(p, references);
 }
 
-/* Best coordinates (p + q) and criterion by the simplex of Nelder & Mead (1965), from `best` with edges `step`. */
-double NAME(arma_minimise)(int64_t p, int64_t q, double step, double limit, double top, int64_t n, int64_t rows,
+/* Best coordinates (p + q) and criterion by the simplex of Nelder & Mead (1965), from `best` with edges `step`; of long
+ * series with an MA part by Newton's method from where it has led. That may stop early if a criterion as low as `target`
+ * is out of reach. */
+double NAME(arma_minimise)(int64_t p, int64_t q, double step, double limit, double top, double target, int64_t n, int64_t rows,
                            const double *row, int64_t references, const double *reference, double *best,
                            double *work) {
     const int64_t size = p + q, m = p > q + 1 ? p : q + 1;
@@ -875,7 +879,7 @@ double NAME(arma_minimise)(int64_t p, int64_t q, double step, double limit, doub
         difference_products(p, n, references, reference, reference_difference, rest);
     } else
         difference = NULL;
-    const ArmaSearch search = {p,   q,         m,          n,                    rows, references, limit, top,
+    const ArmaSearch search = {p,   q,         m,          n,                    rows, references, limit, top, target,
                                row, reference, difference, reference_difference, phi,  loading,    rest};
     /* where an evaluation costs much, the simplex only comes near the minimum; to start near it is as good */
     int is_long = q > 0 && n >= NEWTON_POINTS && size <= MOST_NEWTON;

@@ -6,6 +6,7 @@ both of length m = max(p, q + 1).
 
 from __future__ import annotations
 
+import math
 from ctypes import c_double, c_int64, c_void_p
 
 import numpy as np
@@ -31,7 +32,7 @@ _sum_covariance = kernel("arma_sum_covariance", c_int64, c_void_p, c_void_p, c_i
 _search_workspace = kernel("arma_search_workspace", *[c_int64] * 5, returns=c_int64)
 _minimise = kernel(
     "arma_minimise",
-    *(c_int64, c_int64, c_double, c_double, c_double),
+    *(c_int64, c_int64, c_double, c_double, c_double, c_double),
     *(c_int64, c_int64, c_void_p, c_int64, c_void_p),
     *(c_void_p, c_void_p),
     returns=c_double,
@@ -134,12 +135,21 @@ def coefficients(z: Array, p: int, q: int, limit: float) -> tuple[Array, Array]:
 
 
 def minimise(
-    first: Array, step: float, p: int, q: int, limit: float, top: float, rows: Array, reference: Array
+    first: Array,
+    step: float,
+    p: int,
+    q: int,
+    limit: float,
+    top: float,
+    rows: Array,
+    reference: Array,
+    target: float = math.inf,
 ) -> tuple[Array, float]:
     """Coordinates of the highest restricted likelihood.
 
     They are searched up to ± `top` by the simplex of Nelder & Mead (1965, Comput. J. 7:308), from `first` with edges
-    `step`.
+    `step`, and in long series with an MA part by Newton's method in the end. That may stop where a criterion as low as
+    `target` is out of reach.
 
     Returns
     -------
@@ -154,7 +164,7 @@ def minimise(
     best = first.copy()
     work = np.empty(_search_workspace(p, q, n, count, references))
     value = _minimise(
-        *(p, q, step, limit, top),
+        *(p, q, step, limit, top, target),
         *(n, count, address(rows), references, address(reference)),
         *(address(best), address(work)),
     )

@@ -61,9 +61,9 @@ def test_gaussian_fits_are_kept_and_lognormal_ones_that_were_rough_are_not(monke
     calls: list[tuple[str, str, bool]] = []
     real = estimate.estimate
 
-    def recorded(form: Form, x: Any, y: Any, w: Any, noise: str, *, rough: bool) -> Estimate:
+    def recorded(form: Form, x: Any, y: Any, w: Any, noise: str, *, rough: bool, bins: Any) -> Estimate:
         calls.append((form.name, noise, rough))
-        return real(form, x, y, w, noise, rough=rough)
+        return real(form, x, y, w, noise, rough=rough, bins=bins)
 
     monkeypatch.setattr(estimate, "estimate", recorded)
     z = np.random.default_rng(1).normal(size=X.size)
