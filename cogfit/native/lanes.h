@@ -62,12 +62,12 @@ INLINE Lanes keep(Whole where, Lanes v) { return (Lanes)((Whole)v & where); }
 
 /* The lesser and the greater of two; the first where either is not a number. So written, they are one instruction. */
 INLINE Lanes lesser(Lanes a, Lanes b) {
-    Lanes out;
+    Lanes out = a;
     for (int k = 0; k < LANES; k++) out[k] = b[k] < a[k] ? b[k] : a[k];
     return out;
 }
 INLINE Lanes greater(Lanes a, Lanes b) {
-    Lanes out;
+    Lanes out = a;
     for (int k = 0; k < LANES; k++) out[k] = b[k] > a[k] ? b[k] : a[k];
     return out;
 }
