@@ -529,6 +529,9 @@ static void take_curve(Problem *problem, const Bundle *c, int64_t curve, double 
     problem->remaining = dot(size, rest, rest);
 }
 
+/* kernels.py makes room for so much */
+_Static_assert(DESCENT_ROWS == 19 && sizeof(Start) <= 23 * sizeof(double), "the room in kernels.py");
+
 /* Bring starts in the order of their RSS (Shell's sort; of equal ones the first stays first). */
 static void sort_starts(int64_t count, Start **starts) {
     for (int64_t gap = count / 2; gap > 0; gap /= 2)

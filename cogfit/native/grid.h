@@ -131,6 +131,8 @@ static void products(int64_t count, int64_t size, const double *targets, int64_t
             tile(TILE_CURVES, 1, size, t + k, v + g * stride, stride, table + g * BLOCK + k);
 }
 
+_Static_assert(BLOCK == 32 && BLOCK % LANES == 0 && GRID_STARTS == 4, "the room in kernels.py");
+
 /* A column of the grid: length and direction of what it adds to the first column. */
 typedef struct {
     double norm;         /* of the first column, where the basis has two */

@@ -10,7 +10,7 @@
 
 #include "level.h"
 
-#if COGFIT_LANES == 8
+#if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
@@ -60,17 +60,22 @@ INLINE Lanes select(Whole where, Lanes yes, Lanes no) {
 
 INLINE Lanes keep(Whole where, Lanes v) { return (Lanes)((Whole)v & where); }
 
-/* The lesser and the greater of two; the first where either is not a number. So written, they are one instruction. */
-INLINE Lanes lesser(Lanes a, Lanes b) {
-    Lanes out;
-    for (int k = 0; k < LANES; k++) out[k] = b[k] < a[k] ? b[k] : a[k];
-    return out;
-}
-INLINE Lanes greater(Lanes a, Lanes b) {
-    Lanes out;
-    for (int k = 0; k < LANES; k++) out[k] = b[k] > a[k] ? b[k] : a[k];
-    return out;
-}
+/* The lesser and the greater of two; the first where either is not a number. */
+#if defined(__x86_64__) /* one instruction, which compilers do not find by themselves */
+#if LANES == 8
+INLINE Lanes lesser(Lanes a, Lanes b) { return (Lanes)_mm512_min_pd((__m512d)b, (__m512d)a); }
+INLINE Lanes greater(Lanes a, Lanes b) { return (Lanes)_mm512_max_pd((__m512d)b, (__m512d)a); }
+#elif LANES == 4
+INLINE Lanes lesser(Lanes a, Lanes b) { return (Lanes)_mm256_min_pd((__m256d)b, (__m256d)a); }
+INLINE Lanes greater(Lanes a, Lanes b) { return (Lanes)_mm256_max_pd((__m256d)b, (__m256d)a); }
+#else
+INLINE Lanes lesser(Lanes a, Lanes b) { return (Lanes)_mm_min_pd((__m128d)b, (__m128d)a); }
+INLINE Lanes greater(Lanes a, Lanes b) { return (Lanes)_mm_max_pd((__m128d)b, (__m128d)a); }
+#endif
+#else
+INLINE Lanes lesser(Lanes a, Lanes b) { return select(b < a, b, a); }
+INLINE Lanes greater(Lanes a, Lanes b) { return select(b > a, b, a); }
+#endif
 
 INLINE Lanes magnitude(Lanes v) { return (Lanes)((Bits)v & 0x7fffffffffffffffULL); }
 

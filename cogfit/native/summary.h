@@ -7,6 +7,8 @@
 
 #define SUMMARY_ROWS (4 + MOST_COLUMNS + MOST_COLUMNS * MOST_PARAMETERS + MOST_COEFFICIENTS)
 
+_Static_assert(SUMMARY_ROWS == 18, "the room in kernels.py");
+
 /* Triangular factor (p, p) of a matrix given as p columns, which are overwritten. */
 static void triangular(int64_t size, int p, double *columns, double *out) {
     for (int j = 0; j < p; j++) {

@@ -242,3 +242,32 @@ def test_means_over_bins(level: str) -> None:
         for k in range(4):
             np.testing.assert_allclose(mean[b, k], np.average(y[b, label == k], weights=w[label == k]))
             np.testing.assert_allclose(total[b, k], w[label == k].sum())
+
+
+@pytest.mark.parametrize("name", ["stretched_exponential_floor", "shifted_power", "log_logistic_step"])
+def test_giving_up_starts_keeps_the_lowest_of_them(name: str, level: str) -> None:
+    form = get_form(name)
+    x, y = noisy(12, 60, noise=0.03)
+    bundle = Bundle.rectangular(x, y, np.ones_like(y))
+    search = separable._Search.for_bundle(form, bundle, 1e-13, separable.WHITE, 200)
+    theta, counts = search._ranked_grid(0, 12)
+    none = np.empty((0, len(form.shape)))
+    _, all_, _ = search.descend(0, 12, theta.copy(), counts, none)
+    _, some, _ = search.descend(0, 12, theta.copy(), counts, none, wanted=1, hope=50.0)
+    np.testing.assert_allclose(some.min(axis=1), all_.min(axis=1), rtol=1e-9)
+
+
+def test_starts_hold_a_location_where_they_stand(level: str) -> None:
+    form = get_form("broken_power")
+    x, y = noisy(2, 40)
+    bundle = Bundle.rectangular(x, y, np.ones_like(y))
+    search = separable._Search.for_bundle(form, bundle, 1e-13, separable.WHITE, 200)
+    theta = np.log(np.array([[[1.6, 1.6, x_break] for x_break in (5.0, 12.0)]] * 2))
+    after = theta.copy()
+    coef, rss, done = search.descend(0, 2, after, np.array([2, 2]), np.empty((0, 3)), location=2)
+    np.testing.assert_array_equal(after[:, :, 2], theta[:, :, 2])
+    assert done.all()
+    for b in range(2):
+        for k in range(2):
+            params = np.array([coef[b, k, 0], *after[b, k, :2], np.exp(after[b, k, 2])])
+            np.testing.assert_allclose(((y[b] - form.evaluate(x, params)) ** 2).sum(), rss[b, k], rtol=1e-10)
