@@ -161,7 +161,8 @@ class ValueTest:
         self.lowest_cost, self.highest_loglik = self._cost(self.best_params), 0.0
         self.dispersion = self.lowest_cost / self.degrees_of_freedom if self.model.scale_parameters else 1.0
         # means over narrow bins tell as much about a long curve, where its errors are independent
-        self.bins = starting_bins(self.curve.x, self.curve.weights) if errors.white and self.is_separable else None
+        is_condensable = self.is_separable or (form.basis is not None and fit.noise == "lognormal")
+        self.bins = starting_bins(self.curve.x, self.curve.weights) if errors.white and is_condensable else None
         if self.bins is not None:
             self.best_params, self.lowest_cost = self._fit({}, self.best_params, WHITE)
         is_long = fit.n > bins.LONG and fit.n / max(errors.time, 1.0) > _HOLDS_ERRORS
@@ -192,7 +193,10 @@ class ValueTest:
         """
         c = self.curve
         if not self.is_separable:
-            return general.minimise_with(self.form, c.x, c.y, c.weights, self.noise, start, held, errors)
+            x_mean, y_mean, weights = c.x, c.y, c.weights
+            if self.bins is not None:
+                (x_mean, y_mean), weights = estimate.logarithmic_means(c.x, c.y, self.bins), self.bins.weight
+            return general.minimise_with(self.form, x_mean, y_mean, weights, self.noise, start, held, errors)
         shape = [self.form.names.index(q.name) for q in self.form.shape]
         starts = np.stack([start[shape], self.best_params[shape]])
         for name, value in held.items():

@@ -21,7 +21,7 @@ from cogfit.inference.windows import exponents
 
 X = np.arange(1.0, 5001.0)
 POWER_LAW = np.array([0.8, 0.43, 0.05])  # amplitude, γ, floor
-"""A power law so precise that f(mean x) in place of the mean of f over a bin would be hundreds of standard errors off."""
+"""A power law so precise that f(mean x) in place of the mean of f over a bin would be far off."""
 NOISE = 1e-5
 
 
@@ -63,7 +63,8 @@ def test_bins_keep_all_points_in_order(points: list[float], count: int) -> None:
     for b in range(bins.weight.size):
         own = x[bins.label == b]
         used = bins.axis.nodes[bins.axis.share[:, b] > 1e-12, b]
-        assert own.min() <= used.min() * (1 + 1e-12) and used.max() <= own.max() * (1 + 1e-12)
+        assert own.min() <= used.min() * (1 + 1e-12)
+        assert used.max() <= own.max() * (1 + 1e-12)
     if x.size > count:
         assert all(np.unique(bins.label[x == value]).size == 1 for value in x)
 
@@ -71,7 +72,8 @@ def test_bins_keep_all_points_in_order(points: list[float], count: int) -> None:
 def test_zero_has_a_bin_of_its_own() -> None:
     x = np.concatenate([np.zeros(3), np.arange(1.0, 100.0)])
     bins = Bins.of_points(x, 10)
-    assert np.all(bins.label[x == 0] == 0) and np.all(bins.label[x > 0] > 0)
+    assert np.all(bins.label[x == 0] == 0)
+    assert np.all(bins.label[x > 0] > 0)
     assert np.all(bins.axis.nodes[:, 0] == 0.0)
     assert bins.weight[0] == 3
 
@@ -79,7 +81,8 @@ def test_zero_has_a_bin_of_its_own() -> None:
 def test_few_points_are_their_own_bins() -> None:
     x = np.array([3.0, 1.0, 2.0, 2.0])
     bins = Bins.of_points(x, 10)
-    assert bins.label.tolist() == [3, 0, 1, 2] and not bins.axis.is_binned
+    assert bins.label.tolist() == [3, 0, 1, 2]
+    assert not bins.axis.is_binned
     assert bins.axis.x.tolist() == [1.0, 2.0, 2.0, 3.0]
     assert np.array_equal(bins.axis.mean(x), x)
 
@@ -149,7 +152,8 @@ def test_form_tests_do_not_refuse_a_precise_power_law() -> None:
     curve = array_curve(X, precise())
     fits = {name: estimate(form, X, curve.y, curve.weights) for name, form in rivals.items()}
     tests = compare_forms(curve, fits, rivals, np.random.default_rng(0))
-    assert tests["power_floor"].p_value > 0.05 and tests["power_floor"].fit_p_value > 0.01
+    assert tests["power_floor"].p_value > 0.05
+    assert tests["power_floor"].fit_p_value > 0.01
     assert tests["power"].p_value < 0.05
 
 
@@ -198,5 +202,6 @@ def test_a_precise_power_law_has_no_transition() -> None:
     result = cogfit.fit(X, precise())
     assert result.verdict.power_law == "supported"
     assert result.form == "power_floor"
-    assert result.transition is not None and not result.transition["changes"]
+    assert result.transition is not None
+    assert not result.transition["changes"]
     assert result.gamma == pytest.approx(0.43, abs=5 * standard_error())
