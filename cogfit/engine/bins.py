@@ -113,7 +113,7 @@ class Bins:
         >>> bool(np.abs(bins.axis.mean(bins.axis.nodes.ravel() ** -0.5) / exact - 1).max() < 1e-7)
         True
         >>> round(float(np.abs(bins.axis.x**-0.5 / exact - 1).max()), 3)
-        0.004
+        0.016
         """
         own = np.ones(x.size) if weights is None else weights
         label = bins_of(x, count)

@@ -160,26 +160,41 @@ class ValueTest:
             self.best_params, _ = self._fit({}, self.best_params, WHITE)
         self.lowest_cost, self.highest_loglik = self._cost(self.best_params), 0.0
         self.dispersion = self.lowest_cost / self.degrees_of_freedom if self.model.scale_parameters else 1.0
-        # means over narrow bins tell as much about a long curve, where its errors are independent
-        is_condensable = self.is_separable or (form.basis is not None and fit.noise == "lognormal")
-        self.bins = starting_bins(self.curve.x, self.curve.weights) if errors.white and is_condensable else None
-        if self.bins is not None:
-            self.best_params, self.lowest_cost = self._fit({}, self.best_params, WHITE)
-        is_long = fit.n > bins.LONG and fit.n / max(errors.time, 1.0) > _HOLDS_ERRORS
-        if not errors.white:  # the mean and its errors depend on each other: twice is enough, once in a long curve
-            for _ in range(1 if is_long else 2):
-                self.best_params, _ = self._fit({}, self.best_params, self.errors)
-                self.reference = slopes(form, self.curve, fit.noise, self.best_params)
-                self.errors, self.highest_loglik = self._errors_at(self.best_params, "")
-        self.holds_errors = is_long and not errors.white
-        if self.holds_errors:
-            self.best_params, self.lowest_cost = self._fit({}, self.best_params, self.errors)
-            if len(form.shape) == 1 and self.is_separable:
-                root = np.sqrt(self.curve.weights)
-                self.whitened = self.errors.whiten(np.stack([self.curve.y * root, root]))
+        self.holds_errors = False
+        if errors.white:
+            self._fit_in_bins(fit)
+        else:
+            self._fit_with_errors(fit)
         self.best = float(self.best_params[self.index])
         self.latest = self.best_params
         self.widening = self._widening()
+
+    def _fit_in_bins(self, fit: Estimate) -> None:
+        """Fit means over narrow bins.
+
+        They tell as much about a long curve, where its errors are independent.
+        """
+        if self.is_separable or (self.form.basis is not None and fit.noise == "lognormal"):
+            self.bins = starting_bins(self.curve.x, self.curve.weights)
+        if self.bins is not None:
+            self.best_params, self.lowest_cost = self._fit({}, self.best_params, WHITE)
+
+    def _fit_with_errors(self, fit: Estimate) -> None:
+        """Fit the mean and its errors in turn.
+
+        They depend on each other: twice is enough, and once in a long curve, where the errors are held from then on.
+        """
+        self.holds_errors = fit.n > bins.LONG and fit.n / max(self.errors.time, 1.0) > _HOLDS_ERRORS
+        for _ in range(1 if self.holds_errors else 2):
+            self.best_params, _ = self._fit({}, self.best_params, self.errors)
+            self.reference = slopes(self.form, self.curve, fit.noise, self.best_params)
+            self.errors, self.highest_loglik = self._errors_at(self.best_params, "")
+        if not self.holds_errors:
+            return
+        self.best_params, self.lowest_cost = self._fit({}, self.best_params, self.errors)
+        if len(self.form.shape) == 1 and self.is_separable:
+            root = np.sqrt(self.curve.weights)
+            self.whitened = self.errors.whiten(np.stack([self.curve.y * root, root]))
 
     def _cost(self, params: Array) -> float:
         c = self.curve
