@@ -1,10 +1,10 @@
 """Precise power laws: how often they are refused, and how often supported.
 
 Run: python benchmarks/precise_laws.py [--repeats 20] [--part 1/4] [--workers 1] [--only power_floor 0.003]
-Curves of 300 to 100,000 points follow A·x^−γ with or without a floor; the noise is a share of each value (log-normal
-for `multiplicative`) or of the curve's root mean square (`additive`, the same at all points). A cell passes if the law
-is refused ("not supported") in no more than 5 % and, up to 0.3 % noise, supported in 90 %; at 1 %, in 75 % at n = 300
-and in 90 % from n = 2,000 on (the exact 99.9 % limits reach there). Every curve has an exponent and a floor of its own.
+Curves of 300 to 100,000 points follow A·x^−γ with or without a floor, each with an exponent and a floor of its own. The
+noise is a share of each value (log-normal, `multiplicative`) or of the curve's root mean square (`additive`). A cell
+passes if the law is refused ("not supported") in no more than 5 % and supported in 90 % at noise up to 0.3 % and, at
+1 %, from n = 2,000 on, in 75 % at n = 300 (the exact 99.9 % limits reach there).
 """
 
 from __future__ import annotations

@@ -296,6 +296,15 @@ def starting_bins(x: Array, w: Array) -> Bins | None:
     return Bins.of_points(x, _STARTING_BINS, w) if x.size > binning.LONG else None
 
 
+def logarithmic_means(x: Array, y: Array, bins: Bins) -> tuple[Array, Array]:
+    """Geometric means of x and y over narrow bins.
+
+    The logarithm of a power law is a straight line in log x: its mean over a bin is its value at the mean of log x.
+    """
+    with np.errstate(divide="ignore"):
+        return np.exp(bins.mean(np.log(x))), np.exp(bins.mean(np.log(y)))
+
+
 @dataclass(frozen=True)
 class _Points:
     """What is fitted: values and weights, at points or on average over bins."""
@@ -306,9 +315,10 @@ class _Points:
     axis: Axis | None = None  # of bins
 
     def in_bins(self, bins: Bins, noise: str) -> _Points:
-        """Means over bins, under log-normal noise of the logarithm."""
-        y = np.exp(bins.mean(np.log(self.y))) if noise == "lognormal" else bins.mean(self.y)
-        return _Points(bins.axis.x, y, bins.weight, bins.axis)
+        """Means over bins, under log-normal noise of the logarithms."""
+        if noise != "lognormal":
+            return _Points(bins.axis.x, bins.mean(self.y), bins.weight, bins.axis)
+        return _Points(*logarithmic_means(self.x, self.y, bins), bins.weight, bins.axis)
 
 
 def _search(

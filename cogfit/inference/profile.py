@@ -157,30 +157,41 @@ class ValueTest:
         self.best_params = form.vector(fit.params)
         self.curve, self.variance = even_variance(form, curve, fit)
         self.bins: Bins | None = None
-        self.whitened: Array | None = None  # y and a column of ones, where the profile is linear
         if self.variance:
             self.best_params, _ = self._fit({}, self.best_params, WHITE)
         self.lowest_cost, self.highest_loglik = self._cost(self.best_params), 0.0
         self.dispersion = self.lowest_cost / self.degrees_of_freedom if self.model.scale_parameters else 1.0
-        # means over narrow bins tell as much about a long curve, where its errors are independent
-        self.bins = starting_bins(self.curve.x, self.curve.weights) if errors.white and self.is_separable else None
-        if self.bins is not None:
-            self.best_params, self.lowest_cost = self._fit({}, self.best_params, WHITE)
-        is_long = fit.n > bins.LONG and fit.n / max(errors.time, 1.0) > _HOLDS_ERRORS
-        if not errors.white:  # the mean and its errors depend on each other: twice is enough, once in a long curve
-            for _ in range(1 if is_long else 2):
-                self.best_params, _ = self._fit({}, self.best_params, self.errors)
-                self.reference = slopes(form, self.curve, fit.noise, self.best_params)
-                self.errors, self.highest_loglik = self._errors_at(self.best_params, "")
-        self.holds_errors = is_long and not errors.white
-        if self.holds_errors:
-            self.best_params, self.lowest_cost = self._fit({}, self.best_params, self.errors)
-            if len(form.shape) == 1 and self.is_separable:
-                root = np.sqrt(self.curve.weights)
-                self.whitened = self.errors.whiten(np.stack([self.curve.y * root, root]))
+        self.holds_errors = False
+        if errors.white:
+            self._fit_in_bins(fit)
+        else:
+            self._fit_with_errors(fit)
         self.best = float(self.best_params[self.index])
         self.latest = self.best_params
         self.widening = self._widening()
+
+    def _fit_in_bins(self, fit: Estimate) -> None:
+        """Fit means over narrow bins.
+
+        They tell as much about a long curve, where its errors are independent.
+        """
+        if self.is_separable or (self.form.basis is not None and fit.noise == "lognormal"):
+            self.bins = starting_bins(self.curve.x, self.curve.weights)
+        if self.bins is not None:
+            self.best_params, self.lowest_cost = self._fit({}, self.best_params, WHITE)
+
+    def _fit_with_errors(self, fit: Estimate) -> None:
+        """Fit the mean and its errors in turn.
+
+        They depend on each other: twice is enough, and once in a long curve, where the errors are held from then on.
+        """
+        self.holds_errors = fit.n > bins.LONG and fit.n / max(self.errors.time, 1.0) > _HOLDS_ERRORS
+        for _ in range(1 if self.holds_errors else 2):
+            self.best_params, _ = self._fit({}, self.best_params, self.errors)
+            self.reference = slopes(self.form, self.curve, fit.noise, self.best_params)
+            self.errors, self.highest_loglik = self._errors_at(self.best_params, "")
+        if self.holds_errors:
+            self.best_params, self.lowest_cost = self._fit({}, self.best_params, self.errors)
 
     def _cost(self, params: Array) -> float:
         c = self.curve
@@ -194,7 +205,14 @@ class ValueTest:
         """
         c = self.curve
         if not self.is_separable:
-            return general.minimise_with(self.form, c.x, c.y, c.weights, self.noise, start, held, errors)
+            x_mean, y_mean, weights = c.x, c.y, c.weights
+            if self.bins is not None:
+                (x_mean, y_mean), weights = estimate.logarithmic_means(c.x, c.y, self.bins), self.bins.weight
+            return general.minimise_with(self.form, x_mean, y_mean, weights, self.noise, start, held, errors)
+        if len(self.form.shape) == len(held) == 1 and c.x.size > bins.LONG and not errors.white:
+            linear = self._linear_fit(held[self.name], errors)
+            if linear is not None:
+                return linear
         shape = [self.form.names.index(q.name) for q in self.form.shape]
         starts = np.stack([start[shape], self.best_params[shape]])
         for name, value in held.items():
@@ -218,27 +236,31 @@ class ValueTest:
         n, p = self.reference.shape
         return float((n - p) * math.log(max(cost, 1e-300) / max(self.lowest_cost, 1e-300)))
 
-    def _linear_cost(self, value: float, whitened: Array) -> float | None:
-        """Cost of one value of the only non-linear parameter, errors held.
+    def _linear_fit(self, value: float, errors: Arma) -> tuple[Array, float] | None:
+        """Fit with the only non-linear parameter held: the other coefficients are linear.
 
-        The other coefficients are then linear. None where they would leave their bounds.
+        None where they would leave their bounds.
         """
         c, form = self.curve, self.form
-        phi = form.columns(c.x, np.log(c.x), np.array([[value]]))[0][0] * np.sqrt(c.weights)
-        rows, y = self.errors.whiten(phi), whitened[0]
-        if form.floor is not None:
-            rows = np.concatenate([rows, whitened[1:]])
-        coefficients = np.linalg.lstsq(rows @ rows.T, rows @ y, rcond=None)[0]
-        order = [*form.amplitudes, *([] if form.floor is None else [form.floor])]
-        if any(not q.lower <= b <= q.upper for q, b in zip(order, coefficients.tolist(), strict=True)):
+        root = np.sqrt(c.weights)
+        phi = form.columns(c.x, np.log(c.x), np.array([[value]]))[0][0]
+        linear = [*form.amplitudes, *([] if form.floor is None else [form.floor])]
+        rows = errors.whiten(np.stack([*phi, np.ones(c.x.size), c.y])[[*range(len(linear)), -1]] * root)
+        y = rows[-1]
+        products = rows[:-1] @ rows[:-1].T
+        if np.linalg.cond(products) > 1e10:
             return None
-        left = y - coefficients @ rows
-        return float(left @ left)
+        coefficients = np.linalg.solve(products, rows[:-1] @ y)
+        if any(not q.lower <= b <= q.upper for q, b in zip(linear, coefficients.tolist(), strict=True)):
+            return None
+        params = self.best_params.copy()
+        params[self.index] = value
+        params[[form.names.index(q.name) for q in linear]] = coefficients
+        left = y - coefficients @ rows[:-1]
+        return params, float(left @ left)
 
     def deviance(self, value: float) -> float:
         """Deviance of one value. inf where nothing fits."""
-        if self.whitened is not None and (linear := self._linear_cost(value, self.whitened)) is not None:
-            return self._drop(linear)
         held = {self.name: value}
         params, cost = self._fit(held, self.latest, self.errors)
         if not math.isfinite(cost):

@@ -50,6 +50,22 @@ def said_of_selection() -> list[str]:
     ]
 
 
+def said_of_precise_laws() -> list[str]:
+    table = read("precise_laws")
+
+    def share(column: str, rows: pd.DataFrame) -> str:
+        return f"{percent(float((rows[column] * rows['repeats']).sum() / rows['repeats'].sum()))} %"
+
+    fine, coarse = table.query("noise <= 0.003"), table.query("noise == 0.01")
+    assert set(table["result"]) == {"passes"}
+    return [
+        f"({len(table)} of 80 cells, {table['repeats'].min()} to {table['repeats'].max()} repeats",
+        f"refused in {share('not_supported', table)} of {table['repeats'].sum():,} curves",
+        f"supported in {share('supported', fine)} at noise up to 0.3 %",
+        f"in {share('supported', coarse.query('n == 300'))} at 1 % and n = 300",
+    ]
+
+
 def said_of_averaging() -> list[str]:
     table = read("averaging_artefact")
     assert (table[table["singles"] != "exponential"]["artefact"] == 0).all()
@@ -103,7 +119,15 @@ def said_of_damaged_logs() -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "said", [said_of_intervals, said_of_selection, said_of_averaging, said_of_transitions, said_of_damaged_logs]
+    "said",
+    [
+        said_of_intervals,
+        said_of_selection,
+        said_of_precise_laws,
+        said_of_averaging,
+        said_of_transitions,
+        said_of_damaged_logs,
+    ],
 )
 def test_the_page_says_what_the_tables_hold(said: object) -> None:
     assert callable(said)

@@ -21,7 +21,7 @@ from cogfit.inference.windows import exponents
 
 X = np.arange(1.0, 5001.0)
 POWER_LAW = np.array([0.8, 0.43, 0.05])  # amplitude, γ, floor
-"""So precise that f(mean x) in place of the mean of f over a bin would be hundreds of standard errors off."""
+"""A power law so precise that f(mean x) in place of the mean of f over a bin would be far off."""
 NOISE = 1e-5
 
 
