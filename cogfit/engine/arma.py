@@ -168,16 +168,17 @@ class Arma(Document):
         return kernels.autocovariances(*self._state_space(), lags)
 
     def correlated_products(self, rows: Array) -> Array:
-        """Rows times the correlation matrix of the errors times rows, shape (rows, rows)."""
+        """Rows times correlation matrix times rows, shape (rows, rows)."""
         rows = np.ascontiguousarray(rows)
         if self.white:
             return np.asarray(rows @ rows.T)
         return kernels.covariance_products(rows, *self._state_space()) / float(self.autocovariance(0)[0])
 
     def simulate_sums(self, size: int, begin: NDArray[np.int64], weight: Array, rng: np.random.Generator) -> Array:
-        """Sums of weight × errors over bins, for `size` stationary series of unit variance, shape (size, bins).
+        """Weighted sums of errors over bins, shape (size, bins).
 
-        Bin b has the points begin[b] … begin[b + 1] − 1. They are drawn from their exact joint distribution.
+        The errors are `size` stationary series of unit variance; bin b has their points begin[b] … begin[b + 1] − 1. The
+        sums are drawn from their exact joint distribution.
         """
         draws = rng.normal(size=(size, begin.size - 1))
         if self.white:
