@@ -177,8 +177,8 @@ class Arma(Document):
     def simulate_sums(self, size: int, begin: NDArray[np.int64], weight: Array, rng: np.random.Generator) -> Array:
         """Weighted sums of errors over bins, shape (size, bins).
 
-        The errors are `size` stationary series of unit variance; bin b has their points begin[b] … begin[b + 1] − 1. The
-        sums are drawn from their exact joint distribution.
+        The errors are `size` stationary series of unit variance. Bin b has their points begin[b] … begin[b + 1] − 1.
+        The sums are drawn from their exact joint distribution.
         """
         draws = rng.normal(size=(size, begin.size - 1))
         if self.white:
