@@ -534,14 +534,14 @@ class _Search:
             at = np.searchsorted(points, value[on_axis]) + np.array(_AROUND)[:, None]
             tried[:, on_axis] = points[np.clip(at, 0, points.size - 1)]
         # the other parameters are fitted at each place; from the best places all go on together
-        held = np.full((count, len(self.form.shape)), np.nan)
-        attempts = []
-        for column in inner(q, tried):
-            held[:, location] = column
-            attempts.append(self._best(begin, end, best[0][:, None, :].copy(), np.ones(count, dtype=np.int64), held))
-        lowest = np.argsort([attempt[2] for attempt in attempts], axis=0, kind="stable")[:_AGAIN]
-        starts = np.stack([attempt[0] for attempt in attempts])[lowest, np.arange(count)].swapaxes(0, 1)
-        attempts.append(self._best(begin, end, starts, np.full(count, len(lowest)), held[:0]))
+        theta = np.repeat(best[0][:, None, :], len(_AROUND), axis=1)
+        theta[:, :, location] = inner(q, tried).T
+        tries, none = np.full(count, len(_AROUND)), np.empty((0, theta.shape[2]))
+        coef, rss, done = self.descend(begin, end, theta, tries, none, location=location, wanted=_AGAIN, hope=_HOPE)
+        lowest = np.arange(count)[:, None], np.argsort(rss, axis=1, kind="stable")[:, :_AGAIN]
+        first = np.arange(count), lowest[1][:, 0]
+        attempts = [(theta[first], coef[first], rss[first], done[first])]
+        attempts.append(self._best(begin, end, theta[lowest], np.full(count, _AGAIN), none))
         for attempt in attempts:
             better = attempt[2] < best[2]
             best = tuple(
