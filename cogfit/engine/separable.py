@@ -39,6 +39,9 @@ _QUICK = 14  # iterations before the full Hessians, which cost most
 _OUTSIDE = (0, 3, 1)
 _HOPE = 50.0  # times its last decrease that a start may have before it when it is given up for a better one
 _SORTING = 12  # iterations by which starts are sorted out
+_PROFILED = 32  # of the starts along a location, how many with the lowest RSS are followed to the end
+_NEAR = 20  # iterations from every start along a location: at kinks the next ones gain little and cost most
+_FOLLOWED = 2  # and how many of these starts go on to the end
 # Points and middles tried around a location, counted from the nearest: close ones all, further ones with gaps.
 _AROUND = (-1, 0, -2, 1, -3, 2, -4, 3, -6, 5, -8, 7, -12, 11, -18, 17)
 _AGAIN = 4  # of these, how many best ones are descended from once more
@@ -402,11 +405,20 @@ class _Search:
             counts = np.full(count, starts.shape[1])
         else:
             theta, counts = self._grid_starts(begin, end)
-        best = self._best(begin, end, theta, counts, held)
         location = self._location
-        if settle and location >= 0 and not (len(held) and np.isfinite(held[0, location])):
-            best = self._at_points(begin, end, best, location)
-        return best
+        if not settle or location < 0 or (len(held) and np.isfinite(held[0, location])):
+            return self._best(begin, end, theta, counts, held)
+        theta, counts = self._narrowed(begin, end, theta, counts, held)
+        best = self._best(begin, end, theta, counts, held)
+        return self._at_points(begin, end, best, location, held)
+
+    def _narrowed(self, begin: int, end: int, theta: Array, counts: Index, held: Array) -> tuple[Array, Index]:
+        """Leave the best starts, after some iterations."""
+        theta = np.ascontiguousarray(theta)
+        few = replace(self, iterations=min(self.iterations, _NEAR))
+        _, rss, _ = few.descend(begin, end, theta, counts, held)
+        lowest = np.argsort(rss, axis=1, kind="stable")[:, :_FOLLOWED]
+        return np.take_along_axis(theta, lowest[:, :, None], axis=1), np.minimum(counts, _FOLLOWED)
 
     def _best(self, begin: int, end: int, theta: Array, counts: Index, held: Array) -> tuple[Array, ...]:
         """Best result over the starts of each curve.
@@ -510,12 +522,14 @@ class _Search:
         theta becomes the solutions.
         """
         most, none = theta.shape[1], np.empty((0, theta.shape[2]))
-        _, rss, _ = self.descend(begin, end, theta, counts, none, location=self._location)
+        _, rss, _ = self.descend(begin, end, theta, counts, none, location=self._location, wanted=_PROFILED)
         around = np.pad(rss, ((0, 0), (1, 1)), constant_values=np.inf)
         is_minimum = (rss <= around[:, 2:]) & (rss <= around[:, :-2])
         return rss, (is_minimum | (np.arange(most) >= most // 2)) & np.isfinite(rss)
 
-    def _at_points(self, begin: int, end: int, best: tuple[Array, ...], location: int) -> tuple[Array, ...]:
+    def _at_points(
+        self, begin: int, end: int, best: tuple[Array, ...], location: int, held: Array
+    ) -> tuple[Array, ...]:
         """Try points around a fitted location, and middles between.
 
         The RSS has kinks at the points, and minima in between.
@@ -534,15 +548,15 @@ class _Search:
             at = np.searchsorted(points, value[on_axis]) + np.array(_AROUND)[:, None]
             tried[:, on_axis] = points[np.clip(at, 0, points.size - 1)]
         # the other parameters are fitted at each place; from the best places all go on together
-        held = np.full((count, len(self.form.shape)), np.nan)
-        attempts = []
-        for column in inner(q, tried):
-            held[:, location] = column
-            attempts.append(self._best(begin, end, best[0][:, None, :].copy(), np.ones(count, dtype=np.int64), held))
-        lowest = np.argsort([attempt[2] for attempt in attempts], axis=0, kind="stable")[:_AGAIN]
-        starts = np.stack([attempt[0] for attempt in attempts])[lowest, np.arange(count)].swapaxes(0, 1)
-        attempts.append(self._best(begin, end, starts, np.full(count, len(lowest)), held[:0]))
-        for attempt in attempts:
+        theta = np.repeat(best[0][:, None, :], len(_AROUND), axis=1)
+        theta[:, :, location] = inner(q, tried).T
+        tries = np.full(count, len(_AROUND))
+        coef, rss, done = self.descend(begin, end, theta, tries, held, location=location, wanted=_AGAIN, hope=_HOPE)
+        lowest = np.arange(count)[:, None], np.argsort(rss, axis=1, kind="stable")[:, :_AGAIN]
+        first = np.arange(count), lowest[1][:, 0]
+        tried_best = theta[first], coef[first], rss[first], done[first]
+        gone_on = self._best(begin, end, theta[lowest], np.full(count, _AGAIN), held)
+        for attempt in (tried_best, gone_on):
             better = attempt[2] < best[2]
             best = tuple(
                 np.where(better[:, None] if a.ndim > 1 else better, b, a) for a, b in zip(best, attempt, strict=True)

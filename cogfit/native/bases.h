@@ -26,6 +26,9 @@
     DO(two_process, 2, 2)   \
     DO(truncated_zipf, 1, 2)
 
+/* Bases whose one column has two pieces: up to its last parameter, of three, the first counts, beyond it the second. */
+#define PIECES(DO) DO(broken_power)
+
 #define MOST_COLUMNS 2
 #define MOST_PARAMETERS 3
 #define CONSTANTS 1600 /* room for those of the truncated Zipf law, the only basis with more than eight */
@@ -253,6 +256,15 @@ enum basis {
 #undef NUMBER
     NUMBER_OF_BASES
 };
+
+/* Whether the column of a basis has two pieces. */
+INLINE int has_pieces(int basis) {
+#define CASE(name) \
+    if (basis == BASIS_##name) return 1;
+    PIECES(CASE)
+#undef CASE
+    return 0;
+}
 
 /* The basis with a number. Where the number is known to the compiler, so is the basis, and the switch is gone. */
 INLINE void prepare(int basis, const double *theta, double *c) {

@@ -38,12 +38,18 @@ static Around moves_around(int p, const int64_t *dims, int64_t kept) {
     return out;
 }
 
-/* Whether a cell of a grid is no higher than its neighbours. */
-INLINE int lowest_around(const double *row, const Around *around, int64_t at) {
+/* Go on to the next cell of a grid. */
+INLINE void next_cell(const Around *around, int64_t *place) {
+    for (int j = around->p - 1; j >= 0; j--) {
+        if (++place[j] < around->dims[j]) return;
+        place[j] = 0;
+    }
+}
+
+/* Whether a cell of a grid, which stands at `place`, is no higher than its neighbours. */
+INLINE int lowest_around(const double *row, const Around *around, int64_t at, const int64_t *place) {
     if (around->p == 1)
         return !(at > 0 && row[at - 1] < row[at]) && !(at + 1 < around->dims[0] && row[at + 1] < row[at]);
-    int64_t place[MOST_PARAMETERS];
-    for (int j = 0; j < around->p; j++) place[j] = at / around->stride[j] % around->dims[j];
     for (int move = 0; move < around->count; move++) {
         int inside = 1;
         for (int j = 0; j < around->p; j++) {
@@ -57,17 +63,17 @@ INLINE int lowest_around(const double *row, const Around *around, int64_t at) {
 
 /* The lowest cells for each value of one parameter: the lowest of all, and the second that is a local minimum. */
 static int64_t lowest_of_each(int64_t grid, const double *row, const Around *around, int64_t spread, int64_t *chosen) {
-    int64_t count = 0;
-    const int64_t values = around->dims[spread], inner = around->stride[spread];
+    int64_t count = 0, place[MOST_PARAMETERS] = {0};
+    const int64_t values = around->dims[spread];
     for (int64_t k = 0; k < 2 * values; k++) chosen[k] = -1;
-    for (int64_t g = 0; g < grid; g++) {
-        const int64_t at = g / inner % values;
+    for (int64_t g = 0; g < grid; g++, next_cell(around, place)) {
+        const int64_t at = place[spread];
         if (chosen[at] < 0 || row[g] < row[chosen[at]]) chosen[at] = g;
     }
-    for (int64_t g = 0; g < grid; g++) {
-        const int64_t at = g / inner % values, second = chosen[values + at];
+    for (int64_t g = 0; g < grid; g++, next_cell(around, place)) { /* after the last cell comes the first */
+        const int64_t at = place[spread], second = chosen[values + at];
         const int lower = g != chosen[at] && row[g] < (second < 0 ? INFINITE : row[second]);
-        if (lower && lowest_around(row, around, g)) chosen[values + at] = g;
+        if (lower && lowest_around(row, around, g, place)) chosen[values + at] = g;
     }
     for (int64_t k = 0; k < 2 * values; k++)
         if (chosen[k] >= 0) chosen[count++] = chosen[k];
@@ -76,10 +82,10 @@ static int64_t lowest_of_each(int64_t grid, const double *row, const Around *aro
 
 /* The lowest local minima of a grid, in order. */
 static int64_t lowest_minima(int64_t grid, const double *row, const Around *around, int64_t *chosen) {
-    int64_t count = 0;
-    for (int64_t g = 0; g < grid; g++) {
+    int64_t count = 0, place[MOST_PARAMETERS] = {0};
+    for (int64_t g = 0; g < grid; g++, next_cell(around, place)) {
         if (!(row[g] < INFINITE) || (count == GRID_STARTS && row[g] >= row[chosen[count - 1]])) continue;
-        if (!lowest_around(row, around, g)) continue;
+        if (!lowest_around(row, around, g, place)) continue;
         count = count < GRID_STARTS ? count + 1 : GRID_STARTS;
         int64_t k = count - 1;
         for (; k > 0 && row[chosen[k - 1]] > row[g]; k--) chosen[k] = chosen[k - 1];
@@ -190,12 +196,54 @@ static void grid_columns(const Model *model, const Points *points, int64_t grid,
     }
 }
 
+/* Pieces of the columns on a grid of two parameters, each of which has one piece, and the place where they meet: those
+ * of each value of the first and each place, then those of the second, and their squared lengths.
+ */
+static void grid_pieces(const Model *model, const Points *points, const Around *around, const double *mesh,
+                        const double *low, const double *high, const double *bottom, const double *top,
+                        double *columns, double *squares) {
+    const int64_t size = points->size, places = around->dims[2];
+    for (int piece = 0; piece < 2; piece++)
+        for (int64_t i = 0; i < around->dims[piece] * places; i++, columns += size, squares++) {
+            const double *at = mesh + 3 * (i / places * around->stride[piece] + i % places);
+            double theta[3], natural[3];
+            for (int j = 0; j < 3; j++) theta[j] = placed(at[j], low[j], high[j], bottom[j], top[j]);
+            natural_of(model, theta, natural);
+            natural[1 - piece] = natural[piece];
+            sweep_columns(model->basis, points, natural, columns);
+            const Lanes edge = all(logarithm_of(natural[2]));
+            for (int64_t k = 0; k < size; k += LANES) {
+                const Whole before = load(points->log_x + k) <= edge;
+                store(columns + k, keep(piece == 0 ? before : ~before, load(columns + k)));
+            }
+            *squares = dot(size, columns, columns);
+        }
+}
+
+/* RSS of a curve at all points of such a grid, from its dot products with the pieces. */
+static void rank_pieces(const Model *model, const Around *around, double total, const double *products,
+                        const double *squares, double *row) {
+    const int64_t places = around->dims[2], second = around->dims[0] * places;
+    const Lanes zero = all(0.0);
+    const Whole none = zero != zero, is_free = model->bounded & 1 ? none : ~none;
+    for (int64_t i = 0; i < around->dims[0]; i++)
+        for (int64_t j = 0; j < around->dims[1]; j++, row += places)
+            for (int64_t k = 0; k < places; k += LANES) { /* what is written beyond a row, the next one overwrites */
+                const int64_t one = i * places + k, other = second + j * places + k;
+                const Lanes part = load(products + one) + load(products + other);
+                const Lanes square = load(squares + one) + load(squares + other);
+                const Lanes value = all(total) - keep((part > zero) | is_free, part * part / square);
+                store(row + k, select(magnitude(value) < all(INFINITE), value, all(INFINITE)));
+            }
+}
+
 /* Starts of the curves begin ... end - 1 from a grid: fills starts (curves, most, p) and counts (curves).
  *
  * mesh (grid, p) runs from 0 to 1 between low and high (axes, p), and from there to -1 and 2 at bottom and top; dims (p)
  * are the sizes of the grid; spread is a parameter each of whose values gives a start, or -1. The RSS at a point of the
- * grid comes from dot products with columns that curves on one axis with the same weights share. Room that is needed,
- * size being that of the longest curve, padded: work (s grid + BLOCK + 4) size + (s + 6) grid + (s grid + 2) BLOCK + 64,
+ * grid comes from dot products with columns that curves on one axis with the same weights share, or with pieces of them,
+ * of which there are far fewer. Room that is needed,
+ * size being that of the longest curve, padded: work (s grid + BLOCK + 4) size + (s + 6) grid + (s grid + 2) BLOCK + 96,
  * chosen 2 grid + GRID_STARTS.
  */
 void NAME(grid_starts)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, const double *x,
@@ -215,9 +263,15 @@ void NAME(grid_starts)(int64_t basis, int64_t floor, int64_t bounded, int64_t lo
     Points points = {0, 0, work, work + room, work + 2 * room, 1, 0, 0, 0, 0};
     double *q = work + 3 * room, *targets = work + 4 * room, *columns = targets + BLOCK * room;
     double *table = columns + s * grid * room, *total = table + s * grid * BLOCK, *along = total + BLOCK;
-    double *row = along + BLOCK;
-    GridColumn *of = (GridColumn *)(row + padded(grid));
-    for (int64_t k = 0; k < (s * grid + 2) * BLOCK; k++) table[k] = 0.0; /* also total and along */
+    double *row = along + BLOCK, *squares = row + padded(grid) + LANES;
+    GridColumn *of = (GridColumn *)squares;
+    /* a point that is an average may lie in both pieces; with a floor, nearly parallel columns need whole ones */
+    const int64_t pieces = has_pieces(model.basis) ? (dims[0] + dims[1]) * dims[2] : grid;
+    const int is_split = pieces + 2 * LANES < grid && !model.floor && nodes <= 1;
+    const int64_t held = is_split ? pieces : s * grid;
+    double *mine = squares + padded(pieces) + LANES;
+    for (int64_t k = 0; k < held * BLOCK; k++) table[k] = 0.0;
+    for (int64_t k = 0; k < BLOCK; k++) total[k] = along[k] = 0.0;
     for (int64_t b = begin, last = -1; b < end;) {
         const int64_t ax = axis[b];
         int64_t count = 1;
@@ -228,8 +282,9 @@ void NAME(grid_starts)(int64_t basis, int64_t floor, int64_t bounded, int64_t lo
                 const double square = dot(points.size, points.w, points.w);
                 scale(points.size, points.w, 1.0 / root_of(square), q);
             }
-            grid_columns(&model, &points, grid, mesh, low + ax * p, high + ax * p, bottom + ax * p, top + ax * p, q,
-                         columns, of);
+            const double *from = low + ax * p, *to = high + ax * p, *least = bottom + ax * p, *greatest = top + ax * p;
+            if (is_split) grid_pieces(&model, &points, &around, mesh, from, to, least, greatest, columns, squares);
+            else grid_columns(&model, &points, grid, mesh, from, to, least, greatest, q, columns, of);
         }
         last = b;
         for (int64_t k = 0; k < count; k++) {
@@ -238,13 +293,15 @@ void NAME(grid_starts)(int64_t basis, int64_t floor, int64_t bounded, int64_t lo
             total[k] = dot(points.size, t, t);
             if (model.floor) along[k] = dot(points.size, q, t);
         }
-        products(count, points.size, targets, s * grid, columns, points.size, table);
-        for (int64_t g = 0; g < grid; g++) {
+        products(count, points.size, targets, held, columns, points.size, table);
+        for (int64_t g = 0; g < grid && !is_split; g++) {
             double *share = table + (s * g + s - 1) * BLOCK;
             rank_block(&model, of + g, count, total, s == 2 ? table + s * g * BLOCK : along, share, table + g * BLOCK);
         }
         for (int64_t k = 0; k < count; k++) {
-            for (int64_t g = 0; g < grid; g++) {
+            for (int64_t g = 0; g < pieces && is_split; g++) mine[g] = table[g * BLOCK + k];
+            if (is_split) rank_pieces(&model, &around, total[k], mine, squares, row);
+            for (int64_t g = 0; g < grid && !is_split; g++) {
                 const double value = table[g * BLOCK + k];
                 row[g] = is_finite(value) ? value : INFINITE;
             }

@@ -281,7 +281,7 @@ def grid_starts(
     (points, p), s, longest = mesh.shape, model.columns, curves.longest
     most = _GRID_STARTS if spread < 0 else 2 * sizes[spread]
     starts, counts = np.zeros((end - begin, most, p)), np.zeros(end - begin, dtype=np.int64)
-    tables = (s + 6) * points + (s * points + 2) * _BLOCK + 2 * _WIDEST
+    tables = (s + 6) * points + (s * points + 2) * _BLOCK + 6 * _WIDEST
     work, chosen = _room(s * points + _BLOCK + 4, longest, tables), np.empty(2 * points + _GRID_STARTS, np.int64)
     dims = np.array(sizes, dtype=np.int64)
     ranges = (_floats(v) for v in (grid.low, grid.high, box.low, box.high))

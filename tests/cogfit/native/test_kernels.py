@@ -271,3 +271,39 @@ def test_starts_hold_a_location_where_they_stand(level: str) -> None:
         for k in range(2):
             params = np.array([coef[b, k, 0], *after[b, k, :2], np.exp(after[b, k, 2])])
             np.testing.assert_allclose(((y[b] - form.evaluate(x, params)) ** 2).sum(), rss[b, k], rtol=1e-10)
+
+
+@pytest.mark.parametrize("n", [5, 24, 61])
+def test_the_grid_of_two_pieces_ranks_like_whole_columns(n: int, level: str) -> None:
+    form = get_form("broken_power")
+    x, y = noisy(35, n)  # more than a block
+    y[0] = -y[0]  # its amplitude is 0 everywhere
+    weights = np.random.default_rng(4).uniform(0.2, 5.0, n) * np.ones_like(y)
+    bundle = Bundle.rectangular(x, y, weights)
+    search = separable._Search.for_bundle(form, bundle, 1e-13, separable.WHITE, 200)
+    starts, counts = search._ranked_grid(0, 35)
+    mesh, sizes = separable.start_grid(form)
+    low, high, bottom, top = search.grid.low[0], search.grid.high[0], search.box.low[0], search.box.high[0]
+    inside = low + (high - low) * np.clip(mesh, 0.0, 1.0)
+    theta = inside - (low - bottom) * np.clip(-mesh, 0.0, None) + (top - high) * np.clip(mesh - 1.0, 0.0, None)
+    natural, _ = separable.natural_of(form, theta)
+    column = form.columns(x, np.log(x), natural)[0][:, 0] * np.sqrt(weights[0])
+    t = y * np.sqrt(weights)
+    part = np.clip(t @ column.T, 0.0, None)
+    rss = ((t**2).sum(axis=1)[:, None] - part**2 / (column**2).sum(axis=1)).reshape(35, -1, sizes[2])
+    assert (counts >= sizes[2]).all()  # the lowest for each place of the break come first
+    for b in range(35):
+        at = (
+            np.abs(starts[b, : sizes[2], None] - theta.reshape(-1, sizes[2], 3).swapaxes(0, 1))
+            .max(axis=2)
+            .argmin(axis=1)
+        )
+        np.testing.assert_allclose(rss[b, at, np.arange(sizes[2])], rss[b].min(axis=0), rtol=1e-11)
+
+
+def test_a_held_exponent_stays_while_the_break_moves(level: str) -> None:
+    form = get_form("broken_power")
+    x, y = noisy(3, 40)
+    starts = np.array([[[0.7, 1.5, x_break] for x_break in (5.0, 12.0)]] * 3)
+    fits = solve(form, x, y, np.ones_like(y), starts=starts, fixed={"gamma1": np.array([0.7, 0.8, 0.9])})
+    np.testing.assert_array_equal(fits.params[:, list(form.names).index("gamma1")], [0.7, 0.8, 0.9])
