@@ -3,14 +3,15 @@
 Other noise models than the Gaussian one, and users' forms.
 
 Maximum likelihood is the minimum of the sum of squared deviance residuals, so least squares does the search, from
-many starts, in coordinates that keep every trial point meaningful.
+many starts, in coordinates that keep every trial point meaningful: in compiled code for built-in forms
+(:mod:`cogfit.native.likelihood`), in Python for users'.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +19,18 @@ from numpy.typing import NDArray
 from cogfit.engine import noise as noises
 from cogfit.engine import trust_region
 from cogfit.engine.arma import WHITE, Arma
-from cogfit.engine.separable import bounds_of, inner, natural_of, safe_log, shape_box
+from cogfit.engine.separable import bounds_of, inner, model_of, natural_of, safe_log, shape_box
 from cogfit.formulas.form import Array, Form
+from cogfit.native.kernels import Filter
+from cogfit.native.likelihood import NOISES, Likelihood
 
 _HUGE = 1e100  # stands for a residual that is not finite
 _SAME_COST = 1e-9  # relative difference of costs below which two minima are the same
 _ENOUGH_STARTS = 3  # starts that must end in the best minimum before the others are skipped
+# Compiled descents cost little: each start is followed carefully and boldly, to the end.
+_DAMPINGS = (100.0, 1.0, 1e-3)
+_EVALUATIONS = 1000
+_SHIFTS = (-1.5, -0.3, 0.3, 1.5)  # of a non-linear parameter from the best minimum, to look for a better one beside it
 
 
 @dataclass(frozen=True)
@@ -238,10 +245,15 @@ def minimise(problem: Problem, starts: Array, effort: int, tolerance: float = 1e
     if low.size == 0:
         z0 = np.zeros(0)
         return problem.params(z0)[0], float((problem.residual(z0) ** 2).sum())
+    margin = np.where(np.isfinite(high - low), 1e-10 * (high - low), 0.0)
+    if problem.form.basis is not None and problem.model.name in NOISES:
+        points = [
+            np.clip(problem.coordinates.from_params(p)[problem.free], low + margin, high - margin) for p in starts
+        ]
+        return _minimise_compiled(problem, np.array(points), tolerance)
     is_open = bool(np.all(np.isinf(low)) and np.all(np.isinf(high))) and problem.y.size >= low.size
     best, best_cost = np.full(len(problem.form.parameters), np.nan), math.inf
     agreed: set[int] = set()
-    margin = np.where(np.isfinite(high - low), 1e-10 * (high - low), 0.0)
     for number, start in enumerate(starts):
         z0 = np.clip(problem.coordinates.from_params(start)[problem.free], low + margin, high - margin)
         # without bounds MINPACK's method is tried as well: it ends in other minima now and then
@@ -254,6 +266,81 @@ def minimise(problem: Problem, starts: Array, effort: int, tolerance: float = 1e
         if len(agreed) >= _ENOUGH_STARTS:
             break
     return (best, best_cost) if best_cost < _HUGE else (best, math.inf)
+
+
+def _minimise_compiled(problem: Problem, points: Array, tolerance: float) -> tuple[Array, float]:
+    """Fit a built-in form from several points of the free coordinates and return the best."""
+    coordinates, order = problem.coordinates, kernel_order(problem)
+    full = np.empty((len(points), order.size))
+    full[:, problem.free] = points
+    full[:, list(problem.fixed)] = list(problem.fixed.values())
+    likelihood, box = compiled(problem), (coordinates.lower[order], coordinates.upper[order])
+    precise = min(tolerance, 1e-12)
+    best, best_cost = full[0][order], math.inf
+
+    def improve(likelihood: Likelihood, points: Array, damping: float, by: float = _SAME_COST) -> None:
+        nonlocal best, best_cost
+        z, costs = likelihood.descend(points, *box, damping=damping, tolerance=precise, evaluations=_EVALUATIONS)
+        for point, cost in zip(z, costs.tolist(), strict=True):
+            if cost < best_cost * (1.0 - by) - (problem.rounding if by else 0.0):
+                best, best_cost = point, cost
+
+    for damping in _DAMPINGS:
+        improve(likelihood, full[:, order], damping)
+    if tolerance < 1e-12 and len(problem.form.shape) > 1 and best_cost < _HUGE:
+        improve(likelihood, _around(problem, best, order, box), _DAMPINGS[0])
+    # where a location has come to a point of the axis the likelihood has a kink, and the others end beside their best
+    kinks = [k for k, i in enumerate(order) if coordinates.names[i] in _locations(problem.form)]
+    if kinks and best_cost < _HUGE:
+        held = replace(likelihood, held=tuple({*likelihood.held, *kinks}))
+        improve(held, best[None], _DAMPINGS[-1], by=0.0)
+    if not best_cost < _HUGE:
+        return np.full(len(problem.form.parameters), np.nan), math.inf
+    return coordinates.to_params(best[np.argsort(order)])[0], best_cost
+
+
+def _around(problem: Problem, point: Array, order: NDArray[np.int64], box: tuple[Array, Array]) -> Array:
+    """Points beside one, in the directions of the non-linear parameters."""
+    shape = {q.name for q in problem.form.shape}
+    free = set(problem.free.tolist())
+    columns = [k for k, i in enumerate(order) if problem.coordinates.names[i] in shape and i in free]
+    shifts = np.zeros((len(columns), len(_SHIFTS), point.size))
+    for k, column in enumerate(columns):
+        shifts[k, :, column] = _SHIFTS
+    return np.clip(point + shifts.reshape(-1, point.size), *box)
+
+
+def _locations(form: Form) -> tuple[str, ...]:
+    """Parameters that are places on the axis."""
+    return tuple(q.name for q in form.shape if q.interior)
+
+
+def compiled(problem: Problem) -> Likelihood:
+    """The problem of a built-in form as the kernels take it."""
+    form, x = problem.form, problem.x
+    order = kernel_order(problem).tolist()
+    is_anchored = problem.model.discrete
+    logs = sum(1 << j for j, q in enumerate(form.shape) if (q.in_logs if is_anchored else q.log))
+    return Likelihood(
+        model=replace(model_of(form), logs=logs),
+        noise=problem.model.name,
+        is_anchored=is_anchored,
+        has_open_floor=form.floor is not None and math.isinf(form.floor.lower),
+        x=x,
+        log_x=safe_log(x),
+        y=problem.y,
+        w=problem.w,
+        whitening=Filter(*problem.errors.filter(x.size)),
+        held=tuple(order.index(k) for k in problem.fixed),
+    )
+
+
+def kernel_order(problem: Problem) -> NDArray[np.int64]:
+    """Coordinates in the order of the kernels: amplitudes, non-linear parameters, floor."""
+    roles = [q.role for q in problem.form.parameters]
+    if problem.model.discrete:
+        return np.arange(len(roles))
+    return np.array([i for role in ("amplitude", "shape", "floor") for i, own in enumerate(roles) if own == role])
 
 
 def _descend(problem: Problem, z0: Array, method: str, effort: int, tolerance: float) -> tuple[Array, float]:

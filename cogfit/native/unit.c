@@ -8,6 +8,7 @@
 #include "distributions.h"
 #include "grid.h"
 #include "judge.h"
+#include "likelihood.h"
 #include "probe.h"
 #include "summary.h"
 #include "survey.h"
