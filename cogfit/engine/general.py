@@ -32,6 +32,7 @@ _ENOUGH_STARTS = 3  # starts that must end in the best minimum before the others
 _DAMPINGS = (100.0, 1.0, 1e-3)
 _EVALUATIONS = 1000
 _SHIFTS = (-1.5, -0.3, 0.3, 1.5)  # of a non-linear parameter from the best minimum, to look for a better one beside it
+_SHARES = (0.1, 0.5, 0.9)  # of its range, where it is tried as well
 
 
 @dataclass(frozen=True)
@@ -291,7 +292,7 @@ def _minimise_compiled(problem: Problem, points: Array, tolerance: float) -> tup
     is_long = problem.x.size > LONG
     for damping in _DAMPINGS[-1:] if is_long else _DAMPINGS:
         improve(likelihood, full[:, order], damping)
-    if tolerance < 1e-12 and len(problem.form.shape) > 1 and best_cost < _HUGE and not is_long:
+    if tolerance < 1e-12 and problem.form.shape and best_cost < _HUGE and not is_long:
         improve(likelihood, _around(problem, best, order, box), _DAMPINGS[0])
     # where a location has come to a point of the axis the likelihood has a kink, and the others end beside their best
     kinks = [k for k, i in enumerate(order) if coordinates.names[i] in _locations(problem.form)]
@@ -311,7 +312,11 @@ def _around(problem: Problem, point: Array, order: NDArray[np.int64], box: tuple
     shifts = np.zeros((len(columns), len(_SHIFTS), point.size))
     for k, column in enumerate(columns):
         shifts[k, :, column] = _SHIFTS
-    return np.clip(point + shifts.reshape(-1, point.size), *box)
+    across = np.tile(point, (len(columns), len(_SHARES), 1))
+    for k, column in enumerate(columns):
+        across[k, :, column] = box[0][column] + np.array(_SHARES) * (box[1][column] - box[0][column])
+    beside = np.concatenate([(point + shifts).reshape(-1, point.size), across.reshape(-1, point.size)])
+    return np.clip(beside, *box)
 
 
 def _locations(form: Form) -> tuple[str, ...]:
