@@ -316,7 +316,7 @@ def _around(problem: Problem, point: Array, order: NDArray[np.int64], box: tuple
     for k, column in enumerate(columns):
         across[k, :, column] = box[0][column] + np.array(_SHARES) * (box[1][column] - box[0][column])
     beside = np.concatenate([(point + shifts).reshape(-1, point.size), across.reshape(-1, point.size)])
-    return np.clip(beside, *box)
+    return np.asarray(np.clip(beside, *box))
 
 
 def _locations(form: Form) -> tuple[str, ...]:
