@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cogfit.engine import noise as noises
 from cogfit.engine import trust_region
 from cogfit.engine.arma import WHITE, Arma
+from cogfit.engine.bins import LONG
 from cogfit.engine.separable import bounds_of, inner, model_of, natural_of, safe_log, shape_box
 from cogfit.formulas.form import Array, Form
 from cogfit.native.kernels import Filter
@@ -31,6 +32,7 @@ _ENOUGH_STARTS = 3  # starts that must end in the best minimum before the others
 _DAMPINGS = (100.0, 1.0, 1e-3)
 _EVALUATIONS = 1000
 _SHIFTS = (-1.5, -0.3, 0.3, 1.5)  # of a non-linear parameter from the best minimum, to look for a better one beside it
+_SHARES = (0.1, 0.5, 0.9)  # of its range, where it is tried as well
 
 
 @dataclass(frozen=True)
@@ -239,7 +241,8 @@ def minimise(problem: Problem, starts: Array, effort: int, tolerance: float = 1e
     Parameters and cost Σr²; NaN and inf if no start (row of parameters) leads to anything finite.
 
     The starts are tried in order; of equal minima (components swapped) the first found stays, and the search ends
-    when enough starts have led to the best one.
+    when enough starts have led to the best one. Built-in forms are fitted in compiled code, which takes no account of
+    `effort`: evaluations cost little there.
     """
     low, high = problem.box
     if low.size == 0:
@@ -285,9 +288,11 @@ def _minimise_compiled(problem: Problem, points: Array, tolerance: float) -> tup
             if cost < best_cost * (1.0 - by) - (problem.rounding if by else 0.0):
                 best, best_cost = point, cost
 
-    for damping in _DAMPINGS:
+    # a long curve has been searched in bins, and starts beside its minimum
+    is_long = problem.x.size > LONG
+    for damping in _DAMPINGS[-1:] if is_long else _DAMPINGS:
         improve(likelihood, full[:, order], damping)
-    if tolerance < 1e-12 and len(problem.form.shape) > 1 and best_cost < _HUGE:
+    if tolerance < 1e-12 and problem.form.shape and best_cost < _HUGE and not is_long:
         improve(likelihood, _around(problem, best, order, box), _DAMPINGS[0])
     # where a location has come to a point of the axis the likelihood has a kink, and the others end beside their best
     kinks = [k for k, i in enumerate(order) if coordinates.names[i] in _locations(problem.form)]
@@ -307,7 +312,11 @@ def _around(problem: Problem, point: Array, order: NDArray[np.int64], box: tuple
     shifts = np.zeros((len(columns), len(_SHIFTS), point.size))
     for k, column in enumerate(columns):
         shifts[k, :, column] = _SHIFTS
-    return np.clip(point + shifts.reshape(-1, point.size), *box)
+    across = np.tile(point, (len(columns), len(_SHARES), 1))
+    for k, column in enumerate(columns):
+        across[k, :, column] = box[0][column] + np.array(_SHARES) * (box[1][column] - box[0][column])
+    beside = np.concatenate([(point + shifts).reshape(-1, point.size), across.reshape(-1, point.size)])
+    return np.asarray(np.clip(beside, *box))
 
 
 def _locations(form: Form) -> tuple[str, ...]:
