@@ -325,7 +325,7 @@ def _locations(form: Form) -> tuple[str, ...]:
 
 
 def compiled(problem: Problem) -> Likelihood:
-    """The problem of a built-in form as the kernels take it."""
+    """A problem of a built-in form for the kernels."""
     form, x = problem.form, problem.x
     order = kernel_order(problem).tolist()
     is_anchored = problem.model.discrete
@@ -345,7 +345,10 @@ def compiled(problem: Problem) -> Likelihood:
 
 
 def kernel_order(problem: Problem) -> NDArray[np.int64]:
-    """Coordinates in the order of the kernels: amplitudes, non-linear parameters, floor."""
+    """Coordinates in the order of the kernels.
+
+    That is amplitudes, non-linear parameters, floor.
+    """
     roles = [q.role for q in problem.form.parameters]
     if problem.model.discrete:
         return np.arange(len(roles))
