@@ -246,8 +246,10 @@ class _LazyFrame:
     What it has handed out it keeps, so that what a caller writes there counts.
     """
 
-    def __get__(self, record: object, owner: type | None = None) -> pd.DataFrame:
-        """The data frame of a record."""
+    def __get__(self, record: object | None, owner: type | None = None) -> Any:
+        """The data frame of a record. Of a class it is this attribute itself."""
+        if record is None:
+            return self
         frame = as_frame(vars(record)["frame"])
         vars(record)["frame"] = frame
         return frame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -86,3 +87,7 @@ def test_cells_of_arrow_are_those_of_pandas() -> None:
     np.testing.assert_array_equal(numbers, [1.0, np.nan, 3.0])
     assert ColumnTable({"a": cells_of(columns["texts"])}).numbers("a") is None
     assert arrow_texts(["ä", "", "bc"]).to_pylist() == ["ä", "", "bc"]
+
+
+def test_the_class_of_a_log_can_be_looked_at():
+    assert "frame" in dict(inspect.getmembers(UtilizationLog))  # documentation does this
