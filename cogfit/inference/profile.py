@@ -377,7 +377,10 @@ def even_variance(form: Form, curve: Curve, fit: Estimate) -> tuple[Curve, str]:
     log_square = log_square - log_square.mean()
 
     models = [_variance_power(label, v, log_square) for label, v in (("x", curve.x), ("curve", fitted))]
-    best = max((model for model in models if model is not None), key=lambda model: model.share, default=None)
+    # for a power law the two are one model, and rounding must not name it
+    best = max(
+        (model for model in models if model is not None), key=lambda model: float(f"{model.share:.9g}"), default=None
+    )
     if best is None or best.share <= 0.0:
         return curve, ""
     return replace(curve, weights=curve.weights * np.exp(-best.log_variance)), best.name

@@ -11,8 +11,12 @@ import pytest
 from scipy.signal import lfilter
 
 import cogfit
+from cogfit.curves.arrays import array_curve
+from cogfit.engine import estimate
 from cogfit.engine.arma import Arma
+from cogfit.formulas.registry import get_form
 from cogfit.inference.interval import Interval
+from cogfit.inference.profile import even_variance
 
 X = np.arange(1.0, 201.0)
 
@@ -246,3 +250,15 @@ def test_values_observed_independently_have_independent_errors() -> None:
     assert independent.interval is not None
     assert correlated.interval is not None
     assert np.ptp(independent.interval) < np.ptp(correlated.interval)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_of_two_equal_models_of_the_variance_rounding_names_none(seed):
+    rng, x = np.random.default_rng(seed), np.arange(1.0, 201.0)
+    y = x**-0.5 * (1.0 + 0.3 * rng.normal(size=x.size))
+    form = get_form("power")
+    for scale in (1.0, 3.7e-6, 8.1e9):
+        curve = array_curve(x, scale * y)
+        fit = estimate.estimate(form, curve.x, curve.y, curve.weights, "gaussian")
+        name = even_variance(form, curve, fit)[1]
+        assert "curve" not in name
