@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cogfit.curves.arrays import array_curve
-from cogfit.curves.curve import CONSTANT, Curve, thinned
+from cogfit.curves.curve import CONSTANT, MIN_CLUSTERS, Curve, thinned
 from cogfit.curves.exposure import Outcome, exposure_curve
 from cogfit.curves.utilization import Smoothing, utilization_curve
 from cogfit.engine import estimate, noise
@@ -33,6 +33,7 @@ from cogfit.inference.noise_choice import choose_noise, constant_fit
 from cogfit.inference.ranking import Ranking
 from cogfit.inference.selection import REPLICATES, THOROUGH_REPLICATES, Selection, select
 from cogfit.inference.verdict import FEW, Verdict, confidence_set
+from cogfit.inference.windows import Window
 from cogfit.logs.model import Branch, Log, RoutingLog, Source, UtilizationLog
 from cogfit.progress import Progress, Stages
 from cogfit.records.arrays import as_array
@@ -383,7 +384,7 @@ def fit_curve(
     else:
         compared = select(curve, registry, fits, options.rng, options.replicates, stages.after(len(family)))
     inside = confidence_set(compared.ranking, compared.tests)
-    best = chosen.name if chosen else selection.simplest(compared.ranking, registry, inside) or _fallback(fits)
+    best = chosen.name if chosen else compared.form or _fallback(fits)
     if not constant:
         notes += _fit_notes(curve, fits[best], compared.errors[best])
 
@@ -391,18 +392,19 @@ def fit_curve(
     whole = chosen is None and not constant
     items = _form_fits(curve, family, fits, compared, best, options, constant, whole)
     stages(2 * len(family), 2 * len(family), "")
-    parts = windows.exponents(curve, noise_name, options.level, options.rng) if whole else ()
+    parts = _windows(curve, fits, family, best, inside, options) if whole else ()
     averaged = _averaging(curve) if whole else None
     change = None
     if changes:
         change = find_changes(
             logged, log, options.schedule, level=options.level, rng=options.rng, replicates=options.replicates
         )
+    ruling = _settle(compared.ruling, next(item for item in items if item.name == best))
     # one result, built once
     return FitResult(
         form=best,
         forms=_unite_gamma(items, inside),
-        verdict=compared.ruling,
+        verdict=ruling,
         axis=curve.axis,
         convention=curve.convention,
         measure=curve.measure,
@@ -487,7 +489,7 @@ def _nothing_to_compare(curve: Curve, fits: Mapping[str, Estimate]) -> Selection
     """Selection for a curve that does not change at all."""
     ranking = Ranking(dict.fromkeys(fits, math.inf), None, (), float(curve.x.size))
     reason = say("the curve is constant: there is no decay to fit", by=fit_curve)
-    return Selection(ranking, Verdict("not_identified", (reason,)), dict.fromkeys(fits, WHITE), {})
+    return Selection(ranking, Verdict("not_identified", (reason,)), None, dict.fromkeys(fits, WHITE), {})
 
 
 def _fallback(fits: Mapping[str, Estimate]) -> str:
@@ -553,6 +555,33 @@ def _form_fit(
         extrapolation=extrapolation,
         sensitivity=uncertainty.sensitivity,
     )
+
+
+def _windows(
+    curve: Curve,
+    fits: Mapping[str, Estimate],
+    family: tuple[Form, ...],
+    best: str,
+    inside: tuple[str, ...],
+    options: Options,
+) -> tuple[Window, ...]:
+    """γ over windows, with floor and shift of the law held."""
+    law = windows.law_of(best, inside, {name: fit.params for name, fit in fits.items()})
+    form = next(form for form in family if form.name == best)
+    fitted = form.evaluate(curve.x, fits[best].params)
+    return windows.exponents(curve, fits[best].noise, options.level, options.rng, law=law, fitted=fitted)
+
+
+def _settle(ruling: Verdict, item: FormFit) -> Verdict:
+    """The verdict, once the interval of γ is known.
+
+    A power law whose exponent the data leave open is not supported.
+    """
+    standing = item.standing()
+    if ruling.power_law != "supported" or standing.is_measured:
+        return ruling
+    reason = say("{title} is not refused, but its γ is {words}", title=item.title, words=standing.words, by=_settle)
+    return Verdict("not_identified", (reason,))
 
 
 def _unite_gamma(items: list[FormFit], close: tuple[str, ...]) -> tuple[FormFit, ...]:
@@ -635,24 +664,23 @@ def _drawn(x: Array, y: Array) -> dict[str, list[float]]:
 
 
 def _fit_notes(curve: Curve, fit: Estimate, errors: Arma) -> list[str]:
+    """What the errors along the curve do to its information."""
     notes = []
     clusters = curve.clusters
     points = fit.n / max(errors.time, 1.0)
     if curve.resampleable:
         return []
     if errors.time > 1.0:
-        notes.append(
-            f"residuals are autocorrelated ({errors.title}): the {fit.n} points carry the information of about "
-            f"{points:.0f}"
-        )
+        text = "residuals are autocorrelated ({errors}): the {n} points carry the information of about {points:.0f}"
+        notes.append(say(text, errors=errors.title, n=fit.n, points=points, by=_fit_notes))
     if points < FEW:
-        notes.append(f"fewer than {FEW:.0f} effective points: intervals and comparison are unreliable")
+        text = "fewer than {few:.0f} effective points: intervals and comparison are unreliable"
+        notes.append(say(text, few=FEW, points=points, threshold=f"points < {FEW:.0f}", by=_fit_notes))
     if clusters is not None:
-        notes.append(
-            f"only {clusters.size} {clusters.kind}: too few to resample, so intervals speak of these {clusters.kind} "
-            "only"
-        )
-    return notes
+        text = "only {count} {kind}: too few to resample, so intervals speak of these {kind} only"
+        rule = f"{clusters.kind} < {MIN_CLUSTERS}"
+        notes.append(say(text, count=clusters.size, kind=clusters.kind, threshold=rule, by=_fit_notes))
+    return list(notes)
 
 
 def versions() -> dict[str, str]:

@@ -18,9 +18,11 @@ from cogfit.formulas.registry import POWER
 from cogfit.inference import windows
 from cogfit.inference.form_tests import FormTest
 from cogfit.inference.interval import Interval, format_interval, standard_errors
+from cogfit.inference.standing import Standing, standing_of
 from cogfit.inference.verdict import Verdict
-from cogfit.inference.windows import Window
+from cogfit.inference.windows import Law, Window
 from cogfit.records.codec import Document, High, Nan, dump, read_json, wire
+from cogfit.records.sentence import Explanation, Sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,6 +108,7 @@ class FormFit(Document):
 
     DERIVED: ClassVar[Mapping[str, str]] = {
         "stderr": "stderr",
+        "standing": "_standings",
         "autocorrelation_time": "autocorrelation_time",
     }
 
@@ -146,6 +149,18 @@ class FormFit(Document):
         value = self.estimate.params.get(self.gamma_name) if self.gamma_name else None
         return None if value is None or math.isnan(value) else value
 
+    def standing(self, name: str | None = None) -> Standing:
+        """Whether a parameter is a measurement.
+
+        γ by default.
+        """
+        name = name or self.gamma_name or ""
+        return standing_of(name, self.estimate, self.intervals.get(name), self.test)
+
+    @property
+    def _standings(self) -> dict[str, str]:
+        return {name: self.standing(name).kind for name in self.estimate.params}
+
     def contradictions(self, n: int) -> Iterator[str]:
         """Say which numbers do not fit `n` points."""
         count, fit = len(self.estimate.params), self.estimate
@@ -174,8 +189,8 @@ class FitResult(Document):
     Attributes
     ----------
     form : str
-        The form that ``gamma`` and the other short-cuts refer to: the one asked for, or the simplest of the
-        indistinguishable ones.
+        The form that ``gamma`` and the other short-cuts refer to: the one asked for, the power law that is supported,
+        or the simplest form that is not refused.
     forms : tuple of FormFit
         All forms fitted, best first.
     verdict : Verdict
@@ -198,7 +213,9 @@ class FitResult(Document):
         The curve that was fitted.
     x_label, y_label : str
     windows : tuple of Window
-        γ of the power law over parts of the curve.
+        γ over parts of the curve, with the floor and the shift of :attr:`law` held.
+    explanation : tuple of Explanation
+        What a document says of its sentences (see :meth:`explain`); empty for a fit that was just made.
 
     Examples
     --------
@@ -212,7 +229,7 @@ class FitResult(Document):
     """
 
     SCHEMA: ClassVar[str] = SCHEMA
-    DERIVED: ClassVar[Mapping[str, str]] = {"gamma": "_gamma_document"}
+    DERIVED: ClassVar[Mapping[str, str]] = {"gamma": "_gamma_document", "explanation": "explain"}
 
     form: str
     forms: tuple[FormFit, ...]
@@ -237,6 +254,7 @@ class FitResult(Document):
     x_label: str = field(default="x", metadata=wire("curve.x_label"))
     y_label: str = field(default="y", metadata=wire("curve.y_label"))
     windows: tuple[Window, ...] = ()
+    explanation: tuple[Explanation, ...] = field(default=(), repr=False, compare=False)
 
     # ------------------------------------------------------------------------------------------- short-cuts
 
@@ -313,9 +331,46 @@ class FitResult(Document):
 
         Reasons of the verdict, then windows, patterns, averaging and transitions.
         """
-        parts = [self.verdict.reasons, (windows.summary(self.windows),)]
+        parts = [self.verdict.reasons, self.window_statements]
         parts += [(part or {}).get("statements", ()) for part in (self.trajectories, self.averaging, self.transition)]
         return tuple(text for part in parts for text in part if text)
+
+    def explain(self) -> tuple[Explanation, ...]:
+        """What stands behind each finding and warning.
+
+        Returns
+        -------
+        tuple of Explanation
+            With the function that decided, its rule in figures, and the numbers; printing one shows all.
+
+        Examples
+        --------
+        >>> import cogfit, numpy as np
+        >>> x = np.arange(1.0, 101.0)
+        >>> fit = cogfit.fit(x, x**-0.43 + np.random.default_rng(0).normal(0, 0.01, 100))
+        >>> fit.explain()[0].threshold, fit.explain()[0].decided_by
+        ('p > 0.05', 'cogfit.inference.verdict.judge_power_law')
+        """
+        stored = {item.sentence: item for item in self.explanation}
+        texts = (*self.findings, *self.warnings)
+        return tuple(
+            Explanation.of_sentence(text) if isinstance(text, Sentence) or text not in stored else stored[text]
+            for text in texts
+        )
+
+    @property
+    def law(self) -> Law | None:
+        """The law whose exponent :attr:`windows` show.
+
+        See :func:`cogfit.inference.windows.law_of`.
+        """
+        params = {item.name: item.estimate.params for item in self.forms}
+        return windows.law_of(self.form, self.indistinguishable_forms, params)
+
+    @property
+    def window_statements(self) -> tuple[str, ...]:
+        """How γ changes over windows of x, in sentences."""
+        return windows.statements(self.windows, self.law, self.level)
 
     # ---------------------------------------------------------------------------------------------- tables
 
@@ -353,7 +408,7 @@ class FitResult(Document):
     def headline(self) -> str:
         """The answer in one or two sentences.
 
-        With what was chosen or averaged to get it.
+        With how the form was chosen, and what was chosen or averaged to get there.
         """
         return " ".join(text for text in (self._answer(), self.scope) if text)
 
@@ -370,24 +425,53 @@ class FitResult(Document):
             parts.append(f"averaged over {counted} (one by one: --by {','.join(averaged)})")
         return f"Fitted: {'; '.join(parts)}." if parts else ""
 
+    @property
+    def choice(self) -> str:
+        """How the form reported was chosen, in words.
+
+        Empty where nothing was compared.
+        """
+        others = self.indistinguishable_forms
+        if self.verdict.power_law == "not_compared" or self.selected.test is None:
+            return ""
+        if self.form not in others:
+            return "every form is refused; one of the lowest AICc" if not others else ""
+        if len(others) == 1:
+            return "the only form not refused"
+        kind = "power law" if self.verdict.power_law == "supported" else "form"
+        return f"the simplest {kind} of {len(others)} forms not refused"
+
     def _answer(self) -> str:
         lines = [] if self.verdict.power_law == "not_compared" else [f"Power law: {self.verdict}."]
-        if self.gamma is not None and self.interval is not None:
-            lines.append(
-                f"γ = {self.gamma:.3g}, {self.level:.0%} interval {format_interval(self.interval)} "
-                f"({self.selected.title}; {self.axis} axis)."
-            )
-        elif (power := next((f for f in self.forms if f.name == POWER and f.gamma is not None), None)) is None:
-            return " ".join(lines)
-        elif "gamma" in power.estimate.at_bound:
-            lines.append(f"The best form, {self.selected.title}, has no γ, and no log–log slope describes this window.")
+        item, limits = self.selected, self.interval
+        about = "; ".join(filter(None, (item.title, f"{self.axis} axis", self.choice)))
+        if self.gamma is not None and limits is not None:
+            standing = item.standing()
+            if standing.is_measured:
+                doubt = f", unreliable: {standing.why}" if standing.why else ""
+                lines.append(
+                    f"γ = {self.gamma:.3g}, {self.level:.0%} interval {format_interval(limits)}{doubt} ({about})."
+                )
+            else:
+                lines.append(f"γ is no measurement here, {standing.words} ({about}).")
         else:
-            low_high = power.intervals["gamma"]
-            lines.append(
-                f"The best form, {self.selected.title}, has no γ; the log–log slope over this window is "
-                f"{power.gamma:.3g} {format_interval((low_high.low, low_high.high))}, a description and no parameter."
-            )
+            lines += self._description()
         return " ".join(lines)
+
+    def _description(self) -> list[str]:
+        """What may be said where the form reported has no γ."""
+        power = next((item for item in self.forms if item.name == POWER and item.gamma is not None), None)
+        if power is None:
+            return []
+        named = self.selected.title + (f" ({self.choice})" if self.choice else "")
+        standing, limits = power.standing(), power.intervals["gamma"]
+        if standing.kind in ("at_bound", "not_identified"):
+            return [f"The form reported, {named}, has no γ, and no log–log slope describes this window."]
+        shown = format_interval((limits.low, limits.high)) if standing.is_measured else "(a power law misses the curve)"
+        return [
+            f"The form reported, {named}, has no γ; the log–log slope over this window is {power.gamma:.3g} {shown}, a "
+            "description and no parameter."
+        ]
 
     def __repr__(self) -> str:
         return f"<FitResult: {self.headline()}>"

@@ -81,6 +81,9 @@ def fit(
         typer.Option(help="Write a picture of the profile of γ, windows, residuals and switch times."),
     ] = None,
     windows: Annotated[bool, typer.Option("--windows", help="Print γ over windows of x.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print what stands behind each sentence: rule, numbers, function.")
+    ] = False,
     methods: Annotated[
         bool, typer.Option("--methods", help="Print a paragraph for a paper's methods section.")
     ] = False,
@@ -135,7 +138,7 @@ def fit(
         write_json(result.to_json, json_file)
         _write_pictures(result, plot, diagnostics)
         if json_file != "-":
-            _show(result, quiet=quiet, windows=windows, methods=methods)
+            _show(result, quiet=quiet, windows=windows, methods=methods, explain=explain)
     else:
         write_json(lambda: _document(groups, by), json_file)
         if json_file != "-":
@@ -209,7 +212,10 @@ def _show_groups(groups: list[Group]) -> None:
     from cogfit.show import tables
 
     out = console()
-    out.print(tables.to_terminal(tables.groups_table(groups)))
+    found = tables.groups_table(groups)
+    out.print(tables.to_terminal(found))
+    for note in found.notes:
+        out.print(Plain(note, style="dim"))
     # what was chosen or averaged for a group is said beside its number
     fitted: dict[str, list[str]] = {}
     for labels, result in groups:
@@ -219,7 +225,7 @@ def _show_groups(groups: list[Group]) -> None:
         out.print(Plain(scope if len(names) == len(groups) else f"{shortlist(names)}: {scope}"))
 
 
-def _show(result: FitResult, *, quiet: bool, windows: bool, methods: bool) -> None:
+def _show(result: FitResult, *, quiet: bool, windows: bool, methods: bool, explain: bool) -> None:
     """Print the answer, and what else is asked for."""
     from rich.text import Text as Plain
 
@@ -232,6 +238,9 @@ def _show(result: FitResult, *, quiet: bool, windows: bool, methods: bool) -> No
     if windows:
         out.print()
         out.print(tables.to_terminal(tables.windows_table(result)))
+    if explain:
+        for item in result.explain():
+            out.print(Plain(f"\n{item}"))
     if methods:
         out.print("\n" + result.methods(), markup=False)
 
@@ -260,8 +269,8 @@ def _show_details(out: Any, result: FitResult) -> None:
     out.print()
     forms = tables.forms_table(result).at_width(out.width)
     out.print(tables.to_terminal(forms))
-    if forms.footnote:
-        out.print(Plain(forms.footnote, style="dim"))
+    for note in filter(None, (forms.footnote, *forms.notes)):
+        out.print(Plain(note, style="dim"))
     out.print()
     out.print(tables.to_terminal(tables.parameters_table(result)))
     warn(result.warnings)

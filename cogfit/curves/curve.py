@@ -77,6 +77,10 @@ class Clusters:
 
         return replace(self, sums=self.sums @ dia_array((factor[None], [0]), shape=(factor.size, factor.size)))
 
+    def lowered(self, constant: float) -> Clusters:
+        """Subtract a constant from what is observed."""
+        return replace(self, sums=self.sums - constant * self.counts)
+
     def resampled(self, multiplicity: Array) -> tuple[Array, Array]:
         """Mean curves and weights under given multiplicities.
 

@@ -179,6 +179,7 @@ class Trajectories(Document):
                 total=total,
                 never=self.never,
                 low=self.low_from_start,
+                by=self.statements,
             ),
             say(
                 "single patterns are steps ({near_binary:.0%} of them near-binary): P(k) is the survival curve of "
@@ -201,6 +202,7 @@ class Trajectories(Document):
                 k50=self.exposures.t50,
                 t10=self.steps.t10,
                 t90=self.steps.t90,
+                by=self.statements,
             ),
         )
 

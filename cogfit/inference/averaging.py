@@ -54,6 +54,7 @@ BINARY = 0.8
 """Share of near-binary patterns from which single patterns may be steps."""
 
 _EXPONENTIALS = ("exponential", "exponential_floor")
+_OTHERS = ("hyperbolic", "log_logistic_step")  # what single curves may be besides: named, where it is the best form
 _BINS = 60  # bins over the window, equally wide in log k; those without a k are left out
 _POINTS = 6  # bins in which a pattern must have been seen: three coefficients must leave something over
 _MOST = 2000  # patterns that are fitted; of more, evenly picked ones
@@ -87,7 +88,9 @@ class Averaging(Document):
     critical : float
         What both must exceed, either way (Student's t, two-sided level 1 %).
     per_pattern_form : str or None
-        Best non-power form of single patterns: ``"exponential"``, ``"exponential_floor"`` or ``"step"``.
+        Best non-power form of single patterns: ``"exponential"``, ``"exponential_floor"``, ``"hyperbolic"``,
+        ``"log_logistic_step"`` or ``"step"``. The third and the fourth are named only where they are better than
+        exponentials and power laws (z ≥ critical).
     share_better : float
         Share of patterns that it, or its kin, describes better, 0 … 1.
     near_binary : float
@@ -139,7 +142,8 @@ class Averaging(Document):
                 "(power law)"
             )
             r2, r2_power = self.reproduced, self.reproduced_power
-            out.append(say(text, r2=r2, r2_power=r2_power, form=_words(self.per_pattern_form)))
+            form = _words(self.per_pattern_form)
+            out.append(say(text, r2=r2, r2_power=r2_power, form=form, by=self.statements))
         if math.isfinite(self.gamma_mean):
             text = (
                 "γ of single {kind}: mean {mean:.2f}, SD between them {sd:.2f}; of the pooled curve {pooled:.2f} "
@@ -147,7 +151,8 @@ class Averaging(Document):
             )
             mean, sd, pooled = self.gamma_mean, self.gamma_sd, self.gamma_pooled
             form = _words(self.gamma_form)
-            out.append(say(text, kind=self.kind, mean=mean, sd=sd, pooled=pooled, form=form))
+            numbers: dict[str, Any] = {"kind": self.kind, "mean": mean, "sd": sd, "pooled": pooled, "form": form}
+            out.append(say(text, by=self.statements, **numbers))
         return tuple(out)
 
 
@@ -271,7 +276,7 @@ class _Fits:
     """Fits of all forms to the same data."""
 
     data: _Data
-    by: Mapping[str, _Fit]
+    by: dict[str, _Fit]
 
     def score(self, name: str) -> Array:
         """AICc of each pattern.
@@ -492,7 +497,10 @@ def _judge_by_shift(first: _Fits, near_binary: float, kind: str) -> Averaging:
         if max(z_small) <= -critical:
             at, d, (z, z_mirrored), needs_shift = small, d_small, z_small, False
     fits, law = by_shift[at], f"(k + {shifts[at]:g})^−γ" if at else "k^−γ"
-    reproduced = [_r_squared(data, fits.best(names)[1]) for names in (_EXPONENTIALS, POWER_LAWS)]
+    form, z_form = _best_single_form(fits, unshifted)
+    single = fits.by[form].values if z_form else fits.best(_EXPONENTIALS)[1]
+    reproduced = [_r_squared(data, values) for values in (single, fits.best(POWER_LAWS)[1])]
+    better = 0.5 * (fits.best(POWER_LAWS)[0] - fits.score(form)) if z_form else d
     result = Averaging(
         status="undecided",
         reasons=(),
@@ -501,8 +509,8 @@ def _judge_by_shift(first: _Fits, near_binary: float, kind: str) -> Averaging:
         z=z,
         z_mirrored=z_mirrored,
         critical=critical,
-        per_pattern_form=min(_EXPONENTIALS, key=lambda name: float(fits.score(name).sum())),
-        share_better=float((d > 0.0).mean()),
+        per_pattern_form=form,
+        share_better=float((better > 0.0).mean()),
         near_binary=near_binary,
         shift=shifts[at],
         reproduced=reproduced[0],
@@ -510,7 +518,34 @@ def _judge_by_shift(first: _Fits, near_binary: float, kind: str) -> Averaging:
         **_exponents(unshifted),
     )
     against = float((d < -_CLEAR).mean() if z > 0.0 else (d > _CLEAR).mean())
-    return _judge_smooth(result, law, against, needs_shift, data)
+    judged = _judge_smooth(result, law, against, needs_shift, data)
+    if not z_form:
+        return judged
+    text = "single {kind} are {form} curves rather than exponentials or power laws {law} (z = {z:.1f})"
+    title = get_form(form).title
+    name = say(text, kind=kind, form=title, law=law, z=z_form, threshold=f"z ≥ {critical:.1f}", by=analyse)
+    return replace(judged, reasons=(*judged.reasons, name))
+
+
+def _best_single_form(fits: _Fits, unshifted: _Fits) -> tuple[str, float]:
+    """The best non-power form of single patterns.
+
+    With z against exponentials and power laws where it is none of these, or else 0.
+    """
+    data, size = unshifted.data, unshifted.data.size
+    best = min(_EXPONENTIALS, key=lambda name: float(fits.score(name).sum()))
+    known = np.minimum(fits.best(_EXPONENTIALS)[0], fits.best(POWER_LAWS)[0])
+    z_best = 0.0
+    for name in _OTHERS:
+        form = get_form(name)
+        found = separable.solve(form, data.x, data.y, data.n / data.v, tolerance=1e-9)
+        if np.isfinite(found.params).all():
+            values = np.stack([form.evaluate(data.x, params) for params in found.params])
+            fits.by[name] = _Fit(found.params, values, found.rss)
+            z = _z(0.5 * (known - fits.score(name)))
+            if z >= max(_critical(size.size), z_best):
+                best, z_best = name, z
+    return best, z_best
 
 
 def _judge_smooth(result: Averaging, law: str, against: float, needs_shift: bool, data: _Data) -> Averaging:
@@ -547,16 +582,18 @@ def _judge_exponentials(result: Averaging, because: Callable[..., Sentence], dat
     Does their mean look like a power law, and is it the pooled curve?
     """
     result = replace(result, gamma_mean=math.nan, gamma_sd=math.nan)
-    text = "{share:.0%} of single {kind} follow exponentials better than power laws {law}"
-    why = because(text, "z ≥ critical", share=result.share_better)
+    text = "{share:.0%} of single {kind} follow {form} better than power laws {law}"
+    form = "exponentials" if result.per_pattern_form in _EXPONENTIALS else _words(result.per_pattern_form)
+    why = because(text, "z ≥ critical", share=result.share_better, form=form)
     margin = _like_power(data.pooled())
     if margin < -CLOSE:
-        return replace(result, status="none", reasons=(why, say("and so does the pooled curve", by=analyse)))
+        text = "and so does the pooled curve, better than power laws"
+        return replace(result, status="none", reasons=(why, say(text, threshold=f"ΔAICc > {CLOSE:g}", by=analyse)))
     if margin <= CLOSE:
         text = "whether the pooled curve looks like a power law is not to be told"
         return replace(result, reasons=(why, say(text, threshold=f"|ΔAICc| ≤ {CLOSE:g}", by=analyse)))
     if result.reproduced < _REPRODUCED:
-        text = "but the average of these exponentials is not the pooled curve"
+        text = "but the average of these is not the pooled curve"
         return replace(result, reasons=(why, say(text, threshold=f"R² < {_REPRODUCED:g}", by=analyse)))
     text = "the power law that the pooled curve looks like (γ = {gamma:.2f} as {form}) is an averaging artefact"
     headline = say(text, gamma=result.gamma_pooled, form=_words(result.gamma_form), by=analyse)
@@ -714,4 +751,5 @@ def _judge_steps(first: _Fits, steps: _Steps, kind: str) -> Averaging:
 
 
 def _words(form: str | None) -> str:
-    return str(form).replace("_", " + ")
+    """A form as it is called."""
+    return "step" if form in (None, "step") else get_form(str(form)).title

@@ -14,7 +14,7 @@ every other form in the set contains it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,25 +27,11 @@ from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Form
 from cogfit.formulas.registry import POWER_LAWS
 from cogfit.inference.form_tests import TEST_BINS, TOLERANCE, FormTest, compare_forms
-from cogfit.inference.ranking import CLOSE, Ranking, rank
+from cogfit.inference.ranking import Ranking, rank
 from cogfit.inference.residuals import errors_of, ordered_residuals
-from cogfit.inference.verdict import Verdict, confidence_set, judge_power_law
+from cogfit.inference.verdict import Verdict, confidence_set, judge_power_law, reported_form
 from cogfit.progress import Progress
 from cogfit.records.sentence import say
-
-
-def simplest(ranking: Ranking, registry: Mapping[str, Form], inside: Sequence[str]) -> str | None:
-    """The simplest form within ΔAICc of 2 of the best.
-
-    That with the fewest parameters, in the confidence set.
-    """
-    names = [name for name in ranking.delta if name in inside and math.isfinite(ranking.delta[name])]
-    names = names or list(ranking.indistinguishable)
-    if not names:
-        return None
-    lowest = min(ranking.delta[name] for name in names)
-    equivalent = [name for name in names if ranking.delta[name] <= lowest + CLOSE]
-    return min(equivalent, key=lambda name: (len(registry[name].parameters), ranking.delta[name]))
 
 
 def extrapolation_error(
@@ -103,6 +89,8 @@ class Selection:
     ----------
     ranking : Ranking
     ruling : Verdict
+    form : str or None
+        The form to report; None where nothing could be ranked.
     errors : dict of str to Arma
         Of each form's fit.
     tests : dict of str to FormTest
@@ -111,6 +99,7 @@ class Selection:
 
     ranking: Ranking
     ruling: Verdict
+    form: str | None
     errors: dict[str, Arma]
     tests: dict[str, FormTest]
 
@@ -135,7 +124,7 @@ def select(
     ranking = _ranking(curve, registry, fits, usable, WHITE if first is None else errors[first])
     if len(registry) == 1:
         reason = say("only one form was fitted, so nothing was compared", by=select)
-        return Selection(ranking, Verdict("not_compared", (reason,)), errors, {})
+        return Selection(ranking, Verdict("not_compared", (reason,)), next(iter(registry)), errors, {})
     tests: dict[str, FormTest] = {}
     if ranking.best is not None:
         tests = compare_forms(curve, fits, registry, rng, replicates=replicates, progress=progress)
@@ -146,7 +135,8 @@ def select(
             if name != first:
                 orders = ORDERS if name in close else ORDERS[:1]
                 errors[name] = errors_of(registry[name], curve, fits[name], orders)
-    return Selection(ranking, judge_power_law(fits, ranking, registry, tests), errors, tests)
+    ruling = judge_power_law(fits, ranking, registry, tests)
+    return Selection(ranking, ruling, reported_form(ruling, fits, ranking, registry, tests), errors, tests)
 
 
 def _ranking(

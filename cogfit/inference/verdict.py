@@ -51,9 +51,10 @@ def judge_power_law(
     """Rule on the power law.
 
     Supported: a power law that falls is in the confidence set of forms, its γ is determined, it passes goodness of fit,
-    and every other form of the set contains it. Not supported: no power law is in the set, or it rises. Not identified:
-    a constant is in the set, or γ is not determined. Anything else is not distinguishable; so is everything below
-    :data:`FEW` points, and below as many effective points what is not refused.
+    and every other form of the set contains it; of several power laws the simplest that passes is judged. Not
+    supported: no power law is in the set, or it rises. Not identified: a constant is in the set, or γ is not determined
+    or lies at its bound. Anything else is not distinguishable; so is everything below :data:`FEW` points, and below as
+    many effective points what is not refused.
 
     Parameters
     ----------
@@ -77,8 +78,61 @@ def judge_power_law(
         return Verdict("not_supported", (_refusal(lead, ranking, registry, tests), *_remarks(fits, ranking, registry)))
     if ranking.n_effective < FEW:
         return Verdict("not_distinguishable", (_too_few(ranking),))
-    lead = min(powers, key=lambda name: ranking.delta[name])
+    lead = leading_power_law(powers, fits, ranking, registry, tests)
     return _judge_candidate(lead, powers, inside, fits, registry, tests)
+
+
+def simplest(
+    names: Sequence[str], fits: Mapping[str, Estimate], ranking: Ranking, registry: Mapping[str, Form]
+) -> str | None:
+    """The simplest of some forms, None of none.
+
+    That with the fewest parameters, and of these the lowest AICc. A form with a parameter at a bound is passed over
+    where another has a lower AICc and a lower BIC.
+    """
+    delta, bic = ranking.delta, ranking.delta_bic
+
+    def is_beaten(name: str) -> bool:
+        return bool(fits[name].at_bound) and any(delta[n] < delta[name] and bic[n] < bic[name] for n in names)
+
+    usable = [name for name in names if not is_beaten(name)]
+    return min(usable, key=lambda name: (len(registry[name].parameters), delta[name]), default=None)
+
+
+def leading_power_law(
+    powers: Sequence[str],
+    fits: Mapping[str, Estimate],
+    ranking: Ranking,
+    registry: Mapping[str, Form],
+    tests: Mapping[str, FormTest],
+) -> str:
+    """The power law that is judged.
+
+    The simplest of those not refused that passes goodness of fit, or else of all.
+    """
+    passing = [name for name in powers if tests[name].fit_p_value > REFUTED]
+    lead = simplest(passing, fits, ranking, registry) or simplest(powers, fits, ranking, registry)
+    assert lead is not None
+    return lead
+
+
+def reported_form(
+    ruling: Verdict,
+    fits: Mapping[str, Estimate],
+    ranking: Ranking,
+    registry: Mapping[str, Form],
+    tests: Mapping[str, FormTest],
+) -> str | None:
+    """The form that a result reports.
+
+    A power law that is supported, or else the simplest form that is not refused; where all are refused, the simplest
+    within ΔAICc of 2 of the best. None where nothing could be ranked.
+    """
+    inside = confidence_set(ranking, tests)
+    if ruling.power_law == "supported":
+        powers = [name for name in inside if name in POWER_LAWS]
+        return leading_power_law(powers, fits, ranking, registry, tests)
+    return simplest(inside or ranking.indistinguishable, fits, ranking, registry)
 
 
 def _judge_candidate(
@@ -95,7 +149,7 @@ def _judge_candidate(
     if gamma <= 0.0:
         reason = say("the curve rises (γ = {gamma:.3g})", gamma=gamma, threshold="γ ≤ 0", by=judge_power_law)
         return Verdict("not_supported", (reason,))
-    if "gamma" in fit.not_identified:
+    if "gamma" in (*fit.not_identified, *fit.at_bound):
         reason = say("{title}: {reason}", title=title, reason=fit.reason, by=judge_power_law)
         return Verdict("not_identified", (reason,))
     # a form that contains a power law of the set is no rival: it says the same with more parameters
@@ -167,6 +221,8 @@ def _refusal(lead: str, ranking: Ranking, registry: Mapping[str, Form], tests: M
         return say(text, by=compare_forms, **numbers)
     smallest = 1.0 / (test.replicates + 1.0)
     sign = "=" if test.p_value > smallest else "≤"
+    if lead == ranking.best:  # the lowest AICc, and refused all the same
+        better = "{title} has the lowest AICc, but a rival follows the curve better"
     text = better + "; on curves made around {title} a rival wins by as much with p {sign} {p:.2g}"
     rule = f"p ≤ {REFUTED:g}"
     return say(text, threshold=rule, by=judge_power_law, sign=sign, p=test.p_value, **numbers)

@@ -6,8 +6,11 @@ It keeps the numbers and the rule behind it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Self
+
+from cogfit.records.codec import Document, encode
 
 
 class Sentence(str):
@@ -78,3 +81,39 @@ def say(template: str, /, *, threshold: str = "", by: Callable[..., Any] | None 
     """
     name = "" if by is None else f"{by.__module__}.{by.__qualname__}"
     return Sentence(template, numbers, threshold, name)
+
+
+@dataclass(frozen=True)
+class Explanation(Document):
+    """What stands behind a sentence.
+
+    Attributes
+    ----------
+    sentence : str
+    decided_by : str
+        Function that holds the rule, by its full name; empty for a sentence that only reports.
+    threshold : str
+        The rule in figures.
+    numbers : dict
+        What the sentence was made from, by name; null where a number is not known.
+    """
+
+    sentence: str
+    decided_by: str = ""
+    threshold: str = ""
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of_sentence(cls, text: str) -> Explanation:
+        """Explain a sentence; any other text only stands there."""
+        if not isinstance(text, Sentence):
+            return cls(text)
+        return cls(str(text), text.decided_by, text.threshold, encode(text.numbers))
+
+    def __str__(self) -> str:
+        """The sentence, and below it what stands behind."""
+        numbers = ", ".join(
+            f"{name} = {value:.6g}" for name, value in self.numbers.items() if isinstance(value, int | float)
+        )
+        rule = f"rule: {self.threshold}" if self.threshold else ""
+        return "\n".join([self.sentence, *(f"    {line}" for line in (rule, numbers, self.decided_by) if line)])

@@ -16,7 +16,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from cogfit.files import write_atomic
-from cogfit.inference import windows
 from cogfit.inference.interval import format_interval
 from cogfit.records.printable import printable
 from cogfit.result import FitResult
@@ -214,8 +213,9 @@ def _table(table: Table) -> _Markup:
     name = "table-" + re.sub(r"\W+", "-", table.caption[:32]).lower()
     element = _tag("table", _tag("thead", _tag("tr", *heads)), _tag("tbody", *body), aria_labelledby=name)
     scroll = _tag("div", element, class_="scroll", role="region", aria_labelledby=name, tabindex="0")
-    # the caption stands beside the table, so that it never scrolls
-    return _Markup(_tag("p", table.caption, class_="caption", id=name) + scroll)
+    # caption and notes stand beside the table, so that they never scroll
+    notes = "".join(_tag("p", note, class_="note") for note in table.notes)
+    return _Markup(_tag("p", table.caption, class_="caption", id=name) + scroll + notes)
 
 
 def _cell(text: str, *, is_number: bool, has_neighbours: bool) -> _Markup:
@@ -255,7 +255,7 @@ def _answer(result: FitResult) -> Iterator[_Markup]:
     yield _tag("h1", ANSWERS[result.verdict.power_law])
     yield _tag("p", result.headline(), class_="lead")
     others = (part["statements"][:1] for part in (result.averaging, result.transition) if part is not None)
-    yield _list((*result.verdict.reasons, *filter(None, (windows.summary(result.windows),)), *chain(*others)))
+    yield _list((*result.verdict.reasons, *result.window_statements, *chain(*others)))
 
 
 def _warnings(result: FitResult) -> _Markup:

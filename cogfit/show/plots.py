@@ -22,6 +22,7 @@ from cogfit.formulas.form import Array
 from cogfit.formulas.registry import POWER_LAWS, get_form
 from cogfit.inference.interval import Interval
 from cogfit.inference.profile import deviance_profile
+from cogfit.inference.windows import exponent_name
 from cogfit.native import distributions
 from cogfit.records.printable import printable
 from cogfit.result import FitResult, FormFit
@@ -377,7 +378,8 @@ def _profile_grid(gamma: float, limits: Interval) -> Array:
 
 
 def _draw_windows(axes: Axes, result: FitResult) -> None:
-    axes.set_title("γ of the power law over windows of x", fontsize="small", loc="left")
+    name = exponent_name(result.law)
+    axes.set_title(f"{name} over windows of x", fontsize="small", loc="left")
     if not result.windows:
         _nothing(axes, "no windows: the curve is short, constant, or one form was fitted")
         return
@@ -390,7 +392,7 @@ def _draw_windows(axes: Axes, result: FitResult) -> None:
     axes.hlines(at, low, high, color="C0", lw=1.0)  # an interval from resampling need not hold the estimate
     axes.plot(gamma, at, "o", ms=3.5, color="C0")
     axes.set_yticks(at, [f"{w.x_min:,.6g}–{w.x_max:,.6g}" for w in known], fontsize="x-small")
-    axes.set_xlabel("γ")
+    axes.set_xlabel(name)
     axes.invert_yaxis()
 
 
@@ -511,7 +513,9 @@ def _draw_residuals(axes: Axes, result: FitResult, color: tuple[float, float, fl
 def _label(item: FormFit) -> str:
     text = item.title
     if item.gamma is not None:
-        text += f", γ = {item.gamma:.3g}"
+        standing = item.standing()
+        text += f", γ = {item.gamma:.3g}" if standing.is_measured else f", γ {standing.words}"
+        text += " (unreliable)" if standing.why else ""
     if math.isfinite(item.delta_aicc):
         text += f" (ΔAICc {item.delta_aicc:.1f})" if item.delta_aicc < 1000 else f" (ΔAICc {item.delta_aicc:,.0f})"
     return text

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 from cogfit.errors import shortened
 from cogfit.inference.interval import Interval, format_interval
 from cogfit.inference.verdict import REFUTED
-from cogfit.inference.windows import Window
+from cogfit.inference.windows import Window, exponent_name, held_in_words
 from cogfit.records.printable import printable
 from cogfit.result import FitResult, FormFit
 
@@ -34,6 +34,9 @@ Kind = Literal["text", "number", "interval"]
 
 NONE = "–"
 """What stands for a value that there is not."""
+
+MARK = "†"
+"""What stands beside an interval that is not reliable."""
 
 STATUS_WIDTH = 96
 """Characters of a terminal from which the status has a column; below, a star stands for one that is not ok."""
@@ -99,6 +102,8 @@ class Table:
         Whether plain layouts set the names of the rows in, with an arrow before the chosen one.
     footnote : str
         What a star means; at a width, empty where there is none.
+    notes : tuple of str
+        What other marks mean.
     """
 
     columns: tuple[Column, ...]
@@ -106,6 +111,7 @@ class Table:
     caption: str = ""
     is_indented: bool = False
     footnote: str = ""
+    notes: tuple[str, ...] = ()
 
     def at_width(self, width: int) -> Table:
         """Return the table for an output of so many characters.
@@ -242,28 +248,50 @@ def _fields_of(style: Style, fields: Sequence[_Field[T]]) -> list[_Field[T]]:
 
 
 def _columns(fields: Sequence[_Field[T]], result: FitResult) -> tuple[Column, ...]:
-    """Columns whose titles name the level and what x is."""
-    return tuple(
-        replace(field.column, title=field.column.title.format(level=f"{result.level:.0%}", x=result.x_label))
-        for field in fields
-    )
+    """Columns whose titles name the level, what x is, and what windows show."""
+    slope = exponent_name(result.law)
+    words = {"level": f"{result.level:.0%}", "x": result.x_label, "slope": slope}
+    return tuple(replace(field.column, title=field.column.title.format_map(words)) for field in fields)
 
 
 def _cells(fields: Sequence[_Field[T]], item: T, style: Style) -> tuple[str, ...]:
     return tuple(field.cell(item, style) for field in fields)
 
 
-def _gamma_limits(item: FormFit) -> Interval | None:
-    """Interval of γ.
+def _gamma(item: FormFit) -> float | None:
+    """γ, where it is a measurement."""
+    return item.gamma if item.standing().is_measured else None
 
-    None where the form has no γ, or did not fit.
-    """
-    return None if item.gamma is None else item.intervals.get(item.gamma_name or "")
+
+def _gamma_interval(item: FormFit, style: Style) -> str:
+    """Interval of γ, or in words why there is none."""
+    if item.gamma_name is None:
+        return NONE
+    return _measured_interval(item, item.gamma_name)
+
+
+def _measured_interval(item: FormFit, name: str) -> str:
+    """Interval of a parameter, marked where unreliable."""
+    standing = item.standing(name)
+    if not standing.is_measured:
+        return standing.words
+    return interval_text(item.intervals.get(name)) + (f" {MARK}" if standing.why else "")
 
 
 def _limit(item: FormFit, side: str) -> float | None:
-    limits = _gamma_limits(item)
-    return None if limits is None else float(getattr(limits, side))
+    limits = item.intervals.get(item.gamma_name or "")
+    return None if limits is None or _gamma(item) is None else float(getattr(limits, side))
+
+
+def _doubts(items: Iterable[FormFit]) -> tuple[str, ...]:
+    """What the mark of unreliable intervals means, once each."""
+    whys = dict.fromkeys(item.standing(name).why for item in items for name in item.intervals)
+    return tuple(f"{MARK} unreliable: {why}" for why in whys if why)
+
+
+def _gamma_in_words(item: FormFit) -> str:
+    """What γ is worth, for readers of data."""
+    return "" if item.gamma_name is None else item.standing().kind.replace("_", " ")
 
 
 def _p_value(item: FormFit, style: Style) -> str:
@@ -279,8 +307,14 @@ def _goodness_of_fit(item: FormFit, style: Style) -> str:
 
 
 def _all_parameters(item: FormFit, style: Style) -> str:
-    known = {name: value for name, value in item.estimate.params.items() if not math.isnan(value)}
-    return ", ".join(f"{name} = {style.parameter(value)}" for name, value in known.items())
+    known = [name for name, value in item.estimate.params.items() if not math.isnan(value)]
+    return ", ".join(f"{name} = {_value(item, name, style)}" for name in known)
+
+
+def _value(item: FormFit, name: str, style: Style) -> str:
+    """Value of a parameter, with a word where it is no measurement."""
+    standing, value = item.standing(name), style.parameter(item.estimate.params[name])
+    return value if standing.is_measured or standing.kind == "failed" else f"{value} ({standing.words})"
 
 
 _FORM_FIELDS: tuple[_Field[FormFit], ...] = (
@@ -288,9 +322,9 @@ _FORM_FIELDS: tuple[_Field[FormFit], ...] = (
     _Field(Column("form"), _READ, lambda item, style: item.title),
     _Field(Column("form"), _DATA, lambda item, style: item.name),
     # its exponent
-    _Field(Column("γ", "number"), _READ, lambda item, style: style.exponent(item.gamma)),
-    _Field(Column("{level} interval", "interval"), _READ, lambda item, style: interval_text(_gamma_limits(item))),
-    _Field(Column("gamma", "number"), _DATA, lambda item, style: style.exponent(item.gamma)),
+    _Field(Column("γ", "number"), _READ, lambda item, style: style.exponent(_gamma(item))),
+    _Field(Column("{level} interval", "interval"), _READ, _gamma_interval),
+    _Field(Column("gamma", "number"), _DATA, lambda item, style: style.exponent(_gamma(item))),
     _Field(Column("low", "number"), _DATA, lambda item, style: style.exponent(_limit(item, "low"))),
     _Field(Column("high", "number"), _DATA, lambda item, style: style.exponent(_limit(item, "high"))),
     # how it compares with the others
@@ -309,6 +343,7 @@ _FORM_FIELDS: tuple[_Field[FormFit], ...] = (
         lambda item, style: item.estimate.status.replace("_", " "),
     ),
     _Field(Column("status"), _DATA, lambda item, style: item.estimate.status),
+    _Field(Column("gamma is", wraps=True), _DATA, lambda item, style: _gamma_in_words(item)),
     _Field(
         Column("ΔBIC", "number", min_width=REASON_WIDTH),
         ("terminal",),
@@ -327,7 +362,7 @@ _WINDOW_FIELDS: tuple[_Field[Window], ...] = (
     _Field(Column("to", "number"), ("terminal", "latex"), lambda window, style: f"{window.x_max:,.6g}"),
     _Field(Column("{x}"), ("page",), lambda window, style: f"{window.x_min:,.6g}–{window.x_max:,.6g}"),
     _Field(Column("points", "number"), _READ, lambda window, style: f"{window.n:,}"),
-    _Field(Column("γ of the power law", "number"), _READ, lambda window, style: style.exponent(window.gamma)),
+    _Field(Column("{slope}", "number"), _READ, lambda window, style: style.exponent(window.gamma)),
     _Field(Column("{level} interval", "interval"), _READ, lambda window, style: interval_text(window)),
 )
 
@@ -340,20 +375,21 @@ class _Parameter:
     form: FormFit
 
     @property
-    def limits(self) -> Interval | None:
-        return self.form.intervals.get(self.name)
+    def interval(self) -> str:
+        """The interval, nothing where the value says why there is none."""
+        return _measured_interval(self.form, self.name) if self.form.standing(self.name).is_measured else NONE
 
     @property
     def basis(self) -> str:
         """How the interval was made, and what it speaks of."""
-        limits = self.limits
+        limits = self.form.intervals.get(self.name)
         return "" if limits is None else "; ".join(filter(None, (limits.method, limits.scope, limits.caveat)))
 
 
 _PARAMETER_FIELDS: tuple[_Field[_Parameter], ...] = (
     _Field(Column("parameter"), _READ, lambda item, style: item.name),
-    _Field(Column("value", "number"), _READ, lambda item, style: style.parameter(item.form.estimate.params[item.name])),
-    _Field(Column("{level} interval", "interval"), _READ, lambda item, style: interval_text(item.limits)),
+    _Field(Column("value", "number"), _READ, lambda item, style: _value(item.form, item.name, style)),
+    _Field(Column("{level} interval", "interval"), _READ, lambda item, style: item.interval),
     _Field(Column("unit"), ("page",), lambda item, style: item.form.units[item.name]),
     _Field(Column("meaning", wraps=True), _READ, lambda item, style: item.form.meanings[item.name]),
     _Field(Column("how, and for what, it holds", wraps=True), ("page",), lambda item, style: item.basis),
@@ -387,14 +423,17 @@ def forms_table(result: FitResult, style: Style = TERMINAL) -> Table:
         "brackets). Extrapolation error: of predicting the last 30 % of the points from the others."
     )
     footnote = "* not fully determined, or at a bound; a wider terminal shows more"
-    return Table(_columns(fields, result), rows, caption, is_indented=True, footnote=footnote)
+    notes = _doubts(item for item in result.forms if item.gamma is not None)
+    return Table(_columns(fields, result), rows, caption, is_indented=True, footnote=footnote, notes=notes)
 
 
 def windows_table(result: FitResult, style: Style = TERMINAL) -> Table:
-    """Return γ of the power law over windows of x."""
+    """Return γ, or the log–log slope, over windows of x."""
+    capitalised = exponent_name(result.law).capitalize()
+    held = held_in_words(result.law) if result.law is not None else ""
     fields = _fields_of(style, _WINDOW_FIELDS)
     rows = tuple(Row(_cells(fields, window, style)) for window in result.windows)
-    return Table(_columns(fields, result), rows, "γ of the power law over parts of the curve.")
+    return Table(_columns(fields, result), rows, f"{capitalised} over parts of the curve{held}.")
 
 
 def parameters_table(result: FitResult, style: Style = TERMINAL) -> Table:
@@ -405,7 +444,8 @@ def parameters_table(result: FitResult, style: Style = TERMINAL) -> Table:
     columns = _columns(fields, result)
     if style is not PAGE:  # there the caption names the form
         columns = (replace(columns[0], title=form.title), *columns[1:])
-    return Table(columns, rows, f"Parameters of the form reported, {form.title}.", is_indented=True)
+    caption = f"Parameters of the form reported, {form.title}."
+    return Table(columns, rows, caption, is_indented=True, notes=_doubts([form]))
 
 
 def groups_table(results: Sequence[tuple[Mapping[str, str], FitResult | str]], style: Style = TERMINAL) -> Table:
@@ -423,11 +463,11 @@ def groups_table(results: Sequence[tuple[Mapping[str, str], FitResult | str]], s
         if isinstance(result, str):
             cells = (f"not fitted: {result}", "", "", "", "")
         else:
-            limits = NONE if result.interval is None else format_interval(result.interval)
-            verdict, title = str(result.verdict), result.selected.title
-            cells = (verdict, title, style.exponent(result.gamma), limits, f"{result.n:,}")
+            item, verdict = result.selected, str(result.verdict)
+            cells = (verdict, item.title, style.exponent(_gamma(item)), _gamma_interval(item, style), f"{result.n:,}")
         rows.append(Row((*map(shortened, labels.values()), *cells)))
-    return Table(tuple(Column(name, wraps=True) for name in names), tuple(rows))
+    notes = _doubts(result.selected for _, result in results if not isinstance(result, str))
+    return Table(tuple(Column(name, wraps=True) for name in names), tuple(rows), notes=notes)
 
 
 # ------------------------------------------------------------------------------------------------------- writers

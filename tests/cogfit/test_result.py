@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,25 @@ def test_a_saved_fit_is_read_back_whole(document: dict[str, Any], tmp_path: Path
     use(fit, tmp_path)
     assert fit.to_json() == document
     assert cogfit.load(tmp_path / "again.json").to_json() == document
+
+
+def test_every_sentence_names_what_decided_and_says_so_after_loading(document: dict[str, Any]) -> None:
+    fit = cogfit.FitResult.from_json(document)
+    explained = fit.explain()
+    assert [item.sentence for item in explained] == [*fit.findings, *fit.warnings]
+    for item in explained[: len(fit.findings)]:
+        module, _, name = item.decided_by.rpartition(".")
+        while module not in sys.modules:  # a method: the class stands between
+            module, _, owner = module.rpartition(".")
+            name = f"{owner}.{name}"
+        assert attrgetter(name)(sys.modules[module])
+        for value in item.numbers.values():
+            assert not isinstance(value, float) or f"{value:.6g}" in str(item)
+    again = cogfit.FitResult.from_json(fit.to_json())
+    assert again.explain() == explained
+    with_rule = [item for item in explained if item.threshold]
+    assert len(with_rule) >= 4
+    assert all(f"rule: {item.threshold}" in str(item) for item in with_rule)
 
 
 OTHERS = (..., None, True, "text", "<script>", [], {}, [1.5], {"a": 1}, 1.5, -3, 10**400, 1e308)
