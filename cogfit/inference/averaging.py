@@ -58,6 +58,7 @@ _OTHERS = ("hyperbolic", "log_logistic_step")  # what single curves may be besid
 _BINS = 60  # bins over the window, equally wide in log k; those without a k are left out
 _POINTS = 6  # bins in which a pattern must have been seen: three coefficients must leave something over
 _MOST = 2000  # patterns that are fitted; of more, evenly picked ones
+_NAMED = 300  # patterns by which their form is named, where it is neither a power law nor an exponential
 _GRID = 64  # values of the non-linear parameter that are tried
 _LEVEL = 0.01  # two-sided level of both tests
 _VAGUE = 1.0  # standard error from which the exponent of a single pattern says nothing
@@ -532,20 +533,26 @@ def _best_single_form(fits: _Fits, unshifted: _Fits) -> tuple[str, float]:
 
     With z against exponentials and power laws where it is none of these, or else 0.
     """
-    data, size = unshifted.data, unshifted.data.size
-    best = min(_EXPONENTIALS, key=lambda name: float(fits.score(name).sum()))
+    data = unshifted.data
+    best, z_best = min(_EXPONENTIALS, key=lambda name: float(fits.score(name).sum())), 0.0
     known = np.minimum(fits.best(_EXPONENTIALS)[0], fits.best(POWER_LAWS)[0])
-    z_best = 0.0
+    few = np.unique(np.linspace(0, known.size - 1, min(_NAMED, known.size)).astype(int))
+    part = replace(data, y=data.y[few], n=data.n[few])
     for name in _OTHERS:
-        form = get_form(name)
-        found = separable.solve(form, data.x, data.y, data.n / data.v, tolerance=1e-9)
-        if np.isfinite(found.params).all():
-            values = np.stack([form.evaluate(data.x, params) for params in found.params])
-            fits.by[name] = _Fit(found.params, values, found.rss)
-            z = _z(0.5 * (known - fits.score(name)))
-            if z >= max(_critical(size.size), z_best):
-                best, z_best = name, z
+        found = _general_fit(get_form(name), part)
+        z = _z(0.5 * (known[few] - _Fits(part, {name: found}).score(name)))
+        if z >= max(_critical(few.size), z_best):
+            best, z_best = name, z
+    if z_best:
+        fits.by[best] = _general_fit(get_form(best), data)
     return best, z_best
+
+
+def _general_fit(form: Form, data: _Data) -> _Fit:
+    """Fit a form of any number of parameters to every pattern."""
+    found = separable.solve(form, data.x, data.y, data.n / data.v, tolerance=1e-9)
+    values = np.stack([form.evaluate(data.x, params) for params in found.params])
+    return _Fit(found.params, values, np.where(np.isfinite(found.rss), found.rss, math.inf))
 
 
 def _judge_smooth(result: Averaging, law: str, against: float, needs_shift: bool, data: _Data) -> Averaging:

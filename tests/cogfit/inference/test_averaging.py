@@ -128,6 +128,27 @@ def test_hyperbolas_are_neither() -> None:
     assert found.shift > 1.0
 
 
+@pytest.mark.parametrize("name", ["hyperbolic", "log_logistic_step"])
+def test_the_form_of_single_patterns_is_named_where_it_is_another(name: str) -> None:
+    rng, form = np.random.default_rng(6), get_form(name)
+    scale = rng.gamma(3.0, 15.0, 60)
+    params = [{"A": 1.0, "b": v} if name == "hyperbolic" else {"A": 1.0, "x50": v, "s": 3.0, "c": 0.0} for v in scale]
+    single = np.stack([form.evaluate(K, p) for p in params]) + 0.03 * rng.standard_normal((60, K.size))
+    found = averaging.analyse(pooled(single))
+    assert found.per_pattern_form == name
+    assert found.reproduced > 0.99
+    assert any(f"single patterns are {form.title} curves rather than" in text for text in found.statements())
+    assert not any("follow exponentials" in text for text in found.statements())
+
+
+def test_exponentials_and_power_laws_are_not_called_anything_else() -> None:
+    for single in (exponentials, power_laws):
+        rng = np.random.default_rng(7)
+        found = averaging.analyse(pooled(single(rng) + 0.03 * rng.standard_normal((60, K.size))))
+        assert found.per_pattern_form in ("exponential", "exponential_floor")
+        assert not any("rather than" in text for text in found.statements())
+
+
 def test_a_mixed_population_is_not_decided() -> None:
     for seed in range(2):
         rng = np.random.default_rng(seed)
