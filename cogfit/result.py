@@ -438,8 +438,7 @@ class FitResult(Document):
             return "every form is refused; one of the lowest AICc" if not others else ""
         if len(others) == 1:
             return "the only form not refused"
-        kind = "power law" if self.verdict.power_law == "supported" else "form"
-        return f"the simplest {kind} of {len(others)} forms not refused"
+        return f"the simplest of {len(others)} forms not refused"
 
     def _answer(self) -> str:
         lines = [] if self.verdict.power_law == "not_compared" else [f"Power law: {self.verdict}."]

@@ -158,9 +158,9 @@ def simple_table(
 def fixed(value: float | None, digits: int) -> str:
     """Write a number with so many decimals.
 
-    "–" stands for none.
+    "–" stands for none and NaN.
     """
-    return NONE if value is None else f"{value:.{digits}f}"
+    return NONE if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
 def rounded(value: float | None, digits: int) -> str:
@@ -189,7 +189,9 @@ def _one_decimal(value: float | None) -> str:
 
 def interval_text(limits: Interval | Window | None) -> str:
     """Return an interval as text, "–" where there is none."""
-    return NONE if limits is None else format_interval((limits.low, limits.high))
+    if limits is None or math.isnan(limits.low):
+        return NONE
+    return format_interval((limits.low, limits.high))
 
 
 @dataclass(frozen=True)
@@ -429,11 +431,11 @@ def forms_table(result: FitResult, style: Style = TERMINAL) -> Table:
 
 def windows_table(result: FitResult, style: Style = TERMINAL) -> Table:
     """Return γ, or the log–log slope, over windows of x."""
-    capitalised = exponent_name(result.law).capitalize()
+    name = "γ" if result.law is not None else "Log–log slope"
     held = held_in_words(result.law) if result.law is not None else ""
     fields = _fields_of(style, _WINDOW_FIELDS)
     rows = tuple(Row(_cells(fields, window, style)) for window in result.windows)
-    return Table(_columns(fields, result), rows, f"{capitalised} over parts of the curve{held}.")
+    return Table(_columns(fields, result), rows, f"{name} over parts of the curve{held}.")
 
 
 def parameters_table(result: FitResult, style: Style = TERMINAL) -> Table:

@@ -111,7 +111,7 @@ def test_tables_hold_the_numbers_of_the_fit(curve: cogfit.FitResult) -> None:
     assert float(parameters["gamma"][1]) == pytest.approx(curve.gamma, rel=1e-4)
     low, high = (float(v) for v in parameters["gamma"][2].strip("[]").split(","))
     assert (low, high) == pytest.approx(curve.interval, rel=1e-2)
-    windows = page.table("γ of the power law over parts")
+    windows = page.table("γ over parts")
     assert [float(row[2]) for row in windows[1:]] == pytest.approx([w.gamma for w in curve.windows], rel=1e-2)
     provenance = dict(page.table("Where"))
     assert provenance["rows read"] == "80"
