@@ -580,7 +580,8 @@ def _settle(ruling: Verdict, item: FormFit) -> Verdict:
     standing = item.standing()
     if ruling.power_law != "supported" or standing.is_measured:
         return ruling
-    reason = say("{title} is not refused, but its γ is {words}", title=item.title, words=standing.words, by=_settle)
+    text = "{title} is not refused, but its γ is no measurement: {reason}"
+    reason = say(text, title=item.title, reason=standing.reason, by=_settle)
     return Verdict("not_identified", (reason,))
 
 

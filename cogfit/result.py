@@ -452,7 +452,7 @@ class FitResult(Document):
                     f"γ = {self.gamma:.3g}, {self.level:.0%} interval {format_interval(limits)}{doubt} ({about})."
                 )
             else:
-                lines.append(f"γ is no measurement here, {standing.words} ({about}).")
+                lines.append(f"γ is no measurement here: {standing.reason} ({about}).")
         else:
             lines += self._description()
         return " ".join(lines)

@@ -22,10 +22,19 @@ WORDS: dict[Kind, str] = {
     "unreliable": "unreliable",
     "at_bound": "at its bound",
     "not_identified": "not determined",
-    "misses": "this form misses the curve",
+    "misses": "misses the curve",
     "failed": "did not fit",
 }
 """What is written beside, or instead of, the number."""
+
+_REASONS: dict[Kind, str] = {
+    "measured": "",
+    "unreliable": "",
+    "at_bound": "it lies at its bound",
+    "not_identified": "the data do not determine it",
+    "misses": "this form misses the curve",
+    "failed": "the form did not fit",
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,11 @@ class Standing:
     def words(self) -> str:
         """What is written beside, or instead of, the number."""
         return WORDS[self.kind]
+
+    @property
+    def reason(self) -> str:
+        """Why the number is no measurement, in a clause."""
+        return _REASONS[self.kind]
 
 
 def standing_of(name: str, fit: Estimate, limits: Interval | None, test: FormTest | None) -> Standing:

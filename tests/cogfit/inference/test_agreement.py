@@ -144,7 +144,7 @@ def test_what_is_no_measurement_is_not_printed_as_one(grid: list[tuple[FitResult
     for result, _ in grid:
         if result.gamma is not None and not result.selected.standing().is_measured:
             assert "γ = " not in result.headline()
-            assert result.selected.standing().words in result.headline()
+            assert result.selected.standing().reason in result.headline()
 
 
 def test_the_best_form_may_be_refused_without_being_compared_with_itself() -> None:

@@ -208,7 +208,7 @@ form & $\gamma$ & 95\% interval & $\Delta$AICc & p & status \\
 \midrule
 \textbf{power} & \textbf{0.432} & \textbf{[0.4, $\infty$]} & \textbf{0.0} & \textbf{0.66} & \textbf{ok} \\
 exponential & -- & -- & 1.3 & (0.005) & ok \\
-shifted power & -- & this form misses the curve & 23,456.8 & (0.05) & not identified \\
+shifted power & -- & misses the curve & 23,456.8 & (0.05) & not identified \\
 constant & -- & -- & 100.0 & -- & at bound \\
 power + floor & -- & did not fit & -- & -- & failed \\
 \bottomrule
