@@ -101,7 +101,10 @@ class Law:
         return cls(form.title, params, floor, sum(params[q.name] for q in others))
 
     def slopes(self, x: Array) -> Array:
-        """Log–log slope −d log y / d log x at some x."""
+        """Log–log slope at some x.
+
+        That is −d log y / d log x.
+        """
         gamma, height = self.params["gamma"], self.params["A"]
         scale = self.shift or 1.0
         above = height * ((x + self.shift) / scale) ** -gamma

@@ -105,7 +105,10 @@ class Explanation(Document):
 
     @classmethod
     def of_sentence(cls, text: str) -> Explanation:
-        """Explain a sentence; any other text only stands there."""
+        """Explain a sentence.
+
+        Any other text only stands there.
+        """
         if not isinstance(text, Sentence):
             return cls(text)
         return cls(str(text), text.decided_by, text.threshold, encode(text.numbers))
