@@ -31,7 +31,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 .DELETE_ON_ERROR:
 .PHONY: help kernels wheels demo test quick test-py312 test-py313 test-oldest mutants lint lint-style lint-layout \
   types imports complexity merge-marks check docs architecture clean benchmark-coverage benchmark-selection benchmark-averaging \
-  benchmark-retention benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz \
+  benchmark-field benchmark-retention benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz \
   benchmark-precise benchmark-gpu benchmark
 
 help: ## List the targets
@@ -117,6 +117,9 @@ benchmark-selection: .venv-test/.stamp ## Confidence set of forms and verdicts (
 
 benchmark-precise: .venv-test/.stamp ## Precise power laws, 300 to 100,000 points: refused, supported (precise_laws.csv)
 	.venv-test/$(BIN)/python benchmarks/precise_laws.py $(STUDY_ARGS)
+
+benchmark-field: .venv-test/.stamp ## Verdicts over real learning curves (LCDB, fetched: 68 MB; field_study.csv)
+	.venv-test/$(BIN)/python benchmarks/field_study.py $(STUDY_ARGS)
 
 benchmark-averaging: .venv-test/.stamp ## Averaging artefacts (averaging_artefact.csv)
 	.venv-test/$(BIN)/python benchmarks/averaging_artefact.py $(STUDY_ARGS)
