@@ -187,6 +187,13 @@ class Curve:
         """Whether there are clusters enough to resample."""
         return self.clusters is not None and self.clusters.size >= MIN_CLUSTERS
 
+    def in_units(self, x: float, y: float) -> Curve:
+        """Return the curve in units of x and y."""
+        clusters = self.clusters
+        if clusters is not None:
+            clusters = replace(clusters, sums=clusters.sums / y)
+        return replace(self, x=self.x / x, y=self.y / y, clusters=clusters)
+
     def take(self, keep: NDArray[np.bool_], reason: str = "") -> Curve:
         """Return the curve restricted to some points.
 

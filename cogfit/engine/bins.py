@@ -9,7 +9,7 @@ distribution of the points themselves (Golub & Welsch 1969, Math. Comp. 23:221),
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,10 @@ class Axis:
         """The axis of single points (n,)."""
         x = np.ascontiguousarray(x, dtype=float)
         return cls(x, x[None], np.ones((1, x.size)))
+
+    def in_units(self, unit: float) -> Axis:
+        """The same axis in multiples of a unit of x."""
+        return Axis(self.x / unit, self.nodes / unit, self.share)
 
     @property
     def is_binned(self) -> bool:
@@ -123,6 +127,10 @@ class Bins:
             order = np.argsort(label)
             return cls(Axis.points(x[order]), label, weight, own)
         return cls(_axis(x, own, label, weight), label, weight, own)
+
+    def in_units(self, unit: float) -> Bins:
+        """The same bins in multiples of a unit of x."""
+        return replace(self, axis=self.axis.in_units(unit))
 
     def mean(self, values: Array) -> Array:
         """Weighted means of values (points,) over each bin."""

@@ -42,6 +42,8 @@ class Noise:
         ``log_likelihood(y, f, w) -> float`` at the best σ.
     check : callable
         ``check(y, w)`` raises InputError where the model cannot hold.
+    closed_under : tuple of str
+        Axes (``"x"``, ``"y"``) in another unit of which it is the same model.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Noise:
     information: Callable[[Array, Array], Array]
     log_likelihood: Callable[[Array, Array, Array], float]
     check: Callable[[Array, Array], None]
+    closed_under: tuple[str, ...] = ("x", "y")
 
 
 _SMALLEST_FIT = 1e-300  # stands for fitted values (and sizes) that are not positive
@@ -187,6 +190,7 @@ NOISE: dict[str, Noise] = {
             information=_binomial_information,
             log_likelihood=_binomial_loglik,
             check=_check_binomial,
+            closed_under=("x",),
         ),
     )
 }

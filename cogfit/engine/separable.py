@@ -133,6 +133,19 @@ class Bundle:
         edges = [*np.flatnonzero(np.diff(number, prepend=-1)).tolist(), self.axis.size]
         return list(pairwise(edges))
 
+    def in_units(self, x: Array, y: Array) -> Bundle:
+        """The same curves in units of their own.
+
+        Those of x are (axes,), those of y (curves,).
+        """
+        assert self.bins is None
+        size = self.size
+        begin = np.cumsum(size) - size
+        points = np.arange(int(size.sum())) + np.repeat(self.y_at - begin, size)
+        with np.errstate(all="ignore"):  # values of curves that are left out may be anything
+            values, axes = self.y[points] / np.repeat(y, size), self.x / np.repeat(x, np.diff(self.x_at))
+        return replace(self, x=axes, y=values, y_at=begin)
+
     def take(self, rows: Index) -> Bundle:
         """Some of the curves. Their values are shared, not copied."""
         return replace(self, axis=self.axis[rows], y_at=self.y_at[rows], w_at=self.w_at[rows])

@@ -21,6 +21,7 @@ from cogfit.engine.estimate import Estimate
 from cogfit.engine.noise import NOISE
 from cogfit.formulas.form import Array, Form, span_of
 from cogfit.formulas.registry import POWER
+from cogfit.inference.own_units import by_name_in_own_units
 from cogfit.inference.ranking import score
 from cogfit.progress import Progress
 from cogfit.records.codec import Document, Nan, wire
@@ -241,6 +242,7 @@ def compare_forms(
     names.sort(key=lambda name: name != POWER)  # its replicates show how far off chance may put a simple form
     scores = {name: score(fits[name]) for name in names}
     best = min(names, key=lambda name: scores[name])
+    curve, fits = by_name_in_own_units(curve, registry, {name: fits[name] for name in names})
     data = _Data.from_curve(curve, registry[best], fits[best])
     candidates = _Candidates(
         forms={name: registry[name] for name in names}, params={n: registry[n].vector(fits[n].params) for n in names}

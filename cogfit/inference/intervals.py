@@ -20,6 +20,7 @@ from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array, Form
 from cogfit.inference.interval import ENOUGH_POINTS, Interval
+from cogfit.inference.own_units import one_in_own_units
 from cogfit.inference.profile import profile, series_covariance, wald
 from cogfit.inference.resampling import block_bootstrap, resampled
 from cogfit.inference.residuals import errors_of
@@ -85,13 +86,15 @@ def all_intervals(
         by_resampling, covariance = resampled(form, curve, curve.clusters, fit, level, rng)
         return Uncertainty(by_resampling, covariance)
 
-    # one ordered series: standard errors for all parameters, the profile for the exponent
+    # one ordered series: standard errors for all parameters, the profile for the exponent, which has no unit
     errors = errors_of(form, curve, fit) if errors is None else errors
-    covariance = series_covariance(form, curve, fit, errors)
+    own_curve, own_fit, units = one_in_own_units(curve, form, fit)
+    own = series_covariance(form, own_curve, own_fit, errors)
+    covariance = units.covariance(form, form.vector(own_fit.params), own)
     limits = wald(fit, covariance, level, errors)
     sensitivity: dict[str, Interval] = {}
     if profiled and form.gamma is not None:
-        limits[form.gamma] = profile(form, curve, fit, form.gamma, level, errors, rng if thorough else None)
+        limits[form.gamma] = profile(form, own_curve, own_fit, form.gamma, level, errors, rng if thorough else None)
         if thorough and is_gaussian:
             sensitivity = block_bootstrap(form, curve, fit, level, rng)
     return Uncertainty(_with_caveat(limits, caveat_of(curve, fit, errors)), covariance, errors, sensitivity)

@@ -15,8 +15,9 @@ from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.estimate import Estimate, starting_bins
 from cogfit.formulas.form import Array, Form, span_of
 from cogfit.inference.interval import Interval, standard_errors, t_quantile
+from cogfit.inference.own_units import one_in_own_units
 from cogfit.inference.resampling import resampled
-from cogfit.inference.residuals import errors_of, in_order, robust_covariance, slopes
+from cogfit.inference.residuals import errors_of, in_order, robust_covariance, slopes, span
 from cogfit.inference.roots import brent
 from cogfit.native import distributions
 
@@ -25,6 +26,7 @@ _VARIANCE_POINTS = 20  # below, no model of the variance is tried
 # Effective points of a long curve from which on the coefficients of the errors are held along a profile: to estimate
 # them anew at every value changes the limits by about 1/points of the width.
 _HOLDS_ERRORS = 1_000.0
+_PRECISION = 1e-7  # of a limit, relative to its distance from the estimate
 _TOLERANCE = 1e-3  # of the limits of a long curve, relative to their distance from the estimate
 
 
@@ -114,10 +116,10 @@ def deviance_profile(
 
     That of :class:`ValueTest`; for a picture.
     """
-    curve = Curve(x, y, w, None, "x", "", "other")
+    curve, fit, units = one_in_own_units(Curve(x, y, w, None, "x", "", "other"), form, fit)
     test = ValueTest(form, in_order(curve), fit, name, errors)
-    low, high = separable.bounds_of(form, x)
-    at = form.names.index(name)
+    low, high = separable.bounds_of(form, curve.x)
+    at, values = form.names.index(name), values / units.factor(form, name)
     out = np.full(values.size, np.nan)
     middle = int(np.argmin(np.abs(values - test.best)))
     for outwards in (range(middle, values.size), range(middle - 1, -1, -1)):  # outwards: each starts from its neighbour
@@ -188,7 +190,7 @@ class ValueTest:
         self.holds_errors = fit.n > bins.LONG and fit.n / max(self.errors.time, 1.0) > _HOLDS_ERRORS
         for _ in range(1 if self.holds_errors else 2):
             self.best_params, _ = self._fit({}, self.best_params, self.errors)
-            self.reference = slopes(self.form, self.curve, fit.noise, self.best_params)
+            self.reference = span(slopes(self.form, self.curve, fit.noise, self.best_params))
             self.errors, self.highest_loglik = self._errors_at(self.best_params, "")
         if self.holds_errors:
             self.best_params, self.lowest_cost = self._fit({}, self.best_params, self.errors)
@@ -301,7 +303,7 @@ class ValueTest:
         """
         c = self.curve
         r = estimate.residuals(self.form, c.x, c.y, c.weights, self.noise, params)
-        free = slopes(self.form, c, self.noise, params, held or (self.name,))
+        free = span(slopes(self.form, c, self.noise, params, held or (self.name,)))
         return estimate_arma(r, free, self.errors.order, self.errors, self.reference)
 
     def _widening(self) -> float:
@@ -454,8 +456,8 @@ class _Excess:
             inner, reach = outer, 2.0 * reach
         else:
             return side * math.inf
-        tolerance = max(1e-6 * max(abs(outer), 1e-12), self.tolerance * abs(outer - self.best))
-        return brent(at, inner, outer, absolute=tolerance, relative=1e-6, iterations=40)
+        tolerance = max(_PRECISION, self.tolerance) * abs(outer - self.best)
+        return brent(at, inner, outer, absolute=tolerance)
 
 
 def quick_interval(
@@ -468,6 +470,7 @@ def quick_interval(
     gaussian = fit.noise == "gaussian" and form.basis is not None
     if gaussian and curve.clusters is not None and curve.resampleable:
         return resampled(form, curve, curve.clusters, fit, level, rng, replicates)[0][name]
+    curve, fit, _ = one_in_own_units(curve, form, fit)
     errors = errors_of(form, curve, fit)
     return wald(fit, series_covariance(form, curve, fit, errors), level, errors)[name]
 

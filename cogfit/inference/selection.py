@@ -24,6 +24,8 @@ from cogfit.engine import separable
 from cogfit.engine.arma import ORDERS, WHITE, Arma, ar1_gain
 from cogfit.engine.bins import Bins
 from cogfit.engine.estimate import Estimate
+from cogfit.engine.noise import NOISE
+from cogfit.engine.units import Units
 from cogfit.formulas.form import Form
 from cogfit.formulas.registry import POWER_LAWS
 from cogfit.inference.form_tests import TEST_BINS, TOLERANCE, FormTest, compare_forms
@@ -80,11 +82,14 @@ def extrapolation_error(
         out[name] = math.nan
         if fit.status == "failed" or form.basis is None or y.size < len(form.parameters) + 2 or held_out.size == 0:
             continue
-        scale = bins.weight if fit.noise != "lognormal" else bins.weight / np.maximum(y, 1e-300) ** 2
-        params = separable.solve(form, bins.axis, y[None], scale[None], tolerance=TOLERANCE).params[0]
-        error = curve.y[held_out] - form.evaluate(curve.x[held_out], params)
+        units = Units.of_points(curve.x, curve.y, (form,), NOISE[fit.noise])
+        own = y / units.y
+        scale = bins.weight if fit.noise != "lognormal" else bins.weight / np.maximum(own, 1e-300) ** 2
+        axis = bins.axis.in_units(units.x)
+        params = separable.solve(form, axis, own[None], scale[None], tolerance=TOLERANCE).params[0]
+        error = curve.y[held_out] / units.y - form.evaluate(curve.x[held_out] / units.x, params)
         value = math.sqrt(float((curve.weights[held_out] * error**2).sum() / curve.weights[held_out].sum()))
-        out[name] = value if math.isfinite(value) else math.nan
+        out[name] = value * units.y if math.isfinite(value) else math.nan
     return out
 
 
