@@ -308,8 +308,9 @@ def estimate_arma(
 
 def unit_columns(columns: Array) -> Array:
     """Scale columns to unit length, leaving out those that vanish."""
-    length = np.linalg.norm(columns, axis=0)
-    return np.asarray((columns / np.where(length > 0, length, 1.0))[:, length > 0])
+    size = np.abs(columns).max(axis=0, initial=0.0)  # first, for squares overflow
+    kept = columns[:, size > 0] / size[size > 0]
+    return np.asarray(kept / np.linalg.norm(kept, axis=0))
 
 
 def _coordinates(errors: Arma) -> Array:

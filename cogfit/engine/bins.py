@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.formulas.form import Array, Form, span_of
+from cogfit.formulas.form import Array, Form, lifted_log
 
 NODES = 3
 """Nodes of a bin."""
@@ -144,17 +144,12 @@ def bins_of(x: Array, count: int) -> NDArray[np.int64]:
     """
     if x.size <= count:
         return np.asarray(np.argsort(np.argsort(x, kind="stable"), kind="stable"))
-    lx = _logarithm(x)
+    lx = lifted_log(x)
     filled = np.quantile(lx, np.linspace(0, 1, count // 2 + 1)[1:-1])
     wide = np.linspace(lx.min(), lx.max(), count // 2 + 1)[1:-1]
     label = np.searchsorted(np.union1d(filled, wide), lx) + 1
     label[x <= 0.0] = 0
     return np.asarray(np.unique(label, return_inverse=True)[1], dtype=np.int64)
-
-
-def _logarithm(x: Array) -> Array:
-    """Log x. Zeros lie as far below the least other x as it is from half of it."""
-    return np.asarray(np.log(np.maximum(x, 0.5 * span_of(x)[0])))
 
 
 def _axis(x: Array, own: Array, label: NDArray[np.int64], weight: Array) -> Axis:
@@ -165,7 +160,7 @@ def _axis(x: Array, own: Array, label: NDArray[np.int64], weight: Array) -> Axis
         return np.asarray(np.bincount(label, own * values, size) / weight)
 
     # orthogonal polynomials of the points of each bin, in log x from the middle in units of the spread
-    lx = _logarithm(x)
+    lx = lifted_log(x)
     middle = mean(lx)
     u = lx - middle[label]
     unit = np.sqrt(mean(u * u))

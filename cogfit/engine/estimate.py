@@ -387,7 +387,7 @@ def _search_starts(
     # For other noise, weighted least squares gives starts: as it is, and in relative error.
     weights = [points.w]
     if model.name == "lognormal":
-        weights.append(points.w / np.maximum(points.y, 1e-300) ** 2)
+        weights.append(noises.relative_weights(points.y, points.w))
     guesses = [_separable_start(form, points, v, start) for v in weights]
     if model.name == "gaussian":
         return guesses[0]
@@ -429,6 +429,10 @@ def _failure(form: Form, noise: str, n: int, reason: str) -> Estimate:
 
 def _too_few(form: Form, n: int) -> str:
     return f"{n} points cannot determine {len(form.parameters)} parameters"
+
+
+def _saturated(form: Form, n: int) -> str:
+    return f"{n} points and {len(form.parameters)} parameters leave nothing to tell errors by"
 
 
 def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array, units: Units = _ONE) -> Estimate:
@@ -623,19 +627,23 @@ def _assess(form: Form, noise: str, maxima: _Maxima, units: Units) -> Estimates:
     vague = _vague(form, params, errors) & ~bound
     pairs = _collinear(params, errors, covariance)
     loose = lost | vague | runaway | pairs.any(axis=1) | pairs.any(axis=2)
-    unknown = loose | (~bound if model.scale_parameters else False) & (degrees_of_freedom <= 0)[:, None]
-    stderr = np.where(unknown, np.inf, errors)
-
     # a curve whose amplitudes are all 0 is flat: nothing else about the form is determined
     zero = bound & linear & (np.abs(params) <= _NEGLIGIBLE * size[:, None])
     flat = zero[:, amplitudes].all(axis=1) if amplitudes else np.zeros(count, bool)
-    status = np.where(flat | loose.any(axis=1), 2, np.where(bound.any(axis=1), 1, 0)).astype(np.int8)
+    loose |= flat[:, None] & ~bound & ~linear
+    # nor is anything where no point is left to tell the errors by
+    saturated = (degrees_of_freedom <= 0) & (model.scale_parameters > 0)
+    loose |= saturated[:, None] & ~bound
+    stderr = np.where(loose, np.inf, errors)
+    status = np.where(flat | saturated | loose.any(axis=1), 2, np.where(bound.any(axis=1), 1, 0)).astype(np.int8)
     told = units.params(form, params)
     reason = np.full(count, "", dtype=object)
     for i in np.flatnonzero(status):
         limits = low[i], high[i]
-        reason[i] = _reason(
-            form, params[i], told[i], bound[i], loose[i], pairs[i], bool(flat[i]), limits, float(size[i])
+        reason[i] = (
+            _saturated(form, int(n[i]))
+            if saturated[i]
+            else _reason(form, params[i], told[i], bound[i], loose[i], pairs[i], bool(flat[i]), limits, float(size[i]))
         )
     covariance = units.covariance(form, params, covariance)
     estimates = Estimates(
@@ -655,11 +663,18 @@ def _assess(form: Form, noise: str, maxima: _Maxima, units: Units) -> Estimates:
     )
     for failed, why in (
         (~np.isfinite(maxima.loglik), "the likelihood is not finite"),
-        (~np.isfinite(told).all(axis=1), "a parameter is too large a number in these units"),
+        (_out_of_range(told, params), "a parameter is too large or too small a number in these units"),
     ):
         if failed.any():
             estimates.put(np.flatnonzero(failed), Estimates.failed(form, noise, n[failed], why))
     return estimates
+
+
+def _out_of_range(told: Array, params: Array) -> NDArray[np.bool_]:
+    """Which fits (B,) have a parameter that is no ordinary number in the caller's units."""
+    with np.errstate(invalid="ignore"):
+        ordinary = np.isfinite(told) & ((np.abs(told) >= np.finfo(float).tiny) | (params == 0.0))
+    return np.asarray(~ordinary.all(axis=1))
 
 
 def _told_errors(form: Form, stderr: Array, covariance: Array) -> Array:

@@ -30,6 +30,7 @@ Index = NDArray[np.int64]
 PART = 1 << 17
 """Points that a thread takes at a time; of forms with several non-linear parameters, which cost more, a sixteenth."""
 
+_SMALLEST = 1e-300  # of a scale: its logarithm is finite
 _GRID_POINTS = 240  # points on which starts are ranked; longer curves are averaged into bins for this only
 # Starts followed to the end at the most, of one column and of two: where one of two vanishes, minima end.
 _STARTS = (8, 40)
@@ -159,7 +160,8 @@ def inner(parameter: Parameter, value: Array | float) -> Array:
 
     Its logarithm, for scales and some others.
     """
-    return np.log(value) if parameter.in_logs else np.asarray(value, dtype=float)
+    value = np.asarray(value, dtype=float)
+    return np.asarray(np.log(np.maximum(value, _SMALLEST))) if parameter.in_logs else value
 
 
 def bounds_of(form: Form, x: Array) -> tuple[Array, Array]:

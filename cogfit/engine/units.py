@@ -64,9 +64,9 @@ class Units:
         return out
 
     def covariance(self, form: Form, own: Array, covariance: Array) -> Array:
-        """Covariance (…, p, p) in the caller's units, at own parameters (…, p).
+        """Covariance (…, p, p) in the caller's units.
 
-        What has none (NaN) is held, and stays so.
+        At own parameters (…, p). What has none (NaN) is held, and stays so.
         """
         slopes = self._slopes(form, own)
         missing = np.isnan(covariance)

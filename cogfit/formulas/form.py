@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 
 Role = Literal["amplitude", "shape", "floor", "free"]
 
+_SMALLEST = float(np.finfo(float).tiny)  # smaller numbers have lost digits, or are 0
+
 Unit = Literal["y", "x", "1/x", "1", "patterns", "user"]
 
 
@@ -103,6 +105,14 @@ def span_of(x: Array, interior: bool = False) -> tuple[float, float]:
     points = np.unique(points)
     cut = min(max(2, x.size // 50), (points.size - 1) // 2)
     return float(points[cut]), float(points[points.size - 1 - cut])
+
+
+def lifted_log(x: Array) -> Array:
+    """Logarithm of x that is finite at 0.
+
+    Zeros lie as far below the least other x as it is from half of it.
+    """
+    return np.asarray(np.log(np.maximum(x, max(0.5 * span_of(x)[0], _SMALLEST))))
 
 
 @dataclass(frozen=True)

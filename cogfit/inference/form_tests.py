@@ -19,7 +19,7 @@ from cogfit.engine.arma import WHITE, Arma, select_arma, unit_columns
 from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.estimate import Estimate
 from cogfit.engine.noise import NOISE
-from cogfit.formulas.form import Array, Form, span_of
+from cogfit.formulas.form import Array, Form, lifted_log
 from cogfit.formulas.registry import POWER
 from cogfit.inference.own_units import by_name_in_own_units
 from cogfit.inference.ranking import score
@@ -194,7 +194,7 @@ def _smooth_columns(x: Array) -> list[Array]:
     """Legendre polynomials in x and log x, and a constant."""
     degree = 3 if x.size >= _SMOOTH_POINTS else 2
     columns = []
-    for v in (x, np.log(np.maximum(x, 0.5 * span_of(x)[0]))):
+    for v in (x, lifted_log(x)):
         u = 2.0 * (v - v.min()) / max(float(np.ptp(v)), 1e-300) - 1.0
         columns.append(np.polynomial.legendre.legvander(u, degree)[:, 1:])
     columns.append(np.ones((x.size, 1)))

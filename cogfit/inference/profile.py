@@ -13,7 +13,7 @@ from cogfit.engine import bins, estimate, general, noise, separable
 from cogfit.engine.arma import WHITE, Arma, estimate_arma
 from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.estimate import Estimate, starting_bins
-from cogfit.formulas.form import Array, Form, span_of
+from cogfit.formulas.form import Array, Form, lifted_log
 from cogfit.inference.interval import Interval, standard_errors, t_quantile
 from cogfit.inference.own_units import one_in_own_units
 from cogfit.inference.resampling import resampled
@@ -91,7 +91,8 @@ def profile(
     Interval
     """
     degrees_of_freedom = fit.n - len(form.parameters)
-    if degrees_of_freedom < 1 or not math.isfinite(fit.params[name]):
+    is_flat = name in fit.not_identified and all(q.name in fit.at_bound for q in form.amplitudes)
+    if degrees_of_freedom < 1 or is_flat or not math.isfinite(fit.params[name]):
         return Interval(-math.inf, math.inf, level, _describe_method("profile likelihood", errors), "this curve")
     test = ValueTest(form, in_order(curve), fit, name, errors)
     threshold, method = t_quantile(level, degrees_of_freedom) ** 2, _describe_method("profile likelihood", errors, test)
@@ -345,7 +346,7 @@ def _is_uneven(r: Array, x: Array, fitted: Array) -> bool:
     Koenker 1981, J. Econometrics 17:107; at 5 %.
     """
     columns = [np.ones(x.size)]
-    for v in (np.log(np.maximum(x, 0.5 * span_of(x)[0])), fitted):
+    for v in (lifted_log(x), fitted):
         if np.ptp(v) > 0:
             columns.append((v - v.mean()) / np.ptp(v))
     design = np.stack(columns, axis=1)

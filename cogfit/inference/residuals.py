@@ -81,6 +81,7 @@ def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[in
     return select_arma(r, span(slopes(form, ordered, fit.noise, params)), orders)
 
 
+@np.errstate(all="ignore")  # what overflows is as good as infinite
 def robust_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> Array:
     """Sandwich covariance of least-squares estimates, shape (p, p).
 

@@ -24,7 +24,7 @@ from cogfit.engine import separable
 from cogfit.engine.arma import ORDERS, WHITE, Arma, ar1_gain
 from cogfit.engine.bins import Bins
 from cogfit.engine.estimate import Estimate
-from cogfit.engine.noise import NOISE
+from cogfit.engine.noise import NOISE, relative_weights
 from cogfit.engine.units import Units
 from cogfit.formulas.form import Form
 from cogfit.formulas.registry import POWER_LAWS
@@ -84,7 +84,7 @@ def extrapolation_error(
             continue
         units = Units.of_points(curve.x, curve.y, (form,), NOISE[fit.noise])
         own = y / units.y
-        scale = bins.weight if fit.noise != "lognormal" else bins.weight / np.maximum(own, 1e-300) ** 2
+        scale = bins.weight if fit.noise != "lognormal" else relative_weights(own, bins.weight)
         axis = bins.axis.in_units(units.x)
         params = separable.solve(form, axis, own[None], scale[None], tolerance=TOLERANCE).params[0]
         error = curve.y[held_out] / units.y - form.evaluate(curve.x[held_out] / units.x, params)

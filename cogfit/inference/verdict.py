@@ -52,8 +52,9 @@ def judge_power_law(
 
     Supported: a power law that falls is in the confidence set of forms, its γ is determined, it passes goodness of fit,
     and every other form of the set contains it. Not supported: no power law is in the set, or it rises. Not identified:
-    a constant is in the set, or γ is not determined. Anything else is not distinguishable; so is everything below
-    :data:`FEW` points, and below as many effective points what is not refused.
+    a constant is in the set, γ is not determined, or there are too few points to rank any form (three or fewer).
+    Anything else is not distinguishable; so is everything below :data:`FEW` points, and below as many effective points
+    what is not refused.
 
     Parameters
     ----------
@@ -65,7 +66,9 @@ def judge_power_law(
     lead = better_power_law(fits, ranking)
     if lead is None:
         return Verdict("not_identified", (say("no power law could be fitted to these data", by=judge_power_law),))
-    if fits[lead].n < FEW or ranking.best is None:
+    if ranking.best is None:
+        return Verdict("not_identified", (_too_few(ranking),))
+    if fits[lead].n < FEW:
         return Verdict("not_distinguishable", (_too_few(ranking),))
 
     # what the tests do not refuse decides, in this order: nothing to fit, no power law, too little, anything else
