@@ -34,6 +34,7 @@ from cogfit.inference.ranking import Ranking
 from cogfit.inference.selection import REPLICATES, THOROUGH_REPLICATES, Selection, select
 from cogfit.inference.verdict import FEW, Verdict, confidence_set
 from cogfit.logs.model import Branch, Log, RoutingLog, Source, UtilizationLog
+from cogfit.native.blas import single_threaded
 from cogfit.progress import Progress, Stages
 from cogfit.records.arrays import as_array
 from cogfit.records.sentence import say
@@ -84,6 +85,7 @@ class _Data:
     warnings: tuple[str, ...] = ()
 
 
+@single_threaded()
 def fit(
     data: Log | Curve | str | os.PathLike[str] | pd.DataFrame | ArrayLike,
     y: ArrayLike | str | None = None,

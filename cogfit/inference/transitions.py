@@ -43,6 +43,7 @@ from cogfit.inference.transition_steps import (
     unevenness,
 )
 from cogfit.native import distributions
+from cogfit.native.blas import single_threaded
 from cogfit.records.arrays import as_array, as_numbers
 from cogfit.records.codec import Document, High, Low, Nan
 from cogfit.records.sentence import Sentence, say
@@ -216,6 +217,7 @@ class Transition(Document):
         )
 
 
+@single_threaded()
 def transition(
     x: ArrayLike,
     y: ArrayLike,
