@@ -12,6 +12,7 @@ from cogfit.curves.curve import Curve
 from cogfit.engine import bins, estimate, general, noise, separable
 from cogfit.engine.arma import WHITE, Arma, estimate_arma
 from cogfit.engine.bins import Axis, Bins
+from cogfit.engine.condensed import Condensed, condense
 from cogfit.engine.estimate import Estimate, starting_bins
 from cogfit.formulas.form import Array, Form, lifted_log
 from cogfit.inference.interval import Interval, standard_errors, t_quantile
@@ -160,6 +161,7 @@ class ValueTest:
         self.best_params = form.vector(fit.params)
         self.curve, self.variance = even_variance(form, curve, fit)
         self.bins: Bins | None = None
+        self.condensed: Condensed | None = None
         if self.variance:
             self.best_params, _ = self._fit({}, self.best_params, WHITE)
         self.lowest_cost, self.highest_loglik = self._cost(self.best_params), 0.0
@@ -194,6 +196,9 @@ class ValueTest:
             self.reference = span(slopes(self.form, self.curve, fit.noise, self.best_params))
             self.errors, self.highest_loglik = self._errors_at(self.best_params, "")
         if self.holds_errors:
+            c = self.curve
+            if self.is_separable:
+                self.condensed = condense(self.form, c.x, c.y, c.weights, self.errors, self.best_params)
             self.best_params, self.lowest_cost = self._fit({}, self.best_params, self.errors)
 
     def _cost(self, params: Array) -> float:
@@ -212,7 +217,8 @@ class ValueTest:
             if self.bins is not None:
                 (x_mean, y_mean), weights = estimate.logarithmic_means(c.x, c.y, self.bins), self.bins.weight
             return general.minimise_with(self.form, x_mean, y_mean, weights, self.noise, start, held, errors)
-        if len(self.form.shape) == len(held) == 1 and c.x.size > bins.LONG and not errors.white:
+        is_whole = self.bins is None and self.condensed is None
+        if len(self.form.shape) == len(held) == 1 and c.x.size > bins.LONG and is_whole:
             linear = self._linear_fit(held[self.name], errors)
             if linear is not None:
                 return linear
@@ -223,13 +229,16 @@ class ValueTest:
         starts = starts[None] if np.any(starts[0] != starts[1]) else starts[None, :1]
         fixed = {name: np.array([value]) for name, value in held.items()}
         x: Array | Axis = c.x
-        y, w = c.y, c.weights
+        y, w, rest = c.y, c.weights, 0.0
         if self.bins is not None:
             x, y, w = self.bins.axis, self.bins.mean(y), self.bins.weight
+        elif self.condensed is not None:
+            short, errors = self.condensed, WHITE
+            x, y, w, rest = short.axis, short.y, short.weights, short.rest
         batch = separable.solve(
             self.form, x, y[None], w[None], starts=starts, fixed=fixed, tolerance=1e-10, errors=errors
         )
-        return batch.params[0], float(batch.rss[0])
+        return batch.params[0], float(batch.rss[0]) + rest
 
     def _drop(self, cost: float) -> float:
         """Twice the drop of the restricted log-likelihood.
@@ -349,11 +358,12 @@ def _is_uneven(r: Array, x: Array, fitted: Array) -> bool:
     for v in (lifted_log(x), fitted):
         if np.ptp(v) > 0:
             columns.append((v - v.mean()) / np.ptp(v))
-    design = np.stack(columns, axis=1)
-    squares = r**2
-    explained = design @ np.linalg.lstsq(design, squares, rcond=None)[0]
-    total = float(((squares - squares.mean()) ** 2).sum())
-    share = 1.0 - float(((squares - explained) ** 2).sum()) / total if total > 0 else 0.0
+    # the columns are of like size, and of collinear ones (log x, and a curve linear in it) their products tell enough
+    design, squares = np.stack(columns), r**2
+    left = squares - np.linalg.pinv(design @ design.T, rcond=1e-12, hermitian=True) @ (design @ squares) @ design
+    squares -= squares.mean()
+    total = float(squares @ squares)
+    share = 1.0 - float(left @ left) / total if total > 0 else 0.0
     return distributions.chi2_sf(max(share, 0.0) * x.size, len(columns) - 1) < 0.05
 
 
