@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from cogfit.curves.curve import Curve
 from cogfit.engine import bins as binning
 from cogfit.engine import estimate, separable
-from cogfit.engine.arma import WHITE, Arma, select_arma, unit_columns
+from cogfit.engine.arma import unit_columns
 from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.estimate import Estimate
 from cogfit.engine.noise import NOISE
 from cogfit.formulas.form import Array, Form, span_of
 from cogfit.formulas.registry import POWER
+from cogfit.inference.error_models import INDEPENDENT, ErrorModel, fit_errors
 from cogfit.inference.ranking import score
 from cogfit.progress import Progress
 from cogfit.records.codec import Document, Nan, wire
@@ -65,27 +66,26 @@ class FormTest(Document):
 class _Data:
     """The curve in about 100 bins, and its errors.
 
-    The errors are drawn anew for every form, from the same series.
+    The errors are drawn anew for every form, from the same series. Where they are larger in some parts of the curve
+    than in others, the weights have made that good.
     """
 
     bins: Bins
     mean: Array  # (1, bins)
     curve: Curve
-    errors: Arma
-    spread: float  # SD of the errors in units of the residuals
+    errors: ErrorModel
     binned_noise: dict[int, Array] = field(default_factory=dict)  # what `_simulate_noise` made, by number of series
 
     @classmethod
-    def from_curve(cls, curve: Curve, form: Form, fit: Estimate) -> _Data:
-        """Prepare a curve. Its errors are those about a form that fits it well."""
+    def from_curve(cls, curve: Curve, errors: ErrorModel) -> _Data:
+        """Gather a curve in bins."""
         bins = Bins.of_points(curve.x, TEST_BINS, curve.weights)
         mean = bins.mean(curve.y)
         if curve.resampleable:
             assert curve.clusters is not None
             clusters = curve.clusters.binned(bins.label)
             mean = clusters.resampled(np.ones((1, clusters.size)))[0][0]
-        errors, spread = (WHITE, 1.0) if curve.resampleable else _errors_about(curve, form, fit)
-        return cls(bins, mean[None], curve, errors, spread)
+        return cls(bins, mean[None], curve, errors)
 
     def simulate_residuals(
         self, form: Form, fit: Estimate, count: int, rng: np.random.Generator
@@ -139,7 +139,7 @@ class _Data:
                 width = max(1, _HELD // n)
                 sizes = [min(width, count - at) for at in range(0, count, width)]
                 sums = np.concatenate([_sums(self.errors.simulate(k, n, rng), weight, label) for k in sizes])
-            self.binned_noise[count] = self.spread * sums
+            self.binned_noise[count] = sums
         return self.binned_noise[count]
 
 
@@ -151,21 +151,21 @@ def _sums(rows: Array, weight: Array, label: NDArray[np.int64]) -> Array:
     return np.stack([np.bincount(label, weight * row) for row in rows])
 
 
-def _errors_about(curve: Curve, form: Form, fit: Estimate) -> tuple[Arma, float]:
-    """ARMA model and SD of the errors about a form.
+def errors_about(curve: Curve, form: Form, fit: Estimate) -> tuple[ErrorModel, Array]:
+    """Model the errors about a form, and their size.
 
-    The SD is in units of the residuals. The mean is the form *and* smooth departures from it.
+    They are in units of the residuals. The mean is the form *and* smooth departures from it.
 
     The errors of a form that does not fit would count its lack of fit as noise, and nothing would ever be refused: a
     random walk looks like any smooth curve. So Legendre polynomials in x and log x join the mean, and restricted
     likelihood pays for them.
     """
-    params = form.vector(fit.params)
-    if NOISE[fit.noise].discrete:
-        return WHITE, 1.0
+    even = np.ones(curve.x.size)
+    if curve.resampleable or NOISE[fit.noise].discrete:
+        return INDEPENDENT, even
 
     # residuals and tangents of the form, in the order of x
-    order = np.argsort(curve.x, kind="stable")
+    params, order = form.vector(fit.params), np.argsort(curve.x, kind="stable")
     x = curve.x[order]
     f = form.evaluate(curve.x, params)
     weight = NOISE[fit.noise].information(f, curve.weights)
@@ -177,16 +177,12 @@ def _errors_about(curve: Curve, form: Form, fit: Estimate) -> tuple[Arma, float]
     # an orthonormal basis of these and the smooth departures
     q, s, _ = np.linalg.svd(unit_columns(np.concatenate([jac, *_smooth_columns(x)], axis=1)), full_matrices=False)
     mean = q[:, s > 1e-6 * s[0]]
-    degrees_of_freedom = x.size - mean.shape[1]
-    if degrees_of_freedom < 4:
-        return WHITE, math.sqrt(float(residuals @ residuals) / max(x.size - len(form.parameters), 1))
-
-    # the errors' model, and their SD from the innovations that generalised least squares leaves
-    errors = select_arma(residuals, mean) if curve.serial else WHITE
-    rows = errors.whiten(np.concatenate([mean.T, residuals[None]]))
-    innovations = rows[-1] - rows[:-1].T @ np.linalg.lstsq(rows[:-1].T, rows[-1], rcond=None)[0]
-    variance = float(innovations @ innovations) / degrees_of_freedom
-    return errors, math.sqrt(variance * float(errors.autocovariance(0)[0]))
+    if x.size - mean.shape[1] < 4:
+        spread = math.sqrt(float(residuals @ residuals) / max(x.size - len(form.parameters), 1))
+        return replace(INDEPENDENT, spread=spread), even
+    errors, scale = fit_errors(residuals, mean, x, f[order], serial=curve.serial)
+    even[order] = scale
+    return errors, even
 
 
 def _smooth_columns(x: Array) -> list[Array]:
@@ -241,7 +237,11 @@ def compare_forms(
     names.sort(key=lambda name: name != POWER)  # its replicates show how far off chance may put a simple form
     scores = {name: score(fits[name]) for name in names}
     best = min(names, key=lambda name: scores[name])
-    data = _Data.from_curve(curve, registry[best], fits[best])
+    errors, scale = errors_about(curve, registry[best], fits[best])
+    if np.ptp(scale) > 0.0:
+        curve = replace(curve, weights=curve.weights / scale**2)
+        fits = {name: _fit_again(registry[name], curve, fits[name]) for name in names}
+    data = _Data.from_curve(curve, errors)
     candidates = _Candidates(
         forms={name: registry[name] for name in names}, params={n: registry[n].vector(fits[n].params) for n in names}
     )
@@ -254,6 +254,12 @@ def compare_forms(
         if name == POWER:
             cutoff = _FAR * largest
     return out
+
+
+def _fit_again(form: Form, curve: Curve, fit: Estimate) -> Estimate:
+    """Fit a form to the same points with other weights."""
+    again = estimate.estimate(form, curve.x, curve.y, curve.weights, fit.noise, start=fit.params)
+    return fit if again.status == "failed" else again
 
 
 @dataclass(frozen=True)
