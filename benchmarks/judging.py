@@ -9,6 +9,7 @@ from cogfit.engine import estimate
 from cogfit.formulas.registry import candidate_forms
 from cogfit.inference import selection
 from cogfit.inference.noise_choice import choose_noise
+from cogfit.inference.smoothing import mark_smoothing
 
 
 def judge(curve: Curve, rng: np.random.Generator) -> selection.Selection:
@@ -19,4 +20,6 @@ def judge(curve: Curve, rng: np.random.Generator) -> selection.Selection:
     for form in forms:
         if form.name not in fits:
             fits[form.name] = estimate.estimate(form, curve.x, curve.y, curve.weights, noise, bins=bins)
-    return selection.select(curve, {form.name: form for form in forms}, fits, rng)
+    registry = {form.name: form for form in forms}
+    curve, _ = mark_smoothing(curve, registry, fits)
+    return selection.select(curve, registry, fits, rng)

@@ -164,7 +164,7 @@ class FormFit(Document):
 
         At least 1.
         """
-        return max(self.errors.time, 1.0)
+        return self.estimate.n / self.errors.points(self.estimate.n)
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,7 @@ def wald(fit: Estimate, covariance: Array, level: float, errors: Arma) -> dict[s
 
     One per parameter, infinite where it is not identified.
     """
-    quantile = t_quantile(level, fit.n / max(errors.time, 1.0) - len(fit.params))
+    quantile = t_quantile(level, errors.points(fit.n) - len(fit.params))
     out = {}
     errors_by_name = standard_errors(fit, covariance)
     for name, value in fit.params.items():
@@ -99,7 +99,7 @@ def profile(
     excess = _Excess(test.deviance, test.best, test.widening * threshold, tolerance)
     at = form.names.index(name)
     low, high = separable.bounds_of(form, curve.x)
-    step = _first_step(fit, name) * math.sqrt(max(errors.time, 1.0))
+    step = _first_step(fit, name) * math.sqrt(fit.n / errors.points(fit.n))
     a, b = excess.crossing(-1.0, float(low[at]), step), excess.crossing(1.0, float(high[at]), step)
     # Least squares weighs the points otherwise than the profile does; in short red series it can lie just outside.
     a, b = min(a, fit.params[name]), max(b, fit.params[name])
@@ -184,7 +184,7 @@ class ValueTest:
 
         They depend on each other: twice is enough, and once in a long curve, where the errors are held from then on.
         """
-        self.holds_errors = fit.n > bins.LONG and fit.n / max(self.errors.time, 1.0) > _HOLDS_ERRORS
+        self.holds_errors = fit.n > bins.LONG and self.errors.points(fit.n) > _HOLDS_ERRORS
         for _ in range(1 if self.holds_errors else 2):
             self.best_params, _ = self._fit({}, self.best_params, self.errors)
             self.reference = slopes(self.form, self.curve, fit.noise, self.best_params)

@@ -430,7 +430,7 @@ def _measure(
     total = null.fitted + null.sizes @ columns
     _, y, w = series.points
     # The fit takes as many degrees of freedom from correlated errors as if there were n/τ points.
-    share_fitted = len(null.mean.rows) * _errors(null.residual, null.mean).time / series.x.size
+    share_fitted = len(null.mean.rows) / _errors(null.residual, null.mean).points(series.x.size)
     noise = math.sqrt(float(w @ (y - total[series.label]) ** 2) / float(w.sum()) / max(1.0 - share_fitted, 0.25))
     changes = []
     for shape, column, mark, size in zip(shapes, columns, marks, null.sizes.tolist(), strict=True):

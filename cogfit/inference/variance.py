@@ -89,7 +89,7 @@ class VarianceModel:
 
 
 def power_of(r: Array, x: Array, fitted: Array) -> VarianceModel | None:
-    """Variance of residuals as a power of x or of the fitted curve.
+    """Model a variance as a power of x or the curve.
 
     None where neither is a model of it.
     """

@@ -81,6 +81,17 @@ def judge_power_law(
     return _judge_candidate(lead, powers, inside, fits, registry, tests)
 
 
+def withhold(verdict: Verdict) -> Verdict:
+    """Take back a verdict on the form of a smoothed curve.
+
+    An unknown filter changes the form, so that neither a power law nor its refusal is that of the curve behind it.
+    """
+    if verdict.power_law not in ("supported", "not_supported"):
+        return verdict
+    text = "the curve was smoothed by an unknown filter, which changes its form: log it as it is, or declare the filter"
+    return Verdict("not_distinguishable", (say(text, by=withhold),))
+
+
 def _judge_candidate(
     lead: str,
     powers: Sequence[str],
