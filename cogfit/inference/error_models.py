@@ -47,6 +47,11 @@ class ErrorModel:
     degrees: float
     spread: float
 
+    @property
+    def is_heavy(self) -> bool:
+        """Whether large errors are more frequent than Gaussian ones."""
+        return math.isfinite(self.degrees)
+
     def simulate(self, count: int, n: int, rng: np.random.Generator) -> Array:
         """Series of errors, shape (count, n)."""
         series = simulated(self.dependence, self.degrees, np.ones(n), count, rng)

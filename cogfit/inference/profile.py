@@ -18,7 +18,7 @@ from cogfit.inference.interval import Interval, standard_errors, t_quantile
 from cogfit.inference.resampling import resampled
 from cogfit.inference.residuals import errors_of, in_order, robust_covariance, slopes
 from cogfit.inference.roots import brent
-from cogfit.inference.variance import even_variance, is_uneven
+from cogfit.inference.variance import even_variance, has_uneven_variance, is_uneven
 
 _CALIBRATION = 399  # parametric-bootstrap replicates behind a calibrated threshold
 # Effective points of a long curve from which on the coefficients of the errors are held along a profile: to estimate
@@ -404,6 +404,6 @@ def series_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> 
 
     The sandwich where errors are correlated or of uneven variance, else that of the fit.
     """
-    if not errors.white or even_variance(form, curve, fit)[1]:
+    if not errors.white or has_uneven_variance(form, curve, fit):
         return robust_covariance(form, curve, fit, errors)
     return fit.covariance

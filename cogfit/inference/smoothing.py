@@ -115,7 +115,10 @@ def _decay_of(
     if errors.phi[0] < _RED:
         return 0.0
     # the same forms and weights on both sides, so that nothing but the filter makes the difference
-    weights = NOISE[noise].information(form.evaluate(curve.x, params), curve.weights)
+    with np.errstate(all="ignore"):
+        weights = NOISE[noise].information(form.evaluate(curve.x, params), curve.weights)
+    if not np.all(np.isfinite(weights)):
+        return 0.0
     price = {name: 0.5 * len(registry[name].parameters) * math.log(curve.x.size) for name in fits}
     plain = {name: _loglik_with_errors(registry[name], curve, weights, fit, errors) for name, fit in fits.items()}
     needed = max(plain[name] - price[name] for name in plain) - _AS_GOOD

@@ -37,6 +37,17 @@ def is_uneven(r: Array, x: Array, fitted: Array) -> bool:
     return distributions.chi2_sf(max(share, 0.0) * x.size, len(columns) - 1) < 0.05
 
 
+def has_uneven_variance(form: Form, curve: Curve, fit: Estimate) -> bool:
+    """Whether the errors about a fit are larger in some parts."""
+    if noise.get(fit.noise).discrete or curve.x.size < _VARIANCE_POINTS:
+        return False
+    params = form.vector(fit.params)
+    r = estimate.residuals(form, curve.x, curve.y, curve.weights, fit.noise, params)
+    if not np.any(r) or not np.all(np.isfinite(r)):
+        return False
+    return is_uneven(r, curve.x, form.evaluate(curve.x, params))
+
+
 def even_variance(form: Form, curve: Curve, fit: Estimate) -> tuple[Curve, str]:
     """Weights that make the variance even.
 
@@ -46,22 +57,18 @@ def even_variance(form: Form, curve: Curve, fit: Estimate) -> tuple[Curve, str]:
     variance depend on each other, for where the variance is very uneven a few points decide on a fit without weights:
     they are estimated in turn.
     """
-    if noise.get(fit.noise).discrete or curve.x.size < _VARIANCE_POINTS:
+    if not has_uneven_variance(form, curve, fit):
         return curve, ""
-    params, weighted, before = form.vector(fit.params), curve, math.inf
-    model: VarianceModel | None = None
+    params, weighted, name, before = form.vector(fit.params), curve, "", math.inf
     for _ in range(_ROUNDS):
         r = estimate.residuals(form, curve.x, curve.y, curve.weights, fit.noise, params)
         fitted = form.evaluate(curve.x, params)
-        if not np.any(r) or not np.all(np.isfinite(r)) or (model is None and not is_uneven(r, curve.x, fitted)):
-            return curve, ""
-
         # a point that draws the fit to itself misses it by less, which its leverage makes good
         q, _ = np.linalg.qr(slopes(form, weighted, fit.noise, params))
         model = power_of(r / np.sqrt(np.maximum(1.0 - (q**2).sum(axis=1), 0.01)), curve.x, fitted)
         if model is None:
             return curve, ""
-        weighted = replace(curve, weights=curve.weights * np.exp(-model.log_variance))
+        weighted, name = replace(curve, weights=curve.weights * np.exp(-model.log_variance)), model.name
         if abs(model.exponent - before) < _SETTLED:
             break
         before = model.exponent
@@ -69,8 +76,7 @@ def even_variance(form: Form, curve: Curve, fit: Estimate) -> tuple[Curve, str]:
         if again.status == "failed":
             break
         params = form.vector(again.params)
-    assert model is not None
-    return weighted, model.name
+    return weighted, name
 
 
 @dataclass(frozen=True)

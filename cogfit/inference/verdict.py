@@ -9,13 +9,10 @@ from typing import Any
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Form
 from cogfit.formulas.registry import CONSTANT, POWER_LAWS
-from cogfit.inference.form_tests import FormTest, compare_forms
+from cogfit.inference.form_tests import REFUTED, FormTest, compare_forms
 from cogfit.inference.ranking import Ranking
 from cogfit.records.codec import Document
 from cogfit.records.sentence import Sentence, say
-
-REFUTED = 0.05
-"""p-value up to which a form is refused."""
 
 FEW = 10.0
 """Effective points below which no form is supported against the others."""
