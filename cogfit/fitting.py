@@ -32,6 +32,7 @@ from cogfit.inference.changes import find_changes
 from cogfit.inference.noise_choice import choose_noise, constant_fit
 from cogfit.inference.ranking import Ranking
 from cogfit.inference.selection import REPLICATES, THOROUGH_REPLICATES, Selection, select
+from cogfit.inference.smoothing import mark_smoothing
 from cogfit.inference.verdict import FEW, Verdict, confidence_set
 from cogfit.logs.model import Branch, Log, RoutingLog, Source, UtilizationLog
 from cogfit.native.blas import single_threaded
@@ -383,11 +384,13 @@ def fit_curve(
     if constant:
         compared = _nothing_to_compare(curve, fits)
     else:
+        curve, smoothing_notes = mark_smoothing(curve, registry, fits)
+        notes += smoothing_notes
         compared = select(curve, registry, fits, options.rng, options.replicates, stages.after(len(family)))
     inside = confidence_set(compared.ranking, compared.tests)
     best = chosen.name if chosen else selection.simplest(compared.ranking, registry, inside) or _fallback(fits)
     if not constant:
-        notes += _fit_notes(curve, fits[best], compared.errors[best])
+        notes += _fit_notes(curve, compared.errors[best], compared.ranking.n_effective)
 
     # how well γ is known, over the whole curve and parts of it; the order keeps the random numbers
     whole = chosen is None and not constant
@@ -636,16 +639,15 @@ def _drawn(x: Array, y: Array) -> dict[str, list[float]]:
     return {"x": x.tolist(), "y": y.tolist()}
 
 
-def _fit_notes(curve: Curve, fit: Estimate, errors: Arma) -> list[str]:
+def _fit_notes(curve: Curve, errors: Arma, points: float) -> list[str]:
     notes = []
     clusters = curve.clusters
-    points = fit.n / max(errors.time, 1.0)
     if curve.resampleable:
         return []
-    if errors.time > 1.0:
+    if not errors.white and points < curve.x.size:
         notes.append(
-            f"residuals are autocorrelated ({errors.title}): the {fit.n} points carry the information of about "
-            f"{points:.0f}"
+            f"residuals are autocorrelated ({errors.title}): about the exponent the {curve.x.size} points tell as much "
+            f"as {points:.0f} independent ones"
         )
     if points < FEW:
         notes.append(f"fewer than {FEW:.0f} effective points: intervals and comparison are unreliable")

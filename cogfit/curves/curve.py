@@ -22,6 +22,9 @@ MIN_CLUSTERS = 10
 CONSTANT = 1e-12
 """Range of y, relative to its size, up to which a curve is constant."""
 
+UNKNOWN = "unknown"
+"""Mark of a curve that was smoothed by a filter that is not known."""
+
 _DENSE_CELLS = 40_000_000  # cells of a pattern × exposure table kept as a dense matrix (320 MB); sparse beyond
 
 

@@ -23,7 +23,7 @@ from cogfit.inference.interval import ENOUGH_POINTS, Interval
 from cogfit.inference.own_units import one_in_own_units
 from cogfit.inference.profile import profile, series_covariance, wald
 from cogfit.inference.resampling import block_bootstrap, resampled
-from cogfit.inference.residuals import errors_of
+from cogfit.inference.residuals import effective_points, errors_of
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,12 @@ def all_intervals(
         limits[form.gamma] = profile(form, own_curve, own_fit, form.gamma, level, errors, rng if thorough else None)
         if thorough and is_gaussian:
             sensitivity = block_bootstrap(form, curve, fit, level, rng)
-    return Uncertainty(_with_caveat(limits, caveat_of(curve, fit, errors)), covariance, errors, sensitivity)
+    return Uncertainty(
+        _with_caveat(limits, caveat_of(curve, effective_points(form, curve, fit, errors))),
+        covariance,
+        errors,
+        sensitivity,
+    )
 
 
 def _with_caveat(limits: dict[str, Interval], caveat: str) -> dict[str, Interval]:
@@ -106,14 +111,13 @@ def _with_caveat(limits: dict[str, Interval], caveat: str) -> dict[str, Interval
     return {name: replace(interval, caveat=caveat) for name, interval in limits.items()}
 
 
-def caveat_of(curve: Curve, fit: Estimate, errors: Arma) -> str:
+def caveat_of(curve: Curve, points: float) -> str:
     """Why intervals from one ordered series are not reliable.
 
     Empty where simulations found them good.
     """
     if curve.smoothing == "unknown":
         return "the curve was smoothed before it was logged, by a filter that is not known"
-    points = fit.n / max(errors.time, 1.0)
     if points < ENOUGH_POINTS:
         return f"only {points:.0f} effective points"
     return ""

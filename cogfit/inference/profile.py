@@ -14,16 +14,15 @@ from cogfit.engine.arma import WHITE, Arma, estimate_arma
 from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.condensed import Condensed, condense
 from cogfit.engine.estimate import Estimate, starting_bins
-from cogfit.formulas.form import Array, Form, lifted_log
+from cogfit.formulas.form import Array, Form
 from cogfit.inference.interval import Interval, standard_errors, t_quantile
 from cogfit.inference.own_units import one_in_own_units
 from cogfit.inference.resampling import resampled
 from cogfit.inference.residuals import errors_of, in_order, robust_covariance, slopes, span
 from cogfit.inference.roots import brent
-from cogfit.native import distributions
+from cogfit.inference.variance import even_variance, has_uneven_variance, is_uneven
 
 _CALIBRATION = 399  # parametric-bootstrap replicates behind a calibrated threshold
-_VARIANCE_POINTS = 20  # below, no model of the variance is tried
 # Effective points of a long curve from which on the coefficients of the errors are held along a profile: to estimate
 # them anew at every value changes the limits by about 1/points of the width.
 _HOLDS_ERRORS = 1_000.0
@@ -36,7 +35,7 @@ def wald(fit: Estimate, covariance: Array, level: float, errors: Arma) -> dict[s
 
     One per parameter, infinite where it is not identified.
     """
-    quantile = t_quantile(level, fit.n / max(errors.time, 1.0) - len(fit.params))
+    quantile = t_quantile(level, errors.points(fit.n) - len(fit.params))
     out = {}
     errors_by_name = standard_errors(fit, covariance)
     for name, value in fit.params.items():
@@ -104,7 +103,7 @@ def profile(
     excess = _Excess(test.deviance, test.best, test.widening * threshold, tolerance)
     at = form.names.index(name)
     low, high = separable.bounds_of(form, curve.x)
-    step = _first_step(fit, name) * math.sqrt(max(errors.time, 1.0))
+    step = _first_step(fit, name) * math.sqrt(fit.n / errors.points(fit.n))
     a, b = excess.crossing(-1.0, float(low[at]), step), excess.crossing(1.0, float(high[at]), step)
     # Least squares weighs the points otherwise than the profile does; in short red series it can lie just outside.
     a, b = min(a, fit.params[name]), max(b, fit.params[name])
@@ -190,7 +189,7 @@ class ValueTest:
 
         They depend on each other: twice is enough, and once in a long curve, where the errors are held from then on.
         """
-        self.holds_errors = fit.n > bins.LONG and fit.n / max(self.errors.time, 1.0) > _HOLDS_ERRORS
+        self.holds_errors = fit.n > bins.LONG and self.errors.points(fit.n) > _HOLDS_ERRORS
         for _ in range(1 if self.holds_errors else 2):
             self.best_params, _ = self._fit({}, self.best_params, self.errors)
             self.reference = span(slopes(self.form, self.curve, fit.noise, self.best_params))
@@ -336,7 +335,7 @@ class ValueTest:
             for i, q in enumerate(self.form.parameters)
             if not (q.role in ("amplitude", "floor") and self.best_params[i] <= q.lower)
         ]
-        if not np.any(r) or self.index not in free or not _is_uneven(r, c.x, self.form.evaluate(c.x, self.best_params)):
+        if not np.any(r) or self.index not in free or not is_uneven(r, c.x, self.form.evaluate(c.x, self.best_params)):
             return 1.0
         jac = jac / np.maximum(np.linalg.norm(jac, axis=0), 1e-300)
         q, upper = np.linalg.qr(jac)
@@ -347,79 +346,6 @@ class ValueTest:
         robust = float((rows**2 * (r / (1.0 - leverage)) ** 2).sum())
         plain = float(rows @ rows) * float(r @ r) / self.degrees_of_freedom
         return robust / plain
-
-
-def _is_uneven(r: Array, x: Array, fitted: Array) -> bool:
-    """Whether squared residuals depend on log x or the fit.
-
-    Koenker 1981, J. Econometrics 17:107; at 5 %.
-    """
-    columns = [np.ones(x.size)]
-    for v in (lifted_log(x), fitted):
-        if np.ptp(v) > 0:
-            columns.append((v - v.mean()) / np.ptp(v))
-    # the columns are of like size, and of collinear ones (log x, and a curve linear in it) their products tell enough
-    design, squares = np.stack(columns), r**2
-    left = squares - np.linalg.pinv(design @ design.T, rcond=1e-12, hermitian=True) @ (design @ squares) @ design
-    squares -= squares.mean()
-    total = float(squares @ squares)
-    share = 1.0 - float(left @ left) / total if total > 0 else 0.0
-    return distributions.chi2_sf(max(share, 0.0) * x.size, len(columns) - 1) < 0.05
-
-
-def even_variance(form: Form, curve: Curve, fit: Estimate) -> tuple[Curve, str]:
-    """Weights that make the variance even.
-
-    The curve with these, and a name for the model; as it is and "" where the variance is even.
-
-    The variance is a power of x or of the fitted curve, whichever follows the squared residuals better; its exponent
-    comes from regressing their logarithm (Harvey 1976, Econometrica 44:461).
-    """
-    if noise.get(fit.noise).discrete or curve.x.size < _VARIANCE_POINTS:
-        return curve, ""
-    params = form.vector(fit.params)
-    r = estimate.residuals(form, curve.x, curve.y, curve.weights, fit.noise, params)
-    fitted = form.evaluate(curve.x, params)
-    if not np.any(r) or not np.all(np.isfinite(r)) or not _is_uneven(r, curve.x, fitted):
-        return curve, ""
-
-    # log squared residuals; a point that draws the fit to itself misses it by less, which its leverage makes good
-    q, _ = np.linalg.qr(slopes(form, curve, fit.noise, params))
-    r = r / np.sqrt(np.maximum(1.0 - (q**2).sum(axis=1), 0.01))
-    log_square = np.log(np.maximum(r**2, 1e-6 * float(np.mean(r**2))))
-    log_square = log_square - log_square.mean()
-
-    models = [_variance_power(label, v, log_square) for label, v in (("x", curve.x), ("curve", fitted))]
-    # for a power law the two are one model, and rounding must not name it
-    best = max(
-        (model for model in models if model is not None), key=lambda model: float(f"{model.share:.9g}"), default=None
-    )
-    if best is None or best.share <= 0.0:
-        return curve, ""
-    return replace(curve, weights=curve.weights * np.exp(-best.log_variance)), best.name
-
-
-@dataclass(frozen=True)
-class _VarianceModel:
-    """Variance as a power of x or the curve."""
-
-    name: str
-    share: float  # sum of squares of the log squared residuals that it explains
-    log_variance: Array
-
-
-def _variance_power(label: str, v: Array, log_square: Array) -> _VarianceModel | None:
-    """Regress log squared residuals (about their mean) on log v."""
-    if v.min() <= 0 or np.ptp(v) == 0:
-        return None
-    u = np.log(v) - np.log(v).mean()
-    slope = float(u @ log_square / (u @ u))
-    share = slope**2 * float(u @ u)
-    # log χ² with one degree of freedom has variance π²/2; the slope is drawn in by its standard error, for too steep a
-    # model gives a few points all the weight
-    error = math.pi / math.sqrt(2.0 * float(u @ u))
-    slope = math.copysign(max(abs(slope) - error, 0.0), slope)
-    return _VarianceModel(f"variance ∝ {label}^{slope:.2g}", share, slope * u)
 
 
 @dataclass(frozen=True)
@@ -491,6 +417,6 @@ def series_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> 
 
     The sandwich where errors are correlated or of uneven variance, else that of the fit.
     """
-    if not errors.white or even_variance(form, curve, fit)[1]:
+    if not errors.white or has_uneven_variance(form, curve, fit):
         return robust_covariance(form, curve, fit, errors)
     return fit.covariance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -81,6 +82,47 @@ def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[in
     return select_arma(r, span(slopes(form, ordered, fit.noise, params)), orders)
 
 
+def effective_points(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> float:
+    """Independent points that tell as much about the exponent.
+
+    The information about γ (or the first other parameter of the form's shape) under the errors, over that under
+    independent errors of the same variance, times n. What correlation costs a mean it need not cost a slope.
+
+    Returns
+    -------
+    float
+        From 1 to n; that of a mean (:meth:`Arma.points`) where the form has no such parameter, or does not determine
+        it.
+    """
+    name = form.gamma or (form.shape[0].name if form.shape else "")
+    if errors.white or fit.status == "failed":
+        return float(fit.n)
+    ordered = in_order(curve)
+    rows = slopes(form, ordered, fit.noise, form.vector(fit.params)).T
+    others = slopes(form, ordered, fit.noise, form.vector(fit.params), (name,)).T
+    if not name or len(others) == len(rows):
+        return errors.points(fit.n)
+    variance = float(errors.autocovariance(0)[0])
+    white = _information(rows, others)
+    information = variance * _information(errors.whiten(rows), errors.whiten(others))
+    if not white > 0.0 or not math.isfinite(information):
+        return errors.points(fit.n)
+    return min(max(fit.n * information / white, 1.0), float(fit.n))
+
+
+def _information(rows: Array, others: Array) -> float:
+    """Information about the parameter of which `others` lack the row.
+
+    The ratio of two determinants, by factors of columns of unit length.
+    """
+    logs = []
+    for columns in (rows, others):
+        length = np.maximum(np.linalg.norm(columns, axis=1), 1e-300)
+        upper = np.linalg.qr((columns / length[:, None]).T, mode="r")
+        logs.append(float(np.log(np.maximum(np.abs(np.diag(upper)) * length, 1e-300)).sum()))
+    return math.exp(min(2.0 * (logs[0] - logs[1]), 700.0))
+
+
 @np.errstate(all="ignore")  # what overflows is as good as infinite
 def robust_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> Array:
     """Sandwich covariance of least-squares estimates, shape (p, p).
@@ -92,7 +134,7 @@ def robust_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> 
     r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
     free = [i for i, q in enumerate(form.parameters) if np.isfinite(fit.covariance[i, i])]
     out = np.full(fit.covariance.shape, np.nan)
-    degrees_of_freedom = fit.n / errors.time - len(free)
+    degrees_of_freedom = errors.points(fit.n) - len(free)
     if not free or degrees_of_freedom <= 0:
         return out
     held = tuple(q.name for i, q in enumerate(form.parameters) if i not in free)

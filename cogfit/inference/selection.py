@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cogfit.curves.curve import Curve
+from cogfit.curves.curve import UNKNOWN, Curve
 from cogfit.engine import separable
 from cogfit.engine.arma import ORDERS, WHITE, Arma, ar1_gain
 from cogfit.engine.bins import Bins
@@ -30,8 +30,8 @@ from cogfit.formulas.form import Form
 from cogfit.formulas.registry import POWER_LAWS
 from cogfit.inference.form_tests import TEST_BINS, TOLERANCE, FormTest, compare_forms
 from cogfit.inference.ranking import CLOSE, Ranking, rank
-from cogfit.inference.residuals import errors_of, ordered_residuals
-from cogfit.inference.verdict import Verdict, confidence_set, judge_power_law
+from cogfit.inference.residuals import effective_points, errors_of, ordered_residuals
+from cogfit.inference.verdict import Verdict, confidence_set, judge_power_law, withhold
 from cogfit.progress import Progress
 from cogfit.records.sentence import say
 
@@ -151,7 +151,8 @@ def select(
             if name != first:
                 orders = ORDERS if name in close else ORDERS[:1]
                 errors[name] = errors_of(registry[name], curve, fits[name], orders)
-    return Selection(ranking, judge_power_law(fits, ranking, registry, tests), errors, tests)
+    verdict = judge_power_law(fits, ranking, registry, tests)
+    return Selection(ranking, withhold(verdict) if curve.smoothing == UNKNOWN else verdict, errors, tests)
 
 
 def _ranking(
@@ -170,8 +171,11 @@ def _ranking(
         gains = dict.fromkeys(fits, 0.0)
         for name, fit in usable.items():
             gains[name] = ar1_gain(ordered_residuals(registry[name], curve, fit))
-    ranking = rank(list(fits.values()), max(errors.time, 1.0), gains)
-    if not curve.resampleable:
+    ranking = rank(list(fits.values()), gains=gains)
+    if curve.resampleable:
+        assert curve.clusters is not None
+        return replace(ranking, n_effective=float(curve.clusters.size))
+    if not usable:
         return ranking
-    assert curve.clusters is not None
-    return replace(ranking, n_effective=float(curve.clusters.size))
+    best = min(usable, key=lambda name: usable[name].aicc)
+    return replace(ranking, n_effective=effective_points(registry[best], curve, fits[best], errors))

@@ -9,13 +9,10 @@ from typing import Any
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Form
 from cogfit.formulas.registry import CONSTANT, POWER_LAWS
-from cogfit.inference.form_tests import FormTest, compare_forms
+from cogfit.inference.form_tests import REFUTED, FormTest, compare_forms
 from cogfit.inference.ranking import Ranking
 from cogfit.records.codec import Document
 from cogfit.records.sentence import Sentence, say
-
-REFUTED = 0.05
-"""p-value up to which a form is refused."""
 
 FEW = 10.0
 """Effective points below which no form is supported against the others."""
@@ -82,6 +79,17 @@ def judge_power_law(
         return Verdict("not_distinguishable", (_too_few(ranking),))
     lead = min(powers, key=lambda name: ranking.delta[name])
     return _judge_candidate(lead, powers, inside, fits, registry, tests)
+
+
+def withhold(verdict: Verdict) -> Verdict:
+    """Take back a verdict on the form of a smoothed curve.
+
+    An unknown filter changes the form, so that neither a power law nor its refusal is that of the curve behind it.
+    """
+    if verdict.power_law not in ("supported", "not_supported"):
+        return verdict
+    text = "the curve was smoothed by an unknown filter, which changes its form: log it as it is, or declare the filter"
+    return Verdict("not_distinguishable", (say(text, by=withhold),))
 
 
 def _judge_candidate(
