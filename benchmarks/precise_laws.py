@@ -14,12 +14,10 @@ from typing import Any
 
 import numpy as np
 from grid import Cell, Study, clopper_pearson, main
+from judging import judge
 
 from cogfit.curves.arrays import array_curve
-from cogfit.engine import estimate
-from cogfit.formulas.registry import POWER_LAWS, candidate_forms
-from cogfit.inference import selection
-from cogfit.inference.noise_choice import choose_noise
+from cogfit.formulas.registry import POWER_LAWS
 from cogfit.inference.verdict import confidence_set
 
 POINTS = (300, 1_000, 2_000, 10_000, 100_000)
@@ -47,15 +45,8 @@ def goal_of(cell: Cell) -> float:
 def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any]:
     """Fit and judge the curves of a cell as ``cogfit fit`` does."""
     verdicts, included = Counter[str](), 0
-    forms = candidate_forms("x", "other")
     for _ in range(repeats):
-        curve = array_curve(*draw(cell, rng))
-        noise, fits = choose_noise(curve, forms, "auto", False, False)
-        bins = estimate.starting_bins(curve.x, curve.weights)
-        for form in forms:
-            if form.name not in fits:
-                fits[form.name] = estimate.estimate(form, curve.x, curve.y, curve.weights, noise, bins=bins)
-        found = selection.select(curve, {form.name: form for form in forms}, fits, rng)
+        found = judge(array_curve(*draw(cell, rng)), rng)
         included += any(name in POWER_LAWS for name in confidence_set(found.ranking, found.tests))
         verdicts[found.ruling.power_law] += 1
     refused_low, refused_high = clopper_pearson(verdicts["not_supported"], repeats)

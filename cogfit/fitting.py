@@ -32,9 +32,11 @@ from cogfit.inference.changes import find_changes
 from cogfit.inference.noise_choice import choose_noise, constant_fit
 from cogfit.inference.ranking import Ranking
 from cogfit.inference.selection import REPLICATES, THOROUGH_REPLICATES, Selection, select
+from cogfit.inference.smoothing import mark_smoothing
 from cogfit.inference.verdict import FEW, Verdict, confidence_set
 from cogfit.inference.windows import Window
 from cogfit.logs.model import Branch, Log, RoutingLog, Source, UtilizationLog
+from cogfit.native.blas import single_threaded
 from cogfit.progress import Progress, Stages
 from cogfit.records.arrays import as_array
 from cogfit.records.sentence import say
@@ -85,6 +87,7 @@ class _Data:
     warnings: tuple[str, ...] = ()
 
 
+@single_threaded()
 def fit(
     data: Log | Curve | str | os.PathLike[str] | pd.DataFrame | ArrayLike,
     y: ArrayLike | str | None = None,
@@ -382,11 +385,13 @@ def fit_curve(
     if constant:
         compared = _nothing_to_compare(curve, fits)
     else:
+        curve, smoothing_notes = mark_smoothing(curve, registry, fits)
+        notes += smoothing_notes
         compared = select(curve, registry, fits, options.rng, options.replicates, stages.after(len(family)))
     inside = confidence_set(compared.ranking, compared.tests)
     best = chosen.name if chosen else compared.form or _fallback(fits)
     if not constant:
-        notes += _fit_notes(curve, fits[best], compared.errors[best])
+        notes += _fit_notes(curve, compared.errors[best], compared.ranking.n_effective)
 
     # how well γ is known, over the whole curve and parts of it; the order keeps the random numbers
     whole = chosen is None and not constant
@@ -664,16 +669,18 @@ def _drawn(x: Array, y: Array) -> dict[str, list[float]]:
     return {"x": x.tolist(), "y": y.tolist()}
 
 
-def _fit_notes(curve: Curve, fit: Estimate, errors: Arma) -> list[str]:
+def _fit_notes(curve: Curve, errors: Arma, points: float) -> list[str]:
     """What the errors along the curve do to its information."""
     notes = []
     clusters = curve.clusters
-    points = fit.n / max(errors.time, 1.0)
     if curve.resampleable:
         return []
-    if errors.time > 1.0:
-        text = "residuals are autocorrelated ({errors}): the {n} points carry the information of about {points:.0f}"
-        notes.append(say(text, errors=errors.title, n=fit.n, points=points, by=_fit_notes))
+    if not errors.white and points < curve.x.size:
+        text = (
+            "residuals are autocorrelated ({errors}): about the exponent the {n} points tell as much as {points:.0f} "
+            "independent ones"
+        )
+        notes.append(say(text, errors=errors.title, n=curve.x.size, points=points, by=_fit_notes))
     if points < FEW:
         text = "fewer than {few:.0f} effective points: intervals and comparison are unreliable"
         notes.append(say(text, few=FEW, points=points, threshold=f"points < {FEW:.0f}", by=_fit_notes))

@@ -179,7 +179,7 @@ class FormFit(Document):
 
         At least 1.
         """
-        return max(self.errors.time, 1.0)
+        return self.estimate.n / self.errors.points(self.estimate.n)
 
 
 @dataclass(frozen=True, eq=False)
@@ -537,8 +537,10 @@ class FitResult(Document):
         return text
 
     @property
-    def _replicates(self) -> int:
-        return max((item.test.replicates for item in self.forms if item.test is not None), default=0)
+    def _replicates(self) -> str:
+        """Fewest and most of the forms that needed any."""
+        counts = {item.test.replicates for item in self.forms if item.test is not None} - {0} or {0}
+        return f"{min(counts):,}" if len(counts) == 1 else f"{min(counts):,} to {max(counts):,}"
 
     def plot(self, **options: Any) -> Figure:
         """Draw data, forms and residuals.

@@ -22,6 +22,9 @@ MIN_CLUSTERS = 10
 CONSTANT = 1e-12
 """Range of y, relative to its size, up to which a curve is constant."""
 
+UNKNOWN = "unknown"
+"""Mark of a curve that was smoothed by a filter that is not known."""
+
 _DENSE_CELLS = 40_000_000  # cells of a pattern × exposure table kept as a dense matrix (320 MB); sparse beyond
 
 
@@ -190,6 +193,13 @@ class Curve:
     def resampleable(self) -> bool:
         """Whether there are clusters enough to resample."""
         return self.clusters is not None and self.clusters.size >= MIN_CLUSTERS
+
+    def in_units(self, x: float, y: float) -> Curve:
+        """Return the curve in units of x and y."""
+        clusters = self.clusters
+        if clusters is not None:
+            clusters = replace(clusters, sums=clusters.sums / y)
+        return replace(self, x=self.x / x, y=self.y / y, clusters=clusters)
 
     def take(self, keep: NDArray[np.bool_], reason: str = "") -> Curve:
         """Return the curve restricted to some points.

@@ -196,6 +196,17 @@ class Arma(Document):
         at_zero = ((1.0 + sum(self.theta)) / (1.0 - sum(self.phi))) ** 2
         return float(max(at_zero / self.autocovariance(0)[0], 1e-3))
 
+    def points(self, n: int) -> float:
+        """Independent points that tell as much about a mean, 1 … n.
+
+        n over the autocorrelation time of n points, τ = 1 + 2 Σ (1 − l/n) ρ_l, which is n at most.
+        """
+        if self.white:
+            return float(n)
+        covariance = self.autocovariance(n - 1)
+        time = 2.0 * float((1.0 - np.arange(n) / n) @ covariance) / float(covariance[0]) - 1.0
+        return min(max(n / max(time, 1.0), 1.0), float(n))
+
     def simulate(self, size: int, n: int, rng: np.random.Generator) -> Array:
         """`size` stationary series of unit marginal variance, shape (size, n)."""
         series = self.driven(rng.normal(size=(size, n)), rng)
@@ -308,8 +319,9 @@ def estimate_arma(
 
 def unit_columns(columns: Array) -> Array:
     """Scale columns to unit length, leaving out those that vanish."""
-    length = np.linalg.norm(columns, axis=0)
-    return np.asarray((columns / np.where(length > 0, length, 1.0))[:, length > 0])
+    size = np.abs(columns).max(axis=0, initial=0.0)  # first, for squares overflow
+    kept = columns[:, size > 0] / size[size > 0]
+    return np.asarray(kept / np.linalg.norm(kept, axis=0))
 
 
 def _coordinates(errors: Arma) -> Array:

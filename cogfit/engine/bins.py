@@ -9,12 +9,12 @@ distribution of the points themselves (Golub & Welsch 1969, Math. Comp. 23:221),
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.formulas.form import Array, Form, span_of
+from cogfit.formulas.form import Array, Form, lifted_log
 
 NODES = 3
 """Nodes of a bin."""
@@ -50,6 +50,10 @@ class Axis:
         """The axis of single points (n,)."""
         x = np.ascontiguousarray(x, dtype=float)
         return cls(x, x[None], np.ones((1, x.size)))
+
+    def in_units(self, unit: float) -> Axis:
+        """The same axis in multiples of a unit of x."""
+        return Axis(self.x / unit, self.nodes / unit, self.share)
 
     @property
     def is_binned(self) -> bool:
@@ -124,6 +128,10 @@ class Bins:
             return cls(Axis.points(x[order]), label, weight, own)
         return cls(_axis(x, own, label, weight), label, weight, own)
 
+    def in_units(self, unit: float) -> Bins:
+        """The same bins in multiples of a unit of x."""
+        return replace(self, axis=self.axis.in_units(unit))
+
     def mean(self, values: Array) -> Array:
         """Weighted means of values (points,) over each bin."""
         return np.asarray(np.bincount(self.label, self.own * values, self.weight.size) / self.weight)
@@ -136,17 +144,12 @@ def bins_of(x: Array, count: int) -> NDArray[np.int64]:
     """
     if x.size <= count:
         return np.asarray(np.argsort(np.argsort(x, kind="stable"), kind="stable"))
-    lx = _logarithm(x)
+    lx = lifted_log(x)
     filled = np.quantile(lx, np.linspace(0, 1, count // 2 + 1)[1:-1])
     wide = np.linspace(lx.min(), lx.max(), count // 2 + 1)[1:-1]
     label = np.searchsorted(np.union1d(filled, wide), lx) + 1
     label[x <= 0.0] = 0
     return np.asarray(np.unique(label, return_inverse=True)[1], dtype=np.int64)
-
-
-def _logarithm(x: Array) -> Array:
-    """Log x. Zeros lie as far below the least other x as it is from half of it."""
-    return np.asarray(np.log(np.maximum(x, 0.5 * span_of(x)[0])))
 
 
 def _axis(x: Array, own: Array, label: NDArray[np.int64], weight: Array) -> Axis:
@@ -157,7 +160,7 @@ def _axis(x: Array, own: Array, label: NDArray[np.int64], weight: Array) -> Axis
         return np.asarray(np.bincount(label, own * values, size) / weight)
 
     # orthogonal polynomials of the points of each bin, in log x from the middle in units of the spread
-    lx = _logarithm(x)
+    lx = lifted_log(x)
     middle = mean(lx)
     u = lx - middle[label]
     unit = np.sqrt(mean(u * u))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -28,6 +29,7 @@ from cogfit.engine.separable import (
     solve,
     solve_bundle,
 )
+from cogfit.engine.units import Units, closed_under, middle_of
 from cogfit.errors import MissingDependencyError
 from cogfit.formulas.form import Array, Form
 from cogfit.native import kernels
@@ -41,6 +43,7 @@ _NEGLIGIBLE = 1e-8  # share of the size of the data up to which a coefficient co
 _COLUMN_ORDER = ("amplitude", "shape", "floor")  # order of a Jacobian's columns in the kernels
 _STARTING_BINS = 2_000  # of a long curve: so narrow that what they lose is 1e-5 of the information
 _NO_START = "no starting value led to a finite fit"
+_ONE = Units()
 Status = Literal["ok", "at_bound", "not_identified", "failed"]
 STATUSES: tuple[Status, ...] = ("ok", "at_bound", "not_identified", "failed")
 
@@ -84,6 +87,23 @@ class Estimate(Document):
     reason: str = ""
     at_bound: tuple[str, ...] = ()
     not_identified: tuple[str, ...] = ()
+
+    def in_units(self, form: Form, units: Units) -> Estimate:
+        """The same estimate in other units of x and y.
+
+        The log-likelihood stays that of the y it was fitted to: it only orders forms.
+        """
+        back = units.inverse
+        covariance = back.covariance(form, form.vector(self.params), self.covariance)
+        params = back.params(form, form.vector(self.params))
+        errors = _told_errors(form, np.array([list(self.stderr.values())]), covariance[None])[0]
+        return replace(
+            self,
+            params=dict(zip(form.names, params.tolist(), strict=True)),
+            stderr=dict(zip(form.names, errors.tolist(), strict=True)),
+            covariance=covariance,
+            rss=self.rss / units.y**2,
+        )
 
     @property
     def aic(self) -> float:
@@ -282,10 +302,21 @@ def estimate(
         return _failure(form, noise, y.size, _too_few(form, y.size))
     if bins is None and form.basis is not None:
         bins = starting_bins(x, w)
-    best = _search(form, _Points(x, y, w), model, start, rough, bins)
+    # the search is in units of the data, so that it ends at the same curve in all units
+    units = Units.of_points(x, y, (form,), model)
+    points = _Points(x / units.x, y / units.y, w)
+    if start and form.basis is not None:
+        start = _start_in(units.inverse, form, start)
+    best = _search(form, points, model, start, rough, None if bins is None else bins.in_units(units.x))
     if best is None:
         return _failure(form, noise, y.size, _NO_START)
-    return describe(form, x, y, w, noise, best)
+    return describe(form, points.x, points.y, w, noise, best, units)
+
+
+def _start_in(units: Units, form: Form, start: Mapping[str, float]) -> dict[str, float]:
+    """Starting values in other units: of non-linear parameters, for the others are solved for."""
+    names = {q.name for q in form.shape}
+    return {name: value * float(units.factor(form, name)) for name, value in start.items() if name in names}
 
 
 def starting_bins(x: Array, w: Array) -> Bins | None:
@@ -356,7 +387,7 @@ def _search_starts(
     # For other noise, weighted least squares gives starts: as it is, and in relative error.
     weights = [points.w]
     if model.name == "lognormal":
-        weights.append(points.w / np.maximum(points.y, 1e-300) ** 2)
+        weights.append(noises.relative_weights(points.y, points.w))
     guesses = [_separable_start(form, points, v, start) for v in weights]
     if model.name == "gaussian":
         return guesses[0]
@@ -400,8 +431,15 @@ def _too_few(form: Form, n: int) -> str:
     return f"{n} points cannot determine {len(form.parameters)} parameters"
 
 
-def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array) -> Estimate:
-    """Likelihood, covariance and status of given best parameters."""
+def _saturated(form: Form, n: int) -> str:
+    return f"{n} points and {len(form.parameters)} parameters leave nothing to tell errors by"
+
+
+def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array, units: Units = _ONE) -> Estimate:
+    """Likelihood, covariance and status of given best parameters.
+
+    Points and parameters are in `units`, what is returned in those of the caller.
+    """
     model = noises.get(noise)
     with np.errstate(all="ignore"):
         f = form.evaluate(x, params)
@@ -426,7 +464,7 @@ def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array
         loglik=np.array([loglik]),
         capped=np.array([capped]),
     )
-    return _assess(form, noise, maximum).one(0)
+    return _assess(form, noise, maximum, units).one(0)
 
 
 def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None, device: str = "cpu") -> Estimates:
@@ -458,17 +496,19 @@ def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None, dev
         outside = has_zero[bundle.axis]
     short = n < p
     usable = np.flatnonzero(~outside & ~short)
-    part = bundle if usable.size == n.size else bundle.take(usable)
+    part, units = _in_units_of_the_data(form, bundle if usable.size == n.size else bundle.take(usable))
     batch = _solve_on(device, form, part, threads)
 
     # likelihood, covariance and status of those that were solved
     solved = np.isfinite(batch.rss)
     params = batch.params if solved.all() else batch.params[solved]
-    part = part if solved.all() else part.take(np.flatnonzero(solved))
+    if not solved.all():
+        part, units = part.take(np.flatnonzero(solved)), Units(units.x[solved], units.y[solved])
     curves = curves_of(part)
 
     def task(begin: int, end: int) -> Estimates:
-        return _estimate_part(form, part, curves, params[begin:end], begin, end)
+        own = Units(units.x[begin:end], units.y[begin:end])
+        return _estimate_part(form, part, curves, params[begin:end], begin, end, own)
 
     estimates = Estimates.joined(form, in_threads(task, part.parts(PART), threads))
     if estimates.n.size == n.size:
@@ -482,6 +522,19 @@ def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None, dev
     return out
 
 
+def _in_units_of_the_data(form: Form, bundle: Bundle) -> tuple[Bundle, Units]:
+    """A bundle in units of its curves, one pair for each."""
+    closed, count = closed_under((form,), noises.get("gaussian")), bundle.axis.size
+    x_units, y_units = np.ones(bundle.x_at.size - 1), np.ones(count)
+    if "x" in closed:
+        x_units = np.array([middle_of(bundle.x[i:j]) for i, j in pairwise(bundle.x_at)])
+    if "y" in closed:
+        _, limits = kernels.survey(bundle.y, bundle.y_at, bundle.size)
+        y_units = np.abs(limits).max(axis=1)
+        y_units[~(y_units > 0.0)] = 1.0
+    return bundle.in_units(x_units, y_units), Units(x_units[bundle.axis], y_units)
+
+
 def _solve_on(device: str, form: Form, bundle: Bundle, threads: int | None) -> Batch:
     """Least squares on the processor or in torch."""
     if device == "cpu":
@@ -493,7 +546,9 @@ def _solve_on(device: str, form: Form, bundle: Bundle, threads: int | None) -> B
     return torch_engine.solve_bundle(form, bundle, device)
 
 
-def _estimate_part(form: Form, bundle: Bundle, curves: Curves, params: Array, begin: int, end: int) -> Estimates:
+def _estimate_part(
+    form: Form, bundle: Bundle, curves: Curves, params: Array, begin: int, end: int, units: Units
+) -> Estimates:
     """Estimates for some curves at their best parameters.
 
     Likelihood, covariance and status of the curves begin … end − 1.
@@ -506,7 +561,8 @@ def _estimate_part(form: Form, bundle: Bundle, curves: Curves, params: Array, be
     limits = [bounds_of(form, bundle.x[bundle.x_at[i] : bundle.x_at[i + 1]]) for i in used]
     low, high = (np.array(side)[axis] for side in zip(*limits, strict=True))
     capped, size = np.zeros(len(params), bool), summary.sizes[:, 0]
-    return _assess(form, "gaussian", _Maxima(params, low, high, size, summary.triangles, rss, n, rss, loglik, capped))
+    maxima = _Maxima(params, low, high, size, summary.triangles, rss, n, rss, loglik, capped)
+    return _assess(form, "gaussian", maxima, units)
 
 
 @dataclass(frozen=True)
@@ -540,8 +596,11 @@ class _Maxima:
     capped: NDArray[np.bool_]
 
 
-def _assess(form: Form, noise: str, maxima: _Maxima) -> Estimates:
-    """Covariance and status of fits at their best parameters."""
+def _assess(form: Form, noise: str, maxima: _Maxima, units: Units) -> Estimates:
+    """Covariance and status of fits at their best parameters.
+
+    They are judged in units of the data and told in those of the caller.
+    """
     params, n, size = maxima.params, maxima.n, maxima.size
     model, (count, p) = noises.get(noise), params.shape
     low, high = np.broadcast_to(maxima.low, (count, p)), np.broadcast_to(maxima.high, (count, p))
@@ -568,25 +627,33 @@ def _assess(form: Form, noise: str, maxima: _Maxima) -> Estimates:
     vague = _vague(form, params, errors) & ~bound
     pairs = _collinear(params, errors, covariance)
     loose = lost | vague | runaway | pairs.any(axis=1) | pairs.any(axis=2)
-    unknown = loose | (~bound if model.scale_parameters else False) & (degrees_of_freedom <= 0)[:, None]
-    stderr = np.where(unknown, np.inf, errors)
-
     # a curve whose amplitudes are all 0 is flat: nothing else about the form is determined
     zero = bound & linear & (np.abs(params) <= _NEGLIGIBLE * size[:, None])
     flat = zero[:, amplitudes].all(axis=1) if amplitudes else np.zeros(count, bool)
-    status = np.where(flat | loose.any(axis=1), 2, np.where(bound.any(axis=1), 1, 0)).astype(np.int8)
+    loose |= flat[:, None] & ~bound & ~linear
+    # nor is anything where no point is left to tell the errors by
+    saturated = (degrees_of_freedom <= 0) & (model.scale_parameters > 0)
+    loose |= saturated[:, None] & ~bound
+    stderr = np.where(loose, np.inf, errors)
+    status = np.where(flat | saturated | loose.any(axis=1), 2, np.where(bound.any(axis=1), 1, 0)).astype(np.int8)
+    told = units.params(form, params)
     reason = np.full(count, "", dtype=object)
     for i in np.flatnonzero(status):
         limits = low[i], high[i]
-        reason[i] = _reason(form, params[i], bound[i], loose[i], pairs[i], bool(flat[i]), limits, float(size[i]))
+        reason[i] = (
+            _saturated(form, int(n[i]))
+            if saturated[i]
+            else _reason(form, params[i], told[i], bound[i], loose[i], pairs[i], bool(flat[i]), limits, float(size[i]))
+        )
+    covariance = units.covariance(form, params, covariance)
     estimates = Estimates(
         form=form,
         noise=np.full(count, noise, dtype=object),
-        params=params,
-        stderr=stderr,
+        params=told,
+        stderr=_told_errors(form, stderr, covariance),
         covariance=covariance,
-        rss=maxima.rss,
-        loglik=maxima.loglik,
+        rss=maxima.rss * units.y**2,
+        loglik=maxima.loglik - (0.0 if model.discrete else n * np.log(units.y)),
         n=n,
         k=np.full(count, _count(form, noise)),
         status=status,
@@ -594,11 +661,36 @@ def _assess(form: Form, noise: str, maxima: _Maxima) -> Estimates:
         at_bound=bound,
         not_identified=loose,
     )
-    failed = ~np.isfinite(maxima.loglik)
-    if failed.any():
-        failure = Estimates.failed(form, noise, n[failed], "the likelihood is not finite")
-        estimates.put(np.flatnonzero(failed), failure)
+    for failed, why in (
+        (~np.isfinite(maxima.loglik), "the likelihood is not finite"),
+        (_out_of_range(told, params), "a parameter is too large or too small a number in these units"),
+    ):
+        if failed.any():
+            estimates.put(np.flatnonzero(failed), Estimates.failed(form, noise, n[failed], why))
     return estimates
+
+
+def _out_of_range(told: Array, params: Array) -> NDArray[np.bool_]:
+    """Which fits (B,) have a parameter that is no ordinary number in the caller's units."""
+    with np.errstate(invalid="ignore"):
+        ordinary = np.isfinite(told) & ((np.abs(told) >= np.finfo(float).tiny) | (params == 0.0))
+    return np.asarray(~ordinary.all(axis=1))
+
+
+def _told_errors(form: Form, stderr: Array, covariance: Array) -> Array:
+    """Standard errors in the caller's units.
+
+    What is at a bound (NaN) or not identified (inf) stays so, and a value at x = 1 is as unknown as the exponent that
+    takes it there.
+    """
+    with np.errstate(invalid="ignore"):
+        out = np.sqrt(np.einsum("bii->bi", covariance))
+    out = np.where(np.isfinite(stderr), out, stderr)
+    for i, q in enumerate(form.parameters):
+        if q.exponent:
+            unknown = np.isinf(stderr[:, form.names.index(q.exponent)]) & ~np.isnan(out[:, i])
+            out[unknown, i] = np.inf
+    return out
 
 
 def _vague(form: Form, params: Array, errors: Array) -> NDArray[np.bool_]:
@@ -662,6 +754,7 @@ def _at_bound(
 def _reason(
     form: Form,
     params: Array,
+    told: Array,
     bound: NDArray[np.bool_],
     loose: NDArray[np.bool_],
     pairs: NDArray[np.bool_],
@@ -680,10 +773,10 @@ def _reason(
     clauses = []
     for i in np.flatnonzero(bound):
         if i in amplitudes and params[i] > low[i] + _NEGLIGIBLE * size:
-            clauses.append(f"{names[i]} is as large as a probability allows, {params[i]:.3g}")
+            clauses.append(f"{names[i]} is as large as a probability allows, {told[i]:.3g}")
             continue
         side = "lower" if abs(params[i] - low[i]) <= abs(high[i] - params[i]) else "upper"
-        clauses.append(f"{names[i]} is at its {side} bound {params[i]:.3g}")
+        clauses.append(f"{names[i]} is at its {side} bound {told[i]:.3g}")
     return "; ".join(clauses)
 
 

@@ -42,6 +42,8 @@ class Noise:
         ``log_likelihood(y, f, w) -> float`` at the best σ.
     check : callable
         ``check(y, w)`` raises InputError where the model cannot hold.
+    closed_under : tuple of str
+        Axes (``"x"``, ``"y"``) in another unit of which it is the same model.
     """
 
     name: str
@@ -52,9 +54,12 @@ class Noise:
     information: Callable[[Array, Array], Array]
     log_likelihood: Callable[[Array, Array, Array], float]
     check: Callable[[Array, Array], None]
+    closed_under: tuple[str, ...] = ("x", "y")
 
 
+_SMALLEST_SIZE = 1e-150  # stands for sizes whose squares would be 0
 _SMALLEST_FIT = 1e-300  # stands for fitted values (and sizes) that are not positive
+_LARGEST_WEIGHT = 1e300
 _EDGE = 1e-12  # how near to 0 or 1 a fitted probability may come
 
 
@@ -87,6 +92,12 @@ def _gaussian_loglik(y: Array, f: Array, w: Array) -> float:
 def _lognormal_residual(y: Array, f: Array, w: Array) -> tuple[Array, Array]:
     root, safe = _root(w), np.maximum(f, _SMALLEST_FIT)
     return (np.log(y) - np.log(safe)) * root, np.where(f > _SMALLEST_FIT, -root / safe, 0.0)
+
+
+def relative_weights(size: Array, w: Array) -> Array:
+    """Weights of errors that are in proportion to a size."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.minimum(w / np.maximum(size, _SMALLEST_SIZE) ** 2, _LARGEST_WEIGHT))
 
 
 def _lognormal_loglik(y: Array, f: Array, w: Array) -> float:
@@ -174,7 +185,7 @@ NOISE: dict[str, Noise] = {
             discrete=False,
             scale_parameters=1,
             residual=_lognormal_residual,
-            information=lambda f, w: w / np.maximum(f, _SMALLEST_FIT) ** 2,
+            information=relative_weights,
             log_likelihood=_lognormal_loglik,
             check=_check_lognormal,
         ),
@@ -187,6 +198,7 @@ NOISE: dict[str, Noise] = {
             information=_binomial_information,
             log_likelihood=_binomial_loglik,
             check=_check_binomial,
+            closed_under=("x",),
         ),
     )
 }

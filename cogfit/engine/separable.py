@@ -30,6 +30,7 @@ Index = NDArray[np.int64]
 PART = 1 << 17
 """Points that a thread takes at a time; of forms with several non-linear parameters, which cost more, a sixteenth."""
 
+_SMALLEST = 1e-300  # of a scale: its logarithm is finite
 _GRID_POINTS = 240  # points on which starts are ranked; longer curves are averaged into bins for this only
 # Starts followed to the end at the most, of one column and of two: where one of two vanishes, minima end.
 _STARTS = (8, 40)
@@ -133,6 +134,19 @@ class Bundle:
         edges = [*np.flatnonzero(np.diff(number, prepend=-1)).tolist(), self.axis.size]
         return list(pairwise(edges))
 
+    def in_units(self, x: Array, y: Array) -> Bundle:
+        """The same curves in units of their own.
+
+        Those of x are (axes,), those of y (curves,).
+        """
+        assert self.bins is None
+        size = self.size
+        begin = np.cumsum(size) - size
+        points = np.arange(int(size.sum())) + np.repeat(self.y_at - begin, size)
+        with np.errstate(all="ignore"):  # values of curves that are left out may be anything
+            values, axes = self.y[points] / np.repeat(y, size), self.x / np.repeat(x, np.diff(self.x_at))
+        return replace(self, x=axes, y=values, y_at=begin)
+
     def take(self, rows: Index) -> Bundle:
         """Some of the curves. Their values are shared, not copied."""
         return replace(self, axis=self.axis[rows], y_at=self.y_at[rows], w_at=self.w_at[rows])
@@ -146,7 +160,8 @@ def inner(parameter: Parameter, value: Array | float) -> Array:
 
     Its logarithm, for scales and some others.
     """
-    return np.log(value) if parameter.in_logs else np.asarray(value, dtype=float)
+    value = np.asarray(value, dtype=float)
+    return np.asarray(np.log(np.maximum(value, _SMALLEST))) if parameter.in_logs else value
 
 
 def bounds_of(form: Form, x: Array) -> tuple[Array, Array]:

@@ -15,8 +15,8 @@ from __future__ import annotations
 from cogfit.formulas.form import Form, Parameter
 
 
-def _amplitude(meaning: str, symbol: str = "A", name: str = "A") -> Parameter:
-    return Parameter(name, symbol, meaning, "y", "amplitude", lower=0.0)
+def _amplitude(meaning: str, symbol: str = "A", name: str = "A", exponent: str = "") -> Parameter:
+    return Parameter(name, symbol, meaning, "y", "amplitude", lower=0.0, exponent=exponent)
 
 
 def _floor(meaning: str = "asymptote: what is left after unlimited practice") -> Parameter:
@@ -114,7 +114,7 @@ BUILT_IN = (
         formula=r"A\,x^{-\gamma}",
         expression="A*x**(-gamma)",
         parameters=(
-            _amplitude("value at x = 1"),
+            _amplitude("value at x = 1", exponent="gamma"),
             Parameter(
                 name="gamma",
                 symbol=r"\gamma",
@@ -138,7 +138,7 @@ BUILT_IN = (
         formula=r"c + A\,x^{-\gamma}",
         expression="c + A*x**(-gamma)",
         parameters=(
-            _amplitude("height above the floor at x = 1"),
+            _amplitude("height above the floor at x = 1", exponent="gamma"),
             _exponent(),
             _floor(),
         ),
@@ -226,7 +226,7 @@ BUILT_IN = (
         formula=r"c + A\,x^{-\gamma} e^{-r x}",
         expression="c + A*x**(-gamma)*exp(-r*x)",
         parameters=(
-            _amplitude("scale above the floor"),
+            _amplitude("scale above the floor", exponent="gamma"),
             _exponent("exponent of the power factor", lower=0.0),
             _RATE,
             _floor(),
@@ -284,6 +284,7 @@ BUILT_IN = (
                 meaning="value at x = 1",
                 unit="y",
                 role="floor",
+                slope="A",
             ),
         ),
         contains=("constant",),
@@ -428,6 +429,7 @@ BUILT_IN = (
         ),
         positive_x=False,
         axes=("stream",),
+        closed_under=("y",),
         reference="missing mass of Zipf-distributed patterns (theory T4): attention against stream length",
         basis="truncated_zipf",
     ),
@@ -456,6 +458,7 @@ BUILT_IN = (
         gamma="gamma",
         positive_x=False,
         axes=("exposure", "repetition"),
+        closed_under=("y",),
         reference="each exposure consolidates with its own Beta-distributed probability (theory T7)",
         basis="beta_geometric",
     ),
@@ -466,7 +469,7 @@ BUILT_IN = (
         expression="Ta*exp(-r*x) + (1 - exp(-r*x))*Tr*x**(-gamma)",
         parameters=(
             _amplitude("time of the algorithm", "T_a", "Ta"),
-            _amplitude("time of retrieval at x = 1", "T_r", "Tr"),
+            _amplitude("time of retrieval at x = 1", "T_r", "Tr", exponent="gamma"),
             Parameter(
                 name="r",
                 symbol="r",

@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 
 Role = Literal["amplitude", "shape", "floor", "free"]
 
+_SMALLEST = float(np.finfo(float).tiny)  # smaller numbers have lost digits, or are 0
+
 Unit = Literal["y", "x", "1/x", "1", "patterns", "user"]
 
 
@@ -48,6 +50,9 @@ class Parameter:
         along a valley of the RSS, the valley is then straight.
     grid : tuple of (float, float, int)
         Range (relative like the bounds) and number of the starting values tried.
+    exponent, slope : str
+        For a value at x = 1: the parameter γ of A·x^−γ, or A of a − A·ln x, with which it changes in another unit of x
+        ("" where it does not).
     """
 
     name: str
@@ -61,6 +66,8 @@ class Parameter:
     grid: tuple[float, float, int] = (0.0, 1.0, 1)
     interior: bool = False
     by_log: bool = False
+    exponent: str = ""
+    slope: str = ""
 
     @property
     def in_logs(self) -> bool:
@@ -100,6 +107,14 @@ def span_of(x: Array, interior: bool = False) -> tuple[float, float]:
     return float(points[cut]), float(points[points.size - 1 - cut])
 
 
+def lifted_log(x: Array) -> Array:
+    """Logarithm of x that is finite at 0.
+
+    Zeros lie as far below the least other x as it is from half of it.
+    """
+    return np.asarray(np.log(np.maximum(x, max(0.5 * span_of(x)[0], _SMALLEST))))
+
+
 @dataclass(frozen=True)
 class Form:
     """A form: formula, parameters, and how to evaluate it.
@@ -126,6 +141,8 @@ class Form:
         Axes on which the form has a meaning (None: any).
     measures : tuple of str or None
         Measures for which it has a meaning (None: any), see :data:`MEASURES`.
+    closed_under : tuple of str
+        Axes (``"x"``, ``"y"``) in another unit of which it is the same form with other parameters.
     reference : str
         Where it comes from.
     power_law : bool
@@ -163,6 +180,7 @@ class Form:
     contains: tuple[str, ...] = ()
     axes: tuple[str, ...] | None = None
     measures: tuple[str, ...] | None = None
+    closed_under: tuple[str, ...] = ("x", "y")
     reference: str = ""
     power_law: bool = False
     scout: bool = False

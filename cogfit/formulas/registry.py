@@ -148,6 +148,7 @@ def register(
         parameters=tuple(_user_parameter(parameter, limits.get(parameter)) for parameter in names),
         gamma=gamma or ("gamma" if "gamma" in names else None),
         positive_x=False,
+        closed_under=(),
         function=func,
         derivative=jac,
         start=dict(start) if start else None,

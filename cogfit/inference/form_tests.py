@@ -6,24 +6,29 @@ Which forms do the data refuse?
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.curves.curve import Curve
+from cogfit.curves.curve import Clusters, Curve
 from cogfit.engine import bins as binning
 from cogfit.engine import estimate, separable
-from cogfit.engine.arma import WHITE, Arma, select_arma, unit_columns
+from cogfit.engine.arma import unit_columns
 from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.estimate import Estimate
 from cogfit.engine.noise import NOISE
-from cogfit.formulas.form import Array, Form, span_of
-from cogfit.formulas.registry import POWER
+from cogfit.formulas.form import Array, Form, lifted_log
+from cogfit.formulas.registry import POWER, POWER_LAWS
+from cogfit.inference.error_models import INDEPENDENT, ErrorModel, fit_errors
+from cogfit.inference.own_units import by_name_in_own_units
 from cogfit.inference.ranking import score
 from cogfit.progress import Progress
 from cogfit.records.codec import Document, Nan, wire
+
+REFUTED = 0.05
+"""p-value up to which a form is refused."""
 
 TEST_BINS = 100
 """Points on which forms are tested; longer curves are averaged into bins."""
@@ -36,6 +41,9 @@ _LOCATIONS = 5  # other places from which a location is fitted
 _SAMPLE = 10  # replicates at whose fits forms are linearised
 _FAR = 5.0  # how many times further off than any replicate of the power law a form is refused without replicates
 _RIDGE = 1e-3  # singular value, relative to the largest, below which a form hardly moves: left out
+_SUMMED = 400  # points from which on Gaussian errors are drawn as sums over bins
+_SURE = 2.576  # standard errors that a p-value lies from the level before replicates suffice: 99 %
+_MOST = 3_200  # replicates after which they do in any case
 _SMOOTH_POINTS = 60  # fewer points get smooth departures of a lower degree
 _TINY = 1e-300  # keeps logarithms of an RSS of 0 finite
 
@@ -52,8 +60,8 @@ class FormTest(Document):
         The same for the largest excursion of the cumulative sum of its residuals: goodness of fit. NaN where the form
         is so far off that no curves were made.
     replicates : int
-        Curves made; 0 where the form was refused without any, being several times further off than any replicate of the
-        power law.
+        Curves made: so many that it is clear on which side of the level the p-values lie; 0 where the form was refused
+        without any, being several times further off than any replicate of the power law.
     """
 
     p_value: float
@@ -65,82 +73,91 @@ class FormTest(Document):
 class _Data:
     """The curve in about 100 bins, and its errors.
 
-    The errors are drawn anew for every form, from the same series.
+    The errors are drawn anew for every form, from the same series. Where they are larger in some parts of the curve
+    than in others, the weights have made that good.
     """
 
     bins: Bins
     mean: Array  # (1, bins)
     curve: Curve
-    errors: Arma
-    spread: float  # SD of the errors in units of the residuals
-    binned_noise: dict[int, Array] = field(default_factory=dict)  # what `_simulate_noise` made, by number of series
+    errors: ErrorModel
+    seed: int
+    drawn: dict[int, Array] = field(default_factory=dict)  # what does not depend on the form, by batch
 
     @classmethod
-    def from_curve(cls, curve: Curve, form: Form, fit: Estimate) -> _Data:
-        """Prepare a curve. Its errors are those about a form that fits it well."""
+    def from_curve(cls, curve: Curve, errors: ErrorModel, seed: int) -> _Data:
+        """Gather a curve in bins."""
         bins = Bins.of_points(curve.x, TEST_BINS, curve.weights)
         mean = bins.mean(curve.y)
         if curve.resampleable:
             assert curve.clusters is not None
             clusters = curve.clusters.binned(bins.label)
             mean = clusters.resampled(np.ones((1, clusters.size)))[0][0]
-        errors, spread = (WHITE, 1.0) if curve.resampleable else _errors_about(curve, form, fit)
-        return cls(bins, mean[None], curve, errors, spread)
+        return cls(bins, mean[None], curve, errors, seed)
 
-    def simulate_residuals(
-        self, form: Form, fit: Estimate, count: int, rng: np.random.Generator
-    ) -> tuple[Array, Array]:
-        """Weights (bins,) and residuals (count, bins) around a form.
-
-        The residuals deviate from the fit as the data would if the form were the truth.
-        """
+    def weight_around(self, form: Form, fit: Estimate) -> Array:
+        """Weights of the bins if the form were the truth, (bins,)."""
         if self.curve.resampleable:
-            return self._resample_clusters(count, rng)
-        curve, size, label = self.curve, self.bins.weight.size, self.bins.label
-        f = form.evaluate(curve.x, form.vector(fit.params))
-        model = NOISE[fit.noise]
-        if model.discrete:
-            return self._draw_counts(f, count, rng)
-        weight = model.information(f, curve.weights)
-        total = np.bincount(label, weight, size).astype(float)
-        scale = np.bincount(label, np.sqrt(weight / curve.weights), size) / np.bincount(label, None, size)
-        return total, self._simulate_noise(count, rng) * scale / total
+            clusters = self._binned_clusters()
+            return np.asarray(clusters.resampled(np.ones((1, clusters.size)))[1][0])
+        return np.asarray(np.bincount(self.bins.label, self._information(form, fit), self.bins.weight.size), float)
 
-    def _resample_clusters(self, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Weights, and deviations of resampled means from the mean."""
+    def simulate_residuals(self, form: Form, fit: Estimate, count: int, batch: int) -> Array:
+        """Residuals around a form, (count, bins).
+
+        They deviate from the fit as the data would if the form were the truth. A batch has random numbers of its own,
+        the same for every form.
+        """
+        rng, n, label = np.random.default_rng([self.seed, batch]), self.curve.x.size, self.bins.label
+        if self.curve.resampleable:
+            if batch not in self.drawn:
+                self.drawn[batch] = self._resample_clusters(count, rng)
+            return self.drawn[batch]
+        weight = self._information(form, fit)
+        total = np.bincount(label, weight)
+        if NOISE[fit.noise].discrete:
+            trials, p = self.curve.weights, np.clip(form.evaluate(self.curve.x, form.vector(fit.params)), 0.0, 1.0)
+            draws = (rng.binomial(trials.astype(np.int64), p, size=(k, n)) for k in _portions(count, n))
+            return np.concatenate([_sums(rows / trials - p, weight, label) for rows in draws]) / total
+        if batch not in self.drawn:
+            self.drawn[batch] = self._simulate_noise(count, rng)
+        scale = np.bincount(label, np.sqrt(weight / self.curve.weights)) / np.bincount(label)
+        return np.asarray(self.drawn[batch] * scale / total)
+
+    def _information(self, form: Form, fit: Estimate) -> Array:
+        """Weights of the points if the form were the truth, (n,)."""
+        f, trials = form.evaluate(self.curve.x, form.vector(fit.params)), self.curve.weights
+        if NOISE[fit.noise].discrete:
+            p = np.clip(f, 0.0, 1.0)
+            return trials / np.clip(p * (1.0 - p), 1e-4, None)
+        return NOISE[fit.noise].information(f, trials)
+
+    def _binned_clusters(self) -> Clusters:
         assert self.curve.clusters is not None
-        clusters = self.curve.clusters.binned(self.bins.label)
-        total = clusters.resampled(np.ones((1, clusters.size)))[1]
+        return self.curve.clusters.binned(self.bins.label)
+
+    def _resample_clusters(self, count: int, rng: np.random.Generator) -> Array:
+        """Deviations of resampled means from the mean."""
+        clusters = self._binned_clusters()
         chance = np.full(clusters.size, 1.0 / clusters.size)
         y, w = clusters.resampled(rng.multinomial(clusters.size, chance, size=count).astype(float))
-        return total[0], np.where(w > 0, y - self.mean, 0.0)
-
-    def _draw_counts(self, f: Array, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Weights, and deviations of binomial fractions from fitted probabilities (n,)."""
-        trials = self.curve.weights
-        p = np.clip(f, 0.0, 1.0)
-        fractions = rng.binomial(trials.astype(np.int64), p, size=(count, f.size)) / trials
-        weight = trials / np.clip(p * (1.0 - p), 1e-4, None)
-        total = np.bincount(self.bins.label, weight, self.bins.weight.size).astype(float)
-        return total, _sums(fractions - f, weight, self.bins.label) / total
+        return np.where(w > 0, y - self.mean, 0.0)
 
     def _simulate_noise(self, count: int, rng: np.random.Generator) -> Array:
-        """Σ √w·e over each bin for `count` series of errors.
+        """Σ √w·e over each bin for `count` series of errors."""
+        order, n = np.argsort(self.curve.x, kind="stable"), self.curve.x.size
+        weight, label = np.sqrt(self.curve.weights[order]), self.bins.label[order]
+        if n > (binning.LONG if self.errors.is_heavy else _SUMMED):
+            begin = np.searchsorted(label, np.arange(self.bins.weight.size + 1))
+            return self.errors.simulate_sums(count, begin, weight, rng)
+        rows = [_sums(self.errors.simulate(k, n, rng), weight, label) for k in _portions(count, n)]
+        return np.concatenate(rows)
 
-        They are drawn once, for all forms.
-        """
-        if count not in self.binned_noise:
-            order, n = np.argsort(self.curve.x, kind="stable"), self.curve.x.size
-            weight, label = np.sqrt(self.curve.weights[order]), self.bins.label[order]
-            if n > binning.LONG:
-                begin = np.searchsorted(label, np.arange(self.bins.weight.size + 1))
-                sums = self.errors.simulate_sums(count, begin, weight, rng)
-            else:
-                width = max(1, _HELD // n)
-                sizes = [min(width, count - at) for at in range(0, count, width)]
-                sums = np.concatenate([_sums(self.errors.simulate(k, n, rng), weight, label) for k in sizes])
-            self.binned_noise[count] = self.spread * sums
-        return self.binned_noise[count]
+
+def _portions(count: int, n: int) -> list[int]:
+    """Numbers of series of n values that are held at a time."""
+    width = max(1, _HELD // n)
+    return [min(width, count - at) for at in range(0, count, width)]
 
 
 def _sums(rows: Array, weight: Array, label: NDArray[np.int64]) -> Array:
@@ -151,21 +168,21 @@ def _sums(rows: Array, weight: Array, label: NDArray[np.int64]) -> Array:
     return np.stack([np.bincount(label, weight * row) for row in rows])
 
 
-def _errors_about(curve: Curve, form: Form, fit: Estimate) -> tuple[Arma, float]:
-    """ARMA model and SD of the errors about a form.
+def errors_about(curve: Curve, form: Form, fit: Estimate) -> tuple[ErrorModel, Array]:
+    """Model the errors about a form, and their size.
 
-    The SD is in units of the residuals. The mean is the form *and* smooth departures from it.
+    They are in units of the residuals. The mean is the form *and* smooth departures from it.
 
     The errors of a form that does not fit would count its lack of fit as noise, and nothing would ever be refused: a
     random walk looks like any smooth curve. So Legendre polynomials in x and log x join the mean, and restricted
     likelihood pays for them.
     """
-    params = form.vector(fit.params)
-    if NOISE[fit.noise].discrete:
-        return WHITE, 1.0
+    even = np.ones(curve.x.size)
+    if curve.resampleable or NOISE[fit.noise].discrete:
+        return INDEPENDENT, even
 
     # residuals and tangents of the form, in the order of x
-    order = np.argsort(curve.x, kind="stable")
+    params, order = form.vector(fit.params), np.argsort(curve.x, kind="stable")
     x = curve.x[order]
     f = form.evaluate(curve.x, params)
     weight = NOISE[fit.noise].information(f, curve.weights)
@@ -177,23 +194,19 @@ def _errors_about(curve: Curve, form: Form, fit: Estimate) -> tuple[Arma, float]
     # an orthonormal basis of these and the smooth departures
     q, s, _ = np.linalg.svd(unit_columns(np.concatenate([jac, *_smooth_columns(x)], axis=1)), full_matrices=False)
     mean = q[:, s > 1e-6 * s[0]]
-    degrees_of_freedom = x.size - mean.shape[1]
-    if degrees_of_freedom < 4:
-        return WHITE, math.sqrt(float(residuals @ residuals) / max(x.size - len(form.parameters), 1))
-
-    # the errors' model, and their SD from the innovations that generalised least squares leaves
-    errors = select_arma(residuals, mean) if curve.serial else WHITE
-    rows = errors.whiten(np.concatenate([mean.T, residuals[None]]))
-    innovations = rows[-1] - rows[:-1].T @ np.linalg.lstsq(rows[:-1].T, rows[-1], rcond=None)[0]
-    variance = float(innovations @ innovations) / degrees_of_freedom
-    return errors, math.sqrt(variance * float(errors.autocovariance(0)[0]))
+    if x.size - mean.shape[1] < 4:
+        spread = math.sqrt(float(residuals @ residuals) / max(x.size - len(form.parameters), 1))
+        return replace(INDEPENDENT, spread=spread), even
+    errors, scale = fit_errors(residuals, mean, x, f[order], serial=curve.serial)
+    even[order] = scale
+    return errors, even
 
 
 def _smooth_columns(x: Array) -> list[Array]:
     """Legendre polynomials in x and log x, and a constant."""
     degree = 3 if x.size >= _SMOOTH_POINTS else 2
     columns = []
-    for v in (x, np.log(np.maximum(x, 0.5 * span_of(x)[0]))):
+    for v in (x, lifted_log(x)):
         u = 2.0 * (v - v.min()) / max(float(np.ptp(v)), 1e-300) - 1.0
         columns.append(np.polynomial.legendre.legvander(u, degree)[:, 1:])
     columns.append(np.ones((x.size, 1)))
@@ -229,7 +242,8 @@ def compare_forms(
     registry : mapping of str to Form
     rng : numpy Generator
     replicates : int
-        For each form.
+        For each form at first; four times as many each time while it is not clear, with 99 % confidence, on which side
+        of the level (:data:`REFUTED`) its p-value lies, or that of a power law's goodness of fit; 3,200 at most.
     progress : callable, optional
         Called as ``progress(done, total, name)``.
 
@@ -241,7 +255,12 @@ def compare_forms(
     names.sort(key=lambda name: name != POWER)  # its replicates show how far off chance may put a simple form
     scores = {name: score(fits[name]) for name in names}
     best = min(names, key=lambda name: scores[name])
-    data = _Data.from_curve(curve, registry[best], fits[best])
+    curve, fits = by_name_in_own_units(curve, registry, {name: fits[name] for name in names})
+    errors, scale = errors_about(curve, registry[best], fits[best])
+    if np.ptp(scale) > 0.0:
+        curve = replace(curve, weights=curve.weights / scale**2)
+        fits = {name: _fit_again(registry[name], curve, fits[name]) for name in names}
+    data = _Data.from_curve(curve, errors, int(rng.integers(2**62)))
     candidates = _Candidates(
         forms={name: registry[name] for name in names}, params={n: registry[n].vector(fits[n].params) for n in names}
     )
@@ -250,10 +269,16 @@ def compare_forms(
     for number, name in enumerate(names):
         if progress is not None:
             progress(number, len(names), name)
-        out[name], largest = _test_form(data, name, fits[name], candidates, rng, replicates, cutoff)
+        out[name], largest = _test_form(data, name, fits[name], candidates, replicates, cutoff)
         if name == POWER:
             cutoff = _FAR * largest
     return out
+
+
+def _fit_again(form: Form, curve: Curve, fit: Estimate) -> Estimate:
+    """Fit a form to the same points with other weights."""
+    again = estimate.estimate(form, curve.x, curve.y, curve.weights, fit.noise, start=fit.params)
+    return fit if again.status == "failed" else again
 
 
 @dataclass(frozen=True)
@@ -273,33 +298,53 @@ class _Candidates:
 
 
 def _test_form(
-    data: _Data,
-    name: str,
-    fit: Estimate,
-    candidates: _Candidates,
-    rng: np.random.Generator,
-    replicates: int,
-    cutoff: float,
+    data: _Data, name: str, fit: Estimate, candidates: _Candidates, replicates: int, cutoff: float
 ) -> tuple[FormTest, float]:
     """Test one form.
 
     Returns the largest statistic among the replicates, too.
 
-    A form whose statistic on the data exceeds `cutoff` is refused without replicates.
+    A form whose statistic on the data exceeds `cutoff` is refused without replicates: being several times further off
+    than chance puts the power law, replicates would only confirm it. Others get replicates until it is clear on which
+    side of the level their p-values lie, so that the verdict does not hang on the random numbers.
     """
-    # errors around this form: resampled clusters, counts, or ARMA series; drawn first, so that the random numbers of
-    # the next form do not depend on what comes of this one
-    form, params = candidates.forms[name], candidates.params
-    weight, residuals = data.simulate_residuals(form, fit, replicates, rng)
-    root = np.sqrt(weight)
-
-    # several times further off than chance puts the power law: replicates would only confirm it
+    root = np.sqrt(data.weight_around(candidates.forms[name], fit))
     rss = {n: _rss_at_fit(candidates, n, data, root) for n in candidates.forms}
     if math.log((rss[name] + _TINY) / (min(rss.values()) + _TINY)) > cutoff:
         return FormTest(1.0 / (replicates + 1.0), math.nan, 0), 0.0
+    worse, rougher, done, largest = 0, 0, 0, 0.0
+    for batch, size in enumerate(_batches(replicates)):
+        residuals = data.simulate_residuals(candidates.forms[name], fit, size, batch)
+        log_ratio, lack_of_fit = _statistics(data, name, candidates, root, residuals)
+        worse += int((log_ratio[1:] >= log_ratio[0]).sum())
+        rougher += int((lack_of_fit[1:] >= lack_of_fit[0]).sum())
+        largest, done = max(largest, float(log_ratio[1:].max())), done + size
+        if _is_clear(worse, done) and (name not in POWER_LAWS or _is_clear(rougher, done)):
+            break
+    return FormTest((worse + 1.0) / (done + 1.0), (rougher + 1.0) / (done + 1.0), done), largest
 
+
+def _batches(replicates: int) -> Iterator[int]:
+    """Sizes of batches, each four times the one before it."""
+    size, total = replicates, 0
+    while total < max(_MOST, replicates):
+        yield size
+        total += size
+        size = min(4 * size, max(_MOST - total, 1))
+
+
+def _is_clear(hits: int, count: int) -> bool:
+    """Whether a share of hits lies clearly above or below the level."""
+    return abs(hits - REFUTED * count) > _SURE * math.sqrt(REFUTED * (1.0 - REFUTED) * count)
+
+
+def _statistics(data: _Data, name: str, candidates: _Candidates, root: Array, residuals: Array) -> tuple[Array, Array]:
+    """How much worse than the best form, and how rough the residuals.
+
+    Both (1 + count,); the first is that of the data, the others are those of curves made around the form.
+    """
     # row 0 is the data: data and replicates are treated alike, so that the test keeps its level
-    axis = data.bins.axis
+    form, params, axis, weight = candidates.forms[name], candidates.params, data.bins.axis, root**2
     centre = axis.values(form, params[name])
     curves = np.concatenate([data.mean, centre + residuals])
     y = curves * root
@@ -309,12 +354,8 @@ def _test_form(
     rss_form = _least_rss(candidates, name, axis, weight, sample, y)
     rss_rivals = [_least_rss(candidates, n, axis, weight, sample, y) for n in candidates.rivals_of(name)]
     rss_best = np.min([rss_form, *rss_rivals], axis=0)
-
-    # how much worse than the best form, and how much structure is left in the residuals
     log_ratio = np.log((rss_form + _TINY) / (rss_best + _TINY))
-    lack_of_fit = _Tangents.at_params(form, axis, root, params[name][None]).excursion(y)
-    test = FormTest(_upper_tail(log_ratio), _upper_tail(lack_of_fit), replicates)
-    return test, float(log_ratio[1:].max())
+    return log_ratio, _Tangents.at_params(form, axis, root, params[name][None]).excursion(y)
 
 
 def _rss_at_fit(candidates: _Candidates, name: str, data: _Data, root: Array) -> float:
@@ -331,14 +372,6 @@ def _least_rss(candidates: _Candidates, name: str, axis: Axis, weight: Array, sa
     form, fitted = candidates.forms[name], candidates.params[name]
     points = np.concatenate([fitted[None], _refit(form, axis, sample, weight, fitted)])
     return _Tangents.at_params(form, axis, np.sqrt(weight), points).rss(y)
-
-
-def _upper_tail(statistic: Array) -> float:
-    """Bootstrap p-value.
-
-    Share of curves with at least the statistic of the data, which is the first.
-    """
-    return float((1.0 + (statistic[1:] >= statistic[0]).sum()) / statistic.size)
 
 
 def _refit(form: Form, axis: Axis, y: Array, weight: Array, start: Array) -> Array:

@@ -20,9 +20,10 @@ from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array, Form
 from cogfit.inference.interval import ENOUGH_POINTS, Interval
+from cogfit.inference.own_units import one_in_own_units
 from cogfit.inference.profile import profile, series_covariance, wald
 from cogfit.inference.resampling import block_bootstrap, resampled
-from cogfit.inference.residuals import errors_of
+from cogfit.inference.residuals import effective_points, errors_of
 
 
 @dataclass(frozen=True)
@@ -85,16 +86,23 @@ def all_intervals(
         by_resampling, covariance = resampled(form, curve, curve.clusters, fit, level, rng)
         return Uncertainty(by_resampling, covariance)
 
-    # one ordered series: standard errors for all parameters, the profile for the exponent
+    # one ordered series: standard errors for all parameters, the profile for the exponent, which has no unit
     errors = errors_of(form, curve, fit) if errors is None else errors
-    covariance = series_covariance(form, curve, fit, errors)
+    own_curve, own_fit, units = one_in_own_units(curve, form, fit)
+    own = series_covariance(form, own_curve, own_fit, errors)
+    covariance = units.covariance(form, form.vector(own_fit.params), own)
     limits = wald(fit, covariance, level, errors)
     sensitivity: dict[str, Interval] = {}
     if profiled and form.gamma is not None:
-        limits[form.gamma] = profile(form, curve, fit, form.gamma, level, errors, rng if thorough else None)
+        limits[form.gamma] = profile(form, own_curve, own_fit, form.gamma, level, errors, rng if thorough else None)
         if thorough and is_gaussian:
             sensitivity = block_bootstrap(form, curve, fit, level, rng)
-    return Uncertainty(_with_caveat(limits, caveat_of(curve, fit, errors)), covariance, errors, sensitivity)
+    return Uncertainty(
+        _with_caveat(limits, caveat_of(curve, effective_points(form, curve, fit, errors))),
+        covariance,
+        errors,
+        sensitivity,
+    )
 
 
 def _with_caveat(limits: dict[str, Interval], caveat: str) -> dict[str, Interval]:
@@ -103,14 +111,13 @@ def _with_caveat(limits: dict[str, Interval], caveat: str) -> dict[str, Interval
     return {name: replace(interval, caveat=caveat) for name, interval in limits.items()}
 
 
-def caveat_of(curve: Curve, fit: Estimate, errors: Arma) -> str:
+def caveat_of(curve: Curve, points: float) -> str:
     """Why intervals from one ordered series are not reliable.
 
     Empty where simulations found them good.
     """
     if curve.smoothing == "unknown":
         return "the curve was smoothed before it was logged, by a filter that is not known"
-    points = fit.n / max(errors.time, 1.0)
     if points < ENOUGH_POINTS:
         return f"only {points:.0f} effective points"
     return ""

@@ -12,19 +12,21 @@ from cogfit.curves.curve import Curve
 from cogfit.engine import bins, estimate, general, noise, separable
 from cogfit.engine.arma import WHITE, Arma, estimate_arma
 from cogfit.engine.bins import Axis, Bins
+from cogfit.engine.condensed import Condensed, condense
 from cogfit.engine.estimate import Estimate, starting_bins
-from cogfit.formulas.form import Array, Form, span_of
+from cogfit.formulas.form import Array, Form
 from cogfit.inference.interval import Interval, standard_errors, t_quantile
+from cogfit.inference.own_units import one_in_own_units
 from cogfit.inference.resampling import resampled
-from cogfit.inference.residuals import errors_of, in_order, robust_covariance, slopes
+from cogfit.inference.residuals import errors_of, in_order, robust_covariance, slopes, span
 from cogfit.inference.roots import brent
-from cogfit.native import distributions
+from cogfit.inference.variance import even_variance, has_uneven_variance, is_uneven
 
 _CALIBRATION = 399  # parametric-bootstrap replicates behind a calibrated threshold
-_VARIANCE_POINTS = 20  # below, no model of the variance is tried
 # Effective points of a long curve from which on the coefficients of the errors are held along a profile: to estimate
 # them anew at every value changes the limits by about 1/points of the width.
 _HOLDS_ERRORS = 1_000.0
+_PRECISION = 1e-7  # of a limit, relative to its distance from the estimate
 _TOLERANCE = 1e-3  # of the limits of a long curve, relative to their distance from the estimate
 
 
@@ -33,7 +35,7 @@ def wald(fit: Estimate, covariance: Array, level: float, errors: Arma) -> dict[s
 
     One per parameter, infinite where it is not identified.
     """
-    quantile = t_quantile(level, fit.n / max(errors.time, 1.0) - len(fit.params))
+    quantile = t_quantile(level, errors.points(fit.n) - len(fit.params))
     out = {}
     errors_by_name = standard_errors(fit, covariance)
     for name, value in fit.params.items():
@@ -89,7 +91,8 @@ def profile(
     Interval
     """
     degrees_of_freedom = fit.n - len(form.parameters)
-    if degrees_of_freedom < 1 or not math.isfinite(fit.params[name]):
+    is_flat = name in fit.not_identified and all(q.name in fit.at_bound for q in form.amplitudes)
+    if degrees_of_freedom < 1 or is_flat or not math.isfinite(fit.params[name]):
         return Interval(-math.inf, math.inf, level, _describe_method("profile likelihood", errors), "this curve")
     test = ValueTest(form, in_order(curve), fit, name, errors)
     threshold, method = t_quantile(level, degrees_of_freedom) ** 2, _describe_method("profile likelihood", errors, test)
@@ -100,7 +103,7 @@ def profile(
     excess = _Excess(test.deviance, test.best, test.widening * threshold, tolerance)
     at = form.names.index(name)
     low, high = separable.bounds_of(form, curve.x)
-    step = _first_step(fit, name) * math.sqrt(max(errors.time, 1.0))
+    step = _first_step(fit, name) * math.sqrt(fit.n / errors.points(fit.n))
     a, b = excess.crossing(-1.0, float(low[at]), step), excess.crossing(1.0, float(high[at]), step)
     # Least squares weighs the points otherwise than the profile does; in short red series it can lie just outside.
     a, b = min(a, fit.params[name]), max(b, fit.params[name])
@@ -114,10 +117,10 @@ def deviance_profile(
 
     That of :class:`ValueTest`; for a picture.
     """
-    curve = Curve(x, y, w, None, "x", "", "other")
+    curve, fit, units = one_in_own_units(Curve(x, y, w, None, "x", "", "other"), form, fit)
     test = ValueTest(form, in_order(curve), fit, name, errors)
-    low, high = separable.bounds_of(form, x)
-    at = form.names.index(name)
+    low, high = separable.bounds_of(form, curve.x)
+    at, values = form.names.index(name), values / units.factor(form, name)
     out = np.full(values.size, np.nan)
     middle = int(np.argmin(np.abs(values - test.best)))
     for outwards in (range(middle, values.size), range(middle - 1, -1, -1)):  # outwards: each starts from its neighbour
@@ -157,6 +160,7 @@ class ValueTest:
         self.best_params = form.vector(fit.params)
         self.curve, self.variance = even_variance(form, curve, fit)
         self.bins: Bins | None = None
+        self.condensed: Condensed | None = None
         if self.variance:
             self.best_params, _ = self._fit({}, self.best_params, WHITE)
         self.lowest_cost, self.highest_loglik = self._cost(self.best_params), 0.0
@@ -185,12 +189,15 @@ class ValueTest:
 
         They depend on each other: twice is enough, and once in a long curve, where the errors are held from then on.
         """
-        self.holds_errors = fit.n > bins.LONG and fit.n / max(self.errors.time, 1.0) > _HOLDS_ERRORS
+        self.holds_errors = fit.n > bins.LONG and self.errors.points(fit.n) > _HOLDS_ERRORS
         for _ in range(1 if self.holds_errors else 2):
             self.best_params, _ = self._fit({}, self.best_params, self.errors)
-            self.reference = slopes(self.form, self.curve, fit.noise, self.best_params)
+            self.reference = span(slopes(self.form, self.curve, fit.noise, self.best_params))
             self.errors, self.highest_loglik = self._errors_at(self.best_params, "")
         if self.holds_errors:
+            c = self.curve
+            if self.is_separable:
+                self.condensed = condense(self.form, c.x, c.y, c.weights, self.errors, self.best_params)
             self.best_params, self.lowest_cost = self._fit({}, self.best_params, self.errors)
 
     def _cost(self, params: Array) -> float:
@@ -209,7 +216,8 @@ class ValueTest:
             if self.bins is not None:
                 (x_mean, y_mean), weights = estimate.logarithmic_means(c.x, c.y, self.bins), self.bins.weight
             return general.minimise_with(self.form, x_mean, y_mean, weights, self.noise, start, held, errors)
-        if len(self.form.shape) == len(held) == 1 and c.x.size > bins.LONG and not errors.white:
+        is_whole = self.bins is None and self.condensed is None
+        if len(self.form.shape) == len(held) == 1 and c.x.size > bins.LONG and is_whole:
             linear = self._linear_fit(held[self.name], errors)
             if linear is not None:
                 return linear
@@ -220,13 +228,16 @@ class ValueTest:
         starts = starts[None] if np.any(starts[0] != starts[1]) else starts[None, :1]
         fixed = {name: np.array([value]) for name, value in held.items()}
         x: Array | Axis = c.x
-        y, w = c.y, c.weights
+        y, w, rest = c.y, c.weights, 0.0
         if self.bins is not None:
             x, y, w = self.bins.axis, self.bins.mean(y), self.bins.weight
+        elif self.condensed is not None:
+            short, errors = self.condensed, WHITE
+            x, y, w, rest = short.axis, short.y, short.weights, short.rest
         batch = separable.solve(
             self.form, x, y[None], w[None], starts=starts, fixed=fixed, tolerance=1e-10, errors=errors
         )
-        return batch.params[0], float(batch.rss[0])
+        return batch.params[0], float(batch.rss[0]) + rest
 
     def _drop(self, cost: float) -> float:
         """Twice the drop of the restricted log-likelihood.
@@ -301,7 +312,7 @@ class ValueTest:
         """
         c = self.curve
         r = estimate.residuals(self.form, c.x, c.y, c.weights, self.noise, params)
-        free = slopes(self.form, c, self.noise, params, held or (self.name,))
+        free = span(slopes(self.form, c, self.noise, params, held or (self.name,)))
         return estimate_arma(r, free, self.errors.order, self.errors, self.reference)
 
     def _widening(self) -> float:
@@ -324,7 +335,7 @@ class ValueTest:
             for i, q in enumerate(self.form.parameters)
             if not (q.role in ("amplitude", "floor") and self.best_params[i] <= q.lower)
         ]
-        if not np.any(r) or self.index not in free or not _is_uneven(r, c.x, self.form.evaluate(c.x, self.best_params)):
+        if not np.any(r) or self.index not in free or not is_uneven(r, c.x, self.form.evaluate(c.x, self.best_params)):
             return 1.0
         jac = jac / np.maximum(np.linalg.norm(jac, axis=0), 1e-300)
         q, upper = np.linalg.qr(jac)
@@ -335,78 +346,6 @@ class ValueTest:
         robust = float((rows**2 * (r / (1.0 - leverage)) ** 2).sum())
         plain = float(rows @ rows) * float(r @ r) / self.degrees_of_freedom
         return robust / plain
-
-
-def _is_uneven(r: Array, x: Array, fitted: Array) -> bool:
-    """Whether squared residuals depend on log x or the fit.
-
-    Koenker 1981, J. Econometrics 17:107; at 5 %.
-    """
-    columns = [np.ones(x.size)]
-    for v in (np.log(np.maximum(x, 0.5 * span_of(x)[0])), fitted):
-        if np.ptp(v) > 0:
-            columns.append((v - v.mean()) / np.ptp(v))
-    design = np.stack(columns, axis=1)
-    squares = r**2
-    explained = design @ np.linalg.lstsq(design, squares, rcond=None)[0]
-    total = float(((squares - squares.mean()) ** 2).sum())
-    share = 1.0 - float(((squares - explained) ** 2).sum()) / total if total > 0 else 0.0
-    return distributions.chi2_sf(max(share, 0.0) * x.size, len(columns) - 1) < 0.05
-
-
-def even_variance(form: Form, curve: Curve, fit: Estimate) -> tuple[Curve, str]:
-    """Weights that make the variance even.
-
-    The curve with these, and a name for the model; as it is and "" where the variance is even.
-
-    The variance is a power of x or of the fitted curve, whichever follows the squared residuals better; its exponent
-    comes from regressing their logarithm (Harvey 1976, Econometrica 44:461).
-    """
-    if noise.get(fit.noise).discrete or curve.x.size < _VARIANCE_POINTS:
-        return curve, ""
-    params = form.vector(fit.params)
-    r = estimate.residuals(form, curve.x, curve.y, curve.weights, fit.noise, params)
-    fitted = form.evaluate(curve.x, params)
-    if not np.any(r) or not np.all(np.isfinite(r)) or not _is_uneven(r, curve.x, fitted):
-        return curve, ""
-
-    # log squared residuals; a point that draws the fit to itself misses it by less, which its leverage makes good
-    q, _ = np.linalg.qr(slopes(form, curve, fit.noise, params))
-    r = r / np.sqrt(np.maximum(1.0 - (q**2).sum(axis=1), 0.01))
-    log_square = np.log(np.maximum(r**2, 1e-6 * float(np.mean(r**2))))
-    log_square = log_square - log_square.mean()
-
-    models = [_variance_power(label, v, log_square) for label, v in (("x", curve.x), ("curve", fitted))]
-    # for a power law the two are one model, and rounding must not name it
-    best = max(
-        (model for model in models if model is not None), key=lambda model: float(f"{model.share:.9g}"), default=None
-    )
-    if best is None or best.share <= 0.0:
-        return curve, ""
-    return replace(curve, weights=curve.weights * np.exp(-best.log_variance)), best.name
-
-
-@dataclass(frozen=True)
-class _VarianceModel:
-    """Variance as a power of x or the curve."""
-
-    name: str
-    share: float  # sum of squares of the log squared residuals that it explains
-    log_variance: Array
-
-
-def _variance_power(label: str, v: Array, log_square: Array) -> _VarianceModel | None:
-    """Regress log squared residuals (about their mean) on log v."""
-    if v.min() <= 0 or np.ptp(v) == 0:
-        return None
-    u = np.log(v) - np.log(v).mean()
-    slope = float(u @ log_square / (u @ u))
-    share = slope**2 * float(u @ u)
-    # log χ² with one degree of freedom has variance π²/2; the slope is drawn in by its standard error, for too steep a
-    # model gives a few points all the weight
-    error = math.pi / math.sqrt(2.0 * float(u @ u))
-    slope = math.copysign(max(abs(slope) - error, 0.0), slope)
-    return _VarianceModel(f"variance ∝ {label}^{slope:.2g}", share, slope * u)
 
 
 @dataclass(frozen=True)
@@ -454,8 +393,8 @@ class _Excess:
             inner, reach = outer, 2.0 * reach
         else:
             return side * math.inf
-        tolerance = max(1e-6 * max(abs(outer), 1e-12), self.tolerance * abs(outer - self.best))
-        return brent(at, inner, outer, absolute=tolerance, relative=1e-6, iterations=40)
+        tolerance = max(_PRECISION, self.tolerance) * abs(outer - self.best)
+        return brent(at, inner, outer, absolute=tolerance)
 
 
 def quick_interval(
@@ -468,6 +407,7 @@ def quick_interval(
     gaussian = fit.noise == "gaussian" and form.basis is not None
     if gaussian and curve.clusters is not None and curve.resampleable:
         return resampled(form, curve, curve.clusters, fit, level, rng, replicates)[0][name]
+    curve, fit, _ = one_in_own_units(curve, form, fit)
     errors = errors_of(form, curve, fit)
     return wald(fit, series_covariance(form, curve, fit, errors), level, errors)[name]
 
@@ -477,6 +417,6 @@ def series_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> 
 
     The sandwich where errors are correlated or of uneven variance, else that of the fit.
     """
-    if not errors.white or even_variance(form, curve, fit)[1]:
+    if not errors.white or has_uneven_variance(form, curve, fit):
         return robust_covariance(form, curve, fit, errors)
     return fit.covariance

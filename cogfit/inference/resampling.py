@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from cogfit.engine.estimate import Estimate
 from cogfit.errors import MissingDependencyError
 from cogfit.formulas.form import Array, Form
 from cogfit.inference.interval import CONDITIONAL, ENOUGH_CLUSTERS, SCOPES, Interval, t_quantile
+from cogfit.inference.own_units import one_in_own_units
 from cogfit.inference.residuals import in_order
 from cogfit.native import distributions
 
@@ -46,8 +48,10 @@ def resampled(
     """
     draws = rng.multinomial(clusters.size, np.full(clusters.size, 1.0 / clusters.size), size=replicates).astype(float)
     shape = [form.names.index(q.name) for q in form.shape]
-    best = form.vector(fit.params)
     low, high = separable.bounds_of(form, curve.x)
+    curve, fit, units = one_in_own_units(replace(curve, clusters=clusters), form, fit)
+    assert curve.clusters is not None
+    clusters, best = curve.clusters, form.vector(fit.params)
     correction = math.sqrt(clusters.size / (clusters.size - 1.0))
     tail = distributions.normal_cdf(-correction * t_quantile(level, clusters.size - 1.0))
     # long curves are refitted on means over bins
@@ -65,7 +69,7 @@ def resampled(
     centre = refit(np.ones((1, clusters.size)))
     width = max(1, _HELD // axis.x.size)
     rows = [best + refit(draws[at : at + width]) - centre for at in range(0, replicates, width)]
-    params = np.concatenate(rows)
+    params = units.params(form, np.concatenate(rows))
     method = f"{clusters.kind} resampled, {replicates} replicates, percentiles"
     scope = scope_of(form, curve, fit)
     intervals = {}
@@ -149,6 +153,7 @@ def block_bootstrap(
     except ImportError as error:
         raise MissingDependencyError("arch", "thorough", "the block bootstrap of the residuals") from error
 
+    curve, fit, units = one_in_own_units(curve, form, fit)
     ordered = in_order(curve)
     params = form.vector(fit.params)
     r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
@@ -159,9 +164,9 @@ def block_bootstrap(
     w = np.repeat(ordered.weights[None], len(y), axis=0)
     shape = [form.names.index(q.name) for q in form.shape]
     starts = np.repeat(params[shape][None, None], len(y), axis=0) if shape else None
-    params_by_replicate = separable.solve(form, ordered.x, y, w, starts=starts, tolerance=1e-9).params
+    own = separable.solve(form, ordered.x, y, w, starts=starts, tolerance=1e-9).params
     tail = 0.5 * (1.0 - level)
-    low, high = np.quantile(params_by_replicate, [tail, 1.0 - tail], axis=0)
+    low, high = np.quantile(units.params(form, own), [tail, 1.0 - tail], axis=0)
     method = f"stationary block bootstrap, mean length {length}, {REPLICATES} replicates"
     return {
         name: Interval(float(low[i]), float(high[i]), level, method, "this curve") for i, name in enumerate(form.names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,9 +10,12 @@ import numpy as np
 
 from cogfit.curves.curve import Curve
 from cogfit.engine import estimate, noise
-from cogfit.engine.arma import ORDERS, WHITE, Arma, select_arma
+from cogfit.engine.arma import ORDERS, WHITE, Arma, select_arma, unit_columns
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array, Form
+from cogfit.inference.own_units import one_in_own_units
+
+_DEPENDENT = 1e-6  # singular value, relative to the largest, from which a direction of the mean is one of its own
 
 
 def in_order(curve: Curve) -> Curve:
@@ -55,6 +59,15 @@ def slopes(form: Form, curve: Curve, noise_name: str, params: Array, without: tu
     return rows.T
 
 
+def span(columns: Array) -> Array:
+    """Orthonormal basis of what columns (n, p) span.
+
+    Restricted likelihood needs no more of the mean, and breaks down where columns are sums of others.
+    """
+    q, s, _ = np.linalg.svd(unit_columns(columns), full_matrices=False)
+    return np.asarray(q[:, s > _DEPENDENT * s.max(initial=0.0)])
+
+
 def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[int, int]] = ORDERS) -> Arma:
     """ARMA model of a fit's errors along the curve.
 
@@ -62,12 +75,55 @@ def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[in
     """
     if fit.status == "failed" or noise.get(fit.noise).discrete or not curve.serial:
         return WHITE
+    curve, fit, _ = one_in_own_units(curve, form, fit)
     ordered = in_order(curve)
     params = form.vector(fit.params)
     r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
-    return select_arma(r, slopes(form, ordered, fit.noise, params), orders)
+    return select_arma(r, span(slopes(form, ordered, fit.noise, params)), orders)
 
 
+def effective_points(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> float:
+    """Independent points that tell as much about the exponent.
+
+    The information about γ (or the first other parameter of the form's shape) under the errors, over that under
+    independent errors of the same variance, times n. What correlation costs a mean it need not cost a slope.
+
+    Returns
+    -------
+    float
+        From 1 to n; that of a mean (:meth:`Arma.points`) where the form has no such parameter, or does not determine
+        it.
+    """
+    name = form.gamma or (form.shape[0].name if form.shape else "")
+    if errors.white or fit.status == "failed":
+        return float(fit.n)
+    ordered = in_order(curve)
+    rows = slopes(form, ordered, fit.noise, form.vector(fit.params)).T
+    others = slopes(form, ordered, fit.noise, form.vector(fit.params), (name,)).T
+    if not name or len(others) == len(rows):
+        return errors.points(fit.n)
+    variance = float(errors.autocovariance(0)[0])
+    white = _information(rows, others)
+    information = variance * _information(errors.whiten(rows), errors.whiten(others))
+    if not white > 0.0 or not math.isfinite(information):
+        return errors.points(fit.n)
+    return min(max(fit.n * information / white, 1.0), float(fit.n))
+
+
+def _information(rows: Array, others: Array) -> float:
+    """Information about the parameter of which `others` lack the row.
+
+    The ratio of two determinants, by factors of columns of unit length.
+    """
+    logs = []
+    for columns in (rows, others):
+        length = np.maximum(np.linalg.norm(columns, axis=1), 1e-300)
+        upper = np.linalg.qr((columns / length[:, None]).T, mode="r")
+        logs.append(float(np.log(np.maximum(np.abs(np.diag(upper)) * length, 1e-300)).sum()))
+    return math.exp(min(2.0 * (logs[0] - logs[1]), 700.0))
+
+
+@np.errstate(all="ignore")  # what overflows is as good as infinite
 def robust_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> Array:
     """Sandwich covariance of least-squares estimates, shape (p, p).
 
@@ -78,7 +134,7 @@ def robust_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> 
     r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
     free = [i for i, q in enumerate(form.parameters) if np.isfinite(fit.covariance[i, i])]
     out = np.full(fit.covariance.shape, np.nan)
-    degrees_of_freedom = fit.n / errors.time - len(free)
+    degrees_of_freedom = errors.points(fit.n) - len(free)
     if not free or degrees_of_freedom <= 0:
         return out
     held = tuple(q.name for i, q in enumerate(form.parameters) if i not in free)

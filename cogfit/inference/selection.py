@@ -19,17 +19,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cogfit.curves.curve import Curve
+from cogfit.curves.curve import UNKNOWN, Curve
 from cogfit.engine import separable
 from cogfit.engine.arma import ORDERS, WHITE, Arma, ar1_gain
 from cogfit.engine.bins import Bins
 from cogfit.engine.estimate import Estimate
+from cogfit.engine.noise import NOISE, relative_weights
+from cogfit.engine.units import Units
 from cogfit.formulas.form import Form
 from cogfit.formulas.registry import POWER_LAWS
 from cogfit.inference.form_tests import TEST_BINS, TOLERANCE, FormTest, compare_forms
 from cogfit.inference.ranking import Ranking, rank
-from cogfit.inference.residuals import errors_of, ordered_residuals
-from cogfit.inference.verdict import Verdict, confidence_set, judge_power_law, reported_form
+from cogfit.inference.residuals import effective_points, errors_of, ordered_residuals
+from cogfit.inference.verdict import Verdict, confidence_set, judge_power_law, reported_form, withhold
 from cogfit.progress import Progress
 from cogfit.records.sentence import say
 
@@ -66,11 +68,14 @@ def extrapolation_error(
         out[name] = math.nan
         if fit.status == "failed" or form.basis is None or y.size < len(form.parameters) + 2 or held_out.size == 0:
             continue
-        scale = bins.weight if fit.noise != "lognormal" else bins.weight / np.maximum(y, 1e-300) ** 2
-        params = separable.solve(form, bins.axis, y[None], scale[None], tolerance=TOLERANCE).params[0]
-        error = curve.y[held_out] - form.evaluate(curve.x[held_out], params)
+        units = Units.of_points(curve.x, curve.y, (form,), NOISE[fit.noise])
+        own = y / units.y
+        scale = bins.weight if fit.noise != "lognormal" else relative_weights(own, bins.weight)
+        axis = bins.axis.in_units(units.x)
+        params = separable.solve(form, axis, own[None], scale[None], tolerance=TOLERANCE).params[0]
+        error = curve.y[held_out] / units.y - form.evaluate(curve.x[held_out] / units.x, params)
         value = math.sqrt(float((curve.weights[held_out] * error**2).sum() / curve.weights[held_out].sum()))
-        out[name] = value if math.isfinite(value) else math.nan
+        out[name] = value * units.y if math.isfinite(value) else math.nan
     return out
 
 
@@ -136,6 +141,8 @@ def select(
                 orders = ORDERS if name in close else ORDERS[:1]
                 errors[name] = errors_of(registry[name], curve, fits[name], orders)
     ruling = judge_power_law(fits, ranking, registry, tests)
+    if curve.smoothing == UNKNOWN:
+        ruling = withhold(ruling)
     return Selection(ranking, ruling, reported_form(ruling, fits, ranking, registry, tests), errors, tests)
 
 
@@ -155,8 +162,11 @@ def _ranking(
         gains = dict.fromkeys(fits, 0.0)
         for name, fit in usable.items():
             gains[name] = ar1_gain(ordered_residuals(registry[name], curve, fit))
-    ranking = rank(list(fits.values()), max(errors.time, 1.0), gains)
-    if not curve.resampleable:
+    ranking = rank(list(fits.values()), gains=gains)
+    if curve.resampleable:
+        assert curve.clusters is not None
+        return replace(ranking, n_effective=float(curve.clusters.size))
+    if not usable:
         return ranking
-    assert curve.clusters is not None
-    return replace(ranking, n_effective=float(curve.clusters.size))
+    best = min(usable, key=lambda name: usable[name].aicc)
+    return replace(ranking, n_effective=effective_points(registry[best], curve, fits[best], errors))

@@ -8,17 +8,14 @@ all columns at hand, a curve costs a cumulative sum (sharp steps) and one pass o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.engine.arma import Arma
 from cogfit.formulas.form import Array
 from cogfit.native.changes import best_gains
-from cogfit.native.distributions import log_gamma, student_cdf
 
 RHO = np.tanh(np.linspace(-0.5, 3.0, 30))
 """Values of the lag-1 correlation tried."""
@@ -210,61 +207,3 @@ def statistic(mean: Mean, step: Candidates, shock: Candidates, y: Array, minimum
         with_shock = peak(loglik(rss[open_curves] - shock.gains(y[open_curves], u[:, :, open_curves]), n))
         gain[open_curves[with_shock >= with_step[open_curves]]] = 0.0
     return np.where(gain >= minimum, gain, 0.0)
-
-
-# ------------------------------------------------------------------------------------------------------ the errors
-
-
-_TAILS = np.array([2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0])  # degrees of freedom tried besides infinity
-
-
-def innovations(residual: Array, mean: Mean, errors: Arma) -> Array:
-    """Whitened residuals of generalised least squares, (n,)."""
-    white = errors.whiten(np.concatenate([mean.rows, residual[None]]))
-    return np.asarray(white[-1] - np.linalg.lstsq(white[:-1].T, white[-1], rcond=None)[0] @ white[:-1])
-
-
-def unevenness(innovation: Array) -> Array:
-    """Local size of innovations beside their mean size, (n,).
-
-    Means of |u| over a tenth of the points (31 at least).
-    """
-    size = np.abs(innovation)
-    half = min(max(15, size.size // 20), size.size - 1)
-    total = np.concatenate([[0.0], np.cumsum(size)])
-    index = np.arange(size.size)
-    low, high = np.maximum(index - half, 0), np.minimum(index + half + 1, size.size)
-    local = (total[high] - total[low]) / (high - low)
-    mean = float(size.mean())
-    return np.maximum(local / mean, 1e-3) if mean > 0.0 else np.ones(size.size)
-
-
-def tail(innovation: Array) -> float:
-    """Degrees of freedom of Student's t for innovations (n,).
-
-    inf for Gaussian ones.
-
-    The largest (one, or 1 %) count only as large: the one that a step makes is no sign of heavy tails.
-    """
-    size = np.sort(np.abs(innovation))
-    n_large = max(1, size.size // 100)
-    kept, threshold = size[:-n_large], size[-n_large - 1]
-    if threshold == 0.0:
-        return math.inf
-    nu = np.append(_TAILS, 1e6)[:, None]
-    scale = max(float(np.median(size)), 0.05 * float(threshold)) / 0.6745 * np.geomspace(0.5, 1.4, 24)
-    spread = np.stack([np.log1p((kept / sigma) ** 2 / nu).sum(axis=1) for sigma in scale], axis=1)
-    value = kept.size * (log_gamma(0.5 * nu + 0.5) - log_gamma(0.5 * nu) - 0.5 * np.log(nu * math.pi) - np.log(scale))
-    logliks = (value - 0.5 * (nu + 1.0) * spread + n_large * np.log(student_cdf(-threshold / scale, nu))).max(axis=1)
-    return float(_TAILS[logliks[:-1].argmax()]) if logliks[:-1].max() > logliks[-1] + 1.0 else math.inf
-
-
-def simulated(errors: Arma, nu: float, scale: Array, size: int, rng: np.random.Generator) -> Array:
-    """Curves (size, n) with innovations of given scales (n,).
-
-    The innovations are Gaussian or of Student's t.
-    """
-    shape = size, scale.size
-    shock = scale * (rng.standard_normal(shape) if math.isinf(nu) else rng.standard_t(nu, shape))
-    variance = scale[0] ** 2 * (1.0 if math.isinf(nu) else nu / (nu - 2.0))
-    return errors.driven(shock, rng, math.sqrt(variance))

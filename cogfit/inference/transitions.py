@@ -26,23 +26,21 @@ from cogfit.engine.arma import Arma
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import get_form
+from cogfit.inference.error_models import innovations, simulated, tail, unevenness
 from cogfit.inference.roots import brent
 from cogfit.inference.transition_levels import MIXTURE, Null, Series, Shape, gradual, smooth
 from cogfit.inference.transition_steps import (
     Candidates,
     Mean,
     effects,
-    innovations,
     loglik,
     peak,
     shocks,
-    simulated,
     statistic,
     steps,
-    tail,
-    unevenness,
 )
 from cogfit.native import distributions
+from cogfit.native.blas import single_threaded
 from cogfit.records.arrays import as_array, as_numbers
 from cogfit.records.codec import Document, High, Low, Nan
 from cogfit.records.sentence import Sentence, say
@@ -216,6 +214,7 @@ class Transition(Document):
         )
 
 
+@single_threaded()
 def transition(
     x: ArrayLike,
     y: ArrayLike,
@@ -433,7 +432,7 @@ def _measure(
     total = null.fitted + null.sizes @ columns
     _, y, w = series.points
     # The fit takes as many degrees of freedom from correlated errors as if there were n/τ points.
-    share_fitted = len(null.mean.rows) * _errors(null.residual, null.mean).time / series.x.size
+    share_fitted = len(null.mean.rows) / _errors(null.residual, null.mean).points(series.x.size)
     noise = math.sqrt(float(w @ (y - total[series.label]) ** 2) / float(w.sum()) / max(1.0 - share_fitted, 0.25))
     changes = []
     for shape, column, mark, size in zip(shapes, columns, marks, null.sizes.tolist(), strict=True):
@@ -511,7 +510,7 @@ def _test(
     # errors beside the best step: a change left in them would make them wander so far that no change is found
     beside = Mean.from_rows(np.stack([*null.mean.rows, start.column(series)]))
     errors = _errors(null.residual, beside)
-    innovation = innovations(null.residual, beside, errors)
+    innovation = innovations(null.residual, beside.rows, errors)
     scale = unevenness(innovation)
     nu = tail(innovation / scale)
 
@@ -573,7 +572,7 @@ def _errors(residual: Array, mean: Mean) -> Arma:
     n, design, lags = residual.size, mean.rows.T, np.arange(1, 9)
     _, white = arma.estimate_arma(residual, design, (0, 0))
     first, value = arma.estimate_arma(residual, design, (1, 0))
-    innovation = innovations(residual, mean, first)
+    innovation = innovations(residual, mean.rows, first)
     correlations = np.array([innovation[k:] @ innovation[:-k] for k in lags]) / max(
         float(innovation @ innovation), 1e-300
     )
@@ -660,7 +659,7 @@ def _limits(series: Series, null: Null, shape: Shape, level: float, rng: np.rand
     slopes = [Shape(shape.t50 * f, shape.s * g).column(series) for f, g in ((1.001, 1.0), (1.0, 1.1))]
     full = Mean.from_rows(np.stack([*null.mean.rows, column, *slopes]))
     errors = _errors(null.residual, full)
-    innovation = innovations(null.residual, full, errors)
+    innovation = innovations(null.residual, full.rows, errors)
     noise = math.sqrt(float(innovation @ innovation) / max(innovation.size - len(full.rows), 1))
     y = null.sizes[-1] * column + simulated(errors, math.inf, noise * unevenness(innovation), _LOCATED, rng)
     rss, u = null.mean.project(y)

@@ -9,13 +9,10 @@ from typing import Any
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Form
 from cogfit.formulas.registry import CONSTANT, POWER_LAWS
-from cogfit.inference.form_tests import FormTest, compare_forms
+from cogfit.inference.form_tests import REFUTED, FormTest, compare_forms
 from cogfit.inference.ranking import Ranking
 from cogfit.records.codec import Document
 from cogfit.records.sentence import Sentence, say
-
-REFUTED = 0.05
-"""p-value up to which a form is refused."""
 
 FEW = 10.0
 """Effective points below which no form is supported against the others."""
@@ -52,9 +49,9 @@ def judge_power_law(
 
     Supported: a power law that falls is in the confidence set of forms, its γ is determined, it passes goodness of fit,
     and every other form of the set contains it; of several power laws the simplest that passes is judged. Not
-    supported: no power law is in the set, or it rises. Not identified: a constant is in the set, or γ is not determined
-    or lies at its bound. Anything else is not distinguishable; so is everything below :data:`FEW` points, and below as
-    many effective points what is not refused.
+    supported: no power law is in the set, or it rises. Not identified: a constant is in the set, γ is not determined or
+    lies at its bound, or there are too few points to rank any form (three or fewer). Anything else is not
+    distinguishable; so is everything below :data:`FEW` points, and below as many effective points what is not refused.
 
     Parameters
     ----------
@@ -66,7 +63,9 @@ def judge_power_law(
     lead = better_power_law(fits, ranking)
     if lead is None:
         return Verdict("not_identified", (say("no power law could be fitted to these data", by=judge_power_law),))
-    if fits[lead].n < FEW or ranking.best is None:
+    if ranking.best is None:
+        return Verdict("not_identified", (_too_few(ranking),))
+    if fits[lead].n < FEW:
         return Verdict("not_distinguishable", (_too_few(ranking),))
 
     # what the tests do not refuse decides, in this order: nothing to fit, no power law, too little, anything else
@@ -133,6 +132,17 @@ def reported_form(
         powers = [name for name in inside if name in POWER_LAWS]
         return leading_power_law(powers, fits, ranking, registry, tests)
     return simplest(inside or ranking.indistinguishable, fits, ranking, registry)
+
+
+def withhold(verdict: Verdict) -> Verdict:
+    """Take back a verdict on a smoothed curve.
+
+    An unknown filter changes the form, so that neither a power law nor its refusal is that of the curve behind it.
+    """
+    if verdict.power_law not in ("supported", "not_supported"):
+        return verdict
+    text = "the curve was smoothed by an unknown filter, which changes its form: log it as it is, or declare the filter"
+    return Verdict("not_distinguishable", (say(text, by=withhold),))
 
 
 def _judge_candidate(

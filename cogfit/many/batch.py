@@ -27,6 +27,7 @@ from cogfit.inference.noise_choice import choose_noise, constant_fit
 from cogfit.inference.ranking import CLOSE
 from cogfit.logs.model import Source
 from cogfit.many.collection import Collection, Columns, examine, from_table, without
+from cogfit.native.blas import single_threaded
 from cogfit.progress import Progress
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ def fit_partitions(table: Any, columns: Columns, options: Options) -> Any:
 # ------------------------------------------------------------------------------------------------ a collection
 
 
+@single_threaded()
 def fit_collection(collection: Collection, options: Options, progress: Progress | None = None) -> pd.DataFrame:
     """Fit all curves of a collection.
 

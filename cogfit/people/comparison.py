@@ -19,6 +19,7 @@ import numpy as np
 
 from cogfit.errors import InputError
 from cogfit.inference.interval import format_interval
+from cogfit.native.blas import single_threaded
 from cogfit.people.catalogue import Catalogue
 from cogfit.people.conclusions import ENOUGH_STUDIES, Comparison, Row
 from cogfit.people.dataset import Dataset
@@ -40,6 +41,7 @@ from cogfit.people.over_subjects import Population, random_effects
 from cogfit.progress import Progress
 
 
+@single_threaded()
 def compare(
     model: Model | Sequence[Model],
     people: Catalogue | Dataset | Sequence[Dataset] | None = None,

@@ -22,6 +22,7 @@ from cogfit.formulas.form import Array
 from cogfit.formulas.registry import get_form
 from cogfit.inference.interval import format_interval
 from cogfit.native import distributions
+from cogfit.native.blas import single_threaded
 from cogfit.people import block_means
 from cogfit.people.dataset import Dataset, Series
 from cogfit.people.over_subjects import (
@@ -267,6 +268,7 @@ class HumanFits(Document):
         return pd.DataFrame(rows)
 
 
+@single_threaded()
 def fit_human(
     dataset: Dataset, *, level: float = 0.95, rng: int = 0, full: bool = True, progress: Progress | None = None
 ) -> HumanFits:

@@ -16,8 +16,8 @@ from itertools import compress
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from cogfit.errors import shortened
+from cogfit.inference.form_tests import REFUTED
 from cogfit.inference.interval import Interval, format_interval
-from cogfit.inference.verdict import REFUTED
 from cogfit.inference.windows import Window, exponent_name, held_in_words
 from cogfit.records.printable import printable
 from cogfit.result import FitResult, FormFit

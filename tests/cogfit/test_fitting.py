@@ -12,7 +12,7 @@ import pytest
 
 import cogfit
 from cogfit.formulas.registry import candidate_forms
-from cogfit.inference.verdict import REFUTED
+from cogfit.inference.form_tests import REFUTED
 from cogfit.records.sentence import Sentence
 
 X = np.arange(1.0, 301.0)

@@ -16,7 +16,7 @@ from cogfit.engine import estimate
 from cogfit.engine.arma import Arma
 from cogfit.formulas.registry import get_form
 from cogfit.inference.interval import Interval
-from cogfit.inference.profile import even_variance
+from cogfit.inference.variance import even_variance
 
 X = np.arange(1.0, 201.0)
 

@@ -15,16 +15,8 @@ from scipy.special import gammaincinv
 import cogfit
 from cogfit.engine.arma import Arma
 from cogfit.inference import transition_levels, transitions
-from cogfit.inference.transition_steps import (
-    RHO,
-    Mean,
-    shocks,
-    simulated,
-    statistic,
-    steps,
-    tail,
-    unevenness,
-)
+from cogfit.inference.error_models import simulated, tail, unevenness
+from cogfit.inference.transition_steps import RHO, Mean, shocks, statistic, steps
 from cogfit.inference.transitions import Transition, gamma_threshold, transition
 
 pytestmark = pytest.mark.slow  # bootstraps

@@ -174,10 +174,10 @@ def test_a_power_law_that_could_not_be_fitted_is_not_judged() -> None:
     assert (result.power_law, result.reasons) == ("not_identified", ("no power law could be fitted to these data",))
 
 
-def test_a_ranking_without_a_best_form_tells_nothing_apart() -> None:
+def test_a_ranking_without_a_best_form_identifies_nothing() -> None:
     fits = {"power": made("power", 100.0)}
     nothing = Ranking({"power": np.inf}, None, (), 200.0)
-    assert judge_power_law(fits, nothing, REGISTRY, {}).power_law == "not_distinguishable"
+    assert judge_power_law(fits, nothing, REGISTRY, {}).power_law == "not_identified"
 
 
 def test_the_better_power_law_is_that_of_the_lower_aicc_among_those_fitted() -> None:

@@ -1,0 +1,232 @@
+"""Models of the errors about a fitted mean.
+
+How they depend on each other, how heavy their tails are, and where they are larger than elsewhere: what a bootstrap
+draws. An error is its local size times a stationary series of Gaussian or Student's innovations.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cogfit.engine.arma import WHITE, Arma, restricted_loglik, select_arma, unit_columns
+from cogfit.engine.long_memory import FractionalNoise, estimate_fractional
+from cogfit.formulas.form import Array
+from cogfit.inference.variance import is_uneven, power_of
+from cogfit.native import distributions
+from cogfit.native.distributions import log_gamma, student_cdf
+
+Dependence = Arma | FractionalNoise
+"""How errors along a curve depend on each other."""
+
+_TAILS = np.array([2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0])  # degrees of freedom tried besides infinity
+_STRETCHES = 10  # of the curve, whose errors are compared in size
+_FEWEST = 60  # points below which they are not
+_LEVEL = 0.01  # at which stretches are called different
+_LEAST = 0.05  # of what leverage leaves of a point's variance
+_ROUNDS = 4  # in which size and dependence are estimated in turn
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """Errors along a curve, in the order of x and over their local size.
+
+    Attributes
+    ----------
+    dependence : Arma or FractionalNoise
+    degrees : float
+        Of freedom of Student's t for the innovations; inf for Gaussian ones.
+    spread : float
+        SD of the errors.
+    """
+
+    dependence: Dependence
+    degrees: float
+    spread: float
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether large errors are more frequent than Gaussian ones."""
+        return math.isfinite(self.degrees)
+
+    def simulate(self, count: int, n: int, rng: np.random.Generator) -> Array:
+        """Series of errors, shape (count, n)."""
+        series = simulated(self.dependence, self.degrees, np.ones(n), count, rng)
+        variance = float(self.dependence.autocovariance(0)[0]) * _variance_of_t(self.degrees)
+        return np.asarray(self.spread / math.sqrt(variance) * series)
+
+    def simulate_sums(self, count: int, begin: NDArray[np.int64], weight: Array, rng: np.random.Generator) -> Array:
+        """Weighted sums of errors over bins, (count, bins).
+
+        Bin b has the points begin[b] … begin[b + 1] − 1. The errors count as Gaussian, as sums of many are.
+        """
+        return np.asarray(self.spread * self.dependence.simulate_sums(count, begin, weight, rng))
+
+
+INDEPENDENT = ErrorModel(WHITE, math.inf, 1.0)
+"""Independent Gaussian errors of unit SD."""
+
+
+def fit_errors(residual: Array, design: Array, x: Array, fitted: Array, *, serial: bool) -> tuple[ErrorModel, Array]:
+    """Model the errors about a mean.
+
+    Parameters
+    ----------
+    residual : ndarray, shape (n,)
+        In the order of x.
+    design : ndarray, shape (n, p)
+        Columns that span the mean near its fit, as residuals have them.
+    x, fitted : ndarray, shape (n,)
+        Of which the variance may be a power.
+    serial : bool
+        Whether neighbours may depend on each other.
+
+    Returns
+    -------
+    ErrorModel
+        Of the errors over their local size.
+    ndarray, shape (n,)
+        The local size; 1 throughout where it is not seen to vary.
+    """
+    # size and dependence in turn: where the sizes differ, a few points would decide on the dependence
+    scale = np.ones(x.size)
+    for last in (*(False,) * _ROUNDS, True):
+        rows = _standardised(residual, design, scale)
+        dependence = _select_dependence(rows) if serial else WHITE
+        innovation, leverage = _fitted_innovations(rows, dependence)
+        # a point that draws the fit to itself misses it by less, which its leverage makes good
+        standard = innovation / np.sqrt(np.maximum(1.0 - leverage, _LEAST))
+        rest = None if last else _local_size(standard, x, fitted)
+        if rest is None:
+            break
+        scale = scale * rest
+
+    # their SD, and their tails
+    variance = float(innovation @ innovation) / (x.size - design.shape[1])
+    spread = math.sqrt(variance * float(dependence.autocovariance(0)[0]))
+    return ErrorModel(dependence, tail(standard), spread), scale
+
+
+def _standardised(residual: Array, design: Array, scale: Array) -> Array:
+    """Orthonormal rows of the design, then the residual, over the local size."""
+    q, _ = np.linalg.qr(design / scale[:, None])
+    return np.concatenate([q.T, (residual / scale)[None]])
+
+
+def _select_dependence(rows: Array) -> Dependence:
+    """ARMA errors, or long memory where that is likelier."""
+    residual, design = rows[-1], rows[:-1].T
+    errors = select_arma(residual, design)
+    if errors.white:
+        return errors
+    loglik = restricted_loglik(errors, residual, unit_columns(design))
+    fractional, value = estimate_fractional(residual, design)
+    # one coefficient against p + q: as BIC counts them
+    penalty = 0.5 * (sum(errors.order) - 1) * math.log(residual.size)
+    return fractional if value > loglik - penalty else errors
+
+
+def _local_size(innovation: Array, x: Array, fitted: Array) -> Array | None:
+    """Size of innovations along the curve, beside their mean.
+
+    A power of x or of the curve, then local means where stretches still differ. None where nothing is seen to vary.
+    """
+    scale = None
+    if is_uneven(innovation, x, fitted):
+        model = power_of(innovation, x, fitted)
+        if model is not None:
+            scale = np.exp(0.5 * model.log_variance)
+            innovation = innovation / scale
+    if _stretches_differ(innovation):
+        local = unevenness(innovation)
+        scale = local if scale is None else scale * local
+    return scale
+
+
+def _stretches_differ(innovation: Array) -> bool:
+    """Whether some stretches have larger errors than others.
+
+    An analysis of variance of |u| (Brown & Forsythe 1974, J. Am. Stat. Assoc. 69:364): heavy tails do not
+    mislead it.
+    """
+    if innovation.size < _FEWEST:
+        return False
+    parts = np.array_split(np.abs(innovation), _STRETCHES)
+    within = sum(float(((part - part.mean()) ** 2).sum()) for part in parts)
+    total = np.concatenate(parts)
+    between = float(((total - total.mean()) ** 2).sum()) - within
+    numerator, denominator = _STRETCHES - 1.0, total.size - float(_STRETCHES)
+    f = between / numerator / max(within / denominator, 1e-300)
+    return float(distributions.f_sf(f, numerator, denominator)) < _LEVEL
+
+
+def _fitted_innovations(rows: Array, errors: Dependence) -> tuple[Array, Array]:
+    """Innovations that generalised least squares leaves, and leverages, (n,) each.
+
+    The last row is the residual, the others span the mean.
+    """
+    white = errors.whiten(rows)
+    q, _ = np.linalg.qr(white[:-1].T)
+    return white[-1] - q @ (q.T @ white[-1]), np.asarray((q**2).sum(axis=1))
+
+
+def innovations(residual: Array, rows: Array, errors: Dependence) -> Array:
+    """Whitened residuals of generalised least squares, (n,).
+
+    The rows (p, n) span the mean.
+    """
+    white = errors.whiten(np.concatenate([rows, residual[None]]))
+    return np.asarray(white[-1] - np.linalg.lstsq(white[:-1].T, white[-1], rcond=None)[0] @ white[:-1])
+
+
+def unevenness(innovation: Array) -> Array:
+    """Local size of innovations beside their mean size, (n,).
+
+    Means of |u| over a tenth of the points (31 at least).
+    """
+    size = np.abs(innovation)
+    half = min(max(15, size.size // 20), size.size - 1)
+    total = np.concatenate([[0.0], np.cumsum(size)])
+    index = np.arange(size.size)
+    low, high = np.maximum(index - half, 0), np.minimum(index + half + 1, size.size)
+    local = (total[high] - total[low]) / (high - low)
+    mean = float(size.mean())
+    return np.maximum(local / mean, 1e-3) if mean > 0.0 else np.ones(size.size)
+
+
+def tail(innovation: Array) -> float:
+    """Degrees of freedom of Student's t for innovations (n,).
+
+    inf for Gaussian ones.
+
+    The largest (one, or 1 %) count only as large: the one that a step makes is no sign of heavy tails.
+    """
+    size = np.sort(np.abs(innovation))
+    n_large = max(1, size.size // 100)
+    kept, threshold = size[:-n_large], size[-n_large - 1]
+    if threshold == 0.0:
+        return math.inf
+    nu = np.append(_TAILS, 1e6)[:, None]
+    scale = max(float(np.median(size)), 0.05 * float(threshold)) / 0.6745 * np.geomspace(0.5, 1.4, 24)
+    spread = np.stack([np.log1p((kept / sigma) ** 2 / nu).sum(axis=1) for sigma in scale], axis=1)
+    value = kept.size * (log_gamma(0.5 * nu + 0.5) - log_gamma(0.5 * nu) - 0.5 * np.log(nu * math.pi) - np.log(scale))
+    logliks = (value - 0.5 * (nu + 1.0) * spread + n_large * np.log(student_cdf(-threshold / scale, nu))).max(axis=1)
+    return float(_TAILS[logliks[:-1].argmax()]) if logliks[:-1].max() > logliks[-1] + 1.0 else math.inf
+
+
+def simulated(errors: Dependence, nu: float, scale: Array, size: int, rng: np.random.Generator) -> Array:
+    """Curves (size, n) with innovations of given scales (n,).
+
+    The innovations are Gaussian or of Student's t.
+    """
+    shape = size, scale.size
+    shock = scale * (rng.standard_normal(shape) if math.isinf(nu) else rng.standard_t(nu, shape))
+    return errors.driven(shock, rng, float(scale[0]) * math.sqrt(_variance_of_t(nu)))
+
+
+def _variance_of_t(nu: float) -> float:
+    """Variance of Student's t."""
+    return 1.0 if math.isinf(nu) else nu / (nu - 2.0)
