@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cogfit.engine.estimate import Estimate
-from cogfit.inference.form_tests import FormTest
+from cogfit.inference.form_tests import REFUTED, FormTest
 from cogfit.inference.interval import Interval
-from cogfit.inference.form_tests import REFUTED
 
 Kind = Literal["measured", "unreliable", "at_bound", "not_identified", "misses", "failed"]
 
