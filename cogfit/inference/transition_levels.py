@@ -10,7 +10,7 @@ AR(1) errors on all points does the rest.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,6 +138,14 @@ class Form:
     tangents: Array
     count: int
 
+    @property
+    def is_smooth(self) -> bool:
+        """Whether it is fast at first, then slow.
+
+        A stretched exponential may be slow at first, then fast: that would be a transition.
+        """
+        return self.name != "stretched_exponential_floor" or bool(self.theta[1] <= 1.0)
+
 
 @dataclass(frozen=True)
 class Null:
@@ -193,6 +201,23 @@ def smooth(
     return Null(near, mean, residual - sizes[:n_in_mean] @ columns[:n_in_mean], fitted, sizes)
 
 
+def rivals(series: Series, null: Null, shapes: Sequence[Shape], least: float) -> Iterator[Null]:
+    """The other smooth forms that may explain the curve.
+
+    They lie beside the same changes; those whose log-likelihood is below `least` are refused without a test.
+    """
+    columns = np.stack([shape.column(series) for shape in shapes]) if shapes else np.zeros((0, series.x.size))
+    target = series.y - null.sizes @ columns / series.root
+    fits: dict[str, Form] = {}
+    for name in SMOOTH:
+        fits[name] = _fit_form(series, target, name, fits)
+        if name == null.form.name or not fits[name].is_smooth:
+            continue
+        rival = smooth(series, shapes, null.sizes, near=fits[name])
+        if rival.form.is_smooth and rival.mean.max_loglik(rival.residual) >= least:
+            yield rival
+
+
 def _choose_form(series: Series, target: Array, columns: Array) -> Form:
     """Form of the lowest BIC with AR(1) errors.
 
@@ -205,8 +230,8 @@ def _choose_form(series: Series, target: Array, columns: Array) -> Form:
         if math.isfinite(ceiling) and (len(get_form(name).parameters) + 2) * math.log(n) - 2.0 * ceiling >= lowest:
             continue
         form = fits[name] = _fit_form(series, target, name, fits)
-        if name == "stretched_exponential_floor" and form.theta[1] > 1.0:
-            continue  # slow at first, then fast: that would be a transition
+        if not form.is_smooth:
+            continue
         loglik = Mean.from_rows(np.concatenate([form.tangents, columns])).max_loglik(
             (target - form.curve) * series.root
         )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,7 +27,7 @@ from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import get_form
 from cogfit.inference.roots import brent
-from cogfit.inference.transition_levels import MIXTURE, Null, Series, Shape, gradual, smooth
+from cogfit.inference.transition_levels import MIXTURE, Null, Series, Shape, gradual, rivals, smooth
 from cogfit.inference.transition_steps import (
     Candidates,
     Mean,
@@ -59,6 +59,7 @@ _STEEPNESS = (5.0, 11.0, 25.0, 60.0, 150.0)  # of the gradual steps tried beside
 _HITS = 10  # exceedances after which a bootstrap stops
 _BATCHES = (20, 30, 50, 100, 200, 400, 800)  # replicates at a time: few first, for most nulls are settled early
 _CHI_SQUARE = 1.92  # half of the 95 % quantile of χ² with one degree of freedom
+_HOPELESS = 15.0  # log-likelihood by which a smooth form may lie below the best one with a step and still be tested
 _LOCATED = 199  # replicates behind the interval of a location
 
 
@@ -286,16 +287,17 @@ def transition(
     shapes: list[Shape] = []
     marks: list[tuple[float, float, float]] = []
     null = smooth(series)
-    p_value, errors, start = _test(series, null, shapes, replicates, generator)
-    first = level, p_value, null.form.name, errors
-    while start is not None and p_value <= SIGNIFICANT:  # one change after the other, the strongest first
-        shape, beside = _settle(series, null, shapes, start)
-        marks.append((*_limits(series, beside, shape, level, generator), p_value))
+    verdict = _test(series, null, shapes, replicates, generator)
+    first = level, verdict.p_value, verdict.null.form.name, verdict.errors
+    while verdict.is_refused:  # one change after the other, the strongest first
+        assert verdict.start is not None
+        shape, beside = _settle(series, null, shapes, verdict.start)
+        marks.append((*_limits(series, beside, shape, level, generator), verdict.p_value))
         shapes.append(shape)
         null = smooth(series, shapes, beside.sizes, near=beside.form)
         if len(shapes) == max_changes:
             break
-        p_value, _, start = _test(series, null, shapes, replicates, generator)
+        verdict = _test(series, null, shapes, replicates, generator)
     changes = _measure(series, null, shapes, marks)
     together = _coincidences(as_numbers("x", x), schedule or {}, changes[0] if changes else None)
     return _outcome(series, *first, changes, together)
@@ -484,16 +486,48 @@ def _spread(values: Array) -> float:
 # --------------------------------------------------------------------------------------------------- null and test
 
 
-def _test(
-    series: Series, null: Null, shapes: Sequence[Shape], replicates: int, rng: np.random.Generator
-) -> tuple[float, Arma, Shape | None]:
-    """Test the smooth null.
+@dataclass(frozen=True)
+class _Verdict:
+    """How a smooth curve fares against a step.
 
-    Its p-value and errors, and the best step of the grid.
+    Its p-value, its form, its errors beside the best step, that step (None where there is nothing to explain).
     """
+
+    p_value: float
+    null: Null
+    errors: Arma
+    start: Shape | None = None
+    loglik: float = math.inf  # with the step
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the step is needed."""
+        return self.start is not None and self.p_value <= SIGNIFICANT
+
+
+def _test(series: Series, null: Null, shapes: Sequence[Shape], replicates: int, rng: np.random.Generator) -> _Verdict:
+    """Test all smooth forms that may explain the curve, the best one first.
+
+    A step is needed if every one of them is refused; the p-value is that of the least refused (Berger 1982,
+    Technometrics 24:295). So it does not matter that the form is chosen by the data.
+    """
+    verdict = first = _test_form(series, null, shapes, replicates, rng)
+    if first.is_refused:
+        for rival in rivals(series, null, shapes, first.loglik - _HOPELESS):
+            other = _test_form(series, rival, shapes, replicates, rng)
+            if not other.is_refused:
+                return other
+            verdict = max(verdict, other, key=lambda v: v.p_value)
+    return replace(verdict, start=first.start)
+
+
+def _test_form(
+    series: Series, null: Null, shapes: Sequence[Shape], replicates: int, rng: np.random.Generator
+) -> _Verdict:
+    """Test one smooth form against the best step of the grid."""
     left = null.residual - null.mean.rows.T @ (null.mean.rows @ null.residual)
     if float(np.linalg.norm(left)) <= 1e-6 * float(np.linalg.norm((series.y - series.y.mean()) * series.root)):
-        return 1.0, arma.Arma(), None  # there is no noise, and nothing is left to explain
+        return _Verdict(1.0, null, arma.Arma())  # there is no noise, and nothing is left to explain
 
     # the largest gain over all steps; nothing to test where a shock does as well
     at, location, s = _grid(series, shapes)
@@ -501,8 +535,9 @@ def _test(
     shock = shocks(null.mean, np.arange(series.trim, series.x.size - series.trim + 1))
     observed = float(statistic(null.mean, step, shock, null.residual[None])[0])
     if observed <= 0.0:
-        return 1.0, _errors(null.residual, null.mean), None
-    best = int(step.max_logliks(null.mean, null.residual).argmax())
+        return _Verdict(1.0, null, _errors(null.residual, null.mean))
+    logliks = step.max_logliks(null.mean, null.residual)
+    best = int(logliks.argmax())
     if best < at.size:
         start = Shape(0.5 * float(series.x[at[best]] + series.x[at[best] - 1]), math.inf)
     else:
@@ -519,7 +554,7 @@ def _test(
         curves = simulated(errors, nu, scale, size, rng)
         return np.cumsum(statistic(null.mean, step, shock, curves, observed) >= observed)
 
-    return _sequential_p_value(exceedances, replicates), errors, start
+    return _Verdict(_sequential_p_value(exceedances, replicates), null, errors, start, float(logliks[best]))
 
 
 def _sequential_p_value(exceedances: Callable[[int], NDArray[np.int64]], replicates: int) -> float:
