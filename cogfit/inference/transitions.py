@@ -59,7 +59,7 @@ _STEEPNESS = (5.0, 11.0, 25.0, 60.0, 150.0)  # of the gradual steps tried beside
 _HITS = 10  # exceedances after which a bootstrap stops
 _BATCHES = (20, 30, 50, 100, 200, 400, 800)  # replicates at a time: few first, for most nulls are settled early
 _CHI_SQUARE = 1.92  # half of the 95 % quantile of χ² with one degree of freedom
-_HOPELESS = 15.0  # log-likelihood by which a smooth form may lie below the best one with a step and still be tested
+_HOPELESS = 20.0  # log-likelihood by which a smooth form may lie below the best one with a step and still be tested
 _LOCATED = 199  # replicates behind the interval of a location
 
 
@@ -497,7 +497,6 @@ class _Verdict:
     null: Null
     errors: Arma
     start: Shape | None = None
-    loglik: float = math.inf  # with the step
 
     @property
     def is_refused(self) -> bool:
@@ -505,46 +504,87 @@ class _Verdict:
         return self.start is not None and self.p_value <= SIGNIFICANT
 
 
+@dataclass(frozen=True)
+class _Trial:
+    """A smooth form and the steps that may join it.
+
+    `loglik` is that of the form alone, `logliks` those with each of the steps.
+    """
+
+    null: Null
+    step: Candidates
+    shapes: tuple[Shape, ...]
+    loglik: float
+    logliks: Array
+
+    @classmethod
+    def of(cls, series: Series, null: Null, known: Sequence[Shape]) -> _Trial:
+        """Try the steps of the grid."""
+        at, location, s = _grid(series, known)
+        step = steps(null.mean, series.root, at, gradual(np.log(series.x), location, s))
+        jumps = (Shape(0.5 * float(series.x[i] + series.x[i - 1]), math.inf) for i in at)
+        shapes = (*jumps, *(Shape(math.exp(q), k) for q, k in zip(location.tolist(), s.tolist(), strict=True)))
+        alone = null.mean.max_loglik(null.residual)
+        return cls(null, step, shapes, alone, step.max_logliks(null.mean, null.residual))
+
+    @property
+    def best(self) -> Shape:
+        """The best step."""
+        return self.shapes[int(self.logliks.argmax())]
+
+    @property
+    def highest(self) -> float:
+        """Log-likelihood with the best step."""
+        return float(self.logliks.max(initial=self.loglik))
+
+
 def _test(series: Series, null: Null, shapes: Sequence[Shape], replicates: int, rng: np.random.Generator) -> _Verdict:
-    """Test all smooth forms that may explain the curve, the best one first.
+    """Test all smooth forms that may explain the curve.
 
     A step is needed if every one of them is refused; the p-value is that of the least refused (Berger 1982,
-    Technometrics 24:295). So it does not matter that the form is chosen by the data.
+    Technometrics 24:295). So it does not matter that the form is chosen by the data. A form is no explanation, and not
+    asked, if some form with a step is far better: its own errors would be so large that nothing refuses it.
     """
-    verdict = first = _test_form(series, null, shapes, replicates, rng)
-    if first.is_refused:
-        for rival in rivals(series, null, shapes, first.loglik - _HOPELESS):
-            other = _test_form(series, rival, shapes, replicates, rng)
-            if not other.is_refused:
-                return other
-            verdict = max(verdict, other, key=lambda v: v.p_value)
-    return replace(verdict, start=first.start)
-
-
-def _test_form(
-    series: Series, null: Null, shapes: Sequence[Shape], replicates: int, rng: np.random.Generator
-) -> _Verdict:
-    """Test one smooth form against the best step of the grid."""
-    left = null.residual - null.mean.rows.T @ (null.mean.rows @ null.residual)
-    if float(np.linalg.norm(left)) <= 1e-6 * float(np.linalg.norm((series.y - series.y.mean()) * series.root)):
+    if _is_exact(series, null):
         return _Verdict(1.0, null, arma.Arma())  # there is no noise, and nothing is left to explain
+    first = _Trial.of(series, null, shapes)
+    verdict = _test_form(series, first, replicates, rng)
+    if not verdict.is_refused and first.highest < first.loglik + 0.5 * _HOPELESS:
+        return verdict
+    trials = [first, *(_Trial.of(series, rival, shapes) for rival in rivals(series, null, shapes))]
+    best = max(trials, key=lambda trial: trial.highest)
+    for trial in trials:
+        if trial.loglik < best.highest - _HOPELESS:
+            continue
+        other = verdict if trial is first else _test_form(series, trial, replicates, rng)
+        if not other.is_refused:
+            return other
+        verdict = max(verdict, other, key=lambda v: v.p_value)
+    if not verdict.is_refused:  # the first form is no explanation, nor is any other
+        verdict = _test_form(series, best, replicates, rng)
+    return replace(verdict, start=verdict.start and best.best)
+
+
+def _is_exact(series: Series, null: Null) -> bool:
+    """Whether a smooth form goes through all points."""
+    left = null.residual - null.mean.rows.T @ (null.mean.rows @ null.residual)
+    return float(np.linalg.norm(left)) <= 1e-6 * float(np.linalg.norm((series.y - series.y.mean()) * series.root))
+
+
+def _test_form(series: Series, trial: _Trial, replicates: int, rng: np.random.Generator) -> _Verdict:
+    """Test one smooth form against the best step of the grid."""
+    null, step = trial.null, trial.step
+    if _is_exact(series, null):
+        return _Verdict(1.0, null, arma.Arma())
 
     # the largest gain over all steps; nothing to test where a shock does as well
-    at, location, s = _grid(series, shapes)
-    step = steps(null.mean, series.root, at, gradual(np.log(series.x), location, s))
     shock = shocks(null.mean, np.arange(series.trim, series.x.size - series.trim + 1))
     observed = float(statistic(null.mean, step, shock, null.residual[None])[0])
     if observed <= 0.0:
         return _Verdict(1.0, null, _errors(null.residual, null.mean))
-    logliks = step.max_logliks(null.mean, null.residual)
-    best = int(logliks.argmax())
-    if best < at.size:
-        start = Shape(0.5 * float(series.x[at[best]] + series.x[at[best] - 1]), math.inf)
-    else:
-        start = Shape(math.exp(location[best - at.size]), float(s[best - at.size]))
 
     # errors beside the best step: a change left in them would make them wander so far that no change is found
-    beside = Mean.from_rows(np.stack([*null.mean.rows, start.column(series)]))
+    beside = Mean.from_rows(np.stack([*null.mean.rows, trial.best.column(series)]))
     errors = _errors(null.residual, beside)
     innovation = innovations(null.residual, beside, errors)
     scale = unevenness(innovation)
@@ -554,7 +594,7 @@ def _test_form(
         curves = simulated(errors, nu, scale, size, rng)
         return np.cumsum(statistic(null.mean, step, shock, curves, observed) >= observed)
 
-    return _Verdict(_sequential_p_value(exceedances, replicates), null, errors, start, float(logliks[best]))
+    return _Verdict(_sequential_p_value(exceedances, replicates), null, errors, trial.best)
 
 
 def _sequential_p_value(exceedances: Callable[[int], NDArray[np.int64]], replicates: int) -> float:
