@@ -10,7 +10,7 @@ AR(1) errors on all points does the rest.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,8 @@ SMOOTH = (
 _BINS = 150  # on which the non-linear parameters are fitted
 _LIFT = 20.0  # standard deviations by which curves are lifted: floors and amplitudes of 0 or more then never bind
 _RATIO = 2.0  # between neighbouring rates of the mixture
+_POLISH = 30  # steps by which its rates are fitted, at the most
+_NODES = 8  # points of a bin at which exponentials are averaged
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Series:
 
     Means of x and y and √weight (n,); the single points, and the bin that each of them is in.
 
-    `coarse` are the bins on which non-linear parameters are fitted.
+    `coarse` are the bins on which non-linear parameters are fitted; `nodes` (k, n) stand for the x of each bin.
     """
 
     x: Array
@@ -56,6 +58,7 @@ class Series:
     points: tuple[Array, Array, Array]
     label: NDArray[np.intp]
     coarse: Bins
+    nodes: Array
 
     @classmethod
     def from_points(cls, x: Array, y: Array, w: Array, most: int) -> Series:
@@ -67,7 +70,8 @@ class Series:
         points = means(x, y, w, same)
         label = np.arange(points[0].size) // -(-points[0].size // most)
         bx, by, bw = means(*points, label)
-        return cls(bx, by, np.sqrt(bw / bw.mean()), points, label, Bins.of_points(points[0], _BINS, points[2]))
+        coarse = Bins.of_points(points[0], _BINS, points[2])
+        return cls(bx, by, np.sqrt(bw / bw.mean()), points, label, coarse, _nodes(points[0], label))
 
     @property
     def trim(self) -> int:
@@ -83,6 +87,19 @@ class Series:
             return values
         start, w = np.flatnonzero(np.diff(self.label, prepend=-1)), self.points[2]
         return np.asarray(np.add.reduceat(values * w, start, axis=-1) / np.add.reduceat(w, start))
+
+
+def _nodes(x: Array, label: NDArray[np.intp]) -> Array:
+    """Points that stand for the bins, (k, bins).
+
+    They are spread evenly over the points of each bin.
+    """
+    if label[-1] + 1 == label.size:
+        return x[None]
+    begin = np.flatnonzero(np.diff(label, prepend=-1))
+    count = np.diff(begin, append=label.size)
+    place = begin + (np.arange(_NODES)[:, None] + 0.5) / _NODES * count - 0.5
+    return np.interp(place, np.arange(label.size), x)
 
 
 def means(x: Array, y: Array, w: Array, label: NDArray[np.intp]) -> tuple[Array, Array, Array]:
@@ -137,6 +154,14 @@ class Form:
     curve: Array
     tangents: Array
     count: int
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether it is fast at first, then slow.
+
+        A stretched exponential may be slow at first, then fast: that would be a transition.
+        """
+        return self.name != "stretched_exponential_floor" or bool(self.theta[1] <= 1.0)
 
 
 @dataclass(frozen=True)
@@ -193,6 +218,19 @@ def smooth(
     return Null(near, mean, residual - sizes[:n_in_mean] @ columns[:n_in_mean], fitted, sizes)
 
 
+def rivals(series: Series, null: Null, shapes: Sequence[Shape]) -> Iterator[Null]:
+    """The other smooth forms, fitted beside the same changes."""
+    columns = np.stack([shape.column(series) for shape in shapes]) if shapes else np.zeros((0, series.x.size))
+    target = series.y - null.sizes @ columns / series.root
+    fits: dict[str, Form] = {}
+    for name in SMOOTH:
+        fits[name] = _fit_form(series, target, name, fits)
+        if name != null.form.name and fits[name].is_smooth:
+            rival = smooth(series, shapes, null.sizes, near=fits[name])
+            if rival.form.is_smooth:
+                yield rival
+
+
 def _choose_form(series: Series, target: Array, columns: Array) -> Form:
     """Form of the lowest BIC with AR(1) errors.
 
@@ -205,8 +243,8 @@ def _choose_form(series: Series, target: Array, columns: Array) -> Form:
         if math.isfinite(ceiling) and (len(get_form(name).parameters) + 2) * math.log(n) - 2.0 * ceiling >= lowest:
             continue
         form = fits[name] = _fit_form(series, target, name, fits)
-        if name == "stretched_exponential_floor" and form.theta[1] > 1.0:
-            continue  # slow at first, then fast: that would be a transition
+        if not form.is_smooth:
+            continue
         loglik = Mean.from_rows(np.concatenate([form.tangents, columns])).max_loglik(
             (target - form.curve) * series.root
         )
@@ -271,20 +309,66 @@ def _starts(name: str, fits: dict[str, Form], x: Array) -> Array | None:
 
 
 def _fit_mixture(series: Series, target: Array) -> Form:
-    """Fit a constant and exponentials of fixed rates.
+    """Fit a constant and a few exponentials.
 
-    Their weights have one sign: nearly every completely monotone curve is such a mixture.
+    Their weights have one sign: nearly every completely monotone curve is such a mixture. Rates come from a grid; those
+    beside each other are then one exponential whose rate is fitted.
 
     The fastest is gone within a few points, so that a transient at the beginning is no change of level.
     """
     x = series.x - series.x[0]
     rates = np.exp(np.arange(math.log(0.2 / x[-1]), math.log(1.5 / x[1]), math.log(_RATIO)))
-    design = np.concatenate([np.ones((1, x.size)), -np.ones((1, x.size)), np.exp(-rates[:, None] * x)]) * series.root
+    design = np.concatenate([np.ones((1, x.size)), -np.ones((1, x.size)), _decays(series, rates)[0]]) * series.root
     up = (target - target.mean()) * series.root
     fits = [nonnegative_weights(design.T, sign * up) for sign in (1.0, -1.0)]
     falls = bool(fits[0][1] <= fits[1][1])
-    weights = fits[0 if falls else 1][0]
-    used = np.concatenate([[True, False], weights[2:] > 0.0])
-    mixture = (weights @ design) / series.root
-    curve = target.mean() + (mixture if falls else -mixture)
-    return Form(MIXTURE, falls, rates[used[2:]], curve, design[used], int(used.sum()))
+    weights = fits[0 if falls else 1][0][2:]
+    (used,) = np.nonzero(weights > 0.0)
+    groups = np.split(used, np.flatnonzero(np.diff(used) > 1) + 1) if used.size else []
+    start = np.array([np.exp(np.average(np.log(rates[group]), weights=weights[group])) for group in groups])
+    theta, fitted, tangents = _fit_rates(series, up if falls else -up, start)
+    curve = target.mean() + (fitted if falls else -fitted) / series.root
+    return Form(MIXTURE, falls, theta, curve, tangents, len(tangents))
+
+
+def _decays(series: Series, rates: Array) -> tuple[Array, Array]:
+    """Exponentials of given rates, and their derivatives by the rates' logarithms, (rates, n)."""
+    product = rates[:, None, None] * (series.nodes - series.x[0])
+    value = np.exp(-product)
+    return value.mean(axis=1), (-product * value).mean(axis=1)
+
+
+def _fit_rates(series: Series, y: Array, rates: Array) -> tuple[Array, Array, Array]:
+    """Fit a constant and exponentials by Gauss–Newton steps.
+
+    An exponential whose weight turns negative is dropped.
+
+    Returns
+    -------
+    rates, fitted, tangents : ndarray, shapes (k,), (n,) and (1 + 2k, n)
+        The last two are times √weight.
+    """
+    lowest, columns, linear, weights = math.inf, np.zeros((0, y.size)), np.zeros((0, y.size)), np.zeros(0)
+    log_rates, step = np.log(rates), np.zeros(rates.size)
+    for _ in range(_POLISH):
+        decays, slopes = (part * series.root for part in _decays(series, np.exp(log_rates + step)))
+        trial = np.concatenate([series.root[None], decays])
+        coefficients = np.linalg.lstsq(trial.T, y, rcond=None)[0]
+        if np.any(coefficients[1:] <= 0.0):
+            keep = coefficients[1:] > 0.0
+            log_rates, step, lowest = log_rates[keep], np.zeros(int(keep.sum())), math.inf
+            continue
+        rss = float(np.sum((y - coefficients @ trial) ** 2))
+        if rss > lowest:
+            step = 0.3 * step
+            if np.abs(step).max(initial=0.0) < 1e-6:
+                break
+            continue
+        is_settled = rss > (1.0 - 1e-7) * lowest
+        lowest, log_rates, linear, weights = rss, log_rates + step, trial, coefficients
+        columns = np.concatenate([trial, coefficients[1:, None] * slopes])
+        if is_settled or not log_rates.size:
+            break
+        full = np.linalg.lstsq(columns.T, y - weights @ linear, rcond=1e-9)[0]
+        step = np.clip(full[1 + log_rates.size :], -0.5, 0.5)
+    return np.exp(log_rates), np.asarray(weights @ linear), columns

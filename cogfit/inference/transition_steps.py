@@ -196,14 +196,18 @@ def shocks(mean: Mean, at: NDArray[np.intp]) -> Candidates:
 def statistic(mean: Mean, step: Candidates, shock: Candidates, y: Array, minimum: float = 0.0) -> Array:
     """Log-likelihood gained by each curve's best step.
 
-    0 where its best shock gains more, or if it is below `minimum`.
+    ρ is that beside the best step, with the step and without: were it estimated without, a gradual change would count
+    as wandering. 0 where the best shock gains more, or if it is below `minimum`.
     """
     n = y.shape[1]
     rss, u = mean.project(y)
-    with_step = peak(loglik(rss - step.gains(y, u), n))
-    gain = with_step - peak(loglik(rss, n))
+    beside = rss - step.gains(y, u)
+    with_step = loglik(beside, n)
+    best = with_step.argmax(axis=1)[:, None]
+    ratio = np.take_along_axis(rss, best, axis=1) / np.maximum(np.take_along_axis(beside, best, axis=1), 1e-300)
+    gain = 0.5 * n * np.log(ratio[:, 0])
     (open_curves,) = np.nonzero(gain >= minimum)
     if open_curves.size:
         with_shock = peak(loglik(rss[open_curves] - shock.gains(y[open_curves], u[:, :, open_curves]), n))
-        gain[open_curves[with_shock >= with_step[open_curves]]] = 0.0
+        gain[open_curves[with_shock >= peak(with_step[open_curves])]] = 0.0
     return np.where(gain >= minimum, gain, 0.0)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,7 +28,7 @@ from cogfit.formulas.form import Array
 from cogfit.formulas.registry import get_form
 from cogfit.inference.error_models import innovations, simulated, tail, unevenness
 from cogfit.inference.roots import brent
-from cogfit.inference.transition_levels import MIXTURE, Null, Series, Shape, gradual, smooth
+from cogfit.inference.transition_levels import MIXTURE, Null, Series, Shape, gradual, rivals, smooth
 from cogfit.inference.transition_steps import (
     Candidates,
     Mean,
@@ -57,6 +57,7 @@ _STEEPNESS = (5.0, 11.0, 25.0, 60.0, 150.0)  # of the gradual steps tried beside
 _HITS = 10  # exceedances after which a bootstrap stops
 _BATCHES = (20, 30, 50, 100, 200, 400, 800)  # replicates at a time: few first, for most nulls are settled early
 _CHI_SQUARE = 1.92  # half of the 95 % quantile of χ² with one degree of freedom
+_HOPELESS = 20.0  # log-likelihood by which a smooth form may lie below the best one with a step and still be tested
 _LOCATED = 199  # replicates behind the interval of a location
 
 
@@ -285,16 +286,17 @@ def transition(
     shapes: list[Shape] = []
     marks: list[tuple[float, float, float]] = []
     null = smooth(series)
-    p_value, errors, start = _test(series, null, shapes, replicates, generator)
-    first = level, p_value, null.form.name, errors
-    while start is not None and p_value <= SIGNIFICANT:  # one change after the other, the strongest first
-        shape, beside = _settle(series, null, shapes, start)
-        marks.append((*_limits(series, beside, shape, level, generator), p_value))
+    verdict = _test(series, null, shapes, replicates, generator)
+    first = level, verdict.p_value, verdict.null.form.name, verdict.errors
+    while verdict.is_refused:  # one change after the other, the strongest first
+        assert verdict.start is not None
+        shape, beside = _settle(series, null, shapes, verdict.start)
+        marks.append((*_limits(series, beside, shape, level, generator), verdict.p_value))
         shapes.append(shape)
         null = smooth(series, shapes, beside.sizes, near=beside.form)
         if len(shapes) == max_changes:
             break
-        p_value, _, start = _test(series, null, shapes, replicates, generator)
+        verdict = _test(series, null, shapes, replicates, generator)
     changes = _measure(series, null, shapes, marks)
     together = _coincidences(as_numbers("x", x), schedule or {}, changes[0] if changes else None)
     return _outcome(series, *first, changes, together)
@@ -483,32 +485,105 @@ def _spread(values: Array) -> float:
 # --------------------------------------------------------------------------------------------------- null and test
 
 
-def _test(
-    series: Series, null: Null, shapes: Sequence[Shape], replicates: int, rng: np.random.Generator
-) -> tuple[float, Arma, Shape | None]:
-    """Test the smooth null.
+@dataclass(frozen=True)
+class _Verdict:
+    """How a smooth curve fares against a step.
 
-    Its p-value and errors, and the best step of the grid.
+    Its p-value, its form, its errors beside the best step, that step (None where there is nothing to explain).
     """
+
+    p_value: float
+    null: Null
+    errors: Arma
+    start: Shape | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the step is needed."""
+        return self.start is not None and self.p_value <= SIGNIFICANT
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A smooth form and the steps that may join it.
+
+    `loglik` is that of the form alone, `logliks` those with each of the steps.
+    """
+
+    null: Null
+    step: Candidates
+    shapes: tuple[Shape, ...]
+    loglik: float
+    logliks: Array
+
+    @classmethod
+    def of(cls, series: Series, null: Null, known: Sequence[Shape]) -> _Trial:
+        """Try the steps of the grid."""
+        at, location, s = _grid(series, known)
+        step = steps(null.mean, series.root, at, gradual(np.log(series.x), location, s))
+        jumps = (Shape(0.5 * float(series.x[i] + series.x[i - 1]), math.inf) for i in at)
+        shapes = (*jumps, *(Shape(math.exp(q), k) for q, k in zip(location.tolist(), s.tolist(), strict=True)))
+        alone = null.mean.max_loglik(null.residual)
+        return cls(null, step, shapes, alone, step.max_logliks(null.mean, null.residual))
+
+    @property
+    def best(self) -> Shape:
+        """The best step."""
+        return self.shapes[int(self.logliks.argmax())]
+
+    @property
+    def highest(self) -> float:
+        """Log-likelihood with the best step."""
+        return float(self.logliks.max(initial=self.loglik))
+
+
+def _test(series: Series, null: Null, shapes: Sequence[Shape], replicates: int, rng: np.random.Generator) -> _Verdict:
+    """Test all smooth forms that may explain the curve.
+
+    A step is needed if every one of them is refused; the p-value is that of the least refused (Berger 1982,
+    Technometrics 24:295). So it does not matter that the form is chosen by the data. A form is no explanation, and not
+    asked, if some form with a step is far better: its own errors would be so large that nothing refuses it.
+    """
+    if _is_exact(series, null):
+        return _Verdict(1.0, null, arma.Arma())  # there is no noise, and nothing is left to explain
+    first = _Trial.of(series, null, shapes)
+    verdict = _test_form(series, first, replicates, rng)
+    if not verdict.is_refused and first.highest < first.loglik + 0.5 * _HOPELESS:
+        return verdict
+    trials = [first, *(_Trial.of(series, rival, shapes) for rival in rivals(series, null, shapes))]
+    best = max(trials, key=lambda trial: trial.highest)
+    for trial in trials:
+        if trial.loglik < best.highest - _HOPELESS:
+            continue
+        other = verdict if trial is first else _test_form(series, trial, replicates, rng)
+        if not other.is_refused:
+            return other
+        verdict = max(verdict, other, key=lambda v: v.p_value)
+    if not verdict.is_refused:  # the first form is no explanation, nor is any other
+        verdict = _test_form(series, best, replicates, rng)
+    return replace(verdict, start=verdict.start and best.best)
+
+
+def _is_exact(series: Series, null: Null) -> bool:
+    """Whether a smooth form goes through all points."""
     left = null.residual - null.mean.rows.T @ (null.mean.rows @ null.residual)
-    if float(np.linalg.norm(left)) <= 1e-6 * float(np.linalg.norm((series.y - series.y.mean()) * series.root)):
-        return 1.0, arma.Arma(), None  # there is no noise, and nothing is left to explain
+    return float(np.linalg.norm(left)) <= 1e-6 * float(np.linalg.norm((series.y - series.y.mean()) * series.root))
+
+
+def _test_form(series: Series, trial: _Trial, replicates: int, rng: np.random.Generator) -> _Verdict:
+    """Test one smooth form against the best step of the grid."""
+    null, step = trial.null, trial.step
+    if _is_exact(series, null):
+        return _Verdict(1.0, null, arma.Arma())
 
     # the largest gain over all steps; nothing to test where a shock does as well
-    at, location, s = _grid(series, shapes)
-    step = steps(null.mean, series.root, at, gradual(np.log(series.x), location, s))
     shock = shocks(null.mean, np.arange(series.trim, series.x.size - series.trim + 1))
     observed = float(statistic(null.mean, step, shock, null.residual[None])[0])
     if observed <= 0.0:
-        return 1.0, _errors(null.residual, null.mean), None
-    best = int(step.max_logliks(null.mean, null.residual).argmax())
-    if best < at.size:
-        start = Shape(0.5 * float(series.x[at[best]] + series.x[at[best] - 1]), math.inf)
-    else:
-        start = Shape(math.exp(location[best - at.size]), float(s[best - at.size]))
+        return _Verdict(1.0, null, _errors(null.residual, null.mean))
 
     # errors beside the best step: a change left in them would make them wander so far that no change is found
-    beside = Mean.from_rows(np.stack([*null.mean.rows, start.column(series)]))
+    beside = Mean.from_rows(np.stack([*null.mean.rows, trial.best.column(series)]))
     errors = _errors(null.residual, beside)
     innovation = innovations(null.residual, beside.rows, errors)
     scale = unevenness(innovation)
@@ -518,7 +593,7 @@ def _test(
         curves = simulated(errors, nu, scale, size, rng)
         return np.cumsum(statistic(null.mean, step, shock, curves, observed) >= observed)
 
-    return _sequential_p_value(exceedances, replicates), errors, start
+    return _Verdict(_sequential_p_value(exceedances, replicates), null, errors, trial.best)
 
 
 def _sequential_p_value(exceedances: Callable[[int], NDArray[np.int64]], replicates: int) -> float:

@@ -149,21 +149,25 @@ def test_gamma_threshold_at_the_ends() -> None:
 # ------------------------------------------------------------------------------------- the likelihood, independently
 
 
-def explicit(y: np.ndarray, rows: np.ndarray) -> float:
-    """Largest log-likelihood of AR(1) errors about the span of the rows, from the covariance matrix itself."""
-    n = y.size
+def explicit_at(y: np.ndarray, rows: np.ndarray, rho: float) -> float:
+    """Log-likelihood of AR(1) errors about the span of the rows, from the covariance matrix itself."""
+    r = toeplitz(rho ** np.arange(y.size)) / (1.0 - rho**2)
+    inverse = np.linalg.inv(r)
+    beta = np.linalg.solve(rows @ inverse @ rows.T, rows @ inverse @ y)
+    rest = y - beta @ rows
+    return -float(0.5 * y.size * math.log(rest @ inverse @ rest) + 0.5 * np.linalg.slogdet(r)[1])
+
+
+def explicit(y: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
+    """The largest such log-likelihood, and its ρ."""
 
     def cost(z: float) -> float:
-        rho = math.tanh(z)
-        r = toeplitz(rho ** np.arange(n)) / (1.0 - rho**2)
-        inverse = np.linalg.inv(r)
-        beta = np.linalg.solve(rows @ inverse @ rows.T, rows @ inverse @ y)
-        rest = y - beta @ rows
-        return float(0.5 * n * math.log(rest @ inverse @ rest) + 0.5 * np.linalg.slogdet(r)[1])
+        return -explicit_at(y, rows, math.tanh(z))
 
     grid = np.linspace(-0.5, 3.0, 71)
     best = grid[np.argmin([cost(z) for z in grid])]
-    return -float(minimize_scalar(cost, bounds=(max(best - 0.06, -0.5), min(best + 0.06, 3.0)), method="bounded").fun)
+    z = minimize_scalar(cost, bounds=(max(best - 0.06, -0.5), min(best + 0.06, 3.0)), method="bounded").x
+    return -cost(z), math.tanh(z)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -178,10 +182,16 @@ def test_likelihoods_agree_with_explicit_covariance_matrices(weighted: bool) -> 
     step, shock = steps(mean, root, at, wide), shocks(mean, np.arange(5, 55))
     columns = [*((x >= x[i]) * root for i in at), *(wide * root)]
     expected = [explicit(y, np.stack([np.ones(n) * root, np.log(x) * root, z])) for z in columns]
-    np.testing.assert_allclose(step.max_logliks(mean, y), expected, atol=0.02)
-    none = explicit(y, np.stack([np.ones(n), np.log(x)]) * root)
-    assert mean.max_loglik(y) == pytest.approx(none, abs=0.02)
-    np.testing.assert_allclose(statistic(mean, step, shock, y[None]), max(expected) - none, atol=0.03)
+    np.testing.assert_allclose(step.max_logliks(mean, y), [value for value, _ in expected], atol=0.02)
+    smooth = np.stack([np.ones(n), np.log(x)]) * root
+    assert mean.max_loglik(y) == pytest.approx(explicit(y, smooth)[0], abs=0.02)
+    # the statistic compares both at the correlation beside the best step (here the nearest of the grid)
+    best, rho = max(expected)
+    near = float(RHO[np.abs(RHO - rho).argmin()])
+    at_best = [explicit_at(y, np.concatenate([smooth, z[None]]), near) for z in columns]
+    assert max(at_best) == pytest.approx(best, abs=0.1)
+    gain = max(at_best) - explicit_at(y, smooth, near)
+    np.testing.assert_allclose(statistic(mean, step, shock, y[None]), gain, atol=0.03)
 
 
 def test_a_shock_is_one_innovation() -> None:
