@@ -31,7 +31,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 .DELETE_ON_ERROR:
 .PHONY: help kernels wheels demo test quick test-py312 test-py313 test-oldest mutants lint lint-style lint-layout \
   types imports complexity merge-marks check docs architecture clean benchmark-coverage benchmark-selection benchmark-averaging \
-  benchmark-field benchmark-retention benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz \
+  benchmark-field benchmark-censoring benchmark-retention benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz \
   benchmark-precise benchmark-verdicts benchmark-gpu benchmark
 
 help: ## List the targets
@@ -126,6 +126,9 @@ benchmark-verdicts: .venv-test/.stamp ## Rate of each verdict on known processes
 
 benchmark-averaging: .venv-test/.stamp ## Averaging artefacts (averaging_artefact.csv)
 	.venv-test/$(BIN)/python benchmarks/averaging_artefact.py $(STUDY_ARGS)
+
+benchmark-censoring: .venv-test/.stamp ## Drivers of switches where patterns never switch (censoring.csv; ten minutes)
+	.venv-test/$(BIN)/python benchmarks/censoring.py $(STUDY_ARGS)
 
 benchmark-transitions: .venv-test/.stamp ## Abrupt changes (transition_detection.csv)
 	.venv-test/$(BIN)/python benchmarks/transition_detection.py $(STUDY_ARGS)

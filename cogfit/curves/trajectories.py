@@ -85,21 +85,29 @@ class VarianceInflation(Document):
 
 @dataclass(frozen=True)
 class Alignment(Document):
-    """Slope of log switch step on log frequency.
+    """Slope of log switch time on log frequency.
 
-    The frequency is that of the pattern. The slope is the Theil–Sen estimate.
+    The frequency is that of the pattern. The slope is that of a survival regression, by maximum likelihood: patterns
+    that never switch are right-censored (:mod:`cogfit.inference.switching`).
 
     Attributes
     ----------
     estimate, low, high : float
-        With 95 % limits: 0 = the training clock, −1 = exposures decide.
+        With 95 % limits, from the profile likelihood: 0 = the training clock, −1 = exposures decide.
+    law : str
+        Of the switch times: a key of :data:`cogfit.inference.survival.LAWS`.
+    switched, censored : int
+        Trajectories with a switch, and without one up to their end.
     """
 
-    DERIVED: ClassVar[Mapping[str, str]] = {"driver": "driver"}
+    DERIVED: ClassVar[Mapping[str, str]] = {"driver": "driver", "excludes_mixture": "excludes_mixture"}
 
     estimate: Nan
     low: Low
     high: High
+    law: str = "log-normal"
+    switched: int = 0
+    censored: int = 0
 
     @property
     def driver(self) -> str:
@@ -112,6 +120,33 @@ class Alignment(Document):
         if clock == exposure or not math.isfinite(self.high - self.low):
             return "undecided"
         return "clock" if clock else "exposure"
+
+    @property
+    def excludes_mixture(self) -> bool:
+        """Whether the limits leave out equal shares of both."""
+        return not self.low <= _HALFWAY <= self.high
+
+
+_HALFWAY = -0.5  # slope where training time and exposures have equal shares
+
+
+@dataclass(frozen=True)
+class Covariate(Document):
+    """What a covariate does to the switch time.
+
+    Attributes
+    ----------
+    name : str
+        ``"frequency"``, or a layer or head beside the first one.
+    ratio, low, high : float
+        Factor of the time until the switch, with 95 % limits: for twice the frequency (1 = the training clock, ½ =
+        exposures decide), or for that layer or head instead of the first.
+    """
+
+    name: str
+    ratio: Nan
+    low: Low
+    high: High
 
 
 _DRIVERS = {
@@ -142,6 +177,8 @@ class Trajectories(Document):
         Lag-1 correlation, within patterns, of the deviation from P(k); 0 if rows were independent given k.
     table : DataFrame
         One row per pattern: ``pattern``, ``status``, ``k``, ``updates``, ``step``, ``before``, ``after``.
+    covariates : tuple of Covariate
+        Of the survival regression of switch times.
     """
 
     DERIVED: ClassVar[Mapping[str, str]] = {"statements": "statements"}
@@ -159,6 +196,7 @@ class Trajectories(Document):
     correlation: Nan = field(metadata=wire("correlation_k_step"))
     dependence: Nan = field(metadata=wire("serial_dependence"))
     table: pd.DataFrame = field(metadata=wire("patterns_table"))
+    covariates: tuple[Covariate, ...] = field(default=(), metadata=wire("switch_time_ratios"))
 
     def statements(self) -> tuple[Sentence, ...]:
         """The findings, one sentence each."""
@@ -228,8 +266,26 @@ class Trajectories(Document):
         slope = self.alignment
         if not math.isfinite(slope.estimate):
             return ()
+        doubt = "" if slope.driver == "undecided" or slope.excludes_mixture else "; a mixture of both is not excluded"
         text = (
-            _DRIVERS[slope.driver] + " (slope of log switch step on log frequency {slope:.2f} [{low:.2f}, {high:.2f}])"
+            _DRIVERS[slope.driver]
+            + doubt
+            + " (slope of log switch step on log frequency {slope:.2f} [{low:.2f}, {high:.2f}], "
+            + "{law} survival regression, {censored} censored)"
         )
         rule = "limits hold one of 0 (clock) and −1 (exposures)"
-        return (say(text, slope=slope.estimate, low=slope.low, high=slope.high, threshold=rule, by=self._driver),)
+        numbers = {"slope": slope.estimate, "low": slope.low, "high": slope.high}
+        return (
+            say(text, **numbers, law=slope.law, censored=slope.censored, threshold=rule, by=self._driver),
+            *self._factors(),
+        )
+
+    def _factors(self) -> tuple[Sentence, ...]:
+        """Layers and heads whose limits leave out 1."""
+        text = "{name} takes {ratio:.2f} [{low:.2f}, {high:.2f}] × as long until the switch as the first"
+        rule = "limits leave out 1"
+        return tuple(
+            say(text, name=c.name, ratio=c.ratio, low=c.low, high=c.high, threshold=rule, by=self._factors)
+            for c in self.covariates[1:]
+            if not c.low <= 1.0 <= c.high
+        )

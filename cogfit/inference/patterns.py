@@ -10,6 +10,7 @@ which the pattern was seen) and in steps; patterns that never switch are censore
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 
 from cogfit.curves.curve import ExposureFacts
 from cogfit.curves.exposure import exposure_counts, overridden_rows
-from cogfit.curves.trajectories import Alignment, SwitchGroup, SwitchTime, Trajectories, VarianceInflation
+from cogfit.curves.trajectories import SwitchGroup, SwitchTime, Trajectories, VarianceInflation
 from cogfit.formulas.form import Array
+from cogfit.inference.switching import Switches, find_drivers
 from cogfit.logs.model import GROUP_COLUMNS, RoutingLog
 from cogfit.native import distributions
 
@@ -27,6 +29,8 @@ _BIN = 100  # presentations of a pattern in one bin of the variance inflation
 _FLIPS = 199  # sign changes behind the p-value of the variance inflation
 _GAP = 0.08  # gap in log time that separates two groups of switches
 _GROUP = 5  # patterns that make a group worth naming
+
+_FACTORS = ("layer", "head")  # covariates of the survival regression
 
 _AXES = ("exposures", "updates", "steps")
 
@@ -66,7 +70,8 @@ def analyse(routing: RoutingLog, facts: ExposureFacts) -> Trajectories:
     steps = times["steps"]
     drop = (steps.t10, steps.t90 if math.isfinite(steps.t90) else float(rows.step.max()))
     inflation = _variance_inflation(rows.value, rows.step, rows.unit, size, drop)
-    rate = size / np.maximum(rows.step[rows.stop - 1] - rows.step[rows.start] + 1, 1)
+    switches = _switches(rows, at, switched, never)
+    drivers = find_drivers(switches, rows.factors, rows.cluster)
     table = pd.DataFrame(
         {
             "pattern": np.array(routing.pattern_names, dtype=object)[rows.pattern[rows.start]],
@@ -88,7 +93,8 @@ def analyse(routing: RoutingLog, facts: ExposureFacts) -> Trajectories:
         steps=steps,
         groups=_groups(switch_step),
         inflation=VarianceInflation(*inflation),
-        alignment=Alignment(*_alignment(switch_step.astype(float), rate[switched])),
+        alignment=drivers.alignment,
+        covariates=drivers.covariates,
         correlation=_correlation(rows.k, rows.step),
         dependence=_serial_dependence(rows.value, rows.k, rows.unit),
         table=table,
@@ -105,6 +111,12 @@ class _Rows:
         Outcome; exposures, updates and step; code of the pattern; number of the trajectory.
     start, stop : ndarray of int, shape (trajectories,)
         Where the rows of each trajectory begin and end.
+    end : ndarray of int, shape (trajectories,)
+        Last step of the run, layer and head.
+    cluster : ndarray of int, shape (trajectories,)
+        Number of the pattern in its run: its layers and heads are not independent.
+    factors : mapping of str to ndarray, shape (trajectories,)
+        Labels of layers and heads, where there are several.
     """
 
     value: Array
@@ -115,6 +127,9 @@ class _Rows:
     unit: NDArray[np.int64]
     start: NDArray[np.int64]
     stop: NDArray[np.int64]
+    end: NDArray[np.int64]
+    cluster: NDArray[np.int64]
+    factors: Mapping[str, NDArray[Any]]
 
     @classmethod
     def from_log(cls, routing: RoutingLog, facts: ExposureFacts) -> _Rows:
@@ -128,7 +143,8 @@ class _Rows:
         updates = exposure_counts(frame, "updates")
 
         # a trajectory is a pattern in one run, layer and head
-        keys = [frame[c].cat.codes.to_numpy()[use] for c in GROUP_COLUMNS if c in frame]
+        codes = {c: frame[c].cat.codes.to_numpy()[use] for c in GROUP_COLUMNS if c in frame}
+        keys = list(codes.values())
         pattern = frame["pattern"].to_numpy()[use]
         order = np.lexsort((pattern, *keys))  # stable: time order within a trajectory
         is_new = np.ones(order.size, dtype=bool)
@@ -137,16 +153,39 @@ class _Rows:
             same &= key[order][1:] == key[order][:-1]
         is_new[1:] = ~same
         start = np.flatnonzero(is_new)
+        first = order[start]
+        step = frame["step"].to_numpy()[use][order]
         return cls(
             value=value[use][order],
             k=k[use][order],
             updates=updates[use][order],
-            step=frame["step"].to_numpy()[use][order],
+            step=step,
             pattern=pattern[order],
             unit=np.cumsum(is_new) - 1,
             start=start,
             stop=np.append(start[1:], order.size),
+            end=_last_steps(np.maximum.reduceat(step, start), _joint_codes(keys, first)),
+            cluster=_joint_codes([pattern, *(codes[c] for c in codes if c not in _FACTORS)], first),
+            factors={
+                c: frame[c].cat.categories.to_numpy()[codes[c][first]]
+                for c in _FACTORS
+                if c in codes and np.ptp(codes[c][first])
+            },
         )
+
+
+def _joint_codes(keys: Sequence[NDArray[Any]], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number the combinations of several codes."""
+    if not keys:
+        return np.zeros(rows.size, dtype=np.int64)
+    return np.asarray(np.unique(np.stack([key[rows] for key in keys]), axis=1, return_inverse=True)[1]).reshape(-1)
+
+
+def _last_steps(step: NDArray[np.int64], group: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Largest step of each one's group."""
+    last = np.zeros(int(group.max()) + 1, dtype=np.int64)
+    np.maximum.at(last, group, step)
+    return last[group]
 
 
 def _change_points(
@@ -275,51 +314,23 @@ def _variance_inflation(
     return before, during, (1.0 + sum(value >= during for value in null)) / (_FLIPS + 1.0)
 
 
-def _alignment(steps: Array, rate: Array) -> tuple[float, float, float]:
-    """Theil–Sen slope of log step on log rate.
-
-    The limits are those of 95 % (Sen 1968). NaN for fewer than three patterns.
-    """
-    x, y = np.log(np.maximum(rate, 1e-12)), np.log(np.maximum(steps, 1.0))
-    if steps.size < 3 or np.ptp(x) == 0:
-        return math.nan, -math.inf, math.inf
-    return theil_sen(x, y)
-
-
-def theil_sen(x: Array, y: Array, level: float = 0.95) -> tuple[float, float, float]:
-    """Median slope between all pairs of points, with limits.
-
-    Sen 1968, J. Am. Stat. Assoc. 63:1379, Eq. 2.6.
-
-    Parameters
-    ----------
-    x, y : ndarray, shape (n,)
-        The x not all equal.
-    level : float
-        Of the limits.
-
-    Returns
-    -------
-    float, float, float
-        Slope, lower and upper limit; the limits are those of scipy.stats.theilslopes, whose import takes a second.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x = np.arange(10.0)
-    >>> theil_sen(x, 2.0 * x)
-    (2.0, 2.0, 2.0)
-    """
-    n = x.size
-    i, j = np.triu_indices(n, 1)
-    distance = x[j] - x[i]
-    slopes = np.sort((y[j] - y[i])[distance != 0] / distance[distance != 0])
-    ties = [np.unique(v, return_counts=True)[1] for v in (x, y)]
-    variance = (n * (n - 1) * (2 * n + 5) - sum(float((t * (t - 1) * (2 * t + 5)).sum()) for t in ties)) / 18.0
-    half_width = distributions.normal_quantile(0.5 + 0.5 * level) * math.sqrt(max(variance, 0.0))
-    upper = min(round((slopes.size + half_width) / 2.0), slopes.size - 1)
-    lower = max(round((slopes.size - half_width) / 2.0) - 1, 0)
-    return float(np.median(slopes)), float(slopes[lower]), float(slopes[upper])
+def _switches(rows: _Rows, at: NDArray[np.int64], switched: NDArray[np.bool_], never: NDArray[np.bool_]) -> Switches:
+    """Places of the switches, each between two steps in which the pattern was seen."""
+    # rows of one step are presented together: a switch lies after the last row of an earlier step
+    is_new = np.ones(rows.step.size, dtype=bool)
+    is_new[1:] = (rows.step[1:] != rows.step[:-1]) | (rows.unit[1:] != rows.unit[:-1])
+    earlier = np.maximum.accumulate(np.where(is_new, np.arange(is_new.size), 0))[at] - 1
+    before = np.where(switched, np.maximum(earlier, rows.start), at)
+    first, last = rows.start, rows.stop - 1
+    exposures = rows.k[last] - rows.k[first] + 1
+    return Switches(
+        step=np.maximum(0.5 * (rows.step[before] + rows.step[at]), 1.0),
+        k=np.maximum(0.5 * (rows.k[before] + rows.k[at]), 0.5),
+        resolution=np.maximum(rows.k[at] - rows.k[before], 1.0),
+        is_never=never,
+        is_low=~never & ~switched,
+        frequency=exposures / (rows.end - rows.step[first] + 1),
+    )
 
 
 def _correlation(a: NDArray[Any], b: NDArray[Any]) -> float:
