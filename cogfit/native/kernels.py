@@ -6,10 +6,11 @@ Curves come end to end (:class:`Curves`), a form as a :class:`Model`. Each call 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ctypes import c_char_p, c_double, c_int64, c_void_p
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from cogfit.native.library import kernel
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Kinds = NDArray[np.uint8]
+_Arrays = TypeVar("_Arrays")
 
 _BLOCK = 32  # curves that the grid ranks together
 _WIDEST = 8  # doubles in a vector, at the most: rows in the workspace are padded to whole vectors
@@ -47,8 +50,8 @@ _descend = kernel(
     *(c_double, c_int64, c_int64, c_double, c_int64, c_int64, *(c_void_p,) * 6),
 )
 _triangle = kernel("triangle", c_int64, c_int64, c_void_p, c_void_p, c_void_p)
-_summaries = kernel("summaries", *_MODEL, *_CURVES, *_RANGE, c_void_p, c_void_p, c_int64, *(c_void_p,) * 5)
-_judge = kernel("judge", c_int64, c_int64, *(c_void_p,) * 10)
+_summaries = kernel("summaries", *_MODEL, *_CURVES, *_RANGE, c_void_p, c_void_p, c_int64, *(c_void_p,) * 6)
+_judge = kernel("judge", c_int64, c_int64, c_void_p, c_int64, *(c_void_p,) * 16)
 _survey = kernel("survey", c_int64, *(c_void_p,) * 5)
 _bin_means = kernel("bin_means", *(c_int64,) * 3, *(c_void_p,) * 7)
 
@@ -342,6 +345,13 @@ def descend(
     return coef, rss, done
 
 
+def joined(parts: Sequence[_Arrays]) -> _Arrays:
+    """Join records of arrays, in order."""
+    if len(parts) == 1:
+        return parts[0]
+    return type(parts[0])(*(np.concatenate(arrays) for arrays in zip(*(vars(p).values() for p in parts), strict=True)))
+
+
 def triangle(rows: Array) -> Array:
     """Triangular factor of a matrix.
 
@@ -361,7 +371,7 @@ class Summaries:
     ----------
     rss, log_weights : ndarray, shape (curves,)
         The second is Σ log w.
-    sizes : ndarray, shape (curves, 2)
+    largest, largest_weighted : ndarray, shape (curves,)
         Largest \|y\| and \|√w y\|.
     triangles : ndarray, shape (curves, parameters, parameters)
         Triangular factors of the weighted Jacobians, 0 in place of what is not finite.
@@ -369,7 +379,8 @@ class Summaries:
 
     rss: Array
     log_weights: Array
-    sizes: Array
+    largest: Array
+    largest_weighted: Array
     triangles: Array
 
 
@@ -384,46 +395,115 @@ def summaries(model: Model, curves: Curves, begin: int, end: int, params: Array,
     """
     count, size = params.shape
     work = _room(_SUMMARY_ROWS, curves.longest)
-    out = Summaries(np.empty(count), np.empty(count), np.empty((count, 2)), np.empty((count, size, size)))
+    rss, log_weights, largest, largest_weighted = (np.empty(count) for _ in range(4))
+    out = Summaries(rss, log_weights, largest, largest_weighted, np.empty((count, size, size)))
     head = (*model.arguments, *curves.arguments, begin, end, _floats(params), _whole(place), curves.longest)
-    filled = (_floats(v) for v in (out.rss, out.log_weights, out.sizes, out.triangles, work))
+    filled = (_floats(v) for v in (*vars(out).values(), work))
     _summaries(*head, *filled)
     return out
 
 
-def judge(
-    triangles: Array, scale: Array, logs: Flags, deviance: Array, points: Index, at_bound: Flags
-) -> tuple[Array, Flags, Flags]:
-    """Say what the curvature at fits determines.
+_KIND_BITS = {"amplitude": 1, "floor": 2, "shape": 4, "free": 0}
+_SCALE_BIT = 8
+
+
+def kinds_of(parameters: Sequence[tuple[str, bool]]) -> Kinds:
+    """What parameters are, as :func:`judge` takes it.
+
+    Their roles, and whether they are scales.
+    """
+    return np.array([_KIND_BITS[role] | _SCALE_BIT * is_scale for role, is_scale in parameters], dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class Maxima:
+    """Maxima of the likelihoods of curves, not yet judged.
+
+    Attributes
+    ----------
+    params : ndarray, shape (curves, p)
+    triangles : ndarray, shape (curves, p, p)
+        Triangular factors of the weighted Jacobians.
+    deviance, size : ndarray, shape (curves,)
+        Sum of squared deviance residuals, and largest absolute y.
+    points : ndarray of int, shape (curves,)
+    bounds : Box
+        Of all parameters, in natural units, on every axis.
+    axis : ndarray of int, shape (curves,)
+        Axis of each curve.
+    """
+
+    params: Array
+    triangles: Array
+    deviance: Array
+    size: Array
+    points: Index
+    bounds: Box
+    axis: Index
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the curvature at maxima determines.
+
+    Attributes
+    ----------
+    at_bound : ndarray of bool, shape (curves, p)
+    covariance : ndarray, shape (curves, p, p)
+        NaN in the rows of parameters at a bound.
+    errors : ndarray, shape (curves, p)
+        Standard errors: NaN at a bound, inf for what is not identified.
+    loose : ndarray of bool, shape (curves, p)
+        Not identified: in the numerical null space, vague by itself, run away to a bound, or one of the `pairs`.
+    pairs : ndarray of bool, shape (curves, p, p)
+        Of which only a combination is known; the first before the second.
+    flat : ndarray of bool, shape (curves,)
+        Whether all amplitudes are 0.
+    status : ndarray of int8, shape (curves,)
+        0: all is determined; 1: a parameter lies at a bound; 2: one is not identified.
+    """
+
+    at_bound: Flags
+    covariance: Array
+    errors: Array
+    loose: Flags
+    pairs: Flags
+    flat: Flags
+    status: NDArray[np.int8]
+
+
+def judge(kinds: Kinds, maxima: Maxima, at_bound: Flags, *, is_dispersed: bool) -> Judgement:
+    """Say what the curvature at maxima determines.
 
     Parameters
     ----------
-    triangles : ndarray, shape (curves, p, p)
-        Factors of the Jacobian.
-    scale : ndarray, shape (curves, p)
-        The parameters where they are scales, 1 elsewhere.
-    logs : ndarray of bool, shape (p,)
-        Which are scales.
-    deviance, points : ndarray, shape (curves,)
-        Sum of squares, and how many points.
+    kinds : ndarray of uint8, shape (p,)
+        See :func:`kinds_of`.
+    maxima : Maxima
     at_bound : ndarray of bool, shape (curves, p)
-        Changed: runaway parameters are taken off.
-
-    Returns
-    -------
-    covariance : ndarray, shape (curves, p, p)
-        Per unit of dispersion; NaN for parameters at a bound.
-    lost : ndarray of bool, shape (curves, p)
-        In the numerical null space.
-    runaway : ndarray of bool, shape (curves, p)
-        Scales at a bound that the data do not determine: the others make good for a factor 20 in them.
+        Parameters that are known to lie at a bound. Those that are found to are added.
+    is_dispersed : bool
+        Whether the noise has a scale, which is estimated.
     """
-    curves, p = at_bound.shape
-    covariance, lost, runaway = np.empty((curves, p, p)), np.empty((curves, p), bool), np.empty((curves, p), bool)
-    given = (_floats(triangles), _floats(scale), _flags(logs), _floats(deviance), _whole(points), _flags(at_bound))
-    work = np.empty(2 * p * p + 3 * p)
-    _judge(curves, p, *given, _floats(covariance), _flags(lost), _flags(runaway), _floats(work))
-    return covariance, lost, runaway
+    curves, p = maxima.params.shape
+    found = Judgement(
+        at_bound=at_bound,
+        covariance=np.empty((curves, p, p)),
+        errors=np.empty((curves, p)),
+        loose=np.empty((curves, p), bool),
+        pairs=np.empty((curves, p, p), bool),
+        flat=np.empty(curves, bool),
+        status=np.empty(curves, np.int8),
+    )
+    bounds = (_floats(maxima.bounds.low), _floats(maxima.bounds.high), _whole(maxima.axis))
+    given = (_floats(maxima.triangles), _floats(maxima.params), *bounds, _floats(maxima.size))
+    work = np.empty(2 * p * p + 4 * p)
+    _judge(
+        *(curves, p, _address(kinds, np.uint8), is_dispersed, *given, _floats(maxima.deviance), _whole(maxima.points)),
+        *(_flags(found.at_bound), _floats(found.covariance), _floats(found.errors), _flags(found.loose)),
+        *(_flags(found.pairs), _flags(found.flat), _address(found.status, np.int8), _floats(work)),
+    )
+    return found
 
 
 def survey(values: Array, at: Index, sizes: Index) -> tuple[Index, Array]:
