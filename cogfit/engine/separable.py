@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -114,15 +115,10 @@ class Bundle:
             bins=axis if axis.is_binned else None,
         )
 
-    @property
+    @cached_property
     def size(self) -> Index:
         """Points of each curve, shape (curves,)."""
         return np.asarray(np.diff(self.x_at)[self.axis])
-
-    @property
-    def longest(self) -> int:
-        """Points of the longest axis."""
-        return int(np.diff(self.x_at).max())
 
     def parts(self, points: int) -> list[tuple[int, int]]:
         """Ranges (begin, end) of consecutive curves.
@@ -358,12 +354,17 @@ class _Search:
         box, grid = (Box(low, high) for low, high in search_ranges(form, bundle))
         return cls(form, bundle, model_of(form), curves_of(bundle), box, grid, errors, tolerance, iterations)
 
-    @property
+    @cached_property
     def whitening(self) -> Filter:
         """What whitens the errors."""
         return Filter(*self.errors.filter(0 if self.errors.white else int(self.bundle.size[0])))
 
-    @property
+    @cached_property
+    def _start_grid(self) -> tuple[Array, tuple[int, ...]]:
+        """See :func:`start_grid`."""
+        return start_grid(self.form)
+
+    @cached_property
     def _location(self) -> int:
         """Index of the parameter that is a location. −1 where none is."""
         return next((j for j, q in enumerate(self.form.shape) if q.interior), -1)
@@ -501,7 +502,7 @@ class _Search:
 
     def _ranked_grid(self, begin: int, end: int) -> tuple[Array, Index]:
         """Best points of the grid, not descended from yet."""
-        mesh, sizes = start_grid(self.form)
+        mesh, sizes = self._start_grid
         return kernels.grid_starts(
             self.model,
             self.curves,

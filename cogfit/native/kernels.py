@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from ctypes import c_char_p, c_double, c_int64, c_void_p
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cogfit.native.arrays import Array, address
 from cogfit.native.library import kernel
 
-Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Kinds = NDArray[np.uint8]
@@ -56,25 +56,14 @@ _survey = kernel("survey", c_int64, *(c_void_p,) * 5)
 _bin_means = kernel("bin_means", *(c_int64,) * 3, *(c_void_p,) * 7)
 
 
-def _floats(values: Array) -> int:
-    """Address of an array of doubles without gaps."""
-    return _address(values, np.float64)
-
-
 def _whole(values: Index) -> int:
     """Address of an array of 64-bit integers without gaps."""
-    return _address(values, np.int64)
+    return address(values, np.int64)
 
 
 def _flags(values: Flags) -> int:
     """Address of an array of truth values without gaps."""
-    return _address(values, np.bool_)
-
-
-def _address(values: NDArray[Any], kind: type[np.generic]) -> int:
-    if values.dtype != kind or not values.flags.c_contiguous:
-        raise TypeError(f"a kernel takes arrays of {kind.__name__} without gaps, not of {values.dtype}")
-    return values.ctypes.data
+    return address(values, np.bool_)
 
 
 def _padded(n: int) -> int:
@@ -155,10 +144,10 @@ class Curves:
     @cached_property
     def arguments(self) -> tuple[int, ...]:
         """What the kernels take: the addresses of all arrays."""
-        x, y, root = _floats(self.x), _floats(self.y), _floats(self.root)
+        x, y, root = address(self.x), address(self.y), address(self.root)
         x_at, axis, y_at, w_at = (_whole(at) for at in (self.x_at, self.axis, self.y_at, self.w_at))
-        nodes, share = (1, x) if self.share is None else (len(self.share), _floats(self.share))
-        return x, _floats(self.log_x), x_at, axis, y, y_at, root, w_at, share, nodes, self.x.shape[-1]
+        nodes, share = (1, x) if self.share is None else (len(self.share), address(self.share))
+        return x, address(self.log_x), x_at, axis, y, y_at, root, w_at, share, nodes, self.x.shape[-1]
 
     @cached_property
     def longest(self) -> int:
@@ -187,7 +176,7 @@ class Filter:
         """What the kernels take."""
         if self.ar.size > _MOST_ORDER:
             raise ValueError(f"ARMA errors of order {self.ar.size}: at most {_MOST_ORDER}")
-        return self.ar.size, _floats(self.ar), _floats(self.gain), _floats(self.inverse_root)
+        return self.ar.size, address(self.ar), address(self.gain), address(self.inverse_root)
 
 
 @dataclass(frozen=True)
@@ -244,7 +233,7 @@ def basis_columns(name: str, x: Array, log_x: Array, theta: Array) -> tuple[Arra
         raise ValueError(f"basis '{name}': x {points.shape}, log x {logs.shape}, parameters {natural.shape}")
     phi = np.empty((len(natural), columns, points.size))
     dphi = np.empty((len(natural), parameters, columns, points.size))
-    at = (_floats(v) for v in (points, logs, natural, phi, dphi))
+    at = (address(v) for v in (points, logs, natural, phi, dphi))
     _basis_columns_at(basis_numbers()[name], points.size, len(natural), *at)
     return phi, dphi
 
@@ -287,10 +276,10 @@ def grid_starts(
     tables = (s + 6) * points + (s * points + 2) * _BLOCK + 6 * _WIDEST
     work, chosen = _room(s * points + _BLOCK + 4, longest, tables), np.empty(2 * points + _GRID_STARTS, np.int64)
     dims = np.array(sizes, dtype=np.int64)
-    ranges = (_floats(v) for v in (grid.low, grid.high, box.low, box.high))
-    out = (_floats(starts), _whole(counts), _floats(work), _whole(chosen))
+    ranges = (address(v) for v in (grid.low, grid.high, box.low, box.high))
+    out = (address(starts), _whole(counts), address(work), _whole(chosen))
     head = (*model.arguments, *curves.arguments, begin, end)
-    _grid_starts(*head, points, _floats(mesh), _whole(dims), spread, *ranges, most, longest, *out)
+    _grid_starts(*head, points, address(mesh), _whole(dims), spread, *ranges, most, longest, *out)
     return starts, counts
 
 
@@ -338,8 +327,8 @@ def descend(
     count, most, _ = theta.shape
     coef, rss = np.zeros((count, most, 2)), np.full((count, most), np.inf)
     done, work = np.zeros((count, most), dtype=bool), _room(_DESCENT_ROWS, curves.longest, _START_SIZE * most)
-    out = (_floats(theta), _whole(counts), _floats(coef), _floats(rss), _flags(done), _floats(work))
-    limits = (_floats(box.low), _floats(box.high), _floats(held) if len(held) else None, location)
+    out = (address(theta), _whole(counts), address(coef), address(rss), _flags(done), address(work))
+    limits = (address(box.low), address(box.high), address(held) if len(held) else None, location)
     head = (*model.arguments, *curves.arguments, begin, end, *limits, *whitening.arguments)
     _descend(*head, tolerance, iterations, most if wanted is None else wanted, hope, most, curves.longest, *out)
     return coef, rss, done
@@ -359,7 +348,7 @@ def triangle(rows: Array) -> Array:
     """
     p, n = rows.shape
     out, work = np.empty((p, p)), _room(p, n)
-    _triangle(p, n, _floats(rows), _floats(out), _floats(work))
+    _triangle(p, n, address(rows), address(out), address(work))
     return out
 
 
@@ -397,8 +386,8 @@ def summaries(model: Model, curves: Curves, begin: int, end: int, params: Array,
     work = _room(_SUMMARY_ROWS, curves.longest)
     rss, log_weights, largest, largest_weighted = (np.empty(count) for _ in range(4))
     out = Summaries(rss, log_weights, largest, largest_weighted, np.empty((count, size, size)))
-    head = (*model.arguments, *curves.arguments, begin, end, _floats(params), _whole(place), curves.longest)
-    filled = (_floats(v) for v in (*vars(out).values(), work))
+    head = (*model.arguments, *curves.arguments, begin, end, address(params), _whole(place), curves.longest)
+    filled = (address(v) for v in (*vars(out).values(), work))
     _summaries(*head, *filled)
     return out
 
@@ -495,13 +484,13 @@ def judge(kinds: Kinds, maxima: Maxima, at_bound: Flags, *, is_dispersed: bool) 
         flat=np.empty(curves, bool),
         status=np.empty(curves, np.int8),
     )
-    bounds = (_floats(maxima.bounds.low), _floats(maxima.bounds.high), _whole(maxima.axis))
-    given = (_floats(maxima.triangles), _floats(maxima.params), *bounds, _floats(maxima.size))
+    bounds = (address(maxima.bounds.low), address(maxima.bounds.high), _whole(maxima.axis))
+    given = (address(maxima.triangles), address(maxima.params), *bounds, address(maxima.size))
     work = np.empty(2 * p * p + 4 * p)
     _judge(
-        *(curves, p, _address(kinds, np.uint8), is_dispersed, *given, _floats(maxima.deviance), _whole(maxima.points)),
-        *(_flags(found.at_bound), _floats(found.covariance), _floats(found.errors), _flags(found.loose)),
-        *(_flags(found.pairs), _flags(found.flat), _address(found.status, np.int8), _floats(work)),
+        *(curves, p, address(kinds, np.uint8), is_dispersed, *given, address(maxima.deviance), _whole(maxima.points)),
+        *(_flags(found.at_bound), address(found.covariance), address(found.errors), _flags(found.loose)),
+        *(_flags(found.pairs), _flags(found.flat), address(found.status, np.int8), address(work)),
     )
     return found
 
@@ -522,7 +511,7 @@ def survey(values: Array, at: Index, sizes: Index) -> tuple[Index, Array]:
         Least and largest; they mean nothing where values are not finite.
     """
     odd, limits = np.zeros(at.size, dtype=np.int64), np.zeros((at.size, 2))
-    _survey(at.size, _floats(values), _whole(at), _whole(sizes), _whole(odd), _floats(limits))
+    _survey(at.size, address(values), _whole(at), _whole(sizes), _whole(odd), address(limits))
     return odd, limits
 
 
@@ -532,6 +521,6 @@ def bin_means(label: Index, bins: int, y: Array, y_at: Index, w: Array, w_at: In
     Returns them and the sums of their weights, (curves, bins). label (n,) are the bins 0, 1, … of the points.
     """
     mean, total = np.empty((y_at.size, bins)), np.empty((y_at.size, bins))
-    values, weights = (_floats(y), _whole(y_at)), (_floats(w), _whole(w_at))
-    _bin_means(y_at.size, label.size, bins, _whole(label), *values, *weights, _floats(mean), _floats(total))
+    values, weights = (address(y), _whole(y_at)), (address(w), _whole(w_at))
+    _bin_means(y_at.size, label.size, bins, _whole(label), *values, *weights, address(mean), address(total))
     return mean, total
