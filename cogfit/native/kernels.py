@@ -42,11 +42,11 @@ _basis_columns_at = kernel("basis_columns_at", *(c_int64,) * 3, *(c_void_p,) * 5
 _grid_starts = kernel(
     "grid_starts",
     *(*_MODEL, *_CURVES, *_RANGE, c_int64, c_void_p, c_void_p, c_int64),
-    *(*(c_void_p,) * 4, c_int64, c_int64, *(c_void_p,) * 4),
+    *(*(c_void_p,) * 4, c_int64, c_int64, *(c_void_p,) * 5),
 )
 _descend = kernel(
     "descend",
-    *(*_MODEL, *_CURVES, *_RANGE, c_void_p, c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p, c_void_p),
+    *(*_MODEL, *_CURVES, *_RANGE, *(c_void_p,) * 4, c_int64, c_int64, c_void_p, c_void_p, c_void_p),
     *(c_double, c_int64, c_int64, c_double, c_int64, c_int64, *(c_void_p,) * 6),
 )
 _triangle = kernel("triangle", c_int64, c_int64, c_void_p, c_void_p, c_void_p)
@@ -252,7 +252,7 @@ def grid_starts(
     spread: int,
     grid: Box,
     box: Box,
-) -> tuple[Array, Index]:
+) -> tuple[Array, Index, Array]:
     """Rank a grid and return starts.
 
     Parameters
@@ -269,18 +269,21 @@ def grid_starts(
     starts : ndarray, shape (curves, most, p)
     counts : ndarray of int, shape (curves,)
         How many starts each curve has.
+    curvature : ndarray, shape (curves, most)
+        With one parameter, half the second derivative of the RSS by its coordinate; 0 where it is not known.
     """
     (points, p), s, longest = mesh.shape, model.columns, curves.longest
     most = _GRID_STARTS if spread < 0 else 2 * sizes[spread]
     starts, counts = np.zeros((end - begin, most, p)), np.zeros(end - begin, dtype=np.int64)
-    tables = (s + 6) * points + (s * points + 2) * _BLOCK + 6 * _WIDEST
+    curvature = np.zeros((end - begin, most))
+    tables = (s + 6) * points + ((s + 1) * points + 2) * _BLOCK + 6 * _WIDEST
     work, chosen = _room(s * points + _BLOCK + 4, longest, tables), np.empty(2 * points + _GRID_STARTS, np.int64)
     dims = np.array(sizes, dtype=np.int64)
     ranges = (address(v) for v in (grid.low, grid.high, box.low, box.high))
-    out = (address(starts), _whole(counts), address(work), _whole(chosen))
+    out = (address(starts), _whole(counts), address(curvature), address(work), _whole(chosen))
     head = (*model.arguments, *curves.arguments, begin, end)
     _grid_starts(*head, points, address(mesh), _whole(dims), spread, *ranges, most, longest, *out)
-    return starts, counts
+    return starts, counts, curvature
 
 
 def descend(
@@ -296,6 +299,7 @@ def descend(
     iterations: int,
     theta: Array,
     counts: Index,
+    curvature: Array | None = None,
     location: int = -1,
     wanted: int | None = None,
     hope: float = 10.0,
@@ -310,6 +314,8 @@ def descend(
         The starts, which become the solutions.
     counts : ndarray of int, shape (curves,)
         How many starts of each curve are used.
+    curvature : ndarray, shape (curves, most), optional
+        Of the RSS there, see :func:`grid_starts`.
     location : int
         A parameter that every start holds where it stands; −1: none.
     wanted : int, optional
@@ -328,7 +334,8 @@ def descend(
     coef, rss = np.zeros((count, most, 2)), np.full((count, most), np.inf)
     done, work = np.zeros((count, most), dtype=bool), _room(_DESCENT_ROWS, curves.longest, _START_SIZE * most)
     out = (address(theta), _whole(counts), address(coef), address(rss), _flags(done), address(work))
-    limits = (address(box.low), address(box.high), address(held) if len(held) else None, location)
+    bends = None if curvature is None else address(curvature)
+    limits = (address(box.low), address(box.high), address(held) if len(held) else None, bends, location)
     head = (*model.arguments, *curves.arguments, begin, end, *limits, *whitening.arguments)
     _descend(*head, tolerance, iterations, most if wanted is None else wanted, hope, most, curves.longest, *out)
     return coef, rss, done

@@ -297,13 +297,39 @@ def test_means_over_bins(level: str) -> None:
             np.testing.assert_allclose(total[b, k], w[label == k].sum())
 
 
+@pytest.mark.parametrize("name", ["power", "power_floor", "exponential", "exponential_floor", "hyperbolic"])
+def test_starts_of_one_parameter_lie_near_the_minimum_and_know_its_curvature(name: str, level: str) -> None:
+    form, count, x = get_form(name), 30, np.arange(1.0, 101.0)
+    rng, q, at = np.random.default_rng(23), form.shape[0], form.parameters.index(form.shape[0])
+    low, high = (separable.inner(q, value) for value in q.absolute(q.grid[:2], x))
+    truth = np.full((count, len(form.parameters)), 0.5)
+    truth[:, at], _ = (
+        v[:, 0]
+        for v in separable.natural_of(form, rng.uniform(0.7 * low + 0.3 * high, 0.4 * low + 0.6 * high, (count, 1)))
+    )
+    y = np.array([form.evaluate(x, p) for p in truth]) + 0.01 * rng.standard_normal((count, x.size))
+    bundle = Bundle.rectangular(x, y, np.ones_like(y))
+    theta, _, curvature = separable._Search.for_bundle(form, bundle, 1e-13, separable.WHITE, 200)._ranked_grid(0, count)
+    best, error = (getattr(estimate_many(form, bundle), key)[:, at] for key in ("params", "stderr"))
+    value, chain = (v[:, 0] for v in separable.natural_of(form, theta[:, 0]))
+    assert np.all(np.abs(value - best) < 0.1 * error)
+
+    def rss(shift: float) -> np.ndarray:
+        held, _ = separable.natural_of(form, theta[:, 0] + shift)
+        return solve_bundle(form, bundle, starts=held[:, None], fixed={q.name: held[:, 0]}).rss
+
+    step = 0.1 * (error / chain).min()
+    second = (rss(step) - 2.0 * rss(0.0) + rss(-step)) / step**2
+    np.testing.assert_allclose(2.0 * curvature[:, 0], second, rtol=0.05)
+
+
 @pytest.mark.parametrize("name", ["stretched_exponential_floor", "shifted_power", "log_logistic_step"])
 def test_giving_up_starts_keeps_the_lowest_of_them(name: str, level: str) -> None:
     form = get_form(name)
     x, y = noisy(12, 60, noise=0.03)
     bundle = Bundle.rectangular(x, y, np.ones_like(y))
     search = separable._Search.for_bundle(form, bundle, 1e-13, separable.WHITE, 200)
-    theta, counts = search._ranked_grid(0, 12)
+    theta, counts, _ = search._ranked_grid(0, 12)
     none = np.empty((0, len(form.shape)))
     _, all_, _ = search.descend(0, 12, theta.copy(), counts, none)
     _, some, _ = search.descend(0, 12, theta.copy(), counts, none, wanted=1, hope=50.0)
@@ -334,7 +360,7 @@ def test_the_grid_of_two_pieces_ranks_like_whole_columns(n: int, level: str) -> 
     weights = np.random.default_rng(4).uniform(0.2, 5.0, n) * np.ones_like(y)
     bundle = Bundle.rectangular(x, y, weights)
     search = separable._Search.for_bundle(form, bundle, 1e-13, separable.WHITE, 200)
-    starts, counts = search._ranked_grid(0, 35)
+    starts, counts, _ = search._ranked_grid(0, 35)
     mesh, sizes = separable.start_grid(form)
     low, high, bottom, top = search.grid.low[0], search.grid.high[0], search.box.low[0], search.box.high[0]
     inside = low + (high - low) * np.clip(mesh, 0.0, 1.0)
