@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -33,19 +33,16 @@ from cogfit.engine.units import Units, closed_under, middle_of
 from cogfit.errors import MissingDependencyError
 from cogfit.formulas.form import Array, Form
 from cogfit.native import kernels
-from cogfit.native.kernels import Curves
+from cogfit.native.kernels import Box, Judgement, Maxima, Summaries, joined
 from cogfit.records.codec import Document, Low, Nan, wire
 
-_VAGUE_LOG = 3.0  # standard error of a logarithm that identifies nothing: a factor 20
-_VAGUE = 10.0  # the same of an exponent
-_COLLINEAR = 0.99  # correlation of parameters that run away together
-_NEGLIGIBLE = 1e-8  # share of the size of the data up to which a coefficient counts as 0
 _COLUMN_ORDER = ("amplitude", "shape", "floor")  # order of a Jacobian's columns in the kernels
 _STARTING_BINS = 2_000  # of a long curve: so narrow that what they lose is 1e-5 of the information
 _NO_START = "no starting value led to a finite fit"
 _ONE = Units()
 Status = Literal["ok", "at_bound", "not_identified", "failed"]
 STATUSES: tuple[Status, ...] = ("ok", "at_bound", "not_identified", "failed")
+_NOT_IDENTIFIED = STATUSES.index("not_identified")
 
 
 @dataclass(frozen=True)
@@ -205,15 +202,6 @@ class Estimates:
             self.not_identified,
         )
 
-    @classmethod
-    def joined(cls, form: Form, parts: Sequence[Estimates]) -> Estimates:
-        """Estimates of all curves of the parts, in order."""
-        if not parts:
-            return cls.failed(form, "gaussian", np.zeros(0, dtype=np.int64))
-        if len(parts) == 1:
-            return parts[0]
-        return cls(form, *(np.concatenate(arrays) for arrays in zip(*(part._arrays for part in parts), strict=True)))
-
     def put(self, rows: NDArray[np.int64], other: Estimates) -> None:
         """Overwrite some curves by those of another fit.
 
@@ -247,8 +235,8 @@ class Estimates:
             k=int(self.k[i]),
             status=STATUSES[self.status[i]],
             reason=str(self.reason[i]),
-            at_bound=_select(names, self.at_bound[i]),
-            not_identified=_select(names, self.not_identified[i]),
+            at_bound=tuple(compress(names, self.at_bound[i])),
+            not_identified=tuple(compress(names, self.not_identified[i])),
         )
 
 
@@ -449,22 +437,22 @@ def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array
         jac = _derivative(form, x, params) * np.sqrt(model.information(f, w))[:, None]
     if not math.isfinite(loglik):
         return _failure(form, noise, y.size, "the likelihood is not finite")
-    factor = kernels.triangle(np.ascontiguousarray(np.where(np.isfinite(jac), jac, 0.0).T))[None]
-    low, high = bounds_of(form, x)
-    capped = model.discrete and form.basis is not None and bool(f.max() >= 1.0 - 1e-9)
-    maximum = _Maxima(
-        params=params[None],
-        low=low,
-        high=high,
-        size=np.abs(y).max(keepdims=True),
-        factor=factor,
+    factor = kernels.triangle(np.ascontiguousarray(np.where(np.isfinite(jac), jac, 0.0).T))
+    maxima = Maxima(
+        params=np.array(params, dtype=float)[None],
+        triangles=factor[None],
         deviance=np.array([r @ r]),
-        n=np.array([y.size]),
-        rss=np.array([rss]),
-        loglik=np.array([loglik]),
-        capped=np.array([capped]),
+        size=np.abs(y).max(keepdims=True),
+        points=np.array([y.size]),
+        bounds=_bounds_on(form, [x]),
+        axis=np.zeros(1, dtype=np.int64),
     )
-    return _assess(form, noise, maximum, units).one(0)
+    # where the fit touches probability 1, the amplitude is at a bound that the form does not know
+    is_capped = model.discrete and form.basis is not None and bool(f.max() >= 1.0 - 1e-9)
+    at_bound = np.array([[is_capped and q in form.amplitudes[:1] for q in form.parameters]])
+    judgement = kernels.judge(_kinds(form), maxima, at_bound, is_dispersed=model.scale_parameters > 0)
+    likelihood = _Likelihood(noise, np.array([rss]), np.array([loglik]), is_capped)
+    return _estimates_of(form, likelihood, maxima, judgement, units).one(0)
 
 
 def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None, device: str = "cpu") -> Estimates:
@@ -504,13 +492,7 @@ def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None, dev
     params = batch.params if solved.all() else batch.params[solved]
     if not solved.all():
         part, units = part.take(np.flatnonzero(solved)), Units(units.x[solved], units.y[solved])
-    curves = curves_of(part)
-
-    def task(begin: int, end: int) -> Estimates:
-        own = Units(units.x[begin:end], units.y[begin:end])
-        return _estimate_part(form, part, curves, params[begin:end], begin, end, own)
-
-    estimates = Estimates.joined(form, in_threads(task, part.parts(PART), threads))
+    estimates = _describe_many(form, part, params, threads, units)
     if estimates.n.size == n.size:
         return estimates
 
@@ -546,124 +528,102 @@ def _solve_on(device: str, form: Form, bundle: Bundle, threads: int | None) -> B
     return torch_engine.solve_bundle(form, bundle, device)
 
 
-def _estimate_part(
-    form: Form, bundle: Bundle, curves: Curves, params: Array, begin: int, end: int, units: Units
-) -> Estimates:
-    """Estimates for some curves at their best parameters.
+def _describe_many(form: Form, bundle: Bundle, params: Array, threads: int | None, units: Units) -> Estimates:
+    """Likelihood, covariance and status of fits to a bundle.
 
-    Likelihood, covariance and status of the curves begin … end − 1.
+    Points and parameters are in `units`, what is returned in those of the caller.
     """
-    place = np.argsort(np.argsort([_COLUMN_ORDER.index(q.role) for q in form.parameters], kind="stable"))
-    summary = kernels.summaries(model_of(form), curves, begin, end, np.ascontiguousarray(params), place)
-    n, rss = bundle.size[begin:end], summary.rss
-    loglik = noises.profiled_gaussian(rss, n, summary.log_weights, summary.sizes[:, 1])
-    used, axis = np.unique(bundle.axis[begin:end], return_inverse=True)
-    limits = [bounds_of(form, bundle.x[bundle.x_at[i] : bundle.x_at[i + 1]]) for i in used]
-    low, high = (np.array(side)[axis] for side in zip(*limits, strict=True))
-    capped, size = np.zeros(len(params), bool), summary.sizes[:, 0]
-    maxima = _Maxima(params, low, high, size, summary.triangles, rss, n, rss, loglik, capped)
-    return _assess(form, "gaussian", maxima, units)
+    if len(params) == 0:
+        return Estimates.failed(form, "gaussian", np.zeros(0, dtype=np.int64))
+    order = np.argsort([_COLUMN_ORDER.index(q.role) for q in form.parameters], kind="stable")
+    place, model, curves, kinds = np.argsort(order), model_of(form), curves_of(bundle), _kinds(form)
+    bounds = _bounds_on(form, [bundle.x[a:b] for a, b in pairwise(bundle.x_at)])
+    params, n = np.ascontiguousarray(params), bundle.size
+
+    def maxima_of(summary: Summaries, begin: int, end: int) -> Maxima:
+        return Maxima(
+            params=params[begin:end],
+            triangles=summary.triangles,
+            deviance=summary.rss,
+            size=summary.largest,
+            points=n[begin:end],
+            bounds=bounds,
+            axis=curves.axis[begin:end],
+        )
+
+    def task(begin: int, end: int) -> tuple[Summaries, Judgement]:
+        summary = kernels.summaries(model, curves, begin, end, params[begin:end], place)
+        at_bound = np.zeros((end - begin, params.shape[1]), dtype=bool)
+        return summary, kernels.judge(kinds, maxima_of(summary, begin, end), at_bound, is_dispersed=True)
+
+    summaries, judgements = zip(*in_threads(task, bundle.parts(PART), threads), strict=True)
+    summary, judgement = joined(summaries), joined(judgements)
+    loglik = noises.profiled_gaussian(summary.rss, n, summary.log_weights, summary.largest_weighted)
+    likelihood = _Likelihood("gaussian", summary.rss, loglik)
+    return _estimates_of(form, likelihood, maxima_of(summary, 0, n.size), judgement, units)
+
+
+def _kinds(form: Form) -> kernels.Kinds:
+    """What the form's parameters are, as the kernels take it."""
+    return kernels.kinds_of([(q.role, q.log) for q in form.parameters])
+
+
+def _bounds_on(form: Form, axes: Sequence[Array]) -> Box:
+    """Bounds of all parameters on several axes."""
+    low, high = zip(*(bounds_of(form, x) for x in axes), strict=True)
+    return Box(np.array(low), np.array(high))
 
 
 @dataclass(frozen=True)
-class _Maxima:
-    """Maxima of the likelihoods of B curves, not yet assessed.
+class _Likelihood:
+    """Likelihoods of curves at their maxima.
 
     Attributes
     ----------
-    params : ndarray, shape (B, p)
-    low, high : ndarray, shape (p,) or (B, p)
-        Bounds.
-    size : ndarray, shape (B,)
-        Largest |y| of each curve.
-    factor : ndarray, shape (B, p, p)
-        Triangular factors of the weighted Jacobians.
-    deviance, n, rss, loglik : ndarray, shape (B,)
-        The deviance is the sum of squared deviance residuals.
-    capped : ndarray of bool, shape (B,)
-        Fits that reach a probability of 1.
+    noise : str
+    rss, loglik : ndarray, shape (curves,)
+    is_capped : bool
+        Whether the fits reach a probability of 1.
     """
 
-    params: Array
-    low: Array
-    high: Array
-    size: Array
-    factor: Array
-    deviance: Array
-    n: NDArray[np.int64]
+    noise: str
     rss: Array
     loglik: Array
-    capped: NDArray[np.bool_]
+    is_capped: bool = False
 
 
-def _assess(form: Form, noise: str, maxima: _Maxima, units: Units) -> Estimates:
-    """Covariance and status of fits at their best parameters.
-
-    They are judged in units of the data and told in those of the caller.
-    """
-    params, n, size = maxima.params, maxima.n, maxima.size
-    model, (count, p) = noises.get(noise), params.shape
-    low, high = np.broadcast_to(maxima.low, (count, p)), np.broadcast_to(maxima.high, (count, p))
-    logs = np.array([q.log for q in form.parameters])
-    linear = np.array([q.role in ("amplitude", "floor") for q in form.parameters])
-    amplitudes = [i for i, q in enumerate(form.parameters) if q.role == "amplitude"]
-
-    # a parameter at a bound has no standard error; where the fit touches probability 1, the amplitude is at one
-    bound = _at_bound(params, low, high, size, logs, linear)
-    if amplitudes:
-        bound[maxima.capped, amplitudes[0]] = True
-
-    # covariance of the others, times the dispersion where the noise has one
-    scale = np.where(logs, params, 1.0)
-    covariance, lost, runaway = kernels.judge(maxima.factor, scale, logs, maxima.deviance, n, bound)
-    degrees_of_freedom = n - p
-    with np.errstate(all="ignore"):
-        if model.scale_parameters:
-            dispersion = np.where(degrees_of_freedom > 0, maxima.deviance / degrees_of_freedom, np.nan)
-            covariance *= dispersion[:, None, None]
-        errors = np.sqrt(np.einsum("bii->bi", covariance))
-
-    # not identified: lost in the null space, run away to a bound, vague alone, or known only in combination
-    vague = _vague(form, params, errors) & ~bound
-    pairs = _collinear(params, errors, covariance)
-    loose = lost | vague | runaway | pairs.any(axis=1) | pairs.any(axis=2)
-    # a curve whose amplitudes are all 0 is flat: nothing else about the form is determined
-    zero = bound & linear & (np.abs(params) <= _NEGLIGIBLE * size[:, None])
-    flat = zero[:, amplitudes].all(axis=1) if amplitudes else np.zeros(count, bool)
-    loose |= flat[:, None] & ~bound & ~linear
-    # nor is anything where no point is left to tell the errors by
-    saturated = (degrees_of_freedom <= 0) & (model.scale_parameters > 0)
-    loose |= saturated[:, None] & ~bound
-    stderr = np.where(loose, np.inf, errors)
-    status = np.where(flat | saturated | loose.any(axis=1), 2, np.where(bound.any(axis=1), 1, 0)).astype(np.int8)
-    told = units.params(form, params)
+def _estimates_of(form: Form, likelihood: _Likelihood, maxima: Maxima, judgement: Judgement, units: Units) -> Estimates:
+    """Tell what was found in the caller's units, and in words."""
+    count, noise, n = len(maxima.params), likelihood.noise, maxima.points
+    told = units.params(form, maxima.params)
+    covariance = units.covariance(form, maxima.params, judgement.covariance)
+    is_dispersed = noises.get(noise).scale_parameters > 0
     reason = np.full(count, "", dtype=object)
-    for i in np.flatnonzero(status):
-        limits = low[i], high[i]
+    for i in np.flatnonzero(judgement.status).tolist():
+        is_saturated = is_dispersed and n[i] <= len(form.parameters)
         reason[i] = (
             _saturated(form, int(n[i]))
-            if saturated[i]
-            else _reason(form, params[i], told[i], bound[i], loose[i], pairs[i], bool(flat[i]), limits, float(size[i]))
+            if is_saturated
+            else _reason(form, maxima, judgement, i, told[i].tolist(), likelihood.is_capped)
         )
-    covariance = units.covariance(form, params, covariance)
     estimates = Estimates(
         form=form,
         noise=np.full(count, noise, dtype=object),
         params=told,
-        stderr=_told_errors(form, stderr, covariance),
+        stderr=_told_errors(form, judgement.errors, covariance),
         covariance=covariance,
-        rss=maxima.rss * units.y**2,
-        loglik=maxima.loglik - (0.0 if model.discrete else n * np.log(units.y)),
+        rss=likelihood.rss * units.y**2,
+        loglik=likelihood.loglik - (0.0 if noises.get(noise).discrete else n * np.log(units.y)),
         n=n,
         k=np.full(count, _count(form, noise)),
-        status=status,
+        status=judgement.status,
         reason=reason,
-        at_bound=bound,
-        not_identified=loose,
+        at_bound=judgement.at_bound,
+        not_identified=judgement.loose,
     )
     for failed, why in (
-        (~np.isfinite(maxima.loglik), "the likelihood is not finite"),
-        (_out_of_range(told, params), "a parameter is too large or too small a number in these units"),
+        (~np.isfinite(likelihood.loglik), "the likelihood is not finite"),
+        (_out_of_range(told, maxima.params), "a parameter is too large or too small a number in these units"),
     ):
         if failed.any():
             estimates.put(np.flatnonzero(failed), Estimates.failed(form, noise, n[failed], why))
@@ -693,24 +653,6 @@ def _told_errors(form: Form, stderr: Array, covariance: Array) -> Array:
     return out
 
 
-def _vague(form: Form, params: Array, errors: Array) -> NDArray[np.bool_]:
-    """Which non-linear parameters have standard errors that identify nothing."""
-    logs = np.array([q.log for q in form.parameters])
-    shape = np.array([q.role == "shape" for q in form.parameters])
-    with np.errstate(all="ignore"):
-        relative = np.where(logs & (params != 0.0), errors / np.abs(params), errors)
-        return np.asarray(shape & (relative > np.where(logs, _VAGUE_LOG, _VAGUE)))
-
-
-def _collinear(params: Array, errors: Array, covariance: Array) -> NDArray[np.bool_]:
-    """Which pairs of parameters run away together, (B, p, p)."""
-    p, magnitude = params.shape[1], np.abs(params)
-    with np.errstate(all="ignore"):
-        large = (errors > magnitude) & (magnitude > 0) & np.isfinite(errors)
-        related = np.abs(covariance) > _COLLINEAR * errors[:, :, None] * errors[:, None, :]
-    return related & large[:, :, None] & large[:, None, :] & np.triu(np.ones((p, p), bool), 1)
-
-
 def _derivative(form: Form, x: Array, params: Array) -> Array:
     """Jacobian for the covariance.
 
@@ -737,51 +679,26 @@ def _derivative(form: Form, x: Array, params: Array) -> Array:
     return exact if agrees else jac  # |·| and comparisons are not analytic: then three points are right
 
 
-def _at_bound(
-    params: Array, low: Array, high: Array, size: Array, logs: NDArray[np.bool_], linear: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Which parameters lie at a bound, (B, p).
-
-    Coefficients do when they are nothing beside data of this size (B,).
-    """
-    with np.errstate(all="ignore"):
-        value, a, b = (np.where(logs, np.log(v), v) for v in (params, low, high))
-        width = np.where(np.isfinite(b - a), b - a, np.maximum(1.0, np.where(np.isfinite(a), np.abs(a), np.abs(b))))
-        tolerance = np.where(linear, _NEGLIGIBLE * size[:, None], 1e-9 * width)
-        return (np.isfinite(a) & (value - a <= tolerance)) | (np.isfinite(b) & (b - value <= tolerance))
-
-
-def _reason(
-    form: Form,
-    params: Array,
-    told: Array,
-    bound: NDArray[np.bool_],
-    loose: NDArray[np.bool_],
-    pairs: NDArray[np.bool_],
-    flat: bool,
-    limits: tuple[Array, Array],
-    size: float,
-) -> str:
+def _reason(form: Form, maxima: Maxima, judgement: Judgement, i: int, told: list[float], is_capped: bool) -> str:
     """Why a fit is not simply ok, in words."""
-    names, (low, high), together = form.names, limits, _name_collinear(form.names, pairs)
-    amplitudes = [i for i, q in enumerate(form.parameters) if q.role == "amplitude"]
-    if flat:
+    names, amplitudes = form.names, [j for j, q in enumerate(form.parameters) if q.role == "amplitude"]
+    bound, loose = judgement.at_bound[i].tolist(), judgement.loose[i].tolist()
+    together = _name_collinear(names, judgement.pairs[i]) if judgement.status[i] == _NOT_IDENTIFIED else ""
+    if judgement.flat[i]:
         return f"the best amplitude {names[amplitudes[0]]} is 0: the form reduces to a constant here{together}"
-    if loose.any():
-        bounded = f" ({', '.join(_select(names, bound))} at a bound)" if bound.any() else ""
-        return f"the data do not determine {', '.join(_select(names, loose))}{bounded}{together}"
+    if any(loose):
+        bounded = f" ({', '.join(compress(names, bound))} at a bound)" if any(bound) else ""
+        return f"the data do not determine {', '.join(compress(names, loose))}{bounded}{together}"
     clauses = []
-    for i in np.flatnonzero(bound):
-        if i in amplitudes and params[i] > low[i] + _NEGLIGIBLE * size:
-            clauses.append(f"{names[i]} is as large as a probability allows, {told[i]:.3g}")
+    values, low, high = maxima.params[i].tolist(), *(side[maxima.axis[i]] for side in vars(maxima.bounds).values())
+    for j in compress(range(len(names)), bound):
+        value = values[j]
+        if is_capped and j == amplitudes[0]:
+            clauses.append(f"{names[j]} is as large as a probability allows, {told[j]:.3g}")
             continue
-        side = "lower" if abs(params[i] - low[i]) <= abs(high[i] - params[i]) else "upper"
-        clauses.append(f"{names[i]} is at its {side} bound {told[i]:.3g}")
+        side = "lower" if abs(value - low[j]) <= abs(high[j] - value) else "upper"
+        clauses.append(f"{names[j]} is at its {side} bound {told[j]:.3g}")
     return "; ".join(clauses)
-
-
-def _select(names: tuple[str, ...], chosen: NDArray[np.bool_]) -> tuple[str, ...]:
-    return tuple(name for name, is_chosen in zip(names, chosen, strict=True) if is_chosen)
 
 
 def _name_collinear(names: tuple[str, ...], pairs: NDArray[np.bool_]) -> str:

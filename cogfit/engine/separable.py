@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -115,15 +116,10 @@ class Bundle:
             bins=axis if axis.is_binned else None,
         )
 
-    @property
+    @cached_property
     def size(self) -> Index:
         """Points of each curve, shape (curves,)."""
         return np.asarray(np.diff(self.x_at)[self.axis])
-
-    @property
-    def longest(self) -> int:
-        """Points of the longest axis."""
-        return int(np.diff(self.x_at).max())
 
     def parts(self, points: int) -> list[tuple[int, int]]:
         """Ranges (begin, end) of consecutive curves.
@@ -373,12 +369,17 @@ class _Search:
         box, grid = (Box(low, high) for low, high in search_ranges(form, bundle))
         return cls(form, bundle, model_of(form), curves_of(bundle), box, grid, errors, tolerance, iterations)
 
-    @property
+    @cached_property
     def whitening(self) -> Filter:
         """What whitens the errors."""
         return Filter(*self.errors.filter(0 if self.errors.white else int(self.bundle.size[0])))
 
-    @property
+    @cached_property
+    def _start_grid(self) -> tuple[Array, tuple[int, ...]]:
+        """See :func:`start_grid`."""
+        return start_grid(self.form)
+
+    @cached_property
     def _location(self) -> int:
         """Index of the parameter that is a location. −1 where none is."""
         return next((j for j, q in enumerate(self.form.shape) if q.interior), -1)
@@ -412,17 +413,17 @@ class _Search:
 
         `held` (curves, p) holds parameters at a value where it is not NaN; no rows: none.
         """
-        p, count = len(self.form.shape), end - begin
+        p, count, curvature = len(self.form.shape), end - begin, None
         if p == 0:
             theta, counts = np.zeros((count, 1, 0)), np.ones(count, dtype=np.int64)
         elif starts is not None:
             theta = np.stack([inner(q, starts[:, :, j]) for j, q in enumerate(self.form.shape)], axis=2)
             counts = np.full(count, starts.shape[1])
         else:
-            theta, counts = self._grid_starts(begin, end)
+            theta, counts, curvature = self._grid_starts(begin, end)
         location = self._location
         if not settle or location < 0 or (len(held) and np.isfinite(held[0, location])):
-            return self._best(begin, end, theta, counts, held)
+            return self._best(begin, end, theta, counts, held, curvature)
         theta, counts = self._narrowed(begin, end, theta, counts, held)
         best = self._best(begin, end, theta, counts, held)
         return self._at_points(begin, end, best, location, held)
@@ -435,14 +436,16 @@ class _Search:
         lowest = np.argsort(rss, axis=1, kind="stable")[:, :_FOLLOWED]
         return np.take_along_axis(theta, lowest[:, :, None], axis=1), np.minimum(counts, _FOLLOWED)
 
-    def _best(self, begin: int, end: int, theta: Array, counts: Index, held: Array) -> tuple[Array, ...]:
+    def _best(
+        self, begin: int, end: int, theta: Array, counts: Index, held: Array, curvature: Array | None = None
+    ) -> tuple[Array, ...]:
         """Best result over the starts of each curve.
 
         The first `counts` of theta (curves, starts, p) are used.
         """
         theta = np.ascontiguousarray(theta)
         wanted = 1 if self._may_race else None
-        coef, rss, done = self.descend(begin, end, theta, counts, held, wanted=wanted, hope=_HOPE)
+        coef, rss, done = self.descend(begin, end, theta, counts, held, curvature=curvature, wanted=wanted, hope=_HOPE)
         pick = np.arange(end - begin), rss.argmin(axis=1)
         return theta[pick], coef[pick], rss[pick], done[pick]
 
@@ -454,14 +457,15 @@ class _Search:
         counts: Index,
         held: Array,
         *,
+        curvature: Array | None = None,
         location: int = -1,
         wanted: int | None = None,
         hope: float = 10.0,
     ) -> tuple[Array, Array, NDArray[np.bool_]]:
         """Descend from every start.
 
-        Coefficients, RSS and convergence; theta (curves, starts, p) becomes the solutions. For `location`, `wanted`
-        and `hope` see :func:`cogfit.native.kernels.descend`.
+        Coefficients, RSS and convergence; theta (curves, starts, p) becomes the solutions. For the options see
+        :func:`cogfit.native.kernels.descend`.
         """
         return kernels.descend(
             self.model,
@@ -475,15 +479,16 @@ class _Search:
             iterations=self.iterations,
             theta=theta,
             counts=counts,
+            curvature=curvature,
             location=location,
             wanted=wanted,
             hope=hope,
         )
 
-    def _grid_starts(self, begin: int, end: int) -> tuple[Array, Index]:
+    def _grid_starts(self, begin: int, end: int) -> tuple[Array, Index, Array | None]:
         """Starting values from the form's grid.
 
-        Coordinates (curves, starts, p) and how many there are of each curve.
+        Coordinates (curves, starts, p), how many there are of each curve, and the curvatures there, if they are known.
 
         Of one parameter the best local minima of the RSS, of several the two best points for each value of one of them
         (:attr:`_spread`). On long curves, and where there are many starts, a few steps on a shorter curve sort them
@@ -494,11 +499,11 @@ class _Search:
         if long.any():
             search = _Search.for_bundle(form, _condensed(self.bundle, begin, end), 1e-6, WHITE, _SORTING)
             first, last = 0, end - begin
-        theta, counts = search._ranked_grid(first, last)
+        theta, counts, curvature = search._ranked_grid(first, last)
         kept = most_starts(form)
         unsorted = long | (counts > kept)
         if not unsorted.any():
-            return theta, counts
+            return theta, counts, curvature
 
         # a few steps from every start, then the best of them; where there are few starts, these in their order
         sorter = replace(search, tolerance=1e-6, errors=WHITE, iterations=_SORTING)
@@ -512,11 +517,11 @@ class _Search:
         rss[~unsorted] = np.arange(theta.shape[1])
         order = np.lexsort((rss, ~preferred & unsorted[:, None]), axis=1)[:, :kept]
         theta, rss = np.take_along_axis(theta, order[:, :, None], axis=1), np.take_along_axis(rss, order, axis=1)
-        return _different(theta, rss, np.minimum(counts, kept), unsorted)
+        return *_different(theta, rss, np.minimum(counts, kept), unsorted), None
 
-    def _ranked_grid(self, begin: int, end: int) -> tuple[Array, Index]:
+    def _ranked_grid(self, begin: int, end: int) -> tuple[Array, Index, Array]:
         """Best points of the grid, not descended from yet."""
-        mesh, sizes = start_grid(self.form)
+        mesh, sizes = self._start_grid
         return kernels.grid_starts(
             self.model,
             self.curves,

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 22  # points worked on between two reports of progress
 _SLOW_BLOCK = 1 << 12
-_TEXTS = ("noise", "form", "status", "reason")
 _MISSING = ("fail", "drop")
 
 
@@ -155,7 +154,7 @@ def fit_collection(collection: Collection, options: Options, progress: Progress 
         frames.append(pd.concat([part.labels.reset_index(drop=True), table], axis=1))
         if progress is not None:
             progress(end, len(whole), "curves")
-    return pd.concat(frames, ignore_index=True)
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
 def _estimates(part: Collection, family: tuple[Form, ...], options: Options) -> pd.DataFrame:
@@ -276,27 +275,43 @@ def _table(part: Collection, fits: Sequence[Estimates]) -> pd.DataFrame:
     rank = np.where(delta <= CLOSE, sizes[:, None] * (1.0 + CLOSE) + delta, np.inf)
     pick = np.where(np.isfinite(lowest), rank.argmin(axis=0), _fallback(fits))
     noise = np.array([fit.noise for fit in fits], dtype=object)[pick, np.arange(count)]
-    columns: dict[str, Any] = {"n": part.bundle.size, "noise": noise}
-    columns["form"] = np.array([fit.form.name for fit in fits], dtype=object)[pick]
+    columns: dict[str, Any] = {"n": part.bundle.size, "noise": _texts(noise)}
+    columns["form"] = _chosen([fit.form.name for fit in fits], pick)
     for fit in fits:
         for name in fit.form.names:
             for key in (name, f"{name}_se"):
                 columns.setdefault(key, np.full(count, np.nan))
     for key in ("rss", "loglik", "aicc"):
         columns[key] = np.full(count, np.nan)
-    status, reason = np.empty(count, dtype=object), np.empty(count, dtype=object)
+    status, reason = np.empty(count, dtype=np.int64), np.empty(count, dtype=object)
     for number, fit in enumerate(fits):
         rows = np.flatnonzero(pick == number)
         for j, name in enumerate(fit.form.names):
             columns[name][rows], columns[f"{name}_se"][rows] = fit.params[rows, j], fit.stderr[rows, j]
         columns["rss"][rows], columns["loglik"][rows] = fit.rss[rows], fit.loglik[rows]
         columns["aicc"][rows] = fit.aicc[rows]
-        status[rows] = np.array(STATUSES, dtype=object)[fit.status[rows]]
-        reason[rows] = fit.reason[rows]
+        status[rows], reason[rows] = fit.status[rows], fit.reason[rows]
     if len(fits) > 1:
         columns |= {f"delta_aicc_{fit.form.name}": delta[i] for i, fit in enumerate(fits)}
-    table = pd.DataFrame({**columns, "status": status, "reason": reason})
-    return table.astype(dict.fromkeys(_TEXTS, str))
+    return pd.DataFrame({**columns, "status": _chosen(STATUSES, status), "reason": _texts(reason)})
+
+
+def _texts(values: NDArray[np.object_]) -> Any:
+    """Texts as a column of a table.
+
+    Most are the same few, which are converted once.
+    """
+    import pandas as pd
+
+    codes, known = pd.factorize(values)
+    return _chosen(known.tolist(), codes)
+
+
+def _chosen(texts: Sequence[str], codes: Index) -> Any:
+    """Texts by their numbers, as a column of a table."""
+    import pandas as pd
+
+    return pd.Series(texts, dtype=object).astype(str).array.take(codes)
 
 
 def _fallback(fits: Sequence[Estimates]) -> Index:

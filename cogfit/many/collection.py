@@ -300,7 +300,7 @@ def examine(collection: Collection) -> tuple[NDArray[np.object_], NDArray[np.boo
         limits.items(), (b.x, b.y, b.w), (b.x_at[b.axis], b.y_at, b.w_at), strict=True
     ):
         odd, limit[:] = survey(values, at, n)
-        size = np.abs(limit).max(axis=1)
+        size = np.maximum(np.abs(limit[:, 0]), np.abs(limit[:, 1]))
         is_extreme = (size != 0) & ~((size > _SIZE[0]) & (size < _SIZE[1])) & (odd == 0) & (n > 0)
         for i in np.flatnonzero(is_extreme).tolist():
             out[i] = f"`{name}` is of size {size[i]:.3g}"

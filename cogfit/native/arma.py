@@ -96,7 +96,7 @@ def sum_covariance(begin: NDArray[np.int64], weight: Array, phi: Array, loading:
     begin = np.ascontiguousarray(begin)
     out, work = np.empty((bins, bins)), np.empty(bins * m * (2 + m) + 8 * m * m + m)
     _sum_covariance(
-        *(bins, begin.ctypes.data, address(weight)),
+        *(bins, address(begin, np.int64), address(weight)),
         *(m, address(phi), address(loading), address(out), address(work)),
     )
     return out

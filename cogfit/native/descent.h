@@ -452,13 +452,14 @@ static double gauss_newton_promise(int p, const Slope *at, double damping, const
  * Among others, it is given up where several times its last decrease would not bring it down to `hopeless`, and where its
  * next step ends where another has ended: it takes that one's solution.
  */
-static double descend_from(Problem *problem, const Limits *limits, const Race *race, double value, Slope *here,
-                           uint8_t *done) {
+static double descend_from(Problem *problem, const Limits *limits, const Race *race, double curvature, double value,
+                           Slope *here, uint8_t *done) {
     const int p = problem->free;
     const double tolerance = limits->tolerance;
     double damping = FIRST_DAMPING, second[MOST_PARAMETERS * MOST_PARAMETERS] = {0.0};
     double decrease = 0.0; /* by the last step that was taken */
-    int learnt = 0;        /* whether the second-order part is to be used */
+    int learnt = p == 1 && curvature > 0.0; /* whether the second-order part is to be used */
+    if (learnt) second[0] = curvature - here->factor[0] * here->factor[0], damping = 1e-12;
     *done = p == 0;
     if (!(value < INFINITE)) return value;
     for (int64_t iteration = 0; iteration < limits->iterations && !*done; iteration++) {
@@ -566,7 +567,7 @@ void NAME(descend)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, 
                    const int64_t *x_at, const int64_t *axis, const double *y, const int64_t *y_at, const double *root,
                    const int64_t *w_at, const double *share, int64_t nodes, int64_t stride, int64_t begin,
                    int64_t end, const double *low, const double *high,
-                   const double *held, int64_t location, int64_t order, const double *ar, const double *gain,
+                   const double *held, const double *curvature, int64_t location, int64_t order, const double *ar, const double *gain,
                    const double *inverse_root, double tolerance, int64_t iterations, int64_t wanted, double hope,
                    int64_t most, int64_t longest, double *theta, const int64_t *counts, double *coef, double *rss, uint8_t *done,
                    double *work) {
@@ -599,7 +600,8 @@ void NAME(descend)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, 
             start->value = begin_descent(&problem, &limits, &start->slope), start->at = at;
             sorted[i] = start;
             if (is_race) continue;
-            rss[at] = descend_from(&problem, &limits, &alone, start->value, &start->slope, done + at);
+            const double bend = curvature ? curvature[at] : 0.0;
+            rss[at] = descend_from(&problem, &limits, &alone, bend, start->value, &start->slope, done + at);
             memcpy(theta + at * p, start->slope.theta, (size_t)p * sizeof(double));
             memcpy(coef + 2 * at, start->slope.coef, 2 * sizeof(double));
         }
@@ -608,11 +610,12 @@ void NAME(descend)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, 
         for (int64_t i = 0; i < count; i++) {
             Start *start = sorted[i];
             const int64_t at = start->at;
+            const double bend = curvature ? curvature[at] : 0.0;
             hold(&problem, &limits, location, start->slope.theta);
             const Race race = {i < wanted ? INFINITE : lowest[wanted - 1], hope, location < 0 ? i : 0, sorted};
             start->done = 0;
             if (location >= 0 || i < CHANCES * wanted) /* beyond, starts were hardly ever seen to win */
-                start->value = descend_from(&problem, &limits, &race, start->value, &start->slope, &start->done);
+                start->value = descend_from(&problem, &limits, &race, bend, start->value, &start->slope, &start->done);
             const double value = start->value;
             rss[at] = value, done[at] = start->done;
             memcpy(theta + at * p, start->slope.theta, (size_t)p * sizeof(double));

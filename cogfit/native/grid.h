@@ -9,6 +9,8 @@
 #define TILE_CURVES 4
 #define TILE_COLUMNS (LANES == 8 ? 4 : 2) /* so that the sums of a tile stay in registers */
 
+#define STENCIL 11     /* values through which a polynomial finds the minimum between cells */
+#define SMOOTH 0.1    /* share by which such polynomials may differ, in their curvature, and in cells at their minimum */
 #define MOST_MOVES 27 /* to a cell and its neighbours, with three parameters */
 
 /* Moves to the neighbours of a cell, diagonal ones too; along `kept` there are none. */
@@ -237,13 +239,77 @@ static void rank_pieces(const Model *model, const Around *around, double total, 
             }
 }
 
-/* Starts of the curves begin ... end - 1 from a grid: fills starts (curves, most, p) and counts (curves).
+/* Slope and half the second derivative of a polynomial in Newton's form at the places 0, 1, ... */
+INLINE void polynomial_at(const int count, const double *d, double at, double *slope, double *curve) {
+    double value = d[count - 1];
+    *slope = *curve = 0.0;
+    for (int k = count - 2; k >= 0; k--) {
+        const double beyond = at - k;
+        *curve = *curve * beyond + *slope, *slope = *slope * beyond + value, value = value * beyond + d[k];
+    }
+}
+
+/* Where the parabola through three values at -1, 0, 1 is lowest, at most 1/2 away from 0; 0 where it is not. */
+INLINE double vertex_of(double before, double here, double after) {
+    const double bend = before - 2.0 * here + after;
+    if (!(0.0 < bend && bend < INFINITE)) return 0.0;
+    return smaller(larger(0.5 * (before - after) / bend, -0.5), 0.5);
+}
+
+/* What a point of a grid takes off the squared length of a curve, without the bounds of the coefficients: with the floor,
+ * of which `along` is the part of the curve, or without. */
+INLINE double gain_at(const GridColumn *column, int has_floor, double along, double part) {
+    if (has_floor) return along * along + part * part / column->added;
+    const double whole = part + column->lean * along;
+    return whole * whole / column->whole;
+}
+
+/* Where, counted in cells from a local minimum of a curve's row, the polynomial through the values around it is lowest,
+ * and half its second derivative there, which is 0 where it is not known.
+ *
+ * Values are those without the coefficients' bounds, or without the floor where the minimum has none: a bound would make a
+ * kink. Newton's steps begin at the vertex of the parabola through the neighbours, which is all there is where the polynomial
+ * does not fit. The place is 0 at the ends of the even part of the grid, which runs from 0 to 1.
+ */
+static double lowest_between(const Model *model, const GridColumn *of, double along, const double *share, int64_t grid,
+                             const double *mesh, const double *row, int64_t g, double *curvature) {
+    *curvature = 0.0;
+    if (g == 0 || g == grid - 1 || !(mesh[g - 1] >= 0.0) || !(mesh[g + 1] <= 1.0)) return 0.0;
+    const double vertex = vertex_of(row[g - 1], row[g], row[g + 1]);
+    int64_t from = g - STENCIL / 2;
+    while (from < 0 || mesh[from] < 0.0) from++;
+    while (from > 0 && (from + STENCIL > grid || mesh[from + STENCIL - 1] > 1.0)) from--;
+    if (from + STENCIL > grid || mesh[from] < 0.0) return vertex;
+    const double slope_there = share[g * BLOCK] / of[g].added;
+    const int has_floor = model->floor && (along - slope_there * of[g].lean >= 0.0 || !(model->bounded & 1));
+    double d[STENCIL]; /* values, then divided differences, at the places 0, 1, ... */
+    for (int k = 0; k < STENCIL; k++) d[k] = -gain_at(of + from + k, has_floor, along, share[(from + k) * BLOCK]);
+    const int centre = (int)(g - from);
+    double at = centre + vertex_of(d[centre - 1], d[centre], d[centre + 1]), slope, curve, other_slope, other_curve;
+    for (int order = 1; order < STENCIL; order++)
+        for (int k = STENCIL - 1; k >= order; k--) d[k] = (d[k] - d[k - 1]) * (1.0 / order);
+    for (int step = 0; step < 2; step++) {
+        polynomial_at(STENCIL, d, at, &slope, &curve);
+        if (!(curve > 0.0)) return vertex;
+        at -= 0.5 * slope / curve;
+    }
+    /* a polynomial of one value less must say the same: it does not where a coefficient comes to its bound in between */
+    polynomial_at(STENCIL - 1, d, at, &other_slope, &other_curve);
+    const int is_smooth = __builtin_fabs(other_curve - curve) < SMOOTH * curve &&
+                          __builtin_fabs(other_slope) < SMOOTH * curve && __builtin_fabs(at - centre) < 1.0;
+    if (!is_smooth) return vertex;
+    *curvature = curve;
+    return at - centre;
+}
+
+/* Starts of the curves begin ... end - 1 from a grid: fills starts (curves, most, p) and counts (curves), and
+ * with one parameter curvature (curves, most), half the second derivative of the RSS there, 0 where it is not known.
  *
  * mesh (grid, p) runs from 0 to 1 between low and high (axes, p), and from there to -1 and 2 at bottom and top; dims (p)
  * are the sizes of the grid; spread is a parameter each of whose values gives a start, or -1. The RSS at a point of the
  * grid comes from dot products with columns that curves on one axis with the same weights share, or with pieces of them,
  * of which there are far fewer. Room that is needed,
- * size being that of the longest curve, padded: work (s grid + BLOCK + 4) size + (s + 6) grid + (s grid + 2) BLOCK + 96,
+ * size being that of the longest curve, padded: work (s grid + BLOCK + 4) size + (s + 6) grid + ((s + 1) grid + 2) BLOCK + 96,
  * chosen 2 grid + GRID_STARTS.
  */
 void NAME(grid_starts)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs, const double *x,
@@ -252,7 +318,8 @@ void NAME(grid_starts)(int64_t basis, int64_t floor, int64_t bounded, int64_t lo
                        int64_t nodes, int64_t stride, int64_t begin, int64_t end,
                        int64_t grid, const double *mesh, const int64_t *dims, int64_t spread, const double *low,
                        const double *high, const double *bottom, const double *top, int64_t most, int64_t longest,
-                       double *starts, int64_t *counts, double *work, int64_t *chosen) {
+                       double *starts, int64_t *counts, double *curvature,
+                       double *work, int64_t *chosen) {
     const unsigned before = flush_subnormals();
     const Model model = model_of(basis, floor, bounded, logs);
     const Bundle c = {x, log_x, x_at, axis, y, y_at, root, w_at, share, nodes, stride};
@@ -262,7 +329,8 @@ void NAME(grid_starts)(int64_t basis, int64_t floor, int64_t bounded, int64_t lo
     work = aligned(work);
     Points points = {0, 0, work, work + room, work + 2 * room, 1, 0, 0, 0, 0};
     double *q = work + 3 * room, *targets = work + 4 * room, *columns = targets + BLOCK * room;
-    double *table = columns + s * grid * room, *total = table + s * grid * BLOCK, *along = total + BLOCK;
+    double *table = columns + s * grid * room, *ranks = table + s * grid * BLOCK, *total = ranks + grid * BLOCK;
+    double *along = total + BLOCK;
     double *row = along + BLOCK, *squares = row + padded(grid) + LANES;
     GridColumn *of = (GridColumn *)squares;
     /* a point that is an average may lie in both pieces; with a floor, nearly parallel columns need whole ones */
@@ -270,6 +338,8 @@ void NAME(grid_starts)(int64_t basis, int64_t floor, int64_t bounded, int64_t lo
     const int is_split = pieces + 2 * LANES < grid && !model.floor && nodes <= 1;
     const int64_t held = is_split ? pieces : s * grid;
     double *mine = squares + padded(pieces) + LANES;
+    double spacing = 1.0;
+    for (int64_t g = 1; g < grid && p == 1; g++) if (mesh[g - 1] == 0.0) spacing = mesh[g];
     for (int64_t k = 0; k < held * BLOCK; k++) table[k] = 0.0;
     for (int64_t k = 0; k < BLOCK; k++) total[k] = along[k] = 0.0;
     for (int64_t b = begin, last = -1; b < end;) {
@@ -296,13 +366,13 @@ void NAME(grid_starts)(int64_t basis, int64_t floor, int64_t bounded, int64_t lo
         products(count, points.size, targets, held, columns, points.size, table);
         for (int64_t g = 0; g < grid && !is_split; g++) {
             double *share = table + (s * g + s - 1) * BLOCK;
-            rank_block(&model, of + g, count, total, s == 2 ? table + s * g * BLOCK : along, share, table + g * BLOCK);
+            rank_block(&model, of + g, count, total, s == 2 ? table + s * g * BLOCK : along, share, ranks + g * BLOCK);
         }
         for (int64_t k = 0; k < count; k++) {
             for (int64_t g = 0; g < pieces && is_split; g++) mine[g] = table[g * BLOCK + k];
             if (is_split) rank_pieces(&model, &around, total[k], mine, squares, row);
             for (int64_t g = 0; g < grid && !is_split; g++) {
-                const double value = table[g * BLOCK + k];
+                const double value = ranks[g * BLOCK + k];
                 row[g] = is_finite(value) ? value : INFINITE;
             }
             const int64_t found = spread >= 0 ? lowest_of_each(grid, row, &around, spread, chosen)
@@ -312,12 +382,11 @@ void NAME(grid_starts)(int64_t basis, int64_t floor, int64_t bounded, int64_t lo
                 const int64_t g = chosen[i];
                 for (int j = 0; j < p; j++) {
                     double at = mesh[g * p + j];
-                    if (p == 1 && 0 < g && g < grid - 1 && mesh[g - 1] >= 0.0 && mesh[g + 1] <= 1.0) {
-                        const double bend = row[g - 1] - 2.0 * row[g] + row[g + 1];
-                        if (0.0 < bend && bend < INFINITE) { /* the vertex of a parabola through the neighbours */
-                            const double move = 0.5 * (row[g - 1] - row[g + 1]) / bend;
-                            at += smaller(larger(move, -0.5), 0.5) * (mesh[g + 1] - at);
-                        }
+                    if (p == 1) {
+                        double *bend = curvature + (b + k - begin) * most + i;
+                        const double cell = spacing * (high[ax] - low[ax]);
+                        at += lowest_between(&model, of, along[k], table + k, grid, mesh, row, g, bend) * spacing;
+                        *bend /= cell * cell;
                     }
                     starts[((b + k - begin) * most + i) * p + j] =
                         placed(at, low[ax * p + j], high[ax * p + j], bottom[ax * p + j], top[ax * p + j]);

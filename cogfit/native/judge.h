@@ -7,7 +7,11 @@
 #define WELL_CONDITIONED 1e6 /* condition number up to which a factor is inverted as it is */
 #define NULL_SPACE 1e-11 /* singular values that many times smaller than the largest are rounding */
 #define NULL_SHARE 0.1   /* part in a null direction from which a parameter is lost */
-#define FACTOR 3.0       /* standard error of a logarithm from which a scale is not identified: a factor 20 */
+#define VAGUE_LOG 3.0    /* standard error of a logarithm that identifies nothing: a factor 20 */
+#define VAGUE 10.0       /* the same of an exponent */
+#define COLLINEAR_FROM 0.99 /* correlation of parameters that run away together */
+#define NEGLIGIBLE 1e-8  /* share of the size of the data up to which a coefficient counts as 0 */
+#define BESIDE 1e-9      /* share of the width of its range up to which another parameter lies at a bound */
 
 INLINE double length_of(int64_t p, const double *v, int64_t stride) {
     double square = 0.0;
@@ -56,7 +60,7 @@ static int runs_away(int64_t p, const double *r, int64_t name, double scale, con
             for (int64_t k = 0; k < p; k++) column[k] -= along / square * a[k];
     }
     const double spread = root_of(deviance / (double)(points - count - 1));
-    return whole > 0.0 && spread > FACTOR * length_of(p, column, 1);
+    return whole > 0.0 && spread > VAGUE_LOG * length_of(p, column, 1);
 }
 
 /* Covariance from the inverse of the factor, its columns made unit vectors, where that is far from singular.
@@ -112,26 +116,127 @@ static void covariance_of(int64_t p, const double *r, const uint8_t *at_bound, d
     }
 }
 
+/* What a parameter is, as bits: an amplitude, a floor or a non-linear parameter (none: one of a user's form), and whether
+ * it is a scale. */
+enum { AMPLITUDE = 1, FLOOR = 2, LINEAR = AMPLITUDE | FLOOR, SHAPE = 4, SCALE = 8 };
+
+/* Whether a value lies at a bound: a coefficient does when it is nothing beside data of this size. */
+static int is_at_bound(double value, double low, double high, int kind, double size) {
+    const int is_scale = kind & SCALE;
+    const double at = is_scale ? logarithm_of(value) : value;
+    const double a = is_scale ? logarithm_of(low) : low, b = is_scale ? logarithm_of(high) : high;
+    const double end = is_finite(a) ? __builtin_fabs(a) : __builtin_fabs(b);
+    const double width = is_finite(b - a) ? b - a : larger(1.0, end);
+    const double tolerance = kind & LINEAR ? NEGLIGIBLE * size : BESIDE * width;
+    return (is_finite(a) && at - a <= tolerance) || (is_finite(b) && b - at <= tolerance);
+}
+
+/* One fit: what is given of it, and where the findings go. */
+typedef struct {
+    const double *r, *params, *low, *high;
+    double size, deviance;
+    int64_t points;
+    double *covariance, *errors;
+    uint8_t *bound, *loose, *pairs;
+} Fit;
+
+/* Parameters at a bound, and, among `loose`, scales there that run away: those are taken off. */
+static void find_bounds(int64_t p, const uint8_t *kinds, const Fit *fit, const Room *room) {
+    for (int64_t j = 0; j < p; j++)
+        fit->bound[j] = fit->bound[j] || is_at_bound(fit->params[j], fit->low[j], fit->high[j], kinds[j], fit->size);
+    for (int64_t j = 0; j < p; j++)
+        fit->loose[j] = fit->bound[j] && kinds[j] & SCALE &&
+                        runs_away(p, fit->r, j, fit->params[j], fit->bound, fit->deviance, fit->points, room);
+    for (int64_t j = 0; j < p; j++) fit->bound[j] = fit->bound[j] && !fit->loose[j];
+}
+
+/* Non-linear parameters whose standard errors identify nothing. */
+static void find_vague(int64_t p, const uint8_t *kinds, const Fit *fit) {
+    for (int64_t j = 0; j < p; j++) {
+        if (!(kinds[j] & SHAPE) || fit->bound[j]) continue;
+        const double magnitude = __builtin_fabs(fit->params[j]), error = fit->errors[j];
+        const double relative = kinds[j] & SCALE && magnitude != 0.0 ? error / magnitude : error;
+        if (relative > (kinds[j] & SCALE ? VAGUE_LOG : VAGUE)) fit->loose[j] = 1;
+    }
+}
+
+/* Whether a parameter's standard error is finite, and larger than itself. */
+INLINE int is_large(const Fit *fit, int64_t j) {
+    const double magnitude = __builtin_fabs(fit->params[j]);
+    return fit->errors[j] > magnitude && magnitude > 0.0 && is_finite(fit->errors[j]);
+}
+
+/* Pairs of parameters that run away together. */
+static void find_pairs(int64_t p, const Fit *fit) {
+    memset(fit->pairs, 0, (size_t)(p * p));
+    for (int64_t i = 0; i < p; i++) {
+        if (!is_large(fit, i)) continue;
+        for (int64_t j = i + 1; j < p; j++) {
+            const double most = fit->errors[i] * fit->errors[j];
+            if (!is_large(fit, j) || !(__builtin_fabs(fit->covariance[i * p + j]) > COLLINEAR_FROM * most)) continue;
+            fit->pairs[i * p + j] = fit->loose[i] = fit->loose[j] = 1;
+        }
+    }
+}
+
+/* Whether all amplitudes are at a bound and 0: nothing else about the form is determined then. */
+static int is_flat(int64_t p, const uint8_t *kinds, const Fit *fit) {
+    int has_amplitude = 0;
+    for (int64_t j = 0; j < p; j++) {
+        if (!(kinds[j] & AMPLITUDE)) continue;
+        if (!fit->bound[j] || !(__builtin_fabs(fit->params[j]) <= NEGLIGIBLE * fit->size)) return 0;
+        has_amplitude = 1;
+    }
+    return has_amplitude;
+}
+
+/* Standard errors, and what they say; 0: all is determined, 1: something lies at a bound, 2: something is not known. */
+static int8_t judge_fit(int64_t p, const uint8_t *kinds, int is_dispersed, const Fit *fit, uint8_t *flat, uint8_t *lost,
+                        const Room *room) {
+    find_bounds(p, kinds, fit, room);
+    covariance_of(p, fit->r, fit->bound, fit->covariance, lost, room);
+    const int64_t freedom = fit->points - p;
+    const double dispersion = !is_dispersed ? 1.0 : freedom > 0 ? fit->deviance / (double)freedom : NOT_A_NUMBER;
+    for (int64_t k = 0; k < p * p; k++) fit->covariance[k] *= dispersion;
+    for (int64_t j = 0; j < p; j++) {
+        fit->errors[j] = root_of(fit->covariance[j * p + j]);
+        fit->loose[j] = fit->loose[j] || lost[j];
+    }
+    find_vague(p, kinds, fit);
+    find_pairs(p, fit);
+    /* nothing is determined where no point is left to tell errors by, nor the shape of a curve whose amplitudes are 0 */
+    const int is_saturated = is_dispersed && freedom <= 0;
+    *flat = (uint8_t)is_flat(p, kinds, fit);
+    int8_t status = is_saturated || *flat ? 2 : 0;
+    for (int64_t j = 0; j < p; j++) {
+        if (!fit->bound[j] && (is_saturated || (*flat && !(kinds[j] & LINEAR)))) fit->loose[j] = 1;
+        if (fit->loose[j]) fit->errors[j] = INFINITE, status = 2;
+        if (fit->bound[j] && status < 1) status = 1;
+    }
+    return status;
+}
+
 /* Judge fits.
  *
- * triangles (curves, p, p) are factors of the Jacobian, scale (curves, p) the parameters where they are scales and 1
- * elsewhere, logs (p) which are scales, deviance and points (curves) the sum of squares and n, at_bound (curves, p).
- * Filled: covariance (curves, p, p; per unit of dispersion, not a number for parameters at a bound), lost (curves, p; in
- * the numerical null space), runaway (curves, p; scales at a bound that the data do not determine). The latter are taken
- * off at_bound. work: 2 p^2 + 3 p numbers.
+ * p parameters of the given kinds; is_dispersed: whether the noise has a scale, which is estimated. Of every fit: triangles
+ * (curves, p, p), factors of the Jacobian; params (curves, p); low and high (axes, p), with axis (curves), bounds; size
+ * (curves), the largest |y|; deviance and points (curves), the sum of squares and n. Filled: at_bound (curves, p), where
+ * what is set already stays; covariance (curves, p, p; not a number for parameters at a bound); errors (curves, p;
+ * infinite for what is not identified); loose (curves, p; not identified), of these pairs (curves, p, p; the first before
+ * the second) that are known in combination only; flat (curves), whether the amplitudes are 0; status (curves).
+ * work: 2 p^2 + 4 p numbers.
  */
-void NAME(judge)(int64_t curves, int64_t p, const double *triangles, const double *scale, const uint8_t *logs,
-                 const double *deviance, const int64_t *points, uint8_t *at_bound, double *covariance, uint8_t *lost,
-                 uint8_t *runaway, double *work) {
+void NAME(judge)(int64_t curves, int64_t p, const uint8_t *kinds, int64_t is_dispersed, const double *triangles,
+                 const double *params, const double *low, const double *high, const int64_t *axis, const double *size,
+                 const double *deviance, const int64_t *points, uint8_t *at_bound, double *covariance, double *errors,
+                 uint8_t *loose, uint8_t *pairs, uint8_t *flat, int8_t *status, double *work) {
     const Room room = room_in(p, work);
+    uint8_t *lost = (uint8_t *)(work + 2 * p * p + 3 * p);
     for (int64_t b = 0; b < curves; b++) {
-        const double *r = triangles + b * p * p;
-        uint8_t *bound = at_bound + b * p, *away = runaway + b * p;
-        for (int64_t name = 0; name < p; name++)
-            away[name] = bound[name] && logs[name] &&
-                         runs_away(p, r, name, scale[b * p + name], bound, deviance[b], points[b], &room);
-        for (int64_t name = 0; name < p; name++) bound[name] = bound[name] && !away[name];
-        covariance_of(p, r, bound, covariance + b * p * p, lost + b * p, &room);
+        const int64_t row = b * p, square = row * p;
+        const Fit fit = {triangles + square, params + row, low + axis[b] * p, high + axis[b] * p, size[b], deviance[b],
+                         points[b], covariance + square, errors + row, at_bound + row, loose + row, pairs + square};
+        status[b] = judge_fit(p, kinds, (int)is_dispersed, &fit, flat + b, lost, &room);
     }
 }
 

@@ -6,19 +6,22 @@ Curves come end to end (:class:`Curves`), a form as a :class:`Model`. Each call 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ctypes import c_char_p, c_double, c_int64, c_void_p
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cogfit.native.arrays import Array, address
 from cogfit.native.library import kernel
 
-Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Kinds = NDArray[np.uint8]
+_Arrays = TypeVar("_Arrays")
 
 _BLOCK = 32  # curves that the grid ranks together
 _WIDEST = 8  # doubles in a vector, at the most: rows in the workspace are padded to whole vectors
@@ -39,39 +42,28 @@ _basis_columns_at = kernel("basis_columns_at", *(c_int64,) * 3, *(c_void_p,) * 5
 _grid_starts = kernel(
     "grid_starts",
     *(*_MODEL, *_CURVES, *_RANGE, c_int64, c_void_p, c_void_p, c_int64),
-    *(*(c_void_p,) * 4, c_int64, c_int64, *(c_void_p,) * 4),
+    *(*(c_void_p,) * 4, c_int64, c_int64, *(c_void_p,) * 5),
 )
 _descend = kernel(
     "descend",
-    *(*_MODEL, *_CURVES, *_RANGE, c_void_p, c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p, c_void_p),
+    *(*_MODEL, *_CURVES, *_RANGE, *(c_void_p,) * 4, c_int64, c_int64, c_void_p, c_void_p, c_void_p),
     *(c_double, c_int64, c_int64, c_double, c_int64, c_int64, *(c_void_p,) * 6),
 )
 _triangle = kernel("triangle", c_int64, c_int64, c_void_p, c_void_p, c_void_p)
-_summaries = kernel("summaries", *_MODEL, *_CURVES, *_RANGE, c_void_p, c_void_p, c_int64, *(c_void_p,) * 5)
-_judge = kernel("judge", c_int64, c_int64, *(c_void_p,) * 10)
+_summaries = kernel("summaries", *_MODEL, *_CURVES, *_RANGE, c_void_p, c_void_p, c_int64, *(c_void_p,) * 6)
+_judge = kernel("judge", c_int64, c_int64, c_void_p, c_int64, *(c_void_p,) * 16)
 _survey = kernel("survey", c_int64, *(c_void_p,) * 5)
 _bin_means = kernel("bin_means", *(c_int64,) * 3, *(c_void_p,) * 7)
 
 
-def _floats(values: Array) -> int:
-    """Address of an array of doubles without gaps."""
-    return _address(values, np.float64)
-
-
 def _whole(values: Index) -> int:
     """Address of an array of 64-bit integers without gaps."""
-    return _address(values, np.int64)
+    return address(values, np.int64)
 
 
 def _flags(values: Flags) -> int:
     """Address of an array of truth values without gaps."""
-    return _address(values, np.bool_)
-
-
-def _address(values: NDArray[Any], kind: type[np.generic]) -> int:
-    if values.dtype != kind or not values.flags.c_contiguous:
-        raise TypeError(f"a kernel takes arrays of {kind.__name__} without gaps, not of {values.dtype}")
-    return values.ctypes.data
+    return address(values, np.bool_)
 
 
 def _padded(n: int) -> int:
@@ -152,10 +144,10 @@ class Curves:
     @cached_property
     def arguments(self) -> tuple[int, ...]:
         """What the kernels take: the addresses of all arrays."""
-        x, y, root = _floats(self.x), _floats(self.y), _floats(self.root)
+        x, y, root = address(self.x), address(self.y), address(self.root)
         x_at, axis, y_at, w_at = (_whole(at) for at in (self.x_at, self.axis, self.y_at, self.w_at))
-        nodes, share = (1, x) if self.share is None else (len(self.share), _floats(self.share))
-        return x, _floats(self.log_x), x_at, axis, y, y_at, root, w_at, share, nodes, self.x.shape[-1]
+        nodes, share = (1, x) if self.share is None else (len(self.share), address(self.share))
+        return x, address(self.log_x), x_at, axis, y, y_at, root, w_at, share, nodes, self.x.shape[-1]
 
     @cached_property
     def longest(self) -> int:
@@ -184,7 +176,7 @@ class Filter:
         """What the kernels take."""
         if self.ar.size > _MOST_ORDER:
             raise ValueError(f"ARMA errors of order {self.ar.size}: at most {_MOST_ORDER}")
-        return self.ar.size, _floats(self.ar), _floats(self.gain), _floats(self.inverse_root)
+        return self.ar.size, address(self.ar), address(self.gain), address(self.inverse_root)
 
 
 @dataclass(frozen=True)
@@ -241,7 +233,7 @@ def basis_columns(name: str, x: Array, log_x: Array, theta: Array) -> tuple[Arra
         raise ValueError(f"basis '{name}': x {points.shape}, log x {logs.shape}, parameters {natural.shape}")
     phi = np.empty((len(natural), columns, points.size))
     dphi = np.empty((len(natural), parameters, columns, points.size))
-    at = (_floats(v) for v in (points, logs, natural, phi, dphi))
+    at = (address(v) for v in (points, logs, natural, phi, dphi))
     _basis_columns_at(basis_numbers()[name], points.size, len(natural), *at)
     return phi, dphi
 
@@ -260,7 +252,7 @@ def grid_starts(
     spread: int,
     grid: Box,
     box: Box,
-) -> tuple[Array, Index]:
+) -> tuple[Array, Index, Array]:
     """Rank a grid and return starts.
 
     Parameters
@@ -277,18 +269,21 @@ def grid_starts(
     starts : ndarray, shape (curves, most, p)
     counts : ndarray of int, shape (curves,)
         How many starts each curve has.
+    curvature : ndarray, shape (curves, most)
+        With one parameter, half the second derivative of the RSS by its coordinate; 0 where it is not known.
     """
     (points, p), s, longest = mesh.shape, model.columns, curves.longest
     most = _GRID_STARTS if spread < 0 else 2 * sizes[spread]
     starts, counts = np.zeros((end - begin, most, p)), np.zeros(end - begin, dtype=np.int64)
-    tables = (s + 6) * points + (s * points + 2) * _BLOCK + 6 * _WIDEST
+    curvature = np.zeros((end - begin, most))
+    tables = (s + 6) * points + ((s + 1) * points + 2) * _BLOCK + 6 * _WIDEST
     work, chosen = _room(s * points + _BLOCK + 4, longest, tables), np.empty(2 * points + _GRID_STARTS, np.int64)
     dims = np.array(sizes, dtype=np.int64)
-    ranges = (_floats(v) for v in (grid.low, grid.high, box.low, box.high))
-    out = (_floats(starts), _whole(counts), _floats(work), _whole(chosen))
+    ranges = (address(v) for v in (grid.low, grid.high, box.low, box.high))
+    out = (address(starts), _whole(counts), address(curvature), address(work), _whole(chosen))
     head = (*model.arguments, *curves.arguments, begin, end)
-    _grid_starts(*head, points, _floats(mesh), _whole(dims), spread, *ranges, most, longest, *out)
-    return starts, counts
+    _grid_starts(*head, points, address(mesh), _whole(dims), spread, *ranges, most, longest, *out)
+    return starts, counts, curvature
 
 
 def descend(
@@ -304,6 +299,7 @@ def descend(
     iterations: int,
     theta: Array,
     counts: Index,
+    curvature: Array | None = None,
     location: int = -1,
     wanted: int | None = None,
     hope: float = 10.0,
@@ -318,6 +314,8 @@ def descend(
         The starts, which become the solutions.
     counts : ndarray of int, shape (curves,)
         How many starts of each curve are used.
+    curvature : ndarray, shape (curves, most), optional
+        Of the RSS there, see :func:`grid_starts`.
     location : int
         A parameter that every start holds where it stands; −1: none.
     wanted : int, optional
@@ -335,11 +333,19 @@ def descend(
     count, most, _ = theta.shape
     coef, rss = np.zeros((count, most, 2)), np.full((count, most), np.inf)
     done, work = np.zeros((count, most), dtype=bool), _room(_DESCENT_ROWS, curves.longest, _START_SIZE * most)
-    out = (_floats(theta), _whole(counts), _floats(coef), _floats(rss), _flags(done), _floats(work))
-    limits = (_floats(box.low), _floats(box.high), _floats(held) if len(held) else None, location)
+    out = (address(theta), _whole(counts), address(coef), address(rss), _flags(done), address(work))
+    bends = None if curvature is None else address(curvature)
+    limits = (address(box.low), address(box.high), address(held) if len(held) else None, bends, location)
     head = (*model.arguments, *curves.arguments, begin, end, *limits, *whitening.arguments)
     _descend(*head, tolerance, iterations, most if wanted is None else wanted, hope, most, curves.longest, *out)
     return coef, rss, done
+
+
+def joined(parts: Sequence[_Arrays]) -> _Arrays:
+    """Join records of arrays, in order."""
+    if len(parts) == 1:
+        return parts[0]
+    return type(parts[0])(*(np.concatenate(arrays) for arrays in zip(*(vars(p).values() for p in parts), strict=True)))
 
 
 def triangle(rows: Array) -> Array:
@@ -349,7 +355,7 @@ def triangle(rows: Array) -> Array:
     """
     p, n = rows.shape
     out, work = np.empty((p, p)), _room(p, n)
-    _triangle(p, n, _floats(rows), _floats(out), _floats(work))
+    _triangle(p, n, address(rows), address(out), address(work))
     return out
 
 
@@ -361,7 +367,7 @@ class Summaries:
     ----------
     rss, log_weights : ndarray, shape (curves,)
         The second is Σ log w.
-    sizes : ndarray, shape (curves, 2)
+    largest, largest_weighted : ndarray, shape (curves,)
         Largest \|y\| and \|√w y\|.
     triangles : ndarray, shape (curves, parameters, parameters)
         Triangular factors of the weighted Jacobians, 0 in place of what is not finite.
@@ -369,7 +375,8 @@ class Summaries:
 
     rss: Array
     log_weights: Array
-    sizes: Array
+    largest: Array
+    largest_weighted: Array
     triangles: Array
 
 
@@ -384,46 +391,115 @@ def summaries(model: Model, curves: Curves, begin: int, end: int, params: Array,
     """
     count, size = params.shape
     work = _room(_SUMMARY_ROWS, curves.longest)
-    out = Summaries(np.empty(count), np.empty(count), np.empty((count, 2)), np.empty((count, size, size)))
-    head = (*model.arguments, *curves.arguments, begin, end, _floats(params), _whole(place), curves.longest)
-    filled = (_floats(v) for v in (out.rss, out.log_weights, out.sizes, out.triangles, work))
+    rss, log_weights, largest, largest_weighted = (np.empty(count) for _ in range(4))
+    out = Summaries(rss, log_weights, largest, largest_weighted, np.empty((count, size, size)))
+    head = (*model.arguments, *curves.arguments, begin, end, address(params), _whole(place), curves.longest)
+    filled = (address(v) for v in (*vars(out).values(), work))
     _summaries(*head, *filled)
     return out
 
 
-def judge(
-    triangles: Array, scale: Array, logs: Flags, deviance: Array, points: Index, at_bound: Flags
-) -> tuple[Array, Flags, Flags]:
-    """Say what the curvature at fits determines.
+_KIND_BITS = {"amplitude": 1, "floor": 2, "shape": 4, "free": 0}
+_SCALE_BIT = 8
+
+
+def kinds_of(parameters: Sequence[tuple[str, bool]]) -> Kinds:
+    """What parameters are, as :func:`judge` takes it.
+
+    Their roles, and whether they are scales.
+    """
+    return np.array([_KIND_BITS[role] | _SCALE_BIT * is_scale for role, is_scale in parameters], dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class Maxima:
+    """Maxima of the likelihoods of curves, not yet judged.
+
+    Attributes
+    ----------
+    params : ndarray, shape (curves, p)
+    triangles : ndarray, shape (curves, p, p)
+        Triangular factors of the weighted Jacobians.
+    deviance, size : ndarray, shape (curves,)
+        Sum of squared deviance residuals, and largest absolute y.
+    points : ndarray of int, shape (curves,)
+    bounds : Box
+        Of all parameters, in natural units, on every axis.
+    axis : ndarray of int, shape (curves,)
+        Axis of each curve.
+    """
+
+    params: Array
+    triangles: Array
+    deviance: Array
+    size: Array
+    points: Index
+    bounds: Box
+    axis: Index
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the curvature at maxima determines.
+
+    Attributes
+    ----------
+    at_bound : ndarray of bool, shape (curves, p)
+    covariance : ndarray, shape (curves, p, p)
+        NaN in the rows of parameters at a bound.
+    errors : ndarray, shape (curves, p)
+        Standard errors: NaN at a bound, inf for what is not identified.
+    loose : ndarray of bool, shape (curves, p)
+        Not identified: in the numerical null space, vague by itself, run away to a bound, or one of the `pairs`.
+    pairs : ndarray of bool, shape (curves, p, p)
+        Of which only a combination is known; the first before the second.
+    flat : ndarray of bool, shape (curves,)
+        Whether all amplitudes are 0.
+    status : ndarray of int8, shape (curves,)
+        0: all is determined; 1: a parameter lies at a bound; 2: one is not identified.
+    """
+
+    at_bound: Flags
+    covariance: Array
+    errors: Array
+    loose: Flags
+    pairs: Flags
+    flat: Flags
+    status: NDArray[np.int8]
+
+
+def judge(kinds: Kinds, maxima: Maxima, at_bound: Flags, *, is_dispersed: bool) -> Judgement:
+    """Say what the curvature at maxima determines.
 
     Parameters
     ----------
-    triangles : ndarray, shape (curves, p, p)
-        Factors of the Jacobian.
-    scale : ndarray, shape (curves, p)
-        The parameters where they are scales, 1 elsewhere.
-    logs : ndarray of bool, shape (p,)
-        Which are scales.
-    deviance, points : ndarray, shape (curves,)
-        Sum of squares, and how many points.
+    kinds : ndarray of uint8, shape (p,)
+        See :func:`kinds_of`.
+    maxima : Maxima
     at_bound : ndarray of bool, shape (curves, p)
-        Changed: runaway parameters are taken off.
-
-    Returns
-    -------
-    covariance : ndarray, shape (curves, p, p)
-        Per unit of dispersion; NaN for parameters at a bound.
-    lost : ndarray of bool, shape (curves, p)
-        In the numerical null space.
-    runaway : ndarray of bool, shape (curves, p)
-        Scales at a bound that the data do not determine: the others make good for a factor 20 in them.
+        Parameters that are known to lie at a bound. Those that are found to are added.
+    is_dispersed : bool
+        Whether the noise has a scale, which is estimated.
     """
-    curves, p = at_bound.shape
-    covariance, lost, runaway = np.empty((curves, p, p)), np.empty((curves, p), bool), np.empty((curves, p), bool)
-    given = (_floats(triangles), _floats(scale), _flags(logs), _floats(deviance), _whole(points), _flags(at_bound))
-    work = np.empty(2 * p * p + 3 * p)
-    _judge(curves, p, *given, _floats(covariance), _flags(lost), _flags(runaway), _floats(work))
-    return covariance, lost, runaway
+    curves, p = maxima.params.shape
+    found = Judgement(
+        at_bound=at_bound,
+        covariance=np.empty((curves, p, p)),
+        errors=np.empty((curves, p)),
+        loose=np.empty((curves, p), bool),
+        pairs=np.empty((curves, p, p), bool),
+        flat=np.empty(curves, bool),
+        status=np.empty(curves, np.int8),
+    )
+    bounds = (address(maxima.bounds.low), address(maxima.bounds.high), _whole(maxima.axis))
+    given = (address(maxima.triangles), address(maxima.params), *bounds, address(maxima.size))
+    work = np.empty(2 * p * p + 4 * p)
+    _judge(
+        *(curves, p, address(kinds, np.uint8), is_dispersed, *given, address(maxima.deviance), _whole(maxima.points)),
+        *(_flags(found.at_bound), address(found.covariance), address(found.errors), _flags(found.loose)),
+        *(_flags(found.pairs), _flags(found.flat), address(found.status, np.int8), address(work)),
+    )
+    return found
 
 
 def survey(values: Array, at: Index, sizes: Index) -> tuple[Index, Array]:
@@ -442,7 +518,7 @@ def survey(values: Array, at: Index, sizes: Index) -> tuple[Index, Array]:
         Least and largest; they mean nothing where values are not finite.
     """
     odd, limits = np.zeros(at.size, dtype=np.int64), np.zeros((at.size, 2))
-    _survey(at.size, _floats(values), _whole(at), _whole(sizes), _whole(odd), _floats(limits))
+    _survey(at.size, address(values), _whole(at), _whole(sizes), _whole(odd), address(limits))
     return odd, limits
 
 
@@ -452,6 +528,6 @@ def bin_means(label: Index, bins: int, y: Array, y_at: Index, w: Array, w_at: In
     Returns them and the sums of their weights, (curves, bins). label (n,) are the bins 0, 1, … of the points.
     """
     mean, total = np.empty((y_at.size, bins)), np.empty((y_at.size, bins))
-    values, weights = (_floats(y), _whole(y_at)), (_floats(w), _whole(w_at))
-    _bin_means(y_at.size, label.size, bins, _whole(label), *values, *weights, _floats(mean), _floats(total))
+    values, weights = (address(y), _whole(y_at)), (address(w), _whole(w_at))
+    _bin_means(y_at.size, label.size, bins, _whole(label), *values, *weights, address(mean), address(total))
     return mean, total

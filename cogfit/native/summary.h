@@ -57,7 +57,7 @@ INLINE double largest_of(Lanes v) {
 /* What is said of fits: for the curves begin ... end - 1 at given params (curves, parameters).
  *
  * place (parameters) numbers the columns of the Jacobian: amplitudes 0, 1, ..., then non-linear parameters, then the
- * floor. Filled: rss (curves), log_weights (curves; sum of log w), sizes (curves, 2; largest |y| and |root w y|),
+ * floor. Filled, for each curve: rss, log_weights (sum of log w), largest and largest_weighted (|y| and |root w y|),
  * triangles (curves, parameters, parameters; triangular factors of the weighted Jacobian, 0 in place of what is not
  * finite). work: SUMMARY_ROWS rows of the longest curve, padded, and 8 numbers.
  */
@@ -65,8 +65,8 @@ void NAME(summaries)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs
                      const int64_t *x_at, const int64_t *axis, const double *y, const int64_t *y_at,
                      const double *root, const int64_t *w_at, const double *share,
                      int64_t nodes, int64_t stride, int64_t begin, int64_t end, const double *params,
-                     const int64_t *place, int64_t longest, double *rss, double *log_weights, double *sizes,
-                     double *triangles, double *work) {
+                     const int64_t *place, int64_t longest, double *rss, double *log_weights, double *largest,
+                     double *largest_weighted, double *triangles, double *work) {
     const unsigned before = flush_subnormals();
     const Model model = model_of(basis, floor, bounded, logs);
     const Bundle c = {x, log_x, x_at, axis, y, y_at, root, w_at, share, nodes, stride};
@@ -94,7 +94,7 @@ void NAME(summaries)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs
         }
         fill_target(&c, b, &points, t);
         if (s > 0) sweep(model.basis, &points, natural, t, t, columns, slopes, sums);
-        Lanes square = all(0.0), largest = square, weighted = square;
+        Lanes square = all(0.0), greatest = square, weighted = square;
         for (int64_t i = 0; i < size; i += LANES) {
             const Lanes w = load(points.w + i), value = load(t + i);
             Lanes fitted = all(level) * w;
@@ -103,7 +103,7 @@ void NAME(summaries)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs
             square += miss * miss;
             const double *values = y + y_at[b] + i;
             const Lanes plain = i + LANES <= points.n ? load(values) : load_some(values, points.n - i, 0.0);
-            largest = greater(largest, magnitude(plain));
+            greatest = greater(greatest, magnitude(plain));
             weighted = greater(weighted, magnitude(value));
         }
         for (int k = 0; k < count; k++) { /* a column is the first row times a factor, and with two amplitudes the second */
@@ -118,7 +118,7 @@ void NAME(summaries)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs
             }
         }
         rss[mine] = sum(square), log_weights[mine] = 2.0 * logarithms;
-        sizes[2 * mine] = largest_of(largest), sizes[2 * mine + 1] = largest_of(weighted);
+        largest[mine] = largest_of(greatest), largest_weighted[mine] = largest_of(weighted);
         triangular(size, count, jacobian, triangles + mine * count * count);
     }
     set_rounding(before);

@@ -199,25 +199,78 @@ def test_the_triangle_is_that_of_qr(shape: tuple[int, int], level: str) -> None:
     np.testing.assert_array_equal(np.tril(ours, -1), 0.0)
 
 
+def judged(
+    triangles: np.ndarray, params: np.ndarray, kinds: list[tuple[str, bool]], n: int = 50, deviance: float = 1.0
+) -> kernels.Judgement:
+    """What is said of fits to data of size 1, where coefficients are positive and scales within 1e-9 … 1e9."""
+    count, p = params.shape
+    low = [1e-9 if is_scale else -np.inf if role == "shape" else 0.0 for role, is_scale in kinds]
+    high = [1e9 if is_scale else np.inf for _, is_scale in kinds]
+    maxima = kernels.Maxima(
+        params=params,
+        triangles=triangles,
+        deviance=np.full(count, deviance),
+        size=np.ones(count),
+        points=np.full(count, n),
+        bounds=kernels.Box(np.array([low]), np.array([high])),
+        axis=np.zeros(count, dtype=np.int64),
+    )
+    return kernels.judge(kernels.kinds_of(kinds), maxima, np.zeros((count, p), bool), is_dispersed=True)
+
+
 def test_judging_gives_the_inverse_of_the_information(level: str) -> None:
     rng = np.random.default_rng(4)
     for p in (1, 3, 9):
         triangles = np.triu(rng.standard_normal((5, p, p))) + 2 * np.eye(p)
-        bound = np.zeros((5, p), bool)
-        nothing = np.zeros(p, bool)
-        points = np.full(5, 50)
-        covariance, lost, runaway = kernels.judge(triangles, np.ones((5, p)), nothing, np.ones(5), points, bound)
-        np.testing.assert_allclose(covariance, np.linalg.inv(triangles.swapaxes(1, 2) @ triangles), rtol=1e-9)
-        assert not lost.any()
-        assert not runaway.any()
+        found = judged(triangles, np.ones((5, p)), [("shape", False)] * p, deviance=50.0 - p)
+        inverse = np.linalg.inv(triangles.swapaxes(1, 2) @ triangles)
+        np.testing.assert_allclose(found.covariance, inverse, rtol=1e-9)
+        np.testing.assert_allclose(found.errors, np.sqrt(np.einsum("bii->bi", inverse)), rtol=1e-9)
+        assert not found.loose.any()
+        assert not found.status.any()
 
 
 def test_a_column_that_another_repeats_is_lost(level: str) -> None:
     rows = np.random.default_rng(6).standard_normal((3, 30))
     rows[2] = 2.0 * rows[0]
-    bound, factor = np.zeros((1, 3), bool), kernels.triangle(rows)[None]
-    _, lost, _ = kernels.judge(factor, np.ones((1, 3)), np.zeros(3, bool), np.ones(1), np.array([30]), bound)
-    assert lost.tolist() == [[True, False, True]]
+    found = judged(kernels.triangle(rows)[None], np.ones((1, 3)), [("shape", False)] * 3, n=30)
+    assert found.loose.tolist() == [[True, False, True]]
+    assert found.status.tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit"), [(("shape", False), 10.0), (("shape", True), 6.0), (("floor", False), None)]
+)
+def test_standard_errors_from_which_nothing_is_known(kind: tuple[str, bool], limit: float | None, level: str) -> None:
+    """10 for an exponent, 3 times a scale, whose value is 2 here; a coefficient is known however vaguely."""
+    for factor, is_loose in ((0.999, False), (1.001, limit is not None)):
+        error = (limit or 1e6) * factor
+        found = judged(np.full((1, 1, 1), 1.0 / error), np.full((1, 1), 2.0), [kind], deviance=49.0)
+        assert found.loose.tolist() == [[is_loose]]
+        np.testing.assert_allclose(found.errors, np.inf if is_loose else error, rtol=1e-12)
+
+
+def test_parameters_that_run_away_together_are_named_in_pairs(level: str) -> None:
+    kinds = [("amplitude", False), ("floor", False), ("shape", False)]
+    for correlation, is_pair in ((0.989, False), (0.991, True)):
+        covariance = np.array([[9.0, 9.0 * correlation, 0.0], [9.0 * correlation, 9.0, 0.0], [0.0, 0.0, 0.25]])
+        factor = np.linalg.inv(np.linalg.cholesky(covariance))
+        found = judged(np.linalg.qr(factor)[1][None], np.ones((1, 3)), kinds, deviance=47.0)
+        np.testing.assert_allclose(found.covariance[0], covariance, rtol=1e-9, atol=1e-12)
+        assert np.argwhere(found.pairs[0]).tolist() == ([[0, 1]] if is_pair else [])
+        assert found.loose.tolist() == [[is_pair, is_pair, False]]
+
+
+def test_bounds_vanishing_amplitudes_and_what_runs_away(level: str) -> None:
+    kinds = [("amplitude", False), ("shape", True)]
+    triangles = np.array([np.eye(2), np.eye(2), np.eye(2), np.diag([1.0, 1e-12])])
+    params = np.array([[1.0, 1.0], [1e-9, 1.0], [1.0, 1e9], [1.0, 1e9]])
+    found = judged(triangles, params, kinds)
+    assert found.at_bound.tolist() == [[False, False], [True, False], [False, True], [False, False]]
+    assert found.flat.tolist() == [False, True, False, False]
+    assert found.status.tolist() == [0, 2, 1, 2]
+    assert found.loose.tolist()[3] == [False, True]
+    assert np.isnan(found.errors[[1, 2], [0, 1]]).all()
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 8, 9, 33])
@@ -244,13 +297,39 @@ def test_means_over_bins(level: str) -> None:
             np.testing.assert_allclose(total[b, k], w[label == k].sum())
 
 
+@pytest.mark.parametrize("name", ["power", "power_floor", "exponential", "exponential_floor", "hyperbolic"])
+def test_starts_of_one_parameter_lie_near_the_minimum_and_know_its_curvature(name: str, level: str) -> None:
+    form, count, x = get_form(name), 30, np.arange(1.0, 101.0)
+    rng, q, at = np.random.default_rng(23), form.shape[0], form.parameters.index(form.shape[0])
+    low, high = (separable.inner(q, value) for value in q.absolute(q.grid[:2], x))
+    truth = np.full((count, len(form.parameters)), 0.5)
+    truth[:, at], _ = (
+        v[:, 0]
+        for v in separable.natural_of(form, rng.uniform(0.7 * low + 0.3 * high, 0.4 * low + 0.6 * high, (count, 1)))
+    )
+    y = np.array([form.evaluate(x, p) for p in truth]) + 0.01 * rng.standard_normal((count, x.size))
+    bundle = Bundle.rectangular(x, y, np.ones_like(y))
+    theta, _, curvature = separable._Search.for_bundle(form, bundle, 1e-13, separable.WHITE, 200)._ranked_grid(0, count)
+    best, error = (getattr(estimate_many(form, bundle), key)[:, at] for key in ("params", "stderr"))
+    value, chain = (v[:, 0] for v in separable.natural_of(form, theta[:, 0]))
+    assert np.all(np.abs(value - best) < 0.1 * error)
+
+    def rss(shift: float) -> np.ndarray:
+        held, _ = separable.natural_of(form, theta[:, 0] + shift)
+        return solve_bundle(form, bundle, starts=held[:, None], fixed={q.name: held[:, 0]}).rss
+
+    step = 0.1 * (error / chain).min()
+    second = (rss(step) - 2.0 * rss(0.0) + rss(-step)) / step**2
+    np.testing.assert_allclose(2.0 * curvature[:, 0], second, rtol=0.05)
+
+
 @pytest.mark.parametrize("name", ["stretched_exponential_floor", "shifted_power", "log_logistic_step"])
 def test_giving_up_starts_keeps_the_lowest_of_them(name: str, level: str) -> None:
     form = get_form(name)
     x, y = noisy(12, 60, noise=0.03)
     bundle = Bundle.rectangular(x, y, np.ones_like(y))
     search = separable._Search.for_bundle(form, bundle, 1e-13, separable.WHITE, 200)
-    theta, counts = search._ranked_grid(0, 12)
+    theta, counts, _ = search._ranked_grid(0, 12)
     none = np.empty((0, len(form.shape)))
     _, all_, _ = search.descend(0, 12, theta.copy(), counts, none)
     _, some, _ = search.descend(0, 12, theta.copy(), counts, none, wanted=1, hope=50.0)
@@ -281,7 +360,7 @@ def test_the_grid_of_two_pieces_ranks_like_whole_columns(n: int, level: str) -> 
     weights = np.random.default_rng(4).uniform(0.2, 5.0, n) * np.ones_like(y)
     bundle = Bundle.rectangular(x, y, weights)
     search = separable._Search.for_bundle(form, bundle, 1e-13, separable.WHITE, 200)
-    starts, counts = search._ranked_grid(0, 35)
+    starts, counts, _ = search._ranked_grid(0, 35)
     mesh, sizes = separable.start_grid(form)
     low, high, bottom, top = search.grid.low[0], search.grid.high[0], search.box.low[0], search.box.high[0]
     inside = low + (high - low) * np.clip(mesh, 0.0, 1.0)
