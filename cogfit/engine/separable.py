@@ -138,9 +138,14 @@ class Bundle:
         assert self.bins is None
         size = self.size
         begin = np.cumsum(size) - size
-        points = np.arange(int(size.sum())) + np.repeat(self.y_at - begin, size)
         with np.errstate(all="ignore"):  # values of curves that are left out may be anything
-            values, axes = self.y[points] / np.repeat(y, size), self.x / np.repeat(x, np.diff(self.x_at))
+            axes = self.x / np.repeat(x, np.diff(self.x_at))
+            if size.size and np.all(size == size[0]) and np.array_equal(self.y_at - self.y_at[0], begin):
+                block = self.y[self.y_at[0] : self.y_at[0] + size.size * size[0]]  # one after the other: no gathering
+                values = (block.reshape(size.size, size[0]) / y[:, None]).ravel()
+            else:
+                points = np.arange(int(size.sum())) + np.repeat(self.y_at - begin, size)
+                values = self.y[points] / np.repeat(y, size)
         return replace(self, x=axes, y=values, y_at=begin)
 
     def take(self, rows: Index) -> Bundle:
