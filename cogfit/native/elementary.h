@@ -61,6 +61,18 @@ INLINE Lanes exponential_less_one(Lanes v) {
     return less_one;
 }
 
+/* (artanh(s) / s - 1) / z with z = s^2: 1/3 + z/5 + ... + z^7/17 + z^8 p. */
+INLINE Lanes artanh_series(Lanes p, Lanes z) {
+    p = p * z + all(0.058823529411764705);
+    p = p * z + all(0.06666666666666667);
+    p = p * z + all(0.07692307692307693);
+    p = p * z + all(0.09090909090909091);
+    p = p * z + all(0.1111111111111111);
+    p = p * z + all(0.14285714285714285);
+    p = p * z + all(0.2);
+    return p * z + all(0.3333333333333333);
+}
+
 /* Natural logarithm to 2 ulp of a positive normal number; -inf at 0, not a number below. */
 INLINE Lanes logarithm(Lanes v) {
     const Whole k = ((Whole)v - 4604544271217802189LL) >> 52; /* mantissa in [sqrt(1/2), sqrt 2) */
@@ -70,14 +82,7 @@ INLINE Lanes logarithm(Lanes v) {
     Lanes p = all(0.043478260869565216); /* 1/23, ...: 2 artanh(s) */
     p = p * z + all(0.047619047619047616);
     p = p * z + all(0.05263157894736842);
-    p = p * z + all(0.058823529411764705);
-    p = p * z + all(0.06666666666666667);
-    p = p * z + all(0.07692307692307693);
-    p = p * z + all(0.09090909090909091);
-    p = p * z + all(0.1111111111111111);
-    p = p * z + all(0.14285714285714285);
-    p = p * z + all(0.2);
-    p = p * z + all(0.3333333333333333);
+    p = artanh_series(p, z);
     Lanes value = exponent * all(LN2_HIGH) + (all(2.0) * s + (all(2.0) * s * z * p + exponent * all(LN2_LOW)));
     value = select(v == all(0.0), all(-INFINITE), value);
     value = select(v == all(INFINITE), v, value);

@@ -50,15 +50,7 @@ INLINE Lanes lognormal_residual(Lanes y, Lanes f, Lanes root, Lanes *slope) {
 /* v log v - (v - 1) with u = v - 1: without loss of digits near v = 1, and 1 at v = 0. */
 INLINE Lanes excess(Lanes v, Lanes u) {
     const Lanes s = u / (u + all(2.0)), z = s * s; /* log v = 2 artanh s */
-    Lanes p = all(0.05263157894736842);           /* 1/19, ... */
-    p = p * z + all(0.058823529411764705);
-    p = p * z + all(0.06666666666666667);
-    p = p * z + all(0.07692307692307693);
-    p = p * z + all(0.09090909090909091);
-    p = p * z + all(0.1111111111111111);
-    p = p * z + all(0.14285714285714285);
-    p = p * z + all(0.2);
-    p = p * z + all(0.3333333333333333);
+    const Lanes p = artanh_series(all(0.05263157894736842), z); /* from 1/19 on */
     const Lanes near = all(2.0) * z * (all(1.0) + (all(1.0) + s) * s * p) / (all(1.0) - s);
     const Lanes far = v * logarithm(greater(all(SMALLEST_FIT), v)) - u;
     return select(magnitude(u) < all(0.25), near, far);
@@ -198,20 +190,7 @@ static void solve_damped(int count, const double *factor, const double *target, 
         const double own = root_of(damping) * length[place[i]];
         a[count + i][i] = own > 0.0 ? own : 1.0;
     }
-    for (int j = 0; j < free; j++) {
-        double square = 0.0;
-        for (int i = j; i < rows; i++) square += a[i][j] * a[i][j];
-        const double head = -__builtin_copysign(root_of(square), a[j][j]), first = a[j][j] - head;
-        const double reach = square - head * a[j][j];
-        for (int k = j + 1; k <= free; k++) {
-            double along = first * a[j][k];
-            for (int i = j + 1; i < rows; i++) along += a[i][j] * a[i][k];
-            along /= reach;
-            a[j][k] -= along * first;
-            for (int i = j + 1; i < rows; i++) a[i][k] -= along * a[i][j];
-        }
-        a[j][j] = head;
-    }
+    reflect(rows, free, MOST_COEFFICIENTS + 1, a[0]);
     for (int j = free - 1; j >= 0; j--) {
         double value = a[j][free];
         for (int k = j + 1; k < free; k++) value -= a[j][k] * step[place[k]];

@@ -6,6 +6,24 @@
 
 #define MOST_COEFFICIENTS (MOST_PARAMETERS + MOST_COLUMNS + 1) /* all parameters of a separable form */
 
+/* Householder reflections that make the first `count` columns of a (rows, width) triangular; the next one goes along. */
+INLINE void reflect(int rows, int count, const int width, double *a) {
+    for (int j = 0; j < count; j++) {
+        double *top = a + j * width, square = 0.0;
+        for (int i = j; i < rows; i++) square += a[i * width + j] * a[i * width + j];
+        const double head = -__builtin_copysign(root_of(square), top[j]), first = top[j] - head;
+        const double reach = square - head * top[j]; /* half the squared length of the reflected direction */
+        for (int k = j + 1; k <= count; k++) {
+            double along = first * top[k];
+            for (int i = j + 1; i < rows; i++) along += a[i * width + j] * a[i * width + k];
+            along /= reach;
+            top[k] -= along * first;
+            for (int i = j + 1; i < rows; i++) a[i * width + k] -= along * a[i * width + j];
+        }
+        top[j] = head;
+    }
+}
+
 /* Levenberg-Marquardt step in a box, in which coordinates that a bound holds stay.
  *
  * It minimises |R d - Q'r|^2 + damping sum (|R_j| d_j)^2 by Householder reflections: normal equations would lose twice
@@ -37,20 +55,7 @@ static double damped_step(int p, const double *theta, const double *factor, cons
         }
         a[p + j][j] = !held && square > 0.0 ? root_of(damping * square) : 1.0;
     }
-    for (int j = 0; j < p; j++) {
-        double square = 0.0;
-        for (int i = j; i < rows; i++) square += a[i][j] * a[i][j];
-        const double head = -__builtin_copysign(root_of(square), a[j][j]), first = a[j][j] - head;
-        const double reach = square - head * a[j][j]; /* half the squared length of the reflected direction */
-        for (int k = j + 1; k <= p; k++) {
-            double along = first * a[j][k];
-            for (int i = j + 1; i < rows; i++) along += a[i][j] * a[i][k];
-            along /= reach;
-            a[j][k] -= along * first;
-            for (int i = j + 1; i < rows; i++) a[i][k] -= along * a[i][j];
-        }
-        a[j][j] = head;
-    }
+    reflect(rows, p, MOST_PARAMETERS + 1, a[0]);
     double moved = 0.0;
     *promised = 0.0;
     for (int j = p - 1; j >= 0; j--) {

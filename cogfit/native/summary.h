@@ -7,6 +7,8 @@
 
 #define SUMMARY_ROWS (4 + MOST_COLUMNS + MOST_COLUMNS * MOST_PARAMETERS + MOST_COEFFICIENTS)
 
+#define ORTHOGONAL 1e-3 /* share of a squared length that must be left after a projection of dot products */
+
 _Static_assert(SUMMARY_ROWS == 18, "the room in kernels.py");
 
 /* Triangular factor (p, p) of a matrix given as p columns, which are overwritten. */
@@ -28,6 +30,33 @@ static void triangular(int64_t size, int p, double *columns, double *out) {
         out[j * p + j] = norm;
         scale(size, v, norm > 0.0 ? 1.0 / norm : 0.0, v);
     }
+}
+
+/* The same from the dot products of the columns, in one pass. Returns 0 where that would lose more than three digits. */
+INLINE int triangular_of_products(const int p, int64_t size, const double *columns, double *out) {
+    Lanes products[MOST_COEFFICIENTS * (MOST_COEFFICIENTS + 1) / 2];
+    for (int k = 0; k < p * (p + 1) / 2; k++) products[k] = all(0.0);
+    for (int64_t i = 0; i < size; i += LANES)
+        for (int j = 0, at = 0; j < p; j++)
+            for (int k = 0; k <= j; k++, at++) products[at] += load(columns + j * size + i) * load(columns + k * size + i);
+    for (int j = 0, at = 0; j < p; j++)
+        for (int k = 0; k <= j; k++, at++) {
+            double rest = sum(products[at]);
+            const double whole = rest;
+            for (int i = 0; i < k; i++) rest -= out[i * p + k] * out[i * p + j];
+            out[j * p + k] = 0.0;
+            if (k < j) out[k * p + j] = rest / out[k * p + k];
+            else if (rest > ORTHOGONAL * whole) out[j * p + j] = root_of(rest);
+            else return 0;
+        }
+    return 1;
+}
+
+/* Triangular factor of up to three columns from their products where they are far from parallel; of others by rows. */
+static void factor_of_columns(int64_t size, int p, double *columns, double *out) {
+    if (p == 2 && triangular_of_products(2, size, columns, out)) return;
+    if (p == 3 && triangular_of_products(3, size, columns, out)) return;
+    triangular(size, p, columns, out);
 }
 
 /* Fill out (p, p) with the triangular factor of the rows (p, n). work: p rows, padded, and 8 numbers. */
@@ -119,7 +148,7 @@ void NAME(summaries)(int64_t basis, int64_t floor, int64_t bounded, int64_t logs
         }
         rss[mine] = sum(square), log_weights[mine] = 2.0 * logarithms;
         largest[mine] = largest_of(greatest), largest_weighted[mine] = largest_of(weighted);
-        triangular(size, count, jacobian, triangles + mine * count * count);
+        factor_of_columns(size, count, jacobian, triangles + mine * count * count);
     }
     set_rounding(before);
 }
