@@ -18,7 +18,7 @@ from cogfit.inference.switching import Slopes, Switches, estimate_slopes
 SPREAD = 0.8  # SD of the log frequencies of patterns
 RATE = 0.05  # exposures per step of a pattern of middling frequency
 MIDDLE = 1000.0  # step of its switch
-BATCH = 200  # logs that are worked on at once
+BATCH = 100  # logs that are worked on at once
 CHI2 = 3.841  # 95 % quantile with one degree of freedom
 
 

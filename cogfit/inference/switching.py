@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from cogfit.curves.trajectories import Alignment, Covariate
 from cogfit.formulas.form import Array
 from cogfit.inference.survival import (
+    FEWEST,
     LAWS,
     Law,
     Profile,
@@ -34,9 +35,6 @@ from cogfit.inference.survival import (
     maximise,
 )
 from cogfit.native import distributions
-
-FEWEST = 3
-"""Switches from which on a slope is estimated."""
 
 _GRID = np.array([-8.0, -3.0, -1.75, -1.25, -1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.75, 2.0, 7.0])
 """Slopes from which the search for the maximum and the limits starts.

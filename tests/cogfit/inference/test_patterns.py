@@ -176,13 +176,3 @@ def test_the_gradual_run_has_21_patterns_that_never_switch(recorded: dict[str, c
     assert facts["alignment_slope"]["driver"] == "undecided"
     assert facts["switch_times"]["exposures"]["t90"] is None  # 21 % never come down
     json.dumps(facts, allow_nan=False)
-
-
-def test_theil_sen_is_that_of_scipy() -> None:
-    from scipy.stats import theilslopes
-
-    rng = np.random.default_rng(0)
-    for n in (3, 5, 20, 77):
-        x, y = rng.normal(size=n).round(1), rng.normal(size=n).round(1)
-        theirs = theilslopes(y, x, 0.95)
-        assert trajectories.theil_sen(x, y) == pytest.approx((theirs.slope, theirs.low_slope, theirs.high_slope))
