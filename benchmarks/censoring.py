@@ -44,11 +44,10 @@ CELLS = [
         for share in (0.0, 0.2, 0.4, 0.6)
     ),
     *(
-        cell(driver=driver, patterns=n, censored=share, law=law, uneven=uneven)
+        cell(driver=driver, patterns=n, censored=0.6, law=law, uneven=uneven)
+        for n in (30, 100)
         for law, uneven in LAWS_AND_UNEVENNESS
         for driver in DRIVERS
-        for n in (30, 100)
-        for share in (0.0, 0.6)
     ),
     *(cell(driver=driver, patterns=n, censored=0.4, arrival="late") for driver in DRIVERS for n in (30, 100)),
 ]

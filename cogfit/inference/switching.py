@@ -80,7 +80,9 @@ class Switches:
         return Switches(*(getattr(self, field.name)[logs] for field in fields(self)))
 
     def times(self, slope: Array) -> Times:
-        """Times as they count under slopes (…, g), with shape (…, g, n).
+        """Times as they count under each slope.
+
+        Slopes of shape (…, g) give times of shape (…, g, n).
 
         The interval of a switch has the same width under all slopes, that of its exposures at the mean rate. (With the
         time that passed between both rows the gaps would decide: a step of the clock falls into long ones.)

@@ -176,3 +176,13 @@ def test_the_gradual_run_has_21_patterns_that_never_switch(recorded: dict[str, c
     assert facts["alignment_slope"]["driver"] == "undecided"
     assert facts["switch_times"]["exposures"]["t90"] is None  # 21 % never come down
     json.dumps(facts, allow_nan=False)
+
+
+def test_the_survival_curve_agrees_with_statsmodels() -> None:
+    rng = np.random.default_rng(2)
+    time, event = np.ceil(rng.weibull(1.5, 80) * 20), rng.random(80) < 0.6
+    points, _, at_risk, left = trajectories.survival_curve(time, event)
+    theirs = SurvfuncRight(time, event.astype(int))
+    np.testing.assert_allclose(points, theirs.surv_times)
+    np.testing.assert_allclose(at_risk, theirs.n_risk)
+    np.testing.assert_allclose(left, theirs.surv_prob)
