@@ -265,7 +265,10 @@ class Trajectories(Document):
     def _driver(self) -> tuple[Sentence, ...]:
         slope = self.alignment
         if not math.isfinite(slope.estimate):
-            return ()
+            if not slope.switched:
+                return ()
+            text = _DRIVERS["undecided"] + ": the slope of switch times on frequency cannot be told"
+            return (say(text, threshold="both limits are open", by=self._driver),)
         doubt = "" if slope.driver == "undecided" or slope.excludes_mixture else "; a mixture of both is not excluded"
         text = (
             _DRIVERS[slope.driver]
@@ -282,10 +285,19 @@ class Trajectories(Document):
 
     def _factors(self) -> tuple[Sentence, ...]:
         """Layers and heads whose limits leave out 1."""
-        text = "{name} takes {ratio:.2f} [{low:.2f}, {high:.2f}] × as long until the switch as the first"
+        text = "{name}: {ratio:.2f} [{low:.2f}, {high:.2f}] × the time until the switch of the first {factor}"
         rule = "limits leave out 1"
         return tuple(
-            say(text, name=c.name, ratio=c.ratio, low=c.low, high=c.high, threshold=rule, by=self._factors)
+            say(
+                text,
+                name=c.name,
+                ratio=c.ratio,
+                low=c.low,
+                high=c.high,
+                factor=c.name.split()[0],
+                threshold=rule,
+                by=self._factors,
+            )
             for c in self.covariates[1:]
             if not c.low <= 1.0 <= c.high
         )

@@ -34,6 +34,7 @@ from cogfit.engine import separable
 from cogfit.formulas.form import Array, Form
 from cogfit.formulas.registry import POWER, POWER_LAWS, get_form
 from cogfit.inference.ranking import CLOSE
+from cogfit.inference.survival import Times, central_range
 from cogfit.native import distributions
 from cogfit.records.codec import Document, Nan
 from cogfit.records.sentence import Sentence, say
@@ -97,7 +98,8 @@ class Averaging(Document):
     near_binary : float
         Share of near-binary patterns, 0 … 1.
     decades : float
-        For steps: log10 of the ratio of the k at which 90 % and 10 % of the switches are done.
+        For steps: log10 of the ratio of the k at which 90 % and 10 % of the switches are done, under the law of switch
+        times that fits best; patterns that never switch are right-censored.
     gamma_form : str or None
         ``"power"`` or ``"power_floor"``, to which the exponents below belong (k as counted by the curve).
     gamma_mean, gamma_sd : float
@@ -671,10 +673,11 @@ def _exponents(fits: _Fits) -> dict[str, Any]:
 class _Steps:
     """Best step of each pattern.
 
-    Its k, whether it is a switch, its values, by how much it beats smooth forms.
+    Its place, whether it is a switch, its values, by how much it beats smooth forms. Patterns that never come down are
+    right-censored at their last k.
     """
 
-    at: Array
+    at: Times
     switched: NDArray[np.bool_]
     values: Array
     better: Array
@@ -711,25 +714,40 @@ def _steps(first: _Fits, near_binary: float | None) -> _Steps:
         for name, fit in first.by.items()
     ]
     better = 0.5 * (np.min(smooth, axis=0) - size * np.log(rss_step) - _penalty(4, size))
-    return _Steps(data.x[split], switched, values, better, near_binary)
+    return _Steps(_switch_times(data, split, high, low), switched, values, better, near_binary)
+
+
+def _switch_times(data: _Data, split: NDArray[np.int64], high: Array, low: Array) -> Times:
+    """Place of each switch, in k: within its bin, if there is one."""
+    edges = np.sqrt(data.x[1:] * data.x[:-1])
+    edges = np.concatenate([data.x[:1], edges, data.x[-1:]])
+    seen = data.n > 0
+    first, last = seen.argmax(axis=1), data.x.size - 1 - seen[:, ::-1].argmax(axis=1)
+    is_never, is_low = low > 0.5, high <= 0.5
+    lower = np.where(is_never, data.x[last], np.where(is_low, 0.0, edges[split]))
+    return Times.between(lower, np.where(is_never, np.inf, np.where(is_low, data.x[first], edges[split + 1])))
 
 
 def _judge_steps(first: _Fits, steps: _Steps, kind: str) -> Averaging:
     data, patterns = first.data, len(first.data.y)
-    low, high = np.quantile(steps.at[steps.switched], [0.1, 0.9])
-    decades = math.log10(high / low)
+    spread = central_range(steps.at)
+    decades = math.log10(spread.high / spread.low)
+    who = "all, with those that never switch counted as later ones" if spread.with_censored else "those that do"
+    if steps.switched.all():
+        who = "these"
     z = _z(steps.better)
     gamma = float(_fit(get_form(POWER), data.pooled()).params[0, 1])
     single = say(
         "single {kind} are steps: {near_binary:.0%} are near-binary, {switched} of {patterns} switch (z = {z:.1f} "
-        "against smooth forms), 80 % of these between k = {low:,.0f} and {high:,.0f}",
+        "against smooth forms), 80 % of {who} between k = {low:,.0f} and {high:,.0f}",
         kind=kind,
         near_binary=steps.near_binary,
         switched=int(steps.switched.sum()),
         patterns=patterns,
         z=z,
-        low=low,
-        high=high,
+        who=who,
+        low=spread.low,
+        high=spread.high,
         threshold=f"share ≥ {BINARY:g}",
         by=analyse,
     )

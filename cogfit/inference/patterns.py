@@ -211,6 +211,33 @@ def _change_points(
     return split, np.nan_to_num(mean_before[split], nan=0.0), mean_after[split]
 
 
+def survival_curve(time: Array, event: NDArray[np.bool_]) -> tuple[Array, Array, Array, Array]:
+    """Estimate the share that is left (Kaplan & Meier 1958).
+
+    Parameters
+    ----------
+    time : ndarray, shape (n,)
+    event : ndarray of bool, shape (n,)
+        False where the time is censored.
+
+    Returns
+    -------
+    points, events, at_risk, left : ndarray, shape (m,)
+        Times with events; how many; how many could have had one; share left from then on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> *_, left = survival_curve(np.array([1.0, 2.0, 3.0]), np.array([True, False, True]))
+    >>> left.round(3).tolist()
+    [0.667, 0.0]
+    """
+    points, counts = np.unique(time[event], return_counts=True)
+    events = counts.astype(float)
+    at_risk = time.size - np.searchsorted(np.sort(time), points).astype(float)
+    return points, events, at_risk, np.cumprod(1.0 - events / at_risk)
+
+
 def kaplan_meier(time: Array, event: NDArray[np.bool_], level: float = 0.95) -> SwitchTime:
     """Quantiles of a censored time.
 
@@ -232,12 +259,9 @@ def kaplan_meier(time: Array, event: NDArray[np.bool_], level: float = 0.95) -> 
     >>> kaplan_meier(np.array([1.0, 2.0, 3.0, 4.0]), np.array([True, True, True, False])).t50
     2.0
     """
-    points = np.unique(time[event])
+    points, deaths, at_risk, survival = survival_curve(time, event)
     if points.size == 0:
         return SwitchTime(math.nan, math.nan, math.nan, -math.inf, math.inf)
-    deaths = np.array([np.sum((time == t) & event) for t in points], dtype=float)
-    at_risk = np.array([np.sum(time >= t) for t in points], dtype=float)
-    survival = np.cumprod(1.0 - deaths / at_risk)
 
     def quantile(share: float) -> float:
         reached = np.flatnonzero(survival <= 1.0 - share + 1e-12)

@@ -26,6 +26,9 @@ from numpy.typing import NDArray
 from cogfit.formulas.form import Array
 from cogfit.native import distributions
 
+FEWEST = 3
+"""Events from which on anything is estimated."""
+
 _STEPS = 60  # Newton steps at most
 _GAIN = 1e-9  # log-likelihood below which a step no longer matters
 _SHORTEST = 1e-4  # log width of an interval: shorter ones would cost digits of their probability
@@ -49,12 +52,15 @@ class Law:
         z → (P(ε ≤ z), P(ε > z)), both without cancellation.
     density, slope : callable
         z → density, and its derivative.
+    quantile : callable
+        Lower tail → z.
     """
 
     name: str
     tails: Callable[[Array], tuple[Array, Array]]
     density: Callable[[Array], Array]
     slope: Callable[[Array], Array]
+    quantile: Callable[[float], float]
 
 
 def _normal_tails(z: Array) -> tuple[Array, Array]:
@@ -104,19 +110,33 @@ def _student_density(z: Array) -> Array:
 LAWS: Mapping[str, Law] = {
     law.name: law
     for law in (
-        Law("log-normal", _normal_tails, _normal_density, lambda z: -z * _normal_density(z)),
+        Law(
+            "log-normal",
+            _normal_tails,
+            _normal_density,
+            lambda z: -z * _normal_density(z),
+            lambda p: distributions.normal_quantile(p),
+        ),
         Law(
             "log-logistic",
             _logistic_tails,
             _logistic_density,
             lambda z: -np.tanh(0.5 * z) * _logistic_density(z),
+            lambda p: math.log(p) - math.log1p(-p),
         ),
-        Law("Weibull", _extreme_tails, _extreme_density, lambda z: (1.0 - _hazard(z)) * _extreme_density(z)),
+        Law(
+            "Weibull",
+            _extreme_tails,
+            _extreme_density,
+            lambda z: (1.0 - _hazard(z)) * _extreme_density(z),
+            lambda p: math.log(-math.log1p(-p)),
+        ),
         Law(
             "log-t3",
             _student_tails,
             _student_density,
             lambda z: -4.0 * z / (3.0 + z * z) * _student_density(z),
+            lambda p: distributions.student_quantile(p, 3.0),
         ),
     )
 }
@@ -395,6 +415,68 @@ def best_law(loglik: Sequence[Array]) -> NDArray[np.int64]:
     """
     score = np.stack([loglik[0], *(value - _CLEARLY for value in loglik[1:])])
     return np.asarray(np.nan_to_num(score, nan=-np.inf).argmax(axis=0))
+
+
+@dataclass(frozen=True)
+class CentralRange:
+    """Quantiles between which most times lie.
+
+    Attributes
+    ----------
+    low, high : float
+    with_censored : bool
+        Whether right-censored times count as later ones. If not, they are a group of their own that has no event.
+    """
+
+    low: float
+    high: float
+    with_censored: bool
+
+
+def central_range(times: Times, share: float = 0.8) -> CentralRange:
+    """Estimate the central range of one sample of times.
+
+    Right-censored times are later ones, unless it is clearly more likely that all times with an event belong to one law
+    and the others to none: then events had ceased long before the end.
+
+    Parameters
+    ----------
+    times : Times
+        Shape (n,).
+    share : float
+        Of the times within the range.
+
+    Returns
+    -------
+    CentralRange
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> k = np.array([10.0, 20.0, 40.0, 80.0, 160.0, 320.0])
+    >>> central = central_range(Times.between(k, k * 1.01))
+    >>> 10 < central.low < 20, 160 < central.high < 320
+    (True, True)
+    """
+    with_all = _best_fit(times)
+    is_event = np.isfinite(times.upper)
+    count, events = is_event.size, int(is_event.sum())
+    best, with_censored = with_all, True
+    if FEWEST <= events < count:
+        alone = _best_fit(Times(times.lower[is_event], times.upper[is_event]))
+        split = events * math.log(events / count) + (count - events) * math.log(1.0 - events / count)
+        if float(alone.loglik) + split > float(with_all.loglik) + _CLEARLY:
+            best, with_censored = alone, False
+    z = (best.law.quantile(0.5 + 0.5 * sign * share) for sign in (-1.0, 1.0))
+    low, high = (math.exp(min(float(best.coefficients[0] + best.scale * value), 700.0)) for value in z)
+    return CentralRange(low, high, with_censored)
+
+
+def _best_fit(times: Times) -> Regression:
+    """Location and scale under the law that is taken."""
+    size = times.lower.shape[-1]
+    fits = [maximise(law, times, np.ones((size, 1)), np.zeros(size)) for law in LAWS.values()]
+    return fits[int(best_law([fit.loglik for fit in fits]))]
 
 
 # ------------------------------------------------------------------------------------------------------------ profile

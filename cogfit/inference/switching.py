@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from cogfit.curves.trajectories import Alignment, Covariate
 from cogfit.formulas.form import Array
 from cogfit.inference.survival import (
+    FEWEST,
     LAWS,
     Law,
     Profile,
@@ -34,9 +35,6 @@ from cogfit.inference.survival import (
     maximise,
 )
 from cogfit.native import distributions
-
-FEWEST = 3
-"""Switches from which on a slope is estimated."""
 
 _GRID = np.array([-8.0, -3.0, -1.75, -1.25, -1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.75, 2.0, 7.0])
 """Slopes from which the search for the maximum and the limits starts.
@@ -82,7 +80,9 @@ class Switches:
         return Switches(*(getattr(self, field.name)[logs] for field in fields(self)))
 
     def times(self, slope: Array) -> Times:
-        """Times as they count under slopes (…, g), with shape (…, g, n).
+        """Times as they count under each slope.
+
+        Slopes of shape (…, g) give times of shape (…, g, n).
 
         The interval of a switch has the same width under all slopes, that of its exposures at the mean rate. (With the
         time that passed between both rows the gaps would decide: a step of the clock falls into long ones.)

@@ -371,7 +371,28 @@ def _trajectories(result: FitResult) -> _Markup:
         _list(trajectories.get("statements", ())),
         _facts("Patterns behind the curve.", labels, trajectories),
         _table(times_table),
+        *_time_ratios(trajectories),
     )
+
+
+def _time_ratios(trajectories: Mapping[str, Any]) -> Iterator[_Markup]:
+    """A table of the survival regression of switch times."""
+    covariates, slope = trajectories.get("switch_time_ratios", ()), trajectories.get("alignment_slope", {})
+    if not covariates:
+        return
+    rows = [
+        (
+            "twice the frequency" if item["name"] == "frequency" else f"{item['name']} instead of the first",
+            readable(item["ratio"], 3),
+            _limits(item["low"], item["high"]),
+        )
+        for item in covariates
+    ]
+    caption = (
+        f"What the time until the switch is multiplied by ({slope['law']} survival regression; patterns that never "
+        f"switch are censored, {slope['censored']} of them)."
+    )
+    yield _table(simple_table(("", "time ratio", "95 % interval"), rows, caption, numbers=range(1, 3)))
 
 
 def _facts(caption: str, labels: Mapping[str, str], values: Mapping[str, Any]) -> _Markup:

@@ -21,6 +21,7 @@ from cogfit.files import write_atomic
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import POWER_LAWS, get_form
 from cogfit.inference.interval import Interval
+from cogfit.inference.patterns import survival_curve
 from cogfit.inference.profile import deviance_profile
 from cogfit.inference.windows import exponent_name
 from cogfit.native import distributions
@@ -424,10 +425,14 @@ def _draw_spread(axes: Axes, result: FitResult) -> None:
     if not table or "switched" not in table["status"]:
         _nothing(axes, "no switch times")
         return
-    times = np.sort([s for s, status in zip(table["step"], table["status"], strict=True) if status == "switched"])
-    total = len(table["status"])
-    left = 1.0 - np.arange(times.size + 1) / total  # share that is left after so many switches
-    axes.step([0.0, *times, max(table["step"])], [*left, left[-1]], where="post", color="C0", lw=1.6)
+    step = np.array(table["step"], dtype=float)
+    is_never = np.array(table["status"]) == "never"
+    # patterns that are low from the start count from their first row, those that never switch until their last
+    times, _, _, left = survival_curve(step, ~is_never)
+    share = np.array([1.0, *left])
+    axes.step([0.0, *times, step.max()], [*share, left[-1]], where="post", color="C0", lw=1.6)
+    last_seen = np.searchsorted(times, step[is_never], side="right")
+    axes.plot(step[is_never], share[last_seen], "|", color="0.5", ms=5)
     axes.set_ylim(0.0, 1.03)
     axes.set_xlabel("step")
     axes.set_ylabel("share of patterns")

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from cogfit.curves.trajectories import Alignment, SwitchTime, Trajectories, VarianceInflation
+from cogfit.curves.trajectories import Alignment, Covariate, SwitchTime, Trajectories, VarianceInflation
 
 TIMES = SwitchTime(100.0, 500.0, 900.0, 450.0, 550.0)
 SINGLY = VarianceInflation(1.0, 1.2, 0.3)
@@ -99,6 +99,35 @@ def test_movement_is_named_where_it_was_measured() -> None:
 def test_a_slope_that_could_not_be_estimated_is_not_mentioned() -> None:
     assert "slope of log switch step" not in text(alignment=Alignment(math.nan, -0.1, 0.2))
     assert "log frequency 0.05 [-0.10, 0.20]" in text()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "says"),
+    [(-0.4, 0.3, False), (-0.6, 0.3, True), (-1.4, -0.6, False), (-1.4, -0.4, True), (-1.2, 0.2, False)],
+)
+def test_a_mixture_is_named_where_it_is_not_excluded(low: float, high: float, says: bool) -> None:
+    """But not where nothing is decided anyway."""
+    assert ("a mixture of both is not excluded" in text(alignment=Alignment(0.0, low, high))) is says
+
+
+def test_a_slope_that_is_not_known_is_no_number_but_an_answer() -> None:
+    unknown = text(alignment=Alignment(math.nan, -math.inf, math.inf, switched=60, censored=30))
+    assert "exposure and training time are not separable here: the slope" in unknown
+    assert "nan" not in unknown
+    assert "not separable" not in text(alignment=Alignment(math.nan, -math.inf, math.inf))
+
+
+def test_layers_and_heads_are_named_where_they_differ_from_the_first() -> None:
+    covariates = (
+        Covariate("frequency", 0.9, 0.7, 1.2),
+        Covariate("layer 2", 1.5, 1.2, 1.9),
+        Covariate("layer 3", 1.1, 0.9, 1.3),
+    )
+    said = text(covariates=covariates)
+    assert "layer 2: 1.50 [1.20, 1.90] × the time until the switch of the first layer" in said
+    assert "layer 3" not in said
+    document = replace(MADE, covariates=covariates).to_json()
+    assert document["switch_time_ratios"][1] == {"name": "layer 2", "ratio": 1.5, "low": 1.2, "high": 1.9}
 
 
 def test_the_document_holds_what_was_decided_beside_the_numbers() -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
 from scipy.sparse import csr_array
 from scipy.stats import gamma as gamma_distribution
 
@@ -376,8 +377,32 @@ def test_the_gradual_run_is_an_artefact_of_steps(recorded: RoutingLog) -> None:
         assert found.near_binary == pytest.approx(followed.near_binary, abs=0.02)
         assert found.gamma_pooled == pytest.approx(power, abs=0.01)
         assert f"the pooled slope (γ = {power:.2f}) is an averaging artefact of steps" in found.reasons
-        late, early = followed.table[followed.table["status"] == "switched"]["k"].quantile([0.9, 0.1])
-        assert found.decades == pytest.approx(math.log10(late / early), abs=0.1)
+        # patterns that never switch are later ones: an independent fit of a censored log-normal
+        log_k = np.log(followed.table["k"].to_numpy(dtype=float))
+        never, low = (followed.table["status"].to_numpy() == status for status in ("never", "low_from_start"))
+        data = stats.CensoredData(uncensored=log_k[~never & ~low], right=log_k[never], left=log_k[low])
+        decades = 2.0 * stats.norm.ppf(0.9) * stats.norm.fit(data)[1] / math.log(10.0)
+        assert found.decades == pytest.approx(decades, abs=0.1)
+
+
+@pytest.mark.parametrize("last", [20, 60, 2000])
+def test_the_spread_of_steps_does_not_depend_on_where_the_log_ends(last: int) -> None:
+    """Patterns that have not switched yet are later ones: 50, 14 and 0 % of them here."""
+    switch = np.exp(3.0 + stats.norm.ppf((np.arange(100) + 0.5) / 100))
+    k = np.arange(1.0, last + 1)
+    y = np.where(k < switch[:, None], 0.95, 0.05)
+    found = averaging.analyse(pooled(y))
+    assert (found.status, found.per_pattern_form) == ("artefact", "step")
+    assert found.decades == pytest.approx(2.0 * stats.norm.ppf(0.9) / math.log(10.0), abs=0.12)
+
+
+def test_patterns_that_never_switch_do_not_spread_those_that_switch_together() -> None:
+    switch = np.concatenate([np.exp(3.0 + 0.1 * stats.norm.ppf((np.arange(50) + 0.5) / 50)), np.full(50, 1e9)])
+    k = np.arange(1.0, 1001.0)
+    y = np.where(k < switch[:, None], 0.95, 0.05)
+    found = averaging.analyse(pooled(y))
+    assert (found.status, found.per_pattern_form) == ("none", "step")
+    assert "80 % of those that do between" in found.reasons[0]
 
 
 def test_the_consolidating_run_switches_at_one_time() -> None:

@@ -178,11 +178,11 @@ def test_the_gradual_run_has_21_patterns_that_never_switch(recorded: dict[str, c
     json.dumps(facts, allow_nan=False)
 
 
-def test_theil_sen_is_that_of_scipy() -> None:
-    from scipy.stats import theilslopes
-
-    rng = np.random.default_rng(0)
-    for n in (3, 5, 20, 77):
-        x, y = rng.normal(size=n).round(1), rng.normal(size=n).round(1)
-        theirs = theilslopes(y, x, 0.95)
-        assert trajectories.theil_sen(x, y) == pytest.approx((theirs.slope, theirs.low_slope, theirs.high_slope))
+def test_the_survival_curve_agrees_with_statsmodels() -> None:
+    rng = np.random.default_rng(2)
+    time, event = np.ceil(rng.weibull(1.5, 80) * 20), rng.random(80) < 0.6
+    points, _, at_risk, left = trajectories.survival_curve(time, event)
+    theirs = SurvfuncRight(time, event.astype(int))
+    np.testing.assert_allclose(points, theirs.surv_times)
+    np.testing.assert_allclose(at_risk, theirs.n_risk)
+    np.testing.assert_allclose(left, theirs.surv_prob)
