@@ -27,7 +27,7 @@ from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import get_form
 from cogfit.inference.roots import brent
-from cogfit.inference.transition_levels import MIXTURE, Null, Series, Shape, gradual, rivals, smooth
+from cogfit.inference.transition_levels import MIXTURE, Null, Series, Shape, bic_score, broken_power, gradual, rivals, smooth
 from cogfit.inference.transition_steps import (
     Candidates,
     Mean,
@@ -131,6 +131,9 @@ class Transition(Document):
         Points used.
     main : Change or None
         All about the strongest change.
+    regimes : tuple of Change
+        Smooth changes of regime: 10 to 90 % of each take a factor 2.4 of x or more. A schedule that changes slowly
+        makes such a change; it is no transition.
     """
 
     DERIVED: ClassVar[Mapping[str, str]] = {"found": "found", "statements": "statements"}
@@ -152,6 +155,7 @@ class Transition(Document):
     flagged: str
     n: int
     main: Change | None
+    regimes: tuple[Change, ...] = ()
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -287,20 +291,44 @@ def transition(
     shapes: list[Shape] = []
     marks: list[tuple[float, float, float]] = []
     null = smooth(series)
-    verdict = _test(series, null, shapes, replicates, generator)
-    first = level, verdict.p_value, verdict.null.form.name, verdict.errors
+    first = verdict = _test(series, null, shapes, replicates, generator)
     while verdict.is_refused:  # one change after the other, the strongest first
         assert verdict.start is not None
-        shape, beside = _settle(series, null, shapes, verdict.start)
+        shape, beside = _abrupt_or_smooth(series, null, shapes, verdict.start, replicates, generator)
         marks.append((*_limits(series, beside, shape, level, generator), verdict.p_value))
         shapes.append(shape)
         null = smooth(series, shapes, beside.sizes, near=beside.form)
         if len(shapes) == max_changes:
             break
         verdict = _test(series, null, shapes, replicates, generator)
-    changes = _measure(series, null, shapes, marks)
+        if all(known.is_smooth for known in shapes):  # beside a smooth change of regime the question is asked again
+            first = verdict
+    measured = _measure(series, null, shapes, marks)
+    changes = [change for change, shape in zip(measured, shapes, strict=True) if not shape.is_smooth]
+    regimes = [change for change, shape in zip(measured, shapes, strict=True) if shape.is_smooth]
     together = _coincidences(as_numbers("x", x), schedule or {}, changes[0] if changes else None)
-    return _outcome(series, *first, changes, together)
+    return _outcome(series, level, first.p_value, first.null.form.name, first.errors, changes, regimes, together)
+
+
+def _abrupt_or_smooth(
+    series: Series, null: Null, shapes: Sequence[Shape], start: Shape, replicates: int, rng: np.random.Generator
+) -> tuple[Shape, Null]:
+    """Fit a change; take a smooth change of regime instead where that will do.
+
+    A jump must refuse the smoothly broken power law as it did the other smooth forms. From a gradual change that form
+    hardly differs, so that the better of the two by BIC is taken.
+    """
+    shape, beside = _settle(series, null, shapes, start)
+    if shape.is_smooth:
+        return shape, beside
+    broken, regime = broken_power(series, null, shapes)
+    is_better = bic_score(broken, None, series) > bic_score(beside, shape, series)
+    if shape.sharp and not is_better:
+        trial = _Trial.of(series, broken, shapes)
+        is_better = not (
+            trial.loglik < trial.highest - _HOPELESS or _test_form(series, trial, replicates, rng).is_refused
+        )
+    return (regime, beside) if is_better else (shape, beside)
 
 
 def _settle(series: Series, null: Null, shapes: Sequence[Shape], start: Shape) -> tuple[Shape, Null]:
@@ -394,6 +422,7 @@ def _outcome(
     form: str,
     errors: Arma,
     changes: Sequence[Change] = (),
+    regimes: Sequence[Change] = (),
     coincides_with: tuple[str, ...] = (),
 ) -> Transition:
     n, nan = series.label.size, math.nan
@@ -422,6 +451,7 @@ def _outcome(
         flagged="few points" if n < FEW else "",
         n=n,
         main=main,
+        regimes=tuple(regimes),
     )
 
 
