@@ -80,6 +80,15 @@ class Series:
         coarse = Bins.of_points(points[0], _BINS, points[2])
         return cls(bx, by, np.sqrt(bw / bw.mean()), points, label, coarse, _nodes(points[0], label))
 
+    def after(self, count: int) -> Series:
+        """The curve without its first bins."""
+        keep = self.label >= count
+        x, y, w = (values[keep] for values in self.points)
+        root = self.root[count:] / math.sqrt(float((self.root[count:] ** 2).mean()))
+        coarse = Bins.of_points(x, _BINS, w)
+        points, label = (x, y, w), self.label[keep] - count
+        return Series(self.x[count:], self.y[count:], root, points, label, coarse, self.nodes[:, count:])
+
     @property
     def trim(self) -> int:
         """Points at either end that are not searched."""
