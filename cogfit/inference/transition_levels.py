@@ -56,7 +56,8 @@ class Series:
 
     Means of x and y and √weight (n,); the single points, and the bin that each of them is in.
 
-    `coarse` are the bins on which non-linear parameters are fitted; `nodes` (k, n) stand for the x of each bin.
+    `coarse` are the bins on which non-linear parameters are fitted; `nodes` (k, n) stand for the x of each
+    bin; `nuisance` are further rows of every mean, (k, n).
     """
 
     x: Array
@@ -66,6 +67,7 @@ class Series:
     label: NDArray[np.intp]
     coarse: Bins
     nodes: Array
+    nuisance: Array
 
     @classmethod
     def from_points(cls, x: Array, y: Array, w: Array, most: int) -> Series:
@@ -78,7 +80,7 @@ class Series:
         label = np.arange(points[0].size) // -(-points[0].size // most)
         bx, by, bw = means(*points, label)
         coarse = Bins.of_points(points[0], _BINS, points[2])
-        return cls(bx, by, np.sqrt(bw / bw.mean()), points, label, coarse, _nodes(points[0], label))
+        return cls(bx, by, np.sqrt(bw / bw.mean()), points, label, coarse, _nodes(points[0], label), np.zeros((0, bx.size)))
 
     def after(self, count: int) -> Series:
         """The curve without its first bins."""
@@ -87,7 +89,7 @@ class Series:
         root = self.root[count:] / math.sqrt(float((self.root[count:] ** 2).mean()))
         coarse = Bins.of_points(x, _BINS, w)
         points, label = (x, y, w), self.label[keep] - count
-        return Series(self.x[count:], self.y[count:], root, points, label, coarse, self.nodes[:, count:])
+        return Series(self.x[count:], self.y[count:], root, points, label, coarse, self.nodes[:, count:], self.nuisance[:, count:])
 
     @property
     def trim(self) -> int:
@@ -238,7 +240,7 @@ def smooth(
     """
     columns = np.stack([shape.column(series) for shape in shapes]) if shapes else np.zeros((0, series.x.size))
     sizes = np.zeros(len(shapes)) if sizes is None else sizes
-    slopes = np.concatenate([shape.surroundings(series) for shape in shapes]) if shapes else columns
+    slopes = np.concatenate([series.nuisance, *(shape.surroundings(series) for shape in shapes)])
     n_in_mean = len(shapes) - hidden
     for _ in range(2):
         target = series.y - sizes @ columns / series.root

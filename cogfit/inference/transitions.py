@@ -28,6 +28,7 @@ from cogfit.formulas.form import Array
 from cogfit.formulas.registry import get_form
 from cogfit.inference.roots import brent
 from cogfit.inference.transition_levels import MIXTURE, Null, Series, Shape, bic_score, broken_power, gradual, rivals, smooth
+from cogfit.inference.transition_seasons import Season, find_season, without_season
 from cogfit.inference.transition_starts import warm_up_end
 from cogfit.inference.transition_steps import (
     Candidates,
@@ -138,6 +139,8 @@ class Transition(Document):
     warm_up : float
         Last point of the warm-up: a rise at the beginning of a curve that then falls (or a fall before a rise). It is
         left out of the search. NaN where there is none.
+    period : float
+        Period of errors that repeat with every epoch, which are modelled; NaN where there is none.
     """
 
     DERIVED: ClassVar[Mapping[str, str]] = {"found": "found", "statements": "statements"}
@@ -161,6 +164,7 @@ class Transition(Document):
     main: Change | None
     regimes: tuple[Change, ...] = ()
     warm_up: Nan = math.nan
+    period: Nan = math.nan
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -221,6 +225,8 @@ class Transition(Document):
         if math.isfinite(self.warm_up):
             text = "up to {end:.6g} the curve warms up: it runs the other way there, and is not searched"
             out.append(say(text, end=self.warm_up, by=transition))
+        if math.isfinite(self.period):
+            out.append(say("the errors repeat every {period:.6g}: that pattern is modelled", period=self.period, by=transition))
         for regime in self.regimes:
             text = "a smooth change of regime, no abrupt one: half done at {t50:.6g}, 10 % at {t10:.6g}, 90 % at {t90:.6g}"
             out.append(say(text, t50=regime.t50, t10=regime.t10, t90=regime.t90, by=transition))
@@ -311,6 +317,10 @@ def transition(
     if warm_up := warm_up_end(series, null):  # what follows it is searched
         series = series.after(warm_up)
         null = smooth(series)
+    season = find_season(series, null)
+    if season is not None:
+        series = without_season(series, null, season)
+        null = smooth(series)
     first = verdict = _test(series, null, shapes, replicates, generator)
     while verdict.is_refused:  # one change after the other, the strongest first
         assert verdict.start is not None
@@ -328,7 +338,7 @@ def transition(
     regimes = [change for change, shape in zip(measured, shapes, strict=True) if shape.is_smooth]
     end = float(whole.points[0][np.searchsorted(whole.label, warm_up) - 1]) if warm_up else math.nan
     together = _coincidences(as_numbers("x", x), schedule or {}, changes[0] if changes else None)
-    return _outcome(series, level, first.p_value, first.null.form.name, first.errors, changes, regimes, together, end)
+    return _outcome(series, level, first.p_value, first.null.form.name, first.errors, changes, regimes, together, end, season)
 
 
 def _abrupt_or_smooth(
@@ -446,6 +456,7 @@ def _outcome(
     regimes: Sequence[Change] = (),
     coincides_with: tuple[str, ...] = (),
     warm_up: float = math.nan,
+    season: Season | None = None,
 ) -> Transition:
     n, nan = series.label.size, math.nan
     main = changes[0] if changes else None
@@ -475,6 +486,7 @@ def _outcome(
         main=main,
         regimes=tuple(regimes),
         warm_up=warm_up,
+        period=math.nan if season is None else season.period,
     )
 
 
