@@ -13,6 +13,7 @@ from typing import Any
 from cogfit.errors import InputError, nearest
 from cogfit.formulas.built_in import BUILT_IN
 from cogfit.formulas.form import Form, Parameter
+from cogfit.formulas.on_request import ON_REQUEST
 from cogfit.plugins import plugins
 
 POWER_LAWS = tuple(form.name for form in BUILT_IN if form.power_law)
@@ -27,7 +28,7 @@ SCOUTS = tuple(form.name for form in BUILT_IN if form.scout)
 CONSTANT = next(form.name for form in BUILT_IN if form.names == ("c",))
 """The null form: no decay at all."""
 
-_REGISTRY: dict[str, Form] = {form.name: form for form in BUILT_IN}
+_REGISTRY: dict[str, Form] = {form.name: form for form in (*BUILT_IN, *ON_REQUEST)}
 
 
 def _plugged_in() -> dict[str, Form]:
@@ -35,7 +36,7 @@ def _plugged_in() -> dict[str, Form]:
 
     Entry points of the group ``cogfit.forms``.
     """
-    built_in = tuple(form.name for form in BUILT_IN)
+    built_in = tuple(form.name for form in (*BUILT_IN, *ON_REQUEST))
     return {form.name: form for form in plugins("cogfit.forms", Form, "name", built_in)}
 
 

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from cogfit.engine import separable
 from cogfit.engine.bins import Bins
 from cogfit.formulas.form import Array
+from cogfit.formulas.on_request import SMOOTH_BREAK
 from cogfit.formulas.registry import get_form
 from cogfit.inference.nonnegative import nonnegative_weights
+from cogfit.inference.transition_breaks import fit_break
 from cogfit.inference.transition_steps import Mean, effects
 
 MIXTURE = "exponential_mixture"
@@ -36,7 +38,12 @@ SMOOTH = (
 )
 """Smooth forms in the order in which they are tried."""
 
+SLOW = 5.0
+"""Steepness below which a change is smooth: 10 to 90 % of it take a factor 2.4 of x or more."""
+
+_SPACING = 0.4  # in log x, of the changes by which a smooth change of regime is followed
 _BINS = 150  # on which the non-linear parameters are fitted
+_STEP_PARAMETERS = 3  # size, location and steepness of a change
 _LIFT = 20.0  # standard deviations by which curves are lifted: floors and amplitudes of 0 or more then never bind
 _RATIO = 2.0  # between neighbouring rates of the mixture
 _POLISH = 30  # steps by which its rates are fitted, at the most
@@ -49,7 +56,8 @@ class Series:
 
     Means of x and y and √weight (n,); the single points, and the bin that each of them is in.
 
-    `coarse` are the bins on which non-linear parameters are fitted; `nodes` (k, n) stand for the x of each bin.
+    `coarse` are the bins on which non-linear parameters are fitted; `nodes` (k, n) stand for the x of each
+    bin; `nuisance` are further rows of every mean, (k, n).
     """
 
     x: Array
@@ -59,6 +67,7 @@ class Series:
     label: NDArray[np.intp]
     coarse: Bins
     nodes: Array
+    nuisance: Array
 
     @classmethod
     def from_points(cls, x: Array, y: Array, w: Array, most: int) -> Series:
@@ -71,7 +80,16 @@ class Series:
         label = np.arange(points[0].size) // -(-points[0].size // most)
         bx, by, bw = means(*points, label)
         coarse = Bins.of_points(points[0], _BINS, points[2])
-        return cls(bx, by, np.sqrt(bw / bw.mean()), points, label, coarse, _nodes(points[0], label))
+        return cls(bx, by, np.sqrt(bw / bw.mean()), points, label, coarse, _nodes(points[0], label), np.zeros((0, bx.size)))
+
+    def after(self, count: int) -> Series:
+        """The curve without its first bins."""
+        keep = self.label >= count
+        x, y, w = (values[keep] for values in self.points)
+        root = self.root[count:] / math.sqrt(float((self.root[count:] ** 2).mean()))
+        coarse = Bins.of_points(x, _BINS, w)
+        points, label = (x, y, w), self.label[keep] - count
+        return Series(self.x[count:], self.y[count:], root, points, label, coarse, self.nodes[:, count:], self.nuisance[:, count:])
 
     @property
     def trim(self) -> int:
@@ -121,6 +139,23 @@ class Shape:
     t50: float
     s: float
     sharp: bool = False
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether it is a change of regime, too slow for a transition."""
+        return self.s < SLOW and not self.sharp
+
+    def surroundings(self, series: Series) -> Array:
+        """Smooth changes about a smooth one, (k, n): it need not be log-logistic.
+
+        There are none about an abrupt change.
+        """
+        if not self.is_smooth:
+            return np.zeros((0, series.x.size))
+        low = max(math.log(self.quantile(0.1)) - _SPACING, math.log(series.x[0]))
+        high = min(math.log(self.quantile(0.9)) + _SPACING, math.log(series.x[-1]))
+        centres = np.arange(low, high + _SPACING, _SPACING)
+        return gradual(np.log(series.x), centres, np.full(centres.size, SLOW)) * series.root
 
     def column(self, series: Series) -> Array:
         """The change as a row of the mean, (n,). It is times √weight."""
@@ -205,16 +240,18 @@ def smooth(
     """
     columns = np.stack([shape.column(series) for shape in shapes]) if shapes else np.zeros((0, series.x.size))
     sizes = np.zeros(len(shapes)) if sizes is None else sizes
+    slopes = np.concatenate([series.nuisance, *(shape.surroundings(series) for shape in shapes)])
     n_in_mean = len(shapes) - hidden
     for _ in range(2):
         target = series.y - sizes @ columns / series.root
-        near = _choose_form(series, target, columns) if near is None else _fit_form(series, target, near.name, near)
+        near = _choose_form(series, target, np.concatenate([slopes, columns])) if near is None else _fit_form(series, target, near.name, near)
         residual = (series.y - near.curve) * series.root
-        effect = effects(np.concatenate([near.tangents, columns]), residual - sizes @ columns)
-        sizes = sizes + effect[len(near.tangents) :]
+        smooth_rows = np.concatenate([near.tangents, slopes])
+        effect = effects(np.concatenate([smooth_rows, columns]), residual - sizes @ columns)
+        sizes = sizes + effect[len(smooth_rows) :]
     assert near is not None
-    mean = Mean.from_rows(np.concatenate([near.tangents, columns[:n_in_mean]]))
-    fitted = near.curve + effect[: len(near.tangents)] @ near.tangents / series.root
+    mean = Mean.from_rows(np.concatenate([smooth_rows, columns[:n_in_mean]]))
+    fitted = near.curve + effect[: len(smooth_rows)] @ smooth_rows / series.root
     return Null(near, mean, residual - sizes[:n_in_mean] @ columns[:n_in_mean], fitted, sizes)
 
 
@@ -229,6 +266,25 @@ def rivals(series: Series, null: Null, shapes: Sequence[Shape]) -> Iterator[Null
             rival = smooth(series, shapes, null.sizes, near=fits[name])
             if rival.form.is_smooth:
                 yield rival
+
+
+def broken_power(series: Series, null: Null, shapes: Sequence[Shape]) -> tuple[Null, Shape]:
+    """The smoothly broken power law beside known changes.
+
+    Its break as a change comes with it.
+    """
+    columns = np.stack([known.column(series) for known in shapes]) if shapes else np.zeros((0, series.x.size))
+    form = _fit_form(series, series.y - null.sizes @ columns / series.root, SMOOTH_BREAK.name, {})
+    broken = smooth(series, shapes, null.sizes, near=form)
+    _, _, place, width = broken.form.theta
+    return broken, Shape(float(place), 1.0 / float(width))
+
+
+def bic_score(null: Null, shape: Shape | None, series: Series) -> float:
+    """Log-likelihood less BIC's price, with a further change or without."""
+    rows = null.mean.rows if shape is None else np.concatenate([null.mean.rows, shape.column(series)[None]])
+    count = null.form.count + (0 if shape is None else _STEP_PARAMETERS)
+    return Mean.from_rows(rows).max_loglik(null.residual) - 0.5 * count * math.log(series.x.size)
 
 
 def _choose_form(series: Series, target: Array, columns: Array) -> Form:
@@ -270,21 +326,29 @@ def _fit_form(series: Series, target: Array, name: str, earlier: dict[str, Form]
     by = bins.mean(y)
     centre, scale = float(by.mean()), float(by.std()) or 1.0
     up = (by - centre) / scale
-    if isinstance(earlier, Form):
-        trial, starts = [up if earlier.falls else -up], earlier.theta[None, None] if form.shape else None
+    signs = (1.0, -1.0) if not isinstance(earlier, Form) else (1.0,) if earlier.falls else (-1.0,)
+    if form.basis is None:
+        start = earlier.theta if isinstance(earlier, Form) else None
+        fits = [fit_break(bins.axis.x, sign * up + _LIFT, bins.weight, start) for sign in signs]
+        best = int(np.argmin([rss for _, rss in fits]))
+        params = fits[best][0]
     else:
-        trial, starts = [up, -up], _starts(name, earlier, bins.axis.x)
-    # roughly while forms are compared, to the last digits for the one that is kept
-    fit = separable.solve(
-        form,
-        bins.axis,
-        np.stack(trial) + _LIFT,
-        np.repeat(bins.weight[None], len(trial), 0),
-        starts=starts if starts is None else np.repeat(starts, len(trial), axis=0),
-        tolerance=1e-10 if isinstance(earlier, Form) else 1e-4,
-    )
-    best = int(fit.rss.argmin())
-    falls, params = earlier.falls if isinstance(earlier, Form) else best == 0, fit.params[best]
+        if isinstance(earlier, Form):
+            starts = earlier.theta[None, None] if form.shape else None
+        else:
+            starts = _starts(name, earlier, bins.axis.x)
+        # roughly while forms are compared, to the last digits for the one that is kept
+        fit = separable.solve(
+            form,
+            bins.axis,
+            np.stack([sign * up + _LIFT for sign in signs]),
+            np.repeat(bins.weight[None], len(signs), 0),
+            starts=starts if starts is None else np.repeat(starts, len(signs), axis=0),
+            tolerance=1e-10 if isinstance(earlier, Form) else 1e-4,
+        )
+        best = int(fit.rss.argmin())
+        params = fit.params[best]
+    falls = signs[best] > 0.0
     theta = params[[form.names.index(q.name) for q in form.shape]]
     value = series.averaged(form.evaluate(x, params)) - _LIFT
     tangents = series.averaged(form.jacobian(x, params).T) * series.root

@@ -28,7 +28,9 @@ from cogfit.formulas.form import Array
 from cogfit.formulas.registry import get_form
 from cogfit.inference.error_models import innovations, simulated, tail, unevenness
 from cogfit.inference.roots import brent
-from cogfit.inference.transition_levels import MIXTURE, Null, Series, Shape, gradual, rivals, smooth
+from cogfit.inference.transition_levels import MIXTURE, Null, Series, Shape, bic_score, broken_power, gradual, rivals, smooth
+from cogfit.inference.transition_seasons import Season, find_season, without_season
+from cogfit.inference.transition_starts import warm_up_end
 from cogfit.inference.transition_steps import (
     Candidates,
     Mean,
@@ -68,9 +70,9 @@ class Change(Document):
     Attributes
     ----------
     t10, t50, t90 : float
-        Where 10, 50 and 90 % of it are done, on the axis of x.
+        First points of the curve at which 10, 50 and 90 % of it are done.
     low, high : float
-        Limits of t50.
+        Limits of t50, points of the curve.
     p_value : float
     size : float
         Change of the level, in units of y; negative for a drop.
@@ -129,6 +131,14 @@ class Transition(Document):
         Points used.
     main : Change or None
         All about the strongest change.
+    regimes : tuple of Change
+        Smooth changes of regime: 10 to 90 % of each take a factor 2.4 of x or more. A schedule that changes slowly
+        makes such a change; it is no transition.
+    warm_up : float
+        Last point of the warm-up: a rise at the beginning of a curve that then falls (or a fall before a rise). It is
+        left out of the search. NaN where there is none.
+    period : float
+        Period of errors that repeat with every epoch, which are modelled; NaN where there is none.
     """
 
     DERIVED: ClassVar[Mapping[str, str]] = {"found": "found", "statements": "statements"}
@@ -150,6 +160,9 @@ class Transition(Document):
     flagged: str
     n: int
     main: Change | None
+    regimes: tuple[Change, ...] = ()
+    warm_up: Nan = math.nan
+    period: Nan = math.nan
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -174,7 +187,8 @@ class Transition(Document):
         numbers = {"null": self.null_title, "errors": self.errors, "p": self.p_value}
         if self.main is None:
             text = "no change of level beyond a smooth curve " + null
-            return (say(text, threshold=f"p > {SIGNIFICANT:g}", by=transition, **numbers), *flags)
+            none = say(text, threshold=f"p > {SIGNIFICANT:g}", by=transition, **numbers)
+            return (none, *self._beside(), *flags)
         kind = "drops" if self.main.size < 0.0 else "rises"
         factor = " by a factor {factor:.3g}" if 0.0 < self.ratio < math.inf else ""
         out = [
@@ -201,7 +215,20 @@ class Transition(Document):
             kind = "drop" if other.size < 0.0 else "rise"
             text = f"a further {kind} near {{t50:.6g}} [{{low:.6g}}, {{high:.6g}}]"
             out.append(say(text, t50=other.t50, low=other.low, high=other.high, by=transition))
-        return (*out, *flags)
+        return (*out, *self._beside(), *flags)
+
+    def _beside(self) -> tuple[Sentence, ...]:
+        """What else there is, and is no transition."""
+        out = []
+        if math.isfinite(self.warm_up):
+            text = "up to {end:.6g} the curve warms up: it runs the other way there, and is not searched"
+            out.append(say(text, end=self.warm_up, by=transition))
+        if math.isfinite(self.period):
+            out.append(say("the errors repeat every {period:.6g}: that pattern is modelled", period=self.period, by=transition))
+        for regime in self.regimes:
+            text = "a smooth change of regime, no abrupt one: half done at {t50:.6g}, 10 % at {t10:.6g}, 90 % at {t90:.6g}"
+            out.append(say(text, t50=regime.t50, t10=regime.t10, t90=regime.t90, by=transition))
+        return tuple(out)
 
     def _sharpness(self, main: Change) -> Sentence:
         if main.sharp:
@@ -285,21 +312,53 @@ def transition(
         return _outcome(series, level, 1.0, "constant", arma.Arma())
     shapes: list[Shape] = []
     marks: list[tuple[float, float, float]] = []
-    null = smooth(series)
-    verdict = _test(series, null, shapes, replicates, generator)
-    first = level, verdict.p_value, verdict.null.form.name, verdict.errors
+    whole, null = series, smooth(series)
+    if warm_up := warm_up_end(series, null):  # what follows it is searched
+        series = series.after(warm_up)
+        null = smooth(series)
+    season = find_season(series, null)
+    if season is not None:
+        series = without_season(series, null, season)
+        null = smooth(series)
+    first = verdict = _test(series, null, shapes, replicates, generator)
     while verdict.is_refused:  # one change after the other, the strongest first
         assert verdict.start is not None
-        shape, beside = _settle(series, null, shapes, verdict.start)
+        shape, beside = _abrupt_or_smooth(series, null, shapes, verdict.start, replicates, generator)
         marks.append((*_limits(series, beside, shape, level, generator), verdict.p_value))
         shapes.append(shape)
         null = smooth(series, shapes, beside.sizes, near=beside.form)
         if len(shapes) == max_changes:
             break
         verdict = _test(series, null, shapes, replicates, generator)
-    changes = _measure(series, null, shapes, marks)
+        if all(known.is_smooth for known in shapes):  # beside a smooth change of regime the question is asked again
+            first = verdict
+    measured = _measure(series, null, shapes, marks)
+    changes = [change for change, shape in zip(measured, shapes, strict=True) if not shape.is_smooth]
+    regimes = [change for change, shape in zip(measured, shapes, strict=True) if shape.is_smooth]
+    end = float(whole.points[0][np.searchsorted(whole.label, warm_up) - 1]) if warm_up else math.nan
     together = _coincidences(as_numbers("x", x), schedule or {}, changes[0] if changes else None)
-    return _outcome(series, *first, changes, together)
+    return _outcome(series, level, first.p_value, first.null.form.name, first.errors, changes, regimes, together, end, season)
+
+
+def _abrupt_or_smooth(
+    series: Series, null: Null, shapes: Sequence[Shape], start: Shape, replicates: int, rng: np.random.Generator
+) -> tuple[Shape, Null]:
+    """Fit a change; take a smooth change of regime instead where that will do.
+
+    A jump must refuse the smoothly broken power law as it did the other smooth forms. From a gradual change that form
+    hardly differs, so that the better of the two by BIC is taken.
+    """
+    shape, beside = _settle(series, null, shapes, start)
+    if shape.is_smooth:
+        return shape, beside
+    broken, regime = broken_power(series, null, shapes)
+    is_better = bic_score(broken, None, series) > bic_score(beside, shape, series)
+    if shape.sharp and not is_better:
+        trial = _Trial.of(series, broken, shapes)
+        is_better = not (
+            trial.loglik < trial.highest - _HOPELESS or _test_form(series, trial, replicates, rng).is_refused
+        )
+    return (regime, beside) if is_better else (shape, beside)
 
 
 def _settle(series: Series, null: Null, shapes: Sequence[Shape], start: Shape) -> tuple[Shape, Null]:
@@ -393,7 +452,10 @@ def _outcome(
     form: str,
     errors: Arma,
     changes: Sequence[Change] = (),
+    regimes: Sequence[Change] = (),
     coincides_with: tuple[str, ...] = (),
+    warm_up: float = math.nan,
+    season: Season | None = None,
 ) -> Transition:
     n, nan = series.label.size, math.nan
     main = changes[0] if changes else None
@@ -421,6 +483,9 @@ def _outcome(
         flagged="few points" if n < FEW else "",
         n=n,
         main=main,
+        regimes=tuple(regimes),
+        warm_up=warm_up,
+        period=math.nan if season is None else season.period,
     )
 
 
@@ -437,13 +502,26 @@ def _measure(
     share_fitted = len(null.mean.rows) / _errors(null.residual, null.mean).points(series.x.size)
     noise = math.sqrt(float(w @ (y - total[series.label]) ** 2) / float(w.sum()) / max(1.0 - share_fitted, 0.25))
     changes = []
-    for shape, column, mark, size in zip(shapes, columns, marks, null.sizes.tolist(), strict=True):
+    for shape, column, (low, high, p_value), size in zip(shapes, columns, marks, null.sizes.tolist(), strict=True):
         before = float(np.interp(math.log(shape.t50), np.log(series.x), total - size * column))
-        t10, t90 = shape.quantile(0.1), shape.quantile(0.9)
+        t10, t50, t90 = (_first_step(series, shape.quantile(share)) for share in (0.1, 0.5, 0.9))
+        low, high = _last_step(series, min(low, t50)), _first_step(series, max(high, t50))
         ratio = before / (before + size) if before * (before + size) > 0.0 else math.inf
         size_sd = abs(size) / noise if noise > 1e-9 * abs(size) else math.inf
-        changes.append(Change(t10, shape.t50, t90, *mark, size, ratio, size_sd, shape.sharp))
+        changes.append(Change(t10, t50, t90, low, high, p_value, size, ratio, size_sd, shape.sharp))
     return changes
+
+
+def _first_step(series: Series, place: float) -> float:
+    """First point of the curve that is not before a place."""
+    x = series.points[0]
+    return float(x[min(int(np.searchsorted(x, place * (1.0 - 1e-12))), x.size - 1)])
+
+
+def _last_step(series: Series, place: float) -> float:
+    """Last point of the curve that is not beyond a place."""
+    x = series.points[0]
+    return float(x[max(int(np.searchsorted(x, place * (1.0 + 1e-12), "right")) - 1, 0)])
 
 
 def _coincidences(x: Array, schedule: Mapping[str, ArrayLike], change: Change | None) -> tuple[str, ...]:

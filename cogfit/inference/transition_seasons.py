@@ -1,0 +1,109 @@
+"""Errors that repeat with every epoch.
+
+A log over several passes through the same data has a pattern that returns: a sawtooth, for example, as what was seen
+before is better known. Within an epoch it is a polynomial, and it may jump where an epoch ends.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from cogfit.formulas.form import Array
+from cogfit.inference.transition_levels import Null, Series
+from cogfit.inference.transition_steps import effects, steps
+
+_FEWEST = 3.0  # epochs
+_SHORTEST = 4.0  # points of an epoch
+_HARMONICS = 5
+_PADDING = 8  # times as many frequencies as points
+_CANDIDATES = 4  # periods that are looked at, at the most
+_STANDS_OUT = 3.0  # times the mean power that the harmonics of a candidate must have
+_PHASES = 48
+_DEGREE = 3
+_PARAMETERS = 3  # of a sawtooth: size, period and phase
+_EVIDENCE = 6.0  # log-likelihood, beyond BIC's price, by which a period must be better than none
+
+
+@dataclass(frozen=True)
+class Season:
+    """Errors with a period, and where an epoch begins, on the axis of x."""
+
+    period: float
+    begin: float
+
+    def rows(self, series: Series) -> Array:
+        """Powers of the share of the epoch that is over, (degree, n), times √weight."""
+        ramp = np.mod((series.x - self.begin) / self.period + 1e-9, 1.0) - 0.5
+        return np.stack([ramp**k for k in range(1, _DEGREE + 1)]) * series.root
+
+
+def find_season(series: Series, null: Null) -> Season | None:
+    """The period of the errors, where there is one and points are evenly spaced."""
+    gaps = np.diff(series.x)
+    spacing = float(np.median(gaps))
+    if np.mean(np.abs(gaps - spacing) > 1e-6 * spacing) > 0.02:
+        return None
+    left = null.residual - null.mean.rows.T @ (null.mean.rows @ null.residual)
+    log_n, best, season = math.log(series.x.size), 0.0, None
+    without = null.mean.max_loglik(null.residual)
+    for period in _candidates(left):
+        trial, gain = _fit_phase(series, null, spacing * period, without)
+        if gain > best:
+            best, season = gain, trial
+    if season is None or best < 0.5 * _PARAMETERS * log_n + _EVIDENCE:
+        return None
+    return season
+
+
+def without_season(series: Series, null: Null, season: Season) -> Series:
+    """The curve without its errors' period, which stays a free part of its mean."""
+    rows = season.rows(series)
+    size = effects(np.concatenate([null.mean.rows, rows]), null.residual)[-len(rows) :]
+    y = series.y - size @ rows / series.root
+    x, points, w = series.points
+    moved = points + (y - series.y)[series.label]
+    return replace(series, y=y, points=(x, moved, w), nuisance=np.concatenate([series.nuisance, rows]))
+
+
+def _candidates(residual: Array) -> Array:
+    """Periods, in points, whose harmonics stand out of the whitened spectrum."""
+    n = residual.size
+    rho = min(max(float(residual[1:] @ residual[:-1]) / max(float(residual @ residual), 1e-300), 0.0), 0.98)
+    white = residual[1:] - rho * residual[:-1]
+    power = np.abs(np.fft.rfft(white - white.mean(), _PADDING * n)) ** 2
+    first, last = math.ceil(_PADDING * _FEWEST), int(_PADDING * n / _SHORTEST)
+    if last <= first or not power.any():
+        return np.zeros(0)
+    fundamental = np.arange(first, last)
+    place = np.arange(1, _HARMONICS + 1)[:, None] * fundamental
+    inside = place < power.size
+    comb = np.where(inside, power[np.minimum(place, power.size - 1)], 0.0).sum(axis=0) / inside.sum(axis=0)
+    comb /= power.mean()
+    chosen: list[int] = []
+    for k in np.argsort(-comb):
+        if comb[k] < _STANDS_OUT or len(chosen) == _CANDIDATES:
+            break
+        if all(abs(fundamental[k] - other) > _PADDING for other in chosen):
+            chosen.append(int(fundamental[k]))
+    return _PADDING * n / np.array(chosen, dtype=float)
+
+
+def _fit_phase(series: Series, null: Null, period: float, without: float) -> tuple[Season, float]:
+    """Period and phase of a sawtooth of the highest likelihood, and what it gains."""
+    gain, season, none = -math.inf, Season(period, 0.0), np.zeros(0, dtype=np.intp)
+    count = float(np.ptp(series.x)) / period
+    for width in (0.5, 0.12, 0.03):  # in cycles over the whole curve
+        periods = season.period / (1.0 + width / count * np.linspace(-1.0, 1.0, 5))
+        first = season.begin if gain > -math.inf else float(series.x[0])
+        phases = np.linspace(0.0, 1.0, _PHASES, endpoint=False) if gain == -math.inf else np.linspace(-0.1, 0.1, 21)
+        trials = [Season(float(p), float(first + p * q)) for p in periods for q in phases]
+        ramps = np.stack([trial.rows(series)[0] for trial in trials]) / series.root
+        logliks = steps(null.mean, series.root, none, ramps).max_logliks(null.mean, null.residual)
+        best = int(logliks.argmax())
+        if logliks[best] - without > gain:
+            gain, season = float(logliks[best]) - without, trials[best]
+    return season, gain
+
