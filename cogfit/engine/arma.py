@@ -233,21 +233,22 @@ def restricted_loglik(errors: Arma, residual: Array, jacobian: Array, reference:
     corrects the downward bias that fitting a mean gives to the estimated autocorrelation. With `reference` (n, p'), X
     and p are those of the reference, while the RSS is that of `jacobian`: likelihoods of nested means then compare.
     """
-    phi, loading = errors._state_space()
-    rows = _design_and_residual(jacobian, residual)
-    reference_rows = np.zeros((0, residual.size)) if reference is None else np.ascontiguousarray(reference.T)
-    rss, log_r, log_x = kernels.restricted_terms(phi, loading, rows, reference_rows)
-    if not math.isfinite(log_x):
-        return -math.inf
-    n, p = (jacobian if reference is None else reference).shape
-    return float(-0.5 * ((n - p) * math.log(max(rss, 1e-300)) + log_r + log_x))
-
-
-def _design_and_residual(jacobian: Array, residual: Array) -> Array:
-    """Rows that the kernels take: the columns of the design, then the residual."""
     rows = np.empty((jacobian.shape[1] + 1, residual.size))
     rows[:-1], rows[-1] = jacobian.T, residual
-    return rows
+    reference_rows = np.zeros((0, residual.size)) if reference is None else np.ascontiguousarray(reference.T)
+    return _loglik(errors, rows, reference_rows)
+
+
+def _loglik(errors: Arma, rows: Array, reference: Array) -> float:
+    """Restricted log-likelihood of rows.
+
+    They are the columns of the design and the residual, as the kernels take them; `reference` may have no rows.
+    """
+    rss, log_r, log_x = kernels.restricted_terms(*errors._state_space(), rows, reference)
+    if not math.isfinite(log_x):
+        return -math.inf
+    degrees_of_freedom = rows.shape[1] - (len(reference) or len(rows) - 1)
+    return float(-0.5 * (degrees_of_freedom * math.log(max(rss, 1e-300)) + log_r + log_x))
 
 
 def estimate_arma(
@@ -289,21 +290,46 @@ def estimate_arma(
     >>> abs(errors.phi[0] - 0.8) < 0.03
     True
     """
-    unit = unit_columns(jacobian)
-    rows = _design_and_residual(unit, residual)
-    reference_rows = (
-        np.zeros((0, residual.size)) if reference is None else np.ascontiguousarray(unit_columns(reference).T)
-    )
+    rows = _unit_rows(jacobian, residual)
+    reference_rows = np.zeros((0, residual.size)) if reference is None else _unit_rows(reference)
+    return _maximise(rows, order, start, reference_rows, worth)
+
+
+def _maximise(
+    rows: Array,
+    order: tuple[int, int],
+    start: Arma | None = None,
+    reference: Array | None = None,
+    worth: float = -math.inf,
+) -> tuple[Arma, float]:
+    """What :func:`estimate_arma` does, of rows of unit length and the residual."""
+    reference = np.zeros((0, rows.shape[1])) if reference is None else reference
     p, q = order
     if p + q == 0:
-        return WHITE, restricted_loglik(WHITE, residual, unit, None if reference is None else unit_columns(reference))
+        return WHITE, _loglik(WHITE, rows, reference)
     first, step = np.zeros(p + q), 0.4
     if start is not None and start.order == order:
         first, step = np.clip(_coordinates(start), -4.3, 4.3), 0.1
     else:
-        first[0] = math.atanh(min(max(first_autocorrelation(residual), -0.95), 0.97))
-    z, value = kernels.minimise(first, step, p, q, _MAX_PARTIAL, _MAX_COORDINATE, rows, reference_rows, -worth)
+        first[0] = math.atanh(min(max(first_autocorrelation(rows[-1]), -0.95), 0.97))
+    z, value = kernels.minimise(first, step, p, q, _MAX_PARTIAL, _MAX_COORDINATE, rows, reference, -worth)
     return _from_coordinates(z, order), -float(value)
+
+
+def _unit_rows(columns: Array, *more: Array) -> Array:
+    """Columns as rows of unit length, and more rows as they are.
+
+    Columns that vanish are left out. A long curve's rows are many megabytes: they are copied once.
+    """
+    count = columns.shape[1]
+    rows = np.empty((count + len(more), len(columns)))
+    rows[:count] = columns.T
+    for k, row in enumerate(more, count):
+        rows[k] = row
+    length = np.sqrt(np.einsum("pn,pn->p", rows[:count], rows[:count]))
+    is_used = length > 0.0
+    rows[:count] /= np.where(is_used, length, 1.0)[:, None]
+    return rows if is_used.all() else rows[np.append(is_used, np.ones(len(more), bool))]
 
 
 def unit_columns(columns: Array) -> Array:
@@ -361,8 +387,9 @@ def select_arma(residual: Array, jacobian: Array, orders: Sequence[tuple[int, in
     n, p = jacobian.shape
     if n < p + 8 or not np.any(residual - residual.mean()):
         return WHITE
-    _, white = estimate_arma(residual, jacobian, (0, 0))
-    best, value = estimate_arma(residual, jacobian, orders[0])
+    rows = _unit_rows(jacobian, residual)
+    _, white = _maximise(rows, (0, 0))
+    best, value = _maximise(rows, orders[0])
     if value - white <= 1.0:
         return WHITE
     # beyond AR(1) the lowest BIC, where the innovations of AR(1) leave something to gain
@@ -375,7 +402,7 @@ def select_arma(residual: Array, jacobian: Array, orders: Sequence[tuple[int, in
         if n < 10 * (sum(order) + p):
             continue
         worth = 0.5 * (score + sum(order) * math.log(n))
-        errors, value = estimate_arma(residual, jacobian, order, worth=worth)
+        errors, value = _maximise(rows, order, worth=worth)
         if 2.0 * value - sum(order) * math.log(n) > score:
             best, score = errors, 2.0 * value - sum(order) * math.log(n)
     return best

@@ -406,12 +406,14 @@ def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array
     with np.errstate(all="ignore"):
         f = form.evaluate(x, params)
         loglik = model.log_likelihood(y, f, w)
-        rss = float((w * (y - f) ** 2).sum())
+        left = y - f
+        rss = float(np.einsum("n,n,n", w, left, left))
         r, _ = model.residual(y, f, w)
-        jac = _derivative(form, x, params) * np.sqrt(model.information(f, w))[:, None]
+        rows = np.ascontiguousarray(_derivative(form, x, params).T) * np.sqrt(model.information(f, w))
     if not math.isfinite(loglik):
         return _failure(form, noise, y.size, "the likelihood is not finite")
-    factor = kernels.triangle(np.ascontiguousarray(np.where(np.isfinite(jac), jac, 0.0).T))[None]
+    rows[~np.isfinite(rows)] = 0.0
+    factor = kernels.triangle(rows)[None]
     low, high = bounds_of(form, x)
     capped = model.discrete and form.basis is not None and bool(f.max() >= 1.0 - 1e-9)
     maximum = _Maxima(

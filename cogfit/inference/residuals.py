@@ -50,8 +50,11 @@ def slopes(form: Form, curve: Curve, noise_name: str, params: Array, without: tu
         for i, q in enumerate(form.parameters)
         if q.name not in without and not (q.role in ("amplitude", "floor") and params[i] <= q.lower)
     ]
-    rows = jac.T[keep] * np.sqrt(weight)
-    rows[~np.isfinite(rows)] = 0.0
+    rows = np.ascontiguousarray(jac.T)[keep]
+    rows *= np.sqrt(weight)
+    is_finite = np.isfinite(rows)
+    if not is_finite.all():
+        rows[~is_finite] = 0.0
     return rows.T
 
 
