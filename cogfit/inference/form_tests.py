@@ -184,7 +184,8 @@ def _errors_about(curve: Curve, form: Form, fit: Estimate) -> tuple[Arma, float]
     # the errors' model, and their SD from the innovations that generalised least squares leaves
     errors = select_arma(residuals, mean) if curve.serial else WHITE
     rows = errors.whiten(np.concatenate([mean.T, residuals[None]]))
-    innovations = rows[-1] - rows[:-1].T @ np.linalg.lstsq(rows[:-1].T, rows[-1], rcond=None)[0]
+    coefficients = np.linalg.pinv(rows[:-1] @ rows[:-1].T, rcond=1e-12, hermitian=True) @ (rows[:-1] @ rows[-1])
+    innovations = rows[-1] - coefficients @ rows[:-1]
     variance = float(innovations @ innovations) / degrees_of_freedom
     return errors, math.sqrt(variance * float(errors.autocovariance(0)[0]))
 
