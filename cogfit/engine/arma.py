@@ -290,8 +290,8 @@ def estimate_arma(
     >>> abs(errors.phi[0] - 0.8) < 0.03
     True
     """
-    rows = _unit_rows(jacobian, residual)
-    reference_rows = np.zeros((0, residual.size)) if reference is None else _unit_rows(reference)
+    rows = unit_rows(jacobian, residual)
+    reference_rows = np.zeros((0, residual.size)) if reference is None else unit_rows(reference)
     return _maximise(rows, order, start, reference_rows, worth)
 
 
@@ -316,7 +316,7 @@ def _maximise(
     return _from_coordinates(z, order), -float(value)
 
 
-def _unit_rows(columns: Array, *more: Array) -> Array:
+def unit_rows(columns: Array, *more: Array) -> Array:
     """Columns as rows of unit length, and more rows as they are.
 
     Columns that vanish are left out. A long curve's rows are many megabytes: they are copied once.
@@ -330,12 +330,6 @@ def _unit_rows(columns: Array, *more: Array) -> Array:
     is_used = length > 0.0
     rows[:count] /= np.where(is_used, length, 1.0)[:, None]
     return rows if is_used.all() else rows[np.append(is_used, np.ones(len(more), bool))]
-
-
-def unit_columns(columns: Array) -> Array:
-    """Scale columns to unit length, leaving out those that vanish."""
-    length = np.linalg.norm(columns, axis=0)
-    return np.asarray((columns / np.where(length > 0, length, 1.0))[:, length > 0])
 
 
 def _coordinates(errors: Arma) -> Array:
@@ -387,7 +381,7 @@ def select_arma(residual: Array, jacobian: Array, orders: Sequence[tuple[int, in
     n, p = jacobian.shape
     if n < p + 8 or not np.any(residual - residual.mean()):
         return WHITE
-    rows = _unit_rows(jacobian, residual)
+    rows = unit_rows(jacobian, residual)
     _, white = _maximise(rows, (0, 0))
     best, value = _maximise(rows, orders[0])
     if value - white <= 1.0:
