@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cogfit.engine import bins
 from cogfit.formulas.form import Array
 from cogfit.native import arma as kernels
 from cogfit.records.codec import Document
@@ -76,6 +77,7 @@ ORDERS = ((1, 0), (2, 0), (3, 0), (1, 1), (2, 1))
 _MAX_PARTIAL = 0.9995  # largest partial autocorrelation: beyond it a series is a trend
 _MAX_COORDINATE = 4.5  # largest coordinate atanh(partial / _MAX_PARTIAL) that is searched
 _PORTMANTEAU_LAGS = 6  # lags whose autocorrelations tell whether AR(1) may be enough
+_PART = 10  # of a long series, on a tenth of which the search for a mixed model begins
 # BIC asks a further coefficient to gain log n in twice the log-likelihood. The portmanteau only estimates that gain,
 # so that higher orders are tried from this share of it on.
 _WORTHWHILE = 0.7
@@ -308,6 +310,9 @@ def _maximise(
     if p + q == 0:
         return WHITE, _loglik(WHITE, rows, reference)
     first, step = np.zeros(p + q), 0.4
+    if start is None and q > 0 and rows.shape[1] > _PART * bins.LONG:  # a part of a long series tells where to begin
+        part = slice(None, rows.shape[1] // _PART)
+        start, _ = _maximise(np.ascontiguousarray(rows[:, part]), order, None, np.ascontiguousarray(reference[:, part]))
     if start is not None and start.order == order:
         first, step = np.clip(_coordinates(start), -4.3, 4.3), 0.1
     else:
