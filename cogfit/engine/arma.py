@@ -161,9 +161,13 @@ class Arma(Document):
         The rows are in units in which the innovations have variance 1.
         """
         out = np.array(rows, dtype=float, ndmin=2, order="C")
-        if not self.white:
-            kernels.whiten_rows(out, *self._state_space())
+        self.whiten_in_place(out)
         return out
+
+    def whiten_in_place(self, rows: Array) -> None:
+        """Turn rows (rows, n) into their standardised innovations."""
+        if not self.white:
+            kernels.whiten_rows(rows, *self._state_space())
 
     def autocovariance(self, lags: int) -> Array:
         """Autocovariances at lag 0 … `lags`. The innovations have unit variance."""
