@@ -5,12 +5,14 @@ It puts the commands together, and turns errors into one line and an exit code.
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.models import CommandInfo
 
 from cogfit.commands import compare, figures, fit, fit_many, human, inspect, ledger, report, simulate, theory
 from cogfit.commands.terminal import Interrupt, PipeClosed, print_error, print_text
@@ -128,7 +130,7 @@ def _run(arguments: list[str] | None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _line_per_warning(warnings.showwarning)
-            code = _command()(args=arguments, standalone_mode=False)
+            code = _command(sys.argv[1:] if arguments is None else arguments)(args=arguments, standalone_mode=False)
         if code == 130:  # typer turns Ctrl-C into this code
             return _interrupted()
         return code if isinstance(code, int) else 0
@@ -153,12 +155,12 @@ def _run(arguments: list[str] | None) -> int:
         return 1
 
 
-def _command() -> Any:
+def _command(arguments: Sequence[str]) -> Any:
     """The command line, its help in what standard output can encode.
 
     The frames around the help would not be straight if it were spelled out later.
     """
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(_with_options_of(app, arguments))
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     waiting: list[Any] = [command]
     while waiting:
@@ -167,6 +169,35 @@ def _command() -> Any:
             item.help = spelled(item.help, encoding)
         waiting += (*getattr(item, "params", ()), *getattr(item, "commands", {}).values())
     return command
+
+
+def _with_options_of(commands: typer.Typer, names: Sequence[str]) -> typer.Typer:
+    """Commands of which only those named have their options.
+
+    Typer reads the options of a command from its annotations. For all commands that takes longer than to print their
+    help, and of those that nobody asks for only name and help are of use.
+    """
+    out = copy.copy(commands)
+    out.registered_commands = [
+        command if _name_of(command) in names else _without_options(command) for command in commands.registered_commands
+    ]
+    out.registered_groups = [copy.copy(group) for group in commands.registered_groups]
+    for group in out.registered_groups:
+        if group.name not in names and group.typer_instance is not None:
+            group.typer_instance = _with_options_of(group.typer_instance, ())
+    return out
+
+
+def _name_of(command: CommandInfo) -> str:
+    """Name of a command: its own, or that of its function."""
+    assert command.callback is not None
+    return command.name or command.callback.__name__.replace("_", "-")
+
+
+def _without_options(command: CommandInfo) -> CommandInfo:
+    out = copy.copy(command)
+    out.name, out.callback = _name_of(command), lambda: None
+    return out
 
 
 def _show_usage_error(error: Any) -> None:

@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cogfit.engine import bins
 from cogfit.formulas.form import Array
 from cogfit.native import arma as kernels
 from cogfit.records.codec import Document
@@ -76,6 +77,8 @@ ORDERS = ((1, 0), (2, 0), (3, 0), (1, 1), (2, 1))
 _MAX_PARTIAL = 0.9995  # largest partial autocorrelation: beyond it a series is a trend
 _MAX_COORDINATE = 4.5  # largest coordinate atanh(partial / _MAX_PARTIAL) that is searched
 _PORTMANTEAU_LAGS = 6  # lags whose autocorrelations tell whether AR(1) may be enough
+_TINY = 1e-150  # lengths whose squares are ordinary numbers
+_PART = 10  # of a long series, on a tenth of which the search for a mixed model begins
 # BIC asks a further coefficient to gain log n in twice the log-likelihood. The portmanteau only estimates that gain,
 # so that higher orders are tried from this share of it on.
 _WORTHWHILE = 0.7
@@ -159,9 +162,13 @@ class Arma(Document):
         The rows are in units in which the innovations have variance 1.
         """
         out = np.array(rows, dtype=float, ndmin=2, order="C")
-        if not self.white:
-            kernels.whiten_rows(out, *self._state_space())
+        self.whiten_in_place(out)
         return out
+
+    def whiten_in_place(self, rows: Array) -> None:
+        """Turn rows (rows, n) into their standardised innovations."""
+        if not self.white:
+            kernels.whiten_rows(rows, *self._state_space())
 
     def autocovariance(self, lags: int) -> Array:
         """Autocovariances at lag 0 … `lags`. The innovations have unit variance."""
@@ -244,21 +251,22 @@ def restricted_loglik(errors: Arma, residual: Array, jacobian: Array, reference:
     corrects the downward bias that fitting a mean gives to the estimated autocorrelation. With `reference` (n, p'), X
     and p are those of the reference, while the RSS is that of `jacobian`: likelihoods of nested means then compare.
     """
-    phi, loading = errors._state_space()
-    rows = _design_and_residual(jacobian, residual)
-    reference_rows = np.zeros((0, residual.size)) if reference is None else np.ascontiguousarray(reference.T)
-    rss, log_r, log_x = kernels.restricted_terms(phi, loading, rows, reference_rows)
-    if not math.isfinite(log_x):
-        return -math.inf
-    n, p = (jacobian if reference is None else reference).shape
-    return float(-0.5 * ((n - p) * math.log(max(rss, 1e-300)) + log_r + log_x))
-
-
-def _design_and_residual(jacobian: Array, residual: Array) -> Array:
-    """Rows that the kernels take: the columns of the design, then the residual."""
     rows = np.empty((jacobian.shape[1] + 1, residual.size))
     rows[:-1], rows[-1] = jacobian.T, residual
-    return rows
+    reference_rows = np.zeros((0, residual.size)) if reference is None else np.ascontiguousarray(reference.T)
+    return _loglik(errors, rows, reference_rows)
+
+
+def _loglik(errors: Arma, rows: Array, reference: Array) -> float:
+    """Restricted log-likelihood of rows.
+
+    They are the columns of the design and the residual, as the kernels take them; `reference` may have no rows.
+    """
+    rss, log_r, log_x = kernels.restricted_terms(*errors._state_space(), rows, reference)
+    if not math.isfinite(log_x):
+        return -math.inf
+    degrees_of_freedom = rows.shape[1] - (len(reference) or len(rows) - 1)
+    return float(-0.5 * (degrees_of_freedom * math.log(max(rss, 1e-300)) + log_r + log_x))
 
 
 def estimate_arma(
@@ -300,28 +308,59 @@ def estimate_arma(
     >>> abs(errors.phi[0] - 0.8) < 0.03
     True
     """
-    unit = unit_columns(jacobian)
-    rows = _design_and_residual(unit, residual)
-    reference_rows = (
-        np.zeros((0, residual.size)) if reference is None else np.ascontiguousarray(unit_columns(reference).T)
-    )
+    rows = unit_rows(jacobian, residual)
+    reference_rows = np.zeros((0, residual.size)) if reference is None else unit_rows(reference)
+    return _maximise(rows, order, start, reference_rows, worth)
+
+
+def _maximise(
+    rows: Array,
+    order: tuple[int, int],
+    start: Arma | None = None,
+    reference: Array | None = None,
+    worth: float = -math.inf,
+) -> tuple[Arma, float]:
+    """What :func:`estimate_arma` does, of rows of unit length and the residual."""
+    reference = np.zeros((0, rows.shape[1])) if reference is None else reference
     p, q = order
     if p + q == 0:
-        return WHITE, restricted_loglik(WHITE, residual, unit, None if reference is None else unit_columns(reference))
+        return WHITE, _loglik(WHITE, rows, reference)
     first, step = np.zeros(p + q), 0.4
+    if start is None and q > 0 and rows.shape[1] > _PART * bins.LONG:  # a part of a long series tells where to begin
+        part = slice(None, rows.shape[1] // _PART)
+        start, _ = _maximise(np.ascontiguousarray(rows[:, part]), order, None, np.ascontiguousarray(reference[:, part]))
     if start is not None and start.order == order:
         first, step = np.clip(_coordinates(start), -4.3, 4.3), 0.1
     else:
-        first[0] = math.atanh(min(max(first_autocorrelation(residual), -0.95), 0.97))
-    z, value = kernels.minimise(first, step, p, q, _MAX_PARTIAL, _MAX_COORDINATE, rows, reference_rows, -worth)
+        first[0] = math.atanh(min(max(first_autocorrelation(rows[-1]), -0.95), 0.97))
+    z, value = kernels.minimise(first, step, p, q, _MAX_PARTIAL, _MAX_COORDINATE, rows, reference, -worth)
     return _from_coordinates(z, order), -float(value)
+
+
+def unit_rows(columns: Array, *more: Array) -> Array:
+    """Columns as rows of unit length, and more rows as they are.
+
+    Columns that vanish are left out. A long curve's rows are many megabytes: they are copied once.
+    """
+    count = columns.shape[1]
+    rows = np.empty((count + len(more), len(columns)))
+    rows[:count] = columns.T
+    for k, row in enumerate(more, count):
+        rows[k] = row
+    with np.errstate(over="ignore"):
+        length = np.sqrt(np.einsum("pn,pn->p", rows[:count], rows[:count]))
+    if not np.all((length > _TINY) & (length < 1.0 / _TINY)):  # squares went over or under
+        size = np.abs(rows[:count]).max(axis=1, initial=0.0)
+        rows[:count] /= np.where(size > 0.0, size, 1.0)[:, None]
+        length = np.sqrt(np.einsum("pn,pn->p", rows[:count], rows[:count]))
+    is_used = length > 0.0
+    rows[:count] /= np.where(is_used, length, 1.0)[:, None]
+    return rows if is_used.all() else rows[np.append(is_used, np.ones(len(more), bool))]
 
 
 def unit_columns(columns: Array) -> Array:
     """Scale columns to unit length, leaving out those that vanish."""
-    size = np.abs(columns).max(axis=0, initial=0.0)  # first, for squares overflow
-    kept = columns[:, size > 0] / size[size > 0]
-    return np.asarray(kept / np.linalg.norm(kept, axis=0))
+    return unit_rows(columns).T
 
 
 def _coordinates(errors: Arma) -> Array:
@@ -373,8 +412,9 @@ def select_arma(residual: Array, jacobian: Array, orders: Sequence[tuple[int, in
     n, p = jacobian.shape
     if n < p + 8 or not np.any(residual - residual.mean()):
         return WHITE
-    _, white = estimate_arma(residual, jacobian, (0, 0))
-    best, value = estimate_arma(residual, jacobian, orders[0])
+    rows = unit_rows(jacobian, residual)
+    _, white = _maximise(rows, (0, 0))
+    best, value = _maximise(rows, orders[0])
     if value - white <= 1.0:
         return WHITE
     # beyond AR(1) the lowest BIC, where the innovations of AR(1) leave something to gain
@@ -387,7 +427,7 @@ def select_arma(residual: Array, jacobian: Array, orders: Sequence[tuple[int, in
         if n < 10 * (sum(order) + p):
             continue
         worth = 0.5 * (score + sum(order) * math.log(n))
-        errors, value = estimate_arma(residual, jacobian, order, worth=worth)
+        errors, value = _maximise(rows, order, worth=worth)
         if 2.0 * value - sum(order) * math.log(n) > score:
             best, score = errors, 2.0 * value - sum(order) * math.log(n)
     return best

@@ -100,7 +100,7 @@ def condense(form: Form, x: Array, y: Array, w: Array, errors: Arma, params: Arr
         rows[k] -= rows[k - 2]
     rows[-1] = y - form.evaluate(x, params)
     rows *= root
-    rows = errors.whiten(rows)
+    errors.whiten_in_place(rows)
     products = rows @ rows.T
     return _as_means(form.evaluate(nodes, params), nodes, coefficients, products)
 

@@ -428,19 +428,22 @@ def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array
 
     Points and parameters are in `units`, what is returned in those of the caller.
     """
+    if noise == "gaussian" and form.basis is not None and y.size > binning.LONG:  # compiled, as for many curves
+        return _describe_many(form, Bundle.rectangular(x, y[None], w[None]), params[None], 1, units).one(0)
     model = noises.get(noise)
     with np.errstate(all="ignore"):
         f = form.evaluate(x, params)
         loglik = model.log_likelihood(y, f, w)
-        rss = float((w * (y - f) ** 2).sum())
+        left = y - f
+        rss = float(np.einsum("n,n,n", w, left, left))
         r, _ = model.residual(y, f, w)
-        jac = _derivative(form, x, params) * np.sqrt(model.information(f, w))[:, None]
+        rows = np.ascontiguousarray(_derivative(form, x, params).T) * np.sqrt(model.information(f, w))
     if not math.isfinite(loglik):
         return _failure(form, noise, y.size, "the likelihood is not finite")
-    factor = kernels.triangle(np.ascontiguousarray(np.where(np.isfinite(jac), jac, 0.0).T))
+    rows[~np.isfinite(rows)] = 0.0
     maxima = Maxima(
         params=np.array(params, dtype=float)[None],
-        triangles=factor[None],
+        triangles=kernels.triangle(rows)[None],
         deviance=np.array([r @ r]),
         size=np.abs(y).max(keepdims=True),
         points=np.array([y.size]),

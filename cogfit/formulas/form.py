@@ -242,10 +242,11 @@ class Form:
         if self.basis is None:
             return self._call_function(xs, p)
         phi, _ = self._basis_at(xs, p)
-        value = phi.T @ p[[i for i, q in enumerate(self.parameters) if q.role == "amplitude"]]
+        amplitude = p[[i for i, q in enumerate(self.parameters) if q.role == "amplitude"]]
+        value: Array = np.einsum("s,sn->n", amplitude, phi)
         if self.floor is not None:
-            value = value + p[self.names.index(self.floor.name)]
-        return np.asarray(value, dtype=float)
+            value += p[self.names.index(self.floor.name)]
+        return value
 
     def _call_function(self, x: Array, p: Array) -> Array:
         """Value of a user's function.
@@ -292,7 +293,7 @@ class Form:
         for s, i in enumerate(amplitude):
             rows[i] = phi[s]
         for j, i in enumerate(shape):
-            rows[i] = p[amplitude] @ dphi[j]
+            np.einsum("s,sn->n", p[amplitude], dphi[j], out=rows[i])
         if self.floor is not None:
             rows[self.names.index(self.floor.name)] = 1.0
         return rows.T

@@ -54,8 +54,11 @@ def slopes(form: Form, curve: Curve, noise_name: str, params: Array, without: tu
         for i, q in enumerate(form.parameters)
         if q.name not in without and not (q.role in ("amplitude", "floor") and params[i] <= q.lower)
     ]
-    rows = jac.T[keep] * np.sqrt(weight)
-    rows[~np.isfinite(rows)] = 0.0
+    rows = np.ascontiguousarray(jac.T)[keep]
+    rows *= np.sqrt(weight)
+    is_finite = np.isfinite(rows)
+    if not is_finite.all():
+        rows[~is_finite] = 0.0
     return rows.T
 
 
@@ -138,24 +141,23 @@ def robust_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> 
     if not free or degrees_of_freedom <= 0:
         return out
     held = tuple(q.name for i, q in enumerate(form.parameters) if i not in free)
-    jac = slopes(form, ordered, fit.noise, params, held)
-    if jac.shape[1] != len(free):
+    rows = slopes(form, ordered, fit.noise, params, held).T
+    if len(rows) != len(free):
         return out
-    # columns of unit length keep the products well conditioned
-    length = np.linalg.norm(jac, axis=0)
+    # rows of unit length keep the products well conditioned
+    length = np.sqrt(np.einsum("pn,pn->p", rows, rows))
     if not np.all(length > 0):
         return out
-    jac = jac / length
-    bread = np.linalg.pinv(jac.T @ jac)
+    rows /= length[:, None]
+    bread = np.linalg.pinv(rows @ rows.T)
     if errors.white:
-        leverage = np.minimum(np.einsum("ni,ij,nj->n", jac, bread, jac), 0.99)
-        out[np.ix_(free, free)] = _sandwich(bread, jac * (r / (1.0 - leverage))[:, None], length)
-        return out
-    meat = errors.correlated_products(jac.T)
-    variance = float(r @ r) / (r.size - float(np.trace(bread @ meat)) if degrees_of_freedom > 1 else r.size)
-    out[np.ix_(free, free)] = variance * bread @ meat @ bread / np.outer(length, length)
+        leverage = np.minimum(np.einsum("pn,pn->n", bread @ rows, rows), 0.99)
+        weighted = rows * (r / (1.0 - leverage))
+        inside = bread @ (weighted @ weighted.T) @ bread
+    else:
+        meat = errors.correlated_products(rows)
+        variance = float(r @ r) / (r.size - float(np.trace(bread @ meat)) if degrees_of_freedom > 1 else r.size)
+        inside = variance * bread @ meat @ bread
+    with np.errstate(over="ignore"):  # a parameter of which the curve says next to nothing
+        out[np.ix_(free, free)] = inside / np.outer(length, length)
     return out
-
-
-def _sandwich(bread: Array, rows: Array, length: Array) -> Array:
-    return np.asarray(bread @ (rows.T @ rows) @ bread / np.outer(length, length))

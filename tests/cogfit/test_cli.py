@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 
 import cogfit
 from cogfit import cli, plugins
@@ -248,3 +249,20 @@ def test_a_closed_pipe_is_no_error(log: Path, options: str) -> None:
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
+
+
+COMMANDS = tuple(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
+
+
+def test_commands_that_are_not_asked_for_keep_name_and_help_only() -> None:
+    """What is asked for has all its options; the list of commands is the same."""
+    whole, none = (typer.main.get_command(cli._with_options_of(cli.app, names)) for names in (COMMANDS, ()))
+    assert list(none.commands) == list(whole.commands)  # type: ignore[attr-defined]
+    for name, command in whole.commands.items():  # type: ignore[attr-defined]
+        short = none.commands[name]  # type: ignore[attr-defined]
+        assert (short.help, short.get_short_help_str()) == (command.help, command.get_short_help_str())
+        one = typer.main.get_command(cli._with_options_of(cli.app, [name])).commands[name]  # type: ignore[attr-defined]
+        assert [p.name for p in one.params] == [p.name for p in command.params]
+    assert len(whole.commands["fit"].params) > 20  # type: ignore[attr-defined]
+    assert not none.commands["fit"].params  # type: ignore[attr-defined]
+    assert whole.commands["theory"].commands.keys() == none.commands["theory"].commands.keys()  # type: ignore[attr-defined]

@@ -10,8 +10,8 @@ import pytest
 
 import cogfit
 from cogfit.curves.arrays import array_curve
-from cogfit.engine import bins
-from cogfit.engine.arma import WHITE, Arma
+from cogfit.engine import arma, bins
+from cogfit.engine.arma import WHITE, Arma, estimate_arma
 from cogfit.engine.estimate import estimate
 from cogfit.formulas.registry import get_form
 from cogfit.inference.profile import profile
@@ -94,3 +94,21 @@ def test_correlated_products_are_those_of_the_correlation_matrix(errors: Arma) -
     correlation = errors.autocovariance(n - 1) / errors.autocovariance(0)[0]
     matrix = correlation[np.abs(np.subtract.outer(np.arange(n), np.arange(n)))]
     np.testing.assert_allclose(errors.correlated_products(rows), rows @ matrix @ rows.T, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("errors", [Arma((0.8,), (-0.4,)), Arma((0.99,), (-0.9,))], ids=["medium", "long memory"])
+def test_a_search_from_a_part_of_the_series_ends_at_the_same_errors(
+    errors: Arma, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Coefficients to a hundredth of the standard error of φ."""
+    n = 11 * N
+    x = np.arange(1.0, n + 1.0)
+    series = errors.simulate(1, n, np.random.default_rng(3))[0]
+    tangents = np.stack([x**-0.5, x**-0.5 * np.log(x), np.ones(n)], axis=1)
+    found, value = estimate_arma(series, tangents, (1, 1))
+    monkeypatch.setattr(arma, "_PART", n)
+    plain, highest = estimate_arma(series, tangents, (1, 1))
+    assert found != plain  # else the search began at one place
+    assert value == pytest.approx(highest, abs=1e-4)
+    (phi,), (theta,) = plain.phi, plain.theta
+    assert found.phi[0] == pytest.approx(phi, abs=0.01 * np.sqrt((1 - phi**2) / n) * (1 + phi * theta) / (phi + theta))

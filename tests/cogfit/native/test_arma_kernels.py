@@ -12,7 +12,7 @@ import pytest
 from scipy.linalg import toeplitz
 from statsmodels.tsa.statespace.sarimax import SARIMAX
 
-from cogfit.engine.arma import Arma, estimate_arma, restricted_loglik, unit_columns
+from cogfit.engine.arma import Arma, estimate_arma, restricted_loglik, unit_rows
 from cogfit.native import arma, library
 
 ORDERS = [
@@ -318,4 +318,4 @@ def test_long_series_end_at_a_minimum(errors: Arma, level: str) -> None:
             phi, theta = (tuple(v * (1 - scale * rng.uniform()) for v in part) for part in (found.phi, found.theta))
             other = Arma(phi, theta)
             if other.is_stationary:
-                assert restricted_loglik(other, y, unit_columns(design)) < value + 1e-4
+                assert restricted_loglik(other, y, unit_rows(design).T) < value + 1e-4
