@@ -7,20 +7,23 @@ draws. An error is its local size times a stationary series of Gaussian or Stude
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.engine.arma import WHITE, Arma, restricted_loglik, select_arma, unit_columns
-from cogfit.engine.long_memory import FractionalNoise, estimate_fractional
-from cogfit.formulas.form import Array
-from cogfit.inference.variance import is_uneven, power_of
+from cogfit.curves.curve import Curve
+from cogfit.engine import estimate
+from cogfit.engine.arma import ORDERS, WHITE, Arma, restricted_loglik, select_arma, unit_columns
+from cogfit.engine.estimate import Estimate
+from cogfit.engine.long_memory import estimate_fractional
+from cogfit.engine.noise import NOISE
+from cogfit.formulas.form import Array, Form
+from cogfit.inference.residuals import in_order, slopes
+from cogfit.inference.variance import Dependence, even_variance, fitted_innovations, is_uneven, power_of
 from cogfit.native import distributions
 from cogfit.native.distributions import log_gamma, student_cdf
-
-Dependence = Arma | FractionalNoise
-"""How errors along a curve depend on each other."""
 
 _TAILS = np.array([2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0])  # degrees of freedom tried besides infinity
 _STRETCHES = 10  # of the curve, whose errors are compared in size
@@ -28,6 +31,28 @@ _FEWEST = 60  # points below which they are not
 _LEVEL = 0.01  # at which stretches are called different
 _LEAST = 0.05  # of what leverage leaves of a point's variance
 _ROUNDS = 4  # in which size and dependence are estimated in turn
+
+
+def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[int, int]] = ORDERS) -> Arma:
+    """ARMA model of a fit's errors along the curve.
+
+    Independent errors for counted outcomes and failed fits. Where the variance is uneven, it is the model of the errors
+    in units of their size, about a fit that allows for it: a few large errors look correlated by chance.
+    """
+    if fit.status == "failed" or NOISE[fit.noise].discrete or not curve.serial:
+        return WHITE
+    ordered, params = in_order(curve), form.vector(fit.params)
+    r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
+    errors = select_arma(r, slopes(form, ordered, fit.noise, params), orders)
+    weighted, name = even_variance(form, ordered, fit, errors)
+    again = (
+        estimate.estimate(form, ordered.x, ordered.y, weighted.weights, fit.noise, start=fit.params) if name else fit
+    )
+    if not name or again.status == "failed":
+        return errors
+    params = form.vector(again.params)
+    r = estimate.residuals(form, ordered.x, ordered.y, weighted.weights, fit.noise, params)
+    return select_arma(r, slopes(form, weighted, fit.noise, params), orders)
 
 
 @dataclass(frozen=True)
@@ -96,7 +121,7 @@ def fit_errors(residual: Array, design: Array, x: Array, fitted: Array, *, seria
     for last in (*(False,) * _ROUNDS, True):
         rows = _standardised(residual, design, scale)
         dependence = _select_dependence(rows) if serial else WHITE
-        innovation, leverage = _fitted_innovations(rows, dependence)
+        innovation, leverage = fitted_innovations(rows[-1], rows[:-1].T, dependence)
         # a point that draws the fit to itself misses it by less, which its leverage makes good
         standard = innovation / np.sqrt(np.maximum(1.0 - leverage, _LEAST))
         rest = None if last else _local_size(standard, x, fitted)
@@ -161,16 +186,6 @@ def _stretches_differ(innovation: Array) -> bool:
     numerator, denominator = _STRETCHES - 1.0, total.size - float(_STRETCHES)
     f = between / numerator / max(within / denominator, 1e-300)
     return float(distributions.f_sf(f, numerator, denominator)) < _LEVEL
-
-
-def _fitted_innovations(rows: Array, errors: Dependence) -> tuple[Array, Array]:
-    """Innovations that generalised least squares leaves, and leverages, (n,) each.
-
-    The last row is the residual, the others span the mean.
-    """
-    white = errors.whiten(rows)
-    q, _ = np.linalg.qr(white[:-1].T)
-    return white[-1] - q @ (q.T @ white[-1]), np.asarray((q**2).sum(axis=1))
 
 
 def innovations(residual: Array, rows: Array, errors: Dependence) -> Array:

@@ -44,6 +44,7 @@ _SUMMED = 400  # points from which on Gaussian errors are drawn as sums over bin
 _SURE = 2.576  # standard errors that a p-value lies from the level before replicates suffice: 99 %
 _MOST = 3_200  # replicates after which they do in any case
 _SMOOTH_POINTS = 60  # fewer points get smooth departures of a lower degree
+_NEGLIGIBLE = 1e-10  # relative to the largest value: what no data resolve
 _TINY = 1e-300  # keeps logarithms of an RSS of 0 finite
 
 
@@ -129,7 +130,7 @@ class _Data:
         if NOISE[fit.noise].discrete:
             p = np.clip(f, 0.0, 1.0)
             return trials / np.clip(p * (1.0 - p), 1e-4, None)
-        return NOISE[fit.noise].information(f, trials)
+        return NOISE[fit.noise].information(np.maximum(f, _NEGLIGIBLE * float(np.abs(self.curve.y).max())), trials)
 
     def _binned_clusters(self) -> Clusters:
         assert self.curve.clusters is not None
@@ -197,7 +198,8 @@ def errors_about(curve: Curve, form: Form, fit: Estimate) -> tuple[ErrorModel, A
         spread = math.sqrt(float(residuals @ residuals) / max(x.size - len(form.parameters), 1))
         return replace(INDEPENDENT, spread=spread), even
     errors, scale = fit_errors(residuals, mean, x, f[order], serial=curve.serial)
-    even[order] = scale
+    if np.abs(residuals).max() > _NEGLIGIBLE * float(np.abs(curve.y * np.sqrt(weight)).max()):  # else rounding
+        even[order] = scale
     return errors, even
 
 

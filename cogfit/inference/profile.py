@@ -14,9 +14,10 @@ from cogfit.engine.arma import WHITE, Arma, estimate_arma
 from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.estimate import Estimate, starting_bins
 from cogfit.formulas.form import Array, Form
+from cogfit.inference.error_models import errors_of
 from cogfit.inference.interval import Interval, standard_errors, t_quantile
 from cogfit.inference.resampling import resampled
-from cogfit.inference.residuals import errors_of, in_order, robust_covariance, slopes
+from cogfit.inference.residuals import in_order, robust_covariance, slopes
 from cogfit.inference.roots import brent
 from cogfit.inference.variance import even_variance, has_uneven_variance, is_uneven
 
@@ -154,7 +155,7 @@ class ValueTest:
             form.basis is not None and fit.noise == "gaussian" and form.parameters[self.index].role == "shape"
         )
         self.best_params = form.vector(fit.params)
-        self.curve, self.variance = even_variance(form, curve, fit)
+        self.curve, self.variance = even_variance(form, curve, fit, errors)
         self.bins: Bins | None = None
         if self.variance:
             self.best_params, _ = self._fit({}, self.best_params, WHITE)
@@ -404,6 +405,6 @@ def series_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> 
 
     The sandwich where errors are correlated or of uneven variance, else that of the fit.
     """
-    if not errors.white or has_uneven_variance(form, curve, fit):
+    if not errors.white or has_uneven_variance(form, curve, fit, errors):
         return robust_covariance(form, curve, fit, errors)
     return fit.covariance

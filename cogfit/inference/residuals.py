@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from cogfit.curves.curve import Curve
 from cogfit.engine import estimate, noise
-from cogfit.engine.arma import ORDERS, WHITE, Arma, select_arma
+from cogfit.engine.arma import Arma
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array, Form
 
@@ -54,19 +53,6 @@ def slopes(form: Form, curve: Curve, noise_name: str, params: Array, without: tu
     rows = jac.T[keep] * np.sqrt(weight)
     rows[~np.isfinite(rows)] = 0.0
     return rows.T
-
-
-def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[int, int]] = ORDERS) -> Arma:
-    """ARMA model of a fit's errors along the curve.
-
-    Independent errors for counted outcomes and failed fits.
-    """
-    if fit.status == "failed" or noise.get(fit.noise).discrete or not curve.serial:
-        return WHITE
-    ordered = in_order(curve)
-    params = form.vector(fit.params)
-    r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
-    return select_arma(r, slopes(form, ordered, fit.noise, params), orders)
 
 
 def effective_points(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> float:
