@@ -27,19 +27,18 @@ _NEWTON = 40  # steps of the search for the exponent
 
 
 def is_uneven(r: Array, x: Array, fitted: Array) -> bool:
-    """Whether squared residuals depend on log x or the fit.
+    """Whether the size of residuals depends on log x or the fit.
 
-    Koenker 1981, J. Econometrics 17:107; at 5 %.
+    Koenker 1981 (J. Econometrics 17:107), of |r| in place of r² so that no few large errors decide; at 5 %.
     """
     columns = [np.ones(x.size)]
     for v in (np.log(np.maximum(x, 0.5 * span_of(x)[0])), fitted):
         if np.ptp(v) > 0:
             columns.append((v - v.mean()) / np.ptp(v))
-    design = np.stack(columns, axis=1)
-    squares = r**2
-    explained = design @ np.linalg.lstsq(design, squares, rcond=None)[0]
-    total = float(((squares - squares.mean()) ** 2).sum())
-    share = 1.0 - float(((squares - explained) ** 2).sum()) / total if total > 0 else 0.0
+    design, size = np.stack(columns, axis=1), np.abs(r)
+    explained = design @ np.linalg.lstsq(design, size, rcond=None)[0]
+    total = float(((size - size.mean()) ** 2).sum())
+    share = 1.0 - float(((size - explained) ** 2).sum()) / total if total > 0 else 0.0
     return distributions.chi2_sf(max(share, 0.0) * x.size, len(columns) - 1) < 0.05
 
 
@@ -54,8 +53,9 @@ def has_uneven_variance(form: Form, curve: Curve, fit: Estimate, errors: Arma = 
     r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
     if not np.any(r) or not np.all(np.isfinite(r)):
         return False
-    innovation, _ = fitted_innovations(r, slopes(form, ordered, fit.noise, params), errors)
-    return is_uneven(innovation, ordered.x, form.evaluate(ordered.x, params))
+    innovation, leverage = fitted_innovations(r, slopes(form, ordered, fit.noise, params), errors)
+    standard = innovation / np.sqrt(np.maximum(1.0 - leverage, _LEAST))
+    return is_uneven(standard, ordered.x, form.evaluate(ordered.x, params))
 
 
 def even_variance(form: Form, curve: Curve, fit: Estimate, errors: Arma = WHITE) -> tuple[Curve, str]:
