@@ -17,6 +17,7 @@ from cogfit.engine.arma import unit_columns
 from cogfit.formulas.form import Array
 
 _LARGEST = 0.49  # of d: at 0.5 the variance is infinite
+_LEAD = 4  # lengths of a series whose innovations are drawn before it
 _GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
 _STEPS = 14  # of the search for d, which end within 0.001
 
@@ -60,11 +61,14 @@ class FractionalNoise:
     def driven(self, innovations: Array, rng: np.random.Generator, scale: float = 1.0) -> Array:
         """Series driven by given innovations, shape (size, n).
 
-        As many Gaussian innovations of SD `scale` came before them.
+        Gaussian innovations of SD `scale` came before them: the nearer ones in full, the remote ones as a constant,
+        which they all but are.
         """
-        n = innovations.shape[1]
-        shocks = np.concatenate([scale * rng.normal(size=innovations.shape), innovations], axis=1)
-        return _convolved(shocks, _binomial_weights(self.d, 2 * n))[:, n:]
+        size, n = innovations.shape
+        shocks = np.concatenate([scale * rng.normal(size=(size, _LEAD * n)), innovations], axis=1)
+        weights = _binomial_weights(self.d, shocks.shape[1])
+        remote = max(float(self.autocovariance(0)[0] - weights @ weights), 0.0)
+        return _convolved(shocks, weights)[:, -n:] + scale * math.sqrt(remote) * rng.normal(size=(size, 1))
 
     def simulate_sums(self, size: int, begin: NDArray[np.int64], weight: Array, rng: np.random.Generator) -> Array:
         """Weighted sums of simulated errors over bins, (size, bins).
