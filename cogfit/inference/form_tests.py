@@ -83,6 +83,7 @@ class _Data:
     errors: ErrorModel
     seed: int
     drawn: dict[int, Array] = field(default_factory=dict)  # what does not depend on the form, by batch
+    rss: dict[bytes, dict[str, float]] = field(default_factory=dict)  # of all forms, by the weights of the bins
 
     @classmethod
     def from_curve(cls, curve: Curve, errors: ErrorModel, seed: int) -> _Data:
@@ -309,7 +310,7 @@ def _test_form(
     side of the level their p-values lie, so that the verdict does not hang on the random numbers.
     """
     root = np.sqrt(data.weight_around(candidates.forms[name], fit))
-    rss = {n: _rss_at_fit(candidates, n, data, root) for n in candidates.forms}
+    rss = _rss_at_fits(candidates, data, root)
     if math.log((rss[name] + _TINY) / (min(rss.values()) + _TINY)) > cutoff:
         return FormTest(1.0 / (replicates + 1.0), math.nan, 0), 0.0
     worse, rougher, done, largest = 0, 0, 0, 0.0
@@ -358,10 +359,14 @@ def _statistics(data: _Data, name: str, candidates: _Candidates, root: Array, re
     return log_ratio, _Tangents.at_params(form, axis, root, params[name][None]).excursion(y)
 
 
-def _rss_at_fit(candidates: _Candidates, name: str, data: _Data, root: Array) -> float:
-    """RSS of a form on the data, linearised there."""
-    tangents = _Tangents.at_params(candidates.forms[name], data.bins.axis, root, candidates.params[name][None])
-    return float(tangents.rss(data.mean * root)[0])
+def _rss_at_fits(candidates: _Candidates, data: _Data, root: Array) -> dict[str, float]:
+    """RSS of every form on the data, linearised there."""
+    known = data.rss.setdefault(root.tobytes(), {})  # most noise models weigh alike whatever the form
+    for name, form in candidates.forms.items():
+        if name not in known:
+            tangents = _Tangents.at_params(form, data.bins.axis, root, candidates.params[name][None])
+            known[name] = float(tangents.rss(data.mean * root)[0])
+    return known
 
 
 def _least_rss(candidates: _Candidates, name: str, axis: Axis, weight: Array, sample: Array, y: Array) -> Array:
