@@ -50,13 +50,23 @@ class FractionalNoise:
         at_zero = math.gamma(1.0 - 2.0 * self.d) / math.gamma(1.0 - self.d) ** 2
         return np.asarray(at_zero * np.concatenate([[1.0], np.cumprod((k - 1.0 + self.d) / (k - self.d))]))
 
-    def whiten(self, rows: Array) -> Array:
-        """Innovations of each row, shape (rows, n).
+    def prediction_variance(self, n: int) -> Array:
+        """Variance of each value given those before it, (n,).
 
-        What came before the first value counts as 0.
+        The partial autocorrelation at lag k is d/(k − d).
+        """
+        k = np.arange(1.0, n)
+        shares = np.concatenate([[1.0], np.cumprod(1.0 - (self.d / (k - self.d)) ** 2)])
+        return np.asarray(float(self.autocovariance(0)[0]) * shares)
+
+    def whiten(self, rows: Array) -> Array:
+        """Standardised innovations of each row, shape (rows, n).
+
+        Predictions take what came before the first value as 0, and are taken to err as the best ones do.
         """
         rows = np.array(rows, dtype=float, ndmin=2)
-        return _convolved(rows, _binomial_weights(-self.d, rows.shape[1]))
+        n = rows.shape[1]
+        return _convolved(rows, _binomial_weights(-self.d, n)) / np.sqrt(self.prediction_variance(n))
 
     def driven(self, innovations: Array, rng: np.random.Generator, scale: float = 1.0) -> Array:
         """Series driven by given innovations, shape (size, n).
@@ -100,11 +110,7 @@ class FractionalNoise:
         q, upper = np.linalg.qr(rows[:-1].T)
         left = rows[-1] - q @ (q.T @ rows[-1])
         rss = max(float(left @ left), 1e-300)
-        # Π of the variances of prediction: the partial autocorrelation at lag k is d/(k − d)
-        partial = self.d / (np.arange(1.0, n) - self.d)
-        log_r = n * math.log(float(self.autocovariance(0)[0])) + float(
-            (n - np.arange(1.0, n)) @ np.log1p(-(partial**2))
-        )
+        log_r = float(np.log(self.prediction_variance(n)).sum())
         log_x = 2.0 * float(np.log(np.maximum(np.abs(np.diag(upper)), 1e-150)).sum())
         return float(-0.5 * ((n - p) * math.log(rss) + log_r + log_x))
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cogfit.curves.curve import Clusters, Curve
 from cogfit.engine import bins as binning
 from cogfit.engine import estimate, separable
-from cogfit.engine.arma import unit_columns
+from cogfit.engine.arma import WHITE, unit_columns
 from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.estimate import Estimate
 from cogfit.engine.noise import NOISE
@@ -197,7 +197,7 @@ def errors_about(curve: Curve, form: Form, fit: Estimate) -> tuple[ErrorModel, A
     mean = q[:, s > 1e-6 * s[0]]
     if x.size - mean.shape[1] < 4:
         spread = math.sqrt(float(residuals @ residuals) / max(x.size - len(form.parameters), 1))
-        return replace(INDEPENDENT, spread=spread), even
+        return ErrorModel(((WHITE, spread),)), even
     errors, scale = fit_errors(residuals, mean, x, f[order], serial=curve.serial)
     if np.abs(residuals).max() > _NEGLIGIBLE * float(np.abs(curve.y * np.sqrt(weight)).max()):  # else rounding
         even[order] = scale

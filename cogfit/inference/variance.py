@@ -27,7 +27,7 @@ _NEWTON = 40  # steps of the search for the exponent
 
 
 def is_uneven(r: Array, x: Array, fitted: Array) -> bool:
-    """Whether the size of residuals depends on log x or the fit.
+    """Whether sizes of residuals depend on x or the curve.
 
     Koenker 1981 (J. Econometrics 17:107), of |r| in place of r² so that no few large errors decide; at 5 %.
     """
@@ -128,7 +128,7 @@ class VarianceModel:
 
 
 def power_of(r: Array, x: Array, fitted: Array) -> VarianceModel | None:
-    """Model a variance as a power of x or the curve.
+    """Model a variance as a power.
 
     None where neither is a model of it.
     """

@@ -79,7 +79,7 @@ def judge_power_law(
 
 
 def withhold(verdict: Verdict) -> Verdict:
-    """Take back a verdict on the form of a smoothed curve.
+    """Withhold a verdict on a smoothed curve.
 
     An unknown filter changes the form, so that neither a power law nor its refusal is that of the curve behind it.
     """

@@ -34,8 +34,8 @@ def test_independent_gaussian_errors_get_a_plain_model() -> None:
     models = [fitted(z) for z in draws(0)]
     assert sum(np.ptp(scale) == 0.0 for _, scale in models) >= 16  # two tests at 5 and 1 %
     assert np.median([model.degrees for model, _ in models]) >= 15.0
-    assert sum(model.dependence.white for model, _ in models) >= 14  # AIC keeps 84 %
-    assert all(abs(model.spread - 1.0) < 0.15 for model, scale in models if np.ptp(scale) == 0.0)
+    assert sum(model.members[0][0].white for model, _ in models) >= 14  # AIC keeps 84 %
+    assert all(abs(model.members[0][1] - 1.0) < 0.15 for model, scale in models if np.ptp(scale) == 0.0)
 
 
 def test_heavy_tails_are_found() -> None:
@@ -59,21 +59,40 @@ def test_bursts_are_found_where_they_are() -> None:
         assert scale[205:235].min() > 2.0 * np.median(scale[:150])
 
 
+def share_of_long_memory(model: ErrorModel) -> float:
+    return float(np.mean([isinstance(one, FractionalNoise) for one, _ in model.members]))
+
+
 def test_long_memory_is_found_and_short_memory_kept() -> None:
     rng = np.random.default_rng(4)
-    long = [fitted(e)[0].dependence for e in FractionalNoise(0.4).driven(rng.normal(size=(10, N)), rng)]
-    assert sum(isinstance(one, FractionalNoise) for one in long) >= 6
-    short = [fitted(e)[0].dependence for e in Arma((0.8,)).simulate(10, N, rng)]
-    assert not any(isinstance(one, FractionalNoise) for one in short)
+    long = [share_of_long_memory(fitted(e)[0]) for e in FractionalNoise(0.4).driven(rng.normal(size=(20, N)), rng)]
+    short = [share_of_long_memory(fitted(e)[0]) for e in Arma((0.8,)).simulate(20, N, rng)]
+    assert np.mean(long) > 0.5
+    assert np.mean(short) < 0.05
 
 
 @pytest.mark.parametrize("dependence", [WHITE, Arma((0.7,)), FractionalNoise(0.3)], ids=["white", "AR", "long"])
 @pytest.mark.parametrize("degrees", [math.inf, 5.0])
 def test_simulated_errors_have_their_spread(dependence: Arma | FractionalNoise, degrees: float) -> None:
-    model, rng = ErrorModel(dependence, degrees, 0.3), np.random.default_rng(5)
+    model, rng = ErrorModel(((dependence, 0.3),), degrees), np.random.default_rng(5)
     assert float(model.simulate(4_000, 40, rng)[:, 30].std()) == pytest.approx(0.3, rel=0.06)
     sums = model.simulate_sums(4_000, np.array([0, 1, 40]), np.ones(40), rng)
     assert float(sums[:, 0].std()) == pytest.approx(0.3, rel=0.06)
+
+
+def test_members_are_as_frequent_as_they_are_likely() -> None:
+    """The mean coefficient of the members is about that of the series, and their spread its standard error."""
+    rho, n = 0.8, N
+    models = [fitted(e)[0] for e in Arma((rho,)).simulate(20, n, np.random.default_rng(11))]
+    means, spreads = [], []
+    for model in models:
+        coefficients = [one.phi[0] for one, _ in model.members if isinstance(one, Arma) and one.order == (1, 0)]
+        if len(coefficients) == len(model.members):
+            means.append(np.mean(coefficients))
+            spreads.append(np.std(coefficients))
+    assert len(means) >= 12
+    assert np.mean(means) == pytest.approx(rho, abs=0.05)
+    assert np.mean(spreads) == pytest.approx(np.sqrt((1 - rho**2) / n), rel=0.3)
 
 
 def test_correlated_errors_do_not_pass_for_uneven_ones() -> None:
