@@ -204,9 +204,9 @@ class Arma(Document):
         return float(max(at_zero / self.autocovariance(0)[0], 1e-3))
 
     def points(self, n: int) -> float:
-        """Independent points that tell as much about a mean, 1 … n.
+        """Count independent points worth as much for a mean.
 
-        n over the autocorrelation time of n points, τ = 1 + 2 Σ (1 − l/n) ρ_l, which is n at most.
+        From 1 to n: n over the autocorrelation time of n points, τ = 1 + 2 Σ (1 − l/n) ρ_l, which is n at most.
         """
         if self.white:
             return float(n)

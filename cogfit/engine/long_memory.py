@@ -17,6 +17,7 @@ from cogfit.engine.arma import unit_columns
 from cogfit.formulas.form import Array
 
 _LARGEST = 0.49  # of d: at 0.5 the variance is infinite
+_LEAD = 4  # lengths of a series whose innovations are drawn before it
 _GOLDEN = 0.5 * (math.sqrt(5.0) - 1.0)
 _STEPS = 14  # of the search for d, which end within 0.001
 
@@ -49,22 +50,35 @@ class FractionalNoise:
         at_zero = math.gamma(1.0 - 2.0 * self.d) / math.gamma(1.0 - self.d) ** 2
         return np.asarray(at_zero * np.concatenate([[1.0], np.cumprod((k - 1.0 + self.d) / (k - self.d))]))
 
-    def whiten(self, rows: Array) -> Array:
-        """Innovations of each row, shape (rows, n).
+    def prediction_variance(self, n: int) -> Array:
+        """Variance of each value given those before it, (n,).
 
-        What came before the first value counts as 0.
+        The partial autocorrelation at lag k is d/(k − d).
+        """
+        k = np.arange(1.0, n)
+        shares = np.concatenate([[1.0], np.cumprod(1.0 - (self.d / (k - self.d)) ** 2)])
+        return np.asarray(float(self.autocovariance(0)[0]) * shares)
+
+    def whiten(self, rows: Array) -> Array:
+        """Standardised innovations of each row, shape (rows, n).
+
+        Predictions take what came before the first value as 0, and are taken to err as the best ones do.
         """
         rows = np.array(rows, dtype=float, ndmin=2)
-        return _convolved(rows, _binomial_weights(-self.d, rows.shape[1]))
+        n = rows.shape[1]
+        return _convolved(rows, _binomial_weights(-self.d, n)) / np.sqrt(self.prediction_variance(n))
 
     def driven(self, innovations: Array, rng: np.random.Generator, scale: float = 1.0) -> Array:
         """Series driven by given innovations, shape (size, n).
 
-        As many Gaussian innovations of SD `scale` came before them.
+        Gaussian innovations of SD `scale` came before them: the nearer ones in full, the remote ones as a constant,
+        which they all but are.
         """
-        n = innovations.shape[1]
-        shocks = np.concatenate([scale * rng.normal(size=innovations.shape), innovations], axis=1)
-        return _convolved(shocks, _binomial_weights(self.d, 2 * n))[:, n:]
+        size, n = innovations.shape
+        shocks = np.concatenate([scale * rng.normal(size=(size, _LEAD * n)), innovations], axis=1)
+        weights = _binomial_weights(self.d, shocks.shape[1])
+        remote = max(float(self.autocovariance(0)[0] - weights @ weights), 0.0)
+        return _convolved(shocks, weights)[:, -n:] + scale * math.sqrt(remote) * rng.normal(size=(size, 1))
 
     def simulate_sums(self, size: int, begin: NDArray[np.int64], weight: Array, rng: np.random.Generator) -> Array:
         """Weighted sums of simulated errors over bins, (size, bins).
@@ -96,11 +110,7 @@ class FractionalNoise:
         q, upper = np.linalg.qr(rows[:-1].T)
         left = rows[-1] - q @ (q.T @ rows[-1])
         rss = max(float(left @ left), 1e-300)
-        # Π of the variances of prediction: the partial autocorrelation at lag k is d/(k − d)
-        partial = self.d / (np.arange(1.0, n) - self.d)
-        log_r = n * math.log(float(self.autocovariance(0)[0])) + float(
-            (n - np.arange(1.0, n)) @ np.log1p(-(partial**2))
-        )
+        log_r = float(np.log(self.prediction_variance(n)).sum())
         log_x = 2.0 * float(np.log(np.maximum(np.abs(np.diag(upper)), 1e-150)).sum())
         return float(-0.5 * ((n - p) * math.log(rss) + log_r + log_x))
 

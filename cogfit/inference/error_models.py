@@ -7,27 +7,57 @@ draws. An error is its local size times a stationary series of Gaussian or Stude
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.engine.arma import WHITE, Arma, restricted_loglik, select_arma, unit_columns
+from cogfit.curves.curve import Curve
+from cogfit.engine import estimate
+from cogfit.engine.arma import ORDERS, WHITE, Arma, restricted_loglik, select_arma, unit_columns
+from cogfit.engine.estimate import Estimate
 from cogfit.engine.long_memory import FractionalNoise, estimate_fractional
-from cogfit.formulas.form import Array
-from cogfit.inference.variance import is_uneven, power_of
+from cogfit.engine.noise import NOISE
+from cogfit.formulas.form import Array, Form
+from cogfit.inference.own_units import one_in_own_units
+from cogfit.inference.residuals import in_order, slopes, span
+from cogfit.inference.variance import Dependence, even_variance, fitted_innovations, is_uneven, power_of
 from cogfit.native import distributions
 from cogfit.native.distributions import log_gamma, student_cdf
-
-Dependence = Arma | FractionalNoise
-"""How errors along a curve depend on each other."""
 
 _TAILS = np.array([2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 30.0])  # degrees of freedom tried besides infinity
 _STRETCHES = 10  # of the curve, whose errors are compared in size
 _FEWEST = 60  # points below which they are not
 _LEVEL = 0.01  # at which stretches are called different
+_CERTAIN = 4_000  # points from which on the best model counts as known
+_MEMBERS = 16  # models that are mixed below
+_OFFSETS = np.linspace(-3.0, 3.0, 13)  # standard errors from an estimate at which coefficients are tried
 _LEAST = 0.05  # of what leverage leaves of a point's variance
 _ROUNDS = 4  # in which size and dependence are estimated in turn
+
+
+def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[int, int]] = ORDERS) -> Arma:
+    """ARMA model of a fit's errors along the curve.
+
+    Independent errors for counted outcomes and failed fits. Where the variance is uneven, it is the model of the errors
+    in units of their size, about a fit that allows for it: a few large errors look correlated by chance.
+    """
+    if fit.status == "failed" or NOISE[fit.noise].discrete or not curve.serial:
+        return WHITE
+    curve, fit, _ = one_in_own_units(curve, form, fit)
+    ordered, params = in_order(curve), form.vector(fit.params)
+    r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
+    errors = select_arma(r, span(slopes(form, ordered, fit.noise, params)), orders)
+    weighted, name = even_variance(form, ordered, fit, errors)
+    again = (
+        estimate.estimate(form, ordered.x, ordered.y, weighted.weights, fit.noise, start=fit.params) if name else fit
+    )
+    if not name or again.status == "failed":
+        return errors
+    params = form.vector(again.params)
+    r = estimate.residuals(form, ordered.x, ordered.y, weighted.weights, fit.noise, params)
+    return select_arma(r, span(slopes(form, weighted, fit.noise, params)), orders)
 
 
 @dataclass(frozen=True)
@@ -36,16 +66,14 @@ class ErrorModel:
 
     Attributes
     ----------
-    dependence : Arma or FractionalNoise
+    members : tuple of (Arma or FractionalNoise, float)
+        Dependences that the data allow, as often as they are likely, each with the SD of the errors under it.
     degrees : float
         Of freedom of Student's t for the innovations; inf for Gaussian ones.
-    spread : float
-        SD of the errors.
     """
 
-    dependence: Dependence
-    degrees: float
-    spread: float
+    members: tuple[tuple[Dependence, float], ...]
+    degrees: float = math.inf
 
     @property
     def is_heavy(self) -> bool:
@@ -54,19 +82,29 @@ class ErrorModel:
 
     def simulate(self, count: int, n: int, rng: np.random.Generator) -> Array:
         """Series of errors, shape (count, n)."""
-        series = simulated(self.dependence, self.degrees, np.ones(n), count, rng)
-        variance = float(self.dependence.autocovariance(0)[0]) * _variance_of_t(self.degrees)
-        return np.asarray(self.spread / math.sqrt(variance) * series)
+
+        def series(dependence: Dependence, size: int) -> Array:
+            variance = float(dependence.autocovariance(0)[0]) * _variance_of_t(self.degrees)
+            return simulated(dependence, self.degrees, np.ones(n), size, rng) / math.sqrt(variance)
+
+        return self._mixed(count, series, rng)
 
     def simulate_sums(self, count: int, begin: NDArray[np.int64], weight: Array, rng: np.random.Generator) -> Array:
         """Weighted sums of errors over bins, (count, bins).
 
         Bin b has the points begin[b] … begin[b + 1] − 1. The errors count as Gaussian, as sums of many are.
         """
-        return np.asarray(self.spread * self.dependence.simulate_sums(count, begin, weight, rng))
+        return self._mixed(count, lambda one, size: one.simulate_sums(size, begin, weight, rng), rng)
+
+    def _mixed(self, count: int, draw: Callable[[Dependence, int], Array], rng: np.random.Generator) -> Array:
+        """Rows of unit variance from every member, in random order and times its SD."""
+        ends = np.linspace(0, count, len(self.members) + 1).round().astype(int)
+        sizes = np.diff(ends).tolist()
+        rows = [spread * draw(one, size) for (one, spread), size in zip(self.members, sizes, strict=True) if size]
+        return np.concatenate(rows)[rng.permutation(count)] if len(rows) > 1 else rows[0]
 
 
-INDEPENDENT = ErrorModel(WHITE, math.inf, 1.0)
+INDEPENDENT = ErrorModel(((WHITE, 1.0),))
 """Independent Gaussian errors of unit SD."""
 
 
@@ -95,19 +133,22 @@ def fit_errors(residual: Array, design: Array, x: Array, fitted: Array, *, seria
     scale = np.ones(x.size)
     for last in (*(False,) * _ROUNDS, True):
         rows = _standardised(residual, design, scale)
-        dependence = _select_dependence(rows) if serial else WHITE
-        innovation, leverage = _fitted_innovations(rows, dependence)
+        dependences = _likely_dependences(rows) if serial else (WHITE,)
+        innovation, leverage = fitted_innovations(rows[-1], rows[:-1].T, dependences[0])
         # a point that draws the fit to itself misses it by less, which its leverage makes good
         standard = innovation / np.sqrt(np.maximum(1.0 - leverage, _LEAST))
         rest = None if last else _local_size(standard, x, fitted)
         if rest is None:
             break
         scale = scale * rest
+    return ErrorModel(tuple((one, _spread(rows, one)) for one in dependences), tail(standard)), scale
 
-    # their SD, and their tails
-    variance = float(innovation @ innovation) / (x.size - design.shape[1])
-    spread = math.sqrt(variance * float(dependence.autocovariance(0)[0]))
-    return ErrorModel(dependence, tail(standard), spread), scale
+
+def _spread(rows: Array, dependence: Dependence) -> float:
+    """SD of the errors under a dependence."""
+    innovation, _ = fitted_innovations(rows[-1], rows[:-1].T, dependence)
+    variance = float(innovation @ innovation) / (innovation.size - len(rows) + 1)
+    return math.sqrt(variance * float(dependence.autocovariance(0)[0]))
 
 
 def _standardised(residual: Array, design: Array, scale: Array) -> Array:
@@ -116,17 +157,50 @@ def _standardised(residual: Array, design: Array, scale: Array) -> Array:
     return np.concatenate([q.T, (residual / scale)[None]])
 
 
-def _select_dependence(rows: Array) -> Dependence:
-    """ARMA errors, or long memory where that is likelier."""
-    residual, design = rows[-1], rows[:-1].T
+def _likely_dependences(rows: Array) -> tuple[Dependence, ...]:
+    """Dependences of errors, as often as they are likely; the likeliest first.
+
+    The last row are the residuals, the others span the mean. A single best model would be taken for known: its
+    coefficients are uncertain, and whether memory is long a short series does not tell. So ARMA errors and long memory
+    are mixed by BIC, and within them coefficients by restricted likelihood, uniform before that.
+    """
+    residual, design, n = rows[-1], rows[:-1].T, rows.shape[1]
     errors = select_arma(residual, design)
     if errors.white:
-        return errors
-    loglik = restricted_loglik(errors, residual, unit_columns(design))
-    fractional, value = estimate_fractional(residual, design)
-    # one coefficient against p + q: as BIC counts them
-    penalty = 0.5 * (sum(errors.order) - 1) * math.log(residual.size)
-    return fractional if value > loglik - penalty else errors
+        return (WHITE,)
+    fractional, best = estimate_fractional(residual, design)
+    if n > _CERTAIN:
+        loglik = restricted_loglik(errors, residual, unit_columns(design))
+        return (fractional if best > loglik - 0.5 * (sum(errors.order) - 1) * math.log(n) else errors,)
+
+    # (log weight, model): the families by their best members, at BIC's price
+    columns = unit_columns(design)
+    short: list[tuple[float, Dependence]] = [
+        (restricted_loglik(one, residual, columns), one) for one in _nearby(errors, n)
+    ]
+    width = math.sqrt(6.0 / n) / math.pi  # standard error of d
+    around = np.unique(np.clip(fractional.d + width * _OFFSETS, 0.005, 0.49)).tolist()
+    long: list[tuple[float, Dependence]] = [
+        (noise.restricted_loglik(residual, columns), noise) for noise in map(FractionalNoise, around)
+    ]
+    weights, models = list[float](), list[Dependence]()
+    for family, count in ((short, sum(errors.order)), (long, 1)):
+        highest = max(value for value, _ in family)
+        share = np.exp([value - highest for value, _ in family])
+        weights += (highest - 0.5 * count * math.log(n) + np.log(share / share.sum() + 1e-300)).tolist()
+        models += [one for _, one in family]
+    chance = np.exp(np.array(weights) - max(weights))
+    drawn = np.searchsorted(np.cumsum(chance) / chance.sum(), (np.arange(_MEMBERS) + 0.5) / _MEMBERS)
+    first = int(np.argmax(chance))
+    return tuple(models[i] for i in sorted(drawn.tolist(), key=lambda i: i != first))
+
+
+def _nearby(errors: Arma, n: int) -> list[Arma]:
+    """AR(1) errors over what their coefficient may be; others as they are."""
+    if errors.order != (1, 0):
+        return [errors]
+    width = math.sqrt(max(1.0 - errors.phi[0] ** 2, 1.0 / n) / n)
+    return [Arma((float(rho),)) for rho in np.unique(np.clip(errors.phi[0] + width * _OFFSETS, -0.9995, 0.9995))]
 
 
 def _local_size(innovation: Array, x: Array, fitted: Array) -> Array | None:
@@ -161,16 +235,6 @@ def _stretches_differ(innovation: Array) -> bool:
     numerator, denominator = _STRETCHES - 1.0, total.size - float(_STRETCHES)
     f = between / numerator / max(within / denominator, 1e-300)
     return float(distributions.f_sf(f, numerator, denominator)) < _LEVEL
-
-
-def _fitted_innovations(rows: Array, errors: Dependence) -> tuple[Array, Array]:
-    """Innovations that generalised least squares leaves, and leverages, (n,) each.
-
-    The last row is the residual, the others span the mean.
-    """
-    white = errors.whiten(rows)
-    q, _ = np.linalg.qr(white[:-1].T)
-    return white[-1] - q @ (q.T @ white[-1]), np.asarray((q**2).sum(axis=1))
 
 
 def innovations(residual: Array, rows: Array, errors: Dependence) -> Array:

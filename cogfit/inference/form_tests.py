@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cogfit.curves.curve import Clusters, Curve
 from cogfit.engine import bins as binning
 from cogfit.engine import estimate, separable
-from cogfit.engine.arma import unit_rows
+from cogfit.engine.arma import WHITE, unit_rows
 from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.estimate import Estimate
 from cogfit.engine.noise import NOISE
@@ -45,6 +45,7 @@ _SUMMED = 400  # points from which on Gaussian errors are drawn as sums over bin
 _SURE = 2.576  # standard errors that a p-value lies from the level before replicates suffice: 99 %
 _MOST = 3_200  # replicates after which they do in any case
 _SMOOTH_POINTS = 60  # fewer points get smooth departures of a lower degree
+_NEGLIGIBLE = 1e-10  # relative to the largest value: what no data resolve
 _TINY = 1e-300  # keeps logarithms of an RSS of 0 finite
 
 
@@ -83,6 +84,7 @@ class _Data:
     errors: ErrorModel
     seed: int
     drawn: dict[int, Array] = field(default_factory=dict)  # what does not depend on the form, by batch
+    rss: dict[bytes, dict[str, float]] = field(default_factory=dict)  # of all forms, by the weights of the bins
 
     @classmethod
     def from_curve(cls, curve: Curve, errors: ErrorModel, seed: int) -> _Data:
@@ -130,7 +132,7 @@ class _Data:
         if NOISE[fit.noise].discrete:
             p = np.clip(f, 0.0, 1.0)
             return trials / np.clip(p * (1.0 - p), 1e-4, None)
-        return NOISE[fit.noise].information(f, trials)
+        return NOISE[fit.noise].information(np.maximum(f, _NEGLIGIBLE * float(np.abs(self.curve.y).max())), trials)
 
     def _binned_clusters(self) -> Clusters:
         assert self.curve.clusters is not None
@@ -195,9 +197,10 @@ def errors_about(curve: Curve, form: Form, fit: Estimate) -> tuple[ErrorModel, A
     mean = _orthonormal(unit_rows(np.concatenate([tangents, *_smooth_rows(x)]).T))
     if x.size - len(mean) < 4:
         spread = math.sqrt(float(residuals @ residuals) / max(x.size - len(form.parameters), 1))
-        return replace(INDEPENDENT, spread=spread), even
+        return ErrorModel(((WHITE, spread),)), even
     errors, scale = fit_errors(residuals, mean.T, x, f[order], serial=curve.serial)
-    even[order] = scale
+    if np.abs(residuals).max() > _NEGLIGIBLE * float(np.abs(curve.y * np.sqrt(weight)).max()):  # else rounding
+        even[order] = scale
     return errors, even
 
 
@@ -321,7 +324,7 @@ def _test_form(
     side of the level their p-values lie, so that the verdict does not hang on the random numbers.
     """
     root = np.sqrt(data.weight_around(candidates.forms[name], fit))
-    rss = {n: _rss_at_fit(candidates, n, data, root) for n in candidates.forms}
+    rss = _rss_at_fits(candidates, data, root)
     if math.log((rss[name] + _TINY) / (min(rss.values()) + _TINY)) > cutoff:
         return FormTest(1.0 / (replicates + 1.0), math.nan, 0), 0.0
     worse, rougher, done, largest = 0, 0, 0, 0.0
@@ -370,10 +373,14 @@ def _statistics(data: _Data, name: str, candidates: _Candidates, root: Array, re
     return log_ratio, _Tangents.at_params(form, axis, root, params[name][None]).excursion(y)
 
 
-def _rss_at_fit(candidates: _Candidates, name: str, data: _Data, root: Array) -> float:
-    """RSS of a form on the data, linearised there."""
-    tangents = _Tangents.at_params(candidates.forms[name], data.bins.axis, root, candidates.params[name][None])
-    return float(tangents.rss(data.mean * root)[0])
+def _rss_at_fits(candidates: _Candidates, data: _Data, root: Array) -> dict[str, float]:
+    """RSS of every form on the data, linearised there."""
+    known = data.rss.setdefault(root.tobytes(), {})  # most noise models weigh alike whatever the form
+    for name, form in candidates.forms.items():
+        if name not in known:
+            tangents = _Tangents.at_params(form, data.bins.axis, root, candidates.params[name][None])
+            known[name] = float(tangents.rss(data.mean * root)[0])
+    return known
 
 
 def _least_rss(candidates: _Candidates, name: str, axis: Axis, weight: Array, sample: Array, y: Array) -> Array:

@@ -19,11 +19,12 @@ from cogfit.curves.curve import Curve
 from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array, Form
+from cogfit.inference.error_models import errors_of
 from cogfit.inference.interval import ENOUGH_POINTS, Interval
 from cogfit.inference.own_units import one_in_own_units
 from cogfit.inference.profile import profile, series_covariance, wald
 from cogfit.inference.resampling import block_bootstrap, resampled
-from cogfit.inference.residuals import effective_points, errors_of
+from cogfit.inference.residuals import effective_points
 
 
 @dataclass(frozen=True)

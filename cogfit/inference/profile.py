@@ -15,10 +15,11 @@ from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.condensed import Condensed, condense
 from cogfit.engine.estimate import Estimate, starting_bins
 from cogfit.formulas.form import Array, Form
+from cogfit.inference.error_models import errors_of
 from cogfit.inference.interval import Interval, standard_errors, t_quantile
 from cogfit.inference.own_units import one_in_own_units
 from cogfit.inference.resampling import resampled
-from cogfit.inference.residuals import errors_of, in_order, robust_covariance, slopes, span
+from cogfit.inference.residuals import in_order, robust_covariance, slopes, span
 from cogfit.inference.roots import brent
 from cogfit.inference.variance import even_variance, has_uneven_variance, is_uneven
 
@@ -158,7 +159,7 @@ class ValueTest:
             form.basis is not None and fit.noise == "gaussian" and form.parameters[self.index].role == "shape"
         )
         self.best_params = form.vector(fit.params)
-        self.curve, self.variance = even_variance(form, curve, fit)
+        self.curve, self.variance = even_variance(form, curve, fit, errors)
         self.bins: Bins | None = None
         self.condensed: Condensed | None = None
         if self.variance:
@@ -417,6 +418,6 @@ def series_covariance(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> 
 
     The sandwich where errors are correlated or of uneven variance, else that of the fit.
     """
-    if not errors.white or has_uneven_variance(form, curve, fit):
+    if not errors.white or has_uneven_variance(form, curve, fit, errors):
         return robust_covariance(form, curve, fit, errors)
     return fit.covariance

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from cogfit.curves.curve import Curve
 from cogfit.engine import estimate, noise
-from cogfit.engine.arma import ORDERS, WHITE, Arma, select_arma, unit_columns
+from cogfit.engine.arma import Arma, unit_columns
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array, Form
-from cogfit.inference.own_units import one_in_own_units
 
 _DEPENDENT = 1e-6  # singular value, relative to the largest, from which a direction of the mean is one of its own
 
@@ -69,20 +67,6 @@ def span(columns: Array) -> Array:
     """
     q, s, _ = np.linalg.svd(unit_columns(columns), full_matrices=False)
     return np.asarray(q[:, s > _DEPENDENT * s.max(initial=0.0)])
-
-
-def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[int, int]] = ORDERS) -> Arma:
-    """ARMA model of a fit's errors along the curve.
-
-    Independent errors for counted outcomes and failed fits.
-    """
-    if fit.status == "failed" or noise.get(fit.noise).discrete or not curve.serial:
-        return WHITE
-    curve, fit, _ = one_in_own_units(curve, form, fit)
-    ordered = in_order(curve)
-    params = form.vector(fit.params)
-    r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
-    return select_arma(r, span(slopes(form, ordered, fit.noise, params)), orders)
 
 
 def effective_points(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> float:

@@ -28,9 +28,10 @@ from cogfit.engine.noise import NOISE, relative_weights
 from cogfit.engine.units import Units
 from cogfit.formulas.form import Form
 from cogfit.formulas.registry import POWER_LAWS
+from cogfit.inference.error_models import errors_of
 from cogfit.inference.form_tests import TEST_BINS, TOLERANCE, FormTest, compare_forms
 from cogfit.inference.ranking import Ranking, rank
-from cogfit.inference.residuals import effective_points, errors_of, ordered_residuals
+from cogfit.inference.residuals import effective_points, ordered_residuals
 from cogfit.inference.verdict import Verdict, confidence_set, judge_power_law, reported_form, withhold
 from cogfit.progress import Progress
 from cogfit.records.sentence import say

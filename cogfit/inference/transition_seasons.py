@@ -106,4 +106,3 @@ def _fit_phase(series: Series, null: Null, period: float, without: float) -> tup
         if logliks[best] - without > gain:
             gain, season = float(logliks[best]) - without, trials[best]
     return season, gain
-

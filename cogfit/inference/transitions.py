@@ -28,7 +28,17 @@ from cogfit.formulas.form import Array
 from cogfit.formulas.registry import get_form
 from cogfit.inference.error_models import innovations, simulated, tail, unevenness
 from cogfit.inference.roots import brent
-from cogfit.inference.transition_levels import MIXTURE, Null, Series, Shape, bic_score, broken_power, gradual, rivals, smooth
+from cogfit.inference.transition_levels import (
+    MIXTURE,
+    Null,
+    Series,
+    Shape,
+    bic_score,
+    broken_power,
+    gradual,
+    rivals,
+    smooth,
+)
 from cogfit.inference.transition_seasons import Season, find_season, without_season
 from cogfit.inference.transition_starts import warm_up_end
 from cogfit.inference.transition_steps import (
@@ -224,9 +234,13 @@ class Transition(Document):
             text = "up to {end:.6g} the curve warms up: it runs the other way there, and is not searched"
             out.append(say(text, end=self.warm_up, by=transition))
         if math.isfinite(self.period):
-            out.append(say("the errors repeat every {period:.6g}: that pattern is modelled", period=self.period, by=transition))
+            out.append(
+                say("the errors repeat every {period:.6g}: that pattern is modelled", period=self.period, by=transition)
+            )
         for regime in self.regimes:
-            text = "a smooth change of regime, no abrupt one: half done at {t50:.6g}, 10 % at {t10:.6g}, 90 % at {t90:.6g}"
+            text = (
+                "a smooth change of regime, no abrupt one: half done at {t50:.6g}, 10 % at {t10:.6g}, 90 % at {t90:.6g}"
+            )
             out.append(say(text, t50=regime.t50, t10=regime.t10, t90=regime.t90, by=transition))
         return tuple(out)
 
@@ -337,7 +351,9 @@ def transition(
     regimes = [change for change, shape in zip(measured, shapes, strict=True) if shape.is_smooth]
     end = float(whole.points[0][np.searchsorted(whole.label, warm_up) - 1]) if warm_up else math.nan
     together = _coincidences(as_numbers("x", x), schedule or {}, changes[0] if changes else None)
-    return _outcome(series, level, first.p_value, first.null.form.name, first.errors, changes, regimes, together, end, season)
+    return _outcome(
+        series, level, first.p_value, first.null.form.name, first.errors, changes, regimes, together, end, season
+    )
 
 
 def _abrupt_or_smooth(

@@ -9,75 +9,109 @@ import numpy as np
 
 from cogfit.curves.curve import Curve
 from cogfit.engine import estimate, noise
+from cogfit.engine.arma import WHITE, Arma, estimate_arma, unit_columns
 from cogfit.engine.estimate import Estimate
+from cogfit.engine.long_memory import FractionalNoise
 from cogfit.formulas.form import Array, Form, lifted_log
-from cogfit.inference.residuals import slopes
+from cogfit.inference.residuals import in_order, slopes
 from cogfit.native import distributions
+
+Dependence = Arma | FractionalNoise
+"""How errors along a curve depend on each other."""
 
 _VARIANCE_POINTS = 20  # below, no model of the variance is tried
 _ROUNDS = 5  # in which fit and variance are estimated in turn
 _SETTLED = 0.02  # change of the variance's exponent at which they are
+_LEAST = 0.01  # of what leverage leaves of a point's variance
 _NEWTON = 40  # steps of the search for the exponent
 
 
 def is_uneven(r: Array, x: Array, fitted: Array) -> bool:
-    """Whether squared residuals depend on log x or the fit.
+    """Whether sizes of residuals depend on x or the curve.
 
-    Koenker 1981, J. Econometrics 17:107; at 5 %.
+    Koenker 1981 (J. Econometrics 17:107), of |r| in place of r² so that no few large errors decide; at 5 %.
     """
     columns = [np.ones(x.size)]
     for v in (lifted_log(x), fitted):
         if np.ptp(v) > 0:
             columns.append((v - v.mean()) / np.ptp(v))
     # the columns are of like size, and of collinear ones (log x, and a curve linear in it) their products tell enough
-    design, squares = np.stack(columns), r**2
-    left = squares - np.linalg.pinv(design @ design.T, rcond=1e-12, hermitian=True) @ (design @ squares) @ design
-    squares -= squares.mean()
-    total = float(squares @ squares)
+    design, size = np.stack(columns), np.abs(r)
+    left = size - np.linalg.pinv(design @ design.T, rcond=1e-12, hermitian=True) @ (design @ size) @ design
+    size -= size.mean()
+    total = float(size @ size)
     share = 1.0 - float(left @ left) / total if total > 0 else 0.0
     return distributions.chi2_sf(max(share, 0.0) * x.size, len(columns) - 1) < 0.05
 
 
-def has_uneven_variance(form: Form, curve: Curve, fit: Estimate) -> bool:
-    """Whether the errors about a fit are larger in some parts."""
+def has_uneven_variance(form: Form, curve: Curve, fit: Estimate, errors: Arma = WHITE) -> bool:
+    """Whether errors are larger in some parts of the curve.
+
+    What is tested are the innovations: correlated errors wander, which looks as if their size changed.
+    """
     if noise.get(fit.noise).discrete or curve.x.size < _VARIANCE_POINTS:
         return False
-    params = form.vector(fit.params)
-    r = estimate.residuals(form, curve.x, curve.y, curve.weights, fit.noise, params)
+    ordered, params = in_order(curve), form.vector(fit.params)
+    r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
     if not np.any(r) or not np.all(np.isfinite(r)):
         return False
-    return is_uneven(r, curve.x, form.evaluate(curve.x, params))
+    innovation, leverage = fitted_innovations(r, slopes(form, ordered, fit.noise, params), errors)
+    standard = innovation / np.sqrt(np.maximum(1.0 - leverage, _LEAST))
+    return is_uneven(standard, ordered.x, form.evaluate(ordered.x, params))
 
 
-def even_variance(form: Form, curve: Curve, fit: Estimate) -> tuple[Curve, str]:
+def even_variance(form: Form, curve: Curve, fit: Estimate, errors: Arma = WHITE) -> tuple[Curve, str]:
     """Weights that make the variance even.
 
     The curve with these, and a name for the model; as it is and "" where the variance is even.
 
-    The variance is a power of x or of the fitted curve, whichever follows the size of the residuals better. Fit and
-    variance depend on each other, for where the variance is very uneven a few points decide on a fit without weights:
-    they are estimated in turn.
+    The variance is a power of x or of the fitted curve, whichever follows the size of the innovations better. Fit,
+    variance and errors depend on each other, for where the variance is very uneven a few points decide on all that is
+    fitted without weights: they are estimated in turn.
+
+    Parameters
+    ----------
+    form, curve, fit
+        A form, the data in the order of x, its fit.
+    errors : Arma
+        Model of the errors about the fit.
     """
-    if not has_uneven_variance(form, curve, fit):
+    if not has_uneven_variance(form, curve, fit, errors):
         return curve, ""
-    params, weighted, name, before = form.vector(fit.params), curve, "", math.inf
+    x, y, model = curve.x, curve.y, None
+    params, weighted, before = form.vector(fit.params), curve, math.inf
     for _ in range(_ROUNDS):
-        r = estimate.residuals(form, curve.x, curve.y, curve.weights, fit.noise, params)
-        fitted = form.evaluate(curve.x, params)
+        root = np.ones(x.size) if model is None else np.exp(0.5 * model.log_variance)
+        r = estimate.residuals(form, x, y, curve.weights, fit.noise, params) / root
+        columns = slopes(form, weighted, fit.noise, params)
+        if model is not None:
+            errors = estimate_arma(r, columns, errors.order)[0]
+
         # a point that draws the fit to itself misses it by less, which its leverage makes good
-        q, _ = np.linalg.qr(slopes(form, weighted, fit.noise, params))
-        model = power_of(r / np.sqrt(np.maximum(1.0 - (q**2).sum(axis=1), 0.01)), curve.x, fitted)
+        innovation, leverage = fitted_innovations(r, columns, errors)
+        size = root * innovation / np.sqrt(np.maximum(1.0 - leverage, _LEAST))
+        model = power_of(size, x, form.evaluate(x, params))
         if model is None:
             return curve, ""
-        weighted, name = replace(curve, weights=curve.weights * np.exp(-model.log_variance)), model.name
+        weighted = replace(curve, weights=curve.weights * np.exp(-model.log_variance))
         if abs(model.exponent - before) < _SETTLED:
             break
         before = model.exponent
-        again = estimate.estimate(form, curve.x, curve.y, weighted.weights, fit.noise, start=fit.params)
+        again = estimate.estimate(form, x, y, weighted.weights, fit.noise, start=fit.params)
         if again.status == "failed":
             break
         params = form.vector(again.params)
-    return weighted, name
+    return weighted, "" if model is None else model.name
+
+
+def fitted_innovations(residual: Array, design: Array, errors: Dependence) -> tuple[Array, Array]:
+    """Innovations that generalised least squares leaves, and leverages.
+
+    Both (n,); the design is (n, p).
+    """
+    white = errors.whiten(np.concatenate([unit_columns(design).T, residual[None]]))
+    q, _ = np.linalg.qr(white[:-1].T)
+    return white[-1] - q @ (q.T @ white[-1]), np.asarray((q**2).sum(axis=1))
 
 
 @dataclass(frozen=True)
@@ -96,7 +130,7 @@ class VarianceModel:
 
 
 def power_of(r: Array, x: Array, fitted: Array) -> VarianceModel | None:
-    """Model a variance as a power of x or the curve.
+    """Model a variance as a power.
 
     None where neither is a model of it.
     """

@@ -135,7 +135,7 @@ def reported_form(
 
 
 def withhold(verdict: Verdict) -> Verdict:
-    """Take back a verdict on a smoothed curve.
+    """Withhold a verdict on a smoothed curve.
 
     An unknown filter changes the form, so that neither a power law nor its refusal is that of the curve behind it.
     """

@@ -14,8 +14,8 @@ from cogfit.engine import arma, bins
 from cogfit.engine.arma import WHITE, Arma, estimate_arma
 from cogfit.engine.estimate import estimate
 from cogfit.formulas.registry import get_form
+from cogfit.inference.error_models import errors_of
 from cogfit.inference.profile import profile
-from cogfit.inference.residuals import errors_of
 
 N = 10_000
 X = np.arange(1.0, N + 1.0)
