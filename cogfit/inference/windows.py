@@ -259,7 +259,7 @@ def statements(windows: Sequence[Window], law: Law | None, level: float) -> tupl
         return ()
     lowest, highest = min(finite, key=lambda w: w.gamma), max(finite, key=lambda w: w.gamma)
     is_apart = differ(finite, level)
-    what = exponent_name(law)
+    what = "the log–log slope" if law is None else "γ"
     text = (
         f"over windows of x, {what}{{held}} runs from {{least:.2g}} ({{least_from:,.5g}}–{{least_to:,.5g}}) to "
         "{most:.2g} ({most_from:,.5g}–{most_to:,.5g})"
