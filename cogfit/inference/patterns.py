@@ -346,7 +346,7 @@ def _switches(rows: _Rows, at: NDArray[np.int64], switched: NDArray[np.bool_], n
     earlier = np.maximum.accumulate(np.where(is_new, np.arange(is_new.size), 0))[at] - 1
     before = np.where(switched, np.maximum(earlier, rows.start), at)
     first, last = rows.start, rows.stop - 1
-    exposures = rows.k[last] - rows.k[first] + 1
+    exposures = np.maximum(rows.k[last] - rows.k[first], 0) + 1
     return Switches(
         step=np.maximum(0.5 * (rows.step[before] + rows.step[at]), 1.0),
         k=np.maximum(0.5 * (rows.k[before] + rows.k[at]), 0.5),

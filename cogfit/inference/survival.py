@@ -589,7 +589,7 @@ def likelihood_cutoff(level: float, size: int, columns: int) -> float:
     Examples
     --------
     >>> round(likelihood_cutoff(0.95, 30, 2), 3), round(likelihood_cutoff(0.95, 10**6, 2), 3)
-    (4.193, 3.841)
+    (4.189, 3.841)
     """
     freedom = max(size - columns, 1)
     t = distributions.student_quantile(0.5 + 0.5 * level, freedom)

@@ -195,3 +195,22 @@ def test_events_that_ceased_long_before_the_end_are_a_group_of_their_own() -> No
     found = central_range(Times.between(t * 0.999, np.where(np.arange(100) < 50, t * 1.001, np.inf)))
     assert not found.with_censored
     assert math.log(found.high / found.low) == pytest.approx(0.2 * stats.norm.ppf(0.9), rel=0.1)
+
+
+def test_remission_times_of_leukaemia_give_the_published_regression() -> None:
+    """Gehan's data (Freireich et al. 1963); Venables & Ripley, Modern Applied Statistics with S, section 13.2."""
+    treated = [6, 6, 6, 7, 10, 13, 16, 22, 23, 6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35]
+    control = [1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23]
+    week = np.array([*treated, *control], dtype=float)
+    is_censored = np.array([False] * 9 + [True] * 12 + [False] * 21)
+    width = 2e-4  # of the interval that stands for an exact time, in log t
+    half = np.where(is_censored, 0.0, 0.5 * width)
+    times = Times(np.log(week) - half, np.where(is_censored, math.inf, np.log(week) + half))
+    columns = np.stack([np.ones(42), np.repeat([0.0, 1.0], 21)], axis=-1)
+    fit = maximise(LAWS["Weibull"], times, columns, np.zeros(42))
+    assert fit.coefficients == pytest.approx((3.516, -1.267), abs=5e-4)
+    assert fit.scale == pytest.approx(0.732, abs=5e-4)
+    errors = np.sqrt(np.diagonal(covariance(fit, times, columns, np.zeros(42), np.arange(42))))
+    assert errors == pytest.approx((0.252, 0.311), abs=5e-4)
+    of_densities = fit.loglik - 30 * math.log(width) - np.log(week[~is_censored]).sum()
+    assert of_densities == pytest.approx(-106.6, abs=0.05)
