@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +81,13 @@ class Series:
         bx, by, bw = means(*points, label)
         coarse = Bins.of_points(points[0], _BINS, points[2])
         return cls(bx, by, np.sqrt(bw / bw.mean()), points, label, coarse, _nodes(points[0], label), np.zeros((0, bx.size)))
+
+    def moved(self, shift: float) -> Series:
+        """The curve with all x moved."""
+        x, y, w = self.points
+        coarse = Bins.of_points(x + shift, _BINS, w)
+        points, nodes = (x + shift, y, w), self.nodes + shift
+        return replace(self, x=self.x + shift, points=points, coarse=coarse, nodes=nodes)
 
     def after(self, count: int) -> Series:
         """The curve without its first bins."""

@@ -62,6 +62,7 @@ _HITS = 10  # exceedances after which a bootstrap stops
 _BATCHES = (20, 30, 50, 100, 200, 400, 800)  # replicates at a time: few first, for most nulls are settled early
 _CHI_SQUARE = 1.92  # half of the 95 % quantile of χ² with one degree of freedom
 _HOPELESS = 20.0  # log-likelihood by which a smooth form may lie below the best one with a step and still be tested
+_CLEARLY = 3.0  # log-likelihood by which windows must do better than points to be taken for granted
 _LOCATED = 199  # replicates behind the interval of a location
 
 
@@ -141,6 +142,9 @@ class Transition(Document):
         left out of the search. NaN where there is none.
     period : float
         Period of errors that repeat with every epoch, which are modelled; NaN where there is none.
+    window : float
+        Length of the windows over which y are means, as given or found; all places are then those of their middles. 0
+        for none.
     """
 
     DERIVED: ClassVar[Mapping[str, str]] = {"found": "found", "statements": "statements"}
@@ -165,6 +169,7 @@ class Transition(Document):
     regimes: tuple[Change, ...] = ()
     warm_up: Nan = math.nan
     period: Nan = math.nan
+    window: float = 0.0
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -225,6 +230,9 @@ class Transition(Document):
         if math.isfinite(self.warm_up):
             text = "up to {end:.6g} the curve warms up: it runs the other way there, and is not searched"
             out.append(say(text, end=self.warm_up, by=transition))
+        if self.window > 0.0:
+            text = "each value is taken as the mean of a window of {window:.6g} that ends at its x: places are the middles"
+            out.append(say(text, window=self.window, by=transition))
         if math.isfinite(self.period):
             out.append(say("the errors repeat every {period:.6g}: that pattern is modelled", period=self.period, by=transition))
         for regime in self.regimes:
@@ -254,6 +262,7 @@ def transition(
     max_changes: int = 5,
     replicates: int = 199,
     schedule: Mapping[str, ArrayLike] | None = None,
+    window: float | None = None,
 ) -> Transition:
     """Look for abrupt changes of level in a curve.
 
@@ -277,6 +286,9 @@ def transition(
     schedule : mapping of str to array_like of shape (n,), optional
         Logged columns (learning rate, λ, phase, warm-up flag; numbers or text). Those that change just where the curve
         does are named; constant and smoothly drifting ones never are.
+    window : float, optional
+        Every y is the mean over a window of this length that ends at its x: its place is the window's middle. By
+        default the distance of the points is tried, and taken where a smooth form fits clearly better so; 0 for none.
 
     Returns
     -------
@@ -313,7 +325,8 @@ def transition(
         return _outcome(series, level, 1.0, "constant", arma.Arma())
     shapes: list[Shape] = []
     marks: list[tuple[float, float, float]] = []
-    whole, null = series, smooth(series)
+    series, null, window = _middles(series, window)
+    whole = series
     if warm_up := warm_up_end(series, null):  # what follows it is searched
         series = series.after(warm_up)
         null = smooth(series)
@@ -338,7 +351,7 @@ def transition(
     regimes = [change for change, shape in zip(measured, shapes, strict=True) if shape.is_smooth]
     end = float(whole.points[0][np.searchsorted(whole.label, warm_up) - 1]) if warm_up else math.nan
     together = _coincidences(as_numbers("x", x), schedule or {}, changes[0] if changes else None)
-    return _outcome(series, level, first.p_value, first.null.form.name, first.errors, changes, regimes, together, end, season)
+    return _outcome(series, level, first.p_value, first.null.form.name, first.errors, changes, regimes, together, end, season, window)
 
 
 def _abrupt_or_smooth(
@@ -446,6 +459,31 @@ def _prepared(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> Series:
     return Series.from_points(xs[keep], ys[keep], ws[keep], _POINTS)
 
 
+def _middles(series: Series, window: float | None) -> tuple[Series, Null, float]:
+    """The curve against the middles of windows, its smooth form, the windows' length.
+
+    A mean over a window belongs to its middle. Plotted at the end, a steep beginning is steeper than any power law.
+    """
+    if window is not None:
+        if not 0.0 <= window < 2.0 * series.points[0][0]:
+            raise InputError(
+                f"`window` must be 0 or more and end at the first x, {series.points[0][0]:g}, not {window:g}",
+                hint="give the length of the windows over which y are means, in units of x",
+            )
+        series = series.moved(-0.5 * window) if window else series
+        return series, smooth(series), float(window)
+    null, gaps = smooth(series), np.diff(series.points[0])
+    length = float(np.median(gaps))
+    is_even = bool(np.abs(gaps - length).max() <= 1e-6 * length)
+    if not is_even or length <= 1.0 or series.points[0][0] < length * (1.0 - 1e-6):
+        return series, null, 0.0
+    middles = series.moved(-0.5 * length)
+    other = smooth(middles)
+    if bic_score(other, None, middles) > bic_score(null, None, series) + _CLEARLY:
+        return middles, other, length
+    return series, null, 0.0
+
+
 def _outcome(
     series: Series,
     level: float,
@@ -457,6 +495,7 @@ def _outcome(
     coincides_with: tuple[str, ...] = (),
     warm_up: float = math.nan,
     season: Season | None = None,
+    window: float = 0.0,
 ) -> Transition:
     n, nan = series.label.size, math.nan
     main = changes[0] if changes else None
@@ -487,6 +526,7 @@ def _outcome(
         regimes=tuple(regimes),
         warm_up=warm_up,
         period=math.nan if season is None else season.period,
+        window=window,
     )
 
 
