@@ -21,7 +21,12 @@ _HARMONICS = 5
 _PADDING = 8  # times as many frequencies as points
 _CANDIDATES = 4  # periods that are looked at, at the most
 _STANDS_OUT = 3.0  # times the mean power that the harmonics of a candidate must have
-_PHASES = 48
+# ranges of periods (in cycles over the whole curve) and phases (in epochs), the coarsest first
+_SEARCHES = (
+    (0.5, np.linspace(0.0, 1.0, 24, endpoint=False)),
+    (0.12, np.linspace(-0.08, 0.08, 13)),
+    (0.03, np.linspace(-0.02, 0.02, 9)),
+)
 _DEGREE = 3
 _PARAMETERS = 3  # of a sawtooth: size, period and phase
 _EVIDENCE = 6.0  # log-likelihood, beyond BIC's price, by which a period must be better than none
@@ -36,8 +41,14 @@ class Season:
 
     def rows(self, series: Series) -> Array:
         """Powers of the share of the epoch that is over, (degree, n), times √weight."""
-        ramp = np.mod((series.x - self.begin) / self.period + 1e-9, 1.0) - 0.5
+        ramp = _ramps(series.x, np.array([self.period]), np.array([self.begin]))[0]
         return np.stack([ramp**k for k in range(1, _DEGREE + 1)]) * series.root
+
+
+def _ramps(x: Array, periods: Array, begins: Array) -> Array:
+    """Shares of the epochs that are over, less a half, (seasons, n)."""
+    cycles = (x - begins[:, None]) / periods[:, None] + 1e-9  # a point where an epoch begins belongs to it
+    return np.asarray(cycles - np.floor(cycles) - 0.5)
 
 
 def find_season(series: Series, null: Null) -> Season | None:
@@ -93,17 +104,17 @@ def _candidates(residual: Array) -> Array:
 
 def _fit_phase(series: Series, null: Null, period: float, without: float) -> tuple[Season, float]:
     """Period and phase of a sawtooth of the highest likelihood, and what it gains."""
-    gain, season, none = -math.inf, Season(period, 0.0), np.zeros(0, dtype=np.intp)
+    gain, season, none = -math.inf, Season(period, float(series.x[0])), np.zeros(0, dtype=np.intp)
     count = float(np.ptp(series.x)) / period
-    for width in (0.5, 0.12, 0.03):  # in cycles over the whole curve
-        periods = season.period / (1.0 + width / count * np.linspace(-1.0, 1.0, 5))
-        first = season.begin if gain > -math.inf else float(series.x[0])
-        phases = np.linspace(0.0, 1.0, _PHASES, endpoint=False) if gain == -math.inf else np.linspace(-0.1, 0.1, 21)
-        trials = [Season(float(p), float(first + p * q)) for p in periods for q in phases]
-        ramps = np.stack([trial.rows(series)[0] for trial in trials]) / series.root
+    for width, phases in _SEARCHES:
+        tried = season.period / (1.0 + width / count * np.linspace(-1.0, 1.0, 5))
+        periods, shares = (grid.ravel() for grid in np.meshgrid(tried, phases))
+        begins = season.begin + periods * shares
+        ramps = _ramps(series.x, periods, begins)
         logliks = steps(null.mean, series.root, none, ramps).max_logliks(null.mean, null.residual)
         best = int(logliks.argmax())
         if logliks[best] - without > gain:
-            gain, season = float(logliks[best]) - without, trials[best]
+            gain, season = float(logliks[best]) - without, Season(float(periods[best]), float(begins[best]))
+        if gain < 0.5 * _EVIDENCE:
+            break  # finer searches will not help
     return season, gain
-
