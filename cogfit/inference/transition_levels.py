@@ -80,7 +80,9 @@ class Series:
         label = np.arange(points[0].size) // -(-points[0].size // most)
         bx, by, bw = means(*points, label)
         coarse = Bins.of_points(points[0], _BINS, points[2])
-        return cls(bx, by, np.sqrt(bw / bw.mean()), points, label, coarse, _nodes(points[0], label), np.zeros((0, bx.size)))
+        return cls(
+            bx, by, np.sqrt(bw / bw.mean()), points, label, coarse, _nodes(points[0], label), np.zeros((0, bx.size))
+        )
 
     def moved(self, shift: float) -> Series:
         """The curve with all x moved."""
@@ -96,7 +98,9 @@ class Series:
         root = self.root[count:] / math.sqrt(float((self.root[count:] ** 2).mean()))
         coarse = Bins.of_points(x, _BINS, w)
         points, label = (x, y, w), self.label[keep] - count
-        return Series(self.x[count:], self.y[count:], root, points, label, coarse, self.nodes[:, count:], self.nuisance[:, count:])
+        return Series(
+            self.x[count:], self.y[count:], root, points, label, coarse, self.nodes[:, count:], self.nuisance[:, count:]
+        )
 
     @property
     def trim(self) -> int:
@@ -251,7 +255,11 @@ def smooth(
     n_in_mean = len(shapes) - hidden
     for _ in range(2):
         target = series.y - sizes @ columns / series.root
-        near = _choose_form(series, target, np.concatenate([slopes, columns])) if near is None else _fit_form(series, target, near.name, near)
+        near = (
+            _choose_form(series, target, np.concatenate([slopes, columns]))
+            if near is None
+            else _fit_form(series, target, near.name, near)
+        )
         residual = (series.y - near.curve) * series.root
         smooth_rows = np.concatenate([near.tangents, slopes])
         effect = effects(np.concatenate([smooth_rows, columns]), residual - sizes @ columns)

@@ -7,6 +7,7 @@ before is better known. Within an epoch it is a polynomial, and it may jump wher
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +20,7 @@ _FEWEST = 3.0  # epochs
 _SHORTEST = 4.0  # points of an epoch
 _HARMONICS = 5
 _PADDING = 8  # times as many frequencies as points
+_HIGHEST = 8  # multiple of the true frequency that may stand out instead of it
 _CANDIDATES = 4  # periods that are looked at, at the most
 _STANDS_OUT = 3.0  # times the mean power that the harmonics of a candidate must have
 # ranges of periods (in cycles over the whole curve) and phases (in epochs), the coarsest first
@@ -58,15 +60,19 @@ def find_season(series: Series, null: Null) -> Season | None:
     if np.mean(np.abs(gaps - spacing) > 1e-6 * spacing) > 0.02:
         return None
     left = null.residual - null.mean.rows.T @ (null.mean.rows @ null.residual)
-    log_n, best, season = math.log(series.x.size), 0.0, None
     without = null.mean.max_loglik(null.residual)
-    for period in _candidates(left):
-        trial, gain = _fit_phase(series, null, spacing * period, without)
-        if gain > best:
-            best, season = gain, trial
-    if season is None or best < 0.5 * _PARAMETERS * log_n + _EVIDENCE:
+
+    def fits(periods: Iterable[float]) -> list[tuple[float, Season]]:
+        return [_fit_phase(series, null, period, without) for period in periods]
+
+    found = max(fits(spacing * _candidates(left)), key=lambda fit: fit[0], default=None)
+    if found is None or found[0] < _EVIDENCE:
         return None
-    return season
+    # what stands out may be a multiple of the true frequency
+    multiples = found[1].period * np.arange(2.0, _HIGHEST + 1.0)
+    longer = fits(multiples[multiples <= np.ptp(series.x) / _FEWEST].tolist())
+    gain, season = max([found, *longer], key=lambda fit: fit[0])
+    return season if gain > 0.5 * _PARAMETERS * math.log(series.x.size) + _EVIDENCE else None
 
 
 def without_season(series: Series, null: Null, season: Season) -> Series:
@@ -93,7 +99,12 @@ def _candidates(residual: Array) -> Array:
     inside = place < power.size
     comb = np.where(inside, power[np.minimum(place, power.size - 1)], 0.0).sum(axis=0) / inside.sum(axis=0)
     comb /= power.mean()
-    chosen: list[int] = []
+    if comb.max() < _STANDS_OUT:
+        return np.zeros(0)
+    # multiples of the true frequency stand out as much as itself, so the lowest peak comes first
+    low = int(np.argmax(comb > max(_STANDS_OUT, 0.6 * float(comb.max()))))
+    low += int(comb[low : low + _PADDING].argmax())
+    chosen = [int(fundamental[low])]
     for k in np.argsort(-comb):
         if comb[k] < _STANDS_OUT or len(chosen) == _CANDIDATES:
             break
@@ -102,8 +113,8 @@ def _candidates(residual: Array) -> Array:
     return _PADDING * n / np.array(chosen, dtype=float)
 
 
-def _fit_phase(series: Series, null: Null, period: float, without: float) -> tuple[Season, float]:
-    """Period and phase of a sawtooth of the highest likelihood, and what it gains."""
+def _fit_phase(series: Series, null: Null, period: float, without: float) -> tuple[float, Season]:
+    """What a sawtooth of the best period and phase gains, and these."""
     gain, season, none = -math.inf, Season(period, float(series.x[0])), np.zeros(0, dtype=np.intp)
     count = float(np.ptp(series.x)) / period
     for width, phases in _SEARCHES:
@@ -117,4 +128,4 @@ def _fit_phase(series: Series, null: Null, period: float, without: float) -> tup
             gain, season = float(logliks[best]) - without, Season(float(periods[best]), float(begins[best]))
         if gain < 0.5 * _EVIDENCE:
             break  # finer searches will not help
-    return season, gain
+    return gain, season
