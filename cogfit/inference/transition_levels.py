@@ -154,13 +154,13 @@ class Shape:
 
     @property
     def is_smooth(self) -> bool:
-        """Whether it is a change of regime, too slow for a transition."""
+        """Whether it is too slow for a transition."""
         return self.s < SLOW and not self.sharp
 
     def surroundings(self, series: Series) -> Array:
-        """Smooth changes about a smooth one, (k, n): it need not be log-logistic.
+        """Smooth changes about a smooth one, (k, n).
 
-        There are none about an abrupt change.
+        It need not be log-logistic. There are none about an abrupt change.
         """
         if not self.is_smooth:
             return np.zeros((0, series.x.size))

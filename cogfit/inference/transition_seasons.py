@@ -42,19 +42,25 @@ class Season:
     begin: float
 
     def rows(self, series: Series) -> Array:
-        """Powers of the share of the epoch that is over, (degree, n), times √weight."""
+        """Powers of the share of an epoch, (degree, n).
+
+        They are times √weight.
+        """
         ramp = _ramps(series.x, np.array([self.period]), np.array([self.begin]))[0]
         return np.stack([ramp**k for k in range(1, _DEGREE + 1)]) * series.root
 
 
 def _ramps(x: Array, periods: Array, begins: Array) -> Array:
-    """Shares of the epochs that are over, less a half, (seasons, n)."""
+    """Shares of epochs, less a half, (seasons, n)."""
     cycles = (x - begins[:, None]) / periods[:, None] + 1e-9  # a point where an epoch begins belongs to it
     return np.asarray(cycles - np.floor(cycles) - 0.5)
 
 
 def find_season(series: Series, null: Null) -> Season | None:
-    """The period of the errors, where there is one and points are evenly spaced."""
+    """Find the period of the errors.
+
+    None where there is none, or where points are not evenly spaced.
+    """
     gaps = np.diff(series.x)
     spacing = float(np.median(gaps))
     if np.mean(np.abs(gaps - spacing) > 1e-6 * spacing) > 0.02:
@@ -76,7 +82,10 @@ def find_season(series: Series, null: Null) -> Season | None:
 
 
 def without_season(series: Series, null: Null, season: Season) -> Series:
-    """The curve without its errors' period, which stays a free part of its mean."""
+    """Take the season out of a curve.
+
+    It stays a free part of the mean.
+    """
     rows = season.rows(series)
     size = effects(np.concatenate([null.mean.rows, rows]), null.residual)[-len(rows) :]
     y = series.y - size @ rows / series.root
@@ -86,7 +95,10 @@ def without_season(series: Series, null: Null, season: Season) -> Series:
 
 
 def _candidates(residual: Array) -> Array:
-    """Periods, in points, whose harmonics stand out of the whitened spectrum."""
+    """Periods whose harmonics stand out of the spectrum.
+
+    They are in points, the spectrum that of whitened residuals.
+    """
     n = residual.size
     rho = min(max(float(residual[1:] @ residual[:-1]) / max(float(residual @ residual), 1e-300), 0.0), 0.98)
     white = residual[1:] - rho * residual[:-1]
@@ -114,7 +126,10 @@ def _candidates(residual: Array) -> Array:
 
 
 def _fit_phase(series: Series, null: Null, period: float, without: float) -> tuple[float, Season]:
-    """What a sawtooth of the best period and phase gains, and these."""
+    """Find the best period and phase of a sawtooth.
+
+    Its gain in log-likelihood comes first.
+    """
     gain, season, none = -math.inf, Season(period, float(series.x[0])), np.zeros(0, dtype=np.intp)
     count = float(np.ptp(series.x)) / period
     for width, phases in _SEARCHES:
