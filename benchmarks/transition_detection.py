@@ -1,11 +1,14 @@
 """How often ``cogfit.inference.transitions.transition`` finds a change that is there, and one that is not.
 
-Run ``python benchmarks/transition_detection.py`` (``--help`` for the options; about half an hour on one core). Every
+Run ``python benchmarks/transition_detection.py`` (``--help`` for the options; about an hour on one core). Every
 curve has n points, x = 1 … n, a smooth truth and errors of marginal SD 0.02; ``drop`` is in units of that SD, ``at``
 its place and ``width`` the stretch from 10 to 90 % of it (0: a jump), both as shares of the range. The function is
-called as a user would, with its defaults.
+called as a user would, with its defaults. Truths without a transition, besides smooth forms: a cosine schedule of the
+whole length, a sawtooth of five epochs, means over windows of 50 steps at their ends, a warm-up of 20 points. Errors
+``known 0.9`` are ``ar 0.9``, and the test is told their covariance: no test with these smooth forms finds more.
 
-Columns of results: share of curves with p ≤ 0.05, with exact 99.9 % limits; shares with more changes than there are,
+Columns of results: share of curves with a change found, with exact 99.9 % limits; share in which a smooth change of
+regime, a period, a window or a warm-up is named; shares with more changes than there are,
 with t50 within 2 % of the range, with t50 inside its 95 % interval, and called sharp; median error of t50, of the width
 and length of the interval (shares of the range); seconds a call.
 """
@@ -14,7 +17,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,15 +26,32 @@ from grid import Cell, Study, clopper_pearson, main
 from scipy.signal import lfilter
 
 from cogfit.engine.arma import Arma
+from cogfit.inference import transition_steps, transitions
 from cogfit.inference.transitions import transition
 
 SIGMA = 0.02
 ARMA21 = Arma((1.2, -0.32), (0.4,))  # autoregressive roots 0.8 and 0.4
 
 
+WINDOW = 50  # steps over which the means of "window_means" go
+WARM_UP = 20  # points of "warm_up"
+
+
 def _truth(name: str, x: np.ndarray) -> np.ndarray:
+    power_floor = 0.15 + 0.85 * x**-0.43
     if name == "power_floor":
-        return 0.15 + 0.85 * x**-0.43
+        return power_floor
+    if name == "pure_power":
+        return x**-0.43
+    if name == "cosine_schedule":
+        return power_floor - 0.05 * (1.0 - np.cos(np.pi * x / x.size))
+    if name == "sawtooth":
+        return power_floor - 0.06 * np.mod((x - 1.0) / (0.2 * x.size), 1.0)
+    if name == "window_means":
+        steps = np.arange(1.0, WINDOW * x.size + 1.0)
+        return (0.15 + 0.85 * steps**-0.43).reshape(x.size, WINDOW).mean(axis=1)
+    if name == "warm_up":
+        return np.where(x < WARM_UP, 0.15 + 0.85 * WARM_UP**-0.43 * x / WARM_UP, power_floor)
     if name == "exponential_floor":
         return 0.15 + 0.85 * np.exp(-x / (0.15 * x.size))
     if name == "stretched_exponential":
@@ -46,9 +67,27 @@ def _errors(name: str, n: int, rng: np.random.Generator) -> np.ndarray:
     kind, _, value = name.partition(" ")
     if kind == "arma21":
         return ARMA21.simulate(1, n, rng)[0]
-    rho, lead = float(value), 400
+    rho, lead = float(value), 400  # kind "known" is "ar"
     shock = rng.standard_t(3, n + lead) / math.sqrt(3.0) if kind == "t3" else rng.standard_normal(n + lead)
     return math.sqrt(1.0 - rho * rho) * lfilter([1.0], [1.0, -rho], shock)[lead:]
+
+
+@contextmanager
+def _covariance(errors: str) -> Iterator[None]:
+    """Tell the test the errors' correlation, if they are "known"."""
+    kind, _, value = errors.partition(" ")
+    if kind != "known":
+        yield
+        return
+    rho = float(value)
+    others = np.where(np.abs(transition_steps.RHO - rho) > np.abs(transition_steps.RHO - rho).min(), 1e6, 0.0)
+    loglik, errors_of = transition_steps.loglik, transitions._errors
+    transition_steps.loglik = lambda rss, n: loglik(rss, n) - others
+    transitions._errors = lambda residual, mean: Arma((rho,))
+    try:
+        yield
+    finally:
+        transition_steps.loglik, transitions._errors = loglik, errors_of
 
 
 def _step(cell: Cell, x: np.ndarray) -> tuple[np.ndarray, float]:
@@ -67,12 +106,16 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> Mapping[str, 
     step, place = _step(cell, x)
     curve = _truth(str(cell["truth"]), x) - float(cell["drop"]) * SIGMA * step
     transition(x, curve + SIGMA * rng.standard_normal(n))  # compiled code is loaded before the clock starts
-    begin = time.perf_counter()
-    results = [transition(x, curve + SIGMA * _errors(str(cell["errors"]), n, rng)) for _ in range(repeats)]
-    seconds = (time.perf_counter() - begin) / repeats
+    axis = WINDOW * x if cell["truth"] == "window_means" else x
+    begin = time.process_time()
+    with _covariance(str(cell["errors"])):
+        results = [transition(axis, curve + SIGMA * _errors(str(cell["errors"]), n, rng)) for _ in range(repeats)]
+    seconds = (time.process_time() - begin) / repeats
     found = [r for r in results if r.found]
+    named = sum(bool(r.regimes) or r.window > 0 or math.isfinite(r.period) or math.isfinite(r.warm_up) for r in results)
     low, high = clopper_pearson(len(found), repeats)
     out: dict[str, Any] = {"found": len(found) / repeats, "found_low": low, "found_high": high}
+    out["named"] = named / repeats
     if float(cell["drop"]) > 0.0 and found:
         error = np.array([abs(r.t50 - place) for r in found]) / n
         width = np.array([r.t90 - r.t10 for r in found]) / n
@@ -110,7 +153,9 @@ CELLS = (
     *(_cell(300, e, "power_floor", 5.0, at) for at in (0.3, 0.6) for e in _AR),
     *(_cell(1000, e, "power_floor", 5.0, 0.6) for e in ("ar 0", "ar 0.9")),
     _cell(300, "t3 0.9", "power_floor", 5.0, 0.6),
-    *(_cell(300, e, "power_floor", 5.0, 0.5, 0.2) for e in _AR),
+    *(_cell(300, e, "power_floor", 5.0, 0.5, 0.2) for e in (*_AR, "known 0.9")),
+    *(_cell(300, e, t) for t in ("cosine_schedule", "sawtooth", "window_means", "warm_up") for e in ("ar 0", "ar 0.5")),
+    _cell(100_000, "ar 0", "pure_power"),
 )
 
 STUDY = Study(

@@ -50,9 +50,7 @@ SMOOTH_BREAK = Form(
         Parameter("gamma1", r"\gamma_1", "exponent before the break", "1", "shape", -4.0, 12.0),
         Parameter("gamma2", r"\gamma_2", "exponent after the break", "1", "shape", -4.0, 12.0),
         Parameter("xb", "x_b", "where the exponent changes", "x", "shape", 1.0, 1.0, log=True, interior=True),
-        Parameter(
-            "width", "w", "width of the break: in e-folds of x, 4.4 w from 10 to 90 %", "1", "shape", 0.05, 5.0, True
-        ),
+        Parameter("width", "w", "width of the break: 10 to 90 % in 4.4 w e-folds of x", "1", "shape", 0.05, 5.0, True),
         Parameter("c", "c", "asymptote: what is left after unlimited practice", "y", "floor", lower=0.0),
     ),
     contains=("constant", "power", "power_floor", "broken_power"),

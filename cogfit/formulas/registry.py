@@ -28,7 +28,8 @@ SCOUTS = tuple(form.name for form in BUILT_IN if form.scout)
 CONSTANT = next(form.name for form in BUILT_IN if form.names == ("c",))
 """The null form: no decay at all."""
 
-_REGISTRY: dict[str, Form] = {form.name: form for form in (*BUILT_IN, *ON_REQUEST)}
+_OWN = (*BUILT_IN, *ON_REQUEST)
+_REGISTRY: dict[str, Form] = {form.name: form for form in _OWN}
 
 
 def _plugged_in() -> dict[str, Form]:
@@ -36,7 +37,7 @@ def _plugged_in() -> dict[str, Form]:
 
     Entry points of the group ``cogfit.forms``.
     """
-    built_in = tuple(form.name for form in (*BUILT_IN, *ON_REQUEST))
+    built_in = tuple(form.name for form in _OWN)
     return {form.name: form for form in plugins("cogfit.forms", Form, "name", built_in)}
 
 
@@ -55,8 +56,8 @@ def forms() -> dict[str, Form]:
     >>> "power" in cogfit.forms()
     True
     """
-    added = {name: form for name, form in _REGISTRY.items() if form not in BUILT_IN}
-    return {**{form.name: form for form in BUILT_IN}, **_plugged_in(), **added}
+    added = {name: form for name, form in _REGISTRY.items() if form not in _OWN}
+    return {**{form.name: form for form in _OWN}, **_plugged_in(), **added}
 
 
 def get_form(name: str) -> Form:

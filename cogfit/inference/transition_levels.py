@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from cogfit.engine import separable
 from cogfit.engine.bins import Bins
 from cogfit.formulas.form import Array
+from cogfit.formulas.form import Form as RegisteredForm
 from cogfit.formulas.on_request import SMOOTH_BREAK
 from cogfit.formulas.registry import get_form
 from cogfit.inference.nonnegative import nonnegative_weights
@@ -84,6 +85,13 @@ class Series:
             bx, by, np.sqrt(bw / bw.mean()), points, label, coarse, _nodes(points[0], label), np.zeros((0, bx.size))
         )
 
+    def moved(self, shift: float) -> Series:
+        """The curve with all x moved."""
+        x, y, w = self.points
+        coarse = Bins.of_points(x + shift, _BINS, w)
+        points, nodes = (x + shift, y, w), self.nodes + shift
+        return replace(self, x=self.x + shift, points=points, coarse=coarse, nodes=nodes)
+
     def after(self, count: int) -> Series:
         """The curve without its first bins."""
         keep = self.label >= count
@@ -146,13 +154,13 @@ class Shape:
 
     @property
     def is_smooth(self) -> bool:
-        """Whether it is a change of regime, too slow for a transition."""
+        """Whether it is too slow for a transition."""
         return self.s < SLOW and not self.sharp
 
     def surroundings(self, series: Series) -> Array:
-        """Smooth changes about a smooth one, (k, n): it need not be log-logistic.
+        """Smooth changes about a smooth one, (k, n).
 
-        There are none about an abrupt change.
+        It need not be log-logistic. There are none about an abrupt change.
         """
         if not self.is_smooth:
             return np.zeros((0, series.x.size))
@@ -334,34 +342,37 @@ def _fit_form(series: Series, target: Array, name: str, earlier: dict[str, Form]
     by = bins.mean(y)
     centre, scale = float(by.mean()), float(by.std()) or 1.0
     up = (by - centre) / scale
-    signs = (1.0, -1.0) if not isinstance(earlier, Form) else (1.0,) if earlier.falls else (-1.0,)
-    if form.basis is None:
-        start = earlier.theta if isinstance(earlier, Form) else None
-        fits = [fit_break(bins.axis.x, sign * up + _LIFT, bins.weight, start) for sign in signs]
-        best = int(np.argmin([rss for _, rss in fits]))
-        params = fits[best][0]
-    else:
-        if isinstance(earlier, Form):
-            starts = earlier.theta[None, None] if form.shape else None
-        else:
-            starts = _starts(name, earlier, bins.axis.x)
-        # roughly while forms are compared, to the last digits for the one that is kept
-        fit = separable.solve(
-            form,
-            bins.axis,
-            np.stack([sign * up + _LIFT for sign in signs]),
-            np.repeat(bins.weight[None], len(signs), 0),
-            starts=starts if starts is None else np.repeat(starts, len(signs), axis=0),
-            tolerance=1e-10 if isinstance(earlier, Form) else 1e-4,
-        )
-        best = int(fit.rss.argmin())
-        params = fit.params[best]
-    falls = signs[best] > 0.0
+    params, falls = _least_squares(form, up, bins, earlier)
     theta = params[[form.names.index(q.name) for q in form.shape]]
     value = series.averaged(form.evaluate(x, params)) - _LIFT
     tangents = series.averaged(form.jacobian(x, params).T) * series.root
     tangents = tangents[np.abs(tangents).max(axis=1) > 0.0]
     return Form(name, falls, theta, centre + (scale if falls else -scale) * value, tangents, len(form.parameters))
+
+
+def _least_squares(form: RegisteredForm, up: Array, bins: Bins, earlier: dict[str, Form] | Form) -> tuple[Array, bool]:
+    """Parameters of one form, and whether it falls; else it is upside down."""
+    signs = (1.0, -1.0) if not isinstance(earlier, Form) else (1.0,) if earlier.falls else (-1.0,)
+    if form.basis is None:
+        start = earlier.theta if isinstance(earlier, Form) else None
+        fits = [fit_break(bins.axis.x, sign * up + _LIFT, bins.weight, start) for sign in signs]
+        best = int(np.argmin([rss for _, rss in fits]))
+        return fits[best][0], signs[best] > 0.0
+    if isinstance(earlier, Form):
+        starts = earlier.theta[None, None] if form.shape else None
+    else:
+        starts = _starts(form.name, earlier, bins.axis.x)
+    # roughly while forms are compared, to the last digits for the one that is kept
+    fit = separable.solve(
+        form,
+        bins.axis,
+        np.stack([sign * up + _LIFT for sign in signs]),
+        np.repeat(bins.weight[None], len(signs), 0),
+        starts=starts if starts is None else np.repeat(starts, len(signs), axis=0),
+        tolerance=1e-10 if isinstance(earlier, Form) else 1e-4,
+    )
+    best = int(fit.rss.argmin())
+    return fit.params[best], signs[best] > 0.0
 
 
 def _starts(name: str, fits: dict[str, Form], x: Array) -> Array | None:

@@ -20,7 +20,10 @@ _FEWEST = 4  # points of a warm-up
 
 
 def warm_up_end(series: Series, null: Null) -> int:
-    """Number of points of the warm-up; 0 for none."""
+    """Count the points of the warm-up.
+
+    0 for none.
+    """
     without = null.mean.max_loglik(null.residual) - 0.5 * null.form.count * math.log(series.x.size)
     ends = {_peak(series, sign) for sign in (1.0, -1.0)} - {0}
     for end in sorted(ends):
@@ -31,7 +34,10 @@ def warm_up_end(series: Series, null: Null) -> int:
 
 
 def _peak(series: Series, sign: float) -> int:
-    """Points up to a peak in the first third; 0 where none stands out from the noise."""
+    """Count the points up to an early peak.
+
+    0 where none in the first third stands out from the noise.
+    """
     y, n = sign * series.y, series.x.size
     m = max(3, n // 100)
     smoothed = np.convolve(y, np.full(m, 1.0 / m), mode="valid")
@@ -43,7 +49,10 @@ def _peak(series: Series, sign: float) -> int:
 
 
 def _with_warm_up(series: Series, end: int) -> tuple[float, float, float]:
-    """BIC score with a warm-up, its slope, and the change of the smooth form after it."""
+    """Fit a warm-up of given length.
+
+    BIC score, slope of the warm-up, change of the smooth form after it.
+    """
     n, root = series.x.size, series.root
     rest = smooth(series.after(end))
     rows = np.zeros((2 + len(rest.form.tangents), n))

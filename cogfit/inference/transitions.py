@@ -1,11 +1,12 @@
 r"""Phase transitions: changes of level that no smooth form explains.
 
-Such a change is more abrupt than any smooth form of learning.
+Such a change is more abrupt than any smooth form of learning: 10 to 90 % of it take less than a factor 2.4 of x. What
+takes longer, or is as well a smoothly broken power law, is a smooth change of regime and reported as one.
 
 A floor is itself a change of the log–log slope, and autocorrelated errors wander as if the level had changed. So the
-null is the best of several *smooth* forms (by BIC) with ARMA errors. The statistic is the largest likelihood ratio of
-adding a step, over all locations and a few widths; the lag-1 correlation ρ of the errors is estimated anew with each
-step and without. A step must also beat a single shock from which the curve recovers as it does from every error. The
+null is any of several *smooth* forms with ARMA errors, and each of them must be refused. The statistic is the largest
+likelihood ratio of adding a step, over all locations and a few widths, at the lag-1 correlation ρ of the errors beside
+the best step. A step must also beat a single shock from which the curve recovers as it does from every error. The
 p-value comes from smooth curves with errors like the residuals' (restricted maximum likelihood, beside the best step;
 heavy-tailed, or larger in some parts than in others, where these are), on which the same statistic is computed. The
 form counts as linear in its parameters near its best fit.
@@ -70,6 +71,8 @@ _HITS = 10  # exceedances after which a bootstrap stops
 _BATCHES = (20, 30, 50, 100, 200, 400, 800)  # replicates at a time: few first, for most nulls are settled early
 _CHI_SQUARE = 1.92  # half of the 95 % quantile of χ² with one degree of freedom
 _HOPELESS = 20.0  # log-likelihood by which a smooth form may lie below the best one with a step and still be tested
+_CLEARLY = 3.0  # log-likelihood by which windows must do better than points to be taken for granted
+_MOST_REGIMES = 3  # smooth changes of regime that are followed
 _LOCATED = 199  # replicates behind the interval of a location
 
 
@@ -149,6 +152,9 @@ class Transition(Document):
         left out of the search. NaN where there is none.
     period : float
         Period of errors that repeat with every epoch, which are modelled; NaN where there is none.
+    window : float
+        Length of the windows over which y are means, as given or found; all places are then those of their middles. 0
+        for none.
     """
 
     DERIVED: ClassVar[Mapping[str, str]] = {"found": "found", "statements": "statements"}
@@ -173,6 +179,7 @@ class Transition(Document):
     regimes: tuple[Change, ...] = ()
     warm_up: Nan = math.nan
     period: Nan = math.nan
+    window: float = 0.0
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -233,14 +240,14 @@ class Transition(Document):
         if math.isfinite(self.warm_up):
             text = "up to {end:.6g} the curve warms up: it runs the other way there, and is not searched"
             out.append(say(text, end=self.warm_up, by=transition))
+        if self.window > 0.0:
+            text = "each value is taken as the mean of a window of {window:.6g} that ends at its x: places are middles"
+            out.append(say(text, window=self.window, by=transition))
         if math.isfinite(self.period):
-            out.append(
-                say("the errors repeat every {period:.6g}: that pattern is modelled", period=self.period, by=transition)
-            )
+            text = "the errors repeat every {period:.6g}: that pattern is modelled"
+            out.append(say(text, period=self.period, by=transition))
         for regime in self.regimes:
-            text = (
-                "a smooth change of regime, no abrupt one: half done at {t50:.6g}, 10 % at {t10:.6g}, 90 % at {t90:.6g}"
-            )
+            text = "a smooth change of regime: 10 % of it are done at {t10:.6g}, half at {t50:.6g}, 90 % at {t90:.6g}"
             out.append(say(text, t50=regime.t50, t10=regime.t10, t90=regime.t90, by=transition))
         return tuple(out)
 
@@ -267,6 +274,7 @@ def transition(
     max_changes: int = 5,
     replicates: int = 199,
     schedule: Mapping[str, ArrayLike] | None = None,
+    window: float | None = None,
 ) -> Transition:
     """Look for abrupt changes of level in a curve.
 
@@ -290,6 +298,9 @@ def transition(
     schedule : mapping of str to array_like of shape (n,), optional
         Logged columns (learning rate, λ, phase, warm-up flag; numbers or text). Those that change just where the curve
         does are named; constant and smoothly drifting ones never are.
+    window : float, optional
+        Every y is the mean over a window of this length that ends at its x: its place is the window's middle. By
+        default the distance of the points is tried, and taken where a smooth form fits clearly better so; 0 for none.
 
     Returns
     -------
@@ -326,14 +337,8 @@ def transition(
         return _outcome(series, level, 1.0, "constant", arma.Arma())
     shapes: list[Shape] = []
     marks: list[tuple[float, float, float]] = []
-    whole, null = series, smooth(series)
-    if warm_up := warm_up_end(series, null):  # what follows it is searched
-        series = series.after(warm_up)
-        null = smooth(series)
-    season = find_season(series, null)
-    if season is not None:
-        series = without_season(series, null, season)
-        null = smooth(series)
+    setting, null = _setting(series, window)
+    series = setting.series
     first = verdict = _test(series, null, shapes, replicates, generator)
     while verdict.is_refused:  # one change after the other, the strongest first
         assert verdict.start is not None
@@ -341,19 +346,47 @@ def transition(
         marks.append((*_limits(series, beside, shape, level, generator), verdict.p_value))
         shapes.append(shape)
         null = smooth(series, shapes, beside.sizes, near=beside.form)
-        if len(shapes) == max_changes:
+        n_smooth = sum(known.is_smooth for known in shapes)
+        if len(shapes) - n_smooth == max_changes or n_smooth > _MOST_REGIMES:
             break
         verdict = _test(series, null, shapes, replicates, generator)
-        if all(known.is_smooth for known in shapes):  # beside a smooth change of regime the question is asked again
+        if n_smooth == len(shapes):  # beside a smooth change of regime the question is asked again
             first = verdict
     measured = _measure(series, null, shapes, marks)
     changes = [change for change, shape in zip(measured, shapes, strict=True) if not shape.is_smooth]
     regimes = [change for change, shape in zip(measured, shapes, strict=True) if shape.is_smooth]
-    end = float(whole.points[0][np.searchsorted(whole.label, warm_up) - 1]) if warm_up else math.nan
     together = _coincidences(as_numbers("x", x), schedule or {}, changes[0] if changes else None)
-    return _outcome(
-        series, level, first.p_value, first.null.form.name, first.errors, changes, regimes, together, end, season
-    )
+    outcome = _outcome(series, level, first.p_value, first.null.form.name, first.errors, changes, together)
+    period = math.nan if setting.season is None else setting.season.period
+    return replace(outcome, regimes=tuple(regimes), warm_up=setting.warm_up, period=period, window=setting.window)
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """The curve that is searched, and what was found of it before.
+
+    Last point of its warm-up (NaN for none), errors that repeat, length of its windows.
+    """
+
+    series: Series
+    warm_up: float
+    season: Season | None
+    window: float
+
+
+def _setting(series: Series, window: float | None) -> tuple[_Setting, Null]:
+    """Recognise windows, a warm-up and a season; the smooth form comes with them."""
+    series, null, length = _middles(series, window)
+    end = math.nan
+    if count := warm_up_end(series, null):
+        end = float(series.points[0][int(np.searchsorted(series.label, count)) - 1])
+        series = series.after(count)
+        null = smooth(series)
+    season = find_season(series, null)
+    if season is not None:
+        series = without_season(series, null, season)
+        null = smooth(series)
+    return _Setting(series, end, season, length), null
 
 
 def _abrupt_or_smooth(
@@ -461,6 +494,31 @@ def _prepared(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> Series:
     return Series.from_points(xs[keep], ys[keep], ws[keep], _POINTS)
 
 
+def _middles(series: Series, window: float | None) -> tuple[Series, Null, float]:
+    """The curve against the middles of windows, its smooth form, the windows' length.
+
+    A mean over a window belongs to its middle. Plotted at the end, a steep beginning is steeper than any power law.
+    """
+    if window is not None:
+        if not 0.0 <= window < 2.0 * series.points[0][0]:
+            raise InputError(
+                f"`window` must be 0 or more and end at the first x, {series.points[0][0]:g}, not {window:g}",
+                hint="give the length of the windows over which y are means, in units of x",
+            )
+        series = series.moved(-0.5 * window) if window else series
+        return series, smooth(series), float(window)
+    null, gaps = smooth(series), np.diff(series.points[0])
+    length = float(np.median(gaps))
+    is_even = bool(np.abs(gaps - length).max() <= 1e-6 * length)
+    if not is_even or length <= 1.0 or series.points[0][0] < length * (1.0 - 1e-6):
+        return series, null, 0.0
+    middles = series.moved(-0.5 * length)
+    other = smooth(middles)
+    if bic_score(other, None, middles) > bic_score(null, None, series) + _CLEARLY:
+        return middles, other, length
+    return series, null, 0.0
+
+
 def _outcome(
     series: Series,
     level: float,
@@ -468,10 +526,7 @@ def _outcome(
     form: str,
     errors: Arma,
     changes: Sequence[Change] = (),
-    regimes: Sequence[Change] = (),
     coincides_with: tuple[str, ...] = (),
-    warm_up: float = math.nan,
-    season: Season | None = None,
 ) -> Transition:
     n, nan = series.label.size, math.nan
     main = changes[0] if changes else None
@@ -499,9 +554,6 @@ def _outcome(
         flagged="few points" if n < FEW else "",
         n=n,
         main=main,
-        regimes=tuple(regimes),
-        warm_up=warm_up,
-        period=math.nan if season is None else season.period,
     )
 
 

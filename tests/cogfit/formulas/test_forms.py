@@ -15,11 +15,12 @@ from scipy.special import zeta
 
 import cogfit
 from cogfit.formulas.form import Form, three_point_jacobian
+from cogfit.formulas.on_request import ON_REQUEST
 from cogfit.formulas.registry import forms, get_form
 
 X = np.concatenate([np.arange(1.0, 12.0), np.geomspace(15.0, 900.0, 25)])
 VALUES = {"y": 0.7, "x": 37.0, "1/x": 0.013, "1": 0.63, "patterns": 41.5}
-BUILT_IN = [form for form in forms().values() if form.basis is not None]
+BUILT_IN = [form for form in forms().values() if form.basis is not None or form in ON_REQUEST]
 
 
 def values_of(form: Form) -> dict[str, float]:

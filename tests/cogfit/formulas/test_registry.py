@@ -14,9 +14,10 @@ import cogfit
 from cogfit.formulas import registry
 from cogfit.formulas.built_in import BUILT_IN
 from cogfit.formulas.form import Form
+from cogfit.formulas.on_request import ON_REQUEST
 from cogfit.formulas.registry import candidate_forms, forms, get_form
 
-BUILT_IN_NAMES = [form.name for form in BUILT_IN]
+BUILT_IN_NAMES = [form.name for form in (*BUILT_IN, *ON_REQUEST)]
 
 
 def line(x: Any, a: Any, b: Any) -> Any:
@@ -28,7 +29,7 @@ def test_every_form_is_found_by_its_name() -> None:
     for name, form in forms().items():
         assert form.name == name
         assert get_form(name) is form
-    assert list(forms())[: len(BUILT_IN)] == BUILT_IN_NAMES
+    assert list(forms())[: len(BUILT_IN_NAMES)] == BUILT_IN_NAMES
 
 
 def test_the_lookup_is_a_copy() -> None:
@@ -71,7 +72,7 @@ def test_a_form_of_an_installed_package_stands_between_built_in_and_own(monkeypa
 
     monkeypatch.setattr(registry, "plugins", plugins)
     names = list(forms())
-    assert names[: len(BUILT_IN) + 1] == [*BUILT_IN_NAMES, "test_plugged"]
+    assert names[: len(BUILT_IN_NAMES) + 1] == [*BUILT_IN_NAMES, "test_plugged"]
     assert names.index("test_own") > names.index("test_plugged")
     assert get_form("test_plugged") is plugged
     group, kind, key, taken = asked[0]
@@ -174,6 +175,23 @@ def test_without_axis_and_measure_only_forms_for_all_of_them_are_candidates() ->
     names = [form.name for form in candidate_forms(None, None)]
     assert names == [form.name for form in BUILT_IN if form.axes is None and form.measures is None]
     assert "power" in names
+
+
+def test_forms_on_request_are_known_and_no_candidates() -> None:
+    names = {form.name for form in ON_REQUEST}
+    assert names
+    assert names <= set(forms())
+    for axis, measure in (("exposure", "probability"), ("stream", "utilization"), ("repetition", "latency")):
+        assert names.isdisjoint(form.name for form in candidate_forms(axis, measure))
+
+
+def test_the_smoothly_broken_power_law_is_fitted_on_request() -> None:
+    x = np.arange(1.0, 401.0)
+    truth = {"A": 0.3, "gamma1": 0.2, "gamma2": 1.5, "xb": 60.0, "width": 0.4, "c": 0.1}
+    y = get_form("smooth_break").evaluate(x, truth)
+    result = cogfit.fit(x, y + 1e-4 * np.random.default_rng(0).normal(size=x.size), form="smooth_break")
+    assert result.params["xb"] == pytest.approx(60.0, rel=0.05)
+    assert result.params["gamma2"] == pytest.approx(1.5, rel=0.1)
 
 
 def test_a_form_of_ones_own_is_fitted_on_request_only() -> None:

@@ -255,6 +255,98 @@ def test_the_mixture_follows_sums_of_exponentials_but_no_drop_after_a_plateau() 
     assert min(rest["drop", 1.0], rest["drop", -1.0]) > 0.1
 
 
+# ------------------------------------------------------------------------------- transitions that are none
+
+
+def results_of(curve: np.ndarray, sigma: float, seeds: int = 6, x: np.ndarray | None = None) -> list[Transition]:
+    """Results for one truth and several seeds of white errors."""
+    axis = np.arange(1.0, curve.size + 1.0) if x is None else x
+    noise = (np.random.default_rng(seed).normal(size=curve.size) for seed in range(seeds))
+    return [transition(axis, curve + sigma * e) for e in noise]
+
+
+@pytest.mark.parametrize("sigma", [0.005, 0.001])
+def test_a_sum_of_two_exponentials_is_smooth_however_precise(sigma: float) -> None:
+    x = np.arange(1.0, 1001.0)
+    results = results_of(0.15 + 0.5 * np.exp(-x / 11.0) + 0.35 * np.exp(-x / 400.0), sigma)
+    assert sum(r.found for r in results) <= 1  # all of them, before its rates were fitted
+
+
+@pytest.mark.parametrize(("n", "epoch", "height"), [(300, 60.0, 0.06), (600, 120.0, -0.06), (1500, 391.0, 0.05)])
+def test_a_sawtooth_over_epochs_is_a_season(n: int, epoch: float, height: float) -> None:
+    x, curve = decay(n)
+    results = results_of(curve + height * np.mod((x - 1.0) / epoch, 1.0), 0.02, 4)
+    assert sum(r.found for r in results) <= 1
+    assert [r.period for r in results] == pytest.approx([epoch] * 4, rel=0.02)
+    assert "repeat every" in " ".join(results[0].statements())
+
+
+def test_a_drop_is_found_beside_a_season() -> None:
+    x, curve = decay(300)
+    found = transition(x, curve + 0.06 * np.mod(x / 37.0, 1.0) - 0.1 * (x > 170) + 0.01 * ar1(300, 0.0, 3))
+    assert found.low <= 171.0 <= found.high
+    assert found.period == pytest.approx(37.0, rel=0.01)
+
+
+def test_means_over_windows_belong_to_their_middles() -> None:
+    steps = np.arange(1.0, 50_001.0)
+    curve = (0.15 + 0.85 * steps**-0.43).reshape(1000, 50).mean(axis=1)
+    results = results_of(curve, 0.005, 5, x=50.0 * np.arange(1.0, 1001.0))
+    assert sum(r.found for r in results) <= 1
+    assert {r.window for r in results} == {50.0}
+    assert "middles" in " ".join(results[0].statements())
+
+
+def test_a_declared_window_moves_all_places_by_half_of_it() -> None:
+    x, y = one()
+    axis = 10.0 * x + 100.0
+    plain, middle = transition(axis, y, window=0.0), transition(axis, y, window=30.0)
+    assert middle.t50 == plain.t50 - 15.0
+    assert (middle.window, plain.window) == (30.0, 0.0)
+
+
+def test_a_smooth_cosine_schedule_is_no_abrupt_change() -> None:
+    x, curve = decay(1000)
+    results = results_of(curve - 0.05 * (1.0 - np.cos(np.pi * x / 1000.0)), 0.01)
+    assert sum(r.found for r in results) <= 2  # all of them, before
+    assert sum(bool(r.regimes) for r in results) >= 4
+    regime = next(r for r in results if r.regimes and not r.found)
+    assert regime.regimes[0].t90 > 2.0 * regime.regimes[0].t10
+    assert "smooth change of regime" in " ".join(regime.statements())
+
+
+@pytest.mark.parametrize("length", [5, 12, 40, 90])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_warm_up_is_called_one(length: int, sign: float) -> None:
+    x, curve = decay(400)
+    y = np.where(x < length, 0.15 + 0.85 * length**-0.43 * x / length, curve) + 0.02 * ar1(400, 0.3, length)
+    result = transition(x, sign * y)
+    assert result.warm_up == pytest.approx(length, abs=max(3.0, 0.2 * length))
+    assert not result.found
+    assert "warms up" in " ".join(result.statements())
+
+
+def test_a_drop_after_a_warm_up_is_found() -> None:
+    x, curve = decay(400)
+    y = np.where(x < 30, curve[29] * x / 30.0, curve) - 0.1 * (x > 250) + 0.01 * ar1(400, 0.5, 1)
+    result = transition(x, y)
+    assert result.warm_up == pytest.approx(30.0, abs=4.0)
+    assert result.low <= 251.0 <= result.high
+
+
+def test_places_are_points_of_the_curve() -> None:
+    """Long curves are averaged into bins, whose means are no steps of the log."""
+    x = 25.0 * np.arange(1.0, 3001.0)
+    for width in (0.0, 0.2):
+        step = x > 40_000.0 if width == 0.0 else 1.0 - 1.0 / (1.0 + (x / 40_000.0) ** 11.0)
+        found = transition(x, 0.15 + 0.85 * x**-0.43 - 0.1 * step + 0.02 * ar1(3000, 0.3, 2), window=0.0)
+        assert found.main is not None
+        places = [found.main.t10, found.main.t50, found.main.t90, found.main.low, found.main.high]
+        assert np.isin(places, x).all()
+        assert found.low <= found.t50 <= found.high
+        assert found.low <= 40_000.0 <= found.high
+
+
 # ----------------------------------------------------------------------------------------------------- properties
 
 
@@ -400,6 +492,8 @@ def test_the_schedule_is_read_in_the_order_of_x() -> None:
         ({"replicates": 3}, "`replicates` must be at least 19"),
         ({"max_changes": 0}, "`max_changes` must be at least 1"),
         ({"rng": "seed"}, "`rng`"),
+        ({"window": 3.0}, "`window` must be 0 or more and end at the first x"),
+        ({"window": -1.0}, "`window` must be 0 or more"),
         ({"schedule": {"lr": np.ones(7)}}, "column 'lr' of `schedule`"),
     ],
 )
