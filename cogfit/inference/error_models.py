@@ -30,6 +30,7 @@ _STRETCHES = 10  # of the curve, whose errors are compared in size
 _FEWEST = 60  # points below which they are not
 _LEVEL = 0.01  # at which stretches are called different
 _CERTAIN = 4_000  # points from which on the best model counts as known
+_NEAR_ONE = 0.9  # AR(1) coefficient below which so many points leave no doubt that memory is short
 _MEMBERS = 16  # models that are mixed below
 _OFFSETS = np.linspace(-3.0, 3.0, 13)  # standard errors from an estimate at which coefficients are tried
 _LEAST = 0.05  # of what leverage leaves of a point's variance
@@ -40,13 +41,16 @@ def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[in
     """ARMA model of a fit's errors along the curve.
 
     Independent errors for counted outcomes and failed fits. Where the variance is uneven, it is the model of the errors
-    in units of their size, about a fit that allows for it: a few large errors look correlated by chance.
+    in units of their size, about a fit that allows for it: a few large errors look correlated by chance. Of a form with
+    one order to try (it misses the curve) no more is asked.
     """
     if fit.status == "failed" or NOISE[fit.noise].discrete or not curve.serial:
         return WHITE
     ordered, params = in_order(curve), form.vector(fit.params)
     r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
     errors = select_arma(r, slopes(form, ordered, fit.noise, params), orders)
+    if len(orders) == 1:
+        return errors
     weighted, name = even_variance(form, ordered, fit, errors)
     again = (
         estimate.estimate(form, ordered.x, ordered.y, weighted.weights, fit.noise, start=fit.params) if name else fit
@@ -166,6 +170,8 @@ def _likely_dependences(rows: Array) -> tuple[Dependence, ...]:
     errors = select_arma(residual, design)
     if errors.white:
         return (WHITE,)
+    if n > _CERTAIN and errors.order == (1, 0) and abs(errors.phi[0]) < _NEAR_ONE:
+        return (errors,)
     fractional, best = estimate_fractional(residual, design)
     if n > _CERTAIN:
         loglik = restricted_loglik(errors, residual, unit_columns(design))
