@@ -154,17 +154,22 @@ def estimate_fractional(residual: Array, jacobian: Array) -> tuple[FractionalNoi
     True
     """
     columns = unit_columns(jacobian)
-    seen: dict[float, float] = {}
 
     def value(d: float) -> float:
-        if d not in seen:
-            seen[d] = FractionalNoise(d).restricted_loglik(residual, columns)
-        return seen[d]
+        return FractionalNoise(d).restricted_loglik(residual, columns)
 
     # golden section: the likelihood has one maximum in d
     low, high = 0.005, _LARGEST
+    inner, outer = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    at_inner, at_outer = value(inner), value(outer)
     for _ in range(_STEPS):
-        inner, outer = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        low, high = (low, outer) if value(inner) > value(outer) else (inner, high)
-    best = max(seen, key=lambda d: seen[d])
-    return FractionalNoise(best), seen[best]
+        if at_inner > at_outer:
+            high, outer, at_outer = outer, inner, at_inner
+            inner = high - _GOLDEN * (high - low)
+            at_inner = value(inner)
+        else:
+            low, inner, at_inner = inner, outer, at_outer
+            outer = low + _GOLDEN * (high - low)
+            at_outer = value(outer)
+    d, highest = (inner, at_inner) if at_inner > at_outer else (outer, at_outer)
+    return FractionalNoise(d), highest

@@ -31,6 +31,7 @@ _STRETCHES = 10  # of the curve, whose errors are compared in size
 _FEWEST = 60  # points below which they are not
 _LEVEL = 0.01  # at which stretches are called different
 _CERTAIN = 4_000  # points from which on the best model counts as known
+_NEAR_ONE = 0.9  # AR(1) coefficient below which so many points leave no doubt that memory is short
 _MEMBERS = 16  # models that are mixed below
 _OFFSETS = np.linspace(-3.0, 3.0, 13)  # standard errors from an estimate at which coefficients are tried
 _LEAST = 0.05  # of what leverage leaves of a point's variance
@@ -41,7 +42,8 @@ def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[in
     """ARMA model of a fit's errors along the curve.
 
     Independent errors for counted outcomes and failed fits. Where the variance is uneven, it is the model of the errors
-    in units of their size, about a fit that allows for it: a few large errors look correlated by chance.
+    in units of their size, about a fit that allows for it: a few large errors look correlated by chance. Of a form with
+    one order to try (it misses the curve) no more is asked.
     """
     if fit.status == "failed" or NOISE[fit.noise].discrete or not curve.serial:
         return WHITE
@@ -49,6 +51,8 @@ def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[in
     ordered, params = in_order(curve), form.vector(fit.params)
     r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
     errors = select_arma(r, span(slopes(form, ordered, fit.noise, params)), orders)
+    if len(orders) == 1:
+        return errors
     weighted, name = even_variance(form, ordered, fit, errors)
     again = (
         estimate.estimate(form, ordered.x, ordered.y, weighted.weights, fit.noise, start=fit.params) if name else fit
@@ -168,6 +172,8 @@ def _likely_dependences(rows: Array) -> tuple[Dependence, ...]:
     errors = select_arma(residual, design)
     if errors.white:
         return (WHITE,)
+    if n > _CERTAIN and errors.order == (1, 0) and abs(errors.phi[0]) < _NEAR_ONE:
+        return (errors,)
     fractional, best = estimate_fractional(residual, design)
     if n > _CERTAIN:
         loglik = restricted_loglik(errors, residual, unit_columns(design))
@@ -196,11 +202,15 @@ def _likely_dependences(rows: Array) -> tuple[Dependence, ...]:
 
 
 def _nearby(errors: Arma, n: int) -> list[Arma]:
-    """AR(1) errors over what their coefficient may be; others as they are."""
+    """AR(1) errors over what their coefficient may be; others as they are.
+
+    Towards 1 the likelihood falls slowly where the mean follows slow waves, so that all larger ones are tried.
+    """
     if errors.order != (1, 0):
         return [errors]
     width = math.sqrt(max(1.0 - errors.phi[0] ** 2, 1.0 / n) / n)
-    return [Arma((float(rho),)) for rho in np.unique(np.clip(errors.phi[0] + width * _OFFSETS, -0.9995, 0.9995))]
+    least = max(errors.phi[0] - 3.0 * width, -0.9995)
+    return [Arma((float(rho),)) for rho in np.linspace(least, 0.9995, max(round((0.9995 - least) / width * 2.0), 2))]
 
 
 def _local_size(innovation: Array, x: Array, fitted: Array) -> Array | None:

@@ -234,6 +234,7 @@ def compare_forms(
     registry: Mapping[str, Form],
     rng: np.random.Generator,
     *,
+    reference: str | None = None,
     replicates: int = 199,
     progress: Progress | None = None,
 ) -> dict[str, FormTest]:
@@ -242,8 +243,8 @@ def compare_forms(
     The forms that are not refused are a confidence set of forms.
 
     Around each form's fit curves are made: with the clusters resampled where there are enough, with binomial counts, or
-    with ARMA errors like those about the best form and smooth departures from it. The test statistic is log RSS of the
-    form less the least log RSS of all forms. (A rule on ΔAICc has no level: with several nested rivals it drops the
+    with errors like those about `reference` and smooth departures from it. The test statistic is log RSS of the form
+    less the least log RSS of all forms. (A rule on ΔAICc has no level: with several nested rivals it drops the
     truth too often, and a form with a break is not identified where there is none.) Data and curves are treated alike:
     the RSS of a form is the least over its tangent spaces at its fits to the data, to the form tested, and to some of
     the curves; so a thousand curves cost little more than a few. Curves of more than 100 points are averaged into bins
@@ -256,6 +257,8 @@ def compare_forms(
         Failed ones and users' forms are not tested.
     registry : mapping of str to Form
     rng : numpy Generator
+    reference : str, optional
+        Form about which, and smooth departures, the errors are modelled; that of the lowest AICc by default.
     replicates : int
         For each form at first; four times as many each time while it is not clear, with 99 % confidence, on which side
         of the level (:data:`REFUTED`) its p-value lies, or that of a power law's goodness of fit; 3,200 at most.
@@ -268,10 +271,10 @@ def compare_forms(
     """
     names = [name for name, fit in fits.items() if fit.status != "failed" and registry[name].basis is not None]
     names.sort(key=lambda name: name != POWER)  # its replicates show how far off chance may put a simple form
-    scores = {name: score(fits[name]) for name in names}
-    best = min(names, key=lambda name: scores[name])
+    if reference not in names:
+        reference = min(names, key=lambda name: score(fits[name]))
     curve, fits = by_name_in_own_units(curve, registry, {name: fits[name] for name in names})
-    errors, scale = errors_about(curve, registry[best], fits[best])
+    errors, scale = errors_about(curve, registry[reference], fits[reference])
     if np.ptp(scale) > 0.0:
         curve = replace(curve, weights=curve.weights / scale**2)
         fits = {name: _fit_again(registry[name], curve, fits[name]) for name in names}

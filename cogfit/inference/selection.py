@@ -21,8 +21,8 @@ import numpy as np
 
 from cogfit.curves.curve import UNKNOWN, Curve
 from cogfit.engine import separable
-from cogfit.engine.arma import ORDERS, WHITE, Arma, ar1_gain
-from cogfit.engine.bins import Bins
+from cogfit.engine.arma import ORDERS, WHITE, Arma, ar1_gain, estimate_arma
+from cogfit.engine.bins import LONG, Bins
 from cogfit.engine.estimate import Estimate
 from cogfit.engine.noise import NOISE, relative_weights
 from cogfit.engine.units import Units
@@ -31,8 +31,9 @@ from cogfit.formulas.registry import POWER_LAWS
 from cogfit.inference.error_models import errors_of
 from cogfit.inference.form_tests import TEST_BINS, TOLERANCE, FormTest, compare_forms
 from cogfit.inference.ranking import Ranking, rank
-from cogfit.inference.residuals import effective_points, ordered_residuals
-from cogfit.inference.verdict import Verdict, confidence_set, judge_power_law, reported_form, withhold
+from cogfit.inference.residuals import effective_points, in_order, ordered_residuals, slopes
+from cogfit.inference.variance import fitted_innovations
+from cogfit.inference.verdict import SERIOUS, Verdict, confidence_set, judge_power_law, reported_form, withhold
 from cogfit.progress import Progress
 from cogfit.records.sentence import say
 
@@ -133,7 +134,10 @@ def select(
         return Selection(ranking, Verdict("not_compared", (reason,)), next(iter(registry)), errors, {})
     tests: dict[str, FormTest] = {}
     if ranking.best is not None:
-        tests = compare_forms(curve, fits, registry, rng, replicates=replicates, progress=progress)
+        # about a flexible form that was chosen because it follows the data the errors look too small
+        in_race = [name for name in usable if ranking.delta[name] < SERIOUS]
+        plain = min(in_race, key=lambda name: (len(registry[name].parameters), ranking.delta[name]))
+        tests = compare_forms(curve, fits, registry, rng, reference=plain, replicates=replicates, progress=progress)
     if not curve.resampleable:
         # the errors of a form that is refused are its lack of fit: AR(1) will do
         close = {*confidence_set(ranking, tests), *POWER_LAWS}
@@ -162,7 +166,7 @@ def _ranking(
     if usable and (curve.resampleable or not errors.white):
         gains = dict.fromkeys(fits, 0.0)
         for name, fit in usable.items():
-            gains[name] = ar1_gain(ordered_residuals(registry[name], curve, fit))
+            gains[name] = _gain_of_ar1(registry[name], curve, fit)
     ranking = rank(list(fits.values()), gains=gains)
     if curve.resampleable:
         assert curve.clusters is not None
@@ -171,3 +175,24 @@ def _ranking(
         return ranking
     best = min(usable, key=lambda name: usable[name].aicc)
     return replace(ranking, n_effective=effective_points(registry[best], curve, fits[best], errors))
+
+
+def _gain_of_ar1(form: Form, curve: Curve, fit: Estimate) -> float:
+    """Log-likelihood that AR(1) errors add, about their own best fit.
+
+    Least squares weigh points otherwise than correlated errors ask for: what the one leaves near a steep beginning the
+    other would not, and a form whose residuals happen to be flat there would win by it. So the form takes the linear
+    step to its generalised least-squares fit. Long curves are spared it.
+    """
+    residuals = ordered_residuals(form, curve, fit)
+    gain = ar1_gain(residuals)
+    rss = float(residuals @ residuals)
+    if rss == 0.0 or residuals.size > LONG or NOISE[fit.noise].discrete:
+        return gain
+    design = slopes(form, in_order(curve), fit.noise, form.vector(fit.params))
+    if residuals.size < design.shape[1] + 8:
+        return gain
+    errors, _ = estimate_arma(residuals, design, (1, 0))
+    innovation, _ = fitted_innovations(residuals, design, errors)
+    drop = math.log(rss / max(float(innovation @ innovation), 1e-300))
+    return max(gain, 0.5 * residuals.size * drop + 0.5 * math.log1p(-(errors.phi[0] ** 2)))

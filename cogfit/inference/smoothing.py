@@ -30,6 +30,7 @@ _CORRELATION = -0.3  # of changes a window apart, from which on it is taken as t
 _DEVIATES = 3.6  # standard errors that it must lie below 0: one window in 3,000 does by chance
 _OUTLYING = 4.0  # median absolute deviations at which changes are cut off
 _DECAYS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)  # exponential averages tried
+_LAGS_BEHIND = 1_000  # points in which they are looked for
 _RED = 0.4  # lag-1 correlation of errors from which on they are
 _GAIN = 5.0  # log-likelihood by which the average of a form must be better than the form with AR(1) errors
 _AS_GOOD = 3.0  # by which it may be worse than the best form with AR(1) errors, at BIC's price of the parameters
@@ -65,7 +66,7 @@ def smoothing_seen(curve: Curve, registry: Mapping[str, Form], fits: Mapping[str
         return ""
     if width := window_of(residuals):
         return f"a moving average over {width} points"
-    decay = _decay_of(in_order(curve), registry, usable, best, residuals)
+    decay = _decay_of(_beginning(in_order(curve)), registry, usable, best, residuals[:_LAGS_BEHIND])
     return f"an exponential moving average with decay {decay:g}" if decay else ""
 
 
@@ -101,6 +102,13 @@ def window_of(residuals: Array) -> int:
     # the only lag of its kind: periodic errors have several, and broad ones
     (marked,) = np.nonzero((lags[1:-1] >= _NARROWEST) & (here <= needed))
     return int(lags[1 + marked[0]]) if marked.size == 1 and beside[marked[0]] < -0.5 * here[marked[0]] else 0
+
+
+def _beginning(curve: Curve) -> Curve:
+    """First points, where an average lags behind."""
+    first = slice(_LAGS_BEHIND)
+    counts = None if curve.counts is None else curve.counts[first]
+    return replace(curve, x=curve.x[first], y=curve.y[first], weights=curve.weights[first], counts=counts)
 
 
 def _decay_of(

@@ -141,7 +141,10 @@ def withhold(verdict: Verdict) -> Verdict:
     """
     if verdict.power_law not in ("supported", "not_supported"):
         return verdict
-    text = "the curve was smoothed by an unknown filter, which changes its form: log it as it is, or declare the filter"
+    text = (
+        "the curve was smoothed, or looks smoothed, by an unknown filter, which changes its form: log it as it is, or "
+        "declare the filter"
+    )
     return Verdict("not_distinguishable", (say(text, by=withhold),))
 
 
