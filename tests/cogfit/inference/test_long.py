@@ -14,6 +14,7 @@ from cogfit.engine import bins
 from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.estimate import estimate
 from cogfit.formulas.registry import get_form
+from cogfit.inference.joint_fit import JointFit
 from cogfit.inference.profile import profile
 from cogfit.inference.residuals import errors_of
 
@@ -50,7 +51,7 @@ def test_exponent_and_limits_are_those_of_all_points(truth: str, errors: str, mo
             set_long(monkeypatch, is_long)
             fit = estimate(form, X, y, curve.weights, "lognormal" if errors == "log-normal" else "gaussian")
             model = errors_of(form, curve, fit)
-            found.append((fit, profile(form, curve, fit, "gamma", 0.95, model), model))
+            found.append((fit, profile(JointFit(form, curve, fit, model), "gamma", 0.95), model))
         (plain, limits, model), (short, condensed, same) = found
         assert same.order == model.order
         width = limits.high - limits.low
