@@ -523,7 +523,7 @@ def _form_fits(
     items = []
     for form in family:
         name = form.name
-        uncertainty = intervals.Uncertainty({}, fits[name].covariance)
+        uncertainty = intervals.Uncertainty(fits[name], {}, fits[name].covariance)
         if not constant:
             # profiles cost most: only for forms of which somebody will want to know γ
             matters = name == best or name in POWER_LAWS or name in inside
@@ -534,18 +534,18 @@ def _form_fits(
                 options.level,
                 options.rng,
                 errors=compared.errors[name],
+                joint=compared.joint.get(name),
                 profiled=matters,
+                refused=bool(compared.tests) and name not in inside,
                 thorough=options.thorough and matters,
             )
-        items.append(_form_fit(form, fits[name], uncertainty, compared, extrapolation.get(name, math.nan)))
+        items.append(_form_fit(form, uncertainty, compared, extrapolation.get(name, math.nan)))
     return sorted(items, key=lambda item: item.delta_aicc)
 
 
-def _form_fit(
-    form: Form, fit: Estimate, uncertainty: intervals.Uncertainty, compared: Selection, extrapolation: float
-) -> FormFit:
+def _form_fit(form: Form, uncertainty: intervals.Uncertainty, compared: Selection, extrapolation: float) -> FormFit:
     return FormFit(
-        estimate=fit,
+        estimate=uncertainty.estimate,
         intervals=uncertainty.intervals,
         covariance=uncertainty.covariance,
         title=form.title,

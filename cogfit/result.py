@@ -83,7 +83,8 @@ class FormFit(Document):
     Attributes
     ----------
     estimate : Estimate
-        Parameters, likelihood, status, and standard errors for independent errors of even variance (see there).
+        Parameters at the maximum of the likelihood that the intervals come from, and their status; likelihood (at its
+        own maximum) and standard errors for independent errors of even variance (see there).
     intervals : dict of str to Interval
     covariance : ndarray, shape (p, p)
         Of the parameters, with autocorrelated errors, uneven variance or clusters allowed for.

@@ -29,7 +29,7 @@ from cogfit.engine.separable import (
     solve,
     solve_bundle,
 )
-from cogfit.engine.units import Units, closed_under, middle_of
+from cogfit.engine.units import Units, closed_under, start_of
 from cogfit.errors import MissingDependencyError
 from cogfit.formulas.form import Array, Form
 from cogfit.native import kernels
@@ -512,7 +512,7 @@ def _in_units_of_the_data(form: Form, bundle: Bundle) -> tuple[Bundle, Units]:
     closed, count = closed_under((form,), noises.get("gaussian")), bundle.axis.size
     x_units, y_units = np.ones(bundle.x_at.size - 1), np.ones(count)
     if "x" in closed:
-        x_units = np.array([middle_of(bundle.x[i:j]) for i, j in pairwise(bundle.x_at)])
+        x_units = np.array([start_of(bundle.x[i:j]) for i, j in pairwise(bundle.x_at)])
     if "y" in closed:
         _, limits = kernels.survey(bundle.y, bundle.y_at, bundle.size)
         y_units = np.abs(limits).max(axis=1)

@@ -1,9 +1,9 @@
 """Units of the data: fits are made in them.
 
 A curve has the same exponent in any unit of its axes, but iterations stop, and thresholds bite, at numbers. So x is
-taken in multiples of the middle of its axis (on a logarithmic scale) and y of its largest size before anything is
-fitted or tested, and parameters are brought back afterwards. A form and a noise model are changed only as far as they
-are closed under it (:attr:`cogfit.formulas.form.Form.closed_under`).
+taken in multiples of its smallest positive value and y of its largest size before anything is fitted or tested, and
+parameters are brought back afterwards. A form and a noise model are changed only as far as they are closed under it
+(:attr:`cogfit.formulas.form.Form.closed_under`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import numpy as np
 
 from cogfit.engine.noise import Noise
 from cogfit.formulas.form import Array, Form, span_of
+
+_SHORTEST = 1e-25  # of the largest x, what may be called 1: x^-12 is a number then
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Units:
         As far as all forms and the noise model are closed under another unit.
         """
         closed = closed_under(forms, model)
-        return cls(middle_of(x) if "x" in closed else 1.0, size_of(y) if "y" in closed else 1.0)
+        return cls(start_of(x) if "x" in closed else 1.0, size_of(y) if "y" in closed else 1.0)
 
     @property
     def inverse(self) -> Units:
@@ -106,10 +108,13 @@ def closed_under(forms: Iterable[Form], model: Noise) -> frozenset[str]:
     return closed.intersection(*(form.closed_under for form in forms))
 
 
-def middle_of(x: Array) -> float:
-    """Geometric middle of the positive x."""
+def start_of(x: Array) -> float:
+    """Smallest positive x.
+
+    Larger where the axis would then reach too far for powers of it.
+    """
     low, high = span_of(x)
-    return math.sqrt(low) * math.sqrt(high)
+    return max(low, _SHORTEST * high)
 
 
 def size_of(y: Array) -> float:

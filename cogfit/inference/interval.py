@@ -26,6 +26,9 @@ CONDITIONAL = "conditional on this run"
 ENOUGH_CLUSTERS = 15
 """Clusters below which an interval is called unreliable."""
 
+MISSES = "this form misses the curve"
+"""Caveat of a form that the data refuse: its parameters describe the curve, and are no measurement."""
+
 ENOUGH_POINTS = 5.0
 """Effective points below which it is."""
 

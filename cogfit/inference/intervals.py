@@ -1,8 +1,8 @@
 r"""Confidence intervals for the parameters of a fitted form.
 
-Ordered series: the *profile likelihood*, calibrated by F(1, n − p). Where residuals are autocorrelated, the errors are
-an ARMA process (order by BIC) whose coefficients are estimated anew at every value tried, by restricted likelihood
-(plain likelihood covers 85–90 % instead of 95 % for short red series).
+Ordered series: the *profile likelihood*, calibrated by F(1, n − p), about the estimate that maximises it. Where
+residuals are autocorrelated, the errors are an ARMA process (order by BIC) whose coefficients are estimated anew at
+every value tried, by restricted likelihood (plain likelihood covers 85–90 % instead of 95 % for short red series).
 Innovations of unequal variance widen the profile by the ratio of the sandwich to the model variance. Curves that stand
 on patterns or runs: these are resampled as wholes, and all replicates are refitted as one batch. A limit that the data
 do not give is infinite and reported so; an interval that cannot be trusted says why.
@@ -18,13 +18,16 @@ import numpy as np
 from cogfit.curves.curve import Curve
 from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.estimate import Estimate
-from cogfit.formulas.form import Array, Form
+from cogfit.formulas.form import Array, Form, span_of
 from cogfit.inference.error_models import errors_of
-from cogfit.inference.interval import ENOUGH_POINTS, Interval
+from cogfit.inference.interval import ENOUGH_POINTS, MISSES, Interval, standard_errors
+from cogfit.inference.joint_fit import JointFit
 from cogfit.inference.own_units import one_in_own_units
 from cogfit.inference.profile import profile, series_covariance, wald
 from cogfit.inference.resampling import block_bootstrap, resampled
 from cogfit.inference.residuals import effective_points
+
+_VAGUE_LOG = 3.0  # standard error of a logarithm that identifies nothing: a factor 20
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Uncertainty:
 
     Attributes
     ----------
+    estimate : Estimate
+        At the maximum of the likelihood that the intervals come from, and with the status that they give it.
     intervals : dict of str to Interval
     covariance : ndarray, shape (p, p)
         Of the estimates; it allows for autocorrelated errors, uneven variance, or clusters, where there are such.
@@ -42,6 +47,7 @@ class Uncertainty:
         Block-bootstrap intervals, where they were asked for.
     """
 
+    estimate: Estimate
     intervals: dict[str, Interval]
     covariance: Array
     errors: Arma = WHITE
@@ -56,7 +62,9 @@ def all_intervals(
     rng: np.random.Generator,
     *,
     errors: Arma | None = None,
+    joint: JointFit | None = None,
     profiled: bool = True,
+    refused: bool = False,
     thorough: bool = False,
 ) -> Uncertainty:
     """Intervals of every parameter.
@@ -72,37 +80,71 @@ def all_intervals(
         For resampling.
     errors : Arma, optional
         Model of the errors, if known already (:func:`errors_of`).
+    joint : JointFit, optional
+        Of the form and these errors, if made already.
     profiled : bool
-        False gives Wald intervals only.
+        False gives Wald intervals about least squares only.
+    refused : bool
+        Whether the data refuse the form. What it leaves over then is no error to be modelled: its parameters describe
+        the curve, by least squares.
     thorough : bool
         Calibrate the profile by parametric bootstrap, and add block-bootstrap intervals.
     """
     if fit.status == "failed":
         none = {name: Interval(-math.inf, math.inf, level, "none", "this curve") for name in form.names}
-        return Uncertainty(none, fit.covariance)
+        return Uncertainty(fit, none, fit.covariance)
     is_gaussian = fit.noise == "gaussian" and form.basis is not None
 
     # clusters are the unit of replication where there are enough: no model of the errors is needed then
     if profiled and is_gaussian and curve.clusters is not None and curve.resampleable:
         by_resampling, covariance = resampled(form, curve, curve.clusters, fit, level, rng)
-        return Uncertainty(by_resampling, covariance)
+        return Uncertainty(judged(form, curve, fit, covariance), by_resampling, covariance)
 
-    # one ordered series: standard errors for all parameters, the profile for the exponent, which has no unit
+    # one ordered series without a profile: least squares, and what errors do to it
     errors = errors_of(form, curve, fit) if errors is None else errors
-    own_curve, own_fit, units = one_in_own_units(curve, form, fit)
-    own = series_covariance(form, own_curve, own_fit, errors)
-    covariance = units.covariance(form, form.vector(own_fit.params), own)
-    limits = wald(fit, covariance, level, errors)
-    sensitivity: dict[str, Interval] = {}
-    if profiled and form.gamma is not None:
-        limits[form.gamma] = profile(form, own_curve, own_fit, form.gamma, level, errors, rng if thorough else None)
-        if thorough and is_gaussian:
-            sensitivity = block_bootstrap(form, curve, fit, level, rng)
-    return Uncertainty(
-        _with_caveat(limits, caveat_of(curve, effective_points(form, curve, fit, errors))),
-        covariance,
-        errors,
-        sensitivity,
+    if not profiled or refused or form.gamma is None:
+        own_curve, own_fit, units = one_in_own_units(curve, form, fit)
+        own = series_covariance(form, own_curve, own_fit, errors)
+        covariance = units.covariance(form, form.vector(own_fit.params), own)
+        limits = wald(fit, covariance, level, errors)
+        if refused:
+            return Uncertainty(fit, _with_caveat(limits, MISSES), covariance, errors)
+        limits = _with_caveat(limits, caveat_of(form, curve, fit, errors))
+        return Uncertainty(judged(form, curve, fit, covariance), limits, covariance, errors)
+
+    # estimate, standard errors and profile of one likelihood
+    joint = JointFit(form, curve, fit, errors) if joint is None else joint
+    covariance, errors = joint.covariance, joint.errors
+    estimate = judged(form, curve, joint.told(), covariance)
+    limits = wald(estimate, covariance, level, errors)
+    limits[form.gamma] = profile(joint, form.gamma, level, rng if thorough else None)
+    sensitivity = block_bootstrap(form, curve, fit, level, rng) if thorough and is_gaussian else {}
+    limits = _with_caveat(limits, caveat_of(form, curve, estimate, errors))
+    return Uncertainty(estimate, limits, covariance, errors, sensitivity)
+
+
+def judged(form: Form, curve: Curve, fit: Estimate, covariance: Array) -> Estimate:
+    """The estimate, with what its covariance does not determine.
+
+    A scale is not determined to within a factor of 20, nor is an exponent whose standard error exceeds both itself and
+    what changes the curve by a factor of e from its first to its last point.
+    """
+    low, high = span_of(curve.x)
+    reach = max(math.log(high) - math.log(low), 1e-300)
+    loose = {}
+    for name, error in standard_errors(fit, covariance).items():
+        q, value = form.parameters[form.names.index(name)], abs(fit.params[name])
+        if q.role != "shape" or name in (*fit.at_bound, *fit.not_identified):
+            continue
+        exponent_limit = max(value, 1.0 / reach) if name == form.gamma else math.inf
+        if not error <= (_VAGUE_LOG * value if q.log else exponent_limit):
+            loose[name] = f"{name} (its standard error is {error:.2g})" if math.isfinite(error) else name
+    if not loose or fit.status == "failed":
+        return fit
+    reason = "; ".join(text for text in (fit.reason, f"the data do not determine {', '.join(loose.values())}") if text)
+    stderr = {name: math.inf if name in loose else error for name, error in fit.stderr.items()}
+    return replace(
+        fit, status="not_identified", reason=reason, stderr=stderr, not_identified=(*fit.not_identified, *loose)
     )
 
 
@@ -112,13 +154,16 @@ def _with_caveat(limits: dict[str, Interval], caveat: str) -> dict[str, Interval
     return {name: replace(interval, caveat=caveat) for name, interval in limits.items()}
 
 
-def caveat_of(curve: Curve, points: float) -> str:
+def caveat_of(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> str:
     """Why intervals from one ordered series are not reliable.
 
     Empty where simulations found them good.
     """
     if curve.smoothing == "unknown":
         return "the curve was smoothed before it was logged, by a filter that is not known"
+    points = effective_points(form, curve, fit, errors)
     if points < ENOUGH_POINTS:
         return f"only {points:.0f} effective points"
+    if errors.time > fit.n:
+        return "errors that wander over the whole curve cannot be told from a form that misses it"
     return ""

@@ -49,6 +49,7 @@ def resampled(
     draws = rng.multinomial(clusters.size, np.full(clusters.size, 1.0 / clusters.size), size=replicates).astype(float)
     shape = [form.names.index(q.name) for q in form.shape]
     low, high = separable.bounds_of(form, curve.x)
+    told = form.vector(fit.params).tolist()
     curve, fit, units = one_in_own_units(replace(curve, clusters=clusters), form, fit)
     assert curve.clusters is not None
     clusters, best = curve.clusters, form.vector(fit.params)
@@ -75,10 +76,15 @@ def resampled(
     intervals = {}
     for i, q in enumerate(form.parameters):
         lower, upper = (float(v) for v in np.quantile(params[:, i], [tail, 1.0 - tail]))
+        # replicates that all lie to one side of the estimate tell nothing of how far it may be off to the other
+        value, rounding = told[i], 1e-9 * (abs(told[i]) + upper - lower)
+        is_below, is_above = value < lower - rounding, value > upper + rounding
+        lower, upper = min(lower, value), max(upper, value)
         if q.role == "shape":
             has_meaning = low[i] == 0.0  # 0 is a value that the parameter may have, other bounds are only the solver's
-            lower = -math.inf if not has_meaning and lower <= low[i] * (1 + 1e-9 * np.sign(low[i])) else lower
-            upper = math.inf if upper >= high[i] * (1 - 1e-9) else upper
+            is_below |= not has_meaning and lower <= low[i] * (1 + 1e-9 * np.sign(low[i]))
+            is_above |= upper >= high[i] * (1 - 1e-9)
+        lower, upper = -math.inf if is_below else lower, math.inf if is_above else upper
         intervals[q.name] = Interval(lower, upper, level, method, scope, _few_clusters(clusters))
     return intervals, np.atleast_2d(np.cov(params.T)) * correction**2
 

@@ -14,8 +14,8 @@ every other form in the set contains it.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -30,6 +30,8 @@ from cogfit.formulas.form import Form
 from cogfit.formulas.registry import POWER_LAWS
 from cogfit.inference.error_models import errors_of
 from cogfit.inference.form_tests import TEST_BINS, TOLERANCE, FormTest, compare_forms
+from cogfit.inference.intervals import judged
+from cogfit.inference.joint_fit import JointFit
 from cogfit.inference.ranking import Ranking, rank
 from cogfit.inference.residuals import effective_points, in_order, ordered_residuals, slopes
 from cogfit.inference.variance import fitted_innovations
@@ -102,6 +104,8 @@ class Selection:
         Of each form's fit.
     tests : dict of str to FormTest
         Empty where one form only was fitted.
+    joint : mapping of str to JointFit
+        Forms with an exponent that are not refused, fitted together with their errors.
     """
 
     ranking: Ranking
@@ -109,6 +113,7 @@ class Selection:
     form: str | None
     errors: dict[str, Arma]
     tests: dict[str, FormTest]
+    joint: Mapping[str, JointFit] = field(default_factory=dict)
 
 
 def select(
@@ -138,17 +143,35 @@ def select(
         in_race = [name for name in usable if ranking.delta[name] < SERIOUS]
         plain = min(in_race, key=lambda name: (len(registry[name].parameters), ranking.delta[name]))
         tests = compare_forms(curve, fits, registry, rng, reference=plain, replicates=replicates, progress=progress)
+    inside = confidence_set(ranking, tests)
+    close = (*inside, *POWER_LAWS)
     if not curve.resampleable:
         # the errors of a form that is refused are its lack of fit: AR(1) will do
-        close = {*confidence_set(ranking, tests), *POWER_LAWS}
         for name in usable:
             if name != first:
                 orders = ORDERS if name in close else ORDERS[:1]
                 errors[name] = errors_of(registry[name], curve, fits[name], orders)
-    ruling = judge_power_law(fits, ranking, registry, tests)
+    # what is said of a form is said of the estimate that is reported
+    joint = {} if curve.resampleable else _fit_jointly(curve, registry, usable, errors, inside)
+    told = {name: judged(registry[name], curve, fit.told(), fit.covariance) for name, fit in joint.items()}
+    told = {**fits, **told}
+    ruling = judge_power_law(told, ranking, registry, tests)
     if curve.smoothing == UNKNOWN:
         ruling = withhold(ruling)
-    return Selection(ranking, ruling, reported_form(ruling, fits, ranking, registry, tests), errors, tests)
+    form = reported_form(ruling, told, ranking, registry, tests)
+    return Selection(ranking, ruling, form, errors, tests, joint)
+
+
+def _fit_jointly(
+    curve: Curve,
+    registry: Mapping[str, Form],
+    fits: Mapping[str, Estimate],
+    errors: Mapping[str, Arma],
+    names: Iterable[str],
+) -> dict[str, JointFit]:
+    """Forms that have an exponent, fitted together with their errors."""
+    chosen = [name for name in dict.fromkeys(names) if name in fits and registry[name].gamma is not None]
+    return {name: JointFit(registry[name], curve, fits[name], errors[name]) for name in chosen}
 
 
 def _ranking(

@@ -92,8 +92,9 @@ def fit_many(
 
     Notes
     -----
-    Parameters, standard errors and status are those of ``cogfit.fit(x, y, form=..., noise="gaussian")``. The results of
-    a curve depend neither on the number of threads nor on the other curves.
+    Parameters, standard errors and status are those of maximum likelihood for independent errors of even variance, from
+    which :func:`cogfit.fit` starts; with ``verdicts=True`` they are those of that function. The results of a curve
+    depend neither on the number of threads nor on the other curves.
 
     Examples
     --------

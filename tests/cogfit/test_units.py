@@ -95,7 +95,11 @@ def test_every_form_gives_the_same_in_every_unit(form: Form, kind: str, a: float
         other = cogfit.fit(X * units.x, curve(kind, seed) * units.y, **options)
     assert other.status == base.status
     assert other.selected.estimate.at_bound == base.selected.estimate.at_bound
-    assert {key: value for key, value in differences(base, other, form, units).items() if value > PER_WIDTH} == {}
+    # along a ridge, and under errors that wander over the whole curve, the maximum itself is known less well
+    interval = None if form.gamma is None else base.selected.intervals[form.gamma]
+    is_sharp = base.status == "ok" and (interval is None or interval.reliable)
+    most = PER_WIDTH if is_sharp else 100 * PER_WIDTH
+    assert {key: value for key, value in differences(base, other, form, units).items() if value > most} == {}
 
 
 @settings(max_examples=15)

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 import cogfit
 from cogfit.curves.arrays import array_curve
 from cogfit.engine import separable
+from cogfit.engine.arma import WHITE
 from cogfit.engine.bins import NODES, Axis, Bins, bins_of
 from cogfit.engine.estimate import estimate
 from cogfit.formulas.registry import forms, get_form
 from cogfit.inference.form_tests import compare_forms
+from cogfit.inference.joint_fit import JointFit
 from cogfit.inference.profile import profile
 from cogfit.inference.resampling import resampled
 from cogfit.inference.selection import extrapolation_error
@@ -190,9 +192,9 @@ def test_windows_of_a_precise_power_law_agree() -> None:
 def test_profiles_in_bins_are_those_over_points(monkeypatch: pytest.MonkeyPatch) -> None:
     form, curve = get_form("power_floor"), array_curve(X, precise())
     fit = estimate(form, X, curve.y, curve.weights)
-    over_points = profile(form, curve, fit, "gamma", 0.95)
+    over_points = profile(JointFit(form, curve, fit, WHITE), "gamma", 0.95)
     monkeypatch.setattr("cogfit.engine.bins.LONG", 1000)
-    in_bins = profile(form, curve, fit, "gamma", 0.95)
+    in_bins = profile(JointFit(form, curve, fit, WHITE), "gamma", 0.95)
     width = over_points.high - over_points.low
     assert in_bins.low == pytest.approx(over_points.low, abs=0.01 * width)
     assert in_bins.high == pytest.approx(over_points.high, abs=0.01 * width)

@@ -15,6 +15,7 @@ from cogfit.engine.arma import WHITE, Arma, estimate_arma
 from cogfit.engine.estimate import estimate
 from cogfit.formulas.registry import get_form
 from cogfit.inference.error_models import errors_of
+from cogfit.inference.joint_fit import JointFit
 from cogfit.inference.profile import profile
 
 N = 10_000
@@ -50,7 +51,7 @@ def test_exponent_and_limits_are_those_of_all_points(truth: str, errors: str, mo
             set_long(monkeypatch, is_long)
             fit = estimate(form, X, y, curve.weights, "lognormal" if errors == "log-normal" else "gaussian")
             model = errors_of(form, curve, fit)
-            found.append((fit, profile(form, curve, fit, "gamma", 0.95, model), model))
+            found.append((fit, profile(JointFit(form, curve, fit, model), "gamma", 0.95), model))
         (plain, limits, model), (short, condensed, same) = found
         assert same.order == model.order
         width = limits.high - limits.low
