@@ -397,7 +397,7 @@ def fit_curve(
     whole = chosen is None and not constant
     items = _form_fits(curve, family, fits, compared, best, options, constant, whole)
     stages(2 * len(family), 2 * len(family), "")
-    parts = _windows(curve, fits, family, best, inside, options) if whole else ()
+    parts = _windows(curve, items, family, best, inside, options) if whole else ()
     averaged = _averaging(curve) if whole else None
     change = None
     if changes:
@@ -564,13 +564,14 @@ def _form_fit(form: Form, uncertainty: intervals.Uncertainty, compared: Selectio
 
 def _windows(
     curve: Curve,
-    fits: Mapping[str, Estimate],
+    items: Sequence[FormFit],
     family: tuple[Form, ...],
     best: str,
     inside: tuple[str, ...],
     options: Options,
 ) -> tuple[Window, ...]:
     """γ over windows, with floor and shift of the law held."""
+    fits = {item.name: item.estimate for item in items}
     law = windows.law_of(best, inside, {name: fit.params for name, fit in fits.items()})
     form = next(form for form in family if form.name == best)
     fitted = form.evaluate(curve.x, fits[best].params)

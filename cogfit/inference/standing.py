@@ -12,7 +12,7 @@ from typing import Literal
 
 from cogfit.engine.estimate import Estimate
 from cogfit.inference.form_tests import REFUTED, FormTest
-from cogfit.inference.interval import Interval
+from cogfit.inference.interval import MISSES, Interval
 
 Kind = Literal["measured", "unreliable", "at_bound", "not_identified", "misses", "failed"]
 
@@ -31,7 +31,7 @@ _REASONS: dict[Kind, str] = {
     "unreliable": "",
     "at_bound": "it lies at its bound",
     "not_identified": "the data do not determine it",
-    "misses": "this form misses the curve",
+    "misses": MISSES,
     "failed": "the form did not fit",
 }
 
