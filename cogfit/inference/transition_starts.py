@@ -44,7 +44,7 @@ def _peak(series: Series, sign: float) -> int:
     top = int(smoothed[: max(n // 3, 1)].argmax())
     noise = float(np.median(np.abs(np.diff(y)))) / (0.6745 * math.sqrt(2.0)) * math.sqrt(2.0 / m)
     end = top + (m + 1) // 2
-    stands_out = smoothed[top] - max(smoothed[0], smoothed[-1]) > _LARGE * noise
+    stands_out = smoothed[top] - max(smoothed[0], smoothed[-1]) > _LARGE * noise > 0.0  # a single spike is none
     return end if end >= _FEWEST and stands_out else 0
 
 

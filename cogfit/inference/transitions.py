@@ -713,7 +713,8 @@ def _test(series: Series, null: Null, shapes: Sequence[Shape], replicates: int, 
 def _is_exact(series: Series, null: Null) -> bool:
     """Whether a smooth form goes through all points."""
     left = null.residual - null.mean.rows.T @ (null.mean.rows @ null.residual)
-    return float(np.linalg.norm(left)) <= 1e-6 * float(np.linalg.norm((series.y - series.y.mean()) * series.root))
+    # bounds of the forms leave 5e-6 of a straight line
+    return float(np.linalg.norm(left)) <= 1e-5 * float(np.linalg.norm((series.y - series.y.mean()) * series.root))
 
 
 def _test_form(series: Series, trial: _Trial, replicates: int, rng: np.random.Generator) -> _Verdict:

@@ -407,6 +407,8 @@ def test_a_curve_without_noise() -> None:
     x, curve = decay(200)
     assert transition(x, np.full(200, 0.3)).p_value == 1.0
     assert transition(x, curve).p_value == 1.0
+    assert not transition(x, x).found
+    assert not transition(x, np.where(x == 7.0, 2.0, 1.0)).found
     found = transition(x, curve - 0.1 * (x > 120))
     assert found.t50 == pytest.approx(120.5, abs=0.5)
     assert found.main is not None
