@@ -33,7 +33,9 @@ _STEPS = 60  # Newton steps at most
 _GAIN = 1e-9  # log-likelihood below which a step no longer matters
 _SHORTEST = 1e-4  # log width of an interval: shorter ones would cost digits of their probability
 _STEEPEST = 1e4  # 1/σ at most: times that are all alike have no smallest σ
-_PENALTY = 0.2  # |δ| that costs log 2; without δ 27 % of 100 patterns' drivers are wrong, with no penalty few are named
+# |δ| that costs log 2. With 60 % of 30 patterns censored, no penalty names the right driver 14 points less often; with
+# δ held at 0, 27 % of the names are wrong where it is 0.4 (100 patterns).
+_PENALTY = 0.2
 _CLEARLY = 1.0  # log-likelihood by which a law must beat the usual one
 _INNER = np.array([0.25, 0.5, 0.75])  # where a profile is evaluated again, between two points of its grid
 
