@@ -29,10 +29,10 @@ from cogfit.formulas.form import Form
 from cogfit.formulas.registry import POWER_LAWS
 from cogfit.inference.error_models import errors_of
 from cogfit.inference.form_tests import TEST_BINS, TOLERANCE, FormTest, compare_forms
-from cogfit.inference.ranking import CLOSE, Ranking, rank
+from cogfit.inference.ranking import CLOSE, Ranking, rank, simplest_in_race
 from cogfit.inference.residuals import effective_points, in_order, ordered_residuals, slopes
 from cogfit.inference.variance import fitted_innovations
-from cogfit.inference.verdict import SERIOUS, Verdict, confidence_set, judge_power_law, withhold
+from cogfit.inference.verdict import Verdict, confidence_set, judge_power_law, withhold
 from cogfit.progress import Progress
 from cogfit.records.sentence import say
 
@@ -142,8 +142,8 @@ def select(
     tests: dict[str, FormTest] = {}
     if ranking.best is not None:
         # about a flexible form that was chosen because it follows the data the errors look too small
-        in_race = [name for name in usable if ranking.delta[name] < SERIOUS]
-        plain = min(in_race, key=lambda name: (len(registry[name].parameters), ranking.delta[name]))
+        counts = {name: len(form.parameters) for name, form in registry.items()}
+        plain = simplest_in_race({name: ranking.delta[name] for name in usable}, counts)
         tests = compare_forms(curve, fits, registry, rng, reference=plain, replicates=replicates, progress=progress)
     if not curve.resampleable:
         # the errors of a form that is refused are its lack of fit: AR(1) will do
