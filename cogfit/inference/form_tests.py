@@ -23,7 +23,7 @@ from cogfit.formulas.form import Array, Form, lifted_log
 from cogfit.formulas.registry import POWER, POWER_LAWS
 from cogfit.inference.error_models import INDEPENDENT, ErrorModel, fit_errors
 from cogfit.inference.own_units import by_name_in_own_units
-from cogfit.inference.ranking import score
+from cogfit.inference.ranking import score, simplest_in_race
 from cogfit.progress import Progress
 from cogfit.records.codec import Document, Nan, wire
 
@@ -42,6 +42,7 @@ _SAMPLE = 10  # replicates at whose fits forms are linearised
 _FAR = 5.0  # how many times further off than any replicate of the power law a form is refused without replicates
 _RIDGE = 1e-3  # singular value, relative to the largest, below which a form hardly moves: left out
 _SUMMED = 400  # points from which on Gaussian errors are drawn as sums over bins
+_REWEIGHED = 3  # times that uneven errors are weighed anew
 _SURE = 2.576  # standard errors that a p-value lies from the level before replicates suffice: 99 %
 _MOST = 3_200  # replicates after which they do in any case
 _SMOOTH_POINTS = 60  # fewer points get smooth departures of a lower degree
@@ -274,10 +275,7 @@ def compare_forms(
     if reference not in names:
         reference = min(names, key=lambda name: score(fits[name]))
     curve, fits = by_name_in_own_units(curve, registry, {name: fits[name] for name in names})
-    errors, scale = errors_about(curve, registry[reference], fits[reference])
-    if np.ptp(scale) > 0.0:
-        curve = replace(curve, weights=curve.weights / scale**2)
-        fits = {name: _fit_again(registry[name], curve, fits[name]) for name in names}
+    curve, fits, errors = _weigh(curve, fits, registry, reference)
     data = _Data.from_curve(curve, errors, int(rng.integers(2**62)))
     candidates = _Candidates(
         forms={name: registry[name] for name in names}, params={n: registry[n].vector(fits[n].params) for n in names}
@@ -291,6 +289,30 @@ def compare_forms(
         if name == POWER:
             cutoff = _FAR * largest
     return out
+
+
+def _weigh(
+    curve: Curve, fits: Mapping[str, Estimate], registry: Mapping[str, Form], reference: str
+) -> tuple[Curve, Mapping[str, Estimate], ErrorModel]:
+    """Weigh points by the size of their errors.
+
+    Returns the curve, the fits to it and the errors in units of its weights; all as they are where sizes are alike.
+    """
+    errors, scale = errors_about(curve, registry[reference], fits[reference])
+    for left in reversed(range(_REWEIGHED)):
+        if np.ptp(scale) == 0.0:
+            break
+        curve = replace(curve, weights=curve.weights / scale**2)
+        fits = {name: _fit_again(registry[name], curve, fit) for name, fit in fits.items()}
+        if not left:  # the errors are those in units of these weights
+            break
+        # where a few large errors decided on the fits, another form may follow the rest
+        scores = {name: score(fit) for name, fit in fits.items()}
+        lowest = min(scores.values())
+        delta = {name: value - lowest for name, value in scores.items()}
+        reference = simplest_in_race(delta, {name: len(registry[name].parameters) for name in fits})
+        errors, scale = errors_about(curve, registry[reference], fits[reference])
+    return curve, fits, errors
 
 
 def _fit_again(form: Form, curve: Curve, fit: Estimate) -> Estimate:

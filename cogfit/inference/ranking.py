@@ -13,6 +13,9 @@ from cogfit.errors import InputError
 CLOSE = 2.0
 """ΔAICc up to which two forms are called indistinguishable."""
 
+SERIOUS = 10.0
+"""ΔAICc from which a form is called out of the race (Burnham & Anderson 2002, §2.6)."""
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -114,3 +117,18 @@ def rank(fits: Sequence[Estimate], tau: float = 1.0, gains: Mapping[str, float] 
     lowest = scores[order[0]]
     delta = {name: value - lowest for name, value in scores.items()}
     return Ranking(delta, order[0], tuple(name for name in order if delta[name] <= CLOSE), n, losses)
+
+
+def simplest_in_race(delta: Mapping[str, float], parameters: Mapping[str, int]) -> str:
+    """Name the simplest form that is still in the race.
+
+    Of those with the fewest parameters the best.
+
+    Parameters
+    ----------
+    delta : mapping of str to float
+        AICc above the lowest.
+    parameters : mapping of str to int
+        Numbers of parameters.
+    """
+    return min((name for name in delta if delta[name] < SERIOUS), key=lambda name: (parameters[name], delta[name]))

@@ -32,10 +32,10 @@ from cogfit.inference.error_models import errors_of
 from cogfit.inference.form_tests import TEST_BINS, TOLERANCE, FormTest, compare_forms
 from cogfit.inference.intervals import judged
 from cogfit.inference.joint_fit import JointFit
-from cogfit.inference.ranking import Ranking, rank
+from cogfit.inference.ranking import Ranking, rank, simplest_in_race
 from cogfit.inference.residuals import effective_points, in_order, ordered_residuals, slopes
 from cogfit.inference.variance import fitted_innovations
-from cogfit.inference.verdict import SERIOUS, Verdict, confidence_set, judge_power_law, reported_form, withhold
+from cogfit.inference.verdict import Verdict, confidence_set, judge_power_law, reported_form, withhold
 from cogfit.progress import Progress
 from cogfit.records.sentence import say
 
@@ -140,8 +140,8 @@ def select(
     tests: dict[str, FormTest] = {}
     if ranking.best is not None:
         # about a flexible form that was chosen because it follows the data the errors look too small
-        in_race = [name for name in usable if ranking.delta[name] < SERIOUS]
-        plain = min(in_race, key=lambda name: (len(registry[name].parameters), ranking.delta[name]))
+        counts = {name: len(form.parameters) for name, form in registry.items()}
+        plain = simplest_in_race({name: ranking.delta[name] for name in usable}, counts)
         tests = compare_forms(curve, fits, registry, rng, reference=plain, replicates=replicates, progress=progress)
     inside = confidence_set(ranking, tests)
     close = (*inside, *POWER_LAWS)

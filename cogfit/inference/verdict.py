@@ -17,9 +17,6 @@ from cogfit.records.sentence import Sentence, say
 FEW = 10.0
 """Effective points below which no form is supported against the others."""
 
-SERIOUS = 10.0
-"""ΔAICc from which a form is called out of the race (Burnham & Anderson 2002, §2.6)."""
-
 
 @dataclass(frozen=True)
 class Verdict(Document):

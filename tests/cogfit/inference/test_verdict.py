@@ -10,8 +10,8 @@ import pytest
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.registry import POWER_LAWS, forms
 from cogfit.inference.form_tests import FormTest
-from cogfit.inference.ranking import Ranking, rank
-from cogfit.inference.verdict import SERIOUS, Verdict, better_power_law, confidence_set, judge_power_law
+from cogfit.inference.ranking import SERIOUS, Ranking, rank
+from cogfit.inference.verdict import Verdict, better_power_law, confidence_set, judge_power_law
 
 REGISTRY = forms()
 REFUSED = {"constant": 0.01, "power": 0.01, "power_floor": 0.01, "exponential": 0.01, "hyperbolic": 0.01}
