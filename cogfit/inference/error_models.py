@@ -202,15 +202,11 @@ def _likely_dependences(rows: Array) -> tuple[Dependence, ...]:
 
 
 def _nearby(errors: Arma, n: int) -> list[Arma]:
-    """AR(1) errors over what their coefficient may be; others as they are.
-
-    Towards 1 the likelihood falls slowly where the mean follows slow waves, so that all larger ones are tried.
-    """
+    """AR(1) errors over what their coefficient may be; others as they are."""
     if errors.order != (1, 0):
         return [errors]
     width = math.sqrt(max(1.0 - errors.phi[0] ** 2, 1.0 / n) / n)
-    least = max(errors.phi[0] - 3.0 * width, -0.9995)
-    return [Arma((float(rho),)) for rho in np.linspace(least, 0.9995, max(round((0.9995 - least) / width * 2.0), 2))]
+    return [Arma((float(rho),)) for rho in np.unique(np.clip(errors.phi[0] + width * _OFFSETS, -0.9995, 0.9995))]
 
 
 def _local_size(innovation: Array, x: Array, fitted: Array) -> Array | None:
