@@ -613,6 +613,10 @@ def _assess(form: Form, noise: str, maxima: _Maxima, units: Units) -> Estimates:
     if amplitudes:
         bound[maxima.capped, amplitudes[0]] = True
 
+    # what no point depends on (all x equal) is not at a bound but unknown
+    idle = np.linalg.norm(maxima.factor, axis=1) == 0.0
+    bound &= ~(idle & ~linear)
+
     # covariance of the others, times the dispersion where the noise has one
     scale = np.where(logs, params, 1.0)
     covariance, lost, runaway = kernels.judge(maxima.factor, scale, logs, maxima.deviance, n, bound)
@@ -626,7 +630,7 @@ def _assess(form: Form, noise: str, maxima: _Maxima, units: Units) -> Estimates:
     # not identified: lost in the null space, run away to a bound, vague alone, or known only in combination
     vague = _vague(form, params, errors) & ~bound
     pairs = _collinear(params, errors, covariance)
-    loose = lost | vague | runaway | pairs.any(axis=1) | pairs.any(axis=2)
+    loose = (idle & ~linear) | lost | vague | runaway | pairs.any(axis=1) | pairs.any(axis=2)
     # a curve whose amplitudes are all 0 is flat: nothing else about the form is determined
     zero = bound & linear & (np.abs(params) <= _NEGLIGIBLE * size[:, None])
     flat = zero[:, amplitudes].all(axis=1) if amplitudes else np.zeros(count, bool)

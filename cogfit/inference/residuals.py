@@ -82,6 +82,7 @@ def errors_of(form: Form, curve: Curve, fit: Estimate, orders: Sequence[tuple[in
     return select_arma(r, span(slopes(form, ordered, fit.noise, params)), orders)
 
 
+@np.errstate(all="ignore")  # what overflows is as good as infinite
 def effective_points(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> float:
     """Independent points that tell as much about the exponent.
 
