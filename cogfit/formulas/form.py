@@ -89,7 +89,8 @@ class Parameter:
         (low, high), (x_low, x_high) = pair, span
         if self.unit == "x":
             return low * x_low, high * x_high
-        return (low / x_high, high / x_low) if self.unit == "1/x" else pair
+        with np.errstate(over="ignore"):
+            return (low / x_high, high / x_low) if self.unit == "1/x" else pair
 
 
 def span_of(x: Array, interior: bool = False) -> tuple[float, float]:

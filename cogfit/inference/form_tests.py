@@ -47,6 +47,7 @@ _SURE = 2.576  # standard errors that a p-value lies from the level before repli
 _MOST = 3_200  # replicates after which they do in any case
 _SMOOTH_POINTS = 60  # fewer points get smooth departures of a lower degree
 _NEGLIGIBLE = 1e-10  # relative to the largest value: what no data resolve
+_HUGE = 1e300  # stands for an RSS that is no number
 _TINY = 1e-300  # keeps logarithms of an RSS of 0 finite
 
 
@@ -229,6 +230,7 @@ def _smooth_rows(x: Array) -> list[Array]:
     return rows
 
 
+@np.errstate(all="ignore")  # a form whose values overflow is as far off as can be
 def compare_forms(
     curve: Curve,
     fits: Mapping[str, Estimate],
@@ -460,7 +462,7 @@ class _Tangents:
         jac = np.where(np.isfinite(jac), jac, 0.0) * root[:, None] * ~held[:, None, :]
         length = np.linalg.norm(jac, axis=1)
         length[length == 0] = 1.0
-        u, s, vt = np.linalg.svd(jac / length[:, None, :], full_matrices=False)
+        u, s, vt = np.linalg.svd(np.nan_to_num(jac / length[:, None, :], posinf=0.0, neginf=0.0), full_matrices=False)
         keep = s > _RIDGE * s[:, :1]
         steps = np.where(keep, 1.0 / np.where(keep, s, 1.0), 0.0)[:, :, None] * vt / length[:, None, :]
         return cls(base * root, u * keep[:, None, :], steps, (low - params, high - params))
@@ -475,7 +477,7 @@ class _Tangents:
         step = projection @ self.steps
         allowed = ((step >= self.room[0][:, None]) & (step <= self.room[1][:, None])).all(axis=2)
         rss = np.einsum("mkn,mkn->mk", residuals, residuals) - np.where(allowed, (projection**2).sum(axis=2), 0.0)
-        return np.asarray(np.maximum(rss, 0.0).min(axis=0))
+        return np.asarray(np.where(np.isfinite(rss), np.maximum(rss, 0.0), _HUGE).min(axis=0))
 
     def excursion(self, y: Array) -> Array:
         """Largest |cumulative sum| of the residuals of each curve.

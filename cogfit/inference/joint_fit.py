@@ -243,6 +243,7 @@ class JointFit:
             return 1.0
         return float(robust[at, at] / plain[at, at])
 
+    @np.errstate(all="ignore")  # what overflows is as good as infinite
     def _covariances(self) -> tuple[Array, Array | None]:
         """Covariance by the model, and the sandwich where the variance still varies.
 

@@ -69,6 +69,7 @@ def span(columns: Array) -> Array:
     return np.asarray(q[:, s > _DEPENDENT * s.max(initial=0.0)])
 
 
+@np.errstate(all="ignore")  # what overflows is as good as infinite
 def effective_points(form: Form, curve: Curve, fit: Estimate, errors: Arma) -> float:
     """Independent points that tell as much about the exponent.
 

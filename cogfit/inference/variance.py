@@ -33,7 +33,7 @@ def is_uneven(r: Array, x: Array, fitted: Array) -> bool:
     """
     columns = [np.ones(x.size)]
     for v in (lifted_log(x), fitted):
-        if np.ptp(v) > 0:
+        if np.all(np.isfinite(v)) and np.ptp(v) > 0:
             columns.append((v - v.mean()) / np.ptp(v))
     # the columns are of like size, and of collinear ones (log x, and a curve linear in it) their products tell enough
     design, size = np.stack(columns), np.abs(r)

@@ -144,6 +144,8 @@ typedef struct {
 static void find_bounds(int64_t p, const uint8_t *kinds, const Fit *fit, const Room *room) {
     for (int64_t j = 0; j < p; j++)
         fit->bound[j] = fit->bound[j] || is_at_bound(fit->params[j], fit->low[j], fit->high[j], kinds[j], fit->size);
+    for (int64_t j = 0; j < p; j++) /* what no point depends on is not at a bound but unknown */
+        if (fit->bound[j] && !(kinds[j] & LINEAR) && length_of(p, fit->r + j, p) == 0.0) fit->bound[j] = 0;
     for (int64_t j = 0; j < p; j++)
         fit->loose[j] = fit->bound[j] && kinds[j] & SCALE &&
                         runs_away(p, fit->r, j, fit->params[j], fit->bound, fit->deviance, fit->points, room);
