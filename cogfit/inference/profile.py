@@ -243,17 +243,26 @@ class _Excess:
 
 
 def quick_interval(
-    form: Form, curve: Curve, fit: Estimate, name: str, level: float, rng: np.random.Generator, replicates: int
+    form: Form,
+    curve: Curve,
+    fit: Estimate,
+    name: str,
+    level: float,
+    rng: np.random.Generator,
+    replicates: int,
+    *,
+    errors: Arma | None = None,
 ) -> Interval:
     """Interval of one parameter without a profile.
 
-    It comes from few replicates of the clusters, or from standard errors.
+    It comes from few replicates of the clusters, or from standard errors; those about the fit unless others are given.
     """
     gaussian = fit.noise == "gaussian" and form.basis is not None
     if gaussian and curve.clusters is not None and curve.resampleable:
         return resampled(form, curve, curve.clusters, fit, level, rng, replicates)[0][name]
     curve, fit, _ = one_in_own_units(curve, form, fit)
-    errors = errors_of(form, curve, fit)
+    if errors is None:
+        errors = errors_of(form, curve, fit)
     return wald(fit, series_covariance(form, curve, fit, errors), level, errors)[name]
 
 

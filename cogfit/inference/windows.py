@@ -15,12 +15,13 @@ import numpy as np
 
 from cogfit.curves.curve import Curve
 from cogfit.engine import estimate, noise
+from cogfit.engine.arma import select_arma
 from cogfit.engine.bins import Bins
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array, Form
 from cogfit.formulas.registry import POWER, POWER_LAWS, forms, get_form
 from cogfit.inference.profile import quick_interval
-from cogfit.inference.residuals import in_order
+from cogfit.inference.residuals import in_order, slopes, span
 from cogfit.native import distributions
 from cogfit.records.codec import Document, High, Low, Nan
 from cogfit.records.sentence import Sentence, say
@@ -158,7 +159,8 @@ def exponents(
     law : Law, optional
         Whose floor and shift are held.
     fitted : ndarray, shape (n,), optional
-        Values of the form reported: points weigh what the noise model gives them there. Needed unless the noise is
+        Values of the form reported: points weigh what the noise model gives them there, and errors are those about it,
+        for the lack of fit of a slope is none. By default those of the fit to each window; needed unless the noise is
         Gaussian.
 
     Returns
@@ -181,7 +183,10 @@ def exponents(
         assert fitted is not None
         weight = noise.get(model).information(fitted / np.abs(fitted).max(), curve.weights)
         curve = replace(curve, weights=weight, counts=None, clusters=None)
-    curve = in_order(curve.take(curve.x > 0))
+    positive = curve.x > 0
+    order = np.argsort(curve.x[positive], kind="stable")
+    errors = None if fitted is None else (curve.y - fitted)[positive][order]
+    curve = in_order(curve.take(positive))
     ends = edges_of(curve.x)
     out = []
     for i, low in enumerate(ends):
@@ -193,19 +198,26 @@ def exponents(
             if np.ptp(curve.y[inside]) == 0:  # exactly level: what follows would be rounding
                 out.append(Window(*limits, 0.0, 0.0, 0.0))
                 continue
-            out.append(Window(*limits, *_exponent(curve.take(inside), law, level, rng)))
+            own = None if errors is None else errors[inside]
+            out.append(Window(*limits, *_exponent(curve.take(inside), own, law, level, rng)))
     return tuple(out)
 
 
-def _exponent(part: Curve, law: Law | None, level: float, rng: np.random.Generator) -> tuple[float, float, float]:
+def _exponent(
+    part: Curve, errors: Array | None, law: Law | None, level: float, rng: np.random.Generator
+) -> tuple[float, float, float]:
     """γ over part of a curve, with its interval."""
     if law is not None:
         clusters = None if part.clusters is None else part.clusters.lowered(law.floor)
         part = replace(part, x=part.x + law.shift, y=part.y - law.floor, clusters=clusters)
-    part, fit = _condensed_fit(part)
+    part, fit, bins = _condensed_fit(part)
     if fit.status == "failed" or "gamma" in (*fit.at_bound, *fit.not_identified):
         return math.nan, math.nan, math.nan
-    limits = quick_interval(get_form(POWER), part, fit, "gamma", level, rng, _REPLICATES)
+    form, known = get_form(POWER), None
+    if errors is not None and part.serial:
+        own = (errors if bins is None else bins.mean(errors)) * np.sqrt(part.weights)
+        known = select_arma(own, span(slopes(form, part, "gaussian", form.vector(fit.params))))
+    limits = quick_interval(form, part, fit, "gamma", level, rng, _REPLICATES, errors=known)
     return fit.params["gamma"], limits.low, limits.high
 
 
@@ -213,15 +225,17 @@ def _fit(curve: Curve) -> Estimate:
     return estimate.estimate(get_form(POWER), curve.x, curve.y, curve.weights, "gaussian")
 
 
-def _condensed_fit(curve: Curve) -> tuple[Curve, Estimate]:
+def _condensed_fit(curve: Curve) -> tuple[Curve, Estimate, Bins | None]:
     """Average a long curve into bins, and fit the power law.
+
+    The bins are None where the curve is not long.
 
     A slope over a window needs no more. Means of y are those of the power law over a bin, not its values at the mean of
     x: they are multiplied by the ratio of the two at the exponent fitted, which hardly depends on it.
     """
     bins = Bins.of_points(curve.x, _BINS, curve.weights)
     if bins.weight.size == curve.x.size:
-        return curve, _fit(curve)
+        return curve, _fit(curve), None
     mean, axis = bins.mean(curve.y), bins.axis
     clusters = None if curve.clusters is None else curve.clusters.binned(bins.label)
     part = replace(curve, x=axis.x, y=mean, weights=bins.weight, counts=None, clusters=clusters)
@@ -233,7 +247,7 @@ def _condensed_fit(curve: Curve) -> tuple[Curve, Estimate]:
         ratio = axis.x**-gamma / axis.mean(axis.nodes.ravel() ** -gamma)
         part = replace(part, y=mean * ratio, clusters=None if clusters is None else clusters.scaled(ratio))
         fit = _fit(part)
-    return part, fit
+    return part, fit, bins
 
 
 def exponent_name(law: Law | None) -> str:

@@ -25,6 +25,7 @@ from cogfit.result import FitResult
 REGISTRY = forms()
 NAMES = ("constant", "power", "power_floor", "shifted_power", "exponential", "broken_power")
 ORDERS = (NAMES, NAMES[::-1], ("exponential", "power", "broken_power", "power_floor", "constant", "shifted_power"))
+_LIMITS = Interval(0.1, 0.9, 0.95, "profile likelihood", "this curve")
 APART = (Window(1.0, 9.0, 9, 0.9, 0.8, 1.0), Window(9.0, 40.0, 31, 0.1, 0.05, 0.15))
 ALIKE = (Window(1.0, 9.0, 9, 0.5, 0.4, 0.6), Window(9.0, 40.0, 31, 0.51, 0.4, 0.6))
 
@@ -57,6 +58,7 @@ def _result(fits: Mapping[str, Estimate], tests: Mapping[str, FormTest], windows
         replace(
             _fitted()[name],
             estimate=fits[name],
+            intervals={q: _LIMITS for q in fits[name].params},
             test=tests[name],
             delta_aicc=ranking.delta[name],
             delta_bic=ranking.delta_bic[name],
@@ -170,7 +172,7 @@ def test_a_number_says_what_it_is_worth_wherever_it_stands(change: dict[str, obj
     base = _fitted()
     item = base["power"]
     limits = replace(Interval(0.4, 0.6, 0.95, "profile likelihood", "this curve"), **change)  # type: ignore[arg-type]
-    item = replace(item, intervals=item.intervals | {"gamma": limits}, test=FormTest(0.01, 0.01, 199))
+    item = replace(item, intervals={"gamma": limits}, test=FormTest(0.01, 0.01, 199))
     others = tuple(replace(other, intervals={}) for other in base.forms if other.name != "power")
     result = replace(base, form="power", forms=(item, *others))
     assert item.standing().kind == kind

@@ -32,7 +32,9 @@ def test_the_slope_of_an_exponential_is_the_local_one() -> None:
     found = gammas(np.exp(-X / 100.0))
     for window in found:
         assert window.x_min / 100 < window.gamma < window.x_max / 100
-    noisy = gammas(np.exp(-X / 100.0) + np.random.default_rng(3).normal(0, 0.005, X.size))
+    truth = np.exp(-X / 100.0)
+    curve = array_curve(X, truth + np.random.default_rng(3).normal(0, 0.005, X.size))
+    noisy = windows.exponents(curve, "gaussian", 0.95, np.random.default_rng(0), fitted=truth)
     (sentence,) = windows.statements(noisy, None, 0.95)
     assert sentence.endswith("no single exponent describes the curve")
 
