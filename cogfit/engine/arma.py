@@ -338,7 +338,9 @@ def _maximise(
 
 
 def unit_rows(columns: Array, *more: Array) -> Array:
-    """Columns as rows of unit length, and more rows as they are.
+    """Columns as rows of unit length.
+
+    More rows follow as they are.
 
     Columns that vanish are left out. A long curve's rows are many megabytes: they are copied once.
     """

@@ -58,7 +58,7 @@ def _result(fits: Mapping[str, Estimate], tests: Mapping[str, FormTest], windows
         replace(
             _fitted()[name],
             estimate=fits[name],
-            intervals={q: _LIMITS for q in fits[name].params},
+            intervals=dict.fromkeys(fits[name].params, _LIMITS),
             test=tests[name],
             delta_aicc=ranking.delta[name],
             delta_bic=ranking.delta_bic[name],
