@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 from cogfit.errors import shortened
 from cogfit.inference.form_tests import REFUTED
 from cogfit.inference.interval import Interval, format_interval
+from cogfit.inference.standing import Standing
 from cogfit.inference.windows import Window, exponent_name, held_in_words
 from cogfit.records.printable import printable
 from cogfit.result import FitResult, FormFit
@@ -285,9 +286,9 @@ def _limit(item: FormFit, side: str) -> float | None:
     return None if limits is None or _gamma(item) is None else float(getattr(limits, side))
 
 
-def _doubts(items: Iterable[FormFit]) -> tuple[str, ...]:
+def _doubts(standings: Iterable[Standing]) -> tuple[str, ...]:
     """What the mark of unreliable intervals means, once each."""
-    whys = dict.fromkeys(item.standing(name).why for item in items for name in item.intervals)
+    whys = dict.fromkeys(standing.why for standing in standings)
     return tuple(f"{MARK} unreliable: {why}" for why in whys if why)
 
 
@@ -425,7 +426,7 @@ def forms_table(result: FitResult, style: Style = TERMINAL) -> Table:
         "brackets). Extrapolation error: of predicting the last 30 % of the points from the others."
     )
     footnote = "* not fully determined, or at a bound; a wider terminal shows more"
-    notes = _doubts(item for item in result.forms if item.gamma is not None)
+    notes = _doubts(item.standing() for item in result.forms if item.gamma_name is not None)
     return Table(_columns(fields, result), rows, caption, is_indented=True, footnote=footnote, notes=notes)
 
 
@@ -447,7 +448,7 @@ def parameters_table(result: FitResult, style: Style = TERMINAL) -> Table:
     if style is not PAGE:  # there the caption names the form
         columns = (replace(columns[0], title=form.title), *columns[1:])
     caption = f"Parameters of the form reported, {form.title}."
-    return Table(columns, rows, caption, is_indented=True, notes=_doubts([form]))
+    return Table(columns, rows, caption, is_indented=True, notes=_doubts(map(form.standing, form.estimate.params)))
 
 
 def groups_table(results: Sequence[tuple[Mapping[str, str], FitResult | str]], style: Style = TERMINAL) -> Table:
@@ -468,7 +469,8 @@ def groups_table(results: Sequence[tuple[Mapping[str, str], FitResult | str]], s
             item, verdict = result.selected, str(result.verdict)
             cells = (verdict, item.title, style.exponent(_gamma(item)), _gamma_interval(item, style), f"{result.n:,}")
         rows.append(Row((*map(shortened, labels.values()), *cells)))
-    notes = _doubts(result.selected for _, result in results if not isinstance(result, str))
+    chosen = [result.selected for _, result in results if not isinstance(result, str)]
+    notes = _doubts(item.standing() for item in chosen if item.gamma_name is not None)
     return Table(tuple(Column(name, wraps=True) for name in names), tuple(rows), notes=notes)
 
 
