@@ -59,6 +59,9 @@ class Options:
         See :func:`fit`.
     discrete : bool
         Whether y are fractions of trials.
+    describes : bool
+        Whether parameters are wanted as a description of the points, by least squares: without profiles, and without
+        weights for uneven or correlated errors.
     """
 
     rng: np.random.Generator
@@ -67,6 +70,7 @@ class Options:
     start: Mapping[str, float] | None = None
     level: float = 0.95
     discrete: bool = False
+    describes: bool = False
     thorough: bool = False
     schedule: Sequence[str] = ()
     progress: Progress | None = None
@@ -526,7 +530,7 @@ def _form_fits(
         uncertainty = intervals.Uncertainty(fits[name], {}, fits[name].covariance)
         if not constant:
             # profiles cost most: only for forms of which somebody will want to know γ
-            matters = name == best or name in POWER_LAWS or name in inside
+            matters = not options.describes and (name == best or name in POWER_LAWS or name in inside)
             uncertainty = intervals.all_intervals(
                 form,
                 curve,

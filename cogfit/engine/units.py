@@ -103,9 +103,12 @@ class Units:
 
 
 def closed_under(forms: Iterable[Form], model: Noise) -> frozenset[str]:
-    """Axes whose unit all forms and the noise leave free."""
+    """Axes whose unit all forms and the noise leave free.
+
+    A user's form leaves none: nobody knows the units of its parameters.
+    """
     closed = frozenset(model.closed_under)
-    return closed.intersection(*(form.closed_under for form in forms))
+    return closed.intersection(*(form.closed_under if form.basis is not None else () for form in forms))
 
 
 def start_of(x: Array) -> float:

@@ -88,6 +88,7 @@ def find_changes(
         rng=rng,
         level=level,
         replicates=replicates,
+        window=None if curve.axis == "step" else 0.0,  # of other axes nobody knows what a unit is
         schedule={name: values[curve.x > 0] for name, values in columns.items()} or None,
     )
     first, *further = result.statements()

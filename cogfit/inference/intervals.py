@@ -117,7 +117,8 @@ def all_intervals(
     covariance, errors = joint.covariance, joint.errors
     estimate = judged(form, curve, joint.told(), covariance)
     limits = wald(estimate, covariance, level, errors)
-    limits[form.gamma] = profile(joint, form.gamma, level, rng if thorough else None)
+    if not joint.wanders:
+        limits[form.gamma] = profile(joint, form.gamma, level, rng if thorough else None)
     sensitivity = block_bootstrap(form, curve, fit, level, rng) if thorough and is_gaussian else {}
     limits = _with_caveat(limits, caveat_of(form, curve, estimate, errors))
     return Uncertainty(estimate, limits, covariance, errors, sensitivity)

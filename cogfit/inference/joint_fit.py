@@ -21,7 +21,7 @@ from cogfit.engine.condensed import Condensed, condense
 from cogfit.engine.estimate import Estimate, starting_bins
 from cogfit.formulas.form import Array, Form
 from cogfit.inference.own_units import one_in_own_units
-from cogfit.inference.residuals import in_order, slopes, span
+from cogfit.inference.residuals import in_order, robust_covariance, slopes, span
 from cogfit.inference.variance import even_variance, is_uneven
 
 # Effective points of a long curve from which on the coefficients of the errors are held along a profile: to estimate
@@ -115,6 +115,15 @@ class JointFit:
     def is_least_squares(self) -> bool:
         """Whether errors are independent and of even variance."""
         return self.errors.white and not self.variance
+
+    @property
+    def wanders(self) -> bool:
+        """Whether the errors wander over the whole curve.
+
+        They cannot be told from a form that misses it, and weighing by them would follow differences of neighbours
+        only: what is told is least squares.
+        """
+        return self.errors.time > self.fitted.n
 
     def _cost(self) -> float:
         c = self.curve
@@ -210,7 +219,7 @@ class JointFit:
         Its standard errors, likelihood and status are those of independent errors; the likelihood is that of their
         maximum, by which forms are ranked.
         """
-        if self.is_least_squares:
+        if self.is_least_squares or self.wanders:
             return self.fitted_as_given
         c = self.given
         fit = estimate.describe(self.form, c.x, c.y, c.weights, self.noise, self.params, self.units)
@@ -224,6 +233,9 @@ class JointFit:
         """
         if self.is_least_squares:
             return self.fitted_as_given.covariance
+        if self.wanders:
+            own = robust_covariance(self.form, self.given, self.fitted, self.errors)
+            return self.units.covariance(self.form, self.form.vector(self.fitted.params), own)
         plain, robust = self._covariances()
         return self.units.covariance(self.form, self.params, plain if robust is None else robust)
 

@@ -510,7 +510,7 @@ def _middles(series: Series, window: float | None) -> tuple[Series, Null, float]
     null, gaps = smooth(series), np.diff(series.points[0])
     length = float(np.median(gaps))
     is_even = bool(np.abs(gaps - length).max() <= 1e-6 * length)
-    if not is_even or series.points[0][0] < length * (1.0 - 1e-6):
+    if not is_even or length <= 1.0 or series.points[0][0] < length * (1.0 - 1e-6):
         return series, null, 0.0
     middles = series.moved(-0.5 * length)
     other = smooth(middles)

@@ -21,6 +21,7 @@ from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import get_form
 from cogfit.inference.interval import format_interval
+from cogfit.logs.model import Source
 from cogfit.native import distributions
 from cogfit.native.blas import single_threaded
 from cogfit.people import block_means
@@ -429,7 +430,10 @@ def _slopes(series: Series, work: _Work) -> list[Slope]:
                 key = (form, scale, convention, curve.x[0], curve.x[-1])  # windows may hold the same points
                 has_slope = work.plan.form in (None, form) and not (scale == "log" and np.any(curve.y <= 0))
                 if has_slope and key not in slopes:
-                    result = fitting.fit(curve, form=form, noise=noise, level=work.level, rng=work.rng)
+                    asked = fitting.Options(
+                        np.random.default_rng(work.rng), form, noise, level=work.level, describes=True
+                    )
+                    result = fitting.fit_curve(curve, Source("", "curve", curve.x.size), asked)
                     slopes[key] = _slope(series, result, form, scale, convention)
     return list(slopes.values())
 

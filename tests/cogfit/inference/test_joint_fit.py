@@ -16,11 +16,11 @@ from cogfit.curves.arrays import array_curve
 from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.estimate import estimate
 from cogfit.formulas.registry import get_form
+from cogfit.inference.error_models import errors_of
 from cogfit.inference.interval import MISSES
 from cogfit.inference.intervals import judged
 from cogfit.inference.joint_fit import JointFit
 from cogfit.inference.profile import ValueTest
-from cogfit.inference.residuals import errors_of
 
 X = np.arange(1.0, 121.0)
 LAW = 0.1 + 0.8 * X**-0.43

@@ -222,7 +222,7 @@ def test_partial_autocorrelations_give_the_coefficients(level: str) -> None:
         (lambda: arma.restricted_terms(np.zeros(1), np.ones(1), np.zeros((2, 5)), np.zeros((1, 4))), "5 points"),
         (lambda: arma.coefficients(np.zeros(2), 1, 0, 0.9), "coordinates"),
         (lambda: arma.minimise(np.zeros(2), 0.1, 1, 0, 0.9, 4.0, np.zeros((1, 9)), np.zeros((0, 9))), "coordinates"),
-        (lambda: arma.whiten_rows(np.zeros((4, 2), dtype=np.float32), np.zeros(1), np.ones(1)), "doubles"),
+        (lambda: arma.whiten_rows(np.zeros((4, 2), dtype=np.float32), np.zeros(1), np.ones(1)), "float64"),
         (lambda: arma.whiten_rows(np.zeros((4, 6))[:, ::2], np.zeros(1), np.ones(1)), "contiguous"),
     ],
 )
