@@ -385,15 +385,10 @@ def fit_curve(
     _fit_forms(curve, family, fits, noise_name, options, constant, stages)
 
     # which of them the data refuse, and what that says of the power law
-    registry = {form.name: form for form in family}
-    if constant:
-        compared = _nothing_to_compare(curve, fits)
-    else:
-        curve, smoothing_notes = mark_smoothing(curve, registry, fits)
-        notes += smoothing_notes
-        compared = select(curve, registry, fits, options.rng, options.replicates, stages.after(len(family)))
+    curve, compared, error_notes = _compare(curve, family, fits, options, constant, stages)
     inside = confidence_set(compared.ranking, compared.tests)
     best = chosen.name if chosen else compared.form or _fallback(fits)
+    notes += error_notes
     if not constant:
         notes += _fit_notes(curve, compared.errors[best], compared.ranking.n_effective)
 
@@ -492,6 +487,26 @@ def _fit_forms(
             fits[form.name] = constant_fit(form, curve)
         elif form.name not in fits or options.start is not None:
             fits[form.name] = estimate.estimate(form, x, y, w, noise_name, start=options.start, bins=bins)
+
+
+def _compare(
+    curve: Curve,
+    family: tuple[Form, ...],
+    fits: dict[str, Estimate],
+    options: Options,
+    constant: bool,
+    stages: Stages,
+) -> tuple[Curve, Selection, list[str]]:
+    """Compare the forms.
+
+    Returns the curve with a mark where it looks smoothed, too, and what that means.
+    """
+    if constant:
+        return curve, _nothing_to_compare(curve, fits), []
+    registry = {form.name: form for form in family}
+    curve, notes = mark_smoothing(curve, registry, fits)
+    compared = select(curve, registry, fits, options.rng, options.replicates, stages.after(len(family)))
+    return curve, compared, list(notes)
 
 
 def _nothing_to_compare(curve: Curve, fits: Mapping[str, Estimate]) -> Selection:

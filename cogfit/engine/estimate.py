@@ -278,16 +278,11 @@ def estimate(
     """
     model = noises.get(noise)
     model.check(y, w)
-    if start:
-        for name in start:
-            if name not in form.names:
-                form.vector(start)
-    if form.positive_x and np.any(x <= 0):
-        return _failure(form, noise, y.size, "the form is not defined at x = 0")
-    if model.discrete and form.basis is not None and len(form.amplitudes) > 1:
-        return _failure(form, noise, y.size, f"the form has no meaning under {model.title} noise")
-    if y.size < len(form.parameters):
-        return _failure(form, noise, y.size, _too_few(form, y.size))
+    if start and any(name not in form.names for name in start):
+        form.vector(start)  # raises, with the nearest names
+    obstacle = _obstacle(form, x, model)
+    if obstacle:
+        return _failure(form, noise, y.size, obstacle)
     if bins is None and form.basis is not None:
         bins = starting_bins(x, w)
     # the search is in units of the data, so that it ends at the same curve in all units
@@ -299,6 +294,15 @@ def estimate(
     if best is None:
         return _failure(form, noise, y.size, _NO_START)
     return describe(form, points.x, points.y, w, noise, best, units)
+
+
+def _obstacle(form: Form, x: Array, model: noises.Noise) -> str:
+    """Why a form cannot be fitted to points; empty where it can."""
+    if form.positive_x and np.any(x <= 0):
+        return "the form is not defined at x = 0"
+    if model.discrete and form.basis is not None and len(form.amplitudes) > 1:
+        return f"the form has no meaning under {model.title} noise"
+    return _too_few(form, x.size) if x.size < len(form.parameters) else ""
 
 
 def _start_in(units: Units, form: Form, start: Mapping[str, float]) -> dict[str, float]:

@@ -96,32 +96,46 @@ def all_intervals(
     is_gaussian = fit.noise == "gaussian" and form.basis is not None
 
     # clusters are the unit of replication where there are enough: no model of the errors is needed then
-    if profiled and is_gaussian and curve.clusters is not None and curve.resampleable:
+    if profiled and is_gaussian and curve.resampleable:
+        assert curve.clusters is not None
         by_resampling, covariance = resampled(form, curve, curve.clusters, fit, level, rng)
         return Uncertainty(judged(form, curve, fit, covariance), by_resampling, covariance)
 
-    # one ordered series without a profile: least squares, and what errors do to it
-    errors = errors_of(form, curve, fit) if errors is None else errors
+    # one ordered series: least squares and what errors do to it, or all of one likelihood
+    if errors is None:
+        errors = errors_of(form, curve, fit)
     if not profiled or refused or form.gamma is None:
-        own_curve, own_fit, units = one_in_own_units(curve, form, fit)
-        own = series_covariance(form, own_curve, own_fit, errors)
-        covariance = units.covariance(form, form.vector(own_fit.params), own)
-        limits = wald(fit, covariance, level, errors)
-        if refused:
-            return Uncertainty(fit, _with_caveat(limits, MISSES), covariance, errors)
-        limits = _with_caveat(limits, caveat_of(form, curve, fit, errors))
-        return Uncertainty(judged(form, curve, fit, covariance), limits, covariance, errors)
+        return _least_squares(form, curve, fit, level, errors, refused)
+    found = _jointly(joint or JointFit(form, curve, fit, errors), form.gamma, curve, level, rng if thorough else None)
+    if not (thorough and is_gaussian):
+        return found
+    return replace(found, sensitivity=block_bootstrap(form, curve, fit, level, rng))
 
-    # estimate, standard errors and profile of one likelihood
-    joint = JointFit(form, curve, fit, errors) if joint is None else joint
-    covariance, errors = joint.covariance, joint.errors
+
+def _least_squares(form: Form, curve: Curve, fit: Estimate, level: float, errors: Arma, refused: bool) -> Uncertainty:
+    """Least squares, with standard errors that allow for the errors."""
+    own_curve, own_fit, units = one_in_own_units(curve, form, fit)
+    own = series_covariance(form, own_curve, own_fit, errors)
+    covariance = units.covariance(form, form.vector(own_fit.params), own)
+    limits = wald(fit, covariance, level, errors)
+    if refused:
+        return Uncertainty(fit, _with_caveat(limits, MISSES), covariance, errors)
+    limits = _with_caveat(limits, caveat_of(form, curve, fit, errors))
+    return Uncertainty(judged(form, curve, fit, covariance), limits, covariance, errors)
+
+
+def _jointly(joint: JointFit, name: str, curve: Curve, level: float, rng: np.random.Generator | None) -> Uncertainty:
+    """Estimate, standard errors and profile of one likelihood.
+
+    With a generator the profile is calibrated.
+    """
+    form, covariance, errors = joint.form, joint.covariance, joint.errors
     estimate = judged(form, curve, joint.told(), covariance)
     limits = wald(estimate, covariance, level, errors)
     if not joint.wanders:
-        limits[form.gamma] = profile(joint, form.gamma, level, rng if thorough else None)
-    sensitivity = block_bootstrap(form, curve, fit, level, rng) if thorough and is_gaussian else {}
+        limits[name] = profile(joint, name, level, rng)
     limits = _with_caveat(limits, caveat_of(form, curve, estimate, errors))
-    return Uncertainty(estimate, limits, covariance, errors, sensitivity)
+    return Uncertainty(estimate, limits, covariance, errors)
 
 
 def judged(form: Form, curve: Curve, fit: Estimate, covariance: Array) -> Estimate:

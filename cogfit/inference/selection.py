@@ -143,16 +143,12 @@ def select(
         counts = {name: len(form.parameters) for name, form in registry.items()}
         plain = simplest_in_race({name: ranking.delta[name] for name in usable}, counts)
         tests = compare_forms(curve, fits, registry, rng, reference=plain, replicates=replicates, progress=progress)
-    inside = confidence_set(ranking, tests)
-    close = (*inside, *POWER_LAWS)
-    if not curve.resampleable:
-        # the errors of a form that is refused are its lack of fit: AR(1) will do
-        for name in usable:
-            if name != first:
-                orders = ORDERS if name in close else ORDERS[:1]
-                errors[name] = errors_of(registry[name], curve, fits[name], orders)
     # what is said of a form is said of the estimate that is reported
-    joint = {} if curve.resampleable else _fit_jointly(curve, registry, usable, errors, inside)
+    joint: dict[str, JointFit] = {}
+    if not curve.resampleable:
+        inside = confidence_set(ranking, tests)
+        errors |= _errors_of_others(curve, registry, usable, first, (*inside, *POWER_LAWS))
+        joint = _fit_jointly(curve, registry, usable, errors, inside)
     told = {name: judged(registry[name], curve, fit.told(), fit.covariance) for name, fit in joint.items()}
     told = {**fits, **told}
     ruling = judge_power_law(told, ranking, registry, tests)
@@ -160,6 +156,21 @@ def select(
         ruling = withhold(ruling)
     form = reported_form(ruling, told, ranking, registry, tests)
     return Selection(ranking, ruling, form, errors, tests, joint)
+
+
+def _errors_of_others(
+    curve: Curve,
+    registry: Mapping[str, Form],
+    fits: Mapping[str, Estimate],
+    first: str | None,
+    close: Iterable[str],
+) -> dict[str, Arma]:
+    """Errors about all forms but the first.
+
+    Those of a form that is refused are its lack of fit: AR(1) will do.
+    """
+    orders = {name: ORDERS if name in close else ORDERS[:1] for name in fits if name != first}
+    return {name: errors_of(registry[name], curve, fits[name], order) for name, order in orders.items()}
 
 
 def _fit_jointly(
