@@ -91,14 +91,14 @@ def all_intervals(
         Calibrate the profile by parametric bootstrap, and add block-bootstrap intervals.
     """
     if fit.status == "failed":
-        none = {name: Interval(-math.inf, math.inf, level, "none", "this curve") for name in form.names}
-        return Uncertainty(fit, none, fit.covariance)
+        none = Interval(-math.inf, math.inf, level, "none", "this curve")
+        return Uncertainty(fit, dict.fromkeys(form.names, none), fit.covariance)
     is_gaussian = fit.noise == "gaussian" and form.basis is not None
 
     # clusters are the unit of replication where there are enough: no model of the errors is needed then
-    if profiled and is_gaussian and curve.resampleable:
-        assert curve.clusters is not None
-        by_resampling, covariance = resampled(form, curve, curve.clusters, fit, level, rng)
+    clusters = curve.clusters if is_gaussian and curve.resampleable else None
+    if profiled and clusters is not None:
+        by_resampling, covariance = resampled(form, curve, clusters, fit, level, rng)
         return Uncertainty(judged(form, curve, fit, covariance), by_resampling, covariance)
 
     # one ordered series: least squares and what errors do to it, or all of one likelihood
@@ -107,9 +107,8 @@ def all_intervals(
     if not profiled or refused or form.gamma is None:
         return _least_squares(form, curve, fit, level, errors, refused)
     found = _jointly(joint or JointFit(form, curve, fit, errors), form.gamma, curve, level, rng if thorough else None)
-    if not (thorough and is_gaussian):
-        return found
-    return replace(found, sensitivity=block_bootstrap(form, curve, fit, level, rng))
+    sensitivity = block_bootstrap(form, curve, fit, level, rng) if thorough and is_gaussian else {}
+    return replace(found, sensitivity=sensitivity)
 
 
 def _least_squares(form: Form, curve: Curve, fit: Estimate, level: float, errors: Arma, refused: bool) -> Uncertainty:
