@@ -6,9 +6,9 @@ Choice of the engine, likelihood, standard errors, and what the status of a fit 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import compress, pairwise
+from itertools import compress
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -23,6 +23,7 @@ from cogfit.engine.separable import (
     Batch,
     Bundle,
     bounds_of,
+    bounds_on,
     curves_of,
     in_threads,
     model_of,
@@ -451,7 +452,7 @@ def describe(form: Form, x: Array, y: Array, w: Array, noise: str, params: Array
         deviance=np.array([r @ r]),
         size=np.abs(y).max(keepdims=True),
         points=np.array([y.size]),
-        bounds=_bounds_on(form, [x]),
+        bounds=Box(*(side[None] for side in bounds_of(form, x))),
         axis=np.zeros(1, dtype=np.int64),
     )
     # where the fit touches probability 1, the amplitude is at a bound that the form does not know
@@ -487,8 +488,7 @@ def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None, dev
     n, p = bundle.size, len(form.parameters)
     outside = np.zeros(n.size, dtype=bool)
     if form.positive_x:
-        has_zero = np.array([np.any(bundle.x[i:j] <= 0) for i, j in zip(bundle.x_at, bundle.x_at[1:], strict=False)])
-        outside = has_zero[bundle.axis]
+        outside = (np.minimum.reduceat(bundle.x, bundle.x_at[:-1]) <= 0.0)[bundle.axis]
     short = n < p
     usable = np.flatnonzero(~outside & ~short)
     part, units = _in_units_of_the_data(form, bundle if usable.size == n.size else bundle.take(usable))
@@ -516,7 +516,7 @@ def _in_units_of_the_data(form: Form, bundle: Bundle) -> tuple[Bundle, Units]:
     closed, count = closed_under((form,), noises.get("gaussian")), bundle.axis.size
     x_units, y_units = np.ones(bundle.x_at.size - 1), np.ones(count)
     if "x" in closed:
-        x_units = np.array([start_of(bundle.x[i:j]) for i, j in pairwise(bundle.x_at)])
+        x_units = start_of(*bundle.spans())
     if "y" in closed:
         _, limits = kernels.survey(bundle.y, bundle.y_at, bundle.size)
         y_units = np.abs(limits).max(axis=1)
@@ -544,7 +544,7 @@ def _describe_many(form: Form, bundle: Bundle, params: Array, threads: int | Non
         return Estimates.failed(form, "gaussian", np.zeros(0, dtype=np.int64))
     order = np.argsort([_COLUMN_ORDER.index(q.role) for q in form.parameters], kind="stable")
     place, model, curves, kinds = np.argsort(order), model_of(form), curves_of(bundle), _kinds(form)
-    bounds = _bounds_on(form, [bundle.x[a:b] for a, b in pairwise(bundle.x_at)])
+    bounds = Box(*bounds_on(form, bundle))
     params, n = np.ascontiguousarray(params), bundle.size
 
     def maxima_of(summary: Summaries, begin: int, end: int) -> Maxima:
@@ -573,12 +573,6 @@ def _describe_many(form: Form, bundle: Bundle, params: Array, threads: int | Non
 def _kinds(form: Form) -> kernels.Kinds:
     """What the form's parameters are, as the kernels take it."""
     return kernels.kinds_of([(q.role, q.log) for q in form.parameters])
-
-
-def _bounds_on(form: Form, axes: Sequence[Array]) -> Box:
-    """Bounds of all parameters on several axes."""
-    low, high = zip(*(bounds_of(form, x) for x in axes), strict=True)
-    return Box(np.array(low), np.array(high))
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,20 @@ class Bundle:
         edges = [*np.flatnonzero(np.diff(number, prepend=-1)).tolist(), self.axis.size]
         return list(pairwise(edges))
 
+    def spans(self, interior: bool = False) -> tuple[Array, Array]:
+        """Ends of every axis, (axes,) each.
+
+        As :func:`~cogfit.formulas.form.span_of` has them for one.
+        """
+        if interior:
+            spans = [span_of(self.x[a:b], True) for a, b in pairwise(self.x_at)]
+            return np.array([low for low, _ in spans]), np.array([high for _, high in spans])
+        begin = self.x_at[:-1]
+        low = np.minimum.reduceat(np.where(self.x > 0.0, self.x, np.inf), begin)
+        high = np.maximum.reduceat(self.x, begin)
+        has_any = np.isfinite(low)
+        return np.where(has_any, low, 1.0), np.where(has_any, high, 1.0)
+
     def in_units(self, x: Array, y: Array) -> Bundle:
         """The same curves in units of their own.
 
@@ -173,6 +187,15 @@ def bounds_of(form: Form, x: Array) -> tuple[Array, Array]:
     """
     pairs = [q.absolute((q.lower, q.upper), x) for q in form.parameters]
     return np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
+
+
+def bounds_on(form: Form, bundle: Bundle) -> tuple[Array, Array]:
+    """Bounds of all parameters on every axis, (axes, p) each."""
+    low, high = np.empty((2, bundle.x_at.size - 1, len(form.parameters)))
+    spans = {interior: bundle.spans(interior) for interior in {q.interior for q in form.parameters}}
+    for j, q in enumerate(form.parameters):
+        low[:, j], high[:, j] = q.scaled((q.lower, q.upper), spans[q.interior])
+    return low, high
 
 
 def shape_box(form: Form, x: Array) -> tuple[Array, Array]:
@@ -656,12 +679,11 @@ def search_ranges(form: Form, bundle: Bundle) -> tuple[tuple[Array, Array], tupl
 
     They are those of the non-linear parameters, low and high, (axes, p) each.
     """
-    axes = [bundle.x[a:b] for a, b in zip(bundle.x_at[:-1], bundle.x_at[1:], strict=True)]
     spans: dict[bool, Any] = {}
-    out = np.empty((2, 2, len(axes), len(form.shape)))
+    out = np.empty((2, 2, bundle.x_at.size - 1, len(form.shape)))
     for j, q in enumerate(form.shape):
         if q.unit in ("x", "1/x") and q.interior not in spans:
-            spans[q.interior] = np.array([span_of(x, q.interior) for x in axes]).T
+            spans[q.interior] = bundle.spans(q.interior)
         for i, pair in enumerate(((q.lower, q.upper), q.grid[:2])):
             for k, value in enumerate(q.scaled(pair, spans.get(q.interior, (1.0, 1.0)))):
                 out[i, k, :, j] = inner(q, value)

@@ -41,7 +41,7 @@ class Units:
         As far as all forms and the noise model are closed under another unit.
         """
         closed = closed_under(forms, model)
-        return cls(start_of(x) if "x" in closed else 1.0, size_of(y) if "y" in closed else 1.0)
+        return cls(float(start_of(*span_of(x))) if "x" in closed else 1.0, size_of(y) if "y" in closed else 1.0)
 
     @property
     def inverse(self) -> Units:
@@ -72,6 +72,9 @@ class Units:
         """
         slopes = self._slopes(form, own)
         missing = np.isnan(covariance)
+        if np.all(np.asarray(self.x) == 1.0):  # every parameter has a constant unit then
+            scale = np.diagonal(slopes, axis1=-2, axis2=-1)
+            return covariance * scale[..., :, None] * scale[..., None, :]
         with np.errstate(all="ignore"):
             out = slopes @ np.where(missing, 0.0, covariance) @ np.swapaxes(slopes, -1, -2)
         return np.where(missing, np.nan, out)
@@ -111,13 +114,12 @@ def closed_under(forms: Iterable[Form], model: Noise) -> frozenset[str]:
     return closed.intersection(*(form.closed_under if form.basis is not None else () for form in forms))
 
 
-def start_of(x: Array) -> float:
-    """Smallest positive x.
+def start_of(low: Any, high: Any) -> Any:
+    """Unit of an axis that runs from `low` to `high`.
 
-    Larger where the axis would then reach too far for powers of it.
+    Its smallest positive x, or a larger one where the axis would then reach too far for powers of it.
     """
-    low, high = span_of(x)
-    return max(low, _SHORTEST * high)
+    return np.maximum(low, _SHORTEST * high)
 
 
 def size_of(y: Array) -> float:
