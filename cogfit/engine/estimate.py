@@ -488,7 +488,7 @@ def estimate_many(form: Form, bundle: Bundle, *, threads: int | None = None, dev
     n, p = bundle.size, len(form.parameters)
     outside = np.zeros(n.size, dtype=bool)
     if form.positive_x:
-        outside = (np.minimum.reduceat(bundle.x, bundle.x_at[:-1]) <= 0.0)[bundle.axis]
+        outside = (bundle.least(bundle.x) <= 0.0)[bundle.axis]
     short = n < p
     usable = np.flatnonzero(~outside & ~short)
     part, units = _in_units_of_the_data(form, bundle if usable.size == n.size else bundle.take(usable))

@@ -131,6 +131,14 @@ class Bundle:
         edges = [*np.flatnonzero(np.diff(number, prepend=-1)).tolist(), self.axis.size]
         return list(pairwise(edges))
 
+    def least(self, values: Array) -> Array:
+        """Least value on every axis, (axes,); inf on one without points."""
+        has_points = np.diff(self.x_at) > 0
+        out = np.full(has_points.size, np.inf)
+        if has_points.any():
+            out[has_points] = np.minimum.reduceat(values, self.x_at[:-1][has_points])
+        return out
+
     def spans(self, interior: bool = False) -> tuple[Array, Array]:
         """Ends of every axis, (axes,) each.
 
@@ -139,9 +147,8 @@ class Bundle:
         if interior:
             spans = [span_of(self.x[a:b], True) for a, b in pairwise(self.x_at)]
             return np.array([low for low, _ in spans]), np.array([high for _, high in spans])
-        begin = self.x_at[:-1]
-        low = np.minimum.reduceat(np.where(self.x > 0.0, self.x, np.inf), begin)
-        high = np.maximum.reduceat(self.x, begin)
+        low = self.least(np.where(self.x > 0.0, self.x, np.inf))
+        high = -self.least(-self.x)
         has_any = np.isfinite(low)
         return np.where(has_any, low, 1.0), np.where(has_any, high, 1.0)
 
