@@ -558,6 +558,8 @@ def _form_fits(
                 refused=bool(compared.tests) and name not in inside,
                 thorough=options.thorough and matters,
             )
+        if whole and compared.ranking.best is None:  # too few points to rank any form
+            uncertainty = intervals.undetermined(uncertainty, f"{curve.x.size} points tell nothing of a form")
         items.append(_form_fit(form, uncertainty, compared, extrapolation.get(name, math.nan)))
     return sorted(items, key=lambda item: item.delta_aicc)
 

@@ -132,7 +132,10 @@ class Bundle:
         return list(pairwise(edges))
 
     def least(self, values: Array) -> Array:
-        """Least value on every axis, (axes,); inf on one without points."""
+        """Least value on every axis, (axes,).
+
+        inf on one without points.
+        """
         has_points = np.diff(self.x_at) > 0
         out = np.full(has_points.size, np.inf)
         if has_points.any():

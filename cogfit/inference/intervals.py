@@ -137,6 +137,22 @@ def _jointly(joint: JointFit, name: str, curve: Curve, level: float, rng: np.ran
     return Uncertainty(estimate, limits, covariance, errors)
 
 
+def undetermined(found: Uncertainty, reason: str) -> Uncertainty:
+    """The same, with nothing identified.
+
+    What failed stays so.
+    """
+    fit = found.estimate
+    if fit.status == "failed":
+        return found
+    names = tuple(fit.params)
+    open_ended = {name: replace(one, low=-math.inf, high=math.inf) for name, one in found.intervals.items()}
+    unknown = replace(
+        fit, status="not_identified", reason=reason, not_identified=names, stderr=dict.fromkeys(names, math.inf)
+    )
+    return replace(found, estimate=unknown, intervals=open_ended)
+
+
 def judged(form: Form, curve: Curve, fit: Estimate, covariance: Array) -> Estimate:
     """The estimate, with what its covariance does not determine.
 

@@ -188,3 +188,13 @@ def test_a_number_says_what_it_is_worth_wherever_it_stands(change: dict[str, obj
     words = {"measured": f"{item.gamma:.3g}", "unreliable": "unreliable", "misses": "misses the curve"}
     assert all(words[kind] in text for text in shown)
     assert not any(words[other] in text for text in shown[:4] for other in {"unreliable", "misses"} - {kind})
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_where_nothing_can_be_ranked_no_number_stands(n: int) -> None:
+    x = np.arange(1.0, n + 1.0)
+    fit = cogfit.fit(x, 0.9 * x**-0.5 + 0.01 * np.array([1.0, -1.0, 1.0][:n]))
+    assert str(fit.verdict) == "not identified"
+    assert "γ = " not in fit.headline()
+    assert all(not item.standing(name).is_measured for item in fit.forms for name in item.estimate.params)
+    assert fit.interval is None or fit.interval == (-math.inf, math.inf)
