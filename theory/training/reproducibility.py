@@ -58,8 +58,13 @@ def restore_moments(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor
         number, _, moment = name.partition(".")
         if not number.isdecimal() or int(number) >= len(parameters):
             raise InputError(f"is damaged: the moment '{name}' belongs to no parameter")
-        if moment != "step" and value.shape != parameters[int(number)].shape:
-            raise InputError(f"is damaged: the moment '{name}' has another shape than its parameter")
+        wanted = torch.Size() if moment == "step" else parameters[int(number)].shape
+        if value.shape != wanted:
+            raise InputError(f"is damaged: the moment '{name}' has the shape {tuple(value.shape)}, not {tuple(wanted)}")
+        if not value.is_floating_point():
+            raise InputError(f"is damaged: the moment '{name}' holds {value.dtype}")
+        if moment == "step" and not 1 <= value.item() < 2**24:
+            raise InputError(f"is damaged: the moment '{name}' counts {value.item():g} steps")
         own[int(number)][moment] = value
     if len({frozenset(one) for one in own if one}) > 1:  # a parameter that was never updated has none
         raise InputError("is damaged: moments of some parameters are missing")

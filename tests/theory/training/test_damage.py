@@ -178,12 +178,19 @@ def test_a_damaged_checkpoint_is_refused_before_a_step_is_done(
         for step in ("", "x", "-1", "5", "2.0", "²", "9" * 5000)
     ]
     damaged.append(with_header({**header, "__metadata__": {"setup": notes["setup"]}}, tensors))
-    moment = next(name for name in state if name.endswith("exp_avg"))
-    for name in ("random/torch", "random/streams0", "exposures/0", next(n for n in state if "model/" in n), moment):
+    shapes = {tuple(value.shape) for value in state.values()}
+    other = next(n for n in range(2, 1000) if (n,) not in shapes)  # a shape that no tensor has
+    models = sorted(name for name in state if name.startswith(("model/", "optimizer/")))
+    for name in ("random/torch", "random/streams0", "exposures/0", *models[::4]):
         damaged.append(save({key: value for key, value in state.items() if key != name}, notes))
-        damaged.append(save({**state, name: torch.zeros(3, dtype=state[name].dtype)}, notes))
+        damaged.append(save({**state, name: torch.ones(other, dtype=state[name].dtype)}, notes))
         if "random/" in name:
             damaged.append(save({**state, name: torch.full_like(state[name], 200)}, notes))
+        if name.startswith("optimizer/"):
+            damaged.append(save({**state, name: state[name].int()}, notes))
+        if name.endswith(".step"):
+            damaged.append(save({**state, name: torch.zeros(())}, notes))
+            damaged.append(save({**state, name: torch.full((), torch.nan)}, notes))
     damaged.append(save({**state, "exposures/7": torch.zeros(3)}, notes))
     damaged.append(save({**state, "optimizer/999.step": torch.zeros(())}, notes))
     folder = tmp_path / "run"
