@@ -16,22 +16,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from cogfit import fitting
-from cogfit.curves.curve import Curve
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import get_form
 from cogfit.inference.interval import format_interval
-from cogfit.logs.model import Source
 from cogfit.native import distributions
 from cogfit.native.blas import single_threaded
 from cogfit.people import block_means
+from cogfit.people.by_subject import LEAST_POINTS, SubjectExponents, fit_subjects, population_of, read_subjects
 from cogfit.people.dataset import Dataset, Series
 from cogfit.people.over_subjects import (
     Contrast,
     Population,
     independent_contrast,
     paired_contrast,
-    random_effects,
     stderr_from_r2,
 )
 from cogfit.progress import Progress
@@ -42,12 +40,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-SLOPES = (("power", "raw", "gaussian"), ("power", "log", "lognormal"), ("power_floor", "raw", "gaussian"))
-"""Form, scale and noise of the slopes that every curve gets."""
+SLOPES = (("power", "raw"), ("power", "log"), ("power_floor", "raw"))
+"""Form and scale of the slopes that every curve gets."""
 
-LEAST_POINTS = 4
 LEAST_COMPARED = 6
-"""Fewer points than these give no slope, and no comparison of forms."""
+"""Fewer points than these give no comparison of forms."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +132,14 @@ class Slope(Document):
         Of the curve.
     form : {"power", "power_floor"}
     scale : {"raw", "log"}
-        Least squares on y, or on log y.
+        As :func:`cogfit.fit` fits the curve by default where its noise is known and under Gaussian noise elsewhere, or
+        on log y without weights.
+    noise : str
+        Noise model.
+    weights : {"standard errors", "trials", "none"}
+        What weights the points.
+    errors : str
+        Model of the errors along the curve, in words.
     convention : str
     x_min, x_max : float
         Ends of the points used.
@@ -150,6 +154,9 @@ class Slope(Document):
     labels: Mapping[str, str]
     form: str
     scale: str
+    noise: str
+    weights: str
+    errors: str
     convention: str
     x_min: float
     x_max: float
@@ -367,8 +374,11 @@ def _fit_curves(work: _Work) -> HumanFits:
             skipped.append(f"{series.name}: fewer than {LEAST_COMPARED} points, too few to compare forms")
         elif work.full:
             curves.append(fit_series(series, level=work.level, rng=work.rng))
-        population = _over_clusters(series, work.level)
-        populations += [population] if population is not None else []
+        if series.clusters is not None:
+            try:
+                populations.append(population_of(fit_subjects(series, work.level), work.level))
+            except InputError as error:
+                skipped.append(f"{series.name}: {error}")
     progress(len(every), len(every), "")
     statements = [text for curve in curves for text in _curve_statements(curve)]
     statements += [_population_statement(population, work.dataset.level) for population in populations]
@@ -390,12 +400,7 @@ def fit_series(series: Series, *, level: float = 0.95, rng: int = 0, progress: P
     if np.unique(series.x[series.x > 0]).size < LEAST_COMPARED:
         form = form or "power"
     curve = _window(series, plan.x_min, plan.x_max).curve()
-    noise = "auto"
-    if series.se is not None:
-        noise = "gaussian"  # weights are known variances of y, not of log y
-    elif curve.counts is not None and series.clusters is None:
-        noise = "binomial"
-    result = fitting.fit(curve, form=form, noise=noise, level=level, rng=rng, progress=progress)
+    result = fitting.fit(curve, form=form, level=level, rng=rng, progress=progress)
     return CurveFit(series, result, _chi_square(result) if series.se is not None else None)
 
 
@@ -418,23 +423,20 @@ def _window(series: Series, x_min: float | None, x_max: float | None) -> Series:
 
 
 def _slopes(series: Series, work: _Work) -> list[Slope]:
-    """Unweighted power laws over each window, under each convention."""
+    """Power laws over each window, under each convention."""
     slopes: dict[Any, Slope] = {}
     for window in ((work.plan.x_min, work.plan.x_max), *work.plan.windows):
         part = _window(series, *window)
         for convention in _conventions(series):
-            curve = _counted(part, convention)
-            if curve.x.size < LEAST_POINTS:
+            counted = part if convention == part.convention else part.under(convention)
+            counted = counted.take(counted.x > 0)  # at x = 0 a power law has no value
+            if np.unique(counted.x).size < LEAST_POINTS:
                 continue
-            for form, scale, noise in SLOPES:
-                key = (form, scale, convention, curve.x[0], curve.x[-1])  # windows may hold the same points
-                has_slope = work.plan.form in (None, form) and not (scale == "log" and np.any(curve.y <= 0))
+            for form, scale in SLOPES:
+                key = (form, scale, convention, counted.x.min(), counted.x.max())  # windows may hold the same points
+                has_slope = work.plan.form in (None, form) and not (scale == "log" and np.any(counted.mean().y <= 0))
                 if has_slope and key not in slopes:
-                    asked = fitting.Options(
-                        np.random.default_rng(work.rng), form, noise, level=work.level, describes=True
-                    )
-                    result = fitting.fit_curve(curve, Source("", "curve", curve.x.size), asked)
-                    slopes[key] = _slope(series, result, form, scale, convention)
+                    slopes[key] = _slope(counted, form, scale, work)
     return list(slopes.values())
 
 
@@ -449,32 +451,31 @@ def _conventions(series: Series) -> tuple[str, ...]:
     return {"inclusive": (own, "prior"), "prior": (own, "inclusive")}.get(own, (own,))
 
 
-def _counted(part: Series, convention: str) -> Curve:
-    """Points of a curve under a convention.
-
-    They count alike and as independent. At x = 0 a power law has no value.
-    """
-    counted = part if convention == part.convention else part.under(convention)
-    curve = counted.curve(weighted=False)
-    curve = replace(curve, clusters=None, weights=np.ones(curve.x.size), counts=None)
-    return curve.take(curve.x > 0)
-
-
-def _slope(series: Series, result: FitResult, form: str, scale: str, convention: str) -> Slope:
+def _slope(series: Series, form: str, scale: str, work: _Work) -> Slope:
+    """Slope of one form, as :func:`cogfit.fit` gives it."""
+    is_weighted = scale == "raw"
+    noise = (series.noise or "gaussian") if is_weighted else "lognormal"
+    curve = series.curve(weighted=is_weighted)
+    if not is_weighted:  # means, one by one
+        curve = replace(curve, clusters=None, weights=np.ones(curve.x.size))
+    result = fitting.fit(curve, form=form, noise=noise, level=work.level, rng=work.rng)
     item = result.selected
-    y = np.log(result.y) if scale == "log" else result.y
+    y = result.y if is_weighted else np.log(result.y)
     low, high = result.interval if result.interval is not None else (math.nan, math.nan)
     fitted = np.full(y.size, math.nan)
     if item.gamma is not None:
         value = get_form(form).evaluate(result.x, item.estimate.params)
-        fitted = np.log(value) if scale == "log" else value
+        fitted = value if is_weighted else np.log(value)
     whole = float(((y - y.mean()) ** 2).sum())
     r2 = 1.0 - float(((y - fitted) ** 2).sum()) / whole if whole > 0 else math.nan
     return Slope(
         labels=series.labels,
         form=form,
         scale=scale,
-        convention=convention,
+        noise=noise,
+        weights=series.weighted_by if is_weighted else "none",
+        errors=item.errors.title,
+        convention=series.convention,
         x_min=float(result.x.min()),
         x_max=float(result.x.max()),
         n=result.n,
@@ -484,31 +485,6 @@ def _slope(series: Series, result: FitResult, form: str, scale: str, convention:
         r2=r2,
         status=result.status,
     )
-
-
-def _over_clusters(series: Series, level: float) -> Population | None:
-    """Distribution of the power law's γ over lists or teams.
-
-    None where there are fewer than three with a γ.
-    """
-    from cogfit.engine import estimate
-
-    if series.clusters is None:
-        return None
-    form, gammas, errors, degrees_of_freedom = get_form("power"), [], [], []
-    for name in np.unique(series.clusters):
-        part = series.take((series.clusters == name) & (series.x > 0))
-        if part.x.size < LEAST_POINTS:
-            continue
-        fit = estimate.estimate(form, part.x, part.y, np.ones(part.x.size))
-        if fit.status == "ok":
-            gammas.append(fit.params["gamma"])
-            errors.append(fit.stderr["gamma"])
-            degrees_of_freedom.append(part.x.size - len(form.parameters))
-    if len(gammas) < 3:
-        return None
-    population = random_effects(np.array(gammas), np.array(errors), min(degrees_of_freedom), level)
-    return replace(population, labels=series.labels)
 
 
 def _curve_statements(curve: CurveFit) -> list[str]:
@@ -608,25 +584,38 @@ def _contrast(series: Series, first: str, second: str, level: float) -> Contrast
 
 def _fit_estimates(work: _Work) -> HumanFits:
     """Distribution of the estimates over subjects."""
-    populations = []
+    populations, skipped = [], []
     for series in work.dataset.series():
-        errors, degrees_of_freedom = series.se, math.inf
-        if errors is None and work.plan.r2 is not None:
-            errors, degrees_of_freedom = _recovered_errors(series, work), len(work.plan.points) - 2.0
-        if errors is None:
-            raise InputError(f"'{work.dataset.id}' has no standard errors of its estimates")
-        population = random_effects(series.y, errors, degrees_of_freedom, work.level)
-        populations.append(replace(population, labels=series.labels))
+        try:
+            populations.append(population_of(estimated_subjects(series), work.level))
+        except InputError as error:
+            skipped.append(f"{series.name}: {error}")
     statements = [_population_statement(population, work.dataset.level) for population in populations]
-    return work.result(populations=populations, statements=statements)
+    return work.result(populations=populations, statements=statements, skipped=skipped)
 
 
-def _recovered_errors(series: Series, work: _Work) -> Array:
+def estimated_subjects(series: Series) -> SubjectExponents:
+    """Return the estimates of a table, with their standard errors.
+
+    Raises
+    ------
+    InputError
+        If it has none, and no R² they would follow from.
+    """
+    plan = PLANS.get(series.dataset.id, Plan())
+    if series.se is not None:
+        return read_subjects(series, series.se, math.inf)
+    if plan.r2 is None:
+        raise InputError(f"'{series.dataset.id}' has no standard errors of its estimates")
+    return read_subjects(series, _recovered_errors(series, plan), len(plan.points) - 2.0)
+
+
+def _recovered_errors(series: Series, plan: Plan) -> Array:
     """Standard errors that follow from R² of the fits."""
-    table, points = work.dataset.table, np.array(work.plan.points)
+    table, points = series.dataset.table, np.array(plan.points)
     for name, value in series.labels.items():
         table = table[table[name].astype(str) == value]
-    r2 = table[work.plan.r2].to_numpy()
+    r2 = table[table[series.dataset.columns.value].notna()][plan.r2].to_numpy(dtype=float)
     return np.array([stderr_from_r2(gamma, of_one, points) for gamma, of_one in zip(series.y, r2, strict=True)])
 
 
@@ -637,7 +626,7 @@ def _population_statement(population: Population, level: str) -> str:
     return (
         f"{_named(population.labels)}γ of the power law over {population.n} {level}s: mean {population.mean:.3g} "
         f"{format_interval((population.low, population.high))}, standard deviation between them "
-        f"{population.sd:.2g}{limits}"
+        f"{population.sd:.2g}{limits}" + "".join(f"; {caveat}" for caveat in population.caveats)
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -188,7 +188,11 @@ class Population(Document):
     caveats : tuple of str
     labels : mapping of str to str
         Of the curve.
+    left_out : tuple of str
+        Subjects without an exponent, and why.
     """
+
+    DERIVED: ClassVar[Mapping[str, str]] = {"reliability": "reliability"}
 
     n: int
     mean: float
@@ -204,6 +208,15 @@ class Population(Document):
     method: str
     caveats: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def reliability(self) -> float:
+        """Share of the variance of the estimates that is between subjects.
+
+        The rest are errors of the single estimates.
+        """
+        return min(1.0, (self.sd / self.spread) ** 2) if self.spread > 0 else 0.0
 
 
 def random_effects(estimates: Array, stderr: Array, degrees_of_freedom: float, level: float = 0.95) -> Population:
@@ -328,6 +341,8 @@ def stderr_from_r2(gamma: float, r2: float, x: Array) -> float:
     >>> round(stderr_from_r2(0.3, 0.9, np.arange(1.0, 21.0)), 3)
     0.021
     """
+    if not (0.0 < r2 < 1.0 and math.isfinite(gamma) and gamma != 0.0):
+        return math.nan
     shape = x**-gamma
     size = math.sqrt(r2 / (1.0 - r2) / float(((shape - shape.mean()) ** 2).sum()))
     jacobian = np.stack([shape, -size * np.log(x) * shape], axis=1)
