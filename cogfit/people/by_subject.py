@@ -15,7 +15,7 @@ from cogfit.errors import InputError, shortlist
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import POWER
 from cogfit.people.dataset import Series
-from cogfit.people.over_subjects import Population, random_effects
+from cogfit.people.over_subjects import Population, plain_distribution, random_effects
 
 LEAST_POINTS = 4
 """Fewer points than these give no slope."""
@@ -35,6 +35,7 @@ class SubjectExponents:
     names : tuple of str
         Subjects that have an exponent with a standard error.
     gamma, stderr : ndarray, shape (n,)
+        The standard errors are NaN in a table that has none.
     degrees_of_freedom : float
         Behind each standard error, the fewest; inf where it follows from counts or is printed.
     left_out : tuple of (str, str)
@@ -83,7 +84,9 @@ def fit_subjects(series: Series, level: float = 0.95) -> SubjectExponents:
         if n_points < LEAST_POINTS:
             left_out.append((name, f"{n_points} point{'' if n_points == 1 else 's'}, and {LEAST_POINTS} are needed"))
             continue
-        item = fitting.fit(part.curve(), form=POWER, level=level)[POWER]
+        # a dozen points do not say how their errors follow each other
+        curve = replace(part.curve(), serial=False)
+        item = fitting.fit(curve, form=POWER, noise=part.noise or "gaussian", level=level)[POWER]
         error = _standard_error(item.covariance)
         if item.gamma is None or not 0.0 < error < math.inf:
             left_out.append((name, item.estimate.reason or "its exponent has no standard error"))
@@ -115,20 +118,26 @@ def _standard_error(covariance: Array) -> float:
     return math.sqrt(variance) if variance >= 0.0 else math.nan
 
 
-def read_subjects(series: Series, errors: Array, degrees_of_freedom: float) -> SubjectExponents:
+def read_subjects(series: Series, errors: Array | None, degrees_of_freedom: float) -> SubjectExponents:
     """Take a table of estimates, without those that lack a standard error.
+
+    Where none has one, all are taken.
 
     Parameters
     ----------
     series : Series
         Of a data set of estimates: y holds them.
-    errors : ndarray, shape (n,)
+    errors : ndarray, shape (n,), or None
         Standard errors, NaN where there is none.
     degrees_of_freedom : float
         Behind each of them.
     """
     names = [str(i + 1) for i in range(series.y.size)] if series.clusters is None else series.clusters.tolist()
-    is_usable = np.isfinite(series.y) & np.isfinite(errors) & (np.nan_to_num(errors) > 0)
+    is_usable = np.isfinite(series.y)
+    if errors is None:
+        errors = np.full(series.y.size, math.nan)
+    else:
+        is_usable &= np.isfinite(errors) & (np.nan_to_num(errors) > 0)
     return SubjectExponents(
         series=series,
         names=tuple(name for name, keep in zip(names, is_usable, strict=True) if keep),
@@ -157,7 +166,10 @@ def population_of(subjects: SubjectExponents, level: float = 0.95) -> Population
         reasons = "; ".join(_reasons(subjects))
         message = f"{count} of {total} {kind} have an exponent, and {LEAST_SUBJECTS} are needed for a distribution"
         raise InputError(f"{message} ({reasons})" if reasons else message)
-    population = random_effects(subjects.gamma, subjects.stderr, subjects.degrees_of_freedom, level)
+    if np.all(np.isnan(subjects.stderr)):
+        population = plain_distribution(subjects.gamma, level)
+    else:
+        population = random_effects(subjects.gamma, subjects.stderr, subjects.degrees_of_freedom, level)
     caveats = list(population.caveats)
     if subjects.left_out:
         caveats.append(f"{len(subjects.left_out)} of {total} {kind} left out: {'; '.join(_reasons(subjects))}")

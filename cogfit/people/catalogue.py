@@ -25,6 +25,7 @@ from cogfit.people.dataset import (
     MEASURES,
     NUMERIC,
     REPEATED,
+    ROUTES,
     SHARES,
     TYPES,
     UNCERTAINTIES,
@@ -256,6 +257,8 @@ _PROPERTIES: dict[str, _Property] = {
     "convention": _Property(str, CONVENTIONS, required=True),
     "measure": _Property(str, MEASURES, required=True),
     "scale": _Property(str, default="not stated"),
+    "route": _Property((str, type(None)), ROUTES),
+    "fixed_set": _Property((str, type(None))),
     "level": _Property(str, LEVELS, "unknown"),
     "n": _Property((int, dict, type(None))),
     "uncertainty": _Property(str, UNCERTAINTIES, "none"),
@@ -472,7 +475,7 @@ def _columns(about: Mapping[str, Any], schema: tuple[Field, ...], resource: _Res
     given = about["columns"]
     _check_parts(given, {field.name: field.type for field in schema}, resource)
     needed = {"curve": ("y", "x"), "contrast": ("y", "category"), "estimates": ("y", "cluster")}[about["kind"]]
-    is_share = about["kind"] == "curve" and about["measure"] in SHARES and {"successes", "trials"} <= given.keys()
+    is_share = about["kind"] != "estimates" and about["measure"] in SHARES and {"successes", "trials"} <= given.keys()
     for part in needed:
         if part not in given and not (part == "y" and is_share):
             raise resource.error(f": a {about['kind']} needs '{part}' in 'columns'")

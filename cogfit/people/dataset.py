@@ -71,6 +71,16 @@ MEASURES: dict[str, str] = {
 }
 """What y is."""
 
+ROUTES: dict[str, str] = {
+    "recollection": "remembering the occasion ('remember')",
+    "knowing": "recognising without remembering ('know'); what recollection leaves over",
+    "familiarity": "recognising where one does not remember, taken as independent of remembering: K/(1 − R)",
+    "algorithm": "working the answer out",
+    "retrieval": "having the answer at once",
+    "slow route of a model": "attention over stored episodes",
+}
+"""By which way an answer comes, where a measure is a share of answers."""
+
 SHARES = ("error", "probability", "strategy")
 """Measures that may be shares of counted trials."""
 
@@ -414,6 +424,10 @@ class Dataset(Document):
         A key of :data:`MEASURES`.
     scale : str
         Unit and range of y, and whether a floor is in it.
+    route : str or None
+        A key of :data:`ROUTES`, where y is the share of answers that come by it.
+    fixed_set : str or None
+        Data set of the same measure over the items that stay, where here items leave or enter along the curve.
     level : str
         A key of :data:`LEVELS`.
     n : int, mapping of str to int, or None
@@ -474,6 +488,8 @@ class Dataset(Document):
     contrast: tuple[str, ...]
     paired: bool
     path: Path = field(metadata=wire(skip=True))
+    route: str | None = None
+    fixed_set: str | None = None
 
     @property
     def _roles(self) -> dict[str, Any]:
@@ -594,7 +610,7 @@ class Dataset(Document):
     def _values(self, part: pd.DataFrame, is_counted: bool) -> tuple[Array, str]:
         """The measure, and how shares became counts."""
         roles = self.columns
-        if self.kind != "curve" or roles.trials is None or self.measure not in SHARES:
+        if roles.trials is None or self.measure not in SHARES:
             return part[roles.value].to_numpy(dtype=float), ""
         trials = part[roles.trials].to_numpy(dtype=float)
         self._refuse(part, trials != np.rint(trials), roles.trials, "is no whole number of trials")

@@ -8,7 +8,7 @@ distribution, block means one law over all blocks.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -32,6 +32,7 @@ from cogfit.people.over_subjects import (
     paired_contrast,
     stderr_from_r2,
 )
+from cogfit.people.survivorship import Survivorship, survivorship_of
 from cogfit.progress import Progress
 from cogfit.records.codec import Document, wire
 from cogfit.result import FitResult
@@ -214,6 +215,8 @@ class HumanFits(Document):
     pooled : tuple of BlockFit
     common : mapping of str to CommonTest
         Test of one γ for all groups, by what stands for a block and by scale.
+    survivorship : tuple of Survivorship
+        Curves along which somebody leaves or enters, the fixed set beside the pooled one.
     statements : tuple of str
         What follows, one sentence each.
     skipped : tuple of str
@@ -231,6 +234,7 @@ class HumanFits(Document):
     populations: tuple[Population, ...] = ()
     pooled: tuple[block_means.BlockFit, ...] = ()
     common: Mapping[str, block_means.CommonTest] = field(default_factory=dict, metadata=wire("one_gamma"))
+    survivorship: tuple[Survivorship, ...] = ()
     statements: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
@@ -317,9 +321,9 @@ def fit_human(
         fits = _fit_blocks(work)
     else:
         fits = {"curve": _fit_curves, "contrast": _fit_contrasts, "estimates": _fit_estimates}[dataset.kind](work)
-    thinning = tuple(text for series in dataset.series() if (text := _thinning(series)))
+    survivorship, thinning = _who_is_left(work)
     why = (plan.why,) if plan.why else ()
-    return replace(fits, statements=(*fits.statements, *thinning, *why))
+    return replace(fits, survivorship=survivorship, statements=(*fits.statements, *thinning, *why))
 
 
 @dataclass(frozen=True)
@@ -344,14 +348,33 @@ def _named(labels: Mapping[str, str]) -> str:
     return f"{', '.join(labels.values())}: " if labels else ""
 
 
+def _who_is_left(work: _Work) -> tuple[tuple[Survivorship, ...], tuple[str, ...]]:
+    """Fixed sets beside pooled ones, and what follows for each curve."""
+    found, texts = [], []
+    for series in work.dataset.series() if work.dataset.kind == "curve" else ():
+        one = survivorship_of(series, level=work.level, rng=work.rng, find=_sibling(work.dataset))
+        found += [one] if one is not None else []
+        text = _thinning(series) if one is None else one.statement
+        texts += [f"{_named(series.labels)}{text}"] if text else []
+    return tuple(found), tuple(texts)
+
+
+def _sibling(dataset: Dataset) -> Callable[[str], Dataset]:
+    """Data sets of the same package, by id."""
+    from cogfit.people.catalogue import read_package
+
+    return lambda name: read_package(dataset.path.parent)[name]
+
+
 def _thinning(series: Series) -> str:
     """Warn of fewer trials behind later points."""
-    trials = series.trials
-    if series.dataset.kind != "curve" or trials is None or trials[-1] > 0.9 * trials[0]:
+    mean = series.mean()
+    trials = series.trials if series.clusters is None else mean.trials
+    if trials is None or trials[-1] > 0.9 * trials[0]:
         return ""
     return (
-        f"{_named(series.labels)}trials fall from {trials[0]:,.0f} to {trials[-1]:,.0f} along the curve "
-        "(survivorship): later points rest on fewer items"
+        f"trials fall from {trials[0]:,.0f} to {trials[-1]:,.0f} along the curve (survivorship): later points rest on "
+        "fewer items, and who stays is not known"
     )
 
 
@@ -597,17 +620,12 @@ def _fit_estimates(work: _Work) -> HumanFits:
 def estimated_subjects(series: Series) -> SubjectExponents:
     """Return the estimates of a table, with their standard errors.
 
-    Raises
-    ------
-    InputError
-        If it has none, and no R² they would follow from.
+    These are printed, or follow from R², or are not known.
     """
     plan = PLANS.get(series.dataset.id, Plan())
-    if series.se is not None:
-        return read_subjects(series, series.se, math.inf)
-    if plan.r2 is None:
-        raise InputError(f"'{series.dataset.id}' has no standard errors of its estimates")
-    return read_subjects(series, _recovered_errors(series, plan), len(plan.points) - 2.0)
+    if series.se is None and plan.r2 is not None:
+        return read_subjects(series, _recovered_errors(series, plan), len(plan.points) - 2.0)
+    return read_subjects(series, series.se, math.inf)
 
 
 def _recovered_errors(series: Series, plan: Plan) -> Array:

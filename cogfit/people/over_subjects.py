@@ -214,8 +214,10 @@ class Population(Document):
     def reliability(self) -> float:
         """Share of the variance of the estimates that is between subjects.
 
-        The rest are errors of the single estimates.
+        The rest are errors of the single estimates. NaN where these are not known.
         """
+        if math.isnan(self.sd):
+            return math.nan
         return min(1.0, (self.sd / self.spread) ** 2) if self.spread > 0 else 0.0
 
 
@@ -289,6 +291,47 @@ def random_effects(estimates: Array, stderr: Array, degrees_of_freedom: float, l
         level=level,
         method=method,
         caveats=caveats,
+    )
+
+
+def plain_distribution(estimates: Array, level: float = 0.95) -> Population:
+    """Describe estimates that have no standard errors.
+
+    The mean has Student's interval. How far subjects differ cannot be told from the errors of their estimates: the
+    standard deviation between them is NaN.
+
+    Raises
+    ------
+    InputError
+        For fewer than two estimates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(plain_distribution(np.array([0.2, 0.3, 0.4])).mean, 2)
+    0.3
+    """
+    n = estimates.size
+    if n < 2:
+        raise InputError(f"a distribution needs two subjects at least; there are {n}")
+    mean, spread = float(estimates.mean()), float(estimates.std(ddof=1))
+    half = student_quantile(0.5 + 0.5 * level, n - 1) * spread / math.sqrt(n)
+    half_new = student_quantile(0.5 + 0.5 * level, n - 1) * spread * math.sqrt(1.0 + 1.0 / n)
+    unknown = "no standard errors: the spread between subjects and the errors of their estimates are not told apart"
+    return Population(
+        n=n,
+        mean=mean,
+        low=mean - half,
+        high=mean + half,
+        sd=math.nan,
+        sd_low=math.nan,
+        sd_high=math.nan,
+        spread=spread,
+        new_low=mean - half_new,
+        new_high=mean + half_new,
+        level=level,
+        method="plain mean, Student's t; the interval for another one is for another estimate",
+        caveats=(unknown,),
     )
 
 

@@ -242,3 +242,70 @@ def test_a_damaged_resource_blocks_only_itself(tmp_path, capsys):
     document = json.loads(capsys.readouterr().out)
     assert {item["id"] for item in document["damaged"]} == set(damaged)
     assert all("datapackage.json" in item["reason"] or ".csv" in item["reason"] for item in document["damaged"])
+
+
+# ------------------------------------------------------------------------------- what was measured independently
+
+# Data set, labels, γ as fitted by scipy when the trials were counted: maximum likelihood of counts, or least squares
+# weighted by standard errors.
+MEASURED = [
+    ("reder2000_know_recognised", {"frequency": "frequent"}, 0.582),
+    ("reder2000_know_recognised", {"frequency": "rare"}, 0.765),
+    ("reder2000_know_recognised", {"frequency": "all"}, 0.656),
+    ("reder2000_know_old", {"frequency": "frequent"}, 0.490),
+    ("reder2000_know_old", {"frequency": "rare"}, 0.693),
+    ("reder2000_know_old", {"frequency": "all"}, 0.573),
+    ("reder2000_remember_recognised", {"frequency": "all"}, -0.220),
+    ("reder2000_remember_old", {"frequency": "all"}, -0.266),
+    ("memphis_cloze_errors", {}, 0.637),
+    ("sense2016_fixed_words_latency", {}, 0.337),
+    ("sense2016_fixed_words_errors", {}, 1.322),
+    ("garner2015_search", {}, 0.145),
+    ("crossley2025_latency", {}, 0.033),
+    ("nosofsky1994_errors", {"category_type": "3"}, 1.028),
+]
+
+
+@pytest.mark.parametrize(("name", "labels", "gamma"), MEASURED)
+def test_shipped_counts_and_means_give_the_exponents_of_their_sources(name, labels, gamma):
+    assert fit_human(cogfit.human(name), full=False).slope(**labels).gamma == pytest.approx(gamma, abs=6e-4)
+
+
+def test_people_of_the_shipped_sets_are_distributed_as_measured():
+    means = {
+        "memphis_cloze_subjects": (477, 0.647, 0.257, 0.36),
+        "reder2000_subjects": (20, 0.953, np.nan, np.nan),
+        "garner2015_subjects": (50, 0.140, np.nan, np.nan),
+    }
+    for name, (count, mean, sd, reliability) in means.items():
+        (found,) = fit_human(cogfit.human(name), full=False).populations
+        assert found.n == count
+        assert found.mean == pytest.approx(mean, abs=0.002)
+        assert (found.sd, found.reliability) == pytest.approx((sd, reliability), abs=0.01, nan_ok=True)
+
+
+def test_the_spread_between_people_is_that_of_scipy_fits():
+    (series,) = cogfit.human("du2023_latency").series()
+    gamma, error = [], []
+    for name in dict.fromkeys(series.clusters):
+        part = series.take(series.clusters == name)
+        best, covariance = optimize.curve_fit(lambda x, a, g: a * x**-g, part.x, part.y, p0=[part.y[0], 0.1])
+        gamma.append(best[1])
+        error.append(np.sqrt(covariance[1, 1]))
+    (found,) = fit_human(series.dataset, full=False).populations
+    between = np.var(gamma, ddof=1) - np.mean(np.square(error))  # Hedges & Olkin 1985
+    assert (found.n, found.mean) == (28, pytest.approx(np.mean(gamma), abs=1e-4))
+    assert found.sd == pytest.approx(np.sqrt(between), rel=0.01)
+    assert found.reliability == pytest.approx(between / np.var(gamma, ddof=1), rel=0.02)
+
+
+def test_familiarity_rises_where_knowing_falls():
+    """With independent ways, K/(1 − R) is familiarity: it grows from 0.71 and 0.75 to more than 0.8."""
+    know, familiarity, remember = (
+        fit_human(cogfit.human(f"reder2000_{name}"), full=False).slope(frequency="all")
+        for name in ("know_old", "familiarity", "remember_old")
+    )
+    assert familiarity.high < 0 < know.low
+    assert remember.high < 0
+    first = [s.y[0] for s in cogfit.human("reder2000_familiarity").series()[:2]]
+    assert first == pytest.approx([154 / 217, 0.75], abs=0.005)
