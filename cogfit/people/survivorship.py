@@ -138,9 +138,9 @@ def survivorship_of(
         return None
     names, who = np.unique(series.clusters, return_inverse=True)
     points, at = np.unique(series.x, return_inverse=True)
-    is_there = np.zeros((names.size, points.size), dtype=bool)
+    is_there: NDArray[np.bool_] = np.zeros((names.size, points.size), dtype=bool)
     is_there[who, at] = True
-    stays = is_there.all(axis=1)
+    stays: NDArray[np.bool_] = np.asarray(is_there.all(axis=1))
     if stays.all() or stays.sum() < LEAST_STAYING:
         return None
     fixed = series.take(stays[who]).curve()
@@ -179,8 +179,8 @@ def survivorship_of_patterns(routing: RoutingLog, *, level: float = 0.95, rng: i
     pooled = exposure_curve(routing, k_min=k_min, k_max=k_max, everyone=True)
     assert pooled.clusters is not None
     counts = pooled.clusters.counts
-    rows: Array = np.asarray(counts.todense() if hasattr(counts, "todense") else counts, dtype=float)
-    return _beside(pooled, fixed, "patterns", rows[rows.any(axis=1)] > 0.0, level, rng)
+    rows: Array = counts if isinstance(counts, np.ndarray) else counts.toarray()
+    return _beside(pooled, fixed, "patterns", np.greater(rows[rows.any(axis=1)], 0.0), level, rng)
 
 
 def _beside(
