@@ -610,7 +610,7 @@ class Dataset(Document):
     def _values(self, part: pd.DataFrame, is_counted: bool) -> tuple[Array, str]:
         """The measure, and how shares became counts."""
         roles = self.columns
-        if roles.trials is None or self.measure not in SHARES:
+        if roles.trials is None or self.measure not in SHARES or (self.kind != "curve" and roles.successes is None):
             return part[roles.value].to_numpy(dtype=float), ""
         trials = part[roles.trials].to_numpy(dtype=float)
         self._refuse(part, trials != np.rint(trials), roles.trials, "is no whole number of trials")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -221,9 +220,8 @@ _KINDS: dict[str, Callable[[Dataset, _Choice], list[Exponent]]] = {
 def _described(series: Series, form: str, noise: str, gamma: float, limits: tuple[float, float]) -> Exponent:
     """Exponent with what the catalogue says of its curve."""
     data = series.dataset
-    short = re.sub(r"(?<=\d{4})_.*", "", data.id)  # authors and year; measure and axis stand beside it
     return Exponent(
-        label=f"{short}: {series.name}" if series.labels else short,
+        label=f"{data.id}: {series.name}" if series.labels else data.id,
         side="human",
         gamma=gamma,
         low=limits[0],
