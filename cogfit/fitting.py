@@ -59,9 +59,6 @@ class Options:
         See :func:`fit`.
     discrete : bool
         Whether y are fractions of trials.
-    describes : bool
-        Whether parameters are wanted as a description of the points, by least squares: without profiles, and without
-        weights for uneven or correlated errors.
     """
 
     rng: np.random.Generator
@@ -70,7 +67,6 @@ class Options:
     start: Mapping[str, float] | None = None
     level: float = 0.95
     discrete: bool = False
-    describes: bool = False
     thorough: bool = False
     schedule: Sequence[str] = ()
     progress: Progress | None = None
@@ -130,7 +126,8 @@ def fit(
         compared, and a verdict is given.
     noise : {"auto", "gaussian", "lognormal", "binomial"}
         ``"auto"``: Gaussian for logs with patterns or several runs and for data with `groups`, binomial where `trials`
-        are given, Gaussian where any y ≤ 0; otherwise Gaussian or log-normal, whichever has the lower AICc.
+        are given, that of the values for a curve of human data, Gaussian where any y ≤ 0; otherwise Gaussian or
+        log-normal, whichever has the lower AICc.
     start : mapping of str to float, optional
         Starting values for `form`, tried besides the package's own.
     weights : array_like, shape (n,), optional
@@ -463,7 +460,7 @@ def _weigh_for_noise(curve: Curve, name: str) -> tuple[Curve, list[str]]:
     if name == "binomial":
         assert curve.counts is not None
         curve = replace(curve, weights=curve.counts)
-    if name != "gaussian" and curve.clusters is not None:
+    if name == "lognormal" and curve.clusters is not None:
         notes.append(f"{name} noise takes values as independent; only Gaussian noise resamples {curve.clusters.kind}")
     noise.get(name).check(curve.y, curve.weights)
     return curve, notes
@@ -545,7 +542,7 @@ def _form_fits(
         uncertainty = intervals.Uncertainty(fits[name], {}, fits[name].covariance)
         if not constant:
             # profiles cost most: only for forms of which somebody will want to know γ
-            matters = not options.describes and (name == best or name in POWER_LAWS or name in inside)
+            matters = name == best or name in POWER_LAWS or name in inside
             uncertainty = intervals.all_intervals(
                 form,
                 curve,

@@ -11,11 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import Number, ProgressBars, Text, add_rows, console, new_table, write_json
+from cogfit.commands.terminal import (
+    Number,
+    ProgressBars,
+    Text,
+    add_rows,
+    console,
+    new_table,
+    print_table,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from cogfit.people.conclusions import Comparison, Row
     from cogfit.people.exponent import Exponent
+    from cogfit.people.routes import Routes
 
 HELP = """Compare the γ of a run, or of several, with human data: like with like, or the reason why not.
 
@@ -101,7 +111,7 @@ def compare(
         save_figure(result.plot(), plot)
     if json_file != "-":
         _show(result, everything or bool(to))
-    if to and not result.compared:
+    if to and not result.compared and result.routes is None:
         raise InputError(_refusal(result), hint=_way_out(result))
 
 
@@ -136,6 +146,8 @@ def _show(comparison: Comparison, everything: bool) -> None:
     for exponent in comparison.model:
         if exponent.scope:
             out.print(Plain(f"  {exponent.label}: {exponent.scope}"))
+    if comparison.routes is not None:
+        _show_routes(out, comparison.routes, everything)
     _show_people(out, comparison, everything)
     if comparison.silent:
         out.print(Plain("\nWithout an exponent", style="bold"))
@@ -148,6 +160,32 @@ def _show(comparison: Comparison, everything: bool) -> None:
     out.print(Plain("\nWhat the paper's words mean in the study of people", style="bold"))
     for paper, people in MAPPING:
         out.print(Plain(f"  {paper}: {people}"))
+
+
+def _show_routes(out: Any, routes: Routes, everything: bool) -> None:
+    """Print the model's share beside those of people's routes."""
+    from rich.text import Text as Plain
+
+    from cogfit.inference.interval import format_interval
+
+    out.print(Plain("\nBy which route, against earlier presentations: share = A·k^−γ", style="bold"))
+    table = new_table(("share of answers by", "of", "who"), ("γ", "interval"))
+    table.add_column("with k")
+    for share in (routes.model, *routes.people):
+        gamma = share.exponent
+        limits = format_interval((gamma.low, gamma.high))
+        add_rows(table, (share.route, share.share_of, gamma.label, f"{gamma.gamma:.3f}", limits, share.direction))
+    print_table(out, table)
+    # what all have in common is said once
+    common = [text for text in routes.people[0].differences if all(text in one.differences for one in routes.people)]
+    lines = list(
+        dict.fromkeys(text for one in routes.people for text in one.differences if everything or text in common)
+    )
+    out.print(Plain("  They still differ in:", style="italic"))
+    for text in lines:
+        out.print(Plain(f"  · {text}"))
+    if routes.algorithm:
+        out.print(Plain(f"  The algorithm in people ({routes.algorithm})"))
 
 
 def _show_people(out: Any, comparison: Comparison, everything: bool) -> None:

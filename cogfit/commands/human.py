@@ -89,9 +89,11 @@ _TITLE_WIDTH = 130  # of the terminal from which titles have a column
 
 def _list_document(catalogue: Catalogue) -> dict[str, Any]:
     """JSON document of all data sets, without their values."""
+    readable = catalogue.readable()
     return {
         "schema": SCHEMA,
-        "datasets": [data.to_json() for data in catalogue.values()],
+        "datasets": [data.to_json() for data in readable.values()],
+        "damaged": [{"id": name, "reason": str(error)} for name, error in readable.damaged.items()],
         "unobtainable": [dict(item.__dict__) for item in catalogue.unobtainable],
     }
 
@@ -103,6 +105,7 @@ def _show_list(catalogue: Catalogue) -> None:
     out = console()
     print_table(out, _list_table(catalogue, has_titles=out.width >= _TITLE_WIDTH))
     out.print(Plain("\ncogfit human ID shows numbers, provenance and fits of one."))
+    warn(tuple(f"{name} cannot be used: {error}" for name, error in catalogue.readable().damaged.items()))
     if catalogue.unobtainable:
         out.print(Plain("\nKnown, but their values could not be read:", style="bold"))
         for item in catalogue.unobtainable:
@@ -188,7 +191,7 @@ def _means_table(data: Dataset) -> Any:
     """Means over clusters, with their standard errors."""
     roles = data.columns
     axis = roles.category or roles.x or ""
-    table = new_table((*roles.series, axis), (f"mean {roles.y}", "standard error", f"{data.level}s"))
+    table = new_table((*roles.series, axis), (f"mean {_y_name(data)}", "standard error", f"{data.level}s"))
     for series in data.series():
         mean = series.mean()
         for i, y in enumerate(mean.y):
@@ -199,11 +202,17 @@ def _means_table(data: Dataset) -> Any:
     return table
 
 
+def _y_name(data: Dataset) -> str:
+    """Name of the column that y is had from."""
+    roles = data.columns
+    return roles.y or f"{roles.successes}/{roles.trials}"
+
+
 def _values_table(data: Dataset) -> Any:
     """Values as they stand in the table."""
     roles = data.columns
     words = [name for name in (*roles.series, roles.cluster, roles.category) if name]
-    numeric = (roles.first, roles.last, roles.x, roles.y, roles.uncertainty, roles.n, roles.trials)
+    numeric = (roles.first, roles.last, roles.x, roles.y, roles.uncertainty, roles.n, roles.successes, roles.trials)
     numbers = [name for name in numeric if name]
     table = new_table(words, numbers)
     for row in data.table[[*words, *numbers]].astype(object).itertuples(index=False):

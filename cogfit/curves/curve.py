@@ -157,6 +157,8 @@ class Curve:
         Rows of the log behind no point, by reason.
     averaged : mapping of str to int
         How many runs, layers or heads each y is the mean of at most.
+    noise : str
+        Noise model that is known of the values (of counted outcomes, of known standard errors); ``""``: none.
     warnings : tuple of str
     smoothing : str
         ``""``: none; ``"unknown"``: smoothed before it was logged, by a filter that is not known.
@@ -183,6 +185,7 @@ class Curve:
     rows: NDArray[np.int64] | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
     averaged: Mapping[str, int] = field(default_factory=dict)
+    noise: str = ""
 
     @property
     def n_rows(self) -> int:

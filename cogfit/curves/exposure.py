@@ -7,7 +7,7 @@ curve keeps the per-pattern sums from which resampling starts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -134,6 +134,7 @@ def exposure_curve(
     k_min: int | None = None,
     k_max: int | None = None,
     bins: int | None = None,
+    everyone: bool = False,
 ) -> Curve:
     """P_episodic(k): share of queries that go to the episodic branch.
 
@@ -152,6 +153,8 @@ def exposure_curve(
         pattern ends (or, if patterns differ more than two-fold in length, at the median length).
     bins : int, optional
         Bins per decade of k, equally wide in log k; x is the geometric mean of k in the bin. None: every k.
+    everyone : bool
+        Whether patterns that end inside the window count as far as they go: the curve then changes with who is left.
 
     Returns
     -------
@@ -167,6 +170,8 @@ def exposure_curve(
     routing.source.check_replicates(routing.frame)
     rows = _Rows.from_log(routing, column, convention)
     window = _window(routing, rows, k_min, k_max)
+    if everyone:
+        window = replace(window, at_risk=np.ones_like(window.at_risk))
 
     # mean of the rows that count, at every k or in bins of k
     use = rows.is_used(window)

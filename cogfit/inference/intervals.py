@@ -93,10 +93,10 @@ def all_intervals(
     if fit.status == "failed":
         none = Interval(-math.inf, math.inf, level, "none", "this curve")
         return Uncertainty(fit, dict.fromkeys(form.names, none), fit.covariance)
-    is_gaussian = fit.noise == "gaussian" and form.basis is not None
+    noise = fit.noise if form.basis is not None else ""
 
     # clusters are the unit of replication where there are enough: no model of the errors is needed then
-    clusters = curve.clusters if is_gaussian and curve.resampleable else None
+    clusters = curve.clusters if noise in ("gaussian", "binomial") and curve.resampleable else None
     if profiled and clusters is not None:
         by_resampling, covariance = resampled(form, curve, clusters, fit, level, rng)
         return Uncertainty(judged(form, curve, fit, covariance), by_resampling, covariance)
@@ -107,7 +107,7 @@ def all_intervals(
     if not profiled or refused or form.gamma is None:
         return _least_squares(form, curve, fit, level, errors, refused)
     found = _jointly(joint or JointFit(form, curve, fit, errors), form.gamma, curve, level, rng if thorough else None)
-    sensitivity = block_bootstrap(form, curve, fit, level, rng) if thorough and is_gaussian else {}
+    sensitivity = block_bootstrap(form, curve, fit, level, rng) if thorough and noise == "gaussian" else {}
     return replace(found, sensitivity=sensitivity)
 
 

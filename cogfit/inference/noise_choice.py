@@ -43,6 +43,8 @@ def choose_noise(
     InputError
         If the model is unknown, or needs trials and there are none.
     """
+    if name == "auto" and curve.noise:  # the values say it themselves
+        name = curve.noise
     if name != "auto":
         return _checked_name(curve, name), {}
     if curve.clusters is not None:  # clusters are resampled, under Gaussian weights

@@ -9,7 +9,7 @@ import numpy as np
 
 from cogfit.curves.curve import Clusters, Curve
 from cogfit.curves.trajectories import TOGETHER, TOGETHER_P
-from cogfit.engine import estimate, separable
+from cogfit.engine import estimate, noise, separable
 from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.estimate import Estimate
 from cogfit.errors import MissingDependencyError
@@ -41,10 +41,12 @@ def resampled(
 
     Whole clusters (patterns or runs) are resampled, and all replicates are refitted as one batch.
 
-    Only for separable forms under Gaussian noise. The percentiles are those further out by Student's t and √(J/(J−1))
-    for J clusters (Hesterberg 2015, Am. Stat. 69:371, §4.3). A parameter whose replicates pile up at its bound gets an
-    infinite limit on that side. Of curves of more than 800 points, means over 400 bins are refitted by means of the
-    form, and the replicates' deviations from the fit to these means are added to the fit to all points.
+    Only for separable forms. Under noise that is not Gaussian (counts) replicates are refitted by least squares with
+    the weights that the fit gives them, about its own estimate: to first order that is its likelihood. The percentiles
+    are those further out by Student's t and √(J/(J−1)) for J clusters (Hesterberg 2015, Am. Stat. 69:371, §4.3). A
+    parameter whose replicates pile up at its bound gets an infinite limit on that side. Of curves of more than 800
+    points, means over 400 bins are refitted by means of the form, and the replicates' deviations from the fit to these
+    means are added to the fit to all points.
     """
     draws = rng.multinomial(clusters.size, np.full(clusters.size, 1.0 / clusters.size), size=replicates).astype(float)
     shape = [form.names.index(q.name) for q in form.shape]
@@ -55,14 +57,19 @@ def resampled(
     clusters, best = curve.clusters, form.vector(fit.params)
     correction = math.sqrt(clusters.size / (clusters.size - 1.0))
     tail = distributions.normal_cdf(-correction * t_quantile(level, clusters.size - 1.0))
+    # a value weighs what it tells under the noise of the fit: as much as it counts, if that is Gaussian
+    information = np.ones(curve.x.size)
+    if fit.noise != "gaussian":
+        information = noise.get(fit.noise).information(form.evaluate(curve.x, best), information)
     # long curves are refitted on means over bins
     axis = Axis.points(curve.x)
     if axis.x.size > 2 * _MEANS:
         bins = Bins.of_points(curve.x, _MEANS, curve.weights)
-        axis, clusters = bins.axis, clusters.binned(bins.label)
+        axis, clusters, information = bins.axis, clusters.binned(bins.label), bins.mean(information)
 
     def refit(multiplicity: Array) -> Array:
         y, w = clusters.resampled(multiplicity)
+        w = w * information
         starts = np.repeat(best[shape][None, None, :], len(y), axis=0) if shape else None
         return separable.solve(form, axis, y, w, starts=starts, tolerance=1e-9).params
 

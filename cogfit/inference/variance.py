@@ -51,6 +51,8 @@ def has_uneven_variance(form: Form, curve: Curve, fit: Estimate, errors: Arma = 
     """
     if noise.get(fit.noise).discrete or curve.x.size < _VARIANCE_POINTS:
         return False
+    if curve.noise == fit.noise:  # the standard errors of the values are known: their weights have made it even
+        return False
     ordered, params = in_order(curve), form.vector(fit.params)
     r = estimate.residuals(form, ordered.x, ordered.y, ordered.weights, fit.noise, params)
     if not np.any(r) or not np.all(np.isfinite(r)):

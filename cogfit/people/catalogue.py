@@ -25,6 +25,8 @@ from cogfit.people.dataset import (
     MEASURES,
     NUMERIC,
     REPEATED,
+    ROUTES,
+    SHARES,
     TYPES,
     UNCERTAINTIES,
     VERIFICATIONS,
@@ -66,6 +68,8 @@ class Catalogue(Mapping[str, Dataset]):
     ----------
     unobtainable : tuple of Unobtainable
         Sets that are known but could not be read.
+    damaged : mapping of str to InputError
+        Resources of a package that cannot be used, and what is wrong; asked for, they raise it.
 
     Examples
     --------
@@ -77,9 +81,15 @@ class Catalogue(Mapping[str, Dataset]):
     ['age', 'delay', 'lag', 'repetition']
     """
 
-    def __init__(self, items: Mapping[str, Dataset], unobtainable: Sequence[Unobtainable] = ()) -> None:
+    def __init__(
+        self,
+        items: Mapping[str, Dataset],
+        unobtainable: Sequence[Unobtainable] = (),
+        damaged: Mapping[str, InputError] | None = None,
+    ) -> None:
         self._items = dict(items)
         self.unobtainable = tuple(unobtainable)
+        self.damaged = dict(damaged or {})
 
     def __getitem__(self, id: str) -> Dataset:
         """Return a data set.
@@ -87,10 +97,12 @@ class Catalogue(Mapping[str, Dataset]):
         Raises
         ------
         InputError
-            For an unknown id, with near matches.
+            For an unknown id, with near matches, and for a damaged set.
         """
         if id in self._items:
             return self._items[id]
+        if id in self.damaged:
+            raise self.damaged[id]
         missing = next((item for item in self.unobtainable if item.name == id), None)
         if missing is not None:
             raise InputError(f"the values of {missing.title} could not be read", hint=f"see {missing.link or 'there'}")
@@ -112,8 +124,19 @@ class Catalogue(Mapping[str, Dataset]):
     def __repr__(self) -> str:
         return f"<Catalogue of {len(self)} data sets: {', '.join(self)}>"
 
+    def readable(self) -> Catalogue:
+        """Return the sets whose tables can be read, the others as damaged."""
+        items, damaged = {}, dict(self.damaged)
+        for name, data in self.items():
+            try:
+                data.series()
+                items[name] = data
+            except InputError as error:
+                damaged[name] = error
+        return Catalogue(items, self.unobtainable, damaged)
+
     def table(self) -> pd.DataFrame:
-        """One row per data set.
+        """One row per data set that can be read.
 
         Returns
         -------
@@ -126,7 +149,7 @@ class Catalogue(Mapping[str, Dataset]):
 
         names = ("id", "title", "kind", "axis", "repeated", "convention", "measure", "level", "uncertainty")
         rows = []
-        for data in self.values():
+        for data in self.readable().values():
             curves = data.series()
             rows.append(
                 {name: getattr(data, name) for name in names}
@@ -169,7 +192,8 @@ def human(id: str | None = None, *, extra: Extra = None) -> Catalogue | Dataset:
     Raises
     ------
     InputError
-        For an unknown id (with near matches) or a package that is not valid, saying what is wrong where.
+        For an unknown id (with near matches) or a package of which nothing can be used, saying what is wrong where. A
+        damaged resource beside others stands in `Catalogue.damaged`.
 
     Examples
     --------
@@ -180,7 +204,7 @@ def human(id: str | None = None, *, extra: Extra = None) -> Catalogue | Dataset:
     >>> curve = data.series(edition="1885")[0]
     >>> fit = cogfit.fit(curve.curve(), form="power")
     >>> round(fit.gamma, 3)  # the printed standard errors weight the points
-    0.125
+    0.129
     """
     catalogue = _shipped()
     paths = [part for part in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if part]
@@ -194,13 +218,17 @@ def human(id: str | None = None, *, extra: Extra = None) -> Catalogue | Dataset:
 
 def _with_package(catalogue: Catalogue, path: str) -> Catalogue:
     """Add the data sets of one more package."""
-    items, added = dict(catalogue), read_package(path)
-    for name, data in added.items():
-        if name in items:
+    added = read_package(path).readable()  # a damaged table is found now, not later
+    if added.damaged and not added:
+        raise next(iter(added.damaged.values()))
+    for name in (*added, *added.damaged):
+        if name in catalogue or name in catalogue.damaged:
             raise InputError(f"a data set '{name}' exists already", path=path, hint="rename the resource")
-        _ = data.table  # a damaged file is found now, not later
-        items[name] = data
-    return Catalogue(items, (*catalogue.unobtainable, *added.unobtainable))
+    return Catalogue(
+        {**catalogue, **added},
+        (*catalogue.unobtainable, *added.unobtainable),
+        {**catalogue.damaged, **added.damaged},
+    )
 
 
 @cache
@@ -229,6 +257,8 @@ _PROPERTIES: dict[str, _Property] = {
     "convention": _Property(str, CONVENTIONS, required=True),
     "measure": _Property(str, MEASURES, required=True),
     "scale": _Property(str, default="not stated"),
+    "route": _Property((str, type(None)), ROUTES),
+    "fixed_set": _Property((str, type(None))),
     "level": _Property(str, LEVELS, "unknown"),
     "n": _Property((int, dict, type(None))),
     "uncertainty": _Property(str, UNCERTAINTIES, "none"),
@@ -255,19 +285,25 @@ def read_package(path: str | os.PathLike[str]) -> Catalogue:
     Raises
     ------
     InputError
-        If it cannot be read or lacks what is needed to use the tables.
+        If it cannot be read, or two resources have one name. A resource that lacks what is needed to use its table
+        blocks only itself (`Catalogue.damaged`).
     """
     file = Path(path)
     if file.is_dir():
         file = file / "datapackage.json"
     package = _read_descriptor(file)
     items: dict[str, Dataset] = {}
+    damaged: dict[str, InputError] = {}
     for number, item in enumerate(package["resources"], start=1):
-        data = _dataset(item, number, package, file)
-        if data.id in items:
-            raise InputError(f"two resources have the name '{data.id}'", path=file, hint="rename one")
-        items[data.id] = data
-    return Catalogue(items, _unobtainable(package.get("cogfit"), file))
+        given = item.get("name")
+        name = given if isinstance(given, str) and given else f"resource {number}"
+        if name in items or name in damaged:
+            raise InputError(f"two resources have the name '{name}'", path=file, hint="rename one")
+        try:
+            items[name] = _dataset(item, number, package, file)
+        except InputError as error:
+            damaged[name] = error
+    return Catalogue(items, _unobtainable(package.get("cogfit"), file), damaged)
 
 
 def _read_descriptor(file: Path) -> dict[str, Any]:
@@ -439,8 +475,9 @@ def _columns(about: Mapping[str, Any], schema: tuple[Field, ...], resource: _Res
     given = about["columns"]
     _check_parts(given, {field.name: field.type for field in schema}, resource)
     needed = {"curve": ("y", "x"), "contrast": ("y", "category"), "estimates": ("y", "cluster")}[about["kind"]]
+    is_share = about["kind"] != "estimates" and about["measure"] in SHARES and {"successes", "trials"} <= given.keys()
     for part in needed:
-        if part not in given:
+        if part not in given and not (part == "y" and is_share):
             raise resource.error(f": a {about['kind']} needs '{part}' in 'columns'")
     if message := _contradiction(about):
         raise resource.error(f": {message}")
@@ -476,6 +513,8 @@ def _contradiction(about: Mapping[str, Any]) -> str:
         return "the kind of uncertainty and its column go together"
     if about["kind"] == "contrast" and len(about["contrast"]) < 2:
         return "a contrast lists the conditions compared, two at least"
+    if "successes" in given and "trials" not in given:
+        return "'successes' needs the column of its 'trials'"
     if about["paired"] and "cluster" not in given:
         return "a paired contrast needs 'cluster' in 'columns'"
     return ""

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from cogfit.errors import InputError
+from cogfit.formulas.registry import POWER
 from cogfit.inference.interval import format_interval
 from cogfit.native.blas import single_threaded
 from cogfit.people.catalogue import Catalogue
@@ -38,6 +39,8 @@ from cogfit.people.model_side import (
     read_runs,
 )
 from cogfit.people.over_subjects import Population, random_effects
+from cogfit.people.routes import compare_routes
+from cogfit.people.survivorship import Survivorship, survivorship_of_patterns
 from cogfit.progress import Progress
 
 
@@ -125,6 +128,10 @@ def compare(
     report(len(datasets), len(datasets), "")
     rows.sort(key=_distance)
 
+    # routes, and who is left: what the model's curve can be laid beside although it is not the same thing
+    routes = compare_routes(*_power_of(runs[0], described), datasets, level, _algorithm(silent))
+    left = tuple(found for run in runs if (found := _survivorship(run, level, rng)) is not None)
+
     # what follows for all rows together
     pooled, pooling = _pooled(rows, level)
     return Comparison(
@@ -139,6 +146,8 @@ def compare(
         runs=between,
         level=level,
         margin=margin,
+        routes=routes,
+        survivorship=left,
     )
 
 
@@ -152,6 +161,27 @@ def _exponents_of_runs(runs: Sequence[Run], form: str | None, described: dict[st
     if form is None and len({exponent.form for exponent in exponents}) > 1:
         return under(exponents[0].form)
     return exponents
+
+
+def _power_of(run: Run, described: dict[str, Any]) -> tuple[Exponent | None, tuple[float, float]]:
+    """Exponent of a run's power law, and the k over which it holds."""
+    span = (float(run.fit.x.min()), float(run.fit.x.max()))
+    try:
+        return replace(exponent_of_fit(run.fit, run.label, POWER), **described), span
+    except InputError:
+        return None, span
+
+
+def _algorithm(silent: Sequence[tuple[str, str]]) -> str:
+    """What is known of the share of the algorithm in people."""
+    return next((f"{name}: {reason}" for name, reason in silent if "algorithm" in reason), "")
+
+
+def _survivorship(run: Run, level: float, rng: int) -> Survivorship | None:
+    """Patterns that stay beside all patterns, where there is a routing log."""
+    if run.log is None or run.log.routing is None:
+        return None
+    return survivorship_of_patterns(run.log.routing, level=level, rng=rng)
 
 
 # ---------------------------------------------------------------------------------------------------------- rows

@@ -12,6 +12,8 @@ from cogfit.inference.interval import format_interval
 from cogfit.people.exponent import Exponent, Obstacle, describe, form_title
 from cogfit.people.model_side import ENOUGH_RUNS
 from cogfit.people.over_subjects import Population
+from cogfit.people.routes import Routes
+from cogfit.people.survivorship import Survivorship
 from cogfit.records.codec import Document, wire
 
 if TYPE_CHECKING:
@@ -31,7 +33,13 @@ MAPPING: tuple[tuple[str, str], ...] = (
     ),
     (
         "semantic branch (weights)",
-        "direct retrieval: the fast route that takes over",
+        "direct retrieval: the fast route that takes over (Logan's memory for instances, Rickard's memory step). It is "
+        "not semantic memory in Tulving's sense",
+    ),
+    (
+        "the word 'episodic'",
+        "in Tulving 1985 remembering the occasion, asked by remember/know judgements. This recollection rises with "
+        "repetition (Reder et al. 2000), so it is not what the episodic branch does",
     ),
     (
         "P_episodic(k)",
@@ -103,6 +111,10 @@ class Comparison(Document):
         What is pooled, or why nothing is.
     equivalence : str
         What was asked and found, or why nothing can be said.
+    routes : Routes or None
+        A model's P_episodic(k) beside remembering and knowing in people.
+    survivorship : tuple of Survivorship
+        Runs whose patterns leave or enter along the curve.
     sensitivity : tuple of (str, Exponent)
         The exponents under other conventions, forms and windows.
     runs : Population or None
@@ -131,6 +143,8 @@ class Comparison(Document):
     runs: Population | None = field(metadata=wire("between_runs"))
     level: float
     margin: float | None
+    routes: Routes | None = None
+    survivorship: tuple[Survivorship, ...] = ()
 
     @property
     def subject(self) -> Exponent:
@@ -279,6 +293,9 @@ def _sentences(comparison: Comparison) -> list[str]:
     out += _between_runs(comparison.runs)
     # what may be compared, or that nothing may
     out += [_difference(row, comparison.level) for row in compared] or [_nothing_compared(comparison.rows)]
+    # what the routes say, which is neither comparable nor silent
+    out += [comparison.routes.sentence] if comparison.routes is not None else []
+    out += [found.statement + "." for found in comparison.survivorship if found.differs]
     # what else a reader should know before quoting the paper's figure
     out += _practice_times(comparison.rows)
     out += _mendable(comparison.rows)

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cogfit.errors import InputError, nearest
+from cogfit.errors import InputError, nearest, shortlist
 from cogfit.formulas.form import MEASURES as FITTED_MEASURES
 from cogfit.formulas.form import Array
+from cogfit.people.shares import count_shares
 from cogfit.records.codec import Document, wire
 
 if TYPE_CHECKING:
@@ -69,6 +70,19 @@ MEASURES: dict[str, str] = {
     "other": "something else",
 }
 """What y is."""
+
+ROUTES: dict[str, str] = {
+    "recollection": "remembering the occasion ('remember')",
+    "knowing": "recognising without remembering ('know'); what recollection leaves over",
+    "familiarity": "recognising where one does not remember, taken as independent of remembering: K/(1 − R)",
+    "algorithm": "working the answer out",
+    "retrieval": "having the answer at once",
+    "slow route of a model": "attention over stored episodes",
+}
+"""By which way an answer comes, where a measure is a share of answers."""
+
+SHARES = ("error", "probability", "strategy")
+"""Measures that may be shares of counted trials."""
 
 LEVELS: dict[str, str] = {
     "subject": "one subject",
@@ -127,13 +141,15 @@ class Columns:
 
     Attributes
     ----------
-    y : str
-        The measure.
+    y : str or None
+        The measure; None where it is the share of successes in the trials.
     x : str or None
         The axis.
     uncertainty : str or None
     n, trials : str or None
         Subjects, and yes/no outcomes, behind each value.
+    successes : str or None
+        How many of the trials y counts (errors, where y is their share).
     cluster : str or None
         Whose values belong together (subject, list, team).
     category : str or None
@@ -146,17 +162,23 @@ class Columns:
         Columns whose values tell the curves of the table apart.
     """
 
-    y: str
+    y: str | None = None
     x: str | None = None
     uncertainty: str | None = None
     n: str | None = None
     trials: str | None = None
+    successes: str | None = None
     cluster: str | None = None
     category: str | None = None
     first: str | None = None
     last: str | None = None
     keep: str | None = None
     series: tuple[str, ...] = ()
+
+    @property
+    def value(self) -> str:
+        """Column that holds y, or what it is the share of."""
+        return self.y or self.successes or ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +198,8 @@ class Series:
     n : int or None
         Subjects behind the curve.
     se : ndarray or None
-        Standard errors (of probable errors and of standard deviations with known n, too).
+        Standard errors (of probable errors and of standard deviations with known n, too); of estimates NaN where one
+        has none.
     subjects, trials : ndarray or None
         Behind each y.
     clusters, category : ndarray of str or None
@@ -185,6 +208,8 @@ class Series:
         Ends of the blocks.
     kept : ndarray of bool or None
         False where the authors drop the value.
+    notes : tuple of str
+        What was done to the values of the table, in words.
     """
 
     dataset: Dataset = field(repr=False)
@@ -201,6 +226,7 @@ class Series:
     first: Array | None = None
     last: Array | None = None
     kept: NDArray[np.bool_] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -214,6 +240,31 @@ class Series:
     def weights(self) -> Array | None:
         """1/SE², None where standard errors are not known."""
         return None if self.se is None else 1.0 / self.se**2
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether y are shares of counted trials.
+
+        Known standard errors go before counts: they hold what differs between subjects, too.
+        """
+        return self.trials is not None and self.se is None and self.dataset.measure in SHARES
+
+    @property
+    def noise(self) -> str:
+        """Noise model that the values have, "" where it is not known.
+
+        Weights are known variances of y, not of log y.
+        """
+        if self.is_counted:
+            return "binomial"
+        return "" if self.se is None else "gaussian"
+
+    @property
+    def weighted_by(self) -> str:
+        """What weights the points: standard errors, trials or none."""
+        if self.is_counted:
+            return "trials"
+        return "none" if self.se is None else "standard errors"
 
     def take(self, keep: NDArray[np.bool_]) -> Series:
         """Return the curve at the points where `keep` is true."""
@@ -263,17 +314,20 @@ class Series:
         Returns
         -------
         Series
-            With standard errors over clusters; this one where nothing is clustered.
+            With standard errors over clusters; this one where nothing is clustered. Shares of counted trials are pooled
+            over the clusters, as the likelihood pools them.
         """
         if self.clusters is None:
             return self
         key = self.x if self.category is None else self.category
         values, first, code = np.unique(key, return_index=True, return_inverse=True)
         order = np.argsort(first, kind="stable") if self.category is not None else np.arange(values.size)
-        count = np.bincount(code).astype(float)
-        y = np.bincount(code, self.y) / count
-        spread = np.bincount(code, (self.y - y[code]) ** 2) / np.maximum(count - 1.0, 1.0)
-        se = np.sqrt(spread / count)[order] if count.min() > 1 else None
+        weight = self.trials if self.is_counted and self.trials is not None else np.ones(self.y.size)
+        count, total = np.bincount(code).astype(float), np.bincount(code, weight).astype(float)
+        y = np.bincount(code, weight * self.y) / total
+        # of a ratio of sums over clusters; with equal weights that of the mean
+        spread = np.bincount(code, (weight * (self.y - y[code])) ** 2) * count / np.maximum(count - 1.0, 1.0)
+        se = (np.sqrt(spread) / total)[order] if count.min() > 1 else None
         category = None if self.category is None else values[order]
         return Series(
             dataset=self.dataset,
@@ -284,6 +338,7 @@ class Series:
             n=self.n,
             se=se,
             subjects=count[order],
+            trials=total[order] if self.is_counted else None,
             category=category,
         )
 
@@ -295,8 +350,13 @@ class Series:
         Parameters
         ----------
         weighted : bool
-            Whether to weight by known standard errors. Clustered values are averaged; their clusters are resampled
-            where there are enough.
+            Whether to weight by known standard errors, or numbers of trials. Clustered values are averaged; their
+            clusters are resampled where there are enough.
+
+        Returns
+        -------
+        Curve
+            Whose noise model is that of the values: :func:`cogfit.fit` takes it by default.
 
         Raises
         ------
@@ -308,30 +368,33 @@ class Series:
         about = self.dataset
         if about.kind != "curve":
             raise InputError(f"'{about.id}' is no curve but {about.kind}: {KINDS[about.kind]}")
-        fractions = about.measure in ("error", "probability") and self.se is None
         curve = array_curve(
             self.x,
             self.y,
             weights=self.weights if weighted else None,
             groups=self.clusters,
             axis=about.axis,
-            trials=self.trials if fractions and self.clusters is None else None,
+            trials=self.trials if self.is_counted and weighted else None,
         )
         return replace(
             curve,
+            noise=self.noise if weighted else "",
             convention=CONVENTIONS[self.convention],
             measure=about.fit_measure,
             clusters=curve.clusters and replace(curve.clusters, kind=f"{about.level}s"),
             serial=about.axis == "repetition",  # at every delay there are other items, or other people
             x_label=about.unit,
             y_label=f"{about.measure} ({about.scale})",
-            warnings=self._cautions(weighted),
+            warnings=(*self.notes, *self._cautions(weighted)),
         )
 
     def _cautions(self, weighted: bool) -> tuple[str, ...]:
         """What the interval of a fit rests on."""
         if self.clusters is not None:
             return ()
+        if self.is_counted and weighted:
+            known = "" if self.n == 1 else ": trials count as independent, whoever made them"
+            return (f"the interval rests on counts of trials (binomial){known}",)
         if self.se is None:
             known = "the number of subjects is" if self.n is None else "standard errors are"
             return (f"{known} not known: the interval comes from the residuals about the curve alone",)
@@ -361,6 +424,10 @@ class Dataset(Document):
         A key of :data:`MEASURES`.
     scale : str
         Unit and range of y, and whether a floor is in it.
+    route : str or None
+        A key of :data:`ROUTES`, where y is the share of answers that come by it.
+    fixed_set : str or None
+        Data set of the same measure over the items that stay, where here items leave or enter along the curve.
     level : str
         A key of :data:`LEVELS`.
     n : int, mapping of str to int, or None
@@ -421,6 +488,8 @@ class Dataset(Document):
     contrast: tuple[str, ...]
     paired: bool
     path: Path = field(metadata=wire(skip=True))
+    route: str | None = None
+    fixed_set: str | None = None
 
     @property
     def _roles(self) -> dict[str, Any]:
@@ -476,15 +545,35 @@ class Dataset(Document):
     @cached_property
     def _series(self) -> tuple[Series, ...]:
         names = list(self.columns.series)
-        frame = self._frame[self._frame[self.columns.y].notna()]
+        frame, note = self._usable()
         if not names:
-            return (self._curve({}, frame),)
+            return (self._curve({}, frame, note),)
         parts = frame.groupby(names, sort=False, observed=True)
         return tuple(
-            self._curve({name: str(value) for name, value in zip(names, key, strict=True)}, part) for key, part in parts
+            self._curve({name: str(value) for name, value in zip(names, key, strict=True)}, part, note)
+            for key, part in parts
         )
 
-    def _curve(self, labels: dict[str, str], part: pd.DataFrame) -> Series:
+    def _usable(self) -> tuple[pd.DataFrame, str]:
+        """Rows that have all that a value needs, and what was left out."""
+        roles = self.columns
+        needed = [roles.value, *(name for name in (roles.trials, roles.successes) if name and self.measure in SHARES)]
+        if self.kind == "curve":
+            needed.append(roles.x or "")
+        is_there = self._frame[needed].notna().all(axis=1)
+        if roles.trials in needed:
+            is_there &= self._frame[roles.trials].fillna(0) > 0
+        lacking = self._frame[~is_there]
+        if lacking.empty:
+            return self._frame, ""
+        whose = ""
+        if roles.cluster is not None and self.kind == "curve":
+            gone = set(lacking[roles.cluster].astype(str)) - set(self._frame.loc[is_there, roles.cluster].astype(str))
+            whose = f", among them all of {self.level} {shortlist(sorted(gone))}" if gone else ""
+        count = f"{len(lacking)} row" + ("s" if len(lacking) > 1 else "")
+        return self._frame[is_there], f"{count} without {' or '.join(dict.fromkeys(needed))} left out{whose}"
+
+    def _curve(self, labels: dict[str, str], part: pd.DataFrame, note: str) -> Series:
         """Curve of these rows of the table."""
 
         def numbers(name: str | None) -> Array | None:
@@ -494,12 +583,12 @@ class Dataset(Document):
             return None if name is None else part[name].astype(str).to_numpy(dtype=str)
 
         roles = self.columns
-        y, x, subjects = numbers(roles.y), numbers(roles.x), numbers(roles.n)
-        keep = numbers(roles.keep)
-        assert y is not None
+        x, subjects, trials, keep = (numbers(name) for name in (roles.x, roles.n, roles.trials, roles.keep))
         n = self.n
         if isinstance(n, Mapping):
             n = next((n[value] for value in labels.values() if value in n), None)
+        se = self._standard_errors(numbers(roles.uncertainty), subjects, n)
+        y, counted = self._values(part, is_counted=se is None)
         return Series(
             dataset=self,
             labels=labels,
@@ -507,23 +596,80 @@ class Dataset(Document):
             y=y,
             convention=self.convention,
             n=n,
-            se=self._standard_errors(numbers(roles.uncertainty), subjects, n),
+            se=se,
             subjects=subjects,
-            trials=numbers(roles.trials),
+            trials=trials,
             clusters=words(roles.cluster),
             category=words(roles.category),
             first=numbers(roles.first),
             last=numbers(roles.last),
             kept=None if keep is None else keep != 0,
+            notes=tuple(text for text in (note, counted) if text),
         )
+
+    def _values(self, part: pd.DataFrame, is_counted: bool) -> tuple[Array, str]:
+        """The measure, and how shares became counts."""
+        roles = self.columns
+        if roles.trials is None or self.measure not in SHARES or (self.kind != "curve" and roles.successes is None):
+            return part[roles.value].to_numpy(dtype=float), ""
+        trials = part[roles.trials].to_numpy(dtype=float)
+        self._refuse(part, trials != np.rint(trials), roles.trials, "is no whole number of trials")
+        exact = None
+        if roles.successes is not None:
+            successes = part[roles.successes].to_numpy(dtype=float)
+            is_wrong = (successes != np.rint(successes)) | (successes < 0) | (successes > trials)
+            self._refuse(part, is_wrong, roles.successes, f"is no count out of the trials in '{roles.trials}'")
+            exact = successes / trials
+        if roles.y is None:
+            assert exact is not None
+            return exact, ""
+        shares = part[roles.y].to_numpy(dtype=float)
+        if not is_counted:
+            return shares, ""
+        self._refuse(part, (shares < 0) | (shares > 1), roles.y, "is no share from 0 to 1")
+        return self._as_counts(part, shares, trials, exact)
+
+    def _as_counts(self, part: pd.DataFrame, shares: Array, trials: Array, exact: Array | None) -> tuple[Array, str]:
+        """Shares of whole counts, and what was rounded."""
+        roles = self.columns
+        digits = int(self._frame.attrs["digits"][roles.y])
+        counts = count_shares(shares, trials, digits)
+        if exact is not None:
+            is_off = np.abs(shares - exact) > 0.5001 * 10.0**-digits + 1e-9
+            self._refuse(part, is_off, str(roles.y), f"is not '{roles.successes}' over '{roles.trials}'")
+            return exact, ""
+        if counts.mismatch is not None:
+            is_first = np.arange(shares.size) == counts.mismatch
+            count, size = counts.successes[counts.mismatch], trials[counts.mismatch]
+            what = f"is no count out of {size:.0f} trials to {digits} digits (the nearest, {count:.0f}, is"
+            hint = "leave 'trials' out of 'columns' if y is a mean of shares, or name 'successes'"
+            self._refuse(part, is_first, str(roles.y), f"{what} {count / size:.{digits + 1}f})", hint)
+        if not counts.was_rounded:
+            return shares, ""
+        slack = f", to within {counts.slack:.0f} outcomes" if counts.slack else ""
+        note = f"shares printed to {digits} digits stand for whole counts of their trials: rounded to these{slack}"
+        return counts.successes / trials, note
+
+    def _refuse(self, part: pd.DataFrame, is_wrong: NDArray[Any], name: str, what: str, hint: str = "") -> None:
+        """Raise InputError for the first wrong value."""
+        if np.any(is_wrong):
+            row = int(np.flatnonzero(is_wrong)[0])
+            line, value = int(part.index[row]) + 2, part[name].iloc[row]
+            hint = hint or "correct the cell or leave it empty"
+            raise InputError(f"{value:g} {what}", path=self.path, line=line, column=name, hint=hint)
 
     def _standard_errors(self, printed: Array | None, subjects: Array | None, n: int | None) -> Array | None:
         """Standard errors from the uncertainties as printed.
 
-        None where they cannot be had.
+        None where they cannot be had. Each estimate stands for itself, so one without a standard error has NaN; a
+        curve is weighted only if all of its points are.
         """
-        if printed is None or not np.all(printed > 0):
+        if printed is None:
             return None
+        is_known = printed > 0
+        if not (np.any(is_known) if self.kind == "estimates" else np.all(is_known)):
+            return None
+        printed = np.where(is_known, printed, math.nan)
         if self.uncertainty == "standard error":
             return printed
         if self.uncertainty == "probable error":
@@ -555,6 +701,7 @@ def _read_table(path: Path, schema: tuple[Field, ...]) -> pd.DataFrame:
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise InputError(f"cannot be read as a CSV table ({error})", path=path) from error
     names = [column.name for column in schema]
+    digits = {str(name): _digits(frame[name]) for name in frame.columns}
     for name in frame.columns:
         if name not in names:
             raise InputError("is not described in the schema", path=path, column=str(name), hint=nearest(name, names))
@@ -564,7 +711,16 @@ def _read_table(path: Path, schema: tuple[Field, ...]) -> pd.DataFrame:
             raise InputError("is described but not there", path=path, column=column.name, hint=hint)
         if column.type != "string":
             frame[column.name] = _numbers(frame[column.name], column, path)
+    frame.attrs["digits"] = digits  # how precise a printed share is, which its number does not say
     return frame
+
+
+def _digits(cells: pd.Series[str]) -> int:
+    """The most digits after the point in a column."""
+    decimals = cells.str.extract(r"^\s*[+-]?\d*\.(\d+)", expand=False).str.len()
+    exponents = cells.str.extract(r"[eE]([+-]?\d+)\s*$", expand=False).astype(float)
+    most = (decimals.fillna(0.0) - exponents.fillna(0.0)).max()
+    return max(0, int(most)) if most == most else 0
 
 
 def _numbers(cells: pd.Series[str], column: Field, path: Path) -> pd.Series[Any]:

@@ -8,7 +8,7 @@ distribution, block means one law over all blocks.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,24 +16,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from cogfit import fitting
-from cogfit.curves.curve import Curve
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import get_form
 from cogfit.inference.interval import format_interval
-from cogfit.logs.model import Source
 from cogfit.native import distributions
 from cogfit.native.blas import single_threaded
 from cogfit.people import block_means
+from cogfit.people.by_subject import LEAST_POINTS, SubjectExponents, fit_subjects, population_of, read_subjects
 from cogfit.people.dataset import Dataset, Series
 from cogfit.people.over_subjects import (
     Contrast,
     Population,
     independent_contrast,
     paired_contrast,
-    random_effects,
     stderr_from_r2,
 )
+from cogfit.people.survivorship import Survivorship, survivorship_of
 from cogfit.progress import Progress
 from cogfit.records.codec import Document, wire
 from cogfit.result import FitResult
@@ -42,12 +41,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-SLOPES = (("power", "raw", "gaussian"), ("power", "log", "lognormal"), ("power_floor", "raw", "gaussian"))
-"""Form, scale and noise of the slopes that every curve gets."""
+SLOPES = (("power", "raw"), ("power", "log"), ("power_floor", "raw"))
+"""Form and scale of the slopes that every curve gets."""
 
-LEAST_POINTS = 4
 LEAST_COMPARED = 6
-"""Fewer points than these give no slope, and no comparison of forms."""
+"""Fewer points than these give no comparison of forms."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,14 @@ class Slope(Document):
         Of the curve.
     form : {"power", "power_floor"}
     scale : {"raw", "log"}
-        Least squares on y, or on log y.
+        As :func:`cogfit.fit` fits the curve by default where its noise is known and under Gaussian noise elsewhere, or
+        on log y without weights.
+    noise : str
+        Noise model.
+    weights : {"standard errors", "trials", "none"}
+        What weights the points.
+    errors : str
+        Model of the errors along the curve, in words.
     convention : str
     x_min, x_max : float
         Ends of the points used.
@@ -150,6 +155,9 @@ class Slope(Document):
     labels: Mapping[str, str]
     form: str
     scale: str
+    noise: str
+    weights: str
+    errors: str
     convention: str
     x_min: float
     x_max: float
@@ -207,6 +215,8 @@ class HumanFits(Document):
     pooled : tuple of BlockFit
     common : mapping of str to CommonTest
         Test of one γ for all groups, by what stands for a block and by scale.
+    survivorship : tuple of Survivorship
+        Curves along which somebody leaves or enters, the fixed set beside the pooled one.
     statements : tuple of str
         What follows, one sentence each.
     skipped : tuple of str
@@ -224,6 +234,7 @@ class HumanFits(Document):
     populations: tuple[Population, ...] = ()
     pooled: tuple[block_means.BlockFit, ...] = ()
     common: Mapping[str, block_means.CommonTest] = field(default_factory=dict, metadata=wire("one_gamma"))
+    survivorship: tuple[Survivorship, ...] = ()
     statements: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
@@ -310,9 +321,9 @@ def fit_human(
         fits = _fit_blocks(work)
     else:
         fits = {"curve": _fit_curves, "contrast": _fit_contrasts, "estimates": _fit_estimates}[dataset.kind](work)
-    thinning = tuple(text for series in dataset.series() if (text := _thinning(series)))
+    survivorship, thinning = _who_is_left(work)
     why = (plan.why,) if plan.why else ()
-    return replace(fits, statements=(*fits.statements, *thinning, *why))
+    return replace(fits, survivorship=survivorship, statements=(*fits.statements, *thinning, *why))
 
 
 @dataclass(frozen=True)
@@ -337,14 +348,33 @@ def _named(labels: Mapping[str, str]) -> str:
     return f"{', '.join(labels.values())}: " if labels else ""
 
 
+def _who_is_left(work: _Work) -> tuple[tuple[Survivorship, ...], tuple[str, ...]]:
+    """Fixed sets beside pooled ones, and what follows for each curve."""
+    found, texts = [], []
+    for series in work.dataset.series() if work.dataset.kind == "curve" else ():
+        one = survivorship_of(series, level=work.level, rng=work.rng, find=_sibling(work.dataset))
+        found += [one] if one is not None else []
+        text = _thinning(series) if one is None else one.statement
+        texts += [f"{_named(series.labels)}{text}"] if text else []
+    return tuple(found), tuple(texts)
+
+
+def _sibling(dataset: Dataset) -> Callable[[str], Dataset]:
+    """Data sets of the same package, by id."""
+    from cogfit.people.catalogue import read_package
+
+    return lambda name: read_package(dataset.path.parent)[name]
+
+
 def _thinning(series: Series) -> str:
     """Warn of fewer trials behind later points."""
-    trials = series.trials
-    if series.dataset.kind != "curve" or trials is None or trials[-1] > 0.9 * trials[0]:
+    mean = series.mean()
+    trials = series.trials if series.clusters is None else mean.trials
+    if trials is None or trials[-1] > 0.9 * trials[0]:
         return ""
     return (
-        f"{_named(series.labels)}trials fall from {trials[0]:,.0f} to {trials[-1]:,.0f} along the curve "
-        "(survivorship): later points rest on fewer items"
+        f"trials fall from {trials[0]:,.0f} to {trials[-1]:,.0f} along the curve (survivorship): later points rest on "
+        "fewer items, and who stays is not known"
     )
 
 
@@ -367,8 +397,11 @@ def _fit_curves(work: _Work) -> HumanFits:
             skipped.append(f"{series.name}: fewer than {LEAST_COMPARED} points, too few to compare forms")
         elif work.full:
             curves.append(fit_series(series, level=work.level, rng=work.rng))
-        population = _over_clusters(series, work.level)
-        populations += [population] if population is not None else []
+        if series.clusters is not None:
+            try:
+                populations.append(population_of(fit_subjects(series, work.level), work.level))
+            except InputError as error:
+                skipped.append(f"{series.name}: {error}")
     progress(len(every), len(every), "")
     statements = [text for curve in curves for text in _curve_statements(curve)]
     statements += [_population_statement(population, work.dataset.level) for population in populations]
@@ -390,12 +423,7 @@ def fit_series(series: Series, *, level: float = 0.95, rng: int = 0, progress: P
     if np.unique(series.x[series.x > 0]).size < LEAST_COMPARED:
         form = form or "power"
     curve = _window(series, plan.x_min, plan.x_max).curve()
-    noise = "auto"
-    if series.se is not None:
-        noise = "gaussian"  # weights are known variances of y, not of log y
-    elif curve.counts is not None and series.clusters is None:
-        noise = "binomial"
-    result = fitting.fit(curve, form=form, noise=noise, level=level, rng=rng, progress=progress)
+    result = fitting.fit(curve, form=form, level=level, rng=rng, progress=progress)
     return CurveFit(series, result, _chi_square(result) if series.se is not None else None)
 
 
@@ -418,23 +446,20 @@ def _window(series: Series, x_min: float | None, x_max: float | None) -> Series:
 
 
 def _slopes(series: Series, work: _Work) -> list[Slope]:
-    """Unweighted power laws over each window, under each convention."""
+    """Power laws over each window, under each convention."""
     slopes: dict[Any, Slope] = {}
     for window in ((work.plan.x_min, work.plan.x_max), *work.plan.windows):
         part = _window(series, *window)
         for convention in _conventions(series):
-            curve = _counted(part, convention)
-            if curve.x.size < LEAST_POINTS:
+            counted = part if convention == part.convention else part.under(convention)
+            counted = counted.take(counted.x > 0)  # at x = 0 a power law has no value
+            if np.unique(counted.x).size < LEAST_POINTS:
                 continue
-            for form, scale, noise in SLOPES:
-                key = (form, scale, convention, curve.x[0], curve.x[-1])  # windows may hold the same points
-                has_slope = work.plan.form in (None, form) and not (scale == "log" and np.any(curve.y <= 0))
+            for form, scale in SLOPES:
+                key = (form, scale, convention, counted.x.min(), counted.x.max())  # windows may hold the same points
+                has_slope = work.plan.form in (None, form) and not (scale == "log" and np.any(counted.mean().y <= 0))
                 if has_slope and key not in slopes:
-                    asked = fitting.Options(
-                        np.random.default_rng(work.rng), form, noise, level=work.level, describes=True
-                    )
-                    result = fitting.fit_curve(curve, Source("", "curve", curve.x.size), asked)
-                    slopes[key] = _slope(series, result, form, scale, convention)
+                    slopes[key] = _slope(counted, form, scale, work)
     return list(slopes.values())
 
 
@@ -449,32 +474,31 @@ def _conventions(series: Series) -> tuple[str, ...]:
     return {"inclusive": (own, "prior"), "prior": (own, "inclusive")}.get(own, (own,))
 
 
-def _counted(part: Series, convention: str) -> Curve:
-    """Points of a curve under a convention.
-
-    They count alike and as independent. At x = 0 a power law has no value.
-    """
-    counted = part if convention == part.convention else part.under(convention)
-    curve = counted.curve(weighted=False)
-    curve = replace(curve, clusters=None, weights=np.ones(curve.x.size), counts=None)
-    return curve.take(curve.x > 0)
-
-
-def _slope(series: Series, result: FitResult, form: str, scale: str, convention: str) -> Slope:
+def _slope(series: Series, form: str, scale: str, work: _Work) -> Slope:
+    """Slope of one form, as :func:`cogfit.fit` gives it."""
+    is_weighted = scale == "raw"
+    noise = (series.noise or "gaussian") if is_weighted else "lognormal"
+    curve = series.curve(weighted=is_weighted)
+    if not is_weighted:  # means, one by one
+        curve = replace(curve, clusters=None, weights=np.ones(curve.x.size))
+    result = fitting.fit(curve, form=form, noise=noise, level=work.level, rng=work.rng)
     item = result.selected
-    y = np.log(result.y) if scale == "log" else result.y
+    y = result.y if is_weighted else np.log(result.y)
     low, high = result.interval if result.interval is not None else (math.nan, math.nan)
     fitted = np.full(y.size, math.nan)
     if item.gamma is not None:
         value = get_form(form).evaluate(result.x, item.estimate.params)
-        fitted = np.log(value) if scale == "log" else value
+        fitted = value if is_weighted else np.log(value)
     whole = float(((y - y.mean()) ** 2).sum())
     r2 = 1.0 - float(((y - fitted) ** 2).sum()) / whole if whole > 0 else math.nan
     return Slope(
         labels=series.labels,
         form=form,
         scale=scale,
-        convention=convention,
+        noise=noise,
+        weights=series.weighted_by if is_weighted else "none",
+        errors=item.errors.title,
+        convention=series.convention,
         x_min=float(result.x.min()),
         x_max=float(result.x.max()),
         n=result.n,
@@ -484,31 +508,6 @@ def _slope(series: Series, result: FitResult, form: str, scale: str, convention:
         r2=r2,
         status=result.status,
     )
-
-
-def _over_clusters(series: Series, level: float) -> Population | None:
-    """Distribution of the power law's γ over lists or teams.
-
-    None where there are fewer than three with a γ.
-    """
-    from cogfit.engine import estimate
-
-    if series.clusters is None:
-        return None
-    form, gammas, errors, degrees_of_freedom = get_form("power"), [], [], []
-    for name in np.unique(series.clusters):
-        part = series.take((series.clusters == name) & (series.x > 0))
-        if part.x.size < LEAST_POINTS:
-            continue
-        fit = estimate.estimate(form, part.x, part.y, np.ones(part.x.size))
-        if fit.status == "ok":
-            gammas.append(fit.params["gamma"])
-            errors.append(fit.stderr["gamma"])
-            degrees_of_freedom.append(part.x.size - len(form.parameters))
-    if len(gammas) < 3:
-        return None
-    population = random_effects(np.array(gammas), np.array(errors), min(degrees_of_freedom), level)
-    return replace(population, labels=series.labels)
 
 
 def _curve_statements(curve: CurveFit) -> list[str]:
@@ -608,25 +607,33 @@ def _contrast(series: Series, first: str, second: str, level: float) -> Contrast
 
 def _fit_estimates(work: _Work) -> HumanFits:
     """Distribution of the estimates over subjects."""
-    populations = []
+    populations, skipped = [], []
     for series in work.dataset.series():
-        errors, degrees_of_freedom = series.se, math.inf
-        if errors is None and work.plan.r2 is not None:
-            errors, degrees_of_freedom = _recovered_errors(series, work), len(work.plan.points) - 2.0
-        if errors is None:
-            raise InputError(f"'{work.dataset.id}' has no standard errors of its estimates")
-        population = random_effects(series.y, errors, degrees_of_freedom, work.level)
-        populations.append(replace(population, labels=series.labels))
+        try:
+            populations.append(population_of(estimated_subjects(series), work.level))
+        except InputError as error:
+            skipped.append(f"{series.name}: {error}")
     statements = [_population_statement(population, work.dataset.level) for population in populations]
-    return work.result(populations=populations, statements=statements)
+    return work.result(populations=populations, statements=statements, skipped=skipped)
 
 
-def _recovered_errors(series: Series, work: _Work) -> Array:
+def estimated_subjects(series: Series) -> SubjectExponents:
+    """Return the estimates of a table, with their standard errors.
+
+    These are printed, or follow from R², or are not known.
+    """
+    plan = PLANS.get(series.dataset.id, Plan())
+    if series.se is None and plan.r2 is not None:
+        return read_subjects(series, _recovered_errors(series, plan), len(plan.points) - 2.0)
+    return read_subjects(series, series.se, math.inf)
+
+
+def _recovered_errors(series: Series, plan: Plan) -> Array:
     """Standard errors that follow from R² of the fits."""
-    table, points = work.dataset.table, np.array(work.plan.points)
+    table, points = series.dataset.table, np.array(plan.points)
     for name, value in series.labels.items():
         table = table[table[name].astype(str) == value]
-    r2 = table[work.plan.r2].to_numpy()
+    r2 = table[table[series.dataset.columns.value].notna()][plan.r2].to_numpy(dtype=float)
     return np.array([stderr_from_r2(gamma, of_one, points) for gamma, of_one in zip(series.y, r2, strict=True)])
 
 
@@ -637,7 +644,7 @@ def _population_statement(population: Population, level: str) -> str:
     return (
         f"{_named(population.labels)}γ of the power law over {population.n} {level}s: mean {population.mean:.3g} "
         f"{format_interval((population.low, population.high))}, standard deviation between them "
-        f"{population.sd:.2g}{limits}"
+        f"{population.sd:.2g}{limits}" + "".join(f"; {caveat}" for caveat in population.caveats)
     )
 
 

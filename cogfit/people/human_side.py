@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,13 +16,15 @@ from numpy.typing import NDArray
 
 from cogfit import fitting
 from cogfit.curves.curve import Curve
+from cogfit.errors import InputError
 from cogfit.files import data_dir
 from cogfit.formulas.registry import POWER_LAWS
 from cogfit.inference.interval import format_interval
+from cogfit.people.by_subject import LEAST_POINTS
 from cogfit.people.catalogue import Catalogue, human
 from cogfit.people.dataset import Dataset, Series
 from cogfit.people.exponent import DISTRIBUTION, MEAN, PERSON, Exponent, form_title, obstacles
-from cogfit.people.fits import LEAST_POINTS, PLANS, Plan, fit_human
+from cogfit.people.fits import PLANS, Plan, fit_human
 
 _CLAIMED = {
     "gamma_model": "CRAM's own γ",
@@ -48,6 +49,7 @@ class _Choice:
     form : str or None
         None: the better of the power laws.
     noise : str
+        "": that of the data, or Gaussian.
     convention : str or None
         None: that of the data.
     level : float
@@ -89,9 +91,13 @@ def human_exponents(
     level : float
         Of the intervals.
     """
+    try:
+        data.series()
+    except InputError as error:
+        return [], f"cannot be used: {error}"
     if data.kind == "contrast":
         return [], "a few conditions give contrasts, never an exponent"
-    exponents = _determined(data, _Choice(form, "gaussian", None, level))
+    exponents = _determined(data, _Choice(form, "", None, level))
     if align and any(item.aspect.refit for exponent in exponents for item in obstacles(model, exponent)):
         convention = model.convention if data.axis == "repetition" else None
         aligned = _determined(data, _Choice(model.form, model.noise, convention, level))
@@ -159,7 +165,8 @@ def _of_curve(series: Series, curve: Curve, choice: _Choice) -> Exponent:
     """Exponent of one curve, under the chosen form."""
     plan = PLANS.get(series.dataset.id, Plan())
     names = [choice.form] if choice.form else [name for name in POWER_LAWS if plan.form in (None, name)]
-    fits = [fitting.fit(curve, form=name, noise=choice.noise, level=choice.level) for name in names]
+    noise = choice.noise or curve.noise or "gaussian"
+    fits = [fitting.fit(curve, form=name, noise=noise, level=choice.level) for name in names]
     best = min(fits, key=lambda fit: fit.aicc)
     gamma = math.nan if best.gamma is None else best.gamma
     exponent = _described(series, best.form, best.noise, gamma, best.interval or (math.nan, math.nan))
@@ -171,8 +178,8 @@ def _of_curve(series: Series, curve: Curve, choice: _Choice) -> Exponent:
 def _of_subjects(data: Dataset, choice: _Choice) -> list[Exponent]:
     """Mean over subjects of their power laws' exponents."""
     exponents = []
-    populations = fit_human(data, level=choice.level, full=False).populations
-    for series, spread in zip(data.series(), populations, strict=True):
+    for spread in fit_human(data, level=choice.level, full=False).populations:
+        (series,) = data.series(**spread.labels)
         exponent = _described(series, "power", "gaussian", spread.mean, (spread.low, spread.high))
         limits = format_interval((spread.new_low, spread.new_high))
         notes = (f"SD between {spread.n} subjects {spread.sd:.3f}; one more is expected in {limits}", spread.method)
@@ -196,7 +203,7 @@ def _of_blocks(data: Dataset, choice: _Choice) -> list[Exponent]:
         return []
     best = min(fits, key=lambda fit: fit.aicc)
     limits = best.interval("gamma", choice.level)
-    exponent = _described(data.series()[0], best.model, choice.noise, best.params["gamma"], limits)
+    exponent = _described(data.series()[0], best.model, choice.noise or "gaussian", best.params["gamma"], limits)
     label = exponent.label.split(":")[0] + ": all cells, one γ"
     notes = (f"the mean of the form over each block; {best.title}",)
     return [replace(exponent, label=label, convention="inclusive", notes=notes)]
@@ -213,9 +220,8 @@ _KINDS: dict[str, Callable[[Dataset, _Choice], list[Exponent]]] = {
 def _described(series: Series, form: str, noise: str, gamma: float, limits: tuple[float, float]) -> Exponent:
     """Exponent with what the catalogue says of its curve."""
     data = series.dataset
-    short = re.sub(r"(?<=\d{4})_.*", "", data.id)  # authors and year; measure and axis stand beside it
     return Exponent(
-        label=f"{short}: {series.name}" if series.labels else short,
+        label=f"{data.id}: {series.name}" if series.labels else data.id,
         side="human",
         gamma=gamma,
         low=limits[0],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -188,7 +188,11 @@ class Population(Document):
     caveats : tuple of str
     labels : mapping of str to str
         Of the curve.
+    left_out : tuple of str
+        Subjects without an exponent, and why.
     """
+
+    DERIVED: ClassVar[Mapping[str, str]] = {"reliability": "reliability"}
 
     n: int
     mean: float
@@ -204,6 +208,17 @@ class Population(Document):
     method: str
     caveats: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def reliability(self) -> float:
+        """Share of the variance of the estimates that is between subjects.
+
+        The rest are errors of the single estimates. NaN where these are not known.
+        """
+        if math.isnan(self.sd):
+            return math.nan
+        return min(1.0, (self.sd / self.spread) ** 2) if self.spread > 0 else 0.0
 
 
 def random_effects(estimates: Array, stderr: Array, degrees_of_freedom: float, level: float = 0.95) -> Population:
@@ -279,6 +294,47 @@ def random_effects(estimates: Array, stderr: Array, degrees_of_freedom: float, l
     )
 
 
+def plain_distribution(estimates: Array, level: float = 0.95) -> Population:
+    """Describe estimates that have no standard errors.
+
+    The mean has Student's interval. How far subjects differ cannot be told from the errors of their estimates: the
+    standard deviation between them is NaN.
+
+    Raises
+    ------
+    InputError
+        For fewer than two estimates.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(plain_distribution(np.array([0.2, 0.3, 0.4])).mean, 2)
+    0.3
+    """
+    n = estimates.size
+    if n < 2:
+        raise InputError(f"a distribution needs two subjects at least; there are {n}")
+    mean, spread = float(estimates.mean()), float(estimates.std(ddof=1))
+    half = student_quantile(0.5 + 0.5 * level, n - 1) * spread / math.sqrt(n)
+    half_new = student_quantile(0.5 + 0.5 * level, n - 1) * spread * math.sqrt(1.0 + 1.0 / n)
+    unknown = "no standard errors: the spread between subjects and the errors of their estimates are not told apart"
+    return Population(
+        n=n,
+        mean=mean,
+        low=mean - half,
+        high=mean + half,
+        sd=math.nan,
+        sd_low=math.nan,
+        sd_high=math.nan,
+        spread=spread,
+        new_low=mean - half_new,
+        new_high=mean + half_new,
+        level=level,
+        method="plain mean, Student's t; the interval for another one is for another estimate",
+        caveats=(unknown,),
+    )
+
+
 def _variance_at(q: float, estimates: Array, variance: Array) -> float:
     """Variance between subjects at which Cochran's Q is `q`.
 
@@ -328,6 +384,8 @@ def stderr_from_r2(gamma: float, r2: float, x: Array) -> float:
     >>> round(stderr_from_r2(0.3, 0.9, np.arange(1.0, 21.0)), 3)
     0.021
     """
+    if not (0.0 < r2 < 1.0 and math.isfinite(gamma) and gamma != 0.0):
+        return math.nan
     shape = x**-gamma
     size = math.sqrt(r2 / (1.0 - r2) / float(((shape - shape.mean()) ** 2).sum()))
     jacobian = np.stack([shape, -size * np.log(x) * shape], axis=1)

@@ -1,0 +1,205 @@
+"""By which way an answer comes: a model's slow route beside people's remembering and knowing.
+
+A router's P_episodic(k) is the share of answers that come by attention over stored episodes. In people the share of
+answers by a route over repetition is known from remember/know judgements. Both are probabilities against the number of
+earlier presentations; in all else they differ, and every difference is named beside the number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from cogfit import fitting
+from cogfit.errors import InputError
+from cogfit.formulas.registry import POWER
+from cogfit.people.dataset import ROUTES, Dataset, Series
+from cogfit.people.exponent import MEAN, Exponent
+from cogfit.records.codec import Document
+
+MODEL_ROUTE = "slow route of a model"
+
+_MODEL_MEASURE, _MODEL_AXIS = "strategy", "repetition"
+
+
+@dataclass(frozen=True)
+class RouteShare(Document):
+    """How the share of answers by one route changes with repetition.
+
+    Attributes
+    ----------
+    exponent : Exponent
+        Of the power law.
+    route : str
+        A key of :data:`cogfit.people.dataset.ROUTES`.
+    share_of : str
+        The denominator, in words.
+    x_min, x_max : float
+        Earlier presentations over which it was fitted.
+    differences : tuple of str
+        In what it still differs from the model's share; empty for the model.
+    """
+
+    DERIVED: ClassVar[Mapping[str, str]] = {"direction": "direction"}
+
+    exponent: Exponent
+    route: str
+    share_of: str
+    x_min: float
+    x_max: float
+    differences: tuple[str, ...] = ()
+
+    @property
+    def direction(self) -> str:
+        """Whether the share ``"falls"`` or ``"rises"``, or it is ``"undecided"``."""
+        if self.exponent.low > 0.0:
+            return "falls"
+        return "rises" if self.exponent.high < 0.0 else "undecided"
+
+
+@dataclass(frozen=True)
+class Routes(Document):
+    """A model's share beside those of people.
+
+    Attributes
+    ----------
+    model : RouteShare
+    people : tuple of RouteShare
+    algorithm : str
+        What is known of the share of the algorithm in people.
+    """
+
+    DERIVED: ClassVar[Mapping[str, str]] = {"sentence": "sentence"}
+
+    model: RouteShare
+    people: tuple[RouteShare, ...]
+    algorithm: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What follows from the signs, and no more."""
+        signs = {route: self._direction(route) for route in ("recollection", "knowing", "familiarity")}
+        if self.model.direction == "falls" and signs["recollection"] == "rises" and signs["knowing"] == "falls":
+            return (
+                "In people recollection grows with repetition; a model's falling P_episodic(k) has the sign of the "
+                "know share and of the algorithm in Logan's theory, not of recollection."
+            )
+        parts = [f"{_TITLES[route]} {_SAID[sign]}" for route, sign in signs.items() if sign]
+        return f"The model's P_episodic(k) {_SAID[self.model.direction]} with repetition; in people {', '.join(parts)}."
+
+    def _direction(self, route: str) -> str:
+        """Direction of a route in people, under every denominator."""
+        found = {share.direction for share in self.people if share.route == route}
+        if not found:
+            return ""
+        return found.pop() if len(found) == 1 else "undecided"
+
+
+_SAID = {"falls": "falls", "rises": "grows", "undecided": "is not known to fall or grow"}
+_TITLES = {"recollection": "recollection", "knowing": "the know share", "familiarity": "familiarity, K/(1 − R),"}
+
+
+def compare_routes(
+    model: Exponent | None,
+    span: tuple[float, float],
+    people: Sequence[Dataset],
+    level: float = 0.95,
+    algorithm: str = "",
+) -> Routes | None:
+    """Put a model's share of its slow route beside the shares of routes in people.
+
+    Parameters
+    ----------
+    model : Exponent or None
+        Of the power law, of a probability against earlier presentations.
+    span : (float, float)
+        Earlier presentations over which it was fitted.
+    people : sequence of Dataset
+        Those that are shares of a route over repetition are used.
+    level : float
+        Of the intervals.
+    algorithm : str
+        What is known of the algorithm in people.
+
+    Returns
+    -------
+    Routes or None
+        None where one of the two sides has no such share.
+
+    Examples
+    --------
+    >>> import cogfit
+    >>> from cogfit.people.exponent import PERSON, Exponent
+    >>> run = Exponent("a run", "model", 0.4, 0.3, 0.5, "power", "gaussian", "strategy", "", "repetition", "item",
+    ...                "prior", PERSON)
+    >>> found = compare_routes(run, (1, 100), [cogfit.human("reder2000_remember_old")])
+    >>> found.people[0].route, found.people[0].direction
+    ('recollection', 'rises')
+    """
+    if model is None or (model.measure, model.axis) != (_MODEL_MEASURE, _MODEL_AXIS):
+        return None
+    shares = []
+    for dataset in people:
+        if dataset.route is None or dataset.kind != "curve" or dataset.axis != _MODEL_AXIS:
+            continue
+        try:
+            every = dataset.series()
+        except InputError:  # a damaged set is told of elsewhere
+            continue
+        shares += [_share(series, model, span, level) for series in every]
+    if not shares:
+        return None
+    own = RouteShare(model, MODEL_ROUTE, "queries of recurring patterns", *span)
+    return Routes(own, tuple(shares), algorithm)
+
+
+def _share(series: Series, model: Exponent, span: tuple[float, float], level: float) -> RouteShare:
+    """Exponent of one human share, and what sets it apart."""
+    about = series.dataset
+    can_count = {model.convention, series.convention} <= {"prior", "inclusive"}
+    counted = series.under(model.convention) if can_count else series
+    fit = fitting.fit(counted.curve(), form=POWER, level=level)
+    low, high = fit.interval or (-math.inf, math.inf)
+    exponent = Exponent(
+        label=f"{about.id.split('_')[0]}, {series.name}" if series.labels else about.id.split("_")[0],
+        side="human",
+        gamma=math.nan if fit.gamma is None else fit.gamma,
+        low=low,
+        high=high,
+        form=POWER,
+        noise=fit.noise,
+        measure=about.measure,
+        scale=about.scale,
+        axis=about.axis,
+        repeated=about.repeated or "",
+        convention=counted.convention,
+        averaging=MEAN,
+        n=series.n,
+        source=about.citation,
+        study=about.citation,
+        notes=fit.warnings,
+    )
+    share_of = about.scale.split(",")[0].removeprefix("share of ")
+    share = RouteShare(exponent, about.route or "", share_of, float(fit.x.min()), float(fit.x.max()))
+    return replace(share, differences=tuple(_differences(share, series, model, span)))
+
+
+def _differences(share: RouteShare, series: Series, model: Exponent, span: tuple[float, float]) -> list[str]:
+    """Everything in which a human share still differs from the model's."""
+    human, about = share.exponent, series.dataset
+    people = "people" if human.n is None else f"{human.n} people"
+    out = [
+        f"route: {ROUTES[share.route]} against {ROUTES[MODEL_ROUTE]}",
+        f"level: the mean of {people} against {model.averaging}" + (f" (n = {model.n})" if (model.n or 1) > 1 else ""),
+        f"range: {share.x_min:g}–{share.x_max:g} against {span[0]:,.6g}–{span[1]:,.6g} presentations",
+    ]
+    if human.noise != model.noise:
+        out.append(f"noise model: {human.noise} against {model.noise}")
+    if human.convention != model.convention:
+        out.append(f"convention: k counts {human.convention} against {model.convention}")
+    if model.verdict in ("not_supported", "not_identified"):
+        out.append("form: the model's curve is no power law, its γ a slope over its window")
+    out += [f"confound: {note}" for note in about.notes[:2]]
+    return out
