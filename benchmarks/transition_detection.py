@@ -26,7 +26,7 @@ from grid import Cell, Study, clopper_pearson, main
 from scipy.signal import lfilter
 
 from cogfit.engine.arma import Arma
-from cogfit.inference import transition_steps, transitions
+from cogfit.inference import transition_evidence, transition_places, transition_steps
 from cogfit.inference.transitions import transition
 
 SIGMA = 0.02
@@ -81,13 +81,14 @@ def _covariance(errors: str) -> Iterator[None]:
         return
     rho = float(value)
     others = np.where(np.abs(transition_steps.RHO - rho) > np.abs(transition_steps.RHO - rho).min(), 1e6, 0.0)
-    loglik, errors_of = transition_steps.loglik, transitions._errors
+    loglik, estimate = transition_steps.loglik, transition_evidence.estimate_errors
     transition_steps.loglik = lambda rss, n: loglik(rss, n) - others
-    transitions._errors = lambda residual, mean: Arma((rho,))
+    transition_evidence.estimate_errors = transition_places.estimate_errors = lambda residual, mean: Arma((rho,))
     try:
         yield
     finally:
-        transition_steps.loglik, transitions._errors = loglik, errors_of
+        transition_steps.loglik = loglik
+        transition_evidence.estimate_errors = transition_places.estimate_errors = estimate
 
 
 def _step(cell: Cell, x: np.ndarray) -> tuple[np.ndarray, float]:

@@ -34,6 +34,11 @@ def fit_break(x: Array, y: Array, w: Array, start: Array | None = None) -> tuple
     return min(fits, key=lambda fit: fit[1])
 
 
+def is_sharpest(theta: Array) -> bool:
+    """Whether a break (γ₁, γ₂, x_b, width) is as sharp as allowed."""
+    return bool(theta[3] <= _LEAST_WIDTH * (1.0 + 1e-6))
+
+
 def _to_logs(theta: Array) -> Array:
     """Coordinates γ₁, q, and the logarithms of place and width."""
     return np.array([theta[0], (theta[1] - theta[0]) * theta[3], np.log(theta[2]), np.log(theta[3])])

@@ -23,7 +23,7 @@ from cogfit.formulas.form import Form as RegisteredForm
 from cogfit.formulas.on_request import SMOOTH_BREAK
 from cogfit.formulas.registry import get_form
 from cogfit.inference.nonnegative import nonnegative_weights
-from cogfit.inference.transition_breaks import fit_break
+from cogfit.inference.transition_breaks import fit_break, is_sharpest
 from cogfit.inference.transition_steps import Mean, effects
 
 MIXTURE = "exponential_mixture"
@@ -346,6 +346,8 @@ def _fit_form(series: Series, target: Array, name: str, earlier: dict[str, Form]
     theta = params[[form.names.index(q.name) for q in form.shape]]
     value = series.averaged(form.evaluate(x, params)) - _LIFT
     tangents = series.averaged(form.jacobian(x, params).T) * series.root
+    if form.name == SMOOTH_BREAK.name and is_sharpest(theta):  # a tangent knows no bound: it would lead to jumps
+        tangents = np.delete(tangents, form.names.index("width"), axis=0)
     tangents = tangents[np.abs(tangents).max(axis=1) > 0.0]
     return Form(name, falls, theta, centre + (scale if falls else -scale) * value, tangents, len(form.parameters))
 

@@ -22,6 +22,7 @@ from cogfit.engine import separable
 from cogfit.formulas.registry import get_form
 from cogfit.inference import averaging
 from cogfit.inference import patterns as trajectories
+from cogfit.inference.averaging_fits import Data, bin_patterns, fit_form
 from cogfit.logs.model import RoutingLog
 
 Array = NDArray[np.float64]
@@ -211,8 +212,8 @@ def test_estimation_error_is_removed_from_the_spread() -> None:
         outcome = (rng.random((150, 300)) < power_laws(rng, 150, sd=0.0)).astype(float)
         found = averaging.analyse(pooled(outcome))
         assert found.gamma_mean == pytest.approx(0.43, abs=0.03)
-        x, y, n = averaging._binned(pooled(outcome))
-        single = averaging._fit(get_form("power"), averaging._Data(x, y, n, np.ones(x.size))).params[:, 1]
+        x, y, n = bin_patterns(pooled(outcome))
+        single = fit_form(get_form("power"), Data(x, y, n, np.ones(x.size))).params[:, 1]
         assert single.std() > 0.07
         assert found.gamma_sd < 0.04
 
@@ -318,11 +319,11 @@ def test_a_hundred_patterns_of_ten_thousand_points_take_less_than_a_second() -> 
 def test_the_search_in_one_parameter_finds_what_the_general_solver_finds(kind: str) -> None:
     rng = np.random.default_rng(11)
     p = np.concatenate([exponentials(rng, 40), power_laws(rng, 40)])
-    x, y, n = averaging._binned(pooled(noisy(p, rng) if kind == "soft" else (rng.random(p.shape) < p).astype(float)))
-    data = averaging._Data(x, y, n, np.ones(x.size))
+    x, y, n = bin_patterns(pooled(noisy(p, rng) if kind == "soft" else (rng.random(p.shape) < p).astype(float)))
+    data = Data(x, y, n, np.ones(x.size))
     for plain in ("power", "exponential"):
         pair = (plain, f"{plain}_floor")
-        ours = np.min([averaging._fit(get_form(name), data).rss for name in pair], axis=0)
+        ours = np.min([fit_form(get_form(name), data).rss for name in pair], axis=0)
         theirs = np.min([separable.solve(get_form(name), x, y, n).rss for name in pair], axis=0)
         assert np.mean(ours <= 1.001 * theirs + 1e-4) > 0.95
         assert np.all(ours <= 1.05 * theirs + 1e-3)
