@@ -34,12 +34,13 @@ from cogfit.inference.ranking import Ranking
 from cogfit.inference.rates import Audit
 from cogfit.inference.selection import REPLICATES, THOROUGH_REPLICATES, Selection, select
 from cogfit.inference.smoothing import mark_smoothing
-from cogfit.inference.verdict import FEW, Verdict, confidence_set
+from cogfit.inference.verdict import FEW, Verdict, confidence_set, simplest
 from cogfit.inference.windows import Window
 from cogfit.logs.model import Branch, Log, RoutingLog, Source, UtilizationLog
 from cogfit.native.blas import single_threaded
+from cogfit.planning.advice import advise
 from cogfit.planning.campaign import Campaign
-from cogfit.planning.laws import fitted_laws
+from cogfit.planning.laws import fitted_laws, is_rival
 from cogfit.planning.simulation import Simulator, checked_workers
 from cogfit.planning.situation import Law, Situation, situation_of
 from cogfit.progress import Progress, Stages
@@ -446,6 +447,8 @@ def fit_curve(
             logged, log, options.schedule, level=options.level, rng=options.rng, replicates=options.replicates
         )
     ruling = _settle(selected.ruling, next(item for item in items if item.name == best))
+    if ruling.power_law == "not_distinguishable" and whole:
+        ruling = _with_advice(ruling, compared)
     audited = None
     if options.audit:
         try:
@@ -632,6 +635,22 @@ def _observed(compared: _Compared) -> Observed:
     laws = fitted_laws(compared.fits, compared.selected.ranking, inside, registry)
     situation = situation_of(compared.curve, registry[compared.best], compared.fits[compared.best])
     return Observed(situation, *laws, compared.noise)
+
+
+def _with_advice(ruling: Verdict, compared: _Compared) -> Verdict:
+    """The verdict with how much more would decide, where that is known in a moment."""
+    selected, registry = compared.selected, {form.name: form for form in compared.family}
+    inside = confidence_set(selected.ranking, selected.tests)
+    powers = [name for name in POWER_LAWS if name in inside]
+    if compared.curve.resampleable or compared.curve.smoothing or not powers:
+        return ruling  # members have no model of their errors, and another filter is needed first
+    power = simplest(powers, compared.fits, selected.ranking, registry) or powers[0]
+    rivals = [Law(registry[name], compared.fits[name].params) for name in inside if is_rival(registry[name], *powers)]
+    if not rivals or compared.fits[power].params["gamma"] <= 0.0:
+        return ruling
+    situation = situation_of(compared.curve, registry[power], compared.fits[power])
+    advice = advise(situation, Law(registry[power], compared.fits[power].params), rivals)
+    return ruling if advice is None else replace(ruling, reasons=(*ruling.reasons, advice))
 
 
 def _audit(compared: _Compared, options: Options) -> Audit:

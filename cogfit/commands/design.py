@@ -79,7 +79,7 @@ def design(
     smoothing: Annotated[Text, typer.Option(help="--like: decay of a moving average, or 'unknown'.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the headline only.")] = False,
 ) -> None:
-    """Say what a log can show (its help text is HELP)."""
+    """Plan a log (its help text is HELP)."""
     _check_options(context, like)
     check_outputs(like or Path(), json_file)
     from cogfit import designing
