@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from cogfit.curves.curve import Curve
     from cogfit.curves.exposure import exposure_curve
     from cogfit.curves.simulation import simulate
+    from cogfit.designing import design
     from cogfit.errors import CogfitError, InputError, MissingDependencyError
     from cogfit.files import data_dir
     from cogfit.fitting import fit
     from cogfit.formulas.form import Form, Parameter
     from cogfit.formulas.registry import forms, register
     from cogfit.inference.interval import Interval
+    from cogfit.inference.rates import Audit, Rates
     from cogfit.inference.transitions import Transition, transition
     from cogfit.inference.verdict import Verdict
     from cogfit.inspection.api import inspect
@@ -36,12 +38,18 @@ if TYPE_CHECKING:
     from cogfit.people.comparison import compare
     from cogfit.people.conclusions import Comparison
     from cogfit.people.dataset import Dataset, Series
+    from cogfit.planning.records import Design, Need
     from cogfit.result import FitResult, load
 
 _EXPORTS = {
     "Comparison": "people.conclusions",
     "compare": "people.comparison",
     "fit": "fitting",
+    "design": "designing",
+    "Design": "planning.records",
+    "Need": "planning.records",
+    "Rates": "inference.rates",
+    "Audit": "inference.rates",
     "fit_many": "many.api",
     "Catalogue": "people.catalogue",
     "human": "people.catalogue",
@@ -75,11 +83,13 @@ _EXPORTS = {
 }
 
 __all__ = [
+    "Audit",
     "Catalogue",
     "CogfitError",
     "Comparison",
     "Curve",
     "Dataset",
+    "Design",
     "FitResult",
     "Form",
     "InputError",
@@ -87,7 +97,9 @@ __all__ = [
     "Interval",
     "Log",
     "MissingDependencyError",
+    "Need",
     "Parameter",
+    "Rates",
     "RoutingLog",
     "Series",
     "Source",
@@ -98,6 +110,7 @@ __all__ = [
     "__version__",
     "compare",
     "data_dir",
+    "design",
     "exposure_curve",
     "fit",
     "fit_many",

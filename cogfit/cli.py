@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.models import CommandInfo
 
-from cogfit.commands import compare, figures, fit, fit_many, human, inspect, ledger, report, simulate, theory
+from cogfit.commands import compare, design, figures, fit, fit_many, human, inspect, ledger, report, simulate, theory
 from cogfit.commands.terminal import Interrupt, PipeClosed, print_error, print_text
 from cogfit.records.printable import printable, spelled, spelling_streams
 
@@ -74,6 +74,7 @@ def _versions() -> str:
 app.command(help=fit.HELP)(fit.fit)
 app.command(help=inspect.HELP)(inspect.inspect)
 app.command("fit-many", help=fit_many.HELP)(fit_many.fit_many)
+app.command(help=design.HELP)(design.design)
 app.command(help=compare.HELP)(compare.compare)
 app.command(help=human.HELP)(human.human)
 app.command(help=report.HELP)(report.report)

@@ -31,12 +31,18 @@ from cogfit.inference import averaging, intervals, patterns, selection, windows
 from cogfit.inference.changes import find_changes
 from cogfit.inference.noise_choice import choose_noise, constant_fit
 from cogfit.inference.ranking import Ranking
+from cogfit.inference.rates import Audit
 from cogfit.inference.selection import REPLICATES, THOROUGH_REPLICATES, Selection, select
 from cogfit.inference.smoothing import mark_smoothing
-from cogfit.inference.verdict import FEW, Verdict, confidence_set
+from cogfit.inference.verdict import FEW, Verdict, confidence_set, simplest
 from cogfit.inference.windows import Window
 from cogfit.logs.model import Branch, Log, RoutingLog, Source, UtilizationLog
 from cogfit.native.blas import single_threaded
+from cogfit.planning.advice import advise
+from cogfit.planning.campaign import Campaign
+from cogfit.planning.laws import fitted_laws, is_rival
+from cogfit.planning.simulation import Simulator, checked_workers
+from cogfit.planning.situation import Law, Situation, situation_of
 from cogfit.progress import Progress, Stages
 from cogfit.records.arrays import as_array
 from cogfit.records.sentence import say
@@ -59,6 +65,10 @@ class Options:
         See :func:`fit`.
     discrete : bool
         Whether y are fractions of trials.
+    audit : bool
+        Whether the verdict is tried on curves like the log's own.
+    workers : int
+        Processes that do so.
     """
 
     rng: np.random.Generator
@@ -70,6 +80,8 @@ class Options:
     thorough: bool = False
     schedule: Sequence[str] = ()
     progress: Progress | None = None
+    audit: bool = False
+    workers: int = 1
 
     @property
     def replicates(self) -> int:
@@ -78,7 +90,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class _Data:
+class Prepared:
     """What is fitted, and where it came from."""
 
     curve: Curve
@@ -111,6 +123,8 @@ def fit(
     serial: bool = True,
     thorough: bool = False,
     schedule: Sequence[str] = (),
+    audit: bool = False,
+    workers: int = 1,
     progress: Progress | None = None,
 ) -> FitResult:
     """Fit a learning curve and say what the data support.
@@ -159,8 +173,13 @@ def fit(
     schedule : sequence of str
         Columns of the utilisation log that hold a schedule (learning rate, λ, phase), besides those whose names say so:
         a transition that coincides with one of them is reported.
+    audit : bool, default False
+        Try the verdict on curves simulated from the fitted power law and from its best rival, with errors like these:
+        50 of each, 200 where these leave the answer open. Takes a minute or more.
+    workers : int, default 1
+        Processes that judge these curves. The answer is the same for any number.
     progress : callable, optional
-        Called as ``progress(done, total, name)`` before each form.
+        Called as ``progress(done, total, name)`` before each form, and while curves are judged.
 
     Returns
     -------
@@ -185,9 +204,64 @@ def fit(
     >>> round(fit.gamma, 6)
     0.5
     """
-    # paths are read; what goes with arrays is refused beside a log
     if not 0.0 < level < 1.0:
         raise InputError(f"`level` must lie between 0 and 1, not {level!r}", hint="for 95 % pass level=0.95")
+    prepared = prepare_curve(
+        data,
+        y,
+        weights=weights,
+        trials=trials,
+        groups=groups,
+        axis=axis,
+        measure=measure,
+        outcome=outcome,
+        convention=convention,
+        x_min=x_min,
+        x_max=x_max,
+        bins=bins,
+        smoothing=smoothing,
+        serial=serial,
+    )
+    options = Options(
+        rng=_generator(rng),
+        form=form,
+        noise=noise,
+        start=start,
+        level=level,
+        discrete=trials is not None,
+        thorough=thorough,
+        schedule=schedule,
+        progress=progress,
+        audit=audit,
+        workers=workers,
+    )
+    return fit_curve(
+        prepared.curve, prepared.source, options, warnings=prepared.warnings, log=prepared.log, changes=form is None
+    )
+
+
+def prepare_curve(
+    data: Log | Curve | str | os.PathLike[str] | pd.DataFrame | ArrayLike,
+    y: ArrayLike | str | None = None,
+    *,
+    weights: ArrayLike | None = None,
+    trials: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    axis: str | None = None,
+    measure: str | None = None,
+    outcome: Outcome = "auto",
+    convention: str = "prior",
+    x_min: float | None = None,
+    x_max: float | None = None,
+    bins: int | None = None,
+    smoothing: Smoothing = None,
+    serial: bool = True,
+) -> Prepared:
+    """Turn whatever is to be fitted into a curve.
+
+    The arguments are those of :func:`fit`.
+    """
+    # paths are read; what goes with arrays is refused beside a log
     if isinstance(data, str | os.PathLike) or is_table(data):
         from cogfit.logs import read_log
 
@@ -202,7 +276,7 @@ def fit(
         if axis is not None:
             prepared = replace(prepared, curve=replace(prepared.curve, axis=axis))
     elif isinstance(data, Curve):
-        prepared = _Data(data, Source("", "curve", data.x.size))
+        prepared = Prepared(data, Source("", "curve", data.x.size))
     elif y is None:
         raise InputError("`y` is missing", hint="call cogfit.fit(x, y), or cogfit.fit(log)")
     else:
@@ -217,23 +291,8 @@ def fit(
             x_max=x_max,
             smoothing=smoothing,
         )
-        prepared = _Data(curve, Source("", "arrays", as_array("y", y).size))
-
-    options = Options(
-        rng=_generator(rng),
-        form=form,
-        noise=noise,
-        start=start,
-        level=level,
-        discrete=trials is not None,
-        thorough=thorough,
-        schedule=schedule,
-        progress=progress,
-    )
-    curve = _apply_caller_options(prepared.curve, measure, serial)
-    return fit_curve(
-        curve, prepared.source, options, warnings=prepared.warnings, log=prepared.log, changes=form is None
-    )
+        prepared = Prepared(curve, Source("", "arrays", as_array("y", y).size))
+    return replace(prepared, curve=_apply_caller_options(prepared.curve, measure, serial))
 
 
 def is_table(data: object) -> bool:
@@ -272,13 +331,13 @@ def _from_log(
     window: tuple[float | None, float | None],
     bins: int | None,
     smoothing: Smoothing,
-) -> _Data:
+) -> Prepared:
     _check_window(*window)
     if log.routing is not None:
         if smoothing is not None:
             raise InputError("`smoothing` goes with utilisation logs; rows of a routing log are single queries")
         curve = _routing_curve(log.routing, outcome, convention, window, bins)
-        return _Data(curve, log.routing.source, log, (*log.warnings, *other_kind(log)))
+        return Prepared(curve, log.routing.source, log, (*log.warnings, *other_kind(log)))
     if log.utilization is None:
         raise InputError("the log is empty", path=log.path)
     if outcome != "auto" or convention != "prior":
@@ -286,7 +345,7 @@ def _from_log(
     if bins is not None:
         raise InputError("bins go with routing logs (P_episodic(k)); a utilisation log is fitted point by point")
     curve = utilization_curve(log.utilization, x_min=window[0], x_max=window[1], smoothing=smoothing)
-    return _Data(curve, log.utilization.source, log, log.warnings)
+    return Prepared(curve, log.utilization.source, log, log.warnings)
 
 
 def _check_window(x_min: float | None, x_max: float | None) -> None:
@@ -364,34 +423,18 @@ def fit_curve(
     changes : bool
         Whether abrupt changes are looked for.
     """
-    # the points that the forms are defined at, and the forms that have a meaning there
-    if options.start is not None and options.form is None:
-        raise InputError("`start` needs `form`", hint="name the form whose starting values these are")
-    chosen = get_form(options.form) if options.form is not None else None
     logged = curve
-    curve, domain_notes = _restrict_to_domain(curve, chosen)
-    notes = [*warnings, *curve.warnings, *domain_notes]
-    constant = float(np.ptp(curve.y)) <= CONSTANT * float(np.abs(curve.y).max())
-    family = (chosen,) if chosen is not None else candidate_forms(curve.axis, curve.measure)
-
-    # every form under one noise model
-    noise_name, fits = choose_noise(curve, family, options.noise, options.discrete, constant)
-    curve, noise_notes = _weigh_for_noise(curve, noise_name)
-    notes += noise_notes
-    stages = Stages(options.progress, 2 * len(family))
-    _fit_forms(curve, family, fits, noise_name, options, constant, stages)
-
-    # which of them the data refuse, and what that says of the power law
-    curve, compared, error_notes = _compare(curve, family, fits, options, constant, stages)
-    inside = confidence_set(compared.ranking, compared.tests)
-    best = chosen.name if chosen else compared.form or _fallback(fits)
-    notes += error_notes
+    compared = _compare_forms(curve, options)
+    curve, family, selected = compared.curve, compared.family, compared.selected
+    best, constant, stages = compared.best, compared.constant, compared.stages
+    inside = confidence_set(selected.ranking, selected.tests)
+    notes = [*warnings, *logged.warnings, *compared.notes]
     if not constant:
-        notes += _fit_notes(curve, compared.errors[best], compared.ranking.n_effective)
+        notes += _fit_notes(curve, selected.errors[best], selected.ranking.n_effective)
 
     # how well γ is known, over the whole curve and parts of it; the order keeps the random numbers
-    whole = chosen is None and not constant
-    items = _form_fits(curve, family, fits, compared, best, options, constant, whole)
+    whole = options.form is None and not constant
+    items = _form_fits(compared, options, whole)
     stages(2 * len(family), 2 * len(family), "")
     parts = _windows(curve, items, family, best, inside, options) if whole else ()
     averaged = _averaging(curve) if whole else None
@@ -400,7 +443,15 @@ def fit_curve(
         change = find_changes(
             logged, log, options.schedule, level=options.level, rng=options.rng, replicates=options.replicates
         )
-    ruling = _settle(compared.ruling, next(item for item in items if item.name == best))
+    ruling = _settle(selected.ruling, next(item for item in items if item.name == best))
+    if ruling.power_law == "not_distinguishable" and whole:
+        ruling = _with_advice(ruling, compared)
+    audited = None
+    if options.audit:
+        try:
+            audited = _audit(compared, options)
+        except InputError as error:  # the fit is an answer without it
+            notes.append(f"no audit: {error.what}")
     # one result, built once
     return FitResult(
         form=best,
@@ -410,8 +461,8 @@ def fit_curve(
         convention=curve.convention,
         measure=curve.measure,
         n=curve.x.size,
-        n_effective=compared.ranking.n_effective,
-        noise=noise_name,
+        n_effective=selected.ranking.n_effective,
+        noise=compared.noise,
         level=options.level,
         source=_account(source, curve),
         trajectories=_trajectories(curve),
@@ -426,7 +477,186 @@ def fit_curve(
         x_label=curve.x_label,
         y_label=curve.y_label,
         windows=parts,
+        audit=audited,
     )
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Every form fitted to a curve, and compared.
+
+    Attributes
+    ----------
+    curve : Curve
+        As it was fitted: where the forms are defined, with the weights of the noise model.
+    family : tuple of Form
+    fits : dict of str to Estimate
+    noise : str
+    selected : Selection
+    best : str
+        The form that is reported.
+    constant : bool
+        Whether y does not change.
+    notes : tuple of str
+    stages : Stages
+        Of the progress.
+    """
+
+    curve: Curve
+    family: tuple[Form, ...]
+    fits: dict[str, Estimate]
+    noise: str
+    selected: Selection
+    best: str
+    constant: bool
+    notes: tuple[str, ...]
+    stages: Stages
+
+
+def _compare_forms(curve: Curve, options: Options) -> _Compared:
+    """Fit every form under one noise model, and compare."""
+    # the points that the forms are defined at, and the forms that have a meaning there
+    if options.start is not None and options.form is None:
+        raise InputError("`start` needs `form`", hint="name the form whose starting values these are")
+    if options.audit and options.form is not None:
+        raise InputError("`audit` tries the verdict, and with `form` there is none", hint="leave one of them out")
+    chosen = get_form(options.form) if options.form is not None else None
+    curve, domain_notes = _restrict_to_domain(curve, chosen)
+    constant = float(np.ptp(curve.y)) <= CONSTANT * float(np.abs(curve.y).max())
+    family = (chosen,) if chosen is not None else candidate_forms(curve.axis, curve.measure)
+
+    # every form under one noise model
+    noise_name, fits = choose_noise(curve, family, options.noise, options.discrete, constant)
+    curve, noise_notes = _weigh_for_noise(curve, noise_name)
+    stages = Stages(options.progress, 2 * len(family))
+    _fit_forms(curve, family, fits, noise_name, options, constant, stages)
+
+    # which of them the data refuse, and what that says of the power law
+    curve, selected, error_notes = _compare(curve, family, fits, options, constant, stages)
+    best = chosen.name if chosen else selected.form or _fallback(fits)
+    notes = (*domain_notes, *noise_notes, *error_notes)
+    return _Compared(curve, family, fits, noise_name, selected, best, constant, notes, stages)
+
+
+@single_threaded()
+def judge_curve(curve: Curve, options: Options) -> Verdict:
+    """Rule on the power law, and nothing else.
+
+    The verdict is that of :func:`fit_curve` on the same curve, for less: intervals are made for the form reported, and
+    only where the verdict turns on its γ.
+
+    Parameters
+    ----------
+    curve : Curve
+    options : Options
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cogfit.curves.arrays import array_curve
+    >>> x = np.arange(1.0, 101.0)
+    >>> curve = array_curve(x, x**-0.43 + np.random.default_rng(0).normal(0, 0.01, 100))
+    >>> print(judge_curve(curve, Options(np.random.default_rng(0))))
+    supported
+    """
+    compared = _compare_forms(curve, options)
+    ruling = compared.selected.ruling
+    if ruling.power_law != "supported":
+        return ruling
+    form = next(form for form in compared.family if form.name == compared.best)
+    inside = confidence_set(compared.selected.ranking, compared.selected.tests)
+    uncertainty = _uncertainty(compared, form, inside, options)
+    return _settle(ruling, _form_fit(form, uncertainty, compared.selected, math.nan))
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Rules on curves as a fit with some options does.
+
+    Attributes
+    ----------
+    options : Options
+        Their random numbers are those of each call.
+    """
+
+    options: Options
+
+    def __call__(self, curve: Curve, rng: np.random.Generator) -> str:
+        """Name of the verdict on a curve."""
+        return judge_curve(curve, replace(self.options, rng=rng)).power_law
+
+
+def judge_like(options: Options) -> Judge:
+    """Judge that other processes can use."""
+    return Judge(replace(options, rng=np.random.default_rng(0), form=None, start=None, progress=None, audit=False))
+
+
+@dataclass(frozen=True)
+class Observed:
+    """How a law is observed, and the laws that are tried.
+
+    Attributes
+    ----------
+    situation : Situation
+    power_law : Law
+    rival : Law or None
+    noise : str
+    """
+
+    situation: Situation
+    power_law: Law
+    rival: Law | None
+    noise: str
+
+
+def observe(curve: Curve, options: Options) -> Observed:
+    """Fit a curve, and tell how such curves scatter.
+
+    Raises
+    ------
+    InputError
+        Where there is nothing to compare.
+    """
+    return _observed(_compare_forms(curve, options))
+
+
+def _observed(compared: _Compared) -> Observed:
+    """How a curve is observed, its power law, and the best rival."""
+    if compared.constant:
+        raise InputError("y does not change: there is no verdict to try on curves like these")
+    if not compared.selected.tests:
+        hint = "leave `form` out" if len(compared.family) == 1 else "log more points"
+        raise InputError("no forms were compared, so there is no verdict to try on curves like these", hint=hint)
+    registry = {form.name: form for form in compared.family}
+    inside = confidence_set(compared.selected.ranking, compared.selected.tests)
+    laws = fitted_laws(compared.fits, compared.selected.ranking, inside, registry)
+    situation = situation_of(compared.curve, registry[compared.best], compared.fits[compared.best])
+    return Observed(situation, *laws, compared.noise)
+
+
+def _with_advice(ruling: Verdict, compared: _Compared) -> Verdict:
+    """The verdict with how much more would decide, where that is known in a moment."""
+    selected, registry = compared.selected, {form.name: form for form in compared.family}
+    inside = confidence_set(selected.ranking, selected.tests)
+    powers = [name for name in POWER_LAWS if name in inside]
+    if compared.curve.resampleable or compared.curve.smoothing or not powers:
+        return ruling  # members have no model of their errors, and another filter is needed first
+    power = simplest(powers, compared.fits, selected.ranking, registry) or powers[0]
+    rivals = [Law(registry[name], compared.fits[name].params) for name in inside if is_rival(registry[name], *powers)]
+    if not rivals or compared.fits[power].params["gamma"] <= 0.0:
+        return ruling
+    situation = situation_of(compared.curve, registry[power], compared.fits[power])
+    advice = advise(situation, Law(registry[power], compared.fits[power].params), rivals)
+    return ruling if advice is None else replace(ruling, reasons=(*ruling.reasons, advice))
+
+
+def _audit(compared: _Compared, options: Options) -> Audit:
+    """Try the verdict on curves like the log's own."""
+    seen = _observed(compared)
+    seed = int(options.rng.integers(2**31))
+    with Simulator(judge_like(options), checked_workers(options.workers)) as simulator:
+        campaign = Campaign(simulator, seen.situation, seen.power_law, seen.rival, seed, options.progress)
+        return campaign.audit()
 
 
 def _restrict_to_domain(curve: Curve, chosen: Form | None) -> tuple[Curve, list[str]]:
@@ -522,43 +752,41 @@ def _fallback(fits: Mapping[str, Estimate]) -> str:
     return next((name for name in order if name in fits and fits[name].status != "failed"), POWER)
 
 
-def _form_fits(
-    curve: Curve,
-    family: tuple[Form, ...],
-    fits: Mapping[str, Estimate],
-    compared: Selection,
-    best: str,
-    options: Options,
-    constant: bool,
-    whole: bool,
-) -> list[FormFit]:
+def _form_fits(compared: _Compared, options: Options, whole: bool) -> list[FormFit]:
     """Each form's fit with its intervals, best first."""
-    inside = confidence_set(compared.ranking, compared.tests)
-    registry = {form.name: form for form in family}
+    curve, fits, selected = compared.curve, compared.fits, compared.selected
+    inside = confidence_set(selected.ranking, selected.tests)
+    registry = {form.name: form for form in compared.family}
     extrapolation = selection.extrapolation_error(curve, fits, registry) if whole else {}
     items = []
-    for form in family:
-        name = form.name
-        uncertainty = intervals.Uncertainty(fits[name], {}, fits[name].covariance)
-        if not constant:
-            # profiles cost most: only for forms of which somebody will want to know γ
-            matters = name == best or name in POWER_LAWS or name in inside
-            uncertainty = intervals.all_intervals(
-                form,
-                curve,
-                fits[name],
-                options.level,
-                options.rng,
-                errors=compared.errors[name],
-                joint=compared.joint.get(name),
-                profiled=matters,
-                refused=bool(compared.tests) and name not in inside,
-                thorough=options.thorough and matters,
-            )
-        if whole and compared.ranking.best is None:  # too few points to rank any form
+    for form in compared.family:
+        uncertainty = _uncertainty(compared, form, inside, options)
+        if whole and selected.ranking.best is None:  # too few points to rank any form
             uncertainty = intervals.undetermined(uncertainty, f"{curve.x.size} points tell nothing of a form")
-        items.append(_form_fit(form, uncertainty, compared, extrapolation.get(name, math.nan)))
+        items.append(_form_fit(form, uncertainty, selected, extrapolation.get(form.name, math.nan)))
     return sorted(items, key=lambda item: item.delta_aicc)
+
+
+def _uncertainty(compared: _Compared, form: Form, inside: tuple[str, ...], options: Options) -> intervals.Uncertainty:
+    """Intervals of a form's parameters."""
+    name, selected = form.name, compared.selected
+    fit = compared.fits[name]
+    if compared.constant:
+        return intervals.Uncertainty(fit, {}, fit.covariance)
+    # profiles cost most: only for forms of which somebody will want to know γ
+    matters = name == compared.best or name in POWER_LAWS or name in inside
+    return intervals.all_intervals(
+        form,
+        compared.curve,
+        fit,
+        options.level,
+        options.rng,
+        errors=selected.errors[name],
+        joint=selected.joint.get(name),
+        profiled=matters,
+        refused=bool(selected.tests) and name not in inside,
+        thorough=options.thorough and matters,
+    )
 
 
 def _form_fit(form: Form, uncertainty: intervals.Uncertainty, compared: Selection, extrapolation: float) -> FormFit:

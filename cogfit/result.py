@@ -18,6 +18,7 @@ from cogfit.formulas.registry import POWER
 from cogfit.inference import windows
 from cogfit.inference.form_tests import FormTest
 from cogfit.inference.interval import Interval, format_interval, standard_errors
+from cogfit.inference.rates import Audit
 from cogfit.inference.standing import Standing, standing_of
 from cogfit.inference.verdict import Verdict
 from cogfit.inference.windows import Law, Window
@@ -215,6 +216,8 @@ class FitResult(Document):
     x_label, y_label : str
     windows : tuple of Window
         γ over parts of the curve, with the floor and the shift of :attr:`law` held.
+    audit : Audit or None
+        The verdict tried on curves like these, where that was asked for.
     explanation : tuple of Explanation
         What a document says of its sentences (see :meth:`explain`); empty for a fit that was just made.
 
@@ -255,6 +258,7 @@ class FitResult(Document):
     x_label: str = field(default="x", metadata=wire("curve.x_label"))
     y_label: str = field(default="y", metadata=wire("curve.y_label"))
     windows: tuple[Window, ...] = ()
+    audit: Audit | None = field(default=None, metadata=wire(omit=True))
     explanation: tuple[Explanation, ...] = field(default=(), repr=False, compare=False)
 
     # ------------------------------------------------------------------------------------------- short-cuts
@@ -330,9 +334,10 @@ class FitResult(Document):
     def findings(self) -> tuple[str, ...]:
         """All that the fit says, one sentence each.
 
-        Reasons of the verdict, then windows, patterns, averaging and transitions.
+        Reasons of the verdict, then its audit, windows, patterns, averaging and transitions.
         """
-        parts = [self.verdict.reasons, self.window_statements]
+        audited = () if self.audit is None else (self.audit.statement,)
+        parts = [self.verdict.reasons, audited, self.window_statements]
         parts += [(part or {}).get("statements", ()) for part in (self.trajectories, self.averaging, self.transition)]
         return tuple(text for part in parts for text in part if text)
 

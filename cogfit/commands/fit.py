@@ -37,6 +37,8 @@ and columns are recognised.
   cogfit fit metrics.csv --smoothing 0.9 --windows        a logged moving average is undone; γ over windows of x
 
   cogfit fit runs/seed0 --thorough --diagnostics more.png
+
+  cogfit fit runs/seed0 --audit                           the verdict tried on curves with a known law
 """
 
 
@@ -71,6 +73,12 @@ def fit(
     thorough: Annotated[
         bool, typer.Option("--thorough", help="Calibrate intervals by bootstrap, 1,999 replicates a test; minutes.")
     ] = False,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Try the verdict on curves simulated with this log's errors; minutes.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes for --audit; default: all cores.", show_default=False)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
     json_file: Annotated[
         Text, typer.Option("--json", help="Write the result as JSON ('-' for standard output).")
@@ -90,11 +98,12 @@ def fit(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the headline only.")] = False,
 ) -> None:
     """Fit a log (its help text is HELP)."""
-    decay = _smoothing(smoothing)
+    decay = read_smoothing(smoothing)
     check_outputs(log, json_file, plot, diagnostics)
     from cogfit import fitting
     from cogfit.errors import InputError
     from cogfit.logs import read_log
+    from cogfit.planning.simulation import checked_workers
 
     if by is not None and not (plot is None and diagnostics is None):
         raise InputError("--plot draws one fit and --by makes several", hint="leave one of them out")
@@ -127,7 +136,9 @@ def fit(
             smoothing=decay,
             thorough=thorough,
             schedule=split_names(schedule),
-            progress=progress.stage("fitting"),
+            audit=audit,
+            workers=checked_workers(workers),
+            progress=progress.report_parts("fitting", "curves judged"),
         )
         if by is None:
             result = fit_part(table)
@@ -146,7 +157,7 @@ def fit(
             warn((*table.warnings, *fitting.other_kind(table)))
 
 
-def _smoothing(text: str | None) -> Any:
+def read_smoothing(text: str | None) -> Any:
     """Return the decay, "unknown" or None."""
     from cogfit.errors import InputError
 
@@ -267,6 +278,9 @@ def _show_details(out: Any, result: FitResult) -> None:
         )
     )
     out.print()
+    if result.audit is not None:
+        out.print(tables.to_terminal(tables.audit_table(result.audit)))
+        out.print()
     forms = tables.forms_table(result).at_width(out.width)
     out.print(tables.to_terminal(forms))
     for note in filter(None, (forms.footnote, *forms.notes)):

@@ -240,6 +240,13 @@ class ProgressBars:
         """Return the progress of one task, whatever its parts."""
         return lambda done, total, what: self.report(done, total, name)
 
+    def report_parts(self, name: str, *parts: str) -> Progress:
+        """Return the progress of one task.
+
+        Its parts that are named here have bars of their own.
+        """
+        return lambda done, total, what: self.report(done, total, what if what in parts else name)
+
 
 def _shown_task(task: str) -> str:
     return spelled(printable(task), sys.stderr.encoding or "utf-8")

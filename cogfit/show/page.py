@@ -140,6 +140,7 @@ def page(result: FitResult, *, command: str = "") -> str:
     )
     sections = (
         _figures(result),
+        _audit(result),
         _forms(result),
         _parameters(result),
         _windows(result),
@@ -279,6 +280,16 @@ def _figures(result: FitResult) -> _Markup:
 
 def _forms(result: FitResult) -> _Markup:
     return _section("Forms", _table(tables.forms_table(result, tables.PAGE)))
+
+
+def _audit(result: FitResult) -> str:
+    if result.audit is None:
+        return ""
+    text = (
+        "The verdict was tried on curves with a known law, this log's points and errors like its own. In parentheses: "
+        "95 % limits of the share that so many curves leave open."
+    )
+    return _section("How far to trust the verdict", _tag("p", text), _table(tables.audit_table(result.audit)))
 
 
 def _parameters(result: FitResult) -> _Markup:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 from cogfit.errors import shortened
 from cogfit.inference.form_tests import REFUTED
 from cogfit.inference.interval import Interval, format_interval
+from cogfit.inference.rates import VERDICTS, Audit, Rates, in_words
 from cogfit.inference.standing import Standing
 from cogfit.inference.windows import Window, exponent_name, held_in_words
 from cogfit.records.printable import printable
@@ -25,6 +26,8 @@ from cogfit.result import FitResult, FormFit
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
+
+    from cogfit.planning.records import Design
 
 T = TypeVar("T")
 Number = Callable[[float | None], str]
@@ -449,6 +452,31 @@ def parameters_table(result: FitResult, style: Style = TERMINAL) -> Table:
         columns = (replace(columns[0], title=form.title), *columns[1:])
     caption = f"Parameters of the form reported, {form.title}."
     return Table(columns, rows, caption, is_indented=True, notes=_doubts(map(form.standing, form.estimate.params)))
+
+
+def audit_table(audit: Audit) -> Table:
+    """Verdicts on simulated curves, by the law behind them."""
+    laws = [rates for rates in (audit.power_law, audit.rival) if rates is not None]
+    rows = [(name.replace("_", " "), *(_count(rates, name) for rates in laws)) for name in VERDICTS]
+    columns = ("verdict on simulated curves", *(f"{rates.title} true" for rates in laws))
+    return simple_table(columns, rows, numbers=range(1, len(columns)))
+
+
+def needs_table(design: Design) -> Table:
+    """How much more of each thing would decide, and what was tried."""
+    rows = []
+    for need in design.needs:
+        tried = ", ".join(f"{t['factor']:.2g} ×: {t['supported']:.0f} of {t['curves']:.0f}" for t in need.trials)
+        times = f"{need.factor:.2g} ({need.low:.2g} to {need.high:.2g})" if need.is_reachable else f"> {need.low:.2g}"
+        rows.append((need.lever, times, readable(need.amount, 2) if need.is_reachable else NONE, tried))
+    columns = (f"for {design.goal:.0%} supported", "times as much", "that is", "supported at")
+    return simple_table(columns, rows, numbers=(1, 2))
+
+
+def _count(rates: Rates, verdict: str) -> str:
+    """Such as ``31 of 50 (48–74 %)``."""
+    low, high = rates.limits(verdict)
+    return f"{in_words(rates, verdict)} ({100 * low:.0f}–{100 * high:.0f} %)" if rates.curves else NONE
 
 
 def groups_table(results: Sequence[tuple[Mapping[str, str], FitResult | str]], style: Style = TERMINAL) -> Table:

@@ -1,0 +1,1 @@
+"""What a log can show: verdicts on curves made from known laws."""

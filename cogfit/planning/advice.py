@@ -1,0 +1,145 @@
+"""How much more would decide, in a moment: from the distance of two curves, without simulations.
+
+If a power law is true, a rival that is fitted to the same points misses it by some curve d. In units of the errors its
+square λ = dᵀΣ⁻¹d is how clearly the data tell the two apart: it grows with points, range and repetitions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from cogfit.engine import separable
+from cogfit.engine.bins import Bins
+from cogfit.formulas.form import Array
+from cogfit.planning.scatter import CountScatter, SeriesScatter
+from cogfit.planning.situation import MOST_POINTS, Law, Situation
+from cogfit.records.sentence import Sentence, say
+
+DECISIVE = 20.0
+"""λ of the nearest rival at which a true power law is supported in four of five logs (benchmarks/advice.py)."""
+
+_MOST_TIMES = 30.0  # beyond which the formula is no guide
+_STEPS = 9  # of the search for the factor: to a tenth of it
+_BINS = 100  # in which the rival is fitted
+_RIVALS = 4  # that are looked at: those of the lowest AICc
+
+
+def separation(situation: Situation, law: Law, rival: Law) -> float:
+    """How clearly the data would tell a rival from a law, λ.
+
+    NaN where the errors have no model (resampled clusters).
+
+    Parameters
+    ----------
+    situation : Situation
+    law : Law
+        The truth.
+    rival : Law
+        Fitted to the log; it is fitted again to the truth.
+    """
+    x, mean = situation.template.x, law.values(situation.template.x)
+    spread = _spread(situation, mean)
+    if spread is None or not np.all(np.isfinite(mean)) or not np.all(spread > 0.0):
+        return float("nan")
+    bins = Bins.of_points(x, _BINS, spread**-2)
+    target = bins.mean(mean)
+    shape = [rival.form.names.index(q.name) for q in rival.form.shape]
+    starts = rival.form.vector(rival.params)[shape][None, None] if shape else None
+    fitted = separable.solve(rival.form, bins.axis, target[None], bins.weight[None], starts=starts, tolerance=1e-8)
+    miss = (rival.form.evaluate(x, fitted.params[0]) - mean) / spread
+    if not isinstance(situation.scatter, SeriesScatter):
+        return float(miss @ miss)
+    dependence = situation.scatter.errors.members[0][0]
+    white = dependence.whiten(miss[None])[0]
+    return float(dependence.autocovariance(0)[0]) * float(white @ white)
+
+
+def _spread(situation: Situation, mean: Array) -> Array | None:
+    """SD of the errors at each point."""
+    scatter = situation.scatter
+    if isinstance(scatter, CountScatter):
+        p = np.clip(mean, 1e-3, 1.0 - 1e-3)
+        return np.asarray(np.sqrt(p * (1.0 - p) / scatter.trials))
+    if not isinstance(scatter, SeriesScatter):
+        return None
+    size = scatter.errors.members[0][1] * scatter.size / np.sqrt(situation.template.weights)
+    return np.asarray(size * np.abs(mean) if scatter.noise == "lognormal" else size)
+
+
+def advise(situation: Situation, power_law: Law, rivals: Sequence[Law]) -> Sentence | None:
+    """Say how much more would decide.
+
+    None where nothing can be said: the errors have no model, or not even 30 times as much would do.
+
+    Parameters
+    ----------
+    situation : Situation
+        The log.
+    power_law : Law
+        That is not refused.
+    rivals : sequence of Law
+        That are not refused either; the likeliest first.
+    """
+    if isinstance(situation.scatter, SeriesScatter):  # one dependence, the likeliest
+        errors = replace(situation.scatter.errors, members=situation.scatter.errors.members[:1])
+        situation = replace(situation, scatter=replace(situation.scatter, errors=errors))
+
+    def least(lever: str, factor: float) -> float:
+        grown = situation.grown(lever, factor)
+        return min(separation(grown, power_law, rival) for rival in rivals[:_RIVALS])
+
+    ways, numbers = list[str](), dict[str, float]()
+    most = min(_MOST_TIMES, MOST_POINTS / situation.template.x.size)
+    for lever, words in _WORDS.items():
+        if lever not in situation.levers:
+            continue
+        factor = _factor(lambda value, lever=lever: least(lever, value), most)  # type: ignore[misc]
+        if factor is not None:
+            ways.append(words(situation, factor))
+            numbers[lever] = factor
+    if not ways:
+        return None
+    text = "if a power law is true, {ways} would decide"
+    rule = f"λ ≥ {DECISIVE:g}"
+    return say(text, ways=", or ".join(f"about {way}" for way in ways), now=least("points", 1.0), threshold=rule, by=advise, **numbers)
+
+
+def _factor(value: Callable[[float], float], most: float) -> float | None:
+    """Factor at which λ reaches what decides, None where it does not.
+
+    NaN is no answer.
+    """
+    if not value(most) >= DECISIVE or not value(1.0) < DECISIVE:
+        return None
+    low, high = 1.0, most
+    for _ in range(_STEPS):
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if value(middle) < DECISIVE else (low, middle)
+    return high
+
+
+def _more_points(situation: Situation, factor: float) -> str:
+    return f"{factor:.2g} times as many points"
+
+
+def _longer_range(situation: Situation, factor: float) -> str:
+    end = float(situation.template.x[-1]) * factor
+    return f"x up to {float(f'{end:.1g}') if factor > 2 else float(f'{end:.2g}'):,.6g}"
+
+
+def _more_repetitions(situation: Situation, factor: float) -> str:
+    scatter = situation.scatter
+    if scatter.unit == "runs":
+        return f"the mean of {math.ceil(scatter.repetitions * factor)} runs"
+    return f"{factor:.2g} times as many {scatter.unit}"
+
+
+_WORDS: dict[str, Callable[[Situation, float], str]] = {
+    "points": _more_points,
+    "range": _longer_range,
+    "repetitions": _more_repetitions,
+}
