@@ -137,7 +137,7 @@ def _attained() -> dict[str, Any]:
         "memory": {"known": "0"},
         "attend": "1 if z == 2 or known == 0 else 0",
         "guess": "max(known, 1)",
-        "update": {"known": "value if attended and z == 1 else known"},
+        "update": {"known": "value if attended == 1 and z == 1 else known"},
         "facts": ["error == 0", "attention == 1/2*4 + (1 - (1/2)**4)", "attention <= 1/2*4 + 1*(1 - 1/2)*K"],
     }
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from importlib import import_module
@@ -25,6 +25,8 @@ from typing import Any, TypeVar
 
 from cogfit.errors import InputError, nearest
 from cogfit.files import write_atomic
+from theory.proofs.numerals import read_ratio
+from theory.proofs.work import limited_work
 
 Document = Mapping[str, Any]
 Fact = int | float | Fraction | str
@@ -44,7 +46,6 @@ KINDS = {
 }
 """Kind of certificate -> ``module:function`` of its verifier."""
 
-_EXACT = re.compile(r"[+-]?\d{1,4000}(/\d{1,4000}|\.\d{1,4000})?")
 _MAX_DEPTH = 8
 _MAX_BYTES = 64_000_000
 
@@ -108,7 +109,8 @@ def verify(document: Document) -> Check:
     """
     module, function = KINDS[_kind(document)].split(":")
     verifier: Callable[[Document], Check] = getattr(import_module(module), function)
-    return verifier(document)
+    with limited_work():
+        return verifier(document)
 
 
 def verify_all(document: Document) -> Check:
@@ -162,7 +164,8 @@ def load_certificate(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         if os.path.getsize(path) > _MAX_BYTES:
             raise InputError(f"is larger than {_MAX_BYTES // 10**6} MB", path=Path(path), hint="is it a certificate?")
-        document = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_constant)
+        text = Path(path).read_text(encoding="utf-8")
+        document = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_without_duplicates)
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror or error})", path=Path(path)) from error
     except (ValueError, RecursionError) as error:
@@ -205,11 +208,9 @@ def exact(value: object, where: str = "number") -> Fraction:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return Fraction(value)
-    if isinstance(value, str) and _EXACT.fullmatch(value):
-        try:
-            return Fraction(value)
-        except ZeroDivisionError:
-            pass
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return read_ratio(value)
     raise InputError(f"certificate: {where} is not an exact number: {_short(value)}", hint='write it as "p/q"')
 
 
@@ -295,6 +296,16 @@ def _depth(document: Document) -> int:
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Object of a file; of two values for one name none is taken."""
+    out = dict(pairs)
+    if len(out) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {_short(twice)} stands twice in one object")
+    return out
 
 
 def _no_constant(name: str) -> float:

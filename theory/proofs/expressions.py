@@ -2,16 +2,21 @@
 
 Formulas are parsed into a syntax tree and checked, never executed.
 
-It is Python's expression syntax cut down to numbers, names, ``+ - * / // % **``, comparisons, ``and or not``,
-``a if c else b``, tuples, indexing, calls of listed functions and ``sum(k, a, b, term)`` with a bound name ``k``. What
-numbers and functions mean is said by an :class:`Arithmetic`: exact rationals here, intervals and polynomials in
-:mod:`theory.proofs.verifiers`.
+It is Python's expression syntax in ASCII, cut down to numbers, names, ``+ - * / // % **``, comparisons,
+``and or not``, ``a if c else b``, tuples, indexing, calls of listed functions and ``sum(k, a, b, term)`` with a bound
+name ``k``. What numbers and functions mean is said by an :class:`Arithmetic`: exact rationals here, intervals and
+polynomials in :mod:`theory.proofs.verifiers`.
+
+A value is a number, a truth value or a tuple of numbers, and none is taken for another: ``1 and 2`` is no fact, and
+``True`` is no 1. A literal is worth what is written (:mod:`theory.proofs.numerals`) wherever it stands. All work is
+counted (:mod:`theory.proofs.work`).
 """
 
 from __future__ import annotations
 
 import ast
 import operator
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,14 +24,19 @@ from fractions import Fraction
 from typing import Any
 
 from cogfit.errors import InputError, nearest
+from theory.proofs.numerals import NUMERAL, read_numeral, show_number, size
+from theory.proofs.work import MAX_BITS, measured, spend
 
 Environment = Mapping[str, Any]
 _Term = Callable[[Environment], Any]
 
 _MAX_LENGTH = 20_000
 _MAX_TERMS = 100_000
-_MAX_BITS = 1_000_000
 _MAX_NODES = 2_000
+
+# A number is followed by no letter or digit, so that 0x10 and 1if are none. Quotes, "#" and what is not ASCII are left
+# out: a formula has no strings and no comments, and one digit has one way to be written.
+_TOKEN = re.compile(rf"(?:{NUMERAL})(?![A-Za-z0-9_.])|[A-Za-z_][A-Za-z0-9_]*|[-+*/%()\[\],<>=! ]")
 
 
 @dataclass(frozen=True)
@@ -43,12 +53,15 @@ class Arithmetic:
         ``power(base, exponent)``.
     logic : bool
         Whether comparisons, ``and or not``, ``if``, tuples, indexing, ``//`` and ``%`` are part of the language.
+    measure : callable
+        Counts the work of a value that was worked out, and returns the value.
     """
 
     number: Callable[[Fraction], Any]
     functions: Mapping[str, Callable[..., Any]]
     power: Callable[[Any, Any], Any]
     logic: bool = False
+    measure: Callable[[Any], Any] = lambda value: value
 
 
 class Expression:
@@ -81,8 +94,7 @@ class Expression:
     """
 
     def __init__(self, text: object, arithmetic: Arithmetic | None = None) -> None:
-        tree = _parse(text)
-        self.text = str(text).strip()
+        self.text, tree = _parse(text)
         self._arithmetic = arithmetic or EXACT
         self._free: set[str] = set()
         self._bound: list[str] = []
@@ -114,10 +126,12 @@ class Expression:
         return make(self, node)
 
     def _constant(self, node: ast.Constant) -> _Term:
-        if isinstance(node.value, bool) or not isinstance(node.value, int | float):
-            raise self._error(f"{node.value!r} is not a number")
-        written = ast.get_source_segment(self.text, node)  # not node.value: 0.1 means one tenth
-        value = self._arithmetic.number(Fraction((written or "").replace("_", "")))
+        # from the text, not node.value: 0.1 means one tenth. The text is one line of ASCII, so offsets are places.
+        written = self.text[node.col_offset : node.end_col_offset]
+        try:
+            value = self._arithmetic.number(read_numeral(written))
+        except ValueError as error:
+            raise self._error(str(error)) from error
         return lambda env: value
 
     def _name(self, node: ast.Name) -> _Term:
@@ -127,24 +141,22 @@ class Expression:
         return lambda env: env[name]
 
     def _unary(self, node: ast.UnaryOp) -> _Term:
-        if isinstance(node.op, ast.Not) and not self._arithmetic.logic:
-            raise self._error("'Not' is not part of the language here")
-        function, operand = _UNARY.get(type(node.op)), self._compile(node.operand)
+        operand = self._compile(node.operand)
+        if isinstance(node.op, ast.Not) and self._arithmetic.logic:
+            return lambda env: not as_truth(operand(env))
+        function = _UNARY.get(type(node.op))
         if function is None:
-            raise self._error(f"'{type(node.op).__name__}' is not part of the language")
-        return lambda env: function(operand(env))
+            raise self._error(f"'{type(node.op).__name__}' is not part of the language here")
+        return lambda env: function(_one_number(operand(env)))
 
     def _binary(self, node: ast.BinOp) -> _Term:
         left, right = self._compile(node.left), self._compile(node.right)
-        if isinstance(node.op, ast.Pow):
-            power = self._arithmetic.power
-            return lambda env: power(left(env), right(env))
-        if isinstance(node.op, ast.Div):
-            return lambda env: divide(left(env), right(env))
-        function = _BINARY.get(type(node.op))
-        if function is None or (type(node.op) in _LOGIC and not self._arithmetic.logic):
+        known = type(node.op) not in _LOGIC or self._arithmetic.logic
+        function = self._arithmetic.power if isinstance(node.op, ast.Pow) else _BINARY.get(type(node.op))
+        if function is None or not known:
             raise self._error(f"'{type(node.op).__name__}' is not part of the language here")
-        return lambda env: function(left(env), right(env))
+        measure = self._arithmetic.measure
+        return lambda env: measure(function(_one_number(left(env)), _one_number(right(env))))
 
     def _compare(self, node: ast.Compare) -> _Term:
         terms = [self._compile(term) for term in (node.left, *node.comparators)]
@@ -154,26 +166,28 @@ class Expression:
 
         def holds(env: Environment) -> bool:
             values = [term(env) for term in terms]
-            return all(r(a, b) for r, a, b in zip(relations, values, values[1:], strict=False) if r is not None)
+            pairs = zip(relations, values, values[1:], strict=False)
+            return all(r(*_alike(a, b)) for r, a, b in pairs if r is not None)
 
         return holds
 
     def _boolean(self, node: ast.BoolOp) -> _Term:
         terms = [self._compile(term) for term in node.values]
         every = isinstance(node.op, ast.And)
-        return lambda env: all(t(env) for t in terms) if every else any(t(env) for t in terms)
+        # a generator: what stands behind a term that decides is not worked out
+        return lambda env: (all if every else any)(as_truth(term(env)) for term in terms)
 
     def _condition(self, node: ast.IfExp) -> _Term:
         test, yes, no = self._compile(node.test), self._compile(node.body), self._compile(node.orelse)
-        return lambda env: yes(env) if test(env) else no(env)
+        return lambda env: yes(env) if _as_flag(test(env)) else no(env)
 
     def _tuple(self, node: ast.Tuple | ast.List) -> _Term:
         terms = [self._compile(term) for term in node.elts]
-        return lambda env: tuple(term(env) for term in terms)
+        return lambda env: tuple(_one_number(term(env)) for term in terms)
 
     def _subscript(self, node: ast.Subscript) -> _Term:
         value, index = self._compile(node.value), self._compile(node.slice)
-        return lambda env: value(env)[whole(index(env))]
+        return lambda env: _entry(value(env), index(env))
 
     def _call(self, node: ast.Call) -> _Term:
         if not isinstance(node.func, ast.Name) or node.keywords:
@@ -184,20 +198,18 @@ class Expression:
         if function is None:
             hint = nearest(node.func.id, [*self._arithmetic.functions, "sum"])
             raise self._error(f"unknown function '{node.func.id}'; {hint}")
-        terms = [self._compile(term) for term in node.args]
-        return lambda env: function(*(term(env) for term in terms))
+        terms, measure = [self._compile(term) for term in node.args], self._arithmetic.measure
+        return lambda env: measure(function(*(term(env) for term in terms)))
 
     def _sum(self, arguments: list[ast.expr]) -> _Term:
         if len(arguments) != 4 or not isinstance(arguments[0], ast.Name):
             raise self._error("a sum is written sum(k, first, last, term)")
         index = arguments[0].id
-        # The range is a matter of counting, whatever the arithmetic of the terms.
-        first, last = (Expression(ast.unparse(bound)) for bound in arguments[1:3])
-        self._free |= (first.names | last.names) - set(self._bound)
+        first, last = (self._compile_range(bound) for bound in arguments[1:3])
         self._bound.append(index)
         term = self._compile(arguments[3])
         self._bound.pop()
-        number = self._arithmetic.number
+        number, measure = self._arithmetic.number, self._arithmetic.measure
 
         def total(env: Environment) -> Any:
             low, high = whole(first(env)), whole(last(env))
@@ -205,11 +217,66 @@ class Expression:
                 raise self._error(f"a sum of more than {_MAX_TERMS} terms")
             inner, value = dict(env), number(Fraction(0))
             for k in range(low, high + 1):
+                spend(2)
                 inner[index] = number(Fraction(k))
-                value = value + term(inner)
+                value = measure(value + _one_number(term(inner)))
             return value
 
         return total
+
+    def _compile_range(self, node: ast.expr) -> _Term:
+        """Compile an end of a sum: a matter of counting.
+
+        It is exact whatever the arithmetic of the terms.
+        """
+        outer, self._arithmetic = self._arithmetic, EXACT
+        try:
+            return self._compile(node)
+        finally:
+            self._arithmetic = outer
+
+
+def as_truth(value: Any) -> bool:
+    """The value, if it is a truth value.
+
+    TypeError otherwise: ``1`` is not true.
+    """
+    if not isinstance(value, bool):
+        raise TypeError("a number stands where a comparison is needed")
+    return value
+
+
+def _as_flag(value: Any) -> bool:
+    """What ``if`` asks: a truth value, or one of the numbers 1 and 0.
+
+    Whether a router attended is given as a number.
+    """
+    return as_truth(value if isinstance(value, tuple) or value not in (0, 1) else bool(value))
+
+
+def _one_number(value: Any) -> Any:
+    """The value, if it is a number of the arithmetic."""
+    if isinstance(value, bool | tuple):
+        raise TypeError(f"a {'list' if isinstance(value, tuple) else 'comparison'} stands where a number is needed")
+    return value
+
+
+def _alike(left: Any, right: Any) -> tuple[Any, Any]:
+    """Two values that can be compared: of one kind."""
+    kinds = {bool if isinstance(v, bool) else tuple if isinstance(v, tuple) else Fraction for v in (left, right)}
+    if len(kinds) > 1:
+        raise TypeError("values of different kinds are compared")
+    spend(1 + (len(left) if isinstance(left, tuple) else 0))
+    return left, right
+
+
+def _entry(values: Any, index: Any) -> Any:
+    if not isinstance(values, tuple):
+        raise TypeError("only lists have entries")
+    i = whole(index)
+    if not 0 <= i < len(values):
+        raise IndexError(f"no entry {i} among {len(values)}")
+    return values[i]
 
 
 def whole(value: Any) -> int:
@@ -217,9 +284,9 @@ def whole(value: Any) -> int:
 
     ValueError where it is none.
     """
-    number = Fraction(value)
+    number = Fraction(_one_number(value))
     if number.denominator != 1:
-        raise ValueError(f"{number} is not an integer")
+        raise ValueError(f"{show_number(number)} is not an integer")
     return number.numerator
 
 
@@ -228,18 +295,31 @@ def divide(left: Any, right: Any) -> Any:
     return Fraction(left, right) if isinstance(left, int) and isinstance(right, int) else left / right
 
 
-def _parse(text: object) -> ast.Expression:
+def _parse(text: object) -> tuple[str, ast.Expression]:
+    """Text as one line, and its syntax tree."""
     if not isinstance(text, str) or len(text) > _MAX_LENGTH:
         raise InputError(f"certificate: an expression is a text of at most {_MAX_LENGTH} characters")
+    line = re.sub(r"[ \t\r\n]+", " ", text).strip(" ")
+    start = _read_tokens(line)
+    if start < len(line):
+        raise InputError(f"certificate: expression {line[:80]!r} cannot be read at {line[start : start + 20]!r}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # of what is refused anyway
-            tree = ast.parse(text.strip(), mode="eval")
+            tree = ast.parse(line, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise InputError(f"certificate: expression {text[:80]!r} cannot be parsed ({error})") from error
+        raise InputError(f"certificate: expression {line[:80]!r} cannot be parsed ({error})") from error
     if sum(1 for _ in ast.walk(tree)) > _MAX_NODES:
-        raise InputError(f"certificate: expression {text[:40]!r}... has more than {_MAX_NODES} parts")
-    return tree
+        raise InputError(f"certificate: expression {line[:40]!r}... has more than {_MAX_NODES} parts")
+    return line, tree
+
+
+def _read_tokens(line: str) -> int:
+    """How far a line consists of tokens of the language."""
+    position = 0
+    while match := _TOKEN.match(line, position):
+        position = match.end()
+    return position
 
 
 def exact_number(value: Fraction) -> int | Fraction:
@@ -253,42 +333,54 @@ def exact_power(base: Any, exponent: Any) -> Any:
     ValueError for any other exponent, or a result of more than a million bits.
     """
     n, b = whole(exponent), Fraction(base)
-    size = max(b.numerator.bit_length(), b.denominator.bit_length())
-    if abs(n) * size > _MAX_BITS and size > 1:
-        raise ValueError(f"a power of more than {_MAX_BITS} bits")
+    if abs(n) * size(b) > MAX_BITS and size(b) > 1:
+        raise ValueError(f"a power of more than {MAX_BITS} bits")
     return exact_number(b**n)
 
 
-def _put(values: tuple[Any, ...], index: Any, value: Any) -> tuple[Any, ...]:
+def _put(values: Any, index: Any, value: Any) -> tuple[Any, ...]:
+    _entry(values, index)
     i = whole(index)
-    if not 0 <= i < len(values):
-        raise IndexError(f"no entry {i} among {len(values)}")
-    return (*values[:i], value, *values[i + 1 :])
-
-
-def _add(left: Any, right: Any) -> Any:
-    if isinstance(left, tuple) or isinstance(right, tuple):
-        raise TypeError("lists are not added")
-    return left + right
-
-
-def _multiply(left: Any, right: Any) -> Any:
-    if isinstance(left, tuple) or isinstance(right, tuple):
-        raise TypeError("lists are not multiplied")
-    return left * right
+    return (*values[:i], _one_number(value), *values[i + 1 :])
 
 
 def _repeat(value: Any, times: Any) -> tuple[Any, ...]:
     if not 0 <= whole(times) <= _MAX_TERMS:
-        raise ValueError(f"a list of {times} entries")
-    return (value,) * whole(times)
+        raise ValueError(f"a list of {show_number(times)} entries")
+    return (_one_number(value),) * whole(times)
 
 
-_UNARY: dict[type, Callable[[Any], Any]] = {ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Not: operator.not_}
+def _length(values: Any) -> int:
+    if not isinstance(values, tuple):
+        raise TypeError("only lists have a length")
+    return len(values)
+
+
+def _measured(value: Any) -> Any:
+    """Count a value of the exact arithmetic."""
+    if isinstance(value, tuple):
+        spend(len(value))
+        return value
+    return value if isinstance(value, bool) else measured(value)
+
+
+def _of_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Function of numbers, or of one list of them."""
+
+    def apply(*values: Any) -> Any:
+        numbers = values[0] if len(values) == 1 and isinstance(values[0], tuple) else values
+        spend(len(numbers))
+        return function(_one_number(value) for value in numbers)
+
+    return apply
+
+
+_UNARY: dict[type, Callable[[Any], Any]] = {ast.USub: operator.neg, ast.UAdd: operator.pos}
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: _add,
+    ast.Add: operator.add,
     ast.Sub: operator.sub,
-    ast.Mult: _multiply,
+    ast.Mult: operator.mul,
+    ast.Div: divide,
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
 }
@@ -326,19 +418,20 @@ _COMPILE: dict[type, Callable[[Expression, Any], _Term]] = {
 EXACT = Arithmetic(
     number=exact_number,
     functions={
-        "abs": abs,
-        "floor": lambda x: Fraction(x).__floor__(),
-        "ceil": lambda x: Fraction(x).__ceil__(),
-        "len": len,
-        "max": max,
-        "min": min,
+        "abs": lambda x: abs(_one_number(x)),
+        "floor": lambda x: Fraction(_one_number(x)).__floor__(),
+        "ceil": lambda x: Fraction(_one_number(x)).__ceil__(),
+        "len": _length,
+        "max": _of_numbers(max),
+        "min": _of_numbers(min),
         "put": _put,
         "repeat": _repeat,
     },
     power=exact_power,
     logic=True,
+    measure=_measured,
 )
-"""Exact rational numbers, tuples (from index 0; ``put(list, i, x)``, ``repeat(x, n)``, ``len``), truth values."""
+"""Exact rational numbers, lists of them (from 0; ``put(list, i, x)``, ``repeat(x, n)``, ``len``), truth values."""
 
 
 def constant(value: object, where: str = "number") -> Fraction:
@@ -377,9 +470,9 @@ def sides(text: str) -> tuple[str, str, str]:
     >>> sides("x**2 + 1 >= 2*x")
     ('x**2 + 1', '>=', '2*x')
     """
-    body = _parse(text).body
+    source, tree = _parse(text)
+    body = tree.body
     if not isinstance(body, ast.Compare) or len(body.ops) != 1 or type(body.ops[0]) not in _RELATION_NAMES:
         raise InputError(f"certificate: {text[:80]!r} is not one comparison", hint="write left <= right")
-    source = text.strip()
-    left, right = (ast.get_source_segment(source, side) or "" for side in (body.left, body.comparators[0]))
+    left, right = (source[side.col_offset : side.end_col_offset] for side in (body.left, body.comparators[0]))
     return left, _RELATION_NAMES[type(body.ops[0])], right

@@ -16,6 +16,7 @@ from cogfit.errors import InputError
 from cogfit.records import codec
 from theory.proofs import certificates
 from theory.proofs.certificates import Check, Document
+from theory.proofs.numerals import read_ratio, show_number
 
 Status = Literal["proved", "verified", "conditional", "refuted"]
 Number = int | float | Fraction
@@ -167,9 +168,7 @@ def shown(value: Number) -> str:
     >>> shown(Fraction(7, 4)), shown(3), shown(1 / 3)
     ('7/4', '3', '0.33333333')
     """
-    if isinstance(value, Fraction) and len(str(value)) <= 12:
-        return str(value)
-    return str(value) if isinstance(value, int) else f"{float(value):.8g}"
+    return show_number(value, longest=18 if isinstance(value, int) else 12, digits=8)
 
 
 def _numbers(values: object) -> dict[str, Number]:
@@ -180,7 +179,7 @@ def _numbers(values: object) -> dict[str, Number]:
 
 def _number(value: object) -> Number:
     if isinstance(value, str):
-        return Fraction(value)
+        return read_ratio(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{value!r} is not a number")
     return value

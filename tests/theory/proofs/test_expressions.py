@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cogfit.errors import InputError
 from theory.proofs.expressions import Expression, constant, sides
+from theory.proofs.work import limited_work
 
 NUMBERS = st.fractions(min_value=-20, max_value=20, max_denominator=30)
 
@@ -82,3 +83,41 @@ def test_constants_are_numbers() -> None:
     for value in (1.5, True, None, "1 < 2", "(1, 2)", [1]):
         with pytest.raises(InputError, match="exact number"):
             constant(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1 and 2", "1 and 1", "0 or 1", "not 0", "1 < 2 and 1", "2 or 1 < 2", "(1 < 2) + 1", "-(1 < 2)", "(1 < 2) == 1",
+        "(1 < 2) < 2", "(1, 2) == 1", "1 != (1, 2)", "1 if 2 else 0", "1 if (1,) else 0", "max(1 < 2, 0)", "(1 < 2, 1)",
+        "repeat(1 < 2, 2)", "put((1, 2), 0, 1 < 2)", "(1, 2)[1 < 2]", "(1, 2)[-1]", "abs((1, 2))", "floor(1 < 2)",
+        "sum(k, 1, 2, k < 2)", "2**(1 < 2)", "((1, 2), 3)", "len((1 < 2, 3))",
+    ],
+)  # fmt: skip
+def test_no_value_is_taken_for_one_of_another_kind(text: str) -> None:
+    with pytest.raises(InputError, match="certificate"):
+        Expression(text)({})
+
+
+@pytest.mark.parametrize("text", ["x ＋ 1", "ｘ + 1", "'1'", "1 # one", "x\\\n+1", "1\x0c+1", "x; y", "1\u00a0+ 1"])
+def test_formulas_are_ascii_without_strings_and_comments(text: str) -> None:
+    with pytest.raises(InputError, match="cannot be read at"):
+        Expression(text)({"x": 1})
+
+
+ENDLESS = {
+    "nested sums": "sum(k, 1, 99999, sum(j, 1, 99999, 1)) > 0",
+    "nested sums of nothing": "sum(k, 1, 99999, sum(j, 1, 0, sum(l, 1, 99999, 1)) + sum(j, 1, 99999, 0)) == 0",
+    "long lists": "sum(k, 1, 99999, len(repeat(0, 99999))) > 0",
+    "lists that are changed": "sum(k, 0, 99998, put(repeat(0, 99999), k, 1)[k]) > 0",
+    "lists that are compared": "sum(k, 1, 99999, 1 if repeat(0, 99999) == repeat(0, 99999) else 0) > 0",
+    "the harmonic series": "sum(k, 1, 99999, 1/k) > 0",
+    "large powers": "sum(k, 1, 99999, (2/3)**(300000 + k)) > 0",
+    "powers of powers": "((((9**99)**99)**99)**99)**99 > 0",
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_work_has_an_end(what: str) -> None:
+    with limited_work(200_000), pytest.raises(InputError, match=r"too much work|bits"):
+        Expression(ENDLESS[what])({})

@@ -20,6 +20,8 @@ from typing import Any
 from cogfit.errors import InputError
 from theory.proofs.certificates import Check, Document, entry, exact, items, numbers
 from theory.proofs.expressions import constant
+from theory.proofs.numerals import show_number
+from theory.proofs.work import measured
 
 _Action = tuple[Fraction, list[tuple[Fraction, int]]]
 _Stage = list[dict[str, _Action]]
@@ -60,9 +62,9 @@ def verify(document: Document) -> Check:
         after = now
     least = after[start]
     if least != value:
-        detail = f"the least expected cost is {least}, not {value}"
+        detail = f"the least expected cost is {show_number(least)}, not {show_number(value)}"
         return Check(False, detail, {"value": least})
-    detail = f"the least expected cost over {horizon} steps is {_shown(value)}"
+    detail = f"the least expected cost over {horizon} steps is {show_number(value)}"
     return Check(True, f"{detail}; the value function certifies it", {"value": value})
 
 
@@ -78,13 +80,20 @@ def _fault(actions: dict[str, _Action], chosen: str, value: Fraction, after: lis
 
     Under this policy; empty if it is.
     """
-    costs = {name: cost + sum((p * after[j] for p, j in to), Fraction(0)) for name, (cost, to) in actions.items()}
+    costs = {name: _expected(action, after) for name, action in actions.items()}
     below = [name for name, cost in costs.items() if cost < value]
     if below:
         return f"{where}: the action '{below[0]}' costs less than the value"
     if chosen not in costs:
         raise InputError(f"certificate: {where}: no action {chosen!r}")
     return "" if costs[chosen] == value else f"{where}: the policy does not attain the value"
+
+
+def _expected(action: _Action, after: list[Fraction]) -> Fraction:
+    total, to = action
+    for p, state in to:
+        total = measured(total + p * after[state])
+    return total
 
 
 def _stages(document: Document) -> tuple[list[_Stage], int]:
@@ -116,7 +125,3 @@ def _action(raw: Any, size: int) -> _Action:
     if any(p < 0 for p, _ in to) or sum(p for p, _ in to) != 1:
         raise InputError("certificate: the probabilities of an action are not a distribution")
     return exact(raw.get("cost"), "'cost'"), to
-
-
-def _shown(value: Fraction) -> str:
-    return str(value) if len(str(value)) <= 40 else f"{float(value):.12g}"

@@ -21,7 +21,9 @@ from typing import Any
 from cogfit.errors import InputError
 from theory.proofs.certificates import Check, Document, entry, exact, items
 from theory.proofs.expressions import Expression, exact_number
+from theory.proofs.numerals import show_number, size
 from theory.proofs.verifiers.arithmetic import judged
+from theory.proofs.work import measured, spend
 
 _MAX_STEPS = 10_000
 _MAX_WORK = 100_000
@@ -53,6 +55,7 @@ def verify(document: Document) -> Check:
         work += len(states) * len(chain.outcomes)
         if work > _MAX_WORK:
             raise InputError("certificate: the chain has too many states", hint=f"at most {_MAX_WORK} moves")
+        spend(len(states) * len(chain.outcomes))
         states = _moved(chain, states, t + 1)
     values = chain.constants | _expectations(chain, states)
     check = judged(chain.facts, values) if chain.facts else Check(True, "")
@@ -115,7 +118,7 @@ def _violation(chain: _Chain, states: dict[_State, Fraction]) -> str:
         check = judged(chain.always, chain.known(state))
         if not check:
             pairs = zip(chain.start, state, strict=True)
-            return f"{', '.join(f'{name} = {value}' for name, value in pairs)}: {check.detail}"
+            return f"{', '.join(f'{name} = {show_number(value)}' for name, value in pairs)}: {check.detail}"
     return ""
 
 
@@ -124,7 +127,7 @@ def _expectations(chain: _Chain, states: dict[_State, Fraction]) -> dict[str, Fr
     for state, mass in states.items():
         known = chain.known(state)
         for name, term in chain.expect.items():
-            expected[name] += mass * _number(term(known))
+            expected[name] = measured(expected[name] + mass * _number(term(known)))
     return expected
 
 
@@ -139,7 +142,8 @@ def _moved(chain: _Chain, states: dict[_State, Fraction], t: int) -> dict[_State
             for name, formula in chain.let.items():
                 known[name] = formula(known)
             new = {name: _number(formula(known)) for name, formula in chain.update.items()}
-            following[tuple(new.get(name, old[name]) for name in names)] += mass * probability
+            moved = tuple(new.get(name, old[name]) for name in names)
+            following[moved] = measured(following[moved] + mass * probability)
     return following
 
 
@@ -166,7 +170,7 @@ def _number(value: Any) -> int | Fraction:
         number = Fraction(value)
     except (TypeError, ValueError) as error:
         raise InputError(f"certificate: a formula of the chain gives no number ({error})") from error
-    if max(number.numerator.bit_length(), number.denominator.bit_length()) > _MAX_BITS:
+    if size(number) > _MAX_BITS:
         raise InputError(f"certificate: the numbers of the chain grow beyond {_MAX_BITS} bits")
     return exact_number(number)
 

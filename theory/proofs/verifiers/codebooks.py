@@ -22,9 +22,13 @@ from numpy.typing import NDArray
 from cogfit.errors import InputError
 from theory.proofs.certificates import Check, Document, entry, exact, numbers
 from theory.proofs.expressions import constant
+from theory.proofs.numerals import show_number
+from theory.proofs.work import spend
 
 _MAX_ENTRIES = 400_000_000
+_MAX_TABLE = 20_000_000
 _CHUNK = 2_000_000
+_ENTRIES_PER_UNIT = 400  # of work: entries compared in a microsecond, sorting included
 
 
 def verify(document: Document) -> Check:
@@ -45,9 +49,9 @@ def verify(document: Document) -> Check:
         raise InputError("certificate: 'probabilities' is no distribution, or the price of an error is negative")
     least = _least_cost(values, bits, weights, price)
     if least != value:
-        detail = f"the least expected cost is {least}, not {value}"
+        detail = f"the least expected cost is {show_number(least)}, not {show_number(value)}"
         return Check(False, detail, {"value": least})
-    return Check(True, f"the least expected cost is {least}", {"value": least})
+    return Check(True, f"the least expected cost is {show_number(least)}", {"value": least})
 
 
 def _sizes(document: Document) -> tuple[int, int, int]:
@@ -76,8 +80,9 @@ def _least_cost(values: int, bits: int, weights: list[Fraction], price: Fraction
 def _costs(values: int, attend: list[int], wrong: list[int]) -> NDArray[np.int64]:
     """Cost of every table (columns) under every decoder (rows)."""
     size = len(attend)
-    if (values + 1) ** size * values**size > _MAX_ENTRIES:
+    if (values + 1) ** size * values**size > _MAX_TABLE:
         raise InputError("certificate: too many decoders and tables to enumerate")
+    spend((values + 1) ** size * values**size // _ENTRIES_PER_UNIT)
     tables = np.array(list(itertools.product(range(1, values + 1), repeat=size)))
     decoders = np.array(list(itertools.product(range(values + 1), repeat=size)))
     total = np.zeros((len(decoders), len(tables)), np.int64)
@@ -94,6 +99,7 @@ def _pairs(costs: NDArray[np.int64]) -> int:
     """
     if len(costs) ** 2 * costs.shape[1] > _MAX_ENTRIES:
         raise InputError("certificate: too many sets of decoders to enumerate", hint="take fewer patterns or bits")
+    spend(len(costs) ** 2 * costs.shape[1] // _ENTRIES_PER_UNIT)
     return max(1, _CHUNK // costs.size)
 
 

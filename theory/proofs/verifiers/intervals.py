@@ -19,8 +19,11 @@ from typing import Any
 from cogfit.errors import InputError
 from theory.proofs.certificates import Check, Document, entry, items, numbers
 from theory.proofs.expressions import Arithmetic, Expression, sides
+from theory.proofs.work import spend
 
 _Box = dict[str, tuple[Fraction, Fraction]]
+_MAX_MAGNITUDE = 40  # bits of the binary exponent of a number; exp of a greater one would never end
+_OPERATION, _SERIES, _BOX = 20, 3000, 10  # work of an operation, of a series, of a box, at the default digits
 _STRICT = {"<": ("<", 1), "<=": ("<=", 1), ">": ("<", -1), ">=": ("<=", -1)}
 
 
@@ -83,6 +86,7 @@ def _verify(document: Document, whole_box: _Box, most: int) -> Check:
         waiting, done = [whole_box], 0
         while waiting:
             box = waiting.pop()
+            spend(_BOX)
             values = {"pi": iv.pi, "e": iv.e} | {name: interval(*ends) for name, ends in box.items()}
             difference, reason = _difference(definitions, left_side, right_side, values)
             if difference is not None:
@@ -162,7 +166,7 @@ def _arithmetic() -> Arithmetic:
     from mpmath import iv
 
     def power(base: Any, exponent: Any) -> Any:
-        if exponent.delta == 0 and exponent.a == int(exponent.a):
+        if exponent.delta == 0 and iv.mag(exponent) <= _MAX_MAGNITUDE and exponent.a == int(exponent.a):
             return base ** int(exponent.a)
         if not base > 0:
             raise ValueError("a power that is no integer needs a positive base")
@@ -186,7 +190,18 @@ def _arithmetic() -> Arithmetic:
         "zeta": _zeta,
         "abs": abs,
     }
-    return Arithmetic(lambda x: interval(x, x), functions, power)
+    return Arithmetic(lambda x: interval(x, x), functions, power, measure=_measured)
+
+
+def _measured(value: Any) -> Any:
+    """Count an interval that was worked out."""
+    from mpmath import iv
+
+    spend(_OPERATION * (30 + iv.dps) // 60)
+    for sign, mantissa, exponent, bits in value._mpi_:
+        if mantissa and abs(exponent + bits).bit_length() > _MAX_MAGNITUDE:
+            raise ValueError(f"{'a negative' if sign else 'a'} number of an exponent beyond all measure")
+    return value
 
 
 # mpmath's own interval loggamma (1.3.0) can miss the value in the last digit, and its zeta knows no intervals. Both are
@@ -206,6 +221,7 @@ def _zeta_at(s: Any) -> Any:
     """Euler–Maclaurin summation from n on."""
     from mpmath import iv
 
+    spend(_SERIES * (30 + iv.dps) // 60)
     n = iv.mpf(_SHIFT)
     at_n = iv.exp(-s * iv.log(n))
     total = sum((iv.exp(-s * iv.log(iv.mpf(k))) for k in range(1, _SHIFT)), iv.mpf(0)) + n * at_n / (s - 1) + at_n / 2
@@ -240,6 +256,7 @@ def _log_gamma_at(x: Any) -> Any:
     """
     from mpmath import iv
 
+    spend(_SERIES * (30 + iv.dps) // 60)
     y = x + _SHIFT
     terms = [_ratio(number / (2 * j * (2 * j - 1))) / y ** (2 * j - 1) for j, number in enumerate(_BERNOULLI, 1)]
     stirling = (y - iv.mpf(1) / 2) * iv.log(y) - y + iv.log(2 * iv.pi) / 2 + _alternating(terms)

@@ -15,12 +15,15 @@ c·x = r·x + y·Ax ≥ y·b. So c·x = y·b proves both optimal.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
 from cogfit.errors import InputError
 from theory.proofs.certificates import Check, Document, entry, exact, items, numbers
 from theory.proofs.expressions import RELATIONS, constant
+from theory.proofs.numerals import show_number
+from theory.proofs.work import measured
 
 _RELATIONS = (">=", "==", "<=")
 
@@ -49,20 +52,21 @@ def verify(document: Document) -> Check:
         if fault := _row_fault(row, x, y[i], i):
             return Check(False, fault)
         for j, a in row.terms:
-            reduced[j] -= a * y[i]
-        bound_by_dual += row.bound * y[i]
+            reduced[j] = measured(reduced[j] - a * y[i])
+        bound_by_dual = measured(bound_by_dual + row.bound * y[i])
     # variables: signs of x and of the reduced costs
     for j, reduced_cost in enumerate(reduced):
         if fault := _variable_fault(j, x[j], reduced_cost, is_free=j in free):
             return Check(False, fault)
     # feasible and equal: both optimal
-    attained = sum((c * v for c, v in zip(cost, x, strict=True)), Fraction(0))
+    attained = _dot((c, v) for c, v in zip(cost, x, strict=True))
     facts = {"primal value": attained, "dual value": bound_by_dual}
     if not attained == bound_by_dual == value:
-        differ = f"primal {attained}, dual {bound_by_dual}, asserted {value}"
+        primal, dual, asserted = map(show_number, (attained, bound_by_dual, value))
+        differ = f"primal {primal}, dual {dual}, asserted {asserted}"
         return Check(False, f"values differ: {differ}", facts)
     agree = "primal and dual solutions are feasible and agree"
-    return Check(True, f"the least value is {value}: {agree}", facts)
+    return Check(True, f"the least value is {show_number(value)}: {agree}", facts)
 
 
 @dataclass(frozen=True)
@@ -85,11 +89,11 @@ def _row_fault(row: _Constraint, x: list[Fraction], multiplier: Fraction, i: int
 
     Empty if nothing is.
     """
-    left, relation = sum((a * x[j] for j, a in row.terms), Fraction(0)), row.relation
+    left, relation = _dot((a, x[j]) for j, a in row.terms), row.relation
     if not RELATIONS[relation](left, row.bound):
-        return f"the primal solution violates row {i}: {left} {relation} {row.bound} is false"
+        return f"the primal solution violates row {i}: {show_number(left)} {relation} {show_number(row.bound)} is false"
     if (relation == ">=" and multiplier < 0) or (relation == "<=" and multiplier > 0):
-        return f"the dual solution has the wrong sign in row {i}: {multiplier} for {relation}"
+        return f"the dual solution has the wrong sign in row {i}: {show_number(multiplier)} for {relation}"
     return ""
 
 
@@ -99,11 +103,18 @@ def _variable_fault(j: int, value: Fraction, reduced_cost: Fraction, *, is_free:
     Empty if nothing is.
     """
     if not is_free and value < 0:
-        return f"the primal solution is negative in variable {j}: {value}"
+        return f"the primal solution is negative in variable {j}: {show_number(value)}"
     if reduced_cost < 0 or (is_free and reduced_cost != 0):
-        where = f"the constraint of variable {j}: reduced cost {reduced_cost}"
+        where = f"the constraint of variable {j}: reduced cost {show_number(reduced_cost)}"
         return f"the dual solution violates {where}"
     return ""
+
+
+def _dot(pairs: Iterable[tuple[Fraction, Fraction]]) -> Fraction:
+    total = Fraction(0)
+    for a, b in pairs:
+        total = measured(total + a * b)
+    return total
 
 
 def _terms(row: Document, width: int, i: int) -> list[tuple[int, Fraction]]:

@@ -18,8 +18,11 @@ from typing import Any
 from cogfit.errors import InputError
 from theory.proofs.certificates import Check, Document, entry, exact, items, numbers
 from theory.proofs.expressions import Arithmetic, Expression, whole
+from theory.proofs.numerals import show_number
+from theory.proofs.work import measured, spend
 
 _MAX_PRODUCTS = 20_000
+_MAX_DEGREE = 500
 
 
 def verify_sturm(document: Document) -> Check:
@@ -32,8 +35,8 @@ def verify_sturm(document: Document) -> Check:
     holds: 1 distinct real root(s) in (0, 2]
     """
     polynomial = _trimmed(numbers(document.get("coefficients"), "'coefficients'"))
-    if not polynomial:
-        raise InputError("certificate: the polynomial is zero")
+    if not 1 <= len(polynomial) <= _MAX_DEGREE + 1:
+        raise InputError(f"certificate: the polynomial is zero, or of a degree beyond {_MAX_DEGREE}")
     ends = items(document, "interval", object, least=2)
     low = exact(ends[0], "'interval'[0]")
     high = None if ends[1] is None else exact(ends[1], "'interval'[1]")
@@ -43,7 +46,7 @@ def verify_sturm(document: Document) -> Check:
     roots = _changes([_value(p, low) for p in chain]) - _changes(
         [p[-1] if high is None else _value(p, high) for p in chain]
     )
-    where = f"({low}, {'∞)' if high is None else f'{high}]'}"
+    where = f"({show_number(low)}, {'∞)' if high is None else f'{show_number(high)}]'}"
     expected = entry(document, "roots", int)
     if roots != expected:
         return Check(False, f"{roots} distinct real root(s) in {where}, not {expected}", {"roots": roots})
@@ -54,8 +57,10 @@ def verify_sturm(document: Document) -> Check:
         if sign not in (-1, 1):
             raise InputError(f"certificate: 'sign' is {sign}", hint="write 1 or -1")
         if sign * at_low <= 0:
-            return Check(False, f"the value at {low} is {at_low}", {"roots": roots, "value": at_low})
-        detail += f"; {'positive' if sign > 0 else 'negative'} at {low}"
+            return Check(
+                False, f"the value at {show_number(low)} is {show_number(at_low)}", {"roots": roots, "value": at_low}
+            )
+        detail += f"; {'positive' if sign > 0 else 'negative'} at {show_number(low)}"
     return Check(True, detail, {"roots": roots})
 
 
@@ -68,9 +73,13 @@ def verify_identity(document: Document) -> Check:
     holds: left = right for all x
     """
     values: dict[str, Any] = {}
-    texts = {**entry(document, "definitions", dict, {}), "left": document.get("left"), "right": document.get("right")}
-    for name, text in texts.items():
+    definitions = entry(document, "definitions", dict, {})
+    if clash := {"left", "right"} & set(definitions):
+        raise InputError(f"certificate: '{min(clash)}' is a side, not a definition")
+    for name, text in {**definitions, "left": document.get("left"), "right": document.get("right")}.items():
         expression = Expression(text, _RATIONAL)
+        if {"left", "right"} & expression.names:
+            raise InputError("certificate: a side of an identity stands in a formula", hint="give it another name")
         known = {symbol: values.get(symbol, Rational.symbol(symbol)) for symbol in expression.names}
         values[name] = expression(known)
     difference = values["left"] - values["right"]
@@ -141,7 +150,7 @@ class Rational:
 def _plus(a: Polynomial, b: Polynomial) -> Polynomial:
     out = dict(a)
     for monomial, c in b.items():
-        out[monomial] = out.get(monomial, Fraction(0)) + c
+        out[monomial] = measured(out.get(monomial, Fraction(0)) + c)
     return {monomial: c for monomial, c in out.items() if c}
 
 
@@ -151,11 +160,12 @@ def _times(a: Polynomial, b: Polynomial) -> Polynomial:
     out: Polynomial = {}
     for left, c in a.items():
         for right, d in b.items():
+            spend(5)  # monomials are costlier than their coefficients
             powers = dict(left)
             for name, n in right:
                 powers[name] = powers.get(name, 0) + n
             monomial = tuple(sorted(powers.items()))
-            out[monomial] = out.get(monomial, Fraction(0)) + c * d
+            out[monomial] = measured(out.get(monomial, Fraction(0)) + c * d)
     return {monomial: c for monomial, c in out.items() if c}
 
 
@@ -185,7 +195,9 @@ def _divided(a: list[Fraction], b: list[Fraction]) -> tuple[list[Fraction], list
     while len(remainder) >= len(b):
         shift = len(remainder) - len(b)
         quotient[shift] = remainder[-1] / b[-1]
-        remainder = _trimmed([c - quotient[shift] * b[i - shift] if i >= shift else c for i, c in enumerate(remainder)])
+        remainder = _trimmed(
+            [measured(c - quotient[shift] * b[i - shift]) if i >= shift else c for i, c in enumerate(remainder)]
+        )
     return quotient, remainder
 
 
@@ -198,7 +210,7 @@ def _trimmed(polynomial: list[Fraction]) -> list[Fraction]:
 def _value(polynomial: list[Fraction], x: Fraction) -> Fraction:
     total = Fraction(0)
     for c in reversed(polynomial):
-        total = total * x + c
+        total = measured(total * x + c)
     return total
 
 

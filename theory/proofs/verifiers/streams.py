@@ -35,7 +35,9 @@ from typing import Any
 from cogfit.errors import InputError
 from theory.proofs.certificates import Check, Document, entry, items, numbers
 from theory.proofs.expressions import Expression, whole
+from theory.proofs.numerals import show_number
 from theory.proofs.verifiers.arithmetic import judged
+from theory.proofs.work import measured, spend
 
 _MAX_TABLES = 200_000
 _MAX_STATES = 200_000
@@ -93,7 +95,7 @@ def _measure(stream: _Stream, router: _Router, track: set[str]) -> dict[str, Any
     """Add up over all tables of values."""
     size = stream.values**stream.patterns
     if size * stream.coin > _MAX_TABLES:
-        raise InputError(f"certificate: {size} tables of values are too many", hint=f"at most {_MAX_TABLES}")
+        raise InputError("certificate: the tables of values are too many", hint=f"at most {_MAX_TABLES}")
     totals: dict[str, Fraction] = defaultdict(Fraction)
     weight = Fraction(1, size * stream.coin)
     contents = 0
@@ -130,7 +132,7 @@ class _Play:
         At the start and after every step, each of this mass.
         """
         at_start = {**self.fixed, "table": self.table}
-        memory = tuple(initial(at_start) for initial in self.router.memory.values())
+        memory = tuple(_stored(initial(at_start)) for initial in self.router.memory.values())
         counts = (0,) * len(self.table) if "counts" in self.router.names else None
         states: dict[_State, Fraction] = {(memory, counts, frozenset(), frozenset()): weight}
         yield states
@@ -145,6 +147,7 @@ class _Play:
             known = self._known(t, state)
             for (z, chance), die in itertools.product(self.stream.queries[t - 1], throws):
                 p = mass * chance / self.stream.die
+                spend(5)
                 known |= {"z": z, "die": die}
                 attend = self._decide(known, state, p)
                 for attended, part in ((1, p * attend), (0, p * (1 - attend))):
@@ -172,14 +175,18 @@ class _Play:
             guess = self.router.guess(known)
             wrong = 1 - _chance_of_value(guess, self.table[z], self.stream.values)
         error = p * (1 - attend) * wrong
-        self.totals["queries"] += p if z else 0
-        self.totals["attention"] += p * attend
-        self.totals["error"] += error
+        self._count("queries", p if z else Fraction(0))
+        self._count("attention", p * attend)
+        self._count("error", error)
         if z not in revealed:
-            self.totals["unrevealed_error"] += error
+            self._count("unrevealed_error", error)
         if z and z not in seen:
-            self.totals["distinct"] += p
+            self._count("distinct", p)
         return attend
+
+    def _count(self, name: str, amount: Fraction) -> None:
+        if amount:
+            self.totals[name] = measured(self.totals[name] + amount)
 
     def _successor(self, state: _State, known: dict[str, Any], attended: int) -> _State:
         """State after a step.
@@ -189,7 +196,7 @@ class _Play:
         z, (_, counts, revealed, seen) = known["z"], state
         is_shown = bool(attended or (self.stream.feedback and z))
         after = known | {"attended": attended, "value": self.table[z] if is_shown else 0}
-        changed = {name: update(after) for name, update in self.router.update.items()}
+        changed = {name: _stored(update(after)) for name, update in self.router.update.items()}
         memory = tuple(changed.get(name, known[name]) for name in self.router.memory)
         # sets of patterns stay empty where no fact asks for them: fewer states
         if is_shown and "unrevealed_error" in self.track:
@@ -207,10 +214,22 @@ def _counted(counts: tuple[int, ...] | None, z: int) -> tuple[int, ...] | None:
     return counts and (*counts[:z], counts[z] + (z > 0), *counts[z + 1 :])
 
 
+def _stored(value: Any) -> Any:
+    """A content of memory: a number or a list.
+
+    No truth value, which would be counted as the same content as a number.
+    """
+    if isinstance(value, bool):
+        raise InputError("certificate: a truth value is put into memory", hint="write 1 if … else 0")
+    return value
+
+
 def _probability(value: Any) -> Fraction:
+    if isinstance(value, bool | tuple):
+        raise InputError("certificate: a probability is no number", hint="write 1 if … else 0")
     p = Fraction(value)
     if not 0 <= p <= 1:
-        raise InputError(f"certificate: 'attend' gives {p}, which is no probability")
+        raise InputError(f"certificate: {show_number(p)} stands where a probability is needed")
     return p
 
 
@@ -219,11 +238,15 @@ def _chance_of_value(guess: Any, value: int, values: int) -> Fraction:
     if isinstance(guess, tuple):
         chances = [_probability(p) for p in guess]
         if len(chances) != values or sum(chances) != 1:
-            raise InputError(f"certificate: 'guess' gives {guess}, no distribution over {values} values")
+            raise InputError(f"certificate: 'guess' gives no distribution over {values} values")
         return chances[value - 1]
-    if not 1 <= whole(guess) <= values:
-        raise InputError(f"certificate: 'guess' gives {guess}", hint=f"values are 1 to {values}")
-    return Fraction(whole(guess) == value)
+    try:
+        output = whole(guess)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"certificate: 'guess' gives no value ({error})", hint=f"values are 1 to {values}") from error
+    if not 1 <= output <= values:
+        raise InputError(f"certificate: 'guess' gives {show_number(output)}", hint=f"values are 1 to {values}")
+    return Fraction(output == value)
 
 
 def _stream(document: Document) -> _Stream:
