@@ -176,7 +176,7 @@ def runs(
         return
     if markdown:
         header, *body = format_table(table(records))
-        print_text(to_markdown(header, body, left=2) + "\n")
+        print_text(to_markdown(header, body, numbers=range(2, len(header))) + "\n")
         return
     _show(records)
 

@@ -184,6 +184,9 @@ class Curve:
     left_out: Mapping[str, int] = field(default_factory=dict)
     averaged: Mapping[str, int] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"<Curve: {self.x.size:,} points of {self.y_label} against {self.x_label} ({self.axis} axis)>"
+
     @property
     def n_rows(self) -> int:
         """Rows of the log behind the points."""

@@ -110,7 +110,7 @@ class Catalogue(Mapping[str, Dataset]):
         return len(self._items)
 
     def __repr__(self) -> str:
-        return f"<Catalogue of {len(self)} data sets: {', '.join(self)}>"
+        return f"<Catalogue of {len(self)} data sets>"
 
     def table(self) -> pd.DataFrame:
         """One row per data set.
