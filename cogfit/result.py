@@ -491,6 +491,25 @@ class FitResult(Document):
 
         return exports.glance(self)
 
+    def augment(self) -> pd.DataFrame:
+        """One row per point: data, fitted value, residual.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``x``, ``y``, ``weight``, ``fitted``, ``residual``.
+
+        Examples
+        --------
+        >>> import cogfit, numpy as np
+        >>> x = np.arange(1.0, 31.0)
+        >>> cogfit.fit(x, x**-0.5 + 0.001 * np.sin(x), form="power").augment().shape
+        (30, 5)
+        """
+        from cogfit.show import exports
+
+        return exports.augment(self)
+
     def conf_int(self) -> pd.DataFrame:
         """Confidence limits of the parameters of :attr:`form`.
 

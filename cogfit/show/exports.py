@@ -293,6 +293,20 @@ def glance(result: FitResult) -> pd.DataFrame:
     return pd.DataFrame([row])
 
 
+def augment(result: FitResult) -> pd.DataFrame:
+    """Return one row per point: data, fitted value, residual.
+
+    Parameters
+    ----------
+    result : FitResult
+    """
+    import pandas as pd
+
+    fitted = result.fitted
+    columns = {"x": result.x, "y": result.y, "weight": result.weights, "fitted": fitted, "residual": result.y - fitted}
+    return pd.DataFrame(columns)
+
+
 def confidence_limits(item: FormFit) -> pd.DataFrame:
     """Return the limits of every parameter of a form.
 

@@ -67,6 +67,8 @@ def test_residuals_are_what_the_form_leaves(fit: cogfit.FitResult) -> None:
     np.testing.assert_allclose(fit.fitted, fit.params["A"] * X ** -fit.params["gamma"])
     np.testing.assert_array_equal(fit.residuals, Y - fit.fitted)
     assert fit.residuals @ fit.residuals == pytest.approx(fit.rss)
+    columns = [fit.x, fit.y, fit.weights, fit.fitted, fit.residuals]
+    np.testing.assert_array_equal(fit.augment().to_numpy(), np.column_stack(columns))
 
 
 def test_a_fit_equals_what_was_saved_and_nothing_else(fit: cogfit.FitResult, tmp_path: Path) -> None:
