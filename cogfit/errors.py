@@ -92,6 +92,22 @@ def _rebuild_input_error(
     return cls(what, path=path, line=line, column=column, hint=hint)
 
 
+class InterruptedWork(CogfitError):
+    """Work was stopped on request, and can go on.
+
+    Parameters
+    ----------
+    message : str
+        What was done, and how to go on.
+    exit_code : int
+        That of a shell for the signal that asked.
+    """
+
+    def __init__(self, message: str, exit_code: int = 130) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 class MissingDependencyError(CogfitError, ImportError):
     """An optional library is needed for this input.
 

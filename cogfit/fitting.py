@@ -104,6 +104,7 @@ def fit(
     data: Log | Curve | str | os.PathLike[str] | pd.DataFrame | ArrayLike,
     y: ArrayLike | str | None = None,
     *,
+    x: str | None = None,
     form: str | None = None,
     noise: str = "auto",
     start: Mapping[str, float] | None = None,
@@ -135,6 +136,8 @@ def fit(
         A training log (see :func:`cogfit.read_log`), the file, folder or table of one, or the x values.
     y : array_like, shape (n,), or str, optional
         Values, where `data` are the x values. Must be finite. Of a file, folder or table: the column to fit.
+    x : str, optional
+        Of a file, folder or table: the column of steps, trials or whatever y changes with (``"row"`` counts the rows).
     form : str, optional
         Fit this form only (see :func:`cogfit.forms`). Without it every form that has a meaning here is fitted and
         compared, and a verdict is given.
@@ -263,10 +266,10 @@ def prepare_curve(
     """
     # paths are read; what goes with arrays is refused beside a log
     if isinstance(data, str | os.PathLike) or is_table(data):
-        from cogfit.logs import read_log
-
         name = y if isinstance(y, str) else None
-        data, y = read_log(data, y=name), None if name is not None else y  # type: ignore[arg-type]
+        data, y = _read(data, x, name), None if name is not None else y
+    elif x is not None:
+        raise InputError("`x` names a column of a file, folder or table", hint="call cogfit.fit(x, y) with arrays")
     if isinstance(data, Log | Curve) and any(v is not None for v in (y, weights, trials, groups)):
         raise InputError("`y`, `weights`, `trials` and `groups` go with arrays, not with a log")
 
@@ -293,6 +296,29 @@ def prepare_curve(
         )
         prepared = Prepared(curve, Source("", "arrays", as_array("y", y).size))
     return replace(prepared, curve=_apply_caller_options(prepared.curve, measure, serial))
+
+
+def _read(data: Any, x: str | None, y: str | None) -> Log:
+    """The log of a file, folder or table."""
+    from cogfit.logs import read_log
+    from cogfit.logs.columns import NoLogColumns
+
+    if not is_table(data):
+        return read_log(data, x=x, y=y)
+    try:
+        return read_log(data, x=x or _only_other_column(data, y), y=y)
+    except NoLogColumns as error:
+        hint = 'name its columns: cogfit.fit(table, "COLUMN OF Y", x="COLUMN OF X")'
+        raise InputError(error.what, path=error.path, hint=hint) from None
+
+
+def _only_other_column(table: pd.DataFrame, y: str | None) -> str | None:
+    """The column beside y in a table of two.
+
+    There is no doubt what it is, whatever it is called.
+    """
+    others = [name for name in table.columns if name != y]
+    return str(others[0]) if y in table.columns and len(others) == 1 else None
 
 
 def is_table(data: object) -> bool:

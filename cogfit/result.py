@@ -7,14 +7,14 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, Self, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, Self, TypedDict, overload
 
 from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.estimate import Estimate
 from cogfit.errors import InputError, shortlist
 from cogfit.files import write_atomic
 from cogfit.formulas.form import Array
-from cogfit.formulas.registry import POWER
+from cogfit.formulas.registry import POWER, get_form
 from cogfit.inference import windows
 from cogfit.inference.form_tests import FormTest
 from cogfit.inference.interval import Interval, format_interval, standard_errors
@@ -27,7 +27,10 @@ from cogfit.records.sentence import Explanation, Sentence
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from cogfit.show.exports import Summary, TableName
 
 SCHEMA = "cogfit.fit/1"
 
@@ -77,7 +80,7 @@ def choice_in_words(choice: Mapping[str, Any]) -> str:
     return f"{what} ({ways.get(kind, f'{counted}: --by run')})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FormFit(Document):
     """One form's fit within a result.
 
@@ -129,10 +132,39 @@ class FormFit(Document):
     extrapolation: Nan = field(default=math.nan, metadata=wire("extrapolation_rmse"))
     sensitivity: dict[str, Interval] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"<FormFit {self.name}: {self.short}>"
+
+    @property
+    def short(self) -> str:
+        """γ with its interval, or the parameters, in brief."""
+        if self.estimate.status == "failed":
+            return "failed"
+        return self.described(self.gamma_name) if self.gamma_name else ", ".join(map(self.described, self.params))
+
+    def described(self, name: str) -> str:
+        """A parameter with its interval, or what it is worth.
+
+        Parameters
+        ----------
+        name : str
+        """
+        symbol = "γ" if name == self.gamma_name else name
+        standing, limits = self.standing(name), self.intervals.get(name)
+        if not standing.is_measured:
+            return f"{symbol} {standing.words}"
+        interval = "" if limits is None else f" {format_interval((limits.low, limits.high))}"
+        return f"{symbol} = {self.params[name]:.3g}{interval}{' (unreliable)' if standing.why else ''}"
+
     @property
     def name(self) -> str:
         """Identifier of the form."""
         return self.estimate.form
+
+    @property
+    def params(self) -> dict[str, float]:
+        """Estimates of the parameters."""
+        return dict(self.estimate.params)
 
     @property
     def stderr(self) -> dict[str, float]:
@@ -150,6 +182,36 @@ class FormFit(Document):
         """
         value = self.estimate.params.get(self.gamma_name) if self.gamma_name else None
         return None if value is None or math.isnan(value) else value
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Confidence interval of γ.
+
+        Limits may be infinite. None where the form has no γ.
+        """
+        limits = self.intervals.get(self.gamma_name or "")
+        return None if limits is None else (limits.low, limits.high)
+
+    def conf_int(self) -> pd.DataFrame:
+        """Confidence limits of all parameters.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``low`` and ``high``, by parameter: infinite where the data set no limit, NaN where no interval was
+            made.
+
+        Examples
+        --------
+        >>> import cogfit, numpy as np
+        >>> x = np.arange(1.0, 31.0)
+        >>> fit = cogfit.fit(x, x**-0.5 + 0.001 * np.sin(x), form="power")
+        >>> bool(fit["power"].conf_int().loc["gamma", "low"] == fit.interval[0])
+        True
+        """
+        from cogfit.show import exports
+
+        return exports.confidence_limits(self)
 
     def standing(self, name: str | None = None) -> Standing:
         """Whether a parameter is a measurement.
@@ -289,16 +351,12 @@ class FitResult(Document):
 
         Limits may be infinite. None where the form has no γ.
         """
-        name = self.selected.gamma_name
-        if name is None or name not in self.selected.intervals:
-            return None
-        found = self.selected.intervals[name]
-        return found.low, found.high
+        return self.selected.interval
 
     @property
     def params(self) -> dict[str, float]:
         """Parameters of :attr:`form`."""
-        return dict(self.selected.estimate.params)
+        return self.selected.params
 
     @property
     def stderr(self) -> dict[str, float]:
@@ -386,30 +444,155 @@ class FitResult(Document):
         Returns
         -------
         pandas.DataFrame
-            Columns ``form``, ``gamma``, ``low``, ``high``, ``delta_aicc``, ``aicc``, ``rss``, ``parameters``,
-            ``status``, ``reason``.
+            Columns ``form``, ``gamma``, ``low``, ``high``, ``standing`` (what γ is worth, ``"measured"`` at best),
+            ``delta_aicc``, ``aicc``, ``rss``, ``parameters``, ``status``, ``reason``.
         """
-        import pandas as pd
+        from cogfit.show import exports
 
-        rows = []
-        for item in self.forms:
-            e = item.estimate
-            limits = item.intervals.get(item.gamma_name or "")
-            rows.append(
-                {
-                    "form": item.name,
-                    "gamma": math.nan if item.gamma is None else item.gamma,
-                    "low": math.nan if limits is None or item.gamma is None else limits.low,
-                    "high": math.nan if limits is None or item.gamma is None else limits.high,
-                    "delta_aicc": item.delta_aicc,
-                    "aicc": e.aicc,
-                    "rss": e.rss,
-                    "parameters": ", ".join(f"{k} = {v:.4g}" for k, v in e.params.items() if not math.isnan(v)),
-                    "status": e.status,
-                    "reason": e.reason,
-                }
-            )
-        return pd.DataFrame(rows)
+        return exports.to_frame(self)
+
+    def tidy(self, form: str | None = None) -> pd.DataFrame:
+        """One row per parameter of the form reported.
+
+        Parameters
+        ----------
+        form : str, optional
+            Another form that was fitted, or ``"all"``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``form``, ``term``, ``estimate``, ``std_error``, ``conf_low``, ``conf_high``, ``standing``: what the
+            number is worth, ``"measured"`` at best.
+
+        Examples
+        --------
+        >>> import cogfit, numpy as np
+        >>> x = np.arange(1.0, 31.0)
+        >>> fit = cogfit.fit(x, x**-0.5 + 0.001 * np.sin(x), form="power")
+        >>> fit.tidy()[["term", "estimate"]].round(2).values.tolist()
+        [['A', 1.0], ['gamma', 0.5]]
+        """
+        from cogfit.show import exports
+
+        return exports.tidy(self.forms if form == "all" else [self[form or self.form]])
+
+    def glance(self) -> pd.DataFrame:
+        """One row that sums the fit up.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Verdict, form, γ and its limits, points, likelihood and criteria; rows of several fits can be stacked.
+
+        Examples
+        --------
+        >>> import cogfit, numpy as np
+        >>> x = np.arange(1.0, 31.0)
+        >>> cogfit.fit(x, x**-0.5 + 0.001 * np.sin(x), form="power").glance()[["form", "nobs"]].values.tolist()
+        [['power', 30]]
+        """
+        from cogfit.show import exports
+
+        return exports.glance(self)
+
+    def augment(self) -> pd.DataFrame:
+        """One row per point: data, fitted value, residual.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``x``, ``y``, ``weight``, ``fitted``, ``residual``.
+
+        Examples
+        --------
+        >>> import cogfit, numpy as np
+        >>> x = np.arange(1.0, 31.0)
+        >>> cogfit.fit(x, x**-0.5 + 0.001 * np.sin(x), form="power").augment().shape
+        (30, 5)
+        """
+        from cogfit.show import exports
+
+        return exports.augment(self)
+
+    def conf_int(self) -> pd.DataFrame:
+        """Confidence limits of the parameters of :attr:`form`.
+
+        At the level that was asked of the fit. See :meth:`FormFit.conf_int`.
+        """
+        return self.selected.conf_int()
+
+    def summary(self) -> Summary:
+        """Answer, parameters, statistics and warnings, to be printed.
+
+        Returns
+        -------
+        Summary
+            Shown as text in a terminal, as a table in a notebook.
+
+        Examples
+        --------
+        >>> import cogfit, numpy as np
+        >>> x = np.arange(1.0, 31.0)
+        >>> "std. error" in str(cogfit.fit(x, x**-0.5 + 0.001 * np.sin(x), form="power").summary())
+        True
+        """
+        from cogfit.show import exports
+
+        return exports.summarise(self)
+
+    def to_latex(self, table: TableName = "parameters") -> str:
+        r"""A table of the fit as LaTeX (package booktabs).
+
+        Parameters
+        ----------
+        table : {"parameters", "forms", "windows"}
+
+        Examples
+        --------
+        >>> import cogfit, numpy as np
+        >>> x = np.arange(1.0, 31.0)
+        >>> cogfit.fit(x, x**-0.5 + 0.001 * np.sin(x), form="power").to_latex().splitlines()[0]
+        '\\begin{tabular}{lrll}'
+        """
+        from cogfit.show import exports
+
+        return exports.to_latex(self, table)
+
+    def to_markdown(self, table: TableName = "parameters") -> str:
+        """A table of the fit as Markdown.
+
+        Parameters
+        ----------
+        table : {"parameters", "forms", "windows"}
+
+        Examples
+        --------
+        >>> import cogfit, numpy as np
+        >>> x = np.arange(1.0, 31.0)
+        >>> print(cogfit.fit(x, x**-0.5 + 0.001 * np.sin(x), form="power").to_markdown().splitlines()[1])
+        | --- | ---: | --- | --- |
+        """
+        from cogfit.show import exports
+
+        return exports.to_markdown(self, table)
+
+    # --------------------------------------------------------------------------------------------- the curve
+
+    @property
+    def fitted(self) -> Array:
+        """Values of :attr:`form` at :attr:`x`, shape (n,)."""
+        return get_form(self.form).evaluate(self.x, self.params)
+
+    @property
+    def residuals(self) -> Array:
+        """Observed less :attr:`fitted` values, shape (n,).
+
+        In units of y, in the order of :attr:`x`.
+        """
+        return self.y - self.fitted
+
+    # ---------------------------------------------------------------------------------------------- sentences
 
     def headline(self) -> str:
         """The answer in one or two sentences.
@@ -465,6 +648,8 @@ class FitResult(Document):
 
     def _description(self) -> list[str]:
         """What may be said where the form reported has no γ."""
+        if self.verdict.power_law == "not_compared":
+            return [self._parameters_in_words()]
         power = next((item for item in self.forms if item.name == POWER and item.gamma is not None), None)
         if power is None:
             return []
@@ -478,33 +663,28 @@ class FitResult(Document):
             "description and no parameter."
         ]
 
+    def _parameters_in_words(self) -> str:
+        """The answer of a form without γ that was asked for."""
+        item = self.selected
+        if item.estimate.status == "failed":
+            return f"{item.title} did not fit: {item.estimate.reason} ({self.axis} axis)."
+        about = f"{self.level:.0%} intervals; {self.axis} axis"
+        return f"{item.title}: {', '.join(map(item.described, item.params))} ({about})."
+
     def __repr__(self) -> str:
-        return f"<FitResult: {self.headline()}>"
+        verdict = "" if self.verdict.power_law == "not_compared" else f"power law {self.verdict}; "
+        return f"<FitResult: {verdict}{self.form}, {self.selected.short}; {self.n:,} points>"
 
     def __str__(self) -> str:
         """Readable report."""
-        from cogfit.show import tables
+        from cogfit.show import exports
 
-        lines = [self.headline(), ""]
-        lines += [f"  · {finding}" for finding in self.findings]
-        lines += [
-            "",
-            f"{self.n:,} points, {self.n_effective:,.0f} effective · {self.noise} noise · {self.convention}",
-            "",
-        ]
-        lines.append(tables.to_plain(tables.forms_table(self, tables.PLAIN)))
-        lines += [f"warning: {text}" for text in self.warnings]
-        return "\n".join(lines)
+        return exports.to_text(self)
 
     def _repr_html_(self) -> str:
-        from html import escape
+        from cogfit.show import exports
 
-        from cogfit.show import tables
-
-        warnings = "".join(f"<li>{escape(text)}</li>" for text in self.warnings)
-        reasons = "".join(f"<li>{escape(text)}</li>" for text in self.findings)
-        table = tables.to_notebook(tables.forms_table(self, tables.NOTEBOOK))
-        return f"<p><b>{escape(self.headline())}</b></p><ul>{reasons}</ul>{table}<ul>{warnings}</ul>"
+        return exports.to_html(self)
 
     def methods(self) -> str:
         """Write a paragraph for a methods section.
@@ -548,14 +728,39 @@ class FitResult(Document):
         counts = {item.test.replicates for item in self.forms if item.test is not None} - {0} or {0}
         return f"{min(counts):,}" if len(counts) == 1 else f"{min(counts):,} to {max(counts):,}"
 
-    def plot(self, **options: Any) -> Figure:
+    @overload
+    def plot(self, *, ax: Axes, **options: Any) -> Axes: ...
+
+    @overload
+    def plot(self, *, ax: None = None, **options: Any) -> Figure: ...
+
+    def plot(self, *, ax: Axes | None = None, **options: Any) -> Figure | Axes:
         """Draw data, forms and residuals.
 
-        See :func:`cogfit.show.plots.plot_fit`.
-        """
-        from cogfit.show.plots import plot_fit
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Draw data and forms here, as a panel of a figure of your own, without the residuals.
+        **options
+            See :func:`cogfit.show.plots.plot_fit` and :func:`~cogfit.show.plots.draw_fit`.
 
-        return plot_fit(self, **options)
+        Returns
+        -------
+        matplotlib.figure.Figure, or the axes that were given
+
+        Examples
+        --------
+        >>> import cogfit, numpy as np
+        >>> from matplotlib.figure import Figure
+        >>> x = np.arange(1.0, 31.0)
+        >>> fit = cogfit.fit(x, x**-0.5 + 0.001 * np.sin(x), form="power")
+        >>> ax = Figure().subplots()
+        >>> fit.plot(ax=ax) is ax
+        True
+        """
+        from cogfit.show.plots import draw_fit, plot_fit
+
+        return plot_fit(self, **options) if ax is None else draw_fit(self, ax, **options)
 
     def plot_diagnostics(self, **options: Any) -> Figure:
         """Draw profile of γ, windows, residuals and switch times.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -181,13 +182,22 @@ class ProgressBars:
     """Progress bars on standard error, for a person.
 
     They appear at a terminal when the work takes more than a second.
+
+    Parameters
+    ----------
+    has_lines : bool
+        Whether a line now and then stands for them where there is no terminal, as in a batch system's log.
     """
 
     DELAY = 1.0
+    LINE_EVERY = 60.0  # seconds: a log of a night stays readable
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_lines: bool = False) -> None:
         import threading
 
+        self._has_lines = has_lines and not sys.stderr.isatty()
+        self._begin: dict[str, tuple[float, int]] = {}
+        self._next_line = time.monotonic() + self.LINE_EVERY
         self._lock = threading.Lock()
         self._state: dict[str, tuple[int, int]] = {}
         self._tasks: dict[str, Any] = {}
@@ -230,11 +240,23 @@ class ProgressBars:
             raise KeyboardInterrupt
         with self._lock:
             self._state[task] = (done, total)
+            if self._has_lines:
+                self._print_line(task, done, total)
             if self._bar is None:
                 return
             if task not in self._tasks:
                 self._tasks[task] = self._bar.add_task(_shown_task(task), total=total)
             self._bar.update(self._tasks[task], completed=done, total=total)
+
+    def _print_line(self, task: str, done: int, total: int) -> None:
+        """Say how far a task is, and how long it will take, once in a while."""
+        now = time.monotonic()
+        since, first = self._begin.setdefault(task, (now, done))
+        if now < self._next_line or done <= first:
+            return
+        self._next_line = now + self.LINE_EVERY
+        left = duration((now - since) / (done - first) * (total - done))
+        print_error(f"{task}: {done:,} of {total:,} ({done / max(total, 1):.0%}), {left} left")
 
     def stage(self, name: str) -> Progress:
         """Return the progress of one task, whatever its parts."""
@@ -246,6 +268,19 @@ class ProgressBars:
         Its parts that are named here have bars of their own.
         """
         return lambda done, total, what: self.report(done, total, what if what in parts else name)
+
+
+def duration(seconds: float) -> str:
+    """A time in words, rounded to what a person waits for.
+
+    Examples
+    --------
+    >>> duration(12.3), duration(754.0), duration(9000.0)
+    ('12 s', '13 min', '2.5 h')
+    """
+    if seconds < 90.0:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60.0:.0f} min" if seconds < 5400.0 else f"{seconds / 3600.0:.1f} h"
 
 
 def _shown_task(task: str) -> str:

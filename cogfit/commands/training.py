@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TRAIN_HELP = """Train a model on SRCD, the task of the CRAM paper, and log its routing for [bold]cogfit fit[/bold].
 
 CONFIG is a TOML file or a shipped configuration ([bold]--list[/bold] names them). \
-Stop it at any time: the same command goes on from the last checkpoint. \
+Stop it at any time, with Ctrl-C or SIGTERM: it saves a checkpoint, and the same command goes on from there. \
 Several seeds or settings go into folders of their own, side by side.
 
 [bold]Examples[/bold]
@@ -130,10 +130,21 @@ def _jobs(config: str, variants: _Variants, root: Path) -> list[tuple[Path, Setu
 
 def _train(jobs: Sequence[tuple[Path, Setup]], *, device: str, ensemble: bool, workers: int | None) -> None:
     """Train one run with reports, or several at once."""
+    from cogfit.errors import InterruptedWork
+    from theory.training.stopping import Stopped
+
+    try:
+        _train_jobs(jobs, device=device, ensemble=ensemble, workers=workers)
+    except Stopped as stopped:
+        message = f"{stopped}; everything is saved, and the same command goes on from there"
+        raise InterruptedWork(message, stopped.exit_code) from None
+
+
+def _train_jobs(jobs: Sequence[tuple[Path, Setup]], *, device: str, ensemble: bool, workers: int | None) -> None:
     from theory.training.ensemble import train_many
     from theory.training.loop import train as train_one
 
-    with ProgressBars() as progress:
+    with ProgressBars(has_lines=True) as progress:
         if len(jobs) == 1:
             folder, setup = jobs[0]
 
@@ -176,7 +187,7 @@ def runs(
         return
     if markdown:
         header, *body = format_table(table(records))
-        print_text(to_markdown(header, body, left=2) + "\n")
+        print_text(to_markdown(header, body, numbers=range(2, len(header))) + "\n")
         return
     _show(records)
 

@@ -187,6 +187,9 @@ class Curve:
     averaged: Mapping[str, int] = field(default_factory=dict)
     noise: str = ""
 
+    def __repr__(self) -> str:
+        return f"<Curve: {self.x.size:,} points of {self.y_label} against {self.x_label} ({self.axis} axis)>"
+
     @property
     def n_rows(self) -> int:
         """Rows of the log behind the points."""

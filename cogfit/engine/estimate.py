@@ -46,7 +46,7 @@ STATUSES: tuple[Status, ...] = ("ok", "at_bound", "not_identified", "failed")
 _NOT_IDENTIFIED = STATUSES.index("not_identified")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Estimate(Document):
     """One form fitted to one curve.
 
@@ -85,6 +85,10 @@ class Estimate(Document):
     reason: str = ""
     at_bound: tuple[str, ...] = ()
     not_identified: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        params = ", ".join(f"{name} = {value:.4g}" for name, value in self.params.items())
+        return f"<Estimate {self.form}: {params} ({self.noise} noise, {self.status})>"
 
     def in_units(self, form: Form, units: Units) -> Estimate:
         """The same estimate in other units of x and y.

@@ -192,6 +192,9 @@ class Form:
     derivative: Callable[..., Any] | None = None
     start: Mapping[str, float] | None = field(default=None, hash=False)
 
+    def __repr__(self) -> str:
+        return f"<Form {self.name}: {self.expression or self.title} ({', '.join(self.names)})>"
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the parameters, in order."""

@@ -115,6 +115,10 @@ class Transition(Document):
     period: Nan = math.nan
     window: float = 0.0
 
+    def __repr__(self) -> str:
+        where = f"near {self.t50:.6g} [{self.low:.6g}, {self.high:.6g}]" if self.found else "none"
+        return f"<Transition: {where}, p = {self.p_value:.2g}; {self.n:,} points>"
+
     @property
     def interval(self) -> tuple[float, float]:
         """Limits of t50."""

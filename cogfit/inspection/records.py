@@ -280,6 +280,9 @@ class Inspection(Document):
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return f"<Inspection {self.path}: {self.kind or 'nothing recognised'}, {self.rows:,} rows>"
+
     def __str__(self) -> str:
         """Say it in lines of text."""
         from cogfit.show.inspection import inspection_text

@@ -165,6 +165,9 @@ class UtilizationLog:
     y_name: str = "attention_utilization"
     others: pd.DataFrame | None = None
 
+    def __repr__(self) -> str:
+        return f"<UtilizationLog {self.source.path}: {len(self.table):,} rows of {self.y_name} against {self.x_name}>"
+
     @property
     def table(self) -> Frame:
         """The frame as it was read.
@@ -201,6 +204,9 @@ class RoutingLog:
     exposure_logged: bool
     others: pd.DataFrame | None = None
 
+    def __repr__(self) -> str:
+        return f"<RoutingLog {self.source.path}: {len(self.frame):,} rows, {len(self.pattern_names):,} patterns>"
+
 
 @dataclass(frozen=True)
 class Log:
@@ -221,3 +227,7 @@ class Log:
     routing: RoutingLog | None = None
     utilization: UtilizationLog | None = None
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        kinds = [name for name in ("routing", "utilization") if getattr(self, name) is not None]
+        return f"<Log {self.path}: {' and '.join(kinds) or 'empty'}>"

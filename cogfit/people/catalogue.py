@@ -122,7 +122,7 @@ class Catalogue(Mapping[str, Dataset]):
         return len(self._items)
 
     def __repr__(self) -> str:
-        return f"<Catalogue of {len(self)} data sets: {', '.join(self)}>"
+        return f"<Catalogue of {len(self)} data sets>"
 
     def readable(self) -> Catalogue:
         """Return the sets whose tables can be read, the others as damaged."""

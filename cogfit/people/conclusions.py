@@ -208,6 +208,9 @@ class Comparison(Document):
 
         return plot_forest(self, **options)
 
+    def __repr__(self) -> str:
+        return f"<Comparison of {self.subject.label} with people: {len(self.compared)} of {len(self.rows)} comparable>"
+
     def __str__(self) -> str:
         return self.verdict
 

@@ -164,7 +164,7 @@ def exponent_of_fit(fit: FitResult, label: str = "", form: str | None = None) ->
         raise InputError(f"the form '{item.name}' could not be fitted: {item.estimate.reason}")
     limits = item.intervals[item.gamma_name]
     axis, repeated = _AXES.get(fit.axis, (fit.axis, ""))
-    source = str(fit.source.get("path", ""))
+    source = str(fit.source.get("path") or "")
     return Exponent(
         label=label or Path(source).name or "this curve",
         side="model",

@@ -108,6 +108,26 @@ class Document:
         document: dict[str, Any] = encode(self)
         return document
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the same as :meth:`to_json`.
+
+        By the name that other libraries give it.
+        """
+        return self.to_json()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both have the same document.
+
+        Dataclasses compare their fields instead, unless they hold arrays and are made with ``eq=False``.
+        """
+        if type(other) is not type(self):
+            return NotImplemented
+        return bool(encode(self) == encode(other))
+
+    def __hash__(self) -> int:
+        plain = [value for value in map(encode, vars(self).values()) if isinstance(value, str | int | float)]
+        return hash((type(self), *plain))
+
     @classmethod
     def from_json(cls, document: Any) -> Self:
         """Read a document back.

@@ -97,33 +97,73 @@ def plot_fit(
     import seaborn as sns
     from matplotlib.figure import Figure
 
-    chosen = list(forms) if forms is not None else interesting(result)
-    known = {item.name for item in result.forms}
-    for name in chosen:
-        if name not in known:
-            raise InputError(f"form '{name}' was not fitted", hint="choose from " + ", ".join(sorted(known)))
+    chosen = _chosen(result, forms)
     with sns.axes_style("ticks"), sns.plotting_context("paper"):
         figure = Figure(figsize=(width, 0.78 * width), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    log_x, log_y = _are_logarithmic(result)
-    palette = sns.color_palette("colorblind")
-    colors = [palette[i] for i in (0, 3, 2, 4, 1, 5)]
-    # data below, then the forms; the limits of y come from the data, so that a form that runs away hides nothing
-    _draw_data(upper, result)
-    _draw_forms(upper, result, chosen, colors, _grid(result.x, log_x))
-    _limit_y(upper, result.y, log_y)
-    if log_x:
-        upper.set_xscale("log")
-        plain_ticks(lower.xaxis, result.x[result.x > 0].min(), result.x.max())
-    upper.set_ylabel(wrapped(result.y_label, 34))
-    upper.legend(frameon=False, fontsize="small")
+    _draw_fit(upper, result, chosen)
     if titled:
         upper.set_title(wrapped(result.headline(), 96), fontsize="small", loc="left")
-    _draw_residuals(lower, result, colors[0])
+    _draw_residuals(lower, result, _colors()[0])
     lower.set_xlabel(result.x_label)
     for axes in (upper, lower):
         sns.despine(ax=axes)
     return figure
+
+
+@plain_text
+def draw_fit(result: FitResult, ax: Axes, forms: Sequence[str] | None = None) -> Axes:
+    """Draw the curve and the fitted forms into given axes.
+
+    Parameters
+    ----------
+    result : FitResult
+    ax : matplotlib.axes.Axes
+    forms : sequence of str, optional
+        As for :func:`plot_fit`.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        If a form was not fitted.
+    """
+    _draw_fit(ax, result, _chosen(result, forms))
+    ax.set_xlabel(result.x_label)
+    return ax
+
+
+def _draw_fit(axes: Axes, result: FitResult, names: Sequence[str]) -> None:
+    log_x, log_y = _are_logarithmic(result)
+    # data below, then the forms; the limits of y come from the data, so that a form that runs away hides nothing
+    _draw_data(axes, result)
+    _draw_forms(axes, result, names, _colors(), _grid(result.x, log_x))
+    _limit_y(axes, result.y, log_y)
+    if log_x:
+        axes.set_xscale("log")
+        plain_ticks(axes.xaxis, result.x[result.x > 0].min(), result.x.max())
+    axes.set_ylabel(wrapped(result.y_label, 34))
+    axes.legend(frameon=False, fontsize="small")
+
+
+def _chosen(result: FitResult, forms: Sequence[str] | None) -> list[str]:
+    """Names of the forms to draw, which must have been fitted."""
+    known = {item.name for item in result.forms}
+    chosen = list(forms) if forms is not None else interesting(result)
+    for name in chosen:
+        if name not in known:
+            raise InputError(f"form '{name}' was not fitted", hint="choose from " + ", ".join(sorted(known)))
+    return chosen
+
+
+def _colors() -> list[tuple[float, float, float]]:
+    import seaborn as sns
+
+    palette = sns.color_palette("colorblind")
+    return [palette[i] for i in (0, 3, 2, 4, 1, 5)]
 
 
 def _are_logarithmic(result: FitResult) -> tuple[bool, bool]:

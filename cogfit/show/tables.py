@@ -556,12 +556,13 @@ def to_notebook(table: Table) -> str:
     return "\n".join([*lines, "  </tbody>", "</table>"])
 
 
-def to_markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 0) -> str:
+def to_markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Iterable[int] | None = None) -> str:
     """Return cells as a Markdown table.
 
-    The first `left` columns are aligned to the left, the others to the right.
+    Columns of numbers, all by default, are aligned to the right.
     """
-    rule = ["---"] * left + ["---:"] * (len(header) - left)
+    right = set(range(len(header)) if numbers is None else numbers)
+    rule = ["---:" if i in right else "---" for i in range(len(header))]
     lines = ((printable(cell).replace("|", r"\|") for cell in cells) for cells in (header, rule, *rows))
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 

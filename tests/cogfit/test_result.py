@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import cogfit
 from cogfit.errors import InputError
+from cogfit.show.exports import to_html
 
 X = np.arange(1.0, 41.0)
 
@@ -53,7 +54,7 @@ def places(value: Any, where: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 def use(fit: cogfit.FitResult, folder: Path) -> None:
     """Whatever a reader of a saved fit may do with it."""
-    _ = fit.headline(), fit.methods(), str(fit), fit.findings, fit.table(), fit._repr_html_()
+    _ = fit.headline(), fit.methods(), str(fit), fit.findings, fit.table(), to_html(fit, has_picture=False)
     _ = fit.gamma, fit.interval, fit.params, fit.stderr, fit.status
     fit.save(folder / "again.json")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -195,3 +197,22 @@ def test_names_that_a_docstring_refers_to_exist(path):
 def test_a_name_that_does_not_exist_is_found():
     text = "`cogfit/result.py` `cogfit/none.py` `theory/none/` `cogfit.fit` `cogfit.result.none_such` `theory.bounds`"
     assert unknown_names(text) == ["cogfit/none.py", "theory/none/", "cogfit.result.none_such"]
+
+
+@pytest.mark.slow
+def test_the_page_for_r_runs_where_r_is(tmp_path):
+    rscript = shutil.which("Rscript")
+    asked = [rscript or "", "-e", "library(reticulate)"]
+    if rscript is None or subprocess.run(asked, capture_output=True, check=False).returncode:
+        pytest.skip("needs R and its package reticulate")
+    text = (DOCS / "from-r.md").read_text(encoding="utf-8")
+    program = "\n".join(re.findall(r"^```r\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    (tmp_path / "page.R").write_text(program, encoding="utf-8")
+    environment = os.environ | {"RETICULATE_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+    command = [rscript, "page.R"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert "[1] TRUE" in done.stdout  # a fit equals the one that was saved
+    assert re.search(r"r_decay: a = 0\.9.*, b = 0\.(0\d|1)", done.stdout), done.stdout

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -34,6 +35,7 @@ from theory.training.loop import Streams, loop, train
 from theory.training.recorder import Recorder
 from theory.training.reproducibility import choose_device, deterministic, moments, prefixed, restore_moments, under
 from theory.training.setup import Setup, make_setup
+from theory.training.stopping import Stopped, held_signals
 from theory.training.trainer import Single, Trainer, objective, observe, optimiser, start
 
 How = Literal["auto", "stacked", "processes"]
@@ -260,6 +262,8 @@ def train_many(
     ------
     InputError
         If a folder is named twice or holds something else, or the models cannot be stacked as asked.
+    Stopped
+        On Ctrl-C or SIGTERM. The same call goes on from the checkpoints.
     """
     paths = [Path(folder) for folder in folders]
     where = _check_ensemble(setups, paths, how, device)
@@ -302,7 +306,7 @@ def _stack(setups: Sequence[Setup], folders: Sequence[Path], device: torch.devic
         return complete
     started, first = time.perf_counter(), setups[0].training
     checkpoint = folders[0].parent / f".{folders[0].name}.stack.safetensors"
-    with deterministic(first.seed, device):
+    with held_signals() as asked, deterministic(first.seed, device):
         trainer = Stacked(setups, device)
         streams = Streams([setup.data for setup in setups], first.batch, first.seed, device)
         recorders = [Recorder(folder, s.training, s.data.patterns) for s, folder in zip(setups, folders, strict=True)]
@@ -311,7 +315,7 @@ def _stack(setups: Sequence[Setup], folders: Sequence[Path], device: torch.devic
             if watch is not None:
                 watch(f"{folders[0].name} and {len(folders) - 1} more", done, total, measures)
 
-        loop(trainer, streams, recorders, setups, checkpoint=checkpoint, watch=report)
+        loop(trainer, streams, recorders, setups, checkpoint=checkpoint, watch=report, stop=asked)
     seconds = time.perf_counter() - started
     runs = []
     for i, (setup, folder) in enumerate(zip(setups, folders, strict=True)):
@@ -321,16 +325,29 @@ def _stack(setups: Sequence[Setup], folders: Sequence[Path], device: torch.devic
 
 
 _QUEUE: Any = None
+_STOP: Any = None
 
 
-def _begin(queue: Any) -> None:
-    global _QUEUE
-    _QUEUE = queue
+def _begin(queue: Any, stop: Any) -> None:
+    """Prepare a process.
+
+    It stops when the event is set: signals, which a terminal sends to all processes, are the business of the first.
+    """
+    global _QUEUE, _STOP
+    _QUEUE, _STOP = queue, stop
     torch.set_num_threads(1)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _work(name: str, settings: dict[str, Any], folder: str, device: str) -> None:
-    train(make_setup(settings), folder, device=device, watch=lambda done, total, m: _QUEUE.put((name, done, total, m)))
+    def report(done: int, total: int, measures: Measures | None) -> None:
+        _QUEUE.put((name, done, total, measures))
+
+    def asked() -> int:
+        return signal.SIGTERM if _STOP.is_set() else 0
+
+    train(make_setup(settings), folder, device=device, watch=report, stop=asked)
 
 
 def _processes(
@@ -343,21 +360,27 @@ def _processes(
     for _, setup, folder in jobs:
         open_run(folder, setup)  # refuse what cannot be before anything is trained
     context = multiprocessing.get_context("spawn")
-    queue = context.SimpleQueue()
-    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context, initializer=_begin, initargs=(queue,))
-    try:
-        futures = [pool.submit(_work, folder.name, setup.to_json(), str(folder), device) for _, setup, folder in jobs]
-        left = set(futures)
-        while left:
-            done, left = wait(left, timeout=0.2, return_when=FIRST_COMPLETED)
-            while not queue.empty():
-                message = queue.get()
-                if watch is not None:
-                    watch(*message)
-            for future in done:
-                future.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    queue, stop = context.SimpleQueue(), context.Event()
+    size = min(workers, len(jobs))
+    pool = ProcessPoolExecutor(size, mp_context=context, initializer=_begin, initargs=(queue, stop))
+    with held_signals() as asked:
+        try:
+            futures = [pool.submit(_work, folder.name, s.to_json(), str(folder), device) for _, s, folder in jobs]
+            left = set(futures)
+            while left and not asked():
+                done, left = wait(left, timeout=0.2, return_when=FIRST_COMPLETED)
+                while not queue.empty():
+                    message = queue.get()
+                    if watch is not None:
+                        watch(*message)
+                for future in done:
+                    future.result()
+        finally:
+            stop.set()  # whatever ends this ends the others at their next step
+            pool.shutdown(wait=True, cancel_futures=True)
+        ended = sum(future.done() and not future.cancelled() and future.exception() is None for future in futures)
+        if (number := asked()) and ended < len(jobs):
+            raise Stopped(f"stopped with {ended} of {len(jobs)} runs finished", number)
     runs = {}
     for i, setup, folder in jobs:
         run = open_run(folder, setup)

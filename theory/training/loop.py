@@ -10,7 +10,8 @@ A run is a folder:
 - ``evaluation.csv``: the model on streams that it was not trained on, with hard decisions;
 - ``checkpoint.safetensors``: everything that the next step depends on; ``model.safetensors``: the final weights.
 
-A run that was stopped goes on from its last checkpoint and ends with the same bytes as one that was not.
+A run that was stopped goes on from its last checkpoint and ends with the same bytes as one that was not. Ctrl-C and
+SIGTERM stop it after the step, with a checkpoint (:mod:`theory.training.stopping`).
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from theory.training.reproducibility import (
     write_tensors,
 )
 from theory.training.setup import Setup
+from theory.training.stopping import StopAsked, Stopped, held_signals, never
 from theory.training.trainer import Single, Trainer, index_batch
 
 # ------------------------------------------------------------------------------------------------------ loop
@@ -117,6 +119,7 @@ def loop(
     *,
     checkpoint: Path | None = None,
     watch: Watch | None = None,
+    stop: StopAsked = never,
 ) -> None:
     """Train to the end.
 
@@ -133,11 +136,22 @@ def loop(
     checkpoint : Path, optional
     watch : callable, optional
         Called as ``watch(done, total, measures or None)`` after every step, with the measures of the first member.
+    stop : callable
+        Asked before every step; training stops if it returns the number of a signal.
+
+    Raises
+    ------
+    Stopped
+        With a checkpoint written, where one was asked for.
     """
     training = setups[0].training
     key = json.dumps([setup.to_json() for setup in setups])
     begin = _resume(trainer, streams, recorders, setups, checkpoint, key)
     for step in range(begin, training.steps):
+        if number := stop():
+            if checkpoint is not None and step > begin:  # nothing is new at the first step
+                _save_checkpoint(checkpoint, trainer, streams, recorders, step, key)
+            raise Stopped(f"stopped after step {step:,} of {training.steps:,}", number)
         # one update, and its rows in the logs
         batch = streams.sample()
         attend_all = step < training.attend_until
@@ -239,6 +253,7 @@ def train(
     *,
     device: str = "auto",
     watch: Watch | None = None,
+    stop: StopAsked | None = None,
 ) -> Run:
     """Train a model into a folder.
 
@@ -252,6 +267,8 @@ def train(
     device : {"auto", "cpu", "cuda"}
     watch : callable, optional
         See :func:`loop`.
+    stop : callable, optional
+        See :func:`loop`; by default Ctrl-C and SIGTERM stop the training.
 
     Returns
     -------
@@ -261,6 +278,8 @@ def train(
     ------
     InputError
         If the folder holds something else, or the device is missing.
+    Stopped
+        On request. The same call goes on from the checkpoint.
 
     Examples
     --------
@@ -276,9 +295,9 @@ def train(
     if complete is not None:
         return complete
     started = time.perf_counter()
-    with deterministic(setup.training.seed, where):
+    with held_signals() as asked, deterministic(setup.training.seed, where):
         trainer = Single(setup, where)
         streams = Streams([setup.data], setup.training.batch, setup.training.seed, where)
         recorder = Recorder(folder, setup.training, setup.data.patterns)
-        loop(trainer, streams, [recorder], [setup], checkpoint=folder / CHECKPOINT, watch=watch)
+        loop(trainer, streams, [recorder], [setup], checkpoint=folder / CHECKPOINT, watch=watch, stop=stop or asked)
     return close_run(folder, setup, trainer.model, where, time.perf_counter() - started)

@@ -18,6 +18,7 @@ from cogfit.inference.verdict import Verdict
 from cogfit.inference.windows import Window
 from cogfit.result import FitResult, FormFit
 from cogfit.show import tables
+from cogfit.show.exports import to_html
 
 EXPECTED = Path(__file__).parent / "tables"
 """What each output printed before its tables had common rows."""
@@ -190,7 +191,7 @@ def test_groups_have_a_row_each(
 def test_plain_text_and_notebook_show_the_table(result: FitResult, untested: FitResult) -> None:
     assert str(result) == expected("plain.txt")
     assert str(untested) == expected("plain-untested.txt")
-    assert result._repr_html_() == expected("notebook.html")
+    assert to_html(result, has_picture=False) == expected("notebook.html")
 
 
 def test_the_page_shows_all_rows(result: FitResult, untested: FitResult) -> None:
