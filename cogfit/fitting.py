@@ -212,6 +212,7 @@ def fit(
     prepared = prepare_curve(
         data,
         y,
+        x=x,
         weights=weights,
         trials=trials,
         groups=groups,
@@ -247,6 +248,7 @@ def prepare_curve(
     data: Log | Curve | str | os.PathLike[str] | pd.DataFrame | ArrayLike,
     y: ArrayLike | str | None = None,
     *,
+    x: str | None = None,
     weights: ArrayLike | None = None,
     trials: ArrayLike | None = None,
     groups: ArrayLike | None = None,
