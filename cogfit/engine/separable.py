@@ -48,6 +48,7 @@ _FOLLOWED = 2  # and how many of these starts go on to the end
 # Points and middles tried around a location, counted from the nearest: close ones all, further ones with gaps.
 _AROUND = (-1, 0, -2, 1, -3, 2, -4, 3, -6, 5, -8, 7, -12, 11, -18, 17)
 _AGAIN = 4  # of these, how many best ones are descended from once more
+_LOOKS = 6  # around a location at the most
 _SAME_PLACE = 1e-2  # distance up to which two starts have come to one place
 _SAME_RSS = 1e-5  # and relative difference of their RSS
 
@@ -471,11 +472,26 @@ class _Search:
         else:
             theta, counts, curvature = self._grid_starts(begin, end)
         location = self._location
-        if not settle or location < 0 or (len(held) and np.isfinite(held[0, location])):
+        if not settle:
             return self._best(begin, end, theta, counts, held, curvature)
+        if location < 0 or (len(held) and np.isfinite(held[0, location])):
+            return self._without_floor(begin, end, self._best(begin, end, theta, counts, held, curvature), held)
         theta, counts = self._narrowed(begin, end, theta, counts, held)
-        best = self._best(begin, end, theta, counts, held)
-        return self._at_points(begin, end, best, location, held)
+        return self._settle(begin, end, self._best(begin, end, theta, counts, held), location, held)
+
+    def _without_floor(self, begin: int, end: int, best: tuple[Any, ...], held: Array) -> tuple[Any, ...]:
+        """Go on from where a floor is 0, its bound, first without it.
+
+        There the RSS of several parameters has a kink, along which steps crawl. Without a floor there is none, and the
+        RSS is nowhere lower: this reaches the minimum along the bound, from which one may go on to a lower one.
+        """
+        is_stuck = np.isfinite(best[2]) & (~best[3] | (best[1][:, 0] == 0.0))
+        if self.form.floor is None or len(self.form.shape) < 2 or not is_stuck.any():
+            return best
+        theta, once = best[0][:, None].copy(), is_stuck.astype(np.int64)
+        plain = replace(self, model=replace(self.model, has_floor=False, bounded=self.model.bounded >> 1))
+        plain.descend(begin, end, theta, once, held)
+        return _better(best, self._best(begin, end, theta, once, held))
 
     def _narrowed(self, begin: int, end: int, theta: Array, counts: Index, held: Array) -> tuple[Array, Index]:
         """Leave the best starts, after some iterations."""
@@ -596,19 +612,37 @@ class _Search:
         is_minimum = (rss <= around[:, 2:]) & (rss <= around[:, :-2])
         return rss, (is_minimum | (np.arange(most) >= most // 2)) & np.isfinite(rss)
 
-    def _at_points(
-        self, begin: int, end: int, best: tuple[Array, ...], location: int, held: Array
+    def _settle(self, begin: int, end: int, best: tuple[Array, ...], location: int, held: Array) -> tuple[Array, ...]:
+        """Look around a fitted location for a better one.
+
+        Where another parameter lies at a bound, the RSS hardly changes with the location, and the best one may be far:
+        there one looks around again from each better place.
+        """
+        waiting = np.ones(end - begin, dtype=bool)
+        low, high = (edge[self.bundle.axis[begin:end]] for edge in (self.box.low, self.box.high))
+        others = np.arange(low.shape[1]) != location
+        for _ in range(_LOOKS):
+            before = best[2]
+            best = self._look_around(begin, end, best, location, held, waiting)
+            is_at_bound = (((best[0] <= low) | (best[0] >= high)) & others).any(axis=1)
+            waiting = is_at_bound & (best[2] < before)
+            if not waiting.any():
+                break
+        return best
+
+    def _look_around(
+        self, begin: int, end: int, best: tuple[Array, ...], location: int, held: Array, waiting: NDArray[np.bool_]
     ) -> tuple[Array, ...]:
         """Try points around a fitted location, and middles between.
 
         The RSS has kinks at the points, and minima in between.
 
-        From the best of them the descents go on.
+        From the best of them the descents go on. Curves that are not `waiting` stay as they are.
         """
         q, c, count = self.form.shape[location], self.bundle, end - begin
         value = np.exp(best[0][:, location]) if q.in_logs else best[0][:, location]
-        tried = np.empty((len(_AROUND), count))
-        for axis in np.unique(c.axis[begin:end]):
+        tried = np.tile(value, (len(_AROUND), 1))
+        for axis in np.unique(c.axis[begin:end][waiting]):
             x = c.x[c.x_at[axis] : c.x_at[axis + 1]]
             low, high = q.absolute((q.lower, q.upper), x)
             points = np.unique(x[(x >= low) & (x <= high)])
@@ -619,18 +653,19 @@ class _Search:
         # the other parameters are fitted at each place; from the best places all go on together
         theta = np.repeat(best[0][:, None, :], len(_AROUND), axis=1)
         theta[:, :, location] = inner(q, tried).T
-        tries = np.full(count, len(_AROUND))
+        tries = len(_AROUND) * waiting
         coef, rss, done = self.descend(begin, end, theta, tries, held, location=location, wanted=_AGAIN, hope=_HOPE)
         lowest = np.arange(count)[:, None], np.argsort(rss, axis=1, kind="stable")[:, :_AGAIN]
         first = np.arange(count), lowest[1][:, 0]
         tried_best = theta[first], coef[first], rss[first], done[first]
-        gone_on = self._best(begin, end, theta[lowest], np.full(count, _AGAIN), held)
-        for attempt in (tried_best, gone_on):
-            better = attempt[2] < best[2]
-            best = tuple(
-                np.where(better[:, None] if a.ndim > 1 else better, b, a) for a, b in zip(best, attempt, strict=True)
-            )
-        return best
+        gone_on = self._best(begin, end, theta[lowest], _AGAIN * waiting, held)
+        return _better(_better(best, tried_best), gone_on)
+
+
+def _better(best: tuple[Any, ...], attempt: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Of two results of each curve, the one with the lower RSS."""
+    lower = attempt[2] < best[2]
+    return tuple(np.where(lower[:, None] if a.ndim > 1 else lower, b, a) for a, b in zip(best, attempt, strict=True))
 
 
 def curves_of(c: Bundle) -> Curves:

@@ -413,7 +413,7 @@ BUILT_IN = (
                 role="shape",
                 lower=0.0,
                 upper=8.0,
-                grid=(0.3, 3.5, 12),
+                grid=(0.3, 3.5, 23),
             ),
             Parameter(
                 name="K",

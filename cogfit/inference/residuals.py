@@ -9,9 +9,10 @@ import numpy as np
 
 from cogfit.curves.curve import Curve
 from cogfit.engine import estimate, noise
-from cogfit.engine.arma import Arma, unit_columns
+from cogfit.engine.arma import Arma, unit_rows
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array, Form
+from cogfit.native.kernels import triangle
 
 _DEPENDENT = 1e-6  # singular value, relative to the largest, from which a direction of the mean is one of its own
 
@@ -60,13 +61,19 @@ def slopes(form: Form, curve: Curve, noise_name: str, params: Array, without: tu
     return rows.T
 
 
-def span(columns: Array) -> Array:
+def span(columns: Array, dependent: float = _DEPENDENT) -> Array:
     """Orthonormal basis of what columns (n, p) span.
 
-    Restricted likelihood needs no more of the mean, and breaks down where columns are sums of others.
+    Restricted likelihood needs no more of the mean, and breaks down where columns are sums of others: singular values
+    that many times smaller than the largest give no direction. They come from the triangular factor, for columns may be
+    long.
     """
-    q, s, _ = np.linalg.svd(unit_columns(columns), full_matrices=False)
-    return np.asarray(q[:, s > _DEPENDENT * s.max(initial=0.0)])
+    rows = unit_rows(columns)
+    if not rows.size:
+        return rows.T
+    _, s, v = np.linalg.svd(triangle(rows))
+    is_used = s > dependent * s[0]
+    return np.asarray(((v[is_used] / s[is_used, None]) @ rows).T)
 
 
 @np.errstate(all="ignore")  # what overflows is as good as infinite

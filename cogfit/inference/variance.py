@@ -13,7 +13,7 @@ from cogfit.engine.arma import WHITE, Arma, estimate_arma, unit_columns
 from cogfit.engine.estimate import Estimate
 from cogfit.engine.long_memory import FractionalNoise
 from cogfit.formulas.form import Array, Form, lifted_log
-from cogfit.inference.residuals import in_order, slopes
+from cogfit.inference.residuals import in_order, slopes, span
 from cogfit.native import distributions
 
 Dependence = Arma | FractionalNoise
@@ -23,6 +23,7 @@ _VARIANCE_POINTS = 20  # below, no model of the variance is tried
 _ROUNDS = 5  # in which fit and variance are estimated in turn
 _SETTLED = 0.02  # change of the variance's exponent at which they are
 _LEAST = 0.01  # of what leverage leaves of a point's variance
+_NO_DIRECTION = 1e-9  # singular value, relative to the largest, that is rounding of one column in others
 _NEWTON = 40  # steps of the search for the exponent
 
 
@@ -112,7 +113,7 @@ def fitted_innovations(residual: Array, design: Array, errors: Dependence) -> tu
     Both (n,); the design is (n, p).
     """
     white = errors.whiten(np.concatenate([unit_columns(design).T, residual[None]]))
-    q, _ = np.linalg.qr(white[:-1].T)
+    q = span(white[:-1].T, _NO_DIRECTION)
     return white[-1] - q @ (q.T @ white[-1]), np.asarray((q**2).sum(axis=1))
 
 

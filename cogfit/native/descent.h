@@ -17,6 +17,7 @@
 #define COLLINEAR 1e-5    /* the same of derivatives, of which fewer digits are needed */
 #define SAFELY 1e-3       /* share of the Gauss-Newton curvature that must be left with the second-order part */
 #define NEAR_MINIMUM 1e-4 /* relative decrease of the RSS from which the second-order part is trusted */
+#define FAINT 1e-26       /* squared derivative, in units of the data, that is rounding: sums over 300 ranks reach 1e-29 */
 #define FIRST_DAMPING 1e-3
 #define NEAR_DAMPING 1e-2 /* damping from which a small decrease is no sign of convergence */
 #define SAME_PLACE 3e-3   /* distance at which a step comes to where another start has ended */
@@ -42,7 +43,7 @@ typedef struct {
     Filter filter;
     double *t, *q, *rest, *columns, *u, *r, *slopes, *d;
     double norm, along, whole, remaining; /* whole and remaining: squared lengths of t and, with a floor, of rest */
-    double nothing;                       /* an RSS, or the square of a derivative, that is rounding only */
+    double nothing, faint;                /* an RSS, and the square of a derivative, that are rounding only */
 } Problem;
 
 /* What is known at trial parameters: linear coefficients and, of the Jacobian J = QR of the residual r, factor R (p, p),
@@ -215,7 +216,7 @@ static Projection project(Problem *problem, const double *natural, double *coef)
 }
 
 /* Factor, target and gradient from the sums alone. Returns 0 where they have lost too many digits. */
-static int factor_of_sums(int p, const Projection *projection, const Sums *sums, const double *scales, double nothing,
+static int factor_of_sums(int p, const Projection *projection, const Sums *sums, const double *scales, double faint,
                           Slope *to) {
     const double back = projection->first ? 1.0 : 0.0, more = projection->second ? projection->length : 0.0;
     const double along_q = back * sums->q, along_side = more * (sums->side - projection->lean * sums->q);
@@ -224,7 +225,7 @@ static int factor_of_sums(int p, const Projection *projection, const Sums *sums,
         const double f = scales[j], square = f * f * sums->square[j];
         a[j] = back * f * sums->a[j], b[j] = more * f * (sums->b[j] - projection->lean * sums->a[j]);
         to->grad[j] = f * sums->g[j] - a[j] * along_q - b[j] * along_side;
-        const int empty = square <= nothing; /* else its direction, which is noise, would bend those of the others */
+        const int empty = square <= faint; /* else its direction, which is noise, would bend those of the others */
         if (empty) a[j] = b[j] = to->grad[j] = 0.0;
         double left = empty ? 0.0 : square - a[j] * a[j] - b[j] * b[j], along = to->grad[j];
         for (int k = 0; k < j; k++) {
@@ -253,7 +254,7 @@ static void factor_of_rows(Problem *problem, const Projection *projection, const
     for (int j = 0; j < p; j++) {
         double *row = d + j * size;
         const double f = scales[j];
-        if (f * f * sums->square[j] <= problem->nothing) {
+        if (f * f * sums->square[j] <= problem->faint) {
             for (int k = 0; k <= j; k++) factor[j * p + k] = factor[k * p + j] = 0.0;
             for (int64_t i = 0; i < size; i++) row[i] = 0.0;
             to->grad[j] = to->target[j] = 0.0;
@@ -299,7 +300,7 @@ static double terms(Problem *problem, Slope *to) {
     residual_and_sums(problem, &projection, to->coef, &sums);
     const double own = model->columns == 2 ? 1.0 : to->coef[model->floor ? 1 : 0];
     for (int j = 0; j < p; j++) scales[j] = own * (model->logs >> j & 1 ? natural[j] : 1.0);
-    if (!factor_of_sums(p, &projection, &sums, scales, problem->nothing, to))
+    if (!factor_of_sums(p, &projection, &sums, scales, problem->faint, to))
         factor_of_rows(problem, &projection, &sums, scales, to);
     return is_finite(sums.rss) ? sums.rss : INFINITE;
 }
@@ -516,7 +517,7 @@ static void take_curve(Problem *problem, const Bundle *c, int64_t curve, double 
     const int64_t size = problem->points.size;
     fill_target(c, curve, &problem->points, problem->t);
     problem->whole = dot(size, problem->t, problem->t);
-    problem->nothing = 1e-30 * problem->whole;
+    problem->nothing = 1e-30 * problem->whole, problem->faint = FAINT * problem->whole;
     if (problem->filter.order) {
         whiten_row(problem, problem->t);
         problem->whole = dot(size, problem->t, problem->t);

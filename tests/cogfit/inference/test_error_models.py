@@ -12,8 +12,8 @@ from cogfit.engine import estimate
 from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.long_memory import FractionalNoise
 from cogfit.formulas.registry import get_form
-from cogfit.inference.error_models import ErrorModel, errors_of, fit_errors
-from cogfit.inference.residuals import effective_points
+from cogfit.inference.error_models import ErrorModel, errors_of, fit_errors, tail
+from cogfit.inference.residuals import effective_points, span
 from cogfit.inference.variance import even_variance, is_uneven, power_of
 
 N = 300
@@ -41,6 +41,26 @@ def test_independent_gaussian_errors_get_a_plain_model() -> None:
 def test_heavy_tails_are_found() -> None:
     rows = np.random.default_rng(1).standard_t(3, size=(20, N))
     assert np.median([fitted(e)[0].degrees for e in rows]) <= 5.0
+
+
+@pytest.mark.parametrize("degrees", [3.0, 5.0, 10.0, 30.0])
+def test_tails_of_many_innovations_are_known_exactly(degrees: float) -> None:
+    # so many are summed in groups of like size
+    innovations = np.random.default_rng(2).standard_t(degrees, size=300_000)
+    assert tail(innovations) == degrees
+    assert math.isinf(tail(np.random.default_rng(3).normal(size=300_000)))
+
+
+def test_a_basis_spans_what_singular_vectors_span() -> None:
+    rng = np.random.default_rng(4)
+    for n, p, alike in [(3, 4, 1.0), (2, 2, 1.0), (50, 3, 1e-3), (1000, 4, 1e-5), (1000, 4, 1e-8), (5, 1, 1.0)]:
+        columns = rng.normal(size=(n, p)) * 10.0 ** rng.uniform(-3.0, 3.0, p)
+        columns[:, -1] = columns[:, 0] + alike * columns[:, -1]
+        basis = span(columns)
+        u, s, _ = np.linalg.svd(columns / np.linalg.norm(columns, axis=0), full_matrices=False)
+        known = u[:, s > 1e-6 * s[0]]
+        assert np.abs(basis @ basis.T - known @ known.T).max() < 1e-9
+        assert np.abs(basis.T @ basis - np.eye(known.shape[1])).max() < 1e-9
 
 
 @pytest.mark.parametrize("exponent", [-2.0, -1.0, 1.4])
