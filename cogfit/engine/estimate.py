@@ -168,6 +168,12 @@ class Estimates:
             value = -2.0 * self.loglik + 2.0 * self.k + 2.0 * self.k * (self.k + 1) / denominator
         return np.where(denominator > 0, value, np.inf)
 
+    @property
+    def bic(self) -> Array:
+        """See :attr:`Estimate.bic`, shape (curves,)."""
+        with np.errstate(all="ignore"):
+            return np.asarray(self.k * np.log(self.n) - 2.0 * self.loglik)
+
     @classmethod
     def failed(cls, form: Form, noise: str, n: NDArray[np.int64], reason: str = "") -> Estimates:
         """Estimates of curves for which there are none."""

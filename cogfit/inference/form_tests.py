@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from cogfit.engine.arma import WHITE, unit_rows
 from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.estimate import Estimate
 from cogfit.engine.noise import NOISE
-from cogfit.formulas.form import Array, Form, lifted_log
+from cogfit.formulas.form import Array, Form, lifted_log, span_of
 from cogfit.formulas.registry import POWER, POWER_LAWS
 from cogfit.inference.error_models import INDEPENDENT, ErrorModel, fit_errors
 from cogfit.inference.own_units import by_name_in_own_units
@@ -443,41 +444,45 @@ def _refit(form: Form, axis: Axis, y: Array, weight: Array, start: Array) -> Arr
 class _Tangents:
     """A form near several sets of parameters.
 
-    Its weighted values (m, n), and where linear steps lead.
-
-    Parameters at a bound are held, and a step that would leave the bounds is not taken.
+    Its weighted values, and a linear model of how they change: a continuous function of the parameters, so that no
+    rounding of them shows. Steps end at the bounds of the parameters.
     """
 
-    base: Array
-    directions: Array  # (m, n, p), orthonormal, or zero where there is none
-    steps: Array  # (m, p, p): what one unit along a direction does to each parameter
-    room: tuple[Array, Array]  # (m, p): how far each may go down and up
+    base: Array  # (m, n)
+    slopes: Array  # (m, n, p), of unit length, or zero where a parameter has no effect
+    room: tuple[Array, Array]  # (m, p): how far each parameter may go down (below 0) and up, in units of the slopes
 
     @classmethod
     def at_params(cls, form: Form, axis: Axis, root: Array, params: Array) -> _Tangents:
         base, jac = separable.linearised(form, axis, params)
-        low, high = separable.bounds_of(form, axis.x)
-        margin = 1e-8 * np.maximum(np.abs(params), 1e-6)
-        held = (params <= low + margin) | (params >= high - margin)
-        jac = np.where(np.isfinite(jac), jac, 0.0) * root[:, None] * ~held[:, None, :]
+        for j in (j for j, q in enumerate(form.parameters) if q.interior):
+            jac[:, :, j] = _slope_across(form, axis, params, j)
+        jac = np.nan_to_num(jac, posinf=0.0, neginf=0.0) * root[:, None]
         length = np.linalg.norm(jac, axis=1)
-        length[length == 0] = 1.0
-        u, s, vt = np.linalg.svd(np.nan_to_num(jac / length[:, None, :], posinf=0.0, neginf=0.0), full_matrices=False)
-        keep = s > _RIDGE * s[:, :1]
-        steps = np.where(keep, 1.0 / np.where(keep, s, 1.0), 0.0)[:, :, None] * vt / length[:, None, :]
-        return cls(base * root, u * keep[:, None, :], steps, (low - params, high - params))
+        is_finite = np.isfinite(length)
+        unit = np.where(is_finite & (length > 0.0), length, 1.0)
+        low, high = separable.bounds_of(form, axis.x)
+        room = np.minimum((low - params) * unit, 0.0), np.maximum((high - params) * unit, 0.0)
+        return cls(base * root, jac / unit[:, None] * is_finite[:, None], room)
 
     def rss(self, y: Array) -> Array:
         """Least RSS of each weighted curve, shape (k,).
 
-        Each of the curves (k, n) takes the best steps that stay within the bounds, or none.
+        Each of the curves (k, n) takes the best steps that stay within the bounds.
         """
-        residuals = y[None] - self.base[:, None]
-        projection = residuals @ self.directions
-        step = projection @ self.steps
-        allowed = ((step >= self.room[0][:, None]) & (step <= self.room[1][:, None])).all(axis=2)
-        rss = np.einsum("mkn,mkn->mk", residuals, residuals) - np.where(allowed, (projection**2).sum(axis=2), 0.0)
-        return np.asarray(np.where(np.isfinite(rss), np.maximum(rss, 0.0), _HUGE).min(axis=0))
+        # about one of the curves, so that the products keep their digits
+        base, y = self.base - y[:1], y - y[:1]
+        slope = y @ self.slopes - np.einsum("mn,mnp->mp", base, self.slopes)[:, None]
+        rss = (y**2).sum(axis=1) - 2.0 * base @ y.T + (base**2).sum(axis=1)[:, None]
+
+        # most steps lead to the least RSS; of the others, those follow the bounds that may be better than these
+        step = slope @ _inverses(self.products, np.ones(slope.shape[::2]))
+        lowest = rss - (slope * step).sum(axis=2)
+        is_within = ((step >= self.room[0][:, None]) & (step <= self.room[1][:, None])).all(axis=2)
+        best = np.where(is_within, lowest, np.inf).min(axis=0)
+        at, curve = np.nonzero(~is_within & ~(lowest >= best))
+        np.minimum.at(best, curve, rss[at, curve] - self._descend(at, slope[at, curve])[1])
+        return np.asarray(np.where(np.isfinite(best), np.maximum(best, 0.0), _HUGE))
 
     def excursion(self, y: Array) -> Array:
         """Largest |cumulative sum| of the residuals of each curve.
@@ -485,7 +490,75 @@ class _Tangents:
         Curves (k, n) are taken about the first set of parameters; per root of their RSS.
         """
         residuals = y - self.base[0]
-        residuals = residuals - (residuals @ self.directions[0]) @ self.directions[0].T
+        step, _ = self._descend(np.zeros(len(y), dtype=np.int64), residuals @ self.slopes[0])
+        residuals = residuals - step @ self.slopes[0].T
         return np.asarray(
             np.abs(np.cumsum(residuals, axis=1)).max(axis=1) / np.sqrt((residuals**2).sum(axis=1) + _TINY)
         )
+
+    def _descend(self, at: NDArray[np.int64], slope: Array) -> tuple[Array, Array]:
+        """Steps (v, p) and what they take off the RSS (v,).
+
+        Row v starts from set `at[v]`, with half the slope of the RSS. It goes towards the least RSS up to the first
+        bound, then along it; to refuse it there, or to hold what lies at a bound, would let rounding decide.
+        """
+        step, gain = np.zeros(slope.shape), np.zeros(len(slope))
+        is_free = np.ones(slope.shape, dtype=bool)
+        rows = np.arange(len(slope))
+        for _ in range(slope.shape[1]):
+            move = _towards_least(self.products, at[rows], is_free[rows], slope[rows])
+            with np.errstate(divide="ignore", invalid="ignore"):
+                edge = np.where(move < 0.0, self.room[0][at[rows]], self.room[1][at[rows]]) - step[rows]
+                share = np.where(move != 0.0, np.maximum(edge / move, 0.0), np.inf)
+            first = share.min(axis=1)
+            part = np.minimum(first, 1.0)[:, None] * move
+            change = np.einsum("vp,vpq->vq", part, self.products[at[rows]])
+            gain[rows] += ((2.0 * slope[rows] - change) * part).sum(axis=1)
+            step[rows] += part
+            slope[rows] -= change
+            is_free[rows] &= share > first[:, None]
+            rows = rows[first < 1.0]
+            if not rows.size:
+                break
+        return step, gain
+
+    @cached_property
+    def products(self) -> Array:
+        """Products of the slopes, (m, p, p)."""
+        return np.asarray(self.slopes.transpose(0, 2, 1) @ self.slopes)
+
+
+def _slope_across(form: Form, axis: Axis, params: Array, j: int) -> Array:
+    """Change of a form with a location, (m, n), per unit of it.
+
+    Over the width of a point to either side: at a point itself the form may have a corner in it.
+    """
+    low, high = span_of(axis.x)
+    width = 0.5 * math.log(high / low) / axis.x.size
+    up, down = params.copy(), params.copy()
+    up[:, j] *= math.exp(width)
+    down[:, j] *= math.exp(-width)
+    change = separable.linearised(form, axis, up)[0] - separable.linearised(form, axis, down)[0]
+    return np.asarray(change / (up - down)[:, j, None])
+
+
+def _towards_least(products: Array, at: NDArray[np.int64], free: NDArray[np.bool_], slope: Array) -> Array:
+    """Steps of the free parameters to the least RSS, (v, p).
+
+    Row v is of the products of set `at[v]`.
+    """
+    p = slope.shape[1]
+    kinds, kind = np.unique(at * 2**p + free @ (1 << np.arange(p)), return_inverse=True)
+    used = (kinds[:, None] >> np.arange(p) & 1).astype(float)
+    return np.asarray(np.einsum("vp,vpq->vq", slope, _inverses(products[kinds >> p], used)[kind]))
+
+
+def _inverses(products: Array, used: Array) -> Array:
+    """Inverses of the products (m, p, p) of the slopes used (m, p).
+
+    Without the directions in which the form hardly moves.
+    """
+    values, vectors = np.linalg.eigh(products * used[:, :, None] * used[:, None, :])
+    keep = values > _RIDGE**2 * values[:, -1:]
+    root = used[:, :, None] * vectors * np.where(keep, 1.0 / np.sqrt(np.where(keep, values, 1.0)), 0.0)[:, None]
+    return np.asarray(root @ root.transpose(0, 2, 1))

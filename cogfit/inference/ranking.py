@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cogfit.engine.estimate import Estimate
 from cogfit.engine.noise import NOISE
 from cogfit.errors import InputError
@@ -132,3 +135,49 @@ def simplest_in_race(delta: Mapping[str, float], parameters: Mapping[str, int]) 
         Numbers of parameters.
     """
     return min((name for name in delta if delta[name] < SERIOUS), key=lambda name: (parameters[name], delta[name]))
+
+
+def pick_simplest(
+    choice: NDArray[np.bool_],
+    aicc: NDArray[np.float64],
+    bic: NDArray[np.float64],
+    parameters: Sequence[int],
+    is_at_bound: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    """Row of the simplest form for each curve.
+
+    That with the fewest parameters, and of these the lowest AICc. A form with a parameter at a bound is passed over
+    where another of the choice has a lower AICc and a lower BIC.
+
+    Parameters
+    ----------
+    choice : ndarray of bool, shape (forms, curves)
+        Forms among which to choose.
+    aicc, bic : ndarray, shape (forms, curves)
+        Only differences within a curve matter.
+    parameters : sequence of int
+        Number of each form's parameters.
+    is_at_bound : ndarray of bool, shape (forms, curves)
+        Whether some parameter lies at a bound.
+
+    Returns
+    -------
+    ndarray of int, shape (curves,)
+        −1 where there is no choice.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> aicc, bic = np.array([[1.0], [0.0]]), np.array([[0.5], [0.0]])
+    >>> for is_at_bound in (False, True):
+    ...     pick_simplest(np.ones((2, 1), bool), aicc, bic, (2, 3), np.array([[is_at_bound], [False]])).item()
+    0
+    1
+    """
+    usable = choice.copy()
+    for i in np.flatnonzero((choice & is_at_bound).any(axis=1)):
+        is_beaten = (choice & (aicc < aicc[i]) & (bic < bic[i])).any(axis=0)
+        usable[i] &= ~(is_at_bound[i] & is_beaten)
+    size = np.where(usable, np.asarray(parameters, float)[:, None], np.inf)
+    simplest = usable & (size == size.min(axis=0))
+    return np.where(simplest.any(axis=0), np.where(simplest, aicc, np.inf).argmin(axis=0), -1)

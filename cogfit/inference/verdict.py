@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Form
 from cogfit.formulas.registry import CONSTANT, POWER_LAWS
 from cogfit.inference.form_tests import REFUTED, FormTest, compare_forms
-from cogfit.inference.ranking import Ranking
+from cogfit.inference.ranking import Ranking, pick_simplest
 from cogfit.records.codec import Document
 from cogfit.records.sentence import Sentence, say
 
@@ -83,16 +85,14 @@ def simplest(
 ) -> str | None:
     """The simplest of some forms, None of none.
 
-    That with the fewest parameters, and of these the lowest AICc. A form with a parameter at a bound is passed over
-    where another has a lower AICc and a lower BIC.
+    See :func:`cogfit.inference.ranking.pick_simplest`.
     """
-    delta, bic = ranking.delta, ranking.delta_bic
-
-    def is_beaten(name: str) -> bool:
-        return bool(fits[name].at_bound) and any(delta[n] < delta[name] and bic[n] < bic[name] for n in names)
-
-    usable = [name for name in names if not is_beaten(name)]
-    return min(usable, key=lambda name: (len(registry[name].parameters), delta[name]), default=None)
+    if not names:
+        return None
+    aicc, bic = (np.array([[values[name]] for name in names]) for values in (ranking.delta, ranking.delta_bic))
+    is_at_bound = np.array([[bool(fits[name].at_bound)] for name in names])
+    counts = [len(registry[name].parameters) for name in names]
+    return names[pick_simplest(np.ones(aicc.shape, dtype=bool), aicc, bic, counts, is_at_bound).item()]
 
 
 def leading_power_law(

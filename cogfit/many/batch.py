@@ -24,7 +24,7 @@ from cogfit.errors import InputError, nearest
 from cogfit.formulas.form import MEASURES, Form
 from cogfit.formulas.registry import candidate_forms, get_form
 from cogfit.inference.noise_choice import choose_noise, constant_fit
-from cogfit.inference.ranking import CLOSE
+from cogfit.inference.ranking import CLOSE, pick_simplest
 from cogfit.logs.model import Source
 from cogfit.many.collection import Collection, Columns, examine, from_table, without
 from cogfit.native.blas import single_threaded
@@ -261,7 +261,7 @@ def _label(options: Options) -> str:
 def _table(part: Collection, fits: Sequence[Estimates]) -> pd.DataFrame:
     """Columns of the result.
 
-    Of several forms the simplest within ΔAICc 2 of the best is reported.
+    Of several forms the simplest within ΔAICc 2 of the best is reported, by the rule of a single fit.
     """
     import pandas as pd
 
@@ -269,11 +269,12 @@ def _table(part: Collection, fits: Sequence[Estimates]) -> pd.DataFrame:
     aicc = np.array([np.where(fit.status < 3, fit.aicc, np.inf) for fit in fits])
     aicc[~np.isfinite(aicc)] = np.inf
     lowest = aicc.min(axis=0)
-    sizes = np.array([len(fit.form.parameters) for fit in fits])
     with np.errstate(invalid="ignore"):
         delta = np.where(np.isfinite(lowest), aicc - lowest, np.inf)
-    rank = np.where(delta <= CLOSE, sizes[:, None] * (1.0 + CLOSE) + delta, np.inf)
-    pick = np.where(np.isfinite(lowest), rank.argmin(axis=0), _fallback(fits))
+    bic = np.array([fit.bic for fit in fits])
+    is_at_bound = np.array([fit.at_bound.any(axis=1) for fit in fits])
+    pick = pick_simplest(delta <= CLOSE, aicc, bic, [len(fit.form.parameters) for fit in fits], is_at_bound)
+    pick = np.where(pick >= 0, pick, _fallback(fits))
     noise = np.array([fit.noise for fit in fits], dtype=object)[pick, np.arange(count)]
     columns: dict[str, Any] = {"n": part.bundle.size, "noise": _texts(noise)}
     columns["form"] = _chosen([fit.form.name for fit in fits], pick)

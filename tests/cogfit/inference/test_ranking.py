@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import cogfit
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.registry import get_form
-from cogfit.inference.ranking import rank, score
+from cogfit.inference.ranking import pick_simplest, rank, score
 
 
 def made(form: str, loglik: float, n: int = 200, noise: str = "gaussian", status: str = "ok") -> Estimate:
@@ -121,3 +121,22 @@ def test_without_autocorrelation_forms_stand_in_the_order_of_aicc(logliks: list[
     assert truth[ranking.best or ""] == pytest.approx(lowest)
     assert ranking.delta == pytest.approx({name: value - lowest for name, value in truth.items()}, abs=1e-7)
     assert ranking.n_effective == n
+
+
+def test_a_form_at_a_bound_is_passed_over_where_both_criteria_prefer_another() -> None:
+    """Held to the rule as it is written, curve by curve."""
+    rng, n_passed_over = np.random.default_rng(0), 0
+    choice, at_bound = rng.random((2, 5, 400)) < 0.5
+    first, second = rng.normal(size=(2, 5, 400))
+    counts = (3, 1, 2, 3, 2)
+    for curve, picked in enumerate(pick_simplest(choice, first, second, counts, at_bound).tolist()):
+        among = [i for i in range(5) if choice[i, curve]]
+        kept = [
+            i
+            for i in among
+            if not at_bound[i, curve]
+            or not any(first[j, curve] < first[i, curve] and second[j, curve] < second[i, curve] for j in among)
+        ]
+        assert picked == min(kept, key=lambda i: (counts[i], first[i, curve]), default=-1)
+        n_passed_over += len(kept) < len(among)
+    assert n_passed_over > 50

@@ -26,6 +26,8 @@ from cogfit.engine import separable
 from cogfit.engine.estimate import estimate
 from cogfit.formulas.form import Form
 from cogfit.formulas.registry import candidate_forms, get_form
+from cogfit.inference.ranking import rank
+from cogfit.inference.verdict import simplest
 from cogfit.many import streaming
 from cogfit.many.batch import Options, fit_collection
 from cogfit.many.collection import Columns, from_arrays, from_table
@@ -114,6 +116,16 @@ def test_the_simplest_of_the_best_forms_is_reported() -> None:
     assert np.isfinite(table["r_se"][1])
     chosen = [table[f"delta_aicc_{name}"][i] for i, name in enumerate(table["form"])]
     assert max(chosen) <= 2.0
+
+
+def test_the_form_reported_follows_the_rule_of_single_fits() -> None:
+    x, rng = np.arange(1.0, 13.0), np.random.default_rng(4)
+    y = 0.5 * np.exp(-x / 4.0) + rng.normal(0.0, 0.04, (12, x.size))
+    registry = {form.name: form for form in candidate_forms("x", "other")}
+    for i, reported in enumerate(cogfit.fit_many(x, y, form=None)["form"]):
+        fits = {name: estimate(form, x, y[i], np.ones(x.size)) for name, form in registry.items()}
+        ranking = rank(list(fits.values()))
+        assert reported == simplest(ranking.indistinguishable, fits, ranking, registry)
 
 
 def best_of_curve_fit(form: Form, x: np.ndarray, y: np.ndarray, starts: int, seed: int) -> float:
