@@ -22,6 +22,8 @@ from cogfit.logs.model import GROUP_COLUMNS, Log, UtilizationLog
 LEAST_POINTS = 20
 """Points below which no abrupt change is looked for."""
 
+_COUNTED = ("step", "exposure", "x")  # axes that count one by one, or may do so
+
 _SCHEDULE = re.compile(
     r"(^|[^a-z])(lr|learning_rate|lambda|temperature|tau|phase|stage|warm_?up|schedule|anneal|curriculum|cost|beta)"
     r"([^a-z]|$)"
@@ -88,7 +90,7 @@ def find_changes(
         rng=rng,
         level=level,
         replicates=replicates,
-        window=None if curve.axis == "step" else 0.0,  # of other axes nobody knows what a unit is
+        unit=1.0 if curve.axis in _COUNTED else 0.0,
         schedule={name: values[curve.x > 0] for name, values in columns.items()} or None,
     )
     first, *further = result.statements()

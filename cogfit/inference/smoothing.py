@@ -21,7 +21,7 @@ from cogfit.engine.arma import Arma, estimate_arma
 from cogfit.engine.estimate import Estimate
 from cogfit.engine.noise import NOISE
 from cogfit.formulas.form import Array, Form
-from cogfit.formulas.registry import SCOUTS
+from cogfit.formulas.registry import SCOUTS, get_form
 from cogfit.inference.residuals import in_order, ordered_residuals, slopes
 
 _FEWEST = 40  # points below which nothing is looked for
@@ -58,6 +58,7 @@ def smoothing_seen(curve: Curve, registry: Mapping[str, Form], fits: Mapping[str
     usable = {name: fit for name, fit in fits.items() if fit.status != "failed" and registry[name].basis is not None}
     if not curve.serial or curve.resampleable or curve.x.size < _FEWEST or not usable:
         return ""
+    registry, usable = _beside_others(curve, registry, usable)
     best = min(usable, key=lambda name: usable[name].aicc)
     if NOISE[usable[best].noise].discrete:
         return ""
@@ -68,6 +69,24 @@ def smoothing_seen(curve: Curve, registry: Mapping[str, Form], fits: Mapping[str
         return f"a moving average over {width} points"
     decay = _decay_of(_beginning(in_order(curve)), registry, usable, best, residuals[:_LAGS_BEHIND])
     return f"an exponential moving average with decay {decay:g}" if decay else ""
+
+
+def _beside_others(
+    curve: Curve, registry: Mapping[str, Form], fits: dict[str, Estimate]
+) -> tuple[Mapping[str, Form], dict[str, Estimate]]:
+    """Give a single form others to compare with.
+
+    A form that misses the curve leaves errors that look smoothed, and proves nothing where there is no other.
+    """
+    if len(fits) > 1:
+        return registry, fits
+    ((name, only),) = fits.items()
+    others = {scout: get_form(scout) for scout in SCOUTS if scout != name}
+    found = {
+        scout: estimate.estimate(form, curve.x, curve.y, curve.weights, only.noise) for scout, form in others.items()
+    }
+    usable = {scout: fit for scout, fit in found.items() if fit.status != "failed"}
+    return {**registry, **others}, {name: only, **usable}
 
 
 def window_of(residuals: Array) -> int:
@@ -115,8 +134,6 @@ def _decay_of(
     curve: Curve, registry: Mapping[str, Form], fits: Mapping[str, Estimate], best: str, residuals: Array
 ) -> float:
     """Decay of an exponential average that a curve passed, or 0."""
-    if len(fits) < 2:
-        return 0.0  # a form that misses the curve proves nothing where there is no other
     form, noise = registry[best], fits[best].noise
     params = form.vector(fits[best].params)
     errors, _ = estimate_arma(residuals, slopes(form, curve, noise, params), (1, 0))

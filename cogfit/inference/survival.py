@@ -36,7 +36,7 @@ _STEEPEST = 1e4  # 1/σ at most: times that are all alike have no smallest σ
 # |δ| that costs log 2. With 60 % of 30 patterns censored, no penalty names the right driver 14 points less often; with
 # δ held at 0, 27 % of the names are wrong where it is 0.4 (100 patterns).
 _PENALTY = 0.2
-_CLEARLY = 1.0  # log-likelihood by which a law must beat the usual one
+_CLEARLY = 1.0  # log-likelihood by which a law of some of the times must beat one of all
 _INNER = np.array([0.25, 0.5, 0.75])  # where a profile is evaluated again, between two points of its grid
 
 
@@ -403,8 +403,8 @@ def covariance(regression: Regression, times: Times, columns: Array, spread: Arr
 def best_law(loglik: Sequence[Array]) -> NDArray[np.int64]:
     """Number of the law in :data:`LAWS` that is taken.
 
-    The first one, unless another is better by one unit of log-likelihood: little is lost if the first one is true, and
-    little if it is not.
+    The likeliest, for all have equally many parameters. To prefer the usual one costs up to 3 points of the drivers
+    that are named rightly where another is true, and gains none where it is.
 
     Parameters
     ----------
@@ -415,8 +415,7 @@ def best_law(loglik: Sequence[Array]) -> NDArray[np.int64]:
     -------
     ndarray of int, shape (…,)
     """
-    score = np.stack([loglik[0], *(value - _CLEARLY for value in loglik[1:])])
-    return np.asarray(np.nan_to_num(score, nan=-np.inf).argmax(axis=0))
+    return np.asarray(np.nan_to_num(np.stack(loglik), nan=-np.inf).argmax(axis=0))
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def fit_break(x: Array, y: Array, w: Array, start: Array | None = None) -> tuple
 
 
 def is_sharpest(theta: Array) -> bool:
-    """Whether a break (γ₁, γ₂, x_b, width) is as sharp as allowed."""
+    """Whether a break is as sharp as allowed."""
     return bool(theta[3] <= _LEAST_WIDTH * (1.0 + 1e-6))
 
 

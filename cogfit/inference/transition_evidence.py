@@ -27,7 +27,9 @@ SIGNIFICANT = 0.05
 HOPELESS = 20.0
 """Log-likelihood by which a smooth form may lie below the best one with a step and still be tested."""
 
-_STEEPNESS = (5.0, 11.0, 25.0, 60.0, 150.0)  # of the gradual steps tried besides sharp ones: t90/t10 = 2.4 … 1.03
+STEEPNESS = (5.0, 11.0, 25.0, 60.0, 150.0)
+"""Of the gradual steps tried besides sharp ones: t90/t10 = 2.4 … 1.03."""
+
 _HITS = 10  # exceedances after which a bootstrap stops
 _BATCHES = (20, 30, 50, 100, 200, 400, 800)  # replicates at a time: few first, for most nulls are settled early
 
@@ -174,7 +176,7 @@ def _grid(series: Series, shapes: Sequence[Shape]) -> tuple[NDArray[np.intp], Ar
     lx, c = np.log(series.x), series.trim
     at = np.arange(c, lx.size - c + 1)
     location, steepness = [np.zeros(0)], [np.zeros(0)]
-    for s in _STEEPNESS:
+    for s in STEEPNESS:
         middle, half = np.arange(lx[c], lx[-c - 1], 1.6 / s), math.log(9.0) / s
         middle = middle[(middle - half >= lx[0]) & (middle + half <= lx[-1])]
         middle = middle[np.searchsorted(lx, middle + half) - np.searchsorted(lx, middle - half) >= 3]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.formulas.form import Array
 from cogfit.inference.error_models import innovations, simulated, unevenness
-from cogfit.inference.transition_evidence import estimate_errors
+from cogfit.inference.transition_evidence import STEEPNESS, estimate_errors
 from cogfit.inference.transition_levels import Null, Series, Shape, gradual
-from cogfit.inference.transition_steps import Candidates, Mean, loglik, peak, steps
+from cogfit.inference.transition_steps import Candidates, Mean, effects, loglik, peak, steps
 
 _CHI_SQUARE = 1.92  # half of the 95 % quantile of χ² with one degree of freedom
 _LOCATED = 199  # replicates behind the interval of a location
@@ -60,49 +62,101 @@ def locate(series: Series, null: Null, start: Shape) -> Shape:
     return Shape(math.exp(best[1]), best[2], bool(sharp))
 
 
+@dataclass(frozen=True)
+class _Scan:
+    """Changes at many places and of several steepness, and their likelihoods.
+
+    Places on the log axis, the estimate first; steepness, that of the estimate first; logliks (places, steepness).
+    """
+
+    series: Series
+    null: Null
+    places: Array
+    tried: Array
+    candidates: Candidates
+    logliks: Array
+
+    @classmethod
+    def at(cls, series: Series, null: Null, places: Array, tried: Array) -> _Scan:
+        """Evaluate the likelihood of each."""
+        candidates = _columns(series, null, places, tried)
+        logliks = candidates.max_logliks(null.mean, null.residual).reshape(places.size, tried.size)
+        return cls(series, null, places, tried, candidates, logliks)
+
+    @classmethod
+    def about(cls, series: Series, null: Null, shape: Shape) -> _Scan:
+        """Scan roughly where a change may lie, then at most 60 places there."""
+        gaps, _ = _gaps(series)
+        centre = math.log(shape.t50)
+        # Errors that wander make gradual changes look abrupt, so gentler ones are asked, too.
+        gentler = [s for s in STEEPNESS if s < 0.6 * shape.s]
+        tried = np.array([shape.s, 0.6 * shape.s, 1.7 * shape.s, *gentler])
+        stride = -(-gaps.size // 80)
+        rough = cls.at(series, null, np.append(centre, gaps[::stride]), tried)
+        inside = rough.places[rough.profile > rough.profile.max() - 8.0]
+        a, b = np.searchsorted(gaps, [inside.min(), inside.max()]) + np.array([-stride, stride])
+        region = gaps[max(int(a), 0) : int(b) + 1]
+        return cls.at(series, null, np.append(centre, region[:: -(-region.size // 60)]), tried)
+
+    @property
+    def profile(self) -> Array:
+        """Largest log-likelihood at each place."""
+        return np.asarray(self.logliks.max(axis=1))
+
+    def shapes(self) -> Iterator[Shape]:
+        """The estimate, and the gentlest change that the data do not refuse."""
+        best = self.logliks.max(axis=0)
+        plausible = [i for i in np.argsort(self.tried) if best[i] >= best.max() - _CHI_SQUARE]
+        yield Shape(math.exp(self.places[0]), float(self.tried[0]))
+        if plausible and plausible[0] != 0:
+            gentlest = plausible[0]
+            place = float(self.places[self.logliks[:, gentlest].argmax()])
+            yield Shape(math.exp(place), float(self.tried[gentlest]))
+
+    def cutoff(self, shape: Shape, level: float, rng: np.random.Generator) -> float:
+        """Quantile of the log-likelihood by which the best place beats the true one.
+
+        It is found in curves with the given change.
+        """
+        series, null = self.series, self.null
+        # errors beside the change and its tangents
+        column = shape.column(series)
+        slopes = [Shape(shape.t50 * f, shape.s * g).column(series) for f, g in ((1.001, 1.0), (1.0, 1.1))]
+        full = Mean.from_rows(np.stack([*null.mean.rows, column, *slopes]))
+        errors = estimate_errors(null.residual, full)
+        innovation = innovations(null.residual, full.rows, errors)
+        noise = math.sqrt(float(innovation @ innovation) / max(innovation.size - len(full.rows), 1))
+        curves = simulated(errors, math.inf, noise * unevenness(innovation), _LOCATED, rng)
+
+        size = effects(np.stack([*null.mean.rows, column]), null.residual)[-1]
+        curves = size * column + simulated(errors, math.inf, noise * unevenness(innovation), _LOCATED, rng)
+        true_place = _columns(series, null, np.array([math.log(shape.t50)]), self.tried)
+        rss, u = null.mean.project(curves)
+        best, true = (peak(loglik(rss - c.gains(curves, u), innovation.size)) for c in (self.candidates, true_place))
+        return float(np.quantile(np.maximum(best - true, 0.0), level))
+
+
+def _columns(series: Series, null: Null, places: Array, tried: Array) -> Candidates:
+    """Changes at every place, of every steepness, but none steeper than a jump."""
+    gaps, steepest = _gaps(series)
+    limit = steepest[np.clip(np.searchsorted(gaps, places), 0, gaps.size - 1)]
+    s = np.minimum(tried[:, None], limit).T.ravel()
+    rows = gradual(np.log(series.x), np.repeat(places, tried.size), s)
+    return steps(null.mean, series.root, np.zeros(0, dtype=np.intp), rows)
+
+
 def find_limits(
     series: Series, null: Null, shape: Shape, level: float, rng: np.random.Generator
 ) -> tuple[float, float]:
     """Limits of a location.
 
-    The likelihood ratio inverted at its quantile in curves with that change.
+    The likelihood ratio inverted at its quantile in curves with that change, or with the gentlest one that the data do
+    not refuse: it is the harder to locate. The cutoff is never less than χ² asks for.
     """
-    lx, (gaps, steepest), centre = np.log(series.x), _gaps(series), math.log(shape.t50)
-
-    def columns(location: Array) -> Candidates:
-        steepest_there = steepest[np.clip(np.searchsorted(gaps, location), 0, gaps.size - 1)]
-        s = np.minimum(shape.s * np.array([[0.6], [1.0], [1.7]]), steepest_there).T.ravel()
-        rows = gradual(lx, np.repeat(location, 3), s)
-        return steps(null.mean, series.root, np.zeros(0, dtype=np.intp), rows)
-
-    def logliks(candidates: Candidates) -> Array:
-        return np.asarray(candidates.max_logliks(null.mean, null.residual).reshape(-1, 3).max(axis=1))
-
-    # Roughly where it may lie, then at most 60 places there, of which the first is the estimate.
-    stride = -(-gaps.size // 80)
-    rough = np.append(centre, gaps[::stride])
-    value = logliks(columns(rough))
-    inside = rough[value > value.max() - 8.0]
-    a, b = np.searchsorted(gaps, [inside.min(), inside.max()]) + np.array([-stride, stride])
-    region = gaps[max(int(a), 0) : int(b) + 1]
-    places = np.append(centre, region[:: -(-region.size // 60)])
-    candidates = columns(places)
-
-    # errors beside the change and its tangents; curves with that change, and how far the best place beats the true one
-    column = shape.column(series)
-    slopes = [Shape(shape.t50 * f, shape.s * g).column(series) for f, g in ((1.001, 1.0), (1.0, 1.1))]
-    full = Mean.from_rows(np.stack([*null.mean.rows, column, *slopes]))
-    errors = estimate_errors(null.residual, full)
-    innovation = innovations(null.residual, full.rows, errors)
-    noise = math.sqrt(float(innovation @ innovation) / max(innovation.size - len(full.rows), 1))
-    y = null.sizes[-1] * column + simulated(errors, math.inf, noise * unevenness(innovation), _LOCATED, rng)
-    rss, u = null.mean.project(y)
-    best, true = (peak(loglik(rss - candidates.gains(y, u, m), innovation.size)) for m in (None, 3))
-    cutoff = max(float(np.quantile(best - true, level)), _CHI_SQUARE)
-
-    # where the likelihood ratio is no larger; never less than χ² asks for
-    value = logliks(candidates)
-    allowed = np.append(centre, places[value >= value.max() - cutoff])
+    scan = _Scan.about(series, null, shape)
+    cutoff = max(_CHI_SQUARE, *(scan.cutoff(change, level, rng) for change in scan.shapes()))
+    allowed = np.append(scan.places[0], scan.places[scan.profile >= scan.profile.max() - cutoff])
     # A jump may lie anywhere between two points, so the limits are points.
+    lx = np.log(series.x)
     low = series.x[max(int(np.searchsorted(lx, allowed.min())) - 1, 0)]
     return float(low), float(series.x[min(int(np.searchsorted(lx, allowed.max())), lx.size - 1)])

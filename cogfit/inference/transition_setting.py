@@ -38,9 +38,9 @@ class Setting:
     window: float
 
 
-def find_setting(series: Series, window: float | None) -> tuple[Setting, Null]:
+def find_setting(series: Series, window: float | None, unit: float) -> tuple[Setting, Null]:
     """Recognise windows, a warm-up and a season; the smooth form comes with them."""
-    series, null, length = _middles(series, window)
+    series, null, length = _middles(series, window, unit)
     end = math.nan
     if count := warm_up_end(series, null):
         end = float(series.points[0][int(np.searchsorted(series.label, count)) - 1])
@@ -75,7 +75,7 @@ def prepare(x: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> Series:
     return Series.from_points(xs[keep], ys[keep], ws[keep], _POINTS)
 
 
-def _middles(series: Series, window: float | None) -> tuple[Series, Null, float]:
+def _middles(series: Series, window: float | None, unit: float) -> tuple[Series, Null, float]:
     """The curve against the middles of windows, its smooth form, the windows' length.
 
     A mean over a window belongs to its middle. Plotted at the end, a steep beginning is steeper than any power law.
@@ -88,10 +88,12 @@ def _middles(series: Series, window: float | None) -> tuple[Series, Null, float]
             )
         series = series.moved(-0.5 * window) if window else series
         return series, smooth(series), float(window)
+    if not 0.0 <= unit < math.inf:
+        raise InputError(f"`unit` must be 0 or more, not {unit:g}", hint="give 0 where x has no unit")
     null, gaps = smooth(series), np.diff(series.points[0])
     length = float(np.median(gaps))
     is_even = bool(np.abs(gaps - length).max() <= 1e-6 * length)
-    if not is_even or length <= 1.0 or series.points[0][0] < length * (1.0 - 1e-6):
+    if not is_even or length <= unit * (1.0 + 1e-6) or series.points[0][0] < length * (1.0 - 1e-6):
         return series, null, 0.0
     middles = series.moved(-0.5 * length)
     other = smooth(middles)

@@ -56,7 +56,8 @@ class Transition(Document):
     low, high, level : float
         Limits of t50 and their confidence level.
     p_value : float
-        Of the null that the curve is smooth; 1 where no step beats a shock from which the curve recovers.
+        Of the null that the curve is smooth. 1 where no step beats a shock from which the curve recovers, or where more
+        smooth changes of regime follow each other than are followed.
     ratio, size_sd : float
         See :class:`Change`.
     null_form : str
@@ -213,6 +214,7 @@ def transition(
     replicates: int = 199,
     schedule: Mapping[str, ArrayLike] | None = None,
     window: float | None = None,
+    unit: float = 1.0,
 ) -> Transition:
     """Look for abrupt changes of level in a curve.
 
@@ -239,6 +241,9 @@ def transition(
     window : float, optional
         Every y is the mean over a window of this length that ends at its x: its place is the window's middle. By
         default the distance of the points is tried, and taken where a smooth form fits clearly better so; 0 for none.
+    unit : float, default 1.0
+        What x counts comes in these (steps); points no farther apart are single values, and no windows are looked for.
+        0 where x has no unit (epochs, tokens, seconds).
 
     Returns
     -------
@@ -275,7 +280,7 @@ def transition(
         return _outcome(series, level, 1.0, "constant", arma.Arma())
     shapes: list[Shape] = []
     marks: list[tuple[float, float, float]] = []
-    setting, null = find_setting(series, window)
+    setting, null = find_setting(series, window, unit)
     series = setting.series
     first = verdict = assess_smooth_forms(series, null, shapes, replicates, generator)
     while verdict.is_refused:  # one change after the other, the strongest first
@@ -285,6 +290,8 @@ def transition(
         shapes.append(shape)
         null = smooth(series, shapes, beside.sizes, near=beside.form)
         n_smooth = sum(known.is_smooth for known in shapes)
+        if n_smooth > _MOST_REGIMES and n_smooth == len(shapes):  # all that is left is smooth once more
+            first = replace(verdict, p_value=1.0)
         if len(shapes) - n_smooth == max_changes or n_smooth > _MOST_REGIMES:
             break
         verdict = assess_smooth_forms(series, null, shapes, replicates, generator)

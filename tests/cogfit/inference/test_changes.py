@@ -69,6 +69,15 @@ def test_arrays_are_searched_as_they_are(searched: list[dict[str, Any]]) -> None
     assert len(document["statements"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("axis", "unit"), [("step", 1.0), ("x", 1.0), ("exposure", 1.0), ("epoch", 0.0), ("tokens", 0.0)]
+)
+def test_windows_are_looked_for_on_every_axis(searched: list[dict[str, Any]], axis: str, unit: float) -> None:
+    changes(curve_of(axis=axis))
+    (call,) = searched
+    assert (call.get("window"), call["unit"]) == (None, unit)
+
+
 def test_a_log_says_which_of_its_curves_changes(searched: list[dict[str, Any]]) -> None:
     document = changes(curve_of(), Log("run.csv", utilization=table()))
     assert document is not None

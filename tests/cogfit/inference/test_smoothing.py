@@ -7,8 +7,11 @@ import pytest
 from scipy.signal import lfilter
 
 import cogfit
+from cogfit.curves.arrays import array_curve
 from cogfit.engine.arma import Arma
-from cogfit.inference.smoothing import window_of
+from cogfit.engine.estimate import estimate
+from cogfit.formulas.registry import get_form
+from cogfit.inference.smoothing import smoothing_seen, window_of
 
 X = np.arange(1.0, 251.0)
 
@@ -63,6 +66,22 @@ def test_curves_with_autocorrelated_errors_are_not_called_smoothed() -> None:
     for errors in (Arma(), Arma((0.9,)), Arma((0.85,), (-0.4,))):
         fit = cogfit.fit(X, X**-0.5 + 0.02 * errors.simulate(1, X.size, rng)[0])
         assert not any("the errors look like" in text for text in fit.warnings), errors
+
+
+@pytest.mark.parametrize("form", ["power_floor", "power", "exponential_floor"])
+def test_one_form_alone_is_told_of_smoothing_as_many_are(form: str) -> None:
+    """Whether the form fits or misses the curve, the average is recognised, and nothing else is."""
+    rng = np.random.default_rng(5)
+    seen = {"averaged": 0, "correlated": 0}
+    for _ in range(12):
+        raw = X**-0.5 + 0.2 + 0.04 * rng.normal(size=X.size)
+        wander = X**-0.5 + 0.2 + 0.02 * Arma((0.9,)).simulate(1, X.size, rng)[0]
+        for kind, y in (("averaged", average(raw, 0.9)), ("correlated", wander)):
+            curve = array_curve(X, y)
+            fit = estimate(get_form(form), curve.x, curve.y, curve.weights)
+            seen[kind] += "exponential moving average" in smoothing_seen(curve, {form: get_form(form)}, {form: fit})
+    assert seen["averaged"] >= 10
+    assert seen["correlated"] <= 1
 
 
 def test_a_declared_decay_is_undone_and_leaves_nothing_to_recognise() -> None:

@@ -151,9 +151,9 @@ def test_times_that_are_all_alike_have_a_fit() -> None:
     assert fit.loglik == pytest.approx(0.0, abs=1e-3)
 
 
-def test_another_law_must_be_clearly_better() -> None:
-    assert best_law([np.array(0.0), np.array(0.9), np.array(0.5), np.array(math.nan)]) == 0
-    assert best_law([np.array(0.0), np.array(1.1), np.array(1.2), np.array(math.nan)]) == 2
+def test_the_likeliest_law_is_taken() -> None:
+    assert best_law([np.array(0.0), np.array(-0.1), np.array(-0.5), np.array(math.nan)]) == 0
+    assert best_law([np.array(0.0), np.array(0.1), np.array(0.2), np.array(math.nan)]) == 2
 
 
 def test_limits_of_a_parabola_are_where_it_has_fallen() -> None:

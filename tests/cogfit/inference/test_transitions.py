@@ -297,6 +297,17 @@ def test_means_over_windows_belong_to_their_middles() -> None:
     assert "middles" in " ".join(results[0].statements())
 
 
+@pytest.mark.parametrize("epoch", [1.0, 0.02, 4e6])
+def test_windows_are_recognised_on_axes_without_a_unit(epoch: float) -> None:
+    """Means over whole epochs, whether x counts epochs, days or tokens."""
+    steps = np.arange(1.0, 20_001.0)
+    curve = (0.15 + 0.85 * steps**-0.43).reshape(400, 50).mean(axis=1)
+    y = curve + 0.002 * np.random.default_rng(1).normal(size=400)
+    x = epoch * np.arange(1.0, 401.0)
+    assert transition(x, y, unit=0.0).window == pytest.approx(epoch)
+    assert transition(x, y, unit=epoch).window == 0.0
+
+
 def test_a_declared_window_moves_all_places_by_half_of_it() -> None:
     x, y = one()
     axis = 10.0 * x + 100.0
@@ -313,6 +324,36 @@ def test_a_smooth_cosine_schedule_is_no_abrupt_change() -> None:
     regime = next(r for r in results if r.regimes and not r.found)
     assert regime.regimes[0].t90 > 2.0 * regime.regimes[0].t10
     assert "smooth change of regime" in " ".join(regime.statements())
+
+
+def test_found_and_p_value_agree_where_no_more_regimes_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transitions, "_MOST_REGIMES", 0)
+    x, curve = decay(1000)
+    results = results_of(curve - 0.05 * (1.0 - np.cos(np.pi * x / 1000.0)), 0.01)
+    assert any(r.regimes for r in results)
+    assert all(r.found == (r.p_value <= 0.05) for r in results)
+
+
+def test_the_sharpest_smooth_break_does_not_become_a_jump() -> None:
+    """A tangent knows no bounds: along that of the width a gradual drop was described as well as by a step."""
+    x = np.arange(1.0, 301.0)
+    step = 1.0 - 1.0 / (1.0 + (x / 150.0) ** 25.0)
+    noise = 1e-4 * np.random.default_rng(0).normal(size=300)
+    series = transition_levels.Series.from_points(x, x**-0.3 - 0.1 * step + noise, np.ones(300), 1000)
+    broken, regime = transition_levels.broken_power(series, transition_levels.smooth(series), [])
+    assert regime.s == pytest.approx(4.0)
+    slope = np.diff(broken.fitted)[100:200]
+    assert slope.min() > np.diff(x**-0.3 - 0.1 * step).min() / 2.0
+
+
+def test_limits_of_a_gradual_drop_hold_it_however_sharp_it_looks() -> None:
+    """Correlated errors (ρ = 0.5) make some of these drops look like jumps."""
+    x, curve = decay(300)
+    step = 1.0 - 1.0 / (1.0 + (x / 150.0) ** 11.0)
+    results = [transition(x, curve - 0.1 * step + 0.02 * ar1(300, 0.5, seed)) for seed in range(12)]
+    found = [r for r in results if r.found]
+    assert len(found) >= 10
+    assert sum(not r.low <= 150.0 <= r.high for r in found) <= 2  # three of 12: 1 in 50 at 95 %
 
 
 @pytest.mark.parametrize("length", [5, 12, 40, 90])
@@ -496,6 +537,7 @@ def test_the_schedule_is_read_in_the_order_of_x() -> None:
         ({"rng": "seed"}, "`rng`"),
         ({"window": 3.0}, "`window` must be 0 or more and end at the first x"),
         ({"window": -1.0}, "`window` must be 0 or more"),
+        ({"unit": -1.0}, "`unit` must be 0 or more"),
         ({"schedule": {"lr": np.ones(7)}}, "column 'lr' of `schedule`"),
     ],
 )
