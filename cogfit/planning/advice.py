@@ -20,7 +20,11 @@ from cogfit.planning.situation import MOST_POINTS, Law, Situation
 from cogfit.records.sentence import Sentence, say
 
 DECISIVE = 20.0
-"""λ of the nearest rival at which a true power law is supported in four of five logs (benchmarks/advice.py)."""
+"""λ of the nearest rival at which a true power law is supported in about four of five logs.
+
+Simulated (20 logs in each of nine settings): 30 to 50 % at 6, 80 % at 16 and 90 % at 24 with independent errors; with
+AR(1) errors of ρ = 0.8, 30 % at 16 and 90 % at 31.
+"""
 
 _MOST_TIMES = 30.0  # beyond which the formula is no guide
 _STEPS = 9  # of the search for the factor: to a tenth of it
@@ -73,7 +77,7 @@ def _spread(situation: Situation, mean: Array) -> Array | None:
 def advise(situation: Situation, power_law: Law, rivals: Sequence[Law]) -> Sentence | None:
     """Say how much more would decide.
 
-    None where nothing can be said: the errors have no model, or not even 30 times as much would do.
+    None where nothing can be said: the errors have no model, or they are so small that something else is in the way.
 
     Parameters
     ----------
@@ -101,11 +105,14 @@ def advise(situation: Situation, power_law: Law, rivals: Sequence[Law]) -> Sente
         if factor is not None:
             ways.append(words(situation, factor))
             numbers[lever] = factor
-    if not ways:
+    now, rule = least("repetitions", 1.0), f"λ ≥ {DECISIVE:g}"
+    if ways:
+        text = "if a power law is true, about {ways} would decide"
+        return say(text, ways=", or ".join(ways), now=now, threshold=rule, by=advise, **numbers)
+    if not 0.0 < now < DECISIVE:
         return None
-    text = "if a power law is true, {ways} would decide"
-    rule = f"λ ≥ {DECISIVE:g}"
-    return say(text, ways=", or ".join(f"about {way}" for way in ways), now=least("points", 1.0), threshold=rule, by=advise, **numbers)
+    text = "to decide would take more than {most:.2g} times as much of anything"
+    return say(text, most=most, now=now, threshold=rule, by=advise)
 
 
 def _factor(value: Callable[[float], float], most: float) -> float | None:

@@ -71,7 +71,6 @@ def test_points_between_keep_the_dependence_over_a_distance_of_x(factor):
 
 
 def test_other_dependences_are_kept_as_they_are():
-    x = np.arange(1.0, 31.0)
     long = FractionalNoise(0.3)
     model = ErrorModel(((long, 1.0), (Arma((0.5, 0.2)), 1.0), (Arma((-0.4,)), 1.0)))
     denser = SeriesScatter("gaussian", model, np.ones(30)).at_places(np.linspace(0.0, 29.0, 59))
