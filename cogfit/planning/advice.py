@@ -47,9 +47,12 @@ def separation(situation: Situation, law: Law, rival: Law) -> float:
     """
     x, mean = situation.template.x, law.values(situation.template.x)
     spread = _spread(situation, mean)
-    if spread is None or not np.all(np.isfinite(mean)) or not np.all(spread > 0.0):
-        return float("nan")
-    bins = Bins.of_points(x, _BINS, spread**-2)
+    if spread is None:
+        return math.nan
+    weight = spread**-2
+    if not np.all(np.isfinite(mean)) or not np.all(np.isfinite(weight) & (weight > 0.0)):
+        return math.nan
+    bins = Bins.of_points(x, _BINS, weight)
     target = bins.mean(mean)
     shape = [rival.form.names.index(q.name) for q in rival.form.shape]
     starts = rival.form.vector(rival.params)[shape][None, None] if shape else None
@@ -74,6 +77,7 @@ def _spread(situation: Situation, mean: Array) -> Array | None:
     return np.asarray(size * np.abs(mean) if scatter.noise == "lognormal" else size)
 
 
+@np.errstate(all="ignore")  # a form whose values overflow gives no advice
 def advise(situation: Situation, power_law: Law, rivals: Sequence[Law]) -> Sentence | None:
     """Say how much more would decide.
 
@@ -97,10 +101,10 @@ def advise(situation: Situation, power_law: Law, rivals: Sequence[Law]) -> Sente
         return min(separation(grown, power_law, rival) for rival in rivals[:_RIVALS])
 
     ways, numbers = list[str](), dict[str, float]()
-    most = min(_MOST_TIMES, MOST_POINTS / situation.template.x.size)
     for lever, words in _WORDS.items():
         if lever not in situation.levers:
             continue
+        most = _MOST_TIMES if lever == "repetitions" else min(_MOST_TIMES, MOST_POINTS / situation.template.x.size)
         factor = _factor(lambda value, lever=lever: least(lever, value), most)  # type: ignore[misc]
         if factor is not None:
             ways.append(words(situation, factor))
@@ -112,7 +116,7 @@ def advise(situation: Situation, power_law: Law, rivals: Sequence[Law]) -> Sente
     if not 0.0 < now < DECISIVE:
         return None
     text = "to decide would take more than {most:.2g} times as much of anything"
-    return say(text, most=most, now=now, threshold=rule, by=advise)
+    return say(text, most=_MOST_TIMES, now=now, threshold=rule, by=advise)
 
 
 def _factor(value: Callable[[float], float], most: float) -> float | None:
@@ -120,7 +124,7 @@ def _factor(value: Callable[[float], float], most: float) -> float | None:
 
     NaN is no answer.
     """
-    if not value(most) >= DECISIVE or not value(1.0) < DECISIVE:
+    if most <= 1.0 or not value(most) >= DECISIVE or not value(1.0) < DECISIVE:
         return None
     low, high = 1.0, most
     for _ in range(_STEPS):
@@ -135,7 +139,7 @@ def _more_points(situation: Situation, factor: float) -> str:
 
 def _longer_range(situation: Situation, factor: float) -> str:
     end = float(situation.template.x[-1]) * factor
-    return f"x up to {float(f'{end:.1g}') if factor > 2 else float(f'{end:.2g}'):,.6g}"
+    return f"x up to {float(f'{end:.2g}'):,.6g}"
 
 
 def _more_repetitions(situation: Situation, factor: float) -> str:
