@@ -32,7 +32,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 .PHONY: help kernels wheels demo test quick test-py312 test-py313 test-oldest mutants lint lint-style lint-layout \
   types imports complexity merge-marks check docs architecture clean benchmark-coverage benchmark-selection benchmark-averaging \
   benchmark-field benchmark-censoring benchmark-retention benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz benchmark-certificates \
-  benchmark-precise benchmark-verdicts benchmark-gpu benchmark
+  benchmark-precise benchmark-verdicts benchmark-design benchmark-gpu benchmark
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -123,6 +123,9 @@ benchmark-field: .venv-test/.stamp ## Verdicts over real learning curves (LCDB, 
 
 benchmark-verdicts: .venv-test/.stamp ## Rate of each verdict on known processes (verdict_rates.csv)
 	.venv-test/$(BIN)/python benchmarks/verdict_rates.py $(STUDY_ARGS)
+
+benchmark-design: .venv-test/.stamp ## What a log can show: verdicts by points, errors, range, correlation (design.csv)
+	.venv-test/$(BIN)/python benchmarks/design.py $(STUDY_ARGS)
 
 benchmark-averaging: .venv-test/.stamp ## Averaging artefacts (averaging_artefact.csv)
 	.venv-test/$(BIN)/python benchmarks/averaging_artefact.py $(STUDY_ARGS)

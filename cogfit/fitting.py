@@ -42,7 +42,7 @@ from cogfit.planning.advice import advise
 from cogfit.planning.campaign import Campaign
 from cogfit.planning.laws import fitted_laws, is_rival
 from cogfit.planning.simulation import Simulator, checked_workers
-from cogfit.planning.situation import Law, Situation, situation_of
+from cogfit.planning.situation import MOST_POINTS, Law, Situation, situation_of
 from cogfit.progress import Progress, Stages
 from cogfit.records.arrays import as_array
 from cogfit.records.sentence import say
@@ -667,8 +667,10 @@ def _with_advice(ruling: Verdict, compared: _Compared) -> Verdict:
     selected, registry = compared.selected, {form.name: form for form in compared.family}
     inside = confidence_set(selected.ranking, selected.tests)
     powers = [name for name in POWER_LAWS if name in inside]
-    if compared.curve.resampleable or compared.curve.smoothing or not powers:
-        return ruling  # members have no model of their errors, and another filter is needed first
+    # members have no model of their errors, an unknown filter stands before all else, and long logs would take seconds
+    curve = compared.curve
+    if curve.resampleable or curve.smoothing or curve.x.size > MOST_POINTS or not powers:
+        return ruling
     power = simplest(powers, compared.fits, selected.ranking, registry) or powers[0]
     rivals = [Law(registry[name], compared.fits[name].params) for name in inside if is_rival(registry[name], *powers)]
     if not rivals or compared.fits[power].params["gamma"] <= 0.0:

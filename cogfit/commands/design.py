@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import Number, ProgressBars, Text, console, warn, write_json
+from cogfit.commands.terminal import Number, ProgressBars, Text, console, print_table, write_json
 
 if TYPE_CHECKING:
     from cogfit.planning.records import Design
@@ -138,8 +138,9 @@ def _show(found: Design, quiet: bool) -> None:
     if quiet:
         return
     out.print()
-    out.print(tables.to_terminal(tables.audit_table(found.audit)))
+    print_table(out, tables.to_terminal(tables.audit_table(found.audit)))
     if found.needs:
         out.print()
-        out.print(tables.to_terminal(tables.needs_table(found)))
-    warn(found.notes)
+        print_table(out, tables.to_terminal(tables.needs_table(found)))
+    for note in found.notes:
+        out.print(Plain(f"note: {note}", style="dim"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import Number, ProgressBars, Text, console, split_names, warn, write_json
+from cogfit.commands.terminal import Number, ProgressBars, Text, console, print_table, split_names, warn, write_json
 
 if TYPE_CHECKING:
     from cogfit.logs.model import Log
@@ -279,7 +279,7 @@ def _show_details(out: Any, result: FitResult) -> None:
     )
     out.print()
     if result.audit is not None:
-        out.print(tables.to_terminal(tables.audit_table(result.audit)))
+        print_table(out, tables.to_terminal(tables.audit_table(result.audit)))
         out.print()
     forms = tables.forms_table(result).at_width(out.width)
     out.print(tables.to_terminal(forms))

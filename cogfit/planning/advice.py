@@ -20,7 +20,11 @@ from cogfit.planning.situation import MOST_POINTS, Law, Situation
 from cogfit.records.sentence import Sentence, say
 
 DECISIVE = 20.0
-"""λ of the nearest rival at which a true power law is supported in four of five logs (benchmarks/advice.py)."""
+"""λ of the nearest rival at which a true power law is supported in about four of five logs.
+
+Simulated (20 logs in each of nine settings): 30 to 50 % at 6, 80 % at 16 and 90 % at 24 with independent errors; with
+AR(1) errors of ρ = 0.8, 30 % at 16 and 90 % at 31.
+"""
 
 _MOST_TIMES = 30.0  # beyond which the formula is no guide
 _STEPS = 9  # of the search for the factor: to a tenth of it
@@ -43,9 +47,12 @@ def separation(situation: Situation, law: Law, rival: Law) -> float:
     """
     x, mean = situation.template.x, law.values(situation.template.x)
     spread = _spread(situation, mean)
-    if spread is None or not np.all(np.isfinite(mean)) or not np.all(spread > 0.0):
-        return float("nan")
-    bins = Bins.of_points(x, _BINS, spread**-2)
+    if spread is None:
+        return math.nan
+    weight = spread**-2
+    if not np.all(np.isfinite(mean)) or not np.all(np.isfinite(weight) & (weight > 0.0)):
+        return math.nan
+    bins = Bins.of_points(x, _BINS, weight)
     target = bins.mean(mean)
     shape = [rival.form.names.index(q.name) for q in rival.form.shape]
     starts = rival.form.vector(rival.params)[shape][None, None] if shape else None
@@ -70,10 +77,11 @@ def _spread(situation: Situation, mean: Array) -> Array | None:
     return np.asarray(size * np.abs(mean) if scatter.noise == "lognormal" else size)
 
 
+@np.errstate(all="ignore")  # a form whose values overflow gives no advice
 def advise(situation: Situation, power_law: Law, rivals: Sequence[Law]) -> Sentence | None:
     """Say how much more would decide.
 
-    None where nothing can be said: the errors have no model, or not even 30 times as much would do.
+    None where nothing can be said: the errors have no model, or they are so small that something else is in the way.
 
     Parameters
     ----------
@@ -93,19 +101,22 @@ def advise(situation: Situation, power_law: Law, rivals: Sequence[Law]) -> Sente
         return min(separation(grown, power_law, rival) for rival in rivals[:_RIVALS])
 
     ways, numbers = list[str](), dict[str, float]()
-    most = min(_MOST_TIMES, MOST_POINTS / situation.template.x.size)
     for lever, words in _WORDS.items():
         if lever not in situation.levers:
             continue
+        most = _MOST_TIMES if lever == "repetitions" else min(_MOST_TIMES, MOST_POINTS / situation.template.x.size)
         factor = _factor(lambda value, lever=lever: least(lever, value), most)  # type: ignore[misc]
         if factor is not None:
             ways.append(words(situation, factor))
             numbers[lever] = factor
-    if not ways:
+    now, rule = least("repetitions", 1.0), f"λ ≥ {DECISIVE:g}"
+    if ways:
+        text = "if a power law is true, about {ways} would decide"
+        return say(text, ways=", or ".join(ways), now=now, threshold=rule, by=advise, **numbers)
+    if not 0.0 < now < DECISIVE:
         return None
-    text = "if a power law is true, {ways} would decide"
-    rule = f"λ ≥ {DECISIVE:g}"
-    return say(text, ways=", or ".join(f"about {way}" for way in ways), now=least("points", 1.0), threshold=rule, by=advise, **numbers)
+    text = "to decide would take more than {most:.2g} times as much of anything"
+    return say(text, most=_MOST_TIMES, now=now, threshold=rule, by=advise)
 
 
 def _factor(value: Callable[[float], float], most: float) -> float | None:
@@ -113,7 +124,7 @@ def _factor(value: Callable[[float], float], most: float) -> float | None:
 
     NaN is no answer.
     """
-    if not value(most) >= DECISIVE or not value(1.0) < DECISIVE:
+    if most <= 1.0 or not value(most) >= DECISIVE or not value(1.0) < DECISIVE:
         return None
     low, high = 1.0, most
     for _ in range(_STEPS):
@@ -128,7 +139,7 @@ def _more_points(situation: Situation, factor: float) -> str:
 
 def _longer_range(situation: Situation, factor: float) -> str:
     end = float(situation.template.x[-1]) * factor
-    return f"x up to {float(f'{end:.1g}') if factor > 2 else float(f'{end:.2g}'):,.6g}"
+    return f"x up to {float(f'{end:.2g}'):,.6g}"
 
 
 def _more_repetitions(situation: Situation, factor: float) -> str:

@@ -164,14 +164,14 @@ class Campaign:
             }
             for trial in rate.trials
         )
-        factor, (low, high) = rate.factor(), rate.limits()
+        factor, low, high = (max(value, 1.0) for value in (rate.factor(), *rate.limits()))
         if factor > most:
             return Need(name, math.inf, min(low, most), math.inf, math.inf, trials)
         return Need(name, factor, low, high if high <= most else math.inf, self._amount(lever, factor), trials)
 
     def _amount(self, lever: str, factor: float) -> float:
         """Points, largest x, or number of repetitions."""
-        grown = self.situation.grown(lever, factor)
         if lever == "repetitions":
-            return float(grown.scatter.repetitions)
+            return float(math.ceil(self.situation.scatter.repetitions * factor - 1e-9))
+        grown = self.situation.grown(lever, factor)
         return float(grown.template.x.size if lever == "points" else grown.template.x[-1])

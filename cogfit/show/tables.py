@@ -469,8 +469,13 @@ def needs_table(design: Design) -> Table:
         tried = ", ".join(f"{t['factor']:.2g} ×: {t['supported']:.0f} of {t['curves']:.0f}" for t in need.trials)
         times = f"{need.factor:.2g} ({need.low:.2g} to {need.high:.2g})" if need.is_reachable else f"> {need.low:.2g}"
         rows.append((need.lever, times, readable(need.amount, 2) if need.is_reachable else NONE, tried))
-    columns = (f"for {design.goal:.0%} supported", "times as much", "that is", "supported at")
-    return simple_table(columns, rows, numbers=(1, 2))
+    columns = (
+        Column(f"for {design.goal:.0%} supported"),
+        Column("times as much", "number"),
+        Column("that is", "number"),
+        Column("supported at", wraps=True),
+    )
+    return Table(columns, tuple(map(Row, rows)))
 
 
 def _count(rates: Rates, verdict: str) -> str:

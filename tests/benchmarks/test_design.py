@@ -1,0 +1,56 @@
+"""The study of what a log can show: its cells, and the page that is written from its table."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def study() -> ModuleType:
+    """The script, under a name that no test module has."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    spec = importlib.util.spec_from_file_location("design_study", ROOT / "benchmarks" / "design.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_holds_the_table(study: ModuleType) -> None:
+    text = study.PAGE.read_text(encoding="utf-8")
+    assert study.page(text, study.recorded()) == text, "run: python benchmarks/design.py --page"
+
+
+def test_rows_recorded_are_cells_of_the_study_and_add_up(study: ModuleType) -> None:
+    cells = {study.STUDY.key(cell) for cell in study.CELLS}
+    with open(ROOT / "data" / "benchmarks" / "design.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    for row in rows:
+        assert study.STUDY.key(row) in cells
+        assert sum(float(row[name]) for name in study.VERDICTS) == pytest.approx(1.0, abs=1e-4)
+        assert float(row["supported_low"]) <= float(row["supported"]) <= float(row["supported_high"])
+
+
+def test_a_rival_is_no_power_law_and_lies_near_the_law(study: ModuleType) -> None:
+    for cell in ({"n": 50, "decades": 1.5}, {"n": 300, "decades": 3.0}):
+        situation, rival = study.observed({**cell, "truth": "rival", "sd": 0.01, "rho": 0.0})
+        x = situation.template.x
+        assert rival.form.name not in ("power", "power_floor")
+        assert np.abs(np.log(rival.values(x) / study.LAW.values(x))).max() < 0.1
+
+
+def test_what_is_not_measured_is_left_open(study: ModuleType) -> None:
+    (row,) = [r for r in study.recorded() if r["truth"] == "power_floor"][:1]
+    assert "| – |" in study.table_of([row])
+    assert study.table_of([row]).count("\n") == 3
