@@ -57,7 +57,8 @@ T1 is for routers without memory, T2 for S bits of memory, T3 for any learner. \
 The log needs the executed decisions (attended) and the answers (correct). \
 Luck is counted once per value of the table, or once per table, never once per query: \
 over the queries of one table a lucky guess repeats. \
-The verdicts hold however often you look at a log that grows.
+The verdicts hold however often you look at a log that grows, and however runs end; \
+with --planned-lengths they use more of the answers. They presuppose that no run is left out.
 
 [bold]Examples[/bold]
 
@@ -101,8 +102,12 @@ def check(
     json_file: Annotated[
         Text, typer.Option("--json", help="Write the verdicts as JSON ('-' for standard output).")
     ] = None,
-    certificate: Annotated[Path | None, typer.Option(help="Write the certificates to this file.")] = None,
-    verify: Annotated[Path | None, typer.Option(help="Only re-check the certificate in this file.")] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="Write the verdicts with their certificates to this file.")
+    ] = None,
+    verify: Annotated[
+        Path | None, typer.Option(help="Only re-check this file: verdicts, as --json writes them, or a certificate.")
+    ] = None,
 ) -> None:
     """Rule on statements (its help text is CHECK_HELP)."""
     from cogfit.errors import InputError
@@ -135,8 +140,11 @@ def bound(
     labels: Annotated[
         bool, typer.Option("--labels/--no-labels", help="Whether the value is shown after each query (training).")
     ] = True,
-    unit: Annotated[str, typer.Option(help="What the test counts once: pattern, table or auto.")] = "auto",
+    unit: Annotated[str, typer.Option(help="What the test counts once: pattern (auto) or table.")] = "auto",
     one_table: Annotated[bool, typer.Option("--one-table", help="All runs share one table of values.")] = False,
+    planned_lengths: Annotated[
+        bool, typer.Option("--planned-lengths", help="The length of each run was fixed beforehand: a sharper test.")
+    ] = False,
     x_min: Annotated[Number, typer.Option("--x-min", help="Judge steps from here on; choose before you look.")] = None,
     x_max: Annotated[Number, typer.Option("--x-max", help="Judge steps up to here.")] = None,
     level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
@@ -168,6 +176,7 @@ def bound(
         "labels": labels,
         "unit": cast(Literal["auto", "pattern", "table"], unit),
         "one_table": one_table,
+        "planned_lengths": planned_lengths,
         "x_min": x_min,
         "x_max": x_max,
         "level": level,
@@ -232,11 +241,12 @@ def _rule(item: Theorem | Claim) -> _Ruling:
     A solver that is not installed does not stop the others.
     """
     from cogfit.errors import MissingDependencyError
+    from theory import verify as recheck
 
     verdict = None
     try:
         verdict = item.check()
-        return _Ruling(item, verdict, verdict.verify(), None)
+        return _Ruling(item, verdict, recheck(verdict.certificate), None)
     except MissingDependencyError as error:
         return _Ruling(item, verdict, None, error)
 
@@ -251,35 +261,61 @@ def _raise_failures(rulings: list[_Ruling]) -> None:
 
 
 def _verify(path: Path) -> None:
-    """Re-check the certificate in a file, part by part."""
+    """Re-check the statements, or the bare certificate, in a file."""
     from theory import load_certificate
     from theory import verify as recheck
-    from theory.proofs.certificates import outline
 
     document = load_certificate(path)
     result = recheck(document)
-    parts = result.parts or (result,)
     lines = [f"{path}: {'holds' if result else 'FAILS'}"]
-    if len(parts) == len(outline(document)):
-        for title, part in zip(outline(document), parts, strict=True):
-            lines += [f"  {title}", f"    {part}"]
+    if "verdicts" in document:
+        for entry, check in zip(document["verdicts"], result.parts, strict=True):
+            lines += _statement(entry["verdict"], check, in_full=len(result.parts) == 1)
+    elif "certificate" in document and "kind" not in document:
+        lines += _statement(document, result, in_full=True)
     else:
-        lines.append(f"  {result.detail}")
+        # titles are left out: they are what the file calls its parts, and nobody has checked that
+        lines += ["  names no statement of this package; what was checked is this alone:"]
+        lines += [f"    {check}" for check in result.parts or (result,)]
     print_text("\n".join(lines) + "\n")
     if not result:
         raise typer.Exit(3)
 
 
-def _save(rulings: list[_Ruling], path: Path) -> None:
-    from theory import save_certificate
-    from theory.proofs.certificates import bundle
+def _statement(document: dict[str, Any], check: Check, *, in_full: bool) -> list[str]:
+    """What a file says of a statement, and whether it verifies.
 
-    documents = [ruling.verdict.certificate for ruling in rulings if ruling.verdict is not None]
-    save_certificate(documents[0] if len(documents) == 1 else bundle(*documents), path)
+    Nothing else of a file that does not is repeated.
+    """
+    from theory import Verdict
+    from theory.proofs.certificates import outline
+    from theory.statements import digest
+
+    if not check:
+        return [f"  {check}"]
+    verdict = Verdict.from_json(document)
+    lines = [f"  {verdict.claim}: {verdict.status}; statement {digest(verdict)}"]
+    if not in_full:
+        return lines
+    lines += [f"  {verdict.statement}"]
+    titles, parts = outline(verdict.certificate), check.parts or (check,)
+    if len(parts) == len(titles):
+        for title, part in zip(titles, parts, strict=True):
+            lines += [f"  {title}", f"    {part}"]
+    return lines
+
+
+def _save(rulings: list[_Ruling], path: Path) -> None:
+    """Write verdicts with their certificates."""
+    from theory import save_certificate
+
+    verdicts = [ruling.verdict for ruling in rulings if ruling.verdict is not None]
+    save_certificate(verdicts[0].to_json() if len(verdicts) == 1 else _document(rulings), path)
 
 
 def _document(rulings: list[_Ruling]) -> dict[str, Any]:
     import cogfit
+    from theory.statements import digest
 
     return {
         "schema": CHECK_SCHEMA,
@@ -288,6 +324,7 @@ def _document(rulings: list[_Ruling]) -> dict[str, Any]:
                 "id": ruling.item.id,
                 "title": ruling.item.title,
                 "verdict": None if ruling.verdict is None else ruling.verdict.to_json(),
+                "statement": None if ruling.verdict is None else digest(ruling.verdict),
                 "certificate_holds": None if ruling.check is None else ruling.check.ok,
                 "detail": str(ruling.missing) if ruling.check is None else ruling.check.detail,
             }
@@ -338,12 +375,16 @@ def _numbers(verdict: Verdict | None) -> tuple[str, str]:
 
 
 def _show_in_full(rulings: list[_Ruling]) -> None:
+    from theory.statements import digest
+
     for i, ruling in enumerate(rulings):
         lines = [""] if i else []
         if ruling.verdict is not None:
             lines += [str(ruling.verdict), *_counterexamples(ruling.verdict.certificate)]
         if ruling.check is not None:
             lines.append(f"  certificate, re-checked: {ruling.check}")
+        if ruling.verdict is not None:
+            lines.append(f"  statement: {digest(ruling.verdict)}")
         print_text("\n".join(lines) + "\n")
 
 

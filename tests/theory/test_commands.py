@@ -48,7 +48,11 @@ def test_all_theorems_and_claims_in_one_table(tmp_path: Path, capfd: pytest.Capt
         assert entry["verdict"]["status"] in lines[entry["id"]]
         assert entry["title"] in lines[entry["id"]]
     assert f"{len(ids)} verdicts; all certificates hold" in out
-    assert len(theory.load_certificate(tmp_path / "all.cert.json")["parts"]) == len(ids)
+    assert len(theory.load_certificate(tmp_path / "all.cert.json")["verdicts"]) == len(ids)
+    for file in ("all.json", "all.cert.json"):  # both are read back
+        code, out, _ = run(capfd, "check", "--verify", tmp_path / file)
+        assert code == 0
+        assert all(f"  {name}: " in out for name in ids)
 
 
 def test_one_claim_is_shown_in_full_with_its_counterexample(capfd: pytest.CaptureFixture[str]) -> None:
@@ -76,12 +80,26 @@ def test_a_certificate_is_rechecked_alone_and_a_tampered_one_fails(
     text = file.read_text()
     assert "attention == 1/50" not in text
     document = json.loads(text)
-    part = next(part for part in document["parts"] if part["kind"] == "counterexample")
+    assert "cram-opt: conditional; statement " in out
+    part = next(part for part in document["certificate"]["parts"] if part["kind"] == "counterexample")
     part["facts"] = ["attention == 1/50"]
     file.write_text(json.dumps(document))
     code, out, _ = run(capfd, "check", "--verify", file)
     assert code == 3
-    assert "FAILS" in out
+    assert "FAILS: cram-opt: its certificate proves something else" in out
+
+
+def test_a_file_without_a_claim_is_said_to_name_no_statement(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "x.json"
+    file.write_text(json.dumps({"kind": "arithmetic", "title": "T1 is false", "facts": ["1 < 2"]}))
+    code, out, _ = run(capfd, "check", "--verify", file)
+    assert code == 0
+    assert "names no statement" in out
+    assert "T1 is false" not in out
+    file.write_text('{"kind": "arithmetic", "facts": ["1 == 2"], "facts": ["1 == 1"]}')
+    code, _, err = run(capfd, "check", "--verify", file)
+    assert code == 2
+    assert "'facts' stands twice" in err
 
 
 def test_a_verdict_whose_certificate_fails_is_exit_code_3(

@@ -21,8 +21,10 @@ import cogfit
 from cogfit.errors import InputError
 from theory.audit import e_values
 from theory.audit.arrivals import Arrivals, MissingMass, exchangeability, missing_mass
-from theory.audit.counts import Histogram, Queries, Tally, inside
-from theory.audit.e_values import Guesses
+from theory.audit.bets import Bets
+from theory.audit.counts import Booleans, Histogram, Queries, Tally, inside
+from theory.audit.e_values import Floats, Guesses
+from theory.audit.endings import endings
 from theory.audit.report import Finding, Judgement, LogReport, Look, Settings, Unit, p_value_of
 from theory.bounds import t1_memoryless, t2_memory_bits, t3_compulsory
 
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
 
 ACCURACY_COLUMNS = ("retrieval_accuracy", "accuracy")
 """Columns of a utilisation log that are taken for the accuracy on queries."""
-
-_MANY_TABLES = 30  # from here on the unit is a table by default
 
 
 def check_log(
@@ -49,6 +49,7 @@ def check_log(
     labels: bool = True,
     unit: Unit = "auto",
     one_table: bool = False,
+    planned_lengths: bool = False,
     x_min: float | None = None,
     x_max: float | None = None,
     level: float = 0.95,
@@ -76,9 +77,14 @@ def check_log(
     unit : {"auto", "pattern", "table"}
         What T1 counts once. ``pattern``: the entry of a table for a pattern; the router's decisions and guesses know
         nothing of the table. ``table``: a whole table; the router may know other entries than the one asked for.
-        ``auto``: tables if there are 30 or more.
+        ``auto``: ``pattern``, whatever the log; the unit is part of the null hypothesis, so it does not change as a log
+        grows.
     one_table : bool
         Whether all runs share one table of values. Default: each run has its own.
+    planned_lengths : bool
+        Whether the length of each run was fixed beforehand and no run was left out. Tests may then use all answers,
+        not only the first one without attention for each pattern of a run (with ``unit="table"``: of the first query of
+        each table). Default: tests that hold however a run ends, by its answers included.
     x_min, x_max : float, optional
         Judge these steps only, both included; choose them before you look. What was shown earlier counts as shown.
     level : float
@@ -116,6 +122,7 @@ def check_log(
         labels=labels,
         unit=unit,
         one_table=one_table,
+        planned_lengths=planned_lengths,
         x_min=x_min,
         x_max=x_max,
         level=level,
@@ -236,7 +243,7 @@ def _check_routing(log: RoutingLog, settings: Settings) -> LogReport:
     )
     rows, tables = queries.step.size, int(queries.table.max()) + 1
     logged = queries.right is not None
-    unit = _unit(settings, tables, logged=logged)
+    unit = _unit(settings, logged=logged)
     whole = Tally.of(queries, rows, settings.accuracy)
     looked = [Tally.of(queries, n, settings.accuracy) for n in e_values.looks(rows)]
     arrivals = exchangeability(queries.pattern, table=queries.table, step=queries.step)
@@ -259,25 +266,24 @@ def _check_routing(log: RoutingLog, settings: Settings) -> LogReport:
         accuracy="logged" if logged else "missing" if settings.accuracy is None else "assumed",
         unit=unit,
         findings=(
-            _memoryless(whole, looked, settings, unit),
-            _memory(whole, looked, settings, arrivals),
+            _memoryless(whole, looked, settings, queries, unit),
+            _memory(whole, looked, settings, arrivals, tables),
             _learner(whole, looked, settings, queries),
         ),
         arrivals=arrivals,
+        endings=None if queries.right is None else endings(queries.table, ~queries.attended, queries.right),
         unseen=_unseen(looked, settings, arrivals),
         path=tuple(_look(j, tally, settings, unit, arrivals) for j, tally in enumerate(looked)),
         warnings=warnings,
     )
 
 
-def _unit(settings: Settings, tables: int, *, logged: bool) -> Literal["pattern", "table"]:
+def _unit(settings: Settings, *, logged: bool) -> Literal["pattern", "table"]:
     if settings.unit == "table" and not logged:
         raise InputError(
             "tables cannot be the unit of an assumed accuracy", hint="use unit 'pattern', or log 'correct'"
         )
-    if settings.unit != "auto":
-        return settings.unit
-    return "table" if tables >= _MANY_TABLES and logged else "pattern"
+    return "pattern" if settings.unit == "auto" else settings.unit
 
 
 # --- one finding per theorem ------------------------------------------------------------------------------------------
@@ -287,22 +293,27 @@ _Evidence = Callable[[Tally, float], float]
 _NO_ACCURACY = "the log does not say which answers were right; give an accuracy to learn what would follow from it"
 
 
-def _memoryless(whole: Tally, looked: list[Tally], settings: Settings, unit: str) -> Finding:
+_EVERY_RUN = "this presupposes that all runs are in the log, those that failed included"
+
+
+def _memoryless(whole: Tally, looked: list[Tally], settings: Settings, queries: Queries, unit: str) -> Finding:
     router = "without memory"
     attention = whole.attended / whole.rows
     if whole.wrong is None:
         return Finding("T1", router, "not judged", _NO_ACCURACY, attention)
     bound = _t1(whole, settings)
-    if not looked:
+    mask = queries.opening & ~queries.attended if unit == "table" else queries.first
+    tests = _tests(looked, settings, _bets(queries, mask), _by_table if unit == "table" else _by_entry)
+    if not tests:
         return Finding("T1", router, "not judged", _TOO_SHORT, attention, bound)
-    p_value, chance = _judge(looked, settings, _by_table if unit == "table" else _by_entry)
+    p_value, chance = _judge(tests, settings)
     if p_value <= 1 - settings.level:
         known = f"as by a best guess of chance {chance:.3g} at least; without memory it has {settings.chance:.3g}"
         return Finding(
             "T1",
             router,
             "impossible",
-            f"answers without attention are right {known}",
+            f"answers without attention are right {known}; {_EVERY_RUN}",
             attention,
             bound,
             p_value,
@@ -326,19 +337,41 @@ def _learner(whole: Tally, looked: list[Tally], settings: Settings, queries: Que
     if whole.wrong_hidden is None:
         reason = f"{new}; which answers were right is not logged"
         return Finding("T3", router, "not judged", reason, attention, bound)
-    if not looked:
+    mask = queries.first & queries.hidden
+    tests = _tests(looked, settings, _bets(queries, mask), _by_hidden_entry)
+    if not tests:
         return Finding("T3", router, "not judged", _TOO_SHORT, attention, bound)
-    p_value, chance = _judge(looked, settings, _by_hidden_entry)
+    p_value, chance = _judge(tests, settings)
     if p_value <= 1 - settings.level:
-        reason = (
-            f"values are known before they were shown (best guess of chance {chance:.3g} at least): a leak, or tables "
-            "that are not fresh"
-        )
+        why = _why_known(queries, mask, settings) or "a leak, or tables that are not fresh"
+        known = f"values are known before they were shown (best guess of chance {chance:.3g} at least)"
+        reason = f"{known}: {why}; {_EVERY_RUN}"
         return Finding("T3", router, "impossible", reason, attention, bound, p_value, chance)
     return Finding("T3", router, "not excluded", new, attention, bound, p_value, chance)
 
 
-def _memory(whole: Tally, looked: list[Tally], settings: Settings, arrivals: Arrivals) -> Finding:
+def _why_known(queries: Queries, mask: Booleans, settings: Settings) -> str:
+    """What would explain values that are known too early, short of a leak; empty if nothing does."""
+
+    def refuted(mask: Booleans, most_chance: Floats | None = None) -> bool:
+        bets = _bets(queries, mask, most_chance)
+        return bets is not None and bets.log_p(settings.chance) <= math.log(1 - settings.level)
+
+    named = mask & queries.recurring
+    if not refuted(named):
+        return (
+            "all of them at queries without a pattern; a novel binding that is asked for again is none: give such "
+            "queries a name in the column 'pattern'. Otherwise a leak"
+        )
+    if settings.values is not None and not refuted(named, 1 / np.maximum(settings.values - queries.shown, 1)):
+        return (
+            "as if no value stood twice in a table (drawn without replacement), so that the last ones can be told: "
+            "give the chance of the best guess by --side-information, 1/(V − K + 1) for K patterns. Otherwise a leak"
+        )
+    return ""
+
+
+def _memory(whole: Tally, looked: list[Tally], settings: Settings, arrivals: Arrivals, tables: int) -> Finding:
     """T2, on the queries to recurring patterns."""
     bits = settings.memory_bits
     router = "with S bits of memory" if bits is None else f"with {bits:,g} bits of memory"
@@ -349,6 +382,9 @@ def _memory(whole: Tally, looked: list[Tally], settings: Settings, arrivals: Arr
     attention = 1 - float(whole.free.sum() / whole.asked.sum())
     if arrivals.status != "passed":
         return Finding("T2", router, "not judged", f"the bound needs independent queries: {arrivals}", attention)
+    if tables > 1 and not settings.planned_lengths:
+        reason = "the bits of several runs are judged only if their lengths were planned (--planned-lengths)"
+        return Finding("T2", router, "not judged", reason, attention)
     if not looked:
         return Finding("T2", router, "not judged", _TOO_SHORT, attention)
     odds = -math.log(1 - settings.level)
@@ -376,22 +412,44 @@ def _many(tally: Tally, unit: str) -> str:
 _TOO_SHORT = "the log has too few queries"
 
 
-def _judge(looked: list[Tally], settings: Settings, log_evidence: _Evidence) -> tuple[float, float]:
-    """Judge a log by all its looks together.
+_Test = Callable[[float], float]
+"""Logarithm of a p-value as a function of the chance of a best guess; it grows with the chance."""
+
+
+def _tests(looked: list[Tally], settings: Settings, bets: Bets | None, evidence: _Evidence) -> list[_Test]:
+    """Tests of one null hypothesis, each valid at all times.
+
+    First answers, however runs end; and all answers where the lengths were planned, or an accuracy is only assumed, so
+    that there is no order of answers.
+    """
+    tests: list[_Test] = []
+    if bets is not None:
+        tests.append(bets.log_p)
+    if looked and (settings.planned_lengths or bets is None):
+        tests.append(
+            lambda chance: min(e_values.penalty(j) - evidence(tally, chance) for j, tally in enumerate(looked))
+        )
+    return tests
+
+
+def _judge(tests: list[_Test], settings: Settings) -> tuple[float, float]:
+    """Judge by all tests together (Bonferroni).
 
     Returns the p-value, and the least chance of a best guess that explains the log.
     """
 
-    def log_p(look: int, chance: float) -> float:
-        return e_values.penalty(look) - log_evidence(looked[look], chance)
+    def log_p(chance: float) -> float:
+        return math.log(len(tests)) + min(test(chance) for test in tests)
 
-    best = min(range(len(looked)), key=lambda look: log_p(look, settings.chance))
     level = math.log(1 - settings.level)
-    chance = max(
-        e_values.least_chance(lambda g, look=look: log_p(look, g), settings.chance, level)  # type: ignore[misc]
-        for look in {best, len(looked) - 1}
-    )
-    return p_value_of(log_p(best, settings.chance)), chance
+    return p_value_of(log_p(settings.chance)), e_values.least_chance(log_p, settings.chance, level)
+
+
+def _bets(queries: Queries, mask: Booleans, most_chance: Floats | None = None) -> Bets | None:
+    """Answers that bet; None where the log does not say which were right."""
+    if queries.right is None:
+        return None
+    return Bets(queries.right[mask], None if most_chance is None else most_chance[mask])
 
 
 def _by_entry(tally: Tally, chance: float) -> float:
@@ -449,7 +507,7 @@ def _look(look: int, tally: Tally, settings: Settings, unit: str, arrivals: Arri
     if tally.wrong is None:
         return out
     bound, limit, memory = _t1(tally, settings), None, None
-    if unit == "pattern":
+    if unit == "pattern" and (settings.planned_lengths or settings.accuracy is not None):
         guesses = Guesses(*tally.unattended, settings.chance)
         most = min(guesses.total, guesses.most_right(e_values.penalty(look) - math.log(1 - settings.level)))
         limit = max(0.0, bound - (most - settings.chance * guesses.total) / (tally.rows * (1 - settings.chance)))
@@ -506,6 +564,7 @@ def _check_utilization(log: UtilizationLog, settings: Settings) -> LogReport:
             Finding("T3", "any learner", "not judged", silent),
         ),
         arrivals=None,
+        endings=None,
         unseen=None,
         path=(),
         warnings=(

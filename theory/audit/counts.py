@@ -39,6 +39,12 @@ class Queries:
         Whether the value asked for had not been shown before.
     pending : ndarray of bool, shape (n,)
         Whether it had not been shown before the first of these queries.
+    first : ndarray of bool, shape (n,)
+        Whether it is the first answer of its run for the pattern that was given without attention.
+    opening : ndarray of bool, shape (n,)
+        Whether it is the first query of its table.
+    shown : ndarray of int, shape (n,)
+        Values of its table that had been shown before.
     warnings : tuple of str
     """
 
@@ -50,6 +56,9 @@ class Queries:
     right: Booleans | None
     hidden: Booleans
     pending: Booleans
+    first: Booleans
+    opening: Booleans
+    shown: Integers
     warnings: tuple[str, ...] = ()
 
     @property
@@ -99,6 +108,9 @@ class Queries:
             right=None if right is None else right[rows],
             hidden=hidden[rows],
             pending=fresh[entry[rows]],
+            first=_first_answers(entry, attended, late)[rows],
+            opening=_is_first(table)[rows],
+            shown=_shown(table, hidden, np.ones_like(known) if labels else attended)[rows],
             warnings=warnings,
         )
 
@@ -259,6 +271,37 @@ def _hidden(entry: Integers, shows: Booleans, late: Booleans) -> Booleans:
         until[late[start]] = -1
     out = entry < 0
     out[known] = known <= until[entry[known]]
+    return out
+
+
+def _is_first(groups: Integers) -> Booleans:
+    """Whether a row is the first one of its group."""
+    out = np.zeros(groups.size, bool)
+    out[np.unique(groups, return_index=True)[1]] = True
+    return out
+
+
+def _first_answers(entry: Integers, attended: Booleans, late: Booleans) -> Booleans:
+    """First answers without attention, over the whole log; novel queries are entries of their own.
+
+    An entry that was asked for before the log began has had its first answer, for all that is known.
+    """
+    free = np.flatnonzero(~attended)
+    out = np.zeros(entry.size, bool)
+    out[free] = _is_first(entry[free]) | (entry[free] < 0)
+    begun = np.unique(entry, return_index=True)[1]
+    out &= ~np.isin(entry, entry[begun[late[begun]]]) | (entry < 0)
+    return out
+
+
+def _shown(table: Integers, hidden: Booleans, shows: Booleans) -> Integers:
+    """Values of the table shown before each query."""
+    order = np.argsort(table, kind="stable")
+    new = (hidden & shows)[order].astype(np.int64)
+    before = np.cumsum(new) - new
+    starts = np.flatnonzero(_is_first(table[order]))
+    out = np.empty_like(before)
+    out[order] = before - np.repeat(before[starts], np.diff([*starts, table.size]))
     return out
 
 

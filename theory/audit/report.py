@@ -18,6 +18,7 @@ from cogfit.errors import InputError
 from cogfit.records.codec import Document, encode, wire
 from theory.audit import e_values
 from theory.audit.arrivals import Arrivals, MissingMass
+from theory.audit.endings import Endings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,6 +48,7 @@ class Settings:
     labels: bool = True
     unit: Unit = "auto"
     one_table: bool = False
+    planned_lengths: bool = False
     x_min: float | None = None
     x_max: float | None = None
     level: float = 0.95
@@ -84,7 +86,7 @@ class Finding(Document):
     bound : float or None
         Least share that a router of the class attends in expectation, at the errors of the log.
     p_value : float or None
-        Valid however often one looks; at least 1e-300.
+        Valid however often one looks and however runs end (T1 and T3; see :func:`theory.check_log`); at least 1e-300.
     explained_by : float or None
         Lower confidence limit of what explains the log: for T1 the chance of the best guess without attention, for T2
         the bits of memory, for T3 the chance of the best guess at a query whose value was not shown yet.
@@ -164,6 +166,8 @@ class LogReport(Document):
         For T1, T2 and T3.
     arrivals : Arrivals or None
         Whether queries look independent; without that no verdict on bits and no missing mass.
+    endings : Endings or None
+        Whether the ends of the runs look independent of their answers; None where that cannot be seen.
     unseen : MissingMass or None
         Good-Turing estimate of the share of coming queries for something not seen yet, with limits; None where queries
         do not look independent, or ``x_min`` leaves out the beginning.
@@ -193,6 +197,7 @@ class LogReport(Document):
     unit: Literal["pattern", "table", "none"]
     findings: tuple[Finding, ...] = field(metadata=wire(skip=True))
     arrivals: Arrivals | None
+    endings: Endings | None
     unseen: MissingMass | None
     path: tuple[Look, ...]
     warnings: tuple[str, ...]
@@ -252,6 +257,8 @@ class LogReport(Document):
         lines = [*self._head(), "", *self._table(), ""]
         if self.arrivals is not None:
             lines.append(f"Arrivals: {self.arrivals}.")
+        if self.endings is not None:
+            lines.append(f"Ends of runs: {self.endings}.")
         if self.unseen is not None:
             low, high = _percent(self.unseen.low), _percent(self.unseen.high)
             lines.append(f"Not seen yet (Good–Turing): {_percent(self.unseen.estimate)} of queries [{low}, {high}].")

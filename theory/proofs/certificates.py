@@ -46,6 +46,20 @@ KINDS = {
 }
 """Kind of certificate -> ``module:function`` of its verifier."""
 
+SCHEMAS = {
+    "theory.check/1": "theory.statements:verify_check",  # what `cogfit theory check --json` writes
+    "theory.verdict/1": "theory.statements:verify_verdict",  # a saved verdict: a statement with its certificate
+}
+"""Schema of a document that names statements -> ``module:function`` of its verifier."""
+
+_WITNESSES = {
+    "interval": ("digits", "boxes"),
+    "lp-dual": ("primal", "dual"),
+    "smt": ("seconds",),
+    "value-function": ("values", "policy"),
+}
+"""Fields that prove what a document says and are no part of it; none in the other kinds."""
+
 _MAX_DEPTH = 8
 _MAX_BYTES = 64_000_000
 
@@ -66,12 +80,16 @@ class Check:
         Numbers that the verifier computed from the document (exact ones as Fraction).
     parts : tuple of Check
         Checks of the parts of an ``all`` document, in order.
+    claim : str
+        Theorem or claim of the package that was verified; empty if the document names no statement, so that what holds
+        is what ``detail`` says and no more.
     """
 
     ok: bool
     detail: str
     facts: Mapping[str, Fact] = field(default_factory=dict)
     parts: tuple[Check, ...] = ()
+    claim: str = ""
 
     def __bool__(self) -> bool:
         return self.ok
@@ -86,7 +104,8 @@ def verify(document: Document) -> Check:
     Parameters
     ----------
     document : Mapping
-        As made by a ``check`` function, or read by :func:`load_certificate`.
+        A certificate, as made by a ``check`` function; or what names a statement, a saved verdict or the JSON document
+        of ``cogfit theory check``: then it must say what the package says, too. As read by :func:`load_certificate`.
 
     Returns
     -------
@@ -107,7 +126,7 @@ def verify(document: Document) -> Check:
     >>> print(verify({"kind": "arithmetic", "definitions": {"p": "0.3"}, "facts": ["p > 1/3"]}))
     FAILS: p > 1/3 is false
     """
-    module, function = KINDS[_kind(document)].split(":")
+    module, function = _verifier(document).split(":")
     verifier: Callable[[Document], Check] = getattr(import_module(module), function)
     with limited_work():
         return verifier(document)
@@ -151,10 +170,24 @@ def outline(document: Document) -> list[str]:
     return [": ".join(str(document[name]) for name in ("kind", "title") if document.get(name))]
 
 
-def load_certificate(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a certificate from a JSON file.
+def without_witness(document: Document) -> dict[str, Any]:
+    """What a document says, without what proves it.
 
-    Or the certificate of a saved verdict.
+    Examples
+    --------
+    >>> without_witness({"kind": "smt", "script": "(assert false)", "expect": "unsat", "seconds": 5})
+    {'kind': 'smt', 'script': '(assert false)', 'expect': 'unsat'}
+    """
+    kind = _kind(document)
+    if kind == "all":
+        if _depth(document) > _MAX_DEPTH:
+            raise InputError(f"certificate: documents inside documents, more than {_MAX_DEPTH} deep")
+        return {**document, "parts": [without_witness(part) for part in items(document, "parts", dict, least=1)]}
+    return {name: value for name, value in document.items() if name not in _WITNESSES.get(kind, ())}
+
+
+def load_certificate(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a certificate, or a saved verdict, from a JSON file.
 
     Raises
     ------
@@ -170,24 +203,22 @@ def load_certificate(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(f"cannot be read ({error.strerror or error})", path=Path(path)) from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"is no JSON document ({error})", path=Path(path)) from error
-    if isinstance(document, dict) and isinstance(document.get("certificate"), dict):
-        document = document["certificate"]
     try:
-        _kind(document)
+        _verifier(document)
     except InputError as error:
         raise InputError(error.what, path=Path(path), hint=error.hint) from error
     return dict(document)
 
 
 def save_certificate(document: Document, path: str | os.PathLike[str]) -> None:
-    """Write a certificate as JSON, whole or not at all.
+    """Write a certificate, or a saved verdict, as JSON, whole or not at all.
 
     Raises
     ------
     InputError
         If it is no certificate, or the file cannot be written.
     """
-    _kind(document)
+    _verifier(document)
     write_atomic(path, json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
 
 
@@ -268,6 +299,12 @@ def numbers(values: object, where: str, length: int | None = None) -> list[Fract
 
 
 _TYPES: dict[type, str] = {dict: "an object", list: "a list", str: "a text", int: "an integer", bool: "true or false"}
+
+
+def _verifier(document: object) -> str:
+    """Where the verifier of a document is: by its schema, else by its kind."""
+    schema = document.get("schema") if isinstance(document, Mapping) else None
+    return SCHEMAS[schema] if isinstance(schema, str) and schema in SCHEMAS else KINDS[_kind(document)]
 
 
 def _kind(document: object) -> str:

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from importlib import import_module
 from typing import Any, ClassVar, Literal, Self, get_args
 
 from cogfit.errors import InputError
@@ -73,8 +74,10 @@ class Verdict(codec.Document):
     ...     {"kind": "arithmetic", "definitions": {"x": "1/3"}, "facts": ["x / 2 == 1/6"]},
     ...     computed={"x / 2": Fraction(1, 6)}, claimed={"x / 2": Fraction(1, 6)},
     ... )
-    >>> verdict.verify().ok
+    >>> certificates.verify(verdict.certificate).ok
     True
+    >>> verdict.verify().detail  # no theorem of the package has this name
+    "'half' is no statement of this package"
     >>> Verdict.from_json(verdict.to_json()) == verdict
     True
     """
@@ -110,8 +113,13 @@ class Verdict(codec.Document):
                 raise ValueError(f"{self.claim}: {name} is not a finite number")
 
     def verify(self) -> Check:
-        """Re-check the certificate with the verifier of its kind."""
-        return certificates.verify(self.certificate)
+        """Check that the package says this, and re-check the certificate.
+
+        For a statement of your own, re-check its certificate by :func:`theory.verify`: no more can be known of it.
+        """
+        # by name: statements stand above proofs
+        check: Check = import_module("theory.statements").verify_statement(self)
+        return check
 
     @classmethod
     def from_json(cls, document: Any) -> Self:

@@ -173,8 +173,11 @@ def test_files_are_written_whole_and_read_back(tmp_path: Path) -> None:
     path = tmp_path / "certificate.json"
     theory.save_certificate(STREAM, path)
     assert theory.load_certificate(path) == STREAM
-    path.write_text(json.dumps({"schema": "theory.verdict/1", "certificate": STREAM}))
-    assert theory.load_certificate(path) == STREAM
+    nested = {**STREAM, "facts": ["1 == 2"], "certificate": STREAM}  # nothing nested is taken
+    path.write_text(json.dumps(nested))
+    assert theory.load_certificate(path) == nested
+    assert not theory.verify(nested).ok
+    theory.save_certificate(STREAM, path)
     with pytest.raises(InputError, match="unknown kind"):
         theory.save_certificate({"kind": "pickle"}, path)
     assert theory.load_certificate(path) == STREAM
@@ -207,6 +210,44 @@ def test_documents_cannot_be_nested_without_end() -> None:
         document = {"kind": "all", "parts": [document]}
     with pytest.raises(InputError, match="deep"):
         theory.verify(document)
+
+
+NEVER = {"attend": "0", "guess": "1", "memory": {"m": "0"}}
+
+
+@pytest.mark.parametrize(
+    ("router", "is_static", "is_memoryless"),
+    [
+        ({"attend": "1/2", "guess": "1"}, True, True),
+        ({"attend": "1 if die == 0 and z == 1 else coin/2", "guess": "z", "die": 2, "coin": 2}, True, True),
+        ({"attend": "1 if t < 3 else 0", "guess": "1"}, False, True),
+        ({"attend": "1 if counts[z] == 0 else 0", "guess": "1"}, False, True),
+        ({"attend": "1/2", "guess": "max(m, 1)", "memory": {"m": "0"}, "update": {"m": "value"}}, True, False),
+        ({**NEVER, "update": {"m": "m + attended"}, "attend": "m/9"}, False, True),
+        ({**NEVER, "update": {"m": "value"}}, True, True),
+        ({**NEVER, "memory": {"m": "table"}, "guess": "m[z]"}, True, False),
+        ({**NEVER, "memory": {"m": "0", "o": "0"}, "update": {"m": "value", "o": "m"}, "guess": "max(o, 1)"},
+         True, False),
+        ({**NEVER, "memory": {"m": "0", "o": "0"}, "update": {"m": "value", "o": "1 if attended == 1 else o"},
+          "attend": "m/9", "guess": "1 + o"}, False, False),
+    ],
+)  # fmt: skip
+def test_classes_of_routers_are_found_from_their_formulas(
+    router: dict[str, Any], is_static: bool, is_memoryless: bool
+) -> None:
+    stream = {"kind": "counterexample", "patterns": 2, "values": 2, "queries": [1, 2, 1, 2], **router}
+    for name, holds in (("static", is_static), ("memoryless", is_memoryless)):
+        assert theory.verify({**stream, "facts": [name]}).ok is holds
+        assert theory.verify({**stream, "facts": [f"not {name}"]}).ok is not holds
+        # what the title calls the router is a fact
+        assert theory.verify({**stream, "facts": ["queries == 4"], "title": f"A {name.upper()} one"}).ok is holds
+
+
+@given(st.integers(0, 4), st.integers(1, 3), st.integers(2, 3))
+def test_bits_are_counted_from_the_contents_of_memory(bits: int, patterns: int, values: int) -> None:
+    stream = {"kind": "counterexample", "patterns": patterns, "values": values, "queries": [1], **NEVER}
+    stream |= {"memory": {"m": "table"}, "facts": [f"bits({bits})"]}
+    assert theory.verify(stream).ok is (values**patterns <= 2**bits)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 from cogfit.errors import InputError
 from theory.proofs.certificates import Check, Document, entry, items
-from theory.proofs.expressions import Expression
+from theory.proofs.expressions import EXACT, Arithmetic, Expression
 
 
 def verify(document: Document) -> Check:
@@ -29,7 +29,7 @@ def verify(document: Document) -> Check:
     return judged(items(document, "facts", str, least=1), values)
 
 
-def judged(facts: list[str], values: dict[str, Any]) -> Check:
+def judged(facts: list[str], values: dict[str, Any], arithmetic: Arithmetic = EXACT) -> Check:
     """Check that every fact is true of these values.
 
     Raises
@@ -38,7 +38,7 @@ def judged(facts: list[str], values: dict[str, Any]) -> Check:
         If a fact is no comparison of the language.
     """
     for text in facts:
-        truth = Expression(text)(values)
+        truth = Expression(text, arithmetic)(values)
         if not isinstance(truth, bool):
             raise InputError(f"certificate: the fact {text[:80]!r} is not true or false", hint="write a comparison")
         if not truth:
@@ -47,4 +47,8 @@ def judged(facts: list[str], values: dict[str, Any]) -> Check:
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, Fraction]:
-    return {name: Fraction(value) for name, value in values.items() if isinstance(value, int | Fraction)}
+    return {name: Fraction(value) for name, value in values.items() if _is_number(value)}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | Fraction) and not isinstance(value, bool)

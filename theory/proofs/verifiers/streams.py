@@ -20,7 +20,10 @@ the value of pattern k, from 1; ``table[0]`` is 0.
 
 ``facts`` are relations between ``attention error queries`` (expected numbers), ``unrevealed_error`` (errors at patterns
 never attended, nor shown, before), ``distinct`` (expected number of patterns seen), ``contents`` (largest number of
-memory contents that occur at one step, with the coin fixed), and ``K V``.
+memory contents that occur at one step, with the coin fixed), and ``K V``. Classes of routers are facts, too, found from
+the formulas: ``static`` (attending depends on the query and coins only), ``memoryless`` (nothing that attending and
+guessing depend on has been touched by a value) and ``bits(S)`` (at most 2^S contents). What the title calls the router
+(static, memoryless, without memory) is checked as a fact.
 """
 
 from __future__ import annotations
@@ -28,13 +31,13 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 from cogfit.errors import InputError
 from theory.proofs.certificates import Check, Document, entry, items, numbers
-from theory.proofs.expressions import Expression, whole
+from theory.proofs.expressions import EXACT, Arithmetic, Expression, exact_power, whole
 from theory.proofs.numerals import show_number
 from theory.proofs.verifiers.arithmetic import judged
 from theory.proofs.work import measured, spend
@@ -54,6 +57,29 @@ class _Router:
     attend: Expression
     guess: Expression
     update: dict[str, Expression]
+
+    @property
+    def is_static(self) -> bool:
+        """Whether attending depends on the query and coins only."""
+        return self.attend.names <= {"K", "V", "z", "coin", "die"}
+
+    @property
+    def is_memoryless(self) -> bool:
+        """Whether no value has touched what attending and guessing depend on.
+
+        A value touches memory that is made from it, or from memory that it has touched, or from whether the router
+        attended where that is touched.
+        """
+        sources = {name: formula.names for name, formula in self.memory.items()}
+        for name, formula in self.update.items():
+            sources[name] |= formula.names
+        touched = {"value", "table"}
+        while True:
+            more = {name for name, names in sources.items() if names & touched}
+            more |= {"attended"} if self.attend.names & touched else set()
+            if more <= touched:
+                return not (self.attend.names | self.guess.names) & touched
+            touched |= more
 
     @property
     def names(self) -> set[str]:
@@ -86,9 +112,29 @@ def verify(document: Document) -> Check:
     """
     stream, router = _stream(document), _router(document)
     facts = items(document, "facts", str, least=1)
-    asked = {name for fact in facts for name in Expression(fact).names}
+    facts = [*facts, *(name for name in _named(str(document.get("title", ""))) if name not in facts)]
+    asked = {name for fact in facts for name in Expression(fact, _FACTS).names}
     totals = _measure(stream, router, track={"unrevealed_error", "distinct"} & asked)
-    return judged(facts, {"K": stream.patterns, "V": stream.values, **totals})
+    classes = {"static": router.is_static, "memoryless": router.is_memoryless}
+    values = {"K": stream.patterns, "V": stream.values, **totals, **classes}
+    return judged(facts, values, _with_bits(totals["contents"]))
+
+
+_CLASSES = {"static": ("static",), "memoryless": ("memoryless", "without memory", "no memory")}
+"""Class of routers -> words that name it in a title."""
+
+
+def _named(title: str) -> list[str]:
+    """Classes that a title gives the router."""
+    return [name for name, words in _CLASSES.items() if any(word in title.casefold() for word in words)]
+
+
+def _with_bits(contents: int) -> Arithmetic:
+    """Arithmetic of the facts: ``bits(S)`` says whether 2^S contents are enough."""
+    return replace(EXACT, functions={**EXACT.functions, "bits": lambda bits: exact_power(2, whole(bits)) >= contents})
+
+
+_FACTS = _with_bits(0)
 
 
 def _measure(stream: _Stream, router: _Router, track: set[str]) -> dict[str, Any]:
