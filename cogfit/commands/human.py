@@ -14,6 +14,7 @@ from cogfit.commands.terminal import ProgressBars, Text, add_rows, console, new_
 if TYPE_CHECKING:
     from cogfit.people.catalogue import Catalogue
     from cogfit.people.dataset import Dataset
+    from cogfit.people.exponents import ExponentRow, ExponentSurvey
     from cogfit.people.fits import HumanFits, Slope
 
 HELP = """List the human learning and forgetting data, or show one set with its provenance and fits.
@@ -27,6 +28,10 @@ HELP = """List the human learning and forgetting data, or show one set with its 
   cogfit human remington2016_latency --plot remington.pdf --json remington.json
 
   cogfit human my_curve --extra my_data                   a data package of your own
+
+  cogfit human --exponents                                where is the human exponent? Every set and measure
+
+  cogfit human --exponents --between 0.2 0.4 --plot forest.pdf   how many people lie in a range of yours
 """
 
 SCHEMA = "cogfit.human/1"
@@ -38,6 +43,12 @@ def human(
         list[Path] | None,
         typer.Option(help="Folder or datapackage.json with data of your own; may be repeated."),
     ] = None,
+    exponents: Annotated[
+        bool, typer.Option("--exponents", help="One row per set and measure: γ, people, other choices.")
+    ] = False,
+    between: Annotated[
+        tuple[float, float], typer.Option(help="Range of γ in which people are counted, with --exponents.")
+    ] = (0.4, 0.5),
     fit: Annotated[bool, typer.Option("--fit/--no-fit", help="Whether to fit the data set shown.")] = True,
     level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
@@ -53,6 +64,10 @@ def human(
     if not 0.0 < level < 1.0:
         raise InputError(f"--level must lie between 0 and 1, not {level:g}", hint="for 95 % pass --level 0.95")
     catalogue = human_data(extra=extra)
+    if exponents:
+        chosen = catalogue.values() if id is None else [catalogue[id]]
+        _exponents(list(chosen), between, level, seed, fit, json_file, plot)
+        return
     if id is None:
         if plot is not None:
             raise InputError("--plot draws one data set", hint="name it: cogfit human ID --plot FILE")
@@ -79,6 +94,95 @@ def _fits(data: Dataset, level: float, seed: int) -> HumanFits:
 
     with ProgressBars() as progress:
         return fit_human(data, level=level, rng=seed, progress=progress.stage("fitting"))
+
+
+# ----------------------------------------------------------------------------------------------------- exponents
+
+
+def _exponents(
+    datasets: list[Dataset],
+    between: tuple[float, float],
+    level: float,
+    seed: int,
+    fit: bool,
+    json_file: str | None,
+    plot: Path | None,
+) -> None:
+    """Collect the exponents of data sets, print and write them."""
+    from cogfit.people.exponents import survey_exponents
+
+    check_outputs(Path(), json_file, plot)
+    with ProgressBars() as progress:
+        survey = survey_exponents(
+            datasets, between=between, level=level, rng=seed, full=fit, progress=progress.stage("fitting")
+        )
+    write_json(survey.to_json, json_file)
+    if plot is not None:
+        from cogfit.show.forest import plot_exponents
+        from cogfit.show.plots import save_figure
+
+        save_figure(plot_exponents(survey), plot)
+    if json_file != "-":
+        _show_exponents(survey)
+
+
+def _show_exponents(survey: ExponentSurvey) -> None:
+    """Print the rows in groups, and what follows."""
+    from rich.text import Text as Plain
+
+    from cogfit.people.exponent import heading
+
+    out = console()
+    out.print(Plain(survey.statement, style="bold"))
+    groups: dict[str, list[ExponentRow]] = {}
+    for row in survey.rows:
+        groups.setdefault(heading(row.exponent), []).append(row)
+    for title, rows in groups.items():
+        out.print(Plain(f"\n{title[0].upper()}{title[1:]}", style="bold"))
+        print_table(out, _exponent_table(rows, survey))
+    for claim in survey.claims:
+        out.print(Plain(f"As claimed by the paper: {claim.label}, γ = {claim.shown} ({claim.source})"))
+    out.print(Plain("\nPooling", style="bold"))
+    for pooled in survey.pooled:
+        text = "not pooled" if pooled.population is None else f"γ = {pooled.population.mean:.3f}"
+        out.print(Plain(f"  {pooled.title}: {text}; {pooled.reason}"))
+    if survey.left_out:
+        out.print(Plain("\nWithout an exponent", style="bold"))
+    for name, reason in survey.left_out:
+        out.print(Plain(f"  {name}: {reason}"))
+
+
+def _exponent_table(rows: list[ExponentRow], survey: ExponentSurvey) -> Any:
+    low, high = survey.between
+    numbers = ("γ", f"{survey.level:.0%} interval", "people", "SD", f"raw {low:g}–{high:g}", "share of people")
+    table = new_table(("set",), numbers)
+    table.add_column("form")
+    table.add_column("other choices")
+    for row in rows:
+        add_rows(table, (row.exponent.label, *_exponent_cells(row), row.best_form or "–", _other_choices(row)))
+    return table
+
+
+def _exponent_cells(row: ExponentRow) -> tuple[str, ...]:
+    """γ, and how it is distributed over people."""
+    from cogfit.inference.interval import format_interval
+    from cogfit.people.exponents import refusal
+
+    exponent, people, share = row.exponent, row.population, row.share
+    limits = format_interval((exponent.low, exponent.high)) if row.is_measured else "not determined"
+    if people is None or share is None:
+        return f"{exponent.gamma:.3f}", limits, "–", "–", "–", "–"
+    spread = f"{people.spread:.2f} raw" if isnan(people.sd) else f"{people.sd:.2f}"
+    of_people = f"{share.share:.0%} {format_interval((share.low, share.high))}"
+    if isnan(share.share):
+        of_people = f"– ({refusal(share)})"
+    return f"{exponent.gamma:.3f}", limits, str(people.n), spread, f"{share.raw:.0%}", of_people
+
+
+def _other_choices(row: ExponentRow) -> str:
+    """γ under other choices, in words."""
+    known = {name: value for name, value in row.other_choices.items() if not isnan(value)}
+    return ", ".join(f"{name} {value:.2f}" for name, value in known.items()) or "–"
 
 
 # ------------------------------------------------------------------------------------------------- all data sets
