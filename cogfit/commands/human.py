@@ -29,6 +29,10 @@ HELP = """List the human learning and forgetting data, or show one set with its 
 
   cogfit human my_curve --extra my_data                   a data package of your own
 
+  cogfit human --import anki collection.anki2             your own reviews: retention against elapsed time
+
+  cogfit human --import fsrs revlog.csv --out reviews     and kept, for cogfit human reviews --extra reviews
+
   cogfit human --exponents                                where is the human exponent? Every set and measure
 
   cogfit human --exponents --between 0.2 0.4 --plot forest.pdf   how many people lie in a range of yours
@@ -43,6 +47,11 @@ def human(
         list[Path] | None,
         typer.Option(help="Folder or datapackage.json with data of your own; may be repeated."),
     ] = None,
+    reviews: Annotated[
+        tuple[str, Path] | None,
+        typer.Option("--import", metavar="anki|fsrs FILE", help="Your own reviews of a spaced-repetition program."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to keep the imported reviews in, as a data package.")] = None,
     exponents: Annotated[
         bool, typer.Option("--exponents", help="One row per set and measure: γ, people, other choices.")
     ] = False,
@@ -56,6 +65,9 @@ def human(
         Text, typer.Option("--json", help="Write everything as JSON ('-' for standard output).")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,
+    plot_people: Annotated[
+        Path | None, typer.Option(help="With --exponents: draw γ of single people, a line for each set.")
+    ] = None,
 ) -> None:
     """List or show human data (its help text is HELP)."""
     from cogfit.errors import InputError
@@ -63,10 +75,17 @@ def human(
 
     if not 0.0 < level < 1.0:
         raise InputError(f"--level must lie between 0 and 1, not {level:g}", hint="for 95 % pass --level 0.95")
+    if out is not None and reviews is None:
+        raise InputError("--out keeps imported reviews", hint="add --import anki FILE or --import fsrs FILE")
+    if reviews is not None:
+        if id is not None or exponents:
+            raise InputError("--import shows the reviews alone", hint="leave the data set and --exponents out")
+        _import(*reviews, out, level, seed, fit, json_file, plot)
+        return
     catalogue = human_data(extra=extra)
     if exponents:
         chosen = catalogue.values() if id is None else [catalogue[id]]
-        _exponents(list(chosen), between, level, seed, fit, json_file, plot)
+        _exponents(list(chosen), between, level, seed, fit, json_file, plot, plot_people)
         return
     if id is None:
         if plot is not None:
@@ -76,15 +95,21 @@ def human(
         if json_file != "-":
             _show_list(catalogue)
         return
-    data = catalogue[id]
+    _one(catalogue[id], level, seed, fit, json_file, plot)
+
+
+def _one(data: Dataset, level: float, seed: int, fit: bool, json_file: str | None, plot: Path | None) -> None:
+    """Fit, show and write one data set."""
     check_outputs(data.path.parent, json_file, plot)
     fits = _fits(data, level, seed) if fit else None
     write_json(lambda: _document(data, fits), json_file)
     if plot is not None:
         from cogfit.show.people import plot_human
+        from cogfit.show.people_in_pictures import plot_survivorship
         from cogfit.show.plots import save_figure
 
-        save_figure(plot_human(data, fits), plot)
+        left = [found for found in fits.survivorship if found.differs] if fits is not None else []
+        save_figure(plot_survivorship(left[0], data.title) if left else plot_human(data, fits), plot)
     if json_file != "-":
         _show_dataset(data, fits)
 
@@ -94,6 +119,28 @@ def _fits(data: Dataset, level: float, seed: int) -> HumanFits:
 
     with ProgressBars() as progress:
         return fit_human(data, level=level, rng=seed, progress=progress.stage("fitting"))
+
+
+def _import(
+    kind: str,
+    file: Path,
+    out: Path | None,
+    level: float,
+    seed: int,
+    fit: bool,
+    json_file: str | None,
+    plot: Path | None,
+) -> None:
+    """Show a person's own reviews, and keep them where wanted."""
+    from tempfile import TemporaryDirectory
+
+    from cogfit.people.catalogue import read_package
+    from cogfit.people.reviews import DATASET, import_reviews, write_package
+
+    found = import_reviews(kind, file)
+    with TemporaryDirectory() as folder:
+        descriptor = write_package(found, kind, file.name, out or folder)
+        _one(read_package(descriptor)[DATASET], level, seed, fit, json_file, plot)
 
 
 # ----------------------------------------------------------------------------------------------------- exponents
@@ -107,11 +154,12 @@ def _exponents(
     fit: bool,
     json_file: str | None,
     plot: Path | None,
+    plot_people: Path | None,
 ) -> None:
     """Collect the exponents of data sets, print and write them."""
     from cogfit.people.exponents import survey_exponents
 
-    check_outputs(Path(), json_file, plot)
+    check_outputs(Path(), json_file, plot, plot_people)
     with ProgressBars() as progress:
         survey = survey_exponents(
             datasets, between=between, level=level, rng=seed, full=fit, progress=progress.stage("fitting")
@@ -122,6 +170,11 @@ def _exponents(
         from cogfit.show.plots import save_figure
 
         save_figure(plot_exponents(survey), plot)
+    if plot_people is not None:
+        from cogfit.show.people_in_pictures import plot_over_people
+        from cogfit.show.plots import save_figure
+
+        save_figure(plot_over_people(survey), plot_people)
     if json_file != "-":
         _show_exponents(survey)
 

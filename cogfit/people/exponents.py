@@ -17,7 +17,7 @@ from cogfit.errors import InputError
 from cogfit.formulas.registry import POWER, get_form
 from cogfit.inference.interval import format_interval
 from cogfit.native.blas import single_threaded
-from cogfit.people.by_subject import LEAST_POINTS, fit_subjects, population_of
+from cogfit.people.by_subject import LEAST_POINTS, SubjectExponents, fit_subjects, population_of
 from cogfit.people.conclusions import ENOUGH_STUDIES
 from cogfit.people.dataset import Dataset, Series
 from cogfit.people.exponent import DISTRIBUTION, Exponent, heading
@@ -58,6 +58,8 @@ class ExponentRow(Document):
         Over people.
     share : ShareBetween or None
         Share of people in the range.
+    subjects : SubjectExponents or None
+        Estimates of single people.
     """
 
     id: str
@@ -68,6 +70,7 @@ class ExponentRow(Document):
     other_choices: Mapping[str, Nan] = field(default_factory=dict)
     population: Population | None = None
     share: ShareBetween | None = None
+    subjects: SubjectExponents | None = field(default=None, metadata=wire(skip=True))
 
 
 @dataclass(frozen=True)
@@ -250,9 +253,10 @@ def _curve_row(series: Series, fits: HumanFits, between: tuple[float, float], rn
     exponent = describe_series(series, POWER, main.noise, main.gamma, (main.low, main.high))
     result = next((one.result for one in fits.curves if one.series.labels == series.labels), None)
     population = next((one for one in fits.populations if one.labels == series.labels), None)
-    share = None
+    share = subjects = None
     if population is not None:
-        share = share_between(fit_subjects(series, fits.level), population, between, rng=rng)
+        subjects = fit_subjects(series, fits.level)
+        share = share_between(subjects, population, between, rng=rng)
     return ExponentRow(
         id=series.dataset.id,
         exponent=exponent,
@@ -262,6 +266,7 @@ def _curve_row(series: Series, fits: HumanFits, between: tuple[float, float], rn
         other_choices=_other_choices(main, own, fits, series),
         population=population,
         share=share,
+        subjects=subjects,
     )
 
 
@@ -295,7 +300,7 @@ def _estimates_row(series: Series, fits: HumanFits, between: tuple[float, float]
     exponent = replace(exponent, averaging=DISTRIBUTION, n=population.n, subjects_known=True)
     share = share_between(subjects, population, between, rng=rng)
     choices = {"plain mean": float(subjects.gamma.mean())}
-    return ExponentRow(series.dataset.id, exponent, True, "", "", choices, population, share)
+    return ExponentRow(series.dataset.id, exponent, True, "", "", choices, population, share, subjects)
 
 
 def _block_row(fits: HumanFits) -> ExponentRow:

@@ -138,3 +138,25 @@ def test_the_command_answers_for_one_set_and_refuses_an_empty_range(tmp_path, ca
     assert json.loads((tmp_path / "e.json").read_text())["between"] == [0.4, 0.5]
     assert cli.main(["human", "--exponents", "--between", "0.5", "0.4"]) == 2
     assert "is empty" in capsys.readouterr().err
+
+
+def test_pictures_show_every_person_every_route_and_who_is_left(survey):
+    from cogfit.people.survivorship import survivorship_of
+    from cogfit.show.people_in_pictures import plot_over_people, plot_routes, plot_survivorship
+
+    axes = plot_over_people(survey).axes[0]
+    people = [row for row in survey.rows if row.subjects is not None]
+    assert len(axes.get_yticklabels()) == len(people)
+    drawn = sum(line.get_xdata().size for line in axes.get_lines() if line.get_marker() == ".")
+    assert drawn == sum(row.subjects.gamma.size for row in people)
+    found = survivorship_of(cogfit.human("sense2016_all_words").series()[0], find=cogfit.human)
+    axes = plot_survivorship(found).axes[0]
+    points = [line.get_ydata() for line in axes.get_lines() if line.get_marker() in "os"]
+    np.testing.assert_array_equal(points[0], found.pooled.y)
+    np.testing.assert_array_equal(points[1], found.fixed.y)
+    k = np.arange(1.0, 40.0)
+    fit = cogfit.fit(k, 0.9 * k**-0.43, form="power", axis="exposure", measure="probability")
+    routes = cogfit.compare(fit, [cogfit.human("reder2000_know_old"), cogfit.human("reder2000_familiarity")]).routes
+    left, right = plot_routes(routes).axes
+    assert len(left.get_legend().get_texts()) == 2
+    np.testing.assert_array_equal(right.get_lines()[0].get_ydata(), fit.y)
