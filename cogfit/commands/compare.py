@@ -73,11 +73,14 @@ def compare(
         Text, typer.Option("--json", help="Write the result as JSON ('-' for standard output).")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Write a forest plot: .png, .svg or .pdf.")] = None,
+    plot_routes: Annotated[
+        Path | None, typer.Option(help="Draw a model's slow route beside remembering and knowing: .png, .svg or .pdf.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="List every curve that may not be compared, too.")] = False,
 ) -> None:
     """Compare with people (its help text is HELP)."""
     for path in model:
-        check_outputs(path, json_file, plot)
+        check_outputs(path, json_file, plot, plot_routes)
     from cogfit.errors import InputError
     from cogfit.logs import read_log
     from cogfit.people import comparison, model_side
@@ -109,10 +112,24 @@ def compare(
         from cogfit.show.plots import save_figure
 
         save_figure(result.plot(), plot)
+    if plot_routes is not None:
+        _plot_routes(result, plot_routes)
     if json_file != "-":
         _show(result, everything or bool(to))
     if to and not result.compared and result.routes is None:
         raise InputError(_refusal(result), hint=_way_out(result))
+
+
+def _plot_routes(comparison: Comparison, file: Path) -> None:
+    """Draw the routes, where there are some."""
+    from cogfit.errors import InputError
+    from cogfit.show.people_in_pictures import plot_routes
+    from cogfit.show.plots import save_figure
+
+    if comparison.routes is None:
+        hint = "it needs a routing log, and human sets with a route (reder2000_know_old, say)"
+        raise InputError("there are no routes to draw", hint=hint)
+    save_figure(plot_routes(comparison.routes), file)
 
 
 def _refusal(comparison: Comparison) -> str:

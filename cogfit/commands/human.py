@@ -14,6 +14,7 @@ from cogfit.commands.terminal import ProgressBars, Text, add_rows, console, new_
 if TYPE_CHECKING:
     from cogfit.people.catalogue import Catalogue
     from cogfit.people.dataset import Dataset
+    from cogfit.people.exponents import ExponentRow, ExponentSurvey
     from cogfit.people.fits import HumanFits, Slope
 
 HELP = """List the human learning and forgetting data, or show one set with its provenance and fits.
@@ -27,6 +28,14 @@ HELP = """List the human learning and forgetting data, or show one set with its 
   cogfit human remington2016_latency --plot remington.pdf --json remington.json
 
   cogfit human my_curve --extra my_data                   a data package of your own
+
+  cogfit human --import anki collection.anki2             your own reviews: retention against elapsed time
+
+  cogfit human --import fsrs revlog.csv --out reviews     and kept, for cogfit human reviews --extra reviews
+
+  cogfit human --exponents                                where is the human exponent? Every set and measure
+
+  cogfit human --exponents --between 0.2 0.4 --plot forest.pdf   how many people lie in a range of yours
 """
 
 SCHEMA = "cogfit.human/1"
@@ -38,6 +47,17 @@ def human(
         list[Path] | None,
         typer.Option(help="Folder or datapackage.json with data of your own; may be repeated."),
     ] = None,
+    reviews: Annotated[
+        tuple[str, Path] | None,
+        typer.Option("--import", metavar="anki|fsrs FILE", help="Your own reviews of a spaced-repetition program."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to keep the imported reviews in, as a data package.")] = None,
+    exponents: Annotated[
+        bool, typer.Option("--exponents", help="One row per set and measure: γ, people, other choices.")
+    ] = False,
+    between: Annotated[
+        tuple[float, float], typer.Option(help="Range of γ in which people are counted, with --exponents.")
+    ] = (0.4, 0.5),
     fit: Annotated[bool, typer.Option("--fit/--no-fit", help="Whether to fit the data set shown.")] = True,
     level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
@@ -45,6 +65,9 @@ def human(
         Text, typer.Option("--json", help="Write everything as JSON ('-' for standard output).")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,
+    plot_people: Annotated[
+        Path | None, typer.Option(help="With --exponents: draw γ of single people, a line for each set.")
+    ] = None,
 ) -> None:
     """List or show human data (its help text is HELP)."""
     from cogfit.errors import InputError
@@ -52,7 +75,18 @@ def human(
 
     if not 0.0 < level < 1.0:
         raise InputError(f"--level must lie between 0 and 1, not {level:g}", hint="for 95 % pass --level 0.95")
+    if out is not None and reviews is None:
+        raise InputError("--out keeps imported reviews", hint="add --import anki FILE or --import fsrs FILE")
+    if reviews is not None:
+        if id is not None or exponents:
+            raise InputError("--import shows the reviews alone", hint="leave the data set and --exponents out")
+        _import(*reviews, out, level, seed, fit, json_file, plot)
+        return
     catalogue = human_data(extra=extra)
+    if exponents:
+        chosen = catalogue.values() if id is None else [catalogue[id]]
+        _exponents(list(chosen), between, level, seed, fit, json_file, plot, plot_people)
+        return
     if id is None:
         if plot is not None:
             raise InputError("--plot draws one data set", hint="name it: cogfit human ID --plot FILE")
@@ -61,15 +95,21 @@ def human(
         if json_file != "-":
             _show_list(catalogue)
         return
-    data = catalogue[id]
+    _one(catalogue[id], level, seed, fit, json_file, plot)
+
+
+def _one(data: Dataset, level: float, seed: int, fit: bool, json_file: str | None, plot: Path | None) -> None:
+    """Fit, show and write one data set."""
     check_outputs(data.path.parent, json_file, plot)
     fits = _fits(data, level, seed) if fit else None
     write_json(lambda: _document(data, fits), json_file)
     if plot is not None:
         from cogfit.show.people import plot_human
+        from cogfit.show.people_in_pictures import plot_survivorship
         from cogfit.show.plots import save_figure
 
-        save_figure(plot_human(data, fits), plot)
+        left = [found for found in fits.survivorship if found.differs] if fits is not None else []
+        save_figure(plot_survivorship(left[0], data.title) if left else plot_human(data, fits), plot)
     if json_file != "-":
         _show_dataset(data, fits)
 
@@ -79,6 +119,123 @@ def _fits(data: Dataset, level: float, seed: int) -> HumanFits:
 
     with ProgressBars() as progress:
         return fit_human(data, level=level, rng=seed, progress=progress.stage("fitting"))
+
+
+def _import(
+    kind: str,
+    file: Path,
+    out: Path | None,
+    level: float,
+    seed: int,
+    fit: bool,
+    json_file: str | None,
+    plot: Path | None,
+) -> None:
+    """Show a person's own reviews, and keep them where wanted."""
+    from tempfile import TemporaryDirectory
+
+    from cogfit.people.catalogue import read_package
+    from cogfit.people.reviews import DATASET, import_reviews, write_package
+
+    found = import_reviews(kind, file)
+    with TemporaryDirectory() as folder:
+        descriptor = write_package(found, kind, file.name, out or folder)
+        _one(read_package(descriptor)[DATASET], level, seed, fit, json_file, plot)
+
+
+# ----------------------------------------------------------------------------------------------------- exponents
+
+
+def _exponents(
+    datasets: list[Dataset],
+    between: tuple[float, float],
+    level: float,
+    seed: int,
+    fit: bool,
+    json_file: str | None,
+    plot: Path | None,
+    plot_people: Path | None,
+) -> None:
+    """Collect the exponents of data sets, print and write them."""
+    from cogfit.people.exponents import survey_exponents
+
+    check_outputs(Path(), json_file, plot, plot_people)
+    with ProgressBars() as progress:
+        survey = survey_exponents(
+            datasets, between=between, level=level, rng=seed, full=fit, progress=progress.stage("fitting")
+        )
+    write_json(survey.to_json, json_file)
+    if plot is not None:
+        from cogfit.show.forest import plot_exponents
+        from cogfit.show.plots import save_figure
+
+        save_figure(plot_exponents(survey), plot)
+    if plot_people is not None:
+        from cogfit.show.people_in_pictures import plot_over_people
+        from cogfit.show.plots import save_figure
+
+        save_figure(plot_over_people(survey), plot_people)
+    if json_file != "-":
+        _show_exponents(survey)
+
+
+def _show_exponents(survey: ExponentSurvey) -> None:
+    """Print the rows in groups, and what follows."""
+    from rich.text import Text as Plain
+
+    from cogfit.people.exponent import heading
+
+    out = console()
+    out.print(Plain(survey.statement, style="bold"))
+    groups: dict[str, list[ExponentRow]] = {}
+    for row in survey.rows:
+        groups.setdefault(heading(row.exponent), []).append(row)
+    for title, rows in groups.items():
+        out.print(Plain(f"\n{title[0].upper()}{title[1:]}", style="bold"))
+        print_table(out, _exponent_table(rows, survey))
+    for claim in survey.claims:
+        out.print(Plain(f"As claimed by the paper: {claim.label}, γ = {claim.shown} ({claim.source})"))
+    out.print(Plain("\nPooling", style="bold"))
+    for pooled in survey.pooled:
+        text = "not pooled" if pooled.population is None else f"γ = {pooled.population.mean:.3f}"
+        out.print(Plain(f"  {pooled.title}: {text}; {pooled.reason}"))
+    if survey.left_out:
+        out.print(Plain("\nWithout an exponent", style="bold"))
+    for name, reason in survey.left_out:
+        out.print(Plain(f"  {name}: {reason}"))
+
+
+def _exponent_table(rows: list[ExponentRow], survey: ExponentSurvey) -> Any:
+    low, high = survey.between
+    numbers = ("γ", f"{survey.level:.0%} interval", "people", "SD", f"raw {low:g}–{high:g}", "share of people")
+    table = new_table(("set",), numbers)
+    table.add_column("form")
+    table.add_column("other choices")
+    for row in rows:
+        add_rows(table, (row.exponent.label, *_exponent_cells(row), row.best_form or "–", _other_choices(row)))
+    return table
+
+
+def _exponent_cells(row: ExponentRow) -> tuple[str, ...]:
+    """γ, and how it is distributed over people."""
+    from cogfit.inference.interval import format_interval
+    from cogfit.people.exponents import refusal
+
+    exponent, people, share = row.exponent, row.population, row.share
+    limits = format_interval((exponent.low, exponent.high)) if row.is_measured else "not determined"
+    if people is None or share is None:
+        return f"{exponent.gamma:.3f}", limits, "–", "–", "–", "–"
+    spread = f"{people.spread:.2f} raw" if isnan(people.sd) else f"{people.sd:.2f}"
+    of_people = f"{share.share:.0%} {format_interval((share.low, share.high))}"
+    if isnan(share.share):
+        of_people = f"– ({refusal(share)})"
+    return f"{exponent.gamma:.3f}", limits, str(people.n), spread, f"{share.raw:.0%}", of_people
+
+
+def _other_choices(row: ExponentRow) -> str:
+    """γ under other choices, in words."""
+    known = {name: value for name, value in row.other_choices.items() if not isnan(value)}
+    return ", ".join(f"{name} {value:.2f}" for name, value in known.items()) or "–"
 
 
 # ------------------------------------------------------------------------------------------------- all data sets

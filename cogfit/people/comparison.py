@@ -129,7 +129,7 @@ def compare(
     rows.sort(key=_distance)
 
     # routes, and who is left: what the model's curve can be laid beside although it is not the same thing
-    routes = compare_routes(*_power_of(runs[0], described), datasets, level, _algorithm(silent))
+    routes = compare_routes(_power_of(runs[0], described), runs[0].fit, datasets, level, _algorithm(silent))
     left = tuple(found for run in runs if (found := _survivorship(run, level, rng)) is not None)
 
     # what follows for all rows together
@@ -163,13 +163,12 @@ def _exponents_of_runs(runs: Sequence[Run], form: str | None, described: dict[st
     return exponents
 
 
-def _power_of(run: Run, described: dict[str, Any]) -> tuple[Exponent | None, tuple[float, float]]:
-    """Exponent of a run's power law, and the k over which it holds."""
-    span = (float(run.fit.x.min()), float(run.fit.x.max()))
+def _power_of(run: Run, described: dict[str, Any]) -> Exponent | None:
+    """Exponent of a run's power law, if it was fitted."""
     try:
-        return replace(exponent_of_fit(run.fit, run.label, POWER), **described), span
+        return replace(exponent_of_fit(run.fit, run.label, POWER), **described)
     except InputError:
-        return None, span
+        return None
 
 
 def _algorithm(silent: Sequence[tuple[str, str]]) -> str:

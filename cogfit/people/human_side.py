@@ -169,10 +169,8 @@ def _of_curve(series: Series, curve: Curve, choice: _Choice) -> Exponent:
     fits = [fitting.fit(curve, form=name, noise=noise, level=choice.level) for name in names]
     best = min(fits, key=lambda fit: fit.aicc)
     gamma = math.nan if best.gamma is None else best.gamma
-    exponent = _described(series, best.form, best.noise, gamma, best.interval or (math.nan, math.nan))
-    # the limits speak of other subjects where these were resampled, or their standard errors known
-    subjects_known = series.clusters is not None or (series.se is not None and (series.n or 0) > 1)
-    return replace(exponent, subjects_known=subjects_known, notes=best.warnings)
+    exponent = describe_series(series, best.form, best.noise, gamma, best.interval or (math.nan, math.nan))
+    return replace(exponent, notes=best.warnings)
 
 
 def _of_subjects(data: Dataset, choice: _Choice) -> list[Exponent]:
@@ -180,7 +178,7 @@ def _of_subjects(data: Dataset, choice: _Choice) -> list[Exponent]:
     exponents = []
     for spread in fit_human(data, level=choice.level, full=False).populations:
         (series,) = data.series(**spread.labels)
-        exponent = _described(series, "power", "gaussian", spread.mean, (spread.low, spread.high))
+        exponent = describe_series(series, "power", "gaussian", spread.mean, (spread.low, spread.high))
         limits = format_interval((spread.new_low, spread.new_high))
         notes = (f"SD between {spread.n} subjects {spread.sd:.3f}; one more is expected in {limits}", spread.method)
         exponents.append(replace(exponent, averaging=DISTRIBUTION, n=spread.n, subjects_known=True, notes=notes))
@@ -203,7 +201,7 @@ def _of_blocks(data: Dataset, choice: _Choice) -> list[Exponent]:
         return []
     best = min(fits, key=lambda fit: fit.aicc)
     limits = best.interval("gamma", choice.level)
-    exponent = _described(data.series()[0], best.model, choice.noise or "gaussian", best.params["gamma"], limits)
+    exponent = describe_series(data.series()[0], best.model, choice.noise or "gaussian", best.params["gamma"], limits)
     label = exponent.label.split(":")[0] + ": all cells, one γ"
     notes = (f"the mean of the form over each block; {best.title}",)
     return [replace(exponent, label=label, convention="inclusive", notes=notes)]
@@ -217,9 +215,11 @@ _KINDS: dict[str, Callable[[Dataset, _Choice], list[Exponent]]] = {
 """How exponents are had of data sets, by convention or kind."""
 
 
-def _described(series: Series, form: str, noise: str, gamma: float, limits: tuple[float, float]) -> Exponent:
-    """Exponent with what the catalogue says of its curve."""
+def describe_series(series: Series, form: str, noise: str, gamma: float, limits: tuple[float, float]) -> Exponent:
+    """Return an exponent with what the catalogue says of its curve."""
     data = series.dataset
+    # the limits speak of other subjects where these were resampled, or their standard errors known
+    subjects_known = series.clusters is not None or (series.se is not None and (series.n or 0) > 1)
     return Exponent(
         label=f"{data.id}: {series.name}" if series.labels else data.id,
         side="human",
@@ -237,6 +237,7 @@ def _described(series: Series, form: str, noise: str, gamma: float, limits: tupl
         n=series.n,
         source=data.citation,
         study=data.citation,
+        subjects_known=subjects_known,
     )
 
 

@@ -221,7 +221,9 @@ class Population(Document):
         return min(1.0, (self.sd / self.spread) ** 2) if self.spread > 0 else 0.0
 
 
-def random_effects(estimates: Array, stderr: Array, degrees_of_freedom: float, level: float = 0.95) -> Population:
+def random_effects(
+    estimates: Array, stderr: Array, degrees_of_freedom: float, level: float = 0.95, *, spread_only: bool = False
+) -> Population:
     """Estimate the distribution of an exponent over subjects.
 
     Each subject has an estimate and a standard error.
@@ -236,6 +238,8 @@ def random_effects(estimates: Array, stderr: Array, degrees_of_freedom: float, l
         mean by Hartung & Knapp 2001 and Sidik & Jonkman 2002 (never narrower than that of the weights), interval of
         the standard deviation by inverting Cochran's Q (Viechtbauer 2007, Stat. Med. 26:37).
     level : float
+    spread_only : bool
+        Whether the limits of the standard deviation are not wanted; they take most of the time.
 
     Raises
     ------
@@ -271,7 +275,9 @@ def random_effects(estimates: Array, stderr: Array, degrees_of_freedom: float, l
         weight = 1.0 / (variance + between)
         mean = float(weight @ estimates / weight.sum())
         factor = max(1.0, float(weight @ (estimates - mean) ** 2) / (n - 1))
-        error, limits = math.sqrt(factor / weight.sum()), _q_profile(estimates, variance, level)
+        error, limits = math.sqrt(factor / weight.sum()), (math.nan, math.nan)
+        if not spread_only:
+            limits = _q_profile(estimates, variance, level)
         method = "random effects: Paule–Mandel, Hartung–Knapp–Sidik–Jonkman; Q profile"
     half = student_quantile(0.5 + 0.5 * level, n - 1) * error
     # another subject differs by the spread between subjects and by the error of the mean

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
+
+import numpy as np
 
 from cogfit import fitting
 from cogfit.errors import InputError
+from cogfit.formulas.form import Array
 from cogfit.formulas.registry import POWER
 from cogfit.people.dataset import ROUTES, Dataset, Series
 from cogfit.people.exponent import MEAN, Exponent
-from cogfit.records.codec import Document
+from cogfit.records.codec import Document, wire
+from cogfit.result import FitResult
 
 MODEL_ROUTE = "slow route of a model"
 
@@ -40,6 +44,8 @@ class RouteShare(Document):
         Earlier presentations over which it was fitted.
     differences : tuple of str
         In what it still differs from the model's share; empty for the model.
+    x, y : ndarray
+        Earlier presentations, and the share.
     """
 
     DERIVED: ClassVar[Mapping[str, str]] = {"direction": "direction"}
@@ -50,6 +56,8 @@ class RouteShare(Document):
     x_min: float
     x_max: float
     differences: tuple[str, ...] = ()
+    x: Array = field(default_factory=lambda: np.zeros(0), metadata=wire(skip=True))
+    y: Array = field(default_factory=lambda: np.zeros(0), metadata=wire(skip=True))
 
     @property
     def direction(self) -> str:
@@ -103,7 +111,7 @@ _TITLES = {"recollection": "recollection", "knowing": "the know share", "familia
 
 def compare_routes(
     model: Exponent | None,
-    span: tuple[float, float],
+    fit: FitResult,
     people: Sequence[Dataset],
     level: float = 0.95,
     algorithm: str = "",
@@ -114,8 +122,8 @@ def compare_routes(
     ----------
     model : Exponent or None
         Of the power law, of a probability against earlier presentations.
-    span : (float, float)
-        Earlier presentations over which it was fitted.
+    fit : FitResult
+        Of the run it comes from.
     people : sequence of Dataset
         Those that are shares of a route over repetition are used.
     level : float
@@ -130,17 +138,19 @@ def compare_routes(
 
     Examples
     --------
-    >>> import cogfit
+    >>> import cogfit, numpy as np
     >>> from cogfit.people.exponent import PERSON, Exponent
+    >>> k = np.arange(1.0, 101.0)
+    >>> fit = cogfit.fit(k, 0.9 * k**-0.4, form="power")
     >>> run = Exponent("a run", "model", 0.4, 0.3, 0.5, "power", "gaussian", "strategy", "", "repetition", "item",
     ...                "prior", PERSON)
-    >>> found = compare_routes(run, (1, 100), [cogfit.human("reder2000_remember_old")])
+    >>> found = compare_routes(run, fit, [cogfit.human("reder2000_remember_old")])
     >>> found.people[0].route, found.people[0].direction
     ('recollection', 'rises')
     """
     if model is None or (model.measure, model.axis) != (_MODEL_MEASURE, _MODEL_AXIS):
         return None
-    shares = []
+    shares, span = [], (float(fit.x.min()), float(fit.x.max()))
     for dataset in people:
         if dataset.route is None or dataset.kind != "curve" or dataset.axis != _MODEL_AXIS:
             continue
@@ -151,7 +161,7 @@ def compare_routes(
         shares += [_share(series, model, span, level) for series in every]
     if not shares:
         return None
-    own = RouteShare(model, MODEL_ROUTE, "queries of recurring patterns", *span)
+    own = RouteShare(model, MODEL_ROUTE, "queries of recurring patterns", *span, x=fit.x, y=fit.y)
     return Routes(own, tuple(shares), algorithm)
 
 
@@ -182,7 +192,7 @@ def _share(series: Series, model: Exponent, span: tuple[float, float], level: fl
         notes=fit.warnings,
     )
     share_of = about.scale.split(",")[0].removeprefix("share of ")
-    share = RouteShare(exponent, about.route or "", share_of, float(fit.x.min()), float(fit.x.max()))
+    share = RouteShare(exponent, about.route or "", share_of, float(fit.x.min()), float(fit.x.max()), x=fit.x, y=fit.y)
     return replace(share, differences=tuple(_differences(share, series, model, span)))
 
 

@@ -23,7 +23,7 @@ from cogfit.formulas.registry import POWER
 from cogfit.inference.interval import format_interval
 from cogfit.logs.model import RoutingLog
 from cogfit.people.dataset import Dataset, Series
-from cogfit.records.codec import Document, High, Low, Nan
+from cogfit.records.codec import Document, High, Low, Nan, wire
 
 LEAST_STAYING = 3
 """Fewer that stay than these are no fixed set."""
@@ -33,11 +33,14 @@ _LEAST_POINTS = 4
 
 @dataclass(frozen=True)
 class Exponent(Document):
-    """γ of the power law with its limits."""
+    """γ of the power law with its limits, and the points behind it."""
 
     gamma: Nan
     low: Low
     high: High
+    amplitude: Nan = math.nan
+    x: Array = field(default_factory=lambda: np.zeros(0), metadata=wire(skip=True))
+    y: Array = field(default_factory=lambda: np.zeros(0), metadata=wire(skip=True))
 
     def __str__(self) -> str:
         return f"{self.gamma:.3g} {format_interval((self.low, self.high))}"
@@ -210,4 +213,5 @@ def _exponent(curve: Curve, level: float, rng: int) -> Exponent:
         return Exponent(math.nan, -math.inf, math.inf)
     fit = fitting.fit(curve, form=POWER, noise=curve.noise or "gaussian", level=level, rng=rng)
     low, high = fit.interval or (-math.inf, math.inf)
-    return Exponent(math.nan if fit.gamma is None else fit.gamma, low, high)
+    gamma = math.nan if fit.gamma is None else fit.gamma
+    return Exponent(gamma, low, high, fit.params.get("A", math.nan), fit.x, fit.y)

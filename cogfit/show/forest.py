@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from cogfit.people.conclusions import Comparison
+    from cogfit.people.exponents import ExponentSurvey
 
 MARKERS = {"model": ("s", "#0072B2"), "human": ("o", "#000000"), "claimed": ("D", "#D55E00")}
 """Marker and colour of each side; told apart in grey by the marker."""
@@ -53,6 +54,46 @@ def plot_forest(comparison: Comparison, *, width: float = 7.0) -> Figure:
         axes = figure.subplots()
     draw_forest(axes, groups, filled={id(row.human) for row in comparison.compared})
     axes.set_xlabel(f"γ, {comparison.level:.0%} interval")
+    sns.despine(figure, left=True)
+    return figure
+
+
+_PAGE = 11.0
+"""Height of a page in inches, into which a forest of any size is fitted."""
+
+
+@plain_text
+def plot_exponents(survey: ExponentSurvey, *, width: float = 7.0) -> Figure:
+    """Draw every human exponent on one page.
+
+    They are grouped by measure and axis; nothing is pooled. Filled: determined by the data. Hollow: a description of
+    its window. The band is what the paper states.
+
+    Parameters
+    ----------
+    survey : ExponentSurvey
+    width : float
+        Inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    import seaborn as sns
+    from matplotlib.figure import Figure
+
+    every = [row.exponent for row in survey.rows]
+    titles = dict.fromkeys(map(heading, every))
+    groups: list[Group] = [(title, [one for one in every if heading(one) == title]) for title in titles]
+    groups.append(("the paper", survey.claims))
+    n_lines = sum(1.3 + len(exponents) for _, exponents in groups)
+    height = min(_PAGE, 0.9 + 0.19 * n_lines)
+    size = min(8.0, 0.72 * 72.0 * (height - 0.7) / n_lines)  # of type that fits between two lines
+    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots()
+    draw_forest(axes, groups, filled={id(row.exponent) for row in survey.rows if row.is_measured}, size=size)
+    axes.set_xlabel(f"γ, {survey.level:.0%} interval")
     sns.despine(figure, left=True)
     return figure
 

@@ -188,7 +188,7 @@ class Recordings:
 
         return [
             Quantity(
-                f"γ of {data.id}, {' '.join(map(str, condition.labels.values()))}",
+                ", ".join([f"γ of {data.id}", *map(str, condition.labels.values())]),
                 condition.mean,
                 condition.low,
                 condition.high,
@@ -196,5 +196,5 @@ class Recordings:
             )
             for data in human().values()
             if data.axis == "repetition"
-            for condition in (fit_human(data).populations if data.level in ("subject", "team") else ())
+            for condition in (fit_human(data, full=False).populations if data.level in ("subject", "team") else ())
         ]

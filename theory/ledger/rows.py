@@ -850,7 +850,7 @@ ROWS: tuple[LedgerRow, ...] = (
         printed=_numbers(("gamma_human", "γ")),
         measure=_people,
         judge=_judge_people,
-        command="cogfit human remington2016_subjects",
+        command="cogfit human --exponents",
         folder="human",
         page="human-data.md",
     ),

@@ -63,14 +63,15 @@ def test_every_row_is_fit_of_its_series_and_names_what_differs(people):
     model = Exponent(
         "r", "model", 0.4, 0.3, 0.5, "power", "gaussian", "strategy", "", "repetition", "item", "prior", PERSON
     )
-    found = compare_routes(model, (5, 70), people)
+    fit = cogfit.fit(np.arange(5.0, 71.0), np.arange(5.0, 71.0) ** -0.4, form="power")
+    found = compare_routes(model, fit, people)
     fits = [cogfit.fit(one.curve(), form="power") for data in people for one in data.series()]
     assert [one.exponent.gamma for one in found.people] == pytest.approx([fit.gamma for fit in fits])
     for one in found.people:
         starts = [text.split(":")[0] for text in one.differences]
         assert starts == ["route", "level", "range", "noise model", "confound", "confound"]
         assert "1–9 against 5–70 presentations" in one.differences[2]
-    inclusive = compare_routes(replace(model, convention="inclusive"), (5, 70), people[:1])
+    inclusive = compare_routes(replace(model, convention="inclusive"), fit, people[:1])
     assert {one.exponent.convention for one in inclusive.people} == {"inclusive"}
 
 
