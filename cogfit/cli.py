@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -18,21 +19,25 @@ from cogfit.commands import compare, design, figures, fit, fit_many, human, insp
 from cogfit.commands.terminal import Interrupt, PipeClosed, print_error, print_text
 from cogfit.records.printable import printable, spelled, spelling_streams
 
+_HELP_NAMES = ["-h", "--help"]
+
+LOGS, PEOPLE, PAPERS = "Training logs", "People", "Theory and papers"
+"""Groups of commands in the help."""
+
 app = typer.Typer(
     name="cogfit",
     help="Estimate power-law exponents γ from training logs, and say whether the data support a power law at all.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": _HELP_NAMES},
 )
 
 
 @app.callback(invoke_without_command=True)
 def _root(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and leave.")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="With --version: Python, NumPy and the compiled engine, too.")
     ] = False,
@@ -71,20 +76,20 @@ def _versions() -> str:
     return _version() + "".join(f"{line}\n" for line in lines)
 
 
-app.command(help=fit.HELP)(fit.fit)
-app.command(help=inspect.HELP)(inspect.inspect)
-app.command("fit-many", help=fit_many.HELP)(fit_many.fit_many)
-app.command(help=design.HELP)(design.design)
-app.command(help=compare.HELP)(compare.compare)
-app.command(help=human.HELP)(human.human)
-app.command(help=report.HELP)(report.report)
-app.command(help=figures.HELP)(figures.figures)
-app.command(help=simulate.HELP)(simulate.simulate)
-app.command(help=ledger.HELP)(ledger.ledger)
-app.add_typer(theory.app, name="theory")
+app.command(help=fit.HELP, rich_help_panel=LOGS)(fit.fit)
+app.command(help=inspect.HELP, rich_help_panel=LOGS)(inspect.inspect)
+app.command("fit-many", help=fit_many.HELP, rich_help_panel=LOGS)(fit_many.fit_many)
+app.command(help=design.HELP, rich_help_panel=LOGS)(design.design)
+app.command(help=compare.HELP, rich_help_panel=PEOPLE)(compare.compare)
+app.command(help=human.HELP, rich_help_panel=PEOPLE)(human.human)
+app.command(help=report.HELP, rich_help_panel=LOGS)(report.report)
+app.command(help=figures.HELP, rich_help_panel=PAPERS)(figures.figures)
+app.command(help=simulate.HELP, rich_help_panel=LOGS)(simulate.simulate)
+app.command(help=ledger.HELP, rich_help_panel=PAPERS)(ledger.ledger)
+app.add_typer(theory.app, name="theory", rich_help_panel=PAPERS)
 
 
-@app.command(help="Print how to cite this package and the papers it examines.")
+@app.command(help="Print how to cite this package and the papers it examines.", rich_help_panel=PAPERS)
 def cite() -> None:
     """Print how to cite this package."""
     import cogfit
@@ -136,7 +141,7 @@ def _run(arguments: list[str] | None) -> int:
             return _interrupted()
         return code if isinstance(code, int) else 0
     except CogfitError as error:
-        print_error(f"cogfit: {error}")
+        print_error(f"cogfit: {_with_options(str(error), sys.argv[1:] if arguments is None else arguments)}")
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         return _interrupted()
@@ -156,20 +161,79 @@ def _run(arguments: list[str] | None) -> int:
         return 1
 
 
+_ARGUMENTS = {"rng": "seed", "memory_bits": "bits"}
+"""Arguments of functions that a command's parameter has another name for."""
+
+
+def _with_options(message: str, arguments: Sequence[str]) -> str:
+    """A message of a function in the words of the command that called it.
+
+    Functions name their arguments, as in `` `x_min` `` or `` `level=0.95` ``; who typed a command knows options, such
+    as ``--x-min`` or ``--level 0.95``.
+    """
+    names = [name for name in arguments if not name.startswith("-")]
+    command: Any = typer.main.get_command(_with_options_of(app, names))
+    for name in names:
+        command = getattr(command, "commands", {}).get(name, command)
+    options = {parameter.name: max(parameter.opts, key=len) for parameter in command.params}
+
+    def option(match: re.Match[str]) -> str:
+        name, value = match.groups()
+        found = options.get(_ARGUMENTS.get(name, name), "")
+        return f"{found} {value or ''}".strip() if found.startswith("--") else match.group()
+
+    return re.sub(r"`(\w+)(?:=([^`]+))?`", option, message)
+
+
 def _command(arguments: Sequence[str]) -> Any:
     """The command line, its help in what standard output can encode.
 
     The frames around the help would not be straight if it were spelled out later.
     """
-    command = typer.main.get_command(_with_options_of(app, arguments))
+    # a shell that completes a line asks without arguments, and wants to know all options
+    is_completing = "_COGFIT_COMPLETE" in os.environ
+    command = typer.main.get_command(app if is_completing else _with_options_of(app, arguments))
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     waiting: list[Any] = [command]
     while waiting:
         item = waiting.pop()
         if item.help:
-            item.help = spelled(item.help, encoding)
+            item.help = spelled(_laid_out(item.help) if hasattr(item, "params") else item.help, encoding)
+        if getattr(item, "is_flag", False) and item.metavar is None:
+            item.metavar = ""  # a switch takes no value, so none is named
         waiting += (*getattr(item, "params", ()), *getattr(item, "commands", {}).values())
+        if hasattr(item, "get_help_option"):
+            waiting.append(item.get_help_option(typer.Context(item, help_option_names=_HELP_NAMES)))
     return command
+
+
+def _laid_out(text: str) -> str:
+    """Help with one line per example, and lines of prose as long as the terminal.
+
+    Where an example and what it does are too long for a line, that stands below the commands.
+    """
+    import shutil
+
+    width = shutil.get_terminal_size().columns - 2
+    blocks: list[str] = []
+    examples: list[str] = []
+    for paragraph in [*text.strip().split("\n\n"), ""]:
+        if paragraph.startswith("  "):
+            examples += paragraph.splitlines()
+            continue
+        if examples:
+            blocks.append(_example_lines(examples, width))
+            examples = []
+        blocks.append(paragraph.replace("\n", " "))
+    return "\n\n".join(filter(None, blocks))
+
+
+def _example_lines(examples: Sequence[str], width: int) -> str:
+    """Examples, one a line, what they do beside them or below."""
+    if max(map(len, examples)) <= width:
+        return "\n".join(examples)
+    parts = (re.split(r"\s{2,}", example.strip(), maxsplit=1) for example in examples)
+    return "\n".join("\n      ".join(("  " + first, *rest)) for first, *rest in parts)
 
 
 def _with_options_of(commands: typer.Typer, names: Sequence[str]) -> typer.Typer:

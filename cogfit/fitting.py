@@ -9,7 +9,7 @@ import math
 import os
 import platform
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,7 @@ class Options:
     Attributes
     ----------
     rng : numpy Generator
-    form, noise, start, level, thorough, schedule, progress
+    form, noise, start, level, thorough, schedule, progress, preview
         See :func:`fit`.
     discrete : bool
         Whether y are fractions of trials.
@@ -82,6 +82,7 @@ class Options:
     progress: Progress | None = None
     audit: bool = False
     workers: int = 1
+    preview: Callable[[str], None] | None = None
 
     @property
     def replicates(self) -> int:
@@ -127,6 +128,7 @@ def fit(
     audit: bool = False,
     workers: int = 1,
     progress: Progress | None = None,
+    preview: Callable[[str], None] | None = None,
 ) -> FitResult:
     """Fit a learning curve and say what the data support.
 
@@ -183,6 +185,8 @@ def fit(
         Processes that judge these curves. The answer is the same for any number.
     progress : callable, optional
         Called as ``progress(done, total, name)`` before each form, and while curves are judged.
+    preview : callable, optional
+        Called once with a sentence on γ before the forms are compared, which takes most of the time.
 
     Returns
     -------
@@ -208,7 +212,7 @@ def fit(
     0.5
     """
     if not 0.0 < level < 1.0:
-        raise InputError(f"`level` must lie between 0 and 1, not {level!r}", hint="for 95 % pass level=0.95")
+        raise InputError(f"`level` must lie between 0 and 1, not {level!r}", hint="for 95 % pass `level=0.95`")
     prepared = prepare_curve(
         data,
         y,
@@ -236,6 +240,7 @@ def fit(
         thorough=thorough,
         schedule=schedule,
         progress=progress,
+        preview=preview,
         audit=audit,
         workers=workers,
     )
@@ -346,7 +351,7 @@ def _generator(rng: int | np.random.Generator) -> np.random.Generator:
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
-        raise InputError(f"`rng` must be a whole number of 0 or more, or a numpy Generator, not {rng!r}") from error
+        raise InputError(f"`rng` must be a whole number of 0 or more, or a NumPy generator, not {rng!r}") from error
 
 
 # ----------------------------------------------------------------------------------------------- from a log to a curve
@@ -559,6 +564,9 @@ def _compare_forms(curve: Curve, options: Options) -> _Compared:
     stages = Stages(options.progress, 2 * len(family))
     _fit_forms(curve, family, fits, noise_name, options, constant, stages)
 
+    if chosen is None:
+        _preview(family, fits, options, constant)
+
     # which of them the data refuse, and what that says of the power law
     curve, selected, error_notes = _compare(curve, family, fits, options, constant, stages)
     best = chosen.name if chosen else selected.form or _fallback(fits)
@@ -616,7 +624,9 @@ class Judge:
 
 def judge_like(options: Options) -> Judge:
     """Judge that other processes can use."""
-    return Judge(replace(options, rng=np.random.default_rng(0), form=None, start=None, progress=None, audit=False))
+    return Judge(
+        replace(options, rng=np.random.default_rng(0), form=None, start=None, progress=None, preview=None, audit=False)
+    )
 
 
 @dataclass(frozen=True)
@@ -689,6 +699,20 @@ def _audit(compared: _Compared, options: Options) -> Audit:
         return campaign.audit()
 
 
+def _preview(family: Sequence[Form], fits: Mapping[str, Estimate], options: Options, constant: bool) -> None:
+    """Report what is known of γ before anything is tested."""
+    if options.preview is None or constant:
+        return
+    powers = [form for form in family if form.name in POWER_LAWS]
+    known = [form for form in powers if fits[form.name].status != "failed"]
+    if not known:
+        options.preview("no power law could be fitted; the other forms are compared now")
+        return
+    form = min(known, key=lambda form: fits[form.name].aicc)
+    gamma = fits[form.name].params[form.gamma or ""]
+    options.preview(f"first look: γ ≈ {gamma:.2g} if it is {form.title}; whether it is, follows")
+
+
 def _restrict_to_domain(curve: Curve, chosen: Form | None) -> tuple[Curve, list[str]]:
     """Leave x = 0 out where needed, refuse negative x.
 
@@ -698,7 +722,7 @@ def _restrict_to_domain(curve: Curve, chosen: Form | None) -> tuple[Curve, list[
         return curve, []  # a user's form knows its own domain
     if np.any(curve.x < 0):
         message = f"x is negative at {int(np.sum(curve.x < 0))} points (the least is {curve.x.min():g})"
-        raise InputError(message, hint="exposures, steps and delays start at 0: leave those points out with x_min=0")
+        raise InputError(message, hint="exposures, steps and delays start at 0: leave those points out with `x_min=0`")
     is_zero = curve.x == 0
     if not is_zero.any() or (chosen is not None and not chosen.positive_x):
         return curve, []

@@ -399,6 +399,16 @@ class FitResult(Document):
         parts += [(part or {}).get("statements", ()) for part in (self.trajectories, self.averaging, self.transition)]
         return tuple(text for part in parts for text in part if text)
 
+    @property
+    def key_findings(self) -> tuple[str, ...]:
+        """The findings to read first, four at the most.
+
+        Up to two reasons of the verdict, then one each of transition, averaging, windows and patterns.
+        """
+        parts = (self.transition, self.averaging, {"statements": self.window_statements}, self.trajectories)
+        first = [text for part in parts for text in (part or {}).get("statements", ())[:1] if text]
+        return (*self.verdict.reasons[:2], *first)[:4]
+
     def explain(self) -> tuple[Explanation, ...]:
         """What stands behind each finding and warning.
 

@@ -155,8 +155,6 @@ def _show(comparison: Comparison, everything: bool) -> None:
     """Print the verdict and the exponents of all sides."""
     from rich.text import Text as Plain
 
-    from cogfit.people.conclusions import MAPPING
-
     out = console()
     out.print(Plain(comparison.verdict, style="bold"))
     _show_exponents(out, "The model", [(exponent, "") for exponent in comparison.model])
@@ -174,9 +172,7 @@ def _show(comparison: Comparison, everything: bool) -> None:
     if comparison.sensitivity:
         choices = [(replace(exponent, label=choice), "") for choice, exponent in comparison.sensitivity]
         _show_exponents(out, "The model's γ under other choices", choices)
-    out.print(Plain("\nWhat the paper's words mean in the study of people", style="bold"))
-    for paper, people in MAPPING:
-        out.print(Plain(f"  {paper}: {people}"))
+    out.print(Plain("\nWhat the paper's words mean in the study of people: docs/glossary.md", style="dim"))
 
 
 def _show_routes(out: Any, routes: Routes, everything: bool) -> None:

@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cogfit.commands.defaults import FILE, in_words, project_defaults
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import Number, ProgressBars, Text, console, print_table, split_names, warn, write_json
+from cogfit.commands.terminal import (
+    Number,
+    ProgressBars,
+    Text,
+    console,
+    first_clause,
+    is_read_by_a_person,
+    print_items,
+    print_table,
+    print_text,
+    split_names,
+    warn,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from cogfit.logs.model import Log
-    from cogfit.result import FitResult
+    from cogfit.result import FitResult, FormFit
 
     Group = tuple[dict[str, str], FitResult | str]  # labels, and the fit or why there is none
+
+MOST_FORMS, MOST_WARNINGS = 4, 2
+"""Forms and warnings of a short answer: with four findings it has 25 lines at most."""
+
+ROWS, FORM, OUTPUT = "What is read", "How it is fitted", "What comes out"
+"""Groups of options in the help."""
 
 HELP = """Fit γ from a training log (a file or a folder) and say what the data support.
 
@@ -42,62 +65,147 @@ and columns are recognised.
 """
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What is printed of a fit.
+
+    Attributes
+    ----------
+    windows, explain, methods, verbose, quiet : bool
+        The options of these names.
+    defaults : mapping of str
+        What was taken from the project's file.
+    """
+
+    windows: bool = False
+    explain: bool = False
+    methods: bool = False
+    verbose: bool = False
+    quiet: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
 def fit(
+    context: typer.Context,
     log: Annotated[
         Path, typer.Argument(metavar="LOG", help="File or folder; '-' is standard input.", show_default=False)
     ],
-    form: Annotated[Text, typer.Option(help="Fit this form only, e.g. power_floor.")] = None,
-    noise: Annotated[str, typer.Option(help="auto, gaussian, lognormal or binomial.")] = "auto",
-    level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
-    x: Annotated[Text, typer.Option("--x", help="Column of steps; 'row' counts the rows.")] = None,
-    y: Annotated[Text, typer.Option("--y", help="Column to fit; --y=-NAME fits −1 times it.")] = None,
-    pattern: Annotated[Text, typer.Option(help="Column that names the pattern (routing logs).")] = None,
-    run: Annotated[Text, typer.Option(help="Name of the run to fit, or the column that names runs.")] = None,
-    split: Annotated[Text, typer.Option(help="Split to fit: train (default), validation, test or eval.")] = None,
-    x_offset: Annotated[float, typer.Option("--x-offset", help="Added to x: 1 where epochs count from 0.")] = 0.0,
-    log_format: Annotated[Text, typer.Option("--format", help="Read the log as this format.")] = None,
+    form: Annotated[Text, typer.Option(help="Fit this form only, e.g. power_floor.", rich_help_panel=FORM)] = None,
+    noise: Annotated[str, typer.Option(help="auto, gaussian, lognormal or binomial.", rich_help_panel=FORM)] = "auto",
+    level: Annotated[float, typer.Option(help="Confidence level of the intervals.", rich_help_panel=FORM)] = 0.95,
+    x: Annotated[
+        Text, typer.Option("--x", help="Column of steps; 'row' counts the rows.", rich_help_panel=ROWS)
+    ] = None,
+    y: Annotated[
+        Text, typer.Option("--y", help="Column to fit; --y=-NAME fits −1 times it.", rich_help_panel=ROWS)
+    ] = None,
+    pattern: Annotated[
+        Text, typer.Option(help="Column that names the pattern (routing logs).", rich_help_panel=ROWS)
+    ] = None,
+    run: Annotated[
+        Text, typer.Option(help="Name of the run to fit, or the column that names runs.", rich_help_panel=ROWS)
+    ] = None,
+    split: Annotated[
+        Text, typer.Option(help="Split to fit: train (default), validation, test or eval.", rich_help_panel=ROWS)
+    ] = None,
+    x_offset: Annotated[
+        float, typer.Option("--x-offset", help="Added to x: 1 where epochs count from 0.", rich_help_panel=ROWS)
+    ] = 0.0,
+    log_format: Annotated[
+        Text, typer.Option("--format", help="Read the log as this format.", rich_help_panel=ROWS)
+    ] = None,
     max_bytes: Annotated[
-        int | None, typer.Option(help="Most bytes out of a compressed file or a pipe.", show_default=False)
+        int | None,
+        typer.Option(help="Most bytes out of a compressed file or a pipe.", show_default=False, rich_help_panel=ROWS),
     ] = None,
-    by: Annotated[Text, typer.Option(help="Fit each separately: run, split, layer, head, pattern.")] = None,
-    outcome: Annotated[str, typer.Option(help="Routing logs: soft (p_episodic), hard (attended) or auto.")] = "auto",
-    convention: Annotated[str, typer.Option(help="What k counts: prior, inclusive or updates.")] = "prior",
-    bins: Annotated[int | None, typer.Option(help="Bins per decade of k; default: every k.")] = None,
-    x_min: Annotated[Number, typer.Option("--x-min", "--k-min", help="Leave out what lies before (warm-up).")] = None,
-    x_max: Annotated[Number, typer.Option("--x-max", "--k-max", help="Leave out what lies after.")] = None,
-    axis: Annotated[Text, typer.Option(help="What x is, e.g. stream; known for most logs.")] = None,
+    by: Annotated[
+        Text, typer.Option(help="Fit each separately: run, split, layer, head, pattern.", rich_help_panel=ROWS)
+    ] = None,
+    outcome: Annotated[
+        str, typer.Option(help="Routing logs: soft (p_episodic), hard (attended) or auto.", rich_help_panel=FORM)
+    ] = "auto",
+    convention: Annotated[
+        str, typer.Option(help="What k counts: prior, inclusive or updates.", rich_help_panel=FORM)
+    ] = "prior",
+    bins: Annotated[
+        int | None, typer.Option(help="Bins per decade of k; default: every k.", rich_help_panel=FORM)
+    ] = None,
+    x_min: Annotated[
+        Number, typer.Option("--x-min", "--k-min", help="Leave out what lies before (warm-up).", rich_help_panel=ROWS)
+    ] = None,
+    x_max: Annotated[
+        Number, typer.Option("--x-max", "--k-max", help="Leave out what lies after.", rich_help_panel=ROWS)
+    ] = None,
+    axis: Annotated[
+        Text, typer.Option(help="What x is, e.g. stream; known for most logs.", rich_help_panel=FORM)
+    ] = None,
     smoothing: Annotated[
-        Text, typer.Option(help="Decay of a moving average applied before logging (it is undone), or 'unknown'.")
+        Text,
+        typer.Option(
+            help="Decay of a moving average applied before logging (it is undone), or 'unknown'.", rich_help_panel=FORM
+        ),
     ] = None,
-    schedule: Annotated[Text, typer.Option(help="Columns that hold a schedule (comma-separated).")] = None,
+    schedule: Annotated[
+        Text, typer.Option(help="Columns that hold a schedule (comma-separated).", rich_help_panel=FORM)
+    ] = None,
     thorough: Annotated[
-        bool, typer.Option("--thorough", help="Calibrate intervals by bootstrap, 1,999 replicates a test; minutes.")
+        bool,
+        typer.Option(
+            "--thorough",
+            help="Calibrate intervals by bootstrap, 1,999 replicates a test; minutes.",
+            rich_help_panel=FORM,
+        ),
     ] = False,
     audit: Annotated[
-        bool, typer.Option("--audit", help="Try the verdict on curves simulated with this log's errors; minutes.")
+        bool,
+        typer.Option(
+            "--audit", help="Try the verdict on curves simulated with this log's errors; minutes.", rich_help_panel=FORM
+        ),
     ] = False,
     workers: Annotated[
-        int | None, typer.Option(help="Processes for --audit; default: all cores.", show_default=False)
+        int | None,
+        typer.Option(help="Processes for --audit; default: all cores.", show_default=False, rich_help_panel=FORM),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the resampling.", rich_help_panel=FORM)] = 0,
     json_file: Annotated[
-        Text, typer.Option("--json", help="Write the result as JSON ('-' for standard output).")
+        Text, typer.Option("--json", help="Write the result as JSON ('-' for standard output).", rich_help_panel=OUTPUT)
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write a picture: .png, .svg or .pdf.", rich_help_panel=OUTPUT)
+    ] = None,
     diagnostics: Annotated[
         Path | None,
-        typer.Option(help="Write a picture of the profile of γ, windows, residuals and switch times."),
+        typer.Option(
+            help="Write a picture of the profile of γ, windows, residuals and switch times.", rich_help_panel=OUTPUT
+        ),
     ] = None,
-    windows: Annotated[bool, typer.Option("--windows", help="Print γ over windows of x.")] = False,
+    windows: Annotated[
+        bool, typer.Option("--windows", help="Print γ over windows of x.", rich_help_panel=OUTPUT)
+    ] = False,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Print what stands behind each sentence: rule, numbers, function.")
+        bool,
+        typer.Option(
+            "--explain", help="Print what stands behind each sentence: rule, numbers, function.", rich_help_panel=OUTPUT
+        ),
     ] = False,
     methods: Annotated[
-        bool, typer.Option("--methods", help="Print a paragraph for a paper's methods section.")
+        bool, typer.Option("--methods", help="Print a paragraph for a paper's methods section.", rich_help_panel=OUTPUT)
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the headline only.")] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Print all findings, forms and warnings at a terminal, too.", rich_help_panel=OUTPUT
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print the headline only.", rich_help_panel=OUTPUT)
+    ] = False,
 ) -> None:
     """Fit a log (its help text is HELP)."""
+    defaults = project_defaults(context)
+    noise, level, by = defaults.get("noise", noise), defaults.get("level", level), defaults.get("by", by)
+    given = {"windows": windows, "explain": explain, "methods": methods, "verbose": verbose, "quiet": quiet}
+    shown = Shown(**given | dict.fromkeys(defaults.get("show", ()), True), defaults=defaults)
     decay = read_smoothing(smoothing)
     check_outputs(log, json_file, plot, diagnostics)
     from cogfit import fitting
@@ -138,7 +246,8 @@ def fit(
             schedule=split_names(schedule),
             audit=audit,
             workers=checked_workers(workers),
-            progress=progress.report_parts("fitting", "curves judged"),
+            progress=progress.stage("fitting", "curves judged"),
+            preview=progress.note if by is None and not shown.quiet else None,
         )
         if by is None:
             result = fit_part(table)
@@ -146,14 +255,16 @@ def fit(
             groups = _fit_groups(table, split_names(by), fit_part, progress)
     # files first: what is printed may go to a pipe that closes early
     if by is None:
-        write_json(result.to_json, json_file)
+        write_json(lambda: result.to_json() | _defaults_document(defaults), json_file)
         _write_pictures(result, plot, diagnostics)
         if json_file != "-":
-            _show(result, quiet=quiet, windows=windows, methods=methods, explain=explain)
+            _show(result, shown)
     else:
-        write_json(lambda: _document(groups, by), json_file)
+        write_json(lambda: _document(groups, by) | _defaults_document(defaults), json_file)
         if json_file != "-":
             _show_groups(groups)
+            if defaults:
+                print_text(in_words(defaults) + "\n")
             warn((*table.warnings, *fitting.other_kind(table)))
 
 
@@ -205,6 +316,11 @@ def _document(groups: list[Group], by: str) -> dict[str, Any]:
     }
 
 
+def _defaults_document(defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """What was taken from the project's file, nothing of none."""
+    return {"defaults": {"file": FILE, **defaults}} if defaults else {}
+
+
 def _write_pictures(result: FitResult, plot: Path | None, diagnostics: Path | None) -> None:
     if plot is None and diagnostics is None:
         return
@@ -224,7 +340,7 @@ def _show_groups(groups: list[Group]) -> None:
 
     out = console()
     found = tables.groups_table(groups)
-    out.print(tables.to_terminal(found))
+    print_table(out, tables.to_terminal(found))
     for note in found.notes:
         out.print(Plain(note, style="dim"))
     # what was chosen or averaged for a group is said beside its number
@@ -236,7 +352,7 @@ def _show_groups(groups: list[Group]) -> None:
         out.print(Plain(scope if len(names) == len(groups) else f"{shortlist(names)}: {scope}"))
 
 
-def _show(result: FitResult, *, quiet: bool, windows: bool, methods: bool, explain: bool) -> None:
+def _show(result: FitResult, shown: Shown) -> None:
     """Print the answer, and what else is asked for."""
     from rich.text import Text as Plain
 
@@ -244,47 +360,102 @@ def _show(result: FitResult, *, quiet: bool, windows: bool, methods: bool, expla
 
     out = console()
     out.print(Plain(result.headline(), style="bold"))
-    if not quiet:
-        _show_details(out, result)
-    if windows:
+    if not shown.quiet:
+        _show_details(out, result, is_short=is_read_by_a_person() and not shown.verbose)
+    if shown.defaults:
+        out.print(Plain(in_words(shown.defaults), style="dim"))
+    if shown.windows:
         out.print()
-        out.print(tables.to_terminal(tables.windows_table(result)))
-    if explain:
+        print_table(out, tables.to_terminal(tables.windows_table(result)))
+    if shown.explain:
         for item in result.explain():
             out.print(Plain(f"\n{item}"))
-    if methods:
+    if shown.methods:
         out.print("\n" + result.methods(), markup=False)
 
 
-def _show_details(out: Any, result: FitResult) -> None:
-    """Print findings, provenance, forms, parameters and warnings."""
+def _show_details(out: Any, result: FitResult, *, is_short: bool) -> None:
+    """Print findings, provenance, forms, parameters and warnings.
+
+    Short, only what is to be read first, and how much more there is.
+    """
+    from cogfit.show import tables
+
+    if is_short:
+        _show_in_short(out, result)
+        return
+    print_items(out, result.findings)
+    out.print()
+    _show_source(out, result)
+    out.print()
+    _show_audit(out, result)
+    _show_forms(out, result, result.forms)
+    out.print()
+    print_table(out, tables.to_terminal(tables.parameters_table(result)))
+    warn(result.warnings)
+
+
+def _show_in_short(out: Any, result: FitResult) -> None:
+    """Print what is to be read first, and how much more there is."""
     from rich.text import Text as Plain
 
     from cogfit.show import tables
 
-    for finding in result.findings:
-        out.print(Plain(f"  · {finding}"))
+    print_items(out, map(first_clause, result.key_findings))
+    read, used = result.source["rows_read"], result.source.get("rows_used")
+    rows = f"{used:,} of {read:,} rows" if used not in (None, read, result.n) else f"{read:,} rows read"
+    points = f"{result.n:,} points ({result.n_effective:,.0f} effective)"
+    out.print(Plain(f"{points}, {rows}, {result.axis} axis, {result.noise} noise\n"))
+    _show_audit(out, result)
+    items = tables.leading_forms(result, MOST_FORMS)
+    _show_forms(out, result, items)
+    parameters = (" ".join(row.cells[1:3]) for row in tables.parameters_table(result).rows)
+    named = (f"{name} = {value}" for name, value in zip(result.params, parameters, strict=True))
+    out.print(Plain(f"{result.selected.title}: {', '.join(named)}"))
+    warn(tuple(map(first_clause, result.warnings[:MOST_WARNINGS])))
+    left_out = {
+        "finding": len(result.findings) - len(result.key_findings),
+        "form": len(result.forms) - len(items),
+        "warning": len(result.warnings) - MOST_WARNINGS,
+    }
+    more = [f"{n} {name}{'s' * (n > 1)}" for name, n in left_out.items() if n > 0]
+    counted = f"{', '.join(more)} more, and all in full" if more else "all in full"
+    out.print(Plain(f"{counted}: --verbose", style="dim"))
+
+
+def _show_source(out: Any, result: FitResult) -> None:
+    """Print where the points came from."""
+    from rich.text import Text as Plain
+
     source = result.source
     dropped = ", ".join(f"{count:,} {reason}" for reason, count in source["rows_dropped"].items())
     left_out = f"; left out: {dropped}" if dropped else ""
     used = f", {source['rows_used']:,} used" if dropped and "rows_used" in source else ""
-    out.print(Plain(f"\n{source['path']} ({source['format']}): {source['rows_read']:,} rows read{used}{left_out}"))
+    out.print(Plain(f"{source['path']} ({source['format']}): {source['rows_read']:,} rows read{used}{left_out}"))
     for note in source["notes"]:
         out.print(Plain(f"  {note}"))
-    out.print(
-        Plain(
-            f"{result.n:,} points ({result.n_effective:,.0f} effective) · {result.axis} axis: {result.convention} · "
-            f"{result.noise} noise"
-        )
-    )
-    out.print()
+    points = f"{result.n:,} points ({result.n_effective:,.0f} effective) · {result.axis} axis"
+    out.print(Plain(f"{points}: {result.convention} · {result.noise} noise"))
+
+
+def _show_audit(out: Any, result: FitResult) -> None:
+    """Print how often the verdict is right on curves like these, where that was tried."""
+    from cogfit.show import tables
+
     if result.audit is not None:
         print_table(out, tables.to_terminal(tables.audit_table(result.audit)))
         out.print()
-    forms = tables.forms_table(result).at_width(out.width)
-    out.print(tables.to_terminal(forms))
+
+
+def _show_forms(out: Any, result: FitResult, items: Sequence[FormFit]) -> None:
+    """Print forms, with what their marks mean."""
+    from rich.text import Text as Plain
+
+    from cogfit.show import tables
+
+    forms = tables.forms_table(result, items=items)
+    # in a pipe nothing is left out, unless somebody says how wide it is
+    forms = forms.at_width(out.width) if out.is_terminal or "COLUMNS" in os.environ else forms.at_width(sys.maxsize)
+    print_table(out, tables.to_terminal(forms))
     for note in filter(None, (forms.footnote, *forms.notes)):
         out.print(Plain(note, style="dim"))
-    out.print()
-    out.print(tables.to_terminal(tables.parameters_table(result)))
-    warn(result.warnings)

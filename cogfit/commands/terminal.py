@@ -7,6 +7,7 @@ encoding of the output lacks (:mod:`cogfit.records.printable`).
 from __future__ import annotations
 
 import copy
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -156,6 +157,47 @@ def add_rows(table: Any, *rows: Iterable[str]) -> None:
         table.add_row(*map(Plain, cells))
 
 
+def is_read_by_a_person() -> bool:
+    """Whether standard output is a terminal.
+
+    What goes into a pipe or file is never shortened.
+    """
+    return sys.stdout.isatty()
+
+
+def first_clause(text: str) -> str:
+    """Return a sentence up to its first semicolon.
+
+    Those in brackets do not count.
+
+    Examples
+    --------
+    >>> first_clause("the curve drops near 40 (p = 0.005; AR(1)); a smooth curve does not explain it")
+    'the curve drops near 40 (p = 0.005; AR(1))'
+    """
+    depth = 0
+    for place, sign in enumerate(text):
+        depth += (sign in "([") - (sign in ")]")
+        if sign == ";" and depth <= 0:
+            return text[:place]
+    return text
+
+
+def print_items(out: Any, texts: Iterable[str], mark: str = "  · ") -> None:
+    """Print texts as a list, at a terminal with a hanging indent."""
+    import textwrap
+
+    from rich.text import Text as Plain
+
+    for text in texts:
+        width = max(out.width, 20) if out.is_terminal else sys.maxsize
+        indent = " " * len(mark)
+        lines = textwrap.wrap(
+            printable(text), width, initial_indent=mark, subsequent_indent=indent, break_on_hyphens=False
+        )
+        out.print(Plain("\n".join(lines) or mark))
+
+
 def print_table(out: Any, table: Any) -> None:
     """Print a table.
 
@@ -163,7 +205,7 @@ def print_table(out: Any, table: Any) -> None:
     """
     from rich.measure import Measurement
 
-    if not out.is_terminal:
+    if not out.is_terminal and "COLUMNS" not in os.environ:
         wanted = Measurement.get(out, out.options.update(max_width=10_000), out.shown(table))
         out.width = max(out.width, wanted.maximum)
     out.print(table)
@@ -248,6 +290,16 @@ class ProgressBars:
                 self._tasks[task] = self._bar.add_task(_shown_task(task), total=total)
             self._bar.update(self._tasks[task], completed=done, total=total)
 
+    def note(self, text: str) -> None:
+        """Print a line for a person at a terminal, above the bars."""
+        if not sys.stderr.isatty():
+            return
+        with self._lock:
+            if self._bar is None:
+                print_error(text)
+            else:
+                self._bar.console.print(_shown(text, sys.stderr), markup=False, highlight=False)
+
     def _print_line(self, task: str, done: int, total: int) -> None:
         """Say how far a task is, and how long it will take, once in a while."""
         now = time.monotonic()
@@ -258,11 +310,7 @@ class ProgressBars:
         left = duration((now - since) / (done - first) * (total - done))
         print_error(f"{task}: {done:,} of {total:,} ({done / max(total, 1):.0%}), {left} left")
 
-    def stage(self, name: str) -> Progress:
-        """Return the progress of one task, whatever its parts."""
-        return lambda done, total, what: self.report(done, total, name)
-
-    def report_parts(self, name: str, *parts: str) -> Progress:
+    def stage(self, name: str, *parts: str) -> Progress:
         """Return the progress of one task.
 
         Its parts that are named here have bars of their own.
@@ -271,7 +319,7 @@ class ProgressBars:
 
 
 def duration(seconds: float) -> str:
-    """A time in words, rounded to what a person waits for.
+    """Write a span of time in words.
 
     Examples
     --------

@@ -61,7 +61,7 @@ def forms() -> dict[str, Form]:
 
 
 def get_form(name: str) -> Form:
-    """Look a form up by name.
+    """Look a form up by name, or by its title in words.
 
     Raises
     ------
@@ -72,11 +72,17 @@ def get_form(name: str) -> Form:
         return _REGISTRY[name]
     except (KeyError, TypeError):
         all_forms = forms()  # plug-ins are looked up only where nothing else has the name
+    titled = {_folded(form.title): form for form in all_forms.values()}
     try:
-        return all_forms[name]
-    except (KeyError, TypeError):
+        return all_forms[name] if name in all_forms else titled[_folded(name)]
+    except (KeyError, TypeError, AttributeError):
         hint = nearest(str(name), all_forms) + "; a form of your own must be registered in every process that uses it"
         raise InputError(f"unknown form {name!r}", hint=hint) from None
+
+
+def _folded(title: str) -> str:
+    """A title without what people write in one way or another."""
+    return "".join(sign for sign in title.casefold() if sign.isalnum() or sign == "+")
 
 
 def register(

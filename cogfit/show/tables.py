@@ -16,6 +16,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from cogfit.errors import shortened
+from cogfit.formulas.registry import POWER_LAWS
 from cogfit.inference.form_tests import REFUTED
 from cogfit.inference.interval import Interval, format_interval
 from cogfit.inference.rates import VERDICTS, Audit, Rates, in_words
@@ -404,7 +405,26 @@ _PARAMETER_FIELDS: tuple[_Field[_Parameter], ...] = (
 # -------------------------------------------------------------------------------------------------------- tables
 
 
-def forms_table(result: FitResult, style: Style = TERMINAL) -> Table:
+def leading_forms(result: FitResult, most: int) -> tuple[FormFit, ...]:
+    """Return the forms to look at first, best first.
+
+    The form reported, the better power law, those that are not refused; where these are fewer than three, the best of
+    the others.
+
+    Parameters
+    ----------
+    result : FitResult
+    most : int
+        How many.
+    """
+    ordered = [item.name for item in result.forms]
+    power = [name for name in ordered if name in POWER_LAWS][:1]
+    names = list(dict.fromkeys((result.form, *power, *result.indistinguishable_forms)))
+    names += [name for name in ordered if name not in names][: max(3 - len(names), 0)]
+    return tuple(item for item in result.forms if item.name in names[:most])
+
+
+def forms_table(result: FitResult, style: Style = TERMINAL, items: Sequence[FormFit] | None = None) -> Table:
     """Return the forms that were fitted, best first.
 
     Parameters
@@ -412,9 +432,12 @@ def forms_table(result: FitResult, style: Style = TERMINAL) -> Table:
     result : FitResult
     style : Style
         Of the output that will show it.
+    items : sequence of FormFit, optional
+        Those to show; all by default.
     """
+    items = result.forms if items is None else items
     fields = _fields_of(style, _FORM_FIELDS)
-    if not style.shows_empty_columns and all(item.test is None for item in result.forms):
+    if not style.shows_empty_columns and all(item.test is None for item in items):
         fields = [field for field in fields if field.cell is not _p_value]
     rows = tuple(
         Row(
@@ -422,14 +445,14 @@ def forms_table(result: FitResult, style: Style = TERMINAL) -> Table:
             is_chosen=item.name == result.form,
             is_flagged=item.estimate.status != "ok",
         )
-        for item in result.forms
+        for item in items
     )
     caption = (
         f"Forms, best first; marked: the form reported. p: bootstrap test of the form, refused up to {REFUTED:g} (in "
         "brackets). Extrapolation error: of predicting the last 30 % of the points from the others."
     )
     footnote = "* not fully determined, or at a bound; a wider terminal shows more"
-    notes = _doubts(item.standing() for item in result.forms if item.gamma_name is not None)
+    notes = _doubts(item.standing() for item in items if item.gamma_name is not None)
     return Table(_columns(fields, result), rows, caption, is_indented=True, footnote=footnote, notes=notes)
 
 

@@ -189,10 +189,10 @@ def _settings(values: int | None, side_information: float | None, **options: Any
     if (values is None) == (side_information is None):
         raise InputError(
             "a guess is right with which chance?",
-            hint="give the number of values V, or the side information Ḡ, not both",
+            hint="give the number of values V, such as `values=16`, or `side_information`, not both",
         )
     if values is not None and (values < 2 or values != int(values)):
-        raise InputError(f"{values} values are no choice", hint="use a whole number, 2 or more")
+        raise InputError(f"{values} values are no choice", hint="`values` is a whole number, 2 or more")
     chance = 1 / values if values is not None else side_information
     assert chance is not None
     return Settings(chance, values, **options)
@@ -533,7 +533,7 @@ def _check_utilization(log: UtilizationLog, settings: Settings) -> LogReport:
     """
     path = log.source.path
     if settings.f is None:
-        hint = "give f, the share of the tokens that are queries"
+        hint = "give f, the share of the tokens that are queries, as `f=0.05`"
         raise InputError("tells attention per token, not per query", path=path, hint=hint)
     frame = log.frame[inside(log.frame["step"].to_numpy(), settings.x_min, settings.x_max, path)]
     attention = float(frame["attention_utilization"].mean()) / settings.f

@@ -56,15 +56,15 @@ class Settings:
     def __post_init__(self) -> None:
         e_values.check_chance(self.chance)
         if self.memory_bits is not None and not 0 <= self.memory_bits < math.inf:
-            raise InputError(f"a memory of {self.memory_bits} bits", hint="give a number of bits, 0 or more")
+            raise InputError(f"a memory of {self.memory_bits} bits", hint="`memory_bits` is a number, 0 or more")
         if self.f is not None and not 0 < self.f <= 1:
-            raise InputError(f"the share f of queries is {self.f}", hint="it lies between 0 and 1")
+            raise InputError(f"the share f of queries is {self.f}", hint="`f` lies between 0 and 1")
         if self.accuracy is not None and not 0 <= self.accuracy <= 1:
-            raise InputError(f"the accuracy is {self.accuracy}", hint="give a fraction between 0 and 1")
+            raise InputError(f"the accuracy is {self.accuracy}", hint="`accuracy` is a fraction between 0 and 1")
         if self.unit not in get_args(Unit):
-            raise InputError(f"no unit '{self.unit}'", hint=f"choose from {', '.join(get_args(Unit))}")
+            raise InputError(f"no unit '{self.unit}'", hint=f"`unit` is one of {', '.join(get_args(Unit))}")
         if not 0 < self.level < 1:
-            raise InputError(f"the level is {self.level}", hint="it lies between 0 and 1")
+            raise InputError(f"the level is {self.level}", hint="`level` lies between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -288,11 +288,11 @@ class LogReport(Document):
         return [first, f"attended: {', '.join(shares)}; {errors}"]
 
     def _table(self) -> list[str]:
-        rows = [("router", "needs at least", "excess", "verdict")]
+        rows = [("router", "needs at least", "the log is", "verdict")]
         for item in self.findings:
             p = "" if item.p_value is None else f" ({_p(item.p_value)})"
-            bound, excess = _percent(self._shown(item.bound)), _percent(self._shown(item.excess), sign=True)
-            rows.append((f"{item.router} ({item.theorem})", bound, excess, item.verdict + p))
+            bound, difference = _percent(self._shown(item.bound)), _points(self._shown(item.excess))
+            rows.append((f"{item.router} ({item.theorem})", bound, difference, item.verdict + p))
         width = [max(len(row[i]) for row in rows) for i in range(3)]
         lines = []
         for row, reason in zip(rows, ("", *(item.reason for item in self.findings)), strict=True):
@@ -320,8 +320,17 @@ def _p(p_value: float) -> str:
     return "p < 1e-299" if p_value < 1e-299 else f"p = {p_value:.2g}"
 
 
-def _percent(share: float | None, sign: bool = False) -> str:
-    if share is None:
-        return "–"
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{_hundredths(share)} %".replace("-", "−")
+
+
+def _points(difference: float | None) -> str:
+    """A difference of shares in percentage points, from the bound."""
+    if not difference:
+        return "–" if difference is None else "at the bound"
+    return f"{_hundredths(abs(difference))} points {'below' if difference < 0 else 'above'}"
+
+
+def _hundredths(share: float) -> str:
     digits = 2 if abs(share) >= 1e-3 or share == 0 else 2 - math.floor(math.log10(abs(share)) + 3)
-    return f"{100 * share:{'+' if sign else ''}.{digits}f} %".replace("-", "−")
+    return f"{100 * share:.{digits}f}"
