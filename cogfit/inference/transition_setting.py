@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cogfit.errors import InputError
+from cogfit.inference.smoothing import window_of
 from cogfit.inference.transition_levels import Null, Series, bic_score, smooth
 from cogfit.inference.transition_seasons import Season, find_season, without_season
 from cogfit.inference.transition_starts import warm_up_end
@@ -22,6 +23,7 @@ FEW = 200
 
 _MIN_POINTS = 20  # different x above 0
 _POINTS = 1000  # longer curves are averaged into at most so many bins of equally many neighbours
+_KEPT = 40  # means over windows that are left at least, if there are as many
 _CLEARLY = 3.0  # log-likelihood by which windows must do better than points to be taken for granted
 
 
@@ -92,7 +94,12 @@ def _middles(series: Series, window: float | None, unit: float) -> tuple[Series,
         raise InputError(f"`unit` must be 0 or more, not {unit:g}", hint="give 0 where x has no unit")
     null, gaps = smooth(series), np.diff(series.points[0])
     length = float(np.median(gaps))
+    left = series.y - null.fitted
     is_even = bool(np.abs(gaps - length).max() <= 1e-6 * length)
+    if is_even and (width := window_of(left[left.size // 3 :])):  # behind the kink
+        whole = _whole_windows(series, width)
+        if whole is not None:
+            return whole, smooth(whole), width * float(np.median(np.diff(series.x)))
     if not is_even or length <= unit * (1.0 + 1e-6) or series.points[0][0] < length * (1.0 - 1e-6):
         return series, null, 0.0
     middles = series.moved(-0.5 * length)
@@ -100,3 +107,18 @@ def _middles(series: Series, window: float | None, unit: float) -> tuple[Series,
     if bic_score(other, None, middles) > bic_score(null, None, series) + _CLEARLY:
         return middles, other, length
     return series, null, 0.0
+
+
+def _whole_windows(series: Series, width: int) -> Series | None:
+    """Means over whole windows only, at their middles.
+
+    A moving average begins with windows that grow, and where they stop it has a kink. Of windows that overlap fewer are
+    kept. None where too few would be left.
+    """
+    stride = max(1, min(width, (series.x.size - width) // _KEPT))
+    kept = slice(width - 1, None, stride)
+    x, y, w = series.x[kept], series.y[kept], series.root[kept] ** 2
+    middle = x - 0.5 * width * float(np.median(np.diff(series.x)))
+    if x.size < _MIN_POINTS or middle[0] <= 0.0:
+        return None
+    return Series.from_points(middle, y, w, _POINTS)

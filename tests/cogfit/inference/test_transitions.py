@@ -297,6 +297,24 @@ def test_means_over_windows_belong_to_their_middles() -> None:
     assert "middles" in " ".join(results[0].statements())
 
 
+@pytest.mark.parametrize("width", [10, 25])
+def test_a_moving_average_is_no_abrupt_change_where_its_windows_stop_growing(width: int) -> None:
+    """All of these were, at x = width; a drop is still found, to a window."""
+    x, curve = decay(300)
+
+    def averaged(y: np.ndarray) -> np.ndarray:
+        total = np.concatenate([[0.0], np.cumsum(y)])
+        first = np.maximum(np.arange(300) + 1 - width, 0)
+        return np.asarray((total[1:] - total[first]) / (np.arange(300) + 1 - first))
+
+    noise = [0.02 * ar1(300, 0.0, seed) for seed in range(6)]
+    smooth = [transition(x, averaged(curve + e)) for e in noise]
+    assert sum(r.found for r in smooth) <= 1
+    assert sum(r.window == width for r in smooth) >= 5
+    drops = [transition(x, averaged(curve - 0.2 * (x > 180) + e)) for e in noise[:2]]
+    assert all(abs(r.t50 - 180.5) <= width for r in drops)
+
+
 @pytest.mark.parametrize("epoch", [1.0, 0.02, 4e6])
 def test_windows_are_recognised_on_axes_without_a_unit(epoch: float) -> None:
     """Means over whole epochs, whether x counts epochs, days or tokens."""
