@@ -1,4 +1,4 @@
-"""Whether single patterns are steps, and how far apart they switch."""
+"""Whether single patterns are steps at scattered places."""
 
 from __future__ import annotations
 

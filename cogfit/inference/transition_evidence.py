@@ -123,7 +123,7 @@ def _is_exact(series: Series, null: Null) -> bool:
 
 
 def assess_form(series: Series, trial: Trial, replicates: int, rng: np.random.Generator) -> Evidence:
-    """Test one smooth form against the best step of the grid."""
+    """Test one smooth form against the best step."""
     null, step = trial.null, trial.step
     if _is_exact(series, null):
         return Evidence(1.0, null, arma.Arma())

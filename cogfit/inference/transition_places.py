@@ -1,4 +1,4 @@
-"""Where a change of level is: its location and the limits of it."""
+"""Where a change of level is, with limits."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class _Scan:
 
     @classmethod
     def about(cls, series: Series, null: Null, shape: Shape) -> _Scan:
-        """Scan roughly where a change may lie, then at most 60 places there."""
+        """Scan where a change may lie, roughly, then finely."""
         gaps, _ = _gaps(series)
         centre = math.log(shape.t50)
         # Errors that wander make gradual changes look abrupt, so gentler ones are asked, too.
@@ -104,7 +104,7 @@ class _Scan:
         return np.asarray(self.logliks.max(axis=1))
 
     def shapes(self) -> Iterator[Shape]:
-        """The estimate, and the gentlest change that the data do not refuse."""
+        """The estimate, and the gentlest change not refused."""
         best = self.logliks.max(axis=0)
         plausible = [i for i in np.argsort(self.tried) if best[i] >= best.max() - _CHI_SQUARE]
         yield Shape(math.exp(self.places[0]), float(self.tried[0]))
@@ -114,7 +114,7 @@ class _Scan:
             yield Shape(math.exp(place), float(self.tried[gentlest]))
 
     def cutoff(self, shape: Shape, level: float, rng: np.random.Generator) -> float:
-        """Quantile of the log-likelihood by which the best place beats the true one.
+        """Quantile of the gain over the true place.
 
         It is found in curves with the given change.
         """

@@ -29,7 +29,7 @@ _CLEARLY = 3.0  # log-likelihood by which windows must do better than points to 
 
 @dataclass(frozen=True)
 class Setting:
-    """The curve that is searched, and what was found of it before.
+    """The curve that is searched, and its setting.
 
     Last point of its warm-up (NaN for none), errors that repeat, length of its windows.
     """
@@ -41,7 +41,7 @@ class Setting:
 
 
 def find_setting(series: Series, window: float | None, unit: float) -> tuple[Setting, Null]:
-    """Recognise windows, a warm-up and a season; the smooth form comes with them."""
+    """Recognise windows, a warm-up and a season."""
     series, null, length = _middles(series, window, unit)
     end = math.nan
     if count := warm_up_end(series, null):

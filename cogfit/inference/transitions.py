@@ -27,7 +27,14 @@ from cogfit.engine.arma import Arma
 from cogfit.errors import InputError
 from cogfit.formulas.registry import get_form
 from cogfit.inference.transition_changes import Change, find_coincidences, gamma_threshold, measure_changes
-from cogfit.inference.transition_evidence import HOPELESS, SIGNIFICANT, Trial, assess_form, assess_smooth_forms
+from cogfit.inference.transition_evidence import (
+    HOPELESS,
+    SIGNIFICANT,
+    Evidence,
+    Trial,
+    assess_form,
+    assess_smooth_forms,
+)
 from cogfit.inference.transition_levels import MIXTURE, Null, Series, Shape, bic_score, broken_power, smooth
 from cogfit.inference.transition_places import find_limits, locate
 from cogfit.inference.transition_setting import FEW, find_setting, prepare
@@ -297,13 +304,20 @@ def transition(
         verdict = assess_smooth_forms(series, null, shapes, replicates, generator)
         if n_smooth == len(shapes):  # beside a smooth change of regime the question is asked again
             first = verdict
-    measured = measure_changes(series, null, shapes, marks)
+    found = _outcome_of(series, level, first, measure_changes(series, null, shapes, marks), shapes)
+    together = find_coincidences(as_numbers("x", x), schedule or {}, found.main)
+    period = math.nan if setting.season is None else setting.season.period
+    return replace(found, coincides_with=together, warm_up=setting.warm_up, period=period, window=setting.window)
+
+
+def _outcome_of(
+    series: Series, level: float, first: Evidence, measured: Sequence[Change], shapes: Sequence[Shape]
+) -> Transition:
+    """Tell changes from smooth changes of regime."""
     changes = [change for change, shape in zip(measured, shapes, strict=True) if not shape.is_smooth]
     regimes = [change for change, shape in zip(measured, shapes, strict=True) if shape.is_smooth]
-    together = find_coincidences(as_numbers("x", x), schedule or {}, changes[0] if changes else None)
-    outcome = _outcome(series, level, first.p_value, first.null.form.name, first.errors, changes, together)
-    period = math.nan if setting.season is None else setting.season.period
-    return replace(outcome, regimes=tuple(regimes), warm_up=setting.warm_up, period=period, window=setting.window)
+    outcome = _outcome(series, level, first.p_value, first.null.form.name, first.errors, changes)
+    return replace(outcome, regimes=tuple(regimes))
 
 
 def _abrupt_or_smooth(
@@ -362,7 +376,6 @@ def _outcome(
     form: str,
     errors: Arma,
     changes: Sequence[Change] = (),
-    coincides_with: tuple[str, ...] = (),
 ) -> Transition:
     n, nan = series.label.size, math.nan
     main = changes[0] if changes else None
@@ -385,7 +398,7 @@ def _outcome(
         null_form=form,
         errors=errors.title,
         gamma_c=gamma_c,
-        coincides_with=coincides_with if changes else (),
+        coincides_with=(),
         changes=tuple(changes[1:]),
         flagged="few points" if n < FEW else "",
         n=n,
