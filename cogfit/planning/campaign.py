@@ -111,7 +111,7 @@ class Campaign:
             self.progress(min(self._done, self._planned), self._planned, "curves judged")
 
     def plan(self, curves: int, goal: float, setting: Mapping[str, Any]) -> Design:
-        """Find what the log can show, and what more would show.
+        """Find what the log can show, and what would decide.
 
         Parameters
         ----------

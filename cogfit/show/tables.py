@@ -463,7 +463,7 @@ def audit_table(audit: Audit) -> Table:
 
 
 def needs_table(design: Design) -> Table:
-    """How much more of each thing would decide, and what was tried."""
+    """How much more would decide, and what was tried."""
     rows = []
     for need in design.needs:
         tried = ", ".join(f"{t['factor']:.2g} ×: {t['supported']:.0f} of {t['curves']:.0f}" for t in need.trials)
