@@ -259,6 +259,8 @@ def fit(
         _write_pictures(result, plot, diagnostics)
         if json_file != "-":
             _show(result, shown)
+        if result.audit is not None and not result.audit.is_complete:
+            raise typer.Exit(130)  # Ctrl-C: what was known is written and shown
     else:
         write_json(lambda: _document(groups, by) | _defaults_document(defaults), json_file)
         if json_file != "-":

@@ -121,6 +121,7 @@ class Audit(Document):
             text += ", {other}"
             numbers["other"] = f"{in_words(self.rival)} when {self.rival.title} is true"
             numbers |= _numbers("rival", self.rival)
+        text += "" if self.is_complete else " (interrupted)"
         return say(text, by=Audit, **numbers)
 
 

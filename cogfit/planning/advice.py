@@ -33,9 +33,9 @@ _RIVALS = 4  # that are looked at: those of the lowest AICc
 
 
 def separation(situation: Situation, law: Law, rival: Law) -> float:
-    """How clearly the data would tell a rival from a law, λ.
+    """Measure how clearly data tell two laws apart.
 
-    NaN where the errors have no model (resampled clusters).
+    That is λ. NaN where the errors have no model (resampled clusters).
 
     Parameters
     ----------

@@ -111,7 +111,7 @@ class Campaign:
             self.progress(min(self._done, self._planned), self._planned, "curves judged")
 
     def plan(self, curves: int, goal: float, setting: Mapping[str, Any]) -> Design:
-        """Find what the log can show, and what more would show.
+        """Find what the log can show, and what would decide.
 
         Parameters
         ----------
@@ -125,18 +125,17 @@ class Campaign:
         levers = self.situation.levers
         self._planned = curves * len(levers)
         audit = self.try_laws(curves)
-        own, needs = audit.power_law, list[Need]()
-        if own.curves and own.share() < goal - _MISSES:
-            for lever in levers:
-                if not self.is_over:
-                    needs.append(self._find_need(lever, own, curves, goal))
-        is_complete = audit.is_complete and not self.is_over
+        own = audit.power_law
+        wanted = levers if own.curves and own.share() < goal - _MISSES else ()
+        found = (self._find_need(lever, own, curves, goal) for lever in wanted)
+        needs = [need for need in found if need is not None]
+        is_complete = audit.is_complete and len(needs) == len(wanted)
         return Design(dict(setting), own, audit.rival, goal, tuple(needs), self.seed, is_complete, self.is_interrupted)
 
-    def _find_need(self, lever: str, own: Rates, curves: int, goal: float) -> Need:
+    def _find_need(self, lever: str, own: Rates, curves: int, goal: float) -> Need | None:
         """Find how much more of one thing would decide.
 
-        Every batch is simulated where all batches before it put the goal.
+        Every batch is simulated where all batches before it put the goal. None where the time was over before the last.
         """
         rate = RisingRate(goal, [Trial(1.0, own.counts["supported"], own.curves)])
         points = self.situation.template.x.size
@@ -144,12 +143,13 @@ class Campaign:
         batch = max(1, curves // _BATCHES)
         for number in range(_BATCHES):
             if self.is_over:
-                break
+                return None
             factor = rate.next_factor(most)
             key = (self.seed, 2 + self.situation.levers.index(lever), number)
             verdicts = self._judge(Task(self.situation.grown(lever, factor), self.power_law, key), 0, batch)
-            if verdicts:
-                rate.trials.append(Trial(factor, verdicts.count("supported"), len(verdicts)))
+            if len(verdicts) < batch:
+                return None
+            rate.trials.append(Trial(factor, verdicts.count("supported"), batch))
         return self._describe(lever, rate, most)
 
     def _describe(self, lever: str, rate: RisingRate, most: float) -> Need:

@@ -51,12 +51,14 @@ def fitted_laws(
 
 
 def is_rival(form: Form, *powers: str) -> bool:
-    """Whether a form competes with power laws: it says something else."""
+    """Whether a form says something else than power laws."""
     return form.name not in POWER_LAWS and not set(powers) & set(form.contains)
 
 
 def nearest_rival(law: Law, situation: Situation, family: Sequence[Form], noise: str) -> Law | None:
-    """The form that comes nearest to a power law where it is observed.
+    """The form that comes nearest to a power law.
+
+    It is fitted to the law where that is observed.
 
     Parameters
     ----------

@@ -128,8 +128,8 @@ class Design(Document):
             lines.append(f"{self.goal:.0%} would take one of: {'; '.join(map(str, enough))}.")
         elif self.needs:
             lines.append(f"Nothing that was tried reaches {self.goal:.0%}.")
-        elif self.is_complete:
-            lines.append("That is enough to decide.")
+        else:
+            lines.append("That is enough to decide." if self.is_complete else "What more would do was not found out.")
         return " ".join(lines)
 
     def table(self) -> pd.DataFrame:

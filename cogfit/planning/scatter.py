@@ -20,7 +20,7 @@ from cogfit.formulas.form import Array
 from cogfit.inference.error_models import ErrorModel
 from cogfit.inference.variance import Dependence
 
-_MOST_CELLS = 40_000_000  # clusters times points that are drawn at a time: 320 MB
+_MOST_CELLS = 5_000_000  # clusters times points: 80 MB, which every process gets
 _TAIL = 10  # part of the points whose mean size of errors holds beyond the last
 
 

@@ -71,7 +71,7 @@ class RisingRate:
         return self._quantile(0.5)
 
     def limits(self) -> tuple[float, float]:
-        """Limits of that factor which the simulations leave open (90 %)."""
+        """Limits that the simulations leave open (90 %)."""
         return self._quantile(0.5 - 0.5 * _LEVEL), self._quantile(0.5 + 0.5 * _LEVEL)
 
     def next_factor(self, most: float) -> float:

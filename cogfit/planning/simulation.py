@@ -24,7 +24,7 @@ Report = Callable[[int], None]
 """Called with the number of curves judged since the last call."""
 
 _MOST_WORKERS = 1_024
-_CURVES = 4  # that a process judges before it reports
+_CURVES = 2  # that a process judges before it reports
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,9 @@ class Situation:
     @property
     def levers(self) -> tuple[str, ...]:
         """What there could be more of."""
-        between = () if isinstance(self.scatter, ClusterScatter) or self.is_counting else ("points",)
-        return (*between, "range", "repetitions")
+        has_points_between = not isinstance(self.scatter, ClusterScatter) and not self.is_counting
+        larger = ("points", "range") if has_points_between else ("range",)
+        return (*(larger if 2 * self.template.x.size <= MOST_POINTS else ()), "repetitions")
 
     @property
     def is_counting(self) -> bool:

@@ -486,11 +486,12 @@ def audit_table(audit: Audit) -> Table:
 
 
 def needs_table(design: Design) -> Table:
-    """How much more of each thing would decide, and what was tried."""
+    """How much more would decide, and what was tried."""
     rows = []
     for need in design.needs:
         tried = ", ".join(f"{t['factor']:.2g} ×: {t['supported']:.0f} of {t['curves']:.0f}" for t in need.trials)
-        times = f"{need.factor:.2g} ({need.low:.2g} to {need.high:.2g})" if need.is_reachable else f"> {need.low:.2g}"
+        most = max(trial["factor"] for trial in need.trials)
+        times = f"{need.factor:.2g} ({need.low:.2g} to {need.high:.2g})" if need.is_reachable else f"> {most:.2g}"
         rows.append((need.lever, times, readable(need.amount, 2) if need.is_reachable else NONE, tried))
     columns = (
         Column(f"for {design.goal:.0%} supported"),
