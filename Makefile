@@ -31,7 +31,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 .DELETE_ON_ERROR:
 .PHONY: help kernels wheels demo test quick test-py312 test-py313 test-oldest mutants lint lint-style lint-layout \
   types imports complexity merge-marks check docs architecture clean benchmark-coverage benchmark-selection benchmark-averaging \
-  benchmark-field benchmark-censoring benchmark-retention benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz benchmark-certificates \
+  benchmark-field benchmark-censoring benchmark-retention benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz benchmark-certificates benchmark-stopping \
   benchmark-precise benchmark-verdicts benchmark-gpu benchmark
 
 help: ## List the targets
@@ -147,6 +147,9 @@ benchmark-agreement: .venv-test/.stamp ## Minima of fit_many against scipy's, 10
 
 benchmark-fuzz: .venv-test/.stamp ## Damaged logs against readers of their own, 240,000 inputs (fuzz_logs.csv; an hour)
 	.venv-test/$(BIN)/python benchmarks/fuzz_logs.py $(STUDY_ARGS)
+
+benchmark-stopping: .venv-test/.stamp ## Honest routers whose runs end by their answers, 2,000 logs each (stopping.csv; five minutes)
+	.venv-test/$(BIN)/python benchmarks/stopping.py $(STUDY_ARGS)
 
 benchmark-certificates: .venv-test/.stamp ## Altered certificates against judges of their own (certificate_mutants.csv; fifteen minutes)
 	.venv-test/$(BIN)/python benchmarks/certificate_mutants.py $(STUDY_ARGS)
