@@ -29,10 +29,11 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help kernels wheels demo test quick test-py312 test-py313 test-oldest mutants lint lint-style lint-layout \
-  types imports complexity merge-marks check docs architecture clean benchmark-coverage benchmark-selection benchmark-averaging \
-  benchmark-field benchmark-censoring benchmark-retention benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz benchmark-certificates \
-  benchmark-precise benchmark-verdicts benchmark-design benchmark-gpu benchmark
+.PHONY: help kernels wheels demo test quick test-py312 test-py313 test-oldest mutants lint lint-style lint- \
+  layout types imports complexity merge-marks check docs architecture clean benchmark-coverage benchmark- \
+  selection benchmark-averaging benchmark-field benchmark-censoring benchmark-retention benchmark-transitions \
+  benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz benchmark-certificates benchmark-precise \
+  benchmark-verdicts benchmark-design benchmark-gpu benchmark benchmark-stopping
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -150,6 +151,9 @@ benchmark-agreement: .venv-test/.stamp ## Minima of fit_many against scipy's, 10
 
 benchmark-fuzz: .venv-test/.stamp ## Damaged logs against readers of their own, 240,000 inputs (fuzz_logs.csv; an hour)
 	.venv-test/$(BIN)/python benchmarks/fuzz_logs.py $(STUDY_ARGS)
+
+benchmark-stopping: .venv-test/.stamp ## Honest routers whose runs end by their answers, 2,000 logs each (stopping.csv; five minutes)
+	.venv-test/$(BIN)/python benchmarks/stopping.py $(STUDY_ARGS)
 
 benchmark-certificates: .venv-test/.stamp ## Altered certificates against judges of their own (certificate_mutants.csv; fifteen minutes)
 	.venv-test/$(BIN)/python benchmarks/certificate_mutants.py $(STUDY_ARGS)

@@ -82,9 +82,9 @@ def check_log(
     one_table : bool
         Whether all runs share one table of values. Default: each run has its own.
     planned_lengths : bool
-        Whether the length of each run was fixed beforehand and no run was left out. Tests may then use all answers,
-        not only the first one without attention for each pattern of a run (with ``unit="table"``: of the first query of
-        each table). Default: tests that hold however a run ends, by its answers included.
+        Whether the length of each run was fixed beforehand and no run was left out. Tests then use all answers, too.
+        Default: tests that hold however a run ends, by its answers included. They use the answers without attention
+        for each pattern of a run until one is right; with ``unit="table"`` the first query of each table.
     x_min, x_max : float, optional
         Judge these steps only, both included; choose them before you look. What was shown earlier counts as shown.
     level : float
@@ -302,7 +302,7 @@ def _memoryless(whole: Tally, looked: list[Tally], settings: Settings, queries: 
     if whole.wrong is None:
         return Finding("T1", router, "not judged", _NO_ACCURACY, attention)
     bound = _t1(whole, settings)
-    mask = queries.opening & ~queries.attended if unit == "table" else queries.first
+    mask = queries.opening & ~queries.attended if unit == "table" else _betting(queries, settings)
     tests = _tests(looked, settings, _bets(queries, mask), _by_table if unit == "table" else _by_entry)
     if not tests:
         return Finding("T1", router, "not judged", _TOO_SHORT, attention, bound)
@@ -337,7 +337,7 @@ def _learner(whole: Tally, looked: list[Tally], settings: Settings, queries: Que
     if whole.wrong_hidden is None:
         reason = f"{new}; which answers were right is not logged"
         return Finding("T3", router, "not judged", reason, attention, bound)
-    mask = queries.first & queries.hidden
+    mask = _betting(queries, settings) & queries.hidden
     tests = _tests(looked, settings, _bets(queries, mask), _by_hidden_entry)
     if not tests:
         return Finding("T3", router, "not judged", _TOO_SHORT, attention, bound)
@@ -449,7 +449,16 @@ def _bets(queries: Queries, mask: Booleans, most_chance: Floats | None = None) -
     """Answers that bet; None where the log does not say which were right."""
     if queries.right is None:
         return None
-    return Bets(queries.right[mask], None if most_chance is None else most_chance[mask])
+    tries = np.maximum(queries.tries[mask], 0)  # the first query of a table bets whatever was answered
+    return Bets(queries.right[mask], tries, None if most_chance is None else most_chance[mask])
+
+
+def _betting(queries: Queries, settings: Settings) -> Booleans:
+    """Answers that bet: all until one is right, or the first ones.
+
+    What a wrong answer tells of a value that is known in part depends on who knows what.
+    """
+    return (queries.tries >= 0) if settings.values is not None else (queries.tries == 0)
 
 
 def _by_entry(tally: Tally, chance: float) -> float:

@@ -39,8 +39,9 @@ class Queries:
         Whether the value asked for had not been shown before.
     pending : ndarray of bool, shape (n,)
         Whether it had not been shown before the first of these queries.
-    first : ndarray of bool, shape (n,)
-        Whether it is the first answer of its run for the pattern that was given without attention.
+    tries : ndarray of int, shape (n,)
+        Wrong answers without attention that its run had given for the pattern; −1 where this one bets on nothing
+        (:func:`count_tries`).
     opening : ndarray of bool, shape (n,)
         Whether it is the first query of its table.
     shown : ndarray of int, shape (n,)
@@ -56,7 +57,7 @@ class Queries:
     right: Booleans | None
     hidden: Booleans
     pending: Booleans
-    first: Booleans
+    tries: Integers
     opening: Booleans
     shown: Integers
     warnings: tuple[str, ...] = ()
@@ -108,7 +109,7 @@ class Queries:
             right=None if right is None else right[rows],
             hidden=hidden[rows],
             pending=fresh[entry[rows]],
-            first=_first_answers(entry, attended, late)[rows],
+            tries=count_tries(entry, ~attended, right, late)[rows],
             opening=_is_first(table)[rows],
             shown=_shown(table, hidden, np.ones_like(known) if labels else attended)[rows],
             warnings=warnings,
@@ -281,16 +282,45 @@ def _is_first(groups: Integers) -> Booleans:
     return out
 
 
-def _first_answers(entry: Integers, attended: Booleans, late: Booleans) -> Booleans:
-    """First answers without attention, over the whole log; novel queries are entries of their own.
+def count_tries(entry: Integers, free: Booleans, right: Booleans | None, late: Booleans | None = None) -> Integers:
+    """Number the answers for each entry until one is right.
 
-    An entry that was asked for before the log began has had its first answer, for all that is known.
+    Parameters
+    ----------
+    entry : array of int, shape (n,)
+        Table entry asked for, in order; −1 for novel queries, each an entry of its own.
+    free, right : array of bool, shape (n,)
+        Whether it was answered without attention, and rightly (None: not known, so that only first answers count).
+    late : array of bool, shape (n,), optional
+        Whether it was asked for before the log began: what has been answered is not known then.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        From 0; −1 where it was attended, or a right answer was given before.
+
+    Examples
+    --------
+    >>> entry, free = np.array([0, 0, 1, 0, 0, -1]), np.array([True, True, False, True, True, True])
+    >>> count_tries(entry, free, np.array([False, False, True, True, True, False])).tolist()
+    [0, 1, -1, 2, -1, 0]
     """
-    free = np.flatnonzero(~attended)
-    out = np.zeros(entry.size, bool)
-    out[free] = _is_first(entry[free]) | (entry[free] < 0)
-    begun = np.unique(entry, return_index=True)[1]
-    out &= ~np.isin(entry, entry[begun[late[begun]]]) | (entry < 0)
+    out = np.full(entry.size, -1)
+    out[free & (entry < 0)] = 0
+    chosen = np.flatnonzero(free & (entry >= 0))
+    order = chosen[np.argsort(entry[chosen], kind="stable")]
+    begins = np.flatnonzero(_is_first(entry[order]))
+    sizes = np.diff([*begins, order.size])
+    place = np.arange(order.size) - np.repeat(begins, sizes)
+    if right is None:
+        is_open = place == 0
+    else:
+        hits: Integers = np.cumsum(right[order]) - right[order]
+        is_open = hits == np.repeat(hits[begins], sizes)
+    out[order] = np.where(is_open, place, -1)
+    if late is not None:
+        begun = np.unique(entry, return_index=True)[1]
+        out[np.isin(entry, entry[begun[late[begun]]]) & (entry >= 0)] = -1
     return out
 
 

@@ -168,14 +168,18 @@ def test_tables_are_the_unit_for_routers_that_know_other_values(write_log: Write
     law = Stream.independent(uniform(6), values=2, length=40)
     tables = np.random.default_rng(9).integers(1, 3, (60, 6))
     file = write_log(play(law, Others(tables), 6, 60, tables))
-    report = theory.check_log(file, values=2)
+    report = theory.check_log(file, values=2, unit="table")
     assert (report.unit, report.tables) == ("table", 60)
     assert report["T1"].verdict == "not excluded"
+    assert theory.check_log(file, values=2, unit="table", planned_lengths=True)["T1"].verdict == "not excluded"
     single = play(law, Others(tables), 6, 60, tables)
     known = [not row.any() for row in single.error]  # on half of the tables all guesses are right together
     assert 0.3 < np.mean(known) < 0.7
-    learner = theory.check_log(write_log(play(law, FirstExposures(), 6, 60)), values=2)
-    assert learner["T1"].verdict == "impossible"
+    # a learner attends to the first query of every table, so only planned lengths let the others count
+    file = write_log(play(law, FirstExposures(), 6, 60))
+    assert theory.check_log(file, values=2, unit="table")["T1"].verdict == "not excluded"
+    assert theory.check_log(file, values=2, unit="table", planned_lengths=True)["T1"].verdict == "impossible"
+    assert theory.check_log(file, values=2)["T1"].verdict == "impossible"
 
 
 def test_one_table_for_all_runs_is_counted_once(write_log: WriteLog) -> None:
@@ -316,11 +320,14 @@ def test_logs_without_decisions_and_other_things_are_refused(tmp_path: Path) -> 
         theory.check_log(3, values=8)  # type: ignore[arg-type]
 
 
-def test_short_logs_are_not_judged(tmp_path: Path) -> None:
+def test_short_logs_are_judged_by_what_luck_may_do(tmp_path: Path) -> None:
     file = tmp_path / "short.csv"
     file.write_text("step,pattern,attended,correct\n" + "\n".join(f"{t},{t % 3},0,1" for t in range(15)))
-    report = theory.check_log(file, values=8)
-    assert verdicts(report) == ["not judged"] * 3
+    report = theory.check_log(file, values=2)  # three lucky guesses
+    assert verdicts(report) == ["not excluded", "not judged", "not excluded"]
+    assert report["T1"].p_value is not None
+    assert report["T1"].p_value > 2.0**-3
+    assert theory.check_log(file, values=64)["T1"].verdict == "impossible"
     assert report.path == ()
     json.dumps(report.to_json(), allow_nan=False)
 
