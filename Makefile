@@ -29,11 +29,11 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help kernels wheels demo test quick test-py312 test-py313 test-oldest mutants lint lint-style lint- \
-  layout types imports complexity merge-marks check docs architecture clean benchmark-coverage benchmark- \
-  selection benchmark-averaging benchmark-field benchmark-censoring benchmark-retention benchmark-transitions \
-  benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz benchmark-certificates benchmark-precise \
-  benchmark-verdicts benchmark-design benchmark-gpu benchmark benchmark-stopping
+.PHONY: help kernels wheels demo test quick test-py312 test-py313 test-oldest mutants lint lint-style \
+  lint-layout types imports complexity merge-marks check proofs docs architecture clean benchmark-coverage \
+  benchmark-selection benchmark-averaging benchmark-field benchmark-censoring benchmark-retention \
+  benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz benchmark-precise \
+  benchmark-verdicts benchmark-gpu benchmark benchmark-stopping benchmark-certificates benchmark-design
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -100,6 +100,9 @@ merge-marks: .venv-test/.stamp ## Look for marks of unfinished merges
 	.venv-test/$(BIN)/python tests/project/merge_marks.py
 
 check: lint types imports complexity merge-marks ## All of these: lint, types, imports, complexity, merge marks
+
+proofs: .venv-test/.stamp ## Let the kernel of Rocq check the proofs (theory/proofs/rocq; half a minute; PROOFS_ARGS=--record)
+	.venv-test/$(BIN)/python -m theory.proofs.rocq $(PROOFS_ARGS)
 
 docs: .venv-docs/.stamp ## Build the documentation, its examples run (docs/_build/html/index.html); no network
 	.venv-docs/$(BIN)/python -m sphinx -E -W --keep-going -q -b html docs docs/_build/html

@@ -5,7 +5,7 @@ The commands of policies, redundancy and training are mounted here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import isclose
 from pathlib import Path
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cogfit.errors import MissingDependencyError
     from theory import Check, Claim, Theorem, Verdict
     from theory.audit.report import LogReport
+    from theory.proofs.rocq.record import Session
 
 HELP = "What attention must cost and what memory can save: verdicts with certificates, bounds on a log, trained models."
 
@@ -49,6 +50,8 @@ A refuted claim is a result, not an error; exit code 3 means that a certificate 
   cogfit theory check cram-opt --certificate opt.json
 
   cogfit theory check --verify opt.json           re-check that file alone
+
+  cogfit theory check T1 --rocq                   let a kernel check proofs and certificates, too
 """
 
 BOUND_HELP = """Is this attention possible? A routing log against the bounds T1 to T3.
@@ -90,6 +93,7 @@ class _Ruling:
     verdict: Verdict | None
     check: Check | None
     missing: MissingDependencyError | None
+    kernel: str = ""
 
 
 @app.command(help=CHECK_HELP)
@@ -108,17 +112,23 @@ def check(
     verify: Annotated[
         Path | None, typer.Option(help="Only re-check this file: verdicts, as --json writes them, or a certificate.")
     ] = None,
+    rocq: Annotated[
+        bool, typer.Option("--rocq", help="Let the kernel of Rocq check proofs and certificates (minutes).")
+    ] = False,
 ) -> None:
     """Rule on statements (its help text is CHECK_HELP)."""
     from cogfit.errors import InputError
 
+    if verify is not None and rocq:
+        _verify_by_kernel(verify)
+        return
     if verify is not None:
         if claims or full or certificate is not None or json_file is not None:
             raise InputError("--verify re-checks one file and does nothing else", hint="leave the other arguments out")
         _verify(verify)
         return
     check_outputs(Path(), json_file, others=[] if certificate is None else [certificate])
-    rulings = _rule_on(_chosen(claims or []))
+    rulings = _with_kernel(_rule_on(_chosen(claims or [])), here=rocq)
     if certificate is not None:
         _save(rulings, certificate)
     write_json(lambda: _document(rulings), json_file)
@@ -251,6 +261,56 @@ def _rule(item: Theorem | Claim) -> _Ruling:
         return _Ruling(item, verdict, None, error)
 
 
+def _with_kernel(rulings: list[_Ruling], *, here: bool) -> list[_Ruling]:
+    """Say what a kernel has checked, here or as recorded."""
+    from theory.proofs.rocq import record
+
+    if not here:
+        return [replace(ruling, kernel=record.standing(ruling.item.id)) for ruling in rulings]
+    with ProgressBars() as progress, record.checked(progress.stage("proofs")) as session:
+        checked = [ruling.item.id for ruling in rulings if record.covering(ruling.item.id)]
+        return [
+            replace(ruling, kernel=_join(record.standing(ruling.item.id, checked), _in_kernel(ruling, session)))
+            for ruling in rulings
+        ]
+
+
+def _in_kernel(ruling: _Ruling, session: Session) -> str:
+    """How many parts of a certificate the kernel has checked."""
+    from theory.proofs.rocq import record
+
+    if ruling.verdict is None:
+        return ""
+    outcomes = record.check_certificate(session, ruling.verdict.certificate)
+    n_checked = sum(outcome == record.CHECKED for _, outcome in outcomes)
+    return f"{n_checked} of {len(outcomes)} parts of the certificate"
+
+
+def _verify_by_kernel(path: Path) -> None:
+    """Let the kernel check the certificate in a file, part by part."""
+    from theory import load_certificate
+    from theory.proofs.rocq import record
+
+    document = load_certificate(path)
+    with ProgressBars() as progress, record.checked(progress.stage("proofs")) as session:
+        outcomes = record.check_certificate(session, document)
+    print_text(
+        "\n".join(
+            [
+                f"{path}, by the kernel of Rocq {session.prover.version}:",
+                *(f"  {title}\n    {outcome}" for title, outcome in outcomes),
+            ]
+        )
+        + "\n"
+    )
+    if any(outcome.startswith(record.REFUSED) for _, outcome in outcomes):
+        raise typer.Exit(3)
+
+
+def _join(*words: str) -> str:
+    return "; ".join(filter(None, words))
+
+
 def _raise_failures(rulings: list[_Ruling]) -> None:
     """Leave with an error unless all certificates hold."""
     for ruling in rulings:
@@ -327,12 +387,16 @@ def _document(rulings: list[_Ruling]) -> dict[str, Any]:
                 "statement": None if ruling.verdict is None else digest(ruling.verdict),
                 "certificate_holds": None if ruling.check is None else ruling.check.ok,
                 "detail": str(ruling.missing) if ruling.check is None else ruling.check.detail,
+                "kernel": ruling.kernel,
             }
             for ruling in rulings
         ],
         "versions": {"cogfit": cogfit.__version__},
     }
 
+
+_KERNEL_WORDS = {"kernel-checked as recorded": "as recorded", "kernel-checked here": "here", "": "–"}
+"""What a kernel has checked -> its words in the table."""
 
 _STYLES = {"proved": "green", "verified": "green", "conditional": "yellow", "refuted": "red"}
 
@@ -346,12 +410,19 @@ def _show_table(rulings: list[_Ruling]) -> None:
     for name in ("computed", "claimed"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("certificate", no_wrap=True)
+    table.add_column("kernel")
     for ruling in rulings:
         status = "–" if ruling.verdict is None else ruling.verdict.status
         computed, claimed = _numbers(ruling.verdict)
         outcome = "not checked" if ruling.check is None else "holds" if ruling.check else "FAILS"
         cells = (Plain(ruling.item.id), Plain(status, style=_STYLES.get(status, "")), Plain(ruling.item.title))
-        table.add_row(*cells, computed, claimed, Plain(outcome, style="" if ruling.check else "bold red"))
+        table.add_row(
+            *cells,
+            computed,
+            claimed,
+            Plain(outcome, style="" if ruling.check else "bold red"),
+            Plain(_KERNEL_WORDS.get(ruling.kernel, ruling.kernel)),
+        )
     out = console()
     print_table(out, table)
     n_failed = sum(not ruling.check for ruling in rulings)
@@ -385,7 +456,17 @@ def _show_in_full(rulings: list[_Ruling]) -> None:
             lines.append(f"  certificate, re-checked: {ruling.check}")
         if ruling.verdict is not None:
             lines.append(f"  statement: {digest(ruling.verdict)}")
+        if ruling.kernel:
+            lines += _shown_kernel(ruling)
         print_text("\n".join(lines) + "\n")
+
+
+def _shown_kernel(ruling: _Ruling) -> list[str]:
+    """What a kernel has checked, and how much of the statement that covers."""
+    from theory.proofs.rocq import record
+
+    lines = [f"  kernel: {ruling.kernel}"]
+    return lines + [f"    {s.full_name}: {s.scope}" for s in record.covering(ruling.item.id)]
 
 
 def _counterexamples(document: Any) -> list[str]:
