@@ -109,7 +109,8 @@ def _one(data: Dataset, level: float, seed: int, fit: bool, json_file: str | Non
         from cogfit.show.plots import save_figure
 
         left = [found for found in fits.survivorship if found.differs] if fits is not None else []
-        save_figure(plot_survivorship(left[0], data.title) if left else plot_human(data, fits), plot)
+        labels = (data.unit, f"{data.measure}: {data.scale}")
+        save_figure(plot_survivorship(left[0], data.title, labels) if left else plot_human(data, fits), plot)
     if json_file != "-":
         _show_dataset(data, fits)
 

@@ -274,6 +274,8 @@ def _other_choices(main: Slope, own: Sequence[Slope], fits: HumanFits, series: S
     """γ under the choices that were not taken, over the same window."""
     out: dict[str, float] = {}
     for one in own:
+        if one.status == "not_identified":
+            continue
         is_window = one.n == main.n or one.convention != main.convention
         if (one.form, one.scale) == (POWER, "raw") and one.convention != main.convention and is_window:
             out.setdefault(f"k {one.convention}", one.gamma)

@@ -20,7 +20,7 @@ from cogfit.formulas.form import Array
 from cogfit.formulas.registry import POWER
 from cogfit.people.dataset import ROUTES, Dataset, Series
 from cogfit.people.exponent import MEAN, Exponent
-from cogfit.records.codec import Document, wire
+from cogfit.records.codec import Document, Nan, wire
 from cogfit.result import FitResult
 
 MODEL_ROUTE = "slow route of a model"
@@ -44,6 +44,8 @@ class RouteShare(Document):
         Earlier presentations over which it was fitted.
     differences : tuple of str
         In what it still differs from the model's share; empty for the model.
+    amplitude : float
+        The law at k = 1.
     x, y : ndarray
         Earlier presentations, and the share.
     """
@@ -56,6 +58,7 @@ class RouteShare(Document):
     x_min: float
     x_max: float
     differences: tuple[str, ...] = ()
+    amplitude: Nan = math.nan
     x: Array = field(default_factory=lambda: np.zeros(0), metadata=wire(skip=True))
     y: Array = field(default_factory=lambda: np.zeros(0), metadata=wire(skip=True))
 
@@ -161,11 +164,19 @@ def compare_routes(
         shares += [_share(series, model, span, level) for series in every]
     if not shares:
         return None
-    own = RouteShare(model, MODEL_ROUTE, "queries of recurring patterns", *span, x=fit.x, y=fit.y)
+    own = RouteShare(
+        model, MODEL_ROUTE, "queries of recurring patterns", *span, amplitude=_amplitude(fit), x=fit.x, y=fit.y
+    )
     return Routes(own, tuple(shares), algorithm)
 
 
-def _share(series: Series, model: Exponent, span: tuple[float, float], level: float) -> RouteShare:
+def _amplitude(fit: FitResult) -> float:
+    """A of the power law, NaN where it was not fitted."""
+    law = next((item for item in fit.forms if item.name == POWER), None)
+    return math.nan if law is None else law.estimate.params["A"]
+
+
+def _share(series: Series, model: Exponent, of_model: tuple[float, float], level: float) -> RouteShare:
     """Exponent of one human share, and what sets it apart."""
     about = series.dataset
     can_count = {model.convention, series.convention} <= {"prior", "inclusive"}
@@ -192,8 +203,10 @@ def _share(series: Series, model: Exponent, span: tuple[float, float], level: fl
         notes=fit.warnings,
     )
     share_of = about.scale.split(",")[0].removeprefix("share of ")
-    share = RouteShare(exponent, about.route or "", share_of, float(fit.x.min()), float(fit.x.max()), x=fit.x, y=fit.y)
-    return replace(share, differences=tuple(_differences(share, series, model, span)))
+    span = (float(fit.x.min()), float(fit.x.max()))
+    route = about.route or ""
+    share = RouteShare(exponent, route, share_of, *span, amplitude=_amplitude(fit), x=fit.x, y=fit.y)
+    return replace(share, differences=tuple(_differences(share, series, model, of_model)))
 
 
 def _differences(share: RouteShare, series: Series, model: Exponent, span: tuple[float, float]) -> list[str]:

@@ -41,7 +41,7 @@ def plot_routes(routes: Routes, *, width: float = 7.0) -> Figure:
     from matplotlib.figure import Figure
 
     with sns.axes_style("ticks"), sns.plotting_context("paper"):
-        figure = Figure(figsize=(width, 0.5 * width), layout="constrained")
+        figure = Figure(figsize=(width, 0.66 * width), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
     palette = sns.color_palette("colorblind")
     shown = [share for share in routes.people if share.exponent.label.endswith(", all")] or list(routes.people)
@@ -53,7 +53,7 @@ def plot_routes(routes: Routes, *, width: float = 7.0) -> Figure:
         axes.set_ylim(0.0, 1.02)
         axes.set_xlabel("earlier presentations k")
         axes.set_title(title, fontsize="small", loc="left")
-        axes.legend(frameon=False, fontsize="x-small")
+        axes.legend(frameon=False, fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.2))
         every = np.concatenate([line.get_xdata() for line in axes.get_lines()])
         plain_ticks(axes.xaxis, float(every.min()), float(every.max()))
     left.set_ylabel("share of answers")
@@ -62,25 +62,27 @@ def plot_routes(routes: Routes, *, width: float = 7.0) -> Figure:
 
 
 def _draw_share(axes: Axes, share: RouteShare, marker: str, color: object) -> None:
-    """Draw a share with its power law through the mean of its logarithm."""
+    """Draw a share with its power law."""
     gamma = share.exponent.gamma
     label = f"{share.route}, of {share.share_of}: γ = {gamma:.2f}"
     axes.plot(share.x, share.y, marker, ms=4, mec="none", color=color, label=wrapped(label, 44))
-    seen = share.y > 0
-    if seen.any() and np.isfinite(gamma):
-        level = float(np.exp(np.mean(np.log(share.y[seen]) + gamma * np.log(share.x[seen]))))
+    if np.isfinite(share.amplitude):
         grid = np.geomspace(share.x.min(), share.x.max(), 100)
-        axes.plot(grid, level * grid**-gamma, "-", color=color, lw=1.0)
+        axes.plot(grid, share.amplitude * grid**-gamma, "-", color=color, lw=1.0)
 
 
 @plain_text
-def plot_survivorship(found: Survivorship, title: str = "", *, width: float = 5.0) -> Figure:
+def plot_survivorship(
+    found: Survivorship, title: str = "", labels: tuple[str, str] = ("k", "y"), *, width: float = 5.0
+) -> Figure:
     """Draw the curve of whoever is there beside that of those who stay.
 
     Parameters
     ----------
     found : Survivorship
     title : str
+    labels : (str, str)
+        Of the axes.
     width : float
         Inches.
 
@@ -106,8 +108,8 @@ def plot_survivorship(found: Survivorship, title: str = "", *, width: float = 5.
     both = np.concatenate([found.pooled.y, found.fixed.y])
     plain_ticks(axes.xaxis, found.x_min, found.x_max)
     plain_ticks(axes.yaxis, float(both[both > 0].min()), float(both.max()))
-    axes.set_xlabel("k")
-    axes.set_ylabel("y")
+    axes.set_xlabel(labels[0])
+    axes.set_ylabel(wrapped(labels[1], 40))
     axes.set_title(wrapped(title, 70), fontsize="small", loc="left")
     axes.legend(frameon=False, fontsize="small")
     sns.despine(figure)
