@@ -12,6 +12,9 @@ import typer
 
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import (
+    FORM,
+    OUTPUT,
+    ROWS,
     Number,
     ProgressBars,
     Text,
@@ -49,34 +52,58 @@ be mended.
 
 def compare(
     model: Annotated[list[Path], typer.Argument(metavar="FIT_OR_LOG...", help="Runs (logs or fits) of one procedure.")],
-    to: Annotated[list[str] | None, typer.Option(help="Human data set, repeatable; default: all.")] = None,
-    form: Annotated[Text, typer.Option(help="Compare under this form; default: the model's better power law.")] = None,
+    to: Annotated[
+        list[str] | None, typer.Option(help="Human data set, repeatable; default: all.", rich_help_panel=ROWS)
+    ] = None,
+    form: Annotated[
+        Text, typer.Option(help="Compare under this form; default: the model's better power law.", rich_help_panel=FORM)
+    ] = None,
     align: Annotated[
-        bool, typer.Option("--align", help="Fit both sides anew under one convention, form and noise model.")
+        bool,
+        typer.Option(
+            "--align", help="Fit both sides anew under one convention, form and noise model.", rich_help_panel=FORM
+        ),
     ] = False,
-    margin: Annotated[Number, typer.Option(help="Differences in γ up to this count as none (equivalence).")] = None,
-    level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
-    convention: Annotated[Text, typer.Option(help="What k counts: prior, inclusive or updates.")] = None,
-    measure: Annotated[Text, typer.Option(help="What y is, where the log does not say: latency, error, …")] = None,
-    axis: Annotated[Text, typer.Option(help="What x is: repetition, delay or lag.")] = None,
-    repeated: Annotated[Text, typer.Option(help="What is repeated: item, task or page.")] = None,
-    y: Annotated[Text, typer.Option("--y", help="Column to fit.")] = None,
-    x: Annotated[Text, typer.Option("--x", help="Column of the axis.")] = None,
-    run: Annotated[Text, typer.Option(help="Name of the run to compare, or the column that names runs.")] = None,
-    split: Annotated[Text, typer.Option(help="Split to fit: train (default), validation, test or eval.")] = None,
+    margin: Annotated[
+        Number, typer.Option(help="Differences in γ up to this count as none (equivalence).", rich_help_panel=FORM)
+    ] = None,
+    level: Annotated[float, typer.Option(help="Confidence level of the intervals.", rich_help_panel=FORM)] = 0.95,
+    convention: Annotated[
+        Text, typer.Option(help="What k counts: prior, inclusive or updates.", rich_help_panel=FORM)
+    ] = None,
+    measure: Annotated[
+        Text, typer.Option(help="What y is, where the log does not say: latency, error, …", rich_help_panel=FORM)
+    ] = None,
+    axis: Annotated[Text, typer.Option(help="What x is: repetition, delay or lag.", rich_help_panel=FORM)] = None,
+    repeated: Annotated[Text, typer.Option(help="What is repeated: item, task or page.", rich_help_panel=FORM)] = None,
+    y: Annotated[Text, typer.Option("--y", help="Column to fit.", rich_help_panel=ROWS)] = None,
+    x: Annotated[Text, typer.Option("--x", help="Column of the axis.", rich_help_panel=ROWS)] = None,
+    run: Annotated[
+        Text, typer.Option(help="Name of the run to compare, or the column that names runs.", rich_help_panel=ROWS)
+    ] = None,
+    split: Annotated[
+        Text, typer.Option(help="Split to fit: train (default), validation, test or eval.", rich_help_panel=ROWS)
+    ] = None,
     extra: Annotated[
         list[Path] | None,
-        typer.Option(help="Data package of your own (folder or datapackage.json), repeatable."),
+        typer.Option(help="Data package of your own (folder or datapackage.json), repeatable.", rich_help_panel=ROWS),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the resampling.", rich_help_panel=FORM)] = 0,
     json_file: Annotated[
-        Text, typer.Option("--json", help="Write the result as JSON ('-' for standard output).")
+        Text, typer.Option("--json", help="Write the result as JSON ('-' for standard output).", rich_help_panel=OUTPUT)
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write a forest plot: .png, .svg or .pdf.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write a forest plot: .png, .svg or .pdf.", rich_help_panel=OUTPUT)
+    ] = None,
     plot_routes: Annotated[
-        Path | None, typer.Option(help="Draw a model's slow route beside remembering and knowing: .png, .svg or .pdf.")
+        Path | None,
+        typer.Option(
+            help="Draw a model's slow route beside remembering and knowing: .png, .svg or .pdf.", rich_help_panel=OUTPUT
+        ),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="List every curve that may not be compared, too.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="List every curve that may not be compared, too.", rich_help_panel=OUTPUT)
+    ] = False,
 ) -> None:
     """Compare with people (its help text is HELP)."""
     for path in model:

@@ -45,7 +45,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 
 def read_defaults(folder: Path) -> dict[str, Any]:
-    """Read the defaults of a folder, none where it has no such file.
+    """Read the defaults of a folder.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def read_defaults(folder: Path) -> dict[str, Any]:
 
 
 def project_defaults(context: typer.Context) -> dict[str, Any]:
-    """Return the defaults that the command line did not overrule.
+    """Return defaults that the command line does not overrule.
 
     Options named by `show` come as options of their own, true.
 

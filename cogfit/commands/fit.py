@@ -15,6 +15,9 @@ import typer
 from cogfit.commands.defaults import FILE, in_words, project_defaults
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import (
+    FORM,
+    OUTPUT,
+    ROWS,
     Number,
     ProgressBars,
     Text,
@@ -37,9 +40,6 @@ if TYPE_CHECKING:
 
 MOST_FORMS, MOST_WARNINGS = 4, 2
 """Forms and warnings of a short answer: with four findings it has 25 lines at most."""
-
-ROWS, FORM, OUTPUT = "What is read", "How it is fitted", "What comes out"
-"""Groups of options in the help."""
 
 HELP = """Fit γ from a training log (a file or a folder) and say what the data support.
 

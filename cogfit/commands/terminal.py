@@ -23,6 +23,10 @@ Number = float | None
 """Types of options that may be left out."""
 
 
+ROWS, FORM, OUTPUT = "What is read", "How it is fitted", "What comes out"
+"""Groups of options in the help of commands that fit."""
+
+
 class PipeClosed(Exception):
     """The reader of our output went away.
 
@@ -184,7 +188,7 @@ def first_clause(text: str) -> str:
 
 
 def print_items(out: Any, texts: Iterable[str], mark: str = "  · ") -> None:
-    """Print texts as a list, at a terminal with a hanging indent."""
+    """Print texts as a list, wrapped at a terminal."""
     import textwrap
 
     from rich.text import Text as Plain
@@ -291,7 +295,7 @@ class ProgressBars:
             self._bar.update(self._tasks[task], completed=done, total=total)
 
     def note(self, text: str) -> None:
-        """Print a line for a person at a terminal, above the bars."""
+        """Print a line above the bars."""
         if not sys.stderr.isatty():
             return
         with self._lock:

@@ -16,6 +16,8 @@ import typer
 from cogfit.commands import policies, redundancy, training
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import (
+    OUTPUT,
+    ROWS,
     Number,
     ProgressBars,
     Text,
@@ -77,6 +79,8 @@ with --planned-lengths they use more of the answers. They presuppose that no run
 """
 
 CHECK_SCHEMA = "theory.check/1"
+
+_JUDGED = "What it is judged by"
 
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
 app.command(help=training.TRAIN_HELP)(training.train)
@@ -140,34 +144,69 @@ def check(
 @app.command(help=BOUND_HELP)
 def bound(
     log: Annotated[Path, typer.Argument(metavar="LOG", help="File or folder.", show_default=False)],
-    values: Annotated[int | None, typer.Option(help="V: how many values there are, equally likely.")] = None,
+    values: Annotated[
+        int | None, typer.Option(help="V: how many values there are, equally likely.", rich_help_panel=_JUDGED)
+    ] = None,
     side_information: Annotated[
-        Number, typer.Option(help="Chance of the best guess without attention, in place of 1/V.")
+        Number,
+        typer.Option(help="Chance of the best guess without attention, in place of 1/V.", rich_help_panel=_JUDGED),
     ] = None,
-    bits: Annotated[Number, typer.Option(help="S: judge a memory of so many bits.")] = None,
-    f: Annotated[Number, typer.Option("--f", help="Share of the tokens that are queries.")] = None,
-    accuracy: Annotated[Number, typer.Option(help="Share of right answers to assume if none is logged.")] = None,
+    bits: Annotated[Number, typer.Option(help="S: judge a memory of so many bits.", rich_help_panel=_JUDGED)] = None,
+    f: Annotated[
+        Number, typer.Option("--f", help="Share of the tokens that are queries.", rich_help_panel=_JUDGED)
+    ] = None,
+    accuracy: Annotated[
+        Number, typer.Option(help="Share of right answers to assume if none is logged.", rich_help_panel=_JUDGED)
+    ] = None,
     labels: Annotated[
-        bool, typer.Option("--labels/--no-labels", help="Whether the value is shown after each query (training).")
+        bool,
+        typer.Option(
+            "--labels/--no-labels",
+            help="Whether the value is shown after each query (training).",
+            rich_help_panel=_JUDGED,
+        ),
     ] = True,
-    unit: Annotated[str, typer.Option(help="What the test counts once: pattern (auto) or table.")] = "auto",
-    one_table: Annotated[bool, typer.Option("--one-table", help="All runs share one table of values.")] = False,
-    planned_lengths: Annotated[
-        bool, typer.Option("--planned-lengths", help="The length of each run was fixed beforehand: a sharper test.")
+    unit: Annotated[
+        str, typer.Option(help="What the test counts once: pattern (auto) or table.", rich_help_panel=_JUDGED)
+    ] = "auto",
+    one_table: Annotated[
+        bool, typer.Option("--one-table", help="All runs share one table of values.", rich_help_panel=_JUDGED)
     ] = False,
-    x_min: Annotated[Number, typer.Option("--x-min", help="Judge steps from here on; choose before you look.")] = None,
-    x_max: Annotated[Number, typer.Option("--x-max", help="Judge steps up to here.")] = None,
-    level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
-    pattern: Annotated[Text, typer.Option(help="Column that names the pattern.")] = None,
-    run: Annotated[Text, typer.Option(help="Column that names the run: each has a table of its own.")] = None,
-    log_format: Annotated[Text, typer.Option("--format", help="Read the log as this format.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on as rows are appended; Ctrl-C ends.")] = False,
-    every: Annotated[float, typer.Option(help="Seconds between two looks at the file (--follow).")] = 2.0,
-    idle: Annotated[Number, typer.Option(help="Leave after so many seconds without new rows (--follow).")] = None,
-    json_file: Annotated[
-        Text, typer.Option("--json", help="Write the report as JSON ('-' for standard output).")
+    planned_lengths: Annotated[
+        bool,
+        typer.Option(
+            "--planned-lengths",
+            help="The length of each run was fixed beforehand: a sharper test.",
+            rich_help_panel=_JUDGED,
+        ),
+    ] = False,
+    x_min: Annotated[
+        Number, typer.Option("--x-min", help="Judge steps from here on; choose before you look.", rich_help_panel=ROWS)
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,
+    x_max: Annotated[Number, typer.Option("--x-max", help="Judge steps up to here.", rich_help_panel=ROWS)] = None,
+    level: Annotated[float, typer.Option(help="Confidence level.", rich_help_panel=_JUDGED)] = 0.95,
+    pattern: Annotated[Text, typer.Option(help="Column that names the pattern.", rich_help_panel=ROWS)] = None,
+    run: Annotated[
+        Text, typer.Option(help="Column that names the run: each has a table of its own.", rich_help_panel=ROWS)
+    ] = None,
+    log_format: Annotated[
+        Text, typer.Option("--format", help="Read the log as this format.", rich_help_panel=ROWS)
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on as rows are appended; Ctrl-C ends.", rich_help_panel=ROWS)
+    ] = False,
+    every: Annotated[
+        float, typer.Option(help="Seconds between two looks at the file (--follow).", rich_help_panel=ROWS)
+    ] = 2.0,
+    idle: Annotated[
+        Number, typer.Option(help="Leave after so many seconds without new rows (--follow).", rich_help_panel=ROWS)
+    ] = None,
+    json_file: Annotated[
+        Text, typer.Option("--json", help="Write the report as JSON ('-' for standard output).", rich_help_panel=OUTPUT)
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write a picture: .png, .svg or .pdf.", rich_help_panel=OUTPUT)
+    ] = None,
 ) -> None:
     """Judge a log (its help text is BOUND_HELP)."""
     check_outputs(log, json_file, plot)

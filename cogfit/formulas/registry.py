@@ -61,7 +61,7 @@ def forms() -> dict[str, Form]:
 
 
 def get_form(name: str) -> Form:
-    """Look a form up by name, or by its title in words.
+    """Look a form up by name or title.
 
     Raises
     ------

@@ -194,8 +194,9 @@ def test_options_of_fit_come_in_groups(monkeypatch: pytest.MonkeyPatch, capfd: p
     for group, option in (("What is read", "--x-min"), ("How it is fitted", "--form"), ("What comes out", "--plot")):
         (panel,) = [part for part in out.split("╭") if part.startswith(f"─ {group} ─")]
         assert f"│ {option}" in panel
-    command = typer.main.get_command(cli.app).commands["fit"]  # type: ignore[attr-defined]
-    assert [p.name for p in command.params if p.opts[0].startswith("-") and not p.rich_help_panel] == []
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    for command in (commands["fit"], commands["compare"], commands["theory"].commands["bound"]):
+        assert [p.name for p in command.params if p.opts[0].startswith("-") and not p.rich_help_panel] == []
 
 
 def test_a_shell_completes_options() -> None:
