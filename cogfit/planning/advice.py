@@ -69,7 +69,7 @@ def separation(situation: Situation, law: Law, rival: Law) -> float:
 def _form_variance(d: Array, correlation: Array) -> float:
     """dᵀRd for errors that depend on each other by their distance."""
     products = np.fft.irfft(np.abs(np.fft.rfft(d, 2 * d.size)) ** 2, 2 * d.size)[: d.size]
-    return float(2.0 * correlation @ products - products[0])
+    return max(float(2.0 * correlation @ products - products[0]), 1e-300)
 
 
 def _spread(situation: Situation, mean: Array) -> Array | None:
