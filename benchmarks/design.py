@@ -24,7 +24,8 @@ from cogfit.designing import LogPlan
 from cogfit.fitting import Options, judge_curve
 from cogfit.formulas.registry import candidate_forms, get_form
 from cogfit.inference.rates import VERDICTS
-from cogfit.planning.laws import nearest_rival
+from cogfit.planning.advice import separation
+from cogfit.planning.laws import is_rival, nearest_rival
 from cogfit.planning.situation import Law, Situation
 
 LAW = Law(get_form("power_floor"), {"A": 1.0, "gamma": 0.43, "c": 0.1})
@@ -39,6 +40,14 @@ def observed(cell: Cell) -> tuple[Situation, Law]:
     rival = nearest_rival(LAW, situation, candidate_forms("x", "other"), "lognormal")
     assert rival is not None
     return situation, rival
+
+
+def clearness(cell: Cell) -> float:
+    """λ of the rival that is hardest to tell from the law."""
+    situation, _ = observed({**cell, "truth": "power_floor"})
+    rivals = [form for form in candidate_forms("x", "other") if is_rival(form, LAW.form.name)]
+    nearest = [nearest_rival(LAW, situation, [form], "lognormal") for form in rivals]
+    return min(separation(situation, LAW, rival) for rival in nearest if rival is not None)
 
 
 def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -56,6 +65,7 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
     low, high = clopper_pearson(verdicts["supported"], repeats, 0.95)
     return {
         "form": law.form.name,
+        "separation": round(clearness(cell), 1),
         **{name: verdicts[name] / repeats for name in VERDICTS},
         "supported_low": low,
         "supported_high": high,
@@ -89,8 +99,8 @@ def table_of(rows: Sequence[Mapping[str, str]]) -> str:
         if own is not None:
             coverage = f"{float(own['coverage']):.0%} ({float(own['median_width']):.2g})"
             settings = (f"{cell['n']:,}", f"{cell['sd']:.0%}", f"{cell['decades']:g}", f"{cell['rho']:g}")
-            lines.append((*settings, share(cell, "power_floor"), share(cell, "rival"), coverage))
-    header = ("points", "errors", "decades of x", "ρ", "supported, true", "supported, rival true", "interval of γ")
+            lines.append((*settings, own["separation"], share(cell, "power_floor"), share(cell, "rival"), coverage))
+    header = ("points", "errors", "decades of x", "ρ", "λ", "supported, true", "supported, rival true", "interval of γ")
     return markdown(header, lines)
 
 

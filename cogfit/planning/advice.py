@@ -1,7 +1,8 @@
 """How much more would decide, in a moment: from the distance of two curves, without simulations.
 
-If a power law is true, a rival that is fitted to the same points misses it by some curve d. In units of the errors its
-square λ = dᵀΣ⁻¹d is how clearly the data tell the two apart: it grows with points, range and repetitions.
+If a power law is true, a rival that is fitted to the same points misses it by some curve d, in units of the errors. The
+tests of the forms compare sums of squares, so what counts is how far d lies beside what errors do along it:
+λ = (dᵀd)² / dᵀRd, R being the correlation of the errors. It grows with points, range and repetitions.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from cogfit.planning.scatter import CountScatter, SeriesScatter
 from cogfit.planning.situation import MOST_POINTS, Law, Situation
 from cogfit.records.sentence import Sentence, say
 
-DECISIVE = 20.0
+DECISIVE = 12.0
 """λ of the nearest rival at which a true power law is supported in about four of five logs.
 
-Simulated (20 logs in each of nine settings): 30 to 50 % at 6, 80 % at 16 and 90 % at 24 with independent errors; with
-AR(1) errors of ρ = 0.8, 30 % at 16 and 90 % at 31.
+Simulated in thirteen settings of 50 to 1,500 points, with independent errors and AR(1) errors of ρ = 0.8 (20 or 75 logs
+each): 3 to 45 % up to λ = 3.5, 30 to 50 % from 4.7 to 7.1, 80 to 90 % from 11.7 on. The table of benchmarks/design.py
+has λ beside the rates.
 """
 
 _MOST_TIMES = 30.0  # beyond which the formula is no guide
@@ -60,9 +62,14 @@ def separation(situation: Situation, law: Law, rival: Law) -> float:
     miss = (rival.form.evaluate(x, fitted.params[0]) - mean) / spread
     if not isinstance(situation.scatter, SeriesScatter):
         return float(miss @ miss)
-    dependence = situation.scatter.errors.members[0][0]
-    white = dependence.whiten(miss[None])[0]
-    return float(dependence.autocovariance(0)[0]) * float(white @ white)
+    covariance = situation.scatter.errors.members[0][0].autocovariance(x.size - 1)
+    return float(miss @ miss) ** 2 / _form_variance(miss, covariance / covariance[0])
+
+
+def _form_variance(d: Array, correlation: Array) -> float:
+    """dᵀRd for errors that depend on each other by their distance."""
+    products = np.fft.irfft(np.abs(np.fft.rfft(d, 2 * d.size)) ** 2, 2 * d.size)[: d.size]
+    return max(float(2.0 * correlation @ products - products[0]), 1e-300)
 
 
 def _spread(situation: Situation, mean: Array) -> Array | None:
@@ -113,7 +120,8 @@ def advise(situation: Situation, power_law: Law, rivals: Sequence[Law]) -> Sente
     if ways:
         text = "if a power law is true, about {ways} would decide"
         return say(text, ways=", or ".join(ways), now=now, threshold=rule, by=advise, **numbers)
-    if not 0.0 < now < DECISIVE:
+    is_all_tried = _MOST_TIMES * situation.template.x.size <= MOST_POINTS
+    if not is_all_tried or not 0.0 < now < DECISIVE:
         return None
     text = "to decide would take more than {most:.2g} times as much of anything"
     return say(text, most=_MOST_TIMES, now=now, threshold=rule, by=advise)

@@ -3,7 +3,7 @@ What more points, range or runs would show
 ==========================================
 
 How clearly a log tells a power law from its nearest rival is a number, λ: the square of what the rival misses the law
-by, in units of the errors. From about 20 on, a true power law is supported in four of five logs.
+by, in units of the errors. From about 12 on, a true power law is supported in four of five logs.
 """
 
 import matplotlib.pyplot as plt
