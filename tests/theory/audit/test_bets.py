@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from fractions import Fraction
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +55,7 @@ def expected_evidence(values: int, steps: int, choose: int) -> Fraction:
     goes_on = rng.random((2,) * steps) < 0.7
     for value in range(values):
         right = guesses == value
-        length = next((t for t in range(1, steps) if not goes_on[tuple((*right[:t].astype(int), *[0] * (steps - t)))]),
+        length = next((t for t in range(1, steps) if not goes_on[(*right[:t].astype(int), *[0] * (steps - t))]),
                       steps)  # fmt: skip
         tries = count_tries(np.zeros(length, np.int64), np.ones(length, bool), right[:length])
         bets = Bets(right[:length][tries >= 0], tries[tries >= 0])
@@ -73,7 +73,7 @@ def test_expected_evidence_is_at_most_one_by_enumeration(values: int, steps: int
 def test_p_never_rises_as_answers_are_added(answers: list[tuple[bool, int]], values: int) -> None:
     right, tries = (np.array(column) for column in zip(*answers, strict=True))
     path = [Bets(right[:n], tries[:n]).log_p(1 / values) for n in range(1, len(answers) + 1)]
-    assert all(after <= before + 1e-12 for before, after in zip(path, path[1:], strict=False))
+    assert all(after <= before + 1e-12 for before, after in pairwise(path))
 
 
 @given(st.integers(1, 5000), st.integers(0, 3000))
