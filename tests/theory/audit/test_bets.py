@@ -23,14 +23,16 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import stopping  # noqa: E402
 
-LOGS = 120
+LOGS = 40
 
 
 @pytest.mark.parametrize("rule", stopping.RULES)
 def test_honest_routers_are_rarely_excluded_however_their_runs_end(rule: str) -> None:
-    """Eight routers without memory and two learners, a binomial margin above 5 % each."""
+    """A few routers without memory and two learners, a binomial margin above 5 % each."""
     most = 0.05 * LOGS + 4 * math.sqrt(0.05 * 0.95 * LOGS)
-    routers = {**stopping.NO_MEMORY, "one": stopping.LEARNERS["knows after one exposure"]}
+    names = ("one guess for each pattern", "one guess for all runs", "guesses in turn")
+    routers = {name: stopping.NO_MEMORY[name] for name in names}
+    routers["one"] = stopping.LEARNERS["knows after one exposure"]
     routers["labels"] = stopping.LEARNERS["learns from labels"]
     for i, (name, router) in enumerate(routers.items()):
         rng, is_learner = np.random.default_rng([3, i]), name not in stopping.NO_MEMORY
@@ -42,7 +44,7 @@ def test_honest_routers_are_rarely_excluded_however_their_runs_end(rule: str) ->
 def test_the_test_for_planned_lengths_needs_them() -> None:
     """Negative control: runs that go on while the one guess is right are long just when it is."""
     rng, router = np.random.default_rng(4), stopping.NO_MEMORY["one guess for all patterns"]
-    logs = [stopping.world(rng, 60, 40, 3, 2) for _ in range(40)]
+    logs = [stopping.world(rng, 60, 100, 1, 2) for _ in range(40)]
     judged = np.array([stopping.judge(log, router, "goes on while right", 1 / 2, hidden=False) for log in logs])
     assert judged[:, 0].mean() <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 40)
     assert judged[:, 1].mean() > 0.5
@@ -104,7 +106,7 @@ def test_runs_that_end_by_their_answers_are_seen() -> None:
     seen = {}
     for rule in stopping.RULES:
         found = []
-        for _ in range(60):
+        for _ in range(20):
             log = stopping.world(rng, 80, 20, 3, 2)
             attended, answers = router(log)
             right = answers == log.asked
