@@ -99,10 +99,19 @@ def limits(k: ArrayLike, a: float, b: float) -> tuple[Array, Array]:
     (True, True)
     """
     x = b + _exposures(k, a=a, b=b)
-    scale = special.poch(b, a)
     above = np.where(x > 0.5, x - 0.5, 0.0)
-    with np.errstate(divide="ignore"):
-        return np.asarray(scale * (x + a) ** -a), np.asarray(scale * above**-a)
+    # in logarithms: Γ(a+b)/Γ(b) overflows where the power underflows, at a = 100 already
+    scale = _log_rising(a, b)
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.exp(scale - a * np.log(x + a)), np.exp(scale - a * np.log(above))
+
+
+def _log_rising(a: float, b: float) -> float:
+    """Logarithm of Γ(a+b)/Γ(b), from the quotient itself where it is a finite number."""
+    quotient = float(special.poch(b, a))
+    if 0 < quotient < math.inf:
+        return math.log(quotient)
+    return float(special.gammaln(a + b) - special.gammaln(b))
 
 
 def gamma_mixture(k: ArrayLike, gamma: float, b: float) -> Array:

@@ -23,7 +23,7 @@ from theory.tasks.srcd import BINDING, PLAIN, QUERY
 
 Memory = Literal["none", "selection", "attention", "tokens"]
 Rows = Literal["none", "always", "present token", "history"]
-Class = Literal["memoryless", "S-bit", "closed-loop"]
+Class = Literal["memoryless", "S-bit", "closed-loop", "looks ahead"]
 
 _SETTING = Setting(length=96, patterns=24, interval=14, query_fraction=0.12, recurring=0.5)
 _STREAMS = 10
@@ -63,6 +63,8 @@ class Traits(Document):
         Labels after queries make a difference.
     drops : bool
         Tokens are dropped for good.
+    ahead : bool
+        Later tokens are other ones: earlier decisions or answers differ. No bound holds for that.
     """
 
     DERIVED: ClassVar[Mapping[str, str]] = {"class": "klass", "kind": "kind"}
@@ -78,6 +80,7 @@ class Traits(Document):
     declared: bool
     labels: bool
     drops: bool
+    ahead: bool = False
 
     @property
     def klass(self) -> Class:
@@ -85,9 +88,23 @@ class Traits(Document):
 
         Without reading nothing is known; a state tells something; and it also steers.
         """
+        if self.ahead:
+            return "looks ahead"
         if self.memory == "none":
             return "memoryless"
         return "closed-loop" if self.rows == "history" else "S-bit"
+
+    def joined(self, other: Traits) -> Traits:
+        """What was seen to change in either."""
+        seen = {
+            name: getattr(self, name) or getattr(other, name)
+            for name in ("by_query", "by_history", "by_values", "by_head", "labels", "drops", "ahead")
+        }
+        alike = {
+            name: getattr(self, name) and getattr(other, name) for name in ("by_position", "on_schedule", "declared")
+        }
+        rows = max(self.rows, other.rows, key=get_args(Rows).index)
+        return Traits(**seen, **alike, rows=rows, memory=max(self.memory, other.memory, key=get_args(Memory).index))
 
     @property
     def kind(self) -> str:
@@ -111,6 +128,7 @@ class Traits(Document):
             "attention": ["state learns from attention"],
             "tokens": ["state takes in every token"],
         }[self.memory]
+        what += ["looks ahead"] * self.ahead
         return "; ".join(what)
 
 
@@ -139,13 +157,51 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
     """
     rng = np.random.default_rng([seed, 3])
     streams, other, training = (recurrent(_SETTING, rng, _STREAMS) for _ in range(3))
-    budget, vectors = _SETTING.budget(share), embed(training)
+    budget = _SETTING.budget(share)
+    return _examine(make, streams, other, training, (budget, budget // 3), seed)
+
+
+def classify_on(
+    make: Callable[[], Policy], streams: Streams, training: Streams, budgets: tuple[int, int], *, seed: int = 0
+) -> Traits:
+    """Find out what a policy is, on the streams on which it is judged, too.
+
+    A policy could behave on other streams than these, shorter ones say, or under another budget.
+
+    Parameters
+    ----------
+    make : callable
+        Makes a fresh policy.
+    streams, training : Streams
+        To judge it on, and to learn from.
+    budgets : (int, int)
+        Greatest and least, in tokens.
+    seed : int
+
+    Returns
+    -------
+    Traits
+        What was seen to change here, or on the streams of :func:`classify`.
+    """
+    asking = np.flatnonzero((streams.kind == QUERY).any(1))
+    found = classify(make, seed=seed)
+    if not asking.size:
+        return found
+    judged, other = streams.chosen(asking), training.chosen(np.arange(asking.size) % training.size)
+    return found.joined(_examine(make, judged, other, training, budgets, seed))
+
+
+def _examine(
+    make: Callable[[], Policy], streams: Streams, other: Streams, training: Streams, budgets: tuple[int, int], seed: int
+) -> Traits:
+    """Intervene on these streams, under a large and a small budget."""
+    rng, vectors = np.random.default_rng([seed, 4]), embed(training)
 
     def run(on: Streams, disturb: Disturb | None = None, swap_at: int | None = None, tight: bool = False) -> Played:
         return play(
             make(),
             on,
-            budget // 3 if tight else budget,
+            budgets[1] if tight else budgets[0],
             training=training,
             trained_on=vectors,
             seed=seed,
@@ -183,6 +239,20 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
         declared=memory in ("none", "selection") or _declared(run, streams),
         labels=_differs(_selected(right), _selected(wrong)) or bool(_apart(right, wrong).any()),
         drops=base.kept < streams.length,
+        ahead=any(_looks_ahead(run, streams, other, base, streams.length * part // 8) for part in (2, 4, 6)),
+    )
+
+
+def _looks_ahead(run: Callable[..., Played], streams: Streams, other: Streams, base: Played, at: int) -> bool:
+    """Replace all that comes from a token on; nothing before it may change.
+
+    Nor may the decision at the token, but for what its own query and key say.
+    """
+    changed = run(streams.followed_by(other, at))
+    return (
+        _differs(_selected(base)[:at], _selected(changed)[:at])
+        or bool((base.rows[:, :at] != changed.rows[:, :at]).any())
+        or bool(_apart(base, changed)[:, :at].any())
     )
 
 

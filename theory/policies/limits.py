@@ -97,7 +97,9 @@ def compare(played: Played, streams: Streams, traits: Traits) -> tuple[Compariso
     tuple of Comparison
         Empty where no bound of its class says anything.
     """
-    comparisons = []
+    comparisons: list[Comparison] = []
+    if traits.ahead:  # what is to come can hold the value: no theorem covers that
+        return ()
     price = streams.values / (streams.values - 1)
     guessed = played.wrong & ~played.read
     if traits.memory == "none":

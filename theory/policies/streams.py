@@ -11,7 +11,7 @@ answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -131,6 +131,27 @@ class Streams:
     def length(self) -> int:
         """Number of tokens, N."""
         return int(self.key.shape[1])
+
+    def chosen(self, rows: Array) -> Streams:
+        """Some of the streams."""
+        return self._with(lambda name: getattr(self, name)[rows])
+
+    def followed_by(self, other: Streams, at: int) -> Streams:
+        """The same streams up to a token, and others from there."""
+        rest = other.chosen(np.arange(self.size) % other.size)
+        return self._with(lambda name: np.concatenate([getattr(self, name)[:, :at], getattr(rest, name)[:, at:]], 1))
+
+    @classmethod
+    def together(cls, batches: Sequence[Streams]) -> Streams:
+        """Streams of several laws as one batch, which has no law."""
+        first = batches[0]
+        joined = first._with(lambda name: np.concatenate([getattr(batch, name) for batch in batches]))
+        return replace(joined, law=None)
+
+    def _with(self, array: Callable[[str], Array]) -> Streams:
+        """With other arrays, by name."""
+        kind, key, value, answer, local = map(array, ("kind", "key", "value", "answer", "local"))
+        return replace(self, kind=kind, key=key, value=value, answer=answer, local=local)
 
     def labelled(self) -> Streams:
         """The same streams with answers shown after queries.

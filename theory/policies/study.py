@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,11 +16,11 @@ import cogfit
 from cogfit.errors import InputError
 from cogfit.records.codec import Document, wire
 from theory.policies import System, find, systems
-from theory.policies.classify import Traits, classify
+from theory.policies.classify import Traits, classify_on
 from theory.policies.limits import Comparison, Mean, carried_bits, compare, mean_of
 from theory.policies.policy import Played
 from theory.policies.sample import Sample
-from theory.policies.streams import LAWS, Setting, law
+from theory.policies.streams import LAWS, Setting, Streams, law
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,6 +32,7 @@ BUDGETS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
 """Budgets by default, as shares of the stream's length."""
 
 _TRAINING = 16  # streams that policies learn from
+_EXAMINED = 4  # streams of each law on which interventions are made
 
 
 @dataclass(frozen=True)
@@ -234,17 +236,26 @@ def study(
     _check(streams, budgets, given, len(played_systems), seed)
     parts = _Parts(progress, len(played_systems) * (1 + len(chosen) * len(budgets)))
 
-    # what each policy is, by interventions
+    samples = {
+        name: Sample.drawn(draw, setting, (streams, _TRAINING), [seed, number])
+        for number, (name, draw) in enumerate(chosen.items())
+    }
+
+    # what each policy is, by interventions: on some of the streams of every law, under the budgets of the study
+    some = np.arange(_EXAMINED)
+    judged = Streams.together([sample.streams.chosen(some) for sample in samples.values()])
+    training = Streams.together([sample.training.chosen(some) for sample in samples.values()])
+    ends = setting.budget(max(budgets)), setting.budget(min(budgets))
     traits: dict[str, Traits] = {}
     for system in played_systems:
         parts.begin(system.id)
-        traits[system.id] = classify(lambda system=system: system.policy(**given), seed=seed)  # type: ignore[misc]
+        make = partial(system.policy, **given)
+        traits[system.id] = classify_on(make, judged, training, ends, seed=seed)
 
     # what each policy can do: all of them on the same streams, under each budget
     cells: list[Cell] = []
     share_asked, distinct, frequencies = {}, {}, {}
-    for number, (name, draw) in enumerate(chosen.items()):
-        sample = Sample.drawn(draw, setting, (streams, _TRAINING), [seed, number])
+    for name, sample in samples.items():
         if sample.streams.law is not None:
             frequencies[name] = sample.streams.law
         for system in played_systems:

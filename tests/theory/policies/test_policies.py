@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cogfit.errors import InputError
 from theory.bounds import t2_memory_bits
 from theory.policies import POLICIES, find
-from theory.policies.classify import Traits, classify
+from theory.policies.classify import Traits, classify, classify_on
 from theory.policies.fixed import top
 from theory.policies.learned import RetentionGate, retrieval_heads
 from theory.policies.limits import compare, least_error
@@ -445,3 +445,78 @@ def test_laws_of_the_extremes() -> None:
     assert only.key.max() <= SMALL.patterns
     steep = independent(replace(SMALL, zipf=3.0), rng, 20)
     assert np.mean(steep.key[steep.kind == QUERY] == 1) > 0.7
+
+
+# ------------------------------------------------------------------------------------------------------------ devices
+
+
+@dataclass
+class Defeat(Policy):
+    """Guesses like a router without memory up to a token; from there on it answers from all values that went by."""
+
+    start: int = 97
+
+    def recall(self, t: int) -> Array | None:
+        if t < self.start:
+            return None
+        match = np.einsum("bhd,bhsd->bs", self.seen.query[:, :, t, :-1], self.seen.key[:, :, :t, :-1])
+        weight = (match > 0.9) & self.seen.binding()[:, :t]
+        return np.einsum("bs,bsm->bm", weight.astype(np.float32), self.seen.value[:, :t])
+
+
+@dataclass
+class Tight(Defeat):
+    """Does so only where the budget is small."""
+
+    start: int = 0
+
+    def recall(self, t: int) -> Array | None:
+        return super().recall(t) if self.budget < 20 else None
+
+
+@dataclass
+class Prophet(Policy):
+    """Attends to nothing and answers with the value of the next token that shows one."""
+
+    def recall(self, t: int) -> Array | None:
+        return self.seen.value[:, min(t + 1, self.seen.shape[2] - 1)]
+
+
+@dataclass
+class Scheduled(Policy):
+    """Attends to the tokens that queries to come will ask for."""
+
+    def attend(self, t: int) -> Array | None:
+        return self.seen.demand[:, :, :t] > 0.5
+
+
+def test_a_device_that_cheats_from_a_later_token_on_is_found() -> None:
+    """On streams of 96 tokens it is a router without memory; it is judged on 256, and so it is examined on 256."""
+    setting = Setting(length=256, patterns=24, interval=30)
+    streams, training = draw(size=8, setting=setting)
+    assert classify(Defeat).memory == "none"
+    found = classify_on(Defeat, streams, training, (64, 16))
+    assert found.memory == "tokens"
+    assert found.klass != "memoryless"
+    honest = classify_on(Policy, streams, training, (64, 16))
+    assert (honest.memory, honest.ahead) == ("none", False)
+
+
+def test_a_device_that_cheats_under_one_budget_is_found() -> None:
+    streams, training = draw()
+    assert classify_on(Tight, streams, training, (48, 6)).memory == "tokens"
+
+
+@pytest.mark.parametrize("device", [Prophet, Scheduled])
+def test_a_device_that_looks_ahead_is_found(device: type[Policy]) -> None:
+    found = classify(device)
+    assert found.ahead
+    assert found.klass == "looks ahead"
+    assert "looks ahead" in found.kind
+    streams, training = draw()
+    played = play(device(), streams, 24, training=training)
+    assert compare(played, streams, found) == ()
+
+
+def test_none_of_the_policies_looks_ahead(traits: dict[str, Traits]) -> None:
+    assert [name for name, found in traits.items() if found.ahead] == []
