@@ -123,13 +123,10 @@ def check(
     """Rule on statements (its help text is CHECK_HELP)."""
     from cogfit.errors import InputError
 
-    if verify is not None and rocq:
-        _verify_by_kernel(verify)
-        return
     if verify is not None:
         if claims or full or certificate is not None or json_file is not None:
             raise InputError("--verify re-checks one file and does nothing else", hint="leave the other arguments out")
-        _verify(verify)
+        _verify_by_kernel(verify) if rocq else _verify(verify)
         return
     check_outputs(Path(), json_file, others=[] if certificate is None else [certificate])
     rulings = _with_kernel(_rule_on(_chosen(claims or [])), here=rocq)
@@ -306,7 +303,8 @@ def _with_kernel(rulings: list[_Ruling], *, here: bool) -> list[_Ruling]:
 
     if not here:
         return [replace(ruling, kernel=record.standing(ruling.item.id)) for ruling in rulings]
-    with ProgressBars() as progress, record.checked(progress.stage("proofs")) as session:
+    wanted = {s.module for ruling in rulings for s in record.covering(ruling.item.id)} | set(record.FOR_CERTIFICATES)
+    with ProgressBars() as progress, record.checked(wanted, progress.stage("proofs")) as session:
         checked = [ruling.item.id for ruling in rulings if record.covering(ruling.item.id)]
         return [
             replace(ruling, kernel=_join(record.standing(ruling.item.id, checked), _in_kernel(ruling, session)))
@@ -320,9 +318,10 @@ def _in_kernel(ruling: _Ruling, session: Session) -> str:
 
     if ruling.verdict is None:
         return ""
-    outcomes = record.check_certificate(session, ruling.verdict.certificate)
-    n_checked = sum(outcome == record.CHECKED for _, outcome in outcomes)
-    return f"{n_checked} of {len(outcomes)} parts of the certificate"
+    outcomes = [outcome for _, outcome in record.check_certificate(session, ruling.verdict.certificate)]
+    refused = [outcome for outcome in outcomes if outcome.startswith(record.REFUSED)]
+    counted = f"{outcomes.count(record.CHECKED)} of {len(outcomes)} parts of the certificate"
+    return _join(counted, *refused)
 
 
 def _verify_by_kernel(path: Path) -> None:
@@ -331,18 +330,12 @@ def _verify_by_kernel(path: Path) -> None:
     from theory.proofs.rocq import record
 
     document = load_certificate(path)
-    with ProgressBars() as progress, record.checked(progress.stage("proofs")) as session:
+    with ProgressBars() as progress, record.checked(record.FOR_CERTIFICATES, progress.stage("proofs")) as session:
         outcomes = record.check_certificate(session, document)
-    print_text(
-        "\n".join(
-            [
-                f"{path}, by the kernel of Rocq {session.prover.version}:",
-                *(f"  {title}\n    {outcome}" for title, outcome in outcomes),
-            ]
-        )
-        + "\n"
-    )
-    if any(outcome.startswith(record.REFUSED) for _, outcome in outcomes):
+    lines = [f"{path}, by the kernel of Rocq {session.prover.version}:"]
+    lines += [f"  {title}\n    {outcome}" for title, outcome in outcomes]
+    print_text("\n".join(lines) + "\n")
+    if any(outcome != record.CHECKED for _, outcome in outcomes):
         raise typer.Exit(3)
 
 
@@ -434,9 +427,6 @@ def _document(rulings: list[_Ruling]) -> dict[str, Any]:
     }
 
 
-_KERNEL_WORDS = {"kernel-checked as recorded": "as recorded", "kernel-checked here": "here", "": "–"}
-"""What a kernel has checked -> its words in the table."""
-
 _STYLES = {"proved": "green", "verified": "green", "conditional": "yellow", "refuted": "red"}
 
 
@@ -460,7 +450,7 @@ def _show_table(rulings: list[_Ruling]) -> None:
             computed,
             claimed,
             Plain(outcome, style="" if ruling.check else "bold red"),
-            Plain(_KERNEL_WORDS.get(ruling.kernel, ruling.kernel)),
+            Plain(ruling.kernel.removeprefix("kernel-checked ") or "–"),
         )
     out = console()
     print_table(out, table)

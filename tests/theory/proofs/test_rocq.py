@@ -101,3 +101,7 @@ def test_holes_are_found(text):
 
 def test_words_in_comments_are_no_holes():
     assert holes("(* no Axiom (* and nothing Admitted *) here *) Lemma parameter_free : True.") == []
+
+
+def test_the_documentation_shows_the_table_of_the_record():
+    assert record.table() in (ROOT / "docs" / "machine-checked.md").read_text(encoding="utf-8")

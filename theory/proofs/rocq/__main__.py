@@ -21,7 +21,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m theory.proofs.rocq", description="Let a kernel check the proofs.")
     parser.add_argument("--record", action="store_true", help="write record.json anew")
     parser.add_argument("--recheck", action="store_true", help="run the independent checker, too (minutes)")
+    parser.add_argument("--table", action="store_true", help="only print the table of the documentation")
     arguments = parser.parse_args()
+    if arguments.table:
+        print(record.table())
+        return 0
     for module in modules():
         if found := holes(source(module).read_text(encoding="utf-8")):
             print(f"{module}.v has a hole: {', '.join(found)}", file=sys.stderr)
@@ -39,7 +43,7 @@ def main() -> int:
 
 def _check(*, write: bool, again: bool) -> int:
     old = record.load() if record.RECORD.exists() else {}
-    with record.checked(_say) as session:
+    with record.checked(progress=_say) as session:
         new = record.describe(session)
         if again:
             said = prover.recheck(session.folder, modules())
@@ -65,9 +69,8 @@ def _report(document: dict[str, object]) -> None:
         resting = record.axioms(document, statement.full_name)
         names = ", ".join(word for word in resting.split() if "." in word) if resting else "no axioms"
         print(f"  {' '.join(statement.claims):<18} {statement.full_name:<40} {names}")
-    print(
-        f"{len(statements())} statements checked by the kernel of Rocq {document['prover']}; {len(without)} without axioms"
-    )
+    version = document["prover"]
+    print(f"{len(statements())} statements checked by the kernel of Rocq {version}; {len(without)} without axioms")
 
 
 if __name__ == "__main__":

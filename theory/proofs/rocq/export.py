@@ -29,7 +29,9 @@ Open Scope string_scope.
 
 
 def exported(document: Document) -> str:
-    """A certificate as the text of a file whose theorem is called ``certificate``.
+    """Write a certificate as a file for the kernel.
+
+    Its theorem is called ``certificate``.
 
     Raises
     ------
@@ -48,7 +50,7 @@ def exported(document: Document) -> str:
 
 
 def parts(document: Document) -> Iterator[Document]:
-    """The documents in a document of the kind ``all``, in order; else itself."""
+    """Parts of a certificate, in order; else itself."""
     if document.get("kind") == "all":
         for part in items(document, "parts", dict, least=1):
             yield from parts(part)
@@ -179,6 +181,8 @@ class _Term:
 
 
 _MAX_EXPONENT = 50
+_MAX_TABLES = 10_000
+_MAX_LENGTH = 1000
 _TERMS: dict[type, str] = {ast.Add: "Add", ast.Sub: "Sub", ast.Mult: "Mul", ast.Div: "Div"}
 
 
@@ -202,8 +206,10 @@ def _counterexample(document: Document) -> str:
     asked = {name for fact in facts for name in Expression(fact).names}
     flags = (entry(document, "feedback", bool, False), "counts" in used, bool(asked & {"unrevealed_error", "distinct"}))
     feedback, counts, track = ("true" if flag else "false" for flag in flags)
-    sizes = (entry(document, "patterns", int), entry(document, "values", int))
-    throws = (entry(document, "coin", int, 1), entry(document, "die", int, 1))
+    sizes = [_size(document, name, most) for name, most in (("patterns", 64), ("values", 64))]
+    throws = [_size(document, name, 1000, 1) for name in ("coin", "die")]
+    if sizes[1] ** sizes[0] * throws[0] > _MAX_TABLES:
+        raise InputError("certificate: too many tables for the kernel", hint=f"at most {_MAX_TABLES}")
     lines = [
         f"Definition the_stream := Stream {sizes[0]} {sizes[1]} {_queries(document)} {feedback}",
         f"  {throws[0]} {throws[1]} {counts} {track}.",
@@ -222,11 +228,21 @@ def _queries(document: Document) -> str:
         law = _list(
             f"({z}%nat, {_q(p)})" for z, p in enumerate(numbers(raw.get("probabilities"), "'probabilities'")) if p
         )
-        return f"(List.repeat {law} {entry(raw, 'length', int)})"
+        return f"(List.repeat {law} {_size(raw, 'length', _MAX_LENGTH)})"
     return f"(map (fun z => [(z, 1)]) {_list(f'{z}%nat' for z in items(document, 'queries', int, least=1))})"
 
 
+def _size(document: Document, name: str, most: int, default: int | None = None) -> int:
+    size = entry(document, name, int, default)
+    if not 1 <= size <= most:
+        raise InputError(f"certificate: '{name}' is {size}", hint=f"the kernel takes 1 to {most}")
+    return size
+
+
 def _formulas(formulas: Mapping[str, Any]) -> str:
+    for name in formulas:
+        if not (name.isascii() and name.isidentifier()):
+            raise InputError(f"certificate: {name!r} is no name", hint="use ASCII letters, digits and _")
     return _list((f'("{name}", {_Formula().translate(text)})' for name, text in formulas.items()), ";\n  ")
 
 

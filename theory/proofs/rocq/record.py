@@ -28,6 +28,9 @@ from theory.proofs.rocq.statements import FOLDER, Statement, modules, source, st
 SCHEMA = "theory.rocq/1"
 RECORD = FOLDER / "record.json"
 
+FOR_CERTIFICATES = ("documents", "streams")
+"""Files in whose terms certificates are exported."""
+
 CHECKED = "checked by the kernel"
 REFUSED = "refused by the kernel"
 
@@ -50,8 +53,14 @@ class Session:
 
 
 @contextmanager
-def checked(progress: Progress | None = None) -> Iterator[Session]:
-    """Let the kernel check all files, in a folder of their own.
+def checked(wanted: Iterable[str] | None = None, progress: Progress | None = None) -> Iterator[Session]:
+    """Let the kernel check files, in a folder of their own.
+
+    Parameters
+    ----------
+    wanted : iterable of str, optional
+        These and what they need; default: all.
+    progress : callable, optional
 
     Raises
     ------
@@ -63,12 +72,11 @@ def checked(progress: Progress | None = None) -> Iterator[Session]:
     with tempfile.TemporaryDirectory(prefix="cogfit-proofs-") as name:
         folder = Path(name)
         found = prover.find_prover(folder)
-        order = modules()
-        for module in order:
-            shutil.copyfile(source(module), folder / f"{module}.v")
+        order = modules(wanted)
         for done, module in enumerate(order):
             if progress is not None:
                 progress(done, len(order), f"{module}.v")
+            shutil.copyfile(source(module), folder / f"{module}.v")
             prover.check_files(found, folder, [f"{module}.v"])
         yield Session(found, folder)
 
@@ -211,3 +219,17 @@ def axioms(document: Mapping[str, Any], statement: str) -> str:
     """
     printed: str = document["statements"][statement]["axioms"]
     return "" if printed == "Closed under the global context" else printed.removeprefix("Axioms: ")
+
+
+def table() -> str:
+    """What is machine-checked, as the table of the documentation."""
+    document = load()
+    rows = ["| | statement | covers | axioms |", "|---|---|---|---|"]
+    for statement in statements():
+        resting = axioms(document, statement.full_name)
+        kind = "those of the real numbers" if resting else "none"
+        sentence = f"*{statement.english}.* " if statement.english else ""
+        scope = statement.scope[:1].upper() + statement.scope[1:]
+        cell = f"{sentence}{scope}".replace("|", "\\|")
+        rows.append(f"| {', '.join(statement.claims)} | `{statement.full_name}` | {cell} | {kind} |")
+    return "\n".join(rows)

@@ -8,7 +8,7 @@ compared with both texts by a test, so that the three cannot drift apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -54,11 +54,33 @@ class Statement:
         return f"{self.module}.{self.name}"
 
 
-def modules() -> tuple[str, ...]:
-    """Files of proofs, each after those that it needs."""
-    needs = {path.stem: _REQUIRE.findall(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.v"))}
-    graph = {name: {word for line in lines for word in line.split()} for name, lines in needs.items()}
-    return tuple(TopologicalSorter(graph).static_order())
+def modules(wanted: Iterable[str] | None = None) -> tuple[str, ...]:
+    """Files of proofs, each after those that it needs.
+
+    Parameters
+    ----------
+    wanted : iterable of str, optional
+        Only these and what they need; default: all.
+
+    Examples
+    --------
+    >>> modules(["t9_drift"])
+    ('finite', 't3_compulsory', 't9_drift')
+    """
+    everything = sorted(path.stem for path in FOLDER.glob("*.v"))
+    needs = {name: _needs(name) for name in everything}
+    reached, ahead = set[str](), list(everything if wanted is None else wanted)
+    while ahead:
+        name = ahead.pop()
+        reached.add(name)
+        ahead += [other for other in needs[name] if other not in reached]
+    order = TopologicalSorter({name: needs[name] for name in everything}).static_order()
+    return tuple(name for name in order if name in reached)
+
+
+def _needs(module: str) -> list[str]:
+    lines: list[str] = _REQUIRE.findall(source(module).read_text(encoding="utf-8"))
+    return [word for line in lines for word in line.split()]
 
 
 def source(module: str) -> Path:
