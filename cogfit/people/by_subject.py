@@ -85,16 +85,20 @@ def fit_subjects(series: Series, level: float = 0.95) -> SubjectExponents:
             left_out.append((name, f"{n_points} point{'' if n_points == 1 else 's'}, and {LEAST_POINTS} are needed"))
             continue
         # a dozen points do not say how their errors follow each other
-        curve = replace(part.curve(), serial=False)
-        item = fitting.fit(curve, form=POWER, noise=part.noise or "gaussian", level=level)[POWER]
-        error = _standard_error(item.covariance)
-        if item.gamma is None or not 0.0 < error < math.inf:
+        try:
+            curve = replace(part.curve(), serial=False)
+            item = fitting.fit(curve, form=POWER, noise=part.noise or "gaussian", level=level)[POWER]
+        except InputError as error:  # what cannot be fitted of one person says nothing of the others
+            left_out.append((name, str(error)))
+            continue
+        stderr_of_one = _standard_error(item.covariance)
+        if item.gamma is None or not 0.0 < stderr_of_one < math.inf:
             left_out.append((name, item.estimate.reason or "its exponent has no standard error"))
             n_constant += float(np.ptp(part.y)) == 0.0
             continue
         names.append(name)
         gamma.append(item.gamma)
-        stderr.append(error)
+        stderr.append(stderr_of_one)
         spare.append(math.inf if part.is_counted else part.x.size - len(item.estimate.params))
         n_at_bound += bool(item.estimate.at_bound)
     return SubjectExponents(

@@ -237,8 +237,9 @@ def _rows_of(
         return [], f"cannot be used: {error}"
     if dataset.kind == "contrast":
         return [], "a few conditions give contrasts, never an exponent"
-    if fits.pooled:
-        return [_block_row(fits)], ""
+    if dataset.convention == "block":
+        block = _block_row(fits)
+        return [] if block is None else [block], "" if block else "; ".join(dict.fromkeys(fits.skipped))
     make = _estimates_row if dataset.kind == "estimates" else _curve_row
     rows = [row for series in every if (row := make(series, fits, between, rng)) is not None]
     return rows, "" if rows else "; ".join(fits.skipped) or f"fewer than {LEAST_POINTS} points"
@@ -305,13 +306,16 @@ def _estimates_row(series: Series, fits: HumanFits, between: tuple[float, float]
     return ExponentRow(series.dataset.id, exponent, True, "", "", choices, population, share, subjects)
 
 
-def _block_row(fits: HumanFits) -> ExponentRow:
+def _block_row(fits: HumanFits) -> ExponentRow | None:
     """Row of block means: one γ for all cells, as times are compared, on the log scale."""
     by_key = {(fit.model, fit.at, fit.scale): fit for fit in fits.pooled}
-    main = by_key[POWER, "blocks", "log"]
+    main = by_key.get((POWER, "blocks", "log"), by_key.get((POWER, "blocks", "raw")))
+    if main is None:
+        return None
     limits = main.interval("gamma", fits.level)
     series = fits.dataset.series()[0]
-    exponent = describe_series(series, POWER, "lognormal", main.params["gamma"], limits)
+    noise = "lognormal" if main.scale == "log" else "gaussian"
+    exponent = describe_series(series, POWER, noise, main.params["gamma"], limits)
     exponent = replace(exponent, label=f"{fits.dataset.id}: all cells", convention="inclusive")
     named = {
         "raw scale": (POWER, "blocks", "raw"),
@@ -319,7 +323,7 @@ def _block_row(fits: HumanFits) -> ExponentRow:
         "with floor": ("power_floor", "blocks", "log"),
     }
     choices = {name: by_key[key].params["gamma"] for name, key in named.items() if key in by_key}
-    comparable = [fit for fit in fits.pooled if (fit.at, fit.scale) == ("blocks", "log")]
+    comparable = [fit for fit in fits.pooled if (fit.at, fit.scale) == ("blocks", main.scale)]
     best = min(comparable, key=lambda fit: fit.aicc)
     return ExponentRow(fits.dataset.id, exponent, True, best.title, "", choices)
 

@@ -240,8 +240,9 @@ class HumanFits(Document):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the fits of the curves warn of, each once."""
-        return tuple(dict.fromkeys(text for curve in self.curves for text in curve.result.warnings))
+        """What was done to the values, and what the fits warn of, each once."""
+        done = [text for series in self.dataset.series() for text in series.notes]
+        return tuple(dict.fromkeys([*done, *(text for curve in self.curves for text in curve.result.warnings)]))
 
     def slope(self, form: str = "power", scale: str = "raw", convention: str | None = None, **labels: str) -> Slope:
         """Slope of the main window of a curve.

@@ -129,6 +129,8 @@ def _share_of_algorithm(data: Dataset, level: float) -> str:
     """What the fitted share of trials by the algorithm says."""
     fits = fit_human(data, level=level, full=False).pooled
     mixtures = [fit for fit in fits if fit.model == "two_process_constant"]
+    if not mixtures:  # the mixture is one of times
+        return ""
     rate = min(mixtures, key=lambda fit: fit.aicc).params["r"]
     return (
         "the share of trials solved by the algorithm, which would be comparable, is fitted as "

@@ -147,7 +147,7 @@ def independent_contrast(
     error = math.hypot(*errors)
     mean = means[1] - means[0]
     degrees_of_freedom, method = math.inf, "normal, standard errors taken as independent"
-    if counts is not None:
+    if counts is not None and error > 0 and min(counts) > 1:
         degrees_of_freedom = error**4 / sum(e**4 / (n - 1.0) for e, n in zip(errors, counts, strict=True))
         method = f"Welch's t, {degrees_of_freedom:.1f} degrees of freedom"
     half = student_quantile(0.5 + 0.5 * level, degrees_of_freedom) * error
@@ -159,7 +159,7 @@ def independent_contrast(
         difference=mean,
         low=mean - half,
         high=mean + half,
-        p_value=2.0 * student_sf(abs(mean) / error, degrees_of_freedom),
+        p_value=2.0 * student_sf(abs(mean) / error, degrees_of_freedom) if error > 0 else float(mean == 0),
         n=None,
         level=level,
         method=method,

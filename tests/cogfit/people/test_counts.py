@@ -15,6 +15,7 @@ import cogfit
 from cogfit import cli
 from cogfit.people.by_subject import fit_subjects, population_of
 from cogfit.people.fits import fit_human
+from cogfit.people.over_subjects import independent_contrast
 from cogfit.people.shares import count_shares
 
 ABOUT = {"axis": "repetition", "repeated": "item", "unit": "tests", "convention": "inclusive", "measure": "error"}
@@ -309,3 +310,27 @@ def test_familiarity_rises_where_knowing_falls():
     assert remember.high < 0
     first = [s.y[0] for s in cogfit.human("reder2000_familiarity").series()[:2]]
     assert first == pytest.approx([154 / 217, 0.75], abs=0.005)
+
+
+@pytest.mark.parametrize("measure", ["error", "latency"])
+def test_blocks_without_a_logarithm_are_answered_or_refused_by_all_commands(tmp_path, measure):
+    from cogfit.people.exponents import survey_exponents
+
+    edges = [(1, 4), (5, 10), (11, 20), (21, 40), (41, 60), (61, 90), (91, 120), (121, 160)]
+    y = [0.5, 0.3, 0.2, 0.15, 0.1, 0.05, 0.02, 0.0]
+    text = "k,a,b,y\n" + "".join(f"{(a + b) / 2},{a},{b},{v}\n" for (a, b), v in zip(edges, y, strict=True))
+    columns = {"x": "k", "y": "y", "first": "a", "last": "b"}
+    about = {"convention": "block", "measure": measure, "columns": columns}
+    data = package(tmp_path, resource(tmp_path, "a", text, **about))["a"]
+    if measure == "latency":
+        survey = survey_exponents([data], full=False)
+        assert [row.exponent.noise for row in survey.rows] == ["gaussian"]
+        return
+    k = np.arange(1.0, 40.0)
+    fit = cogfit.fit(k, 0.9 * k**-0.43, form="power", axis="exposure", measure="probability")
+    assert not cogfit.compare(fit, data).compared
+
+
+def test_conditions_without_any_spread_have_no_interval_to_divide_by():
+    found = independent_contrast((2.0, 1.0), (0.0, 0.0), "early", "late", counts=(5, 5))
+    assert (found.low, found.high, found.p_value) == (-1.0, -1.0, 0.0)

@@ -68,8 +68,8 @@ def test_the_share_of_people_is_that_of_their_distribution():
     """Where errors are as large as differences, the raw share is too low; the estimate covers the truth."""
     truth = np.diff(stats.norm(0.45, 0.15).cdf([0.35, 0.55]))[0]
     covered, raw = [], []
-    for seed in range(25):
-        one = people(seed, sd=0.15, error=0.15, count=80)
+    for seed in range(12):
+        one = people(seed, sd=0.15, error=0.15, count=60)
         found = share_between(one, population_of(one), (0.35, 0.55), rng=seed)
         covered.append(found.low < truth < found.high)
         raw.append(found.raw)

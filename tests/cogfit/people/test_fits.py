@@ -547,7 +547,7 @@ def test_json_on_standard_output_is_nothing_but_json(capfd):
     assert code == 0
     assert listing["schema"] == "cogfit.human/1"
     assert {one["id"] for one in listing["datasets"]} == set(cogfit.human())
-    assert len(listing["unobtainable"]) == 9
+    assert len(listing["unobtainable"]) == 11
     code, out, _ = run(capfd, "human", "heller1991_repetitions", "--no-fit", "--json", "-")
     one = json.loads(out)
     assert one["fits"] is None
