@@ -58,19 +58,24 @@ def restore_moments(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor
         number, _, moment = name.partition(".")
         if not number.isdecimal() or int(number) >= len(parameters):
             raise InputError(f"is damaged: the moment '{name}' belongs to no parameter")
-        wanted = torch.Size() if moment == "step" else parameters[int(number)].shape
-        if value.shape != wanted:
-            raise InputError(f"is damaged: the moment '{name}' has the shape {tuple(value.shape)}, not {tuple(wanted)}")
-        if not value.is_floating_point():
-            raise InputError(f"is damaged: the moment '{name}' holds {value.dtype}")
-        if moment == "step" and not 1 <= value.item() < 2**24:
-            raise InputError(f"is damaged: the moment '{name}' counts {value.item():g} steps")
+        _check_moment(name, value, None if moment == "step" else parameters[int(number)].shape)
         own[int(number)][moment] = value
     if len({frozenset(one) for one in own if one}) > 1:  # a parameter that was never updated has none
         raise InputError("is damaged: moments of some parameters are missing")
     for parameter, one in zip(parameters, own, strict=True):
         placed = {name: value if value.ndim == 0 else value.to(parameter.device) for name, value in one.items()}
         optimizer.state[parameter] = placed
+
+
+def _check_moment(name: str, value: Tensor, shape: torch.Size | None) -> None:
+    """Refuse a moment of another shape or type, or a count (no shape) that cannot be."""
+    wanted = torch.Size() if shape is None else shape
+    if value.shape != wanted:
+        raise InputError(f"is damaged: the moment '{name}' has the shape {tuple(value.shape)}, not {tuple(wanted)}")
+    if not value.is_floating_point():
+        raise InputError(f"is damaged: the moment '{name}' holds {value.dtype}")
+    if shape is None and not 1 <= value.item() < 2**24:
+        raise InputError(f"is damaged: the moment '{name}' counts {value.item():g} steps")
 
 
 def check_tensors(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], what: str) -> None:
