@@ -376,7 +376,7 @@ def _from_log(
     if outcome != "auto" or convention != "prior":
         raise InputError("`outcome` and `convention` go with routing logs; this is a utilisation log", path=log.path)
     if bins is not None:
-        raise InputError("bins go with routing logs (P_episodic(k)); a utilisation log is fitted point by point")
+        raise InputError("`bins` go with routing logs (P_episodic(k)); a utilisation log is fitted point by point")
     curve = utilization_curve(log.utilization, x_min=window[0], x_max=window[1], smoothing=smoothing)
     return Prepared(curve, log.utilization.source, log, log.warnings)
 
@@ -386,7 +386,7 @@ def _check_window(x_min: float | None, x_max: float | None) -> None:
         if limit is not None and not math.isfinite(limit):
             raise InputError(f"`{label}` must be a finite number, not {limit}")
     if x_min is not None and x_max is not None and x_min >= x_max:
-        raise InputError(f"the window is empty: it starts at {x_min:g} and ends at {x_max:g}")
+        raise InputError(f"the window is empty: `x_min` is {x_min:g} and `x_max` is {x_max:g}")
 
 
 def _routing_curve(

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     Group = tuple[dict[str, str], FitResult | str]  # labels, and the fit or why there is none
 
-MOST_FORMS, MOST_WARNINGS = 4, 2
-"""Forms and warnings of a short answer: with four findings it has 25 lines at most."""
+MOST_LINES, MOST_FORMS = 25, 4
+"""Lines and forms of a short answer."""
 
 HELP = """Fit γ from a training log (a file or a folder) and say what the data support.
 
@@ -63,6 +63,20 @@ and columns are recognised.
 
   cogfit fit runs/seed0 --audit                           the verdict tried on curves with a known law
 """
+
+
+def _forms(incomplete: str) -> list[str]:
+    """Names of forms that a shell may complete."""
+    from cogfit.formulas.registry import forms
+
+    return [name for name in forms() if name.startswith(incomplete)]
+
+
+def _noise_models(incomplete: str) -> list[str]:
+    """Names of noise models that a shell may complete."""
+    from cogfit.engine import noise
+
+    return [name for name in ("auto", *noise.NOISE) if name.startswith(incomplete)]
 
 
 @dataclass(frozen=True)
@@ -90,8 +104,16 @@ def fit(
     log: Annotated[
         Path, typer.Argument(metavar="LOG", help="File or folder; '-' is standard input.", show_default=False)
     ],
-    form: Annotated[Text, typer.Option(help="Fit this form only, e.g. power_floor.", rich_help_panel=FORM)] = None,
-    noise: Annotated[str, typer.Option(help="auto, gaussian, lognormal or binomial.", rich_help_panel=FORM)] = "auto",
+    form: Annotated[
+        Text,
+        typer.Option(
+            help="Fit this form only: power_floor or 'power + floor'.", rich_help_panel=FORM, autocompletion=_forms
+        ),
+    ] = None,
+    noise: Annotated[
+        str,
+        typer.Option(help="auto, gaussian, lognormal or binomial.", rich_help_panel=FORM, autocompletion=_noise_models),
+    ] = "auto",
     level: Annotated[float, typer.Option(help="Confidence level of the intervals.", rich_help_panel=FORM)] = 0.95,
     x: Annotated[
         Text, typer.Option("--x", help="Column of steps; 'row' counts the rows.", rich_help_panel=ROWS)
@@ -203,6 +225,8 @@ def fit(
 ) -> None:
     """Fit a log (its help text is HELP)."""
     defaults = project_defaults(context)
+    if plot is not None or diagnostics is not None:
+        defaults.pop("by", None)  # a picture was asked for, which is of one fit
     noise, level, by = defaults.get("noise", noise), defaults.get("level", level), defaults.get("by", by)
     given = {"windows": windows, "explain": explain, "methods": methods, "verbose": verbose, "quiet": quiet}
     shown = Shown(**given | dict.fromkeys(defaults.get("show", ()), True), defaults=defaults)
@@ -398,7 +422,20 @@ def _show_details(out: Any, result: FitResult, *, is_short: bool) -> None:
 
 
 def _show_in_short(out: Any, result: FitResult) -> None:
-    """Print what is to be read first, and how much more there is."""
+    """Print what is to be read first, in :data:`MOST_LINES` lines."""
+    from rich.text import Text as Plain
+
+    headline = len(out.render_lines(Plain(result.headline())))
+    for most_forms, most_warnings in ((MOST_FORMS, 2), (MOST_FORMS, 1), (3, 1), (3, 0)):
+        with out.capture() as capture:
+            _print_short(out, result, most_forms, most_warnings)
+        if headline + capture.get().count("\n") <= MOST_LINES:
+            break
+    _print_short(out, result, most_forms, most_warnings)
+
+
+def _print_short(out: Any, result: FitResult, most_forms: int, most_warnings: int) -> None:
+    """Print so many forms and warnings, and how much more there is."""
     from rich.text import Text as Plain
 
     from cogfit.show import tables
@@ -409,16 +446,18 @@ def _show_in_short(out: Any, result: FitResult) -> None:
     points = f"{result.n:,} points ({result.n_effective:,.0f} effective)"
     out.print(Plain(f"{points}, {rows}, {result.axis} axis, {result.noise} noise\n"))
     _show_audit(out, result)
-    items = tables.leading_forms(result, MOST_FORMS)
+    items = tables.leading_forms(result, most_forms)
     _show_forms(out, result, items)
-    parameters = (" ".join(row.cells[1:3]) for row in tables.parameters_table(result).rows)
-    named = (f"{name} = {value}" for name, value in zip(result.params, parameters, strict=True))
+    cells = (row.cells[1:3] for row in tables.parameters_table(result).rows)
+    values = (" ".join(cell for cell in pair if cell != tables.NONE) for pair in cells)
+    named = (f"{name} = {value}" for name, value in zip(result.params, values, strict=True))
     out.print(Plain(f"{result.selected.title}: {', '.join(named)}"))
-    warn(tuple(map(first_clause, result.warnings[:MOST_WARNINGS])))
+    warnings = result.warnings[:most_warnings]
+    warn(tuple(map(first_clause, warnings)), out)
     left_out = {
         "finding": len(result.findings) - len(result.key_findings),
         "form": len(result.forms) - len(items),
-        "warning": len(result.warnings) - MOST_WARNINGS,
+        "warning": len(result.warnings) - len(warnings),
     }
     more = [f"{n} {name}{'s' * (n > 1)}" for name, n in left_out.items() if n > 0]
     counted = f"{', '.join(more)} more, and all in full" if more else "all in full"

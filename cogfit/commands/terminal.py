@@ -215,11 +215,11 @@ def print_table(out: Any, table: Any) -> None:
     out.print(table)
 
 
-def warn(warnings: tuple[str, ...]) -> None:
+def warn(warnings: tuple[str, ...], out: Any = None) -> None:
     """Print warnings, one a line."""
     from rich.text import Text as Plain
 
-    out = console()
+    out = out or console()
     for warning in warnings:
         out.print(Plain(f"warning: {warning}", style="yellow"))
 

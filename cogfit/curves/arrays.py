@@ -53,7 +53,7 @@ def array_curve(
         ys[order] = unsmoothed(ys[order], smoothing)
     keep = in_window(xs, x_min, x_max)
     if keep.sum() < 2:
-        raise InputError("fewer than two points lie in the window", hint="widen x_min … x_max")
+        raise InputError("fewer than two points lie in the window", hint="widen `x_min` … `x_max`")
     if groups is not None:
         return _grouped_curve(xs, ys, ws, groups, keep, axis)
     outside = {"outside the window of x": int(np.count_nonzero(~keep))} if not keep.all() else {}

@@ -222,9 +222,10 @@ def _outcome_column(routing: RoutingLog, outcome: str, convention: str) -> tuple
     """The outcome that is averaged, and its column."""
     frame = routing.frame
     if convention not in CONVENTIONS:
-        raise InputError(f"unknown convention {convention!r}", hint="choose from " + ", ".join(CONVENTIONS))
+        known = ", ".join(CONVENTIONS)
+        raise InputError(f"unknown convention {convention!r}", hint=f"choose from {known} for `convention`")
     if outcome not in ("auto", "soft", "hard"):
-        raise InputError(f"unknown outcome {outcome!r}", hint="choose from auto, soft, hard")
+        raise InputError(f"unknown outcome {outcome!r}", hint="choose from auto, soft, hard for `outcome`")
     if outcome == "auto":
         outcome = "soft" if "p_episodic" in frame else "hard"
     column = "p_episodic" if outcome == "soft" else "attended"

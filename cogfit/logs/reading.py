@@ -104,7 +104,7 @@ def read_log(
     """
     forced = reader_named(format) if format is not None else None
     if max_bytes is not None and max_bytes < 1:
-        raise InputError(f"max_bytes is {max_bytes}", hint="allow at least one byte")
+        raise InputError(f"`max_bytes` is {max_bytes}", hint="allow at least one byte")
     options = ReadOptions(
         x=x,
         y=y,

@@ -87,7 +87,7 @@ class Options:
     def _check_combination(self) -> None:
         """Refuse options that exclude each other."""
         if self.verdicts and self.form is not None:
-            raise InputError("verdicts compare all forms", hint="leave `form` out, or pass form=None")
+            raise InputError("verdicts compare all forms", hint="leave `form` out")
         if self.device != "cpu" and (self.verdicts or self.noise != "gaussian"):
             raise InputError(f"device '{self.device}' fits Gaussian noise without verdicts only")
 

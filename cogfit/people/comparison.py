@@ -104,7 +104,7 @@ def compare(
     (False, 'axis: repetition against delay')
     """
     if margin is not None and not margin > 0.0:
-        raise InputError(f"the margin must be a positive number, not {margin:g}")
+        raise InputError(f"`margin` must be a positive number, not {margin:g}")
     given = {"convention": convention, "measure": measure, "axis": axis, "repeated": repeated}
     described: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     report = progress or (lambda done, total, name: None)

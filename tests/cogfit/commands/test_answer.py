@@ -199,12 +199,17 @@ def test_options_of_fit_come_in_groups(monkeypatch: pytest.MonkeyPatch, capfd: p
         assert [p.name for p in command.params if p.opts[0].startswith("-") and not p.rich_help_panel] == []
 
 
-def test_a_shell_completes_options() -> None:
-    words = {"_COGFIT_COMPLETE": "complete_bash", "COMP_WORDS": "cogfit fit --diag", "COMP_CWORD": "2"}
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [("cogfit fit --diag", ["--diagnostics"]), ("cogfit fit x.csv --form power", ["power", "power_floor"])],
+)
+def test_a_shell_completes_options_and_forms(line: str, completed: list[str]) -> None:
+    place = str(len(line.split()) - 1)
+    words = {"_COGFIT_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": place}
     program = "import sys; sys.argv = ['cogfit']; from cogfit.cli import main; main()"
     environment = words | {"PYTHONPATH": str(Path(cogfit.__file__).parents[1]), "PATH": ""}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["--diagnostics"]
+    assert done.stdout.split() == completed
 
 
 def test_version_has_a_short_option(capfd: pytest.CaptureFixture[str]) -> None:
