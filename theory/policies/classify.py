@@ -164,9 +164,9 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
 def classify_on(
     make: Callable[[], Policy], streams: Streams, training: Streams, budgets: tuple[int, int], *, seed: int = 0
 ) -> Traits:
-    """Find out what a policy is, on the streams on which it is judged, too.
+    """Classify a policy on the streams on which it is judged.
 
-    A policy could behave on other streams than these, shorter ones say, or under another budget.
+    And on those of :func:`classify`: a policy could behave on other streams than these, shorter ones say, or under another budget.
 
     Parameters
     ----------
