@@ -164,9 +164,10 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
 def classify_on(
     make: Callable[[], Policy], streams: Streams, training: Streams, budgets: tuple[int, int], *, seed: int = 0
 ) -> Traits:
-    """Classify a policy on the streams on which it is judged.
+    """Classify a policy where it is judged.
 
-    And on those of :func:`classify`: a policy could behave on other streams than these, shorter ones say, or under another budget.
+    And on the streams of :func:`classify`. A policy could behave on other streams than these, shorter ones say, or
+    under another budget.
 
     Parameters
     ----------
