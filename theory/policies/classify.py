@@ -240,7 +240,7 @@ def _examine(
         declared=memory in ("none", "selection") or _declared(run, streams),
         labels=_differs(_selected(right), _selected(wrong)) or bool(_apart(right, wrong).any()),
         drops=base.kept < streams.length,
-        ahead=any(_looks_ahead(run, streams, other, base, streams.length * part // 8) for part in (2, 4, 6)),
+        ahead=any(_looks_ahead(run, streams, other, base, streams.length * part // 8) for part in (3, 6)),
     )
 
 
