@@ -58,7 +58,7 @@ def restate(claim: str) -> Verdict:
 
 
 def verify_statement(verdict: Verdict) -> Check:
-    """Check that a verdict says what the package says, and is proved.
+    """Check a verdict against the package and its certificate.
 
     Parameters
     ----------
@@ -92,7 +92,9 @@ def verify_statement(verdict: Verdict) -> Check:
 
 
 def digest(verdict: Verdict) -> str:
-    """Fingerprint of a statement and of all that its certificate must prove.
+    """Fingerprint of a statement.
+
+    Of what is said, and of all that its certificate must prove.
 
     SHA-256 in 16 hexadecimal digits. Witnesses and remarks, and quantities found by simulation, do not enter.
 

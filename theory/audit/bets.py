@@ -99,7 +99,10 @@ class Bets:
         return np.asarray(total)
 
     def log_p(self, chance: float) -> float:
-        """Logarithm of the p-value; it never rises as answers are added."""
+        """Logarithm of the p-value.
+
+        It never rises as answers are added.
+        """
         if not self.right.size:
             return 0.0
         return -max(0.0, float(self.log_evidence(chance).max()))

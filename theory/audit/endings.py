@@ -42,7 +42,7 @@ class Endings(Document):
 
     @property
     def depend(self) -> bool:
-        """Whether the ends hang on the answers, as far as can be seen."""
+        """Whether the ends are seen to hang on the answers."""
         return self.p_value <= LEVEL
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class Endings(Document):
 
 
 def endings(run: Integers, free: Booleans, right: Booleans) -> Endings | None:
-    """Test whether the lengths of runs hang on their first answers.
+    """Test whether run lengths hang on first answers.
 
     The lengths of the runs whose first answer without attention is right are compared with those of the others by
     ranks (Mann and Whitney), and so for the second and third answers (Bonferroni).

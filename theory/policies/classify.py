@@ -164,9 +164,10 @@ def classify(make: Callable[[], Policy], *, seed: int = 0, share: float = _SHARE
 def classify_on(
     make: Callable[[], Policy], streams: Streams, training: Streams, budgets: tuple[int, int], *, seed: int = 0
 ) -> Traits:
-    """Find out what a policy is, on the streams on which it is judged, too.
+    """Classify a policy where it is judged.
 
-    A policy could behave on other streams than these, shorter ones say, or under another budget.
+    And on the streams of :func:`classify`. A policy could behave on other streams than these, shorter ones say, or
+    under another budget.
 
     Parameters
     ----------
@@ -239,7 +240,7 @@ def _examine(
         declared=memory in ("none", "selection") or _declared(run, streams),
         labels=_differs(_selected(right), _selected(wrong)) or bool(_apart(right, wrong).any()),
         drops=base.kept < streams.length,
-        ahead=any(_looks_ahead(run, streams, other, base, streams.length * part // 8) for part in (2, 4, 6)),
+        ahead=any(_looks_ahead(run, streams, other, base, streams.length * part // 8) for part in (3, 6)),
     )
 
 

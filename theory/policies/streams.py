@@ -137,13 +137,13 @@ class Streams:
         return self._with(lambda name: getattr(self, name)[rows])
 
     def followed_by(self, other: Streams, at: int) -> Streams:
-        """The same streams up to a token, and others from there."""
+        """These streams up to a token, then others."""
         rest = other.chosen(np.arange(self.size) % other.size)
         return self._with(lambda name: np.concatenate([getattr(self, name)[:, :at], getattr(rest, name)[:, at:]], 1))
 
     @classmethod
     def together(cls, batches: Sequence[Streams]) -> Streams:
-        """Streams of several laws as one batch, which has no law."""
+        """Streams of several laws as one batch without law."""
         first = batches[0]
         joined = first._with(lambda name: np.concatenate([getattr(batch, name) for batch in batches]))
         return replace(joined, law=None)

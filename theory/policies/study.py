@@ -32,7 +32,7 @@ BUDGETS = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
 """Budgets by default, as shares of the stream's length."""
 
 _TRAINING = 16  # streams that policies learn from
-_EXAMINED = 4  # streams of each law on which interventions are made
+_EXAMINED = 2  # streams of each law on which interventions are made
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,7 @@ def without_witness(document: Document) -> dict[str, Any]:
 
 
 def load_certificate(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a certificate, or a saved verdict, from a JSON file.
+    """Read a certificate or saved verdict from JSON.
 
     Raises
     ------
@@ -211,7 +211,9 @@ def load_certificate(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def save_certificate(document: Document, path: str | os.PathLike[str]) -> None:
-    """Write a certificate, or a saved verdict, as JSON, whole or not at all.
+    """Write a certificate or saved verdict as JSON.
+
+    The file is written whole or not at all.
 
     Raises
     ------
