@@ -141,6 +141,9 @@ class ExponentSurvey(Document):
         gammas = [row.exponent.gamma for row in rows]
         inside = [row.exponent.label for row in rows if low <= row.exponent.gamma <= high]
         rising = [row for row in self.rows if row.exponent.axis == "repetition" and row.exponent.high < 0.0]
+        if len(rows) == 1:
+            where = "inside" if inside else "outside"
+            return f"The one centre over repetition is {gammas[0]:.2g}, {where} {low:g}–{high:g}."
         named = f" ({', '.join(inside)})" if inside else ""
         up = f"; {len(rising)} measures grow with repetition" if rising else ""
         return (
