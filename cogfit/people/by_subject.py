@@ -114,7 +114,7 @@ def fit_subjects(series: Series, level: float = 0.95) -> SubjectExponents:
 
 
 def _standard_error(covariance: Array) -> float:
-    """Standard error of γ, the last parameter of the power law.
+    """Standard error of γ, the last parameter.
 
     One that exceeds γ is still a measurement here: to leave such subjects out would leave out those who learn little.
     """
@@ -123,7 +123,7 @@ def _standard_error(covariance: Array) -> float:
 
 
 def read_subjects(series: Series, errors: Array | None, degrees_of_freedom: float) -> SubjectExponents:
-    """Take a table of estimates, without those that lack a standard error.
+    """Take the estimates that have a standard error.
 
     Where none has one, all are taken.
 

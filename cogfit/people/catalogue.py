@@ -125,7 +125,7 @@ class Catalogue(Mapping[str, Dataset]):
         return f"<Catalogue of {len(self)} data sets>"
 
     def readable(self) -> Catalogue:
-        """Return the sets whose tables can be read, the others as damaged."""
+        """Return the readable sets, and the others as damaged."""
         items, damaged = {}, dict(self.damaged)
         for name, data in self.items():
             try:

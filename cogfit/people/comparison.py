@@ -172,12 +172,12 @@ def _power_of(run: Run, described: dict[str, Any]) -> Exponent | None:
 
 
 def _algorithm(silent: Sequence[tuple[str, str]]) -> str:
-    """What is known of the share of the algorithm in people."""
+    """What is known of people's share of the algorithm."""
     return next((f"{name}: {reason}" for name, reason in silent if "algorithm" in reason), "")
 
 
 def _survivorship(run: Run, level: float, rng: int) -> Survivorship | None:
-    """Patterns that stay beside all patterns, where there is a routing log."""
+    """Patterns that stay beside all patterns of a run."""
     if run.log is None or run.log.routing is None:
         return None
     return survivorship_of_patterns(run.log.routing, level=level, rng=rng)

@@ -177,7 +177,7 @@ class Columns:
 
     @property
     def value(self) -> str:
-        """Column that holds y, or what it is the share of."""
+        """Column of y, or of what it counts."""
         return self.y or self.successes or ""
 
 
@@ -251,7 +251,7 @@ class Series:
 
     @property
     def noise(self) -> str:
-        """Noise model that the values have, "" where it is not known.
+        """Noise model of the values, "" where not known.
 
         Weights are known variances of y, not of log y.
         """
@@ -555,7 +555,7 @@ class Dataset(Document):
         )
 
     def _usable(self) -> tuple[pd.DataFrame, str]:
-        """Rows that have all that a value needs, and what was left out."""
+        """Rows that can be used, and what was left out."""
         roles = self.columns
         needed = [roles.value, *(name for name in (roles.trials, roles.successes) if name and self.measure in SHARES)]
         if self.kind == "curve":

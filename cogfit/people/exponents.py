@@ -75,7 +75,9 @@ class ExponentRow(Document):
 
 @dataclass(frozen=True)
 class Pooled(Document):
-    """Studies of one measure, axis, unit, count and form, or why they are not pooled.
+    """Studies of one kind, pooled or not.
+
+    They have measure, axis, unit, count and form in common.
 
     Attributes
     ----------
@@ -131,7 +133,7 @@ class ExponentSurvey(Document):
 
     @property
     def statement(self) -> str:
-        """Where the human exponent is, as far as the rows say."""
+        """Where the human exponent is, by the rows."""
         rows = self.falling
         if not rows:
             return "No exponent of practice is determined here."
@@ -139,6 +141,9 @@ class ExponentSurvey(Document):
         gammas = [row.exponent.gamma for row in rows]
         inside = [row.exponent.label for row in rows if low <= row.exponent.gamma <= high]
         rising = [row for row in self.rows if row.exponent.axis == "repetition" and row.exponent.high < 0.0]
+        if len(rows) == 1:
+            where = "inside" if inside else "outside"
+            return f"The one centre over repetition is {gammas[0]:.2g}, {where} {low:g}–{high:g}."
         named = f" ({', '.join(inside)})" if inside else ""
         up = f"; {len(rising)} measures grow with repetition" if rising else ""
         return (
@@ -208,7 +213,7 @@ def survey_exponents(
     >>> from cogfit.people.exponents import survey_exponents
     >>> survey = survey_exponents([cogfit.human("remington2016_subjects")], full=False)
     >>> [(row.exponent.label, round(row.exponent.gamma, 2), row.share.raw) for row in survey.rows]
-    [('remington2016_subjects: menu', 0.08, 0.0), ('remington2016_subjects: shortcut', 0.29, 0.12)]
+    [('remington2016_subjects: menu', 0.08, 0.0), ('remington2016_subjects: shortcut', 0.29, 0.04)]
     """
     if not between[0] < between[1]:
         raise InputError(f"the range {between[0]:g}–{between[1]:g} is empty", hint="give the smaller number first")
@@ -272,7 +277,7 @@ def _curve_row(series: Series, fits: HumanFits, between: tuple[float, float], rn
 
 
 def _other_choices(main: Slope, own: Sequence[Slope], fits: HumanFits, series: Series) -> dict[str, float]:
-    """γ under the choices that were not taken, over the same window."""
+    """γ under the choices that were not taken."""
     out: dict[str, float] = {}
     for one in own:
         if one.status == "not_identified":
@@ -307,7 +312,10 @@ def _estimates_row(series: Series, fits: HumanFits, between: tuple[float, float]
 
 
 def _block_row(fits: HumanFits) -> ExponentRow | None:
-    """Row of block means: one γ for all cells, as times are compared, on the log scale."""
+    """Row of block means: one γ for all cells.
+
+    On the log scale, unless means of 0 have no logarithm.
+    """
     by_key = {(fit.model, fit.at, fit.scale): fit for fit in fits.pooled}
     main = by_key.get((POWER, "blocks", "log"), by_key.get((POWER, "blocks", "raw")))
     if main is None:

@@ -240,7 +240,7 @@ class HumanFits(Document):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was done to the values, and what the fits warn of, each once."""
+        """What was done to values, and warnings, each once."""
         done = [text for series in self.dataset.series() for text in series.notes]
         return tuple(dict.fromkeys([*done, *(text for curve in self.curves for text in curve.result.warnings)]))
 
@@ -350,7 +350,7 @@ def _named(labels: Mapping[str, str]) -> str:
 
 
 def _who_is_left(work: _Work) -> tuple[tuple[Survivorship, ...], tuple[str, ...]]:
-    """Fixed sets beside pooled ones, and what follows for each curve."""
+    """Fixed sets beside pooled ones, and what follows."""
     found, texts = [], []
     for series in work.dataset.series() if work.dataset.kind == "curve" else ():
         one = survivorship_of(series, level=work.level, rng=work.rng, find=_sibling(work.dataset))

@@ -218,7 +218,7 @@ _KINDS: dict[str, Callable[[Dataset, _Choice], list[Exponent]]] = {
 
 
 def describe_series(series: Series, form: str, noise: str, gamma: float, limits: tuple[float, float]) -> Exponent:
-    """Return an exponent with what the catalogue says of its curve."""
+    """Return an exponent with the description of its curve."""
     data = series.dataset
     # the limits speak of other subjects where these were resampled, or their standard errors known
     subjects_known = series.clusters is not None or (series.se is not None and (series.n or 0) > 1)

@@ -212,9 +212,9 @@ class Population(Document):
 
     @property
     def reliability(self) -> float:
-        """Share of the variance of the estimates that is between subjects.
+        """Share of the variance that is between subjects.
 
-        The rest are errors of the single estimates. NaN where these are not known.
+        It is that of the estimates. The rest are errors of the single estimates. NaN where these are not known.
         """
         if math.isnan(self.sd):
             return math.nan

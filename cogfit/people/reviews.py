@@ -110,7 +110,7 @@ def import_reviews(kind: str, path: str | os.PathLike[str]) -> Reviews:
 
 
 def _read_anki(file: Path) -> pd.DataFrame:
-    """Reviews of an Anki collection: card, day, whether recalled, whether it counts."""
+    """Reviews of an Anki collection."""
     if file.suffix.lower() == ".csv":
         table = _read_csv(file)
         names = {"id": "id", "cid": "cid", "ease": "ease", "type": "type"}
@@ -164,7 +164,7 @@ _FSRS = {
 
 
 def _read_fsrs(file: Path) -> pd.DataFrame:
-    """Reviews of a CSV file as FSRS's programs take or publish."""
+    """Reviews of a CSV file in FSRS's format."""
     table = _read_csv(file)
     names = {role: next((name for name in known if name in table.columns), "") for role, known in _FSRS.items()}
     if not names["card"] or not names["rating"] or not (names["time"] or names["day"] or names["elapsed"]):
@@ -204,7 +204,10 @@ def _columns(table: pd.DataFrame, names: Mapping[str, str], file: Path, needed: 
 
 
 def _numeric(table: pd.DataFrame, file: Path) -> pd.DataFrame:
-    """Columns as numbers; an error names the first cell that is none."""
+    """Columns as numbers.
+
+    An error names the first cell that is none.
+    """
     import pandas as pd
 
     for name in table.columns:
@@ -259,7 +262,7 @@ def _counted(rows: pd.DataFrame, file: Path) -> Reviews:
 
 
 def _identified(later: pd.DataFrame) -> tuple[list[int], list[str]]:
-    """Repetitions whose delays give a curve, and what cannot be known."""
+    """Repetitions that give a curve, and what is unknown."""
     usable, notes = [], []
     for repetition in np.unique(later["repetition"]):
         delays, counts = np.unique(later.loc[later["repetition"] == repetition, "days"], return_counts=True)

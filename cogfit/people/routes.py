@@ -1,4 +1,4 @@
-"""By which way an answer comes: a model's slow route beside people's remembering and knowing.
+"""By which way an answer comes.
 
 A router's P_episodic(k) is the share of answers that come by attention over stored episodes. In people the share of
 answers by a route over repetition is known from remember/know judgements. Both are probabilities against the number of
@@ -30,7 +30,7 @@ _MODEL_MEASURE, _MODEL_AXIS = "strategy", "repetition"
 
 @dataclass(frozen=True)
 class RouteShare(Document):
-    """How the share of answers by one route changes with repetition.
+    """Share of answers by one route, over repetition.
 
     Attributes
     ----------
@@ -119,7 +119,9 @@ def compare_routes(
     level: float = 0.95,
     algorithm: str = "",
 ) -> Routes | None:
-    """Put a model's share of its slow route beside the shares of routes in people.
+    """Put a model's slow route beside people's routes.
+
+    All are shares of answers.
 
     Parameters
     ----------
@@ -171,7 +173,7 @@ def compare_routes(
 
 
 def _amplitude(fit: FitResult) -> float:
-    """A of the power law, NaN where it was not fitted."""
+    """A of the power law, NaN if not fitted."""
     law = next((item for item in fit.forms if item.name == POWER), None)
     return math.nan if law is None else law.estimate.params["A"]
 
@@ -210,7 +212,7 @@ def _share(series: Series, model: Exponent, of_model: tuple[float, float], level
 
 
 def _differences(share: RouteShare, series: Series, model: Exponent, span: tuple[float, float]) -> list[str]:
-    """Everything in which a human share still differs from the model's."""
+    """In what a human share differs from the model's."""
     human, about = share.exponent, series.dataset
     people = "people" if human.n is None else f"{human.n} people"
     out = [

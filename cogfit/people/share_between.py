@@ -102,7 +102,10 @@ def share_between(
 
 
 def _normal_share(mean: float, sd: float, between: tuple[float, float]) -> float:
-    """Share of a normal distribution in a range; all or nothing without spread."""
+    """Share of a normal distribution in a range.
+
+    Without spread it is all or nothing.
+    """
     if sd <= 0.0:
         return float(between[0] <= mean <= between[1])
     return normal_cdf((between[1] - mean) / sd) - normal_cdf((between[0] - mean) / sd)

@@ -1,4 +1,4 @@
-"""Who is left at the end of a curve: all that were ever there, and those that stay.
+"""Who is left at the end of a curve.
 
 Where items, people or patterns leave or enter as k grows, the mean over whoever is there changes although nobody does.
 The power law is fitted to the fixed set beside the pooled one, over the same values of x.
@@ -33,7 +33,7 @@ _LEAST_POINTS = 4
 
 @dataclass(frozen=True)
 class Exponent(Document):
-    """γ of the power law with its limits, and the points behind it."""
+    """γ of the power law with limits and points."""
 
     gamma: Nan
     low: Low
@@ -52,7 +52,7 @@ class Exponent(Document):
 
 @dataclass(frozen=True)
 class Survivorship(Document):
-    """The exponent of the pooled set beside that of the fixed set.
+    """Exponent of the pooled set beside the fixed one.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class Survivorship(Document):
 def survivorship_of(
     series: Series, *, level: float = 0.95, rng: int = 0, find: Callable[[str], Dataset] | None = None
 ) -> Survivorship | None:
-    """Fit the fixed set of a human curve beside the pooled one.
+    """Fit the fixed set beside the pooled one.
 
     The fixed set is another table that the description names, or those clusters that have a value at every x.
 
@@ -162,7 +162,7 @@ def _of_named_set(series: Series, dataset: Dataset, level: float, rng: int) -> S
 
 
 def survivorship_of_patterns(routing: RoutingLog, *, level: float = 0.95, rng: int = 0) -> Survivorship | None:
-    """Fit the patterns that stay beside all patterns of a log.
+    """Fit patterns that stay beside all patterns.
 
     :func:`cogfit.exposure_curve` takes those that stay to the end of its window.
 
@@ -189,7 +189,10 @@ def survivorship_of_patterns(routing: RoutingLog, *, level: float = 0.95, rng: i
 def _beside(
     pooled: Curve, fixed: Curve, kind: str, is_there: NDArray[np.bool_] | None, level: float, rng: int
 ) -> Survivorship:
-    """Fit both sets; `is_there` says who has a value where."""
+    """Fit both sets.
+
+    `is_there` says who has a value where.
+    """
     n_leave = n_enter = n_stay = None
     if is_there is not None:
         last = is_there.shape[1] - 1 - is_there[:, ::-1].argmax(axis=1)

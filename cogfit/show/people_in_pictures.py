@@ -1,4 +1,4 @@
-"""Pictures of what people say together: routes, who is left, exponents of single people."""
+"""Pictures of routes, fixed sets and single people."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _draw_share(axes: Axes, share: RouteShare, marker: str, color: object) -> No
 def plot_survivorship(
     found: Survivorship, title: str = "", labels: tuple[str, str] = ("k", "y"), *, width: float = 5.0
 ) -> Figure:
-    """Draw the curve of whoever is there beside that of those who stay.
+    """Draw whoever is there beside those who stay.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def plot_survivorship(
 
 @plain_text
 def plot_over_people(survey: ExponentSurvey, *, width: float = 7.0) -> Figure:
-    """Draw the exponents of single people, a line for each set.
+    """Draw exponents of single people, set by set.
 
     A dot is the estimate of one person, the diamond their mean with its interval, the bar the middle two thirds of
     people without the errors of the estimates, where these are known. The band is the range asked for.
