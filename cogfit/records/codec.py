@@ -125,8 +125,8 @@ class Document:
         return bool(encode(self) == encode(other))
 
     def __hash__(self) -> int:
-        plain = [value for value in map(encode, vars(self).values()) if isinstance(value, str | int | float)]
-        return hash((type(self), *plain))
+        plain = [value for value in vars(self).values() if isinstance(value, str | int | float)]
+        return hash((type(self), *(value for value in plain if value == value)))  # NaN is equal to nothing
 
     @classmethod
     def from_json(cls, document: Any) -> Self:
