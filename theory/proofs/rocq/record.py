@@ -121,7 +121,7 @@ def load() -> dict[str, Any]:
 
 
 def save(document: Mapping[str, Any]) -> None:
-    """Write the record, with what is kept of an older one."""
+    """Write the record."""
     write_atomic(RECORD, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
 
 
@@ -191,7 +191,10 @@ def covering(claim: str) -> list[Statement]:
 
 
 def is_recorded(claim: str) -> bool:
-    """Whether the record covers a claim, and the files are those recorded."""
+    """Whether the record covers a claim.
+
+    And the files are those recorded.
+    """
     names = [statement.full_name for statement in covering(claim)]
     document = load()
     return bool(names) and document["files"] == digests() and set(names) <= set(document["statements"])
@@ -223,7 +226,9 @@ def standing(claim: str, here: Iterable[str] = ()) -> Standing:
 
 
 def axioms(document: Mapping[str, Any], statement: str) -> str:
-    """Axioms that a recorded statement rests on; empty for none.
+    """Axioms that a recorded statement rests on.
+
+    Empty for none.
 
     Examples
     --------
