@@ -49,18 +49,13 @@ def goals_met(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def readme() -> str:
     rows, times, _ = speed()
-    if absent := {"four", "lmfit", "all", "bootstrap", "tensorboard", "csv", "plain"} - times.keys():
+    if absent := {"four", "lmfit", "all", "bootstrap"} - times.keys():
         raise SystemExit(f"batch_speed.csv lacks {', '.join(sorted(absent))}: these pages quote a whole run")
     said = {name: f"{ratio(value)} ×" for name, value in times.items()}
-    csv = f"take {1 / times['csv']:.1f} × as long as" if times["csv"] < 1 else f"are read {said['csv']} as fast as by"
     return f"""
-In one run on two cores, of which `curve_fit` and `lmfit`, being loops, use one (`make benchmark`;
-[the table](data/benchmarks/batch_speed.csv), [what was tried](benchmarks/README.md)), power + floor at 200 points is
-fitted {said["four"]} as fast as by `curve_fit` from four starts and {said["lmfit"]} as by `lmfit` from one, all 14
-forms with selection {said["all"]} as by `curve_fit`, and bootstrap refits {said["bootstrap"]} as by a warm-started
-`curve_fit`. TensorBoard files are read {said["tensorboard"]} as fast as by `tbparse`; CSV files with their checks
-{csv} plain `pandas.read_csv`. {goals_met(rows)} ([each with its distance](benchmarks/README.md#what-was-measured)).
-CUDA is not measured.
+**Speed** on two cores (`make benchmark`; [table, and what was tried](benchmarks/README.md)): power + floor at 200 points
+{said["four"]} as fast as `curve_fit` from four starts and {said["lmfit"]} as `lmfit` from one; all 14 forms with
+selection {said["all"]}, bootstrap refits {said["bootstrap"]}. {goals_met(rows)}.
 """
 
 

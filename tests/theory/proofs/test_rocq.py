@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from cogfit import cli
 from theory.bounds import theorems
 from theory.claims import CLAIMS
 from theory.proofs.rocq import record
@@ -105,3 +107,26 @@ def test_words_in_comments_are_no_holes():
 
 def test_the_documentation_shows_the_table_of_the_record():
     assert record.table() in (ROOT / "docs" / "machine-checked.md").read_text(encoding="utf-8")
+
+
+def test_the_command_says_as_recorded_and_never_here_without_having_checked(tmp_path, capfd):
+    file = tmp_path / "verdicts.json"
+    assert cli.main(["theory", "check", "cram-static", "cram-opt", "--json", str(file)]) == 0
+    shown = capfd.readouterr().out
+    assert "as recorded" in shown
+    assert "here" not in shown
+    kernels = [entry["kernel"] for entry in json.loads(file.read_text(encoding="utf-8"))["verdicts"]]
+    assert kernels == ["kernel-checked as recorded", ""]
+
+
+def test_the_command_shows_the_scope_in_full(capfd):
+    assert cli.main(["theory", "check", "cram-static"]) == 0
+    shown = " ".join(capfd.readouterr().out.split())
+    (statement,) = record.covering("cram-static")
+    assert f"kernel: kernel-checked as recorded {statement.full_name}: {statement.scope}" in shown
+
+
+def test_without_a_prover_the_command_says_how_to_get_one(monkeypatch, capfd):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert cli.main(["theory", "check", "cram-static", "--rocq"]) == 2
+    assert "apt-get install" in capfd.readouterr().err

@@ -44,16 +44,18 @@ def main() -> int:
 def _check(*, write: bool, again: bool) -> int:
     old = record.load() if record.RECORD.exists() else {}
     with record.checked(progress=_say) as session:
-        new = record.describe(session)
+        new = record.describe(session) | {name: old[name] for name in ("recheck",) if name in old}
+        if write:
+            record.save(new)  # before the independent checker, which takes minutes
+        _report(new)
         if again:
             said = prover.recheck(session.folder, modules())
             new["recheck"] = {"date": datetime.now(UTC).date().isoformat(), "files": new["files"], "said": said}
-    if "recheck" in old and not again:
-        new["recheck"] = old["recheck"]
+            print(f"coqchk: {said}")
     if write:
         record.save(new)
-    _report(new)
-    changed = [] if write else record.differences(old, new)
+        return 0
+    changed = record.differences(old, new)
     if changed:
         print(f"not as recorded: {'; '.join(changed)}; run python -m theory.proofs.rocq --record", file=sys.stderr)
     return 1 if changed else 0

@@ -147,12 +147,12 @@ Qed.
 Record action := Action { price : Q; to : list (Q * nat) }.
 Definition stage := list (list action).
 
-(* A policy may hang on the whole past: on the step and the state here, and it may be drawn at random elsewhere: the least
-   cost over such policies is the least cost over these choices. *)
+(* A state at a step has one cost here for each way to go on from it. A policy that throws coins, or looks back, costs a
+   mean of such costs, so that none costs less than the least of them. *)
 Fixpoint mean (law : list (Q * nat)) (v : nat -> Q) : Q :=
   match law with [] => 0 | (p, s) :: rest => p * v s + mean rest v end.
 
-(* cost_at stages s is the set of expected costs that can be had from state s over the stages. *)
+(* The expected costs that can be had from a state over the stages. *)
 Inductive can_cost : list stage -> nat -> Q -> Prop :=
 | at_end s : can_cost [] s 0
 | act g rest s a (v : nat -> Q) : In a (nth s g []) -> (forall t, In t (map snd (to a)) -> can_cost rest t (v t)) ->

@@ -50,7 +50,10 @@ def exported(document: Document) -> str:
 
 
 def parts(document: Document) -> Iterator[Document]:
-    """Parts of a certificate, in order; else itself."""
+    """Parts of a certificate, in order.
+
+    A document of another kind than ``all`` is its only part.
+    """
     if document.get("kind") == "all":
         for part in items(document, "parts", dict, least=1):
             yield from parts(part)

@@ -1,4 +1,4 @@
-"""What a kernel has checked: here and now, or elsewhere as recorded.
+"""What a kernel has checked, here or as recorded.
 
 The file ``record.json`` holds, for every covered statement, the digest of the files it rests on, the statement and the
 axioms as the prover prints them, and the versions of prover and libraries. It is written by
@@ -54,7 +54,7 @@ class Session:
 
 @contextmanager
 def checked(wanted: Iterable[str] | None = None, progress: Progress | None = None) -> Iterator[Session]:
-    """Let the kernel check files, in a folder of their own.
+    """Let the kernel check files in a new folder.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def describe(session: Session) -> dict[str, Any]:
         "schema": SCHEMA,
         "prover": session.prover.version,
         "libraries": dict(session.prover.libraries),
-        "files": digests(),
+        "files": digests(session.folder),
         "statements": {
             s.full_name: {
                 "claims": list(s.claims),
@@ -106,9 +106,12 @@ def describe(session: Session) -> dict[str, Any]:
     }
 
 
-def digests() -> dict[str, str]:
-    """SHA-256 of every file of proofs."""
-    return {module: hashlib.sha256(source(module).read_bytes()).hexdigest() for module in sorted(modules())}
+def digests(folder: Path = FOLDER) -> dict[str, str]:
+    """SHA-256 of every file of proofs.
+
+    Those in ``folder``: what was checked, or what is here.
+    """
+    return {module: hashlib.sha256((folder / f"{module}.v").read_bytes()).hexdigest() for module in sorted(modules())}
 
 
 def load() -> dict[str, Any]:
@@ -118,22 +121,32 @@ def load() -> dict[str, Any]:
 
 
 def save(document: Mapping[str, Any]) -> None:
-    """Write the record, with what is kept of an older one."""
+    """Write the record."""
     write_atomic(RECORD, json.dumps(document, ensure_ascii=False, indent=1) + "\n")
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Files and statements in which two records differ.
 
-    Versions are not compared: another prover may check the same files.
+    Another version of the prover may print the same statement in another way: then only axioms are compared.
+
+    Examples
+    --------
+    >>> old = {"prover": "8.16", "files": {"a": "1"}, "statements": {"a.b": {"check": "x = x", "axioms": "none"}}}
+    >>> differences(old, old | {"prover": "9.0", "statements": {"a.b": {"check": "eq x x", "axioms": "none"}}})
+    []
+    >>> differences(old, old | {"files": {"a": "2"}})
+    ['file a']
     """
-    parts = (("files", "file"), ("statements", "statement"))
-    return [
-        f"{word} {name}"
-        for part, word in parts
-        for name in sorted({*old[part], *new[part]})
-        if old[part].get(name) != new[part].get(name)
-    ]
+    if not old:
+        return ["everything: nothing is recorded"]
+    compared = ("check", "axioms") if old["prover"] == new["prover"] else ("axioms",)
+    before, after = (
+        {f"file {name}": digest for name, digest in document["files"].items()}
+        | {f"statement {name}": [s[part] for part in compared] for name, s in document["statements"].items()}
+        for document in (old, new)
+    )
+    return [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
 
 
 def check_certificate(session: Session, document: Document) -> list[tuple[str, str]]:
@@ -178,7 +191,10 @@ def covering(claim: str) -> list[Statement]:
 
 
 def is_recorded(claim: str) -> bool:
-    """Whether the record covers a claim, and the files are those recorded."""
+    """Whether the record covers a claim.
+
+    And the files are those recorded.
+    """
     names = [statement.full_name for statement in covering(claim)]
     document = load()
     return bool(names) and document["files"] == digests() and set(names) <= set(document["statements"])
@@ -210,7 +226,9 @@ def standing(claim: str, here: Iterable[str] = ()) -> Standing:
 
 
 def axioms(document: Mapping[str, Any], statement: str) -> str:
-    """Axioms that a recorded statement rests on; empty for none.
+    """Axioms that a recorded statement rests on.
+
+    Empty for none.
 
     Examples
     --------

@@ -222,6 +222,57 @@ by rewrite /step (negbTE a) no_labels /= andbF.
 Qed.
 End Learner.
 
+(* The learner that attends at first sight, and answers with what it was shown. *)
+Section FirstSight.
+Variables (K V : finType) (labels : bool) (unseen : V).
+
+Definition at_first_sight (h : history K V) k := ~~ revealed h k.
+Definition shown (h : history K V) k :=
+  if [seq e.2 | e <- h & (e.1.1 == k) && (e.2 != None)] is Some y :: _ then y else unseen.
+Local Notation play := (play labels at_first_sight).
+
+(* Only right values are shown. *)
+Definition truthful (v : table K V) (h : history K V) := all (fun e => if e.2 is Some y then y == v e.1.1 else true) h.
+
+Lemma play_truthful v h z : truthful v h -> truthful v (play v h z).
+Proof.
+elim: z h => //= k z IH h true_h; apply: IH; rewrite /truthful all_rcons /=.
+by case: (_ || _) => //=; rewrite eqxx.
+Qed.
+
+Lemma shown_right v h k : truthful v h -> revealed h k -> shown h k = v k.
+Proof.
+rewrite /shown; elim: h => //= -[[j a] o] h IH /andP[here rest] /=.
+case: (j =P k) here => [->|_] here /=; last by exact: IH.
+by case: o here => [y /eqP ->|_] //=; exact: IH.
+Qed.
+
+Lemma revealed_iff_asked v h z k : revealed (play v h z) k = revealed h k || (k \in z).
+Proof.
+elim: z h => [|j z IH] h /=; first by rewrite orbF.
+rewrite IH inE orbA; congr (_ || _); rewrite {1}/revealed has_rcons -/(revealed h k) orbC /= [k == j]eq_sym.
+case: (j =P k) => [->|_] //=.
+by rewrite /at_first_sight; case: (revealed h k).
+Qed.
+
+(*| T3
+   English: "Attending at the first query of each pattern and remembering has Err = 0 and Att = D: equality in (a) and (b)"
+   Python: "Attending at first sight has Att = D, Err = 0: equality in (a) and (b)"
+   Scope: every table and every sequence of queries, with or without labels. *)
+Theorem first_sight v z :
+  Att labels at_first_sight v [::] z = #|z| /\ Err labels at_first_sight shown v [::] z = 0.
+Proof.
+split; last first.
+  suff G h : truthful v h -> Err labels at_first_sight shown v h z = 0 by exact: G.
+  elim: z h => //= k z IH h true_h; rewrite IH ?addn0; last by exact: (@play_truthful v h [:: k]).
+  by rewrite /err /at_first_sight negbK; case r: (revealed h k) => //=; rewrite (shown_right true_h r) eqxx.
+elim/last_ind: z => [|z k IH]; first by rewrite (@eq_card0 _ (mem [::])).
+rewrite -cats1 Att_cat IH /= addn0 {1}/at_first_sight revealed_iff_asked /=.
+rewrite cats1 addnC; have -> : #|rcons z k| = (k \notin z) + #|z|; last by [].
+by rewrite -cardU1; apply: eq_card => j; rewrite !inE mem_rcons inE.
+Qed.
+End FirstSight.
+
 Local Open Scope ring_scope.
 
 (* The greedy filling of a budget with the smallest counts, the last of them in part. *)
