@@ -55,11 +55,9 @@ def held_signals() -> Iterator[StopAsked]:
 
     Examples
     --------
-    >>> import os, signal
     >>> with held_signals() as asked:
-    ...     os.kill(os.getpid(), signal.SIGTERM)
-    ...     asked() == signal.SIGTERM
-    True
+    ...     asked()
+    0
     """
     if threading.current_thread() is not threading.main_thread():
         yield never

@@ -39,6 +39,10 @@ SMALL = {
     "training.final_streams": 4,
     "training.checkpoint_every": 7,
 }
+in_main_thread = pytest.mark.skipif(
+    threading.current_thread() is not threading.main_thread(), reason="signals come to the main thread only"
+)
+
 LOGS = ("utilization.jsonl", "routing.parquet", "evaluation.csv", "model.safetensors")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
@@ -80,6 +84,7 @@ def test_a_run_that_is_killed_twenty_times_ends_with_the_same_bytes(tmp_path: Pa
     assert contents(folder) == contents(tmp_path / "whole")
 
 
+@in_main_thread
 @pytest.mark.slow
 def test_the_command_saves_a_checkpoint_and_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -107,6 +112,7 @@ def test_the_command_saves_a_checkpoint_and_says_so(
     assert any(line.startswith("training: 2 of 9,999 (0%), ") and line.endswith(" left") for line in lines)
 
 
+@in_main_thread
 def test_a_request_is_noted_and_a_second_ctrl_c_interrupts() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with held_signals() as asked:
