@@ -53,8 +53,8 @@ def readme() -> str:
         raise SystemExit(f"batch_speed.csv lacks {', '.join(sorted(absent))}: these pages quote a whole run")
     said = {name: f"{ratio(value)} ×" for name, value in times.items()}
     return f"""
-**Speed** on two cores (`make benchmark`; [table, and what was tried](benchmarks/README.md)): power + floor at 200 points
-{said["four"]} as fast as `curve_fit` from four starts and {said["lmfit"]} as `lmfit` from one; all 14 forms with
+**Speed** on two cores (`make benchmark`; [table, and what was tried](benchmarks/README.md)): power + floor at 200
+points {said["four"]} as fast as `curve_fit` from four starts and {said["lmfit"]} as `lmfit` from one; all 14 forms with
 selection {said["all"]}, bootstrap refits {said["bootstrap"]}. {goals_met(rows)}.
 """
 
