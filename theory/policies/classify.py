@@ -30,6 +30,7 @@ _STREAMS = 10
 _SHARE = 0.25
 _TARGETS = 2  # keys of each stream whose values are changed in turn
 _TINY = 1e-5
+_CUTS = {True: range(1, 8), False: (3, 6)}  # eighths at which the future is replaced: more on short streams
 
 
 @dataclass(frozen=True)
@@ -240,7 +241,10 @@ def _examine(
         declared=memory in ("none", "selection") or _declared(run, streams),
         labels=_differs(_selected(right), _selected(wrong)) or bool(_apart(right, wrong).any()),
         drops=base.kept < streams.length,
-        ahead=any(_looks_ahead(run, streams, other, base, streams.length * part // 8) for part in (3, 6)),
+        ahead=any(
+            _looks_ahead(run, streams, other, base, streams.length * part // 8)
+            for part in _CUTS[streams.length <= _SETTING.length]
+        ),
     )
 
 

@@ -487,7 +487,7 @@ class Scheduled(Policy):
     """Attends to the tokens that queries to come will ask for."""
 
     def attend(self, t: int) -> Array | None:
-        return self.seen.demand[:, :, :t] > 0.5
+        return self.seen.demand[:, :, :t] > 2.5
 
 
 def test_a_device_that_cheats_from_a_later_token_on_is_found() -> None:
