@@ -32,6 +32,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--members-device", default="cpu", metavar="DEVICE", help="cpu or cuda (default cpu)")
 
 
+@pytest.fixture(autouse=True)
+def _no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no terminal's width decide how tables look: readline sets these when it is loaded."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.delenv("LINES", raising=False)
+
+
 # ------------------------------------------------------------------------------------------------------- damage
 
 _OTHERS = (

@@ -22,7 +22,7 @@ from cogfit.logs.model import GROUP_COLUMNS, Log, UtilizationLog
 LEAST_POINTS = 20
 """Points below which no abrupt change is looked for."""
 
-_COUNTED = ("step", "exposure", "x")  # axes that count one by one, or may do so
+_COUNTED = ("step", "exposure")  # axes that count one by one; "x" may have any unit
 
 _SCHEDULE = re.compile(
     r"(^|[^a-z])(lr|learning_rate|lambda|temperature|tau|phase|stage|warm_?up|schedule|anneal|curriculum|cost|beta)"

@@ -183,7 +183,7 @@ class Expression:
 
     def _tuple(self, node: ast.Tuple | ast.List) -> _Term:
         terms = [self._compile(term) for term in node.elts]
-        return lambda env: tuple(_one_number(term(env)) for term in terms)
+        return lambda env: _one_list(tuple(term(env) for term in terms))
 
     def _subscript(self, node: ast.Subscript) -> _Term:
         value, index = self._compile(node.value), self._compile(node.slice)
@@ -252,6 +252,11 @@ def _as_flag(value: Any) -> bool:
     Whether a router attended is given as a number.
     """
     return as_truth(value if isinstance(value, tuple) or value not in (0, 1) else bool(value))
+
+
+def _one_list(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values, if all are numbers, or all are lists: a table."""
+    return values if values and all(isinstance(value, tuple) for value in values) else tuple(map(_one_number, values))
 
 
 def _one_number(value: Any) -> Any:

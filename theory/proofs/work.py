@@ -40,7 +40,7 @@ def limited_work(units: int = MOST) -> Iterator[None]:
     ...     spend(60)
     Traceback (most recent call last):
     ...
-    cogfit.errors.InputError: certificate: re-checking it takes too much work...
+    cogfit.errors.InputError: certificate: re-checking it takes too much work; state it for smaller numbers, or in parts
     """
     if _left.get() is not None:
         yield

@@ -67,10 +67,10 @@ def test_a_log_to_go_by_gives_its_points_and_laws(capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--n", "3"], "`n` must lie between"),
-        (["--sd", "nan"], "`sd` must lie between"),
-        (["--rho", "1"], "`rho` must lie between"),
-        (["--goal", "1"], "`goal` must lie between"),
+        (["--n", "3"], "--n must lie between"),
+        (["--sd", "nan"], "--sd must lie between"),
+        (["--rho", "1"], "--rho must lie between"),
+        (["--goal", "1"], "--goal must lie between"),
         (["--form", "exponential"], "is no power law"),
         (["--rival", "power_floor"], "is no rival"),
         (["--form", "power", "--floor", "0.1"], "has no floor"),
@@ -80,9 +80,9 @@ def test_a_log_to_go_by_gives_its_points_and_laws(capsys: pytest.CaptureFixture[
         (["--x-min", "5"], "--x-min says how to read a log"),
         (["--like", "none.csv", "--n", "50"], "exclude each other"),
         (["--like", "none.csv"], "none.csv"),
-        (["--workers", "0"], "`workers` must lie between"),
-        (["--minutes", "-1"], "`minutes` must be 0 or more"),
-        (["--simulations", "0"], "`simulations` must lie between"),
+        (["--workers", "0"], "--workers must lie between"),
+        (["--minutes", "-1"], "--minutes must be 0 or more"),
+        (["--simulations", "0"], "--simulations must lie between"),
     ],
 )
 def test_what_no_log_can_be_is_said_in_one_line(
