@@ -66,15 +66,15 @@ def test_autocorrelation_widens_the_interval() -> None:
 
 @pytest.mark.slow
 def test_coverage_under_white_and_red_noise() -> None:
-    """Loose enough for 200 repeats: 99.9 % Clopper–Pearson around 95 % would be [0.885, 0.985]."""
+    """Loose enough for 100 repeats: of 0.95, 99.9 % of counts are 0.87 or more."""
     rng = np.random.default_rng(11)
-    for rho, least in ((0.0, 0.90), (0.9, 0.86)):
+    for rho, least in ((0.0, 0.87), (0.9, 0.83)):
         hits = 0
-        for _ in range(200):
+        for _ in range(100):
             y = 0.1 + 0.9 * X**-0.43 + 0.02 * ar1(X.size, rho, rng)
             low, high = cogfit.fit(X, y, form="power_floor", noise="gaussian").interval
             hits += low <= 0.43 <= high
-        assert hits / 200 >= least, rho
+        assert hits / 100 >= least, rho
 
 
 def test_resampling_clusters_gives_the_spread_between_clusters() -> None:

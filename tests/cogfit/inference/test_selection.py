@@ -24,7 +24,7 @@ def test_red_noise_seldom_refutes_a_true_power_law_and_hides_no_step() -> None:
     x = np.arange(1.0, 151.0)
     step = 0.1 + 0.8 / (1.0 + (x / 40.0) ** 8)
     refuted = 0
-    for seed in range(6):
+    for seed in range(4):
         noise = 0.02 * ar1(x.size, 0.9, np.random.default_rng(seed))
         refuted += cogfit.fit(x, 0.9 * x**-0.43 + noise).verdict.power_law == "not_supported"
         fit = cogfit.fit(x, step + noise)
@@ -46,12 +46,12 @@ def switching(survival: str, seed: int, patterns: int = 100) -> tuple[np.ndarray
 def test_a_survival_curve_is_judged_by_its_patterns_not_by_its_points() -> None:
     """A smooth mean of 100 switch times scatters like 100 numbers: flexible forms follow its errors, and do not win."""
     verdicts = []
-    for seed in range(6):
+    for seed in range(4):
         x, y, groups = switching("power", seed)
         verdicts.append(cogfit.fit(x, y, groups=groups).verdict.power_law)
         x, y, groups = switching("exponential", seed)
         assert cogfit.fit(x, y, groups=groups).verdict.power_law == "not_supported"
-    assert verdicts.count("not_supported") <= 2  # one in twenty is what the level allows; 2 of 6 has probability 0.03
+    assert verdicts.count("not_supported") <= 1  # one in twenty is what the level allows; 2 of 4 have probability 0.014
 
 
 def test_few_points_and_rising_curves_are_named() -> None:

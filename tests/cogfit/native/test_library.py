@@ -304,8 +304,9 @@ def test_sources_that_do_not_compile_leave_the_old_library(sources: Path) -> Non
 @needs_compiler
 @pytest.mark.slow
 def test_a_kernel_that_is_listed_and_not_written_does_not_link(sources: Path) -> None:
-    listed = sources / "cogfit" / "native" / "kernels.def"
-    listed.write_text(listed.read_text(encoding="utf-8") + "\nKERNEL(void, unwritten, (double x), (x))\n")
+    native = sources / "cogfit" / "native"
+    (native / "kernels.def").write_text("KERNEL(void, unwritten, (double x), (x))\n")
+    (native / "unit.c").write_text("typedef int nothing;\n")  # compiled in a moment
     done = compile_in(sources)
     assert done.returncode == 1
     assert "unwritten" in done.stderr

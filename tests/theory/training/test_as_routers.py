@@ -69,7 +69,7 @@ class Family:
 
     config: str
     changes: dict[str, Any]
-    size: int = 4
+    size: int = 3
 
 
 FAMILIES = {
@@ -77,7 +77,7 @@ FAMILIES = {
     "state router": Family("cram-n256", PAIRS | ROUTED | {"model.router": "state"}),
     "no consolidation": Family("cram-n256-no-consolidation", PAIRS | ROUTED),
     "transformer": Family("transformer-n256", PAIRS | FROM_START | {"training.steps": 60}, 2),
-    "fast weights": Family("fast-weights-n256", HEADER | ROUTED, 6),
+    "fast weights": Family("fast-weights-n256", HEADER | ROUTED, 4),
     "4 bits": Family(
         "fast-weights-n256", HEADER | FROM_START | {"model.write": "all", "model.state_bits": 4, "training.steps": 120}
     ),
