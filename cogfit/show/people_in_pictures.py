@@ -110,7 +110,7 @@ def plot_survivorship(
     plain_ticks(axes.yaxis, float(both[both > 0].min()), float(both.max()))
     axes.set_xlabel(labels[0])
     axes.set_ylabel(wrapped(labels[1], 40))
-    axes.set_title(wrapped(title, 70), fontsize="small", loc="left")
+    axes.set_title(wrapped(title, 55), fontsize="small", loc="left")
     axes.legend(frameon=False, fontsize="small")
     sns.despine(figure)
     return figure
