@@ -70,7 +70,7 @@ def test_arrays_are_searched_as_they_are(searched: list[dict[str, Any]]) -> None
 
 
 @pytest.mark.parametrize(
-    ("axis", "unit"), [("step", 1.0), ("x", 1.0), ("exposure", 1.0), ("epoch", 0.0), ("tokens", 0.0)]
+    ("axis", "unit"), [("step", 1.0), ("x", 0.0), ("exposure", 1.0), ("epoch", 0.0), ("tokens", 0.0)]
 )
 def test_windows_are_looked_for_on_every_axis(searched: list[dict[str, Any]], axis: str, unit: float) -> None:
     changes(curve_of(axis=axis))
