@@ -528,7 +528,7 @@ class FitResult(Document):
     def conf_int(self) -> pd.DataFrame:
         """Confidence limits of the parameters of :attr:`form`.
 
-        At the level that was asked of the fit. See :meth:`FormFit.conf_int`.
+        At the level that was asked of the fit. See ``conf_int`` of each form.
         """
         return self.selected.conf_int()
 
