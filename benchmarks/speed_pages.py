@@ -112,7 +112,7 @@ the form, one of them the truth where there is one.
 
 - `fit_many` ends above a single `fit` in {alone} curves.
 - It ends above the best of scipy's by more than 10⁻⁸ in {worse:,}, so that {100 * (1 - worse / total):.2f} % agree or
-  are better; the goal is 99.9 %. By form: {forms or "none"}. The fit says of {says["not_identified"]} of them that it
+  are better; the goal is 99.95 %. By form: {forms or "none"}. The fit says of {says["not_identified"]} of them that it
   is not identified, of {says["at_bound"]} that it is at a bound, of {says["failed"]} that it failed; the other
   {says["ok"]} have the status "ok", which does not tell.
 - Scipy ends above `fit_many` in {ahead:,} ({100 * ahead / total:.1f} %), in {nothing:,} of them because it finds
