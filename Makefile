@@ -19,6 +19,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The compiled engine. Installing the package compiles it, too: this rule is for sources that have changed since.
 KERNELS := cogfit/native/kernels.bin
 KERNEL_SOURCES := $(wildcard cogfit/native/*.c cogfit/native/*.h cogfit/native/*.def) building/kernels.py
+# What was compiled once is kept for the builds that follow: demo, tests, wheels.
+export COGFIT_OBJECTS ?= $(CURDIR)/.objects
 
 DEMO_RUNS := srcd-n256-consolidates srcd-n256-gradual srcd-n256-never-drops srcd-n256-collapses
 DEMO_FIRST := data/runs/srcd-n256-gradual/utilization.csv --x-min 500 --form power_floor
@@ -168,7 +170,7 @@ benchmark: .venv-test/.stamp ## Speed beside peers, the limit and the goals in o
 	.venv-test/$(BIN)/python benchmarks/batch_speed.py $(STUDY_ARGS)
 
 clean: ## Remove environments, caches and demo output
-	rm -rf .venv .venv-test .venv-docs .venv-wheels .venv-py312 .venv-py313 .venv-oldest $(DEMO_OUT) docs/_build \
+	rm -rf .objects .venv .venv-test .venv-docs .venv-wheels .venv-py312 .venv-py313 .venv-oldest $(DEMO_OUT) docs/_build \
 	  docs/generated build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -f $(KERNELS)
 	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

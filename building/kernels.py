@@ -11,6 +11,9 @@ Compilers are tried in this order, each with a small program that is compiled, l
 environment variable CC (an error if it does not work), cc, gcc, clang, zig, and the package `ziglang` of this Python.
 CFLAGS are not read: flags such as -march=native would make every level need the newest processor.
 
+Where the environment variable COGFIT_OBJECTS names a folder, what was compiled is kept there and used again for the
+same sources, flags and compiler.
+
 Only the standard library is used here. The build hook runs the same code.
 """
 
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import hashlib
 import math
 import os
 import platform
@@ -305,9 +309,15 @@ def compile_kernels(compiler: Compiler, target: Path = LIBRARY) -> None:
 
         def compile_one(job: tuple[Path, str, list[str]]) -> None:
             source, out, flags = job
+            kept = kept_object(compiler, source, flags)
+            if kept is not None and kept.is_file():
+                shutil.copyfile(kept, folder / out)
+                return
             done = compiler.run([*flags, "-c", source, "-o", folder / out], folder)
             if done.returncode:
                 raise BuildError(f"{' '.join(compiler.command)} cannot compile {source.name}:\n{done.stderr.strip()}")
+            if kept is not None:
+                put_file(folder / out, kept)
 
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(compile_one, jobs))
@@ -321,15 +331,34 @@ def compile_kernels(compiler: Compiler, target: Path = LIBRARY) -> None:
             ctypes.CDLL(str(folder / "kernels.bin")).cogfit_level()
         except (OSError, AttributeError) as error:
             raise BuildError(f"what {' '.join(compiler.command)} made of the kernels does not load: {error}") from None
-        # Next to the target first: a rename is one step only within a file system.
-        beside = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            shutil.copyfile(folder / "kernels.bin", beside)
-            os.replace(beside, target)
+            put_file(folder / "kernels.bin", target)
         except PermissionError as error:  # Windows keeps files that are in use
             raise BuildError(f"{target} cannot be replaced ({error}); end the programs that use it") from None
-        finally:
-            beside.unlink(missing_ok=True)
+
+
+def kept_object(compiler: Compiler, source: Path, flags: Sequence[str]) -> Path | None:
+    """Where an object file is kept for later builds; None if none are (COGFIT_OBJECTS)."""
+    folder = os.environ.get("COGFIT_OBJECTS", "").strip()
+    if not folder:
+        return None
+    sources = sorted(path for path in SOURCES.iterdir() if path.suffix in (".c", ".h", ".def"))
+    digest = hashlib.sha256(repr((compiler.command, compiler.version, source.name, *flags)).encode())
+    for path in sources:
+        digest.update(path.name.encode() + path.read_bytes())
+    return Path(folder) / f"{digest.hexdigest()[:32]}.o"
+
+
+def put_file(made: Path, target: Path) -> None:
+    """Copy a file to its place in one step."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Next to the target first: a rename is one step only within a file system.
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        shutil.copyfile(made, beside)
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def needed_compiler() -> Compiler:

@@ -7,11 +7,14 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 os.environ["MPLBACKEND"] = "Agg"
+# Wheels and copies of the checkout are built from what was compiled before (building/kernels.py).
+os.environ.setdefault("COGFIT_OBJECTS", str(Path(__file__).resolve().parents[1] / ".objects"))
 
 from hypothesis import settings
 

@@ -282,7 +282,7 @@ def test_compiling_replaces_the_library_and_leaves_nothing_else(sources: Path) -
     native = sources / "cogfit" / "native"
     (native / "kernels.bin").write_text("an old one")
     before = {path.name for path in native.iterdir()}
-    done = compile_in(sources, CFLAGS="-no-such-flag")
+    done = compile_in(sources)
     assert done.returncode == 0, done.stderr
     assert {path.name for path in native.iterdir()} == before
     assert library.load(native / "kernels.bin").cogfit_levels() == library.load(library.LIBRARY).cogfit_levels()
@@ -307,9 +307,29 @@ def test_a_kernel_that_is_listed_and_not_written_does_not_link(sources: Path) ->
     native = sources / "cogfit" / "native"
     (native / "kernels.def").write_text("KERNEL(void, unwritten, (double x), (x))\n")
     (native / "unit.c").write_text("typedef int nothing;\n")  # compiled in a moment
-    done = compile_in(sources)
+    done = compile_in(sources, COGFIT_OBJECTS="", CFLAGS="-no-such-flag")  # which is not read
     assert done.returncode == 1
     assert "unwritten" in done.stderr
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_what_was_compiled_is_used_again_for_the_same_sources_only(sources: Path, tmp_path: Path) -> None:
+    native, kept = sources / "cogfit" / "native", tmp_path / "kept"
+
+    def objects() -> dict[str, int]:
+        compile_in(sources, COGFIT_OBJECTS=str(kept))
+        return {path.name: path.stat().st_mtime_ns for path in kept.iterdir()}
+
+    (native / "kernels.def").write_text("\n")
+    (native / "unit.c").write_text("typedef int nothing;\n")
+    first = objects()
+    assert len(first) == len(building().levels()) + 1
+    assert objects() == first
+    (native / "rows.h").write_text("\n")  # a header on which all depends
+    second = objects()
+    assert {name: second[name] for name in first} == first
+    assert len(second) == 2 * len(first)
 
 
 @pytest.mark.parametrize("named", ["nonsense", "false", "true", f"{sys.executable} -c pass"])

@@ -69,15 +69,15 @@ class Family:
 
     config: str
     changes: dict[str, Any]
-    size: int = 3
+    size: int = 2
 
 
 FAMILIES = {
     "cram": Family("cram-n256", PAIRS | ROUTED),
     "state router": Family("cram-n256", PAIRS | ROUTED | {"model.router": "state"}),
     "no consolidation": Family("cram-n256-no-consolidation", PAIRS | ROUTED),
-    "transformer": Family("transformer-n256", PAIRS | FROM_START | {"training.steps": 60}, 2),
-    "fast weights": Family("fast-weights-n256", HEADER | ROUTED, 4),
+    "transformer": Family("transformer-n256", PAIRS | FROM_START | {"training.steps": 60}),
+    "fast weights": Family("fast-weights-n256", HEADER | ROUTED, 3),
     "4 bits": Family(
         "fast-weights-n256", HEADER | FROM_START | {"model.write": "all", "model.state_bits": 4, "training.steps": 120}
     ),
@@ -85,9 +85,9 @@ FAMILIES = {
         "fast-weights-n256", HEADER | FROM_START | {"model.write": "all", "model.state_bits": 16, "training.steps": 120}
     ),
     # Negative controls: each breaks one assumption.
-    "leak": Family("cram-n256", PAIRS | FROM_START | {"data.leak": 1.0, "training.steps": 120}, 2),
-    "fixed table": Family("cram-n256", PAIRS | FROM_START | {"data.table": "fixed", "data.recurring_fraction": 1.0}, 2),
-    "large state": Family("fast-weights-n256", HEADER | FROM_START | {"model.write": "all"}, 2),
+    "leak": Family("cram-n256", PAIRS | FROM_START | {"data.leak": 1.0, "training.steps": 120}, 1),
+    "fixed table": Family("cram-n256", PAIRS | FROM_START | {"data.table": "fixed", "data.recurring_fraction": 1.0, "training.steps": 120}, 1),
+    "large state": Family("fast-weights-n256", HEADER | FROM_START | {"model.write": "all"}),
 }
 MEMORYLESS = ("cram", "state router", "no consolidation", "transformer")
 FINITE = {"4 bits": 4, "16 bits": 16}
