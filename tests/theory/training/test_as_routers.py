@@ -86,7 +86,11 @@ FAMILIES = {
     ),
     # Negative controls: each breaks one assumption.
     "leak": Family("cram-n256", PAIRS | FROM_START | {"data.leak": 1.0, "training.steps": 120}, 1),
-    "fixed table": Family("cram-n256", PAIRS | FROM_START | {"data.table": "fixed", "data.recurring_fraction": 1.0, "training.steps": 120}, 1),
+    "fixed table": Family(
+        "cram-n256",
+        PAIRS | FROM_START | {"data.table": "fixed", "data.recurring_fraction": 1.0, "training.steps": 120},
+        1,
+    ),
     "large state": Family("fast-weights-n256", HEADER | FROM_START | {"model.write": "all"}),
 }
 MEMORYLESS = ("cram", "state router", "no consolidation", "transformer")
