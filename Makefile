@@ -31,7 +31,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help kernels wheels demo test quick test-py312 test-py313 test-oldest mutants lint lint-style \
+.PHONY: help kernels wheels demo test test-long quick test-py312 test-py313 test-oldest mutants lint lint-style \
   lint-layout types imports complexity merge-marks check proofs docs architecture clean benchmark-coverage \
   benchmark-selection benchmark-averaging benchmark-field benchmark-censoring benchmark-retention \
   benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz benchmark-precise \
@@ -57,11 +57,14 @@ demo: .venv/.stamp ## Fit the recorded runs in data/runs; tables here, figures a
 	    --json "$(DEMO_OUT)/$(run).json" --plot "$(DEMO_OUT)/$(run).png")
 	@printf '\nFigures (PNG) and results (JSON) are in %s/\n' "$(CURDIR)/$(DEMO_OUT)"
 
-test: .venv-test/.stamp ## Run the whole test suite
-	.venv-test/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS) tests
+test: .venv-test/.stamp ## Run the tests, but for the long ones (within 12 minutes on two cores)
+	.venv-test/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not long" $(PYTEST_ARGS) tests
+
+test-long: .venv-test/.stamp ## Run the long tests: builds, trained models, rates over simulated logs
+	.venv-test/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m long $(PYTEST_ARGS) tests
 
 quick: .venv-test/.stamp ## Run what is quick of it: within 90 seconds on two cores
-	.venv-test/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(PYTEST_ARGS) tests
+	.venv-test/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not long" $(PYTEST_ARGS) tests
 
 # Other versions, the quick part, without torch: what needs it is skipped. `make test-py312 PYTHON=/path/to/python3.12`.
 GIVEN := $(filter command line environment,$(origin PYTHON))
@@ -185,7 +188,7 @@ define quick_in
   $(1)/$(BIN)/python -m pip install --quiet -e '.[test-core]' && touch $(1)/.stamp; \
 fi
 @$(MAKE) --no-print-directory $(KERNELS)
-$(1)/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" $(PYTEST_ARGS) tests
+$(1)/$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not long" $(PYTEST_ARGS) tests
 endef
 
 # One environment per purpose, made anew when what it is made from has changed. Changed C sources compile the engine

@@ -107,7 +107,7 @@ def test_a_small_part_runs_from_end_to_end(tmp_path: Path, capsys: pytest.Captur
     assert "| tensors | fit_many of a tensor |  |  |  | yes: the same |" in capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_all_parts_run_small(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     parts = gpu.run_all(list(gpu.SECONDS), "cpu", 3000.0, tmp_path / "gpu.json")

@@ -86,7 +86,7 @@ def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": ""}, timeout=300)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_survivors_are_named_and_finished_mutants_are_not_run_again(project: Path) -> None:
     table = project / "t.csv"
     options = ("--module", "cogfit/small.py", "--out", str(table))

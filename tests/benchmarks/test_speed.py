@@ -108,7 +108,7 @@ def test_pages_say_how_many_goals_are_met() -> None:
     assert speed_pages.goals_met(rows) == "Of 4 goals 1 are met, 2 are missed, 1 are not measured"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_runs_in_processes_of_its_own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = batch_speed.streamed(3000, memory=5e7)
     assert found["parts"] > 1

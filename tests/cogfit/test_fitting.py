@@ -24,7 +24,7 @@ def curve(form: str, seed: int = 0, sigma: float = 0.01, **params: float) -> np.
     return truth + np.random.default_rng(seed).normal(0.0, sigma, X.size)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_gamma_of_200_pure_power_logs_is_unbiased(tmp_path: Path) -> None:
     """Logs written to disk and read back; the mean error is within three standard errors of zero."""
     found, errors = [], []

@@ -73,7 +73,7 @@ def installed(wheel, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_wheel_holds_package_data_and_marker_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name.split("/")[0] for name in names} == {*PACKAGES, f"cogfit-{PROJECT['version']}.dist-info"}
@@ -93,7 +93,7 @@ def test_wheel_holds_package_data_and_marker_and_nothing_else(wheel):
     }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_wheel_serves_every_python_on_this_platform(wheel):
     tag = re.fullmatch(rf"cogfit-{re.escape(PROJECT['version'])}-py3-none-(\w+)\.whl", wheel.name)
     assert tag is not None
@@ -103,7 +103,7 @@ def test_wheel_serves_every_python_on_this_platform(wheel):
     assert f"Tag: py3-none-{tag[1]}" in described
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_engine_of_the_wheel_works_outside_the_checkout(installed, tmp_path):
     shown = run(installed / "bin" / "cogfit", "--version", "--verbose", cwd=tmp_path).stdout
     assert "engine level " in shown
@@ -114,7 +114,7 @@ def test_engine_of_the_wheel_works_outside_the_checkout(installed, tmp_path):
     assert levels[-1] == "baseline"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_source_distribution_holds_what_is_needed_to_build_and_test(wheel, tmp_path):
     run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", tmp_path, ROOT, cwd=tmp_path)
     (path,) = tmp_path.glob("*.tar.gz")
@@ -148,7 +148,7 @@ def test_source_distribution_holds_what_is_needed_to_build_and_test(wheel, tmp_p
     assert set(zipfile.ZipFile(again).namelist()) == set(zipfile.ZipFile(wheel).namelist())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_wheel_is_what_gets_imported(installed, tmp_path):
     code = (
         "import json, pathlib, cogfit;"
@@ -162,7 +162,7 @@ def test_the_wheel_is_what_gets_imported(installed, tmp_path):
     assert runs == sorted(p.name for p in (ROOT / "data" / "runs").iterdir() if p.is_dir())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_editable_install_compiles_into_the_source_tree(tmp_path):
     source = tmp_path / "a checkout"
     for name in (*PACKAGES, "building", "data/human"):
@@ -190,7 +190,7 @@ def test_editable_install_compiles_into_the_source_tree(tmp_path):
     assert "engine level " in run(folder / "bin" / "cogfit", "--version", "--verbose", cwd=tmp_path).stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_compiler_that_does_not_work_ends_the_build_in_one_line(tmp_path):
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
     environment = clean_environment() | {"CC": "nonsense"}
@@ -209,7 +209,7 @@ def test_data_dir_of_this_installation_has_the_runs():
     assert (Path(cogfit.data_dir()) / "runs" / "srcd-n256-gradual" / "run.json").is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_command_line_of_the_wheel_outside_the_checkout(installed, tmp_path):
     assert "fit" in run(installed / "bin" / "cogfit", "--help", cwd=tmp_path).stdout
     data = run(installed / "bin" / "python", "-c", "import cogfit; print(cogfit.data_dir())", cwd=tmp_path).stdout
@@ -331,7 +331,7 @@ def test_version_is_the_same_everywhere():
     assert newest.groups() == (version, released)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_metadata_of_the_wheel_name_python_versions_licence_and_extras(wheel):
     name = f"cogfit-{PROJECT['version']}.dist-info/METADATA"
     told = Parser().parsestr(zipfile.ZipFile(wheel).read(name).decode())

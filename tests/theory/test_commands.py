@@ -34,7 +34,7 @@ def log(write_log: WriteLog) -> Path:
     return write_log(play(Stream.independent(uniform(20), values=8, length=1500), FirstExposures(), 1, 1))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_all_theorems_and_claims_in_one_table(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capfd, "check", "--json", tmp_path / "all.json", "--certificate", tmp_path / "all.cert.json")
     assert (code, err) == (0, "")

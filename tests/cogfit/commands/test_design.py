@@ -108,7 +108,7 @@ def test_points_lie_as_they_were_asked_for() -> None:
     assert np.ptp(np.diff(np.log(log))) < 1e-12
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_precise_power_law_is_supported_and_needs_no_more() -> None:
     found = cogfit.design(n=40, sd=0.001, simulations=8, rival="exponential_floor")
     assert found.power_law.counts["supported"] >= 5

@@ -64,7 +64,7 @@ def test_autocorrelation_widens_the_interval() -> None:
     assert fit.n_effective < 0.5 * X.size
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_coverage_under_white_and_red_noise() -> None:
     """Loose enough for 100 repeats: of 0.95, 99.9 % of counts are 0.87 or more."""
     rng = np.random.default_rng(11)

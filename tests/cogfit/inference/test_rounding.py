@@ -61,6 +61,7 @@ def test_breaks_are_fitted_at_data_points() -> None:
     assert abs(at - round(at)) < 1e-12
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CURVES)
 def test_p_values_do_not_hang_on_rounding(name: str) -> None:
     x, y = CURVES[name]

@@ -19,7 +19,7 @@ def ar1(n: int, rho: float, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(lfilter([math.sqrt(1 - rho**2)], [1.0, -rho], rng.normal(size=n + 300))[300:])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_red_noise_seldom_refutes_a_true_power_law_and_hides_no_step() -> None:
     x = np.arange(1.0, 151.0)
     step = 0.1 + 0.8 / (1.0 + (x / 40.0) ** 8)
@@ -42,7 +42,7 @@ def switching(survival: str, seed: int, patterns: int = 100) -> tuple[np.ndarray
     return np.tile(k, patterns), y.ravel(), np.repeat(np.arange(patterns), k.size)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_survival_curve_is_judged_by_its_patterns_not_by_its_points() -> None:
     """A smooth mean of 100 switch times scatters like 100 numbers: flexible forms follow its errors, and do not win."""
     verdicts = []
@@ -63,7 +63,7 @@ def test_few_points_and_rising_curves_are_named() -> None:
     assert "rises" in rising.verdict.reasons[0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_power_laws_that_are_not_told_apart_share_the_union_of_their_intervals() -> None:
     x = np.arange(1.0, 41.0)
     hits = 0

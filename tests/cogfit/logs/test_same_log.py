@@ -290,6 +290,7 @@ def answer(data: Path | pd.DataFrame) -> tuple[float, ...]:
     return (fit.gamma, *fit.interval, float(len(fit.verdict.power_law)), float(fit.n))
 
 
+@pytest.mark.long
 def test_the_whole_answer_is_the_same(tmp_path: Path) -> None:
     rng = np.random.default_rng(6)
     step = np.arange(1, 81)

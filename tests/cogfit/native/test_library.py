@@ -277,7 +277,7 @@ needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="no C compiler")
 
 
 @needs_compiler
-@pytest.mark.slow
+@pytest.mark.long
 def test_compiling_replaces_the_library_and_leaves_nothing_else(sources: Path) -> None:
     native = sources / "cogfit" / "native"
     (native / "kernels.bin").write_text("an old one")

@@ -115,7 +115,7 @@ def test_what_is_enough_needs_no_more():
     assert "That is enough to decide." in design.headline()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_curves_do_not_depend_on_the_number_of_processes():
     task = Task(SMALL.situation(POWER), POWER, (7, 0))
     judge = judge_like(Options(np.random.default_rng(0)))

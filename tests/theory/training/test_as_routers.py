@@ -33,7 +33,7 @@ from theory.training.folder import load_model
 from theory.training.runs import find_records
 from theory.training.setup import Setup, load_setup, make_setup
 
-pytestmark = pytest.mark.slow  # models are trained
+pytestmark = pytest.mark.long  # models are trained
 
 torch.set_num_threads(1)
 

@@ -62,7 +62,7 @@ def train_slowly(folder: Path) -> None:
         train(small(), folder, device="cpu", watch=lambda *_: time.sleep(0.02))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_is_killed_twenty_times_ends_with_the_same_bytes(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     train(small(), tmp_path / "whole", device="cpu")
