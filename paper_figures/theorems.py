@@ -208,6 +208,19 @@ PICTURES: dict[str, Picture] = {
         "Lines: exact; marks: simulated patterns, each with a rate of its own.",
         1e-3,
     ),
+    "T8": Picture(
+        number=20,
+        name="price",
+        title="what a static router pays over a closed loop",
+        module="t8_static_price",
+        x="queries N",
+        y="cost over that of a closed loop",
+        tidy=_plain,
+        log_x=True,
+        log_y=True,
+        caption="Zipf frequencies of exponent s. Lines: the leading term; open marks: the best static router, exact; "
+        "filled: the rates min(1, 1/√(Np)), played on 1,000 streams.",
+    ),
 }
 """By theorem."""
 

@@ -50,6 +50,7 @@ _LIST = (
     Theorem("T5", "what a static router with memory pays", "t5_static_routers"),
     Theorem("T6", "an average of independent patterns is never sharper than one", "t6_sharpness"),
     Theorem("T7", "against exposures the exponent is an index of consolidation rates", "t7_exposure_axis"),
+    Theorem("T8", "a static router's price changes its order at Zipf exponent 2", "t8_static_price"),
 )
 _THEOREMS = {theorem.id: theorem for theorem in _LIST}
 

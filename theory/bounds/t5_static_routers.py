@@ -635,28 +635,7 @@ def _smt(title: str, names: str, *assertions: str) -> dict[str, Any]:
     return {"kind": "smt", "title": title, "script": "\n".join(lines), "expect": "unsat"}
 
 
-_ALGEBRA: tuple[dict[str, Any], ...] = (
-    _smt(
-        "(1−ρ)^{j+1} ≥ 1 − (j+1)ρ, if (1−ρ)^j = p ≥ 1 − jρ",
-        "p r j",
-        "(and (<= 0 r) (<= r 1) (<= 0 j) (<= 0 p))",
-        "(>= p (- 1 (* j r)))",
-        "(< (* p (- 1 r)) (- 1 (* (+ j 1) r)))",
-    ),
-    _smt(
-        "the larger of L + ρr and L + 1 − ρ(L+1−r) is at least L + r/(L+1)",
-        "l r rho v",
-        "(and (<= 1 l) (<= 0 r) (<= r (+ l 1)))",
-        "(>= v (+ l (* rho r)))",
-        "(>= v (- (+ l 1) (* rho (- (+ l 1) r))))",
-        "(< (* v (+ l 1)) (+ (* l (+ l 1)) r))",
-    ),
-    {
-        "kind": "identity",
-        "title": "so m = L(L+1)/2 + r costs at least √(2m) − 1/2",
-        "left": "(L + r/(L + 1) + 1/2)**2 - (L*(L + 1) + 2*r)",
-        "right": "(1/2 - r/(L + 1))**2",
-    },
+SQUARE_ROOT_LIMITS: tuple[dict[str, Any], ...] = (
     _smt(
         "(1−ρ)^{m+1} ≤ 1/(1+(m+1)ρ), if (1−ρ)^m = p ≤ 1/(1+mρ)",
         "p r m",
@@ -683,6 +662,32 @@ _ALGEBRA: tuple[dict[str, Any], ...] = (
         "left": "w**2*(1/w) + (1 - 1/w)/(1/w)",
         "right": "2*w - 1",
     },
+)
+"""Steps of 2√(m+1) − 2 ≤ min_ρ J(m, ρ) ≤ 2√m − 1; the same for a mean number of queries."""
+
+_ALGEBRA: tuple[dict[str, Any], ...] = (
+    _smt(
+        "(1−ρ)^{j+1} ≥ 1 − (j+1)ρ, if (1−ρ)^j = p ≥ 1 − jρ",
+        "p r j",
+        "(and (<= 0 r) (<= r 1) (<= 0 j) (<= 0 p))",
+        "(>= p (- 1 (* j r)))",
+        "(< (* p (- 1 r)) (- 1 (* (+ j 1) r)))",
+    ),
+    _smt(
+        "the larger of L + ρr and L + 1 − ρ(L+1−r) is at least L + r/(L+1)",
+        "l r rho v",
+        "(and (<= 1 l) (<= 0 r) (<= r (+ l 1)))",
+        "(>= v (+ l (* rho r)))",
+        "(>= v (- (+ l 1) (* rho (- (+ l 1) r))))",
+        "(< (* v (+ l 1)) (+ (* l (+ l 1)) r))",
+    ),
+    {
+        "kind": "identity",
+        "title": "so m = L(L+1)/2 + r costs at least √(2m) − 1/2",
+        "left": "(L + r/(L + 1) + 1/2)**2 - (L*(L + 1) + 2*r)",
+        "right": "(1/2 - r/(L + 1))**2",
+    },
+    *SQUARE_ROOT_LIMITS,
 )
 
 
