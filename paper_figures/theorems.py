@@ -221,6 +221,19 @@ PICTURES: dict[str, Picture] = {
         caption="Zipf frequencies of exponent s. Lines: the leading term; open marks: the best static router, exact; "
         "filled: the rates min(1, 1/√(Np)), played on 1,000 streams.",
     ),
+    "T9": Picture(
+        number=21,
+        name="drift",
+        title="what drift costs per step",
+        module="t9_drift",
+        x="redraws per step ρ",
+        y="attention + V/(V − 1)·errors per step",
+        tidy=_plain,
+        log_x=True,
+        log_y=True,
+        caption="Lines: the power law ρ^γ for Zipf frequencies, the exact floor of one pattern, √(2qρ) where neither "
+        "redraws nor labels are seen; open marks: exact; filled: learners that attain it, played on 100 streams.",
+    ),
 }
 """By theorem."""
 

@@ -51,6 +51,7 @@ _LIST = (
     Theorem("T6", "an average of independent patterns is never sharper than one", "t6_sharpness"),
     Theorem("T7", "against exposures the exponent is an index of consolidation rates", "t7_exposure_axis"),
     Theorem("T8", "a static router's price changes its order at Zipf exponent 2", "t8_static_price"),
+    Theorem("T9", "where values are redrawn the cost is linear again", "t9_drift"),
 )
 _THEOREMS = {theorem.id: theorem for theorem in _LIST}
 
