@@ -234,6 +234,19 @@ PICTURES: dict[str, Picture] = {
         caption="Lines: the power law ρ^γ for Zipf frequencies, the exact floor of one pattern, √(2qρ) where neither "
         "redraws nor labels are seen; open marks: exact; filled: learners that attain it, played on 100 streams.",
     ),
+    "T10": Picture(
+        number=22,
+        name="unequal",
+        title="memory for values that are not equally likely",
+        module="t10_soft_attention",
+        x="queries attended",
+        y="bits of memory per pattern",
+        tidy=_plain,
+        log_x=False,
+        log_y=False,
+        caption="No errors. Lines: R⁺(0, a), and the perspective form; filled: codes. One bit that says whether K "
+        "values are all the likelier one (K = 1 to 8) lies below the perspective form for K = 3 and 4, never below R⁺.",
+    ),
 }
 """By theorem."""
 

@@ -52,6 +52,7 @@ _LIST = (
     Theorem("T7", "against exposures the exponent is an index of consolidation rates", "t7_exposure_axis"),
     Theorem("T8", "a static router's price changes its order at Zipf exponent 2", "t8_static_price"),
     Theorem("T9", "where values are redrawn the cost is linear again", "t9_drift"),
+    Theorem("T10", "other losses, soft attention, values that are not equally likely", "t10_soft_attention"),
 )
 _THEOREMS = {theorem.id: theorem for theorem in _LIST}
 
