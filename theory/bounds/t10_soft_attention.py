@@ -97,7 +97,7 @@ def best_constant(law: Sequence[Real], loss: Loss) -> tuple[int, Real]:
     (1, Fraction(1, 4))
     """
     _check_law(law, loss)
-    expected = [sum(p * row[y] for p, row in zip(law, loss, strict=True)) for y in range(len(loss[0]))]
+    expected: list[Real] = [sum(p * row[y] for p, row in zip(law, loss, strict=True)) for y in range(len(loss[0]))]
     best = min(range(len(expected)), key=expected.__getitem__)
     return best, expected[best]
 
@@ -115,7 +115,7 @@ def least_attention(delta: Real, law: Sequence[Real], loss: Loss) -> Real:
     _, worst = best_constant(law, loss)
     if delta < 0:
         raise InputError(f"an expected loss of {delta}", hint="it is not negative")
-    return max(1 - delta / worst, Fraction(0)) if worst else Fraction(0)
+    return 1 - delta / worst if worst and delta < worst else Fraction(0)
 
 
 def program(law: Sequence[Fraction], loss: Loss, delta: Fraction) -> dict[str, Any]:
