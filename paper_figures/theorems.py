@@ -247,6 +247,19 @@ PICTURES: dict[str, Picture] = {
         caption="No errors. Lines: R⁺(0, a), and the perspective form; filled: codes. One bit that says whether K "
         "values are all the likelier one (K = 1 to 8) lies below the perspective form for K = 3 and 4, never below R⁺.",
     ),
+    "T11": Picture(
+        number=23,
+        name="reads",
+        title="rows that a reader must search, and heads",
+        module="t11_partial_reads",
+        x="errors per query",
+        y="rows read per query",
+        tidy=_plain,
+        log_x=False,
+        log_y=False,
+        caption="Lines: the bound; open marks: linear programs over all searches and all sets of heads; filled: a coin "
+        "and a search, played on 2,000 queries.",
+    ),
 }
 """By theorem."""
 

@@ -53,6 +53,7 @@ _LIST = (
     Theorem("T8", "a static router's price changes its order at Zipf exponent 2", "t8_static_price"),
     Theorem("T9", "where values are redrawn the cost is linear again", "t9_drift"),
     Theorem("T10", "other losses, soft attention, values that are not equally likely", "t10_soft_attention"),
+    Theorem("T11", "heads save nothing, and who must search reads half of the rows", "t11_partial_reads"),
 )
 _THEOREMS = {theorem.id: theorem for theorem in _LIST}
 
