@@ -260,6 +260,19 @@ PICTURES: dict[str, Picture] = {
         caption="Lines: the bound; open marks: linear programs over all searches and all sets of heads; filled: a coin "
         "and a search, played on 2,000 queries.",
     ),
+    "T12": Picture(
+        number=24,
+        name="copies",
+        title="what a state holds, asked of copies of it",
+        module="t12_copied_states",
+        x="tables",
+        y="bits of the state",
+        tidy=_plain,
+        log_x=True,
+        log_y=False,
+        caption="V = 16. Lines: bits that are stored; filled: the lower limit that copies show at 95 %, median and "
+        "middle 80 % of 40 logs.",
+    ),
 }
 """By theorem."""
 

@@ -54,6 +54,7 @@ _LIST = (
     Theorem("T9", "where values are redrawn the cost is linear again", "t9_drift"),
     Theorem("T10", "other losses, soft attention, values that are not equally likely", "t10_soft_attention"),
     Theorem("T11", "heads save nothing, and who must search reads half of the rows", "t11_partial_reads"),
+    Theorem("T12", "what a state holds, asked of copies of it", "t12_copied_states"),
 )
 _THEOREMS = {theorem.id: theorem for theorem in _LIST}
 
