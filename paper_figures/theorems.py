@@ -273,6 +273,19 @@ PICTURES: dict[str, Picture] = {
         caption="V = 16. Lines: bits that are stored; filled: the lower limit that copies show at 95 %, median and "
         "middle 80 % of 40 logs.",
     ),
+    "T13": Picture(
+        number=25,
+        name="unknown",
+        title="what it costs not to know",
+        module="t13_unknown_law",
+        x="B: cost of attending in guesses, or m + 1 for m cells",
+        y="factor over one who knows",
+        tidy=_plain,
+        log_x=False,
+        log_y=True,
+        caption="Lines: 2 − 1/B, 1/(1 − (1−1/B)^B), m + 1, and H_{m+1}, which is a bound from below; open marks: all "
+        "thresholds, linear programs; filled: a cycle of m + 1 patterns and uniform requests, played.",
+    ),
 }
 """By theorem."""
 

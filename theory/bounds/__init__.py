@@ -55,6 +55,7 @@ _LIST = (
     Theorem("T10", "other losses, soft attention, values that are not equally likely", "t10_soft_attention"),
     Theorem("T11", "heads save nothing, and who must search reads half of the rows", "t11_partial_reads"),
     Theorem("T12", "what a state holds, asked of copies of it", "t12_copied_states"),
+    Theorem("T13", "what it costs not to know the frequencies", "t13_unknown_law"),
 )
 _THEOREMS = {theorem.id: theorem for theorem in _LIST}
 
