@@ -42,7 +42,7 @@ from cogfit.errors import InputError
 from theory.bounds import t5_static_routers as t5
 from theory.proofs.certificates import bundle, written
 from theory.proofs.verdict import Number, Verdict
-from theory.tasks.retrieval import Event, Integers, Policy, Stream, evaluate, zipf
+from theory.tasks.retrieval import Integers, Stream, evaluate, zipf
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -335,22 +335,6 @@ class StaticByPattern(t5.Remembering):
         return self._rng.random(z.size) < self.rho[z], output
 
 
-def static_policy(rho: Sequence[Fraction]) -> Policy:
-    """The same router for exact enumeration.
-
-    Examples
-    --------
-    >>> static_policy([Fraction(1, 2)])(((1, True, 2),), 1)
-    (Fraction(1, 2), 2)
-    """
-
-    def policy(history: tuple[Event, ...], z: int) -> tuple[Fraction, int]:
-        shown = [value for pattern, _, value in history if pattern == z and value]
-        return rho[z - 1], shown[-1] if shown else 1
-
-    return policy
-
-
 def curves() -> pd.DataFrame:
     """Price of a static router against the queries.
 
@@ -459,7 +443,7 @@ def check() -> Verdict:
     computed: dict[str, Number] = {}
     claimed: dict[str, Number] = {}
     small = Stream.independent(_LAW, values=2, length=4)
-    played = evaluate(small, static_policy(_RATES))
+    played = evaluate(small, t5.static_policy(_RATES))
     name = "cost of static rates, p = (2/3, 1/3), N = 4 (enumerated)"
     computed[name] = sum(played.attention) + 2 * sum(played.error)
     claimed[name] = sum(_formula(p, rho, 4) for p, rho in zip(_LAW, _RATES, strict=True))

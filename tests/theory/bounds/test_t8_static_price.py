@@ -117,7 +117,7 @@ def test_the_three_orders_of_growth() -> None:
 def test_a_static_router_with_rates_costs_what_is_computed() -> None:
     p, rho = (Fraction(1, 2), Fraction(1, 3), Fraction(1, 6)), (Fraction(1, 3), Fraction(1, 2), Fraction(1))
     stream = Stream.independent(p, values=3, length=3)
-    outcome = evaluate(stream, t8.static_policy(rho))
+    outcome = evaluate(stream, t5.static_policy(rho))
     cost = sum(outcome.attention) + Fraction(3, 2) * sum(outcome.error)
     assert t8.rates_cost(3, [float(x) for x in p], [float(x) for x in rho]) == pytest.approx(float(cost))
     mean, low, high, expected = t8._simulated(2.5)
