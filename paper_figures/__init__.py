@@ -86,19 +86,6 @@ FIGURES: tuple[PaperFigure, ...] = (
     PaperFigure(
         number=8, name="runs", title="The recorded runs side by side", draw=recorded_runs.draw, needs=("runs",)
     ),
-    *(
-        PaperFigure(number=number, name=name, title=title, draw=theorems.drawer(theorem), needs=())
-        for number, theorem, name, title in (
-            (9, "T0", "chow", "Theorem T0: least attention for what is known"),
-            (10, "T1", "memoryless", "Theorem T1: routers without memory"),
-            (11, "T2", "memory", "Theorem T2: routers with S bits of memory"),
-            (12, "T3", "compulsory", "Theorem T3: the compulsory attention of any learner"),
-            (13, "T4", "zipf", "Theorem T4: Zipf's law makes a power law of stream length"),
-            (14, "T5", "routers", "Theorem T5: attention of four classes of routers"),
-            (15, "T6", "sharpness", "Theorem T6: an average is never sharper than one pattern"),
-            (16, "T7", "consolidation", "Theorem T7: laws on the exposure axis"),
-        )
-    ),
     PaperFigure(
         number=17,
         name="learners",
@@ -114,7 +101,8 @@ FIGURES: tuple[PaperFigure, ...] = (
         needs=(f"runs/{redundancy.RUN}",),
     ),
     PaperFigure(number=19, name="trained", title="The models trained here", draw=trained_runs.draw, needs=("runs",)),
+    *theorems.FIGURES,
 )
-"""All figures, in the order of the paper."""
+"""All figures."""
 
 __all__ = ["FIGURES", "Data", "Drawing", "PaperFigure", "build", "choose"]

@@ -292,7 +292,7 @@ def choose(figures: Sequence[PaperFigure], names: Sequence[str]) -> tuple[PaperF
         if name not in known:
             raise InputError(f"there is no figure '{name}'", hint=nearest(name, [item.name for item in figures]))
     chosen = {known[name].number for name in names} if names else {item.number for item in figures}
-    return tuple(item for item in figures if item.number in chosen)
+    return tuple(sorted((item for item in figures if item.number in chosen), key=lambda item: item.number))
 
 
 def build(figures: Sequence[PaperFigure], out: Path, data: Data) -> Iterator[tuple[PaperFigure, list[Path]]]:

@@ -1,4 +1,4 @@
-"""Figures 9 to 16: each theorem of the package `theory`.
+"""Figures 9 to 16, and from 20 on: each theorem of the package `theory`.
 
 Bound, exact optimum, and what a router achieves.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paper_figures import style
-from paper_figures.build import Data, Drawing
+from paper_figures.build import Data, Drawing, PaperFigure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +26,8 @@ class Picture:
 
     Attributes
     ----------
+    number, name, title
+        Of the figure, as in :class:`~paper_figures.build.PaperFigure`; the title without the name of the theorem.
     module : str
         In ``theory.bounds``.
     x, y : str
@@ -39,6 +41,9 @@ class Picture:
         Where the vertical axis begins.
     """
 
+    number: int
+    name: str
+    title: str
     module: str
     x: str
     y: str
@@ -101,6 +106,9 @@ def _exposures(table: pd.DataFrame) -> pd.DataFrame:
 
 PICTURES: dict[str, Picture] = {
     "T0": Picture(
+        9,
+        "chow",
+        "least attention for what is known",
         "t0_chow",
         "errors per query",
         "queries attended",
@@ -111,6 +119,9 @@ PICTURES: dict[str, Picture] = {
         "rule.",
     ),
     "T1": Picture(
+        10,
+        "memoryless",
+        "routers without memory",
         "t1_memoryless",
         "errors per query",
         "queries attended",
@@ -121,6 +132,9 @@ PICTURES: dict[str, Picture] = {
         "that throws a coin, over 500 simulated streams.",
     ),
     "T2": Picture(
+        11,
+        "memory",
+        "routers with S bits of memory",
         "t2_memory_bits",
         "memory, share of the bits of the table",
         "queries attended",
@@ -131,6 +145,9 @@ PICTURES: dict[str, Picture] = {
         "frequent patterns.",
     ),
     "T3": Picture(
+        12,
+        "compulsory",
+        "the compulsory attention of any learner",
         "t3_compulsory",
         "queries",
         "queries attended",
@@ -141,6 +158,9 @@ PICTURES: dict[str, Picture] = {
         "the first (or first three) exposures, over 300 simulated streams.",
     ),
     "T4": Picture(
+        13,
+        "zipf",
+        "Zipf's law makes a power law of stream length",
         "t4_zipf_streams",
         "length of the stream N",
         "share attended u(N)",
@@ -151,6 +171,9 @@ PICTURES: dict[str, Picture] = {
         1e-4,
     ),
     "T5": Picture(
+        14,
+        "routers",
+        "attention of four classes of routers",
         "t5_static_routers",
         "queries n",
         "attention + V/(V − 1)·errors",
@@ -160,6 +183,9 @@ PICTURES: dict[str, Picture] = {
         "Least cost of each class of routers.",
     ),
     "T6": Picture(
+        15,
+        "sharpness",
+        "an average is never sharper than one pattern",
         "t6_sharpness",
         "shape",
         "N(1/37.8) / N(0.9)",
@@ -170,6 +196,9 @@ PICTURES: dict[str, Picture] = {
         "never sharper.",
     ),
     "T7": Picture(
+        16,
+        "consolidation",
+        "laws on the exposure axis",
         "t7_exposure_axis",
         "exposures k",
         "share not consolidated",
@@ -178,6 +207,84 @@ PICTURES: dict[str, Picture] = {
         True,
         "Lines: exact; marks: simulated patterns, each with a rate of its own.",
         1e-3,
+    ),
+    "T8": Picture(
+        number=20,
+        name="price",
+        title="what a static router pays over a closed loop",
+        module="t8_static_price",
+        x="queries N",
+        y="cost over that of a closed loop",
+        tidy=_plain,
+        log_x=True,
+        log_y=True,
+        caption="Zipf frequencies of exponent s. Lines: the leading term; open marks: the best static router, exact; "
+        "filled: the rates min(1, 1/√(Np)), played on 1,000 streams.",
+    ),
+    "T9": Picture(
+        number=21,
+        name="drift",
+        title="what drift costs per step",
+        module="t9_drift",
+        x="redraws per step ρ",
+        y="attention + V/(V − 1)·errors per step",
+        tidy=_plain,
+        log_x=True,
+        log_y=True,
+        caption="Lines: the power law ρ^γ for Zipf frequencies, the exact floor of one pattern, √(2qρ) where neither "
+        "redraws nor labels are seen; open marks: exact; filled: learners that attain it, played on 100 streams.",
+    ),
+    "T10": Picture(
+        number=22,
+        name="unequal",
+        title="memory for values that are not equally likely",
+        module="t10_soft_attention",
+        x="queries attended",
+        y="bits of memory per pattern",
+        tidy=_plain,
+        log_x=False,
+        log_y=False,
+        caption="No errors. Lines: R⁺(0, a), and the perspective form; filled: codes. One bit that says whether K "
+        "values are all the likelier one (K = 1 to 8) lies below the perspective form for K = 3 and 4, never below R⁺.",
+    ),
+    "T11": Picture(
+        number=23,
+        name="reads",
+        title="rows that a reader must search, and heads",
+        module="t11_partial_reads",
+        x="errors per query",
+        y="rows read per query",
+        tidy=_plain,
+        log_x=False,
+        log_y=False,
+        caption="Lines: the bound; open marks: linear programs over all searches and all sets of heads; filled: a coin "
+        "and a search, played on 2,000 queries.",
+    ),
+    "T12": Picture(
+        number=24,
+        name="copies",
+        title="what a state holds, asked of copies of it",
+        module="t12_copied_states",
+        x="tables",
+        y="bits of the state",
+        tidy=_plain,
+        log_x=True,
+        log_y=False,
+        caption="V = 16. Lines: bits that are stored; filled: the lower limit that copies show at 95 %, median and "
+        "middle 80 % of 40 logs.",
+    ),
+    "T13": Picture(
+        number=25,
+        name="unknown",
+        title="what it costs not to know",
+        module="t13_unknown_law",
+        x="B: cost of attending in guesses, or m + 1 for m cells",
+        y="factor over one who knows",
+        tidy=_plain,
+        log_x=False,
+        log_y=True,
+        caption="Lines: 2 − 1/B, 1/(1 − (1−1/B)^B), m + 1, and H_{m+1}, which is a bound from below; open marks: all "
+        "thresholds, linear programs; filled: a cycle of m + 1 patterns and uniform requests, played.",
     ),
 }
 """By theorem."""
@@ -253,3 +360,16 @@ def _draw_curve(axes: Axes, part: pd.DataFrame, number: int, label: str) -> None
         label=None if shown or done.empty else label,
         **look,
     )
+
+
+FIGURES = tuple(
+    PaperFigure(
+        number=picture.number,
+        name=picture.name,
+        title=f"Theorem {theorem}: {picture.title}",
+        draw=drawer(theorem),
+        needs=(),
+    )
+    for theorem, picture in PICTURES.items()
+)
+"""A figure for each picture."""

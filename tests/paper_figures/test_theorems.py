@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+import theory
 from paper_figures import FIGURES, theorems
 from paper_figures.style import decade
 
@@ -21,6 +22,7 @@ def test_every_theorem_has_a_figure() -> None:
     assert [item.title.split(":")[0] for item in FIGURES if item.title.startswith("Theorem")] == [
         f"Theorem {name}" for name in theorems.PICTURES
     ]
+    assert list(theorems.PICTURES) == [theorem.id for theorem in theory.theorems()]
 
 
 def test_t1_is_drawn_as_a_straight_line_to_the_guessing_rate() -> None:

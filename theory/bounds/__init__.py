@@ -50,6 +50,12 @@ _LIST = (
     Theorem("T5", "what a static router with memory pays", "t5_static_routers"),
     Theorem("T6", "an average of independent patterns is never sharper than one", "t6_sharpness"),
     Theorem("T7", "against exposures the exponent is an index of consolidation rates", "t7_exposure_axis"),
+    Theorem("T8", "a static router's price changes its order at Zipf exponent 2", "t8_static_price"),
+    Theorem("T9", "where values are redrawn the cost is linear again", "t9_drift"),
+    Theorem("T10", "other losses, soft attention, values that are not equally likely", "t10_soft_attention"),
+    Theorem("T11", "heads save nothing, and who must search reads half of the rows", "t11_partial_reads"),
+    Theorem("T12", "what a state holds, asked of copies of it", "t12_copied_states"),
+    Theorem("T13", "what it costs not to know the frequencies", "t13_unknown_law"),
 )
 _THEOREMS = {theorem.id: theorem for theorem in _LIST}
 

@@ -485,7 +485,10 @@ def check() -> Verdict:
         statement="If patterns consolidate independently and the logarithm of their threshold has a log-concave "
         "density, their average takes at least as large a factor of N to fall from a to b as a single pattern does.",
         certificate=bundle(
-            *map(ratio_certificate, _STATED), *(mixture_certificate(*case) for case in cases), _two_thresholds()
+            *_LOG_CONCAVE,
+            *map(ratio_certificate, _STATED),
+            *(mixture_certificate(*case) for case in cases),
+            _two_thresholds(),
         ),
         assumptions=("patterns consolidate independently", "one shape of threshold; only the frequency differs"),
         computed=computed,
@@ -499,6 +502,21 @@ def check() -> Verdict:
         ),
     )
 
+
+_LOG_CONCAVE: tuple[dict[str, Any], ...] = tuple(
+    {
+        "kind": "identity",
+        "title": f"log T of the {law} law: log f(y + d) − log f(y), which falls in {falls}",
+        "left": left,
+        "right": right,
+    }
+    for law, falls, left, right in (
+        ("Gamma(c)", "x = e^y, as r = e^d > 1", "(c*(y + d) - x*r) - (c*y - x)", "c*d - x*(r - 1)"),
+        ("Weibull(k)", "x = e^{ky}, as r = e^{kd} > 1", "(k*(y + d) - x*r) - (k*y - x)", "k*d - x*(r - 1)"),
+        ("lognormal", "y", "y**2/(2*s**2) - (y + d)**2/(2*s**2)", "-d*(2*y + d)/(2*s**2)"),
+    )
+)
+"""The slope T_d′ = f(y+d)/f(y) falls in y, so that T_d is convex."""
 
 _WIDTH = Fraction(1, 10**5)
 _STATED = {1: 34.5, 2: 10.4, 5: 4.2, 10: 2.7, 20: 2.03, 100: 1.38}

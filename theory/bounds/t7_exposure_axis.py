@@ -551,7 +551,11 @@ def check() -> Verdict:
         statement="If each exposure consolidates a pattern with its own probability η, the share still attended after "
         "k exposures is E[(1−η)^k]: B(a, b+k)/B(a, b) ~ k^−a for η ~ Beta(a, b), (1+k/b)^−γ for Gamma rates, an "
         "exponential for one η; in general the exponent is the index of the law of η at 0.",
-        certificate=bundle(*map(moment_certificate, range(1, 7)), *(_enclosed(a, b, k) for k in (0, 5, 100))),
+        certificate=bundle(
+            *_INTEGRALS,
+            *map(moment_certificate, range(1, 7)),
+            *(_enclosed(a, b, k) for k in (0, 5, 100)),
+        ),
         assumptions=("exposures act independently", "whether a pattern reaches k exposures does not depend on its η"),
         computed=computed,
         claimed=claimed,
@@ -560,6 +564,28 @@ def check() -> Verdict:
             "frequencies do not enter: an exponent of this axis is no Zipf exponent (T4)",
         ),
     )
+
+
+_INTEGRALS: tuple[dict[str, Any], ...] = (
+    {
+        "kind": "identity",
+        "title": "the derivative of η^a (1−η)^{b+k}, with A = η^a, Z = (1−η)^{b+k}: A' = aA/η, Z' = −(b+k)Z/(1−η)",
+        "left": "(a*A/eta)*Z - A*((b + k)*Z/(1 - eta))",
+        "right": "A*Z/(eta*(1 - eta))*(a*(1 - eta) - (b + k)*eta)",
+    },
+    {
+        "kind": "identity",
+        "title": "its integral over [0, 1] is 0: so (a+b+k)·B(a, b+k+1) = (b+k)·B(a, b+k), for all a, b > 0",
+        "left": "a*(1 - eta) - (b + k)*eta",
+        "right": "(a + b + k)*(1 - eta) - (b + k)",
+    },
+    {
+        "kind": "identity",
+        "title": "Gamma rates: e^{−λk}·e^{−bλ} = e^{−bλ'}, λ' = (1+k/b)λ, so that the integral shrinks by (1+k/b)^−γ",
+        "left": "-(l*k) - b*l",
+        "right": "-b*((1 + k/b)*l)",
+    },
+)
 
 
 def _enclosed(a: Fraction, b: Fraction, k: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy import special
+from scipy import special, stats
 
 import theory
 from cogfit.errors import InputError
@@ -149,3 +149,18 @@ def test_the_verdict_and_the_table_for_the_figure() -> None:
     bound = table[table["curve"] == "bound, Gamma"].set_index("shape")["ratio"]
     for _, achieved in table[table["kind"] == "achieved"].groupby("curve"):
         assert (achieved.set_index("shape")["ratio"] >= bound).all()
+
+
+def test_the_slope_of_one_pattern_against_another_falls() -> None:
+    """f(y + d)/f(y) of log T falls in y: from the densities, and as the identities of the certificate have it."""
+    y, d = np.linspace(-4.0, 2.5, 200), 0.4
+    laws = {
+        "Gamma(c)": stats.loggamma(3.0),
+        "Weibull(k)": stats.gumbel_l(scale=1 / 1.7),
+        "lognormal": stats.norm(scale=0.8),
+    }
+    for law, density in laws.items():
+        assert np.all(np.diff(density.logpdf(y + d) - density.logpdf(y)) < 0.0), law
+        document = next(part for part in t6._LOG_CONCAVE if law in part["title"])
+        assert theory.verify(document).ok
+        assert not theory.verify({**document, "right": f"({document['right']}) + d"}).ok

@@ -246,3 +246,15 @@ def test_the_verdict_and_the_table_for_the_figure() -> None:
     tails = table[(table["k"] > 5000)].groupby("family")["exponent"].last()
     assert tails[["beta", "gamma"]].to_numpy() == pytest.approx([0.43, 0.43], abs=1e-3)
     assert tails["point"] > 100
+
+
+def test_the_recursion_behind_the_moments_holds_and_no_other_does() -> None:
+    for document in t7._INTEGRALS:
+        assert theory.verify(document).ok
+        assert not theory.verify({**document, "right": f"2*({document['right']})"}).ok
+    for a, b in ((0.43, 7.0), (3.0, 1.7)):  # by quadrature; the second shape is b + k
+        first, second = (
+            integrate.quad(lambda x, p, q: x ** (p - 1) * (1 - x) ** (q - 1), 0, 1, args=(a, b + more))[0]
+            for more in (0, 1)
+        )
+        assert (a + b) * second == pytest.approx(b * first, rel=1e-6)

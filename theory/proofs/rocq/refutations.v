@@ -68,6 +68,8 @@ Definition attends (v : list bool) : Q := if bit v then 0 else 1.
 Definition errs (v : list bool) : Q := if bit v && existsb (fun y => y) v then 1 else 0.
 
 (*| T10
+   English: "attention 1 − 27/64 = 37/64 = 0.578, where that form asks for 1 − 1/(3h(1/4)) = 0.589"
+   Python: "need attention 37/64 without errors, where it would ask for 1 − 1/(3h(1/4)) > 37/64"
    Scope: the perspective form of T10(c) asks for (1 − a)·3·h(1/4) ≤ 1 bit with h(1/4) = 2 − (3/4)·log₂3, which at
    a = 37/64 is 2^392 ≤ 3^243: false, as computed. The attention is a = 37/64, without errors. *)
 Theorem perspective_form_is_false :

@@ -134,7 +134,9 @@ by case: (guess _ _ _ == _); rewrite /= ?mulr1 ?mul1r.
 Qed.
 
 (*| T12
-   Scope: the tail of T2: frozen contents, each pattern asked once from a copy. *)
+   English: "P( Σ_k [R_k·log₂(V(1−x_k)) + U_k·log₂(V·x_k/(V−1))] ≥ S + log₂(1/b) ) ≤ b"
+   Python: "P( Σ_k [R_k·log₂(V(1−x_k)) + U_k·log₂(V·x_k/(V−1))] ≥ S + log₂(1/b) ) ≤ b"
+   Scope: 2 to the power of both sides; frozen contents, each pattern asked once from a copy; one table. *)
 Theorem tail (b : R) : 0 < b ->
   #|[set o | #|M|%:R <= b * wealth router_bet o]|%:R <= b * #|{: outcome}|%:R.
 Proof. exact: rarely_rich router_bet_ge0 router_bet_mean b. Qed.

@@ -21,6 +21,8 @@ Definition attend_blindly o h (k : K * Epoch) := attend o (forget h) k.1.
 Definition guess_blindly o h (k : K * Epoch) := guess o (forget h) k.1.
 
 (*| T9
+   English: "E[Att] + V/(V−1)·E[Err] ≥ E[number of pairs of a pattern and an epoch that are queried]"
+   Python: "E[Att] + V/(V−1)·E[Err] ≥ E[number of pairs of a pattern and an epoch that are queried]"
    Scope: redraws, queries, coins of any finite law that is independent of the values; learners that do not see redraws. *)
 Theorem drift_unseen :
   (distinct P z <= mean P (Att_all labels attend_blindly z)

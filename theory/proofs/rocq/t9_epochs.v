@@ -75,6 +75,8 @@ rewrite <- (IH (S t) ((rho + (1 - rho) * y) * (1 - q))); simpl; [lra|]. rewrite 
 Qed.
 
 (*| T9
+   English: "x_k(1) = 1, x_k(t+1) = ρ + (1−ρ)(1−q_k)·x_k(t)"
+   Python: "x_k(1) = 1, x_k(t+1) = ρ + (1−ρ)(1−q_k)·x_k(t)"
    Scope: E[first queries of epochs] = Σ_{t<n} q x_t with x_1 = 1, x_{t+1} = ρ + (1−ρ)(1−q) x_t, for one pattern and rational
    ρ, q, as a weighted sum over all sequences of redraws and queries. *)
 Theorem epochs_queried n : mean n (first_queries true) == queried n.
@@ -99,6 +101,8 @@ assert (0 <= (1 - rho) * (1 - q)) by nra. nra.
 Qed.
 
 (*| T9
+   English: "so the cost per step is at least B = Σ_k q_k·ρ/(ρ + q_k − ρq_k) for every n"
+   Python: "so the cost per step is at least B = Σ_k q_k·ρ/(ρ + q_k − ρq_k) for every n"
    Scope: n steps ask for at least n·q·ρ/(ρ + q − ρq) first queries of epochs, for every n: the cost is linear. *)
 Theorem linear_again n : inject_Z (Z.of_nat n) * (q * (rho / (rho + q - rho * q))) <= mean n (first_queries true).
 Proof.
