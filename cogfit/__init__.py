@@ -15,6 +15,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cogfit.claims.api import check_claim
+    from cogfit.claims.records import ClaimCheck
+    from cogfit.claims.statement import Claim
     from cogfit.curves.curve import Curve
     from cogfit.curves.exposure import exposure_curve
     from cogfit.curves.simulation import simulate
@@ -42,6 +45,9 @@ if TYPE_CHECKING:
     from cogfit.result import FitResult, load
 
 _EXPORTS = {
+    "check_claim": "claims.api",
+    "Claim": "claims.statement",
+    "ClaimCheck": "claims.records",
     "Comparison": "people.conclusions",
     "compare": "people.comparison",
     "fit": "fitting",
@@ -85,6 +91,8 @@ _EXPORTS = {
 __all__ = [
     "Audit",
     "Catalogue",
+    "Claim",
+    "ClaimCheck",
     "CogfitError",
     "Comparison",
     "Curve",
@@ -108,6 +116,7 @@ __all__ = [
     "UtilizationLogger",
     "Verdict",
     "__version__",
+    "check_claim",
     "compare",
     "data_dir",
     "design",

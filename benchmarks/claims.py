@@ -1,0 +1,71 @@
+"""How often each answer is given to claims that are true, false, or about no power law.
+
+Run: python benchmarks/claims.py [--repeats 20] [--part 1/4] [--workers 2] [--only exponential]
+Each log is fitted once, and several claims are held against it, all ± 0.04: the true γ = 0.43, a published estimate of
+it that has this error (drawn anew for each log), and γ off by 0.05, 0.1 and 0.2. Of a log that is no power law every
+claim is false.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from grid import Cell, Study, clopper_pearson, main
+
+import cogfit
+from cogfit.claims.records import ANSWERS
+
+GAMMA, ERROR = 0.43, 0.04
+OFF = (0.05, 0.1, 0.2)
+TRUTHS: dict[str, Mapping[str, float]] = {
+    "power": {"A": 0.9, "gamma": GAMMA},
+    "power_floor": {"A": 0.8, "gamma": GAMMA, "c": 0.1},
+    "exponential_floor": {"A": 0.8, "r": 0.02, "c": 0.1},
+}
+"""Forms of the logs; of the exponential, 0.02 at 300 points, in proportion at others."""
+
+
+def claims_of(rng: np.random.Generator) -> dict[str, str]:
+    """The claims that are held against a log, by name."""
+    published = GAMMA + ERROR * rng.standard_normal()
+    values = {"true": GAMMA, "published": published} | {f"off_{off:g}": GAMMA + off for off in OFF}
+    return {name: f"gamma={value:.6f}±{ERROR}" for name, value in values.items()}
+
+
+def draw(cell: Cell, rng: np.random.Generator) -> tuple[Any, Any]:
+    """A log of a cell."""
+    x = np.arange(1.0, cell["n"] + 1.0)
+    form = cogfit.forms()[cell["truth"]]
+    params = dict(TRUTHS[cell["truth"]])
+    if "r" in params:
+        params["r"] *= 300.0 / cell["n"]
+    y = form.evaluate(x, params)
+    return x, y * np.exp(cell["sd"] * rng.standard_normal(x.size))
+
+
+def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any]:
+    """Answers to all claims, as shares of the logs of a cell."""
+    counts = Counter[tuple[str, str]]()
+    for _ in range(repeats):
+        fit = cogfit.fit(*draw(cell, rng), rng=rng)
+        for name, claim in claims_of(rng).items():
+            counts[name, cogfit.check_claim(claim, fit).answer] += 1
+    names = claims_of(rng)
+    shares = {f"{name}_{answer}": counts[name, answer] / repeats for name in names for answer in ANSWERS}
+    wrong = counts["true", "contradicted"] if cell["truth"].startswith("power") else counts["true", "supported"]
+    low, high = clopper_pearson(wrong, repeats, 0.95)
+    return {**shares, "wrong_low": low, "wrong_high": high}
+
+
+CELLS = [
+    {"truth": truth, "n": n, "sd": sd} for truth in TRUTHS for n, sd in ((30, 0.02), (30, 0.1), (300, 0.02), (300, 0.1))
+]
+STUDY = Study("claims", (__doc__ or "").split("\n")[0], CELLS, measure, 50)
+
+if __name__ == "__main__":
+    for row in main(STUDY):
+        answers = {name: row[f"true_{name}"] for name in ANSWERS}
+        print(row["truth"], row["n"], row["sd"], answers)
