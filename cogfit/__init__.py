@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from cogfit.errors import CogfitError, InputError, MissingDependencyError
     from cogfit.files import data_dir
     from cogfit.fitting import fit
+    from cogfit.following.api import follow
+    from cogfit.following.records import Look
     from cogfit.formulas.form import Form, Parameter
     from cogfit.formulas.registry import forms, register
     from cogfit.inference.interval import Interval
@@ -51,6 +53,8 @@ _EXPORTS = {
     "Comparison": "people.conclusions",
     "compare": "people.comparison",
     "fit": "fitting",
+    "follow": "following.api",
+    "Look": "following.records",
     "design": "designing",
     "Design": "planning.records",
     "Need": "planning.records",
@@ -104,6 +108,7 @@ __all__ = [
     "Inspection",
     "Interval",
     "Log",
+    "Look",
     "MissingDependencyError",
     "Need",
     "Parameter",
@@ -123,6 +128,7 @@ __all__ = [
     "exposure_curve",
     "fit",
     "fit_many",
+    "follow",
     "forms",
     "human",
     "inspect",
