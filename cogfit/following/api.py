@@ -88,11 +88,11 @@ def follow(
     patience = _Patience(Path(path), note or (lambda _: None))
     last: Look | None = None
     for log in watch(
-        path, partial(patience.tries, read_path, path), _rows, growth=GROWTH, every=every, idle=idle, sleep=sleep
+        path, partial(patience.tries, read_path, path), rows_of, growth=GROWTH, every=every, idle=idle, sleep=sleep
     ):
         found = patience.tries(fit_log, log)
         if found is not None:
-            last = next_look(last, _rows(log), found, path)
+            last = next_look(last, rows_of(log), found, path)
             yield last
 
 
@@ -121,8 +121,13 @@ class _Patience:
         return found
 
 
-def _rows(log: Log) -> int:
-    """Rows of what is fitted."""
+def rows_of(log: Log) -> int:
+    """Rows of what is fitted.
+
+    Parameters
+    ----------
+    log : Log
+    """
     part = log.routing or log.utilization
     return 0 if part is None else part.source.rows_read
 
