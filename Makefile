@@ -35,7 +35,8 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
   lint-layout types imports complexity merge-marks check proofs docs architecture clean benchmark-coverage \
   benchmark-selection benchmark-averaging benchmark-field benchmark-censoring benchmark-retention \
   benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz benchmark-precise \
-  benchmark-verdicts benchmark-gpu benchmark benchmark-stopping benchmark-certificates benchmark-design
+  benchmark-verdicts benchmark-gpu benchmark benchmark-stopping benchmark-certificates benchmark-design \
+  benchmark-claims benchmark-following
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -135,6 +136,12 @@ benchmark-verdicts: .venv-test/.stamp ## Rate of each verdict on known processes
 
 benchmark-design: .venv-test/.stamp ## What a log can show: verdicts by points, errors, range, correlation (design.csv)
 	.venv-test/$(BIN)/python benchmarks/design.py $(STUDY_ARGS)
+
+benchmark-claims: .venv-test/.stamp ## Answers to claims that are true, false, or of no power law (claims.csv; ten minutes)
+	.venv-test/$(BIN)/python benchmarks/claims.py $(STUDY_ARGS)
+
+benchmark-following: .venv-test/.stamp ## False verdicts while a log grows (following.csv; ten minutes)
+	.venv-test/$(BIN)/python benchmarks/following.py $(STUDY_ARGS)
 
 benchmark-averaging: .venv-test/.stamp ## Averaging artefacts (averaging_artefact.csv)
 	.venv-test/$(BIN)/python benchmarks/averaging_artefact.py $(STUDY_ARGS)

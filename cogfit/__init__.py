@@ -15,6 +15,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cogfit.claims.api import check_claim
+    from cogfit.claims.records import ClaimCheck
+    from cogfit.claims.statement import Claim
     from cogfit.curves.curve import Curve
     from cogfit.curves.exposure import exposure_curve
     from cogfit.curves.simulation import simulate
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from cogfit.errors import CogfitError, InputError, MissingDependencyError
     from cogfit.files import data_dir
     from cogfit.fitting import fit
+    from cogfit.following.api import follow
+    from cogfit.following.records import Look
     from cogfit.formulas.form import Form, Parameter
     from cogfit.formulas.registry import forms, register
     from cogfit.inference.interval import Interval
@@ -42,9 +47,14 @@ if TYPE_CHECKING:
     from cogfit.result import FitResult, load
 
 _EXPORTS = {
+    "check_claim": "claims.api",
+    "Claim": "claims.statement",
+    "ClaimCheck": "claims.records",
     "Comparison": "people.conclusions",
     "compare": "people.comparison",
     "fit": "fitting",
+    "follow": "following.api",
+    "Look": "following.records",
     "design": "designing",
     "Design": "planning.records",
     "Need": "planning.records",
@@ -85,6 +95,8 @@ _EXPORTS = {
 __all__ = [
     "Audit",
     "Catalogue",
+    "Claim",
+    "ClaimCheck",
     "CogfitError",
     "Comparison",
     "Curve",
@@ -96,6 +108,7 @@ __all__ = [
     "Inspection",
     "Interval",
     "Log",
+    "Look",
     "MissingDependencyError",
     "Need",
     "Parameter",
@@ -108,12 +121,14 @@ __all__ = [
     "UtilizationLogger",
     "Verdict",
     "__version__",
+    "check_claim",
     "compare",
     "data_dir",
     "design",
     "exposure_curve",
     "fit",
     "fit_many",
+    "follow",
     "forms",
     "human",
     "inspect",

@@ -15,7 +15,20 @@ from typing import Annotated, Any
 import typer
 from typer.models import CommandInfo
 
-from cogfit.commands import compare, design, figures, fit, fit_many, human, inspect, ledger, report, simulate, theory
+from cogfit.commands import (
+    claim,
+    compare,
+    design,
+    figures,
+    fit,
+    fit_many,
+    human,
+    inspect,
+    ledger,
+    report,
+    simulate,
+    theory,
+)
 from cogfit.commands.terminal import Interrupt, PipeClosed, print_error, print_text
 from cogfit.records.printable import printable, spelled, spelling_streams
 
@@ -80,6 +93,7 @@ app.command(help=fit.HELP, rich_help_panel=LOGS)(fit.fit)
 app.command(help=inspect.HELP, rich_help_panel=LOGS)(inspect.inspect)
 app.command("fit-many", help=fit_many.HELP, rich_help_panel=LOGS)(fit_many.fit_many)
 app.command(help=design.HELP, rich_help_panel=LOGS)(design.design)
+app.command(help=claim.HELP, rich_help_panel=LOGS)(claim.claim)
 app.command(help=compare.HELP, rich_help_panel=PEOPLE)(compare.compare)
 app.command(help=human.HELP, rich_help_panel=PEOPLE)(human.human)
 app.command(help=report.HELP, rich_help_panel=LOGS)(report.report)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cogfit.commands.defaults import FILE, in_words, project_defaults
+from cogfit.commands.following import Following, check_following, follow_to_the_end
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import (
     FORM,
@@ -62,6 +63,8 @@ and columns are recognised.
   cogfit fit runs/seed0 --thorough --diagnostics more.png
 
   cogfit fit runs/seed0 --audit                           the verdict tried on curves with a known law
+
+  cogfit fit runs/seed0 --follow --idle 3600              again and again, while training writes
 """
 
 
@@ -189,6 +192,15 @@ def fit(
         typer.Option(help="Processes for --audit; default: all cores.", show_default=False, rich_help_panel=FORM),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the resampling.", rich_help_panel=FORM)] = 0,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on as rows are appended; Ctrl-C ends.", rich_help_panel=ROWS)
+    ] = False,
+    every: Annotated[
+        float, typer.Option(help="Seconds between two looks at the file (--follow).", rich_help_panel=ROWS)
+    ] = 2.0,
+    idle: Annotated[
+        Number, typer.Option(help="Leave after so many seconds without new rows (--follow).", rich_help_panel=ROWS)
+    ] = None,
     json_file: Annotated[
         Text, typer.Option("--json", help="Write the result as JSON ('-' for standard output).", rich_help_panel=OUTPUT)
     ] = None,
@@ -233,43 +245,50 @@ def fit(
     decay = read_smoothing(smoothing)
     check_outputs(log, json_file, plot, diagnostics)
     from cogfit import fitting
-    from cogfit.errors import InputError
     from cogfit.logs import read_log
     from cogfit.planning.simulation import checked_workers
 
-    if by is not None and not (plot is None and diagnostics is None):
-        raise InputError("--plot draws one fit and --by makes several", hint="leave one of them out")
+    _check_one_fit(by, plot, diagnostics)
     # reading and fitting; a group is fitted like a whole log
+    read = partial(
+        read_log,
+        format=log_format,
+        x=x,
+        y=y,
+        pattern=pattern,
+        run=run,
+        split=split,
+        x_offset=x_offset,
+        max_bytes=max_bytes,
+    )
+    fit_part = partial(
+        fitting.fit,
+        form=form,
+        noise=noise,
+        level=level,
+        rng=seed,
+        outcome=outcome,  # type: ignore[arg-type]
+        convention=convention,
+        x_min=x_min,
+        x_max=x_max,
+        bins=bins,
+        axis=axis,
+        smoothing=decay,
+        thorough=thorough,
+        schedule=split_names(schedule),
+        audit=audit,
+        workers=checked_workers(workers),
+    )
+    if follow:
+        check_following(log, by=by, audit=audit, json_file=json_file)
+        draw, show = partial(_write_pictures, plot=plot, diagnostics=diagnostics), partial(_show, shown=shown)
+        asked = Following(every, idle, read, fit_part, draw, show, json_file, _defaults_document(defaults))
+        follow_to_the_end(log, asked)
+        return
     with ProgressBars() as progress:
-        table = read_log(
-            log,
-            format=log_format,
-            x=x,
-            y=y,
-            pattern=pattern,
-            run=run,
-            split=split,
-            x_offset=x_offset,
-            progress=progress.stage("reading"),
-            max_bytes=max_bytes,
-        )
+        table = read(log, progress=progress.stage("reading"))
         fit_part = partial(
-            fitting.fit,
-            form=form,
-            noise=noise,
-            level=level,
-            rng=seed,
-            outcome=outcome,  # type: ignore[arg-type]
-            convention=convention,
-            x_min=x_min,
-            x_max=x_max,
-            bins=bins,
-            axis=axis,
-            smoothing=decay,
-            thorough=thorough,
-            schedule=split_names(schedule),
-            audit=audit,
-            workers=checked_workers(workers),
+            fit_part,
             progress=progress.stage("fitting", "curves judged"),
             preview=progress.note if by is None and not shown.quiet else None,
         )
@@ -292,6 +311,14 @@ def fit(
             if defaults:
                 print_text(in_words(defaults) + "\n")
             warn((*table.warnings, *fitting.other_kind(table)))
+
+
+def _check_one_fit(by: str | None, *pictures: Path | None) -> None:
+    """Refuse a picture of several fits."""
+    from cogfit.errors import InputError
+
+    if by is not None and any(picture is not None for picture in pictures):
+        raise InputError("--plot draws one fit and --by makes several", hint="leave one of them out")
 
 
 def read_smoothing(text: str | None) -> Any:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Container
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -57,7 +59,7 @@ def report(
         raise InputError(f"'{html}' is no name of a web page", hint="use .html")
     # a saved fit is shown as it is; a log is fitted
     if _is_fit(log):
-        given = [name for name, _ in _given(context) if name not in ("--html", "--json")]
+        given = [words[0] for words in given_options(context) if words[0] not in ("--html", "--json")]
         if given:
             hint = "give them to cogfit fit, which made it"
             raise InputError(f"{', '.join(given)} cannot change a fit that was saved", path=log, hint=hint)
@@ -87,7 +89,7 @@ def report(
             )
     if json_file is not None:
         result.save(json_file)
-    words = [word for pair in _given(context) for word in pair]
+    words = chain.from_iterable(given_options(context))
     save_report(result, html, command=shlex.join(["cogfit", "report", str(log), *words]))
     print_text(f"{html}: {result.headline()}\n")
 
@@ -101,12 +103,25 @@ def _is_fit(path: Path) -> bool:
         return False
 
 
-def _given(context: typer.Context) -> list[tuple[str, Any]]:
-    """Options that differ from their defaults, as typed."""
+def given_options(context: typer.Context, names: Container[str] | None = None) -> list[tuple[str, ...]]:
+    """Options that differ from their defaults, as typed.
+
+    Parameters
+    ----------
+    context : typer.Context
+    names : container of str, optional
+        Which of them; by default all.
+
+    Returns
+    -------
+    list of tuple of str
+        Name and value; of a switch its name.
+    """
     return [
-        (option.opts[0], str(context.params[option.name]))
+        (option.opts[0],) if context.params[option.name] is True else (option.opts[0], str(context.params[option.name]))
         for option in context.command.params
         if option.param_type_name == "option"
         and option.name in context.params
         and context.params[option.name] != option.default
+        and (names is None or option.name in names)
     ]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cogfit.errors import InputError, nearest
+from cogfit.integrations.boards import Board, Feedback
 from cogfit.logs.columns import Level, NoLogColumns, find_columns, recognised_role
 from cogfit.logs.formats.reader import ReadOptions
 from cogfit.logs.writer import UtilizationLogger
@@ -41,6 +42,9 @@ class MetricRecorder:
         ``layer``), or a list of such mappings.
     run : str, optional
         Name of the run.
+    boards : sequence of Board, optional
+        Where verdict and γ are shown while training runs (:mod:`cogfit.integrations.boards`): when the log has 20, 40,
+        80, … points, and at the end. Each takes a second or a few.
 
     Examples
     --------
@@ -52,7 +56,7 @@ class MetricRecorder:
     >>> recorder.close()
     """
 
-    def __init__(self, metric: Metric = None, *, run: str | None = None) -> None:
+    def __init__(self, metric: Metric = None, *, run: str | None = None, boards: Sequence[Board] = ()) -> None:
         if metric is not None and not isinstance(metric, str) and not callable(metric):
             raise InputError(f"`metric` must be a name or a function of the model, not {metric!r:.60}")
         self.metric, self.run = metric, run
@@ -63,12 +67,15 @@ class MetricRecorder:
         self._found: dict[tuple[str, ...], tuple[Level, ...]] = {}  # by the names that came together
         self._written = 0
         self._warned = False
+        self._feedback = Feedback(boards)
+        self._shown_step: int | None = None
 
     def record(self, step: int, metrics: Mapping[str, Any], *, model: Any, folder: str | Path) -> None:
         """Write the utilisation of a step.
 
         The file is opened the first time.
         """
+        before = self._written
         try:
             for row in self._rows(step, metrics, model):
                 if METRIC not in row:
@@ -81,6 +88,18 @@ class MetricRecorder:
                 self._written += 1
         except (InputError, TypeError) as error:
             self._warn(f"attention utilisation was not written at step {step}: {error}")
+        if self._written > before and self.path is not None:
+            self._shown_step = step
+            self._try_to_show(self._feedback.after_step)
+
+    def _try_to_show(self, show: Callable[[Path, int], None]) -> None:
+        """Show the log on the boards, whatever comes of it."""
+        if self.path is None or self._shown_step is None:
+            return
+        try:
+            show(self.path, self._shown_step)
+        except Exception as error:  # whatever is wrong with a fit or a board, training goes on
+            self._warn(f"no verdict was shown at step {self._shown_step}: {error}")
 
     def close(self, *, expected: bool = True) -> None:
         """Close the file.
@@ -90,6 +109,7 @@ class MetricRecorder:
         if self._logger is not None:
             self._logger.close()
             self._logger = None
+            self._try_to_show(self._feedback.finish)
         if expected and not self._written and self._seen:
             wanted = self.metric if isinstance(self.metric, str) else METRIC
             self._warn(

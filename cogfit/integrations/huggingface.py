@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cogfit.errors import MissingDependencyError
 from cogfit.integrations import Metric, MetricRecorder
+from cogfit.integrations.boards import Board
 
 try:
     from transformers import TrainerCallback
@@ -32,6 +34,8 @@ class UtilizationCallback(TrainerCallback):
         Folder or file to write to, by default the Trainer's ``output_dir``.
     run : str, optional
         Name of the run.
+    boards : sequence of Board, optional
+        Where verdict and γ are shown: ``TensorBoard()`` and ``WandB()`` of :mod:`cogfit.integrations.boards`.
 
     Examples
     --------
@@ -40,8 +44,15 @@ class UtilizationCallback(TrainerCallback):
     >>> trainer = Trainer(model, args, train_dataset=data, callbacks=[callback])  # doctest: +SKIP
     """
 
-    def __init__(self, metric: Metric = None, *, path: str | Path | None = None, run: str | None = None) -> None:
-        self.recorder = MetricRecorder(metric, run=run)
+    def __init__(
+        self,
+        metric: Metric = None,
+        *,
+        path: str | Path | None = None,
+        run: str | None = None,
+        boards: Sequence[Board] = (),
+    ) -> None:
+        self.recorder = MetricRecorder(metric, run=run, boards=boards)
         self.path = path
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, model: Any = None, **kwargs: Any) -> None:

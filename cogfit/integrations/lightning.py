@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cogfit.errors import InputError, MissingDependencyError
 from cogfit.integrations import Metric, MetricRecorder
+from cogfit.integrations.boards import Board
 
 _LIBRARIES = ("lightning.pytorch", "pytorch_lightning")
 
@@ -67,6 +68,8 @@ class UtilizationCallback(_Callback):
         Folder or file to write to, by default the Trainer's ``log_dir``, or its ``default_root_dir`` without a logger.
     run : str, optional
         Name of the run.
+    boards : sequence of Board, optional
+        Where verdict and γ are shown: ``TensorBoard()`` and ``WandB()`` of :mod:`cogfit.integrations.boards`.
 
     Examples
     --------
@@ -82,11 +85,12 @@ class UtilizationCallback(_Callback):
         every_n_steps: int = 1,
         path: str | Path | None = None,
         run: str | None = None,
+        boards: Sequence[Board] = (),
     ) -> None:
         super().__init__()
         if every_n_steps < 1:
             raise InputError(f"`every_n_steps` must be at least 1, not {every_n_steps}")
-        self.recorder = MetricRecorder(metric, run=run)
+        self.recorder = MetricRecorder(metric, run=run, boards=boards)
         self.every_n_steps = every_n_steps
         self.path = path
         self._folder: str | None = None

@@ -1,30 +1,24 @@
 """One self-contained web page of a fit.
 
 The answer comes first, then figures, tables, methods and provenance. The page needs no network and no scripts.
-Everything that comes from the log is escaped where the page is put together (:func:`_tag`), and a content security
-policy forbids the browser to run or load anything.
+It is put together by :mod:`cogfit.show.markup`, which escapes whatever comes from the log.
 """
 
 from __future__ import annotations
 
-import html
 import math
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cogfit.files import write_atomic
 from cogfit.inference.interval import format_interval
-from cogfit.records.printable import printable
 from cogfit.result import FitResult
 from cogfit.show import tables
-from cogfit.show.plots import DIAGNOSTICS, plot_diagnostic, plot_fit, render
-from cogfit.show.tables import Table, readable, simple_table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from cogfit.show.markup import Markup, bullets, document, picture, section, table_element, tag
+from cogfit.show.plots import DIAGNOSTICS, plot_diagnostic, plot_fit
+from cogfit.show.tables import readable, simple_table
 
 ANSWERS: dict[str, str] = {
     "supported": "Yes: the data support a power law.",
@@ -45,49 +39,6 @@ CAPTIONS: dict[str, str] = {
     "restarts": "Restarts of the training: the branch that was kept, and what was abandoned.",
 }
 """What each panel of the diagnostics shows."""
-
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-
-_LONG = 24  # characters from which a cell needs room
-
-_STYLE = """
-:root { color-scheme: light; }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1rem; max-width: 60rem; color: #1a1a1a; background: #fff;
-  font: 1rem/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; overflow-wrap: anywhere; }
-h1 { font-size: 1.6rem; line-height: 1.25; margin: .2rem 0 .6rem; }
-h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; border-bottom: 1px solid #ccc; }
-.lead { font-size: 1.1rem; }
-.log { color: #555; margin: 0; }
-ul { padding-left: 1.2rem; }
-li { margin: .2rem 0; }
-figure { margin: 1rem 0; }
-figure svg { display: block; width: 100%; height: auto; }
-figure.main svg { max-width: 38rem; }
-.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); gap: 0 1.5rem; }
-figcaption, .caption { color: #444; font-size: .9rem; }
-.caption { margin: .8rem 0 .2rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
-th, td { padding: .2rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd; }
-thead th { border-bottom: 1px solid #666; white-space: nowrap; }
-tbody th { font-weight: 600; }
-.number { text-align: right; white-space: nowrap; }
-.long { min-width: 12rem; }
-tr.chosen { background: #eaf2f8; }
-.warnings { border-left: 4px solid #b35900; padding: .1rem .8rem; background: #fff7ee; }
-.warnings h2 { margin-top: .5rem; border: 0; }
-code { font-size: .9rem; }
-@media print {
-  body { max-width: none; padding: 0; font-size: 10pt; }
-  .scroll { overflow: visible; }
-  figure.main svg { max-width: 12cm; }
-  table { font-size: 8pt; }
-  th, td { padding: 1pt 4pt; }
-  figure, tr, .warnings { break-inside: avoid; }
-  h2 { break-after: avoid; }
-}
-"""
 
 
 def save_report(result: FitResult, path: str | os.PathLike[str], *, command: str = "") -> None:
@@ -129,15 +80,6 @@ def page(result: FitResult, *, command: str = "") -> str:
     (True, False)
     """
     log = str(result.source["path"] or f"{result.n:,} points from {result.source['format']}")
-    head = _tag(
-        "head",
-        _Markup('<meta charset="utf-8">'),
-        _Markup(f'<meta name="generator" content="cogfit {_escape(result.versions.get("cogfit", "?"))}">'),
-        _Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-        _Markup(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
-        _tag("title", f"Is it a power law? {log}"),
-        _tag("style", _Markup(_STYLE)),
-    )
     sections = (
         _figures(result),
         _audit(result),
@@ -147,98 +89,11 @@ def page(result: FitResult, *, command: str = "") -> str:
         _trajectories(result),
         _averaging(result),
         _transition(result),
-        _section("Methods", _tag("p", result.methods())),
+        section("Methods", tag("p", result.methods())),
         _provenance(result, command),
     )
-    header = _tag("header", _tag("p", "Is it a power law? ", _tag("code", log), class_="log"), *_answer(result))
-    body = _tag("body", header, _tag("main", _warnings(result), *sections))
-    return f'<!DOCTYPE html>\n<html lang="en">\n{head}\n{body}\n</html>\n'
-
-
-# ------------------------------------------------------------------------------------------------------ markup
-
-
-class _Markup(str):
-    """HTML that is safe as it is.
-
-    Any other text is escaped.
-    """
-
-
-def _tag(name: str, *children: str, **attributes: str) -> _Markup:
-    """Return an element.
-
-    Children are escaped unless they are :class:`_Markup`, attributes always.
-    """
-    inner = "".join(child if isinstance(child, _Markup) else _escape(child) for child in children)
-    given = "".join(f' {key.strip("_").replace("_", "-")}="{_escape(v)}"' for key, v in attributes.items())
-    return _Markup(f"<{name}{given}>{inner}</{name}>\n")
-
-
-def _escape(text: str) -> str:
-    """A text as HTML, without what turns it round or hides it."""
-    return html.escape(printable(text, keeps_lines=True))
-
-
-def _section(title: str, *children: str) -> _Markup:
-    """A section with its heading, nothing if it is empty."""
-    full = [child for child in children if child]
-    return _tag("section", _tag("h2", title), *full) if full else _Markup()
-
-
-def _list(sentences: Iterable[str]) -> _Markup:
-    items = [_tag("li", sentence) for sentence in sentences]
-    return _tag("ul", *items) if items else _Markup()
-
-
-def _table(table: Table) -> _Markup:
-    """A table that scrolls where it is too wide.
-
-    Nothing where it has no rows.
-    """
-    if not table.rows:
-        return _Markup()
-    body = []
-    for row in table.rows:
-        name, *cells = row.cells
-        values = [
-            _cell(cell, is_number=column.kind != "text", has_neighbours=len(cells) > 1)
-            for cell, column in zip(cells, table.columns[1:], strict=True)
-        ]
-        mark = {"class_": "chosen"} if row.is_chosen else {}
-        body.append(_tag("tr", _tag("th", name, scope="row"), *values, **mark))
-    heads = [
-        _tag("th", column.title, scope="col", **({} if column.kind == "text" else {"class_": "number"}))
-        for column in table.columns
-    ]
-    name = "table-" + re.sub(r"\W+", "-", table.caption[:32]).lower()
-    element = _tag("table", _tag("thead", _tag("tr", *heads)), _tag("tbody", *body), aria_labelledby=name)
-    scroll = _tag("div", element, class_="scroll", role="region", aria_labelledby=name, tabindex="0")
-    # caption and notes stand beside the table, so that they never scroll
-    notes = "".join(_tag("p", note, class_="note") for note in table.notes)
-    return _Markup(_tag("p", table.caption, class_="caption", id=name) + scroll + notes)
-
-
-def _cell(text: str, *, is_number: bool, has_neighbours: bool) -> _Markup:
-    """A cell of a table.
-
-    Long text beside other cells gets room, so that a narrow screen does not make it a tower.
-    """
-    kind = "number" if is_number else "long" if has_neighbours and len(text) > _LONG else ""
-    return _tag("td", text, **({"class_": kind} if kind else {}))
-
-
-def _picture(figure: Figure, name: str, caption: str, **attributes: str) -> _Markup:
-    """A figure as inline SVG whose ids are its own.
-
-    The caption is its text alternative.
-    """
-    text = render(figure, "svg").decode()
-    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.S)
-    # in tags only: a label may look like an attribute
-    text = re.sub(r"<[^>]*>", lambda tag: re.sub(r'(\bid="|"#|url\(#)', rf"\g<1>{name}-", tag.group()), text)
-    text = text.replace("<svg", f'<svg role="img" aria-label="{_escape(caption)}"', 1)
-    return _tag("figure", _Markup(text), _tag("figcaption", caption), **attributes)
+    header = tag("header", tag("p", "Is it a power law? ", tag("code", log), class_="log"), *_answer(result))
+    return document(f"Is it a power law? {log}", result.versions, header, tag("main", _warnings(result), *sections))
 
 
 def _limits(low: float | None, high: float | None) -> str:
@@ -252,20 +107,20 @@ def _limits(low: float | None, high: float | None) -> str:
 # ---------------------------------------------------------------------------------------------------- sections
 
 
-def _answer(result: FitResult) -> Iterator[_Markup]:
-    yield _tag("h1", ANSWERS[result.verdict.power_law])
-    yield _tag("p", result.headline(), class_="lead")
+def _answer(result: FitResult) -> Iterator[Markup]:
+    yield tag("h1", ANSWERS[result.verdict.power_law])
+    yield tag("p", result.headline(), class_="lead")
     others = (part["statements"][:1] for part in (result.averaging, result.transition) if part is not None)
-    yield _list((*result.verdict.reasons, *result.window_statements, *chain(*others)))
+    yield bullets((*result.verdict.reasons, *result.window_statements, *chain(*others)))
 
 
-def _warnings(result: FitResult) -> _Markup:
+def _warnings(result: FitResult) -> Markup:
     if not result.warnings:
-        return _Markup()
-    return _tag("section", _tag("h2", "Warnings"), _list(result.warnings), class_="warnings")
+        return Markup()
+    return tag("section", tag("h2", "Warnings"), bullets(result.warnings), class_="warnings")
 
 
-def _figures(result: FitResult) -> _Markup:
+def _figures(result: FitResult) -> Markup:
     main = plot_fit(result, width=4.6, titled=False)
     caption = (
         f"{result.y_label} against {result.x_label}, with fitted forms and, below, the residuals of the form reported."
@@ -274,12 +129,12 @@ def _figures(result: FitResult) -> _Markup:
     for name in DIAGNOSTICS:
         figure = plot_diagnostic(result, name)
         if figure is not None:
-            panels.append(_picture(figure, name, CAPTIONS[name]))
-    return _section("Figures", _picture(main, "fit", caption, class_="main"), _tag("div", *panels, class_="panels"))
+            panels.append(picture(figure, name, CAPTIONS[name]))
+    return section("Figures", picture(main, "fit", caption, class_="main"), tag("div", *panels, class_="panels"))
 
 
-def _forms(result: FitResult) -> _Markup:
-    return _section("Forms", _table(tables.forms_table(result, tables.PAGE)))
+def _forms(result: FitResult) -> Markup:
+    return section("Forms", table_element(tables.forms_table(result, tables.PAGE)))
 
 
 def _audit(result: FitResult) -> str:
@@ -289,21 +144,21 @@ def _audit(result: FitResult) -> str:
         "The verdict was tried on curves with a known law, this log's points and errors like its own. In parentheses: "
         "95 % limits of the share that so many curves leave open."
     )
-    return _section("How far to trust the verdict", _tag("p", text), _table(tables.audit_table(result.audit)))
+    return section("How far to trust the verdict", tag("p", text), table_element(tables.audit_table(result.audit)))
 
 
-def _parameters(result: FitResult) -> _Markup:
-    return _section("Parameters", _table(tables.parameters_table(result, tables.PAGE)))
+def _parameters(result: FitResult) -> Markup:
+    return section("Parameters", table_element(tables.parameters_table(result, tables.PAGE)))
 
 
-def _windows(result: FitResult) -> _Markup:
-    return _section("Windows", _table(tables.windows_table(result, tables.PAGE)))
+def _windows(result: FitResult) -> Markup:
+    return section("Windows", table_element(tables.windows_table(result, tables.PAGE)))
 
 
-def _transition(result: FitResult) -> _Markup:
+def _transition(result: FitResult) -> Markup:
     transition = result.transition
     if transition is None:
-        return _Markup()
+        return Markup()
     changes = [change for change in (transition["main"], *transition["changes"]) if change is not None]
     columns = (
         "half done at",
@@ -327,14 +182,14 @@ def _transition(result: FitResult) -> _Markup:
         for change in changes
     ]
     caption = f"Abrupt changes on the {transition['axis']} axis, the strongest first."
-    table = _table(simple_table(columns, rows, caption, numbers=range(1, 7)))
-    return _section("Transition", _list(transition["statements"]), table)
+    table = table_element(simple_table(columns, rows, caption, numbers=range(1, 7)))
+    return section("Transition", bullets(transition["statements"]), table)
 
 
-def _averaging(result: FitResult) -> _Markup:
+def _averaging(result: FitResult) -> Markup:
     averaging = result.averaging
     if averaging is None:
-        return _Markup()
+        return Markup()
     labels = {
         "status": "finding",
         "per_pattern_form": "form of single curves",
@@ -346,13 +201,13 @@ def _averaging(result: FitResult) -> _Markup:
         "reproduced_power": "R² of averaged power laws",
     }
     title = f"Averaging over {averaging['patterns']} {averaging['kind']}."
-    return _section("Averaging", _list(averaging["statements"]), _facts(title, labels, averaging))
+    return section("Averaging", bullets(averaging["statements"]), _facts(title, labels, averaging))
 
 
-def _trajectories(result: FitResult) -> _Markup:
+def _trajectories(result: FitResult) -> Markup:
     trajectories = result.trajectories
     if trajectories is None:
-        return _Markup()
+        return Markup()
     labels = {
         "patterns": "patterns",
         "risk_set": "of these behind every point",
@@ -377,16 +232,16 @@ def _trajectories(result: FitResult) -> _Markup:
         for axis, times in trajectories.get("switch_times", {}).items()
     ]
     times_table = simple_table(columns, rows, "When patterns switch (Kaplan–Meier).", numbers=range(1, 5))
-    return _section(
+    return section(
         "Patterns",
-        _list(trajectories.get("statements", ())),
+        bullets(trajectories.get("statements", ())),
         _facts("Patterns behind the curve.", labels, trajectories),
-        _table(times_table),
+        table_element(times_table),
         *_time_ratios(trajectories),
     )
 
 
-def _time_ratios(trajectories: Mapping[str, Any]) -> Iterator[_Markup]:
+def _time_ratios(trajectories: Mapping[str, Any]) -> Iterator[Markup]:
     """A table of the survival regression of switch times."""
     covariates, slope = trajectories.get("switch_time_ratios", ()), trajectories.get("alignment_slope", {})
     if not covariates:
@@ -403,10 +258,10 @@ def _time_ratios(trajectories: Mapping[str, Any]) -> Iterator[_Markup]:
         f"What the time until the switch is multiplied by ({slope['law']} survival regression; patterns that never "
         f"switch are censored, {slope['censored']} of them)."
     )
-    yield _table(simple_table(("", "time ratio", "95 % interval"), rows, caption, numbers=range(1, 3)))
+    yield table_element(simple_table(("", "time ratio", "95 % interval"), rows, caption, numbers=range(1, 3)))
 
 
-def _facts(caption: str, labels: Mapping[str, str], values: Mapping[str, Any]) -> _Markup:
+def _facts(caption: str, labels: Mapping[str, str], values: Mapping[str, Any]) -> Markup:
     """A table of labels and the values that are known."""
     known = ((label, values.get(key)) for key, label in labels.items())
     rows = [
@@ -414,10 +269,10 @@ def _facts(caption: str, labels: Mapping[str, str], values: Mapping[str, Any]) -
         for label, value in known
         if value is not None
     ]
-    return _table(simple_table(("", "value"), rows, caption))
+    return table_element(simple_table(("", "value"), rows, caption))
 
 
-def _provenance(result: FitResult, command: str) -> _Markup:
+def _provenance(result: FitResult, command: str) -> Markup:
     source = result.source
     dropped = ", ".join(f"{count:,} {reason}" for reason, count in source["rows_dropped"].items())
     rows = [
@@ -434,4 +289,4 @@ def _provenance(result: FitResult, command: str) -> _Markup:
         *((name, version) for name, version in result.versions.items()),
         *([("command", command)] if command else []),
     ]
-    return _section("Provenance", _table(simple_table(("", "value"), rows, "Where the numbers come from.")))
+    return section("Provenance", table_element(simple_table(("", "value"), rows, "Where the numbers come from.")))

@@ -12,13 +12,13 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 import cogfit
 from cogfit.errors import InputError
+from cogfit.logs.growing import watch
 from theory.audit import e_values
 from theory.audit.arrivals import Arrivals, MissingMass, exchangeability, missing_mass
 from theory.audit.bets import Bets
@@ -168,21 +168,16 @@ def follow_log(
         As :func:`check_log`; and if rows that were there before have changed or gone.
     """
     settings = _settings(options.pop("values", None), options.pop("side_information", None), **options)
-    if not poll > 0:
-        raise InputError(f"a pause of {poll:g} seconds", hint="give more than 0")
-    stamp: tuple[tuple[str, int, int], ...] = ()
+
+    def read_rows() -> tuple[pd.DataFrame, RoutingLog | UtilizationLog, tuple[str, ...]]:
+        log, warnings = _read(path if read is None else read(path))
+        return _rows(log, path), log, warnings
+
     before: pd.DataFrame | None = None
-    waited = 0.0
-    while idle is None or waited <= idle:
-        if (now := _stamp(Path(path))) != stamp or not stamp:
-            stamp, (log, warnings) = now, _read(path if read is None else read(path))
-            frame = _rows(log, path)
-            if before is None or len(frame) > len(before):
-                _appended(before, frame, path)
-                before, waited = frame, 0.0
-                yield _check(log, settings, warnings)
-        sleep(poll)
-        waited += poll
+    for frame, log, warnings in watch(path, read_rows, lambda found: len(found[0]), every=poll, idle=idle, sleep=sleep):
+        _appended(before, frame, path)
+        before = frame
+        yield _check(log, settings, warnings)
 
 
 def _settings(values: int | None, side_information: float | None, **options: Any) -> Settings:
@@ -607,13 +602,6 @@ def _account(log: RoutingLog | UtilizationLog) -> dict[str, Any]:
         "rows_read": source.rows_read,
         "rows_dropped": dict(source.rows_dropped),
     }
-
-
-def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
-    """What changes when a file of the log grows."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path] if path.exists() else []
-    stats = [(str(file), file.stat()) for file in files]
-    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
 
 def _rows(log: RoutingLog | UtilizationLog, path: str | os.PathLike[str]) -> pd.DataFrame:

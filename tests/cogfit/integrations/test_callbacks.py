@@ -17,6 +17,16 @@ from cogfit.integrations import MetricRecorder
 from cogfit.logs import read_log
 
 
+class Steps(list[int]):
+    """A board that remembers at which steps it was written to."""
+
+    def write(self, look: object, step: int, folder: Path) -> None:
+        self.append(step)
+
+    def close(self) -> None:
+        self.append(-1)
+
+
 def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
@@ -136,7 +146,8 @@ def test_huggingface_trainer(tmp_path: Path) -> None:
         use_cpu=True,
         disable_tqdm=True,
     )
-    by_function = UtilizationCallback(lambda model: model.calls / 6, path=tmp_path / "function.jsonl")
+    board = Steps()
+    by_function = UtilizationCallback(lambda model: model.calls / 6, path=tmp_path / "function.jsonl", boards=[board])
     trainer = Trainer(Model(), arguments, train_dataset=data, callbacks=[UtilizationCallback(), by_function])
     trainer.train()
     assert rows(tmp_path / "out" / "utilization.jsonl") == [
@@ -145,6 +156,7 @@ def test_huggingface_trainer(tmp_path: Path) -> None:
     assert rows(tmp_path / "function.jsonl") == [
         {"step": step, "attention_utilization": step / 6} for step in (2, 4, 6)
     ]
+    assert board == [6, -1]
 
 
 @pytest.mark.slow
@@ -167,11 +179,13 @@ def test_lightning_trainer_with_a_resumed_run(tmp_path: Path, caplog: pytest.Log
         def configure_optimizers(self) -> Any:
             return torch.optim.SGD(self.parameters(), 0.1)
 
+    board = Steps()
+
     def fit(steps: int, checkpoint: Path | None) -> Any:
         trainer = lightning.Trainer(
             max_steps=steps,
             default_root_dir=tmp_path,
-            callbacks=[UtilizationCallback(every_n_steps=2)],
+            callbacks=[UtilizationCallback(every_n_steps=2, boards=[board])],
             accumulate_grad_batches=2,
             accelerator="cpu",
             logger=lightning.loggers.CSVLogger(tmp_path),
@@ -189,6 +203,7 @@ def test_lightning_trainer_with_a_resumed_run(tmp_path: Path, caplog: pytest.Log
         first.save_checkpoint(tmp_path / "last.ckpt")
         second = fit(8, tmp_path / "last.ckpt")
     assert Path(first.log_dir) != Path(second.log_dir)
+    assert board == [4, -1, 8, -1]
     expected = [(step, pytest.approx(1 / step)) for step in (2, 4, 6, 8)]
     found = rows(Path(first.log_dir, "utilization.jsonl"))  # the resumed run went on in the same file
     assert [(row["step"], row["attention_utilization"]) for row in found] == expected

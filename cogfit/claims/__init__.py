@@ -1,0 +1,1 @@
+"""A claim about a parameter, held against a log."""

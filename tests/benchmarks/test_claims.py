@@ -1,0 +1,30 @@
+"""The study of claims: its page says what its table holds, and its truths are what they are called."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import claims  # noqa: E402
+
+
+def test_the_page_is_made_from_the_table() -> None:
+    text = claims.PAGE.read_text(encoding="utf-8")
+    assert text == claims.page(text, claims.recorded()), "run: python benchmarks/claims.py --page"
+    assert len(claims.recorded()) == len(claims.CELLS)
+
+
+def test_answers_of_a_claim_add_up() -> None:
+    for row in claims.recorded():
+        for name in claims.claims_of(np.random.default_rng(0)):
+            assert abs(sum(float(row[f"{name}_{answer}"]) for answer in claims.ANSWERS) - 1.0) < 1e-5
+
+
+def test_a_power_law_without_errors_is_recovered() -> None:
+    x, y = claims.draw({"truth": "power", "n": 50, "sd": 0.0}, np.random.default_rng(0))
+    np.testing.assert_allclose(-np.polyfit(np.log(x), np.log(y), 1)[0], claims.GAMMA)
