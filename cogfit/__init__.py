@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cogfit.errors import CogfitError, InputError, MissingDependencyError
     from cogfit.files import data_dir
     from cogfit.fitting import fit
+    from cogfit.forecasting.records import Forecast, Prediction, Reach
     from cogfit.formulas.form import Form, Parameter
     from cogfit.formulas.registry import forms, register
     from cogfit.inference.interval import Interval
@@ -51,6 +52,9 @@ _EXPORTS = {
     "Rates": "inference.rates",
     "Audit": "inference.rates",
     "fit_many": "many.api",
+    "Forecast": "forecasting.records",
+    "Prediction": "forecasting.records",
+    "Reach": "forecasting.records",
     "Catalogue": "people.catalogue",
     "human": "people.catalogue",
     "Form": "formulas.form",
@@ -91,6 +95,7 @@ __all__ = [
     "Dataset",
     "Design",
     "FitResult",
+    "Forecast",
     "Form",
     "InputError",
     "Inspection",
@@ -99,7 +104,9 @@ __all__ = [
     "MissingDependencyError",
     "Need",
     "Parameter",
+    "Prediction",
     "Rates",
+    "Reach",
     "RoutingLog",
     "Series",
     "Source",

@@ -20,6 +20,7 @@ from cogfit.inference.interval import format_interval
 from cogfit.records.printable import printable
 from cogfit.result import FitResult
 from cogfit.show import tables
+from cogfit.show.forecast import forms_table, plot_forecast
 from cogfit.show.plots import DIAGNOSTICS, plot_diagnostic, plot_fit, render
 from cogfit.show.tables import Table, readable, simple_table
 
@@ -140,6 +141,7 @@ def page(result: FitResult, *, command: str = "") -> str:
     )
     sections = (
         _figures(result),
+        _forecast(result),
         _audit(result),
         _forms(result),
         _parameters(result),
@@ -290,6 +292,14 @@ def _audit(result: FitResult) -> str:
         "95 % limits of the share that so many curves leave open."
     )
     return _section("How far to trust the verdict", _tag("p", text), _table(tables.audit_table(result.audit)))
+
+
+def _forecast(result: FitResult) -> _Markup:
+    if result.forecast is None:
+        return _Markup()
+    caption = "Forecast: inside the dark band lies the curve, inside the light one a new observation."
+    picture = _picture(plot_forecast(result, width=4.6, titled=False), "forecast", caption, class_="main")
+    return _section("Forecast", _list(result.forecast.statements), picture, _table(forms_table(result.forecast)))
 
 
 def _parameters(result: FitResult) -> _Markup:
