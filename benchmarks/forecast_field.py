@@ -1,6 +1,6 @@
 """Forecasts of real learning curves: from the first 60 % of the anchors to the last.
 
-Run: python benchmarks/forecast_field.py [--split development|report] [--most 100] [--out FILE]
+Run: python benchmarks/forecast_field.py [--most 100] [--split development] [--out FILE] [--fresh]
 Curves of LCDB 1.0 (lcdb.py). The weights of the forms before any data, and what a form may miss by beyond the data,
 were chosen on a third of the data sets (drawn with SEED); the table is of the others. All forms are continued, as no
 test refuses any: a curve has 8 to 22 points here, on which a test refuses few and costs a second. Beside the average
@@ -16,13 +16,13 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from grid import FOLDER, versions
-from lcdb import LearningCurve, learning_curves
+from lcdb import CURVES, LearningCurve, learning_curves
 from numpy.typing import NDArray
 
 from cogfit.curves.arrays import array_curve
@@ -37,6 +37,7 @@ from cogfit.native.blas import single_threaded
 
 SEED = 20261129
 SHARE = 0.6  # of the anchors, rounded up, that are fitted
+STEP = 100  # curves between two tables
 WORST = 0.5  # an error counts as this much at most
 FORMS = candidate_forms("x", "error")
 Array = NDArray[np.float64]
@@ -106,56 +107,73 @@ def row(name: str, values: Array, truth: Array) -> dict[str, str]:
     return {"method": name, "curves": str(truth.size), **{key: f"{value:.4f}" for key, value in told.items()}}
 
 
-def rows_of(curves: Sequence[LearningCurve]) -> list[dict[str, str]]:
+def rows_of(
+    curves: Sequence[LearningCurve], answers: Sequence[Answer], fits: Sequence[Estimates]
+) -> list[dict[str, str]]:
     """The table."""
     truth = np.array([curve.error[-1] for curve in curves])
-    answers, fits = [], fit_forms(curves)
-    for number, curve in enumerate(curves, 1):
-        answers.append(answer(curve, [fit.one(number - 1) for fit in fits]))
-        if number % 200 == 0:
-            print(f"{number:,} of {len(curves):,} curves", file=sys.stderr, flush=True)
     value, low, high = (np.array([getattr(item, key) for item in answers]) for key in ("value", "low", "high"))
-    told = np.array([item.is_answered for item in answers])
-    is_within = (low <= truth) & (truth <= high)
-    share = {"covered": f"{is_within[told].mean():.4f}", "refused": str(int((~told).sum()))}
-    share["width"] = f"{np.median((high - low)[told]):.4f}"
-    everything = {"covered": f"{is_within.mean():.4f}", "refused": "0", "width": f"{np.median(high - low):.4f}"}
-    blank = dict.fromkeys(share, "")
+    told, is_within = np.array([item.is_answered for item in answers]), (low <= truth) & (truth <= high)
+
+    def limits(rows: NDArray[np.bool_], refused: int) -> dict[str, str]:
+        width = float(np.median((high - low)[rows]))
+        return {"covered": f"{is_within[rows].mean():.4f}", "refused": str(refused), "width": f"{width:.4f}"}
+
+    everything = np.ones(truth.size, dtype=bool)
+    blank = dict.fromkeys(("covered", "refused", "width"), "")
     return [
-        row("average, where answered", value[told], truth[told]) | share,
-        row("average, refusals ignored", value, truth) | everything,
+        row("average, where answered", value[told], truth[told]) | limits(told, int((~told).sum())),
+        row("average, refusals ignored", value, truth) | limits(everything, 0),
         *(row(name, values, truth) | blank for name, values in alone(curves, fits)),
     ]
 
 
-def main() -> None:
-    """Run the study and write its table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--split", choices=("development", "report"), default="report", help="data sets")
-    parser.add_argument("--most", type=int, help="curves, drawn at random; all by default")
-    parser.add_argument("--out", type=Path, default=FOLDER / "forecast_field.csv", help="the table")
-    options = parser.parse_args()
-    curves = split(learning_curves(), options.split)
-    if options.most is not None:
-        drawn = np.random.default_rng(SEED).permutation(len(curves))[: options.most]
-        curves = [curves[i] for i in sorted(drawn.tolist())]
-    rows = rows_of(curves)
+def write(out: Path, curves: Sequence[LearningCurve], answers: Sequence[Answer], options: argparse.Namespace) -> None:
+    """Write the table of the curves that were forecast so far."""
+    done = curves[: len(answers)]
+    rows = rows_of(done, answers, fit_forms(done))
     buffer = io.StringIO()
     table = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
-    write_atomic(options.out, buffer.getvalue())
+    write_atomic(out, buffer.getvalue())
     about = {
         "study": "forecast_field",
         "about": (__doc__ or "").split("\n")[0],
         "command": "python benchmarks/forecast_field.py",
         "split": options.split,
+        "curves": len(done),
+        "of": len(curves),
         "seed": SEED,
-        "median_distance": float(np.median([c.size[-1] / c.size[first_anchors(c) - 1] for c in curves])),
+        "median_distance": float(np.median([c.size[-1] / c.size[first_anchors(c) - 1] for c in done])),
         "versions": versions(),
     }
-    write_atomic(options.out.with_suffix(".json"), json.dumps(about, indent=1, ensure_ascii=False) + "\n")
-    print(buffer.getvalue())
+    write_atomic(out.with_suffix(".json"), json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+
+
+def main() -> None:
+    """Run the study: curves in random order, the table written anew every :data:`STEP` of them."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--split", choices=("development", "report"), default="report", help="data sets")
+    parser.add_argument("--most", type=int, help="curves; all by default")
+    parser.add_argument("--out", type=Path, default=FOLDER / "forecast_field.csv", help="the table")
+    parser.add_argument("--fresh", action="store_true", help="start anew instead of going on")
+    options = parser.parse_args()
+    curves = split(learning_curves(), options.split)
+    curves = [curves[i] for i in np.random.default_rng(SEED).permutation(len(curves)).tolist()]
+    kept = CURVES.parent / f"forecasts-{options.split}.json"
+    stored = [] if options.fresh or not kept.exists() else json.loads(kept.read_text(encoding="utf-8"))
+    answers = [Answer(*item) for item in stored][: options.most]
+    wanted = len(curves) if options.most is None else min(options.most, len(curves))
+    for begin in range(len(answers), wanted, STEP):
+        part = curves[begin : min(begin + STEP, wanted)]
+        fits = fit_forms(part)
+        answers += [answer(curve, [fit.one(i) for fit in fits]) for i, curve in enumerate(part)]
+        write_atomic(kept, json.dumps([astuple(item) for item in answers]))
+        write(options.out, curves, answers, options)
+        print(f"{len(answers):,} of {len(curves):,} curves", file=sys.stderr, flush=True)
+    write(options.out, curves, answers, options)
+    print(options.out.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def fit_with_forecast(
-    fit: Callable[..., FitResult], *, at: Sequence[float] | None, reach: Sequence[float] | None, has_fan: bool
+    fit: Callable[..., FitResult], *, at: Sequence[float] | None, reach: Sequence[float] | None, has_fan: bool = False
 ) -> Callable[..., FitResult]:
     """Make a function fit and forecast what was asked for.
 

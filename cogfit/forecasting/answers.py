@@ -49,7 +49,7 @@ class _At:
     @classmethod
     def of(cls, ensemble: Ensemble, x: Array) -> _At:
         centre, draws = ensemble.curves(x)
-        observed, weights = ensemble.observed(draws), ensemble.weights
+        observed, weights = ensemble.observed(draws, x), ensemble.weights
         matters = weights >= min(MATTERS, float(weights.max()))
         tail = 0.5 * (1.0 - OWN_LEVEL)
         with np.errstate(all="ignore"):
@@ -171,7 +171,7 @@ def check_level(level: float) -> None:
 
 
 def _checked_places(x: ArrayLike) -> Array:
-    """The x of a prediction as a vector of finite numbers."""
+    """Return x as a vector of finite numbers."""
     places = np.atleast_1d(as_numbers("x", x))
     if places.ndim != 1:
         raise InputError(f"`x` must be a number or have one dimension, not shape {places.shape}")
@@ -198,9 +198,9 @@ def _limits(draws: Array, weights: Array, level: float) -> tuple[Array, Array]:
 
 
 def _crossing(x: Array, above: Array) -> Array:
-    """First x at which rows (m, k) are not above 0 any more, (m,).
+    """First x at which rows are not above 0 any more.
 
-    inf where they always are. Between two x the curve is straight in log x.
+    Rows (m, k) give (m,); inf where they always are. Between two x the curve is straight in log x.
     """
     is_below = ~(above > 0.0)
     at = is_below.argmax(axis=1)

@@ -16,6 +16,7 @@ import numpy as np
 
 from cogfit.curves.curve import Curve
 from cogfit.engine import separable
+from cogfit.engine.arma import WHITE
 from cogfit.engine.bins import Axis
 from cogfit.engine.estimate import Estimate
 from cogfit.engine.noise import NOISE
@@ -52,6 +53,8 @@ _WORTH = (
 )
 _CLEAR = 1.5  # held-out over residual mean square above which a form misses
 _AGAIN = 1.5  # times this miss that a form may miss by beyond the data
+_REMEMBERED = 1000  # steps beyond the data after which no error is remembered
+_RECENT = 50  # residuals that are
 _LAST = 0.1  # share of the points whose weights and errors a new observation has
 _SMALLEST = 1e-9  # of the size of y, what stands for a held-out error of 0
 
@@ -123,7 +126,10 @@ class Member:
     spread: float
 
     def values(self, x: Array) -> Array:
-        """Curves of the fit and of the draws, (1 + draws, k)."""
+        """Curves of the fit and of the draws.
+
+        Shape (1 + draws, k).
+        """
         form = get_form(self.name)
         with np.errstate(all="ignore"):
             if self.is_linear:
@@ -132,6 +138,31 @@ class Member:
             params = np.concatenate([self.params[None], self.draws])
             values = separable.linearised(form, Axis.points(x), params)[0]
             return values[:1] + self.spread * (values - values[:1]) if self.spread > 1.0 else values
+
+
+@dataclass(frozen=True)
+class Recent:
+    """The last points of a curve, the latest first.
+
+    Attributes
+    ----------
+    x, y, weight : ndarray, shape (m,)
+        The weight is that of the point over the squared local size of its error.
+    spacing : float
+        Distance of the last x; inf where several points have the last x.
+    """
+
+    x: Array
+    y: Array
+    weight: Array
+    spacing: float
+
+    @classmethod
+    def of_curve(cls, curve: Curve, scale: Array, last: int) -> Recent:
+        """Take the last points of a curve in the order of x."""
+        spacing = float(np.median(np.diff(curve.x[-last - 1 :]))) or math.inf
+        parts = (part[::-1][:_RECENT] for part in (curve.x, curve.y, curve.weights / scale**2))
+        return cls(*parts, spacing)
 
 
 @dataclass(frozen=True)
@@ -149,6 +180,8 @@ class Ensemble:
     noise : str
     errors : ErrorModel
         Of the residuals, in units of their weights.
+    recent : Recent
+        The last points.
     weight : float
         Of a new observation: number of trials for counted outcomes.
     limits : tuple of (float, float)
@@ -162,6 +195,7 @@ class Ensemble:
     x_last: float
     noise: str
     errors: ErrorModel
+    recent: Recent
     weight: float
     limits: tuple[float, float]
 
@@ -196,7 +230,10 @@ class Ensemble:
         return self._told(np.stack(centre)), self._told(np.stack(draws))
 
     def _beyond(self, x: Array) -> Array:
-        """How far beyond the data, 1 being as far as what was held out."""
+        """How far beyond the data each x lies.
+
+        From 0, within them, to 1, as far as what was held out.
+        """
         step = math.log(self.x_last / self.x_held) if 0.0 < self.x_held < self.x_last else math.inf
         with np.errstate(divide="ignore", invalid="ignore"):
             far = np.log(x / self.x_last) / step if math.isfinite(step) else (x > self.x_last).astype(float)
@@ -205,8 +242,35 @@ class Ensemble:
     def _told(self, own: Array) -> Array:
         return np.asarray(np.clip(own * self.units.y, *self.limits))
 
-    def observed(self, curves: Array) -> Array:
-        """New observations of curves (forms, draws, k).
+    def _from_recent(self, x: Array) -> tuple[Array, Array]:
+        """What the last residuals say of errors that follow.
+
+        Their weights (m, k) in the best linear prediction under the likeliest dependence, and the SD (k,) of what it
+        leaves over that of any error. Within the data, where errors are independent, and far beyond: 0 and 1.
+        """
+        dependence, order = self.errors.members[0][0], np.arange(self.recent.x.size)
+        steps = np.rint((x - self.x_last) / self.recent.spacing)
+        weights, share = np.zeros((order.size, x.size)), np.ones(x.size)
+        for i in np.flatnonzero((steps >= 1) & (steps <= _REMEMBERED) & (dependence != WHITE)):
+            lags = np.asarray(dependence.autocovariance(order.size + int(steps[i])))
+            shared = lags[int(steps[i]) :][: order.size]
+            weights[:, i] = np.linalg.solve(lags[np.abs(order[:, None] - order)], shared)
+            share[i] = math.sqrt(max(1.0 - float(weights[:, i] @ shared) / float(lags[0]), 0.0))
+        return weights, share
+
+    def _residuals(self) -> Array:
+        """The last residuals from every draw, (forms, draws, m).
+
+        Where a curve lies higher, what is seen lies below it: an error that lasts makes good what a curve is off.
+        """
+        _, curves = self.curves(self.recent.x)
+        with np.errstate(all="ignore"):
+            is_relative = self.noise == "lognormal"
+            left = np.log(self.recent.y / curves) if is_relative else (self.recent.y - curves) / self.units.y
+        return np.asarray(np.nan_to_num(left * np.sqrt(self.recent.weight), posinf=0.0, neginf=0.0))
+
+    def observed(self, curves: Array, x: Array) -> Array:
+        """New observations of curves (forms, draws, k) at x.
 
         Several of each: (forms, draws × :data:`REPEATS`, k). The random numbers are the same at every x, so that an
         answer does not depend on what else is asked.
@@ -216,8 +280,12 @@ class Ensemble:
             trials, p = max(round(self.weight), 1), np.clip(np.nan_to_num(curves), 0.0, 1.0)
             columns = [np.random.default_rng(1).binomial(trials, p[..., i]) for i in range(p.shape[-1])]
             return np.asarray(np.stack(columns, axis=-1) / trials)
-        drawn = self.errors.simulate(curves[..., 0].size, 1, np.random.default_rng(1)) / math.sqrt(self.weight)
-        error = drawn.reshape(*curves.shape[:2], 1)
+        drawn = self.errors.simulate(curves[..., 0].size, 1, np.random.default_rng(1)).reshape(*curves.shape[:2], 1)
+        weights, share = self._from_recent(x)
+        error = share * drawn
+        if weights.any():
+            error = error + np.repeat(self._residuals() @ weights, REPEATS, axis=1)
+        error = error / math.sqrt(self.weight)
         with np.errstate(all="ignore"):
             made = curves * np.exp(error) if self.noise == "lognormal" else curves + self.units.y * error
         return np.asarray(np.clip(made, *self.limits))
@@ -282,6 +350,7 @@ def ensemble_of(curve: Curve, candidates: Sequence[Candidate], n_effective: floa
         x_last=float(curve.x[-1]),
         noise=kept[0].fit.noise,
         errors=errors,
+        recent=Recent.of_curve(curve, scale, last),
         weight=float(np.median(curve.weights[-last:] / scale[-last:] ** 2)),
         limits=(low, high) if is_within else LIMITS["other"],
     )

@@ -21,9 +21,9 @@ _ONE_SERIES = "this curve"  # scope of intervals that were not made by resamplin
 
 @single_threaded()
 def ensemble_of_fit(result: FitResult) -> Ensemble | Refusal:
-    """Draw curves of the forms of a fit that are not refused.
+    """Draw curves that a fit allows.
 
-    The form that was asked for, where only one was fitted.
+    Of its forms that are not refused, or of the one that was asked for.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def ensemble_of_fit(result: FitResult) -> Ensemble | Refusal:
 
 
 def _forms_to_continue(result: FitResult) -> list[FormFit]:
-    """Forms that the data do not refuse, or the only one."""
+    """Forms that are not refused, or the only one."""
     fitted = [item for item in result.forms if item.estimate.status != "failed"]
     if len(result.forms) == 1:
         return fitted
@@ -62,7 +62,7 @@ def _forms_to_continue(result: FitResult) -> list[FormFit]:
 
 
 def _candidate(item: FormFit, level: float) -> Candidate:
-    """A form with the limits from resampled members, if it has them."""
+    """A form, with limits from resampled members if there are any."""
     form, limits, resampled = get_form(item.name), item.intervals, None
     if any(one.scope != _ONE_SERIES for one in limits.values()):
         resampled = np.array([[limits[name].low, limits[name].high] for name in form.names])

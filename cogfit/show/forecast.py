@@ -119,7 +119,10 @@ def _draw(axes: Axes, result: FitResult, forecast: Forecast) -> None:
 
 
 def _range(y: Array, fan: Prediction, asked: list[float]) -> tuple[float, float]:
-    """Limits of y: the data, what was asked for, and the fan beyond the data as far as it is not wild."""
+    """Limits of y in the picture.
+
+    The data, what was asked for, and the fan as far as it is not wild.
+    """
     span = float(np.ptp(y)) or 1.0
     low, high = min(float(y.min()), *asked, math.inf), max(float(y.max()), *asked, -math.inf)
     told = np.concatenate([fan.low, fan.high])
