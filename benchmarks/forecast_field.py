@@ -29,7 +29,7 @@ from cogfit.curves.arrays import array_curve
 from cogfit.engine.estimate import Estimate, Estimates, estimate_many
 from cogfit.files import write_atomic
 from cogfit.forecasting.answers import predict
-from cogfit.forecasting.ensemble import Candidate, ensemble_of
+from cogfit.forecasting.drawing import Candidate, ensemble_of
 from cogfit.forecasting.records import MOST_DISAGREEMENT
 from cogfit.formulas.registry import candidate_forms
 from cogfit.many.collection import Columns, from_table

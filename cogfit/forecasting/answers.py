@@ -82,7 +82,7 @@ def predict(ensemble: Ensemble | Refusal, x: ArrayLike, level: float, *, refuses
         return Prediction.refused(places, level, ensemble.reason)
     if not places.size:
         return Prediction.refused(places, level, "", ensemble.forms)
-    if any(get_form(form.form).positive_x for form in ensemble.forms) and (places <= 0.0).any():
+    if any(get_form(member.name).positive_x for member in ensemble.members) and (places <= 0.0).any():
         raise InputError(f"there is no forecast at x = {places.min():g}", hint="a power law has values at x > 0 only")
     at = _At.of(ensemble, places)
     weights = ensemble.weights
@@ -216,7 +216,7 @@ def _crossing(x: Array, above: Array) -> Array:
 
 def _disagreement(ensemble: Ensemble, at: _At, x: Array, i: int) -> Sentence:
     """Why there is no forecast at a place."""
-    value, forms = at.centre[:, i], ensemble.forms
+    value, members = at.centre[:, i], ensemble.members
     matters = ensemble.weights >= min(MATTERS, float(ensemble.weights.max()))
     used = np.flatnonzero(matters)
     if len(used) < 2 or not np.isfinite(at.disagreement[i]):
@@ -229,9 +229,9 @@ def _disagreement(ensemble: Ensemble, at: _At, x: Array, i: int) -> Sentence:
     return say(
         text,
         x=float(x[i]),
-        low_title=forms[low].title,
+        low_title=get_form(members[low].name).title,
         low=float(value[low]),
-        high_title=forms[high].title,
+        high_title=get_form(members[high].name).title,
         high=float(value[high]),
         disagreement=float(at.disagreement[i]),
         threshold=RULE,

@@ -8,7 +8,8 @@ import numpy as np
 
 from cogfit.curves.curve import CONSTANT, Curve
 from cogfit.engine.noise import NOISE
-from cogfit.forecasting.ensemble import Candidate, Ensemble, Refusal, ensemble_of
+from cogfit.forecasting.drawing import Candidate, ensemble_of
+from cogfit.forecasting.ensemble import Ensemble, Refusal
 from cogfit.formulas.registry import get_form
 from cogfit.inference.form_tests import REFUTED
 from cogfit.native.blas import single_threaded

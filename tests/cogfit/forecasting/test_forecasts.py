@@ -18,7 +18,8 @@ from cogfit.engine.arma import WHITE
 from cogfit.engine.estimate import estimate
 from cogfit.errors import InputError
 from cogfit.forecasting.answers import predict, reach
-from cogfit.forecasting.ensemble import LIMITS, Candidate, Ensemble, ensemble_of
+from cogfit.forecasting.drawing import LIMITS, Candidate, ensemble_of
+from cogfit.forecasting.ensemble import Ensemble
 from cogfit.formulas.form import MEASURES
 from cogfit.formulas.registry import get_form
 from cogfit.inference.error_models import ErrorModel
