@@ -36,7 +36,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
   benchmark-selection benchmark-averaging benchmark-field benchmark-censoring benchmark-retention \
   benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz benchmark-precise \
   benchmark-verdicts benchmark-gpu benchmark benchmark-stopping benchmark-certificates benchmark-design \
-  benchmark-claims benchmark-following
+  benchmark-claims benchmark-following benchmark-forecast
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -133,6 +133,10 @@ benchmark-field: .venv-test/.stamp ## Verdicts over real learning curves (LCDB, 
 
 benchmark-verdicts: .venv-test/.stamp ## Rate of each verdict on known processes (verdict_rates.csv)
 	.venv-test/$(BIN)/python benchmarks/verdict_rates.py $(STUDY_ARGS)
+
+benchmark-forecast: .venv-test/.stamp ## Forecasts of known laws and of LCDB's curves (forecast.csv, forecast_field.csv)
+	.venv-test/$(BIN)/python benchmarks/forecast.py $(STUDY_ARGS)
+	.venv-test/$(BIN)/python benchmarks/forecast_field.py
 
 benchmark-design: .venv-test/.stamp ## What a log can show: verdicts by points, errors, range, correlation (design.csv)
 	.venv-test/$(BIN)/python benchmarks/design.py $(STUDY_ARGS)

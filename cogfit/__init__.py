@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cogfit.fitting import fit
     from cogfit.following.api import follow
     from cogfit.following.records import Look
+    from cogfit.forecasting.records import Forecast, Prediction, Reach
     from cogfit.formulas.form import Form, Parameter
     from cogfit.formulas.registry import forms, register
     from cogfit.inference.interval import Interval
@@ -61,6 +62,9 @@ _EXPORTS = {
     "Rates": "inference.rates",
     "Audit": "inference.rates",
     "fit_many": "many.api",
+    "Forecast": "forecasting.records",
+    "Prediction": "forecasting.records",
+    "Reach": "forecasting.records",
     "Catalogue": "people.catalogue",
     "human": "people.catalogue",
     "Form": "formulas.form",
@@ -103,6 +107,7 @@ __all__ = [
     "Dataset",
     "Design",
     "FitResult",
+    "Forecast",
     "Form",
     "InputError",
     "Inspection",
@@ -112,7 +117,9 @@ __all__ = [
     "MissingDependencyError",
     "Need",
     "Parameter",
+    "Prediction",
     "Rates",
+    "Reach",
     "RoutingLog",
     "Series",
     "Source",

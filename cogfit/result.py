@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, Self, TypedDict, overload
 
@@ -13,6 +14,7 @@ from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.estimate import Estimate
 from cogfit.errors import InputError, shortlist
 from cogfit.files import write_atomic
+from cogfit.forecasting.records import Forecast, Prediction, Reach
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import POWER, get_form
 from cogfit.inference import windows
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
+    from cogfit.forecasting.ensemble import Ensemble, Refusal
     from cogfit.show.exports import Summary, TableName
 
 SCHEMA = "cogfit.fit/1"
@@ -280,6 +284,8 @@ class FitResult(Document):
         γ over parts of the curve, with the floor and the shift of :attr:`law` held.
     audit : Audit or None
         The verdict tried on curves like these, where that was asked for.
+    forecast : Forecast or None
+        What was asked of the future of the curve (see :meth:`with_forecast`).
     explanation : tuple of Explanation
         What a document says of its sentences (see :meth:`explain`); empty for a fit that was just made.
 
@@ -321,6 +327,7 @@ class FitResult(Document):
     y_label: str = field(default="y", metadata=wire("curve.y_label"))
     windows: tuple[Window, ...] = ()
     audit: Audit | None = field(default=None, metadata=wire(omit=True))
+    forecast: Forecast | None = field(default=None, metadata=wire(omit=True))
     explanation: tuple[Explanation, ...] = field(default=(), repr=False, compare=False)
 
     # ------------------------------------------------------------------------------------------- short-cuts
@@ -601,6 +608,101 @@ class FitResult(Document):
         In units of y, in the order of :attr:`x`.
         """
         return self.y - self.fitted
+
+    # ----------------------------------------------------------------------------------------------- forecasts
+
+    @cached_property
+    def _ensemble(self) -> Ensemble | Refusal:
+        """Curves that the data allow, drawn once."""
+        from cogfit.forecasting.of_fit import ensemble_of_fit
+
+        return ensemble_of_fit(self)
+
+    def predict(self, x: ArrayLike, level: float | None = None) -> Prediction:
+        """Forecast the curve and a new observation.
+
+        Averaged over the forms that are not refused, each with its held-out error; refused where they disagree.
+
+        Parameters
+        ----------
+        x : array_like
+            Where; beyond the data or within.
+        level : float, optional
+            Of the intervals; that of the fit by default.
+
+        Returns
+        -------
+        Prediction
+
+        Raises
+        ------
+        InputError
+            For x that are no finite numbers, or where the forms have no value.
+
+        Examples
+        --------
+        >>> import cogfit, numpy as np
+        >>> x = np.arange(1.0, 101.0)
+        >>> fit = cogfit.fit(x, x**-0.43 + np.random.default_rng(0).normal(0, 0.01, 100), form="power")
+        >>> ahead = fit.predict(200)
+        >>> bool(ahead.curve_low[0] < 200**-0.43 < ahead.curve_high[0])
+        True
+        """
+        from cogfit.forecasting import answers
+
+        return answers.predict(self._ensemble, x, self.level if level is None else level)
+
+    def reach(self, value: float, level: float | None = None) -> Reach:
+        """Tell when the curve reaches a value.
+
+        Parameters
+        ----------
+        value : float
+            Of y.
+        level : float, optional
+            Of the interval; that of the fit by default.
+
+        Returns
+        -------
+        Reach
+
+        Examples
+        --------
+        >>> import cogfit, numpy as np
+        >>> x = np.arange(1.0, 101.0)
+        >>> fit = cogfit.fit(x, x**-0.5 + np.random.default_rng(0).normal(0, 0.001, 100), form="power")
+        >>> round(fit.reach(0.05).x, -1)
+        400.0
+        """
+        from cogfit.forecasting import answers
+
+        return answers.reach(self._ensemble, value, self.level if level is None else level)
+
+    def with_forecast(self, at: ArrayLike = (), reach: ArrayLike = ()) -> FitResult:
+        """The fit with forecasts, which its outputs then show.
+
+        Parameters
+        ----------
+        at : array_like
+            x at which y is asked for.
+        reach : array_like
+            Values of y whose x is asked for.
+
+        Returns
+        -------
+        FitResult
+
+        Examples
+        --------
+        >>> import cogfit, numpy as np
+        >>> x = np.arange(1.0, 31.0)
+        >>> fit = cogfit.fit(x, x**-0.5 + 0.001 * np.sin(x), form="power").with_forecast(at=60, reach=0.1)
+        >>> fit.forecast.reach[0].status
+        'expected'
+        """
+        from cogfit.forecasting import answers
+
+        return replace(self, forecast=answers.forecast(self._ensemble, at, reach, self.level))
 
     # ---------------------------------------------------------------------------------------------- sentences
 

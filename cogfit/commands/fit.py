@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from cogfit.commands.defaults import FILE, in_words, project_defaults
 from cogfit.commands.following import Following, check_following, follow_to_the_end
+from cogfit.commands.forecast import fit_with_forecast, show_forecast, show_forecasts
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import (
+    FORECAST,
     FORM,
     OUTPUT,
     ROWS,
@@ -65,6 +67,7 @@ and columns are recognised.
   cogfit fit runs/seed0 --audit                           the verdict tried on curves with a known law
 
   cogfit fit runs/seed0 --follow --idle 3600              again and again, while training writes
+  cogfit fit runs/seed0 --reach 0.02 --fan fan.png        when utilisation falls to 2 %, with a picture
 """
 
 
@@ -100,6 +103,14 @@ class Shown:
     verbose: bool = False
     quiet: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Pictures(NamedTuple):
+    """Files of pictures, None where none is wanted."""
+
+    plot: Path | None = None
+    diagnostics: Path | None = None
+    fan: Path | None = None
 
 
 def fit(
@@ -201,6 +212,15 @@ def fit(
     idle: Annotated[
         Number, typer.Option(help="Leave after so many seconds without new rows (--follow).", rich_help_panel=ROWS)
     ] = None,
+    reach: Annotated[
+        list[float] | None,
+        typer.Option(help="When does the curve reach this y? May be repeated.", rich_help_panel=FORECAST),
+    ] = None,
+    predict: Annotated[
+        list[float] | None,
+        typer.Option(help="What is y at this x? May be repeated.", rich_help_panel=FORECAST),
+    ] = None,
+    fan: Annotated[Path | None, typer.Option(help="Write a picture of the forecast.", rich_help_panel=FORECAST)] = None,
     json_file: Annotated[
         Text, typer.Option("--json", help="Write the result as JSON ('-' for standard output).", rich_help_panel=OUTPUT)
     ] = None,
@@ -237,18 +257,19 @@ def fit(
 ) -> None:
     """Fit a log (its help text is HELP)."""
     defaults = project_defaults(context)
-    if plot is not None or diagnostics is not None:
+    pictures = Pictures(plot, diagnostics, fan)
+    if any(pictures):
         defaults.pop("by", None)  # a picture was asked for, which is of one fit
     noise, level, by = defaults.get("noise", noise), defaults.get("level", level), defaults.get("by", by)
     given = {"windows": windows, "explain": explain, "methods": methods, "verbose": verbose, "quiet": quiet}
     shown = Shown(**given | dict.fromkeys(defaults.get("show", ()), True), defaults=defaults)
     decay = read_smoothing(smoothing)
-    check_outputs(log, json_file, plot, diagnostics)
+    check_outputs(log, json_file, *pictures)
     from cogfit import fitting
     from cogfit.logs import read_log
     from cogfit.planning.simulation import checked_workers
 
-    _check_one_fit(by, plot, diagnostics)
+    _check_one_fit(by, *pictures)
     # reading and fitting; a group is fitted like a whole log
     read = partial(
         read_log,
@@ -262,7 +283,7 @@ def fit(
         max_bytes=max_bytes,
     )
     fit_part = partial(
-        fitting.fit,
+        fit_with_forecast(fitting.fit, at=predict, reach=reach, has_fan=fan is not None),
         form=form,
         noise=noise,
         level=level,
@@ -281,7 +302,7 @@ def fit(
     )
     if follow:
         check_following(log, by=by, audit=audit, json_file=json_file)
-        draw, show = partial(_write_pictures, plot=plot, diagnostics=diagnostics), partial(_show, shown=shown)
+        draw, show = partial(_write_pictures, pictures=pictures), partial(_show, shown=shown)
         asked = Following(every, idle, read, fit_part, draw, show, json_file, _defaults_document(defaults))
         follow_to_the_end(log, asked)
         return
@@ -299,7 +320,7 @@ def fit(
     # files first: what is printed may go to a pipe that closes early
     if by is None:
         write_json(lambda: result.to_json() | _defaults_document(defaults), json_file)
-        _write_pictures(result, plot, diagnostics)
+        _write_pictures(result, pictures)
         if json_file != "-":
             _show(result, shown)
         if result.audit is not None and not result.audit.is_complete:
@@ -308,6 +329,7 @@ def fit(
         write_json(lambda: _document(groups, by) | _defaults_document(defaults), json_file)
         if json_file != "-":
             _show_groups(groups)
+            show_forecasts(console(), groups)
             if defaults:
                 print_text(in_words(defaults) + "\n")
             warn((*table.warnings, *fitting.other_kind(table)))
@@ -374,15 +396,18 @@ def _defaults_document(defaults: Mapping[str, Any]) -> dict[str, Any]:
     return {"defaults": {"file": FILE, **defaults}} if defaults else {}
 
 
-def _write_pictures(result: FitResult, plot: Path | None, diagnostics: Path | None) -> None:
-    if plot is None and diagnostics is None:
+def _write_pictures(result: FitResult, pictures: Pictures) -> None:
+    if not any(pictures):
         return
+    from cogfit.show.forecast import plot_forecast
     from cogfit.show.plots import save_figure
 
-    if plot is not None:
-        save_figure(result.plot(), plot)
-    if diagnostics is not None:
-        save_figure(result.plot_diagnostics(), diagnostics)
+    if pictures.plot is not None:
+        save_figure(result.plot(), pictures.plot)
+    if pictures.diagnostics is not None:
+        save_figure(result.plot_diagnostics(), pictures.diagnostics)
+    if pictures.fan is not None:
+        save_figure(plot_forecast(result), pictures.fan)
 
 
 def _show_groups(groups: list[Group]) -> None:
@@ -417,6 +442,7 @@ def _show(result: FitResult, shown: Shown) -> None:
         _show_details(out, result, is_short=is_read_by_a_person() and not shown.verbose)
     if shown.defaults:
         out.print(Plain(in_words(shown.defaults), style="dim"))
+    show_forecast(out, result, with_forms=not shown.quiet)
     if shown.windows:
         out.print()
         print_table(out, tables.to_terminal(tables.windows_table(result)))

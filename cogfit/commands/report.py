@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from cogfit.commands.forecast import fit_with_forecast
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import Number, ProgressBars, Text, print_text
 
@@ -22,8 +23,13 @@ printable. Instead of a log you can give a fit saved by `cogfit fit ... --json F
 
   cogfit report runs/seed0 --html seed0.html
 
+  cogfit report runs/seed0 --html seed0.html --reach 0.02   with a forecast
+
   cogfit fit runs/seed0 --thorough --json fit.json && cogfit report fit.json --html seed0.html
 """
+
+
+_OF_ANY_FIT = ("--html", "--json", "--reach", "--predict")  # options that go with a saved fit, too
 
 
 def report(
@@ -45,6 +51,10 @@ def report(
     noise: Annotated[str, typer.Option(help="auto, gaussian, lognormal or binomial.")] = "auto",
     level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
+    reach: Annotated[
+        list[float] | None, typer.Option(help="When does the curve reach this y? May be repeated.")
+    ] = None,
+    predict: Annotated[list[float] | None, typer.Option(help="What is y at this x? May be repeated.")] = None,
     json_file: Annotated[Text, typer.Option("--json", help="Write the fit as JSON, too.")] = None,
 ) -> None:
     """Write a page (its help text is HELP)."""
@@ -59,11 +69,13 @@ def report(
         raise InputError(f"'{html}' is no name of a web page", hint="use .html")
     # a saved fit is shown as it is; a log is fitted
     if _is_fit(log):
-        given = [words[0] for words in given_options(context) if words[0] not in ("--html", "--json")]
+        given = [words[0] for words in given_options(context) if words[0] not in _OF_ANY_FIT]
         if given:
             hint = "give them to cogfit fit, which made it"
             raise InputError(f"{', '.join(given)} cannot change a fit that was saved", path=log, hint=hint)
         result = load(log)
+        if reach or predict:
+            result = result.with_forecast(predict or (), reach or ())
     else:
         with ProgressBars() as progress:
             table = read_log(
@@ -76,12 +88,12 @@ def report(
                 x_offset=x_offset,
                 progress=progress.stage("reading"),
             )
-            result = fitting.fit(
+            result = fit_with_forecast(fitting.fit, at=predict, reach=reach)(
                 table,
                 noise=noise,
                 level=level,
                 rng=seed,
-                outcome=outcome,  # type: ignore[arg-type]
+                outcome=outcome,
                 convention=convention,
                 x_min=x_min,
                 x_max=x_max,

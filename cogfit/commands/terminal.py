@@ -23,7 +23,7 @@ Number = float | None
 """Types of options that may be left out."""
 
 
-ROWS, FORM, OUTPUT = "What is read", "How it is fitted", "What comes out"
+ROWS, FORM, OUTPUT, FORECAST = "What is read", "How it is fitted", "What comes out", "What comes next"
 """Groups of options in the help of commands that fit."""
 
 

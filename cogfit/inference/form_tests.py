@@ -294,6 +294,39 @@ def compare_forms(
     return out
 
 
+@np.errstate(all="ignore")  # what overflows on a curve is no forecast of it
+def refit_around(
+    curve: Curve, form: Form, fit: Estimate, errors: ErrorModel, scale: Array, count: int, seed: int
+) -> Array:
+    """Refit a form to curves made around it.
+
+    A parametric bootstrap, with the curves of :func:`compare_forms`.
+
+    Parameters
+    ----------
+    curve : Curve
+        In units of the data, as everything here.
+    form : Form
+        A separable form.
+    fit : Estimate
+    errors : ErrorModel
+    scale : ndarray, shape (n,)
+        Errors and their local size, from :func:`errors_about`.
+    count : int
+        How many curves.
+    seed : int
+
+    Returns
+    -------
+    ndarray, shape (count, p)
+        Parameters in the order of ``form.parameters``.
+    """
+    data = _Data.from_curve(replace(curve, weights=curve.weights / scale**2), errors, seed)
+    centre = data.bins.axis.values(form, form.vector(fit.params))
+    made = centre + data.simulate_residuals(form, fit, count, 0)
+    return _refit(form, data.bins.axis, made, data.weight_around(form, fit), form.vector(fit.params))
+
+
 def _weigh(
     curve: Curve, fits: Mapping[str, Estimate], registry: Mapping[str, Form], reference: str
 ) -> tuple[Curve, Mapping[str, Estimate], ErrorModel]:

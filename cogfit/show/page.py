@@ -16,6 +16,7 @@ from cogfit.files import write_atomic
 from cogfit.inference.interval import format_interval
 from cogfit.result import FitResult
 from cogfit.show import tables
+from cogfit.show.forecast import forms_table, plot_forecast
 from cogfit.show.markup import Markup, bullets, document, picture, section, table_element, tag
 from cogfit.show.plots import DIAGNOSTICS, plot_diagnostic, plot_fit
 from cogfit.show.tables import readable, simple_table
@@ -82,6 +83,7 @@ def page(result: FitResult, *, command: str = "") -> str:
     log = str(result.source["path"] or f"{result.n:,} points from {result.source['format']}")
     sections = (
         _figures(result),
+        _forecast(result),
         _audit(result),
         _forms(result),
         _parameters(result),
@@ -145,6 +147,15 @@ def _audit(result: FitResult) -> str:
         "95 % limits of the share that so many curves leave open."
     )
     return section("How far to trust the verdict", tag("p", text), table_element(tables.audit_table(result.audit)))
+
+
+def _forecast(result: FitResult) -> Markup:
+    if result.forecast is None:
+        return Markup()
+    caption = "Forecast: inside the dark band lies the curve, inside the light one a new observation."
+    fan = picture(plot_forecast(result, width=4.6, titled=False), "forecast", caption, class_="main")
+    answers = bullets(result.forecast.statements)
+    return section("Forecast", answers, fan, table_element(forms_table(result.forecast)))
 
 
 def _parameters(result: FitResult) -> Markup:

@@ -1,0 +1,1 @@
+"""Forecasts: what a curve does beyond its last point."""
