@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from cogfit.people.conclusions import Comparison
     from cogfit.people.dataset import Dataset, Series
     from cogfit.planning.records import Design, Need
+    from cogfit.population.api import fit_population
+    from cogfit.population.records import PopulationFit
     from cogfit.result import FitResult, load
 
 _EXPORTS = {
@@ -51,6 +53,8 @@ _EXPORTS = {
     "Rates": "inference.rates",
     "Audit": "inference.rates",
     "fit_many": "many.api",
+    "fit_population": "population.api",
+    "PopulationFit": "population.records",
     "Catalogue": "people.catalogue",
     "human": "people.catalogue",
     "Form": "formulas.form",
@@ -99,6 +103,7 @@ __all__ = [
     "MissingDependencyError",
     "Need",
     "Parameter",
+    "PopulationFit",
     "Rates",
     "RoutingLog",
     "Series",
@@ -114,6 +119,7 @@ __all__ = [
     "exposure_curve",
     "fit",
     "fit_many",
+    "fit_population",
     "forms",
     "human",
     "inspect",
