@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from cogfit.people.conclusions import Comparison
     from cogfit.people.dataset import Dataset, Series
     from cogfit.planning.records import Design, Need
+    from cogfit.population.api import fit_population
+    from cogfit.population.records import PopulationFit
     from cogfit.result import FitResult, load
 
 _EXPORTS = {
@@ -65,6 +67,8 @@ _EXPORTS = {
     "Forecast": "forecasting.records",
     "Prediction": "forecasting.records",
     "Reach": "forecasting.records",
+    "fit_population": "population.api",
+    "PopulationFit": "population.records",
     "Catalogue": "people.catalogue",
     "human": "people.catalogue",
     "Form": "formulas.form",
@@ -118,6 +122,7 @@ __all__ = [
     "Need",
     "Parameter",
     "Prediction",
+    "PopulationFit",
     "Rates",
     "Reach",
     "RoutingLog",
@@ -136,6 +141,7 @@ __all__ = [
     "fit",
     "fit_many",
     "follow",
+    "fit_population",
     "forms",
     "human",
     "inspect",

@@ -60,6 +60,8 @@ and columns are recognised.
 
   cogfit fit runs/ --by run                               one fit per run
 
+  cogfit fit practice.csv --x trial --y rt --by subject --pool   one model of all subjects: how γ differs between them
+
   cogfit fit metrics.csv --smoothing 0.9 --windows        a logged moving average is undone; γ over windows of x
 
   cogfit fit runs/seed0 --thorough --diagnostics more.png
@@ -156,6 +158,16 @@ def fit(
     ] = None,
     by: Annotated[
         Text, typer.Option(help="Fit each separately: run, split, layer, head, pattern.", rich_help_panel=ROWS)
+    ] = None,
+    pool: Annotated[
+        bool,
+        typer.Option(
+            "--pool", help="With --by: one model for all, and how γ differs between them.", rich_help_panel=FORM
+        ),
+    ] = False,
+    between: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="With --pool: share of members with γ in this range.", rich_help_panel=FORM),
     ] = None,
     outcome: Annotated[
         str, typer.Option(help="Routing logs: soft (p_episodic), hard (attended) or auto.", rich_help_panel=FORM)
@@ -263,6 +275,11 @@ def fit(
     noise, level, by = defaults.get("noise", noise), defaults.get("level", level), defaults.get("by", by)
     given = {"windows": windows, "explain": explain, "methods": methods, "verbose": verbose, "quiet": quiet}
     shown = Shown(**given | dict.fromkeys(defaults.get("show", ()), True), defaults=defaults)
+    if pool or between is not None:
+        from cogfit.commands.pooled import fit_pooled
+
+        fit_pooled(log, context.params | {"noise": noise, "level": level, "by": by, "verbose": shown.verbose})
+        return
     decay = read_smoothing(smoothing)
     check_outputs(log, json_file, *pictures)
     from cogfit import fitting
@@ -340,7 +357,7 @@ def _check_one_fit(by: str | None, *pictures: Path | None) -> None:
     from cogfit.errors import InputError
 
     if by is not None and any(picture is not None for picture in pictures):
-        raise InputError("--plot draws one fit and --by makes several", hint="leave one of them out")
+        raise InputError("--plot draws one fit and --by makes several", hint="leave one of them out, or --pool")
 
 
 def read_smoothing(text: str | None) -> Any:

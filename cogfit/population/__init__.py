@@ -1,0 +1,1 @@
+"""Exponents over many members in one non-linear mixed-effects model."""

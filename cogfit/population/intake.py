@@ -1,0 +1,89 @@
+"""Whatever comes in as curves of members."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from cogfit.errors import InputError
+from cogfit.formulas.form import Array
+from cogfit.logs.model import Log
+from cogfit.many.collection import Collection, Columns, from_arrays, from_log
+from cogfit.population.members import Window, curves_of_table
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Curves of members.
+
+    Attributes
+    ----------
+    collection : Collection
+    kind : str
+        What a member is.
+    covariates : dict of str to ndarray
+        In the order of the points.
+    window : Window
+    """
+
+    collection: Collection
+    kind: str
+    covariates: dict[str, Array] = field(default_factory=dict)
+    window: Window = field(default_factory=Window)
+
+
+def take_in(
+    data: Any,
+    y: ArrayLike | str | None,
+    by: str | Sequence[str] | None,
+    x: str,
+    weights: ArrayLike | str | None,
+    covariates: tuple[str, ...],
+    window: Window,
+) -> Intake:
+    """Make curves of a log, a table or arrays.
+
+    The arguments are those of :func:`cogfit.fit_population`.
+    """
+    names = () if by is None else (by,) if isinstance(by, str) else tuple(by)
+    if isinstance(data, Log):
+        return replace(_from_log(data, y, names, weights, covariates), window=window)
+    if isinstance(data, str | os.PathLike):
+        raise InputError("a path is no population", hint="read it first: cogfit.read_log(path), or pandas for a table")
+    if is_table(data):
+        columns = named_columns(y, names, x, weights)
+        collection, values = curves_of_table(data, columns, covariates)
+        return Intake(collection, columns.by[-1], values, window)
+    return replace(_from_arrays(data, y, names, weights, covariates), window=window)
+
+
+def is_table(data: Any) -> bool:
+    """Whether data have named columns, in memory or in parts."""
+    return hasattr(data, "groupby") and hasattr(data, "columns")
+
+
+def named_columns(y: ArrayLike | str | None, by: tuple[str, ...], x: str, weights: ArrayLike | str | None) -> Columns:
+    """Columns of a table by name."""
+    if not isinstance(y, str | None) or not isinstance(weights, str | None):
+        raise InputError("`y` and `weights` must name columns of the table")
+    return Columns(by or ("subject",), x, y or "y", weights)
+
+
+def _from_log(log: Log, y: Any, by: tuple[str, ...], weights: Any, covariates: tuple[str, ...]) -> Intake:
+    if y is not None or weights is not None or covariates:
+        raise InputError("`y`, `weights` and `covariates` go with arrays and tables, not with a log")
+    if not by:
+        raise InputError("`by` is missing", hint='say what a member is: by="run", "layer", "head" or "pattern"')
+    return Intake(from_log(log, by), by[-1])
+
+
+def _from_arrays(x: Any, y: Any, by: tuple[str, ...], weights: Any, covariates: tuple[str, ...]) -> Intake:
+    if y is None or isinstance(y, str):
+        raise InputError("`y` is missing", hint="call cogfit.fit_population(x, Y) with Y of shape (members, points)")
+    if by or covariates or isinstance(weights, str):
+        raise InputError("names of columns go with a table, not with arrays")
+    return Intake(from_arrays(x, y, weights), "member")
