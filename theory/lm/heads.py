@@ -326,7 +326,7 @@ def _mean_recall(recalls: Sequence[Recall]) -> Recall:
 
 
 def per_head(model: LanguageModel, ids: Sequence[int], statistic: Callable[[Tensor], Tensor]) -> tuple[Array, Tensor]:
-    """A statistic of the attention of every head in one pass.
+    """Compute a statistic of every head in one pass.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def make_llama(**changes: Any) -> Any:
 @pytest.fixture(scope="session")
 def tiny() -> LanguageModel:
     """Three layers of six heads in two groups, over bytes."""
-    return byte_level(make_llama(), "tiny", 512)
+    return byte_level(make_llama(), "tiny", 700)
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +43,21 @@ def prose() -> list[list[int]]:
     rng = np.random.default_rng(0)
     words = ["the", "raven", "came", "back", "with", "a", "shell", "and", "left."]
     return [list(" ".join(rng.choice(words, 80)).encode()) for _ in range(8)]
+
+
+@pytest.fixture(scope="session")
+def eager() -> Callable[[LanguageModel, list[int]], list[np.ndarray]]:
+    """Weights (heads, tokens, tokens) of every layer, as transformers returns them."""
+
+    def weights(model: LanguageModel, ids: list[int]) -> list[np.ndarray]:
+        module: Any = model.module
+        before = module.config._attn_implementation
+        module.set_attn_implementation("eager")
+        try:
+            with torch.no_grad():
+                found = module(input_ids=torch.tensor([ids]), output_attentions=True).attentions
+        finally:
+            module.set_attn_implementation(before)
+        return [layer[0].double().numpy() for layer in found]
+
+    return weights

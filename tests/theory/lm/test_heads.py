@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,20 +17,8 @@ from theory.lm.heads import ask, by_layer, copy_score, induction_score, knock_ou
 from theory.lm.needles import WORDS, Needle, make_needles
 from theory.redundancy.models import LanguageModel, byte_level
 
+Eager = Callable[[LanguageModel, list[int]], list[np.ndarray]]
 IDS = list(range(30, 70)) * 3
-
-
-def eager(model: LanguageModel, ids: list[int]) -> list[np.ndarray]:
-    """Weights (heads, tokens, tokens) of every layer, as transformers returns them."""
-    module: Any = model.module
-    before = module.config._attn_implementation
-    module.set_attn_implementation("eager")
-    try:
-        with torch.no_grad():
-            found = module(input_ids=torch.tensor([ids]), output_attentions=True).attentions
-    finally:
-        module.set_attn_implementation(before)
-    return [layer[0].double().numpy() for layer in found]
 
 
 def gpt2() -> LanguageModel:
@@ -39,7 +28,9 @@ def gpt2() -> LanguageModel:
 
 
 @pytest.mark.parametrize("family", ["llama", "gpt2"])
-def test_to_look_changes_nothing_and_weights_are_those_of_the_library(family: str, tiny: LanguageModel) -> None:
+def test_to_look_changes_nothing_and_weights_are_those_of_the_library(
+    family: str, tiny: LanguageModel, eager: Eager
+) -> None:
     model = tiny if family == "llama" else gpt2()
     expected, weights = logits_of(model, IDS), eager(model, IDS)
     seen: dict[int, np.ndarray] = {}
@@ -111,10 +102,12 @@ def test_a_model_whose_attention_cannot_be_exchanged_is_refused() -> None:
 # ---------------------------------------------------------------------------------------------------------- scores
 
 
-def test_sink_and_induction_scores_are_what_their_definitions_say(tiny: LanguageModel, prose: list[list[int]]) -> None:
+def test_sink_and_induction_scores_are_what_their_definitions_say(
+    tiny: LanguageModel, prose: list[list[int]], eager: Eager
+) -> None:
     scores = sink_share(tiny, prose, begin=20)
     for i, ids in enumerate(prose):
-        for layer, weights in enumerate(eager(tiny, ids[:512])):
+        for layer, weights in enumerate(eager(tiny, ids[:700])):
             np.testing.assert_allclose(scores.part[i, layer], weights[:, 20:, 0].mean(1), atol=1e-5)
     value, low, high = scores.estimate()
     assert value.shape == (3, 6)
@@ -183,7 +176,9 @@ def test_answers_are_judged_token_by_token(tiny: LanguageModel, prose: list[list
     assert summary["perplexity"][0] > 1
 
 
-def test_copying_heads_are_those_that_attend_to_the_token_copied(tiny: LanguageModel, prose: list[list[int]]) -> None:
+def test_copying_heads_are_those_that_attend_to_the_token_copied(
+    tiny: LanguageModel, prose: list[list[int]], eager: Eager
+) -> None:
     needles = make_needles(tiny, prose, 4, tokens=150)
     # a model of random weights copies nothing: its own likeliest tokens stand for the answer
     own = []
