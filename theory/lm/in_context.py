@@ -194,6 +194,8 @@ def curve_in_context(log: pd.DataFrame, *, late: bool = False, level: float = 0.
             value, low, high = ratio(np.array(each[name].sum(), float), np.array(each.size(), float), level)
             row |= {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
         rows.append(row)
+    if not rows:
+        raise InputError("fewer than five contexts reach any exposure", hint="measure more contexts")
     return pd.DataFrame(rows).sort_values(["condition", "exposure"], ignore_index=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,22 +85,56 @@ def describe_columns(frame: pd.DataFrame, meanings: Mapping[str, str]) -> list[d
     return out
 
 
+NUMBERS: Mapping[str, tuple[str, ...]] = {
+    "redundancy": ("layer", "r", "r_low", "r_high", "share", "share_low", "share_high", "r2", "r_constant"),
+    "learning_curve": ("tokens", "r", "r_low", "r_high", "r2", "r_heads", "r2_heads"),
+    "heads": ("layer", "head", "sink", "copy", "induction"),
+    "scores": ("units", "estimate", "low", "high", "above_0.1", "above_0.3", "above_0.5"),
+    "knock_out": ("count", "needle_exact", "needle_nats", "perplexity"),
+    "context": ("exposure", "p_episodic"),
+    "in_context": ("exposure", "p_episodic", "p_episodic_low", "p_episodic_high", "p_other", "correct"),
+    "fits": ("points", "first", "last"),
+    "policies": ("needle_exact", "nats_above_full", "perplexity", "attended", "read", "kept", "kept_by_head")
+    + ("kv_bytes_kept", "kv_bytes_read_per_token"),
+}
+"""Columns of each table that must hold numbers."""
+
+LABELS: Mapping[str, tuple[str, ...]] = {
+    "redundancy": ("unit", "tokens"),
+    "scores": ("score", "quantity"),
+    "knock_out": ("heads",),
+    "context": ("condition", "run"),
+    "in_context": ("condition", "window"),
+    "fits": ("condition", "window", "verdict", "form", "forms"),
+    "policies": ("policy",),
+}
+"""Columns of each table that hold names."""
+
+
 def read_table(folder: Path, name: str) -> pd.DataFrame:
     """A table of a study.
 
     Raises
     ------
     InputError
-        If it is not there or cannot be read.
+        If it is not there, cannot be read, or holds something else.
     """
     import pandas as pd
 
-    path = folder / f"{name}.csv"
+    path, hint = folder / f"{name}.csv", "cogfit theory lm study makes it"
     try:
-        return pd.read_csv(path)
+        table = pd.read_csv(path)
     except (OSError, ValueError) as error:
-        hint = "cogfit theory lm study makes it"
         raise InputError(f"cannot be read ({error})", path=path, hint=hint) from None
+    for column in (*LABELS.get(name, ()), *NUMBERS[name]):
+        if column not in table:
+            raise InputError("is not there", path=path, column=column, hint=hint)
+    for column in NUMBERS[name]:
+        if not pd.api.types.is_numeric_dtype(table[column]):
+            raise InputError("holds what is no number", path=path, column=column, hint=hint)
+    if not len(table):
+        raise InputError("is empty", path=path, hint=hint)
+    return table
 
 
 def read_study(folder: Path) -> dict[str, Any]:
@@ -115,6 +150,8 @@ def read_study(folder: Path) -> dict[str, Any]:
     document = read_document(folder)
     if document is None or document.get("kind") != KIND:
         raise InputError("holds no study of a language model", path=folder, hint="cogfit theory lm study makes one")
+    if not isinstance(document.get("units"), dict):
+        raise InputError("does not say which units were measured", path=folder / "run.json")
     return document
 
 
@@ -251,7 +288,7 @@ def headlines(folder: Path) -> dict[str, tuple[float, float, float]]:
     Returns
     -------
     dict
-        From a name to value, lower and upper limit.
+        From a name to value, lower and upper limit; without what could not be measured.
     """
     out: dict[str, tuple[float, float, float]] = {}
     units = read_study(folder)["units"]
@@ -271,7 +308,7 @@ def headlines(folder: Path) -> dict[str, tuple[float, float, float]]:
         for row in _records(read_table(folder, "policies")):
             limits = (row["nats_above_full"], row["nats_above_full_low"], row["nats_above_full_high"])
             out[f"{row['policy']}: nats above full"] = limits
-    return out
+    return {name: triple for name, triple in out.items() if not any(map(math.isnan, triple))}
 
 
 def compare_studies(folder: Path, recorded: Path) -> list[list[str]]:
