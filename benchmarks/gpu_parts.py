@@ -413,7 +413,8 @@ def run_redundancy(work: Work) -> None:
     import torch
 
     from theory.redundancy.language_model import Language, build_model, train_language
-    from theory.redundancy.probes import byte_level, measure
+    from theory.redundancy.models import byte_level
+    from theory.redundancy.probes import measure
     from theory.redundancy.texts import standard_library
     from theory.training.reproducibility import deterministic
 

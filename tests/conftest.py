@@ -19,7 +19,7 @@ os.environ.setdefault("COGFIT_OBJECTS", str(Path(__file__).resolve().parents[1] 
 from hypothesis import settings
 
 # Where torch is not installed (make test-oldest and others) what cannot do without it is left out; single tests skip.
-collect_ignore = [] if find_spec("torch") else ["theory/models", "theory/redundancy", "theory/training"]
+collect_ignore = [] if find_spec("torch") else ["theory/lm", "theory/models", "theory/redundancy", "theory/training"]
 
 # `ci` is the default everywhere, so that a red test is red for everybody; `pytest --hypothesis-profile deep` looks for
 # new examples. Numerical code has no 200 ms deadline.

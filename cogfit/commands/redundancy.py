@@ -17,6 +17,8 @@ from cogfit.commands.terminal import (
     new_table,
     print_table,
     print_text,
+    split_names,
+    warn,
     write_json,
 )
 from cogfit.commands.training import parse_settings
@@ -24,21 +26,28 @@ from cogfit.commands.training import parse_settings
 if TYPE_CHECKING:
     import pandas as pd
 
+    from theory.lm.heads import HeadScores
     from theory.redundancy.tables import Redundancy
+    from theory.redundancy.texts import Texts
 
 REDUNDANCY_HELP = """How redundant is attention? R = 1 − ‖a − â‖/‖a‖ (CRAM, Eq. 1) of any causal language model.
 
 â is what a linear probe makes of the hidden state that enters the layer, fitted on some documents and measured on \
-others. Beside the mean of R stand the share of operations with R above a threshold, explained variance, and the R \
-of a constant, which needs no hidden state. \
-MODEL_FOLDER is a local checkpoint (config.json, safetensors, tokenizer); nothing is downloaded or unpickled. \
-Without it, the recorded training run is shown. Text is Python's standard library unless --text names another.
+others, with a ridge chosen for each layer and head on documents held out. Beside the mean of R stand the share of \
+operations with R above a threshold, explained variance, the R of a constant, which needs no hidden state, the share \
+of attention on first tokens (sink), and R against the text that probes were fitted on. \
+MODEL is a fetched model (cogfit theory lm fetch) or a local checkpoint (config.json, safetensors, tokenizer); nothing \
+is downloaded or unpickled. \
+Without it, the recorded training run is shown. Text is Python's standard library unless --text names another; half \
+of the documents fit probes, half are measured.
 
 [bold]Examples[/bold]
 
   cogfit theory redundancy                                  a small GPT-2 as it was trained, with random weights first
 
   cogfit theory redundancy ~/models/gpt2 --text wikipedia/ --plot r.pdf
+
+  cogfit theory redundancy smollm2 --text prose --layers 1,10,20,30 --fit-documents 40 --dtype auto
 
   cogfit theory redundancy ~/models/gpt2 --input attention --documents 200 --json r.json
 
@@ -54,11 +63,14 @@ RECORDED = "redundancy-gpt2-bytes"
 def redundancy(
     model: Annotated[
         Path | None,
-        typer.Argument(metavar="[MODEL_FOLDER]", help="A local checkpoint.", show_default=False),
+        typer.Argument(metavar="[MODEL]", help="A fetched model or a local checkpoint.", show_default=False),
     ] = None,
     text: Annotated[
         Path | None,
-        typer.Option(help="File or folder of documents. Default: Python's standard library.", show_default=False),
+        typer.Option(
+            help="File or folder of documents, or 'prose' (fetched). Default: Python's standard library.",
+            show_default=False,
+        ),
     ] = None,
     train: Annotated[bool, typer.Option("--train", help="Train a byte-level GPT-2 and measure it on the way.")] = False,
     changes: Annotated[
@@ -69,10 +81,21 @@ def redundancy(
     probe_input: Annotated[
         str, typer.Option("--input", help="What probes see: layer (residual stream) or attention (after the norm).")
     ] = "layer",
-    documents: Annotated[int, typer.Option(min=2, help="Documents to fit on, and to measure on.")] = 60,
+    documents: Annotated[int, typer.Option(min=2, help="The most documents to measure on.")] = 60,
+    fit_documents: Annotated[
+        int | None, typer.Option(min=2, help="The most to fit on; by default as many.", show_default=False)
+    ] = None,
     tokens: Annotated[int, typer.Option(min=2, help="The most tokens of a document.")] = 1024,
     context: Annotated[int, typer.Option(min=2, help="The longest window.")] = 1024,
-    ridge: Annotated[float, typer.Option(help="Penalty per token, for inputs of unit variance.")] = 1e-6,
+    layers: Annotated[
+        Text, typer.Option(help="Layers to measure, such as 1-4,30. Default: all.", show_default=False)
+    ] = None,
+    ridge: Annotated[
+        float | None,
+        typer.Option(help="Penalty per token, for inputs of unit variance. Default: chosen.", show_default=False),
+    ] = None,
+    halvings: Annotated[int, typer.Option(min=0, max=8, help="Points of the learning curve beside the last.")] = 4,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: what is fast here.")] = "float32",
     threshold: Annotated[float, typer.Option(help="R above which an operation counts as redundant.")] = 0.8,
     level: Annotated[float, typer.Option(help="Confidence level; documents are the unit.")] = 0.95,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch.", show_default=False)] = None,
@@ -90,10 +113,18 @@ def redundancy(
 
     # measured now, trained now, or recorded
     if model is not None:
-        source = cast(Literal["layer", "attention"], probe_input)
-        options = {"documents": documents, "tokens": tokens, "ridge": ridge, "threshold": threshold, "level": level}
-        measured = _measured(model, text, context, device, threads, probe_input=source, **options)
-        shown = _of_model(measured)
+        options = {
+            "documents": documents,
+            "fit_documents": fit_documents,
+            "tokens": tokens,
+            "ridge": ridge,
+            "halvings": halvings,
+            "layers": parse_numbers(layers),
+            "probe_input": cast(Literal["layer", "attention"], probe_input),
+            "threshold": threshold,
+            "level": level,
+        }
+        shown = _of_model(*_measured(model, text, context, dtype, device, threads, **options))
     else:
         if train:
             _trained(out, text, changes or [], device, threads)
@@ -113,6 +144,7 @@ def redundancy(
     else:
         _show(header, rows)
         print_text(f"\n{shown.note}\n")
+        warn(shown.warnings)
 
 
 def _check_options(probe_input: str, train: bool, model: Path | None, changes: list[str] | None) -> None:
@@ -122,7 +154,7 @@ def _check_options(probe_input: str, train: bool, model: Path | None, changes: l
     if probe_input not in ("layer", "attention"):
         raise InputError(f"'{probe_input}' is no --input", hint="use layer or attention")
     if train and model is not None:
-        raise InputError("--train makes a model of its own", hint="leave MODEL_FOLDER out")
+        raise InputError("--train makes a model of its own", hint="leave MODEL out")
     if changes and not train:
         raise InputError("--set is for --train", hint="use --documents, --tokens, --ridge and --input")
 
@@ -135,13 +167,42 @@ class _Shown:
     frame: pd.DataFrame
     cells: list[list[str]]
     note: str
+    warnings: tuple[str, ...] = ()
 
 
-def _of_model(measured: Redundancy) -> _Shown:
+def parse_numbers(text: str | None) -> tuple[int, ...] | None:
+    """Numbers and ranges, such as 1-4,30.
+
+    None where there is no text.
+
+    Examples
+    --------
+    >>> parse_numbers("1-3,7")
+    (1, 2, 3, 7)
+    """
+    from cogfit.errors import InputError
+
+    if text is None:
+        return None
+    numbers: set[int] = set()
+    for part in split_names(text):
+        first, _, last = part.partition("-")
+        try:
+            numbers |= set(range(int(first), int(last or first) + 1))
+        except ValueError:
+            raise InputError(f"'{part}' is no number or range", hint="write layers as in 1-4,30") from None
+    if not numbers:
+        raise InputError(f"'{text}' names no layer", hint="write layers as in 1-4,30")
+    return tuple(sorted(numbers))
+
+
+def _of_model(measured: Redundancy, sinks: HeadScores | None) -> _Shown:
     from theory.redundancy.tables import by_part
 
     frame = measured.table()
-    return _Shown(measured.to_json(), frame, by_part(frame), _note(measured))
+    document = measured.to_json() | {"sinks": None if sinks is None else sinks.to_json()}
+    cells = by_part(frame, None if sinks is None else sinks.estimate()[0])
+    return _Shown(document, frame, cells, _note(measured, sinks), measured.warnings())
 
 
 def _of_run(folder: Path | None) -> _Shown:
@@ -158,34 +219,48 @@ def _of_run(folder: Path | None) -> _Shown:
 
 
 def _measured(
-    model: Path, text: Path | None, context: int, device: str, threads: int | None, **options: Any
-) -> Redundancy:
-    from theory.redundancy.probes import load_language_model, measure
-    from theory.redundancy.texts import read_texts, standard_library
+    model: Path, text: Path | None, context: int, dtype: str, device: str, threads: int | None, **options: Any
+) -> tuple[Redundancy, HeadScores | None]:
+    from theory.lm.fetch import locate_model
+    from theory.lm.heads import sinks_where_possible
+    from theory.redundancy.models import load_language_model
+    from theory.redundancy.probes import Plan, measure
+    from theory.redundancy.tables import is_our_run
     from theory.training.reproducibility import choose_device
 
-    where = choose_device(device)
+    plan, where, folder = Plan(**options), choose_device(device), locate_model(model)
     _use(threads)
-    loaded = load_language_model(model, context=context)
+    texts = _texts(text)
+    # a model of ours has seen part of the texts; of any other the documents are halved
+    texts = texts if is_our_run(folder) else texts.halved()
+    loaded = load_language_model(folder, context=context, dtype=dtype)
     loaded.module.to(where)
-    with ProgressBars() as progress:
-        return measure(
-            loaded, standard_library() if text is None else read_texts(text), progress=progress.report, **options
-        )
+    with ProgressBars(has_lines=True) as progress:
+        measured = measure(loaded, texts, progress=progress.report, plan=plan)
+        return measured, sinks_where_possible(loaded, texts.measured[: plan.documents], progress=progress.report)
+
+
+def _texts(text: Path | None) -> Texts:
+    """The texts that are named: a path, those fetched, or what Python brings."""
+    from theory.lm.fetch import PROSE, locate_texts
+    from theory.redundancy.texts import read_texts, standard_library
+
+    if text is None:
+        return standard_library()
+    return read_texts(locate_texts(None) if str(text) == PROSE and not text.exists() else text)
 
 
 def _trained(out: Path, text: Path | None, changes: list[str], device: str, threads: int | None) -> None:
     import shlex
 
     from theory.redundancy.language_model import Language, train_language
-    from theory.redundancy.texts import read_texts, standard_library
 
     _use(threads)
     settings = Language.parse(parse_settings(changes))
     command = ["cogfit", "theory", "redundancy", "--train", *(part for change in changes for part in ("--set", change))]
     command += ["--text", text.name] if text is not None else []
     command += ["--threads", str(threads)] if threads is not None else []
-    texts = standard_library() if text is None else read_texts(text)
+    texts = _texts(text)
     with ProgressBars() as progress:
 
         def watch(done: int, total: int, measured: Redundancy | None) -> None:
@@ -203,8 +278,8 @@ def _use(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _note(measured: Redundancy) -> str:
-    from theory.redundancy.tables import bands
+def _note(measured: Redundancy, sinks: HeadScores | None) -> str:
+    from theory.redundancy.tables import bands, shown_curve
 
     shares = bands(measured.table())
     return (
@@ -213,6 +288,8 @@ def _note(measured: Redundancy) -> str:
         f"{measured.fitted[1]:,} tokens of {measured.fitted[0]} other documents.\n"
         f"Heads by mean R: {100 * shares['above_0.8']:.0f} % above 0.8, {100 * shares['0.5_to_0.8']:.0f} % 0.5–0.8, "
         f"{100 * shares['below_0.5']:.0f} % below. Loss {measured.loss[0]:.3f} nats per token."
+        + ("" if sinks is None else f" Attention on first tokens {sinks.mean()[0]:.3f}.")
+        + shown_curve(measured)
     )
 
 

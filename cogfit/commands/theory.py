@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from cogfit.commands import policies, redundancy, training
+from cogfit.commands import language_models, policies, redundancy, training
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import (
     OUTPUT,
@@ -87,6 +87,7 @@ app.command(help=training.TRAIN_HELP)(training.train)
 app.command(help=training.RUNS_HELP)(training.runs)
 app.command(help=policies.HELP)(policies.policies)
 app.command(help=redundancy.REDUNDANCY_HELP)(redundancy.redundancy)
+app.add_typer(language_models.app, name="lm")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from torch import nn
 
 from cogfit.errors import InputError, MissingDependencyError
 from cogfit.files import write_atomic
-from theory.redundancy.probes import byte_level, measure
+from theory.redundancy.models import byte_level
+from theory.redundancy.probes import measure
 from theory.redundancy.tables import COLUMNS, KIND, LOSS, TABLE, ProbeInput, Redundancy, read_recorded
 from theory.redundancy.texts import Texts, standard_library
 from theory.settings import Strict

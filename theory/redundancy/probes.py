@@ -13,14 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from cogfit.errors import InputError, MissingDependencyError
 from cogfit.progress import Progress
+from theory.redundancy.equations import NormalEquations, Probe, choose_ridges
+from theory.redundancy.models import LanguageModel
 from theory.redundancy.tables import STATISTICS, THRESHOLD, TYPES, Array, ProbeInput, Redundancy, type_of
 from theory.redundancy.texts import Document, Texts
 
@@ -32,99 +33,6 @@ except ImportError:
 
 PROJECTIONS = ("c_proj", "o_proj", "out_proj", "dense", "wo")
 """Names of output projections: GPT-2; Llama and its kin; OPT, GPT-J, GPT-Neo; GPT-NeoX, Falcon, BLOOM; others."""
-
-
-# ------------------------------------------------------------------------------------------------------ probes
-
-
-@dataclass(frozen=True)
-class Probe:
-    """An affine map from inputs to outputs.
-
-    ŷ = ȳ + (x − x̄) B.
-
-    Attributes
-    ----------
-    weight : Tensor
-        B, (inputs, outputs).
-    centre : Tensor
-        x̄, (inputs,).
-    constant : Tensor
-        ȳ, (outputs,): the best prediction without x.
-    """
-
-    weight: Tensor
-    centre: Tensor
-    constant: Tensor
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Predict: (tokens, inputs) to (tokens, outputs)."""
-        return self.constant + (x - self.centre) @ self.weight
-
-
-class NormalEquations:
-    """Moments of inputs and outputs in double precision.
-
-    Their size does not depend on the number of tokens.
-
-    Batches are centred before they are multiplied and then merged (Chan, Golub & LeVeque 1983, Am. Stat. 37, 242), so
-    that large means cost no digits.
-
-    Parameters
-    ----------
-    inputs, outputs : int
-    device : torch.device or str
-
-    Examples
-    --------
-    >>> x = torch.arange(8.0)[:, None]
-    >>> equations = NormalEquations(1, 1)
-    >>> for part in x.split(3):
-    ...     equations.add(part, 2 * part + 1)
-    >>> probe = equations.solve(ridge=1e-12)
-    >>> round(float(probe(torch.tensor([[10.0]], dtype=torch.float64))), 6)
-    21.0
-    """
-
-    def __init__(self, inputs: int, outputs: int, device: torch.device | str = "cpu") -> None:
-        def zeros(*shape: int) -> Tensor:
-            return torch.zeros(shape, dtype=torch.float64, device=device)
-
-        self.n = 0
-        self.x, self.y = zeros(inputs), zeros(outputs)
-        self.xx, self.xy = zeros(inputs, inputs), zeros(inputs, outputs)
-
-    def add(self, x: Tensor, y: Tensor) -> None:
-        """Take in a batch: (tokens, inputs) and (tokens, outputs)."""
-        if not len(x):
-            return
-        x, y = x.double(), y.double()
-        mean_x, mean_y = x.mean(0), y.mean(0)
-        total = self.n + len(x)
-        step_x, step_y, factor = mean_x - self.x, mean_y - self.y, self.n * len(x) / total
-        x = x - mean_x
-        self.xx += x.T @ x + factor * torch.outer(step_x, step_x)
-        self.xy += x.T @ (y - mean_y) + factor * torch.outer(step_x, step_y)
-        self.x += step_x * (len(x) / total)
-        self.y += step_y * (len(x) / total)
-        self.n = total
-
-    def solve(self, ridge: float) -> Probe:
-        """Solve the ridge regression.
-
-        Minimise Σ‖y − ŷ‖²/n + ridge·‖B‖² over inputs scaled to unit variance; the constant is not shrunk.
-
-        Parameters
-        ----------
-        ridge : float
-            Above 0; the same for all outputs.
-        """
-        spread = (self.xx.diagonal() / self.n).sqrt()
-        spread = torch.where(spread > 0, spread, 1.0)
-        gram = self.xx / self.n / torch.outer(spread, spread)
-        gram.diagonal().add_(ridge)
-        weight = torch.linalg.solve(gram, self.xy / self.n / spread[:, None]) / spread[:, None]
-        return Probe(weight, self.x, self.y)
 
 
 # ------------------------------------------------------------------------------------------------------- hooks
@@ -242,143 +150,70 @@ def watching(
             handle.remove()
 
 
-# ------------------------------------------------------------------------------------------------------ models
-
-
-@dataclass(frozen=True)
-class LanguageModel:
-    """A model and how it reads text.
-
-    Attributes
-    ----------
-    name : str
-    module : nn.Module
-        A causal language model of `transformers`.
-    encode : callable
-        From bytes to numbers of tokens.
-    pieces : tuple of str
-        The text of each token.
-    context : int
-        The longest window.
-    """
-
-    name: str
-    module: nn.Module
-    encode: Callable[[bytes], Sequence[int]]
-    pieces: tuple[str, ...]
-    context: int
-
-
-BYTES = tuple(chr(i) if i < 128 else "\ufffd" for i in range(256))
-"""Texts of the 256 bytes; above 127 one alone is no character."""
-
-
-def byte_level(model: nn.Module, name: str = "model", context: int = 1024) -> LanguageModel:
-    """A model whose tokens are bytes.
-
-    Parameters
-    ----------
-    model, name, context
-        See :func:`with_tokenizer`.
-
-    Raises
-    ------
-    InputError
-        If its vocabulary is smaller.
-    """
-    config: Any = model.config
-    if config.vocab_size < 256:
-        raise InputError(f"{name} has {config.vocab_size} tokens, not 256", hint="a byte-level model needs 256")
-    return LanguageModel(name, model, list, BYTES, min(context, getattr(config, "max_position_embeddings", context)))
-
-
-def with_tokenizer(model: nn.Module, tokenizer: Any, name: str = "model", context: int = 1024) -> LanguageModel:
-    """A model with a tokenizer of `transformers`.
-
-    Parameters
-    ----------
-    model, tokenizer : object
-    name : str
-    context : int
-        The longest window; shorter if the model cannot read so far.
-    """
-    config: Any = model.config
-
-    def encode(content: bytes) -> Sequence[int]:
-        ids: Sequence[int] = tokenizer(content.decode(errors="replace"), add_special_tokens=False)["input_ids"]
-        return ids
-
-    pieces = tuple(tokenizer.batch_decode([[i] for i in range(len(tokenizer))]))
-    return LanguageModel(name, model, encode, pieces, min(context, getattr(config, "max_position_embeddings", context)))
-
-
-def load_language_model(folder: str | Path, *, context: int = 1024) -> LanguageModel:
-    """Load a model from a local folder.
-
-    As ``save_pretrained`` writes it; nothing is fetched, unpickled or executed.
-
-    Parameters
-    ----------
-    folder : str or Path
-        With ``config.json``, weights as safetensors, and a tokenizer; without one a model of 256 tokens reads bytes.
-    context : int
-        The longest window.
-
-    Raises
-    ------
-    InputError
-        If that is not what the folder holds.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError("is no folder", path=folder, hint="give a local checkpoint; nothing is downloaded")
-    if not (folder / "config.json").is_file():
-        raise InputError("holds no model (no config.json)", path=folder, hint="save one there with save_pretrained")
-    if not any(folder.glob("*.safetensors")):
-        pickled = sorted(p.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for p in folder.glob(pattern))
-        what = f"holds pickled weights ({pickled[0]}), which could execute anything" if pickled else "holds no weights"
-        hint = "save the model again with save_pretrained(..., safe_serialization=True)"
-        raise InputError(what, path=folder, hint=hint)
-    try:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-        from transformers.utils import logging as messages
-    except ImportError:
-        raise MissingDependencyError("transformers", "huggingface", "a language model") from None
-    logging: Any = messages
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    local = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        model: nn.Module = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, **local)
-        named = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model")
-        if not any((folder / name).exists() for name in named):
-            if getattr(model.config, "vocab_size", None) == 256:
-                return byte_level(model.eval(), folder.name, context)
-            raise InputError("holds no tokenizer", path=folder, hint="save the tokenizer into it, too")
-        return with_tokenizer(model.eval(), AutoTokenizer.from_pretrained(folder, **local), folder.name, context)
-    except InputError:
-        raise
-    except Exception as error:  # a library's many ways to say no, all of them about the folder
-        raise InputError(f"cannot be loaded ({error})", path=folder) from error
-    finally:
-        if bars:
-            logging.enable_progress_bar()
-
-
 # --------------------------------------------------------------------------------------------------- measuring
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How probes are fitted, and on what they are measured.
+
+    Attributes
+    ----------
+    documents : int
+        The most documents to measure on.
+    fit_documents : int, optional
+        The most to fit on; by default as many.
+    tokens : int
+        The most tokens of a document; they are read in windows of the model's context that do not overlap.
+    ridge : float, optional
+        Penalty (:meth:`theory.redundancy.equations.NormalEquations.solve`). By default one is chosen for each layer
+        and head: the best on a fifth of the documents to fit on, by probes of the other four; then all five are used.
+    halvings : int
+        Points of the learning curve beside the last: probes of a half, a quarter … of the documents.
+    layers : tuple of int, optional
+        Numbers of the layers to measure, from 1; by default all.
+    probe_input : {"layer", "attention"}
+        See :func:`watching`.
+    threshold : float
+        R above which an operation counts as redundant.
+    level : float
+        Of the intervals.
+    """
+
+    documents: int = 100
+    fit_documents: int | None = None
+    tokens: int = 2048
+    ridge: float | None = None
+    halvings: int = 0
+    layers: tuple[int, ...] | None = None
+    probe_input: ProbeInput = "layer"
+    threshold: float = THRESHOLD
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        fit_documents = self.documents if self.fit_documents is None else self.fit_documents
+        if not (0 < self.level < 1 and self.threshold < 1 and min(self.documents, fit_documents, self.tokens) >= 2):
+            raise InputError("0 < level < 1, threshold < 1, documents ≥ 2 and tokens ≥ 2 are needed")
+        if self.ridge is not None and not self.ridge > 0:
+            raise InputError(f"the ridge is {self.ridge}", hint="it lies above 0; without one it is chosen")
+
+    def sites(self, model: nn.Module) -> list[Site]:
+        """Layers of a model that are measured.
+
+        Raises
+        ------
+        InputError
+            If one that is named is not there.
+        """
+        found = find_sites(model)
+        wrong = sorted(set(self.layers or ()) - {site.layer for site in found})
+        if wrong:
+            raise InputError(f"there is no layer {wrong[0]}", hint=f"the model has layers 1 to {len(found)}")
+        return [site for site in found if self.layers is None or site.layer in self.layers]
+
+
 def measure(
-    model: LanguageModel,
-    texts: Texts,
-    *,
-    documents: int = 100,
-    tokens: int = 2048,
-    ridge: float = 1e-6,
-    probe_input: ProbeInput = "layer",
-    threshold: float = THRESHOLD,
-    level: float = 0.95,
-    progress: Progress | None = None,
+    model: LanguageModel, texts: Texts, *, progress: Progress | None = None, plan: Plan | None = None, **options: Any
 ) -> Redundancy:
     """Fit probes on some documents and measure R on others.
 
@@ -390,20 +225,11 @@ def measure(
         Its module is left in the mode that it was in; it is measured without dropout.
     texts : Texts
         Probes are fitted on :attr:`Texts.fitted` and measured on :attr:`Texts.measured`.
-    documents : int
-        The most documents of either kind.
-    tokens : int
-        The most tokens of a document; they are read in windows of the model's context that do not overlap.
-    ridge : float
-        See :meth:`NormalEquations.solve`.
-    probe_input : {"layer", "attention"}
-        See :func:`watching`.
-    threshold : float
-        R above which an operation counts as redundant.
-    level : float
-        Of the intervals.
     progress : callable, optional
         Called as ``progress(done, total, name)`` after every document.
+    plan : Plan, optional
+    **options
+        Fields of the plan, where none is given.
 
     Returns
     -------
@@ -417,26 +243,38 @@ def measure(
     Examples
     --------
     >>> from transformers import GPT2Config, GPT2LMHeadModel
+    >>> from theory.redundancy.models import byte_level
     >>> from theory.redundancy.texts import standard_library
     >>> config = GPT2Config(n_layer=1, n_head=2, n_embd=8, n_positions=32, bos_token_id=0, eos_token_id=0)
     >>> found = measure(byte_level(GPT2LMHeadModel(config)), standard_library(), documents=4, tokens=64)
     >>> found.table()[["unit", "layer", "head"]].drop_duplicates().values.tolist()
     [['layer', 0, 0], ['layer', 1, 0], ['head', 0, 0], ['head', 1, 0], ['head', 1, 1], ['head', 1, 2]]
     """
-    if not (ridge > 0 and 0 < level < 1 and threshold < 1 and documents >= 2 and tokens >= 2):
-        raise InputError("ridge > 0, 0 < level < 1, threshold < 1, documents ≥ 2 and tokens ≥ 2 are needed")
-    sites = find_sites(model.module)
+    plan = plan or Plan(**options)
+    reading = _Reading(model, plan.sites(model.module), plan, progress)
     kinds = np.array([TYPES.index(type_of(piece)) for piece in model.pieces])
-    fit, held_out = texts.fitted[:documents], texts.measured[:documents]
+    fit, held_out = texts.fitted[: plan.fit_documents or plan.documents], texts.measured[: plan.documents]
     was = model.module.training
     model.module.eval()
     try:
-        reading = _Reading(model, sites, tokens, probe_input, progress)
-        probes, seen = _fit(reading, fit, ridge)
-        sums, losses = _score(reading, held_out, probes, kinds, threshold)
+        fits = _fit(reading, fit)
+        sums, curve, losses = _score(reading, held_out, fits, kinds)
     finally:
         model.module.train(was)
-    return Redundancy(model.name, sums, losses, (len(fit), seen), probe_input, ridge, threshold, level)
+    last = fits[-1]
+    return Redundancy(
+        model=model.name,
+        sums=sums,
+        losses=losses,
+        fitted=(last.documents, last.tokens),
+        probe_input=plan.probe_input,
+        ridges=last.ridges,
+        threshold=plan.threshold,
+        level=plan.level,
+        layers=tuple(site.layer for site in reading.sites),
+        inputs=len(last.probes[0].centre),
+        curve=tuple((fit.documents, fit.tokens, part) for fit, part in zip(fits, curve, strict=True)),
+    )
 
 
 @dataclass(frozen=True)
@@ -445,8 +283,7 @@ class _Reading:
 
     model: LanguageModel
     sites: Sequence[Site]
-    tokens: int
-    probe_input: ProbeInput
+    plan: Plan
     progress: Progress | None
 
     def report(self, done: int, total: int, stage: str) -> None:
@@ -454,62 +291,162 @@ class _Reading:
         if self.progress is not None:
             self.progress(done, total, stage)
 
+    def read(
+        self,
+        documents: Sequence[Document],
+        stage: str,
+        visit: Callable[[int, Tensor, Tensor, Tensor], None],
+        after: Callable[[int, Document, Tensor, Tensor, Tensor], None] = lambda *_: None,
+        before: Callable[[Tensor, Tensor], None] = lambda *_: None,
+    ) -> None:
+        """Let the model read documents, and look at its sites.
 
-def _fit(reading: _Reading, documents: Sequence[Document], ridge: float) -> tuple[list[Probe], int]:
-    """Fit one probe per site.
+        ``visit(i, x, z, a)`` gets the tokens that are text; ``before(ids, valid)`` and
+        ``after(place, document, ids, valid, logits)`` frame each document.
+        """
+        valid = torch.empty(0)
 
-    For all heads and the layer at once: ridge regression treats outputs one by one.
+        def look(i: int, x: Tensor, z: Tensor, a: Tensor) -> None:
+            visit(i, x[valid], z[valid], a[valid])
+
+        with torch.no_grad(), watching(self.sites, look, self.plan.probe_input):
+            for place, document in enumerate(documents):
+                ids, valid = _windows(self.model, document, self.plan.tokens)
+                before(ids, valid)
+                logits = self.model.module(input_ids=ids, use_cache=False).logits
+                after(place, document, ids, valid, logits)
+                self.report(place + 1, len(documents), stage)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """Probes of all sites, and what they were fitted on."""
+
+    probes: Sequence[Probe]
+    ridges: Array  # (sites, 1 + heads)
+    documents: int
+    tokens: int
+
+
+def _fit(reading: _Reading, documents: Sequence[Document]) -> list[_Fit]:
+    """Fit probes of all sites, on ever more documents.
+
+    One set serves all heads and the layer: ridge regression treats outputs one by one.
     """
-    equations: dict[int, NormalEquations] = {}
-    valid = torch.empty(0)
+    chooses = reading.plan.ridge is None
+    # a fifth is held out to choose ridges on, and used like the others in the end
+    held_out = [document for i, document in enumerate(documents) if chooses and i % 5 == min(4, len(documents) - 1)]
+    fitted = [document for document in documents if document not in held_out]
+    marks = {len(documents) >> k for k in range(1, reading.plan.halvings + 1)}
+    judges = _Moments(reading, held_out, "choosing ridges on") if chooses else None
+    moments, fits = _Moments(reading, (), "fitting"), []
+    for count, document in enumerate(fitted, 1):
+        moments.take_in(document)
+        reading.report(count, len(fitted), "fitting")
+        if count in marks and moments.tokens > 1:
+            fits.append(_solve(reading, moments, judges, count, last=False))
+    _check_size(moments.equations, moments.tokens + (judges.tokens if judges else 0))
+    return [*fits, _solve(reading, moments, judges, len(documents), last=True)]
 
-    def visit(i: int, x: Tensor, z: Tensor, a: Tensor) -> None:
-        if i not in equations:
-            equations[i] = NormalEquations(x.shape[1], z.shape[1] + a.shape[1], x.device)
-        equations[i].add(x[valid], torch.cat([z, a], 1)[valid])
 
-    with torch.no_grad(), watching(reading.sites, visit, reading.probe_input):
-        for done, document in enumerate(documents):
-            ids, valid = _windows(reading.model, document, reading.tokens)
-            reading.model.module(input_ids=ids, use_cache=False)
-            reading.report(done + 1, len(documents), "fitting")
+class _Moments:
+    """Normal equations of all sites over some documents."""
+
+    def __init__(self, reading: _Reading, documents: Sequence[Document], stage: str) -> None:
+        self.reading, self.equations = reading, dict[int, NormalEquations]()
+        self.units = dict[int, Tensor]()
+        for count, document in enumerate(documents, 1):
+            self.take_in(document)
+            reading.report(count, len(documents), stage)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that were taken in."""
+        return self.equations[0].n if self.equations else 0
+
+    def take_in(self, document: Document) -> None:
+        """Let the model read a document."""
+        quiet = replace(self.reading, progress=None)
+        quiet.read([document], "", self._visit)
+
+    def _visit(self, i: int, x: Tensor, z: Tensor, a: Tensor) -> None:
+        if i not in self.equations:
+            heads, width = self.reading.sites[i].heads, z.shape[1]
+            self.equations[i] = NormalEquations(x.shape[1], width + a.shape[1], x.device)
+            # unit 0 is the layer's output, which comes after those of the heads
+            each = torch.arange(width, device=x.device) // (width // heads) + 1
+            self.units[i] = torch.cat([each, torch.zeros(a.shape[1], dtype=torch.long, device=x.device)])
+        self.equations[i].add(x, torch.cat([z, a], 1))
+
+
+def _solve(reading: _Reading, moments: _Moments, judges: _Moments | None, documents: int, *, last: bool) -> _Fit:
+    """Probes of all sites from moments, each unit with its ridge."""
+    heads = max(site.heads for site in reading.sites)
+    probes, ridges, tokens = [], np.full((len(reading.sites), 1 + heads), np.nan), moments.tokens
+    for i in range(len(reading.sites)):
+        equations, ridge = moments.equations[i], reading.plan.ridge
+        if judges is None or ridge is not None:
+            assert ridge is not None
+            probe, ridges[i] = equations.solve(ridge), ridge
+        else:
+            by_unit, by_output = choose_ridges(equations, judges.equations[i], moments.units[i])
+            ridges[i, : len(by_unit)] = by_unit.cpu().numpy()
+            if last:
+                equations.merge(judges.equations[i])
+                tokens = equations.n
+            probe = equations.solve(by_output)
+        probes.append(probe if last else probe.single())
+    return _Fit(probes, ridges, documents, tokens)
+
+
+def _check_size(equations: dict[int, NormalEquations], tokens: int) -> None:
+    """Refuse to fit probes on fewer tokens than they have inputs for."""
     needed = 2 * max(len(equation.x) for equation in equations.values())
-    if equations[0].n < needed:
-        what = (
-            f"probes of this width need {needed} tokens or more, and the documents to fit them on have {equations[0].n}"
-        )
+    if tokens < needed:
+        what = f"probes of this width need {needed} tokens or more, and the documents to fit them on have {tokens}"
         raise InputError(what, hint="give more text, or raise --documents and --tokens")
-    return [equations[i].solve(ridge) for i in range(len(reading.sites))], equations[0].n
 
 
 def _score(
-    reading: _Reading, documents: Sequence[Document], probes: Sequence[Probe], kinds: Array, threshold: float
-) -> tuple[Array, Array]:
-    """Sums of statistics, and losses, of each document."""
-    model, sites = reading.model, reading.sites
+    reading: _Reading, documents: Sequence[Document], fits: Sequence[_Fit], kinds: Array
+) -> tuple[Array, list[Array], Array]:
+    """Sums of statistics, and losses, of each document.
+
+    The statistics of the last fit by site, unit and kind of token; of every fit by unit alone.
+    """
+    sites, threshold = reading.sites, reading.plan.threshold
     heads = max(site.heads for site in sites)
     sums = np.zeros((len(documents), len(sites), 1 + heads, len(TYPES), len(STATISTICS)))
+    curve = [np.zeros((len(documents), 2, len(STATISTICS))) for _ in fits]
     losses = np.zeros((len(documents), 2))
-    valid = kind = torch.empty(0)
-    place = 0
+    kind, place = torch.empty(0), 0
+
+    def before(ids: Tensor, valid: Tensor) -> None:
+        nonlocal kind
+        number = torch.as_tensor(kinds[ids.cpu().numpy()], device=ids.device)
+        number[:, 0] = TYPES.index("first")
+        kind = nn.functional.one_hot(number.flatten()[valid], len(TYPES)).double()
 
     def visit(i: int, x: Tensor, z: Tensor, a: Tensor) -> None:
-        actual = torch.cat([z, a], 1)[valid].double()
-        statistics = _statistics(
-            actual, probes[i](x[valid].double()), probes[i].constant, sites[i].heads, z.shape[1], threshold
-        )
-        sums[place, i] = torch.einsum("tk,tus->uks", kind, statistics).cpu().numpy()
+        actual, width = torch.cat([z, a], 1), z.shape[1]
+        for fit, points in zip(fits, curve, strict=True):
+            probe = fit.probes[i]
+            exact = probe.weight.dtype
+            predicted = probe(x.to(exact))
+            each = _statistics(actual.to(exact), predicted, probe.constant, sites[i].heads, width, threshold).double()
+            if fit is fits[-1]:
+                sums[place, i] = torch.einsum("tk,tus->uks", kind, each).cpu().numpy()
+            total = each.sum(0).cpu().numpy()
+            points[place, 0] += total[0]
+            points[place, 1] += total[1:].sum(0)
 
-    with torch.no_grad(), watching(sites, visit, reading.probe_input):
-        for place, document in enumerate(documents):
-            ids, valid = _windows(model, document, reading.tokens)
-            number = torch.as_tensor(kinds[ids.cpu().numpy()], device=ids.device)
-            number[:, 0] = TYPES.index("first")
-            kind = nn.functional.one_hot(number.flatten()[valid], len(TYPES)).double()
-            logits = model.module(input_ids=ids, use_cache=False).logits
-            losses[place] = _loss(logits, ids, valid.view_as(ids))
-            reading.report(place + 1, len(documents), "measuring")
-    return sums, losses
+    def after(done: int, _: Document, ids: Tensor, valid: Tensor, logits: Tensor) -> None:
+        nonlocal place
+        losses[done] = _loss(logits, ids, valid.view_as(ids))
+        place = done + 1
+
+    reading.read(documents, "measuring", visit, after, before)
+    return sums, curve, losses
 
 
 def _statistics(
@@ -527,7 +464,9 @@ def _statistics(
 
     norm, residual, level = squares(actual), squares(actual - predicted), squares(actual - constant)
     r, r_constant = (1 - (value / norm).sqrt() for value in (residual, level))
-    statistics = torch.stack([torch.ones_like(r), r, (r > threshold).double(), residual, level, norm, r_constant], -1)
+    statistics = torch.stack(
+        [torch.ones_like(r), r, (r > threshold).to(r.dtype), residual, level, norm, r_constant], -1
+    )
     return torch.where((norm > 0).unsqueeze(-1), statistics, 0.0)
 
 

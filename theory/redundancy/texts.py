@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import sysconfig
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -70,25 +70,35 @@ class Texts:
     source : str
         What they are, in words.
     documents : tuple of Document
+    parts : int
+        One part is measured, one fits probes, the others are for training; two where nothing is trained.
     """
 
     source: str
     documents: tuple[Document, ...]
+    parts: int = _PARTS
 
     @property
     def measured(self) -> tuple[Document, ...]:
-        """Documents that probes are measured on: a fifth."""
-        return self.documents[::_PARTS]
+        """Documents that probes are measured on."""
+        return self.documents[:: self.parts]
 
     @property
     def fitted(self) -> tuple[Document, ...]:
-        """Documents that probes are fitted on: another fifth."""
-        return self.documents[1::_PARTS]
+        """Documents that probes are fitted on: as many."""
+        return self.documents[1 :: self.parts]
 
     @property
     def training(self) -> tuple[Document, ...]:
         """The others."""
-        return tuple(document for i, document in enumerate(self.documents) if i % _PARTS > 1)
+        return tuple(document for i, document in enumerate(self.documents) if i % self.parts > 1)
+
+    def halved(self) -> Texts:
+        """The same documents in two halves.
+
+        One fits probes, one is measured: for a model that was trained on other texts.
+        """
+        return replace(self, parts=2)
 
     def describe(self) -> dict[str, object]:
         """JSON-ready description.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -22,17 +23,10 @@ import cogfit
 from cogfit import cli
 from cogfit.errors import InputError
 from theory.redundancy import language_model
+from theory.redundancy.equations import RIDGES, Factored, NormalEquations, choose_ridges
 from theory.redundancy.language_model import Language, train_language
-from theory.redundancy.probes import (
-    BYTES,
-    LanguageModel,
-    NormalEquations,
-    byte_level,
-    find_sites,
-    load_language_model,
-    measure,
-    watching,
-)
+from theory.redundancy.models import BYTES, LanguageModel, byte_level, load_language_model
+from theory.redundancy.probes import find_sites, measure, watching
 from theory.redundancy.tables import TYPES, bands, over_training, ratio, read_recorded, rows_of, type_of
 from theory.redundancy.texts import LEAST, read_texts, standard_library
 
@@ -101,6 +95,52 @@ def test_streamed_equations_are_least_squares(sizes: list[int], seed: int) -> No
     np.testing.assert_allclose(probe(torch.tensor(x)).numpy(), expected, rtol=0, atol=1e-5)
 
 
+def halves(seed: int, n: int, inputs: int = 6, outputs: int = 4) -> tuple[list[NormalEquations], list[np.ndarray]]:
+    """Moments of two halves of data with strong and weak laws, and the data."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(2 * n, inputs)) @ rng.normal(size=(inputs, inputs)) + 5
+    y = x @ rng.normal(size=(inputs, outputs)) * np.array([1, 0.1, 0.01, 0])[:outputs] + rng.normal(
+        size=(2 * n, outputs)
+    )
+    parts = [NormalEquations(inputs, outputs), NormalEquations(inputs, outputs)]
+    for part, rows in zip(parts, (slice(0, n), slice(n, 2 * n)), strict=True):
+        part.add(torch.tensor(x[rows]), torch.tensor(y[rows]))
+    return parts, [x, y]
+
+
+@given(st.integers(0, 2**20), st.integers(8, 40), st.floats(-6, 2))
+@settings(max_examples=8)
+def test_errors_and_probes_from_moments_are_those_from_data(seed: int, n: int, power: float) -> None:
+    (fitted, held_out), (x, y) = halves(seed, n)
+    probe = fitted.solve(10.0**power)
+    factored = Factored(fitted).solve(10.0**power)
+    np.testing.assert_allclose(factored.weight, probe.weight, rtol=1e-6, atol=1e-8)
+    direct = ((y[n:] - probe(torch.tensor(x[n:])).numpy()) ** 2).sum(0)
+    np.testing.assert_allclose(held_out.squared_errors(probe), direct, rtol=1e-8)
+    fitted.merge(held_out)
+    whole = NormalEquations(6, 4)
+    whole.add(torch.tensor(x), torch.tensor(y))
+    for name in ("x", "y", "xx", "xy", "yy"):
+        np.testing.assert_allclose(getattr(fitted, name), getattr(whole, name), rtol=1e-9, atol=1e-9)
+
+
+def test_each_unit_gets_the_ridge_that_errs_least_on_held_out_data() -> None:
+    chosen = set()
+    for seed in range(6):
+        (fitted, held_out), (x, y) = halves(seed, 12)
+        units = torch.tensor([0, 1, 1, 2])
+        by_unit, by_output = choose_ridges(fitted, held_out, units)
+        assert torch.equal(by_output, by_unit[units])
+        errors = np.stack([((y[12:] - fitted.solve(r)(torch.tensor(x[12:])).numpy()) ** 2).sum(0) for r in RIDGES])
+        for unit, columns in enumerate(([0], [1, 2], [3])):
+            assert by_unit[unit] == RIDGES[int(errors[:, columns].sum(1).argmin())]
+        mixed = fitted.solve(by_output).weight
+        for column, ridge in enumerate(by_output.tolist()):
+            np.testing.assert_allclose(mixed[:, column], fitted.solve(ridge).weight[:, column], atol=1e-8)
+        chosen |= set(by_unit.tolist())
+    assert len(chosen) > 3  # a law and noise want different ones
+
+
 def test_moments_do_not_grow_with_tokens() -> None:
     equations = NormalEquations(4, 3)
     sizes = []
@@ -131,14 +171,16 @@ class KnownAttention(nn.Module):
 class Known(nn.Module):
     """A language model around it, as far as it is measured."""
 
-    def __init__(self, noise: float, linear: float, width: int = 64) -> None:
+    def __init__(self, noise: float, linear: float, width: int = 64, *, fresh: bool = False) -> None:
         super().__init__()
         self.config = SimpleNamespace(num_attention_heads=4)
+        self.fresh = fresh  # a vector of its own for every token, so that no direction is rare
         self.embedding = nn.Embedding(256, width)
         self.layers = nn.ModuleList([nn.Sequential(KnownAttention(width, noise, linear))])
 
     def forward(self, input_ids: Tensor, use_cache: bool) -> SimpleNamespace:
         x = self.embedding(input_ids)
+        x = torch.randn_like(x) if self.fresh else x
         return SimpleNamespace(logits=self.layers[0](x)[..., :1].expand(*input_ids.shape, 256))
 
 
@@ -165,6 +207,49 @@ def test_of_noise_nothing_is_foretold_but_its_mean_makes_r_high(folder: Path) ->
     small = rows_of(known(folder, noise=0.5, linear=0.0), "layer").iloc[0]
     assert small["share"] > 0.8  # "redundant" operations of which no input explains anything
     assert small["r2"] < 0.02
+
+
+def test_a_chosen_ridge_keeps_short_texts_from_over_fitting_and_says_what_is_missing(folder: Path) -> None:
+    """A linear teacher whose R is known: a constant, a linear function of the input, and noise."""
+    texts = read_texts(folder).halved()
+
+    def teacher(linear: float) -> LanguageModel:
+        torch.manual_seed(0)
+        return LanguageModel("known", Known(noise=1.0, linear=linear, fresh=True), list, BYTES, 32)
+
+    # a weak law and few tokens: all but no ridge is worse than to know nothing
+    fixed, chosen = (measure(teacher(0.3), texts, fit_documents=2, tokens=80, ridge=ridge) for ridge in (1e-6, None))
+    r_fixed, r_chosen = (rows_of(found.table(), "layer").iloc[0] for found in (fixed, chosen))
+    assert r_fixed["r2"] < -0.2
+    assert r_chosen["r2"] > -0.05
+    assert any("R lies below that of a constant in layer 1" in warning for warning in fixed.warnings())
+    assert any("R² lies below 0" in warning for warning in fixed.warnings())
+    assert not any("constant" in warning for warning in chosen.warnings())
+    assert "2.5 tokens per input" in chosen.warnings()[0]
+    # a strong law: R grows with the text, towards what is known
+    noise, signal = torch.randn(4000, 64), torch.randn(4000, 64) + 3
+    truth = float((1 - noise.norm(dim=1) / (noise + signal).norm(dim=1)).mean())
+    found = measure(teacher(1.0), texts, tokens=600, halvings=3)
+    points = found.learning_curve()
+    assert [point["documents"] for point in points] == [1, 3, 7, 15]
+    assert all(before["r"] < after["r"] for before, after in itertools.pairwise(points))
+    assert points[-1]["r"] == pytest.approx(rows_of(found.table(), "layer").iloc[0]["r"], abs=1e-9)
+    limit = found.limit()
+    assert limit is not None
+    assert points[0]["r"] < truth - 0.02
+    assert limit[0] == pytest.approx(truth, abs=0.01)
+    assert found.to_json()["limit"]["estimate"] == limit[0]
+
+
+def test_layers_are_measured_alone_as_among_all(folder: Path) -> None:
+    model, texts = byte_level(gpt2()), read_texts(folder)
+    every, second = (measure(model, texts, tokens=64, layers=layers).table() for layers in (None, (2,)))
+    of_second = every[every["layer"] == 2].reset_index(drop=True)
+    pd.testing.assert_frame_equal(second[second["layer"] == 2].reset_index(drop=True), of_second)
+    later = rows_of(every, "layer", tokens="later")["n"].item()
+    assert later == every.query("unit == 'layer' and layer == 0 and tokens not in ('all', 'later', 'first')")["n"].sum()
+    with pytest.raises(InputError, match="there is no layer 3"):
+        measure(model, texts, layers=(1, 3))
 
 
 def test_a_token_that_attends_to_itself_only_is_linear_in_the_normed_state(folder: Path) -> None:
@@ -445,7 +530,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_bytes(folder: Path, tmp_path:
     pd.testing.assert_frame_equal(again, table)
     assert len(over_training(table, loss)) == 5
     loaded = load_language_model(tmp_path / "whole")
-    last = measure(loaded, texts, documents=4, tokens=64).table()
+    last = measure(loaded, texts, documents=4, tokens=64, ridge=SMALL.ridge).table()
     recorded = table[table["step"] == 24].drop(columns="step").reset_index(drop=True)
     pd.testing.assert_frame_equal(recorded, last, rtol=1e-4, check_dtype=False)  # a column of zeros is read as integers
     with pytest.raises(InputError, match="other settings or texts"):
@@ -494,18 +579,27 @@ def test_a_folder_is_measured(folder: Path, tmp_path: Path, capfd: pytest.Captur
     code, out, _ = run(capfd, tmp_path / "m", *options, "--json", "-", "--input", "attention")
     document = json.loads(out)
     assert document["probe"]["input"] == "attention"
-    assert document["measured"]["documents"] == 6
+    assert document["measured"]["documents"] == 15  # half of thirty: the model has seen none of them
+    assert document["sinks"] is None  # no window has more than 64 tokens
+    assert len(document["probe"]["ridges"]) == 2
+    code, out, _ = run(capfd, tmp_path / "m", *options, "--layers", "2", "--ridge", "1e-3", "--json", "-")
+    document = json.loads(out)
+    assert document["layers"] == [2]
+    assert document["probe"]["ridges"] == [[1e-3] * 5]
+    assert {row["layer"] for row in document["table"]} == {0, 2}
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gpt2-is-not-here"], "nothing is downloaded"),
-        (["--train", "."], "leave MODEL_FOLDER out"),
+        (["gpt2-is-not-here"], "fetch a model first"),
+        (["--train", "."], "leave MODEL out"),
         (["--set", "steps=3"], "--set is for --train"),
         (["--train", "--set", "stps=3"], "did you mean 'steps'"),
         (["--input", "embedding"], "use layer or attention"),
-        ([".", "--ridge", "0"], "no config.json"),
+        ([".", "--layers", "one"], "'one' is no number or range"),
+        ([".", "--ridge", "0"], "the ridge is 0"),
+        (["."], "no config.json"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], message: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,1 @@
+"""A real language model: redundancy, copy heads, policies, a curve in context."""

@@ -1,0 +1,373 @@
+"""What heads of a language model do: sinks, copying, induction.
+
+- **sink share**: the share of its attention that a head gives to the first token of the window;
+- **copy score** (Wu et al. 2024, arXiv 2404.15574): of the tokens that the model copies out of a needle, the share at
+  which the head attends most to the very token that is copied;
+- **induction score** (Olsson et al. 2022, arXiv 2209.11895): random tokens are repeated; attention from a token to the
+  one that followed it the first time.
+
+Documents, needles and sequences are the units of the intervals.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from cogfit.errors import InputError, MissingDependencyError
+from cogfit.progress import Progress
+from theory.lm.attention import Intervention, KnockOut, can_intervene, intervening, shape_of
+from theory.lm.needles import Needle
+from theory.redundancy.models import LanguageModel
+from theory.redundancy.tables import Array, ratio
+from theory.redundancy.texts import Document
+
+try:
+    import torch
+    from torch import Tensor
+except ImportError:
+    raise MissingDependencyError("torch", "lm", "theory.lm.heads") from None
+
+SINK_FROM = 64
+"""Tokens before this one have too few others to attend to for a sink to show."""
+
+
+@dataclass(frozen=True)
+class HeadScores:
+    """A score of every head, unit by unit.
+
+    Attributes
+    ----------
+    name : str
+    part, whole : ndarray
+        (units, layers, heads) and (units, 1, 1): sums, and what they are divided by.
+    level : float
+    """
+
+    name: str
+    part: Array
+    whole: Array
+    level: float = 0.95
+
+    def estimate(self) -> tuple[Array, Array, Array]:
+        """Score, lower and upper limit of each head, (layers, heads)."""
+        whole = np.broadcast_to(self.whole, self.part.shape)
+        value, low, high = ratio(self.part, whole, self.level)
+        return value, np.maximum(low, 0), np.minimum(high, 1)
+
+    def mean(self) -> tuple[float, float, float]:
+        """Mean over all heads, with interval."""
+        found = ratio(self.part.mean((1, 2)), self.whole[:, 0, 0], self.level)
+        return float(found[0]), float(found[1]), float(found[2])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON document: the mean, and every head."""
+        value, low, high = self.estimate()
+        return {
+            "name": self.name,
+            "units": len(self.part),
+            "level": self.level,
+            "mean": dict(zip(("estimate", "low", "high"), self.mean(), strict=True)),
+            "heads": [
+                {"layer": i + 1, "head": j + 1, "estimate": value[i, j], "low": low[i, j], "high": high[i, j]}
+                for i, j in np.ndindex(value.shape)
+            ],
+        }
+
+    def share_above(self, threshold: float) -> float:
+        """Share of the heads with a score above a threshold."""
+        return float((self.estimate()[0] > threshold).mean())
+
+    def top(self, count: int) -> dict[int, tuple[int, ...]]:
+        """Heads of the highest scores, by layer, numbered from 1."""
+        value = self.estimate()[0]
+        order = np.argsort(-value, axis=None, kind="stable")[:count]
+        return by_layer([(int(i) // value.shape[1] + 1, int(i) % value.shape[1] + 1) for i in order])
+
+
+def by_layer(heads: Sequence[tuple[int, int]]) -> dict[int, tuple[int, ...]]:
+    """Heads, grouped by layer.
+
+    Examples
+    --------
+    >>> by_layer([(2, 1), (1, 3), (2, 4)])
+    {1: (3,), 2: (1, 4)}
+    """
+    return {layer: tuple(h for n, h in sorted(heads) if n == layer) for layer in sorted({n for n, _ in heads})}
+
+
+def sink_share(
+    model: LanguageModel,
+    documents: Sequence[Sequence[int]],
+    *,
+    begin: int = SINK_FROM,
+    progress: Progress | None = None,
+) -> HeadScores:
+    """Share of attention on the first token, of every head.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    documents : sequence of sequence of int
+        Tokens; a document is read up to the context of the model.
+    begin : int
+        First token whose attention counts.
+    progress : callable, optional
+
+    Raises
+    ------
+    InputError
+        If no document is that long.
+    """
+    long = [ids[: model.context] for ids in documents if min(len(ids), model.context) > begin]
+    if not long:
+        raise InputError(f"no document has more than {begin} tokens", hint="give longer texts")
+    part = []
+    for done, ids in enumerate(long, 1):
+        part.append(per_head(model, ids, lambda weights: weights[:, begin:, 0].mean(1))[0])
+        if progress is not None:
+            progress(done, len(long), "sinks")
+    return HeadScores("sink share", np.stack(part), np.ones((len(long), 1, 1)))
+
+
+def sinks_where_possible(
+    model: LanguageModel, documents: Sequence[Document], *, progress: Progress | None = None
+) -> HeadScores | None:
+    """Sink shares on documents, where they can be measured.
+
+    None where attention cannot be exchanged, or all documents are short.
+    """
+    if not can_intervene(model.module):
+        return None
+    tokens = encode_documents(model, [document.read() for document in documents])
+    if all(min(len(ids), model.context) <= SINK_FROM for ids in tokens):
+        return None
+    return sink_share(model, tokens, progress=progress)
+
+
+def induction_score(model: LanguageModel, sequences: int = 12, *, length: int = 64, seed: int = 0) -> HeadScores:
+    """Attention to what followed a token the first time.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    sequences : int
+        Of random tokens, each repeated once.
+    length : int
+        Of each before it is repeated.
+    seed : int
+    """
+    rng = np.random.default_rng(seed)
+    queries = torch.arange(length, 2 * length - 1)
+    part = []
+    for _ in range(sequences):
+        once = rng.integers(0, len(model.pieces), length).tolist()
+        found, _ = per_head(model, [*once, *once], lambda weights: weights[:, queries, queries - length + 1].mean(1))
+        part.append(found)
+    return HeadScores("induction score", np.stack(part), np.ones((sequences, 1, 1)))
+
+
+@dataclass(frozen=True)
+class Recall:
+    """How well needles are found, and prose foretold.
+
+    Attributes
+    ----------
+    exact : ndarray of bool
+        Needles whose answer is the most likely one, token by token.
+    nats : ndarray
+        Mean surprise of the answer's tokens.
+    prose : ndarray
+        (needles, 2): sum of the surprise of prose tokens, and their number.
+    """
+
+    exact: Array
+    nats: Array
+    prose: Array
+
+    def summary(self, level: float = 0.95) -> dict[str, tuple[float, float, float]]:
+        """Share of exact answers, nats of answers, perplexity of prose.
+
+        Each with its interval over needles.
+        """
+        ones = np.ones(len(self.nats))
+        exact, nats = ratio(self.exact.astype(float), ones, level), ratio(self.nats, ones, level)
+        loss = ratio(self.prose[:, 0], self.prose[:, 1], level)
+        bounded = (float(exact[0]), max(float(exact[1]), 0.0), min(float(exact[2]), 1.0))
+        return {
+            "needle_exact": bounded,
+            "needle_nats": (float(nats[0]), float(nats[1]), float(nats[2])),
+            "perplexity": (math.exp(loss[0]), math.exp(loss[1]), math.exp(loss[2])),
+        }
+
+
+def ask(
+    model: LanguageModel,
+    needles: Sequence[Needle],
+    intervention: Intervention | None = None,
+    progress: Progress | None = None,
+) -> Recall:
+    """Let a model answer needles, under an intervention or none."""
+    recalls = []
+    with intervening(model.module, intervention or Intervention()):
+        for done, needle in enumerate(needles, 1):
+            recalls.append(_judge(logits_of(model, needle.ids), needle))
+            if progress is not None:
+                progress(done, len(needles), "needles")
+    return _recall(recalls)
+
+
+def _recall(judged: Sequence[tuple[bool, float, tuple[float, int]]]) -> Recall:
+    exact, nats, prose = zip(*judged, strict=True)
+    return Recall(np.array(exact), np.array(nats), np.array(prose, float))
+
+
+def _judge(logits: Tensor, needle: Needle) -> tuple[bool, float, tuple[float, int]]:
+    """Exactness and nats of an answer; nats of the prose."""
+    surprise, best = surprise_of(logits, needle.ids)
+    answer = slice(needle.answer - 1, None)  # entry t is about token t + 1
+    is_exact = best[answer].tolist() == list(needle.ids[needle.answer :])
+    prose = surprise[np.array(needle.prose) - 1]
+    return is_exact, float(surprise[answer].mean()), (float(prose.sum()), len(prose))
+
+
+def copy_score(
+    model: LanguageModel, needles: Sequence[Needle], *, progress: Progress | None = None
+) -> tuple[HeadScores, Recall]:
+    """Copy score of every head, and recall of the needles.
+
+    A needle of which nothing is copied does not count.
+    """
+    part, whole, recalls = [], [], []
+    for done, needle in enumerate(needles, 1):
+        queries, sources = list(range(needle.answer - 1, len(needle.ids) - 1)), torch.tensor(needle.source)
+        hits, logits = per_head(model, needle.ids, partial(_is_copied, queries=queries, sources=sources))
+        copied = surprise_of(logits, needle.ids)[1][queries] == np.array(needle.ids[needle.answer :])
+        part.append(hits[:, :, copied].sum(2))
+        whole.append(copied.sum())
+        recalls.append(_judge(logits, needle))
+        if progress is not None:
+            progress(done, len(needles), "needles")
+    scores = HeadScores("copy score", np.stack(part), np.array(whole, float)[:, None, None])
+    return scores, _recall(recalls)
+
+
+def _is_copied(weights: Tensor, queries: Sequence[int], sources: Tensor) -> Tensor:
+    """Whether heads attend most to what is copied."""
+    return weights[:, list(queries)].argmax(-1) == sources.to(weights.device)
+
+
+def knock_out(
+    model: LanguageModel,
+    scores: HeadScores,
+    needles: Sequence[Needle],
+    counts: Sequence[int],
+    *,
+    draws: int = 3,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """Recall without the top k heads, or k others.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    scores : HeadScores
+        Of other needles than these: heads must not be chosen by what they are judged on.
+    needles : sequence of Needle
+    counts : sequence of int
+        The k.
+    draws : int
+        Sets of random heads for each k; their needles are pooled.
+    seed : int
+    progress : callable, optional
+
+    Returns
+    -------
+    list of dict
+        One for each k and ``heads`` ("none", "top" or "random"), with :meth:`Recall.summary`.
+    """
+    rng, rows = np.random.default_rng(seed), []
+    layers, heads = shape_of(model.module)
+    every = [(layer, head) for layer in range(1, layers + 1) for head in range(1, heads + 1)]
+    plan: list[tuple[str, int, list[Mapping[int, tuple[int, ...]]]]] = [("none", 0, [{}])]
+    for count in counts:
+        top = scores.top(count)
+        others = [pair for pair in every if pair[1] not in top.get(pair[0], ())]
+        drawn = [by_layer([others[i] for i in rng.permutation(len(others))[:count]]) for _ in range(draws)]
+        plan += [("top", count, [top]), ("random", count, list(drawn))]
+    total, done = sum(len(sets) for *_, sets in plan), 0
+    for name, count, sets in plan:
+        recalls = []
+        for chosen in sets:
+            recalls.append(ask(model, needles, KnockOut(chosen)))
+            done += 1
+            if progress is not None:
+                progress(done, total, "knocking out heads")
+        rows.append({"heads": name, "count": count, **_mean_recall(recalls).summary()})
+    return rows
+
+
+def _mean_recall(recalls: Sequence[Recall]) -> Recall:
+    """Mean over sets of heads, needle by needle: needles stay the unit."""
+    return Recall(
+        exact=np.mean([recall.exact for recall in recalls], axis=0),
+        nats=np.mean([recall.nats for recall in recalls], axis=0),
+        prose=np.mean([recall.prose for recall in recalls], axis=0),
+    )
+
+
+# -------------------------------------------------------------------------------------------------------- passes
+
+
+def per_head(model: LanguageModel, ids: Sequence[int], statistic: Callable[[Tensor], Tensor]) -> tuple[Array, Tensor]:
+    """Compute a statistic of every head in one pass.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    ids : sequence of int
+        Tokens.
+    statistic : callable
+        From the weights (heads, tokens, tokens) of a layer to (heads, ...).
+
+    Returns
+    -------
+    ndarray, Tensor
+        (layers, heads, ...), and the logits (tokens, vocabulary).
+    """
+    found: dict[int, Array] = {}
+
+    class Statistic(Intervention):
+        def look(self, layer: int, weights: Tensor) -> None:
+            found[layer] = statistic(weights[0].double()).cpu().numpy()
+
+    with intervening(model.module, Statistic()):
+        logits = logits_of(model, ids)
+    return np.stack([found[layer] for layer in sorted(found)]), logits
+
+
+def logits_of(model: LanguageModel, ids: Sequence[int]) -> Tensor:
+    """Logits (tokens, vocabulary) of one window."""
+    device = next(model.module.parameters()).device
+    with torch.no_grad():
+        logits: Tensor = model.module(input_ids=torch.tensor([list(ids)], device=device), use_cache=False).logits
+    return logits[0]
+
+
+def surprise_of(logits: Tensor, ids: Sequence[int]) -> tuple[Array, Array]:
+    """Surprise of next tokens in nats, and the likeliest."""
+    scores = logits[:-1].float()
+    target = torch.tensor(list(ids[1:]), device=logits.device)
+    nats = torch.nn.functional.cross_entropy(scores, target, reduction="none")
+    return nats.double().cpu().numpy(), scores.argmax(-1).cpu().numpy()
+
+
+def encode_documents(model: LanguageModel, contents: Sequence[bytes]) -> list[list[int]]:
+    """Tokens of documents."""
+    return [list(model.encode(content)) for content in contents]
