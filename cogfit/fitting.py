@@ -841,7 +841,7 @@ def _uncertainty(compared: _Compared, form: Form, inside: tuple[str, ...], optio
         errors=selected.errors[name],
         joint=selected.joint.get(name),
         profiled=matters,
-        refused=bool(selected.tests) and name not in inside,
+        refused=selected.misses or (bool(selected.tests) and name not in inside),
         thorough=options.thorough and matters,
     )
 

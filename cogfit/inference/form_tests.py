@@ -33,6 +33,9 @@ REFUTED = 0.05
 TEST_BINS = 100
 """Points on which forms are tested; longer curves are averaged into bins."""
 
+TESTED_POINTS = 10
+"""Points below which a form fitted alone is not tested."""
+
 TOLERANCE = 1e-6
 """Relative decrease of the RSS at which refits for a test stop."""
 
@@ -293,6 +296,43 @@ def compare_forms(
     return out
 
 
+def misses_curve(curve: Curve, form: Form, fit: Estimate, rng: np.random.Generator, replicates: int = 99) -> bool:
+    """Whether a form that was fitted alone leaves structure.
+
+    The goodness of fit of :func:`compare_forms`, at 5 %.
+
+    Parameters
+    ----------
+    curve : Curve
+    form : Form
+        A user's form is not tested.
+    fit : Estimate
+    rng : numpy Generator
+    replicates : int
+        At first; more until it is clear on which side of the level the p-value lies.
+
+    Returns
+    -------
+    bool
+        False for fewer than :data:`TESTED_POINTS` points.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cogfit.curves.arrays import array_curve
+    >>> from cogfit.engine.estimate import estimate
+    >>> from cogfit.formulas.registry import get_form
+    >>> x, form = np.arange(1.0, 101.0), get_form("power")
+    >>> curve = array_curve(x, np.exp(-x / 20) + np.random.default_rng(0).normal(0, 0.01, 100))
+    >>> misses_curve(curve, form, estimate(form, x, curve.y, curve.weights), np.random.default_rng(0))
+    True
+    """
+    if form.basis is None or fit.status == "failed" or curve.x.size < TESTED_POINTS:
+        return False
+    test = compare_forms(curve, {form.name: fit}, {form.name: form}, rng, replicates=replicates)[form.name]
+    return test.fit_p_value <= REFUTED
+
+
 def _weigh(
     curve: Curve, fits: Mapping[str, Estimate], registry: Mapping[str, Form], reference: str
 ) -> tuple[Curve, Mapping[str, Estimate], ErrorModel]:
@@ -354,6 +394,7 @@ def _test_form(
     rss = _rss_at_fits(candidates, data, root)
     if math.log((rss[name] + _TINY) / (min(rss.values()) + _TINY)) > cutoff:
         return FormTest(1.0 / (replicates + 1.0), math.nan, 0), 0.0
+    needs_fit = name in POWER_LAWS or len(candidates.forms) == 1  # the verdict asks whether these fit
     worse, rougher, done, largest = 0, 0, 0, 0.0
     for batch, size in enumerate(_batches(replicates)):
         residuals = data.simulate_residuals(candidates.forms[name], fit, size, batch)
@@ -361,7 +402,8 @@ def _test_form(
         worse += int((log_ratio[1:] >= log_ratio[0]).sum())
         rougher += int((lack_of_fit[1:] >= lack_of_fit[0]).sum())
         largest, done = max(largest, float(log_ratio[1:].max())), done + size
-        if _is_clear(worse, done) and (_is_refused(worse, done) or name not in POWER_LAWS or _is_clear(rougher, done)):
+        is_settled = not needs_fit or worse < REFUTED * done or _is_clear(rougher, done)
+        if _is_clear(worse, done) and is_settled:
             break
     return FormTest((worse + 1.0) / (done + 1.0), (rougher + 1.0) / (done + 1.0), done), largest
 
@@ -378,11 +420,6 @@ def _batches(replicates: int) -> Iterator[int]:
 def _is_clear(hits: int, count: int) -> bool:
     """Whether a share of hits lies clearly above or below the level."""
     return abs(hits - REFUTED * count) > _SURE * math.sqrt(REFUTED * (1.0 - REFUTED) * count)
-
-
-def _is_refused(hits: int, count: int) -> bool:
-    """Whether a share of hits lies below the level."""
-    return hits < REFUTED * count
 
 
 def _statistics(data: _Data, name: str, candidates: _Candidates, root: Array, residuals: Array) -> tuple[Array, Array]:
