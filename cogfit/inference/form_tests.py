@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from cogfit.engine.arma import WHITE, unit_rows
 from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.estimate import Estimate
 from cogfit.engine.noise import NOISE
-from cogfit.formulas.form import Array, Form, lifted_log, span_of
+from cogfit.formulas.form import Array, Form, lifted_log
 from cogfit.formulas.registry import POWER, POWER_LAWS
 from cogfit.inference.error_models import INDEPENDENT, ErrorModel, fit_errors
 from cogfit.inference.own_units import by_name_in_own_units
@@ -34,14 +33,17 @@ REFUTED = 0.05
 TEST_BINS = 100
 """Points on which forms are tested; longer curves are averaged into bins."""
 
+TESTED_POINTS = 10
+"""Points below which a form fitted alone is not tested."""
+
 TOLERANCE = 1e-6
 """Relative decrease of the RSS at which refits for a test stop."""
 
 _HELD = 4_000_000  # simulated values held at a time: 32 MB
 _LOCATIONS = 5  # other places from which a location is fitted
-_SAMPLE = 10  # replicates at whose fits forms are linearised
+_SAMPLE = 10  # replicates whose fits tell where those of the others end
+_NEAREST = 2  # of these fits, from how many a curve is refitted
 _FAR = 5.0  # how many times further off than any replicate of the power law a form is refused without replicates
-_RIDGE = 1e-3  # singular value, relative to the largest, below which a form hardly moves: left out
 _SUMMED = 400  # points from which on Gaussian errors are drawn as sums over bins
 _REWEIGHED = 3  # times that uneven errors are weighed anew
 _SURE = 2.576  # standard errors that a p-value lies from the level before replicates suffice: 99 %
@@ -250,8 +252,7 @@ def compare_forms(
     with errors like those about `reference` and smooth departures from it. The test statistic is log RSS of the form
     less the least log RSS of all forms. (A rule on ΔAICc has no level: with several nested rivals it drops the
     truth too often, and a form with a break is not identified where there is none.) Data and curves are treated alike:
-    the RSS of a form is the least over its tangent spaces at its fits to the data, to the form tested, and to some of
-    the curves; so a thousand curves cost little more than a few. Curves of more than 100 points are averaged into bins
+    every form is refitted to every one of them. Curves of more than 100 points are averaged into bins
     first, and so are the forms (:class:`cogfit.engine.bins.Axis`).
 
     Parameters
@@ -265,7 +266,8 @@ def compare_forms(
         Form about which, and smooth departures, the errors are modelled; that of the lowest AICc by default.
     replicates : int
         For each form at first; four times as many each time while it is not clear, with 99 % confidence, on which side
-        of the level (:data:`REFUTED`) its p-value lies, or that of a power law's goodness of fit; 3,200 at most.
+        of the level (:data:`REFUTED`) its p-value lies, or the goodness of fit of a power law that is not refused;
+        12,800 at most.
     progress : callable, optional
         Called as ``progress(done, total, name)``.
 
@@ -325,6 +327,43 @@ def refit_around(
     centre = data.bins.axis.values(form, form.vector(fit.params))
     made = centre + data.simulate_residuals(form, fit, count, 0)
     return _refit(form, data.bins.axis, made, data.weight_around(form, fit), form.vector(fit.params))
+
+
+def misses_curve(curve: Curve, form: Form, fit: Estimate, rng: np.random.Generator, replicates: int = 99) -> bool:
+    """Whether a form that was fitted alone leaves structure.
+
+    The goodness of fit of :func:`compare_forms`, at 5 %.
+
+    Parameters
+    ----------
+    curve : Curve
+    form : Form
+        A user's form is not tested.
+    fit : Estimate
+    rng : numpy Generator
+    replicates : int
+        At first; more until it is clear on which side of the level the p-value lies.
+
+    Returns
+    -------
+    bool
+        False for fewer than :data:`TESTED_POINTS` points.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cogfit.curves.arrays import array_curve
+    >>> from cogfit.engine.estimate import estimate
+    >>> from cogfit.formulas.registry import get_form
+    >>> x, form = np.arange(1.0, 101.0), get_form("power")
+    >>> curve = array_curve(x, np.exp(-x / 20) + np.random.default_rng(0).normal(0, 0.01, 100))
+    >>> misses_curve(curve, form, estimate(form, x, curve.y, curve.weights), np.random.default_rng(0))
+    True
+    """
+    if form.basis is None or fit.status == "failed" or curve.x.size < TESTED_POINTS:
+        return False
+    test = compare_forms(curve, {form.name: fit}, {form.name: form}, rng, replicates=replicates)[form.name]
+    return test.fit_p_value <= REFUTED
 
 
 def _weigh(
@@ -388,6 +427,7 @@ def _test_form(
     rss = _rss_at_fits(candidates, data, root)
     if math.log((rss[name] + _TINY) / (min(rss.values()) + _TINY)) > cutoff:
         return FormTest(1.0 / (replicates + 1.0), math.nan, 0), 0.0
+    needs_fit = name in POWER_LAWS or len(candidates.forms) == 1  # the verdict asks whether these fit
     worse, rougher, done, largest = 0, 0, 0, 0.0
     for batch, size in enumerate(_batches(replicates)):
         residuals = data.simulate_residuals(candidates.forms[name], fit, size, batch)
@@ -395,7 +435,8 @@ def _test_form(
         worse += int((log_ratio[1:] >= log_ratio[0]).sum())
         rougher += int((lack_of_fit[1:] >= lack_of_fit[0]).sum())
         largest, done = max(largest, float(log_ratio[1:].max())), done + size
-        if _is_clear(worse, done) and (name not in POWER_LAWS or _is_clear(rougher, done)):
+        is_settled = not needs_fit or worse < REFUTED * done or _is_clear(rougher, done)
+        if _is_clear(worse, done) and is_settled:
             break
     return FormTest((worse + 1.0) / (done + 1.0), (rougher + 1.0) / (done + 1.0), done), largest
 
@@ -420,48 +461,60 @@ def _statistics(data: _Data, name: str, candidates: _Candidates, root: Array, re
     Both (1 + count,); the first is that of the data, the others are those of curves made around the form.
     """
     # row 0 is the data: data and replicates are treated alike, so that the test keeps its level
-    form, params, axis, weight = candidates.forms[name], candidates.params, data.bins.axis, root**2
-    centre = axis.values(form, params[name])
+    axis, weight = data.bins.axis, root**2
+    centre = axis.values(candidates.forms[name], candidates.params[name])
     curves = np.concatenate([data.mean, centre + residuals])
-    y = curves * root
-
-    # forms are linear near their fits; to the form itself, the data and some replicates these fits are made
     sample = np.concatenate([centre[None], curves[: _SAMPLE + 1]])
-    rss_form = _least_rss(candidates, name, axis, weight, sample, y)
-    rss_rivals = [_least_rss(candidates, n, axis, weight, sample, y) for n in candidates.rivals_of(name)]
-    rss_best = np.min([rss_form, *rss_rivals], axis=0)
-    log_ratio = np.log((rss_form + _TINY) / (rss_best + _TINY))
-    return log_ratio, _Tangents.at_params(form, axis, root, params[name][None]).excursion(y)
+    own = _refit_all(candidates, name, axis, weight, sample, curves)
+    rivals = [_refit_all(candidates, n, axis, weight, sample, curves).rss for n in candidates.rivals_of(name)]
+    rss = np.where(np.isfinite(own.rss), own.rss, _HUGE)
+    rss_best = np.fmin.reduce([rss, *rivals])
+    log_ratio = np.log((rss + _TINY) / (rss_best + _TINY))
+    fitted, _ = separable.linearised(candidates.forms[name], axis, own.params)
+    return log_ratio, _excursion((curves - fitted) * root)
+
+
+def _excursion(residuals: Array) -> Array:
+    """Largest |cumulative sum| of residuals (k, n), per root of their RSS."""
+    reach = np.abs(np.cumsum(residuals, axis=1)).max(axis=1) / np.sqrt((residuals**2).sum(axis=1) + _TINY)
+    return np.asarray(np.where(np.isfinite(reach), reach, _HUGE))
 
 
 def _rss_at_fits(candidates: _Candidates, data: _Data, root: Array) -> dict[str, float]:
-    """RSS of every form on the data, linearised there."""
+    """RSS of every form on the data."""
     known = data.rss.setdefault(root.tobytes(), {})  # most noise models weigh alike whatever the form
-    for name, form in candidates.forms.items():
+    for name in candidates.forms:
         if name not in known:
-            tangents = _Tangents.at_params(form, data.bins.axis, root, candidates.params[name][None])
-            known[name] = float(tangents.rss(data.mean * root)[0])
+            rss = float(_refit_all(candidates, name, data.bins.axis, root**2, data.mean, data.mean).rss[0])
+            known[name] = rss if math.isfinite(rss) else _HUGE
     return known
 
 
-def _least_rss(candidates: _Candidates, name: str, axis: Axis, weight: Array, sample: Array, y: Array) -> Array:
-    """Least RSS of every curve over a form's tangent spaces.
+def _refit_all(
+    candidates: _Candidates, name: str, axis: Axis, weight: Array, sample: Array, curves: Array
+) -> separable.Batch:
+    """Refit a form to every curve, from near where it ends.
 
-    These lie at its fits to the data and to the curves of `sample`; y (curves, n) are weighted curves.
+    Some of the curves are refitted first, from the fit to the data and, for a location, from other places. Every curve
+    then starts from those of these fits that are best for it with their linear coefficients solved anew. A linear model
+    of the form in place of a refit would do for small steps only: forms with three non-linear parameters reach further.
     """
     form, fitted = candidates.forms[name], candidates.params[name]
-    points = np.concatenate([fitted[None], _refit(form, axis, sample, weight, fitted)])
-    return _Tangents.at_params(form, axis, np.sqrt(weight), points).rss(y)
+    weights = np.repeat(weight[None], len(curves), axis=0)
+    if not form.shape:
+        return separable.solve(form, axis, curves, weights)
+    fits = np.concatenate([fitted[None], _refit(form, axis, sample, weight, fitted)])
+    nearest = np.argsort(_rss_of_shapes(form, axis, weight, fits, curves), axis=1, kind="stable")[:, :_NEAREST]
+    starts = fits[:, [form.names.index(q.name) for q in form.shape]][nearest]
+    return separable.solve(form, axis, curves, weights, starts=starts, tolerance=TOLERANCE, quick=True)
 
 
-def _refit(form: Form, axis: Axis, y: Array, weight: Array, start: Array) -> Array:
+def _refit(form: Form, axis: Axis, curves: Array, weight: Array, start: Array) -> Array:
     """Refit a form to some curves, (m, p) parameters.
 
     The fits start from given parameters and, for a location, from other places as well.
     """
-    w = np.repeat(weight[None], len(y), axis=0)
-    if not form.shape:
-        return separable.solve(form, axis, y, w).params
+    weights = np.repeat(weight[None], len(curves), axis=0)
     places = start[None, [form.names.index(q.name) for q in form.shape]]
     for j, q in enumerate(form.shape):
         if q.interior:
@@ -469,129 +522,18 @@ def _refit(form: Form, axis: Axis, y: Array, weight: Array, start: Array) -> Arr
             elsewhere = np.repeat(places[:1], _LOCATIONS, axis=0)
             elsewhere[:, j] = np.geomspace(low, high, _LOCATIONS + 2)[1:-1]
             places = np.concatenate([places, elsewhere])
-    starts = np.repeat(places[None], len(y), axis=0)
-    return separable.solve(form, axis, y, w, starts=starts, tolerance=TOLERANCE, quick=True).params
+    starts = np.repeat(places[None], len(curves), axis=0)
+    return separable.solve(form, axis, curves, weights, starts=starts, tolerance=TOLERANCE, quick=True).params
 
 
-@dataclass(frozen=True)
-class _Tangents:
-    """A form near several sets of parameters.
+def _rss_of_shapes(form: Form, axis: Axis, weight: Array, fits: Array, curves: Array) -> Array:
+    """RSS of curves (k, n) about the shapes of some fits, (k, m).
 
-    Its weighted values, and a linear model of how they change: a continuous function of the parameters, so that no
-    rounding of them shows. Steps end at the bounds of the parameters.
+    The linear coefficients are the best ones for each, bounds aside.
     """
-
-    base: Array  # (m, n)
-    slopes: Array  # (m, n, p), of unit length, or zero where a parameter has no effect
-    room: tuple[Array, Array]  # (m, p): how far each parameter may go down (below 0) and up, in units of the slopes
-
-    @classmethod
-    def at_params(cls, form: Form, axis: Axis, root: Array, params: Array) -> _Tangents:
-        base, jac = separable.linearised(form, axis, params)
-        for j in (j for j, q in enumerate(form.parameters) if q.interior):
-            jac[:, :, j] = _slope_across(form, axis, params, j)
-        jac = np.nan_to_num(jac, posinf=0.0, neginf=0.0) * root[:, None]
-        length = np.linalg.norm(jac, axis=1)
-        is_finite = np.isfinite(length)
-        unit = np.where(is_finite & (length > 0.0), length, 1.0)
-        low, high = separable.bounds_of(form, axis.x)
-        room = np.minimum((low - params) * unit, 0.0), np.maximum((high - params) * unit, 0.0)
-        return cls(base * root, jac / unit[:, None] * is_finite[:, None], room)
-
-    def rss(self, y: Array) -> Array:
-        """Least RSS of each weighted curve, shape (k,).
-
-        Each of the curves (k, n) takes the best steps that stay within the bounds.
-        """
-        # about one of the curves, so that the products keep their digits
-        base, y = self.base - y[:1], y - y[:1]
-        slope = y @ self.slopes - np.einsum("mn,mnp->mp", base, self.slopes)[:, None]
-        rss = (y**2).sum(axis=1) - 2.0 * base @ y.T + (base**2).sum(axis=1)[:, None]
-
-        # most steps lead to the least RSS; of the others, those follow the bounds that may be better than these
-        step = slope @ _inverses(self.products, np.ones(slope.shape[::2]))
-        lowest = rss - (slope * step).sum(axis=2)
-        is_within = ((step >= self.room[0][:, None]) & (step <= self.room[1][:, None])).all(axis=2)
-        best = np.where(is_within, lowest, np.inf).min(axis=0)
-        at, curve = np.nonzero(~is_within & ~(lowest >= best))
-        np.minimum.at(best, curve, rss[at, curve] - self._descend(at, slope[at, curve])[1])
-        return np.asarray(np.where(np.isfinite(best), np.maximum(best, 0.0), _HUGE))
-
-    def excursion(self, y: Array) -> Array:
-        """Largest |cumulative sum| of the residuals of each curve.
-
-        Curves (k, n) are taken about the first set of parameters; per root of their RSS.
-        """
-        residuals = y - self.base[0]
-        step, _ = self._descend(np.zeros(len(y), dtype=np.int64), residuals @ self.slopes[0])
-        residuals = residuals - step @ self.slopes[0].T
-        return np.asarray(
-            np.abs(np.cumsum(residuals, axis=1)).max(axis=1) / np.sqrt((residuals**2).sum(axis=1) + _TINY)
-        )
-
-    def _descend(self, at: NDArray[np.int64], slope: Array) -> tuple[Array, Array]:
-        """Steps (v, p) and what they take off the RSS (v,).
-
-        Row v starts from set `at[v]`, with half the slope of the RSS. It goes towards the least RSS up to the first
-        bound, then along it; to refuse it there, or to hold what lies at a bound, would let rounding decide.
-        """
-        step, gain = np.zeros(slope.shape), np.zeros(len(slope))
-        is_free = np.ones(slope.shape, dtype=bool)
-        rows = np.arange(len(slope))
-        for _ in range(slope.shape[1]):
-            move = _towards_least(self.products, at[rows], is_free[rows], slope[rows])
-            with np.errstate(divide="ignore", invalid="ignore"):
-                edge = np.where(move < 0.0, self.room[0][at[rows]], self.room[1][at[rows]]) - step[rows]
-                share = np.where(move != 0.0, np.maximum(edge / move, 0.0), np.inf)
-            first = share.min(axis=1)
-            part = np.minimum(first, 1.0)[:, None] * move
-            change = np.einsum("vp,vpq->vq", part, self.products[at[rows]])
-            gain[rows] += ((2.0 * slope[rows] - change) * part).sum(axis=1)
-            step[rows] += part
-            slope[rows] -= change
-            is_free[rows] &= share > first[:, None]
-            rows = rows[first < 1.0]
-            if not rows.size:
-                break
-        return step, gain
-
-    @cached_property
-    def products(self) -> Array:
-        """Products of the slopes, (m, p, p)."""
-        return np.asarray(self.slopes.transpose(0, 2, 1) @ self.slopes)
-
-
-def _slope_across(form: Form, axis: Axis, params: Array, j: int) -> Array:
-    """Change of a form with a location, (m, n), per unit of it.
-
-    Over the width of a point to either side: at a point itself the form may have a corner in it.
-    """
-    low, high = span_of(axis.x)
-    width = 0.5 * math.log(high / low) / axis.x.size
-    up, down = params.copy(), params.copy()
-    up[:, j] *= math.exp(width)
-    down[:, j] *= math.exp(-width)
-    change = separable.linearised(form, axis, up)[0] - separable.linearised(form, axis, down)[0]
-    return np.asarray(change / (up - down)[:, j, None])
-
-
-def _towards_least(products: Array, at: NDArray[np.int64], free: NDArray[np.bool_], slope: Array) -> Array:
-    """Steps of the free parameters to the least RSS, (v, p).
-
-    Row v is of the products of set `at[v]`.
-    """
-    p = slope.shape[1]
-    kinds, kind = np.unique(at * 2**p + free @ (1 << np.arange(p)), return_inverse=True)
-    used = (kinds[:, None] >> np.arange(p) & 1).astype(float)
-    return np.asarray(np.einsum("vp,vpq->vq", slope, _inverses(products[kinds >> p], used)[kind]))
-
-
-def _inverses(products: Array, used: Array) -> Array:
-    """Inverses of the products (m, p, p) of the slopes used (m, p).
-
-    Without the directions in which the form hardly moves.
-    """
-    values, vectors = np.linalg.eigh(products * used[:, :, None] * used[:, None, :])
-    keep = values > _RIDGE**2 * values[:, -1:]
-    root = used[:, :, None] * vectors * np.where(keep, 1.0 / np.sqrt(np.where(keep, values, 1.0)), 0.0)[:, None]
-    return np.asarray(root @ root.transpose(0, 2, 1))
+    root = np.sqrt(weight)
+    linear = [j for j, q in enumerate(form.parameters) if q.role != "shape"]
+    columns = np.nan_to_num(separable.linearised(form, axis, fits)[1][:, :, linear] * root[:, None])
+    y = curves * root
+    explained = [((y @ np.linalg.qr(basis)[0]) ** 2).sum(axis=1) for basis in columns]
+    return np.asarray((y**2).sum(axis=1)[:, None] - np.stack(explained, axis=1))

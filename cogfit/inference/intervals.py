@@ -99,7 +99,8 @@ def all_intervals(
     clusters = curve.clusters if noise in ("gaussian", "binomial") and curve.resampleable else None
     if profiled and clusters is not None:
         by_resampling, covariance = resampled(form, curve, clusters, fit, level, rng)
-        return Uncertainty(judged(form, curve, fit, covariance), by_resampling, covariance)
+        limits = _with_caveat(by_resampling, MISSES) if refused else by_resampling
+        return Uncertainty(judged(form, curve, fit, covariance), limits, covariance)
 
     # one ordered series: least squares and what errors do to it, or all of one likelihood
     if errors is None:

@@ -29,7 +29,7 @@ from cogfit.engine.units import Units
 from cogfit.formulas.form import Form
 from cogfit.formulas.registry import POWER_LAWS
 from cogfit.inference.error_models import errors_of
-from cogfit.inference.form_tests import TEST_BINS, TOLERANCE, FormTest, compare_forms
+from cogfit.inference.form_tests import TEST_BINS, TOLERANCE, FormTest, compare_forms, misses_curve
 from cogfit.inference.intervals import judged
 from cogfit.inference.joint_fit import JointFit
 from cogfit.inference.ranking import Ranking, rank, simplest_in_race
@@ -106,6 +106,8 @@ class Selection:
         Empty where one form only was fitted.
     joint : mapping of str to JointFit
         Forms with an exponent that are not refused, fitted together with their errors.
+    misses : bool
+        Whether the form misses the curve, where one form only was fitted.
     """
 
     ranking: Ranking
@@ -114,6 +116,7 @@ class Selection:
     errors: dict[str, Arma]
     tests: dict[str, FormTest]
     joint: Mapping[str, JointFit] = field(default_factory=dict)
+    misses: bool = False
 
 
 def select(
@@ -136,7 +139,9 @@ def select(
     ranking = _ranking(curve, registry, fits, usable, WHITE if first is None else errors[first])
     if len(registry) == 1:
         reason = say("only one form was fitted, so nothing was compared", by=select)
-        return Selection(ranking, Verdict("not_compared", (reason,)), next(iter(registry)), errors, {})
+        alone = next(iter(registry))
+        misses = alone in usable and misses_curve(curve, registry[alone], usable[alone], rng)
+        return Selection(ranking, Verdict("not_compared", (reason,)), alone, errors, {}, misses=misses)
     tests: dict[str, FormTest] = {}
     if ranking.best is not None:
         # about a flexible form that was chosen because it follows the data the errors look too small

@@ -99,6 +99,6 @@ def standing_of(name: str, fit: Estimate, limits: Interval | None, test: FormTes
     if limits is None:
         return Standing("measured")
     if math.isinf(limits.low) and math.isinf(limits.high):
-        is_refused = test is not None and test.p_value <= REFUTED
+        is_refused = limits.caveat == MISSES or (test is not None and test.p_value <= REFUTED)
         return Standing("misses" if is_refused else "not_identified")
     return Standing("unreliable", limits.caveat) if limits.caveat else Standing("measured")

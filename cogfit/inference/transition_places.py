@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cogfit.engine.arma import WHITE, Arma
 from cogfit.formulas.form import Array
 from cogfit.inference.error_models import innovations, simulated, unevenness
 from cogfit.inference.transition_evidence import STEEPNESS, estimate_errors
@@ -66,22 +67,28 @@ def locate(series: Series, null: Null, start: Shape) -> Shape:
 class _Scan:
     """Changes at many places and of several steepness, and their likelihoods.
 
-    Places on the log axis, the estimate first; steepness, that of the estimate first; logliks (places, steepness).
+    Attributes
+    ----------
+    series : Series
+    null : Null
+    filter : Arma
+        What the likelihood, which knows AR(1) errors only, is taken after: a whitening by errors of a higher order.
+    mean : Mean
+        That of the null, filtered.
+    places, tried : ndarray
+        Places on the log axis, the estimate first; steepness, that of the estimate first.
+    candidates : Candidates
+    logliks : ndarray, shape (places, steepness)
     """
 
     series: Series
     null: Null
+    filter: Arma
+    mean: Mean
     places: Array
     tried: Array
     candidates: Candidates
     logliks: Array
-
-    @classmethod
-    def at(cls, series: Series, null: Null, places: Array, tried: Array) -> _Scan:
-        """Evaluate the likelihood of each."""
-        candidates = _columns(series, null, places, tried)
-        logliks = candidates.max_logliks(null.mean, null.residual).reshape(places.size, tried.size)
-        return cls(series, null, places, tried, candidates, logliks)
 
     @classmethod
     def about(cls, series: Series, null: Null, shape: Shape) -> _Scan:
@@ -91,12 +98,27 @@ class _Scan:
         # Errors that wander make gradual changes look abrupt, so gentler ones are asked, too.
         gentler = [s for s in STEEPNESS if s < 0.6 * shape.s]
         tried = np.array([shape.s, 0.6 * shape.s, 1.7 * shape.s, *gentler])
+        errors = _errors_beside(series, null, shape)[0]
+        used = errors if sum(errors.order) > 1 else WHITE
+        mean = null.mean if used.white else Mean.from_rows(used.whiten(null.mean.rows))
         stride = -(-gaps.size // 80)
-        rough = cls.at(series, null, np.append(centre, gaps[::stride]), tried)
+        rough = cls._at(series, null, used, mean, np.append(centre, gaps[::stride]), tried)
         inside = rough.places[rough.profile > rough.profile.max() - 8.0]
         a, b = np.searchsorted(gaps, [inside.min(), inside.max()]) + np.array([-stride, stride])
         region = gaps[max(int(a), 0) : int(b) + 1]
-        return cls.at(series, null, np.append(centre, region[:: -(-region.size // 60)]), tried)
+        places = np.append(centre, region[:: -(-region.size // 60)])
+        return cls._at(series, null, used, mean, places, tried)
+
+    @classmethod
+    def _at(cls, series: Series, null: Null, errors: Arma, mean: Mean, places: Array, tried: Array) -> _Scan:
+        """Evaluate the likelihood of each change."""
+        columns = _columns(series, mean, errors, places, tried)
+        scan = cls(series, null, errors, mean, places, tried, columns, np.zeros(0))
+        logliks = scan.candidates.max_logliks(mean, scan._filtered(null.residual[None])[0])
+        return replace(scan, logliks=logliks.reshape(places.size, tried.size))
+
+    def _filtered(self, rows: Array) -> Array:
+        return rows if self.filter.white else self.filter.whiten(rows)
 
     @property
     def profile(self) -> Array:
@@ -119,30 +141,35 @@ class _Scan:
         It is found in curves with the given change.
         """
         series, null = self.series, self.null
-        # errors beside the change and its tangents
+        errors, innovation, count = _errors_beside(series, null, shape)
+        noise = math.sqrt(float(innovation @ innovation) / max(innovation.size - count, 1))
         column = shape.column(series)
-        slopes = [Shape(shape.t50 * f, shape.s * g).column(series) for f, g in ((1.001, 1.0), (1.0, 1.1))]
-        full = Mean.from_rows(np.stack([*null.mean.rows, column, *slopes]))
-        errors = estimate_errors(null.residual, full)
-        innovation = innovations(null.residual, full.rows, errors)
-        noise = math.sqrt(float(innovation @ innovation) / max(innovation.size - len(full.rows), 1))
-        curves = simulated(errors, math.inf, noise * unevenness(innovation), _LOCATED, rng)
-
         size = effects(np.stack([*null.mean.rows, column]), null.residual)[-1]
         curves = size * column + simulated(errors, math.inf, noise * unevenness(innovation), _LOCATED, rng)
-        true_place = _columns(series, null, np.array([math.log(shape.t50)]), self.tried)
-        rss, u = null.mean.project(curves)
+        curves = self._filtered(curves)
+        place = np.array([math.log(shape.t50)])
+        true_place = _columns(series, self.mean, self.filter, place, self.tried)
+        rss, u = self.mean.project(curves)
         best, true = (peak(loglik(rss - c.gains(curves, u), innovation.size)) for c in (self.candidates, true_place))
         return float(np.quantile(np.maximum(best - true, 0.0), level))
 
 
-def _columns(series: Series, null: Null, places: Array, tried: Array) -> Candidates:
+def _errors_beside(series: Series, null: Null, shape: Shape) -> tuple[Arma, Array, int]:
+    """Errors beside a change and its tangents, their innovations, and the rows of the mean."""
+    slopes = [Shape(shape.t50 * f, shape.s * g).column(series) for f, g in ((1.001, 1.0), (1.0, 1.1))]
+    full = Mean.from_rows(np.stack([*null.mean.rows, shape.column(series), *slopes]))
+    errors = estimate_errors(null.residual, full)
+    return errors, innovations(null.residual, full.rows, errors), len(full.rows)
+
+
+def _columns(series: Series, mean: Mean, errors: Arma, places: Array, tried: Array) -> Candidates:
     """Changes at every place, of every steepness, but none steeper than a jump."""
     gaps, steepest = _gaps(series)
     limit = steepest[np.clip(np.searchsorted(gaps, places), 0, gaps.size - 1)]
     s = np.minimum(tried[:, None], limit).T.ravel()
-    rows = gradual(np.log(series.x), np.repeat(places, tried.size), s)
-    return steps(null.mean, series.root, np.zeros(0, dtype=np.intp), rows)
+    rows = gradual(np.log(series.x), np.repeat(places, tried.size), s) * series.root
+    rows = rows if errors.white else errors.whiten(rows)
+    return steps(mean, np.ones(series.x.size), np.zeros(0, dtype=np.intp), rows)
 
 
 def find_limits(

@@ -9,8 +9,9 @@ import pytest
 
 import cogfit
 from cogfit.curves.arrays import array_curve
+from cogfit.curves.curve import Curve
 from cogfit.engine import estimate
-from cogfit.formulas.registry import get_form
+from cogfit.formulas.registry import candidate_forms, get_form
 from cogfit.inference.form_tests import REFUTED, compare_forms, errors_about
 from cogfit.inference.verdict import Verdict, withhold
 
@@ -41,6 +42,34 @@ def test_the_same_forms_are_refused_whatever_the_random_numbers() -> None:
         y = 0.8 * np.exp(-((X / 30.0) ** 0.7)) + 0.03 * np.random.default_rng(curve_seed).normal(size=X.size)
         refused = {tuple(p <= REFUTED for p, _, _ in judged(y, seed).values()) for seed in range(3)}
         assert len(refused) == 1
+
+
+def switches(seed: int) -> Curve:
+    """Patterns that switch one by one at exponential times, a fifth never: a mean over 100 clusters."""
+    k = np.unique(np.geomspace(1, 3000, 90).round())
+    at = np.where(np.arange(100) < 79, np.random.default_rng(seed).exponential(900.0, 100), np.inf)
+    y = (k < at[:, None]).astype(float)
+    return array_curve(np.tile(k, 100), y.ravel(), groups=np.repeat(np.arange(100), k.size), axis="exposure")
+
+
+def test_p_values_of_two_seeds_differ_by_chance_only() -> None:
+    """All forms are refitted to all replicates: what a few of them do must not decide on the others."""
+    curve = switches(0)
+    registry = {form.name: form for form in candidate_forms("exposure", "probability")}
+    fits = {name: estimate.estimate(form, curve.x, curve.y, curve.weights) for name, form in registry.items()}
+    runs = [compare_forms(curve, fits, registry, np.random.default_rng(seed), replicates=99) for seed in range(3)]
+    for name in registry:
+        p, count = np.array([[run[name].p_value, run[name].replicates] for run in runs]).T
+        share = np.clip(p.mean(), 0.01, 0.99)
+        assert np.ptp(p) <= 4.5 * math.sqrt(share * (1.0 - share) / max(count.min(), 99)), name
+
+
+def test_no_verdict_hangs_on_the_random_numbers() -> None:
+    x = X[:24]
+    y = 0.8 * np.exp(-x / 9.0) + 0.05 * np.random.default_rng(3).normal(size=x.size)
+    fits = [cogfit.fit(x, y, rng=seed) for seed in range(2)]
+    assert [(item.name, item.test) for item in fits[0].forms] == [(item.name, item.test) for item in fits[1].forms]
+    assert fits[0].verdict == fits[1].verdict
 
 
 def test_a_few_loud_points_do_not_decide() -> None:

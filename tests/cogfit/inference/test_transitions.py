@@ -595,6 +595,17 @@ def test_runs_without_a_sharp_drop_show_none() -> None:
         assert all(max(c.ratio, 1.0 / c.ratio) < 1.25 for c in (found.main, *found.changes) if c is not None)
 
 
+def test_errors_of_a_higher_order_do_not_blur_a_place() -> None:
+    """Beside ARMA(1, 1) errors the likelihood of AR(1) allowed [3338, 6145] for a jump near 6100."""
+    log = cogfit.read_log(cogfit.data_dir() / "runs" / "srcd-n256-never-drops")
+    assert log.utilization is not None
+    frame = log.utilization.frame
+    frame = frame[frame["step"] >= 500]
+    found = transition(frame["step"], frame["attention_utilization"], max_changes=1, replicates=99)
+    assert "ARMA(1, 1)" in found.errors
+    assert 5900 < found.low <= found.t50 <= found.high < 6200
+
+
 def test_what_counts_as_smooth_is_registered() -> None:
     for name in transition_levels.SMOOTH:
         found = transitions.Transition(
