@@ -171,7 +171,7 @@ def _draw_panel(
             axes.plot(form["x"], form["y"], color=look["color"], zorder=3, **dashes)
     _set_axes(axes, curves[0].dataset, tables, log_y)
     if len(curves) > 1:
-        corner = "lower left" if log_y else "upper right"
+        corner = 3 if log_y else 1  # the lower left, the upper right
         axes.legend(loc=corner, fontsize=6.0, handletextpad=0.2, borderaxespad=0.1, labelspacing=0.25)
 
 

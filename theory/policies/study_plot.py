@@ -113,8 +113,8 @@ def _key(study: Study, axes: Axes) -> tuple[list[Any], list[str]]:
 
     known = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     titles = {system.title for system in study.systems}
-    handles, labels = zip(*((h, label) for label, h in known.items() if label not in titles), strict=True)
-    handles, labels = list(handles), list(labels)
+    labels = [label for label in known if label not in titles]
+    handles = [known[label] for label in labels]
     for family in _FAMILIES:
         members = [system.title for system in study.systems if _family(system) == family]
         if members:
