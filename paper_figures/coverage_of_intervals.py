@@ -15,7 +15,7 @@ from paper_figures.build import Data, Drawing
 if TYPE_CHECKING:
     import pandas as pd
 
-METHODS = {"coverage": "cogfit", "curve_fit": "scipy curve_fit", "lmfit": "lmfit profile"}
+METHODS = {"coverage": "cogfit", "curve_fit": "scipy curve_fit", "lmfit": "lmfit (few curves)"}
 _NOMINAL = 0.95
 _ASIDE = ("unreliable", "conditional")
 """Results of a cell whose intervals themselves say that they are not to be trusted beyond this run."""
@@ -45,19 +45,21 @@ def draw(data: Data) -> Drawing:
         aside = part["result"].isin(_ASIDE).to_numpy() & (method == METHODS["coverage"])
         for chosen, filled in ((~aside, True), (aside, False)):
             look = style.marker(number)
+            few = method == METHODS["lmfit"]  # hundreds of curves are needed for a place on this axis
             axes.plot(
                 part["share"][chosen],
                 at[chosen],
                 ls="none",
-                ms=4.2,
-                mew=0.8,
+                ms=3.0 if few else 4.2,
+                mew=0.5 if few else 0.8,
                 marker=look["marker"],
                 mec=look["color"],
-                mfc=look["color"] if filled else "white",
-                alpha=0.75,
+                mfc=look["color"] if filled and not few else "white",
+                alpha=0.6 if few else 0.75,
                 zorder=3,
             )
-        axes.plot([], [], ls="none", ms=4.2, mew=0.8, **style.marker(number), label=method)
+        small = {"ms": 3.0, "mew": 0.5, "mfc": "white"} if method == METHODS["lmfit"] else {"ms": 4.2, "mew": 0.8}
+        axes.plot([], [], ls="none", **style.marker(number), **small, label=method)
     if table["result"].isin(_ASIDE).any():
         axes.plot(
             [],
@@ -68,7 +70,7 @@ def draw(data: Data) -> Drawing:
             mec=style.COLORS[0],
             mfc="white",
             marker="o",
-            label="cogfit, says “unreliable” or “this run only”",
+            label="cogfit, with a warning",
         )
     # axes: kinds of noise from the top
     for row in range(1, len(kinds)):
@@ -97,7 +99,8 @@ def _caption(table: pd.DataFrame) -> str:
         f"a mark) at {low:,}"
         + (f"–{high:,}" if high > low else "")
         + " simulated curves each; lmfit's profile on the first "
-        f"of them only. Line: {_NOMINAL:.0%}. Results: {results}. cogfit: {extremes('coverage', ~aside)}"
+        f"of them only. Line: {_NOMINAL:.0%}; hollow circles: the interval itself says that it is unreliable or of "
+        f"this run only. Results: {results}. cogfit: {extremes('coverage', ~aside)}"
         + (" where it calls its interval reliable" if aside.any() else "")
     )
     if red.any():

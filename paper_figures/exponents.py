@@ -57,6 +57,12 @@ def draw(data: Data) -> Drawing:
             row += 1.0
         row += 0.6
     axes.axvline(0.0, color="0.5", lw=0.6)
+    # what the paper says of people stands behind all rows, what it says of its model as a line
+    claims = table[table["kind"] == "claimed"]
+    people = claims[claims["gamma"].isna()]
+    for low, high in zip(people["low"], people["high"], strict=True):
+        axes.axvspan(low, high, color=style.COLORS[1], alpha=0.15, lw=0, zorder=0)
+    axes.axvline(claims["gamma"].iloc[0], color=style.COLORS[1], lw=0.7, ls=(0, (1, 1.5)), zorder=0)
     axes.set_yticks(at, labels, fontsize=6.5)
     axes.tick_params(axis="y", length=0, pad=7)
     axes.spines["left"].set_visible(False)
@@ -173,7 +179,8 @@ def _caption(table: pd.DataFrame) -> str:
     runs = "; ".join(f"{r['name']} {r['gamma']:.2f}, {r['verdict']}" for r in model.to_dict("records"))
     return (
         "γ of A·x^−γ with 95 % intervals (over A·x^−γ and A·x^−γ + c where neither is refused); arrows: the interval "
-        "goes on. Filled: a power law is supported; open: it is not, and γ describes the slope over the range of the "
+        "goes on. Band and dotted line: what the paper says of people and of its model. "
+        "Filled: a power law is supported; open: it is not, and γ describes the slope over the range of the "
         "data; not compared: too few points, or the only form with a meaning. "
         f"{len(people)} human curves ({counts}) from {least['gamma']:.2f} ({least['name']}) to "
         f"{most['gamma']:.2f} ({most['name']}); model runs: {runs}. Exponents are comparable within a group only, so "

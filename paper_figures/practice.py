@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-    from cogfit.people.dataset import Series
+    from cogfit.people.dataset import Dataset, Series
 
 Panels = tuple[tuple[str, dict[str, str]], ...]
 
@@ -44,6 +44,9 @@ RETENTION: Panels = (
 )
 """The same of retention."""
 
+_DELAYS = {1: "1 min", 10: "10 min", 60: "1 h", 1440: "1 d", 10080: "1 wk", 44640: "1 mo"}
+"""Ticks of an axis of minutes; a month is the 31 days of Ebbinghaus."""
+
 _COLUMNS = 3
 _GRID = 120
 _LINES: dict[str, dict[str, Any]] = {
@@ -54,17 +57,23 @@ _LINES: dict[str, dict[str, Any]] = {
 
 def draw_practice(data: Data) -> Drawing:
     """Draw a panel per data set of practice."""
-    note = "Horizontal bars are blocks: the power law is averaged over them, with a γ of each addend."
-    return _draw_panels(data, PRACTICE, note)
+    note = (
+        "Both axes are logarithmic: a power law is a straight line. Horizontal bars are blocks: the power law is "
+        "averaged over them, with a γ of each addend."
+    )
+    return _draw_panels(data, PRACTICE, note, log_y=True)
 
 
 def draw_retention(data: Data) -> Drawing:
     """Draw a panel per data set of retention."""
-    note = "Lists are averaged, their standard errors are over lists; points at 0 are not fitted."
-    return _draw_panels(data, RETENTION, note)
+    note = (
+        "Where the horizontal axis is logarithmic, a straight line is logarithmic forgetting. Lists are averaged, "
+        "their standard errors are over lists; points at 0 are not fitted."
+    )
+    return _draw_panels(data, RETENTION, note, log_y=False)
 
 
-def _draw_panels(data: Data, panels: Panels, note: str) -> Drawing:
+def _draw_panels(data: Data, panels: Panels, note: str, log_y: bool) -> Drawing:
     """Draw a panel per data set.
 
     Values, the form reported (solid) and the power law (dashed).
@@ -81,7 +90,7 @@ def _draw_panels(data: Data, panels: Panels, note: str) -> Drawing:
     for axes, (id, labels) in zip(grid, panels, strict=False):
         curves = data.human()[id].series(**labels)
         tables = [[_observed(curve), *_forms(data, curve)] for curve in curves]
-        _draw_panel(axes, curves, tables, labels)
+        _draw_panel(axes, curves, tables, labels, log_y)
         parts += [table for each in tables for table in each]
         texts += [_caption(data, curve) for curve in curves]
     style.letter(grid[: len(panels)], (style.cited(data.human()[id]) for id, _ in panels))
@@ -133,9 +142,12 @@ def _forms(data: Data, curve: Series) -> Iterator[pd.DataFrame]:
 
 
 def _draw_panel(
-    axes: Axes, curves: Sequence[Series], tables: Sequence[Sequence[pd.DataFrame]], chosen: Mapping[str, str]
+    axes: Axes,
+    curves: Sequence[Series],
+    tables: Sequence[Sequence[pd.DataFrame]],
+    chosen: Mapping[str, str],
+    log_y: bool,
 ) -> None:
-    from cogfit.show.plots import plain_ticks
 
     for number, (curve, (seen, *forms)) in enumerate(zip(curves, tables, strict=True)):
         look, label = style.marker(number), style.labelled(curve.labels, chosen)
@@ -157,18 +169,34 @@ def _draw_panel(
             reported = form is forms[0] and curve.last is None
             dashes = _LINES["form reported" if reported else "power law"]
             axes.plot(form["x"], form["y"], color=look["color"], zorder=3, **dashes)
-    about = curves[0].dataset
-    ends = [np.concatenate([table["x"].to_numpy() for table in each]) for each in tables]
-    least = min(float(x.min()) for x in ends)
-    if least > 0:
-        axes.set_xscale("log")
-        plain_ticks(axes.xaxis, least, max(float(x.max()) for x in ends))
-    axes.set_ylim(0.0, 1.08 * axes.get_ylim()[1])
-    axes.set_xlabel(about.unit)
-    axes.set_ylabel(f"latency ({about.scale.split(',')[0]})" if about.measure == "latency" else about.measure)
-    axes.yaxis.set_major_formatter(style.thousands)
+    _set_axes(axes, curves[0].dataset, tables, log_y)
     if len(curves) > 1:
-        axes.legend(fontsize=6.0, handletextpad=0.2, borderaxespad=0.1, labelspacing=0.25)
+        corner = 3 if log_y else 1  # the lower left, the upper right
+        axes.legend(loc=corner, fontsize=6.0, handletextpad=0.2, borderaxespad=0.1, labelspacing=0.25)
+
+
+def _set_axes(axes: Axes, about: Dataset, tables: Sequence[Sequence[pd.DataFrame]], log_y: bool) -> None:
+    """Set scales, ticks and labels of a panel."""
+    from cogfit.show.plots import plain_ticks
+
+    x, y = (np.concatenate([table[name].to_numpy() for each in tables for table in each]) for name in "xy")
+    axes.set_xlabel(about.unit)
+    if x.min() > 0:
+        axes.set_xscale("log")
+        if about.unit == "minutes":
+            shown = [at for at in _DELAYS if x.min() <= at <= 1.05 * x.max()]
+            axes.set_xticks(shown, [_DELAYS[at] for at in shown])
+            axes.minorticks_off()
+            axes.set_xlabel("delay")
+        else:
+            plain_ticks(axes.xaxis, float(x.min()), float(x.max()))
+    if log_y and y.min() > 0:
+        axes.set_yscale("log")
+        plain_ticks(axes.yaxis, float(y.min()), float(y.max()))
+    else:
+        axes.set_ylim(0.0, 1.08 * axes.get_ylim()[1])
+        axes.yaxis.set_major_formatter(style.thousands)
+    axes.set_ylabel(f"latency ({about.scale.split(',')[0]})" if about.measure == "latency" else about.measure)
 
 
 def _key() -> list[Line2D]:

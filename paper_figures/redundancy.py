@@ -42,7 +42,9 @@ def draw(data: Data) -> Drawing:
     left.set_ylabel("R = 1 − ‖a − â‖/‖a‖")
     middle.yaxis.set_major_formatter(style.percent)
     middle.legend(loc="upper right")
-    right.legend(loc="upper right")
+    left.plot([], [], color="0.3", lw=0.7, ls=(0, (1, 2)), label="random weights")
+    left.legend(handles=left.get_lines()[-1:], loc="lower left")
+    right.legend(loc="upper right", fontsize=6.0, handlelength=1.8, borderaxespad=0.0, labelspacing=0.25)
     style.letter((left, middle, right), ("mean of R", "tokens with R > 0.8", "all layers"))
     return Drawing(figure, table.drop(columns=["unit", "head", "tokens"]), _caption(data, whole))
 

@@ -39,7 +39,9 @@ def draw(data: Data) -> Drawing:
 
     table = pd.DataFrame([*_windows(data), *_runs(data), *_people(data)])
     figure = style.figure(style.PAGE, 4.7)
-    above, below = figure.subplots(2, 2)
+    # each row makes room for its own labels
+    upper, lower = figure.subfigures(2, 1, height_ratios=[1.0, 1.1], squeeze=False).flat
+    above, below = upper.subplots(1, 2), lower.subplots(1, 2)
     for number, axes in enumerate(above):
         part = table[table["panel"] == "ab"[number]]
         _draw_windows(axes, part, number)

@@ -89,12 +89,12 @@ def thousands(value: float, _: object = None) -> str:
 def decade(value: float, _: object = None) -> str:
     """Label of a tick of a logarithmic axis.
 
-    0.01 … 1,000 written out, others as powers of ten; none in between.
+    0.01 … 10,000 written out, others as powers of ten; none in between.
     """
     power = math.log10(value) if value > 0 else 0.5
     if abs(power - round(power)) > 1e-9:
         return ""
-    if -2 <= round(power) <= 3:
+    if -2 <= round(power) <= 4:
         return f"{value:,.10g}"
     return "10" + str(round(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
@@ -110,11 +110,14 @@ def short(run: str) -> str:
 def cited(dataset: Dataset) -> str:
     """Author and year of a human data set.
 
-    And what its values belong to where that is no mean.
+    And what its values belong to where that is no mean; three authors and more are "the first et al.".
     """
-    match = re.match(r".*?\d{4}", dataset.citation)
+    match = re.match(r"(.*?),? (\d{4})", dataset.citation)
     each = f", {dataset.level}s" if dataset.columns.cluster else ""
-    return (dataset.id if match is None else match.group()) + each
+    if match is None:
+        return dataset.id + each
+    authors = re.split(r", | & ", match[1])
+    return f"{match[1] if len(authors) < 3 else authors[0] + ' et al.'} {match[2]}{each}"
 
 
 def labelled(labels: Mapping[str, str], without: Mapping[str, str] | None = None) -> str:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from paper_figures import style
 from paper_figures.build import Data, Drawing
 
@@ -22,7 +24,11 @@ SETS = {
     "cram-n256-no-consolidation": "no consolidation",
 }
 RIVALS = ("transformer", "jamba", "transmamba", "seqboat", "retention", "mamba")
-_LEAST = 1e-3  # bottom of the axis of attention
+_LEAST = 1e-3
+"""Least attention that is drawn at its place."""
+
+_NONE = 5e-4
+"""Where less is drawn, at the tick "0"."""
 
 
 def draw(data: Data) -> Drawing:
@@ -55,7 +61,7 @@ def draw(data: Data) -> Drawing:
     for number, (name, label) in enumerate(SETS.items()):
         for i, (_, part) in enumerate(curves[curves["set"] == name].groupby("seed")):
             look = style.line(number) | {"lw": 0.8}
-            left.plot(part["step"], part["attention"].clip(lower=_LEAST), label=label if i == 0 else None, **look)
+            left.plot(part["step"], _place(part["attention"]), label=label if i == 0 else None, **look)
     _ends(right, ends, sets)
     # what a static router and the optimum need
     for axes in (left, right):
@@ -76,8 +82,12 @@ def draw(data: Data) -> Drawing:
         )
     # axes
     left.set_yscale("log")
-    left.set_ylim(_LEAST * 0.8, 1.3)
-    left.yaxis.set_major_formatter(style.percent)
+    left.set_ylim(_NONE * 0.8, 1.3)
+    shown = (_NONE, 1e-3, 1e-2, 0.1, 1.0)
+    left.set_yticks(shown, ["0", *(style.percent(at) for at in shown[1:])])
+    left.set_yticks([digit * at for at in shown[1:4] for digit in range(2, 10)], minor=True)
+    for axes in (left, right):  # the axis is broken between nothing and the least
+        axes.axhline(np.sqrt(_NONE * _LEAST), color="white", lw=3, zorder=5)
     left.set_xlabel("training step")
     left.set_ylabel("executed attention")
     left.xaxis.set_major_formatter(style.thousands)
@@ -100,22 +110,23 @@ def _row(record: Record, panel: str, step: float, attention: float, accuracy: fl
     }
 
 
+def _place(attention: pd.Series[float]) -> pd.Series[float]:
+    return attention.where(attention >= _LEAST, _NONE)
+
+
 def _ends(axes: Axes, ends: pd.DataFrame, sets: tuple[str, ...]) -> None:
+    """Draw the mean over seeds of each set, and bars from its least to its greatest seed."""
     for number, name in enumerate(name for name in sets if name in set(ends["set"])):
         part = ends[ends["set"] == name]
+        x, y = part["accuracy"], _place(part["attention"])
+        bars = [[[v.mean() - v.min()], [v.max() - v.mean()]] for v in (x, y)]
         label = SETS.get(name, "costs from step 0" if name.endswith("start") else name.removesuffix("-n256"))
         hollow: dict[str, Any] = (
             {"mfc": "none"} if number >= len(style.COLORS) else {}
         )  # where colours and shapes come again
-        axes.plot(
-            part["accuracy"],
-            part["attention"].clip(lower=_LEAST),
-            ls="none",
-            ms=4,
-            label=label,
-            **style.marker(number),
-            **hollow,
-        )
+        own = {"ms": 6.5, "mfc": "none", "mew": 1.3, "zorder": 4} if number == 0 else {"ms": 4}  # a ring around others
+        look: dict[str, Any] = style.marker(number) | hollow | own
+        axes.errorbar(x.mean(), y.mean(), bars[1], bars[0], lw=0.8, ls="none", label=label, **look)
 
 
 def _caption(records: list[Record], ends: pd.DataFrame, first: Record) -> str:
@@ -123,9 +134,10 @@ def _caption(records: list[Record], ends: pd.DataFrame, first: Record) -> str:
     task = first.document["config"]["data"]
     return (
         f"Models trained on SRCD (N = {task['length']}, K = {task['patterns']}), attention as executed rows per token "
-        f"and layer, hard decisions, streams that were not trained on; one line or mark per seed, {len(records)} runs. "
+        f"and layer, hard decisions, streams that were not trained on; {len(records)} runs, (a) "
+        f"one line per seed, (b) means with bars from the least to the greatest seed. "
         f"(a) CRAM: all {len(own)} seeds end at {own['attention'].mean():.2%}, accuracy {own['accuracy'].min():.2%} or "
         f"better; with a router that sees the token's state they stay near f; without consolidation they fall, too. "
-        f"Before step 400 every token attends. (b) No attention at all is drawn at {_LEAST:.1%}: such models know the "
+        f"Before step 400 every token attends. (b) The models at 0 attend below {_LEAST:.1%} and know the "
         f"recurring values by heart and guess the others."
     )

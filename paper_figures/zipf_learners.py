@@ -15,6 +15,7 @@ from paper_figures.build import Data, Drawing
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 PANELS = {"stream, exact": "exact learners", "stream, sgd": "trained CRAMs", "exposure": "own exposures"}
 _BASE = {"patterns": 100, "rate": 5e-3, "slow_rate": 1e-3, "cost": 0.35}
@@ -47,8 +48,7 @@ def draw(data: Data) -> Drawing:
         axes.set_xlabel("exposures k" if panel == "exposure" else "queries n")
     grid[0].set_ylabel("share attended")
     style.letter(grid, PANELS.values())
-    handles, labels = grid[2].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=6)
+    figure.legend(handles=_key(points), loc="outside lower center", ncols=6)
     return Drawing(figure, points, _caption(table, sgd))
 
 
@@ -119,7 +119,7 @@ def _panel(axes: Axes, points: pd.DataFrame, least: float) -> None:
                 continue
             mark = {"color": style.GREY, "marker": "x"} if plain else style.marker(number)
             thin = {"lw": 0.5, "ls": ":"} if set(rows["panel"]) == {"exposure"} else {"ls": "none"}
-            axes.plot(x, rows["value"], ms=3.2, zorder=3, label=str(learner) if plain else f"s = {s:g}", **thin, **mark)
+            axes.plot(x, rows["value"], ms=3.2, zorder=3, **thin, **mark)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_ylim(least, 1.4)
@@ -128,6 +128,15 @@ def _panel(axes: Axes, points: pd.DataFrame, least: float) -> None:
     if set(points["panel"]) == {"exposure"}:
         axes.set_xticks([1, 11, 101, 1001], ["0", "10", "100", "1,000"])
         axes.minorticks_off()
+
+
+def _key(points: pd.DataFrame) -> list[Line2D]:
+    """Marks and lines as they are drawn: one of each s, and one of the exact learners."""
+    from matplotlib.lines import Line2D
+
+    looks = [(f"s = {s:g}", style.line(i) | style.marker(i)) for i, s in enumerate(sorted(points["s"].unique()))]
+    looks.append((f"exact, η = {_ETA}", {"color": style.GREY, "ls": "-", "marker": "x"}))
+    return [Line2D([], [], lw=0.9, ms=3.2, label=label, **look) for label, look in looks]
 
 
 def _caption(table: pd.DataFrame, sgd: pd.DataFrame) -> str:

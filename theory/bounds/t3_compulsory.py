@@ -334,7 +334,7 @@ def curves() -> pd.DataFrame:
             attended = play(stream, FirstExposures(c), 2, 300).attended.cumsum(axis=1)
             for n in (3, 10, 30, 100, 400):
                 at = attended[:, n - 1]
-                limits = mean_sequence(at, low=0, high=n)
+                limits = mean_sequence(at, low=0, high=min(n, c * len(law)))
                 rows.append((name, n, "achieved", float(at.mean()), float(limits.lower[-1]), float(limits.upper[-1])))
     for n in (1, 3, 10, 30, 60):
         optimum = float(dynamic_program(30, 16, n).optimum)

@@ -6,6 +6,7 @@ Accuracy against attention on each law, and against the limits of T1, T2 and T3.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +17,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from theory.policies import System
     from theory.policies.study import Study
 
 _MARKERS = "osD^v<>"
+_DASHES = ("-", "--", "-.", ":")
+_FAMILIES = {
+    "fixed before the stream": ("fixed", "static", "open-loop"),
+    "evicting by what was attended": ("state",),
+    "routed by content": ("content-routed",),
+    "bounded state": ("bounded",),
+    "learning at test time": ("memory",),
+    "closed loop with memory": ("closed-loop",),
+}
+"""Groups of systems, and how the names of their classes begin: one colour each."""
 _TITLES = {
     "mix": "SRCD: recurring and novel keys",
     "independent": "independent queries after a header",
@@ -49,13 +61,12 @@ def plot_study(study: Study, *, width: float = 12.0) -> Figure:
     with sns.axes_style("ticks"), sns.plotting_context("paper"):
         figure = Figure(figsize=(width * (0.25 + 0.25 * len(laws)), 0.62 * width), layout="constrained")
         panels = figure.subplots(2, len(laws), squeeze=False, sharey=True)
-    colors = sns.color_palette("husl", len(study.systems))
+    looks = _looks(study)
     for column, law in enumerate(laws):
         upper, lower = panels[:, column]
         bits = law in study.frequencies
-        for i, system in enumerate(study.systems):
-            cells = study.at(system.id, law)
-            look = {"color": colors[i], "marker": _MARKERS[i % len(_MARKERS)], "ms": 4, "lw": 1, "elinewidth": 0.7}
+        for system in study.systems:
+            cells, look = study.at(system.id, law), looks[system.id]
             y = np.array([cell.accuracy.value for cell in cells])
             bars = np.array([[c.accuracy.value - c.accuracy.low, c.accuracy.high - c.accuracy.value] for c in cells]).T
             label = system.title if column == 0 else None
@@ -70,9 +81,46 @@ def plot_study(study: Study, *, width: float = 12.0) -> Figure:
     for axes in panels[:, 0]:
         axes.set_ylabel("accuracy at queries")
         axes.set_ylim(0, 1.04)
-    handles, labels = panels[0, 0].get_legend_handles_labels()
+    handles, labels = _key(study, panels[0, 0])
     figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize="small")
     return figure
+
+
+def _family(system: System) -> str:
+    (name,) = (name for name, starts in _FAMILIES.items() if system.kind.startswith(starts))
+    return name
+
+
+def _looks(study: Study) -> dict[str, dict[str, Any]]:
+    """Look of each system: a colour per family, within it a marker and dashes."""
+    import seaborn as sns
+
+    colors = dict(zip(_FAMILIES, sns.color_palette("colorblind", len(_FAMILIES)), strict=True))
+    met: Counter[str] = Counter()
+    found = {}
+    for system in study.systems:
+        family = _family(system)
+        number = met[family]
+        met[family] += 1
+        look = {"marker": _MARKERS[number % len(_MARKERS)], "ls": _DASHES[number % len(_DASHES)]}
+        found[system.id] = look | {"color": colors[family], "ms": 4, "lw": 1, "elinewidth": 0.7}
+    return found
+
+
+def _key(study: Study, axes: Axes) -> tuple[list[Any], list[str]]:
+    """Handles and labels by family, under its name."""
+    from matplotlib.lines import Line2D
+
+    known = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    titles = {system.title for system in study.systems}
+    labels = [label for label in known if label not in titles]
+    handles = [known[label] for label in labels]
+    for family in _FAMILIES:
+        members = [system.title for system in study.systems if _family(system) == family]
+        if members:
+            handles += [Line2D([], [], ls="none"), *(known[title] for title in members)]
+            labels += [family, *members]
+    return handles, labels
 
 
 def _limit(axes: Axes, x: Any, y: Any, text: str, style: str = "--") -> None:
