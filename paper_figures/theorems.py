@@ -115,8 +115,9 @@ PICTURES: dict[str, Picture] = {
         _plain,
         False,
         False,
-        "Lines: max over λ of E[min(1, λ(1 − G))] − λδ; open marks: the linear program over all rules; filled: Chow's "
-        "rule.",
+        "Lines: max over λ ≥ 0 of E[min(1, λ(1 − G))] − λδ, where δ is the error rate, G the chance of the best guess "
+        "given what the router knows, and λ the price of an error; open marks: the linear program over all rules; "
+        "filled: Chow's rule, which attends where 1 − G is large.",
     ),
     "T1": Picture(
         10,
@@ -128,8 +129,9 @@ PICTURES: dict[str, Picture] = {
         _plain,
         False,
         False,
-        "Lines: 1 − δV/(V − 1); open marks: the game against every table of values (K = 4 and 3); filled: a router "
-        "that throws a coin, over 500 simulated streams.",
+        "Lines: 1 − δV/(V − 1), with V equally likely values and δ errors per query; open marks: the game against "
+        "every table of values (K = 4 and 3 patterns); filled: a router that throws a coin, over 500 simulated "
+        "streams.",
     ),
     "T2": Picture(
         11,
@@ -141,8 +143,8 @@ PICTURES: dict[str, Picture] = {
         _plain,
         False,
         False,
-        "No errors. Lines: the bound; open marks: the best of all codes (K = 4, V = 2); filled: remembering the most "
-        "frequent patterns.",
+        "No errors. Memory: S bits over the K·log₂V bits of a table of K patterns with V values each. Lines: the "
+        "bound; open marks: the best of all codes (K = 4, V = 2); filled: remembering the most frequent patterns.",
     ),
     "T3": Picture(
         12,
@@ -154,8 +156,10 @@ PICTURES: dict[str, Picture] = {
         _plain,
         True,
         True,
-        "Lines: E[D_n]; open marks: the best adaptive learner, by dynamic programming; filled: learners that attend at "
-        "the first (or first three) exposures, over 300 simulated streams.",
+        "K patterns, equally frequent or with Zipf frequencies k^−s. Lines: E[D_n], the expected number of different "
+        "patterns among n queries; open marks: the best adaptive learner, by dynamic programming; filled: learners "
+        "that attend at the first (or first three) exposures, over 300 simulated streams, with limits that hold at "
+        "any time.",
     ),
     "T4": Picture(
         13,
@@ -167,7 +171,9 @@ PICTURES: dict[str, Picture] = {
         _zipf,
         True,
         True,
-        "Lines: the closed form; open marks: exact; filled: simulated learners, with limits that hold at any time.",
+        "Pattern k has frequency k^−s/ζ(s); a router attends while a pattern has fewer than c exposures, and u(N) is "
+        "the chance that it attends after N queries, about N^−γ with γ = 1 − 1/s. Lines: the closed form; open "
+        "marks: exact; filled: simulated learners, with limits that hold at any time.",
         1e-4,
     ),
     "T5": Picture(
@@ -180,7 +186,9 @@ PICTURES: dict[str, Picture] = {
         _routers,
         True,
         True,
-        "Least cost of each class of routers.",
+        "Least cost of each class of routers over n queries; an error costs V/(V − 1), what a guess among V values "
+        "costs per error. Static: one chance of attending, or one for each pattern; closed loop: it knows its "
+        "history.",
     ),
     "T6": Picture(
         15,
@@ -192,8 +200,10 @@ PICTURES: dict[str, Picture] = {
         _sharpness,
         True,
         True,
-        "Lines: the least ratio for one frequency, and that of k^−0.43; filled: averages over 100 patterns, which are "
-        "never sharper.",
+        "N(a): queries after which a share a is still attended; their ratio says how sharp the fall from 0.9 to "
+        "1/37.8 is (the fall that the paper prints). Shape: c of Gamma(c), k of Weibull, σ of the lognormal law of "
+        "the exposures that a pattern needs. Lines: the least ratio for one frequency, and that of k^−0.43; filled: "
+        "averages over 100 patterns, which are never sharper.",
     ),
     "T7": Picture(
         16,
@@ -205,7 +215,8 @@ PICTURES: dict[str, Picture] = {
         _exposures,
         True,
         True,
-        "Lines: exact; marks: simulated patterns, each with a rate of its own.",
+        "k: earlier exposures of a pattern, each of which consolidates it with the pattern's own chance η. Lines: "
+        "exact, E[(1 − η)^k]; marks: simulated patterns.",
         1e-3,
     ),
     "T8": Picture(
@@ -245,7 +256,8 @@ PICTURES: dict[str, Picture] = {
         log_x=False,
         log_y=False,
         caption="No errors. Lines: R⁺(0, a), and the perspective form; filled: codes. One bit that says whether K "
-        "values are all the likelier one (K = 1 to 8) lies below the perspective form for K = 3 and 4, never below R⁺.",
+        "values are all the likelier one (K = 1 to 8) lies below the perspective form for K = 3 and 4, never below "
+        "R⁺.",
     ),
     "T11": Picture(
         number=23,

@@ -63,15 +63,22 @@ def draw(data: Data) -> Drawing:
             look = style.line(number) | {"lw": 0.8}
             left.plot(part["step"], _place(part["attention"]), label=label if i == 0 else None, **look)
     _ends(right, ends, sets)
-    # what a static router and the optimum need
-    for axes in (left, right):
+    _mark_needs((left, right), first)
+    _set_axes(left, right)
+    style.letter((left, right), ("over training", "at the end"))
+    return Drawing(figure, pd.concat([curves, ends], ignore_index=True), _caption(records, ends, first))
+
+
+def _mark_needs(panels: tuple[Axes, Axes], first: Record) -> None:
+    """Draw what a static router and the optimum need."""
+    for axes in panels:
         for value in (first.static_bound, first.optimum):
             axes.axhline(value, color="0.35", lw=0.7, ls=(0, (2, 2)), zorder=1)
     for value, text, offset in (
         (first.static_bound, "f: every query", 2.5),
         (first.optimum, "OPT: novel queries", -10),
     ):
-        left.annotate(
+        panels[0].annotate(
             text,
             (1.0, value),
             xycoords=("axes fraction", "data"),
@@ -80,7 +87,10 @@ def draw(data: Data) -> Drawing:
             ha="right",
             color="0.25",
         )
-    # axes
+
+
+def _set_axes(left: Axes, right: Axes) -> None:
+    """Set scales, ticks, labels and legends."""
     left.set_yscale("log")
     left.set_ylim(_NONE * 0.8, 1.3)
     shown = (_NONE, 1e-3, 1e-2, 0.1, 1.0)
@@ -95,8 +105,6 @@ def draw(data: Data) -> Drawing:
     right.set_xlabel("right answers")
     right.xaxis.set_major_formatter(style.percent)
     right.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-    style.letter((left, right), ("over training", "at the end"))
-    return Drawing(figure, pd.concat([curves, ends], ignore_index=True), _caption(records, ends, first))
 
 
 def _row(record: Record, panel: str, step: float, attention: float, accuracy: float) -> dict[str, object]:

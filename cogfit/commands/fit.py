@@ -305,7 +305,7 @@ def fit(
         noise=noise,
         level=level,
         rng=seed,
-        outcome=outcome,  # type: ignore[arg-type]
+        outcome=outcome,
         convention=convention,
         x_min=x_min,
         x_max=x_max,

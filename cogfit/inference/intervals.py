@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from cogfit.curves.curve import Curve
+from cogfit.curves.curve import Clusters, Curve
 from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Array, Form, span_of
@@ -96,7 +96,7 @@ def all_intervals(
     noise = fit.noise if form.basis is not None else ""
 
     # clusters are the unit of replication where there are enough: no model of the errors is needed then
-    clusters = curve.clusters if noise in ("gaussian", "binomial") and curve.resampleable else None
+    clusters = _resampled_clusters(curve, noise)
     if profiled and clusters is not None:
         by_resampling, covariance = resampled(form, curve, clusters, fit, level, rng)
         limits = _with_caveat(by_resampling, MISSES) if refused else by_resampling
@@ -110,6 +110,10 @@ def all_intervals(
     found = _jointly(joint or JointFit(form, curve, fit, errors), form.gamma, curve, level, rng if thorough else None)
     sensitivity = block_bootstrap(form, curve, fit, level, rng) if thorough and noise == "gaussian" else {}
     return replace(found, sensitivity=sensitivity)
+
+
+def _resampled_clusters(curve: Curve, noise: str) -> Clusters | None:
+    return curve.clusters if noise in ("gaussian", "binomial") and curve.resampleable else None
 
 
 def _least_squares(form: Form, curve: Curve, fit: Estimate, level: float, errors: Arma, refused: bool) -> Uncertainty:
