@@ -127,13 +127,15 @@ def given_options(context: typer.Context, names: Container[str] | None = None) -
     Returns
     -------
     list of tuple of str
-        Name and value; of a switch its name.
+        Name and value; of a switch its name; one for each value of an option that may be repeated.
     """
-    return [
-        (option.opts[0],) if context.params[option.name] is True else (option.opts[0], str(context.params[option.name]))
-        for option in context.command.params
-        if option.param_type_name == "option"
-        and option.name in context.params
-        and context.params[option.name] != option.default
-        and (names is None or option.name in names)
-    ]
+    found: list[tuple[str, ...]] = []
+    for option in context.command.params:
+        if option.param_type_name != "option" or option.name not in context.params:
+            continue
+        value = context.params[option.name]
+        if value == option.default or not (names is None or option.name in names):
+            continue
+        values = value if isinstance(value, list | tuple) else [value]
+        found += [(option.opts[0],) if one is True else (option.opts[0], str(one)) for one in values]
+    return found

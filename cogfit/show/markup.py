@@ -6,6 +6,7 @@ forbids the browser to run or load anything.
 
 from __future__ import annotations
 
+import base64
 import html
 import re
 from collections.abc import Iterable, Mapping
@@ -23,33 +24,45 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _LONG = 24  # characters from which a cell needs room
 
 _STYLE = """
-:root { color-scheme: light; }
+:root { color-scheme: light dark; --ink: #1a1a1a; --soft: #4a4a4a; --paper: #fff; --line: #ccc; --chosen: #eaf2f8;
+  --alert: #fff7ee; }
+@media screen and (prefers-color-scheme: dark) {
+  :root { --ink: #e4e4e4; --soft: #b4b4b4; --paper: #17191c; --line: #4a4d52; --chosen: #1d3344; --alert: #33261a; }
+  figure svg { background: #fff; border-radius: 4px; }  /* pictures keep the paper they are drawn for */
+  a { color: #7cc0ee; }
+}
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1rem; max-width: 60rem; color: #1a1a1a; background: #fff;
+body { margin: 0 auto; padding: 1rem; max-width: 60rem; color: var(--ink); background: var(--paper);
   font: 1rem/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: .2rem 0 .6rem; }
-h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; border-bottom: 1px solid #ccc; }
+h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; border-bottom: 1px solid var(--line); }
 .lead { font-size: 1.1rem; }
-.log { color: #555; margin: 0; }
+.log { color: var(--soft); margin: 0; }
 ul { padding-left: 1.2rem; }
 li { margin: .2rem 0; }
 figure { margin: 1rem 0; }
 figure svg { display: block; width: 100%; height: auto; }
 figure.main svg { max-width: 38rem; }
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); gap: 0 1.5rem; }
-figcaption, .caption { color: #444; font-size: .9rem; }
+figcaption, .caption { color: var(--soft); font-size: .9rem; }
 .caption { margin: .8rem 0 .2rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
-th, td { padding: .2rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid #ddd; }
-thead th { border-bottom: 1px solid #666; white-space: nowrap; }
+th, td { padding: .2rem .6rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
+thead th { border-bottom: 1px solid var(--soft); white-space: nowrap; }
 tbody th { font-weight: 600; }
 .number { text-align: right; white-space: nowrap; }
 .long { min-width: 12rem; }
-tr.chosen { background: #eaf2f8; }
-.warnings { border-left: 4px solid #b35900; padding: .1rem .8rem; background: #fff7ee; }
+tr.chosen { background: var(--chosen); }
+.warnings { border-left: 4px solid #b35900; padding: .1rem .8rem; background: var(--alert); }
 .warnings h2 { margin-top: .5rem; border: 0; }
 code { font-size: .9rem; }
+.copied { user-select: all; -webkit-user-select: all; border: 1px solid var(--line); border-radius: 4px;
+  padding: .6rem .8rem; }
+@media (max-width: 30rem) {
+  body { padding: .5rem; }
+  figure { margin: .8rem -.3rem; }
+}
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; }
   .scroll { overflow: visible; }
@@ -164,6 +177,17 @@ def _cell(text: str, *, is_number: bool, has_neighbours: bool) -> Markup:
     """
     kind = "number" if is_number else "long" if has_neighbours and len(text) > _LONG else ""
     return tag("td", text, **({"class_": kind} if kind else {}))
+
+
+def passage(text: str) -> Markup:
+    """A text that one click selects whole, to be copied."""
+    return Markup(tag("p", "A click selects the whole text.", class_="note") + tag("p", text, class_="copied"))
+
+
+def download(content: str, name: str, label: str) -> Markup:
+    """A link that saves a table which the page holds, without a network."""
+    data = base64.b64encode(content.encode("utf-8")).decode("ascii")
+    return tag("p", tag("a", label, href=f"data:text/csv;base64,{data}", download=name))
 
 
 def picture(figure: Figure, name: str, caption: str, **attributes: str) -> Markup:

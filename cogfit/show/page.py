@@ -15,9 +15,9 @@ from typing import Any
 from cogfit.files import write_atomic
 from cogfit.inference.interval import format_interval
 from cogfit.result import FitResult
-from cogfit.show import tables
+from cogfit.show import exports, tables
 from cogfit.show.forecast import forms_table, plot_forecast
-from cogfit.show.markup import Markup, bullets, document, picture, section, table_element, tag
+from cogfit.show.markup import Markup, bullets, document, download, passage, picture, section, table_element, tag
 from cogfit.show.plots import DIAGNOSTICS, plot_diagnostic, plot_fit
 from cogfit.show.tables import readable, simple_table
 
@@ -29,6 +29,9 @@ ANSWERS: dict[str, str] = {
     "not_compared": "Not asked: only one form was fitted.",
 }
 """The verdict in plain words."""
+
+MOST_POINTS = 20_000
+"""Points that a page offers as a file."""
 
 CAPTIONS: dict[str, str] = {
     "residuals": "Residuals of the form reported against normal quantiles: on the line, the errors are normal.",
@@ -91,7 +94,7 @@ def page(result: FitResult, *, command: str = "") -> str:
         _trajectories(result),
         _averaging(result),
         _transition(result),
-        section("Methods", tag("p", result.methods())),
+        section("Methods", passage(result.methods())),
         _provenance(result, command),
     )
     header = tag("header", tag("p", "Is it a power law? ", tag("code", log), class_="log"), *_answer(result))
@@ -300,4 +303,13 @@ def _provenance(result: FitResult, command: str) -> Markup:
         *((name, version) for name, version in result.versions.items()),
         *([("command", command)] if command else []),
     ]
-    return section("Provenance", table_element(simple_table(("", "value"), rows, "Where the numbers come from.")))
+    table = table_element(simple_table(("", "value"), rows, "Where the numbers come from."))
+    return section("Provenance", table, _points(result))
+
+
+def _points(result: FitResult) -> Markup:
+    """The points as a file to save, where the page can hold them."""
+    if result.n > MOST_POINTS:
+        return tag("p", f"{result.n:,} points are too many for this page; cogfit fit --json writes all numbers.")
+    text = exports.augment(result).to_csv(index=False, lineterminator="\n")
+    return download(text, "points.csv", "Save the points, the fitted curve and the residuals (CSV)")

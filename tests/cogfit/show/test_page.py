@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 import json
 import os
 import re
@@ -158,11 +160,12 @@ def test_structure_is_accessible_and_self_contained(patterns: cogfit.FitResult) 
     assert len(tables) == len(page.tables)
     heads = [attributes for tag, attributes in page.elements if tag == "th"]
     assert {attributes["scope"] for attributes in heads} == {"row", "col"}
-    assert not {"script", "iframe", "object", "embed", "form", "a", "img", "base"} & set(tags)
+    assert not {"script", "iframe", "object", "embed", "form", "img", "base"} & set(tags)
     for tag, attributes in page.elements:
         assert not [key for key in attributes if key.startswith("on")]
+        known = ("#", "data:text/csv;base64,") if tag == "a" else ("#", "data:image/png;base64,")
         for key in ("src", "href", "xlink:href"):
-            assert (attributes.get(key) or "#").startswith(("#", "data:image/png;base64,")), (tag, attributes)
+            assert (attributes.get(key) or "#").startswith(known), (tag, attributes)
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
@@ -170,6 +173,19 @@ def test_structure_is_accessible_and_self_contained(patterns: cogfit.FitResult) 
     assert all(url.startswith("http://www.w3.org/") for url in re.findall(r"\w+://[^\s\"'<>]+", text))  # namespaces
     assert "@import" not in text
     assert report.page(patterns) == text
+
+
+def test_points_can_be_saved_and_methods_copied(curve: cogfit.FitResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Page(report.page(curve))
+    (link,) = [attributes for tag, attributes in page.elements if tag == "a"]
+    assert link["download"] == "points.csv"
+    saved = pd.read_csv(io.BytesIO(base64.b64decode((link["href"] or "").partition(",")[2])))
+    np.testing.assert_allclose(saved["x"], curve.x)
+    np.testing.assert_allclose(saved["fitted"] + saved["residual"], curve.y)
+    assert ("p", {"class": "copied"}) in page.elements
+    assert curve.methods() in page.text
+    monkeypatch.setattr(report, "MOST_POINTS", curve.n - 1)
+    assert "points are too many for this page" in report.page(curve)
 
 
 @pytest.mark.slow
