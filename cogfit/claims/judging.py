@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import dataclass
 from typing import Literal
 
@@ -242,7 +243,7 @@ def _advice(answer: Answer, claim: Claim, fit: FitResult, law: _Law, limits: Int
     precision = None if answer == "untestable" or limits is None else _precision(claim, limits)
     ways: list[str] = [*known, *([] if precision is None else [precision])]
     if law.state in ("open", "undetermined") or not ways:
-        named = f"cogfit design --like {log}" if log else "cogfit.design(like=...)"
+        named = f"cogfit design --like {shlex.quote(log)}" if log else "cogfit.design(like=...)"
         ways.append(say("{named} tries how much more would tell the forms apart", named=named, by=_advice))
     return tuple(ways)
 

@@ -97,6 +97,8 @@ def hostile_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["fit", "{log}", "{log}"],
         ["fit", "{log}", "--\x1b[31m", "1"],
         ["fit", "{log}", "--level", "\x1b[31m"],
+        ["claim", "\x1b[31mgamma=0.43", "{log}"],
+        ["claim", "gamma in 0-1", "{log}", "--y", "y\x9b[31m", "--run", "=cmd|'/C calc'!A0"],
         ["human", "\x1b[31m"],
         ["theory", "check", "\x1b[31m"],
         ["theory", "check", "--verify", "{log}"],
