@@ -17,7 +17,7 @@ import theory
 from cogfit.show import exports
 
 X = np.arange(1.0, 61.0)
-Y = X**-0.5 + np.random.default_rng(5).normal(0.0, 0.01, X.size)
+Y = X**-0.5 + np.random.default_rng(1).normal(0.0, 0.01, X.size)
 
 
 @pytest.fixture(scope="module")
