@@ -475,6 +475,8 @@ def _refit_all(
     if location is not None:
         fits = np.concatenate([fits, _refit_between(form, axis, sample[:2], weight, fitted, location)])
     nearest = np.argsort(_rss_nearby(form, axis, weight, fits, curves), axis=1, kind="stable")[:, :_NEAREST]
+    if location is not None:  # the fit to the data always: to first order another place may look better than it is
+        nearest = np.insert(nearest, 0, 0, axis=1)
     starts = fits[:, [form.names.index(q.name) for q in form.shape]][nearest]
     return separable.solve(form, axis, curves, weights, starts=starts, tolerance=TOLERANCE, quick=True)
 
