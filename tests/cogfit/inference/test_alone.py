@@ -17,7 +17,6 @@ X = np.arange(1.0, 201.0)
 TRUTHS: dict[str, Callable[[Array], Array]] = {
     "power": lambda x: 0.9 * x**-0.4,
     "exponential": lambda x: 0.9 * np.exp(-x / 40.0),
-    "log_logistic_step": lambda x: 0.1 + 0.8 / (1.0 + (x / 60.0) ** 6),
 }
 
 
@@ -29,7 +28,6 @@ def curve(truth: str, seed: int) -> Array:
     ("form", "truth"),
     [
         ("power", "exponential"),
-        ("power", "log_logistic_step"),
         ("exponential", "power"),
         ("logarithmic", "exponential"),
     ],
