@@ -158,7 +158,7 @@ class FormFit(Document):
         if not standing.is_measured:
             return f"{symbol} {standing.words}"
         interval = "" if limits is None else f" {format_interval((limits.low, limits.high))}"
-        return f"{symbol} = {self.params[name]:.3g}{interval}{' (unreliable)' if standing.why else ''}"
+        return f"{symbol} = {self.params[name]:.3g}{interval}{f' ({standing.doubt})' if standing.doubt else ''}"
 
     @property
     def name(self) -> str:

@@ -19,7 +19,7 @@ from cogfit.engine.arma import WHITE, unit_rows
 from cogfit.engine.bins import Axis, Bins
 from cogfit.engine.estimate import Estimate
 from cogfit.engine.noise import NOISE
-from cogfit.formulas.form import Array, Form, lifted_log
+from cogfit.formulas.form import Array, Form, Parameter, lifted_log
 from cogfit.formulas.registry import POWER, POWER_LAWS
 from cogfit.inference.error_models import INDEPENDENT, ErrorModel, fit_errors
 from cogfit.inference.own_units import by_name_in_own_units
@@ -40,9 +40,8 @@ TOLERANCE = 1e-6
 """Relative decrease of the RSS at which refits for a test stop."""
 
 _HELD = 4_000_000  # simulated values held at a time: 32 MB
-_LOCATIONS = 5  # other places from which a location is fitted
 _SAMPLE = 10  # replicates whose fits tell where those of the others end
-_NEAREST = 2  # of these fits, from how many a curve is refitted
+_NEAREST = 3  # of these fits, from how many a curve is refitted
 _FAR = 5.0  # how many times further off than any replicate of the power law a form is refused without replicates
 _SUMMED = 400  # points from which on Gaussian errors are drawn as sums over bins
 _REWEIGHED = 3  # times that uneven errors are weighed anew
@@ -495,45 +494,72 @@ def _refit_all(
 ) -> separable.Batch:
     """Refit a form to every curve, from near where it ends.
 
-    Some of the curves are refitted first, from the fit to the data and, for a location, from other places. Every curve
-    then starts from those of these fits that are best for it with their linear coefficients solved anew. A linear model
-    of the form in place of a refit would do for small steps only: forms with three non-linear parameters reach further.
+    Some of the curves are refitted first, from the fit to the data, and for a location between any two points. Every
+    curve then starts from those of these fits that are best for it with their linear coefficients solved anew. A linear
+    model of the form in place of a refit would do for small steps only: forms with three non-linear parameters reach
+    further.
     """
     form, fitted = candidates.forms[name], candidates.params[name]
     weights = np.repeat(weight[None], len(curves), axis=0)
     if not form.shape:
         return separable.solve(form, axis, curves, weights)
     fits = np.concatenate([fitted[None], _refit(form, axis, sample, weight, fitted)])
-    nearest = np.argsort(_rss_of_shapes(form, axis, weight, fits, curves), axis=1, kind="stable")[:, :_NEAREST]
+    location = next((q for q in form.shape if q.interior), None)
+    if location is not None:
+        fits = np.concatenate([fits, _refit_between(form, axis, sample[:2], weight, fitted, location)])
+    nearest = np.argsort(_rss_nearby(form, axis, weight, fits, curves), axis=1, kind="stable")[:, :_NEAREST]
+    if location is not None:  # the fit to the data always: to first order another place may look better than it is
+        nearest = np.insert(nearest, 0, 0, axis=1)
     starts = fits[:, [form.names.index(q.name) for q in form.shape]][nearest]
     return separable.solve(form, axis, curves, weights, starts=starts, tolerance=TOLERANCE, quick=True)
 
 
 def _refit(form: Form, axis: Axis, curves: Array, weight: Array, start: Array) -> Array:
-    """Refit a form to some curves, (m, p) parameters.
-
-    The fits start from given parameters and, for a location, from other places as well.
-    """
+    """Refit a form to some curves from given parameters, (m, p) parameters."""
     weights = np.repeat(weight[None], len(curves), axis=0)
-    places = start[None, [form.names.index(q.name) for q in form.shape]]
-    for j, q in enumerate(form.shape):
-        if q.interior:
-            low, high = q.absolute((q.lower, q.upper), axis.x)
-            elsewhere = np.repeat(places[:1], _LOCATIONS, axis=0)
-            elsewhere[:, j] = np.geomspace(low, high, _LOCATIONS + 2)[1:-1]
-            places = np.concatenate([places, elsewhere])
-    starts = np.repeat(places[None], len(curves), axis=0)
+    starts = np.repeat(start[None, None, [form.names.index(q.name) for q in form.shape]], len(curves), axis=0)
     return separable.solve(form, axis, curves, weights, starts=starts, tolerance=TOLERANCE, quick=True).params
 
 
-def _rss_of_shapes(form: Form, axis: Axis, weight: Array, fits: Array, curves: Array) -> Array:
-    """RSS of curves (k, n) about the shapes of some fits, (k, m).
+def _refit_between(form: Form, axis: Axis, curves: Array, weight: Array, start: Array, location: Parameter) -> Array:
+    """Refit a form to some curves with its location between any two points, (m, p) parameters.
 
-    The linear coefficients are the best ones for each, bounds aside.
+    The RSS has a minimum there each: which is the lowest differs from curve to curve.
+    """
+    low, high = location.absolute((location.lower, location.upper), axis.x)
+    x = axis.x[axis.x > 0.0]
+    places = np.sqrt(x[1:] * x[:-1])
+    places = places[(places >= low) & (places <= high)]
+    if not places.size:
+        return np.empty((0, start.size))
+    count = len(curves) * places.size
+    starts = np.repeat(start[None, None, [form.names.index(q.name) for q in form.shape]], count, axis=0)
+    held = np.tile(places, len(curves))
+    starts[:, 0, [q.name for q in form.shape].index(location.name)] = held
+    return separable.solve(
+        form,
+        axis,
+        np.repeat(curves, places.size, axis=0),
+        np.repeat(weight[None], count, axis=0),
+        starts=starts,
+        fixed={location.name: held},
+        tolerance=TOLERANCE,
+        quick=True,
+    ).params
+
+
+def _rss_nearby(form: Form, axis: Axis, weight: Array, fits: Array, curves: Array) -> Array:
+    """RSS of curves (k, n) near some fits, (k, m).
+
+    The linear coefficients are the best ones, bounds aside. Of a form with a location so are the other parameters, to
+    first order: where it lies best tells only beside them.
     """
     root = np.sqrt(weight)
-    linear = [j for j, q in enumerate(form.parameters) if q.role != "shape"]
-    columns = np.nan_to_num(separable.linearised(form, axis, fits)[1][:, :, linear] * root[:, None])
+    has_location = any(q.interior for q in form.shape)
+    free = [j for j, q in enumerate(form.parameters) if q.role != "shape" or (has_location and not q.interior)]
+    columns = np.nan_to_num(
+        separable.linearised(form, axis, fits)[1][:, :, free] * root[:, None], posinf=0.0, neginf=0.0
+    )
     y = curves * root
     explained = [((y @ np.linalg.qr(basis)[0]) ** 2).sum(axis=1) for basis in columns]
     return np.asarray((y**2).sum(axis=1)[:, None] - np.stack(explained, axis=1))

@@ -98,9 +98,8 @@ def all_intervals(
     # clusters are the unit of replication where there are enough: no model of the errors is needed then
     clusters = _resampled_clusters(curve, noise)
     if profiled and clusters is not None:
-        by_resampling, covariance = resampled(form, curve, clusters, fit, level, rng)
-        limits = _with_caveat(by_resampling, MISSES) if refused else by_resampling
-        return Uncertainty(judged(form, curve, fit, covariance), limits, covariance)
+        limits, covariance = resampled(form, curve, clusters, fit, level, rng)
+        return _marked(Uncertainty(judged(form, curve, fit, covariance), limits, covariance), refused)
 
     # one ordered series: least squares and what errors do to it, or all of one likelihood
     if errors is None:
@@ -123,7 +122,7 @@ def _least_squares(form: Form, curve: Curve, fit: Estimate, level: float, errors
     covariance = units.covariance(form, form.vector(own_fit.params), own)
     limits = wald(fit, covariance, level, errors)
     if refused:
-        return Uncertainty(fit, _with_caveat(limits, MISSES), covariance, errors)
+        return _marked(Uncertainty(fit, limits, covariance, errors), refused)
     limits = _with_caveat(limits, caveat_of(form, curve, fit, errors))
     return Uncertainty(judged(form, curve, fit, covariance), limits, covariance, errors)
 
@@ -181,6 +180,11 @@ def judged(form: Form, curve: Curve, fit: Estimate, covariance: Array) -> Estima
     return replace(
         fit, status="not_identified", reason=reason, stderr=stderr, not_identified=(*fit.not_identified, *loose)
     )
+
+
+def _marked(found: Uncertainty, refused: bool) -> Uncertainty:
+    """The same, with a mark on a form that the data refuse."""
+    return replace(found, intervals=_with_caveat(found.intervals, MISSES if refused else ""))
 
 
 def _with_caveat(limits: dict[str, Interval], caveat: str) -> dict[str, Interval]:

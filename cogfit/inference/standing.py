@@ -61,6 +61,13 @@ class Standing:
         return WORDS[self.kind]
 
     @property
+    def doubt(self) -> str:
+        """What is written beside a number that is not reliable."""
+        if not self.why:
+            return ""
+        return WORDS["misses" if self.why == MISSES else "unreliable"]
+
+    @property
     def reason(self) -> str:
         """Why the number is no measurement, in a clause."""
         return _REASONS[self.kind]

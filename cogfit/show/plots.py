@@ -20,7 +20,7 @@ from cogfit.errors import InputError
 from cogfit.files import write_atomic
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import POWER_LAWS, get_form
-from cogfit.inference.interval import MISSES, Interval
+from cogfit.inference.interval import Interval
 from cogfit.inference.patterns import survival_curve
 from cogfit.inference.profile import deviance_profile
 from cogfit.inference.windows import exponent_name
@@ -560,7 +560,7 @@ def _label(item: FormFit) -> str:
     if item.gamma is not None:
         standing = item.standing()
         text += f", γ = {item.gamma:.3g}" if standing.is_measured else f", γ {standing.words}"
-        text += f" ({'refused' if standing.why == MISSES else 'unreliable'})" if standing.why else ""
+        text += f" ({standing.doubt})" if standing.doubt else ""
     if math.isfinite(item.delta_aicc):
         text += f" (ΔAICc {item.delta_aicc:.1f})" if item.delta_aicc < 1000 else f" (ΔAICc {item.delta_aicc:,.0f})"
     return text
