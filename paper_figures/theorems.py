@@ -219,7 +219,7 @@ PICTURES: dict[str, Picture] = {
         log_x=True,
         log_y=True,
         caption="Zipf frequencies of exponent s. Lines: the leading term; open marks: the best static router, exact; "
-        "filled: the rates min(1, 1/√(Np)), played on 1,000 streams.",
+        "filled: the rates min(1, 1/√(Np)), played on 500 streams.",
     ),
     "T9": Picture(
         number=21,
