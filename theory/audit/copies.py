@@ -29,7 +29,7 @@ Integers = NDArray[np.int64]
 def check_copies(
     log: str | os.PathLike[str] | Log | RoutingLog, *, values: int, bits: float = 0.0, level: float = 0.95
 ) -> Judgement:
-    r"""Judge by copies of a state how many bits it holds.
+    r"""Judge how many bits copies of a state hold.
 
     Parameters
     ----------
