@@ -397,7 +397,7 @@ def _controls() -> list[dict[str, Any]]:
             "memory": {"known": "table"},
             "attend": "0",
             "guess": "known[z]",
-            "facts": ["not bits(1)", "bits(2)", "error == 0", "attention == 0"],
+            "facts": ["contents > 2", "contents == 4", "error == 0", "attention == 0"],
         },
         {
             "kind": "chain",
