@@ -225,12 +225,13 @@ PICTURES: dict[str, Picture] = {
         title="what a static router pays over a closed loop",
         module="t8_static_price",
         x="queries N",
-        y="cost over that of a closed loop",
+        y="price",
         tidy=_plain,
         log_x=True,
         log_y=True,
-        caption="Zipf frequencies of exponent s. Lines: the leading term; open marks: the best static router, exact; "
-        "filled: the rates min(1, 1/√(Np)), played on 1,000 streams.",
+        caption="Cost over that of a closed loop; Zipf frequencies of exponent s. "
+        "Lines: the leading term; open marks: the best static router, exact; "
+        "filled: the rates min(1, 1/√(Np)), played on 500 streams.",
     ),
     "T9": Picture(
         number=21,
@@ -238,11 +239,12 @@ PICTURES: dict[str, Picture] = {
         title="what drift costs per step",
         module="t9_drift",
         x="redraws per step ρ",
-        y="attention + V/(V − 1)·errors per step",
+        y="cost per step",
         tidy=_plain,
         log_x=True,
         log_y=True,
-        caption="Lines: the power law ρ^γ for Zipf frequencies, the exact floor of one pattern, √(2qρ) where neither "
+        caption="Attention + V/(V − 1)·errors. "
+        "Lines: the power law ρ^γ for Zipf frequencies, the exact floor of one pattern, √(2qρ) where neither "
         "redraws nor labels are seen; open marks: exact; filled: learners that attain it, played on 100 streams.",
     ),
     "T10": Picture(
@@ -251,7 +253,7 @@ PICTURES: dict[str, Picture] = {
         title="memory for values that are not equally likely",
         module="t10_soft_attention",
         x="queries attended",
-        y="bits of memory per pattern",
+        y="bits per pattern",
         tidy=_plain,
         log_x=False,
         log_y=False,
@@ -290,12 +292,13 @@ PICTURES: dict[str, Picture] = {
         name="unknown",
         title="what it costs not to know",
         module="t13_unknown_law",
-        x="B: cost of attending in guesses, or m + 1 for m cells",
-        y="factor over one who knows",
+        x="B, or m + 1",
+        y="factor",
         tidy=_plain,
         log_x=False,
-        log_y=True,
-        caption="Lines: 2 − 1/B, 1/(1 − (1−1/B)^B), m + 1, and H_{m+1}, which is a bound from below; open marks: all "
+        log_y=False,
+        caption="B is the cost of attending in guesses, m a number of cells. "
+        "Lines: 2 − 1/B, 1/(1 − (1−1/B)^B), m + 1, and H_{m+1}, which is a bound from below; open marks: all "
         "thresholds, linear programs; filled: a cycle of m + 1 patterns and uniform requests, played.",
     ),
 }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from cogfit.commands import language_models, policies, redundancy, training
+from cogfit.commands import copies, language_models, policies, redundancy, training
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import (
     OUTPUT,
@@ -83,6 +83,7 @@ CHECK_SCHEMA = "theory.check/1"
 _JUDGED = "What it is judged by"
 
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+app.command(help=copies.HELP)(copies.copies)
 app.command(help=training.TRAIN_HELP)(training.train)
 app.command(help=training.RUNS_HELP)(training.runs)
 app.command(help=policies.HELP)(policies.policies)

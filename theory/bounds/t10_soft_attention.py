@@ -76,7 +76,7 @@ def errors(values: int) -> tuple[tuple[int, ...], ...]:
 
 
 def best_constant(law: Sequence[Real], loss: Loss) -> tuple[int, Real]:
-    """Best answer to a value of which only the law is known.
+    """Best answer where only the law is known.
 
     Parameters
     ----------

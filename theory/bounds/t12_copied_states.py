@@ -123,11 +123,12 @@ class Judgement:
         return self.p_value <= 1.0 - self.level
 
     def __str__(self) -> str:
+        tables = f"{self.tables} table{'s' * (self.tables != 1)}"
+        least = f"the state holds {self.least_bits:.4g} bits or more"
+        if not self.bits:
+            return f"{least} ({tables}, level {self.level:g})"
         what = "impossible" if self.is_impossible else "not ruled out"
-        return (
-            f"{self.bits:g} bits: {what} (p = {self.p_value:.3g}, {self.tables} tables); "
-            f"the state holds {self.least_bits:.4g} bits or more"
-        )
+        return f"{self.bits:g} bits: {what} (p = {self.p_value:.3g}, {tables}); {least}"
 
 
 def judge(right: ArrayLike, wrong: ArrayLike, *, values: int, bits: float, level: float = 0.95) -> Judgement:
@@ -396,7 +397,7 @@ def _controls() -> list[dict[str, Any]]:
             "memory": {"known": "table"},
             "attend": "0",
             "guess": "known[z]",
-            "facts": ["not bits(1)", "bits(2)", "error == 0", "attention == 0"],
+            "facts": ["contents > 2", "contents == 4", "error == 0", "attention == 0"],
         },
         {
             "kind": "chain",

@@ -404,10 +404,10 @@ def _thresholds() -> dict[str, Any]:
     factor = "({t}/{b} + 1)/min(({t} + 1)/{b}, 1)"
     return {
         "kind": "arithmetic",
-        "title": "no number of guesses has a factor below 2 − 1/B, and B − 1 have it: B = 2, …, 12",
+        "title": "no number of guesses has a factor below 2 − 1/B, and B − 1 have it: B = 2, …, 8",
         "facts": [
             fact
-            for b in range(2, 13)
+            for b in range(2, 9)
             for fact in (
                 f"sum(t, 0, {4 * b}, 1 if {factor.format(t='t', b=b)} < 2 - 1/{b} else 0) == 0",
                 f"{factor.format(t=b - 1, b=b)} == 2 - 1/{b}",
@@ -428,12 +428,12 @@ def _phases() -> dict[str, Any]:
         "outcomes": [{"probability": "1/3", "drawn": str(k)} for k in (1, 2, 3)],
         "let": {"now": "asked + 1 if drawn > asked else asked"},
         "update": {"asked": "0 if now == 3 else now", "phases": "phases + 1 if now == 3 else phases"},
-        "steps": 90,
+        "steps": 60,
         "expect": {"mean": "phases", "left": "11/2 if asked == 0 else 9/2 if asked == 1 else 3"},
         "facts": [
             "3*(1 + 1/2 + 1/3) == 11/2",
             "11/2*mean == steps - 11/2 + left",
-            "steps/3 > 8/5*(mean + 2)",
+            "steps/3 > 3/2*(mean + 2)",
         ],
     }
 

@@ -441,7 +441,7 @@ def curves() -> pd.DataFrame:
     for s in (1.5, 2.0, 3.0):
         add(f"Zipf, s = {s:g}", "bound", lambda rho, s=s: zipf_floor(rho, s)[1])  # type: ignore[misc]
         add(f"Zipf, s = {s:g}", "exact", lambda rho, s=s: zipf_floor_summed(rho, s))  # type: ignore[misc]
-    known, blind = "one pattern, q = 1/4, redraws seen", "one pattern, q = 1/4, neither redraws nor labels seen"
+    known, blind = "q = 1/4, redraws seen", "q = 1/4, not seen"
     add(known, "bound", lambda rho: float(floor([1.0], rho, 0.25)))
     add(blind, "bound", lambda rho: math.sqrt(2.0 * 0.25 * rho))
     add(blind, "exact", lambda rho: blind_rate(0.25, rho)[1])

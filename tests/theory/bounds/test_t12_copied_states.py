@@ -17,7 +17,7 @@ from theory.bounds import t12_copied_states as t12
 
 
 @given(st.fractions(0, 1, max_denominator=20))
-@settings(max_examples=20)
+@settings(max_examples=8)
 def test_the_mean_over_all_codes_is_at_most_their_number_and_so_is_the_tail(x: Fraction) -> None:
     for size in (1, 2):
         most, factors = t12.all_codes(2, 2, size, x)
@@ -38,6 +38,7 @@ def test_three_values_and_larger_states() -> None:
 
 
 @given(st.integers(2, 9), st.floats(0.0, 0.999))
+@settings(max_examples=30)
 def test_evidence_has_the_mean_one_over_a_uniform_value(values: int, x: float) -> None:
     right = np.eye(values, dtype=bool)[0]  # one value of all is the answer
     factors = np.exp2(t12.evidence(right, ~right, values, x))
@@ -48,7 +49,7 @@ def test_evidence_has_the_mean_one_over_a_uniform_value(values: int, x: float) -
 @pytest.mark.parametrize(("stored", "flips"), [(0, 0.0), (4, 0.0), (4, 0.2)])
 def test_honest_states_are_rejected_in_few_logs(stored: int, flips: float) -> None:
     """However many tables a log has: each p-value is the least so far."""
-    assert t12.rejections(stored, 2.0 * stored, flips=flips, logs=300) <= 0.05
+    assert t12.rejections(stored, 2.0 * stored, flips=flips, logs=120) <= 0.05
 
 
 def test_a_state_of_more_bits_is_found() -> None:
@@ -75,7 +76,7 @@ def test_more_tables_never_weaken_the_evidence() -> None:
 
 def test_blocks_of_queries_are_no_counterexample_here() -> None:
     """1⁸2⁸3⁸4⁸ with one cell: at any freeze the copy serves the last pattern only, and guesses at the others."""
-    rng, logs, rejected = np.random.default_rng(0), 200, 0
+    rng, logs, rejected = np.random.default_rng(0), 100, 0
     for _ in range(logs):
         table = rng.integers(0, 2, (30, 4))
         frozen = rng.integers(0, 32, 30) // 8  # the pattern of the block
@@ -111,7 +112,7 @@ def test_false_versions_of_the_certificate_fail() -> None:
     assert not theory.verify({**attained, "facts": ["mean > 2**4"]}).ok
     for control in t12._controls():
         assert theory.verify(control).ok
-    assert not theory.verify({**t12._controls()[0], "facts": ["bits(1)"]}).ok
+    assert not theory.verify({**t12._controls()[0], "facts": ["contents <= 2"]}).ok
 
 
 @pytest.mark.parametrize(

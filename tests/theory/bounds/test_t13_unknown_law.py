@@ -21,6 +21,7 @@ REQUESTS = st.lists(st.integers(1, 4), min_size=1, max_size=12)
 
 
 @given(st.integers(2, 12), st.integers(0, 40), st.integers(1, 60))
+@settings(max_examples=40)
 def test_a_threshold_costs_its_factor_at_worst(price: int, guesses: int, m: int) -> None:
     cost = Fraction(min(m, guesses), price) + (m > guesses)
     needed = min(Fraction(m, price), Fraction(1))
@@ -81,6 +82,7 @@ def least_misses(requests: tuple[int, ...], cells: int, *, bypass: bool) -> int:
 
 
 @given(REQUESTS, st.integers(1, 3), st.booleans())
+@settings(max_examples=40)
 def test_who_knows_the_future_misses_least(requests: list[int], cells: int, bypass: bool) -> None:
     assert t13.misses_known_future(requests, cells, bypass=bypass) == least_misses(
         tuple(requests), cells, bypass=bypass

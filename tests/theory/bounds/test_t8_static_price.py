@@ -34,6 +34,7 @@ def brute_cost(x: float) -> float:
 
 
 @given(MEANS)
+@settings(max_examples=40)
 def test_the_least_cost_of_a_pattern_is_a_root_and_within_its_limits(x: float) -> None:
     least, (low, high) = float(t8.pattern_cost(x)), t8.pattern_limits(x)
     assert least == pytest.approx(brute_cost(x), rel=1e-9, abs=1e-12)
@@ -42,6 +43,7 @@ def test_the_least_cost_of_a_pattern_is_a_root_and_within_its_limits(x: float) -
 
 
 @given(st.integers(1, 3000), st.floats(1e-4, 1.0))
+@settings(max_examples=40)
 def test_binomial_counts_cost_little_more_than_poisson_counts(n: int, p: float) -> None:
     """0 ≤ c_N(p) − c(Np) ≤ p/e, rate by rate."""
     rho = np.linspace(0.002, 1.0, 500)
@@ -56,7 +58,7 @@ def test_binomial_counts_cost_little_more_than_poisson_counts(n: int, p: float) 
 
 
 @given(st.one_of(st.floats(1.1, 3.9), st.just(2.0)), st.integers(20, 5000))
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_the_cost_of_the_best_static_router_is_within_the_limits(s: float, n: int) -> None:
     x = float(t8.scale(n, s))
     assume(x >= 1.0)
@@ -68,10 +70,10 @@ def test_the_cost_of_the_best_static_router_is_within_the_limits(s: float, n: in
     assert cost >= t5.least_cost("closed_loop", n, s) * (1 - 1e-9)
 
 
-@pytest.mark.parametrize("s", [1.1, 1.5, 1.9])
+@pytest.mark.parametrize("s", [1.1, 1.9])
 def test_the_constant_by_parts(s: float) -> None:
     """A = ∫ c′(x) x^{−1/s} dx, and c′(x) = ρ + (1−ρ)e^{−ρx} at the best rate: no derivative of the rate enters."""
-    y = np.linspace(-30.0, 60.0, 2001)
+    y = np.linspace(-30.0, 60.0, 1001)
     x = np.exp(y)
     rho = np.array([0.5 if v < 1e-3 else 1 / math.sqrt(v) if v > 1e4 else _best(v) for v in x])
     slope = rho + (1 - rho) * np.exp(-rho * x)
@@ -143,11 +145,11 @@ def test_labels_and_history_break_the_lower_limit() -> None:
     p = [x / sum(p) for x in p]
     limit = sum(float(t8.pattern_limits(n * x)[0]) for x in p)
     labelled = Stream.independent(p, values=16, length=n, feedback=True)
-    _, _, high = t5.simulate(t8.StaticByPattern(np.zeros(100)), labelled, streams=500)
+    _, _, high = t5.simulate(t8.StaticByPattern(np.zeros(100)), labelled, streams=300)
     assert high < limit
     assert t5.least_cost("closed_loop", n, s) < limit
     mean, _, _ = t5.simulate(
-        t8.StaticByPattern(t8.rates(n, p)), Stream.independent(p, values=16, length=n), streams=500
+        t8.StaticByPattern(t8.rates(n, p)), Stream.independent(p, values=16, length=n), streams=300
     )
     assert mean > limit
 

@@ -23,6 +23,7 @@ REDRAWS = st.fractions(Fraction(1, 20), Fraction(19, 20), max_denominator=20)
 
 
 @given(SHARES, st.fractions(0, 1, max_denominator=20), st.integers(1, 12))
+@settings(max_examples=30)
 def test_the_closed_form_is_the_recursion(q: Fraction, rho: Fraction, steps: int) -> None:
     x, total = Fraction(1), Fraction(0)
     for _ in range(steps):
@@ -33,6 +34,7 @@ def test_the_closed_form_is_the_recursion(q: Fraction, rho: Fraction, steps: int
 
 
 @given(SHARES, st.integers(1, 20))
+@settings(max_examples=30)
 def test_without_drift_it_is_the_number_of_patterns_seen(q: Fraction, steps: int) -> None:
     assert t9.queried_epochs(q, Fraction(0), steps) == expected_distinct([q], steps)
     assert t9.floor([1], Fraction(1), q) == q  # all is drawn anew: nothing is worth remembering
@@ -82,9 +84,9 @@ def cost_of(policy: object, *, seen: bool, labels: bool, exclude: bool = False) 
 @pytest.mark.parametrize(("seen", "labels"), list(itertools.product((False, True), repeat=2)))
 def test_no_learner_is_below_the_bound(seen: bool, labels: bool) -> None:
     bound = 2 * t9.queried_epochs(Fraction(1, 4), Fraction(1, 4), 2)
-    costs = [cost_of(random_policy(seed, 2), seen=seen, labels=labels) for seed in range(12)]
+    costs = [cost_of(random_policy(seed, 2), seen=seen, labels=labels) for seed in range(8)]
     assert min(costs) >= bound
-    assert len(set(costs)) > 6
+    assert len(set(costs)) > 4
 
 
 def _first_of_epoch(history: tuple[object, ...], z: int) -> tuple[Fraction, int]:
@@ -115,7 +117,7 @@ def test_attending_once_an_epoch_attains_it_exactly() -> None:
 
 
 @given(SHARES, REDRAWS, st.integers(1, 6))
-@settings(max_examples=25)
+@settings(max_examples=12)
 def test_the_best_of_all_learners_attains_the_bound(q: Fraction, rho: Fraction, steps: int) -> None:
     bound = t9.queried_epochs(q, rho, steps)
     assert t9.dynamic_program(t9.seen(rho), q, steps)[0] == bound
@@ -141,17 +143,18 @@ def test_recorded_values() -> None:
 
 def test_a_threshold_of_age_is_the_best_rule() -> None:
     """The policies of the program attend from one age on, and its cost grows by g* a step."""
-    q, rho, steps = Fraction(1, 3), Fraction(1, 8), 60
+    q, rho, steps = Fraction(1, 3), Fraction(1, 8), 45
     knowledge = t9.unseen(rho, steps, labels=False)
-    costs = [float(t9.dynamic_program(knowledge, q, n)[0]) for n in (40, 60)]
+    costs = [float(t9.dynamic_program(knowledge, q, n)[0]) for n in (30, 45)]
     tau, rate = t9.blind_rate(float(q), float(rho))
-    assert (costs[1] - costs[0]) / 20 == pytest.approx(rate, rel=2e-3)
-    policy = t9.dynamic_program(knowledge, q, steps)[1]["policy"][10]
-    ages = [age for age in range(1, 40) if policy[age] == "attend"]
-    assert ages == list(range(tau, 40))
+    assert (costs[1] - costs[0]) / 15 == pytest.approx(rate, rel=5e-3)
+    policy = t9.dynamic_program(knowledge, q, steps)[1]["policy"][5]
+    ages = [age for age in range(1, 30) if policy[age] == "attend"]
+    assert ages == list(range(tau, 30))
 
 
-@given(st.floats(0.05, 1.0), st.floats(1e-7, 1e-5))
+@given(st.floats(0.05, 1.0), st.floats(1e-6, 1e-5))
+@settings(max_examples=20)
 def test_the_price_of_not_seeing_redraws(q: float, rho: float) -> None:
     rate = t9.blind_rate(q, rho)[1]
     assert rate == pytest.approx(math.sqrt(2 * q * rho), rel=0.03)
@@ -159,6 +162,7 @@ def test_the_price_of_not_seeing_redraws(q: float, rho: float) -> None:
 
 
 @given(st.floats(1.1, 4.0), st.floats(1e-5, 0.5), st.floats(0.05, 1.0))
+@settings(max_examples=30)
 def test_the_zipf_floor_is_a_power_law(s: float, rho: float, f: float) -> None:
     low, high = t9.zipf_floor(rho, s, f)
     value = t9.zipf_floor_summed(rho, s, f, terms=3000)
@@ -169,11 +173,11 @@ def test_played_learners_attain_the_bound_and_no_other_clock_does() -> None:
     stream = Stream.independent(uniform(4), values=6, length=200, retrieval=0.8)
     expected = 4 * float(t9.queried_epochs(0.2, 0.1, 200)) / 200
     for name in ("seen", "labels"):
-        mean, low, high = t9.simulate(t9.LEARNERS[name], stream, 0.1, streams=400, rng=1)
+        mean, low, high = t9.simulate(t9.LEARNERS[name], stream, 0.1, streams=250, rng=1)
         assert low < expected < high
         assert mean == pytest.approx(expected, rel=0.02)
     single = Stream.independent([1.0], values=6, length=400, retrieval=0.25)
-    mean, _, _ = t9.simulate(t9.LEARNERS["blind"], single, 0.1, streams=400, rng=1)
+    mean, _, _ = t9.simulate(t9.LEARNERS["blind"], single, 0.1, streams=250, rng=1)
     assert mean == pytest.approx(0.14321, rel=0.03)
 
 
