@@ -116,7 +116,7 @@ def rows_of(
     told, is_within = np.array([item.is_answered for item in answers]), (low <= truth) & (truth <= high)
 
     def limits(rows: NDArray[np.bool_], refused: int) -> dict[str, str]:
-        width = float(np.median((high - low)[rows]))
+        width = float(np.nanmedian((high - low)[rows]))
         return {"covered": f"{is_within[rows].mean():.4f}", "refused": str(refused), "width": f"{width:.4f}"}
 
     everything = np.ones(truth.size, dtype=bool)

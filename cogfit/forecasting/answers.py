@@ -124,9 +124,9 @@ def reach(ensemble: Ensemble | Refusal, value: Any, level: float) -> Reach:
 
     # a curve that falls reaches what it is not above any more, one that rises what it is not below
     sign = 1.0 if at.value[0] >= at.value[np.searchsorted(x, ensemble.x_last)] else -1.0
-    crossed = _crossing(x, sign * (at.value - value)[None])[0]
+    crossed = float(_crossing(x, sign * (at.value - value)[None])[0])
     drawn = _crossing(x, sign * (at.draws - value).reshape(-1, x.size)).reshape(at.draws.shape[:2])
-    (low,), (high,) = _limits(drawn[..., None], weights, level)
+    low, high = (float(limit[0]) for limit in _limits(drawn[..., None], weights, level))
     chance = float(np.average(np.isfinite(drawn).mean(axis=1), weights=weights))
 
     # as far as this crossing, or as far as is looked, the forms have to agree
@@ -135,9 +135,9 @@ def reach(ensemble: Ensemble | Refusal, value: Any, level: float) -> Reach:
     if not agree[within].all():
         stop = int(np.argmin(agree))
         reason = _disagreement(ensemble, at, x, stop)
-        return Reach.refused(value, level, reason, ensemble.forms, max(min(float(x[stop]), low), x[0]))
+        return Reach.refused(value, level, reason, ensemble.forms, max(min(float(x[stop]), low), float(x[0])))
     if not math.isfinite(crossed):
-        return Reach(value, "never", math.nan, min(low, x[-1]), math.inf, level, chance, ensemble.forms)
+        return Reach(value, "never", math.nan, min(low, float(x[-1])), math.inf, level, chance, ensemble.forms)
     status = "reached" if crossed <= ensemble.x_last else "expected"
     return Reach(value, status, crossed, min(low, crossed), max(high, crossed), level, chance, ensemble.forms)
 

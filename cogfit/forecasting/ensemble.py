@@ -95,7 +95,7 @@ class Recent:
 
     @classmethod
     def of_curve(cls, curve: Curve, scale: Array, last: int) -> Recent:
-        """Take the last points of a curve in the order of x."""
+        """Take the last points of an ordered curve."""
         spacing = float(np.median(np.diff(curve.x[-last - 1 :]))) or math.inf
         x, y, weight = (part[::-1][:_RECENT] for part in (curve.x, curve.y, curve.weights / scale**2))
         return cls(x, y, weight, spacing)

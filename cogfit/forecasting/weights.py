@@ -48,7 +48,7 @@ class Score(NamedTuple):
 
     @property
     def miss(self) -> float:
-        """SD of what the form may miss by beyond the data.
+        """What the form may miss beyond the data (SD).
 
         0 where the held-out error is about what the residuals are.
         """

@@ -151,6 +151,40 @@ def said_of_damaged_logs() -> list[str]:
     ]
 
 
+def said_of_forecasts() -> list[str]:
+    table, field = read("forecast"), read("forecast_field").set_index("method")
+    ahead = ("1.5", "3")
+    covered, answered = (pd.concat([table[f"{name}_{times}"] for times in ahead]) for name in ("covered", "answered"))
+    told, whole = field.loc["average, where answered"], field.loc["average, refusals ignored"]
+    assert covered.between(0.93, 0.97).all()
+    assert (answered >= 0.8).all()
+    assert whole["median"] <= 0.0155
+    assert whole["mean"] <= 0.0425
+    assert 0.9 <= told["covered"] <= 0.97
+
+    def errors(method: str) -> str:
+        return f"{field.loc[method, 'median']:.4f} and {field.loc[method, 'mean']:.4f}"
+
+    return [
+        f"({len(table)} cells, {table['repeats'].min()} logs each)",
+        f"a new observation lies in its 95 % interval in {span(covered)}",
+        f"there is an answer in {span(answered)}",
+        f"{whole['curves']:,.0f} curves",
+        f"median and mean error are {errors('average, refusals ignored')}",
+        f"power + floor alone has {errors('power + floor')}",
+        f"AICc's choice {errors('form of the lowest AICc')}",
+        f"the last value {errors('last value')}",
+        f"{told['refused']:.0f} curves are refused; of the others, {errors('average, where answered')}",
+        f"95 % intervals cover {percent(told['covered'])} % ({percent(whole['covered'])} % if nothing were refused)",
+    ]
+
+
+@pytest.mark.parametrize("page", ["docs/forecast.md", "data/benchmarks/README.md"])
+def test_pages_say_what_the_tables_of_forecasts_hold(page: str) -> None:
+    text = " ".join((FOLDER.parents[1] / page).read_text(encoding="utf-8").split())
+    assert [sentence for sentence in said_of_forecasts() if sentence not in text] == []
+
+
 @pytest.mark.parametrize(
     "said",
     [
