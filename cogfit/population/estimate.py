@@ -18,9 +18,10 @@ from cogfit.population.marginal import coordinates_at, find_modes
 from cogfit.population.maximise import Maximum, maximise, root_of
 from cogfit.population.model import Model
 from cogfit.population.objective import MarginalObjective, Objective, Parts, one_population
-from cogfit.population.profile import Calibration, Profile, interval_of, profile_of
+from cogfit.population.profile import Calibration, Profile, interval_of, parabola_of, profile_of
 from cogfit.population.records import MixedParameter
 from cogfit.population.starts import Start
+from cogfit.population.task import MANY
 
 _ZERO = 0.01  # standard deviation over members, in units of that of single estimates, that is none
 
@@ -112,7 +113,8 @@ def finish(
     if nodes > 0:
         marginal = MarginalObjective(model, parts, layout, nodes, is_restricted, modes, root_of(found.covariance))
         with np.errstate(all="ignore"):
-            maximum = maximise(marginal, found.theta, found.covariance)
+            maximum = maximise(marginal, found.theta, found.covariance, is_curvature_known=sum(parts.sizes) > MANY)
+            maximum = maximum._replace(is_flat=maximum.is_flat | found.is_flat)
         if not np.isfinite(maximum.theta).all():
             raise _hopeless(model, "the likelihood is not finite")
         marginal.scale = root_of(maximum.covariance)
@@ -282,6 +284,9 @@ def profiles_of(found: Estimated) -> tuple[Profile, Profile | None] | None:
     if model.gamma is None:
         return None
     index = model.names.index(model.gamma)
+    if found.n_members > MANY:
+        spread = parabola_of(found.maximum, layout.spread, lowest=0.0) if index in model.random else None
+        return parabola_of(found.maximum, index), spread
     with np.errstate(all="ignore"):
         mean = profile_of(found.objective, found.maximum, index)
         if index not in model.random:
