@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
@@ -212,7 +213,7 @@ def describe(
     level : float
     calibration : Calibration
     """
-    model, spread = found.model, deviations_covariance(found)
+    model, spread, is_open = found.model, deviations_covariance(found), is_undetermined(found)
     out = []
     for j, name in enumerate(model.names):
         mean, stderr = float(found.maximum.theta[j]), math.sqrt(max(float(found.maximum.covariance[j, j]), 0.0))
@@ -227,7 +228,9 @@ def describe(
                 sd_stderr = _spread_error(found, place, sd)
                 sd_low, sd_high = _spread_limits(sd, sd_stderr, level)
             reliability = max(0.0, 1.0 - float(conditional[:, j].mean()) / sd**2) if sd > 0.0 else 0.0
-        if profiles is not None and name == model.gamma:
+        if is_open[j]:
+            stderr, low, high, method = math.inf, -math.inf, math.inf, "not determined"
+        elif profiles is not None and name == model.gamma:
             low, high = interval_of(profiles[0], calibration, level, is_spread=False)
             method = "profile likelihood"
             if profiles[1] is not None:
@@ -301,7 +304,7 @@ def judge(found: Estimated) -> tuple[str, str]:
         return "not_converged", "the search for the maximum did not end"
     errors = np.sqrt(np.maximum(np.diag(maximum.covariance)[: layout.p], 0.0))
     size = np.maximum(np.abs(maximum.theta[: layout.p]), np.sqrt(_full_variance(found)))
-    is_loose = maximum.is_flat[: layout.p] | ~(errors < _VAGUE * np.maximum(size, 1e-300))
+    is_loose = is_undetermined(found) | ~(errors < _VAGUE * np.maximum(size, 1e-300))
     if is_loose.any():
         loose = ", ".join(model.names[j] for j in np.flatnonzero(is_loose).tolist())
         return "not_identified", f"the data do not determine the mean of {loose}"
@@ -313,6 +316,12 @@ def judge(found: Estimated) -> tuple[str, str]:
     if layout.is_full and layout.q > 1 and values[0] < 1e-6:
         return "at_bound", "some parameters go together perfectly over members"
     return "ok", ""
+
+
+def is_undetermined(found: Estimated) -> NDArray[np.bool_]:
+    """Which means the curvature leaves open."""
+    p = found.layout.p
+    return np.asarray(found.maximum.is_flat[:p] | ~(np.diag(found.maximum.covariance)[:p] > 0.0), dtype=bool)
 
 
 def _full_variance(found: Estimated) -> Array:

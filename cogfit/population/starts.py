@@ -94,8 +94,16 @@ def start_of(model: Model, own: OwnFits, start: Mapping[str, float] | None) -> S
         hint = "pass `start`, a value for each of " + ", ".join(model.names)
         raise InputError(f"no member by itself gives a start for {model.title}", hint=hint)
     spread = np.fmax(spread, _LEAST_SPREAD * np.maximum(np.abs(mean), np.where(model.is_log, 1.0, 0.0)))
-    spread = np.where(spread > 0.0, spread, _LEAST_SPREAD)
-    return Start(mean, spread, math.sqrt(own.rss / own.spare) if own.spare > 0.0 else math.nan)
+    sigma = math.sqrt(own.rss / own.spare) if own.spare > 0.0 else math.nan
+    spread = np.where(spread > 0.0, spread, np.where(_is_in_units_of_y(model), 0.3 * sigma, _LEAST_SPREAD))
+    return Start(mean, np.where(np.isfinite(spread), spread, _LEAST_SPREAD), sigma)
+
+
+def _is_in_units_of_y(model: Model) -> NDArray[np.bool_]:
+    """Which parameters are in the unit of the residuals."""
+    if model.form is None or model.relative:
+        return np.zeros(model.size, dtype=bool)
+    return np.array([q.unit == "y" for q in model.form.parameters], dtype=bool) & ~model.is_log
 
 
 def without_floor(model: Model) -> Form | None:
