@@ -178,7 +178,7 @@ def _pass(
 
 
 def linearise_part(blocks: Sequence[Block], modes: Sequence[Array], model: Model, population: Population) -> _Pass:
-    """Find the modes of a part and linearise its members there."""
+    """Linearise the members of a part at their modes."""
     alone = one_population(population)
     variance, random = np.exp(2.0 * population.log_sigma), np.array(model.random)
     penalised, collected, found = 0.0, [], []

@@ -102,7 +102,7 @@ def _member_counts(blocks: list[Block], own: None) -> list[int]:
 def finish(
     model: Model, parts: Parts, layout: Layout, found: Alternated, *, nodes: int, is_restricted: bool
 ) -> Estimated:
-    """Take the alternation's result, or go on to the integrated likelihood.
+    """Go on to the integrated likelihood where asked.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def finish(
 
 
 def canonical(found: Estimated) -> Estimated:
-    """Make the diagonal of the factor positive, which its sign does not matter to."""
+    """Make the diagonal of the factor positive."""
     layout = found.layout
     factor = layout.unpack(found.maximum.theta).factor
     sign = np.where(np.diag(factor) < 0.0, -1.0, 1.0)
@@ -255,7 +255,7 @@ def describe(
 
 
 def is_shared(found: Estimated, place: int) -> bool:
-    """Whether a random parameter does not differ between members as far as is seen."""
+    """Whether no difference between members is seen."""
     j, maximum = found.model.random[place], found.maximum
     sd = math.sqrt(float(deviations_covariance(found)[place, place]))
     single = math.sqrt(max(float(maximum.covariance[j, j]), 0.0) * found.n_members)
@@ -332,7 +332,7 @@ def _full_variance(found: Estimated) -> Array:
 
 
 def neighbour_correlation(found: Estimated, parts: Parts, params: Array) -> float:
-    """Correlation of neighbouring residuals within members, of all together."""
+    """Correlation of neighbouring residuals within members."""
     own = np.split(params, np.cumsum(parts.sizes)[:-1])
     sums = np.sum(parts.run(_neighbour_products, own, found.model), axis=0)
     return float(sums[0] / sums[1]) if sums[1] > 0.0 else 0.0

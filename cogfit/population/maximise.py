@@ -79,7 +79,7 @@ def maximise(objective: Objective, start: Array, covariance: Array, *, is_curvat
 
 
 def curvature_at(objective: Objective, theta: Array, scale: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Covariance of the estimates from the curvature, and the parameters that it leaves open.
+    """Covariance of the estimates, and which are open.
 
     By differences of gradients along the columns of `scale`.
     """

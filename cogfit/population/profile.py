@@ -55,7 +55,7 @@ class Profile(Document):
 
 
 def parabola_of(maximum: Maximum, index: int, lowest: float = -math.inf) -> Profile:
-    """Profile of very many members, whose likelihood is a parabola."""
+    """Profile of very many members, a parabola."""
     stderr = math.sqrt(max(float(maximum.covariance[index, index]), 0.0))
     roots = np.linspace(-_FARTHEST, _FARTHEST, 9)
     values = float(maximum.theta[index]) + stderr * roots

@@ -107,7 +107,9 @@ def _is_in_units_of_y(model: Model) -> NDArray[np.bool_]:
 
 
 def without_floor(model: Model) -> Form | None:
-    """The form that is left of a registered one at a floor of 0, None if there is none."""
+    """Find the form that is left without a floor.
+
+    None if there is none."""
     if model.form is None or model.form.floor is None:
         return None
     floor = model.form.floor.name
