@@ -75,7 +75,8 @@ class Model:
     def coordinates(self, params: Array) -> Array:
         """Coordinates of parameters (…, p).
 
-        NaN where a logarithm does not exist."""
+        NaN where a logarithm does not exist.
+        """
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(self.is_log, np.log(np.where(self.is_log, params, 1.0)), params)
 

@@ -252,14 +252,16 @@ class PopulationFit(Document):
     def aic(self) -> float:
         """Akaike's criterion.
 
-        NaN for a restricted likelihood, which compares no forms."""
+        NaN for a restricted likelihood, which compares no forms.
+        """
         return math.nan if self.is_restricted else 2.0 * self.n_params - 2.0 * self.log_likelihood
 
     @property
     def bic(self) -> float:
         """Schwarz's criterion by the number of points, as in nlme.
 
-        NaN for a restricted likelihood."""
+        NaN for a restricted likelihood.
+        """
         if self.is_restricted:
             return math.nan
         return math.log(self.n_points) * self.n_params - 2.0 * self.log_likelihood

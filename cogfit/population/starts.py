@@ -109,7 +109,8 @@ def _is_in_units_of_y(model: Model) -> NDArray[np.bool_]:
 def without_floor(model: Model) -> Form | None:
     """Find the form that is left without a floor.
 
-    None if there is none."""
+    None if there is none.
+    """
     if model.form is None or model.form.floor is None:
         return None
     floor = model.form.floor.name

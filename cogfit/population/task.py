@@ -69,5 +69,6 @@ def _choose(option: str, value: str, known: Sequence[str]) -> None:
 def nodes_of(method: str) -> int:
     """Points of the quadrature along each deviation.
 
-    0 for the linearised model."""
+    0 for the linearised model.
+    """
     return {"laplace": 1, "quadrature": NODES, "linearised": 0}[method]
