@@ -36,7 +36,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
   benchmark-selection benchmark-averaging benchmark-field benchmark-censoring benchmark-retention \
   benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz benchmark-precise \
   benchmark-verdicts benchmark-gpu benchmark benchmark-stopping benchmark-certificates benchmark-design \
-  benchmark-claims benchmark-following benchmark-forecast
+  benchmark-claims benchmark-following benchmark-forecast benchmark-population
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -124,6 +124,9 @@ benchmark-coverage: .venv-test/.stamp ## Coverage of the intervals (data/benchma
 
 benchmark-selection: .venv-test/.stamp ## Confidence set of forms and verdicts (form_selection.csv)
 	.venv-test/$(BIN)/python benchmarks/form_selection.py $(STUDY_ARGS)
+
+benchmark-population: .venv-test/.stamp ## Coverage of the intervals of a population (population_coverage.csv)
+	.venv-test/$(BIN)/python benchmarks/population_coverage.py $(STUDY_ARGS)
 
 benchmark-precise: .venv-test/.stamp ## Precise power laws, 300 to 100,000 points: refused, supported (precise_laws.csv)
 	.venv-test/$(BIN)/python benchmarks/precise_laws.py $(STUDY_ARGS)

@@ -130,7 +130,8 @@ def first_covariance(objective: LinearObjective, theta: Array) -> Array:
     out = np.zeros((layout.size, layout.size))
     out[: layout.p, : layout.p] = means
     sizes = np.abs(theta[layout.p : -1])
-    typical = np.maximum(sizes, 0.05 * np.sqrt(n_members * np.abs(np.diag(means))).min())
+    single = np.sqrt(n_members * np.abs(np.diag(means)))[list(objective.random)]
+    typical = np.maximum(sizes, 0.05 * single[layout.rows])
     out[range(layout.p, layout.size - 1), range(layout.p, layout.size - 1)] = typical**2 / (2.0 * n_members)
     out[-1, -1] = 0.5 / max(objective.summaries.n_points - n_members, 1)
     return out
@@ -177,7 +178,7 @@ def _pass(
 
 
 def linearise_part(blocks: Sequence[Block], modes: Sequence[Array], model: Model, population: Population) -> _Pass:
-    """Find the modes of a part and linearise its members there."""
+    """Linearise the members of a part at their modes."""
     alone = one_population(population)
     variance, random = np.exp(2.0 * population.log_sigma), np.array(model.random)
     penalised, collected, found = 0.0, [], []

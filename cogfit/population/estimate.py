@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
@@ -18,9 +19,10 @@ from cogfit.population.marginal import coordinates_at, find_modes
 from cogfit.population.maximise import Maximum, maximise, root_of
 from cogfit.population.model import Model
 from cogfit.population.objective import MarginalObjective, Objective, Parts, one_population
-from cogfit.population.profile import Calibration, Profile, interval_of, profile_of
+from cogfit.population.profile import Calibration, Profile, interval_of, parabola_of, profile_of
 from cogfit.population.records import MixedParameter
 from cogfit.population.starts import Start
+from cogfit.population.task import MANY
 
 _ZERO = 0.01  # standard deviation over members, in units of that of single estimates, that is none
 
@@ -100,7 +102,7 @@ def _member_counts(blocks: list[Block], own: None) -> list[int]:
 def finish(
     model: Model, parts: Parts, layout: Layout, found: Alternated, *, nodes: int, is_restricted: bool
 ) -> Estimated:
-    """Take the alternation's result, or go on to the integrated likelihood.
+    """Go on to the integrated likelihood where asked.
 
     Parameters
     ----------
@@ -112,7 +114,8 @@ def finish(
     if nodes > 0:
         marginal = MarginalObjective(model, parts, layout, nodes, is_restricted, modes, root_of(found.covariance))
         with np.errstate(all="ignore"):
-            maximum = maximise(marginal, found.theta, found.covariance)
+            maximum = maximise(marginal, found.theta, found.covariance, is_curvature_known=sum(parts.sizes) > MANY)
+            maximum = maximum._replace(is_flat=maximum.is_flat | found.is_flat)
         if not np.isfinite(maximum.theta).all():
             raise _hopeless(model, "the likelihood is not finite")
         marginal.scale = root_of(maximum.covariance)
@@ -122,7 +125,7 @@ def finish(
 
 
 def canonical(found: Estimated) -> Estimated:
-    """Make the diagonal of the factor positive, which its sign does not matter to."""
+    """Make the diagonal of the factor positive."""
     layout = found.layout
     factor = layout.unpack(found.maximum.theta).factor
     sign = np.where(np.diag(factor) < 0.0, -1.0, 1.0)
@@ -210,7 +213,7 @@ def describe(
     level : float
     calibration : Calibration
     """
-    model, spread = found.model, deviations_covariance(found)
+    model, spread, is_open = found.model, deviations_covariance(found), is_undetermined(found)
     out = []
     for j, name in enumerate(model.names):
         mean, stderr = float(found.maximum.theta[j]), math.sqrt(max(float(found.maximum.covariance[j, j]), 0.0))
@@ -225,7 +228,9 @@ def describe(
                 sd_stderr = _spread_error(found, place, sd)
                 sd_low, sd_high = _spread_limits(sd, sd_stderr, level)
             reliability = max(0.0, 1.0 - float(conditional[:, j].mean()) / sd**2) if sd > 0.0 else 0.0
-        if profiles is not None and name == model.gamma:
+        if is_open[j]:
+            stderr, low, high, method = math.inf, -math.inf, math.inf, "not determined"
+        elif profiles is not None and name == model.gamma:
             low, high = interval_of(profiles[0], calibration, level, is_spread=False)
             method = "profile likelihood"
             if profiles[1] is not None:
@@ -250,7 +255,7 @@ def describe(
 
 
 def is_shared(found: Estimated, place: int) -> bool:
-    """Whether a random parameter does not differ between members as far as is seen."""
+    """Whether no difference between members is seen."""
     j, maximum = found.model.random[place], found.maximum
     sd = math.sqrt(float(deviations_covariance(found)[place, place]))
     single = math.sqrt(max(float(maximum.covariance[j, j]), 0.0) * found.n_members)
@@ -282,6 +287,9 @@ def profiles_of(found: Estimated) -> tuple[Profile, Profile | None] | None:
     if model.gamma is None:
         return None
     index = model.names.index(model.gamma)
+    if found.n_members > MANY:
+        spread = parabola_of(found.maximum, layout.spread, lowest=0.0) if index in model.random else None
+        return parabola_of(found.maximum, index), spread
     with np.errstate(all="ignore"):
         mean = profile_of(found.objective, found.maximum, index)
         if index not in model.random:
@@ -296,7 +304,7 @@ def judge(found: Estimated) -> tuple[str, str]:
         return "not_converged", "the search for the maximum did not end"
     errors = np.sqrt(np.maximum(np.diag(maximum.covariance)[: layout.p], 0.0))
     size = np.maximum(np.abs(maximum.theta[: layout.p]), np.sqrt(_full_variance(found)))
-    is_loose = maximum.is_flat[: layout.p] | ~(errors < _VAGUE * np.maximum(size, 1e-300))
+    is_loose = is_undetermined(found) | ~(errors < _VAGUE * np.maximum(size, 1e-300))
     if is_loose.any():
         loose = ", ".join(model.names[j] for j in np.flatnonzero(is_loose).tolist())
         return "not_identified", f"the data do not determine the mean of {loose}"
@@ -310,6 +318,12 @@ def judge(found: Estimated) -> tuple[str, str]:
     return "ok", ""
 
 
+def is_undetermined(found: Estimated) -> NDArray[np.bool_]:
+    """Which means the curvature leaves open."""
+    p = found.layout.p
+    return np.asarray(found.maximum.is_flat[:p] | ~(np.diag(found.maximum.covariance)[:p] > 0.0), dtype=bool)
+
+
 def _full_variance(found: Estimated) -> Array:
     """Variance over members of every parameter, (p,)."""
     out = np.zeros(found.layout.p)
@@ -318,7 +332,7 @@ def _full_variance(found: Estimated) -> Array:
 
 
 def neighbour_correlation(found: Estimated, parts: Parts, params: Array) -> float:
-    """Correlation of neighbouring residuals within members, of all together."""
+    """Correlation of neighbouring residuals within members."""
     own = np.split(params, np.cumsum(parts.sizes)[:-1])
     sums = np.sum(parts.run(_neighbour_products, own, found.model), axis=0)
     return float(sums[0] / sums[1]) if sums[1] > 0.0 else 0.0

@@ -32,7 +32,7 @@ from cogfit.population.members import in_words
 from cogfit.population.model import Model, model_of
 from cogfit.population.profile import Calibration
 from cogfit.population.records import FormScore, MemberTable, PopulationFit
-from cogfit.population.starts import Start, scatter, start_of
+from cogfit.population.starts import Start, scatter, start_at_no_floor, start_of, without_floor
 from cogfit.population.task import FEW, Task, nodes_of
 from cogfit.progress import Progress
 
@@ -90,6 +90,51 @@ def _prepare(form: AnyForm, gathering: Gathering, task: Task, noise: str, *, is_
     return _Prepared(model, gathered, Layout(model.size, len(model.random), is_full), start)
 
 
+def _alternate(prepared: _Prepared, gathering: Gathering, task: Task, *, is_restricted: bool) -> Alternated:
+    """Fit the linearised model, from a population without a floor if that is better.
+
+    A floor that single members do not determine sends the search astray; at a floor of 0 it has a good start.
+    """
+    simpler = without_floor(prepared.model) if task.random is None and task.start is None else None
+    found: Alternated | None = None
+    try:
+        found = prepared.alternated(is_restricted=is_restricted)
+    except NoFit:
+        if simpler is None:
+            raise
+    if simpler is None or (found is not None and _is_inside(found, prepared)):
+        assert found is not None
+        return found
+    noise = "lognormal" if prepared.model.relative else "gaussian"
+    nested = _prepare(simpler, gathering, task, noise)
+    bare = nested.alternated(is_restricted=is_restricted)
+    mean, factor, log_sigma = nested.layout.unpack(bare.theta)
+    spread = np.zeros(nested.model.size)
+    spread[list(nested.model.random)] = np.sqrt(np.diag(factor @ factor.T))
+    start = start_at_no_floor(prepared.model, mean, spread, math.exp(float(log_sigma)))
+    again = replace(prepared, start=start).alternated(is_restricted=is_restricted)
+    best = max((fit for fit in (found, again) if fit is not None), key=_unrestricted)
+    if _unrestricted(best) < _unrestricted(bare) - _CLOSE:
+        raise NoFit(
+            f"{prepared.model.title}: these members do not determine a floor",
+            hint=f"fit {simpler.title}, which describes them no worse",
+        )
+    return best
+
+
+def _unrestricted(found: Alternated) -> float:
+    """Log-likelihood of the linearised model, which compares forms."""
+    return replace(found.objective, is_restricted=False).value(found.theta)
+
+
+def _is_inside(found: Alternated, prepared: _Prepared) -> bool:
+    """Whether a search ended in the open: converged, and every spread above 0."""
+    factor = prepared.layout.unpack(found.theta).factor
+    spread = np.sqrt((factor**2).sum(axis=1))
+    typical = np.maximum(prepared.start.spread[list(prepared.model.random)], 1e-300)
+    return bool(found.is_converged and not found.is_flat.any() and (spread > 1e-3 * typical).all())
+
+
 def _check_members(gathered: Gathered, kind: str, noise: str) -> None:
     """Refuse too few members, and values without a logarithm."""
     roster = gathered.roster
@@ -115,9 +160,9 @@ def fit_form(form: AnyForm, gathering: Gathering, task: Task, progress: Progress
     report = progress or (lambda done, total, what: None)
     report(0, 4, "members")
     prepared = _prepare(form, gathering, task, noise, is_rough=False)
-    nodes = nodes_of(task.method, len(prepared.gathered.roster))
+    nodes = nodes_of(task.method)
     report(1, 4, "linearised model")
-    found = prepared.alternated(is_restricted=task.is_restricted)
+    found = _alternate(prepared, gathering, task, is_restricted=task.is_restricted)
     report(2, 4, "population")
     parts = prepared.gathered.parts
     estimated = canonical(
@@ -156,7 +201,7 @@ def _best_noise(form: AnyForm, gathering: Gathering, task: Task) -> tuple[str, _
         if prepared is None:
             break
         try:
-            trials[noise] = _Trial(prepared, prepared.alternated(is_restricted=False))
+            trials[noise] = _Trial(prepared, _alternate(prepared, gathering, task, is_restricted=False))
         except NoFit as error:
             failures.append(error)
     if not trials:

@@ -189,6 +189,7 @@ def _joined_fits(fits: Sequence[OwnFits], model: Model) -> OwnFits:
     return OwnFits(
         np.concatenate([empty, *(fit.params for fit in fits)]),
         np.concatenate([empty, *(fit.stderr for fit in fits)]),
+        np.concatenate([np.zeros(0, dtype=bool), *(fit.is_inside for fit in fits)]),
         sum(fit.rss for fit in fits),
         sum(fit.spare for fit in fits),
     )

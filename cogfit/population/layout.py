@@ -70,6 +70,11 @@ class Layout:
         """Place of the standard deviation of the first random parameter."""
         return self.p
 
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Random parameter that each entry of the factor belongs to."""
+        return self._places[0]
+
     def unpack(self, theta: Array) -> Population:
         """Read vectors (…, size)."""
         factor = np.zeros((*theta.shape[:-1], self.q, self.q))

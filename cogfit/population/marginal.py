@@ -186,7 +186,7 @@ def _quadrature(model: Model, block: Block, population: Population, modes: Modes
 
 
 def fixed_information(model: Model, modes: Modes, factor: Array) -> Array:
-    """Information of each member on the means, shape (k, m, p, p).
+    """Information of members on the means, (k, m, p, p).
 
     X'V⁻¹X of the model linearised at the modes.
     """

@@ -36,7 +36,7 @@ class Maximum(NamedTuple):
     is_flat: NDArray[np.bool_]
 
 
-def maximise(objective: Objective, start: Array, covariance: Array) -> Maximum:
+def maximise(objective: Objective, start: Array, covariance: Array, *, is_curvature_known: bool = False) -> Maximum:
     """Maximise a log-likelihood.
 
     By the quasi-Newton method of Broyden, Fletcher, Goldfarb and Shanno in directions of about one standard error.
@@ -47,6 +47,8 @@ def maximise(objective: Objective, start: Array, covariance: Array) -> Maximum:
     start : ndarray, shape (size,)
     covariance : ndarray, shape (size, size)
         A guess at that of the estimates.
+    is_curvature_known : bool
+        Whether the guess is good enough to be told.
     """
     from scipy.optimize import minimize
 
@@ -61,15 +63,23 @@ def maximise(objective: Objective, start: Array, covariance: Array) -> Maximum:
         gradient = -scale.T @ objective.gradient(start + scale @ z)
         return np.where(np.isfinite(gradient), gradient, 0.0)
 
-    best = minimize(cost, np.zeros(start.size), jac=slope, method="BFGS", options={"gtol": _GRADIENT, "maxiter": 300})
+    best = minimize(
+        cost,
+        np.zeros(start.size),
+        jac=slope,
+        method="BFGS",
+        options={"gtol": _GRADIENT if not is_curvature_known else _ROUGH_GRADIENT, "maxiter": 300},
+    )
     theta = start + scale @ best.x
-    covariance, is_flat = curvature_at(objective, theta, scale)
+    is_flat = np.zeros(theta.size, dtype=bool)
+    if not is_curvature_known:
+        covariance, is_flat = curvature_at(objective, theta, scale)
     is_converged = bool(best.success) or float(np.abs(best.jac).max()) < _ROUGH_GRADIENT
     return Maximum(theta, covariance, is_converged, is_flat)
 
 
 def curvature_at(objective: Objective, theta: Array, scale: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Covariance of the estimates from the curvature, and the parameters that it leaves open.
+    """Covariance of the estimates, and which are open.
 
     By differences of gradients along the columns of `scale`.
     """

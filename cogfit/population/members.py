@@ -220,7 +220,7 @@ def member_names(collection: Collection) -> list[str]:
 
 
 def curves_of_table(table: Any, columns: Columns, covariates: Sequence[str]) -> tuple[Collection, dict[str, Array]]:
-    """Curves of a tidy table, and covariates in the same order."""
+    """Curves of a tidy table, with covariates in order."""
     for name in covariates:
         if name not in table.columns:
             raise InputError(f"the table has no column '{name}'", hint=nearest(name, [str(c) for c in table.columns]))

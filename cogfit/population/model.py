@@ -73,7 +73,10 @@ class Model:
             return np.where(self.is_log, np.exp(np.where(self.is_log, coordinates, 0.0)), coordinates)
 
     def coordinates(self, params: Array) -> Array:
-        """Coordinates of parameters (…, p), NaN where a logarithm does not exist."""
+        """Coordinates of parameters (…, p).
+
+        NaN where a logarithm does not exist.
+        """
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(self.is_log, np.log(np.where(self.is_log, params, 1.0)), params)
 

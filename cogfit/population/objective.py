@@ -41,7 +41,10 @@ class Parts(Protocol):
         ...
 
     def run(self, task: Callable[..., Any], per_part: Sequence[Any], *shared: Any) -> list[Any]:
-        """Return ``task(blocks, own, *shared)`` for every part, `own` being its item of `per_part`."""
+        """Return ``task(blocks, own, *shared)`` of every part.
+
+        `own` is its item of `per_part`.
+        """
         ...
 
 

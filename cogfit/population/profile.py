@@ -46,12 +46,21 @@ class Profile(Document):
         """
         from scipy.interpolate import PchipInterpolator
 
-        if self.values.size < 2:
+        if self.values.size < 2 or np.ptp(self.values) == 0.0:
             return np.full(np.shape(roots), self.values[0])
         inside = PchipInterpolator(self.roots, self.values)(np.clip(roots, self.roots[0], self.roots[-1]))
         low = np.minimum(roots - self.roots[0], 0.0) * np.diff(self.values[:2]) / np.diff(self.roots[:2])
         high = np.maximum(roots - self.roots[-1], 0.0) * np.diff(self.values[-2:]) / np.diff(self.roots[-2:])
         return np.asarray(inside + low + high)
+
+
+def parabola_of(maximum: Maximum, index: int, lowest: float = -math.inf) -> Profile:
+    """Profile of very many members, a parabola."""
+    stderr = math.sqrt(max(float(maximum.covariance[index, index]), 0.0))
+    roots = np.linspace(-_FARTHEST, _FARTHEST, 9)
+    values = float(maximum.theta[index]) + stderr * roots
+    keep = values >= lowest
+    return Profile(values[keep], roots[keep])
 
 
 def profile_of(objective: Objective, maximum: Maximum, index: int, lowest: float = -math.inf) -> Profile:

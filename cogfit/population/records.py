@@ -250,12 +250,18 @@ class PopulationFit(Document):
 
     @property
     def aic(self) -> float:
-        """Akaike's criterion; NaN for a restricted likelihood, which compares no forms."""
+        """Akaike's criterion.
+
+        NaN for a restricted likelihood, which compares no forms.
+        """
         return math.nan if self.is_restricted else 2.0 * self.n_params - 2.0 * self.log_likelihood
 
     @property
     def bic(self) -> float:
-        """Schwarz's criterion by the number of points, as nlme has it; NaN for a restricted likelihood."""
+        """Schwarz's criterion by the number of points, as in nlme.
+
+        NaN for a restricted likelihood.
+        """
         if self.is_restricted:
             return math.nan
         return math.log(self.n_points) * self.n_params - 2.0 * self.log_likelihood
@@ -299,7 +305,7 @@ class PopulationFit(Document):
         return self.gamma
 
     def share(self, low: float, high: float) -> Share:
-        """Estimate the share of the population in a range of γ.
+        """Estimate the share of members with γ in a range.
 
         Its interval carries what the data say of mean and standard deviation, from their profiles.
 
@@ -359,7 +365,7 @@ class PopulationFit(Document):
         )
 
     def confidence_grid(self) -> tuple[Array, Array]:
-        """Quantiles of what the data say of mean and standard deviation of γ.
+        """Quantiles of confidence distributions of mean and SD.
 
         Raises
         ------
@@ -379,7 +385,7 @@ class PopulationFit(Document):
         return pd.DataFrame([vars(parameter) for parameter in self.parameters])
 
     def member_table(self) -> pd.DataFrame:
-        """Members, one row each: shrunken and own estimates, with standard errors."""
+        """Members, one row each, shrunken and alone."""
         import pandas as pd
 
         columns: dict[str, Any] = {"member": self.members.names, "n": self.members.n.astype(int)}

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cogfit.errors import InputError
-from cogfit.formulas.form import Array
-from cogfit.formulas.registry import POWER
+from cogfit.formulas.form import Array, Form
+from cogfit.formulas.registry import POWER, forms
 from cogfit.many.batch import Options, fit_collection
 from cogfit.many.collection import Collection
 from cogfit.population.blocks import Block
@@ -24,6 +25,7 @@ from cogfit.population.objective import Parts
 
 _MOST_BY_FUNCTION = 100  # members of a user's form that are fitted one by one
 _LEAST_SPREAD = 0.05  # of a parameter, relative to its size
+_ENOUGH = 0.3  # of the members off all bounds, so that only these make the start
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,15 @@ class OwnFits:
     ----------
     params, stderr : ndarray, shape (members, p)
         Coordinates and their standard errors, NaN where there is no estimate.
+    is_inside : ndarray of bool, shape (members,)
+        Whether an estimate lies off all bounds.
     rss, spare : float
         Residual sum of squares and degrees of freedom, all members together.
     """
 
     params: Array
     stderr: Array
+    is_inside: NDArray[np.bool_]
     rss: float
     spare: float
 
@@ -77,6 +82,8 @@ def start_of(model: Model, own: OwnFits, start: Mapping[str, float] | None) -> S
         If a function has no start, or no member gives one.
     """
     has_own = usable(own.params)
+    if (has_own & own.is_inside).sum() >= max(3, _ENOUGH * has_own.sum()):
+        has_own &= own.is_inside
     mean, spread = np.full(model.size, np.nan), np.full(model.size, np.nan)
     if has_own.sum() >= 2:
         mean = np.median(own.params[has_own], axis=0)
@@ -87,8 +94,45 @@ def start_of(model: Model, own: OwnFits, start: Mapping[str, float] | None) -> S
         hint = "pass `start`, a value for each of " + ", ".join(model.names)
         raise InputError(f"no member by itself gives a start for {model.title}", hint=hint)
     spread = np.fmax(spread, _LEAST_SPREAD * np.maximum(np.abs(mean), np.where(model.is_log, 1.0, 0.0)))
-    spread = np.where(spread > 0.0, spread, _LEAST_SPREAD)
-    return Start(mean, spread, math.sqrt(own.rss / own.spare) if own.spare > 0.0 else math.nan)
+    sigma = math.sqrt(own.rss / own.spare) if own.spare > 0.0 else math.nan
+    spread = np.where(spread > 0.0, spread, np.where(_is_in_units_of_y(model), 0.3 * sigma, _LEAST_SPREAD))
+    return Start(mean, np.where(np.isfinite(spread), spread, _LEAST_SPREAD), sigma)
+
+
+def _is_in_units_of_y(model: Model) -> NDArray[np.bool_]:
+    """Which parameters are in the unit of the residuals."""
+    if model.form is None or model.relative:
+        return np.zeros(model.size, dtype=bool)
+    return np.array([q.unit == "y" for q in model.form.parameters], dtype=bool) & ~model.is_log
+
+
+def without_floor(model: Model) -> Form | None:
+    """Find the form that is left without a floor.
+
+    None if there is none.
+    """
+    if model.form is None or model.form.floor is None:
+        return None
+    floor = model.form.floor.name
+    rest = tuple(name for name in model.names if name != floor)
+    return next((form for form in forms().values() if form.name in model.form.contains and form.names == rest), None)
+
+
+def start_at_no_floor(model: Model, theta: Array, spread: Array, sigma: float) -> Start:
+    """Start from a population that was fitted without a floor.
+
+    Parameters
+    ----------
+    model : Model
+        With a floor.
+    theta, spread : ndarray, shape (p - 1,)
+        Means and standard deviations of the others.
+    sigma : float
+    """
+    assert model.form is not None
+    assert model.form.floor is not None
+    place = model.names.index(model.form.floor.name)
+    return Start(np.insert(theta, place, 0.0), np.insert(np.maximum(spread, 1e-3), place, 0.3 * sigma), sigma)
 
 
 def _given(model: Model, start: Mapping[str, float]) -> Array:
@@ -126,7 +170,7 @@ def fit_alone(model: Model, members: Members, noise: str, *, is_rough: bool) -> 
     shape = (len(members), model.size)
     params, stderr = np.full(shape, np.nan), np.full(shape, np.nan)
     if model.form is None or not len(members):
-        return OwnFits(params, stderr, 0.0, 0.0)
+        return OwnFits(params, stderr, np.zeros(len(members), dtype=bool), 0.0, 0.0)
     collection = members.collection
     if model.form.basis is None:
         collection = collection.part(0, min(len(collection), _MOST_BY_FUNCTION))
@@ -143,7 +187,11 @@ def fit_alone(model: Model, members: Members, noise: str, *, is_rough: bool) -> 
         stderr[: len(table)] = errors / np.where(model.is_log, np.abs(natural), 1.0)
     spare = table["n"].to_numpy(dtype=float) - model.size
     counts = is_good & (spare > 0)
-    return OwnFits(params, stderr, float(table["rss"].to_numpy(dtype=float)[counts].sum()), float(spare[counts].sum()))
+    is_inside = np.zeros(len(members), dtype=bool)
+    is_inside[: len(table)] = (table["status"] == "ok").to_numpy()
+    return OwnFits(
+        params, stderr, is_inside, float(table["rss"].to_numpy(dtype=float)[counts].sum()), float(spare[counts].sum())
+    )
 
 
 def _weighted_relatively(collection: Collection, members: Members) -> Collection:

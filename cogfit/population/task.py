@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cogfit.errors import InputError, nearest
 
 MANY = 2000
-"""More members than these are fitted by the linearised model: Laplace's correction is then far below the errors."""
+"""With more members than these profiles are parabolas, and the curvature of the linearised model is good enough."""
 
 NODES = 7
 """Points of the quadrature along each deviation."""
@@ -16,7 +16,7 @@ NODES = 7
 FEW = 10
 """Fewer members than these are worth a warning."""
 
-METHODS = ("auto", "laplace", "quadrature", "linearised")
+METHODS = ("laplace", "quadrature", "linearised")
 NOISE = ("gaussian", "lognormal", "auto")
 COVARIANCES = ("full", "diagonal")
 
@@ -39,7 +39,7 @@ class Task:
     random: Sequence[str] | None = None
     log: Sequence[str] | None = None
     covariance: str = "full"
-    method: str = "auto"
+    method: str = "laplace"
     is_restricted: bool = True
     start: Mapping[str, float] | None = None
     gamma: str | None = None
@@ -66,8 +66,9 @@ def _choose(option: str, value: str, known: Sequence[str]) -> None:
         raise InputError(f"`{option}` must be one of {', '.join(known)}, not {value!r}", hint=hint)
 
 
-def nodes_of(method: str, n_members: int) -> int:
-    """Points of the quadrature along each deviation; 0 for the linearised model."""
-    if method == "auto":
-        method = "laplace" if n_members <= MANY else "linearised"
+def nodes_of(method: str) -> int:
+    """Points of the quadrature along each deviation.
+
+    0 for the linearised model.
+    """
     return {"laplace": 1, "quadrature": NODES, "linearised": 0}[method]

@@ -97,7 +97,10 @@ def members_table(fit: PopulationFit, most: int | None = None) -> Table:
 
 
 def place_of(fit: PopulationFit, parameter: str | None = None) -> int:
-    """Place of a parameter; by default that of γ, or else of the first that differs between members."""
+    """Place of a parameter.
+
+    By default that of γ, or of the first that differs between members.
+    """
     names = [p.name for p in fit.parameters]
     if parameter is not None and parameter not in names:
         raise InputError(f"there is no parameter '{parameter}'", hint=nearest(parameter, names))

@@ -66,6 +66,21 @@ def said_of_precise_laws() -> list[str]:
     ]
 
 
+def said_of_populations() -> list[str]:
+    table = read("population_coverage")
+    assert set(table["result"]) == {"passes"}
+    few, many = table.query("members <= 10"), table.query("members > 10")
+    vague = table.query("reliability < 0.8")
+    return [
+        f"({len(table)} of 10 cells, {table['repeats'].min()} to {table['repeats'].max()} repeats",
+        f"mean of γ is covered in {span(few['covers_mean'])} with ten members or fewer, "
+        f"in {span(many['covers_mean'])} with",
+        f"its SD in {span(table['covers_sd'])}, the share of members in a range in {span(table['covers_share'])}",
+        f"where their reliability is {vague['reliability'].min():.2f}–{vague['reliability'].max():.2f}, "
+        f"{span(vague['covers_single'])}",
+    ]
+
+
 def said_of_averaging() -> list[str]:
     table = read("averaging_artefact")
     assert (table[table["singles"] != "exponential"]["artefact"] == 0).all()
@@ -191,6 +206,7 @@ def test_pages_say_what_the_tables_of_forecasts_hold(page: str) -> None:
         said_of_intervals,
         said_of_selection,
         said_of_precise_laws,
+        said_of_populations,
         said_of_averaging,
         said_of_censoring,
         said_of_transitions,

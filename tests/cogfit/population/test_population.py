@@ -46,6 +46,18 @@ def test_another_unit_another_order_and_other_names_change_nothing(table, fit):
     assert again.members.params[:, 1] == pytest.approx(fit.members.params[:, 1], rel=1e-3)
 
 
+@pytest.mark.parametrize("unit", [1e-12, 1e12])
+def test_a_floor_has_the_unit_of_the_values(unit):
+    rng = np.random.default_rng(8)
+    k = np.arange(1.0, 21.0)
+    y = 0.2 + k ** -rng.normal(0.6, 0.1, (10, 1)) + rng.normal(0.0, 0.02, (10, 20))
+    options = {"form": "power_floor", "method": "linearised"}
+    plain, scaled = (cogfit.fit_population(k, v, **options) for v in (y, unit * y))
+    estimates = [(fit.gamma.mean, fit.gamma.sd) for fit in (plain, scaled)]
+    assert estimates[1] == pytest.approx(estimates[0], rel=0.02)
+    assert scaled["c"].mean == pytest.approx(unit * plain["c"].mean, rel=0.02)
+
+
 def test_a_document_reads_back(fit):
     document = json.loads(json.dumps(fit.to_json()))
     again = PopulationFit.from_json(document)
