@@ -216,12 +216,15 @@ def _fit_row(curve: pd.DataFrame, condition: str) -> dict[str, Any]:
     part = curve[(curve["condition"] == condition) & (curve["exposure"] >= 1)]
     row: dict[str, Any] = {"condition": condition, "points": len(part)}
     row |= {"first": part["p_episodic"].iloc[0], "last": part["p_episodic"].iloc[-1]}
-    fit = fit_in_context(curve, condition)
+    try:
+        fit = fit_in_context(curve, condition)
+    except InputError as error:  # too few exposures, say: the curve itself is an answer
+        return row | {"verdict": f"not fitted: {error.what}", "form": "none", "forms": "none"}
     low, high = fit.interval if fit.interval is not None else (None, None)
     return row | {
         "verdict": fit.verdict.power_law,
         "form": fit.form,
-        "forms": " ".join(fit.indistinguishable_forms),
+        "forms": " ".join(fit.indistinguishable_forms) or "none",
         "gamma": fit.gamma,
         "gamma_low": low,
         "gamma_high": high,
