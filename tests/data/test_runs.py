@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 
 RUNS = Path(__file__).resolve().parents[2] / "data" / "runs"
 REDUNDANCY = "redundancy-gpt2-bytes"
+LANGUAGE_MODEL = "lm-smollm2"
 NAMES = ("srcd-n256-collapses", "srcd-n256-consolidates", "srcd-n256-gradual", "srcd-n256-never-drops")
 SETS = sorted(p.name for p in RUNS.iterdir() if p.is_dir() and any(p.glob("seed*")))  # trained by this package
 SEEDS = [path for name in SETS for path in sorted((RUNS / name).glob("seed*"))]
@@ -32,9 +34,9 @@ def entry_and_table(name: str, file: str) -> tuple[dict, pd.DataFrame]:
 
 
 def test_every_run_is_described_and_nothing_else_is_there():
-    assert {p.name for p in RUNS.iterdir() if p.is_dir()} == {REDUNDANCY, *NAMES, *SETS}
+    assert {p.name for p in RUNS.iterdir() if p.is_dir()} == {REDUNDANCY, LANGUAGE_MODEL, *NAMES, *SETS}
     assert sum(p.stat().st_size for p in RUNS.rglob("*") if p.is_file()) < 40e6
-    for name in (REDUNDANCY, *NAMES):
+    for name in (REDUNDANCY, LANGUAGE_MODEL, *NAMES):
         doc = description(name)
         assert doc["schema"] == "cogfit.run/1"
         assert doc["name"] == name
@@ -132,6 +134,22 @@ def test_redundancy_was_measured_on_every_part_at_every_step():
     assert doc["status"] == "finished"
     assert parts["measured"] == parts["fitted"] == settings["documents"]
     assert (RUNS / REDUNDANCY / "redundancy.csv").stat().st_size < 1e6
+
+
+def test_the_study_of_a_language_model_names_its_model_and_its_texts():
+    doc = description(LANGUAGE_MODEL)
+    assert re.fullmatch("[0-9a-f]{64}", doc["config"]["model_sha256"])
+    assert re.fullmatch("[0-9a-f]{64}", doc["config"]["texts"]["sha256"])
+    assert [name for unit in doc["units"].values() for name in unit["tables"]] == [
+        entry["path"].removesuffix(".csv") for entry in doc["files"]
+    ]
+    for entry in doc["files"]:
+        path = RUNS / LANGUAGE_MODEL / entry["path"]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == entry["sha256"]
+        table = pd.read_csv(path)
+        assert len(table) == entry["rows"]
+        assert list(table.columns) == [column["name"] for column in entry["columns"]]
+        assert all(column["meaning"] for column in entry["columns"])
 
 
 @pytest.mark.parametrize("name", NAMES)

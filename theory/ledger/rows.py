@@ -19,6 +19,7 @@ from theory.ledger.records import LedgerRow, Measured, Ruling
 from theory.training.runs import Record, read_document
 
 REDUNDANCY = "redundancy-gpt2-bytes"
+LANGUAGE_MODEL = "lm-smollm2"
 HEADLINE = "cram-n256"
 POINTS = 0.02
 """Two accuracies (as shares) that are nearer than this, or within our interval, count as the same."""
@@ -118,6 +119,69 @@ def _redundancy(data: Recordings) -> Measured:
         ),
         f"a GPT-2 over bytes, trained from scratch for {steps[last]:,} steps; intervals over documents, one seed",
     )
+
+
+def _language_model(data: Recordings) -> Measured:
+    """R of a pre-trained model of GPT-2's size."""
+    table = data.table(f"runs/{LANGUAGE_MODEL}/redundancy.csv")
+    sizes = (read_document(data.folder / "runs" / LANGUAGE_MODEL) or {})["config"]["sizes"]
+    whole = table[(table["layer"] == 0) & (table["tokens"] == "all")].set_index("unit")
+    parts = table[(table["unit"] == "head") & (table["tokens"] == "all") & (table["head"] > 0)]
+    heads = parts["r"]
+
+    def quantity(name: str, unit: str, column: str, sign: str = "") -> Quantity:
+        row = whole.loc[[unit]]
+        value, low, high = (float(row[c].to_numpy(float)[0]) for c in (column, f"{column}_low", f"{column}_high"))
+        return Quantity(name, value, low, high, sign, int(sizes["documents"]))
+
+    return Measured(
+        (
+            quantity("R of layers", "layer", "r"),
+            quantity("share of operations with R > 0.8", "layer", "share", "%"),
+            Quantity("R of a constant", float(whole.loc[["layer"], "r_constant"].to_numpy(float)[0])),
+            Quantity("heads with R above 0.8", float((heads > 0.8).mean()), unit="%"),
+            Quantity("heads with R from 0.5 to 0.8", float(((heads >= 0.5) & (heads <= 0.8)).mean()), unit="%"),
+        ),
+        f"SmolLM2-135M on prose, {parts['layer'].nunique()} of its 30 layers, ridge chosen on held-out documents; "
+        "intervals over documents",
+    )
+
+
+def _judge_language_model(printed: Quantities, measured: Measured) -> Ruling:
+    share, mean = measured["share of operations with R > 0.8"], measured["R of layers"]
+    found = f"{share.shown} of operations have R > 0.8, at a mean R of {mean.shown}"
+    if within(printed["share of operations"].value, share) or within(printed["R, GPT-2 124M"].value, mean):
+        return Ruling("reproduced", found)
+    return Ruling("not reproduced", f"in this other model of GPT-2's size {found}; the weights of GPT-2 are not here")
+
+
+def _in_context(data: Recordings) -> Measured:
+    """P_episodic(k) of copy heads on lines that recur in one context."""
+    curve = data.table(f"runs/{LANGUAGE_MODEL}/in_context.csv")
+    contexts = int((read_document(data.folder / "runs" / LANGUAGE_MODEL) or {})["config"]["sizes"]["contexts"])
+    part = curve[(curve["condition"] == "consistent") & (curve["window"] == "all")].set_index("exposure")
+
+    def quantity(name: str, k: int) -> Quantity:
+        names = ("p_episodic", "p_episodic_low", "p_episodic_high")
+        value, low, high = (float(part.loc[[k], column].to_numpy(float)[0]) for column in names)
+        return Quantity(name, value, low, high, n=contexts)
+
+    last = int(part.index.max())
+    fit = data.table(f"runs/{LANGUAGE_MODEL}/fits.csv").iloc[0]
+    return Measured(
+        (quantity("P_episodic(1)", 1), quantity("P_episodic at the last k", last), Quantity("last k", last)),
+        "SmolLM2-135M: attention of copy heads to the earlier words of a name, lines in one context; over contexts",
+        notes=(f"cogfit.fit, power law: {str(fit['verdict']).replace('_', ' ')}",),
+    )
+
+
+def _judge_in_context(printed: Quantities, measured: Measured) -> Ruling:
+    first, last = measured["P_episodic(1)"], measured["P_episodic at the last k"]
+    course = f"P_episodic is {first.shown} after one repetition and {last.shown} after {measured['last k'].value:.0f}"
+    if last.high < first.low:
+        return Ruling("reproduced under conditions", f"{course}: it falls within one context")
+    where = "it grows" if last.low > first.high else "it does not fall"
+    return Ruling("not reproduced", f"{course}: within one context {where}; nothing is consolidated without training")
 
 
 def _course(data: Recordings) -> Measured:
@@ -687,6 +751,33 @@ ROWS: tuple[LedgerRow, ...] = (
         judge=_never,
         command="cogfit theory redundancy ~/models/gpt2",
         page="redundancy.md",
+    ),
+    LedgerRow(
+        id="redundancy-language-model",
+        title="88 % of attention operations are redundant, in another model of that size",
+        paper="CRAM",
+        place="abstract; Def. 1",
+        printed=_numbers(
+            ("redundancy_headline", "share of operations"),
+            ("redundancy_gpt2", "R, GPT-2 124M"),
+        ),
+        measure=_language_model,
+        judge=_judge_language_model,
+        command="cogfit theory lm study smollm2 --unit redundancy",
+        folder=f"runs/{LANGUAGE_MODEL}",
+        page="language-model.md",
+    ),
+    LedgerRow(
+        id="gamma-in-context",
+        title="attention to a pattern falls with its repetitions, within one context of a language model",
+        paper="CRAM",
+        place="Eq. 14, read as a claim on one context, which the paper does not make",
+        printed=_numbers(("gamma_model", "γ")),
+        measure=_in_context,
+        judge=_judge_in_context,
+        command="cogfit theory lm study smollm2 --unit heads --unit context",
+        folder=f"runs/{LANGUAGE_MODEL}",
+        page="language-model.md",
     ),
     LedgerRow(
         id="redundancy-not-falling",

@@ -19,8 +19,8 @@ from cogfit.errors import InputError
 from cogfit.files import write_atomic
 from cogfit.records.codec import dump, read_json
 
-MANIFEST = "cogfit.json"
-"""The file of a folder of the cache that says what it holds."""
+MANIFEST = ".cogfit.json"
+"""The file of a folder of the cache that says what it holds; hidden, so that it is no document."""
 
 
 def cache_dir() -> Path:

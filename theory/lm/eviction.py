@@ -2,8 +2,8 @@
 
 Every layer is played token by token under the policy, each head seeing the attention that the policy left it: what is
 evicted stays evicted, while decoding, too. Policies whose decisions need nothing but queries, keys, weights and the
-surprise of tokens run here; the others of :data:`theory.policies.POLICIES` read a coordinate that labels bindings or
-queries, which no language model has, and are listed with that reason.
+surprise of tokens run here; the others of :data:`theory.policies.POLICIES` read more of their streams than a language
+model has (``reads``), and are refused with that reason. ``copy-heads`` stands for DuoAttention, calibrated on needles.
 
 A key and value are freed only where no head of their group keeps them, so what counts is the union over the group.
 """
@@ -21,7 +21,7 @@ from cogfit.progress import Progress
 from theory.lm.attention import Attending, Intervention
 from theory.lm.heads import Recall, ask, logits_of, surprise_of
 from theory.lm.needles import Needle
-from theory.policies import find
+from theory.policies import POLICIES, find
 from theory.policies.eviction import SirLLM
 from theory.policies.policy import Policy
 from theory.policies.streams import Array
@@ -34,23 +34,8 @@ try:
 except ImportError:
     raise MissingDependencyError("torch", "lm", "theory.lm") from None
 
-LABELS = "needs labels: it reads a coordinate that marks bindings or queries"
-VALUES = "needs values that are zero where nothing is shown"
-
-NOT_HERE: Mapping[str, str] = {
-    "landmark": LABELS,
-    "aaren": LABELS,
-    "based": LABELS,
-    "cram": LABELS,
-    "duo": "calibrated on labels; 'copy-heads' stands for it, calibrated on needles",
-    "razor": "calibrated on labels, and its compensation token needs another attention",
-    "dynamic-mask": LABELS,
-    "adaptive-retention": LABELS,
-    "titans": VALUES,
-    "lightning": VALUES,
-    "moh": "needs a router trained with the model",
-}
-"""Policies that do not run on a language model as it is, and why."""
+NOT_HERE: Mapping[str, str] = {system.id: system.reads for system in POLICIES if system.reads}
+"""Policies that do not run on a language model as it is, and what they would need to read."""
 
 
 @dataclass(frozen=True)
@@ -273,7 +258,7 @@ def play_policies(
     budget: int = 64,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
-    """Play policies on needles; full attention comes first.
+    """Play policies on needles, full attention first.
 
     Parameters
     ----------
@@ -301,7 +286,7 @@ def play_policies(
     for name in policies:
         if name not in PLAYABLE:
             why = NOT_HERE.get(name)
-            what = f"{name} does not run here ({why})" if why else f"no policy '{name}'"
+            what = f"{name} reads {why}, and a language model has none" if why else f"no policy '{name}'"
             raise InputError(what, hint=nearest(name, PLAYABLE))
     surprises = [_surprise(model, needle) for needle in needles]
     results, names = list[PolicyResult](), list(dict.fromkeys(["full", *policies]))

@@ -172,6 +172,35 @@ def induction_score(model: LanguageModel, sequences: int = 12, *, length: int = 
     return HeadScores("induction score", np.stack(part), np.ones((sequences, 1, 1)))
 
 
+def share(part: Array, whole: Array, level: float) -> tuple[float, float, float]:
+    """Share of yes among answers, with interval over units.
+
+    Wilson's, with as many independent answers as the spread over units tells; where all units agree, as many as there
+    are units: of eight needles that all are found the interval is not a point.
+
+    Parameters
+    ----------
+    part, whole : ndarray
+        (units,): yes, and answers.
+    level : float
+
+    Examples
+    --------
+    >>> [round(limit, 2) for limit in share(np.ones(8), np.ones(8), 0.95)]
+    [1.0, 0.59, 1.0]
+    """
+    from scipy.special import stdtrit
+
+    value, low, high = (float(found) for found in ratio(part, whole, level))
+    units = int((whole > 0).sum())
+    z = float(stdtrit(max(units - 1, 1), (1 + level) / 2))
+    spread = (high - low) / 2 / z
+    n = value * (1 - value) / spread**2 if spread > 0 and 0 < value < 1 else float(units)
+    centre = (value + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * math.sqrt(max(value * (1 - value), 0) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return value, max(centre - half, 0.0), min(centre + half, 1.0)
+
+
 @dataclass(frozen=True)
 class Recall:
     """How well needles are found, and prose foretold.
@@ -196,11 +225,10 @@ class Recall:
         Each with its interval over needles.
         """
         ones = np.ones(len(self.nats))
-        exact, nats = ratio(self.exact.astype(float), ones, level), ratio(self.nats, ones, level)
+        nats = ratio(self.nats, ones, level)
         loss = ratio(self.prose[:, 0], self.prose[:, 1], level)
-        bounded = (float(exact[0]), max(float(exact[1]), 0.0), min(float(exact[2]), 1.0))
         return {
-            "needle_exact": bounded,
+            "needle_exact": share(self.exact.astype(float), ones, level),
             "needle_nats": (float(nats[0]), float(nats[1]), float(nats[2])),
             "perplexity": (math.exp(loss[0]), math.exp(loss[1]), math.exp(loss[2])),
         }

@@ -21,7 +21,7 @@ import numpy as np
 
 from cogfit.errors import InputError, MissingDependencyError
 from cogfit.progress import Progress
-from theory.lm.heads import per_head, surprise_of
+from theory.lm.heads import per_head, share, surprise_of
 from theory.lm.needles import NAMES, WORDS
 from theory.redundancy.models import LanguageModel
 from theory.redundancy.tables import Array, ratio
@@ -71,8 +71,8 @@ def make_context(
 
     Names are drawn with frequencies 1, 1/2, 1/3 … in an order of their own in every context.
     """
-    share = 1 / np.arange(1, len(NAMES) + 1)
-    drawn = rng.permutation(len(NAMES))[rng.choice(len(NAMES), lines, p=share / share.sum())]
+    frequency = 1 / np.arange(1, len(NAMES) + 1)
+    drawn = rng.permutation(len(NAMES))[rng.choice(len(NAMES), lines, p=frequency / frequency.sum())]
     words = rng.permutation(len(WORDS))[: len(NAMES)]
     ids, out, seen = list[int](), list[Line](), dict[int, list[int]]()
     for name in drawn.tolist():
@@ -191,8 +191,10 @@ def curve_in_context(log: pd.DataFrame, *, late: bool = False, level: float = 0.
             continue
         row: dict[str, Any] = {"condition": condition, "exposure": exposure, "n": len(part)}
         for name in ("p_episodic", "p_other", "correct"):
-            value, low, high = ratio(np.array(each[name].sum(), float), np.array(each.size(), float), level)
-            row |= {name: float(value), f"{name}_low": float(low), f"{name}_high": float(high)}
+            part_of, whole = np.array(each[name].sum(), float), np.array(each.size(), float)
+            interval = share if name == "correct" else ratio
+            value, low, high = (float(found) for found in interval(part_of, whole, level))
+            row |= {name: value, f"{name}_low": max(low, 0.0), f"{name}_high": min(high, 1.0)}
         rows.append(row)
     if not rows:
         raise InputError("fewer than five contexts reach any exposure", hint="measure more contexts")
@@ -200,7 +202,7 @@ def curve_in_context(log: pd.DataFrame, *, late: bool = False, level: float = 0.
 
 
 def fit_in_context(curve: pd.DataFrame, condition: str) -> Any:
-    """Fit P_episodic(k) of one condition, k ≥ 1, with every form.
+    """Fit P_episodic(k), k ≥ 1, with every form.
 
     At k = 0 there is nothing to attend to.
 

@@ -156,7 +156,10 @@ def read_study(folder: Path) -> dict[str, Any]:
 
 
 def shown_tables(folder: Path) -> list[tuple[str, list[list[str]]]]:
-    """Tables of a study for people: title and cells, header first."""
+    """Tables of a study for people.
+
+    Titles and cells, header first.
+    """
     units = read_study(folder)["units"]
     return [(title, make(folder)) for unit, title, make in _SHOWN if unit in units]
 

@@ -44,6 +44,8 @@ class Sizes:
     ----------
     documents, fit_documents, tokens : int
         Documents that R is measured on, that probes are fitted on, and tokens of each.
+    layers : tuple of int, optional
+        Layers that R is measured of; by default all.
     sink_documents : int
     needles, test_needles : int
         Needles that heads are chosen on, and others that knock-outs and policies are judged on.
@@ -66,6 +68,7 @@ class Sizes:
     documents: int = 60
     fit_documents: int = 60
     tokens: int = 512
+    layers: tuple[int, ...] | None = None
     sink_documents: int = 40
     needles: int = 32
     test_needles: int = 24
@@ -119,14 +122,14 @@ class Bench:
         return encode_documents(self.model, [document.read() for document in documents])
 
     def copy_heads(self) -> dict[int, tuple[int, ...]]:
-        """The heads of the highest copy score, as the unit ``heads`` found them."""
+        """Heads of the highest copy scores, as recorded."""
         table = read_table(self.folder, "heads").sort_values("copy", ascending=False, kind="stable")
         chosen = table.head(self.sizes.copy_heads)
         return by_layer([(layer, head) for layer, head in chosen[["layer", "head"]].to_numpy(int).tolist()])
 
 
 def measure_heads(bench: Bench) -> Tables:
-    """Sink share, copy score and induction score; knock-outs."""
+    """Scores of heads, and knock-outs."""
     import pandas as pd
 
     sizes, model = bench.sizes, bench.model
@@ -216,12 +219,15 @@ def _fit_row(curve: pd.DataFrame, condition: str) -> dict[str, Any]:
     part = curve[(curve["condition"] == condition) & (curve["exposure"] >= 1)]
     row: dict[str, Any] = {"condition": condition, "points": len(part)}
     row |= {"first": part["p_episodic"].iloc[0], "last": part["p_episodic"].iloc[-1]}
-    fit = fit_in_context(curve, condition)
+    try:
+        fit = fit_in_context(curve, condition)
+    except InputError as error:  # too few exposures, say: the curve itself is an answer
+        return row | {"verdict": f"not fitted: {error.what}", "form": "none", "forms": "none"}
     low, high = fit.interval if fit.interval is not None else (None, None)
     return row | {
         "verdict": fit.verdict.power_law,
         "form": fit.form,
-        "forms": " ".join(fit.indistinguishable_forms),
+        "forms": " ".join(fit.indistinguishable_forms) or "none",
         "gamma": fit.gamma,
         "gamma_low": low,
         "gamma_high": high,
@@ -256,7 +262,13 @@ def measure_redundancy(bench: Bench) -> Tables:
     import pandas as pd
 
     sizes = bench.sizes
-    plan = Plan(documents=sizes.documents, fit_documents=sizes.fit_documents, tokens=sizes.tokens, halvings=4)
+    plan = Plan(
+        documents=sizes.documents,
+        fit_documents=sizes.fit_documents,
+        tokens=sizes.tokens,
+        layers=sizes.layers,
+        halvings=3,
+    )
     model = replace(bench.model, context=min(bench.model.context, sizes.tokens))
     measured = measure(model, bench.texts, plan=plan, progress=bench.progress)
     limit = measured.limit()
@@ -331,10 +343,11 @@ def run_study(
 
 
 def record_unit(folder: Path, document: dict[str, Any], name: str, tables: Tables, spent: Mapping[str, float]) -> None:
-    """Write the tables of a unit, then note that it is there."""
+    """Write the tables of a unit, then note it."""
     for table, frame in tables.items():
         write_atomic(folder / f"{table}.csv", frame.to_csv(index=False, float_format="%.6g"))
-    document["units"][name] = {"tables": list(tables), **spent}
+    measured = document["units"] | {name: {"tables": list(tables), **spent}}
+    document["units"] = {unit: measured[unit] for unit in UNITS if unit in measured}
     document["files"] = [
         _entry(folder / f"{table}.csv") for unit in document["units"].values() for table in unit["tables"]
     ]
@@ -386,7 +399,7 @@ def _plain(value: Any) -> Any:
 
 
 def _entry(path: Path) -> dict[str, Any]:
-    """Describe a table: size, hash, rows, what its columns mean."""
+    """Describe a table: size, hash, rows, columns."""
     import pandas as pd
 
     content = path.read_bytes()

@@ -35,6 +35,8 @@ class System:
         What the list of sources takes it for; the checker finds out for itself (:mod:`theory.policies.classify`).
     place : str
         ``module.Class`` in :mod:`theory.policies`, or ``package.module:Class`` anywhere.
+    reads : str
+        What it reads of these streams that no language model offers; empty where it needs queries, keys and weights.
 
     Examples
     --------
@@ -48,6 +50,7 @@ class System:
     rule: str
     kind: str
     place: str
+    reads: str = ""
 
     def policy(self, **parameters: float) -> Policy:
         """Make a fresh policy.
@@ -77,6 +80,11 @@ class System:
         """Parameters with their defaults."""
         return {name: getattr(self.policy(), name) for name in self.policy().__dataclass_fields__}  # type: ignore[attr-defined]
 
+
+_LABEL = "a coordinate that marks bindings or queries"
+_CALIBRATED = "the mark of queries, on the streams that it is calibrated on"
+_SILENT = "values that are zero where nothing is shown"
+_ROUTER = "query vectors made for its router"
 
 POLICIES: tuple[System, ...] = (
     System(
@@ -134,6 +142,7 @@ POLICIES: tuple[System, ...] = (
         rule="retrieval heads keep all, streaming heads sinks + recent",
         kind="static by head",
         place="heads.DuoAttention",
+        reads=_CALIBRATED,
     ),
     System(
         id="razor",
@@ -142,6 +151,7 @@ POLICIES: tuple[System, ...] = (
         rule="the same split, and one compensation token for what is dropped",
         kind="static by head + summary",
         place="heads.RazorAttention",
+        reads=_CALIBRATED,
     ),
     System(
         id="recycled",
@@ -166,6 +176,7 @@ POLICIES: tuple[System, ...] = (
         rule="one landmark per block selects blocks",
         kind="content-routed",
         place="content.Landmark",
+        reads=_LABEL,
     ),
     System(
         id="hip",
@@ -182,6 +193,7 @@ POLICIES: tuple[System, ...] = (
         rule="content mask from values and position, top entries",
         kind="content-routed, learned",
         place="content.DynamicMask",
+        reads=_CALIBRATED,
     ),
     System(
         id="hcam",
@@ -198,6 +210,7 @@ POLICIES: tuple[System, ...] = (
         rule="linear attention + sliding window: state size dials recall",
         kind="bounded state",
         place="states.Based",
+        reads=_LABEL,
     ),
     System(
         id="lightning",
@@ -206,6 +219,7 @@ POLICIES: tuple[System, ...] = (
         rule="linear attention with decay only",
         kind="bounded state",
         place="states.Lightning",
+        reads=_SILENT,
     ),
     System(
         id="aaren",
@@ -214,6 +228,7 @@ POLICIES: tuple[System, ...] = (
         rule="attention as a recurrence with learned queries",
         kind="bounded state",
         place="states.Aaren",
+        reads=_LABEL,
     ),
     System(
         id="titans",
@@ -222,6 +237,7 @@ POLICIES: tuple[System, ...] = (
         rule="neural long-term memory written by surprise, with a forgetting gate",
         kind="memory that learns at test time",
         place="states.Titans",
+        reads=_SILENT,
     ),
     System(
         id="moh",
@@ -230,6 +246,7 @@ POLICIES: tuple[System, ...] = (
         rule="top-k heads per token",
         kind="static budget, content-routed heads",
         place="heads.MixtureOfHeads",
+        reads=_ROUTER,
     ),
     System(
         id="adaptive-retention",
@@ -238,6 +255,7 @@ POLICIES: tuple[System, ...] = (
         rule="learned gates, top M under a budget",
         kind="static budget, learned",
         place="eviction.AdaptiveRetention",
+        reads=_CALIBRATED,
     ),
     System(
         id="cram",
@@ -246,6 +264,7 @@ POLICIES: tuple[System, ...] = (
         rule="consolidation-aware router",
         kind="closed-loop with memory",
         place="states.CRAM",
+        reads=_LABEL,
     ),
 )
 """The built-in systems, in the order of the list of sources."""

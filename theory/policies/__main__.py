@@ -19,7 +19,7 @@ The systems of the sources as executable policies over one interface (`theory/po
 is attended to, what state is carried in bits, cost in attended tokens and attention rows. No model is trained: keys,
 queries and values are fixed random embeddings of the tokens of a stream, in {heads} heads each of which can tell the
 keys of its own share only. Policies see these vectors and never an answer; those that learn do so on streams of their
-own.
+own. The vectors tell more than those of a language model do, and some policies read that (*What each one reads*).
 
 ![Accuracy against attention, and against the limits of T1, T2 and T3](images/policies.png)
 
@@ -30,6 +30,14 @@ own.
 exchanged, carried states are swapped between streams, and one looks whether decisions or answers change. *Memoryless*
 means that no value leaves a trace except where it is read; a cache is read, and pays for it. *Labels matter* where a
 wrong answer shown after a query changes anything later: a cache holds such a token like any other.
+"""
+
+_READS = """
+## What each one reads
+
+These need queries, keys and attention weights alone, and run unchanged on a language model
+([language-model.md](language-model.md)): {plain}. The others read more, so their places in the tables below are those
+of policies that are told it:
 """
 
 _RULES = """
@@ -63,7 +71,7 @@ def page(result: Study) -> str:
                 "yes" if traits.labels else "no",
             ]
         )
-    parts = [_HEAD.format(heads=HEADS), _markdown(rows)]
+    parts = [_HEAD.format(heads=HEADS), _markdown(rows), *reads_lines()]
     # what each can do, one table per law, and how far from its bounds
     setting = result.setting
     parts.append(
@@ -89,6 +97,16 @@ def page(result: Study) -> str:
     for check, line in zip(CHECKS, claim_lines(claims), strict=True):
         parts.append(f"- {line}. {' '.join((check.__doc__ or '').split())}")
     return "\n".join([*parts, ""])
+
+
+def reads_lines() -> list[str]:
+    """Lines on what each built-in policy reads."""
+    plain = ", ".join(f"`{system.id}`" for system in POLICIES if not system.reads)
+    by_reason: dict[str, list[str]] = {}
+    for system in POLICIES:
+        if system.reads:
+            by_reason.setdefault(system.reads, []).append(f"`{system.id}`")
+    return [_READS.format(plain=plain), *(f"- {', '.join(names)}: {reason}" for reason, names in by_reason.items())]
 
 
 def _markdown(rows: list[list[str]]) -> str:

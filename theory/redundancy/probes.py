@@ -333,19 +333,19 @@ def _fit(reading: _Reading, documents: Sequence[Document]) -> list[_Fit]:
 
     One set serves all heads and the layer: ridge regression treats outputs one by one.
     """
-    chooses = reading.plan.ridge is None
     # a fifth is held out to choose ridges on, and used like the others in the end
-    held_out = [document for i, document in enumerate(documents) if chooses and i % 5 == min(4, len(documents) - 1)]
+    place = min(4, len(documents) - 1)
+    held_out = [] if reading.plan.ridge is not None else list(documents[place::5])
     fitted = [document for document in documents if document not in held_out]
     marks = {len(documents) >> k for k in range(1, reading.plan.halvings + 1)}
-    judges = _Moments(reading, held_out, "choosing ridges on") if chooses else None
+    judges = _Moments(reading, held_out, "choosing ridges on")
     moments, fits = _Moments(reading, (), "fitting"), []
     for count, document in enumerate(fitted, 1):
         moments.take_in(document)
         reading.report(count, len(fitted), "fitting")
         if count in marks and moments.tokens > 1:
             fits.append(_solve(reading, moments, judges, count, last=False))
-    _check_size(moments.equations, moments.tokens + (judges.tokens if judges else 0))
+    _check_size(moments.equations, moments.tokens + judges.tokens)
     return [*fits, _solve(reading, moments, judges, len(documents), last=True)]
 
 
@@ -379,24 +379,25 @@ class _Moments:
         self.equations[i].add(x, torch.cat([z, a], 1))
 
 
-def _solve(reading: _Reading, moments: _Moments, judges: _Moments | None, documents: int, *, last: bool) -> _Fit:
-    """Probes of all sites from moments, each unit with its ridge."""
-    heads = max(site.heads for site in reading.sites)
-    probes, ridges, tokens = [], np.full((len(reading.sites), 1 + heads), np.nan), moments.tokens
+def _solve(reading: _Reading, moments: _Moments, judges: _Moments, documents: int, *, last: bool) -> _Fit:
+    """Probes of all sites from moments, each unit with its ridge.
+
+    The last ones are of all documents, those that chose the ridge included.
+    """
+    fixed, heads = reading.plan.ridge, max(site.heads for site in reading.sites)
+    probes, ridges = [], np.full((len(reading.sites), 1 + heads), np.nan if fixed is None else fixed)
     for i in range(len(reading.sites)):
-        equations, ridge = moments.equations[i], reading.plan.ridge
-        if judges is None or ridge is not None:
-            assert ridge is not None
-            probe, ridges[i] = equations.solve(ridge), ridge
-        else:
+        equations = moments.equations[i]
+        if fixed is None:
             by_unit, by_output = choose_ridges(equations, judges.equations[i], moments.units[i])
             ridges[i, : len(by_unit)] = by_unit.cpu().numpy()
             if last:
                 equations.merge(judges.equations[i])
-                tokens = equations.n
             probe = equations.solve(by_output)
+        else:
+            probe = equations.solve(fixed)
         probes.append(probe if last else probe.single())
-    return _Fit(probes, ridges, documents, tokens)
+    return _Fit(probes, ridges, documents, moments.tokens)
 
 
 def _check_size(equations: dict[int, NormalEquations], tokens: int) -> None:
@@ -459,7 +460,7 @@ def _statistics(
 
     def squares(value: Tensor) -> Tensor:
         value = value.square()
-        each = value[:, :width].reshape(len(value), heads, -1).sum(2)
+        each = value[:, :width].reshape(len(value), heads, width // heads).sum(2)
         return torch.cat([value[:, width:].sum(1, keepdim=True), each], 1)
 
     norm, residual, level = squares(actual), squares(actual - predicted), squares(actual - constant)

@@ -105,6 +105,38 @@ def test_a_model_of_table_1_is_judged_by_accuracy(values: list[float], outcome: 
     assert ruling("table1-mamba", printed, found) == outcome
 
 
+@pytest.mark.parametrize(
+    ("share", "r", "outcome"),
+    [(0.88, 0.7, "reproduced"), (0.02, 0.84, "reproduced"), (0.02, 0.41, "not reproduced")],
+)
+def test_another_model_is_judged_by_share_or_mean(share: float, r: float, outcome: str) -> None:
+    printed = [Quantity("share of operations", 0.88, unit="%"), Quantity("R, GPT-2 124M", 0.84)]
+    found = [
+        Quantity("R of layers", r, r - 0.01, r + 0.01),
+        Quantity("share of operations with R > 0.8", share, share - 0.01, share + 0.01, "%"),
+    ]
+    assert ruling("redundancy-language-model", printed, found) == outcome
+
+
+@pytest.mark.parametrize(
+    ("last", "outcome", "word"),
+    [
+        (0.6, "not reproduced", "grows"),
+        (0.36, "not reproduced", "does not fall"),
+        (0.1, "reproduced under conditions", "falls"),
+    ],
+)
+def test_a_curve_in_context_is_judged_by_its_ends(last: float, outcome: str, word: str) -> None:
+    found = [
+        Quantity("P_episodic(1)", 0.35, 0.32, 0.38),
+        Quantity("P_episodic at the last k", last, last - 0.03, last + 0.03),
+        Quantity("last k", 16),
+    ]
+    judged = ROW["gamma-in-context"].judge({"γ": Quantity("γ", 0.43)}, Measured(tuple(found)))
+    assert judged.outcome == outcome
+    assert word in judged.reason
+
+
 def test_an_ablation_is_judged_by_attention() -> None:
     printed = [Quantity("accuracy", 1.0), Quantity("attention", 0.167)]
     found = [over_seeds("accuracy", [1.0, 1.0]), over_seeds("attention", [0.017, 0.018])]

@@ -19,7 +19,7 @@ def make_llama(**changes: Any) -> Any:
     fields = {
         "vocab_size": 256,
         "hidden_size": 24,
-        "num_hidden_layers": 3,
+        "num_hidden_layers": 2,
         "num_attention_heads": 6,
         "num_key_value_heads": 2,
         "intermediate_size": 32,
@@ -33,7 +33,7 @@ def make_llama(**changes: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def tiny() -> LanguageModel:
-    """Three layers of six heads in two groups, over bytes."""
+    """Two layers of six heads in two groups, over bytes."""
     return byte_level(make_llama(), "tiny", 700)
 
 

@@ -186,6 +186,7 @@ def test_texts_come_from_debian_or_from_a_folder_that_is_named(
     folder = fetch_texts()
     assert sorted(path.name for path in folder.glob("*.txt")) == ["anarchism-long.txt", "debian-handbook-long.txt"]
     assert locate_texts(None) == folder
+    assert all(path.name.startswith(".") or path.suffix == ".txt" for path in folder.iterdir())  # no document but these
     manifest = json.loads((folder / MANIFEST).read_text())
     assert set(manifest["sources"]) == {"anarchism_1.0_all.deb", "debian-handbook_1.0_all.deb"}
     monkeypatch.setattr(fetch, "_run", lambda *_: pytest.fail("fetched again"))

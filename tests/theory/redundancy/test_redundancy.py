@@ -241,6 +241,18 @@ def test_a_chosen_ridge_keeps_short_texts_from_over_fitting_and_says_what_is_mis
     assert found.to_json()["limit"]["estimate"] == limit[0]
 
 
+def test_a_document_without_tokens_counts_for_nothing(folder: Path) -> None:
+    texts, model = read_texts(folder), gpt2()
+    empty = {texts.measured[1].read(), texts.fitted[0].read()}
+    reader = LanguageModel("m", model, lambda content: [] if content in empty else list(content), BYTES, 32)
+    found = measure(reader, texts, tokens=64)
+    assert found.sums[1].sum() == 0
+    assert found.losses[1].sum() == 0
+    assert rows_of(found.table(), "layer")["n"].item() == 2 * sum(
+        len(document.read()[:64]) for document in texts.measured if document.read() not in empty
+    )
+
+
 def test_layers_are_measured_alone_as_among_all(folder: Path) -> None:
     model, texts = byte_level(gpt2()), read_texts(folder)
     every, second = (measure(model, texts, tokens=64, layers=layers).table() for layers in (None, (2,)))
