@@ -112,8 +112,8 @@ def window_of(residuals: Array) -> int:
     # what neighbours have in common: the values averaged may depend on each other
     change = change[1:] - float(change[1:] @ change[:-1]) / max(float(change @ change), 1e-300) * change[:-1]
     n = change.size
-    # correlations at all lags at once
-    spectrum = np.abs(np.fft.rfft(change, 2 * n)) ** 2
+    # correlations at all lags at once, in a length without large factors
+    spectrum = np.abs(np.fft.rfft(change, 1 << (2 * n - 1).bit_length())) ** 2
     lags = np.arange(1, n // 3 + 2)
     correlation = np.fft.irfft(spectrum)[lags] / max(float(change @ change), 1e-300) * n / (n - lags)
     here, beside = correlation[1:-1], np.maximum(np.abs(correlation[:-2]), np.abs(correlation[2:]))
