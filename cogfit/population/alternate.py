@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cogfit.formulas.form import Array
 from cogfit.population.blocks import Block
-from cogfit.population.layout import Layout, Population
+from cogfit.population.layout import Layout, Population, inverse_of
 from cogfit.population.linear import LinearObjective, Summaries
 from cogfit.population.marginal import coordinates_at, find_modes
 from cogfit.population.maximise import maximise
@@ -102,7 +102,7 @@ def alternate(
         before = np.concatenate([mean, theta[layout.p :]])
         maximum = maximise(objective, before, first_covariance(objective, before))
         change = maximum.theta - before
-        distance = float(np.sqrt(max(0.0, change @ np.linalg.pinv(maximum.covariance, hermitian=True) @ change)))
+        distance = float(np.sqrt(max(0.0, change @ inverse_of(maximum.covariance) @ change)))
         if distance < _SETTLED:
             break
         # two linearisations may lead to each other for ever: then go only part of the way
@@ -147,7 +147,7 @@ def _least_squares(
         objective = LinearObjective(summaries, layout, model.random, False)
         best, covariance = objective.best_means(np.concatenate([mean, theta[layout.p :]]))
         step = best - mean
-        if float(step @ np.linalg.pinv(covariance, hermitian=True) @ step) < _CLOSE**2:
+        if float(step @ inverse_of(covariance) @ step) < _CLOSE**2:
             break
         for _ in range(_HALVINGS):
             trial = Population(mean + step, factor, log_sigma)

@@ -88,3 +88,13 @@ class Layout:
     def pack_factor(self, factor: Array) -> Array:
         """Entries of a factor, or of a derivative by it."""
         return np.asarray(factor[self._places], dtype=float)
+
+
+def inverse_of(matrix: Array) -> Array:
+    """Inverse of a covariance or information, in any units.
+
+    Directions without information are left out; sizes are divided out first, so that units do not decide which.
+    """
+    size = np.sqrt(np.maximum(np.abs(np.diag(matrix)), 1e-300))
+    scale = np.outer(size, size)
+    return np.asarray(np.linalg.pinv(matrix / scale, hermitian=True) / scale)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cogfit.formulas.form import Array
-from cogfit.population.layout import Layout
+from cogfit.population.layout import Layout, inverse_of
 
 _LOG_2PI = math.log(2.0 * math.pi)
 
@@ -128,5 +128,5 @@ class LinearObjective:
         solved = np.linalg.solve(curvature, np.swapaxes(cross, 1, 2))
         total = (information - cross @ solved).sum(axis=0)
         weighted = product - (cross @ np.linalg.solve(curvature, (product[:, random] @ factor)[..., None]))[..., 0]
-        covariance = np.linalg.pinv(total, hermitian=True)
+        covariance = inverse_of(total)
         return s.centre + covariance @ weighted.sum(axis=0), covariance
