@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from cogfit import simulate
 from cogfit.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +62,9 @@ def commands() -> set[str]:
 
 SCRIPTS = {
     "student": (["cogfit inspect runs/seed0", "cogfit fit runs/seed0"], r"^Power law: supported\. γ = 0\.43"),
+    "student in a hurry": (["cogfit fit LOG --reach 0.02"], r"y = 0\.02 is expected at x = \d"),
     "psychologist": (["cogfit compare LOG"], r"falls as a power law: γ = 0\.43"),
+    "psychologist with subjects": (["cogfit fit LOG --by subject --pool"], r"^γ over 12 subjects"),
     "reviewer": (
         ["cogfit report runs/seed0 --html seed0.html", 'cogfit claim "gamma=0.43±0.04" LOG'],
         r"^Claim 'gamma=0\.43±0\.04': supported\.",
@@ -73,10 +77,15 @@ SCRIPTS = {
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a log of one's own, made by a command of the README."""
     folder = tmp_path_factory.mktemp("clone")
-    (simulate,) = (command for command in commands() if command.startswith("cogfit simulate"))
-    run(folder, *shlex.split(simulate)[1:])
+    (making,) = (command for command in commands() if command.startswith("cogfit simulate"))
+    run(folder, *shlex.split(making)[1:])
     (folder / "runs" / "seed0").mkdir(parents=True)
     shutil.copy(folder / "truth.csv", folder / "runs" / "seed0" / "metrics.csv")
+    people = [
+        simulate("power", {"A": 0.8, "gamma": 0.3 + 0.02 * i}, n=25, sigma=0.02, rng=i).assign(subject=i)
+        for i in range(12)
+    ]
+    pd.concat(people).to_csv(folder / "people.csv", index=False)
     return folder
 
 
@@ -89,7 +98,8 @@ def test_commands_of_the_readme_alone_lead_each_reader_to_an_answer(
     monkeypatch.chdir(clone)
     for command in script:
         capsys.readouterr()
-        words = ["runs/seed0" if word == "LOG" else word for word in shlex.split(command)]
+        log = "people.csv" if "--by subject" in command else "runs/seed0"
+        words = [log if word == "LOG" else word for word in shlex.split(command)]
         assert main(words[1:]) == 0
     assert re.search(answer, capsys.readouterr().out, re.MULTILINE)
 
