@@ -82,7 +82,10 @@ def begin(
     try:
         with np.errstate(all="ignore"):
             found = alternate(model, parts, layout, theta, modes, totals, **how)
-    except (np.linalg.LinAlgError, FloatingPointError, ValueError) as error:
+    except np.linalg.LinAlgError:
+        why = "the points lie on curves of this form to rounding, or do not determine its parameters"
+        raise _hopeless(model, why) from None
+    except (FloatingPointError, ValueError) as error:
         raise _hopeless(model, str(error)) from None
     if not (np.isfinite(found.theta).all() and math.isfinite(found.log_likelihood)):
         raise _hopeless(model, "the likelihood is not finite")
