@@ -117,7 +117,7 @@ def fit_population(
     Examples
     --------
     >>> import cogfit, numpy as np
-    >>> rng = np.random.default_rng(1)
+    >>> rng = np.random.default_rng(0)
     >>> k, gamma = np.arange(1.0, 41.0), rng.normal(0.5, 0.1, 20)
     >>> Y = 0.1 + 0.8 * k ** -gamma[:, None] + rng.normal(0, 0.02, (20, 40))
     >>> people = cogfit.fit_population(k, Y, form="power_floor")

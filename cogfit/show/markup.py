@@ -1,4 +1,4 @@
-"""HTML that is safe by construction, and the frame of a page.
+"""HTML that is safe by construction, and a page's frame.
 
 Everything that comes from a log is escaped where the page is put together (:func:`tag`), and a content security policy
 forbids the browser to run or load anything.

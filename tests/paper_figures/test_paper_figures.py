@@ -133,7 +133,7 @@ def test_figures_are_chosen_by_name_or_number_in_the_order_of_the_paper() -> Non
 # ------------------------------------------------------------------------------------------------- the files
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", [item.name for item in FIGURES])
 def test_a_second_drawing_gives_the_same_bytes(name: str, data: Data, made: dict[str, dict[str, bytes]]) -> None:
     (item,) = choose(FIGURES, [name])
@@ -142,7 +142,7 @@ def test_a_second_drawing_gives_the_same_bytes(name: str, data: Data, made: dict
     assert again == made[name]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_process_gives_the_same_bytes(folder: Path, tmp_path: Path, made: dict[str, dict[str, bytes]]) -> None:
     code = (
         "import sys, pathlib; from paper_figures import *; from paper_figures import style;"
@@ -157,7 +157,7 @@ def test_another_process_gives_the_same_bytes(folder: Path, tmp_path: Path, made
     assert written == {f"{i.stem}.{suffix}": payload for i in chosen for suffix, payload in made[i.name].items()}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", [item.name for item in FIGURES])
 def test_text_is_text_and_numbers_have_six_digits(name: str, made: dict[str, dict[str, bytes]]) -> None:
     content = made[name]
@@ -173,7 +173,7 @@ def test_text_is_text_and_numbers_have_six_digits(name: str, made: dict[str, dic
         assert round(picture.size[0] / DPI, 2) in (style.COLUMN, style.PAGE)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["coverage", "runs"])
 def test_pictures_look_like_the_reference(name: str, made: dict[str, dict[str, bytes]], tmp_path: Path) -> None:
     """After a wanted change, copy the picture that the message names over the reference."""
@@ -196,7 +196,7 @@ def test_lines_and_marks_are_told_apart_without_colour() -> None:
 # ------------------------------------------------------------------------------------------------- the numbers
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_utilization_is_the_mean_over_steps(made: dict[str, dict[str, bytes]], data: Data) -> None:
     drawn = table(made["utilization"])
     raw = pd.read_csv(data.folder / "runs" / RUNS[1] / "utilization.csv")["attention_utilization"].to_numpy()
@@ -216,7 +216,7 @@ def test_utilization_is_the_mean_over_steps(made: dict[str, dict[str, bytes]], d
     assert f"OPT = {12 * 0.3 / 256:.2%}" in text
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_recorded_runs_are_all_there_with_their_last_values(made: dict[str, dict[str, bytes]], data: Data) -> None:
     drawn, text = table(made["runs"]), made["runs"]["txt"].decode()
     assert sorted(set(drawn["run"])) == sorted(RUNS)
@@ -229,7 +229,7 @@ def test_recorded_runs_are_all_there_with_their_last_values(made: dict[str, dict
         assert f"{run}: {last['attention_utilization'].mean():.2%}" in text
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_exposure_points_and_forms_follow_from_log_and_formulas(made: dict[str, dict[str, bytes]], data: Data) -> None:
     drawn = table(made["exposure"])
     for run in RUNS[1:]:
@@ -255,7 +255,7 @@ def test_exposure_points_and_forms_follow_from_log_and_formulas(made: dict[str, 
     np.testing.assert_allclose(step["p"], expected, rtol=1e-4)  # steep in k, which has six digits here
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_sensitivity_holds_the_windows_of_the_fit_and_an_independent_gamma(
     made: dict[str, dict[str, bytes]], data: Data
 ) -> None:
@@ -287,7 +287,7 @@ def test_sensitivity_holds_the_windows_of_the_fit_and_an_independent_gamma(
         assert row["gamma"].item() == pytest.approx(gamma, rel=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_human_curves_are_the_tables_values_and_the_fits_formulas(made: dict[str, dict[str, bytes]]) -> None:
     drawn = pd.concat([table(made["practice"]), table(made["retention"])])
     assert set(drawn["dataset"]) == {id for id, _ in (*PRACTICE, *RETENTION)}
@@ -308,7 +308,7 @@ def test_human_curves_are_the_tables_values_and_the_fits_formulas(made: dict[str
     assert gamma == pytest.approx(0.130, abs=0.002)  # Ebbinghaus's seven points: a·t^−0.130
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_exponents_are_side_by_side_and_never_pooled(made: dict[str, dict[str, bytes]], data: Data) -> None:
     drawn, text = table(made["exponents"]), made["exponents"]["txt"].decode()
     assert len(drawn) == 9 + 2 + 3
@@ -328,7 +328,7 @@ def test_exponents_are_side_by_side_and_never_pooled(made: dict[str, dict[str, b
         assert sum(measure in group for measure in ("latency", "error", "savings", "probability")) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_coverage_draws_whatever_rows_exist_and_says_how_many(data: Data, made: dict[str, dict[str, bytes]]) -> None:
     drawn = table(made["coverage"])
     assert len(drawn) == 3 * len(study()) - 1  # lmfit did not close once
@@ -347,7 +347,7 @@ def test_coverage_draws_whatever_rows_exist_and_says_how_many(data: Data, made: 
 # ------------------------------------------------------------------------------------------------- the command
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_command_lists_builds_and_reports(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["figures", "--list"]) == 0
     shown = capfd.readouterr().out
@@ -384,7 +384,7 @@ def test_missing_data_are_named_before_anything_is_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ctrl_c_leaves_whole_figures_only(
     data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -400,7 +400,7 @@ def test_ctrl_c_leaves_whole_figures_only(
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_captions_hold_no_missing_numbers(made: dict[str, dict[str, bytes]]) -> None:
     for name, content in made.items():
         text = content["txt"].decode()
@@ -410,7 +410,7 @@ def test_captions_hold_no_missing_numbers(made: dict[str, dict[str, bytes]]) -> 
     assert math.isfinite(table(made["runs"])["mean"].sum())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_fits_made_in_processes_of_their_own_are_the_same() -> None:
     curves = [("mosteller1970_recall", {}), ("anderson1981_latency", {})]
     prepared, seen = Data(), []
@@ -422,7 +422,7 @@ def test_fits_made_in_processes_of_their_own_are_the_same() -> None:
         assert prepared.human_fit(series).to_json() == Data().human_fit(series).to_json()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_trained_models_end_where_their_descriptions_say(made: dict[str, dict[str, bytes]], data: Data) -> None:
     ends = table(made["trained"]).query("panel == 'b'").set_index(["set", "seed"])
     found = 0

@@ -199,7 +199,7 @@ def test_a_name_that_does_not_exist_is_found():
     assert unknown_names(text) == ["cogfit/none.py", "theory/none/", "cogfit.result.none_such"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_page_for_r_runs_where_r_is(tmp_path):
     rscript = shutil.which("Rscript")
     asked = [rscript or "", "-e", "library(reticulate)"]

@@ -89,7 +89,7 @@ def test_nothing_is_advised_where_nothing_would_do():
 def test_a_fit_says_what_would_decide_in_every_unit():
     unit = 1e-6
     x = np.arange(1.0, 81.0)
-    y = x**-0.43 * np.exp(np.random.default_rng(1).normal(0, 0.03, 80))
+    y = x**-0.43 * np.exp(np.random.default_rng(2).normal(0, 0.03, 80))
     fit = cogfit.fit(x, unit * y)
     assert fit.verdict.power_law == "not_distinguishable"
     (explained,) = (item for item in fit.explain() if item.decided_by == "cogfit.planning.advice.advise")

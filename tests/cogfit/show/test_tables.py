@@ -198,8 +198,9 @@ def test_the_page_shows_all_rows(result: FitResult, untested: FitResult) -> None
     from cogfit.show.page import page
 
     for name, item in (("page.html", result), ("page-untested.html", untested)):
-        sections = re.findall(r"<section>.*?</section>", page(item), flags=re.S)
-        assert "".join(text for text in sections if "<svg" not in text) == expected(name)
+        text = re.sub(r'href="data:[^"]+"', 'href=""', page(item))  # the points, which have tests of their own
+        sections = re.findall(r"<section>.*?</section>", text, flags=re.S)
+        assert "".join(one for one in sections if "<svg" not in one) == expected(name)
 
 
 LATEX = r"""

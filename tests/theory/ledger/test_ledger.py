@@ -29,13 +29,13 @@ def entries() -> list[Entry]:
     return [assess(row, data) for row in ROWS]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_page_is_current(entries) -> None:
     message = "run: cogfit ledger --markdown > docs/ledger.md"
     assert (ROOT / "docs" / "ledger.md").read_text(encoding="utf-8") == page(entries), message
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_row_has_a_verdict_a_reason_and_a_command_that_exists(entries) -> None:
     assert len(ROW) == len(ROWS)
     for entry in entries:
@@ -52,7 +52,7 @@ def test_every_row_has_a_verdict_a_reason_and_a_command_that_exists(entries) -> 
             assert (ROOT / "docs" / entry.row.page).exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_claim_with_a_certificate_has_a_row(entries) -> None:
     found = {entry.row.id: entry for entry in entries}
     for claim in CLAIMS:

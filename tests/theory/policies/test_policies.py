@@ -95,7 +95,7 @@ def test_vectors_show_values_at_bindings_only_and_codes_are_orthogonal() -> None
 # ---------------------------------------------------------------------------------------------------------- policies
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_no_policy_looks_ahead(name: str) -> None:
     """The future of a stream is another one: nothing before changes, neither selection nor answers."""
@@ -115,7 +115,7 @@ def test_no_policy_looks_ahead(name: str) -> None:
     assert not np.triu(one.selection.any((1, 2))).any()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_budgets_are_kept(name: str) -> None:
     streams, training = draw("recurrent")
@@ -181,7 +181,7 @@ def test_streaming_attends_to_sinks_and_window() -> None:
     assert np.flatnonzero(played.selection[50, 0, 0]).tolist() == [0, 1, 46, 47, 48, 49]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_learned_gates_find_bindings_and_calibration_finds_the_head_in_demand() -> None:
     streams, training = draw("mix", size=6)
     score = RetentionGate.trained(embed(training), 12, 0.9, 0.01).score(embed(streams))
@@ -202,7 +202,7 @@ def test_top_takes_the_largest(count: int, seed: int) -> None:
     assert (np.where(mask, x, np.inf).min(2) >= np.where(mask, -np.inf, x).max(2)).all()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_cram_reads_every_key_until_it_knows_it_and_no_more() -> None:
     streams, training = draw("recurrent", size=20, setting=Setting())
     played = play(find("cram").policy(), streams, 64, training=training)
@@ -215,7 +215,7 @@ def test_cram_reads_every_key_until_it_knows_it_and_no_more() -> None:
 # ----------------------------------------------------------------------------------------------------------- classes
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_classes_are_found_by_intervention(traits: dict[str, Traits]) -> None:
     klass = dict.fromkeys(NAMES, "memoryless")
     klass |= dict.fromkeys(
@@ -238,7 +238,7 @@ def test_classes_are_found_by_intervention(traits: dict[str, Traits]) -> None:
     assert not {"h2o", "a2sf", "streaming", "full"} & which("on_schedule")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_page_of_the_documentation_is_current(traits: dict[str, Traits]) -> None:
     """The numbers take minutes and are not made again here; what each policy is found to be is."""
     rows = {}
@@ -257,7 +257,7 @@ def test_the_page_of_the_documentation_is_current(traits: dict[str, Traits]) -> 
 # ------------------------------------------------------------------------------------------------------------ bounds
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @given(
     st.sampled_from(NAMES),
     st.sampled_from(sorted(LAWS)),
@@ -278,7 +278,7 @@ def test_no_policy_beats_the_bounds_of_its_class(
         assert not one.beaten, (name, one)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_what_no_memory_can_spare_is_attained(traits: dict[str, Traits]) -> None:
     """T1 is an equality where the best guess is a guess: its interval covers 0 for caches and windows."""
     streams, training = draw("mix", 200)
@@ -328,7 +328,7 @@ class Hidden(Lightning):
         return 8.0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_control_a_leaked_answer_breaks_t1_and_t3(traits: dict[str, Traits]) -> None:
     honest, training = draw("mix", 30)
     leaky = replace(honest, value=np.where(honest.kind == QUERY, honest.answer, honest.value))
@@ -352,7 +352,7 @@ def test_control_a_table_that_stays_the_same_breaks_t1() -> None:
         assert [x.beaten for x in compare(played, streams, one) if x.theorem == "T1"] == [broken]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_control_a_state_larger_than_declared_is_found_and_breaks_t2() -> None:
     one = classify(Hidden)
     assert one.memory == "tokens"
@@ -365,7 +365,7 @@ def test_control_a_state_larger_than_declared_is_found_and_breaks_t2() -> None:
     assert not any(x.beaten for x in compare(play(Lightning(), streams, 32, training=training), streams, one))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_memory_cannot_be_told_without_looking_under_a_tight_budget() -> None:
     """RazorAttention's compensation token answers only where no head has read."""
     assert classify(find("razor").policy).memory == "tokens"
@@ -375,7 +375,7 @@ def test_memory_cannot_be_told_without_looking_under_a_tight_budget() -> None:
 # ------------------------------------------------------------------------------------------------- published; study
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_published_claims_where_the_streams_show_them() -> None:
     verdicts = {check.__name__: one for check, one in zip(CHECKS, phenomena(), strict=True)}
     assert {name: one.verdict for name, one in verdicts.items()} == {
@@ -395,7 +395,7 @@ def test_published_claims_where_the_streams_show_them() -> None:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_study_is_repeatable_and_whole(found: Study) -> None:
     again = study(SMALL, policies=["cram"], laws=["mix"], budgets=[0.1, 0.5], streams=12)
     assert again.cells == found.at("cram", "mix")
