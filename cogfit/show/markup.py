@@ -185,7 +185,7 @@ def passage(text: str) -> Markup:
 
 
 def download(content: str, name: str, label: str) -> Markup:
-    """A link that saves a table which the page holds, without a network."""
+    """A link that saves a table which the page holds."""
     data = base64.b64encode(content.encode("utf-8")).decode("ascii")
     return tag("p", tag("a", label, href=f"data:text/csv;base64,{data}", download=name))
 
