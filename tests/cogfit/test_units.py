@@ -83,6 +83,7 @@ def differences(base: Any, other: Any, form: Form, units: Units) -> dict[str, fl
     return out
 
 
+@pytest.mark.long
 @settings(max_examples=80)
 @given(form=FORMS, kind=st.sampled_from(["white", "red", "lognormal"]), a=POWERS, b=POWERS, seed=st.integers(0, 3))
 def test_every_form_gives_the_same_in_every_unit(form: Form, kind: str, a: float, b: float, seed: int) -> None:

@@ -52,6 +52,7 @@ def switches(seed: int) -> Curve:
     return array_curve(np.tile(k, 100), y.ravel(), groups=np.repeat(np.arange(100), k.size), axis="exposure")
 
 
+@pytest.mark.long
 def test_p_values_of_two_seeds_differ_by_chance_only() -> None:
     """All forms are refitted to all replicates: what a few of them do must not decide on the others."""
     curve = switches(0)

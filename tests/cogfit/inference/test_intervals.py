@@ -156,7 +156,7 @@ def test_a_column_that_says_it_is_smoothed_is_not_trusted(tmp_path: Path) -> Non
     assert cogfit.fit(log, form="power", smoothing=0).selected.intervals["gamma"].reliable
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("trend", [-1.0, 1.0])
 def test_uneven_variance_is_modelled(trend: float) -> None:
     """The interval of weighted least squares with the true weights is what a good variance model comes close to."""

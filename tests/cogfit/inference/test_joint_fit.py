@@ -42,6 +42,7 @@ def errors(kind: str, seed: int) -> tuple[np.ndarray, str]:
     return made[kind], "lognormal" if kind.startswith("log") else "gaussian"
 
 
+@pytest.mark.long
 @settings(max_examples=60)
 @given(
     kind=st.sampled_from(KINDS),

@@ -48,6 +48,7 @@ def test_periodic_and_heavy_tailed_errors_are_no_window() -> None:
     assert sum(window_of(rng.standard_t(2, 300)) > 0 for _ in range(100)) <= 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("floor", [0.0, 0.2])
 def test_a_smoothed_power_law_is_neither_claimed_nor_refused(floor: float) -> None:
     rng = np.random.default_rng(2)
@@ -61,6 +62,7 @@ def test_a_smoothed_power_law_is_neither_claimed_nor_refused(floor: float) -> No
     assert "decay 0.9" in " ".join(fit.warnings)
 
 
+@pytest.mark.long
 def test_curves_with_autocorrelated_errors_are_not_called_smoothed() -> None:
     rng = np.random.default_rng(3)
     for errors in (Arma(), Arma((0.9,)), Arma((0.85,), (-0.4,))):

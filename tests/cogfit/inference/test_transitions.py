@@ -334,6 +334,7 @@ def test_a_declared_window_moves_all_places_by_half_of_it() -> None:
     assert (middle.window, plain.window) == (30.0, 0.0)
 
 
+@pytest.mark.long
 def test_a_smooth_cosine_schedule_is_no_abrupt_change() -> None:
     x, curve = decay(1000)
     results = results_of(curve - 0.05 * (1.0 - np.cos(np.pi * x / 1000.0)), 0.01)
@@ -364,6 +365,7 @@ def test_the_sharpest_smooth_break_does_not_become_a_jump() -> None:
     assert slope.min() > np.diff(x**-0.3 - 0.1 * step).min() / 2.0
 
 
+@pytest.mark.long
 def test_limits_of_a_gradual_drop_hold_it_however_sharp_it_looks() -> None:
     """Correlated errors (ρ = 0.5) make some of these drops look like jumps."""
     x, curve = decay(300)

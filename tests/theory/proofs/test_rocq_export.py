@@ -96,7 +96,7 @@ def test_the_examples_hold_and_the_false_ones_do_not():
     assert {document["kind"] for document in HOLD} == set(KINDS)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_kernel_accepts_what_holds_and_refuses_what_does_not(session):
     assert outcomes(session, bundle(*HOLD)) == [record.CHECKED] * len(HOLD)
     for document in FALSE:

@@ -319,6 +319,7 @@ def test_models_with_work_between_updates_are_trained_one_by_one() -> None:
     assert all(float(m.layers[0].multiplier) > 0 for m in models)  # type: ignore[attr-defined]
 
 
+@pytest.mark.long
 def test_processes_give_what_one_process_gives(run: Path, tmp_path: Path) -> None:
     setups = [small(), small(training__seed=1)]
     runs = train_many(setups, [tmp_path / "a", tmp_path / "b"], how="processes", device="cpu", workers=2)
