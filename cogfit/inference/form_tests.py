@@ -74,6 +74,18 @@ class FormTest(Document):
     replicates: int
 
 
+def is_borderline(test: FormTest) -> bool:
+    """Whether replicates leave the side of the level open.
+
+    Examples
+    --------
+    >>> is_borderline(FormTest(0.048, 0.5, 12_800)), is_borderline(FormTest(0.02, 0.5, 12_800))
+    (True, False)
+    """
+    worse = round(test.p_value * (test.replicates + 1.0) - 1.0)
+    return test.replicates > 0 and not _is_clear(worse, test.replicates)
+
+
 @dataclass(frozen=True)
 class _Data:
     """The curve in about 100 bins, and its errors.

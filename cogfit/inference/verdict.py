@@ -11,7 +11,7 @@ import numpy as np
 from cogfit.engine.estimate import Estimate
 from cogfit.formulas.form import Form
 from cogfit.formulas.registry import CONSTANT, POWER_LAWS
-from cogfit.inference.form_tests import REFUTED, FormTest, compare_forms
+from cogfit.inference.form_tests import REFUTED, FormTest, compare_forms, is_borderline
 from cogfit.inference.ranking import Ranking, pick_simplest
 from cogfit.records.codec import Document
 from cogfit.records.sentence import Sentence, say
@@ -234,6 +234,9 @@ def _refusal(lead: str, ranking: Ranking, registry: Mapping[str, Form], tests: M
     if lead == ranking.best:  # the lowest AICc, and refused all the same
         better = "{title} has the lowest AICc, but a rival follows the curve better"
     text = better + "; on curves made around {title} a rival wins by as much with p {sign} {p:.2g}"
+    if is_borderline(test):
+        text += ", which {replicates:,} such curves do not tell from the level of {level:.0%}"
+        numbers |= {"replicates": test.replicates, "level": REFUTED}
     rule = f"p ≤ {REFUTED:g}"
     return say(text, threshold=rule, by=judge_power_law, sign=sign, p=test.p_value, **numbers)
 

@@ -151,11 +151,13 @@ def test_a_refusal_says_how_sure_it_is() -> None:
     """The smallest p-value of B replicates is 1/(B + 1): nothing below it can be told."""
     against = REFUSED | {"exponential": 0.5, "power": 0.02}
     logliks = {"exponential": 120.0, "power": 100.0, "power_floor": 90.0}
-    reason = judged(against, logliks=logliks).reasons[0]
+    reason = judged(against, replicates=999, logliks=logliks).reasons[0]
     assert reason.startswith("exponential is better than power by ΔAICc = 40.0; ")
     assert reason.endswith("on curves made around power a rival wins by as much with p = 0.02")
     assert judged(against | {"power": 1 / 200}, logliks=logliks).reasons[0].endswith("p ≤ 0.005")
     assert judged(against | {"power": 2 / 200}, logliks=logliks).reasons[0].endswith("p = 0.01")
+    near = judged(against | {"power": 0.048}, replicates=12_800, logliks=logliks).reasons[0]
+    assert near.endswith("p = 0.048, which 12,800 such curves do not tell from the level of 5%")
     far = judged(against, replicates=0, logliks=logliks).reasons[0]
     assert far == "exponential is better than power by ΔAICc = 40.0; that is several times more than chance can do"
 
