@@ -21,7 +21,7 @@ from grid import FOLDER, Cell, Study, clopper_pearson, main, markdown
 
 import cogfit
 from cogfit.designing import LogPlan
-from cogfit.fitting import Options, judge_curve
+from cogfit.fitting import Judge, Options
 from cogfit.formulas.registry import candidate_forms, get_form
 from cogfit.inference.rates import VERDICTS
 from cogfit.planning.advice import separation
@@ -56,7 +56,7 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
     verdicts, covered, width = Counter[str](), 0, []
     for _ in range(repeats):
         curve = situation.draw(law, rng)
-        verdicts[judge_curve(curve, Options(rng)).power_law] += 1
+        verdicts[Judge(Options(rng))(curve, rng)] += 1
         if law is LAW:
             interval = cogfit.fit(curve, form="power_floor").interval
             assert interval is not None

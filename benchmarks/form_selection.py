@@ -48,7 +48,7 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
     for _ in range(repeats):
         curve = array_curve(X, f + sigma * errors.simulate(1, X.size, rng)[0])
         fits = {name: estimate.estimate(form, curve.x, curve.y, curve.weights) for name, form in registry.items()}
-        found = selection.select(curve, registry, fits, rng)
+        found = selection.select(curve, registry, fits, rng, most=selection.JUDGED_REPLICATES)
         inside = confidence_set(found.ranking, found.tests)
         included += truth in inside
         sizes += len(inside)

@@ -22,4 +22,4 @@ def judge(curve: Curve, rng: np.random.Generator) -> selection.Selection:
             fits[form.name] = estimate.estimate(form, curve.x, curve.y, curve.weights, noise, bins=bins)
     registry = {form.name: form for form in forms}
     curve, _ = mark_smoothing(curve, registry, fits)
-    return selection.select(curve, registry, fits, rng)
+    return selection.select(curve, registry, fits, rng, most=selection.JUDGED_REPLICATES)

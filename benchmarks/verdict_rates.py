@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 from grid import Cell, Study, clopper_pearson, main
-from judging import judge
 from processes import PROCESSES
 
 from cogfit.curves.arrays import array_curve
+from cogfit.fitting import Judge, Options
 
 LEVEL = 0.99
 VERDICTS = ("supported", "not_supported", "not_distinguishable", "not_identified")
@@ -34,7 +34,7 @@ def truth_of(name: str) -> str:
 def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any]:
     """Judge the curves of a process as ``cogfit fit`` does."""
     process, truth = PROCESSES[cell["process"]], truth_of(cell["process"])
-    verdicts = Counter(judge(array_curve(*process.draw(rng)), rng).ruling.power_law for _ in range(repeats))
+    verdicts = Counter(Judge(Options(rng))(array_curve(*process.draw(rng)), rng) for _ in range(repeats))
     false = verdicts[FALSE[truth]]
     low, high = clopper_pearson(false, repeats, LEVEL)
     return {

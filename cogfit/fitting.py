@@ -29,10 +29,17 @@ from cogfit.formulas.registry import CONSTANT as CONSTANT_FORM
 from cogfit.formulas.registry import POWER, POWER_LAWS, candidate_forms, get_form
 from cogfit.inference import averaging, intervals, patterns, selection, windows
 from cogfit.inference.changes import find_changes
+from cogfit.inference.form_tests import MOST_REPLICATES
 from cogfit.inference.noise_choice import choose_noise, constant_fit
 from cogfit.inference.ranking import Ranking
 from cogfit.inference.rates import Audit
-from cogfit.inference.selection import REPLICATES, THOROUGH_REPLICATES, Selection, select
+from cogfit.inference.selection import (
+    JUDGED_REPLICATES,
+    REPLICATES,
+    THOROUGH_REPLICATES,
+    Selection,
+    select,
+)
 from cogfit.inference.smoothing import mark_smoothing
 from cogfit.inference.verdict import FEW, Verdict, confidence_set, simplest
 from cogfit.inference.windows import Window
@@ -70,6 +77,8 @@ class Options:
         Whether the verdict is tried on curves like the log's own.
     workers : int
         Processes that do so.
+    most : int
+        Curves made around each form at most, where it is not clear whether it is refused.
     """
 
     rng: np.random.Generator
@@ -84,6 +93,7 @@ class Options:
     audit: bool = False
     workers: int = 1
     preview: Callable[[str], None] | None = None
+    most: int = MOST_REPLICATES
 
     @property
     def replicates(self) -> int:
@@ -610,6 +620,9 @@ def judge_curve(curve: Curve, options: Options) -> Verdict:
 class Judge:
     """Rules on curves as a fit with some options does.
 
+    Where it is not clear whether a form is refused, the number of replicates is bounded: rates over many curves do not
+    hang on the few whose p-values lie next to the level.
+
     Attributes
     ----------
     options : Options
@@ -620,7 +633,7 @@ class Judge:
 
     def __call__(self, curve: Curve, rng: np.random.Generator) -> str:
         """Name of the verdict on a curve."""
-        return judge_curve(curve, replace(self.options, rng=rng)).power_law
+        return judge_curve(curve, replace(self.options, rng=rng, most=JUDGED_REPLICATES)).power_law
 
 
 def judge_like(options: Options) -> Judge:
@@ -789,7 +802,7 @@ def _compare(
     curve, notes = mark_smoothing(curve, registry, fits)
     options.rng.integers(2**62)  # spent, as tests once took it: what is drawn after them stays the same for a seed
     numbers = np.random.default_rng(_TESTS_SEED)
-    compared = select(curve, registry, fits, numbers, options.replicates, stages.after(len(family)))
+    compared = select(curve, registry, fits, numbers, options.replicates, options.most, stages.after(len(family)))
     return curve, compared, list(notes)
 
 

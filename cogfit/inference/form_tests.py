@@ -36,6 +36,9 @@ TEST_BINS = 100
 TESTED_POINTS = 10
 """Points below which a form fitted alone is not tested."""
 
+MOST_REPLICATES = 12_800
+"""Replicates after which a p-value is left as it is."""
+
 TOLERANCE = 1e-6
 """Relative decrease of the RSS at which refits for a test stop."""
 
@@ -46,7 +49,6 @@ _FAR = 5.0  # how many times further off than any replicate of the power law a f
 _SUMMED = 400  # points from which on Gaussian errors are drawn as sums over bins
 _REWEIGHED = 3  # times that uneven errors are weighed anew
 _SURE = 2.576  # standard errors that a p-value lies from the level before replicates suffice: 99 %
-_MOST = 12_800  # replicates after which they do in any case
 _SMOOTH_POINTS = 60  # fewer points get smooth departures of a lower degree
 _NEGLIGIBLE = 1e-10  # relative to the largest value: what no data resolve
 _HUGE = 1e300  # stands for an RSS that is no number
@@ -253,6 +255,7 @@ def compare_forms(
     *,
     reference: str | None = None,
     replicates: int = 199,
+    most: int = MOST_REPLICATES,
     progress: Progress | None = None,
 ) -> dict[str, FormTest]:
     """Test every form by bootstrap.
@@ -277,8 +280,9 @@ def compare_forms(
         Form about which, and smooth departures, the errors are modelled; that of the lowest AICc by default.
     replicates : int
         For each form at first; four times as many each time while it is not clear, with 99 % confidence, on which side
-        of the level (:data:`REFUTED`) its p-value lies, or the goodness of fit of a power law that is not refused;
-        12,800 at most.
+        of the level (:data:`REFUTED`) its p-value lies, or the goodness of fit of a power law that is not refused.
+    most : int
+        Replicates after which that is left open.
     progress : callable, optional
         Called as ``progress(done, total, name)``.
 
@@ -301,7 +305,7 @@ def compare_forms(
     for number, name in enumerate(names):
         if progress is not None:
             progress(number, len(names), name)
-        out[name], largest = _test_form(data, name, fits[name], candidates, replicates, cutoff)
+        out[name], largest = _test_form(data, name, fits[name], candidates, (replicates, most), cutoff)
         if name == POWER:
             cutoff = _FAR * largest
     return out
@@ -424,7 +428,7 @@ class _Candidates:
 
 
 def _test_form(
-    data: _Data, name: str, fit: Estimate, candidates: _Candidates, replicates: int, cutoff: float
+    data: _Data, name: str, fit: Estimate, candidates: _Candidates, replicates: tuple[int, int], cutoff: float
 ) -> tuple[FormTest, float]:
     """Test one form.
 
@@ -432,15 +436,16 @@ def _test_form(
 
     A form whose statistic on the data exceeds `cutoff` is refused without replicates: being several times further off
     than chance puts the power law, replicates would only confirm it. Others get replicates until it is clear on which
-    side of the level their p-values lie, so that the verdict does not hang on the random numbers.
+    side of the level their p-values lie, so that the verdict does not hang on the random numbers: `replicates` are
+    those of the first batch, and the most.
     """
     root = np.sqrt(data.weight_around(candidates.forms[name], fit))
     rss = _rss_at_fits(candidates, data, root)
     if math.log((rss[name] + _TINY) / (min(rss.values()) + _TINY)) > cutoff:
-        return FormTest(1.0 / (replicates + 1.0), math.nan, 0), 0.0
+        return FormTest(1.0 / (replicates[0] + 1.0), math.nan, 0), 0.0
     needs_fit = name in POWER_LAWS or len(candidates.forms) == 1  # the verdict asks whether these fit
     worse, rougher, done, largest = 0, 0, 0, 0.0
-    for batch, size in enumerate(_batches(replicates)):
+    for batch, size in enumerate(_batches(*replicates)):
         residuals = data.simulate_residuals(candidates.forms[name], fit, size, batch)
         log_ratio, lack_of_fit = _statistics(data, name, candidates, root, residuals)
         worse += int((log_ratio[1:] >= log_ratio[0]).sum())
@@ -452,13 +457,13 @@ def _test_form(
     return FormTest((worse + 1.0) / (done + 1.0), (rougher + 1.0) / (done + 1.0), done), largest
 
 
-def _batches(replicates: int) -> Iterator[int]:
+def _batches(replicates: int, most: int) -> Iterator[int]:
     """Sizes of batches, each four times the one before it."""
     size, total = replicates, 0
-    while total < max(_MOST, replicates):
+    while total < max(most, replicates):
         yield size
         total += size
-        size = min(4 * size, max(_MOST - total, 1))
+        size = min(4 * size, max(most - total, 1))
 
 
 def _is_clear(hits: int, count: int) -> bool:

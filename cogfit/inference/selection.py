@@ -29,7 +29,14 @@ from cogfit.engine.units import Units
 from cogfit.formulas.form import Form
 from cogfit.formulas.registry import POWER_LAWS
 from cogfit.inference.error_models import errors_of
-from cogfit.inference.form_tests import TEST_BINS, TOLERANCE, FormTest, compare_forms, misses_curve
+from cogfit.inference.form_tests import (
+    MOST_REPLICATES,
+    TEST_BINS,
+    TOLERANCE,
+    FormTest,
+    compare_forms,
+    misses_curve,
+)
 from cogfit.inference.intervals import judged
 from cogfit.inference.joint_fit import JointFit
 from cogfit.inference.ranking import Ranking, rank, simplest_in_race
@@ -89,6 +96,9 @@ REPLICATES = 199
 THOROUGH_REPLICATES = 1999
 """The same with ``thorough=True``."""
 
+JUDGED_REPLICATES = 995
+"""At most so many where many curves are judged: rates do not hang on the few p-values that lie next to the level."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -125,6 +135,7 @@ def select(
     fits: Mapping[str, Estimate],
     rng: np.random.Generator,
     replicates: int = REPLICATES,
+    most: int = MOST_REPLICATES,
     progress: Progress | None = None,
 ) -> Selection:
     """Rank, test and judge forms that were fitted.
@@ -147,7 +158,9 @@ def select(
         # about a flexible form that was chosen because it follows the data the errors look too small
         counts = {name: len(form.parameters) for name, form in registry.items()}
         plain = simplest_in_race({name: ranking.delta[name] for name in usable}, counts)
-        tests = compare_forms(curve, fits, registry, rng, reference=plain, replicates=replicates, progress=progress)
+        tests = compare_forms(
+            curve, fits, registry, rng, reference=plain, replicates=replicates, most=most, progress=progress
+        )
     # what is said of a form is said of the estimate that is reported
     joint: dict[str, JointFit] = {}
     if not curve.resampleable:
