@@ -33,6 +33,7 @@ PART = 1 << 17
 
 _SMALLEST = 1e-300  # of a scale: its logarithm is finite
 _SHARES = 6  # parts for each thread, at the least, where a curve costs much
+_LEAST = 4_000  # points of a part then: fewer are done before a thread has begun
 _GRID_POINTS = 240  # points on which starts are ranked; longer curves are averaged into bins for this only
 # Starts followed to the end at the most, of one column and of two: where one of two vanishes, minima end.
 _STARTS = (8, 40)
@@ -291,7 +292,8 @@ def _part_size(form: Form, bundle: Bundle, threads: int | None) -> int:
     """
     if len(form.shape) < 2:
         return PART
-    return max(1, min(PART // 16, int(bundle.size.sum()) // (_SHARES * (threads or _cores()))))
+    share = int(bundle.size.sum()) // (_SHARES * (threads or _cores()))
+    return min(PART // 16, max(_LEAST, share))
 
 
 def in_threads(task: Callable[[int, int], Any], parts: list[tuple[int, int]], threads: int | None = None) -> list[Any]:
