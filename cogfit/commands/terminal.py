@@ -205,14 +205,21 @@ def print_items(out: Any, texts: Iterable[str], mark: str = "  · ") -> None:
 def print_table(out: Any, table: Any) -> None:
     """Print a table.
 
-    Where no person reads along, it is as wide as it wants to be.
+    Where no person reads along, it is as wide as it wants to be, and no line ends with blanks.
     """
     from rich.measure import Measurement
 
     if not out.is_terminal and "COLUMNS" not in os.environ:
         wanted = Measurement.get(out, out.options.update(max_width=10_000), out.shown(table))
         out.width = max(out.width, wanted.maximum)
-    out.print(table)
+    if out.is_terminal:
+        out.print(table)
+        return
+    with out.capture() as printed:
+        out.print(table)
+    out.out(
+        "\n".join(map(str.rstrip, printed.get().removesuffix("\n").split("\n"))), highlight=False
+    )  # cells are padded to the right
 
 
 def warn(warnings: tuple[str, ...], out: Any = None) -> None:
