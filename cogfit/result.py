@@ -883,14 +883,23 @@ class FitResult(Document):
 
         return plot_diagnostics(self, **options)
 
-    def report(self, path: str | os.PathLike[str]) -> None:
+    def report(self, path: str | os.PathLike[str], *, interactive: bool = False) -> None:
         """Write a self-contained web page.
 
-        See :func:`cogfit.show.page.save_report`.
+        Parameters
+        ----------
+        path : path
+            The file, ``.html``.
+        interactive : bool
+            Whether the figure tells values under the pointer, and lets forms and axes be chosen.
+
+        See Also
+        --------
+        cogfit.show.page.save_report
         """
         from cogfit.show.page import save_report
 
-        save_report(self, path)
+        save_report(self, path, is_interactive=interactive)
 
     # ------------------------------------------------------------------------------------------------ JSON
 

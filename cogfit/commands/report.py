@@ -14,7 +14,7 @@ from cogfit.commands.forecast import fit_with_forecast
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import Number, ProgressBars, Text, print_text
 
-HELP = """Fit a log and write one self-contained web page about it (no network, no scripts).
+HELP = """Fit a log and write one self-contained web page about it (no network; no scripts unless --interactive).
 
 The answer comes first; then figures, tables, a methods paragraph, warnings and provenance. Readable on a phone, and
 printable. Instead of a log you can give a fit saved by `cogfit fit ... --json FILE`, made with any of its options.
@@ -25,11 +25,13 @@ printable. Instead of a log you can give a fit saved by `cogfit fit ... --json F
 
   cogfit report runs/seed0 --html seed0.html --reach 0.02   with a forecast
 
+  cogfit report runs/seed0 --html seed0.html --interactive  values under the pointer, forms on and off
+
   cogfit fit runs/seed0 --thorough --json fit.json && cogfit report fit.json --html seed0.html
 """
 
 
-_OF_ANY_FIT = ("--html", "--json", "--reach", "--predict")  # options that go with a saved fit, too
+_OF_ANY_FIT = ("--html", "--interactive", "--json", "--reach", "--predict")  # options that go with a saved fit, too
 
 
 def report(
@@ -38,6 +40,9 @@ def report(
         Path, typer.Argument(metavar="LOG", help="File or folder, or a fit saved as JSON.", show_default=False)
     ],
     html: Annotated[Path, typer.Option("--html", help="The page to write.", show_default=False)],
+    interactive: Annotated[
+        bool, typer.Option("--interactive", help="Values under the pointer, forms on and off, log or linear axes.")
+    ] = False,
     x: Annotated[Text, typer.Option("--x", help="Column of steps.")] = None,
     y: Annotated[Text, typer.Option("--y", help="Column to fit.")] = None,
     run: Annotated[Text, typer.Option(help="Name of the run to fit, or the column that names runs.")] = None,
@@ -102,7 +107,8 @@ def report(
     if json_file is not None:
         result.save(json_file)
     words = chain.from_iterable(given_options(context))
-    save_report(result, html, command=shlex.join(["cogfit", "report", str(log), *words]))
+    command = shlex.join(["cogfit", "report", str(log), *words])
+    save_report(result, html, command=command, is_interactive=interactive)
     print_text(f"{html}: {result.headline()}\n")
 
 

@@ -1,6 +1,7 @@
 """One self-contained web page of a fit.
 
-The answer comes first, then figures, tables, methods and provenance. The page needs no network and no scripts.
+The answer comes first, then figures, tables, methods and provenance. The page needs no network, and no scripts: the
+one of an interactive page adds to it (:mod:`cogfit.show.interactive`).
 It is put together by :mod:`cogfit.show.markup`, which escapes whatever comes from the log.
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 from cogfit.files import write_atomic
 from cogfit.inference.interval import format_interval
 from cogfit.result import FitResult
-from cogfit.show import exports, tables
+from cogfit.show import exports, interactive, tables
 from cogfit.show.forecast import forms_table, plot_forecast
 from cogfit.show.markup import Markup, bullets, document, download, passage, picture, section, table_element, tag
 from cogfit.show.plots import DIAGNOSTICS, plot_diagnostic, plot_fit
@@ -45,7 +46,9 @@ CAPTIONS: dict[str, str] = {
 """What each panel of the diagnostics shows."""
 
 
-def save_report(result: FitResult, path: str | os.PathLike[str], *, command: str = "") -> None:
+def save_report(
+    result: FitResult, path: str | os.PathLike[str], *, command: str = "", is_interactive: bool = False
+) -> None:
     """Write the page of a fit whole, or not.
 
     The same fit gives the same bytes.
@@ -57,16 +60,18 @@ def save_report(result: FitResult, path: str | os.PathLike[str], *, command: str
         The file, ``.html``.
     command : str
         What was typed, for the provenance.
+    is_interactive : bool
+        Whether the figure tells values, and lets forms and axes be chosen.
 
     Raises
     ------
     InputError
         If the file cannot be written.
     """
-    write_atomic(path, page(result, command=command))
+    write_atomic(path, page(result, command=command, is_interactive=is_interactive))
 
 
-def page(result: FitResult, *, command: str = "") -> str:
+def page(result: FitResult, *, command: str = "", is_interactive: bool = False) -> str:
     """Return the page of a fit as HTML.
 
     Parameters
@@ -74,6 +79,8 @@ def page(result: FitResult, *, command: str = "") -> str:
     result : FitResult
     command : str
         What was typed, for the provenance.
+    is_interactive : bool
+        Whether the figure tells values, and lets forms and axes be chosen.
 
     Examples
     --------
@@ -85,7 +92,7 @@ def page(result: FitResult, *, command: str = "") -> str:
     """
     log = str(result.source["path"] or f"{result.n:,} points from {result.source['format']}")
     sections = (
-        _figures(result),
+        _figures(result, is_interactive),
         _forecast(result),
         _audit(result),
         _forms(result),
@@ -98,7 +105,9 @@ def page(result: FitResult, *, command: str = "") -> str:
         _provenance(result, command),
     )
     header = tag("header", tag("p", "Is it a power law? ", tag("code", log), class_="log"), *_answer(result))
-    return document(f"Is it a power law? {log}", result.versions, header, tag("main", _warnings(result), *sections))
+    main = tag("main", _warnings(result), *sections)
+    extras = {"style": interactive.STYLE, "script": interactive.script()} if is_interactive else {}
+    return document(f"Is it a power law? {log}", result.versions, header, main, **extras)
 
 
 def _limits(low: float | None, high: float | None) -> str:
@@ -125,7 +134,7 @@ def _warnings(result: FitResult) -> Markup:
     return tag("section", tag("h2", "Warnings"), bullets(result.warnings), class_="warnings")
 
 
-def _figures(result: FitResult) -> Markup:
+def _figures(result: FitResult, is_interactive: bool) -> Markup:
     main = plot_fit(result, width=4.6, titled=False)
     caption = (
         f"{result.y_label} against {result.x_label}, with fitted forms and, below, the residuals of the form reported."
@@ -135,7 +144,8 @@ def _figures(result: FitResult) -> Markup:
         figure = plot_diagnostic(result, name)
         if figure is not None:
             panels.append(picture(figure, name, CAPTIONS[name]))
-    return section("Figures", picture(main, "fit", caption, class_="main"), tag("div", *panels, class_="panels"))
+    chart = interactive.chart(result) if is_interactive else Markup()
+    return section("Figures", chart, picture(main, "fit", caption, class_="main"), tag("div", *panels, class_="panels"))
 
 
 def _forms(result: FitResult) -> Markup:

@@ -41,6 +41,7 @@ SOFTWARE = "cogfit"
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _STYLES = ("-", "--", "-.", ":")
+_COLORS = (0, 3, 2, 4, 1, 5)  # of the palette "colorblind": neighbours differ most
 _PROFILED = 20_000  # points beyond which no profile is drawn
 _MANY = 2000  # points beyond which the markers become a rasterised cloud
 
@@ -104,7 +105,7 @@ def plot_fit(
     _draw_fit(upper, result, chosen)
     if titled:
         upper.set_title(wrapped(result.headline(), 96), fontsize="small", loc="left")
-    _draw_residuals(lower, result, _colors()[0])
+    _draw_residuals(lower, result, form_style(0)[0])
     lower.set_xlabel(result.x_label)
     for axes in (upper, lower):
         sns.despine(ax=axes)
@@ -137,10 +138,10 @@ def draw_fit(result: FitResult, ax: Axes, forms: Sequence[str] | None = None) ->
 
 
 def _draw_fit(axes: Axes, result: FitResult, names: Sequence[str]) -> None:
-    log_x, log_y = _are_logarithmic(result)
+    log_x, log_y = has_log_axes(result)
     # data below, then the forms; the limits of y come from the data, so that a form that runs away hides nothing
     _draw_data(axes, result)
-    _draw_forms(axes, result, names, _colors(), _grid(result.x, log_x))
+    _draw_forms(axes, result, names, x_grid(result.x, log_x))
     _limit_y(axes, result.y, log_y)
     if log_x:
         axes.set_xscale("log")
@@ -159,38 +160,52 @@ def _chosen(result: FitResult, forms: Sequence[str] | None) -> list[str]:
     return chosen
 
 
-def _colors() -> list[tuple[float, float, float]]:
+def form_style(number: int) -> tuple[tuple[float, float, float], str]:
+    """Return colour and line of the form drawn as this number.
+
+    Examples
+    --------
+    >>> form_style(0)[1], form_style(1)[1]
+    ('-', '--')
+    """
     import seaborn as sns
 
     palette = sns.color_palette("colorblind")
-    return [palette[i] for i in (0, 3, 2, 4, 1, 5)]
+    return palette[_COLORS[number % len(_COLORS)]], _STYLES[number % len(_STYLES)]
 
 
-def _are_logarithmic(result: FitResult) -> tuple[bool, bool]:
-    """Whether x and y span enough for a logarithmic axis."""
+def has_log_axes(result: FitResult) -> tuple[bool, bool]:
+    """Whether x and y span enough for a logarithmic axis.
+
+    Examples
+    --------
+    >>> import cogfit, numpy as np
+    >>> x = np.arange(1.0, 31.0)
+    >>> has_log_axes(cogfit.fit(x, 2.0 + x**-0.5, form="power_floor"))
+    (True, False)
+    """
     log_x = bool(np.any(result.x > 0) and result.x.max() > 3 * result.x[result.x > 0].min())
     log_y = bool(result.y.min() > 0 and result.y.max() / result.y.min() > 3)
     return log_x, log_y
 
 
-def _draw_forms(
-    axes: Axes, result: FitResult, names: Sequence[str], colors: Sequence[tuple[float, float, float]], grid: Array
-) -> None:
+def _draw_forms(axes: Axes, result: FitResult, names: Sequence[str], grid: Array) -> None:
     """Draw the fitted forms, the first with its band."""
-    _, log_y = _are_logarithmic(result)
+    _, log_y = has_log_axes(result)
     for i, name in enumerate(names):
         item = result[name]
-        if _has_failed(item):
+        if has_failed(item):
             continue
         value, low, high = band(item, grid, result.level)
-        color, style = colors[i % len(colors)], _STYLES[i % len(_STYLES)]
-        axes.plot(grid, value, style, color=color, lw=1.8, label=_label(item), zorder=4)
+        color, style = form_style(i)
+        axes.plot(grid, value, style, color=color, lw=1.8, label=form_label(item), zorder=4)
         if i == 0:
             floor = 0.5 * result.y.min() if log_y else -np.inf  # a negative limit has no place on a log axis
             axes.fill_between(grid, np.maximum(low, floor), high, color=color, alpha=0.2, lw=0, zorder=3)
 
 
-def _has_failed(item: FormFit) -> bool:
+def has_failed(item: FormFit) -> bool:
+    """Whether a form has no curve to draw."""
     return item.estimate.status == "failed" or any(math.isnan(value) for value in item.estimate.params.values())
 
 
@@ -327,7 +342,7 @@ def _residuals(result: FitResult) -> Array | None:
     None where the fit is perfect, or failed.
     """
     item = result.selected
-    if _has_failed(item):
+    if has_failed(item):
         return None
     form = get_form(item.name)
     value = form.evaluate(result.x, item.estimate.params)
@@ -555,7 +570,8 @@ def _draw_residuals(axes: Axes, result: FitResult, color: tuple[float, float, fl
     axes.set_ylabel("residual")
 
 
-def _label(item: FormFit) -> str:
+def form_label(item: FormFit) -> str:
+    """Name of a form in a legend, with γ and ΔAICc."""
     text = item.title
     if item.gamma is not None:
         standing = item.standing()
@@ -566,7 +582,14 @@ def _label(item: FormFit) -> str:
     return text
 
 
-def _grid(x: Array, log: bool) -> Array:
+def x_grid(x: Array, log: bool) -> Array:
+    """Places at which a smooth curve is drawn.
+
+    Examples
+    --------
+    >>> x_grid(np.array([0.0, 1.0, 100.0]), True)[[0, -1]].round(6).tolist()
+    [1.0, 100.0]
+    """
     if not log:
         return np.linspace(x.min(), x.max(), 600)
     positive = x[x > 0]
