@@ -956,6 +956,18 @@ def _has_sentences(part: Mapping[str, Any] | None) -> bool:
     return isinstance(statements, list | tuple) and all(isinstance(text, str) for text in statements)
 
 
+def is_fit(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file is a saved fit."""
+    file = Path(path)
+    try:
+        if not file.is_file():
+            return False
+        with open(file, "rb") as handle:
+            return b'"schema": "cogfit.fit/' in handle.read(200)
+    except OSError:  # what reads logs says why it cannot be read
+        return False
+
+
 def load(path: str | os.PathLike[str]) -> FitResult:
     """Read a fit that was saved with :meth:`FitResult.save`.
 

@@ -136,6 +136,9 @@ def test_the_command_writes_it_for_a_saved_fit_too(
     fit.report(tmp_path / "page.html", interactive=True)
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == text
     capfd.readouterr()
+    assert cli.main([*command, "--json", "-"]) == 0
+    out = capfd.readouterr().out
+    assert json.loads(out)["form"] == fit.form  # and nothing else on standard output
 
 
 def test_interactive_without_a_page_is_a_usage_error_that_names_the_option(
