@@ -883,23 +883,26 @@ class FitResult(Document):
 
         return plot_diagnostics(self, **options)
 
-    def report(self, path: str | os.PathLike[str], *, interactive: bool = False) -> None:
-        """Write a self-contained web page.
+    def report(self, path: str | os.PathLike[str], *, command: str = "", interactive: bool = False) -> None:
+        """Write a self-contained web page, whole or not.
 
         Parameters
         ----------
         path : path
             The file, ``.html``.
+        command : str
+            What was typed, for the provenance.
         interactive : bool
             Whether the figure tells values under the pointer, and lets forms and axes be chosen.
 
-        See Also
-        --------
-        cogfit.show.page.save_report
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
         """
-        from cogfit.show.page import save_report
+        from cogfit.show.page import page
 
-        save_report(self, path, is_interactive=interactive)
+        write_atomic(path, page(self, command=command, is_interactive=interactive))
 
     # ------------------------------------------------------------------------------------------------ JSON
 

@@ -59,7 +59,6 @@ def report(
     from cogfit import fitting
     from cogfit.logs import read_log
     from cogfit.result import is_fit, load
-    from cogfit.show.page import save_report
 
     check_outputs(log, json_file, others=[html])
     options.check_page(html)
@@ -78,6 +77,6 @@ def report(
     write_json(result.to_json, json_file)
     words = chain.from_iterable(options.given_options(context))
     command = shlex.join(["cogfit", "report", str(log), *words])
-    save_report(result, html, command=command, is_interactive=interactive)
+    result.report(html, command=command, interactive=interactive)
     if json_file != "-":
         print_text(f"{html}: {result.headline()}\n")

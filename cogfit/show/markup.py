@@ -10,7 +10,7 @@ import base64
 import hashlib
 import html
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cogfit.records.printable import printable
@@ -156,6 +156,11 @@ def section(title: str, *children: str) -> Markup:
     """A section with its heading, nothing if it is empty."""
     full = [child for child in children if child]
     return tag("section", tag("h2", title), *full) if full else Markup()
+
+
+def warnings_section(warnings: Sequence[str]) -> Markup:
+    """A section of warnings, nothing for none."""
+    return tag("section", tag("h2", "Warnings"), bullets(warnings), class_="warnings") if warnings else Markup()
 
 
 def bullets(sentences: Iterable[str]) -> Markup:

@@ -8,19 +8,28 @@ It is put together by :mod:`cogfit.show.markup`, which escapes whatever comes fr
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
-from cogfit.files import write_atomic
 from cogfit.inference.interval import format_interval
 from cogfit.result import FitResult
 from cogfit.show import exports, interactive, tables
 from cogfit.show.forecast import forms_table, plot_forecast
-from cogfit.show.markup import Markup, bullets, document, download, passage, picture, section, table_element, tag
+from cogfit.show.markup import (
+    Markup,
+    bullets,
+    document,
+    download,
+    passage,
+    picture,
+    section,
+    table_element,
+    tag,
+    warnings_section,
+)
 from cogfit.show.plots import DIAGNOSTICS, plot_diagnostic, plot_fit
-from cogfit.show.tables import readable, simple_table
+from cogfit.show.tables import readable, rows_left_out, simple_table
 
 ANSWERS: dict[str, str] = {
     "supported": "Yes: the data support a power law.",
@@ -46,33 +55,10 @@ CAPTIONS: dict[str, str] = {
 """What each panel of the diagnostics shows."""
 
 
-def save_report(
-    result: FitResult, path: str | os.PathLike[str], *, command: str = "", is_interactive: bool = False
-) -> None:
-    """Write the page of a fit whole, or not.
-
-    The same fit gives the same bytes.
-
-    Parameters
-    ----------
-    result : FitResult
-    path : path
-        The file, ``.html``.
-    command : str
-        What was typed, for the provenance.
-    is_interactive : bool
-        Whether the figure tells values, and lets forms and axes be chosen.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
-    write_atomic(path, page(result, command=command, is_interactive=is_interactive))
-
-
 def page(result: FitResult, *, command: str = "", is_interactive: bool = False) -> str:
     """Return the page of a fit as HTML.
+
+    The same fit gives the same bytes.
 
     Parameters
     ----------
@@ -105,7 +91,7 @@ def page(result: FitResult, *, command: str = "", is_interactive: bool = False) 
         _provenance(result, command),
     )
     header = tag("header", tag("p", "Is it a power law? ", tag("code", log), class_="log"), *_answer(result))
-    main = tag("main", _warnings(result), *sections)
+    main = tag("main", warnings_section(result.warnings), *sections)
     extras = {"style": interactive.STYLE, "script": interactive.script()} if is_interactive else {}
     return document(f"Is it a power law? {log}", result.versions, header, main, **extras)
 
@@ -126,12 +112,6 @@ def _answer(result: FitResult) -> Iterator[Markup]:
     yield tag("p", result.headline(), class_="lead")
     others = (part["statements"][:1] for part in (result.averaging, result.transition) if part is not None)
     yield bullets((*result.verdict.reasons, *result.window_statements, *chain(*others)))
-
-
-def _warnings(result: FitResult) -> Markup:
-    if not result.warnings:
-        return Markup()
-    return tag("section", tag("h2", "Warnings"), bullets(result.warnings), class_="warnings")
 
 
 def _figures(result: FitResult, is_interactive: bool) -> Markup:
@@ -298,13 +278,12 @@ def _facts(caption: str, labels: Mapping[str, str], values: Mapping[str, Any]) -
 
 def _provenance(result: FitResult, command: str) -> Markup:
     source = result.source
-    dropped = ", ".join(f"{count:,} {reason}" for reason, count in source["rows_dropped"].items())
     rows = [
         ("source", str(source["path"] or "arrays")),
         ("format", str(source["format"])),
         ("rows read", f"{source['rows_read']:,}"),
         *([("rows used", f"{source['rows_used']:,}")] if "rows_used" in source else []),
-        ("rows left out", dropped or "none"),
+        ("rows left out", rows_left_out(source)),
         *(("note", str(note)) for note in source["notes"]),
         ("points fitted", f"{result.n:,} ({result.n_effective:,.0f} effective)"),
         ("x", f"{result.x_label}: {result.convention}"),
