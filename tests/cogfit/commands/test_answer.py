@@ -152,7 +152,7 @@ def test_a_first_gamma_comes_before_the_forms_are_compared(monkeypatch: pytest.M
         raise InterruptedError
 
     with monkeypatch.context() as patched:
-        patched.setattr("cogfit.fitting._compare", compare)
+        patched.setattr("cogfit.fitting.comparing._compare", compare)
         with pytest.raises(InterruptedError):
             cogfit.fit(x, y, preview=seen.append)
     assert len(seen) == 1
