@@ -84,7 +84,9 @@ def group_of(command: str, option: str) -> str | None:
 
 
 def arrange(command: Any, name: str = "") -> None:
-    """Put the options of a command and of those below it into groups.
+    """Put the options of commands into groups.
+
+    Those below a command come with it.
 
     Parameters
     ----------

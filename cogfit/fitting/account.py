@@ -41,7 +41,10 @@ def trajectories_of(curve: Curve) -> dict[str, Any] | None:
 
 
 def account_of(source: Source, curve: Curve) -> Account:
-    """Where the points came from, down to the rows behind them."""
+    """Where the points came from.
+
+    Down to the rows behind them.
+    """
     account: Account = {
         "path": source.path or None,
         "format": source.format,

@@ -126,7 +126,10 @@ def _observed(compared: Compared) -> Observed:
 
 
 def with_advice(ruling: Verdict, compared: Compared) -> Verdict:
-    """The verdict with how much more would decide, where that is known in a moment."""
+    """The verdict with what would decide.
+
+    Where that is known in a moment.
+    """
     selected, registry = compared.selected, {form.name: form for form in compared.family}
     inside = confidence_set(selected.ranking, selected.tests)
     powers = [name for name in POWER_LAWS if name in inside]

@@ -84,7 +84,10 @@ def windows_of(
     inside: tuple[str, ...],
     options: Options,
 ) -> tuple[Window, ...]:
-    """γ over windows, with floor and shift of the law held."""
+    """γ over windows of x.
+
+    Floor and shift of the law are held.
+    """
     fits = {item.name: item.estimate for item in items}
     law = windows.law_of(best, inside, {name: fit.params for name, fit in fits.items()})
     form = next(form for form in family if form.name == best)

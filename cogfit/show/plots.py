@@ -161,7 +161,7 @@ def _chosen(result: FitResult, forms: Sequence[str] | None) -> list[str]:
 
 
 def form_style(number: int) -> tuple[tuple[float, float, float], str]:
-    """Return colour and line of the form drawn as this number.
+    """Return colour and line of a form by number.
 
     Examples
     --------
@@ -571,7 +571,10 @@ def _draw_residuals(axes: Axes, result: FitResult, color: tuple[float, float, fl
 
 
 def form_label(item: FormFit) -> str:
-    """Name of a form in a legend, with γ and ΔAICc."""
+    """Name of a form in a legend.
+
+    With γ and ΔAICc.
+    """
     text = item.title
     if item.gamma is not None:
         standing = item.standing()
