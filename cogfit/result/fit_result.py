@@ -510,9 +510,9 @@ class FitResult(Shortcuts, Document):
     def plot_diagnostics(self, **options: Any) -> Figure:
         """Draw profile of γ, windows, residuals and switch times.
 
-        See :func:`cogfit.show.plots.plot_diagnostics`.
+        See :func:`cogfit.show.diagnostics.plot_diagnostics`.
         """
-        from cogfit.show.plots import plot_diagnostics
+        from cogfit.show.diagnostics import plot_diagnostics
 
         return plot_diagnostics(self, **options)
 

@@ -221,7 +221,7 @@
       change(box.checked);
       draw();
     });
-    return element("label", {}, box, ...before, ` ${text}`);
+    return element("label", {}, box, ...before, element("span", {}, text));
   }
 
   function sample(form) {
@@ -248,11 +248,13 @@
   });
 
   told.textContent = "Point at the figure, or move along the points below it, to read values.";
+  const notes = chart.querySelectorAll(".note");
   chart.prepend(element("p", { className: "across" }, data.y_label));
   chart.append(
     element("p", { className: "along" }, data.x_label),
     element("label", { className: "move" }, "Point ", slider),
     told,
+    ...notes,
     left,
     group("Forms", ...forms),
     group("Axes", ...axes),

@@ -48,7 +48,8 @@ STYLE = """
 .chart .move input { flex: 1; min-width: 0; }
 .chart fieldset { border: 1px solid var(--line); border-radius: 4px; margin: .4rem 0; min-width: 0; font-size: .9rem;
   display: grid; grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); gap: .1rem 1rem; }
-.chart label { min-height: 1.6rem; }
+.chart fieldset label { min-height: 1.6rem; display: flex; gap: .4rem; align-items: baseline; }
+.chart .sample { flex: none; }
 @media screen { .chart:not([hidden]) ~ figure.main { display: none; } }
 @media print { .chart { display: none; } }
 """

@@ -15,6 +15,7 @@ from typing import Any
 from cogfit.inference.interval import format_interval
 from cogfit.result import FitResult
 from cogfit.show import exports, interactive, tables
+from cogfit.show.diagnostics import DIAGNOSTICS, plot_diagnostic
 from cogfit.show.forecast import forms_table, plot_forecast
 from cogfit.show.markup import (
     Markup,
@@ -28,7 +29,7 @@ from cogfit.show.markup import (
     tag,
     warnings_section,
 )
-from cogfit.show.plots import DIAGNOSTICS, plot_diagnostic, plot_fit
+from cogfit.show.plots import plot_fit
 from cogfit.show.tables import readable, rows_left_out, simple_table
 
 ANSWERS: dict[str, str] = {

@@ -193,6 +193,16 @@ def test_ticks_lie_within_the_axis_in_order_and_are_few_but_not_too_few() -> Non
             assert places == sorted(set(places))
 
 
+def test_an_axis_has_room_for_all_values_even_where_they_are_equal() -> None:
+    assert in_node("[[0, 10], [3, 3], [0, 0], [-2, -2]].map((values) => limits(values, false, 0.1))") == [
+        [-1, 11], [2.7, 3.3], [-1, 1], [-2.2, -1.8],
+    ]  # fmt: skip
+    assert in_node("[[1, 100, null, 0, -5], [3, 3]].map((values) => limits(values, true, 0.5))") == [
+        [0.1, 1000],
+        [1.5, 6],
+    ]
+
+
 def test_the_nearest_point_is_that_of_a_search_over_all() -> None:
     rng = np.random.default_rng(1)
     points, places = rng.integers(0, 20, (50, 2)), rng.uniform(0, 20, (40, 2))
