@@ -23,10 +23,6 @@ Number = float | None
 """Types of options that may be left out."""
 
 
-ROWS, FORM, OUTPUT, FORECAST = "What is read", "How it is fitted", "What comes out", "What comes next"
-"""Groups of options in the help of commands that fit."""
-
-
 class PipeClosed(Exception):
     """The reader of our output went away.
 
