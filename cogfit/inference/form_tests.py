@@ -578,5 +578,5 @@ def _rss_nearby(form: Form, axis: Axis, weight: Array, fits: Array, curves: Arra
         separable.linearised(form, axis, fits)[1][:, :, free] * root[:, None], posinf=0.0, neginf=0.0
     )
     y = curves * root
-    explained = [((y @ np.linalg.qr(basis)[0]) ** 2).sum(axis=1) for basis in columns]
-    return np.asarray((y**2).sum(axis=1)[:, None] - np.stack(explained, axis=1))
+    explained = ((y @ np.linalg.qr(columns)[0]) ** 2).sum(axis=2)
+    return np.asarray((y**2).sum(axis=1)[:, None] - explained.T)
