@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cogfit.engine import noise as noises
 from cogfit.errors import InputError, nearest
 from cogfit.formulas.form import Array, Form
 from cogfit.formulas.registry import get_form
@@ -23,6 +24,24 @@ Evaluator = Callable[[Array, Mapping[str, Array], Array], tuple[Array, Array]]
 """``evaluate(x, covariates, params)``: values (…, n) and derivatives (…, n, p) for params (…, p) and x (…, n)."""
 
 _STEP = float(np.cbrt(np.finfo(float).eps))  # of central differences, relative to the parameter
+
+
+class Errors(NamedTuple):
+    """How values scatter about a curve.
+
+    Attributes
+    ----------
+    residual : ndarray
+        Value less curve.
+    weight : ndarray
+        Inverse variance in units of σ², at the curve.
+    square : ndarray
+        Twice the loss of log-likelihood, in units of σ²: squares of residuals, or deviances.
+    """
+
+    residual: Array
+    weight: Array
+    square: Array
 
 
 @dataclass(frozen=True)
@@ -41,8 +60,8 @@ class Model:
         Parameters that differ between members, the most important first.
     evaluate : callable
         See :data:`Evaluator`.
-    relative : bool
-        Whether the errors are in proportion to the curve (log-normal).
+    noise : str
+        Of the errors: a key of :data:`cogfit.engine.noise.NOISE`.
     gamma : str or None
         Which parameter is the exponent.
     positive_x : bool
@@ -57,7 +76,7 @@ class Model:
     is_log: NDArray[np.bool_]
     random: tuple[int, ...]
     evaluate: Evaluator
-    relative: bool = False
+    noise: str = "gaussian"
     gamma: str | None = None
     positive_x: bool = False
     form: Form | None = field(default=None, repr=False)
@@ -66,6 +85,16 @@ class Model:
     def size(self) -> int:
         """Number of parameters."""
         return len(self.names)
+
+    @property
+    def relative(self) -> bool:
+        """Whether the errors are in proportion to the curve."""
+        return self.noise == "lognormal"
+
+    @property
+    def counted(self) -> bool:
+        """Whether the values are shares of trials."""
+        return self.noise == "binomial"
 
     def natural(self, coordinates: Array) -> Array:
         """Parameters from coordinates (…, p)."""
@@ -95,6 +124,19 @@ class Model:
                 value = np.log(value)
         return value, slope
 
+    def errors(self, y: Array, value: Array, w: Array) -> Errors:
+        """Compare values with a curve; weight 0 where there is no value."""
+        if not self.counted:
+            residual = np.where(w > 0.0, y - value, 0.0)
+            return Errors(residual, np.broadcast_to(w, residual.shape), w * residual**2)
+        noise = noises.get(self.noise)
+        is_there = w > 0.0
+        # a curve that leaves (0, 1) at one of the points is impossible, not just unlikely
+        is_share = (value > 0.0) & (value < 1.0)
+        share = np.where(is_share, value, 0.5)
+        squares = np.where(is_there & ~is_share, np.inf, noise.residual(y, share, w)[0] ** 2)
+        return Errors(np.where(is_there, y - share, 0.0), noise.information(share, w), squares)
+
 
 def model_of(
     form: str | Form | Callable[..., Any],
@@ -102,7 +144,7 @@ def model_of(
     random: Sequence[str] | None = None,
     log: Sequence[str] | None = None,
     covariates: Sequence[str] = (),
-    relative: bool = False,
+    noise: str = "gaussian",
     gamma: str | None = None,
 ) -> Model:
     """Make the model of a form or function.
@@ -114,8 +156,8 @@ def model_of(
     random, log : sequence of str, optional
         Parameters that differ between members (default: all), and those of which the logarithm is normal.
     covariates : sequence of str
-    relative : bool
-        Whether errors are in proportion to the curve.
+    noise : str
+        A key of :data:`cogfit.engine.noise.NOISE`.
     gamma : str, optional
         Which parameter of a function is the exponent (default: ``gamma``, if there is one).
 
@@ -145,7 +187,7 @@ def model_of(
         is_log=np.array([n in logs for n in names], dtype=bool),
         random=tuple(names.index(n) for n in chosen),
         evaluate=bare.evaluate,
-        relative=relative,
+        noise=noise,
         gamma=bare.gamma,
         positive_x=bare.positive_x,
         form=bare.form,

@@ -160,7 +160,8 @@ class PopulationFit(Document):
     ----------
     form, title : str
     noise : str
-        ``"gaussian"``: the errors have one variance; ``"lognormal"``: they are in proportion to the curve.
+        ``"gaussian"``: the errors have one variance; ``"lognormal"``: they are in proportion to the curve;
+        ``"binomial"``: the values are counts of trials.
     method : str
         How the likelihood was integrated and maximised.
     is_restricted : bool
@@ -178,7 +179,7 @@ class PopulationFit(Document):
     correlation : ndarray, shape (q, q)
         Over members.
     sigma, sigma_low, sigma_high : float
-        Residual standard deviation, of all members together; relative for log-normal noise.
+        Residual standard deviation, of all members together; relative for log-normal noise, NaN for counts.
     log_likelihood : float
         Restricted where `is_restricted`.
     n_params : int
@@ -215,9 +216,9 @@ class PopulationFit(Document):
     parameters: tuple[MixedParameter, ...]
     random: tuple[str, ...]
     correlation: Array
-    sigma: float
-    sigma_low: float
-    sigma_high: float
+    sigma: Nan
+    sigma_low: Nan
+    sigma_high: Nan
     log_likelihood: float
     n_params: int
     status: str
@@ -271,7 +272,8 @@ class PopulationFit(Document):
         who = f"{self.n_members:,} {self.kind}s"
         gamma = self.gamma
         if gamma is None:
-            return f"{self.title} over {who}: {self.n_points:,} points, residual SD {self.sigma:.3g}"
+            residual = "" if math.isnan(self.sigma) else f", residual SD {self.sigma:.3g}"
+            return f"{self.title} over {who}: {self.n_points:,} points{residual}"
         mean = f"mean {gamma.mean:.3g} [{gamma.low:.3g}, {gamma.high:.3g}]"
         limits = "" if math.isnan(gamma.sd_low) else f" [{gamma.sd_low:.2g}, {gamma.sd_high:.2g}]"
         text = f"γ over {who} ({self.title}): {mean}, SD {gamma.sd:.2g}{limits}"
@@ -280,11 +282,15 @@ class PopulationFit(Document):
     def how(self) -> str:
         """Say how the model was fitted."""
         likelihood = "restricted likelihood" if self.is_restricted else "maximum likelihood"
-        noise = {"gaussian": "Gaussian errors of one variance", "lognormal": "errors in proportion to the curve"}
+        noise = {
+            "gaussian": f"Gaussian errors of one variance (SD {self.sigma:.3g})",
+            "lognormal": f"errors in proportion to the curve (SD {self.sigma:.3g})",
+            "binomial": "binomial errors of counts",
+        }
         correlated = "correlated" if self.covariance == "full" else "uncorrelated"
         return (
-            f"{self.n_points:,} points; {noise[self.noise]} (SD {self.sigma:.3g}); parameters {correlated} over "
-            f"{self.kind}s; {likelihood}, {self.method}"
+            f"{self.n_points:,} points; {noise[self.noise]}; parameters {correlated} over {self.kind}s; {likelihood}, "
+            f"{self.method}"
         )
 
     def new_member(self) -> tuple[float, float]:

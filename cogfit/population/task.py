@@ -17,7 +17,7 @@ FEW = 10
 """Fewer members than these are worth a warning."""
 
 METHODS = ("laplace", "quadrature", "linearised")
-NOISE = ("gaussian", "lognormal", "auto")
+NOISE = ("gaussian", "lognormal", "binomial", "auto")
 COVARIANCES = ("full", "diagonal")
 
 
@@ -48,14 +48,13 @@ class Task:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
-        if self.noise == "binomial":
-            raise InputError(
-                "a population has no binomial noise",
-                hint="pass noise='gaussian' and the numbers of trials as `weights`",
-            )
         _choose("noise", self.noise, NOISE)
         _choose("covariance", self.covariance, COVARIANCES)
         _choose("method", self.method, METHODS)
+        if self.noise == "binomial" and self.method == "linearised":
+            raise InputError(
+                "the linearised model has no likelihood of counts", hint="leave `method` out, or pass 'quadrature'"
+            )
         if not 0.0 < self.level < 1.0:
             raise InputError(f"`level` must lie between 0 and 1, not {self.level!r}", hint="for 95 % pass `level=0.95`")
 
