@@ -77,8 +77,9 @@ class Options:
         Whether the verdict is tried on curves like the log's own.
     workers : int
         Processes that do so.
-    most : int
-        Curves made around each form at most, where it is not clear whether it is refused.
+    first, most : int
+        Curves made around each form before it is first asked whether it is refused, and at most, where that is not
+        clear.
     """
 
     rng: np.random.Generator
@@ -93,12 +94,13 @@ class Options:
     audit: bool = False
     workers: int = 1
     preview: Callable[[str], None] | None = None
+    first: int = REPLICATES
     most: int = MOST_REPLICATES
 
     @property
     def replicates(self) -> int:
-        """Curves made around each form to test it."""
-        return THOROUGH_REPLICATES if self.thorough else REPLICATES
+        """Curves made around each form to test it, to begin with."""
+        return THOROUGH_REPLICATES if self.thorough else self.first
 
 
 @dataclass(frozen=True)
@@ -585,7 +587,6 @@ def _compare_forms(curve: Curve, options: Options) -> _Compared:
     return _Compared(curve, family, fits, noise_name, selected, best, constant, notes, stages)
 
 
-@single_threaded()
 def judge_curve(curve: Curve, options: Options) -> Verdict:
     """Rule on the power law, and nothing else.
 
@@ -606,14 +607,23 @@ def judge_curve(curve: Curve, options: Options) -> Verdict:
     >>> print(judge_curve(curve, Options(np.random.default_rng(0))))
     supported
     """
+    return judge_forms(curve, options)[1]
+
+
+@single_threaded()
+def judge_forms(curve: Curve, options: Options) -> tuple[str, Verdict]:
+    """Name the form to report, and rule on the power law.
+
+    Both are those of :func:`fit_curve`, for less: see :func:`judge_curve`.
+    """
     compared = _compare_forms(curve, options)
     ruling = compared.selected.ruling
     if ruling.power_law != "supported":
-        return ruling
+        return compared.best, ruling
     form = next(form for form in compared.family if form.name == compared.best)
     inside = confidence_set(compared.selected.ranking, compared.selected.tests)
     uncertainty = _uncertainty(compared, form, inside, options)
-    return _settle(ruling, _form_fit(form, uncertainty, compared.selected, math.nan))
+    return compared.best, _settle(ruling, _form_fit(form, uncertainty, compared.selected, math.nan))
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ def fit_population(
     noise: str = "gaussian",
     random: Sequence[str] | None = None,
     log: Sequence[str] | None = None,
+    logit: Sequence[str] = (),
     covariance: str = "full",
     method: str = "laplace",
     restricted: bool = True,
@@ -76,6 +77,8 @@ def fit_population(
     log : sequence of str, optional
         Parameters of which the logarithm is normal over members. By default those that cannot be negative: amplitudes,
         scales and rates of registered forms.
+    logit : sequence of str
+        Parameters between 0 and 1 of which the logit is normal over members, such as the share at x = 1.
     covariance : {"full", "diagonal"}
         Of the parameters over members. Only with a full one does the answer not depend on the unit of x.
     method : {"laplace", "quadrature", "linearised"}
@@ -129,7 +132,7 @@ def fit_population(
     (True, True)
     """
     noise = _noise_of(noise, is_counted=trials is not None)
-    task = Task(noise, random, log, covariance, method, restricted, start, gamma, kind, level)
+    task = Task(noise, random, log, covariance, method, restricted, start, gamma, kind, level, logit)
     if weights is not None and trials is not None:
         raise InputError("`weights` and `trials` exclude each other", hint="trials are the weights of shares")
     points = Weighting(weights, trials)

@@ -252,6 +252,7 @@ def describe(
                 sd_high=sd_high,
                 reliability=reliability,
                 method=method,
+                is_logit=bool(model.is_logit[j]),
             )
         )
     return tuple(out)

@@ -81,6 +81,7 @@ def _prepare(form: AnyForm, gathering: Gathering, task: Task, noise: str, *, is_
         form,
         random=task.random,
         log=task.log,
+        logit=task.logit,
         covariates=tuple(gathering.covariates),
         noise=noise,
         gamma=task.gamma,

@@ -54,8 +54,8 @@ class Model:
         Of the form.
     names : tuple of str
         Parameters.
-    is_log : ndarray of bool, shape (p,)
-        Whether the logarithm of a parameter is the coordinate.
+    is_log, is_logit : ndarray of bool, shape (p,)
+        Whether the logarithm, or the logit, of a parameter is the coordinate.
     random : tuple of int
         Parameters that differ between members, the most important first.
     evaluate : callable
@@ -74,6 +74,7 @@ class Model:
     title: str
     names: tuple[str, ...]
     is_log: NDArray[np.bool_]
+    is_logit: NDArray[np.bool_]
     random: tuple[int, ...]
     evaluate: Evaluator
     noise: str = "gaussian"
@@ -99,7 +100,10 @@ class Model:
     def natural(self, coordinates: Array) -> Array:
         """Parameters from coordinates (…, p)."""
         with np.errstate(over="ignore"):
-            return np.where(self.is_log, np.exp(np.where(self.is_log, coordinates, 0.0)), coordinates)
+            natural = np.where(self.is_log, np.exp(np.where(self.is_log, coordinates, 0.0)), coordinates)
+            if self.is_logit.any():
+                natural = np.where(self.is_logit, 1.0 / (1.0 + np.exp(-coordinates)), natural)
+        return natural
 
     def coordinates(self, params: Array) -> Array:
         """Coordinates of parameters (…, p).
@@ -107,7 +111,14 @@ class Model:
         NaN where a logarithm does not exist.
         """
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(self.is_log, np.log(np.where(self.is_log, params, 1.0)), params)
+            coordinates = np.where(self.is_log, np.log(np.where(self.is_log, params, 1.0)), params)
+            if self.is_logit.any():
+                coordinates = np.where(self.is_logit, np.log(params) - np.log1p(-params), coordinates)
+        return coordinates
+
+    def scale(self, params: Array) -> Array:
+        """Derivatives of parameters (…, p) by their coordinates."""
+        return np.where(self.is_logit, params * (1.0 - params), np.where(self.is_log, params, 1.0))
 
     def curve(self, x: Array, covariates: Mapping[str, Array], coordinates: Array) -> tuple[Array, Array]:
         """Values and derivatives on the scale of the errors.
@@ -117,7 +128,7 @@ class Model:
         params = self.natural(coordinates)
         with np.errstate(all="ignore"):
             value, slope = self.evaluate(x, covariates, params)
-            slope = slope * np.where(self.is_log, params, 1.0)[..., None, :]
+            slope = slope * self.scale(params)[..., None, :]
             if self.relative:
                 value = np.where(value > 0.0, value, np.nan)
                 slope = slope / value[..., None]
@@ -143,6 +154,7 @@ def model_of(
     *,
     random: Sequence[str] | None = None,
     log: Sequence[str] | None = None,
+    logit: Sequence[str] = (),
     covariates: Sequence[str] = (),
     noise: str = "gaussian",
     gamma: str | None = None,
@@ -153,8 +165,8 @@ def model_of(
     ----------
     form : str, Form or callable
         A registered form, or ``func(x, *params)`` that works on arrays; covariates are passed to it by name.
-    random, log : sequence of str, optional
-        Parameters that differ between members (default: all), and those of which the logarithm is normal.
+    random, log, logit : sequence of str, optional
+        Parameters that differ between members (default: all), and those of which the logarithm or logit is normal.
     covariates : sequence of str
     noise : str
         A key of :data:`cogfit.engine.noise.NOISE`.
@@ -179,12 +191,14 @@ def model_of(
     chosen = names if random is None else _checked(names, random, "random")
     if bare.gamma in chosen:  # the first one's standard deviation is a parameter of its own
         chosen = tuple(sorted(chosen, key=lambda name: name != bare.gamma))
-    logs = bare.scales if log is None else _checked(names, log, "log")
+    logits = _checked(names, logit, "logit")
+    logs = [n for n in (bare.scales if log is None else _checked(names, log, "log")) if n not in logits]
     return Model(
         name=bare.name,
         title=bare.title,
         names=names,
         is_log=np.array([n in logs for n in names], dtype=bool),
+        is_logit=np.array([n in logits for n in names], dtype=bool),
         random=tuple(names.index(n) for n in chosen),
         evaluate=bare.evaluate,
         noise=noise,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +16,7 @@ from cogfit.files import write_atomic
 from cogfit.formulas.form import Array
 from cogfit.native.distributions import normal_cdf, student_quantile
 from cogfit.population.profile import Calibration, Profile, confidence_quantiles
-from cogfit.records.codec import Document, High, Low, Nan, dump
+from cogfit.records.codec import Document, High, Low, Nan, dump, wire
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +37,8 @@ class MixedParameter(Document):
     Attributes
     ----------
     name : str
-    is_log : bool
-        Whether its logarithm is normal over members; mean and standard deviation are then those of the logarithm.
+    is_log, is_logit : bool
+        Whether its logarithm or logit is normal over members; mean and standard deviation are then those of it.
     mean, stderr, low, high : float
         Mean over the population, its standard error and interval.
     sd, sd_stderr, sd_low, sd_high : float
@@ -61,6 +61,12 @@ class MixedParameter(Document):
     sd_high: High
     reliability: Nan
     method: str
+    is_logit: bool = field(default=False, metadata=wire(omit=True))
+
+    @property
+    def prefix(self) -> str:
+        """What is normal over members: "log", "logit", or "" for the parameter itself."""
+        return "logit" if self.is_logit else "log" if self.is_log else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -396,7 +402,7 @@ class PopulationFit(Document):
 
         columns: dict[str, Any] = {"member": self.members.names, "n": self.members.n.astype(int)}
         for j, parameter in enumerate(self.parameters):
-            name = f"log_{parameter.name}" if parameter.is_log else parameter.name
+            name = f"{parameter.prefix}_{parameter.name}" if parameter.prefix else parameter.name
             columns[name] = self.members.params[:, j]
             columns[f"{name}_se"] = self.members.stderr[:, j]
             columns[f"{name}_own"] = self.members.own[:, j]

@@ -93,7 +93,9 @@ def start_of(model: Model, own: OwnFits, start: Mapping[str, float] | None) -> S
     if not np.isfinite(mean).all():
         hint = "pass `start`, a value for each of " + ", ".join(model.names)
         raise InputError(f"no member by itself gives a start for {model.title}", hint=hint)
-    spread = np.fmax(spread, _LEAST_SPREAD * np.maximum(np.abs(mean), np.where(model.is_log, 1.0, 0.0)))
+    spread = np.fmax(
+        spread, _LEAST_SPREAD * np.maximum(np.abs(mean), np.where(model.is_log | model.is_logit, 1.0, 0.0))
+    )
     sigma = 1.0 if model.counted else math.sqrt(own.rss / own.spare) if own.spare > 0.0 else math.nan
     spread = np.where(spread > 0.0, spread, np.where(_is_in_units_of_y(model), 0.3 * sigma, _LEAST_SPREAD))
     return Start(mean, np.where(np.isfinite(spread), spread, _LEAST_SPREAD), sigma)
@@ -103,7 +105,7 @@ def _is_in_units_of_y(model: Model) -> NDArray[np.bool_]:
     """Which parameters are in the unit of the residuals."""
     if model.form is None or model.relative or model.counted:
         return np.zeros(model.size, dtype=bool)
-    return np.array([q.unit == "y" for q in model.form.parameters], dtype=bool) & ~model.is_log
+    return np.array([q.unit == "y" for q in model.form.parameters], dtype=bool) & ~(model.is_log | model.is_logit)
 
 
 def without_floor(model: Model) -> Form | None:
@@ -183,7 +185,7 @@ def fit_alone(model: Model, members: Members, *, is_rough: bool) -> OwnFits:
     own[~np.isfinite(own)] = np.nan
     params[: len(table)] = own
     with np.errstate(invalid="ignore", divide="ignore"):  # standard errors of logarithms are relative ones
-        stderr[: len(table)] = errors / np.where(model.is_log, np.abs(natural), 1.0)
+        stderr[: len(table)] = errors / np.abs(model.scale(natural))
     spare = table["n"].to_numpy(dtype=float) - model.size
     counts = is_good & (spare > 0)
     is_inside = np.zeros(len(members), dtype=bool)

@@ -29,6 +29,7 @@ class Task:
     ----------
     noise, covariance, method : str
     random, log : sequence of str or None
+    logit : sequence of str
     is_restricted : bool
     start : mapping of str to float, or None
     gamma, kind : str or None
@@ -45,6 +46,7 @@ class Task:
     gamma: str | None = None
     kind: str | None = None
     level: float = 0.95
+    logit: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""

@@ -70,6 +70,22 @@ def test_many_trials_are_gaussian_errors_of_known_size():
     assert fit.members.params[:, 1] == pytest.approx(own, abs=0.01)
 
 
+def test_shares_that_begin_near_1_have_the_logit_of_their_first():
+    """Members whose own curves begin at 1 would be stuck at that wall if the logarithm of the share were normal."""
+    covered = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        first = 1.0 / (1.0 + np.exp(-rng.normal(1.8, 0.8, (20, 1))))
+        y = rng.binomial(15, first * K ** -rng.normal(0.5, 0.2, (20, 1)).clip(0.0)) / 15
+        assert (y[:, 0] == 1.0).any()
+        fit = fitted(y, 15, logit=["A"])
+        assert fit.status in ("ok", "at_bound")
+        covered.append(fit.gamma.low < 0.5 < fit.gamma.high and fit["A"].low < 1.8 < fit["A"].high)
+    assert fit["A"].prefix == "logit"
+    assert "logit_A" in fit.member_table()
+    assert sum(covered) >= 5
+
+
 def test_a_member_without_any_success_stays_in():
     y = counted(5)
     y[3] = 0.0
