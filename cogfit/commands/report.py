@@ -12,6 +12,7 @@ import typer
 
 from cogfit.commands.forecast import fit_with_forecast
 from cogfit.commands.outputs import check_outputs
+from cogfit.commands.staying import beside_all_patterns
 from cogfit.commands.terminal import Number, ProgressBars, Text, print_text
 
 HELP = """Fit a log and write one self-contained web page about it (no network, no scripts).
@@ -88,7 +89,7 @@ def report(
                 x_offset=x_offset,
                 progress=progress.stage("reading"),
             )
-            result = fit_with_forecast(fitting.fit, at=predict, reach=reach)(
+            result = beside_all_patterns(fit_with_forecast(fitting.fit, at=predict, reach=reach))(
                 table,
                 noise=noise,
                 level=level,
