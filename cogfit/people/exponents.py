@@ -29,6 +29,7 @@ from cogfit.people.share_between import share_between
 from cogfit.population.records import LEAST_RELIABILITY, Share
 from cogfit.progress import Progress
 from cogfit.records.codec import Document, Nan, wire
+from cogfit.records.sentence import number_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,10 +148,10 @@ class ExponentSurvey(Document):
             where = "inside" if inside else "outside"
             return f"The one centre over repetition is {gammas[0]:.2g}, {where} {low:g}–{high:g}."
         named = f" ({', '.join(inside)})" if inside else ""
-        up = f"; {len(rising)} measures grow with repetition" if rising else ""
+        up = f"; {number_of(len(rising), 'measure grows', 'measures grow')} with repetition" if rising else ""
         return (
-            f"Over repetition {len(rows)} centres run from {min(gammas):.2g} to {max(gammas):.2g}; {len(inside)} lie "
-            f"in {low:g}–{high:g}{named}{up}. There is no single value."
+            f"Over repetition {len(rows)} centres run from {min(gammas):.2g} to {max(gammas):.2g}; "
+            f"{number_of(len(inside), 'lies', 'lie')} in {low:g}–{high:g}{named}{up}. There is no single value."
         )
 
     def table(self) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from cogfit.formulas.form import Array
 from cogfit.inference.roots import brent
 from cogfit.native.distributions import chi2_quantile, student_quantile, student_sf
 from cogfit.records.codec import Document, Nan
+from cogfit.records.sentence import number_of
 
 FEW_DEGREES_OF_FREEDOM = 10
 """Residual degrees of freedom of a subject's fit below which its standard error is too rough to be a weight."""
@@ -91,7 +92,8 @@ def paired_contrast(
     by_subject = [_by_subject(values, subjects, condition, name) for name in (first, second)]
     both = [subject for subject in by_subject[0] if subject in by_subject[1]]
     if len(both) < 2:
-        raise InputError(f"only {len(both)} subject(s) have both '{first}' and '{second}'")
+        who = number_of(len(both), "subject has", "subjects have")
+        raise InputError(f"only {who} both '{first}' and '{second}'")
     before, after = (np.array([value_of[subject] for subject in both]) for value_of in by_subject)
     change = after - before
     mean, error = float(change.mean()), float(change.std(ddof=1)) / math.sqrt(change.size)

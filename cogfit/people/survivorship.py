@@ -24,7 +24,7 @@ from cogfit.inference.interval import format_interval
 from cogfit.logs.model import Log, RoutingLog
 from cogfit.people.dataset import Dataset, Series
 from cogfit.records.codec import Document, High, Low, Nan, wire
-from cogfit.records.sentence import say
+from cogfit.records.sentence import number_of, say
 from cogfit.result import FitResult
 
 LEAST_STAYING = 3
@@ -98,7 +98,10 @@ class Survivorship(Document):
         """What follows, in a sentence."""
         who = f"{self.kind} leave or enter along the curve"
         if self.n_stay is not None:
-            who = f"{self.n_leave} {self.kind} leave and {self.n_enter} enter along the curve, {self.n_stay} stay"
+            one = self.kind.removesuffix("s")
+            leave = number_of(self.n_leave or 0, f"{one} leaves", f"{self.kind} leave")
+            enter, stay = number_of(self.n_enter or 0, "enters", "enter"), number_of(self.n_stay, "stays", "stay")
+            who = f"{leave} and {enter} along the curve, {stay}"
         over = f"over x = {self.x_min:g}–{self.x_max:g}"
         if self.differs:
             return (

@@ -37,6 +37,7 @@ from cogfit.population.records import FormScore, MemberTable, PopulationFit
 from cogfit.population.starts import Start, scatter, start_at_no_floor, start_of, without_floor
 from cogfit.population.task import FEW, Task, nodes_of
 from cogfit.progress import Progress
+from cogfit.records.sentence import number_of
 
 AnyForm = Form | Callable[..., object]
 
@@ -374,7 +375,7 @@ def _warnings(prepared: _Prepared, kind: str, status: str, reason: str, residual
         out.append(f"{len(roster.left_out)} of {total} {kind}s left out: {'; '.join(in_words(roster.left_out))}")
     out += [f"kept: {text}" for text in in_words(roster.notes)]
     if roster.n_dropped:
-        out.append(f"{roster.n_dropped} points left out: missing, outside the window, or at x = 0")
+        out.append(f"{number_of(roster.n_dropped, 'point')} left out: missing, outside the window, or at x = 0")
     if residuals.correlation > _SERIAL:
         out.append(
             f"errors of neighbouring points are correlated ({residuals.correlation:.2f}): standard errors of single "
