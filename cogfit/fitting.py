@@ -99,7 +99,7 @@ class Options:
 
     @property
     def replicates(self) -> int:
-        """Curves made around each form to test it, to begin with."""
+        """Curves made around each form at first."""
         return THOROUGH_REPLICATES if self.thorough else self.first
 
 
@@ -612,7 +612,7 @@ def judge_curve(curve: Curve, options: Options) -> Verdict:
 
 @single_threaded()
 def judge_forms(curve: Curve, options: Options) -> tuple[str, Verdict]:
-    """Name the form to report, and rule on the power law.
+    """Choose a form and rule on the power law.
 
     Both are those of :func:`fit_curve`, for less: see :func:`judge_curve`.
     """

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def beside_all_patterns(fit: Callable[..., FitResult]) -> Callable[..., FitResult]:
-    """Make a fit say, too, whether patterns leave or enter with k."""
+    """Make a fit tell whether patterns leave or enter."""
 
     def fit_both(log: Log, **options: Any) -> FitResult:
         from cogfit.people.survivorship import with_patterns_that_stay

@@ -161,7 +161,7 @@ def _check_lognormal(y: Array, w: Array) -> None:
 
 
 def is_share_of(y: Array, trials: Array) -> NDArray[np.bool_]:
-    """Whether values are whole counts out of whole numbers of trials."""
+    """Whether values are whole counts out of their trials."""
     hits = y * trials
     is_whole = (np.abs(hits - np.rint(hits)) <= 1e-6 * np.maximum(1.0, trials)) & (trials == np.rint(trials))
     return np.asarray((y >= 0) & (y <= 1) & is_whole, dtype=bool)

@@ -450,9 +450,9 @@ def fit_series(series: Series, *, level: float = 0.95, rng: int = 0, progress: P
 
 
 def judge_series(series: Series, *, level: float = 0.95) -> tuple[str, str]:
-    """Name the form to report of one curve, and the verdict on the power law.
+    """Choose a form and rule on the power law.
 
-    They are those of :func:`fit_series`, for less: nothing else is made, and where a p-value lies next to its level the
+    Both are those of :func:`fit_series`, for less: nothing else is made, and where a p-value lies next to its level the
     number of replicates is bounded. Both are empty where too few points are there to compare forms.
     """
     if np.unique(series.x[series.x > 0]).size < LEAST_COMPARED:
@@ -466,7 +466,7 @@ def judge_series(series: Series, *, level: float = 0.95) -> tuple[str, str]:
 
 
 def _to_compare(series: Series) -> tuple[Curve, str | None]:
-    """The curve of a series in its window, and its only form, if there is one."""
+    """Curve of a series, and its only form if any."""
     plan = PLANS.get(series.dataset.id, Plan())
     form = plan.form
     if np.unique(series.x[series.x > 0]).size < LEAST_COMPARED:

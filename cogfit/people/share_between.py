@@ -2,8 +2,9 @@
 
 The share of the *estimates* in a range is not the share of people: errors of the estimates carry people out of it and
 into it. Under a normal distribution over people the share follows from its mean and standard deviation. Where the
-curves of single people are at hand, these are those of one model (:meth:`cogfit.PopulationFit.share`); from a table of
-estimates they come in two stages, and people are resampled for the interval.
+curves of single people are at hand, these are those of one model (its method
+:meth:`cogfit.population.records.PopulationFit.share`); from a table of estimates they come in two stages, and people
+are resampled for the interval.
 """
 
 from __future__ import annotations

@@ -210,7 +210,7 @@ def survivorship_of_patterns(
 
 
 def with_patterns_that_stay(result: FitResult, log: Log, *, rng: int = 0) -> FitResult:
-    """Add to the fit of a routing log whether patterns leave or enter.
+    """Tell in a fit whether patterns leave or enter.
 
     The fit itself is of those that stay. Where the pooled curve of all patterns has another γ, the finding about
     patterns that is read first says so.

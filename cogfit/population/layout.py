@@ -96,7 +96,7 @@ class Layout:
         return self.joined(mean, self.pack_factor(factor), log_sigma)
 
     def joined(self, mean: Array, entries: Array, log_sigma: float) -> Array:
-        """One vector of its three parts, or of derivatives by them."""
+        """Join means, entries and log σ into a vector."""
         return np.concatenate([mean, entries, [log_sigma] if self.has_sigma else []])
 
     def pack_factor(self, factor: Array) -> Array:

@@ -136,7 +136,10 @@ class Model:
         return value, slope
 
     def errors(self, y: Array, value: Array, w: Array) -> Errors:
-        """Compare values with a curve; weight 0 where there is no value."""
+        """Compare values with a curve.
+
+        The weight is 0 where there is no value.
+        """
         if not self.counted:
             residual = np.where(w > 0.0, y - value, 0.0)
             return Errors(residual, np.broadcast_to(w, residual.shape), w * residual**2)

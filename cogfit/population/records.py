@@ -65,7 +65,10 @@ class MixedParameter(Document):
 
     @property
     def prefix(self) -> str:
-        """What is normal over members: "log", "logit", or "" for the parameter itself."""
+        """Say what is normal over members.
+
+        Its log, its logit, or (empty) the parameter itself.
+        """
         return "logit" if self.is_logit else "log" if self.is_log else ""
 
 

@@ -84,7 +84,7 @@ def say(template: str, /, *, threshold: str = "", by: Callable[..., Any] | None 
 
 
 def number_of(count: float, one: str, many: str = "") -> str:
-    """Write a count with its noun, or a verb with its noun before it.
+    """Write a count with its noun or verb.
 
     Parameters
     ----------
