@@ -17,6 +17,7 @@ from cogfit.commands.defaults import FILE, in_words, project_defaults
 from cogfit.commands.following import Following, check_following, follow_to_the_end
 from cogfit.commands.forecast import fit_with_forecast, show_forecast, show_forecasts
 from cogfit.commands.outputs import check_outputs
+from cogfit.commands.staying import beside_all_patterns
 from cogfit.commands.terminal import (
     ProgressBars,
     Text,
@@ -194,7 +195,7 @@ def fit(
     # reading and fitting; a group is fitted like a whole log
     read = options.reader(context.params)
     fit_part = partial(
-        fit_with_forecast(fitting.fit, at=predict, reach=reach, has_fan=fan is not None),
+        beside_all_patterns(fit_with_forecast(fitting.fit, at=predict, reach=reach, has_fan=fan is not None)),
         form=form,
         thorough=thorough,
         schedule=split_names(schedule),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -13,6 +13,7 @@ from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import ProgressBars, Text, add_rows, console, new_table, print_table, warn, write_json
 
 if TYPE_CHECKING:
+    from cogfit.people.by_subject import SubjectExponents
     from cogfit.people.catalogue import Catalogue
     from cogfit.people.dataset import Dataset
     from cogfit.people.exponents import ExponentRow, ExponentSurvey
@@ -57,6 +58,9 @@ def human(
         tuple[float, float], typer.Option(help="Range of γ in which people are counted, with --exponents.")
     ] = (0.4, 0.5),
     fit: Annotated[bool, typer.Option("--fit/--no-fit", help="Whether to fit the data set shown.")] = True,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print every person's exponent with its standard error, too.")
+    ] = False,
     level: options.Level = 0.95,
     seed: options.Seed = 0,
     json_file: options.JsonFile = None,
@@ -76,12 +80,12 @@ def human(
     if reviews is not None:
         if id is not None or exponents:
             raise InputError("--import shows the reviews alone", hint="leave the data set and --exponents out")
-        _import(*reviews, out, level, seed, fit, json_file, plot)
+        _import(*reviews, out, _Shown(level, seed, fit, verbose, json_file, plot))
         return
     catalogue = human_data(extra=extra)
     if exponents:
         chosen = catalogue.values() if id is None else [catalogue[id]]
-        _exponents(list(chosen), between, level, seed, fit, json_file, plot, plot_people)
+        _exponents(list(chosen), between, _Shown(level, seed, fit, verbose, json_file, plot), plot_people)
         return
     if id is None:
         if plot is not None:
@@ -91,24 +95,44 @@ def human(
         if json_file != "-":
             _show_list(catalogue)
         return
-    _one(catalogue[id], level, seed, fit, json_file, plot)
+    _one(catalogue[id], _Shown(level, seed, fit, verbose, json_file, plot))
 
 
-def _one(data: Dataset, level: float, seed: int, fit: bool, json_file: str | None, plot: Path | None) -> None:
+class _Shown(NamedTuple):
+    """How data are fitted, and what is shown and written of them.
+
+    Attributes
+    ----------
+    level : float
+    seed : int
+    fit, verbose : bool
+    json_file : str or None
+    plot : Path or None
+    """
+
+    level: float
+    seed: int
+    fit: bool
+    verbose: bool
+    json_file: str | None
+    plot: Path | None
+
+
+def _one(data: Dataset, shown: _Shown) -> None:
     """Fit, show and write one data set."""
-    check_outputs(data.path.parent, json_file, plot)
-    fits = _fits(data, level, seed) if fit else None
-    write_json(lambda: _document(data, fits), json_file)
-    if plot is not None:
+    check_outputs(data.path.parent, shown.json_file, shown.plot)
+    fits = _fits(data, shown.level, shown.seed) if shown.fit else None
+    write_json(lambda: _document(data, fits), shown.json_file)
+    if shown.plot is not None:
         from cogfit.show.people import plot_human
         from cogfit.show.people_in_pictures import plot_survivorship
         from cogfit.show.plots import save_figure
 
         left = [found for found in fits.survivorship if found.differs] if fits is not None else []
         labels = (data.unit, f"{data.measure}: {data.scale}")
-        save_figure(plot_survivorship(left[0], data.title, labels) if left else plot_human(data, fits), plot)
-    if json_file != "-":
-        _show_dataset(data, fits)
+        save_figure(plot_survivorship(left[0], data.title, labels) if left else plot_human(data, fits), shown.plot)
+    if shown.json_file != "-":
+        _show_dataset(data, fits, verbose=shown.verbose)
 
 
 def _fits(data: Dataset, level: float, seed: int) -> HumanFits:
@@ -118,16 +142,7 @@ def _fits(data: Dataset, level: float, seed: int) -> HumanFits:
         return fit_human(data, level=level, rng=seed, progress=progress.stage("fitting"))
 
 
-def _import(
-    kind: str,
-    file: Path,
-    out: Path | None,
-    level: float,
-    seed: int,
-    fit: bool,
-    json_file: str | None,
-    plot: Path | None,
-) -> None:
+def _import(kind: str, file: Path, out: Path | None, shown: _Shown) -> None:
     """Show a person's own reviews, and keep them where wanted."""
     from tempfile import TemporaryDirectory
 
@@ -137,46 +152,42 @@ def _import(
     found = import_reviews(kind, file)
     with TemporaryDirectory() as folder:
         descriptor = write_package(found, kind, file.name, out or folder)
-        _one(read_package(descriptor)[DATASET], level, seed, fit, json_file, plot)
+        _one(read_package(descriptor)[DATASET], shown)
 
 
 # ----------------------------------------------------------------------------------------------------- exponents
 
 
-def _exponents(
-    datasets: list[Dataset],
-    between: tuple[float, float],
-    level: float,
-    seed: int,
-    fit: bool,
-    json_file: str | None,
-    plot: Path | None,
-    plot_people: Path | None,
-) -> None:
+def _exponents(datasets: list[Dataset], between: tuple[float, float], shown: _Shown, plot_people: Path | None) -> None:
     """Collect the exponents of data sets, print and write them."""
     from cogfit.people.exponents import survey_exponents
 
-    check_outputs(Path(), json_file, plot, plot_people)
+    check_outputs(Path(), shown.json_file, shown.plot, plot_people)
     with ProgressBars() as progress:
         survey = survey_exponents(
-            datasets, between=between, level=level, rng=seed, full=fit, progress=progress.stage("fitting")
+            datasets,
+            between=between,
+            level=shown.level,
+            rng=shown.seed,
+            full=shown.fit,
+            progress=progress.stage("fitting"),
         )
-    write_json(survey.to_json, json_file)
-    if plot is not None:
+    write_json(survey.to_json, shown.json_file)
+    if shown.plot is not None:
         from cogfit.show.forest import plot_exponents
         from cogfit.show.plots import save_figure
 
-        save_figure(plot_exponents(survey), plot)
+        save_figure(plot_exponents(survey), shown.plot)
     if plot_people is not None:
         from cogfit.show.people_in_pictures import plot_over_people
         from cogfit.show.plots import save_figure
 
         save_figure(plot_over_people(survey), plot_people)
-    if json_file != "-":
-        _show_exponents(survey)
+    if shown.json_file != "-":
+        _show_exponents(survey, verbose=shown.verbose)
 
 
-def _show_exponents(survey: ExponentSurvey) -> None:
+def _show_exponents(survey: ExponentSurvey, *, verbose: bool) -> None:
     """Print the rows in groups, and what follows."""
     from rich.text import Text as Plain
 
@@ -200,6 +211,21 @@ def _show_exponents(survey: ExponentSurvey) -> None:
         out.print(Plain("\nWithout an exponent", style="bold"))
     for name, reason in survey.left_out:
         out.print(Plain(f"  {name}: {reason}"))
+    for row in survey.rows if verbose else ():
+        if row.subjects is not None:
+            out.print(Plain(f"\n{row.exponent.label}", style="bold"))
+            print_table(out, _people_table(row.subjects))
+
+
+def _people_table(subjects: SubjectExponents) -> Any:
+    """Exponents of single people with their standard errors."""
+    kind = subjects.series.dataset.level
+    has_model = not all(map(isnan, subjects.shrunken))
+    table = new_table((kind,), ("γ alone", "SE", *((f"γ among all {kind}s", "SE") if has_model else ())))
+    columns = (subjects.gamma, subjects.stderr, *((subjects.shrunken, subjects.shrunken_stderr) if has_model else ()))
+    for name, *values in zip(subjects.names, *columns, strict=True):
+        add_rows(table, (name, *("–" if isnan(value) else f"{value:.3f}" for value in values)))
+    return table
 
 
 def _exponent_table(rows: list[ExponentRow], survey: ExponentSurvey) -> Any:
@@ -294,7 +320,7 @@ def _document(data: Dataset, fits: HumanFits | None) -> dict[str, Any]:
     return {"schema": SCHEMA, "dataset": described, "fits": None if fits is None else fits.to_json()}
 
 
-def _show_dataset(data: Dataset, fits: HumanFits | None) -> None:
+def _show_dataset(data: Dataset, fits: HumanFits | None, *, verbose: bool) -> None:
     """Print provenance, numbers and fits of a data set."""
     from rich.text import Text as Plain
 
@@ -327,6 +353,9 @@ def _show_dataset(data: Dataset, fits: HumanFits | None) -> None:
         if table is not None:
             out.print()
             print_table(out, table)
+    for people in fits.people if verbose else ():
+        out.print(Plain(f"\n{', '.join(people.population.labels.values()) or 'all'}", style="bold"))
+        print_table(out, _people_table(people.subjects))
     warn(fits.warnings)
 
 

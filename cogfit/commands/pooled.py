@@ -90,6 +90,9 @@ def _check(options: Mapping[str, Any]) -> None:
         raise InputError("--between counts the members of a population", hint="add --pool and --by")
     if options["by"] is None:
         raise InputError("--pool needs --by", hint="say what a member is: --by subject, run, layer, head or pattern")
+    if options["noise"] == "binomial":
+        hint = "in Python: cogfit.fit_population(table, noise='binomial', trials='n')"
+        raise InputError("--noise binomial needs the trials behind each y, which a log does not hold", hint=hint)
     for name in _ALONE:
         if options[name] not in (None, False, _DEFAULTS.get(name)):
             option = "--" + name.replace("_", "-")

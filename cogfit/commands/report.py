@@ -12,6 +12,7 @@ import typer
 from cogfit.commands import options
 from cogfit.commands.forecast import fit_with_forecast
 from cogfit.commands.outputs import check_outputs
+from cogfit.commands.staying import beside_all_patterns
 from cogfit.commands.terminal import ProgressBars, print_text, write_json
 
 HELP = """Fit a log and write one self-contained web page about it (no network; no scripts unless --interactive).
@@ -71,7 +72,7 @@ def report(
     else:
         with ProgressBars() as progress:
             table = read_log(log, progress=progress.stage("reading"), **options.reading(context.params))
-            result = fit_with_forecast(fitting.fit, at=predict, reach=reach)(
+            result = beside_all_patterns(fit_with_forecast(fitting.fit, at=predict, reach=reach))(
                 table, progress=progress.stage("fitting"), **options.fitting(context.params)
             )
     write_json(result.to_json, json_file)

@@ -136,11 +136,16 @@ def _binomial_information(f: Array, trials: Array) -> Array:
     return np.asarray(trials / (p * (1.0 - p)))
 
 
-def _binomial_loglik(y: Array, f: Array, trials: Array) -> float:
-    deviance, _ = _binomial_parts(y, f, trials)
+def saturated_binomial(y: Array, trials: Array) -> Array:
+    """Log-probabilities of shares of trials at these shares themselves."""
     hits, misses = y * trials, (1.0 - y) * trials
     choose = log_gamma(trials + 1.0) - log_gamma(hits + 1.0) - log_gamma(misses + 1.0)
-    return float((choose + _x_log_y(hits, y) + _x_log_y(misses, 1.0 - y) - 0.5 * deviance).sum())
+    return np.asarray(choose + _x_log_y(hits, y) + _x_log_y(misses, 1.0 - y))
+
+
+def _binomial_loglik(y: Array, f: Array, trials: Array) -> float:
+    deviance, _ = _binomial_parts(y, f, trials)
+    return float((saturated_binomial(y, trials) - 0.5 * deviance).sum())
 
 
 def _check_any(y: Array, w: Array) -> None:
@@ -153,6 +158,13 @@ def _check_lognormal(y: Array, w: Array) -> None:
             f"log-normal noise needs y > 0, but {int(np.sum(y <= 0))} of {y.size} values are not",
             hint="use noise='gaussian' (zeros are neither dropped nor offset)",
         )
+
+
+def is_share_of(y: Array, trials: Array) -> NDArray[np.bool_]:
+    """Whether values are whole counts out of their trials."""
+    hits = y * trials
+    is_whole = (np.abs(hits - np.rint(hits)) <= 1e-6 * np.maximum(1.0, trials)) & (trials == np.rint(trials))
+    return np.asarray((y >= 0) & (y <= 1) & is_whole, dtype=bool)
 
 
 def _check_binomial(y: Array, w: Array) -> None:

@@ -3,7 +3,7 @@
 from cogfit.fitting.account import versions
 from cogfit.fitting.api import fit, fit_curve
 from cogfit.fitting.intake import Prepared, is_table, other_kind, prepare_curve
-from cogfit.fitting.judging import Judge, Observed, judge_curve, judge_like, observe
+from cogfit.fitting.judging import Judge, Observed, judge_curve, judge_forms, judge_like, observe
 from cogfit.fitting.options import Options
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "fit_curve",
     "is_table",
     "judge_curve",
+    "judge_forms",
     "judge_like",
     "observe",
     "other_kind",

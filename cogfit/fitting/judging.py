@@ -24,7 +24,6 @@ from cogfit.planning.simulation import Simulator, checked_workers
 from cogfit.planning.situation import MOST_POINTS, Law, Situation, situation_of
 
 
-@single_threaded()
 def judge_curve(curve: Curve, options: Options) -> Verdict:
     """Rule on the power law, and nothing else.
 
@@ -45,14 +44,23 @@ def judge_curve(curve: Curve, options: Options) -> Verdict:
     >>> print(judge_curve(curve, Options(np.random.default_rng(0))))
     supported
     """
+    return judge_forms(curve, options)[1]
+
+
+@single_threaded()
+def judge_forms(curve: Curve, options: Options) -> tuple[str, Verdict]:
+    """Choose a form and rule on the power law.
+
+    Both are those of :func:`fit_curve`, for less: see :func:`judge_curve`.
+    """
     compared = compare_forms(curve, options)
     ruling = compared.selected.ruling
     if ruling.power_law != "supported":
-        return ruling
+        return compared.best, ruling
     form = next(form for form in compared.family if form.name == compared.best)
     inside = confidence_set(compared.selected.ranking, compared.selected.tests)
     uncertainty = uncertainty_of(compared, form, inside, options)
-    return settle(ruling, form_fit(form, uncertainty, compared.selected, math.nan))
+    return compared.best, settle(ruling, form_fit(form, uncertainty, compared.selected, math.nan))
 
 
 @dataclass(frozen=True)

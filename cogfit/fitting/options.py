@@ -27,8 +27,9 @@ class Options:
         Whether the verdict is tried on curves like the log's own.
     workers : int
         Processes that do so.
-    most : int
-        Curves made around each form at most, where it is not clear whether it is refused.
+    first, most : int
+        Curves made around each form before it is first asked whether it is refused, and at most, where that is not
+        clear.
     """
 
     rng: np.random.Generator
@@ -43,9 +44,10 @@ class Options:
     audit: bool = False
     workers: int = 1
     preview: Callable[[str], None] | None = None
+    first: int = REPLICATES
     most: int = MOST_REPLICATES
 
     @property
     def replicates(self) -> int:
-        """Curves made around each form to test it."""
-        return THOROUGH_REPLICATES if self.thorough else REPLICATES
+        """Curves made around each form at first."""
+        return THOROUGH_REPLICATES if self.thorough else self.first

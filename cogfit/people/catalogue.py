@@ -34,6 +34,7 @@ from cogfit.people.dataset import (
     Dataset,
     Field,
 )
+from cogfit.records.sentence import number_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +123,7 @@ class Catalogue(Mapping[str, Dataset]):
         return len(self._items)
 
     def __repr__(self) -> str:
-        return f"<Catalogue of {len(self)} data sets>"
+        return f"<Catalogue of {number_of(len(self), 'data set')}>"
 
     def readable(self) -> Catalogue:
         """Return the readable sets, and the others as damaged."""

@@ -42,6 +42,7 @@ from cogfit.people.over_subjects import Population, random_effects
 from cogfit.people.routes import compare_routes
 from cogfit.people.survivorship import Survivorship, survivorship_of_patterns
 from cogfit.progress import Progress
+from cogfit.records.sentence import number_of
 
 
 @single_threaded()
@@ -226,7 +227,7 @@ def _no_equivalence(model: Exponent, human: Exponent) -> str:
     "" where it can.
     """
     if (model.n or 0) < ENOUGH_RUNS:
-        return f"there are {model.n or 0} runs, and {ENOUGH_RUNS} are needed"
+        return f"{number_of(model.n or 0, 'run is', 'runs are')} there, and {ENOUGH_RUNS} are needed"
     if not human.subjects_known:
         return f"{human.label} has no data of single subjects"
     return ""
@@ -257,7 +258,7 @@ def _pooled(rows: Sequence[Row], level: float) -> tuple[Population | None, str]:
         if row.comparable and human.subjects_known and human.has_limits:
             by_study.setdefault(human.study, human)
     if len(by_study) < ENOUGH_STUDIES:
-        count = f"{len(by_study)} independent {'study' if len(by_study) == 1 else 'studies'}"
+        count = number_of(len(by_study), "independent study", "independent studies")
         return None, (
             f"Nothing is pooled: {count} with standard errors over subjects on one measure and form, and "
             f"{ENOUGH_STUDIES} are needed."

@@ -15,6 +15,7 @@ from cogfit.people.over_subjects import Population
 from cogfit.people.routes import Routes
 from cogfit.people.survivorship import Survivorship
 from cogfit.records.codec import Document, wire
+from cogfit.records.sentence import number_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -330,11 +331,12 @@ def _difference(row: Row, level: float) -> str:
 def _nothing_compared(rows: Sequence[Row]) -> str:
     """That no human curve measures the same, and why."""
     counts = Counter(row.main_obstacle.aspect.title for row in rows)
-    reasons = ", ".join(f"{n} differ in {what}" for what, n in counts.most_common())
-    return (
-        f"None of the {len(rows)} human exponents measures the same thing in the same way ({reasons}): "
-        "nothing here says that this curve is, or is not, like human memory."
-    )
+    nothing = "nothing here says that this curve is, or is not, like human memory."
+    if len(rows) == 1:
+        (what,) = counts
+        return f"The one human exponent here differs in {what}: {nothing}"
+    reasons = ", ".join(f"{number_of(n, 'differs', 'differ')} in {what}" for what, n in counts.most_common())
+    return f"None of the {len(rows)} human exponents measures the same thing in the same way ({reasons}): {nothing}"
 
 
 def _practice_times(rows: Sequence[Row]) -> list[str]:

@@ -17,17 +17,19 @@ from cogfit.errors import InputError
 from cogfit.formulas.registry import POWER, get_form
 from cogfit.inference.interval import format_interval
 from cogfit.native.blas import single_threaded
-from cogfit.people.by_subject import LEAST_POINTS, SubjectExponents, fit_subjects, population_of
+from cogfit.people.by_subject import LEAST_POINTS, People, SubjectExponents
 from cogfit.people.conclusions import ENOUGH_STUDIES
 from cogfit.people.dataset import Dataset, Series
 from cogfit.people.exponent import DISTRIBUTION, Exponent, heading
-from cogfit.people.fits import HumanFits, Slope, estimated_subjects, fit_human
+from cogfit.people.fits import HumanFits, Slope, fit_human, judge_series
 from cogfit.people.human_side import claims, describe_series
 from cogfit.people.model_side import INTERVAL_DEGREES_OF_FREEDOM, normal_quantile
 from cogfit.people.over_subjects import Population, random_effects
-from cogfit.people.share_between import LEAST_RELIABILITY, ShareBetween, share_between
+from cogfit.people.share_between import share_between
+from cogfit.population.records import LEAST_RELIABILITY, Share
 from cogfit.progress import Progress
 from cogfit.records.codec import Document, Nan, wire
+from cogfit.records.sentence import number_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,14 +54,15 @@ class ExponentRow(Document):
         Whether the data determine it: finite limits, and a fit that worked.
     best_form, verdict : str
         The form that :func:`cogfit.fit` reports and its verdict on the power law; empty where forms were not compared.
+        Where a p-value lies next to its level fewer replicates decide here.
     other_choices : mapping of str to float
         γ under another count, with a floor, by log–log least squares, with the same items only.
     population : Population or None
         Over people.
-    share : ShareBetween or None
+    share : Share or None
         Share of people in the range.
     subjects : SubjectExponents or None
-        Estimates of single people.
+        Exponents of single people, with standard errors.
     """
 
     id: str
@@ -69,8 +72,8 @@ class ExponentRow(Document):
     verdict: str = ""
     other_choices: Mapping[str, Nan] = field(default_factory=dict)
     population: Population | None = None
-    share: ShareBetween | None = None
-    subjects: SubjectExponents | None = field(default=None, metadata=wire(skip=True))
+    share: Share | None = None
+    subjects: SubjectExponents | None = None
 
 
 @dataclass(frozen=True)
@@ -145,10 +148,10 @@ class ExponentSurvey(Document):
             where = "inside" if inside else "outside"
             return f"The one centre over repetition is {gammas[0]:.2g}, {where} {low:g}–{high:g}."
         named = f" ({', '.join(inside)})" if inside else ""
-        up = f"; {len(rising)} measures grow with repetition" if rising else ""
+        up = f"; {number_of(len(rising), 'measure grows', 'measures grow')} with repetition" if rising else ""
         return (
-            f"Over repetition {len(rows)} centres run from {min(gammas):.2g} to {max(gammas):.2g}; {len(inside)} lie "
-            f"in {low:g}–{high:g}{named}{up}. There is no single value."
+            f"Over repetition {len(rows)} centres run from {min(gammas):.2g} to {max(gammas):.2g}; "
+            f"{number_of(len(inside), 'lies', 'lie')} in {low:g}–{high:g}{named}{up}. There is no single value."
         )
 
     def table(self) -> pd.DataFrame:
@@ -237,7 +240,7 @@ def _rows_of(
     """Rows of one set, or why it has none."""
     try:
         every = dataset.series()
-        fits = fit_human(dataset, level=level, rng=rng, full=full)
+        fits = fit_human(dataset, level=level, rng=rng, full=False, variants=False)
     except InputError as error:
         return [], f"cannot be used: {error}"
     if dataset.kind == "contrast":
@@ -245,35 +248,41 @@ def _rows_of(
     if dataset.convention == "block":
         block = _block_row(fits)
         return [] if block is None else [block], "" if block else "; ".join(dict.fromkeys(fits.skipped))
-    make = _estimates_row if dataset.kind == "estimates" else _curve_row
-    rows = [row for series in every if (row := make(series, fits, between, rng)) is not None]
+    if dataset.kind == "estimates":
+        made = [_estimates_row(series, fits, between, rng) for series in every]
+    else:
+        made = [_curve_row(series, fits, between, rng, full) for series in every]
+    rows = [row for row in made if row is not None]
     return rows, "" if rows else "; ".join(fits.skipped) or f"fewer than {LEAST_POINTS} points"
 
 
-def _curve_row(series: Series, fits: HumanFits, between: tuple[float, float], rng: int) -> ExponentRow | None:
+def _curve_row(
+    series: Series, fits: HumanFits, between: tuple[float, float], rng: int, full: bool
+) -> ExponentRow | None:
     """Row of one curve."""
     own = [slope for slope in fits.slopes if slope.labels == series.labels]
     main = next((one for one in own if (one.form, one.scale) == (POWER, "raw")), None)
     if main is None:
         return None
     exponent = describe_series(series, POWER, main.noise, main.gamma, (main.low, main.high))
-    result = next((one.result for one in fits.curves if one.series.labels == series.labels), None)
-    population = next((one for one in fits.populations if one.labels == series.labels), None)
-    share = subjects = None
-    if population is not None:
-        subjects = fit_subjects(series, fits.level)
-        share = share_between(subjects, population, between, rng=rng)
+    best_form, verdict = judge_series(series, level=fits.level) if full else ("", "")
+    people = _people_behind(series, fits)
     return ExponentRow(
         id=series.dataset.id,
         exponent=exponent,
         is_measured=exponent.has_limits and main.status != "failed",
-        best_form="" if result is None else result.form,
-        verdict="" if result is None else result.verdict.power_law,
+        best_form=best_form,
+        verdict=verdict,
         other_choices=_other_choices(main, own, fits, series),
-        population=population,
-        share=share,
-        subjects=subjects,
+        population=None if people is None else people.population,
+        share=None if people is None else share_between(people, between, rng=rng),
+        subjects=None if people is None else people.subjects,
     )
+
+
+def _people_behind(series: Series, fits: HumanFits) -> People | None:
+    """Single people behind a curve, or a table of estimates."""
+    return next((people for people in fits.people if people.population.labels == series.labels), None)
 
 
 def _other_choices(main: Slope, own: Sequence[Slope], fits: HumanFits, series: Series) -> dict[str, float]:
@@ -298,15 +307,14 @@ def _other_choices(main: Slope, own: Sequence[Slope], fits: HumanFits, series: S
 
 def _estimates_row(series: Series, fits: HumanFits, between: tuple[float, float], rng: int) -> ExponentRow | None:
     """Row of a table of estimates: the mean over people."""
-    subjects = estimated_subjects(series)
-    try:
-        population = population_of(subjects, fits.level)
-    except InputError:
+    people = _people_behind(series, fits)
+    if people is None:
         return None
+    subjects, population = people.subjects, people.population
     limits = (population.low, population.high)
     exponent = describe_series(series, POWER, "gaussian", population.mean, limits)
     exponent = replace(exponent, averaging=DISTRIBUTION, n=population.n, subjects_known=True)
-    share = share_between(subjects, population, between, rng=rng)
+    share = share_between(people, between, rng=rng)
     choices = {"plain mean": float(subjects.gamma.mean())}
     return ExponentRow(series.dataset.id, exponent, True, "", "", choices, population, share, subjects)
 
@@ -363,7 +371,7 @@ def _pool(rows: Sequence[ExponentRow], level: float) -> tuple[Pooled, ...]:
     return tuple(out)
 
 
-def refusal(share: ShareBetween) -> str:
+def refusal(share: Share) -> str:
     """Why the share of people is not estimated, in words."""
     if math.isnan(share.reliability):
         return "no standard errors"

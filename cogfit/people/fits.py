@@ -16,14 +16,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from cogfit import fitting
+from cogfit.curves.curve import Curve
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import get_form
 from cogfit.inference.interval import format_interval
+from cogfit.inference.selection import JUDGED_REPLICATES
 from cogfit.native import distributions
 from cogfit.native.blas import single_threaded
 from cogfit.people import block_means
-from cogfit.people.by_subject import LEAST_POINTS, SubjectExponents, fit_subjects, population_of, read_subjects
+from cogfit.people.by_subject import (
+    LEAST_POINTS,
+    People,
+    SubjectExponents,
+    fit_people,
+    people_of_estimates,
+    read_subjects,
+)
 from cogfit.people.dataset import Dataset, Series
 from cogfit.people.over_subjects import (
     Contrast,
@@ -46,6 +55,8 @@ SLOPES = (("power", "raw"), ("power", "log"), ("power_floor", "raw"))
 
 LEAST_COMPARED = 6
 """Fewer points than these give no comparison of forms."""
+
+_FIRST_REPLICATES = 49  # of a form, where many curves are judged: most forms are clear by then
 
 
 @dataclass(frozen=True)
@@ -210,8 +221,8 @@ class HumanFits(Document):
     slopes : tuple of Slope
     contrasts, dropped : tuple of Contrast
         All values, and without those that the authors drop.
-    populations : tuple of Population
-        Of γ over subjects, lists or teams.
+    people : tuple of People
+        Single subjects, lists or teams, and the distribution of γ over them.
     pooled : tuple of BlockFit
     common : mapping of str to CommonTest
         Test of one γ for all groups, by what stands for a block and by scale.
@@ -223,7 +234,7 @@ class HumanFits(Document):
         Curves that were not fitted, with reasons.
     """
 
-    DERIVED: ClassVar[Mapping[str, str]] = {"warnings": "warnings"}
+    DERIVED: ClassVar[Mapping[str, str]] = {"populations": "populations", "warnings": "warnings"}
 
     dataset: Dataset = field(metadata=wire(skip=True))
     level: float
@@ -231,12 +242,17 @@ class HumanFits(Document):
     slopes: tuple[Slope, ...] = ()
     contrasts: tuple[Contrast, ...] = ()
     dropped: tuple[Contrast, ...] = field(default=(), metadata=wire("contrasts_without_dropped"))
-    populations: tuple[Population, ...] = ()
+    people: tuple[People, ...] = ()
     pooled: tuple[block_means.BlockFit, ...] = ()
     common: Mapping[str, block_means.CommonTest] = field(default_factory=dict, metadata=wire("one_gamma"))
     survivorship: tuple[Survivorship, ...] = ()
     statements: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+
+    @property
+    def populations(self) -> tuple[Population, ...]:
+        """Distributions of γ over subjects, lists or teams."""
+        return tuple(found.population for found in self.people)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -283,7 +299,13 @@ class HumanFits(Document):
 
 @single_threaded()
 def fit_human(
-    dataset: Dataset, *, level: float = 0.95, rng: int = 0, full: bool = True, progress: Progress | None = None
+    dataset: Dataset,
+    *,
+    level: float = 0.95,
+    rng: int = 0,
+    full: bool = True,
+    variants: bool = True,
+    progress: Progress | None = None,
 ) -> HumanFits:
     """Fit a human data set by its plan.
 
@@ -296,6 +318,8 @@ def fit_human(
         For bootstrap tests and resampling.
     full : bool
         Whether to compare all forms (seconds a curve), or to give slopes, contrasts and distributions only.
+    variants : bool
+        Whether to give slopes over further windows, and those of every form under every count, too.
     progress : callable, optional
         Called as ``progress(done, total, name)`` before each curve.
 
@@ -317,7 +341,7 @@ def fit_human(
     0.219
     """
     plan = PLANS.get(dataset.id, Plan())
-    work = _Work(dataset, plan, level, rng, full, progress)
+    work = _Work(dataset, plan, level, rng, full, variants, progress)
     if plan.pool is not None or dataset.convention == "block":
         fits = _fit_blocks(work)
     else:
@@ -336,6 +360,7 @@ class _Work:
     level: float
     rng: int
     full: bool
+    variants: bool
     progress: Progress | None
 
     def result(self, **parts: Any) -> HumanFits:
@@ -384,7 +409,7 @@ def _thinning(series: Series) -> str:
 
 def _fit_curves(work: _Work) -> HumanFits:
     """Slopes, forms and distributions over clusters of every curve."""
-    curves, slopes, populations, skipped = [], [], [], []
+    curves, slopes, people, skipped = [], [], [], []
     every = work.dataset.series()
     progress = work.progress or (lambda done, total, name: None)
     for number, series in enumerate(every):
@@ -400,13 +425,13 @@ def _fit_curves(work: _Work) -> HumanFits:
             curves.append(fit_series(series, level=work.level, rng=work.rng))
         if series.clusters is not None:
             try:
-                populations.append(population_of(fit_subjects(series, work.level), work.level))
+                people.append(fit_people(series, work.level))
             except InputError as error:
                 skipped.append(f"{series.name}: {error}")
     progress(len(every), len(every), "")
     statements = [text for curve in curves for text in _curve_statements(curve)]
-    statements += [_population_statement(population, work.dataset.level) for population in populations]
-    return work.result(curves=curves, slopes=slopes, populations=populations, statements=statements, skipped=skipped)
+    statements += [_population_statement(found.population, work.dataset.level) for found in people]
+    return work.result(curves=curves, slopes=slopes, people=people, statements=statements, skipped=skipped)
 
 
 def fit_series(series: Series, *, level: float = 0.95, rng: int = 0, progress: Progress | None = None) -> CurveFit:
@@ -419,13 +444,34 @@ def fit_series(series: Series, *, level: float = 0.95, rng: int = 0, progress: P
     InputError
         If the data set is no curve, or has too few points.
     """
+    curve, form = _to_compare(series)
+    result = fitting.fit(curve, form=form, level=level, rng=rng, progress=progress)
+    return CurveFit(series, result, _chi_square(result) if series.se is not None else None)
+
+
+def judge_series(series: Series, *, level: float = 0.95) -> tuple[str, str]:
+    """Choose a form and rule on the power law.
+
+    Both are those of :func:`fit_series`, for less: nothing else is made, and where a p-value lies next to its level the
+    number of replicates is bounded. Both are empty where too few points are there to compare forms.
+    """
+    if np.unique(series.x[series.x > 0]).size < LEAST_COMPARED:
+        return "", ""
+    curve, form = _to_compare(series)
+    options = fitting.Options(
+        np.random.default_rng(0), form=form, level=level, first=_FIRST_REPLICATES, most=JUDGED_REPLICATES
+    )
+    best, verdict = fitting.judge_forms(curve, options)
+    return best, verdict.power_law
+
+
+def _to_compare(series: Series) -> tuple[Curve, str | None]:
+    """Curve of a series, and its only form if any."""
     plan = PLANS.get(series.dataset.id, Plan())
     form = plan.form
     if np.unique(series.x[series.x > 0]).size < LEAST_COMPARED:
         form = form or "power"
-    curve = _window(series, plan.x_min, plan.x_max).curve()
-    result = fitting.fit(curve, form=form, level=level, rng=rng, progress=progress)
-    return CurveFit(series, result, _chi_square(result) if series.se is not None else None)
+    return _window(series, plan.x_min, plan.x_max).curve(), form
 
 
 def _chi_square(result: FitResult) -> tuple[float, int, float] | None:
@@ -449,14 +495,15 @@ def _window(series: Series, x_min: float | None, x_max: float | None) -> Series:
 def _slopes(series: Series, work: _Work) -> list[Slope]:
     """Power laws over each window, under each convention."""
     slopes: dict[Any, Slope] = {}
-    for window in ((work.plan.x_min, work.plan.x_max), *work.plan.windows):
+    for window in ((work.plan.x_min, work.plan.x_max), *(work.plan.windows if work.variants else ())):
         part = _window(series, *window)
         for convention in _conventions(series):
             counted = part if convention == part.convention else part.under(convention)
             counted = counted.take(counted.x > 0)  # at x = 0 a power law has no value
             if np.unique(counted.x).size < LEAST_POINTS:
                 continue
-            for form, scale in SLOPES:
+            is_own = convention == part.convention
+            for form, scale in SLOPES if is_own or work.variants else SLOPES[:1]:
                 key = (form, scale, convention, counted.x.min(), counted.x.max())  # windows may hold the same points
                 has_slope = work.plan.form in (None, form) and not (scale == "log" and np.any(counted.mean().y <= 0))
                 if has_slope and key not in slopes:
@@ -608,14 +655,14 @@ def _contrast(series: Series, first: str, second: str, level: float) -> Contrast
 
 def _fit_estimates(work: _Work) -> HumanFits:
     """Distribution of the estimates over subjects."""
-    populations, skipped = [], []
+    people, skipped = [], []
     for series in work.dataset.series():
         try:
-            populations.append(population_of(estimated_subjects(series), work.level))
+            people.append(people_of_estimates(estimated_subjects(series), work.level))
         except InputError as error:
             skipped.append(f"{series.name}: {error}")
-    statements = [_population_statement(population, work.dataset.level) for population in populations]
-    return work.result(populations=populations, statements=statements, skipped=skipped)
+    statements = [_population_statement(found.population, work.dataset.level) for found in people]
+    return work.result(people=people, statements=statements, skipped=skipped)
 
 
 def estimated_subjects(series: Series) -> SubjectExponents:

@@ -27,6 +27,7 @@ from cogfit.native import distributions
 from cogfit.people.exponent import DISTRIBUTION, MEAN, PERSON, Exponent, form_title, obstacles
 from cogfit.people.over_subjects import Population, random_effects
 from cogfit.progress import Progress
+from cogfit.records.sentence import number_of
 from cogfit.result import FitResult, FormFit, is_fit, load
 
 ENOUGH_RUNS = 5
@@ -211,7 +212,8 @@ def over_runs(runs: Sequence[Exponent], level: float = 0.95) -> tuple[Exponent, 
     _check_alike(runs)
     usable = [run for run in runs if run.has_limits and run.high > run.low]
     if len(usable) < 2:
-        raise InputError(f"only {len(usable)} of {len(runs)} runs have an exponent with two finite limits")
+        verb = "has" if len(usable) == 1 else "have"
+        raise InputError(f"only {len(usable)} of {len(runs)} runs {verb} an exponent with two finite limits")
     width = 2.0 * normal_quantile(level)  # of an interval, in standard errors
     errors = np.array([(run.high - run.low) / width for run in usable])
     gammas = np.array([run.gamma for run in usable])
@@ -267,7 +269,7 @@ def mean_curve_exponent(runs: Sequence[Run], singles: Sequence[Exponent], level:
         x = np.intersect1d(x, run.fit.x)
     if x.size < 3:
         hint = "compare them one by one, or log them alike"
-        raise InputError(f"the {len(runs)} runs have {x.size} values of x in common", hint=hint)
+        raise InputError(f"the {len(runs)} runs have {number_of(x.size, 'value')} of x in common", hint=hint)
     y = [run.fit.y[np.searchsorted(run.fit.x, x)] for run in runs]
     groups = np.repeat([run.label for run in runs], x.size)
     curve = array_curve(np.tile(x, len(runs)), np.concatenate(y), groups=groups)

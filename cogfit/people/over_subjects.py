@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 from cogfit.inference.roots import brent
 from cogfit.native.distributions import chi2_quantile, student_quantile, student_sf
-from cogfit.records.codec import Document
+from cogfit.records.codec import Document, Nan
+from cogfit.records.sentence import number_of
 
 FEW_DEGREES_OF_FREEDOM = 10
 """Residual degrees of freedom of a subject's fit below which its standard error is too rough to be a weight."""
@@ -91,7 +92,8 @@ def paired_contrast(
     by_subject = [_by_subject(values, subjects, condition, name) for name in (first, second)]
     both = [subject for subject in by_subject[0] if subject in by_subject[1]]
     if len(both) < 2:
-        raise InputError(f"only {len(both)} subject(s) have both '{first}' and '{second}'")
+        who = number_of(len(both), "subject has", "subjects have")
+        raise InputError(f"only {who} both '{first}' and '{second}'")
     before, after = (np.array([value_of[subject] for subject in both]) for value_of in by_subject)
     change = after - before
     mean, error = float(change.mean()), float(change.std(ddof=1)) / math.sqrt(change.size)
@@ -183,6 +185,9 @@ class Population(Document):
         Standard deviation of the estimates themselves, errors included.
     new_low, new_high : float
         Prediction interval: where γ of another subject lies.
+    reliability : float
+        Share of the variance of the estimates that is between subjects. The rest are errors of the single estimates;
+        NaN where these are not known.
     level : float
     method : str
     caveats : tuple of str
@@ -191,8 +196,6 @@ class Population(Document):
     left_out : tuple of str
         Subjects without an exponent, and why.
     """
-
-    DERIVED: ClassVar[Mapping[str, str]] = {"reliability": "reliability"}
 
     n: int
     mean: float
@@ -204,21 +207,12 @@ class Population(Document):
     spread: float
     new_low: float
     new_high: float
+    reliability: Nan
     level: float
     method: str
     caveats: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
-
-    @property
-    def reliability(self) -> float:
-        """Share of the variance that is between subjects.
-
-        It is that of the estimates. The rest are errors of the single estimates. NaN where these are not known.
-        """
-        if math.isnan(self.sd):
-            return math.nan
-        return min(1.0, (self.sd / self.spread) ** 2) if self.spread > 0 else 0.0
 
 
 def random_effects(
@@ -294,6 +288,7 @@ def random_effects(
         spread=spread,
         new_low=mean - half_new,
         new_high=mean + half_new,
+        reliability=min(1.0, between / spread**2) if spread > 0 else 0.0,
         level=level,
         method=method,
         caveats=caveats,
@@ -335,6 +330,7 @@ def plain_distribution(estimates: Array, level: float = 0.95) -> Population:
         spread=spread,
         new_low=mean - half_new,
         new_high=mean + half_new,
+        reliability=math.nan,
         level=level,
         method="plain mean, Student's t; the interval for another one is for another estimate",
         caveats=(unknown,),

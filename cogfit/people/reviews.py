@@ -23,6 +23,7 @@ import numpy as np
 
 from cogfit.errors import InputError, nearest
 from cogfit.files import write_atomic
+from cogfit.records.sentence import number_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -271,9 +272,11 @@ def _identified(later: pd.DataFrame) -> tuple[list[int], list[str]]:
             continue
         if share >= MODAL_SHARE:
             usual = delays[counts.argmax()]
-            notes.append(f"repetition {repetition}: {share:.0%} of {n:,} reviews come after {usual:g} day(s): no curve")
+            after = number_of(usual, "day")
+            notes.append(f"repetition {repetition}: {share:.0%} of {n:,} reviews come after {after}: no curve")
         elif delays.size < LEAST_DELAYS:
-            notes.append(f"repetition {repetition}: {delays.size} different delays are too few for a curve")
+            too_few = number_of(delays.size, "delay is too few", "different delays are too few")
+            notes.append(f"repetition {repetition}: {too_few} for a curve")
         else:
             usable.append(int(repetition))
     notes.append(_say_scheduler(later[later["repetition"].isin(usable)]))
@@ -296,7 +299,7 @@ def _say_scheduler(later: pd.DataFrame) -> str:
         return ""
     failed, recalled = (math.exp(float(log.mean())) for log in logs)
     return (
-        f"the scheduler sets the delay: {failed:.2g} day(s) on average after a failure and {recalled:.2g} after a "
+        f"the scheduler sets the delay: {failed:.2g} days on average after a failure and {recalled:.2g} after a "
         "success, so cards seen late are easier ones, and γ is smaller than that of forgetting"
     )
 

@@ -21,6 +21,7 @@ from cogfit.formulas.registry import POWER
 from cogfit.people.dataset import ROUTES, Dataset, Series
 from cogfit.people.exponent import MEAN, Exponent
 from cogfit.records.codec import Document, Nan, wire
+from cogfit.records.sentence import number_of
 from cogfit.result import FitResult
 
 MODEL_ROUTE = "slow route of a model"
@@ -214,7 +215,7 @@ def _share(series: Series, model: Exponent, of_model: tuple[float, float], level
 def _differences(share: RouteShare, series: Series, model: Exponent, span: tuple[float, float]) -> list[str]:
     """In what a human share differs from the model's."""
     human, about = share.exponent, series.dataset
-    people = "people" if human.n is None else f"{human.n} people"
+    people = "people" if human.n is None else number_of(human.n, "person", "people")
     out = [
         f"route: {ROUTES[share.route]} against {ROUTES[MODEL_ROUTE]}",
         f"level: the mean of {people} against {model.averaging}" + (f" (n = {model.n})" if (model.n or 1) > 1 else ""),

@@ -1,111 +1,74 @@
 """How many people have an exponent in a given range.
 
 The share of the *estimates* in a range is not the share of people: errors of the estimates carry people out of it and
-into it. Under a normal distribution over people the share follows from its mean and standard deviation, which
-:func:`cogfit.people.over_subjects.random_effects` estimates; people are resampled for its interval. This is a
-stand-in for a hierarchical model of all trials, and can be replaced by one without any change elsewhere.
+into it. Under a normal distribution over people the share follows from its mean and standard deviation. Where the
+curves of single people are at hand, these are those of one model (its method
+:meth:`cogfit.population.records.PopulationFit.share`); from a table of estimates they come in two stages, and people
+are resampled for the interval.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
-from cogfit.native.distributions import normal_cdf
-from cogfit.people.by_subject import SubjectExponents
-from cogfit.people.over_subjects import Population, random_effects
-from cogfit.records.codec import Document, Nan
-
-LEAST_RELIABILITY = 0.3
-"""Below this the estimates say more of their errors than of people."""
+from cogfit.people.by_subject import People
+from cogfit.people.over_subjects import random_effects
+from cogfit.population.records import LEAST_RELIABILITY, Share, normal_share
 
 REPLICATES = 400
 
 
-@dataclass(frozen=True)
-class ShareBetween(Document):
-    """Share of people whose γ lies in a range.
-
-    Attributes
-    ----------
-    low_gamma, high_gamma : float
-        The range.
-    raw : float
-        Share of the estimates in it.
-    share, low, high : float
-        Share of people, with the limits of its interval; NaN where it is refused.
-    reliability : float
-        Share of the variance of the estimates that is between people.
-    method : str
-        Or why it is refused.
-    """
-
-    low_gamma: float
-    high_gamma: float
-    raw: float
-    share: Nan
-    low: Nan
-    high: Nan
-    reliability: Nan
-    method: str
-
-
-def share_between(
-    subjects: SubjectExponents, population: Population, between: tuple[float, float], *, rng: int = 0
-) -> ShareBetween:
+def share_between(people: People, between: tuple[float, float], *, rng: int = 0) -> Share:
     """Estimate the share of people in a range of γ.
 
     Parameters
     ----------
-    subjects : SubjectExponents
-    population : Population
-        Of these.
+    people : People
     between : (float, float)
     rng : int
-        For the resampling.
+        For the resampling of a table of estimates.
 
     Returns
     -------
-    ShareBetween
+    Share
         Refused where the reliability is unknown or under :data:`LEAST_RELIABILITY`.
 
     Examples
     --------
     >>> import cogfit
-    >>> from cogfit.people.by_subject import population_of
+    >>> from cogfit.people.by_subject import people_of_estimates
     >>> from cogfit.people.fits import estimated_subjects
-    >>> people = estimated_subjects(cogfit.human("remington2016_subjects").series(condition="shortcut")[0])
-    >>> found = share_between(people, population_of(people), (0.2, 0.4))
+    >>> subjects = estimated_subjects(cogfit.human("remington2016_subjects").series(condition="shortcut")[0])
+    >>> found = share_between(people_of_estimates(subjects), (0.2, 0.4))
     >>> found.low < found.share < found.high
     True
     """
+    if people.model is not None:
+        return people.model.share(*between)
+    return _share_of_estimates(people, between, rng)
+
+
+def _share_of_estimates(people: People, between: tuple[float, float], rng: int) -> Share:
+    """Share from estimates and their standard errors."""
+    subjects, population = people.subjects, people.population
     raw = float(np.mean((subjects.gamma >= between[0]) & (subjects.gamma <= between[1])))
-    reliability = population.reliability
+    level, reliability = population.level, population.reliability
     if not reliability >= LEAST_RELIABILITY:
         why = "unknown: there are no standard errors" if math.isnan(reliability) else f"{reliability:.2f}"
         method = f"refused: the reliability of single estimates is {why}, and {LEAST_RELIABILITY} is needed"
-        return ShareBetween(*between, raw, math.nan, math.nan, math.nan, reliability, method)
+        return Share(*between, raw, math.nan, math.nan, math.nan, reliability, level, method)
     generator, n = np.random.default_rng(rng), subjects.gamma.size
-    shares = []
-    for draw in generator.integers(0, n, size=(REPLICATES, n)):
+    means, sds = np.empty((2, REPLICATES))
+    for i, draw in enumerate(generator.integers(0, n, size=(REPLICATES, n))):
         one = random_effects(
-            subjects.gamma[draw], subjects.stderr[draw], subjects.degrees_of_freedom, population.level, spread_only=True
+            subjects.gamma[draw], subjects.stderr[draw], subjects.degrees_of_freedom, level, spread_only=True
         )
-        shares.append(_normal_share(one.mean, one.sd, between))
-    tail = 0.5 * (1.0 - population.level)
-    low, high = np.quantile(shares, [tail, 1.0 - tail])
-    share = _normal_share(population.mean, population.sd, between)
+        means[i], sds[i] = one.mean, one.sd
+    tail = 0.5 * (1.0 - level)
+    low, high = np.quantile(normal_share(means, sds, *between), [tail, 1.0 - tail])
+    share = float(normal_share(np.array(population.mean), np.array(population.sd), *between))
     method = f"normal distribution over people ({population.method}); {REPLICATES} samples of people, percentiles"
-    return ShareBetween(*between, raw, share, min(float(low), share), max(float(high), share), reliability, method)
-
-
-def _normal_share(mean: float, sd: float, between: tuple[float, float]) -> float:
-    """Share of a normal distribution in a range.
-
-    Without spread it is all or nothing.
-    """
-    if sd <= 0.0:
-        return float(between[0] <= mean <= between[1])
-    return normal_cdf((between[1] - mean) / sd) - normal_cdf((between[0] - mean) / sd)
+    low, high = min(float(low), share), max(float(high), share)
+    return Share(*between, raw, share, low, high, reliability, level, method)

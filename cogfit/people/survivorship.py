@@ -16,19 +16,22 @@ from numpy.typing import NDArray
 
 from cogfit import fitting
 from cogfit.curves.curve import Curve
-from cogfit.curves.exposure import exposure_curve
+from cogfit.curves.exposure import Outcome, exposure_curve
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import POWER
 from cogfit.inference.interval import format_interval
-from cogfit.logs.model import RoutingLog
+from cogfit.logs.model import Log, RoutingLog
 from cogfit.people.dataset import Dataset, Series
 from cogfit.records.codec import Document, High, Low, Nan, wire
+from cogfit.records.sentence import number_of, say
+from cogfit.result import FitResult
 
 LEAST_STAYING = 3
 """Fewer that stay than these are no fixed set."""
 
 _LEAST_POINTS = 4
+_DIFFERS = "either γ outside the other's interval"
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,10 @@ class Survivorship(Document):
         """What follows, in a sentence."""
         who = f"{self.kind} leave or enter along the curve"
         if self.n_stay is not None:
-            who = f"{self.n_leave} {self.kind} leave and {self.n_enter} enter along the curve, {self.n_stay} stay"
+            one = self.kind.removesuffix("s")
+            leave = number_of(self.n_leave or 0, f"{one} leaves", f"{self.kind} leave")
+            enter, stay = number_of(self.n_enter or 0, "enters", "enter"), number_of(self.n_stay, "stays", "stay")
+            who = f"{leave} and {enter} along the curve, {stay}"
         over = f"over x = {self.x_min:g}–{self.x_max:g}"
         if self.differs:
             return (
@@ -161,10 +167,27 @@ def _of_named_set(series: Series, dataset: Dataset, level: float, rng: int) -> S
     return replace(found, labels=dict(series.labels), fixed_set=dataset.id)
 
 
-def survivorship_of_patterns(routing: RoutingLog, *, level: float = 0.95, rng: int = 0) -> Survivorship | None:
+def survivorship_of_patterns(
+    routing: RoutingLog,
+    *,
+    level: float = 0.95,
+    rng: int = 0,
+    outcome: Outcome = "auto",
+    convention: str = "prior",
+    k_min: int | None = None,
+    k_max: int | None = None,
+) -> Survivorship | None:
     """Fit patterns that stay beside all patterns.
 
     :func:`cogfit.exposure_curve` takes those that stay to the end of its window.
+
+    Parameters
+    ----------
+    routing : RoutingLog
+    level : float
+    rng : int
+    outcome, convention, k_min, k_max
+        Of the curve: see :func:`cogfit.exposure_curve`.
 
     Returns
     -------
@@ -172,18 +195,49 @@ def survivorship_of_patterns(routing: RoutingLog, *, level: float = 0.95, rng: i
         None where all patterns of the log stay, or too few points remain.
     """
     try:
-        fixed = exposure_curve(routing)
+        fixed = exposure_curve(routing, outcome=outcome, convention=convention, k_min=k_min, k_max=k_max)
     except InputError:
         return None
     assert fixed.facts is not None
     if fixed.facts.risk_set == fixed.facts.patterns:
         return None
     k_min, k_max = fixed.facts.k_min, fixed.facts.k_max
-    pooled = exposure_curve(routing, k_min=k_min, k_max=k_max, everyone=True)
+    pooled = exposure_curve(routing, outcome=outcome, convention=convention, k_min=k_min, k_max=k_max, everyone=True)
     assert pooled.clusters is not None
     counts = pooled.clusters.counts
     rows: Array = counts if isinstance(counts, np.ndarray) else counts.toarray()
     return _beside(pooled, fixed, "patterns", np.greater(rows[rows.any(axis=1)], 0.0), level, rng)
+
+
+def with_patterns_that_stay(result: FitResult, log: Log, *, rng: int = 0) -> FitResult:
+    """Tell in a fit whether patterns leave or enter.
+
+    The fit itself is of those that stay. Where the pooled curve of all patterns has another γ, the finding about
+    patterns that is read first says so.
+
+    Parameters
+    ----------
+    result : FitResult
+    log : Log
+        That was fitted.
+    rng : int
+
+    Returns
+    -------
+    FitResult
+        With the entry ``survivorship`` of ``trajectories``; as it is where all patterns stay.
+    """
+    facts = result.trajectories
+    if log.routing is None or facts is None or result.axis != "exposure":
+        return result
+    chosen = {name: facts[name] for name in ("outcome", "convention", "k_min", "k_max")}
+    found = survivorship_of_patterns(log.routing, level=result.level, rng=rng, **chosen)
+    if found is None or math.isnan(found.pooled.gamma) or math.isnan(found.fixed.gamma):
+        return result
+    others = tuple(facts.get("statements", ()))
+    said = say("{statement}", by=survivorship_of_patterns, threshold=_DIFFERS, statement=found.statement)
+    statements = (said, *others) if found.differs else (*others, said)
+    return replace(result, trajectories={**facts, "survivorship": found.to_json(), "statements": list(statements)})
 
 
 def _beside(

@@ -129,11 +129,12 @@ def first_covariance(objective: LinearObjective, theta: Array) -> Array:
     _, means = objective.best_means(theta)
     out = np.zeros((layout.size, layout.size))
     out[: layout.p, : layout.p] = means
-    sizes = np.abs(theta[layout.p : -1])
+    sizes = np.abs(theta[layout.entries])
     single = np.sqrt(n_members * np.abs(np.diag(means)))[list(objective.random)]
     typical = np.maximum(sizes, 0.05 * single[layout.rows])
-    out[range(layout.p, layout.size - 1), range(layout.p, layout.size - 1)] = typical**2 / (2.0 * n_members)
-    out[-1, -1] = 0.5 / max(objective.summaries.n_points - n_members, 1)
+    out[layout.entries, layout.entries] = np.diag(typical**2 / (2.0 * n_members))
+    if layout.has_sigma:
+        out[-1, -1] = 0.5 / max(objective.summaries.n_points - n_members, 1)
     return out
 
 

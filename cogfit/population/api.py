@@ -13,7 +13,7 @@ from cogfit.formulas.registry import get_form
 from cogfit.native.blas import single_threaded
 from cogfit.population.fits import fit_best, fit_form
 from cogfit.population.gathering import DaskGathering, Gathering, MemoryGathering
-from cogfit.population.intake import is_table, named_columns, take_in
+from cogfit.population.intake import Weighting, is_table, named_columns, take_in
 from cogfit.population.members import Window
 from cogfit.population.records import PopulationFit
 from cogfit.population.task import Task
@@ -34,10 +34,12 @@ def fit_population(
     noise: str = "gaussian",
     random: Sequence[str] | None = None,
     log: Sequence[str] | None = None,
+    logit: Sequence[str] = (),
     covariance: str = "full",
     method: str = "laplace",
     restricted: bool = True,
     weights: ArrayLike | str | None = None,
+    trials: ArrayLike | str | None = None,
     covariates: Sequence[str] = (),
     start: Mapping[str, float] | None = None,
     gamma: str | None = None,
@@ -67,13 +69,16 @@ def fit_population(
     form : str, Form, callable, sequence of str or None
         One form; or ``func(x, *params)``, which gets arrays and needs `start`; or several forms, of which the power law
         with the lowest AIC is reported. None: power laws and exponentials with and without floor.
-    noise : {"gaussian", "lognormal", "auto"}
-        Errors of one variance; errors in proportion to the curve; or whichever has the higher likelihood.
+    noise : {"gaussian", "lognormal", "binomial", "auto"}
+        Errors of one variance; errors in proportion to the curve; counts out of `trials`; or whichever of the first two
+        has the higher likelihood, and binomial where there are `trials`.
     random : sequence of str, optional
         Parameters that differ between members; by default all.
     log : sequence of str, optional
         Parameters of which the logarithm is normal over members. By default those that cannot be negative: amplitudes,
         scales and rates of registered forms.
+    logit : sequence of str
+        Parameters between 0 and 1 of which the logit is normal over members, such as the share at x = 1.
     covariance : {"full", "diagonal"}
         Of the parameters over members. Only with a full one does the answer not depend on the unit of x.
     method : {"laplace", "quadrature", "linearised"}
@@ -84,6 +89,8 @@ def fit_population(
         Whether variances come from a restricted likelihood (REML), which few members bias less.
     weights : array_like or str, optional
         Variance of y is σ²/weights; in the shape of x or y, or a column of the table.
+    trials : array_like or str, optional
+        Numbers of trials of which y are the shares, for binomial noise; in the shape of x or y, or a column.
     covariates : sequence of str
         Columns of a table that a function takes by name.
     start : mapping of str to float, optional
@@ -124,8 +131,12 @@ def fit_population(
     >>> people.gamma.low < 0.5 < people.gamma.high, people.gamma.sd_low < 0.1 < people.gamma.sd_high
     (True, True)
     """
-    task = Task(noise, random, log, covariance, method, restricted, start, gamma, kind, level)
-    gathering = _gathering(data, y, by, x, weights, tuple(covariates), Window(x_min, x_max))
+    noise = _noise_of(noise, is_counted=trials is not None)
+    task = Task(noise, random, log, covariance, method, restricted, start, gamma, kind, level, logit)
+    if weights is not None and trials is not None:
+        raise InputError("`weights` and `trials` exclude each other", hint="trials are the weights of shares")
+    points = Weighting(weights, trials)
+    gathering = _gathering(data, y, by, x, points, tuple(covariates), Window(x_min, x_max))
     if form is not None and (isinstance(form, str | Form) or callable(form)):
         return fit_form(get_form(form) if isinstance(form, str) else form, gathering, task, progress)
     candidates = [get_form(name) for name in (FORMS if form is None else form)]
@@ -134,19 +145,30 @@ def fit_population(
     return fit_best(candidates, gathering, task, progress)
 
 
+def _noise_of(noise: str, *, is_counted: bool) -> str:
+    """Noise model, by what is known of the points."""
+    if is_counted and noise not in ("binomial", "auto"):
+        hint = "pass noise='binomial', or the numbers of trials as `weights`"
+        raise InputError(f"`trials` go with binomial noise, not with {noise!r}", hint=hint)
+    if noise == "binomial" and not is_counted:
+        hint = "pass their numbers, or the name of their column: trials='n'"
+        raise InputError("binomial noise needs the trials behind each y", hint=hint)
+    return "binomial" if is_counted else noise
+
+
 def _gathering(
     data: Any,
     y: ArrayLike | str | None,
     by: str | Sequence[str] | None,
     x: str,
-    weights: ArrayLike | str | None,
+    weighting: Weighting,
     covariates: tuple[str, ...],
     window: Window,
 ) -> Gathering:
     """Members of whatever came in, in memory or in parts."""
     if not (type(data).__module__.startswith("dask") and is_table(data)):
-        return MemoryGathering(take_in(data, y, by, x, weights, covariates, window))
+        return MemoryGathering(take_in(data, y, by, x, weighting, covariates, window))
     if covariates:
         raise InputError("covariates need a table in memory", hint="call .compute() on the Dask DataFrame")
     names = () if by is None else (by,) if isinstance(by, str) else tuple(by)
-    return DaskGathering(data, named_columns(y, names, x, weights), window)
+    return DaskGathering(data, named_columns(y, names, x, weighting), window)

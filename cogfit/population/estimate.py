@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +132,7 @@ def canonical(found: Estimated) -> Estimated:
     layout = found.layout
     factor = layout.unpack(found.maximum.theta).factor
     sign = np.where(np.diag(factor) < 0.0, -1.0, 1.0)
-    change = np.concatenate([np.ones(layout.p), layout.pack_factor(np.tile(sign, (layout.q, 1))), [1.0]])
+    change = layout.joined(np.ones(layout.p), layout.pack_factor(np.tile(sign, (layout.q, 1))), 1.0)
     maximum = found.maximum
     turned = Maximum(
         maximum.theta * change, maximum.covariance * np.outer(change, change), maximum.is_converged, maximum.is_flat
@@ -252,6 +252,7 @@ def describe(
                 sd_high=sd_high,
                 reliability=reliability,
                 method=method,
+                is_logit=bool(model.is_logit[j]),
             )
         )
     return tuple(out)
@@ -270,9 +271,9 @@ def _spread_error(found: Estimated, place: int, sd: float) -> float:
     layout = found.layout
     row = np.zeros((layout.q, layout.q))
     row[place] = layout.unpack(found.maximum.theta).factor[place] / sd if sd > 0.0 else np.eye(layout.q)[place]
-    entries = slice(layout.p, layout.size - 1)
     slope = layout.pack_factor(row)
-    return math.sqrt(max(0.0, float(slope @ found.maximum.covariance[entries, entries] @ slope)))
+    covariance = found.maximum.covariance[layout.entries, layout.entries]
+    return math.sqrt(max(0.0, float(slope @ covariance @ slope)))
 
 
 def _spread_limits(sd: float, stderr: float, level: float) -> tuple[float, float]:
@@ -334,11 +335,26 @@ def _full_variance(found: Estimated) -> Array:
     return out
 
 
-def neighbour_correlation(found: Estimated, parts: Parts, params: Array) -> float:
-    """Correlation of neighbouring residuals within members."""
+class Scatter(NamedTuple):
+    """How residuals lie about the members' curves.
+
+    Attributes
+    ----------
+    correlation : float
+        Of neighbours within members.
+    square : float
+        Sum of the squares, by the weights of the points.
+    """
+
+    correlation: float
+    square: float
+
+
+def scatter_of(found: Estimated, parts: Parts, params: Array) -> Scatter:
+    """Look at the residuals about the members' own curves."""
     own = np.split(params, np.cumsum(parts.sizes)[:-1])
-    sums = np.sum(parts.run(_neighbour_products, own, found.model), axis=0)
-    return float(sums[0] / sums[1]) if sums[1] > 0.0 else 0.0
+    product, square = np.sum(parts.run(_neighbour_products, own, found.model), axis=0)
+    return Scatter(float(product / square) if square > 0.0 else 0.0, float(square))
 
 
 def _neighbour_products(blocks: list[Block], params: Array, model: Model) -> tuple[float, float]:
@@ -346,7 +362,8 @@ def _neighbour_products(blocks: list[Block], params: Array, model: Model) -> tup
     product = square = 0.0
     for block in blocks:
         value, _ = model.curve(block.x, block.covariates, params[block.members])
-        residual = np.where(block.w > 0.0, np.sqrt(block.w) * (block.y - value), 0.0)
+        error = model.errors(block.y, value, block.w)
+        residual = np.sqrt(error.weight) * error.residual
         product += float((residual[:, 1:] * residual[:, :-1]).sum())
         square += float((residual**2).sum())
     return product, square

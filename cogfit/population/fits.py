@@ -11,30 +11,33 @@ import numpy as np
 
 from cogfit.errors import InputError
 from cogfit.formulas.form import Form
-from cogfit.native.distributions import normal_quantile
+from cogfit.native.distributions import chi2_sf, normal_quantile
 from cogfit.population.alternate import Alternated
 from cogfit.population.estimate import (
     Estimated,
     NoFit,
+    Scatter,
     begin,
     canonical,
     describe,
     deviations_covariance,
     finish,
     judge,
-    neighbour_correlation,
     predict_members,
     profiles_of,
+    scatter_of,
 )
 from cogfit.population.gathering import Gathered, Gathering
 from cogfit.population.layout import Layout
 from cogfit.population.members import in_words
 from cogfit.population.model import Model, model_of
+from cogfit.population.objective import MarginalObjective
 from cogfit.population.profile import Calibration
 from cogfit.population.records import FormScore, MemberTable, PopulationFit
 from cogfit.population.starts import Start, scatter, start_at_no_floor, start_of, without_floor
 from cogfit.population.task import FEW, Task, nodes_of
 from cogfit.progress import Progress
+from cogfit.records.sentence import number_of
 
 AnyForm = Form | Callable[..., object]
 
@@ -42,6 +45,8 @@ LEAST_MEMBERS = 3
 """Fewer members than these have no distribution."""
 
 _SERIAL = 0.2  # correlation of neighbouring residuals that is worth a warning
+_OVERDISPERSED = 1e-3  # p-value of binomial counts under which they are said to scatter more
+_SHARE = 0.1  # size of a floor of shares, to start with
 _CLOSE = 2.0  # difference of AIC that decides nothing
 
 
@@ -77,17 +82,19 @@ def _prepare(form: AnyForm, gathering: Gathering, task: Task, noise: str, *, is_
         form,
         random=task.random,
         log=task.log,
+        logit=task.logit,
         covariates=tuple(gathering.covariates),
-        relative=noise == "lognormal",
+        noise=noise,
         gamma=task.gamma,
     )
-    gathered = gathering.gather(model, noise, is_rough=is_rough)
+    gathered = gathering.gather(model, is_rough=is_rough)
     _check_members(gathered, _kind_of(gathering, task), noise)
     start = start_of(model, gathered.own, task.start)
     if not (math.isfinite(start.sigma) and start.sigma > 0.0):
         start = replace(start, sigma=scatter(model, gathered.parts, start.mean))
     is_full = task.covariance == "full" and len(model.random) > 1
-    return _Prepared(model, gathered, Layout(model.size, len(model.random), is_full), start)
+    layout = Layout(model.size, len(model.random), is_full, has_sigma=not model.counted)
+    return _Prepared(model, gathered, layout, start)
 
 
 def _alternate(prepared: _Prepared, gathering: Gathering, task: Task, *, is_restricted: bool) -> Alternated:
@@ -105,16 +112,16 @@ def _alternate(prepared: _Prepared, gathering: Gathering, task: Task, *, is_rest
     if simpler is None or (found is not None and _is_inside(found, prepared)):
         assert found is not None
         return found
-    noise = "lognormal" if prepared.model.relative else "gaussian"
-    nested = _prepare(simpler, gathering, task, noise)
+    nested = _prepare(simpler, gathering, task, prepared.model.noise)
     bare = nested.alternated(is_restricted=is_restricted)
     mean, factor, log_sigma = nested.layout.unpack(bare.theta)
     spread = np.zeros(nested.model.size)
     spread[list(nested.model.random)] = np.sqrt(np.diag(factor @ factor.T))
-    start = start_at_no_floor(prepared.model, mean, spread, math.exp(float(log_sigma)))
+    sigma = _SHARE if prepared.model.counted else math.exp(float(log_sigma))
+    start = start_at_no_floor(prepared.model, mean, spread, sigma)
     again = replace(prepared, start=start).alternated(is_restricted=is_restricted)
-    best = max((fit for fit in (found, again) if fit is not None), key=_unrestricted)
-    if _unrestricted(best) < _unrestricted(bare) - _CLOSE:
+    best = max((fit for fit in (found, again) if fit is not None), key=lambda fit: _unrestricted(fit, prepared))
+    if _unrestricted(best, prepared) < _unrestricted(bare, nested) - _CLOSE:
         raise NoFit(
             f"{prepared.model.title}: these members do not determine a floor",
             hint=f"fit {simpler.title}, which describes them no worse",
@@ -122,9 +129,15 @@ def _alternate(prepared: _Prepared, gathering: Gathering, task: Task, *, is_rest
     return best
 
 
-def _unrestricted(found: Alternated) -> float:
-    """Log-likelihood of the linearised model, which compares forms."""
-    return replace(found.objective, is_restricted=False).value(found.theta)
+def _unrestricted(found: Alternated, prepared: _Prepared) -> float:
+    """Log-likelihood that compares forms.
+
+    That of the linearised model; for counts Laplace's, because linearised counts have none.
+    """
+    if not prepared.model.counted:
+        return replace(found.objective, is_restricted=False).value(found.theta)
+    parts = prepared.gathered.parts
+    return MarginalObjective(prepared.model, parts, prepared.layout, 1, False, found.modes).value(found.theta)
 
 
 def _is_inside(found: Alternated, prepared: _Prepared) -> bool:
@@ -151,6 +164,12 @@ def _check_members(gathered: Gathered, kind: str, noise: str) -> None:
         raise InputError(
             f"log-normal noise needs y > 0 throughout: {kind} {names[0]}",
             hint="use noise='gaussian' (zeros are neither dropped nor offset)",
+        )
+    if noise == "binomial" and roster.not_counted:
+        names = in_words([(name, "values that are no whole count of the trials") for name in roster.not_counted])
+        raise InputError(
+            f"binomial noise needs shares of whole numbers of trials: {kind} {names[0]}",
+            hint="y is the share of successes, from 0 to 1; for other values use noise='gaussian'",
         )
 
 
@@ -201,13 +220,20 @@ def _best_noise(form: AnyForm, gathering: Gathering, task: Task) -> tuple[str, _
         if prepared is None:
             break
         try:
-            trials[noise] = _Trial(prepared, _alternate(prepared, gathering, task, is_restricted=False))
+            found = _alternate(prepared, gathering, task, is_restricted=False)
+            trials[noise] = _Trial(prepared, _integrated(prepared, found) if prepared.model.counted else found)
         except NoFit as error:
             failures.append(error)
     if not trials:
         raise failures[0]
     best = max(trials, key=lambda noise: trials[noise].log_likelihood)
     return best, trials[best]
+
+
+def _integrated(prepared: _Prepared, found: Alternated) -> Alternated:
+    """Go on to Laplace's likelihood, for counts, which have none when linearised."""
+    best = finish(prepared.model, prepared.gathered.parts, prepared.layout, found, nodes=1, is_restricted=False)
+    return replace(found, theta=best.maximum.theta, log_likelihood=best.log_likelihood)
 
 
 def _is_positive(trials: dict[str, _Trial]) -> bool:
@@ -282,9 +308,8 @@ def _record(prepared: _Prepared, found: Estimated, kind: str, task: Task, noise:
     spread = deviations_covariance(found)
     size = np.sqrt(np.maximum(np.diag(spread), 1e-300))
     status, reason = judge(found)
-    log_sigma = float(found.maximum.theta[-1])
-    half = normal_quantile(0.5 + 0.5 * task.level) * math.sqrt(max(float(found.maximum.covariance[-1, -1]), 0.0))
-    correlation = neighbour_correlation(found, parts, params)
+    sigma = _sigma_of(found, task.level)
+    residuals = scatter_of(found, parts, params)
     return PopulationFit(
         form=model.name,
         title=model.title,
@@ -299,9 +324,9 @@ def _record(prepared: _Prepared, found: Estimated, kind: str, task: Task, noise:
         parameters=describe(found, conditional, profiles, task.level, calibration),
         random=tuple(model.names[j] for j in model.random),
         correlation=np.clip(spread / np.outer(size, size), -1.0, 1.0),
-        sigma=math.exp(log_sigma),
-        sigma_low=math.exp(log_sigma - half),
-        sigma_high=math.exp(log_sigma + half),
+        sigma=sigma[0],
+        sigma_low=sigma[1],
+        sigma_high=sigma[2],
         log_likelihood=found.log_likelihood + prepared.log_jacobian,
         n_params=layout.size,
         status=status,
@@ -317,10 +342,19 @@ def _record(prepared: _Prepared, found: Estimated, kind: str, task: Task, noise:
         ),
         left_out=roster.left_out,
         notes=roster.notes,
-        warnings=tuple(_warnings(prepared, kind, status, reason, correlation)),
+        warnings=tuple(_warnings(prepared, kind, status, reason, residuals)),
         mean_profile=None if profiles is None else profiles[0],
         sd_profile=None if profiles is None else profiles[1],
     )
+
+
+def _sigma_of(found: Estimated, level: float) -> tuple[float, float, float]:
+    """Residual standard deviation with its limits, NaN for counts."""
+    if not found.layout.has_sigma:
+        return math.nan, math.nan, math.nan
+    log_sigma = float(found.maximum.theta[-1])
+    half = normal_quantile(0.5 + 0.5 * level) * math.sqrt(max(float(found.maximum.covariance[-1, -1]), 0.0))
+    return math.exp(log_sigma), math.exp(log_sigma - half), math.exp(log_sigma + half)
 
 
 def _method_in_words(nodes: int) -> str:
@@ -329,7 +363,7 @@ def _method_in_words(nodes: int) -> str:
     return "Laplace" if nodes == 1 else f"adaptive Gauss–Hermite quadrature, {nodes} points"
 
 
-def _warnings(prepared: _Prepared, kind: str, status: str, reason: str, correlation: float) -> list[str]:
+def _warnings(prepared: _Prepared, kind: str, status: str, reason: str, residuals: Scatter) -> list[str]:
     """What a reader must know beside the numbers."""
     roster, out = prepared.gathered.roster, []
     if status != "ok":
@@ -341,10 +375,16 @@ def _warnings(prepared: _Prepared, kind: str, status: str, reason: str, correlat
         out.append(f"{len(roster.left_out)} of {total} {kind}s left out: {'; '.join(in_words(roster.left_out))}")
     out += [f"kept: {text}" for text in in_words(roster.notes)]
     if roster.n_dropped:
-        out.append(f"{roster.n_dropped} points left out: missing, outside the window, or at x = 0")
-    if correlation > _SERIAL:
+        out.append(f"{number_of(roster.n_dropped, 'point')} left out: missing, outside the window, or at x = 0")
+    if residuals.correlation > _SERIAL:
         out.append(
-            f"errors of neighbouring points are correlated ({correlation:.2f}): standard errors of single {kind}s are "
-            "too small, and their reliability is too high"
+            f"errors of neighbouring points are correlated ({residuals.correlation:.2f}): standard errors of single "
+            f"{kind}s are too small, and their reliability is too high"
+        )
+    spare = roster.n_points - prepared.model.size
+    if prepared.model.counted and spare > 0 and chi2_sf(residuals.square, spare) < _OVERDISPERSED:
+        out.append(
+            f"counts scatter with {residuals.square / spare:.2g} times the variance of a binomial: standard errors of "
+            f"single {kind}s are too small, and their reliability is too high"
         )
     return out

@@ -51,7 +51,7 @@ class Gathering(Protocol):
         """Columns that a function takes by name."""
         ...
 
-    def gather(self, model: Model, noise: str, *, is_rough: bool) -> Gathered:
+    def gather(self, model: Model, *, is_rough: bool) -> Gathered:
         """Bring the members together under a model.
 
         Their own fits may be rough where only a start is needed.
@@ -80,7 +80,7 @@ class MemoryGathering:
         """Columns that a function takes by name."""
         return self.intake.covariates
 
-    def gather(self, model: Model, noise: str, *, is_rough: bool) -> Gathered:
+    def gather(self, model: Model, *, is_rough: bool) -> Gathered:
         """Bring the members together under a model.
 
         Their own fits may be rough where only a start is needed.
@@ -92,7 +92,7 @@ class MemoryGathering:
             covariates=self.intake.covariates,
             window=self.intake.window,
         )
-        own = fit_alone(model, members, noise, is_rough=is_rough or len(members) > MANY)
+        own = fit_alone(model, members, is_rough=is_rough or len(members) > MANY)
         return Gathered(members.roster, InMemory(_blocks(model, members)), own)
 
 
@@ -102,7 +102,7 @@ def _blocks(model: Model, members: Members) -> list[Block]:
     if model.relative:
         with np.errstate(invalid="ignore", divide="ignore"):
             points = replace(points, y=np.log(points.y))
-    return make_blocks(points)
+    return make_blocks(points, model.noise)
 
 
 # --------------------------------------------------------------------------------------------------------- Dask
@@ -136,7 +136,7 @@ class DaskGathering:
         """There are none."""
         return {}
 
-    def gather(self, model: Model, noise: str, *, is_rough: bool) -> Gathered:
+    def gather(self, model: Model, *, is_rough: bool) -> Gathered:
         """Bring the members together under a model.
 
         Their own fits may be rough where only a start is needed.
@@ -147,7 +147,7 @@ class DaskGathering:
         # the rectangles of a partition are made once, and kept where the scheduler keeps results
         loaded = [dask.delayed(_load)(part, self.columns, model, self.window) for part in small.to_delayed()]
         persisted = dask.persist(*loaded)
-        answers = dask.compute(*[dask.delayed(_look)(part, model, noise) for part in persisted])
+        answers = dask.compute(*[dask.delayed(_look)(part, model) for part in persisted])
         filled = [number for number, (roster, _) in enumerate(answers) if len(roster)]
         blocks = [dask.delayed(_blocks)(model, persisted[number]) for number in filled]
         rosters = [roster for roster, _ in answers]
@@ -165,8 +165,8 @@ def _load(table: Any, columns: Columns, model: Model, window: Window) -> Members
     return members_of(from_table(table, columns), model.size, positive_x=model.positive_x, window=window)
 
 
-def _look(members: Members, model: Model, noise: str) -> tuple[Roster, OwnFits]:
-    return members.roster, fit_alone(model, members, noise, is_rough=True)
+def _look(members: Members, model: Model) -> tuple[Roster, OwnFits]:
+    return members.roster, fit_alone(model, members, is_rough=True)
 
 
 def _joined_rosters(rosters: Sequence[Roster]) -> Roster:
@@ -180,6 +180,7 @@ def _joined_rosters(rosters: Sequence[Roster]) -> Roster:
         log_weights=sum(roster.log_weights for roster in rosters),
         log_values=sum(roster.log_values for roster in rosters),
         not_positive=tuple(name for roster in rosters for name in roster.not_positive),
+        not_counted=tuple(name for roster in rosters for name in roster.not_counted),
     )
 
 

@@ -1,7 +1,7 @@
 """Parameters of the population as one vector.
 
 Means of the coordinates, a triangular factor of the covariance of the deviations, and the logarithm of the residual
-standard deviation. The factor may be singular: a parameter may not differ between members at all.
+standard deviation, unless counts fix it. The factor may be singular: a parameter may not differ between members at all.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ class Population(NamedTuple):
     factor : ndarray, shape (…, q, q)
         Lower triangle Λ: deviations are Λu with independent standard normal u.
     log_sigma : ndarray, shape (…,)
+        0 where the errors are those of counts.
     """
 
     mean: Array
@@ -43,11 +44,14 @@ class Layout:
         Parameters of a member, and those that differ between members.
     is_full : bool
         Whether deviations may be correlated.
+    has_sigma : bool
+        Whether the size of the errors is a parameter; that of counts is known.
     """
 
     p: int
     q: int
     is_full: bool
+    has_sigma: bool = True
 
     @cached_property
     def _places(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -63,7 +67,12 @@ class Layout:
     @property
     def size(self) -> int:
         """Length of the vector."""
-        return self.p + self.n_covariances + 1
+        return self.p + self.n_covariances + int(self.has_sigma)
+
+    @property
+    def entries(self) -> slice:
+        """Where the entries of the factor stand."""
+        return slice(self.p, self.p + self.n_covariances)
 
     @property
     def spread(self) -> int:
@@ -78,12 +87,17 @@ class Layout:
     def unpack(self, theta: Array) -> Population:
         """Read vectors (…, size)."""
         factor = np.zeros((*theta.shape[:-1], self.q, self.q))
-        factor[..., self._places[0], self._places[1]] = theta[..., self.p : -1]
-        return Population(theta[..., : self.p], factor, theta[..., -1])
+        factor[..., self._places[0], self._places[1]] = theta[..., self.entries]
+        log_sigma = theta[..., -1] if self.has_sigma else np.zeros(theta.shape[:-1])
+        return Population(theta[..., : self.p], factor, log_sigma)
 
     def pack(self, mean: Array, factor: Array, log_sigma: float) -> Array:
         """Inverse of :meth:`unpack` for one population."""
-        return np.concatenate([mean, self.pack_factor(factor), [log_sigma]])
+        return self.joined(mean, self.pack_factor(factor), log_sigma)
+
+    def joined(self, mean: Array, entries: Array, log_sigma: float) -> Array:
+        """Join means, entries and log σ into a vector."""
+        return np.concatenate([mean, entries, [log_sigma] if self.has_sigma else []])
 
     def pack_factor(self, factor: Array) -> Array:
         """Entries of a factor, or of a derivative by it."""

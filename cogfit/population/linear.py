@@ -111,8 +111,8 @@ class LinearObjective:
             spent = fixed - (half @ factor) @ np.swapaxes(half @ factor, 1, 2)
             by_sigma += float(np.einsum("pr,mrp->", covariance, spent))
             value += 0.5 * (total.shape[0] * _LOG_2PI - np.linalg.slogdet(total)[1])
-        gradient = np.concatenate([by_mean, self.layout.pack_factor(by_covariance @ factor), [by_sigma]])
-        return float(value), gradient
+        by_factor = self.layout.pack_factor(by_covariance @ factor)
+        return float(value), self.layout.joined(by_mean, by_factor, float(by_sigma))
 
     def best_means(self, theta: Array) -> tuple[Array, Array]:
         """Generalised least squares for the means.

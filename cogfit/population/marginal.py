@@ -21,7 +21,6 @@ from cogfit.population.model import Model
 _ITERATIONS = 60
 _HALVINGS = 12
 _DECREMENT = 1e-13  # of half the penalised sum of squares: log-determinants then have 1e-6, enough for differences
-_LOG_2PI = math.log(2.0 * math.pi)
 
 
 class Modes(NamedTuple):
@@ -40,7 +39,7 @@ class Modes(NamedTuple):
     curvature : ndarray, shape (k, m, q, q)
         Λ'J'WJΛ/σ² + 1, the curvature of `penalised` without second derivatives of the curve.
     rss : ndarray, shape (k, m)
-        Weighted residual sum of squares.
+        Sum of the squares of residuals by their weights.
     """
 
     u: Array
@@ -56,6 +55,7 @@ class _State:
     """A curve of each member with its derivatives."""
 
     residual: Array
+    weight: Array
     slope: Array
     penalised: Array
     rss: Array
@@ -76,7 +76,7 @@ def find_modes(model: Model, block: Block, population: Population, u: Array) -> 
     identity = np.eye(u.shape[-1])
     state = _evaluate(model, block, population, u)
     for _ in range(_ITERATIONS):
-        information, score = _normal_equations(model, block, population, state)
+        information, score = _normal_equations(population, state)
         curvature, gradient = _in_deviations(model, population, information, score)
         is_sane = np.asarray(np.isfinite(curvature).all(axis=(-1, -2)))[..., None]
         curvature = np.where(is_sane[..., None], curvature, 0.0) + identity
@@ -92,13 +92,14 @@ def find_modes(model: Model, block: Block, population: Population, u: Array) -> 
 def _evaluate(model: Model, block: Block, population: Population, u: Array) -> _State:
     """Curves at given deviations; impossible ones cost infinity."""
     value, slope = model.curve(block.x, block.covariates, coordinates_at(model, population, u))
-    residual = np.where(block.w > 0.0, block.y - value, 0.0)
     with np.errstate(all="ignore"):
-        rss = (block.w * residual**2).sum(axis=-1)
-        penalised = 0.5 * rss * np.exp(-2.0 * population.log_sigma)[:, None] + 0.5 * (u**2).sum(axis=-1)
+        residual, weight, square = model.errors(block.y, value, block.w)
+        rss = (weight * residual**2).sum(axis=-1)
+        loss = square.sum(axis=-1) if model.counted else rss
+        penalised = 0.5 * loss * np.exp(-2.0 * population.log_sigma)[:, None] + 0.5 * (u**2).sum(axis=-1)
     slope = np.where((block.w > 0.0)[..., None], slope, 0.0)
     is_possible = np.isfinite(penalised) & np.isfinite(slope).all(axis=(-1, -2))
-    return _State(residual, slope, np.where(is_possible, penalised, np.inf), rss)
+    return _State(residual, weight, slope, np.where(is_possible, penalised, np.inf), rss)
 
 
 def coordinates_at(model: Model, population: Population, u: Array) -> Array:
@@ -108,12 +109,12 @@ def coordinates_at(model: Model, population: Population, u: Array) -> Array:
     return out
 
 
-def _normal_equations(model: Model, block: Block, population: Population, state: _State) -> tuple[Array, Array]:
+def _normal_equations(population: Population, state: _State) -> tuple[Array, Array]:
     """J'WJ/σ² and J'Wr/σ² of every member."""
     precision = np.exp(-2.0 * population.log_sigma)[:, None, None]
     is_possible = np.isfinite(state.penalised)[..., None, None]
     slope = np.where(is_possible, state.slope, 0.0)
-    weighted = np.swapaxes(slope * block.w[..., None], -1, -2)
+    weighted = np.swapaxes(slope * state.weight[..., None], -1, -2)
     residual = np.where(is_possible[..., 0], state.residual, 0.0)
     return (weighted @ slope) * precision[..., None], (weighted @ residual[..., None])[..., 0] * precision
 
@@ -141,6 +142,7 @@ def _advance(
     keep = is_worse[..., None]
     return np.where(keep, u, trial), _State(
         np.where(keep, state.residual, there.residual),
+        np.where(keep, state.weight, there.weight),
         np.where(keep[..., None], state.slope, there.slope),
         np.where(is_worse, state.penalised, there.penalised),
         np.where(is_worse, state.rss, there.rss),
@@ -160,7 +162,7 @@ def log_likelihood(model: Model, block: Block, population: Population, modes: Mo
         Points of the quadrature along each deviation; 1 is Laplace's approximation.
     """
     sign, log_determinant = np.linalg.slogdet(modes.curvature)
-    constant = -0.5 * block.size * _LOG_2PI - block.size * population.log_sigma[:, None] + 0.5 * block.log_weights
+    constant = block.log_constant - block.size * population.log_sigma[:, None]
     integral = -modes.penalised
     if nodes > 1:
         integral = _quadrature(model, block, population, modes, nodes)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cogfit.engine.noise import is_share_of
 from cogfit.errors import InputError, nearest, shortlist
 from cogfit.formulas.form import Array
 from cogfit.many.collection import Collection, Columns, examine, from_table, without
@@ -65,6 +66,8 @@ class Roster:
         Sums of the logarithms of weights and values over all points.
     not_positive : tuple of str
         Members with values of 0 or less, which have no logarithm.
+    not_counted : tuple of str
+        Members with values that are no share of their trials, where there are trials.
     """
 
     names: tuple[str, ...]
@@ -75,6 +78,7 @@ class Roster:
     log_weights: float
     log_values: float
     not_positive: tuple[str, ...]
+    not_counted: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -149,6 +153,10 @@ def members_of(
     kept_names, owner = tuple(names[i] for i in keep.tolist()), np.repeat(np.arange(keep.size), points.size)
     with np.errstate(invalid="ignore", divide="ignore"):
         log_values = float(np.log(points.y).sum())
+
+    def having(is_odd: NDArray[np.bool_]) -> tuple[str, ...]:
+        return tuple(kept_names[i] for i in np.unique(owner[is_odd]).tolist())
+
     roster = Roster(
         names=kept_names,
         n=points.size,
@@ -157,7 +165,8 @@ def members_of(
         n_dropped=int(dropped.sum()),
         log_weights=float(np.log(points.w).sum()),
         log_values=log_values,
-        not_positive=tuple(kept_names[i] for i in np.unique(owner[~(points.y > 0.0)]).tolist()),
+        not_positive=having(~(points.y > 0.0)),
+        not_counted=having(~is_share_of(points.y, points.w)) if collection.counted else (),
     )
     return Members(roster, points, kept)
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cogfit.engine import noise as noises
 from cogfit.errors import InputError, nearest
 from cogfit.formulas.form import Array, Form
 from cogfit.formulas.registry import get_form
@@ -23,6 +24,24 @@ Evaluator = Callable[[Array, Mapping[str, Array], Array], tuple[Array, Array]]
 """``evaluate(x, covariates, params)``: values (…, n) and derivatives (…, n, p) for params (…, p) and x (…, n)."""
 
 _STEP = float(np.cbrt(np.finfo(float).eps))  # of central differences, relative to the parameter
+
+
+class Errors(NamedTuple):
+    """How values scatter about a curve.
+
+    Attributes
+    ----------
+    residual : ndarray
+        Value less curve.
+    weight : ndarray
+        Inverse variance in units of σ², at the curve.
+    square : ndarray
+        Twice the loss of log-likelihood, in units of σ²: squares of residuals, or deviances.
+    """
+
+    residual: Array
+    weight: Array
+    square: Array
 
 
 @dataclass(frozen=True)
@@ -35,14 +54,14 @@ class Model:
         Of the form.
     names : tuple of str
         Parameters.
-    is_log : ndarray of bool, shape (p,)
-        Whether the logarithm of a parameter is the coordinate.
+    is_log, is_logit : ndarray of bool, shape (p,)
+        Whether the logarithm, or the logit, of a parameter is the coordinate.
     random : tuple of int
         Parameters that differ between members, the most important first.
     evaluate : callable
         See :data:`Evaluator`.
-    relative : bool
-        Whether the errors are in proportion to the curve (log-normal).
+    noise : str
+        Of the errors: a key of :data:`cogfit.engine.noise.NOISE`.
     gamma : str or None
         Which parameter is the exponent.
     positive_x : bool
@@ -55,9 +74,10 @@ class Model:
     title: str
     names: tuple[str, ...]
     is_log: NDArray[np.bool_]
+    is_logit: NDArray[np.bool_]
     random: tuple[int, ...]
     evaluate: Evaluator
-    relative: bool = False
+    noise: str = "gaussian"
     gamma: str | None = None
     positive_x: bool = False
     form: Form | None = field(default=None, repr=False)
@@ -67,10 +87,23 @@ class Model:
         """Number of parameters."""
         return len(self.names)
 
+    @property
+    def relative(self) -> bool:
+        """Whether the errors are in proportion to the curve."""
+        return self.noise == "lognormal"
+
+    @property
+    def counted(self) -> bool:
+        """Whether the values are shares of trials."""
+        return self.noise == "binomial"
+
     def natural(self, coordinates: Array) -> Array:
         """Parameters from coordinates (…, p)."""
         with np.errstate(over="ignore"):
-            return np.where(self.is_log, np.exp(np.where(self.is_log, coordinates, 0.0)), coordinates)
+            natural = np.where(self.is_log, np.exp(np.where(self.is_log, coordinates, 0.0)), coordinates)
+            if self.is_logit.any():
+                natural = np.where(self.is_logit, 1.0 / (1.0 + np.exp(-coordinates)), natural)
+        return natural
 
     def coordinates(self, params: Array) -> Array:
         """Coordinates of parameters (…, p).
@@ -78,7 +111,14 @@ class Model:
         NaN where a logarithm does not exist.
         """
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(self.is_log, np.log(np.where(self.is_log, params, 1.0)), params)
+            coordinates = np.where(self.is_log, np.log(np.where(self.is_log, params, 1.0)), params)
+            if self.is_logit.any():
+                coordinates = np.where(self.is_logit, np.log(params) - np.log1p(-params), coordinates)
+        return coordinates
+
+    def scale(self, params: Array) -> Array:
+        """Derivatives of parameters (…, p) by their coordinates."""
+        return np.where(self.is_logit, params * (1.0 - params), np.where(self.is_log, params, 1.0))
 
     def curve(self, x: Array, covariates: Mapping[str, Array], coordinates: Array) -> tuple[Array, Array]:
         """Values and derivatives on the scale of the errors.
@@ -88,12 +128,28 @@ class Model:
         params = self.natural(coordinates)
         with np.errstate(all="ignore"):
             value, slope = self.evaluate(x, covariates, params)
-            slope = slope * np.where(self.is_log, params, 1.0)[..., None, :]
+            slope = slope * self.scale(params)[..., None, :]
             if self.relative:
                 value = np.where(value > 0.0, value, np.nan)
                 slope = slope / value[..., None]
                 value = np.log(value)
         return value, slope
+
+    def errors(self, y: Array, value: Array, w: Array) -> Errors:
+        """Compare values with a curve.
+
+        The weight is 0 where there is no value.
+        """
+        if not self.counted:
+            residual = np.where(w > 0.0, y - value, 0.0)
+            return Errors(residual, np.broadcast_to(w, residual.shape), w * residual**2)
+        noise = noises.get(self.noise)
+        is_there = w > 0.0
+        # a curve that leaves (0, 1) at one of the points is impossible, not just unlikely
+        is_share = (value > 0.0) & (value < 1.0)
+        share = np.where(is_share, value, 0.5)
+        squares = np.where(is_there & ~is_share, np.inf, noise.residual(y, share, w)[0] ** 2)
+        return Errors(np.where(is_there, y - share, 0.0), noise.information(share, w), squares)
 
 
 def model_of(
@@ -101,8 +157,9 @@ def model_of(
     *,
     random: Sequence[str] | None = None,
     log: Sequence[str] | None = None,
+    logit: Sequence[str] = (),
     covariates: Sequence[str] = (),
-    relative: bool = False,
+    noise: str = "gaussian",
     gamma: str | None = None,
 ) -> Model:
     """Make the model of a form or function.
@@ -111,11 +168,11 @@ def model_of(
     ----------
     form : str, Form or callable
         A registered form, or ``func(x, *params)`` that works on arrays; covariates are passed to it by name.
-    random, log : sequence of str, optional
-        Parameters that differ between members (default: all), and those of which the logarithm is normal.
+    random, log, logit : sequence of str, optional
+        Parameters that differ between members (default: all), and those of which the logarithm or logit is normal.
     covariates : sequence of str
-    relative : bool
-        Whether errors are in proportion to the curve.
+    noise : str
+        A key of :data:`cogfit.engine.noise.NOISE`.
     gamma : str, optional
         Which parameter of a function is the exponent (default: ``gamma``, if there is one).
 
@@ -137,15 +194,17 @@ def model_of(
     chosen = names if random is None else _checked(names, random, "random")
     if bare.gamma in chosen:  # the first one's standard deviation is a parameter of its own
         chosen = tuple(sorted(chosen, key=lambda name: name != bare.gamma))
-    logs = bare.scales if log is None else _checked(names, log, "log")
+    logits = _checked(names, logit, "logit")
+    logs = [n for n in (bare.scales if log is None else _checked(names, log, "log")) if n not in logits]
     return Model(
         name=bare.name,
         title=bare.title,
         names=names,
         is_log=np.array([n in logs for n in names], dtype=bool),
+        is_logit=np.array([n in logits for n in names], dtype=bool),
         random=tuple(names.index(n) for n in chosen),
         evaluate=bare.evaluate,
-        relative=relative,
+        noise=noise,
         gamma=bare.gamma,
         positive_x=bare.positive_x,
         form=bare.form,

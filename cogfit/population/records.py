@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +16,7 @@ from cogfit.files import write_atomic
 from cogfit.formulas.form import Array
 from cogfit.native.distributions import normal_cdf, student_quantile
 from cogfit.population.profile import Calibration, Profile, confidence_quantiles
-from cogfit.records.codec import Document, High, Low, Nan, dump
+from cogfit.records.codec import Document, High, Low, Nan, dump, wire
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +37,8 @@ class MixedParameter(Document):
     Attributes
     ----------
     name : str
-    is_log : bool
-        Whether its logarithm is normal over members; mean and standard deviation are then those of the logarithm.
+    is_log, is_logit : bool
+        Whether its logarithm or logit is normal over members; mean and standard deviation are then those of it.
     mean, stderr, low, high : float
         Mean over the population, its standard error and interval.
     sd, sd_stderr, sd_low, sd_high : float
@@ -61,6 +61,15 @@ class MixedParameter(Document):
     sd_high: High
     reliability: Nan
     method: str
+    is_logit: bool = field(default=False, metadata=wire(omit=True))
+
+    @property
+    def prefix(self) -> str:
+        """Say what is normal over members.
+
+        Its log, its logit, or (empty) the parameter itself.
+        """
+        return "logit" if self.is_logit else "log" if self.is_log else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +169,8 @@ class PopulationFit(Document):
     ----------
     form, title : str
     noise : str
-        ``"gaussian"``: the errors have one variance; ``"lognormal"``: they are in proportion to the curve.
+        ``"gaussian"``: the errors have one variance; ``"lognormal"``: they are in proportion to the curve;
+        ``"binomial"``: the values are counts of trials.
     method : str
         How the likelihood was integrated and maximised.
     is_restricted : bool
@@ -178,7 +188,7 @@ class PopulationFit(Document):
     correlation : ndarray, shape (q, q)
         Over members.
     sigma, sigma_low, sigma_high : float
-        Residual standard deviation, of all members together; relative for log-normal noise.
+        Residual standard deviation, of all members together; relative for log-normal noise, NaN for counts.
     log_likelihood : float
         Restricted where `is_restricted`.
     n_params : int
@@ -215,9 +225,9 @@ class PopulationFit(Document):
     parameters: tuple[MixedParameter, ...]
     random: tuple[str, ...]
     correlation: Array
-    sigma: float
-    sigma_low: float
-    sigma_high: float
+    sigma: Nan
+    sigma_low: Nan
+    sigma_high: Nan
     log_likelihood: float
     n_params: int
     status: str
@@ -271,7 +281,8 @@ class PopulationFit(Document):
         who = f"{self.n_members:,} {self.kind}s"
         gamma = self.gamma
         if gamma is None:
-            return f"{self.title} over {who}: {self.n_points:,} points, residual SD {self.sigma:.3g}"
+            residual = "" if math.isnan(self.sigma) else f", residual SD {self.sigma:.3g}"
+            return f"{self.title} over {who}: {self.n_points:,} points{residual}"
         mean = f"mean {gamma.mean:.3g} [{gamma.low:.3g}, {gamma.high:.3g}]"
         limits = "" if math.isnan(gamma.sd_low) else f" [{gamma.sd_low:.2g}, {gamma.sd_high:.2g}]"
         text = f"γ over {who} ({self.title}): {mean}, SD {gamma.sd:.2g}{limits}"
@@ -280,11 +291,15 @@ class PopulationFit(Document):
     def how(self) -> str:
         """Say how the model was fitted."""
         likelihood = "restricted likelihood" if self.is_restricted else "maximum likelihood"
-        noise = {"gaussian": "Gaussian errors of one variance", "lognormal": "errors in proportion to the curve"}
+        noise = {
+            "gaussian": f"Gaussian errors of one variance (SD {self.sigma:.3g})",
+            "lognormal": f"errors in proportion to the curve (SD {self.sigma:.3g})",
+            "binomial": "binomial errors of counts",
+        }
         correlated = "correlated" if self.covariance == "full" else "uncorrelated"
         return (
-            f"{self.n_points:,} points; {noise[self.noise]} (SD {self.sigma:.3g}); parameters {correlated} over "
-            f"{self.kind}s; {likelihood}, {self.method}"
+            f"{self.n_points:,} points; {noise[self.noise]}; parameters {correlated} over {self.kind}s; {likelihood}, "
+            f"{self.method}"
         )
 
     def new_member(self) -> tuple[float, float]:
@@ -390,7 +405,7 @@ class PopulationFit(Document):
 
         columns: dict[str, Any] = {"member": self.members.names, "n": self.members.n.astype(int)}
         for j, parameter in enumerate(self.parameters):
-            name = f"log_{parameter.name}" if parameter.is_log else parameter.name
+            name = f"{parameter.prefix}_{parameter.name}" if parameter.prefix else parameter.name
             columns[name] = self.members.params[:, j]
             columns[f"{name}_se"] = self.members.stderr[:, j]
             columns[f"{name}_own"] = self.members.own[:, j]

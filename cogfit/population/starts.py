@@ -93,17 +93,19 @@ def start_of(model: Model, own: OwnFits, start: Mapping[str, float] | None) -> S
     if not np.isfinite(mean).all():
         hint = "pass `start`, a value for each of " + ", ".join(model.names)
         raise InputError(f"no member by itself gives a start for {model.title}", hint=hint)
-    spread = np.fmax(spread, _LEAST_SPREAD * np.maximum(np.abs(mean), np.where(model.is_log, 1.0, 0.0)))
-    sigma = math.sqrt(own.rss / own.spare) if own.spare > 0.0 else math.nan
+    spread = np.fmax(
+        spread, _LEAST_SPREAD * np.maximum(np.abs(mean), np.where(model.is_log | model.is_logit, 1.0, 0.0))
+    )
+    sigma = 1.0 if model.counted else math.sqrt(own.rss / own.spare) if own.spare > 0.0 else math.nan
     spread = np.where(spread > 0.0, spread, np.where(_is_in_units_of_y(model), 0.3 * sigma, _LEAST_SPREAD))
     return Start(mean, np.where(np.isfinite(spread), spread, _LEAST_SPREAD), sigma)
 
 
 def _is_in_units_of_y(model: Model) -> NDArray[np.bool_]:
     """Which parameters are in the unit of the residuals."""
-    if model.form is None or model.relative:
+    if model.form is None or model.relative or model.counted:
         return np.zeros(model.size, dtype=bool)
-    return np.array([q.unit == "y" for q in model.form.parameters], dtype=bool) & ~model.is_log
+    return np.array([q.unit == "y" for q in model.form.parameters], dtype=bool) & ~(model.is_log | model.is_logit)
 
 
 def without_floor(model: Model) -> Form | None:
@@ -153,7 +155,7 @@ def _given(model: Model, start: Mapping[str, float]) -> Array:
     return coordinates
 
 
-def fit_alone(model: Model, members: Members, noise: str, *, is_rough: bool) -> OwnFits:
+def fit_alone(model: Model, members: Members, *, is_rough: bool) -> OwnFits:
     """Fit every member by itself.
 
     A function has no starting values for that, and a user's form is fitted to the first members only.
@@ -162,7 +164,6 @@ def fit_alone(model: Model, members: Members, noise: str, *, is_rough: bool) -> 
     ----------
     model : Model
     members : Members
-    noise : str
     is_rough : bool
         Whether least squares with weights 1/y² may stand for log-normal noise: they are as good for a start, and a
         thousand times as fast.
@@ -171,7 +172,7 @@ def fit_alone(model: Model, members: Members, noise: str, *, is_rough: bool) -> 
     params, stderr = np.full(shape, np.nan), np.full(shape, np.nan)
     if model.form is None or not len(members):
         return OwnFits(params, stderr, np.zeros(len(members), dtype=bool), 0.0, 0.0)
-    collection = members.collection
+    collection, noise = members.collection, model.noise
     if model.form.basis is None:
         collection = collection.part(0, min(len(collection), _MOST_BY_FUNCTION))
     if is_rough and model.relative and not members.roster.not_positive:
@@ -184,7 +185,7 @@ def fit_alone(model: Model, members: Members, noise: str, *, is_rough: bool) -> 
     own[~np.isfinite(own)] = np.nan
     params[: len(table)] = own
     with np.errstate(invalid="ignore", divide="ignore"):  # standard errors of logarithms are relative ones
-        stderr[: len(table)] = errors / np.where(model.is_log, np.abs(natural), 1.0)
+        stderr[: len(table)] = errors / np.abs(model.scale(natural))
     spare = table["n"].to_numpy(dtype=float) - model.size
     counts = is_good & (spare > 0)
     is_inside = np.zeros(len(members), dtype=bool)

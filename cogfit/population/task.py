@@ -17,7 +17,7 @@ FEW = 10
 """Fewer members than these are worth a warning."""
 
 METHODS = ("laplace", "quadrature", "linearised")
-NOISE = ("gaussian", "lognormal", "auto")
+NOISE = ("gaussian", "lognormal", "binomial", "auto")
 COVARIANCES = ("full", "diagonal")
 
 
@@ -29,6 +29,7 @@ class Task:
     ----------
     noise, covariance, method : str
     random, log : sequence of str or None
+    logit : sequence of str
     is_restricted : bool
     start : mapping of str to float, or None
     gamma, kind : str or None
@@ -45,17 +46,17 @@ class Task:
     gamma: str | None = None
     kind: str | None = None
     level: float = 0.95
+    logit: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant."""
-        if self.noise == "binomial":
-            raise InputError(
-                "a population has no binomial noise",
-                hint="pass noise='gaussian' and the numbers of trials as `weights`",
-            )
         _choose("noise", self.noise, NOISE)
         _choose("covariance", self.covariance, COVARIANCES)
         _choose("method", self.method, METHODS)
+        if self.noise == "binomial" and self.method == "linearised":
+            raise InputError(
+                "the linearised model has no likelihood of counts", hint="leave `method` out, or pass 'quadrature'"
+            )
         if not 0.0 < self.level < 1.0:
             raise InputError(f"`level` must lie between 0 and 1, not {self.level!r}", hint="for 95 % pass `level=0.95`")
 

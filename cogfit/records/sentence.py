@@ -83,6 +83,23 @@ def say(template: str, /, *, threshold: str = "", by: Callable[..., Any] | None 
     return Sentence(template, numbers, threshold, name)
 
 
+def number_of(count: float, one: str, many: str = "") -> str:
+    """Write a count with its noun or verb.
+
+    Parameters
+    ----------
+    count : float
+    one, many : str
+        Words for one and for several; the latter is `one` with an s by default.
+
+    Examples
+    --------
+    >>> number_of(1, "study", "studies"), number_of(3, "run"), number_of(1, "subject has", "subjects have")
+    ('1 study', '3 runs', '1 subject has')
+    """
+    return f"{count:,.15g} {one if count == 1 else many or one + 's'}"
+
+
 @dataclass(frozen=True)
 class Explanation(Document):
     """What stands behind a sentence.

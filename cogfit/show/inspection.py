@@ -11,6 +11,7 @@ import numpy as np
 
 from cogfit.errors import shortened
 from cogfit.inspection.records import Axis, ColumnFacts, Inspection, Restarted
+from cogfit.records.sentence import number_of
 from cogfit.show import tables
 from cogfit.show.plots import plain_text, plain_ticks
 
@@ -31,10 +32,6 @@ def _listed(texts: Sequence[str], most: int = _MOST_NAMES, separator: str = ", "
     return shown if len(texts) <= most else f"{shown} and {len(texts) - most:,} more"
 
 
-def _counted(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
 def _number(value: float) -> str:
     return tables.readable(value, digits=5)
 
@@ -46,9 +43,9 @@ def headline(found: Inspection) -> str:
     """What it is, in one line."""
     kinds = {"utilization": "utilisation log", "routing": "routing log", "both": "routing and utilisation logs", "": ""}
     kind = kinds[found.kind] or "no columns recognised"
-    size = f"{_counted(len(found.files), 'file')}, {_counted(found.rows, 'row')}"
+    size = f"{number_of(len(found.files), 'file')}, {number_of(found.rows, 'row')}"
     names = {column.name for column in found.columns}
-    return f"{found.path} ({found.format}): {kind}; {size}, {_counted(len(names), 'column')} of numbers"
+    return f"{found.path} ({found.format}): {kind}; {size}, {number_of(len(names), 'column')} of numbers"
 
 
 def overview(found: Inspection) -> Iterator[str]:
@@ -61,11 +58,11 @@ def overview(found: Inspection) -> Iterator[str]:
     if found.restarts:
         yield f"restarts: {_listed([_restart(restart) for restart in found.restarts], 4)}"
     if found.labels:
-        yield "labels: " + ", ".join(_counted(count, kind) for kind, count in found.labels.items())
+        yield "labels: " + ", ".join(number_of(count, kind) for kind, count in found.labels.items())
     if (patterns := found.patterns) is not None:
         yield (
             f"patterns: {patterns.patterns:,} with {patterns.fewest:,} to {patterns.most:,} rows each (median "
-            f"{patterns.median:,.6g}); {_counted(patterns.novel, 'row')} novel, {patterns.overridden:,} overridden"
+            f"{patterns.median:,.6g}); {number_of(patterns.novel, 'row')} novel, {patterns.overridden:,} overridden"
         )
     if found.texts:
         yield f"without numbers: {_listed([shortened(name, _WIDTH) for name in found.texts])}"
@@ -83,7 +80,7 @@ def _axis(axis: Axis) -> str:
 
 def _restart(restart: Restarted) -> str:
     run = f"; {shortened(restart.run)}" if restart.run else ""
-    void = _counted(restart.rows_void, "row")
+    void = number_of(restart.rows_void, "row")
     return f"from {_number(restart.reached)} back to {_number(restart.step)} ({void} void{run})"
 
 
@@ -96,7 +93,7 @@ def _run_lines(found: Inspection) -> Iterator[str]:
             + (f", {run.trainings} trainings" if run.trainings > 1 else "")
             for run in found.runs
         ]
-        yield f"{_counted(len(found.runs), 'run')}{counted}: {_listed(listed, 4, '; ')}"
+        yield f"{number_of(len(found.runs), 'run')}{counted}: {_listed(listed, 4, '; ')}"
     if found.unlike_runs:
         yield "no mean is taken over runs whose names differ in more than a number: --by run, or --run NAME"
 

@@ -45,7 +45,7 @@ def parameters_table(fit: PopulationFit) -> Table:
 def label_of(parameter: MixedParameter) -> str:
     """Name of a parameter as it is normal over members."""
     name = "γ" if parameter.name == "gamma" else parameter.name
-    return f"log {name}" if parameter.is_log else name
+    return f"{parameter.prefix} {name}".lstrip()
 
 
 def scores_table(fit: PopulationFit) -> Table:

@@ -50,7 +50,7 @@ def test_one_model_of_all_subjects(practice, tmp_path, capsys):
         (["--pool", "--bins", "3"], "--bins is of one curve"),
         (["--pool", "--run", "seed1"], "both say what runs are"),
         (["--pool", "--between", "0.5", "0.4"], "the smaller first"),
-        (["--pool", "--noise", "binomial"], "no binomial noise"),
+        (["--pool", "--noise", "binomial"], "--noise binomial needs the trials behind each y"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused_in_a_line(practice, options, message, capsys):

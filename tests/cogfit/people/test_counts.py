@@ -13,7 +13,7 @@ from scipy import optimize, stats
 
 import cogfit
 from cogfit import cli
-from cogfit.people.by_subject import fit_subjects, population_of
+from cogfit.people.by_subject import fit_people
 from cogfit.people.fits import fit_human
 from cogfit.people.over_subjects import independent_contrast
 from cogfit.people.shares import count_shares
@@ -140,20 +140,20 @@ def test_a_person_of_any_kind_leaves_the_set_readable_and_is_accounted_for(tmp_p
     )
     found = fit_human(catalogue["a"], full=False)
     (population,) = found.populations
-    assert population.n + len(population.left_out) == 12
-    assert all(text.startswith("s11: ") for text in population.left_out)
+    assert (population.n, population.left_out) == (12, ())
     assert np.isfinite([population.mean, population.sd, population.low, population.high]).all()
-    if population.left_out:
-        assert any("1 of 12 subjects left out: s11 (" in text for text in found.statements)
+    (one,) = found.people
+    if "s11" not in one.subjects.names:
+        assert [name for name, _ in one.subjects.left_out] == ["s11"]
     if kind in ("always wrong", "half wrong", "never wrong"):
-        assert any("never changed" in text for text in population.caveats)
+        assert any("s11 (its values never change)" in text for text in found.statements)
 
 
 def test_each_subject_is_fit_of_that_subject(tmp_path):
     text = people(2, 12, [])
     columns = {"x": "k", "successes": "errors", "trials": "n", "cluster": "who"}
     (series,) = package(tmp_path, resource(tmp_path, "a", text, level="subject", columns=columns))["a"].series()
-    found = fit_subjects(series)
+    found = fit_people(series).subjects
     assert found.degrees_of_freedom == np.inf
     for name, gamma in zip(found.names, found.gamma, strict=True):
         part = series.take(series.clusters == name)
@@ -200,14 +200,13 @@ def test_estimates_without_a_standard_error_are_named(tmp_path):
 
 def test_too_few_people_give_no_distribution_but_a_reason(tmp_path):
     columns = {"x": "k", "successes": "errors", "trials": "n", "cluster": "who"}
-    text = people(3, 2, [KINDS["always wrong"]])
+    text = people(3, 2, [])
     data = package(tmp_path, resource(tmp_path, "a", text, level="subject", columns=columns))["a"]
     found = fit_human(data, full=False)
     assert not found.populations
-    (text,) = (text for text in found.skipped if "2 of 3 subjects have an exponent" in text)
-    assert "s2 (the curve is constant)" in text
-    with pytest.raises(cogfit.InputError, match="3 are needed"):
-        population_of(fit_subjects(data.series()[0]))
+    assert any("only 2 subjects can be fitted, and a distribution needs 3" in text for text in found.skipped)
+    with pytest.raises(cogfit.InputError, match="a distribution needs 3"):
+        fit_people(data.series()[0])
 
 
 def test_rows_that_lack_something_are_counted(tmp_path):
@@ -285,7 +284,7 @@ def test_people_of_the_shipped_sets_are_distributed_as_measured():
         assert (found.sd, found.reliability) == pytest.approx((sd, reliability), abs=0.01, nan_ok=True)
 
 
-def test_the_spread_between_people_is_that_of_scipy_fits():
+def test_the_spread_between_people_is_near_that_of_scipy_fits():
     (series,) = cogfit.human("du2023_latency").series()
     gamma, error = [], []
     for name in dict.fromkeys(series.clusters):
@@ -295,9 +294,10 @@ def test_the_spread_between_people_is_that_of_scipy_fits():
         error.append(np.sqrt(covariance[1, 1]))
     (found,) = fit_human(series.dataset, full=False).populations
     between = np.var(gamma, ddof=1) - np.mean(np.square(error))  # Hedges & Olkin 1985
-    assert (found.n, found.mean) == (28, pytest.approx(np.mean(gamma), abs=1e-4))
-    assert found.sd == pytest.approx(np.sqrt(between), rel=0.01)
-    assert found.reliability == pytest.approx(between / np.var(gamma, ddof=1), rel=0.02)
+    # one model weights by what each person's points say, and takes one error variance for all
+    assert (found.n, found.mean) == (28, pytest.approx(np.mean(gamma), abs=0.1 * np.std(gamma)))
+    assert found.sd == pytest.approx(np.sqrt(between), rel=0.15)
+    assert found.reliability == pytest.approx(between / np.var(gamma, ddof=1), abs=0.15)
 
 
 def test_familiarity_rises_where_knowing_falls():

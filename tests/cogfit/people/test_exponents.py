@@ -11,7 +11,7 @@ from scipy import stats
 
 import cogfit
 from cogfit import cli
-from cogfit.people.by_subject import SubjectExponents, population_of
+from cogfit.people.by_subject import People, SubjectExponents, people_of_estimates
 from cogfit.people.exponents import survey_exponents
 from cogfit.people.share_between import share_between
 from cogfit.show.forest import plot_exponents
@@ -30,13 +30,13 @@ def survey():
     return survey_exponents([cogfit.human(name) for name in NAMES], full=False)
 
 
-def people(seed: int, sd: float, error: float, count: int) -> SubjectExponents:
+def people(seed: int, sd: float, error: float, count: int) -> People:
     """Estimates of people whose γ is normal with mean 0.45."""
     rng = np.random.default_rng(seed)
     gamma = rng.normal(0.45, sd, count) + rng.normal(0.0, error, count)
     (series,) = cogfit.human("memphis_cloze_subjects").series()
     names = tuple(str(i) for i in range(count))
-    return SubjectExponents(series, names, gamma, np.full(count, error), np.inf)
+    return people_of_estimates(SubjectExponents.of_estimates(series, names, gamma, np.full(count, error), np.inf))
 
 
 def test_rows_are_fits_of_the_same_series(survey):
@@ -55,7 +55,7 @@ def test_the_share_of_people_is_refused_where_estimates_say_little(survey):
     assert np.isnan(by_label["garner2015_subjects"].share.share)
     assert "no standard errors" in by_label["garner2015_subjects"].share.method
     noisy = people(0, sd=0.05, error=0.3, count=200)
-    found = share_between(noisy, population_of(noisy), (0.4, 0.5))
+    found = share_between(noisy, (0.4, 0.5))
     assert found.reliability < 0.3
     assert np.isnan(found.share)
     assert "refused" in found.method
@@ -70,13 +70,51 @@ def test_the_share_of_people_is_that_of_their_distribution():
     covered, raw = [], []
     for seed in range(12):
         one = people(seed, sd=0.15, error=0.15, count=80)
-        found = share_between(one, population_of(one), (0.35, 0.55), rng=seed)
+        found = share_between(one, (0.35, 0.55), rng=seed)
         raw.append(found.raw)
         if found.reliability >= 0.3:
             covered.append(found.low < truth < found.high)
     assert len(covered) >= 10
     assert np.mean(covered) >= 0.8  # 94 % of 120 simulations of this kind
     assert np.mean(raw) < truth - 0.1
+
+
+def test_curves_of_single_people_are_one_model(survey):
+    """The row is what `cogfit.fit_population` gives of the same counts."""
+    (row,) = (row for row in survey.rows if row.id == "du2023_errors")
+    table = cogfit.human("du2023_errors").table
+    table["errors"] /= table["n"] if table["errors"].max() > 1 else 1
+    model = cogfit.fit_population(
+        table, "errors", by="subject", x="block", form="power", noise="binomial", trials="n", logit=["A"]
+    )
+    gamma = model.gamma
+    assert (row.population.mean, row.population.sd) == pytest.approx((gamma.mean, gamma.sd), rel=1e-6)
+    assert row.population.reliability == pytest.approx(gamma.reliability, rel=1e-6)
+    share = model.share(0.4, 0.5)
+    assert (row.share.share, row.share.low, row.share.high) == pytest.approx((share.share, share.low, share.high))
+    assert row.subjects.gamma == pytest.approx(model.members.own[:, 1])
+    assert row.subjects.shrunken_stderr == pytest.approx(model.members.stderr[:, 1])
+
+
+def test_every_person_has_a_standard_error_in_document_and_table(tmp_path, capsys):
+    file = tmp_path / "e.json"
+    assert cli.main(["human", "du2023_errors", "--exponents", "--no-fit", "--verbose", "--json", str(file)]) == 0
+    (row,) = json.loads(file.read_text())["rows"]
+    people = row["subjects"]
+    assert len(people["names"]) == len(people["gamma"]) == len(people["stderr"]) == len(people["shrunken_stderr"]) == 28
+    assert all(error > 0 for error in people["stderr"])
+    out = capsys.readouterr().out
+    assert "γ among all subjects" in out
+    assert all(f"{error:.3f}" in out for error in people["stderr"])
+
+
+def test_the_form_and_the_verdict_are_those_of_fit():
+    from cogfit.people.fits import fit_series, judge_series
+
+    for name in ("mosteller1970_recall", "anderson1981_latency", "rubin1999_recall"):
+        series = cogfit.human(name).series()[0]
+        result = fit_series(series).result
+        assert judge_series(series) == (result.form, result.verdict.power_law)
 
 
 def test_nothing_is_pooled_over_measures_axes_counts_or_from_few_studies(survey):

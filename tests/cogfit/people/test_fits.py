@@ -302,7 +302,7 @@ def test_lists_are_resampled_and_their_distribution_is_given():
     assert limits.scope == "the population of the lists"
     (lists,) = found.populations
     assert lists.n == 10
-    assert "5 degrees of freedom" in lists.caveats[0] or "4 degrees of freedom" in lists.caveats[0]
+    assert "one model of all lists" in lists.method
 
 
 def test_short_curves_are_not_compared():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 import cogfit
+from cogfit import cli
 from cogfit.logs import read_log
 from cogfit.people.fits import fit_human
 from cogfit.people.survivorship import survivorship_of, survivorship_of_patterns
@@ -72,8 +74,9 @@ def test_adaptive_words_hide_most_of_the_learning():
     assert any("survivorship" in text for text in found.statements)
 
 
-def test_patterns_that_leave_a_log_are_kept_apart(tmp_path):
-    """Patterns that are learned fast stop coming: all still there at the end are slow."""
+@pytest.fixture
+def leaving(tmp_path):
+    """A log whose patterns stop coming once they are learned: all still there at the end are slow."""
     rng, rows = np.random.default_rng(1), []
     for pattern in range(30):
         slow = pattern < 15
@@ -83,7 +86,11 @@ def test_patterns_that_leave_a_log_are_kept_apart(tmp_path):
     frame = pd.DataFrame(rows, columns=["step", "pattern", "exposure", "p_episodic"])
     frame = frame.sort_values(["exposure", "pattern"]).assign(step=range(len(frame)))
     frame.to_csv(tmp_path / "routing.csv", index=False)
-    routing = read_log(tmp_path / "routing.csv").routing
+    return tmp_path / "routing.csv"
+
+
+def test_patterns_that_leave_a_log_are_kept_apart(leaving):
+    routing = read_log(leaving).routing
     found = survivorship_of_patterns(routing)
     assert (found.kind, found.n_leave, found.n_enter, found.n_stay) == ("patterns", 15, 0, 15)
     assert found.fixed.gamma == pytest.approx(cogfit.fit(cogfit.exposure_curve(routing), form="power").gamma)
@@ -92,3 +99,30 @@ def test_patterns_that_leave_a_log_are_kept_apart(tmp_path):
     assert found.differs
     everyone = cogfit.exposure_curve(routing, k_max=int(found.x_max), everyone=True)
     assert everyone.n_rows > cogfit.exposure_curve(routing, k_max=int(found.x_max)).n_rows
+
+
+def test_the_command_says_that_patterns_leave_in_text_document_and_page(leaving, tmp_path, capsys):
+    found = survivorship_of_patterns(read_log(leaving).routing)
+    file, page = tmp_path / "fit.json", tmp_path / "fit.html"
+    assert cli.main(["fit", str(leaving), "--form", "power", "--json", str(file)]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    sentence = f"pooled γ = {found.pooled} over x = {found.x_min:g}–{found.x_max:g}, but {found.fixed}"
+    assert "15 patterns leave and 0 enter along the curve, 15 stay (survivorship)" in text
+    assert sentence in text
+    document = json.loads(file.read_text())["trajectories"]
+    assert document["survivorship"]["differs"]
+    assert document["survivorship"]["fixed"]["gamma"] == pytest.approx(found.fixed.gamma)
+    assert cli.main(["report", str(leaving), "--html", str(page)]) == 0
+    assert sentence in html.unescape(page.read_text(encoding="utf-8"))
+    # a saved fit keeps it, and another window is that of the fit
+    assert "(survivorship)" in " ".join(cogfit.load(file).findings)
+    assert cli.main(["fit", str(leaving), "--form", "power", "--x-max", "20", "--json", str(file)]) == 0
+    assert json.loads(file.read_text())["trajectories"]["survivorship"]["x_max"] == 20
+
+
+def test_nothing_is_said_where_all_patterns_stay(tmp_path, capsys):
+    rows = [(60 * k + p, p, k, 0.9 * (k + 1.0) ** (-0.2 - 0.01 * p)) for k in range(40) for p in range(10)]
+    frame = pd.DataFrame(rows, columns=["step", "pattern", "exposure", "p_episodic"])
+    frame.to_csv(tmp_path / "routing.csv", index=False)
+    assert cli.main(["fit", str(tmp_path / "routing.csv"), "--form", "power", "--json", "-"]) == 0
+    assert "survivorship" not in capsys.readouterr().out

@@ -128,7 +128,7 @@ def test_a_population_of_too_few_is_refused_with_what_to_do(table, count):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"noise": "binomial"}, "no binomial noise"),
+        ({"noise": "binomial"}, "needs the trials behind each y"),
         ({"noise": "poisson"}, "`noise` must be one of"),
         ({"method": "mcmc"}, "`method` must be one of"),
         ({"covariance": "some"}, "`covariance` must be one of"),
