@@ -29,6 +29,7 @@ from cogfit.commands import (
     simulate,
     theory,
 )
+from cogfit.commands.groups import arrange
 from cogfit.commands.terminal import Interrupt, PipeClosed, print_error, print_text
 from cogfit.records.printable import printable, spelled, spelling_streams
 
@@ -103,7 +104,17 @@ app.command(help=ledger.HELP, rich_help_panel=PAPERS)(ledger.ledger)
 app.add_typer(theory.app, name="theory", rich_help_panel=PAPERS)
 
 
-@app.command(help="Print how to cite this package and the papers it examines.", rich_help_panel=PAPERS)
+CITE_HELP = """Print how to cite this package and the papers it examines.
+
+[bold]Examples[/bold]
+
+  cogfit cite
+
+  cogfit cite > citations.txt
+"""
+
+
+@app.command(help=CITE_HELP, rich_help_panel=PAPERS)
 def cite() -> None:
     """Print how to cite this package."""
     import cogfit
@@ -207,6 +218,7 @@ def _command(arguments: Sequence[str]) -> Any:
     # a shell that completes a line asks without arguments, and wants to know all options
     is_completing = "_COGFIT_COMPLETE" in os.environ
     command = typer.main.get_command(app if is_completing else _with_options_of(app, arguments))
+    arrange(command)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     waiting: list[Any] = [command]
     while waiting:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cogfit.show.stacked import Look, draw_interval, stacked
 from paper_figures import exposure_curves, practice, style
 from paper_figures.build import Data, Drawing
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from cogfit.people.dataset import Dataset
 
 _MARGIN = 0.25  # of the horizontal axis beyond the estimates; an interval that reaches further gets an arrow
+_GAP = 0.6  # between groups, in rows
 _CLAIMS = ("gamma_model", "gamma_fast_semantic", "gamma_human")
 
 
@@ -35,12 +37,13 @@ def draw(data: Data) -> Drawing:
     height = 0.158 * (len(table) + 1.6 * len(groups)) + 0.5
     figure = style.figure(style.PAGE, height)
     axes = figure.subplots()
-    at, labels, row = [], [], 0.0
+    at, labels = [], []
     ends = float(table["gamma"].min()) - _MARGIN, float(table["gamma"].max()) + _MARGIN
-    for group in groups:
+    records = [(group, table[table["group"] == group].to_dict("records")) for group in groups]
+    for group, above, rows in stacked(records, _GAP):
         axes.text(
             0.0,
-            row,
+            above,
             group,
             transform=axes.get_yaxis_transform(),
             va="center",
@@ -48,14 +51,11 @@ def draw(data: Data) -> Drawing:
             fontsize=7,
             bbox={"fc": "white", "ec": "none", "pad": 0.5},
         )
-        axes.axhline(row - 0.75, color="0.85", lw=0.5)
-        row += 1.0
-        for item in table[table["group"] == group].to_dict("records"):
+        axes.axhline(above - 0.75, color="0.85", lw=0.5)
+        for row, item in rows:
             _draw_row(axes, item, row, ends)
             at.append(row)
             labels.append(item["name"])
-            row += 1.0
-        row += 0.6
     axes.axvline(0.0, color="0.5", lw=0.6)
     # what the paper says of people stands behind all rows, what it says of its model as a line
     claims = table[table["kind"] == "claimed"]
@@ -66,7 +66,7 @@ def draw(data: Data) -> Drawing:
     axes.set_yticks(at, labels, fontsize=6.5)
     axes.tick_params(axis="y", length=0, pad=7)
     axes.spines["left"].set_visible(False)
-    axes.set_ylim(row - 0.8, -0.9)
+    axes.set_ylim(at[-1] + 1.0 + _GAP - 0.8, -0.9)
     axes.set_xlim(*ends)
     axes.set_xlabel("γ of the power law")
     return Drawing(figure, table, _caption(table))
@@ -157,14 +157,9 @@ def _draw_row(axes: Axes, item: dict[str, Any], row: float, ends: tuple[float, f
     claimed = item["kind"] == "claimed"
     color = style.COLORS[1] if claimed else style.COLORS[2] if item["group"].startswith("Model") else style.COLORS[0]
     marker = "D" if claimed else "s" if item["group"].startswith("Model") else "o"
-    low, high = max(item["low"], ends[0]), min(item["high"], ends[1])
-    if low < high:
-        axes.plot([low, high], [row, row], color=color, lw=1.0, ls=(0, (1.5, 1)) if claimed else "-")
-    for beyond, edge, sign in ((item["low"] < ends[0], ends[0], "<"), (item["high"] > ends[1], ends[1], ">")):
-        if beyond:
-            axes.plot([edge], [row], sign, ms=3, color=color, clip_on=False)
-    filled = item["verdict"] == "supported"
-    axes.plot([item["gamma"]], [row], marker, ms=3.8, mec=color, mfc=color if filled else "white", mew=0.9, zorder=4)
+    line = (0, (1.5, 1)) if claimed else "-"
+    look = Look(marker, color, line, width=1.0, edge=0.9, size=3.8, arrow=3.0, is_filled=item["verdict"] == "supported")
+    draw_interval(axes, row, (item["gamma"], item["low"], item["high"]), ends, look)
     value = f"{item['low']:g}–{item['high']:g}" if np.isnan(item["gamma"]) else f"{item['gamma']:.2f}"
     for at, text, side in ((1.08, value, "right"), (1.1, item["verdict"], "left")):
         axes.text(at, row, text, transform=axes.get_yaxis_transform(), va="center", ha=side, fontsize=6.5, color="0.2")

@@ -16,8 +16,7 @@ from cogfit.claims.statement import Claim, PlusMinus, parse_claim
 from cogfit.curves.curve import Curve
 from cogfit.errors import InputError
 from cogfit.logs.model import Log
-from cogfit.people.model_side import is_fit
-from cogfit.result import FitResult, load
+from cogfit.result import FitResult, is_fit, load
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from cogfit.claims.digest import Digest
 from cogfit.claims.statement import Claim
+from cogfit.files import write_atomic
 from cogfit.inference.interval import Interval, format_interval
 from cogfit.records.codec import Document, High, Low
 from cogfit.result import FitResult
@@ -164,11 +165,11 @@ class ClaimCheck(Document):
     def report(self, path: str | os.PathLike[str], *, command: str = "") -> None:
         """Write the answer as one web page that prints.
 
-        See :func:`cogfit.show.claim.save_claim`.
+        Whole, or not at all. See :func:`cogfit.show.claim.claim_page`.
         """
-        from cogfit.show.claim import save_claim
+        from cogfit.show.claim import claim_page
 
-        save_claim(self, path, command=command)
+        write_atomic(path, claim_page(self, command=command))
 
     def __repr__(self) -> str:
         return f"<ClaimCheck {self.claim.text!r}: {ANSWERS[self.answer]}>"

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cogfit.commands import options
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import (
-    FORM,
-    OUTPUT,
-    ROWS,
     Number,
     ProgressBars,
     Text,
@@ -51,87 +49,58 @@ be mended.
 
 
 def compare(
+    context: typer.Context,
     model: Annotated[list[Path], typer.Argument(metavar="FIT_OR_LOG...", help="Runs (logs or fits) of one procedure.")],
-    to: Annotated[
-        list[str] | None, typer.Option(help="Human data set, repeatable; default: all.", rich_help_panel=ROWS)
-    ] = None,
-    form: Annotated[
-        Text, typer.Option(help="Compare under this form; default: the model's better power law.", rich_help_panel=FORM)
-    ] = None,
+    to: Annotated[list[str] | None, typer.Option(help="Human data set, repeatable; default: all.")] = None,
+    form: Annotated[Text, typer.Option(help="Compare under this form; default: the model's better power law.")] = None,
     align: Annotated[
         bool,
-        typer.Option(
-            "--align", help="Fit both sides anew under one convention, form and noise model.", rich_help_panel=FORM
-        ),
+        typer.Option("--align", help="Fit both sides anew under one convention, form and noise model."),
     ] = False,
-    margin: Annotated[
-        Number, typer.Option(help="Differences in γ up to this count as none (equivalence).", rich_help_panel=FORM)
-    ] = None,
-    level: Annotated[float, typer.Option(help="Confidence level of the intervals.", rich_help_panel=FORM)] = 0.95,
-    convention: Annotated[
-        Text, typer.Option(help="What k counts: prior, inclusive or updates.", rich_help_panel=FORM)
-    ] = None,
-    measure: Annotated[
-        Text, typer.Option(help="What y is, where the log does not say: latency, error, …", rich_help_panel=FORM)
-    ] = None,
-    axis: Annotated[Text, typer.Option(help="What x is: repetition, delay or lag.", rich_help_panel=FORM)] = None,
-    repeated: Annotated[Text, typer.Option(help="What is repeated: item, task or page.", rich_help_panel=FORM)] = None,
-    y: Annotated[Text, typer.Option("--y", help="Column to fit.", rich_help_panel=ROWS)] = None,
-    x: Annotated[Text, typer.Option("--x", help="Column of the axis.", rich_help_panel=ROWS)] = None,
-    run: Annotated[
-        Text, typer.Option(help="Name of the run to compare, or the column that names runs.", rich_help_panel=ROWS)
-    ] = None,
-    split: Annotated[
-        Text, typer.Option(help="Split to fit: train (default), validation, test or eval.", rich_help_panel=ROWS)
-    ] = None,
-    extra: Annotated[
-        list[Path] | None,
-        typer.Option(help="Data package of your own (folder or datapackage.json), repeatable.", rich_help_panel=ROWS),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the resampling.", rich_help_panel=FORM)] = 0,
-    json_file: Annotated[
-        Text, typer.Option("--json", help="Write the result as JSON ('-' for standard output).", rich_help_panel=OUTPUT)
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="Write a forest plot: .png, .svg or .pdf.", rich_help_panel=OUTPUT)
-    ] = None,
+    margin: Annotated[Number, typer.Option(help="Differences in γ up to this count as none (equivalence).")] = None,
+    level: options.Level = 0.95,
+    convention: options.Convention = None,
+    measure: options.Measure = None,
+    axis: options.Axis = None,
+    repeated: Annotated[Text, typer.Option(help="What is repeated: item, task or page.")] = None,
+    y: options.Y = None,
+    x: options.X = None,
+    run: options.Run = None,
+    split: options.Split = None,
+    extra: options.Extra = None,
+    seed: options.Seed = 0,
+    json_file: options.JsonFile = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a forest plot: .png, .svg or .pdf.")] = None,
     plot_routes: Annotated[
         Path | None,
-        typer.Option(
-            help="Draw a model's slow route beside remembering and knowing: .png, .svg or .pdf.", rich_help_panel=OUTPUT
-        ),
+        typer.Option(help="Draw a model's slow route beside remembering and knowing: .png, .svg or .pdf."),
     ] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="List every curve that may not be compared, too.", rich_help_panel=OUTPUT)
-    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="List every curve that may not be compared, too.")] = False,
 ) -> None:
     """Compare with people (its help text is HELP)."""
     for path in model:
         check_outputs(path, json_file, plot, plot_routes)
     from cogfit.errors import InputError
-    from cogfit.logs import read_log
-    from cogfit.people import comparison, model_side
+    from cogfit.people import comparison
     from cogfit.people.catalogue import human
+    from cogfit.result import is_fit
 
     # both sides; a saved fit is read by the comparison itself
     catalogue = human(extra=extra)
     people = [catalogue[name] for name in to] if to else list(catalogue.values())
     with ProgressBars() as progress:
-        read = partial(read_log, x=x, y=y, run=run, split=split, progress=progress.stage("reading"))
-        runs: list[Any] = [path if model_side.is_fit(path) else read(path) for path in model]
+        read = partial(options.reader(context.params), progress=progress.stage("reading"))
+        runs: list[Any] = [path if is_fit(path) else read(path) for path in model]
         result = comparison.compare(
             runs,
             people,
             form=form,
             align=align,
             margin=margin,
-            level=level,
-            rng=seed,
-            convention=convention,
             measure=measure,
-            axis=axis,
             repeated=repeated,
             progress=progress.stage("fitting"),
+            **options.fitting(context.params),
         )
     # files, then what is printed; that nothing could be compared with the sets asked for is an error
     write_json(result.to_json, json_file)

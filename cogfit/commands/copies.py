@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from cogfit.commands import options
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import Text, print_text, write_json
+from cogfit.commands.terminal import print_text, write_json
 
 HELP = """How many bits does a state hold? Answers of copies of it against theorem T12.
 
@@ -28,18 +28,17 @@ SCHEMA = "theory.copies/1"
 
 
 def copies(
-    log: Annotated[Path, typer.Argument(metavar="LOG", help="File or folder.", show_default=False)],
+    context: typer.Context,
+    log: options.LogPath,
     values: Annotated[int, typer.Option(help="V: how many values there are, equally likely.", show_default=False)],
     bits: Annotated[
         float, typer.Option(help="S: bits claimed of the whole state; 0: only say how many there are.")
     ] = 0.0,
     level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
-    pattern: Annotated[Text, typer.Option(help="Column that names the pattern.")] = None,
-    run: Annotated[Text, typer.Option(help="Column that names the run: each has a table of its own.")] = None,
-    log_format: Annotated[Text, typer.Option("--format", help="Read the log as this format.")] = None,
-    json_file: Annotated[
-        Text, typer.Option("--json", help="Write the judgement as JSON ('-' for standard output).")
-    ] = None,
+    pattern: options.Pattern = None,
+    run: options.TableRun = None,
+    log_format: options.Format = None,
+    json_file: options.JsonFile = None,
 ) -> None:
     """Judge copies of a state (its help text is HELP)."""
     check_outputs(log, json_file)
@@ -48,7 +47,7 @@ def copies(
     from cogfit.logs import read_log
     from theory.audit.copies import check_copies
 
-    read = read_log(log, format=log_format, pattern=pattern, run=run)
+    read = read_log(log, **options.reading(context.params))
     judgement = check_copies(read, values=values, bits=bits, level=level)
     document: dict[str, Any] = {"schema": SCHEMA, **asdict(judgement), "impossible": judgement.is_impossible}
     write_json(lambda: document, json_file)

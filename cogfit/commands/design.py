@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cogfit.commands import options
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import Number, ProgressBars, Text, console, print_table, write_json
 
@@ -32,10 +33,6 @@ tried. Ctrl-C keeps what is done.
   cogfit design --like metrics.csv --y train/attn_util --x-min 400 --json design.json
 """
 
-_OF_A_LOG = (
-    *("x", "y", "pattern", "run", "split", "x_offset", "log_format", "outcome", "convention", "bins"),
-    *("x_min", "x_max", "axis", "smoothing", "noise"),
-)
 _OF_NUMBERS = ("n", "sd", "decades", "rho", "gamma", "floor", "form", "runs", "patterns", "spacing", "errors")
 
 
@@ -57,53 +54,45 @@ def design(
     goal: Annotated[float, typer.Option(help="Share of 'supported' that would do.")] = 0.8,
     simulations: Annotated[int, typer.Option(help="Curves for each law, and for each thing to have more of.")] = 100,
     minutes: Annotated[float, typer.Option(help="After which no more simulations begin.")] = 10.0,
-    seed: Annotated[int, typer.Option(help="Of the simulations.")] = 0,
-    workers: Annotated[int | None, typer.Option(help="Processes; default: all cores.", show_default=False)] = None,
-    json_file: Annotated[
-        Text, typer.Option("--json", help="Write the result as JSON ('-' for standard output).")
-    ] = None,
-    noise: Annotated[str, typer.Option(help="--like: auto, gaussian, lognormal or binomial.")] = "auto",
-    x: Annotated[Text, typer.Option("--x", help="--like: column of steps.")] = None,
-    y: Annotated[Text, typer.Option("--y", help="--like: column to fit.")] = None,
-    pattern: Annotated[Text, typer.Option(help="--like: column that names the pattern.")] = None,
-    run: Annotated[Text, typer.Option(help="--like: name of the run, or the column that names runs.")] = None,
-    split: Annotated[Text, typer.Option(help="--like: train (default), validation, test or eval.")] = None,
-    x_offset: Annotated[float, typer.Option("--x-offset", help="--like: added to x.")] = 0.0,
-    log_format: Annotated[Text, typer.Option("--format", help="--like: read the log as this format.")] = None,
-    outcome: Annotated[str, typer.Option(help="--like: soft, hard or auto (routing logs).")] = "auto",
-    convention: Annotated[str, typer.Option(help="--like: prior, inclusive or updates.")] = "prior",
-    bins: Annotated[int | None, typer.Option(help="--like: bins per decade of k.", show_default=False)] = None,
-    x_min: Annotated[Number, typer.Option("--x-min", "--k-min", help="--like: leave out what lies before.")] = None,
-    x_max: Annotated[Number, typer.Option("--x-max", "--k-max", help="--like: leave out what lies after.")] = None,
-    axis: Annotated[Text, typer.Option(help="--like: what x is.")] = None,
-    smoothing: Annotated[Text, typer.Option(help="--like: decay of a moving average, or 'unknown'.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the headline only.")] = False,
+    seed: options.Seed = 0,
+    workers: options.Workers = None,
+    json_file: options.JsonFile = None,
+    noise: options.Noise = "auto",
+    x: options.X = None,
+    y: options.Y = None,
+    pattern: options.Pattern = None,
+    run: options.Run = None,
+    split: options.Split = None,
+    x_offset: options.XOffset = 0.0,
+    log_format: options.Format = None,
+    outcome: options.Outcome = "auto",
+    convention: options.Convention = "prior",
+    bins: options.Bins = None,
+    x_min: options.XMin = None,
+    x_max: options.XMax = None,
+    axis: options.Axis = None,
+    smoothing: options.Smoothing = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Plan a log (its help text is HELP)."""
     _check_options(context, like)
     check_outputs(like or Path(), json_file)
     from cogfit import designing
 
+    told = options.fitting(context.params)
     common: dict[str, Any] = {"rival": rival, "goal": goal, "simulations": simulations, "minutes": minutes}
-    common |= {"seed": seed, "workers": workers, "noise": noise}
+    common |= {"seed": told.pop("rng"), "workers": workers}
     with ProgressBars() as progress:
         if like is None:
             found = designing.design(
                 n=n, sd=sd, decades=decades, rho=rho, gamma=gamma, floor=floor, form=form, runs=runs,
-                patterns=patterns, spacing=spacing, errors=errors, progress=progress.report, **common,  # type: ignore[arg-type]
+                patterns=patterns, spacing=spacing, errors=errors, noise=noise, progress=progress.report, **common,  # type: ignore[arg-type]
             )  # fmt: skip
         else:
-            from cogfit.commands.fit import read_smoothing
             from cogfit.logs import read_log
 
-            log = read_log(
-                like, format=log_format, x=x, y=y, pattern=pattern, run=run, split=split, x_offset=x_offset,
-                progress=progress.stage("reading"),
-            )  # fmt: skip
-            found = designing.design(
-                log, outcome=outcome, convention=convention, bins=bins, x_min=x_min, x_max=x_max, axis=axis,
-                smoothing=read_smoothing(smoothing), progress=progress.report, **common,
-            )  # fmt: skip
+            log = read_log(like, progress=progress.stage("reading"), **options.reading(context.params))
+            found = designing.design(log, progress=progress.report, **told, **common)
     write_json(found.to_json, json_file)
     if json_file != "-":
         _show(found, quiet)
@@ -115,12 +104,8 @@ def _check_options(context: typer.Context, like: Path | None) -> None:
     """Refuse options of a log without one, and numbers beside one."""
     from cogfit.errors import InputError
 
-    given = {
-        option.name: option.opts[0]
-        for option in context.command.params
-        if option.name in context.params and context.params[option.name] != option.default
-    }
-    wrong = [given[name] for name in (_OF_A_LOG if like is None else _OF_NUMBERS) if name in given]
+    forbidden = options.OF_A_LOG - {"seed"} if like is None else _OF_NUMBERS
+    wrong = [words[0] for words in options.given_options(context, forbidden)]
     if wrong and like is None:
         raise InputError(f"{', '.join(wrong)} says how to read a log, and there is none", hint="name it with --like")
     if wrong:

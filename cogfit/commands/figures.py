@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cogfit.commands import options
 from cogfit.commands.outputs import check_figure, check_outputs
-from cogfit.commands.terminal import ProgressBars, Text, add_rows, console, new_table, print_text, write_json
+from cogfit.commands.terminal import ProgressBars, add_rows, console, new_table, print_text, write_json
 
 if TYPE_CHECKING:
     from paper_figures import PaperFigure
@@ -33,9 +34,7 @@ def figures(
     out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("figures"),
     only: Annotated[list[str] | None, typer.Option(help="Name or number, repeatable.")] = None,
     show: Annotated[bool, typer.Option("--list", help="List the figures and what they need; make none.")] = False,
-    json_file: Annotated[
-        Text, typer.Option("--json", help="Write what was made as JSON ('-' for standard output).")
-    ] = None,
+    json_file: options.JsonFile = None,
 ) -> None:
     """Make figures (its help text is HELP)."""
     from paper_figures import FIGURES, choose

@@ -12,17 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from cogfit.commands import options
 from cogfit.commands.defaults import FILE, in_words, project_defaults
 from cogfit.commands.following import Following, check_following, follow_to_the_end
 from cogfit.commands.forecast import fit_with_forecast, show_forecast, show_forecasts
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.staying import beside_all_patterns
 from cogfit.commands.terminal import (
-    FORECAST,
-    FORM,
-    OUTPUT,
-    ROWS,
-    Number,
     ProgressBars,
     Text,
     console,
@@ -74,20 +70,6 @@ and columns are recognised.
 """
 
 
-def _forms(incomplete: str) -> list[str]:
-    """Names of forms that a shell may complete."""
-    from cogfit.formulas.registry import forms
-
-    return [name for name in forms() if name.startswith(incomplete)]
-
-
-def _noise_models(incomplete: str) -> list[str]:
-    """Names of noise models that a shell may complete."""
-    from cogfit.engine import noise
-
-    return [name for name in ("auto", *noise.NOISE) if name.startswith(incomplete)]
-
-
 @dataclass(frozen=True)
 class Shown:
     """What is printed of a fit.
@@ -121,152 +103,75 @@ def fit(
     log: Annotated[
         Path, typer.Argument(metavar="LOG", help="File or folder; '-' is standard input.", show_default=False)
     ],
-    form: Annotated[
-        Text,
-        typer.Option(
-            help="Fit this form only: power_floor or 'power + floor'.", rich_help_panel=FORM, autocompletion=_forms
-        ),
-    ] = None,
-    noise: Annotated[
-        str,
-        typer.Option(help="auto, gaussian, lognormal or binomial.", rich_help_panel=FORM, autocompletion=_noise_models),
-    ] = "auto",
-    level: Annotated[float, typer.Option(help="Confidence level of the intervals.", rich_help_panel=FORM)] = 0.95,
-    x: Annotated[
-        Text, typer.Option("--x", help="Column of steps; 'row' counts the rows.", rich_help_panel=ROWS)
-    ] = None,
-    y: Annotated[
-        Text, typer.Option("--y", help="Column to fit; --y=-NAME fits −1 times it.", rich_help_panel=ROWS)
-    ] = None,
-    pattern: Annotated[
-        Text, typer.Option(help="Column that names the pattern (routing logs).", rich_help_panel=ROWS)
-    ] = None,
-    run: Annotated[
-        Text, typer.Option(help="Name of the run to fit, or the column that names runs.", rich_help_panel=ROWS)
-    ] = None,
-    split: Annotated[
-        Text, typer.Option(help="Split to fit: train (default), validation, test or eval.", rich_help_panel=ROWS)
-    ] = None,
-    x_offset: Annotated[
-        float, typer.Option("--x-offset", help="Added to x: 1 where epochs count from 0.", rich_help_panel=ROWS)
-    ] = 0.0,
-    log_format: Annotated[
-        Text, typer.Option("--format", help="Read the log as this format.", rich_help_panel=ROWS)
-    ] = None,
+    form: options.Form = None,
+    noise: options.Noise = "auto",
+    level: options.Level = 0.95,
+    x: options.X = None,
+    y: options.Y = None,
+    pattern: options.Pattern = None,
+    run: options.Run = None,
+    split: options.Split = None,
+    x_offset: options.XOffset = 0.0,
+    log_format: options.Format = None,
     max_bytes: Annotated[
         int | None,
-        typer.Option(help="Most bytes out of a compressed file or a pipe.", show_default=False, rich_help_panel=ROWS),
+        typer.Option(help="Most bytes out of a compressed file or a pipe.", show_default=False),
     ] = None,
-    by: Annotated[
-        Text, typer.Option(help="Fit each separately: run, split, layer, head, pattern.", rich_help_panel=ROWS)
-    ] = None,
+    by: Annotated[Text, typer.Option(help="Fit each separately: run, split, layer, head, pattern.")] = None,
     pool: Annotated[
         bool,
-        typer.Option(
-            "--pool", help="With --by: one model for all, and how γ differs between them.", rich_help_panel=FORM
-        ),
+        typer.Option("--pool", help="With --by: one model for all, and how γ differs between them."),
     ] = False,
     between: Annotated[
         tuple[float, float] | None,
-        typer.Option(help="With --pool: share of members with γ in this range.", rich_help_panel=FORM),
+        typer.Option(help="With --pool: share of members with γ in this range."),
     ] = None,
-    outcome: Annotated[
-        str, typer.Option(help="Routing logs: soft (p_episodic), hard (attended) or auto.", rich_help_panel=FORM)
-    ] = "auto",
-    convention: Annotated[
-        str, typer.Option(help="What k counts: prior, inclusive or updates.", rich_help_panel=FORM)
-    ] = "prior",
-    bins: Annotated[
-        int | None, typer.Option(help="Bins per decade of k; default: every k.", rich_help_panel=FORM)
-    ] = None,
-    x_min: Annotated[
-        Number, typer.Option("--x-min", "--k-min", help="Leave out what lies before (warm-up).", rich_help_panel=ROWS)
-    ] = None,
-    x_max: Annotated[
-        Number, typer.Option("--x-max", "--k-max", help="Leave out what lies after.", rich_help_panel=ROWS)
-    ] = None,
-    axis: Annotated[
-        Text, typer.Option(help="What x is, e.g. stream; known for most logs.", rich_help_panel=FORM)
-    ] = None,
-    smoothing: Annotated[
-        Text,
-        typer.Option(
-            help="Decay of a moving average applied before logging (it is undone), or 'unknown'.", rich_help_panel=FORM
-        ),
-    ] = None,
-    schedule: Annotated[
-        Text, typer.Option(help="Columns that hold a schedule (comma-separated).", rich_help_panel=FORM)
-    ] = None,
+    outcome: options.Outcome = "auto",
+    convention: options.Convention = "prior",
+    bins: options.Bins = None,
+    x_min: options.XMin = None,
+    x_max: options.XMax = None,
+    axis: options.Axis = None,
+    smoothing: options.Smoothing = None,
+    schedule: Annotated[Text, typer.Option(help="Columns that hold a schedule (comma-separated).")] = None,
     thorough: Annotated[
         bool,
         typer.Option(
             "--thorough",
             help="Calibrate intervals by bootstrap, 1,999 replicates a test; minutes.",
-            rich_help_panel=FORM,
         ),
     ] = False,
     audit: Annotated[
         bool,
-        typer.Option(
-            "--audit", help="Try the verdict on curves simulated with this log's errors; minutes.", rich_help_panel=FORM
-        ),
+        typer.Option("--audit", help="Try the verdict on curves simulated with this log's errors; minutes."),
     ] = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(help="Processes for --audit; default: all cores.", show_default=False, rich_help_panel=FORM),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the resampling.", rich_help_panel=FORM)] = 0,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Go on as rows are appended; Ctrl-C ends.", rich_help_panel=ROWS)
-    ] = False,
-    every: Annotated[
-        float, typer.Option(help="Seconds between two looks at the file (--follow).", rich_help_panel=ROWS)
-    ] = 2.0,
-    idle: Annotated[
-        Number, typer.Option(help="Leave after so many seconds without new rows (--follow).", rich_help_panel=ROWS)
-    ] = None,
-    reach: Annotated[
-        list[float] | None,
-        typer.Option(help="When does the curve reach this y? May be repeated.", rich_help_panel=FORECAST),
-    ] = None,
-    predict: Annotated[
-        list[float] | None,
-        typer.Option(help="What is y at this x? May be repeated.", rich_help_panel=FORECAST),
-    ] = None,
-    fan: Annotated[Path | None, typer.Option(help="Write a picture of the forecast.", rich_help_panel=FORECAST)] = None,
-    json_file: Annotated[
-        Text, typer.Option("--json", help="Write the result as JSON ('-' for standard output).", rich_help_panel=OUTPUT)
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="Write a picture: .png, .svg or .pdf.", rich_help_panel=OUTPUT)
-    ] = None,
+    workers: options.Workers = None,
+    seed: options.Seed = 0,
+    follow: options.Follow = False,
+    every: options.Every = 2.0,
+    idle: options.Idle = None,
+    reach: options.Reach = None,
+    predict: options.Predict = None,
+    fan: Annotated[Path | None, typer.Option(help="Write a picture of the forecast.")] = None,
+    json_file: options.JsonFile = None,
+    plot: options.Plot = None,
     diagnostics: Annotated[
         Path | None,
-        typer.Option(
-            help="Write a picture of the profile of γ, windows, residuals and switch times.", rich_help_panel=OUTPUT
-        ),
+        typer.Option(help="Write a picture of the profile of γ, windows, residuals and switch times."),
     ] = None,
-    windows: Annotated[
-        bool, typer.Option("--windows", help="Print γ over windows of x.", rich_help_panel=OUTPUT)
-    ] = False,
+    windows: Annotated[bool, typer.Option("--windows", help="Print γ over windows of x.")] = False,
     explain: Annotated[
         bool,
-        typer.Option(
-            "--explain", help="Print what stands behind each sentence: rule, numbers, function.", rich_help_panel=OUTPUT
-        ),
+        typer.Option("--explain", help="Print what stands behind each sentence: rule, numbers, function."),
     ] = False,
     methods: Annotated[
-        bool, typer.Option("--methods", help="Print a paragraph for a paper's methods section.", rich_help_panel=OUTPUT)
+        bool, typer.Option("--methods", help="Print a paragraph for a paper's methods section.")
     ] = False,
     verbose: Annotated[
         bool,
-        typer.Option(
-            "--verbose", "-v", help="Print all findings, forms and warnings at a terminal, too.", rich_help_panel=OUTPUT
-        ),
+        typer.Option("--verbose", "-v", help="Print all findings, forms and warnings at a terminal, too."),
     ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print the headline only.", rich_help_panel=OUTPUT)
-    ] = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Fit a log (its help text is HELP)."""
     defaults = project_defaults(context)
@@ -281,42 +186,22 @@ def fit(
 
         fit_pooled(log, context.params | {"noise": noise, "level": level, "by": by, "verbose": shown.verbose})
         return
-    decay = read_smoothing(smoothing)
+    told = options.fitting(context.params | {"noise": noise, "level": level})
     check_outputs(log, json_file, *pictures)
     from cogfit import fitting
-    from cogfit.logs import read_log
     from cogfit.planning.simulation import checked_workers
 
     _check_one_fit(by, *pictures)
     # reading and fitting; a group is fitted like a whole log
-    read = partial(
-        read_log,
-        format=log_format,
-        x=x,
-        y=y,
-        pattern=pattern,
-        run=run,
-        split=split,
-        x_offset=x_offset,
-        max_bytes=max_bytes,
-    )
+    read = options.reader(context.params)
     fit_part = partial(
         beside_all_patterns(fit_with_forecast(fitting.fit, at=predict, reach=reach, has_fan=fan is not None)),
         form=form,
-        noise=noise,
-        level=level,
-        rng=seed,
-        outcome=outcome,
-        convention=convention,
-        x_min=x_min,
-        x_max=x_max,
-        bins=bins,
-        axis=axis,
-        smoothing=decay,
         thorough=thorough,
         schedule=split_names(schedule),
         audit=audit,
         workers=checked_workers(workers),
+        **told,
     )
     if follow:
         check_following(log, by=by, audit=audit, json_file=json_file)
@@ -359,18 +244,6 @@ def _check_one_fit(by: str | None, *pictures: Path | None) -> None:
 
     if by is not None and any(picture is not None for picture in pictures):
         raise InputError("--plot draws one fit and --by makes several", hint="leave one of them out, or --pool")
-
-
-def read_smoothing(text: str | None) -> Any:
-    """Return the decay, "unknown" or None."""
-    from cogfit.errors import InputError
-
-    if text is None or text == "unknown":
-        return text
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"--smoothing '{text}' is neither a decay, 0 to 1, nor 'unknown'") from None
 
 
 def _fit_groups(

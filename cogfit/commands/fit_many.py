@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cogfit.commands import options
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import ProgressBars, Text, console, split_names, warn
 
@@ -58,14 +59,14 @@ def fit_many(
     drop_missing: Annotated[
         bool, typer.Option("--drop-missing", help="NaN in y is a point that is not there, not a failed curve.")
     ] = False,
-    level: Annotated[float, typer.Option(help="Confidence level of the intervals (--verdicts).")] = 0.95,
-    axis: Annotated[Text, typer.Option(help="What x is, e.g. stream.")] = None,
-    measure: Annotated[Text, typer.Option(help="What y is, e.g. latency.")] = None,
+    level: options.Level = 0.95,
+    axis: options.Axis = None,
+    measure: options.Measure = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda (needs torch).")] = "cpu",
     memory: Annotated[float, typer.Option(help="Memory for the rows of one part, in GB (tables).")] = 1.0,
     scheduler: Annotated[Text, typer.Option(help="Address of a Dask scheduler (tables).")] = None,
-    seed: Annotated[int, typer.Option(help="Of the resampling (--verdicts).")] = 0,
-    plot: Annotated[Path | None, typer.Option(help="Picture of the exponents: .png, .svg or .pdf.")] = None,
+    seed: options.Seed = 0,
+    plot: options.Plot = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary.")] = False,
 ) -> None:
     """Fit many curves: the command, described by HELP."""
@@ -76,7 +77,7 @@ def fit_many(
     _check_memory_and_table(memory, table, weights, trials, scheduler)
     forms = None if all_forms or verdicts else split_names(form)
     missing = "drop" if drop_missing else "fail"
-    options = Options(forms, noise, verdicts, missing, axis, measure, level, seed, device)
+    asked = Options(forms, noise, verdicts, missing, axis, measure, level, seed, device)
     # a table is planned from its number of rows alone, a log is read whole
     with ProgressBars() as progress:
         warnings: tuple[str, ...] = ()
@@ -84,9 +85,9 @@ def fit_many(
             from cogfit.many.collection import Columns
 
             columns = Columns(split_names(by) or ("curve",), x or "x", y or "y", weights, trials)
-            plan, collection = streaming.plan_table(path, columns, options, memory * 1e9), None
+            plan, collection = streaming.plan_table(path, columns, asked, memory * 1e9), None
         else:
-            plan, collection, warnings = _plan_log(path, options, split_names(by), x, y, progress)
+            plan, collection, warnings = _plan_log(path, asked, split_names(by), x, y, progress)
         streaming.run(plan, out, collection=collection, scheduler=scheduler, report=progress.report)
     # picture and summary are made from what was written
     results = streaming.read(out)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from cogfit.commands import options
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import ProgressBars, Text, add_rows, console, new_table, print_table, warn, write_json
 
@@ -44,10 +45,7 @@ SCHEMA = "cogfit.human/1"
 
 def human(
     id: Annotated[Text, typer.Argument(metavar="[ID]", help="Data set; without it, all are listed.")] = None,
-    extra: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder or datapackage.json with data of your own; may be repeated."),
-    ] = None,
+    extra: options.Extra = None,
     reviews: Annotated[
         tuple[str, Path] | None,
         typer.Option("--import", metavar="anki|fsrs FILE", help="Your own reviews of a spaced-repetition program."),
@@ -63,12 +61,10 @@ def human(
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Print every person's exponent with its standard error, too.")
     ] = False,
-    level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,
-    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
-    json_file: Annotated[
-        Text, typer.Option("--json", help="Write everything as JSON ('-' for standard output).")
-    ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,
+    level: options.Level = 0.95,
+    seed: options.Seed = 0,
+    json_file: options.JsonFile = None,
+    plot: options.Plot = None,
     plot_people: Annotated[
         Path | None, typer.Option(help="With --exponents: draw γ of single people, a line for each set.")
     ] = None,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cogfit.commands import options
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import ProgressBars, Text, console, print_table, warn, write_json
+from cogfit.commands.terminal import ProgressBars, console, print_table, warn, write_json
 
 if TYPE_CHECKING:
     from cogfit.inspection.records import Inspection
@@ -31,23 +31,22 @@ for x, runs, splits, restarts, labels, and for every column of numbers its range
 
 
 def inspect(
-    log: Annotated[Path, typer.Argument(metavar="LOG", help="File or folder.", show_default=False)],
-    x: Annotated[Text, typer.Option("--x", help="Column of steps; 'row' counts the rows.")] = None,
-    pattern: Annotated[Text, typer.Option(help="Column that names the pattern (routing logs).")] = None,
-    run: Annotated[Text, typer.Option(help="Name of one run, or the column that names runs.")] = None,
-    log_format: Annotated[Text, typer.Option("--format", help="Read the log as this format.")] = None,
+    context: typer.Context,
+    log: options.LogPath,
+    x: options.X = None,
+    pattern: options.Pattern = None,
+    run: options.Run = None,
+    log_format: options.Format = None,
     every: Annotated[bool, typer.Option("--all", help="List every column.")] = False,
-    json_file: Annotated[
-        Text, typer.Option("--json", help="Write everything as JSON ('-' for standard output).")
-    ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write a picture of the columns: .png, .svg or .pdf.")] = None,
+    json_file: options.JsonFile = None,
+    plot: options.Plot = None,
 ) -> None:
     """Inspect a log (its help text is HELP)."""
     check_outputs(log, json_file, plot)
     from cogfit.inspection.api import inspect as inspect_log
 
     with ProgressBars() as progress:
-        found = inspect_log(log, format=log_format, x=x, pattern=pattern, run=run, progress=progress.stage("reading"))
+        found = inspect_log(log, progress=progress.stage("reading"), **options.reading(context.params))
     # files first: what is printed may go to a pipe that closes early
     write_json(found.to_json, json_file)
     if plot is not None:

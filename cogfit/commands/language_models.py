@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cogfit.commands import options
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import (
     ProgressBars,
-    Text,
     add_rows,
     console,
     new_table,
@@ -154,9 +154,9 @@ def study(
     unit: Annotated[
         list[str] | None, typer.Option(help="redundancy, heads, context or policies; repeatable. Default: all.")
     ] = None,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: what is fast here.")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch.", show_default=False)] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown.")] = False,
+    dtype: options.Precision = "auto",
+    threads: options.Threads = None,
+    markdown: options.Markdown = False,
 ) -> None:
     """Run the study (its help text is STUDY_HELP)."""
     from theory.lm.fetch import locate_model, locate_texts, model_digest
@@ -204,10 +204,8 @@ def show(
     against: Annotated[
         Path | None, typer.Option(help="Another study to compare its numbers with.", show_default=False)
     ] = None,
-    json_file: Annotated[
-        Text, typer.Option("--json", help="Write the headline numbers as JSON ('-' for standard output).")
-    ] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the tables as Markdown.")] = False,
+    json_file: options.JsonFile = None,
+    markdown: options.Markdown = False,
 ) -> None:
     """Show a study (its help text is SHOW_HELP)."""
     check_outputs(folder or Path(), json_file)

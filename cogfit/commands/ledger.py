@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cogfit.commands import options
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import ProgressBars, Text, console, new_table, print_table, print_text, write_json
+from cogfit.commands.terminal import ProgressBars, console, new_table, print_table, print_text, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,8 +48,8 @@ def ledger(
         typer.Option("--row", metavar="ID", help="Show this row in full; repeatable."),
     ] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder of runs in place of the recorded ones.")] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of the documentation.")] = False,
-    json_file: Annotated[Text, typer.Option("--json", help="Write the rows as JSON ('-' for standard output).")] = None,
+    markdown: options.Markdown = False,
+    json_file: options.JsonFile = None,
 ) -> None:
     """Print the ledger (its help text is HELP)."""
     check_outputs(Path(), json_file)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cogfit.commands import options
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import ProgressBars, Text, add_rows, console, new_table, print_table, write_json
+from cogfit.commands.terminal import ProgressBars, add_rows, console, new_table, print_table, write_json
 
 if TYPE_CHECKING:
     from theory.policies.phenomena import Phenomenon
@@ -53,11 +54,9 @@ def policies(
     recurring: Annotated[float, typer.Option(help="Share that is recurring and not novel.")] = 0.7,
     zipf: Annotated[float, typer.Option(help="Exponent of the frequencies of the recurring keys.")] = 1.0,
     interval: Annotated[int, typer.Option(help="Median recurrence interval in tokens (recurrent).")] = 40,
-    seed: Annotated[int, typer.Option(help="Seed of everything.")] = 0,
-    json_file: Annotated[
-        Text, typer.Option("--json", help="Write the results as JSON ('-' for standard output).")
-    ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,
+    seed: options.Seed = 0,
+    json_file: options.JsonFile = None,
+    plot: options.Plot = None,
 ) -> None:
     """Play the policies (its help text is HELP)."""
     check_outputs(Path(), json_file, plot)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cogfit.commands import options as shared
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import (
     ProgressBars,
@@ -113,18 +114,7 @@ def _read(log: Path, options: Mapping[str, Any], progress: ProgressBars) -> tupl
         if run is not None:
             raise InputError(f"--run and --by {names[0]} both say what runs are", hint="leave --run out")
         run, by = names[0], ("run",)
-    table = read_log(
-        log,
-        format=options["log_format"],
-        x=options["x"],
-        y=options["y"],
-        pattern=options["pattern"],
-        run=run,
-        split=options["split"],
-        x_offset=options["x_offset"],
-        progress=progress.stage("reading"),
-        max_bytes=options["max_bytes"],
-    )
+    table = read_log(log, progress=progress.stage("reading"), **(shared.reading(options) | {"run": run}))
     return table, by, names[-1]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from cogfit.commands import options
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import (
     ProgressBars,
@@ -95,16 +96,14 @@ def redundancy(
         typer.Option(help="Penalty per token, for inputs of unit variance. Default: chosen.", show_default=False),
     ] = None,
     halvings: Annotated[int, typer.Option(min=0, max=8, help="Points of the learning curve beside the last.")] = 4,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto: what is fast here.")] = "float32",
+    dtype: options.Precision = "float32",
     threshold: Annotated[float, typer.Option(help="R above which an operation counts as redundant.")] = 0.8,
     level: Annotated[float, typer.Option(help="Confidence level; documents are the unit.")] = 0.95,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch.", show_default=False)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    json_file: Annotated[
-        Text, typer.Option("--json", help="Write everything as JSON ('-' for standard output).")
-    ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write a picture: .png, .svg or .pdf.")] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+    threads: options.Threads = None,
+    device: options.Device = "auto",
+    json_file: options.JsonFile = None,
+    plot: options.Plot = None,
+    markdown: options.Markdown = False,
 ) -> None:
     """Measure, train or show (its help text is REDUNDANCY_HELP)."""
     check_outputs(model or Path(), json_file, plot)
@@ -113,7 +112,7 @@ def redundancy(
 
     # measured now, trained now, or recorded
     if model is not None:
-        options = {
+        plan = {
             "documents": documents,
             "fit_documents": fit_documents,
             "tokens": tokens,
@@ -124,7 +123,7 @@ def redundancy(
             "threshold": threshold,
             "level": level,
         }
-        shown = _of_model(*_measured(model, text, context, dtype, device, threads, **options))
+        shown = _of_model(*_measured(model, text, context, dtype, device, threads, **plan))
     else:
         if train:
             _trained(out, text, changes or [], device, threads)

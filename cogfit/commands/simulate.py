@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cogfit.commands import options
 from cogfit.commands.terminal import Text, print_text
 
 HELP = """Write a log whose form and exponent are known.
@@ -34,7 +35,7 @@ def simulate(
     rho: Annotated[float, typer.Option(help="Their lag-1 autocorrelation.")] = 0.0,
     trials: Annotated[int, typer.Option(help="Outcomes a step, for binomial noise.")] = 100,
     patterns: Annotated[int, typer.Option(help="Patterns of a routing log.")] = 100,
-    seed: Annotated[int, typer.Option(help="Of the random numbers.")] = 0,
+    seed: options.Seed = 0,
     log_format: Annotated[Text, typer.Option("--format", help="csv, jsonl, parquet or tensorboard.")] = None,
 ) -> None:
     """Write a simulated log (its help text is HELP)."""

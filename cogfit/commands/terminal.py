@@ -23,10 +23,6 @@ Number = float | None
 """Types of options that may be left out."""
 
 
-ROWS, FORM, OUTPUT, FORECAST = "What is read", "How it is fitted", "What comes out", "What comes next"
-"""Groups of options in the help of commands that fit."""
-
-
 class PipeClosed(Exception):
     """The reader of our output went away.
 
@@ -205,14 +201,21 @@ def print_items(out: Any, texts: Iterable[str], mark: str = "  · ") -> None:
 def print_table(out: Any, table: Any) -> None:
     """Print a table.
 
-    Where no person reads along, it is as wide as it wants to be.
+    Where no person reads along, it is as wide as it wants to be, and no line ends with blanks.
     """
     from rich.measure import Measurement
 
     if not out.is_terminal and "COLUMNS" not in os.environ:
         wanted = Measurement.get(out, out.options.update(max_width=10_000), out.shown(table))
         out.width = max(out.width, wanted.maximum)
-    out.print(table)
+    if out.is_terminal:
+        out.print(table)
+        return
+    with out.capture() as printed:
+        out.print(table)
+    out.out(
+        "\n".join(map(str.rstrip, printed.get().removesuffix("\n").split("\n"))), highlight=False
+    )  # cells are padded to the right
 
 
 def warn(warnings: tuple[str, ...], out: Any = None) -> None:

@@ -6,21 +6,17 @@ The commands of policies, redundancy and training are mounted here.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from math import isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from cogfit.commands import copies, language_models, policies, redundancy, training
+from cogfit.commands import copies, language_models, options, policies, redundancy, training
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import (
-    OUTPUT,
-    ROWS,
     Number,
     ProgressBars,
-    Text,
     console,
     new_table,
     print_table,
@@ -80,15 +76,16 @@ with --planned-lengths they use more of the answers. They presuppose that no run
 
 CHECK_SCHEMA = "theory.check/1"
 
-_JUDGED = "What it is judged by"
+_STATEMENTS, _MODELS = "Theorems, claims and logs", "Models and policies"
+"""Groups of commands in the help."""
 
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
-app.command(help=copies.HELP)(copies.copies)
-app.command(help=training.TRAIN_HELP)(training.train)
-app.command(help=training.RUNS_HELP)(training.runs)
-app.command(help=policies.HELP)(policies.policies)
-app.command(help=redundancy.REDUNDANCY_HELP)(redundancy.redundancy)
-app.add_typer(language_models.app, name="lm")
+app.command(help=copies.HELP, rich_help_panel=_STATEMENTS)(copies.copies)
+app.command(help=training.TRAIN_HELP, rich_help_panel=_MODELS)(training.train)
+app.command(help=training.RUNS_HELP, rich_help_panel=_MODELS)(training.runs)
+app.command(help=policies.HELP, rich_help_panel=_MODELS)(policies.policies)
+app.command(help=redundancy.REDUNDANCY_HELP, rich_help_panel=_MODELS)(redundancy.redundancy)
+app.add_typer(language_models.app, name="lm", rich_help_panel=_MODELS)
 
 
 @dataclass(frozen=True)
@@ -102,16 +99,14 @@ class _Ruling:
     kernel: str = ""
 
 
-@app.command(help=CHECK_HELP)
+@app.command(help=CHECK_HELP, rich_help_panel=_STATEMENTS)
 def check(
     claims: Annotated[
         list[str] | None,
         typer.Argument(metavar="[CLAIM]...", help="Theorems (T0, ...) and claims; default: all.", show_default=False),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Print every verdict in full.")] = False,
-    json_file: Annotated[
-        Text, typer.Option("--json", help="Write the verdicts as JSON ('-' for standard output).")
-    ] = None,
+    json_file: options.JsonFile = None,
     certificate: Annotated[
         Path | None, typer.Option(help="Write the verdicts with their certificates to this file.")
     ] = None,
@@ -140,82 +135,54 @@ def check(
     _raise_failures(rulings)
 
 
-@app.command(help=BOUND_HELP)
+@app.command(help=BOUND_HELP, rich_help_panel=_STATEMENTS)
 def bound(
-    log: Annotated[Path, typer.Argument(metavar="LOG", help="File or folder.", show_default=False)],
-    values: Annotated[
-        int | None, typer.Option(help="V: how many values there are, equally likely.", rich_help_panel=_JUDGED)
-    ] = None,
+    context: typer.Context,
+    log: options.LogPath,
+    values: Annotated[int | None, typer.Option(help="V: how many values there are, equally likely.")] = None,
     side_information: Annotated[
         Number,
-        typer.Option(help="Chance of the best guess without attention, in place of 1/V.", rich_help_panel=_JUDGED),
+        typer.Option(help="Chance of the best guess without attention, in place of 1/V."),
     ] = None,
-    bits: Annotated[Number, typer.Option(help="S: judge a memory of so many bits.", rich_help_panel=_JUDGED)] = None,
-    f: Annotated[
-        Number, typer.Option("--f", help="Share of the tokens that are queries.", rich_help_panel=_JUDGED)
-    ] = None,
-    accuracy: Annotated[
-        Number, typer.Option(help="Share of right answers to assume if none is logged.", rich_help_panel=_JUDGED)
-    ] = None,
+    bits: Annotated[Number, typer.Option(help="S: judge a memory of so many bits.")] = None,
+    f: Annotated[Number, typer.Option("--f", help="Share of the tokens that are queries.")] = None,
+    accuracy: Annotated[Number, typer.Option(help="Share of right answers to assume if none is logged.")] = None,
     labels: Annotated[
         bool,
         typer.Option(
             "--labels/--no-labels",
             help="Whether the value is shown after each query (training).",
-            rich_help_panel=_JUDGED,
         ),
     ] = True,
-    unit: Annotated[
-        str, typer.Option(help="What the test counts once: pattern (auto) or table.", rich_help_panel=_JUDGED)
-    ] = "auto",
-    one_table: Annotated[
-        bool, typer.Option("--one-table", help="All runs share one table of values.", rich_help_panel=_JUDGED)
-    ] = False,
+    unit: Annotated[str, typer.Option(help="What the test counts once: pattern (auto) or table.")] = "auto",
+    one_table: Annotated[bool, typer.Option("--one-table", help="All runs share one table of values.")] = False,
     planned_lengths: Annotated[
         bool,
         typer.Option(
             "--planned-lengths",
             help="The length of each run was fixed beforehand: a sharper test.",
-            rich_help_panel=_JUDGED,
         ),
     ] = False,
-    x_min: Annotated[
-        Number, typer.Option("--x-min", help="Judge steps from here on; choose before you look.", rich_help_panel=ROWS)
-    ] = None,
-    x_max: Annotated[Number, typer.Option("--x-max", help="Judge steps up to here.", rich_help_panel=ROWS)] = None,
-    level: Annotated[float, typer.Option(help="Confidence level.", rich_help_panel=_JUDGED)] = 0.95,
-    pattern: Annotated[Text, typer.Option(help="Column that names the pattern.", rich_help_panel=ROWS)] = None,
-    run: Annotated[
-        Text, typer.Option(help="Column that names the run: each has a table of its own.", rich_help_panel=ROWS)
-    ] = None,
-    log_format: Annotated[
-        Text, typer.Option("--format", help="Read the log as this format.", rich_help_panel=ROWS)
-    ] = None,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Go on as rows are appended; Ctrl-C ends.", rich_help_panel=ROWS)
-    ] = False,
-    every: Annotated[
-        float, typer.Option(help="Seconds between two looks at the file (--follow).", rich_help_panel=ROWS)
-    ] = 2.0,
-    idle: Annotated[
-        Number, typer.Option(help="Leave after so many seconds without new rows (--follow).", rich_help_panel=ROWS)
-    ] = None,
-    json_file: Annotated[
-        Text, typer.Option("--json", help="Write the report as JSON ('-' for standard output).", rich_help_panel=OUTPUT)
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="Write a picture: .png, .svg or .pdf.", rich_help_panel=OUTPUT)
-    ] = None,
+    x_min: Annotated[Number, typer.Option("--x-min", help="Judge steps from here on; choose before you look.")] = None,
+    x_max: Annotated[Number, typer.Option("--x-max", help="Judge steps up to here.")] = None,
+    level: Annotated[float, typer.Option(help="Confidence level.")] = 0.95,
+    pattern: options.Pattern = None,
+    run: options.TableRun = None,
+    log_format: options.Format = None,
+    follow: options.Follow = False,
+    every: options.Every = 2.0,
+    idle: options.Idle = None,
+    json_file: options.JsonFile = None,
+    plot: options.Plot = None,
 ) -> None:
     """Judge a log (its help text is BOUND_HELP)."""
     check_outputs(log, json_file, plot)
     from cogfit.errors import InputError
-    from cogfit.logs import read_log
     from theory import check_log, follow_log
 
     if follow and json_file == "-":
         raise InputError("--follow makes many reports", hint="name a file for --json; it holds the last one")
-    options: dict[str, Any] = {
+    judged: dict[str, Any] = {
         "values": values,
         "side_information": side_information,
         "memory_bits": bits,
@@ -230,16 +197,16 @@ def bound(
         "level": level,
     }
     # once over the whole log, or again and again as it grows
-    read = partial(read_log, format=log_format, pattern=pattern, run=run)
+    read = options.reader(context.params)
     if not follow:
         with ProgressBars() as progress:
-            report = check_log(read(log, progress=progress.stage("reading")), **options)
+            report = check_log(read(log, progress=progress.stage("reading")), **judged)
         _write_report(report, json_file, plot)
         if json_file != "-":
             print_text(f"{report}\n")
         return
     last = None
-    for last in follow_log(log, read=read, poll=every, idle=idle, **options):
+    for last in follow_log(log, read=read, poll=every, idle=idle, **judged):
         _write_report(last, json_file, plot)
         print_text(f"{last.headline()}\n")
     if last is not None:

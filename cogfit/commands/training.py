@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cogfit.commands import options
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import ProgressBars, Text, console, new_table, print_table, print_text, write_json
 
@@ -92,12 +93,13 @@ def train(
     ensemble: Annotated[
         bool, typer.Option("--ensemble", help="One stack for all runs, even where processes would be faster.")
     ] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per processor.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: options.Workers = None,
+    device: options.Device = "auto",
     show: Annotated[bool, typer.Option("--list", help="Name the shipped configurations and leave.")] = False,
 ) -> None:
     """Train (its help text is TRAIN_HELP)."""
     from cogfit.errors import InputError
+    from cogfit.planning.simulation import checked_workers
     from theory.settings import shipped
 
     if show:
@@ -107,6 +109,7 @@ def train(
         raise InputError("no configuration is named", hint="one of " + ", ".join(shipped()))
     variants = _Variants(fixed=parse_settings(changes or []), seeds=_seeds(seeds), varied=_variants(vary or []))
     jobs = _jobs(config, variants, out or Path("runs") / Path(config).stem)
+    workers = None if workers is None else checked_workers(workers)
     _train(jobs, device=device, ensemble=ensemble, workers=workers)
     from theory.training.runs import load_record
 
@@ -170,10 +173,8 @@ def runs(
         list[Path] | None,
         typer.Argument(metavar="[FOLDER]...", help="Runs, or folders of runs.", show_default=False),
     ] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
-    json_file: Annotated[
-        Text, typer.Option("--json", help="Write the table as JSON ('-' for standard output).")
-    ] = None,
+    markdown: options.Markdown = False,
+    json_file: options.JsonFile = None,
 ) -> None:
     """Show recorded runs (its help text is RUNS_HELP)."""
     check_outputs(Path(), json_file)

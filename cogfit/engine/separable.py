@@ -32,8 +32,8 @@ PART = 1 << 17
 """Points that a thread takes at a time; of forms with several non-linear parameters, which cost more, a sixteenth."""
 
 _SMALLEST = 1e-300  # of a scale: its logarithm is finite
-_QUICK_PART = PART // 16  # points below which quick fits of a thread take less time than to start it
 _SHARES = 6  # parts for each thread, at the least, where a curve costs much
+_LEAST = 4_000  # points of a part then: fewer are done before a thread has begun
 _GRID_POINTS = 240  # points on which starts are ranked; longer curves are averaged into bins for this only
 # Starts followed to the end at the most, of one column and of two: where one of two vanishes, minima end.
 _STARTS = (8, 40)
@@ -285,16 +285,15 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _part_size(form: Form, bundle: Bundle, threads: int | None, *, quick: bool) -> int:
+def _part_size(form: Form, bundle: Bundle, threads: int | None) -> int:
     """Points that a thread takes at a time.
 
     Forms with several non-linear parameters cost so much that threads should end together, however few the curves are.
-    Not where only a few steps are taken: there threads would wait for each other longer than they work.
     """
     if len(form.shape) < 2:
         return PART
-    even = int(bundle.size.sum()) // (_SHARES * (threads or _cores()))
-    return max(_QUICK_PART if quick else 1, min(PART // 16, even))
+    share = int(bundle.size.sum()) // (_SHARES * (threads or _cores()))
+    return min(PART // 16, max(_LEAST, share))
 
 
 def in_threads(task: Callable[[int, int], Any], parts: list[tuple[int, int]], threads: int | None = None) -> list[Any]:
@@ -394,7 +393,7 @@ def solve_bundle(
         own_starts = None if starts is None else starts[begin:end]
         return search.part(begin, end, own_starts, held[begin:end], settle=not quick)
 
-    results = in_threads(task, bundle.parts(_part_size(form, bundle, threads, quick=quick)), threads)
+    results = in_threads(task, bundle.parts(_part_size(form, bundle, threads)), threads)
     theta, coef, rss, done = (np.concatenate(parts) for parts in zip(*results, strict=True))
     natural, _ = natural_of(form, theta)
     return Batch(assemble(form, natural, coef), rss, done)

@@ -440,8 +440,7 @@ def _test_form(
     those of the first batch, and the most.
     """
     root = np.sqrt(data.weight_around(candidates.forms[name], fit))
-    rss = _rss_at_fits(candidates, data, root)
-    if math.log((rss[name] + _TINY) / (min(rss.values()) + _TINY)) > cutoff:
+    if math.isfinite(cutoff) and _is_beyond(cutoff, name, candidates, data, root):
         return FormTest(1.0 / (replicates[0] + 1.0), math.nan, 0), 0.0
     needs_fit = name in POWER_LAWS or len(candidates.forms) == 1  # the verdict asks whether these fit
     worse, rougher, done, largest = 0, 0, 0, 0.0
@@ -496,14 +495,31 @@ def _excursion(residuals: Array) -> Array:
     return np.asarray(np.where(np.isfinite(reach), reach, _HUGE))
 
 
-def _rss_at_fits(candidates: _Candidates, data: _Data, root: Array) -> dict[str, float]:
-    """RSS of every form on the data."""
+def _is_beyond(cutoff: float, name: str, candidates: _Candidates, data: _Data, root: Array) -> bool:
+    """Whether a form's statistic on the data exceeds a cutoff.
+
+    As long as what the others reach without being refitted is not enough for that, they are.
+    """
+    axis, weight = data.bins.axis, root**2
+    own = _rss_on_data(candidates, name, data, root)
+
+    def ratio(least: float) -> float:
+        return math.log((own + _TINY) / (min(least, own) + _TINY))
+
+    fitted = (axis.values(form, candidates.params[other]) for other, form in candidates.forms.items())
+    reached = (float((weight * (data.mean[0] - values) ** 2).sum()) for values in fitted)
+    if ratio(min(rss if math.isfinite(rss) else _HUGE for rss in reached)) > cutoff:
+        return True
+    return ratio(min(_rss_on_data(candidates, other, data, root) for other in candidates.forms)) > cutoff
+
+
+def _rss_on_data(candidates: _Candidates, name: str, data: _Data, root: Array) -> float:
+    """RSS of a form that is refitted to the data."""
     known = data.rss.setdefault(root.tobytes(), {})  # most noise models weigh alike whatever the form
-    for name in candidates.forms:
-        if name not in known:
-            rss = float(_refit_all(candidates, name, data.bins.axis, root**2, data.mean, data.mean).rss[0])
-            known[name] = rss if math.isfinite(rss) else _HUGE
-    return known
+    if name not in known:
+        rss = float(_refit_all(candidates, name, data.bins.axis, root**2, data.mean, data.mean).rss[0])
+        known[name] = rss if math.isfinite(rss) else _HUGE
+    return known[name]
 
 
 def _refit_all(
@@ -578,5 +594,5 @@ def _rss_nearby(form: Form, axis: Axis, weight: Array, fits: Array, curves: Arra
         separable.linearised(form, axis, fits)[1][:, :, free] * root[:, None], posinf=0.0, neginf=0.0
     )
     y = curves * root
-    explained = ((y @ np.linalg.qr(columns)[0]) ** 2).sum(axis=2)
-    return np.asarray((y**2).sum(axis=1)[:, None] - explained.T)
+    explained = [np.square(y @ basis).sum(axis=1) for basis in np.linalg.qr(columns)[0]]
+    return np.asarray((y**2).sum(axis=1)[:, None] - np.stack(explained, axis=1))

@@ -166,8 +166,8 @@ def _judge_candidate(
     rivals = [name for name in inside if name not in POWER_LAWS and not set(powers) & set(registry[name].contains)]
     is_fitting = test.fit_p_value > REFUTED
     if not rivals and is_fitting:
-        n_refused = len([name for name in tests if name not in inside])
-        return Verdict("supported", _support(title, test, n_refused))
+        refused = {registry[name].title: other for name, other in tests.items() if name not in inside}
+        return Verdict("supported", _support(title, test, refused))
     reasons = []
     if rivals:
         reasons.append(_rivalry(title, test, [registry[name].title for name in rivals]))
@@ -178,23 +178,30 @@ def _judge_candidate(
     return Verdict("not_distinguishable", tuple(reasons))
 
 
-def _support(title: str, test: FormTest, n_refused: int) -> tuple[Sentence, ...]:
+def _support(title: str, test: FormTest, refused: Mapping[str, FormTest]) -> tuple[Sentence, ...]:
     """Why a power law is supported."""
-    text = "{title} is not refused (p = {p:.2g}) and fits (goodness of fit: p = {fit_p:.2g})"
-    numbers = {"title": title, "p": test.p_value, "fit_p": test.fit_p_value}
-    others = "all {count} forms that do not contain it are refused"
+    open_side, level = _open_side(test)
+    text = f"{{title}} is not refused (p = {{p:.2g}}{open_side}) and fits (goodness of fit: p = {{fit_p:.2g}})"
+    numbers = {"title": title, "p": test.p_value, "fit_p": test.fit_p_value, **level}
+    others, counts = "all {count} forms that do not contain it are refused", {"count": len(refused)}
+    near = [other for other in refused if is_borderline(refused[other])]
+    rest: dict[str, str] = {}
+    if near:
+        others += ", though for {names} p is not told from the level"
+        rest["names"] = " and ".join(near)
     return (
         say(text, threshold=f"p > {REFUTED:g}", by=judge_power_law, **numbers),
-        say(others, count=n_refused, threshold=f"p ≤ {REFUTED:g}", by=judge_power_law),
+        say(others, threshold=f"p ≤ {REFUTED:g}", by=judge_power_law, **counts, **rest),
     )
 
 
 def _rivalry(title: str, test: FormTest, rivals: Sequence[str]) -> Sentence:
     """Which other forms are not refused either."""
     names = ", ".join(rivals[:4]) + (" and others" if len(rivals) > 4 else "")
-    text = "{title} is not refused (p = {p:.2g}), but neither are: {names}"
+    open_side, level = _open_side(test)
+    text = f"{{title}} is not refused (p = {{p:.2g}}{open_side}), but neither are: {{names}}"
     rule = f"p > {REFUTED:g}"
-    return say(text, title=title, p=test.p_value, names=names, threshold=rule, by=judge_power_law)
+    return say(text, title=title, p=test.p_value, names=names, threshold=rule, by=judge_power_law, **level)
 
 
 def _too_few(ranking: Ranking) -> Sentence:
@@ -234,11 +241,18 @@ def _refusal(lead: str, ranking: Ranking, registry: Mapping[str, Form], tests: M
     if lead == ranking.best:  # the lowest AICc, and refused all the same
         better = "{title} has the lowest AICc, but a rival follows the curve better"
     text = better + "; on curves made around {title} a rival wins by as much with p {sign} {p:.2g}"
-    if is_borderline(test):
-        text += ", which {replicates:,} such curves do not tell from the level of {level:.0%}"
-        numbers |= {"replicates": test.replicates, "level": REFUTED}
+    open_side, level = _open_side(test)
     rule = f"p ≤ {REFUTED:g}"
-    return say(text, threshold=rule, by=judge_power_law, sign=sign, p=test.p_value, **numbers)
+    numbers |= {"sign": sign, "p": test.p_value, **level}
+    return say(text + open_side, threshold=rule, by=judge_power_law, **numbers)
+
+
+def _open_side(test: FormTest) -> tuple[str, dict[str, float]]:
+    """Words for a p-value that replicates do not tell from the level, and their numbers."""
+    if not is_borderline(test):
+        return "", {}
+    text = ", which {replicates:,} such curves do not tell from the level of {level:.0%}"
+    return text, {"replicates": test.replicates, "level": REFUTED}
 
 
 def better_power_law(fits: Mapping[str, Estimate], ranking: Ranking) -> str | None:

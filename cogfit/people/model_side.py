@@ -28,7 +28,7 @@ from cogfit.people.exponent import DISTRIBUTION, MEAN, PERSON, Exponent, form_ti
 from cogfit.people.over_subjects import Population, random_effects
 from cogfit.progress import Progress
 from cogfit.records.sentence import number_of
-from cogfit.result import FitResult, FormFit, load
+from cogfit.result import FitResult, FormFit, is_fit, load
 
 ENOUGH_RUNS = 5
 """Runs from which one may speak of the training procedure, and of equivalence."""
@@ -128,15 +128,6 @@ def _single_runs(log: Log) -> list[tuple[str, Log]]:
     if "run" not in table.frame or table.frame["run"].nunique() < 2:
         return [("", log)]
     return [(f"run {labels['run']}", part) for labels, part in split(log, ("run",))]
-
-
-def is_fit(path: str | os.PathLike[str]) -> bool:
-    """Return whether a file is a saved fit."""
-    file = Path(path)
-    if file.suffix.lower() != ".json" or not file.is_file():
-        return False
-    with open(file, "rb") as handle:
-        return b'"schema": "cogfit.fit/' in handle.read(200)
 
 
 # ----------------------------------------------------------------------------------------------------- exponents

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import TYPE_CHECKING
 
 from cogfit.claims.records import ANSWERS, ClaimCheck
-from cogfit.files import write_atomic
 from cogfit.inference.interval import format_interval
-from cogfit.show.markup import Markup, bullets, document, picture, section, table_element, tag
+from cogfit.show.markup import bullets, document, picture, section, table_element, tag, warnings_section
 from cogfit.show.plots import draw_fit, plain_text
-from cogfit.show.tables import NONE, Table, readable, simple_table
+from cogfit.show.stacked import Look, draw_interval
+from cogfit.show.tables import NONE, Table, readable, rows_left_out, simple_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_CLAIM, _LOG = "#D55E00", "#0072B2"  # told apart in grey by their markers and lines
+_CLAIM = Look("D", "#D55E00", "--", width=1.6, arrow=5.0)  # told apart in grey by markers and lines
+_LOG = Look("s", "#0072B2", width=1.6, arrow=5.0)
 
 _STYLE = """
 .beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); gap: 0 2rem; }
@@ -79,19 +79,14 @@ def _draw_claim(axes: Axes, check: ClaimCheck) -> None:
     """Draw a line for the claim and a line for the log."""
     claim = check.claim
     stated = claim.low if claim.is_value else math.nan
-    lines = [(0.0, stated, claim.low - claim.below, claim.high + claim.above, "D", "--", _CLAIM)]
+    lines = [((stated, claim.low - claim.below, claim.high + claim.above), _CLAIM)]
     if check.estimate is not None and check.interval is not None:
-        lines.append((1.0, check.estimate, check.interval.low, check.interval.high, "s", "-", _LOG))
-    low, high = _range_of([value for line in lines for value in line[1:4]] + list(claim.zone))
+        lines.append(((check.estimate, check.interval.low, check.interval.high), _LOG))
+    low, high = _range_of([value for values, _ in lines for value in values] + list(claim.zone))
     bottom, top = claim.zone
     axes.axvspan(max(bottom, low), min(top, high), facecolor="0.88", lw=0, zorder=0)
-    for y, value, left, right, marker, style, color in lines:
-        axes.plot([max(left, low), min(right, high)], [y, y], style, color=color, lw=1.6)
-        if not math.isnan(value):
-            axes.plot([value], [y], marker, color=color, ms=5, zorder=3)
-        for is_beyond, end, arrow in ((left < low, low, "<"), (right > high, high, ">")):
-            if is_beyond:
-                axes.plot([end], [y], arrow, color=color, ms=5, clip_on=False)
+    for number, (values, look) in enumerate(lines):
+        draw_interval(axes, float(number), values, (low, high), look)
     if len(lines) == 1:
         axes.text(0.5 * (low + high), 1.0, "no measurement", size="small", ha="center", va="center", color="0.35")
     axes.set_yticks([0.0, 1.0], ["claim", "log"])
@@ -131,25 +126,6 @@ def claim_table(check: ClaimCheck) -> Table:
 # --------------------------------------------------------------------------------------------------------------- page
 
 
-def save_claim(check: ClaimCheck, path: str | os.PathLike[str], *, command: str = "") -> None:
-    """Write the page of a claim whole, or not.
-
-    Parameters
-    ----------
-    check : ClaimCheck
-    path : path
-        The file, ``.html``.
-    command : str
-        What was typed, for the provenance.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
-    write_atomic(path, claim_page(check, command=command))
-
-
 def claim_page(check: ClaimCheck, *, command: str = "") -> str:
     """Return the page of a claim as HTML.
 
@@ -185,25 +161,19 @@ def claim_page(check: ClaimCheck, *, command: str = "") -> str:
         section("What would decide", bullets(check.advice)),
         section("Claim and log", tag("div", figure, tag("div", table_element(claim_table(check))), class_="beside")),
         section("Methods", tag("p", check.methods())),
-        _warnings(check),
+        warnings_section(check.fit.warnings),
         section("Provenance", table_element(_provenance(check, command))),
     )
     return document(f"{claim}: {answer}", check.fit.versions, header, tag("main", *sections), style=_STYLE)
 
 
-def _warnings(check: ClaimCheck) -> Markup:
-    warnings = check.fit.warnings
-    return tag("section", tag("h2", "Warnings"), bullets(warnings), class_="warnings") if warnings else Markup()
-
-
 def _provenance(check: ClaimCheck, command: str) -> Table:
     """Where the numbers come from, in few rows."""
     fit = check.fit
-    left_out = ", ".join(f"{count:,} {reason}" for reason, count in fit.source["rows_dropped"].items())
     rows = [
         ("log", f"{fit.source['path'] or 'no file'} ({fit.source['format']})"),
         (f"SHA-256 of {check.digest.of}", check.digest.sha256),
-        ("rows", f"{fit.source['rows_read']:,} read; left out: {left_out or 'none'}"),
+        ("rows", f"{fit.source['rows_read']:,} read; left out: {rows_left_out(fit.source)}"),
         ("points fitted", f"{fit.n:,} ({fit.n_effective:,.0f} effective), {fit.noise} noise"),
         ("versions", ", ".join(f"{name} {version}" for name, version in fit.versions.items())),
         *([("command", command)] if command else []),

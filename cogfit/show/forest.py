@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cogfit.people.exponent import Exponent, heading
 from cogfit.records.printable import printable
 from cogfit.show.plots import plain_text
+from cogfit.show.stacked import Look, draw_interval, stacked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,6 +59,7 @@ def plot_forest(comparison: Comparison, *, width: float = 7.0) -> Figure:
     return figure
 
 
+_GAP = 0.3  # between groups, in rows
 _PAGE = 11.0
 """Height of a page in inches, into which a forest of any size is fitted."""
 
@@ -112,26 +114,22 @@ def draw_forest(axes: Axes, groups: Sequence[Group], filled: set[int] | None = N
     """
     every = [exponent for _, exponents in groups for exponent in exponents]
     low, high = _range(every)
-    position, ticks, labels = 0.0, [], []
-    for title, exponents in groups:
-        if not exponents:
-            continue
+    ticks, labels = [], []
+    for title, above, rows in stacked(groups, _GAP):
         place = axes.get_yaxis_transform()
-        axes.text(0.0, position, _upper(title), transform=place, size=size, weight="bold", va="center", ha="left")
-        position += 1.0
-        for exponent in exponents:
+        axes.text(0.0, above, _upper(title), transform=place, size=size, weight="bold", va="center", ha="left")
+        for at, exponent in rows:
             is_filled = filled is None or exponent.side != "human" or id(exponent) in filled
-            _draw_exponent(axes, exponent, position, (low, high), is_filled)
-            ticks.append(position)
+            values = (exponent.gamma, exponent.low, exponent.high)
+            draw_interval(axes, at, values, (low, high), _look(exponent, is_filled))
+            ticks.append(at)
             labels.append(printable(_name(exponent)))
-            position += 1.0
-        position += 0.3
     # a claim that is a range and no number stands behind all exponents
     ranges = [exponent for exponent in every if exponent.side == "claimed" and math.isnan(exponent.gamma)]
     for claim in ranges[:1]:
         axes.axvspan(claim.low, claim.high, facecolor="0.9", lw=0, zorder=0)
     axes.set_yticks(ticks, labels, size=size)
-    axes.set_ylim(position - 0.2, -0.8)
+    axes.set_ylim(max(ticks, default=0.0) + 1.0 + _GAP - 0.2, -0.8)
     axes.set_xlim(low, high)
     axes.axvline(0.0, color="0.6", lw=0.8, zorder=1)
     axes.tick_params(axis="y", length=0)
@@ -148,22 +146,10 @@ def _name(exponent: Exponent) -> str:
     return text
 
 
-def _draw_exponent(axes: Axes, exponent: Exponent, y: float, limits: tuple[float, float], is_filled: bool) -> None:
-    """Draw one interval and its estimate.
-
-    An arrow shows where it goes beyond the axis.
-    """
-    low, high = limits
+def _look(exponent: Exponent, is_filled: bool) -> Look:
     marker, color = MARKERS[exponent.side]
-    if math.isfinite(exponent.low) or math.isfinite(exponent.high):
-        left, right = max(exponent.low, low), min(exponent.high, high)
-        style = "-" if exponent.side != "claimed" else (0, (4, 1.5))
-        axes.plot([left, right], [y, y], color=color, lw=1.3, ls=style)
-        for is_beyond, end, arrow in ((exponent.low < low, left, "<"), (exponent.high > high, right, ">")):
-            if is_beyond:
-                axes.plot([end], [y], arrow, color=color, ms=4.5, clip_on=False)
-    if low <= exponent.gamma <= high:
-        axes.plot([exponent.gamma], [y], marker, color=color, ms=5, mfc=color if is_filled else "white", zorder=3)
+    line = "-" if exponent.side != "claimed" else (0, (4, 1.5))
+    return Look(marker, color, line, is_filled=is_filled)
 
 
 def _range(exponents: Sequence[Exponent]) -> tuple[float, float]:

@@ -1,15 +1,16 @@
 """HTML that is safe by construction, and a page's frame.
 
 Everything that comes from a log is escaped where the page is put together (:func:`tag`), and a content security policy
-forbids the browser to run or load anything.
+forbids the browser to load anything, or to run anything but the one script of ours whose hash it holds.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cogfit.records.printable import printable
@@ -75,8 +76,10 @@ code { font-size: .9rem; }
 """
 
 
-def document(title: str, versions: Mapping[str, str], *body: str, style: str = "") -> str:
-    """Return a page that needs no network and no scripts.
+def document(title: str, versions: Mapping[str, str], *body: str, style: str = "", script: str = "") -> str:
+    """Return a page that needs no network.
+
+    Nothing runs in it but the script that is given.
 
     Parameters
     ----------
@@ -87,22 +90,41 @@ def document(title: str, versions: Mapping[str, str], *body: str, style: str = "
         Elements.
     style : str
         Rules beside those of every page.
+    script : str
+        Of ours, as it stands in a file; never anything that comes from a log.
 
     Examples
     --------
     >>> "<script" in document("a <b> c", {}, tag("p", "1 < 2"))
     False
     """
+    code = tag("script", Markup(script)) if script else Markup()
     head = tag(
         "head",
         Markup('<meta charset="utf-8">'),
         Markup(f'<meta name="generator" content="cogfit {escape(versions.get("cogfit", "?"))}">'),
         Markup('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Markup(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
+        Markup(f'<meta http-equiv="Content-Security-Policy" content="{policy(script)}">'),
         tag("title", title),
         tag("style", Markup(_STYLE + style)),
     )
-    return f'<!DOCTYPE html>\n<html lang="en">\n{head}\n{tag("body", *body)}\n</html>\n'
+    return f'<!DOCTYPE html>\n<html lang="en">\n{head}\n{tag("body", *body, code)}\n</html>\n'
+
+
+def policy(script: str = "") -> str:
+    """Return a content security policy.
+
+    It allows the page's own style and pictures, and one script by its hash.
+
+    Examples
+    --------
+    >>> policy("run()").split("; ")[-1]
+    "script-src 'sha256-AvyuiL0SD1mVY3NNxR+V2uo+lhk6RMFrytWmRt6CrJQ='"
+    """
+    if not script:
+        return _POLICY
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return f"{_POLICY}; script-src 'sha256-{digest}'"
 
 
 class Markup(str):
@@ -134,6 +156,11 @@ def section(title: str, *children: str) -> Markup:
     """A section with its heading, nothing if it is empty."""
     full = [child for child in children if child]
     return tag("section", tag("h2", title), *full) if full else Markup()
+
+
+def warnings_section(warnings: Sequence[str]) -> Markup:
+    """A section of warnings, nothing for none."""
+    return tag("section", tag("h2", "Warnings"), bullets(warnings), class_="warnings") if warnings else Markup()
 
 
 def bullets(sentences: Iterable[str]) -> Markup:

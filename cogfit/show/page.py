@@ -1,25 +1,36 @@
 """One self-contained web page of a fit.
 
-The answer comes first, then figures, tables, methods and provenance. The page needs no network and no scripts.
+The answer comes first, then figures, tables, methods and provenance. The page needs no network, and no scripts: the
+one of an interactive page adds to it (:mod:`cogfit.show.interactive`).
 It is put together by :mod:`cogfit.show.markup`, which escapes whatever comes from the log.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
-from cogfit.files import write_atomic
 from cogfit.inference.interval import format_interval
 from cogfit.result import FitResult
-from cogfit.show import exports, tables
+from cogfit.show import exports, interactive, tables
+from cogfit.show.diagnostics import DIAGNOSTICS, plot_diagnostic
 from cogfit.show.forecast import forms_table, plot_forecast
-from cogfit.show.markup import Markup, bullets, document, download, passage, picture, section, table_element, tag
-from cogfit.show.plots import DIAGNOSTICS, plot_diagnostic, plot_fit
-from cogfit.show.tables import readable, simple_table
+from cogfit.show.markup import (
+    Markup,
+    bullets,
+    document,
+    download,
+    passage,
+    picture,
+    section,
+    table_element,
+    tag,
+    warnings_section,
+)
+from cogfit.show.plots import plot_fit
+from cogfit.show.tables import readable, rows_left_out, simple_table
 
 ANSWERS: dict[str, str] = {
     "supported": "Yes: the data support a power law.",
@@ -45,35 +56,18 @@ CAPTIONS: dict[str, str] = {
 """What each panel of the diagnostics shows."""
 
 
-def save_report(result: FitResult, path: str | os.PathLike[str], *, command: str = "") -> None:
-    """Write the page of a fit whole, or not.
+def page(result: FitResult, *, command: str = "", is_interactive: bool = False) -> str:
+    """Return the page of a fit as HTML.
 
     The same fit gives the same bytes.
 
     Parameters
     ----------
     result : FitResult
-    path : path
-        The file, ``.html``.
     command : str
         What was typed, for the provenance.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
-    write_atomic(path, page(result, command=command))
-
-
-def page(result: FitResult, *, command: str = "") -> str:
-    """Return the page of a fit as HTML.
-
-    Parameters
-    ----------
-    result : FitResult
-    command : str
-        What was typed, for the provenance.
+    is_interactive : bool
+        Whether the figure tells values, and lets forms and axes be chosen.
 
     Examples
     --------
@@ -85,7 +79,7 @@ def page(result: FitResult, *, command: str = "") -> str:
     """
     log = str(result.source["path"] or f"{result.n:,} points from {result.source['format']}")
     sections = (
-        _figures(result),
+        _figures(result, is_interactive),
         _forecast(result),
         _audit(result),
         _forms(result),
@@ -98,7 +92,9 @@ def page(result: FitResult, *, command: str = "") -> str:
         _provenance(result, command),
     )
     header = tag("header", tag("p", "Is it a power law? ", tag("code", log), class_="log"), *_answer(result))
-    return document(f"Is it a power law? {log}", result.versions, header, tag("main", _warnings(result), *sections))
+    main = tag("main", warnings_section(result.warnings), *sections)
+    extras = {"style": interactive.STYLE, "script": interactive.script()} if is_interactive else {}
+    return document(f"Is it a power law? {log}", result.versions, header, main, **extras)
 
 
 def _limits(low: float | None, high: float | None) -> str:
@@ -119,13 +115,7 @@ def _answer(result: FitResult) -> Iterator[Markup]:
     yield bullets((*result.verdict.reasons, *result.window_statements, *chain(*others)))
 
 
-def _warnings(result: FitResult) -> Markup:
-    if not result.warnings:
-        return Markup()
-    return tag("section", tag("h2", "Warnings"), bullets(result.warnings), class_="warnings")
-
-
-def _figures(result: FitResult) -> Markup:
+def _figures(result: FitResult, is_interactive: bool) -> Markup:
     main = plot_fit(result, width=4.6, titled=False)
     caption = (
         f"{result.y_label} against {result.x_label}, with fitted forms and, below, the residuals of the form reported."
@@ -135,7 +125,8 @@ def _figures(result: FitResult) -> Markup:
         figure = plot_diagnostic(result, name)
         if figure is not None:
             panels.append(picture(figure, name, CAPTIONS[name]))
-    return section("Figures", picture(main, "fit", caption, class_="main"), tag("div", *panels, class_="panels"))
+    chart = interactive.chart(result) if is_interactive else Markup()
+    return section("Figures", chart, picture(main, "fit", caption, class_="main"), tag("div", *panels, class_="panels"))
 
 
 def _forms(result: FitResult) -> Markup:
@@ -288,13 +279,12 @@ def _facts(caption: str, labels: Mapping[str, str], values: Mapping[str, Any]) -
 
 def _provenance(result: FitResult, command: str) -> Markup:
     source = result.source
-    dropped = ", ".join(f"{count:,} {reason}" for reason, count in source["rows_dropped"].items())
     rows = [
         ("source", str(source["path"] or "arrays")),
         ("format", str(source["format"])),
         ("rows read", f"{source['rows_read']:,}"),
         *([("rows used", f"{source['rows_used']:,}")] if "rows_used" in source else []),
-        ("rows left out", dropped or "none"),
+        ("rows left out", rows_left_out(source)),
         *(("note", str(note)) for note in source["notes"]),
         ("points fitted", f"{result.n:,} ({result.n_effective:,.0f} effective)"),
         ("x", f"{result.x_label}: {result.convention}"),

@@ -19,11 +19,7 @@ from cogfit.engine import noise
 from cogfit.errors import InputError
 from cogfit.files import write_atomic
 from cogfit.formulas.form import Array
-from cogfit.formulas.registry import POWER_LAWS, get_form
-from cogfit.inference.interval import Interval
-from cogfit.inference.patterns import survival_curve
-from cogfit.inference.profile import deviance_profile
-from cogfit.inference.windows import exponent_name
+from cogfit.formulas.registry import get_form
 from cogfit.native import distributions
 from cogfit.records.printable import printable
 from cogfit.result import FitResult, FormFit
@@ -41,8 +37,8 @@ SOFTWARE = "cogfit"
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _STYLES = ("-", "--", "-.", ":")
-_PROFILED = 20_000  # points beyond which no profile is drawn
-_MANY = 2000  # points beyond which the markers become a rasterised cloud
+_COLORS = (0, 3, 2, 4, 1, 5)  # of the palette "colorblind": neighbours differ most
+MANY = 2000  # points beyond which the markers become a rasterised cloud
 
 
 def plain_text(draw: Callable[_P, _T]) -> Callable[_P, _T]:
@@ -104,7 +100,7 @@ def plot_fit(
     _draw_fit(upper, result, chosen)
     if titled:
         upper.set_title(wrapped(result.headline(), 96), fontsize="small", loc="left")
-    _draw_residuals(lower, result, _colors()[0])
+    _draw_residuals(lower, result, form_style(0)[0])
     lower.set_xlabel(result.x_label)
     for axes in (upper, lower):
         sns.despine(ax=axes)
@@ -137,10 +133,10 @@ def draw_fit(result: FitResult, ax: Axes, forms: Sequence[str] | None = None) ->
 
 
 def _draw_fit(axes: Axes, result: FitResult, names: Sequence[str]) -> None:
-    log_x, log_y = _are_logarithmic(result)
+    log_x, log_y = has_log_axes(result)
     # data below, then the forms; the limits of y come from the data, so that a form that runs away hides nothing
     _draw_data(axes, result)
-    _draw_forms(axes, result, names, _colors(), _grid(result.x, log_x))
+    _draw_forms(axes, result, names, x_grid(result.x, log_x))
     _limit_y(axes, result.y, log_y)
     if log_x:
         axes.set_xscale("log")
@@ -159,38 +155,52 @@ def _chosen(result: FitResult, forms: Sequence[str] | None) -> list[str]:
     return chosen
 
 
-def _colors() -> list[tuple[float, float, float]]:
+def form_style(number: int) -> tuple[tuple[float, float, float], str]:
+    """Return colour and line of a form by number.
+
+    Examples
+    --------
+    >>> form_style(0)[1], form_style(1)[1]
+    ('-', '--')
+    """
     import seaborn as sns
 
     palette = sns.color_palette("colorblind")
-    return [palette[i] for i in (0, 3, 2, 4, 1, 5)]
+    return palette[_COLORS[number % len(_COLORS)]], _STYLES[number % len(_STYLES)]
 
 
-def _are_logarithmic(result: FitResult) -> tuple[bool, bool]:
-    """Whether x and y span enough for a logarithmic axis."""
+def has_log_axes(result: FitResult) -> tuple[bool, bool]:
+    """Whether x and y span enough for a logarithmic axis.
+
+    Examples
+    --------
+    >>> import cogfit, numpy as np
+    >>> x = np.arange(1.0, 31.0)
+    >>> has_log_axes(cogfit.fit(x, 2.0 + x**-0.5, form="power_floor"))
+    (True, False)
+    """
     log_x = bool(np.any(result.x > 0) and result.x.max() > 3 * result.x[result.x > 0].min())
     log_y = bool(result.y.min() > 0 and result.y.max() / result.y.min() > 3)
     return log_x, log_y
 
 
-def _draw_forms(
-    axes: Axes, result: FitResult, names: Sequence[str], colors: Sequence[tuple[float, float, float]], grid: Array
-) -> None:
+def _draw_forms(axes: Axes, result: FitResult, names: Sequence[str], grid: Array) -> None:
     """Draw the fitted forms, the first with its band."""
-    _, log_y = _are_logarithmic(result)
+    _, log_y = has_log_axes(result)
     for i, name in enumerate(names):
         item = result[name]
-        if _has_failed(item):
+        if has_failed(item):
             continue
         value, low, high = band(item, grid, result.level)
-        color, style = colors[i % len(colors)], _STYLES[i % len(_STYLES)]
-        axes.plot(grid, value, style, color=color, lw=1.8, label=_label(item), zorder=4)
+        color, style = form_style(i)
+        axes.plot(grid, value, style, color=color, lw=1.8, label=form_label(item), zorder=4)
         if i == 0:
             floor = 0.5 * result.y.min() if log_y else -np.inf  # a negative limit has no place on a log axis
             axes.fill_between(grid, np.maximum(low, floor), high, color=color, alpha=0.2, lw=0, zorder=3)
 
 
-def _has_failed(item: FormFit) -> bool:
+def has_failed(item: FormFit) -> bool:
+    """Whether a form has no curve to draw."""
     return item.estimate.status == "failed" or any(math.isnan(value) for value in item.estimate.params.values())
 
 
@@ -202,71 +212,6 @@ def _limit_y(axes: Axes, y: Array, is_log: bool) -> None:
     else:
         span = float(np.ptp(y)) or 1.0
         axes.set_ylim(y.min() - 0.08 * span, y.max() + 0.12 * span)
-
-
-@plain_text
-def plot_diagnostics(result: FitResult, *, width: float = 9.0) -> Figure:
-    """Draw what stands behind a fit.
-
-    Residuals and their autocorrelation, profile of γ, windows, switch times.
-
-    Parameters
-    ----------
-    result : FitResult
-    width : float
-        Inches.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Panels for which the result has nothing say so.
-    """
-    import seaborn as sns
-    from matplotlib.figure import Figure
-
-    names = [name for name in _DIAGNOSTICS if name != "restarts"]
-    has_restarts = bool(result.source.get("restarts"))
-    n_rows = 3 if has_restarts else 2
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
-        figure = Figure(figsize=(width, 0.31 * width * n_rows), layout="constrained")
-        grid = figure.add_gridspec(n_rows, 3)
-        panels = {name: figure.add_subplot(grid[divmod(number, 3)]) for number, name in enumerate(names)}
-        # restarts are rare, and get a row of their own where there are any
-        if has_restarts:
-            panels["restarts"] = figure.add_subplot(grid[2, :])
-    for name, axes in panels.items():
-        _DIAGNOSTICS[name](axes, result)
-        sns.despine(ax=axes)
-    figure.suptitle(wrapped(result.headline(), 120), fontsize="small", ha="left", x=0.01)
-    return figure
-
-
-@plain_text
-def plot_diagnostic(result: FitResult, name: str, *, width: float = 4.0) -> Figure | None:
-    """Draw one panel of :func:`plot_diagnostics`.
-
-    Parameters
-    ----------
-    result : FitResult
-    name : str
-        One of :data:`DIAGNOSTICS`.
-    width : float
-        Inches.
-
-    Returns
-    -------
-    matplotlib.figure.Figure or None
-        None where the result has nothing to show.
-    """
-    import seaborn as sns
-    from matplotlib.figure import Figure
-
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
-        figure = Figure(figsize=(width, 0.75 * width), layout="constrained")
-        axes = figure.subplots()
-    _DIAGNOSTICS[name](axes, result)
-    sns.despine(ax=axes)
-    return figure if axes.has_data() else None
 
 
 @plain_text
@@ -307,205 +252,19 @@ def plot_exponents(table: pd.DataFrame, *, width: float = 5.0) -> Figure:
             low, high = np.quantile(known["gamma"], [0.005, 0.995])
             shown = known[known["gamma"].between(low, high)]
             sns.histplot(x=shown["gamma"], ax=upper, bins=min(60, max(5, round(len(shown) ** 0.5))))
-            lower.plot(shown["gamma"], shown["gamma_se"], ".", markersize=2, alpha=0.5, rasterized=len(shown) > _MANY)
+            lower.plot(shown["gamma"], shown["gamma_se"], ".", markersize=2, alpha=0.5, rasterized=len(shown) > MANY)
             lower.set_yscale("log")
         else:
-            _nothing(lower, "no curve determines γ")
+            draw_nothing(lower, "no curve determines γ")
         sns.despine(figure)
     return figure
 
 
-def _nothing(axes: Axes, text: str) -> None:
+def draw_nothing(axes: Axes, text: str) -> None:
+    """Say in an empty panel why it is empty."""
     axes.text(0.5, 0.5, wrapped(text, 28), ha="center", va="center", transform=axes.transAxes, color="0.4")
     axes.set_xticks([])
     axes.set_yticks([])
-
-
-def _residuals(result: FitResult) -> Array | None:
-    """Standardised residuals of the form reported, ordered by x.
-
-    None where the fit is perfect, or failed.
-    """
-    item = result.selected
-    if _has_failed(item):
-        return None
-    form = get_form(item.name)
-    value = form.evaluate(result.x, item.estimate.params)
-    r, _ = noise.get(item.estimate.noise).residual(result.y, value, result.weights)
-    spread = float(r.std())
-    if spread < 1e-12 * float(np.abs(result.y).max()):
-        return None
-    return np.asarray(r[np.argsort(result.x, kind="stable")] / spread)
-
-
-def _draw_quantiles(axes: Axes, result: FitResult) -> None:
-    axes.set_title("residuals against normal quantiles", fontsize="small", loc="left")
-    r = _residuals(result)
-    if r is None:
-        _nothing(axes, "no residuals: the fit is perfect, or failed")
-        return
-    expected = distributions.normal_quantile((np.arange(r.size) + 0.5) / r.size)
-    axes.plot(expected, expected, color="0.3", lw=0.8)
-    axes.plot(expected, np.sort(r), ".", ms=3, color="C0", rasterized=r.size > _MANY)
-    axes.set_xlabel("normal quantile")
-    axes.set_ylabel("residual / SD")
-
-
-def _draw_autocorrelation(axes: Axes, result: FitResult) -> None:
-    axes.set_title("autocorrelation of residuals", fontsize="small", loc="left")
-    r = _residuals(result)
-    if r is None or r.size < 8:
-        _nothing(axes, "too few residuals")
-        return
-    lags = np.arange(1, min(41, r.size // 2))
-    r = r - r.mean()
-    rho = np.array([float(r[lag:] @ r[:-lag]) for lag in lags]) / float(r @ r)
-    axes.axhspan(-1.96 / math.sqrt(r.size), 1.96 / math.sqrt(r.size), color="0.9", lw=0)
-    axes.vlines(lags, 0.0, rho, color="C0", lw=1.5)
-    axes.axhline(0.0, color="0.3", lw=0.8)
-    errors = result.selected.errors
-    if not errors.white:
-        model = errors.autocovariance(int(lags[-1]))
-        axes.plot(lags, model[1:] / model[0], color="C3", lw=1.0, label=errors.title)
-        axes.legend(frameon=False, fontsize="small")
-    axes.set_xlabel("lag (points)")
-
-
-def _draw_profile(axes: Axes, result: FitResult) -> None:
-    axes.set_title("profile of γ", fontsize="small", loc="left")
-    item = _profiled_form(result)
-    if item is None or item.gamma is None or item.gamma_name is None:
-        _nothing(axes, "no profile: too many points, or no γ")
-        return
-    limits = item.intervals[item.gamma_name]
-    if "resampled" in limits.method:
-        _nothing(axes, f"no likelihood of a mean curve: the interval is from resampling ({limits.scope})")
-        return
-    values = _profile_grid(item.gamma, limits)
-    deviance = deviance_profile(
-        get_form(item.name), result.x, result.y, result.weights, item.estimate, item.gamma_name, values, item.errors
-    )
-    axes.plot(values, deviance, color="C0", lw=1.6)
-    if "union" not in limits.method:  # the union with another form's interval is no feature of this profile
-        for limit in (limits.low, limits.high):
-            if math.isfinite(limit):
-                axes.axvline(limit, color="0.4", lw=0.8, ls="--")
-    axes.axvline(item.gamma, color="0.4", lw=0.8)
-    known = deviance[np.isfinite(deviance)]
-    axes.set_ylim(0.0, min(12.0, 1.05 * float(known.max())) if known.size and known.max() > 0 else 1.0)
-    axes.set_xlabel(f"γ ({item.title})")
-    axes.set_ylabel("deviance")
-
-
-def _profiled_form(result: FitResult) -> FormFit | None:
-    """The form whose profile is drawn.
-
-    It is the form reported, or the better power law if that has no γ. None where no profile can be drawn.
-    """
-    item: FormFit | None = result.selected
-    if item is None or not item.gamma_name:
-        powers = [form for form in result.forms if form.name in POWER_LAWS]
-        item = min(powers, key=lambda form: form.delta_aicc, default=None)
-    if item is None or item.gamma_name not in item.intervals or result.n > _PROFILED:
-        return None
-    return item
-
-
-def _profile_grid(gamma: float, limits: Interval) -> Array:
-    """Values of γ across its interval, and beyond."""
-    reach = max(limits.high - gamma, gamma - limits.low)
-    reach = reach if math.isfinite(reach) and reach > 0 else 0.5 * max(abs(gamma), 0.1)
-    return np.linspace(gamma - 1.5 * reach, gamma + 1.5 * reach, 41)
-
-
-def _draw_windows(axes: Axes, result: FitResult) -> None:
-    name = exponent_name(result.law)
-    axes.set_title(f"{name} over windows of x", fontsize="small", loc="left")
-    if not result.windows:
-        _nothing(axes, "no windows: the curve is short, constant, or one form was fitted")
-        return
-    known = sorted((w for w in result.windows if math.isfinite(w.gamma)), key=lambda w: (w.x_min, w.x_max))
-    at = np.arange(len(known))
-    gamma = np.array([w.gamma for w in known])
-    span = 3.0 * (float(np.ptp(gamma)) + 0.05)
-    low = np.array([max(w.low, w.gamma - span) for w in known])
-    high = np.array([min(w.high, w.gamma + span) for w in known])
-    axes.hlines(at, low, high, color="C0", lw=1.0)  # an interval from resampling need not hold the estimate
-    axes.plot(gamma, at, "o", ms=3.5, color="C0")
-    axes.set_yticks(at, [f"{w.x_min:,.6g}–{w.x_max:,.6g}" for w in known], fontsize="x-small")
-    axes.set_xlabel(name)
-    axes.invert_yaxis()
-
-
-def _draw_switches(axes: Axes, result: FitResult) -> None:
-    axes.set_title("switch time of each pattern", fontsize="small", loc="left")
-    table = (result.trajectories or {}).get("patterns_table")
-    if not table or "switched" not in table["status"]:
-        _nothing(axes, "no switch times: not a routing log, or no pattern switches")
-        return
-    step = np.array(table["step"], dtype=float)
-    k = np.array(table["k"], dtype=float)
-    status = np.array(table["status"])
-    for name, color, marker, text in (
-        ("switched", "C0", "o", "switched"),
-        ("never", "0.5", ">", "never (last seen)"),
-        ("low_from_start", "C3", "v", "low from the start"),
-    ):
-        chosen = status == name
-        if chosen.any():
-            axes.plot(step[chosen], k[chosen], marker, ms=3.5, mec="none", color=color, alpha=0.8, label=text)
-    axes.set_xlabel("step")
-    axes.set_ylabel("k")
-    axes.legend(frameon=False, fontsize="small")
-
-
-def _draw_spread(axes: Axes, result: FitResult) -> None:
-    axes.set_title("patterns that have not switched", fontsize="small", loc="left")
-    table = (result.trajectories or {}).get("patterns_table")
-    if not table or "switched" not in table["status"]:
-        _nothing(axes, "no switch times")
-        return
-    step = np.array(table["step"], dtype=float)
-    is_never = np.array(table["status"]) == "never"
-    # patterns that are low from the start count from their first row, those that never switch until their last
-    times, _, _, left = survival_curve(step, ~is_never)
-    share = np.array([1.0, *left])
-    axes.step([0.0, *times, step.max()], [*share, left[-1]], where="post", color="C0", lw=1.6)
-    last_seen = np.searchsorted(times, step[is_never], side="right")
-    axes.plot(step[is_never], share[last_seen], "|", color="0.5", ms=5)
-    axes.set_ylim(0.0, 1.03)
-    axes.set_xlabel("step")
-    axes.set_ylabel("share of patterns")
-
-
-def _draw_restarts(axes: Axes, result: FitResult) -> None:
-    axes.set_title("restarts: what was kept and what was abandoned", fontsize="small", loc="left")
-    restarts = result.source.get("restarts", [])
-    if not restarts:
-        _nothing(axes, "training was not restarted, as far as the log says")
-        return
-    course = result.source.get("course", {"x": result.x.tolist(), "y": result.y.tolist()})
-    axes.plot(course["x"], course["y"], color="C0", lw=1.4, label="kept")
-    for number, restart in enumerate(restarts):
-        branch = restart["branch"]
-        label = "abandoned" if number == 0 else None
-        axes.plot(branch["x"], branch["y"], "--", color="C3", lw=1.1, label=label)
-        axes.axvline(restart["step"], color="0.8", lw=0.8, zorder=0)
-    axes.set_xlabel(result.x_label if result.axis != "exposure" else "step")
-    axes.legend(frameon=False, fontsize="small")
-
-
-_DIAGNOSTICS: dict[str, Callable[[Axes, FitResult], None]] = {
-    "residuals": _draw_quantiles,
-    "autocorrelation": _draw_autocorrelation,
-    "profile": _draw_profile,
-    "windows": _draw_windows,
-    "switches": _draw_switches,
-    "survival": _draw_spread,
-    "restarts": _draw_restarts,
-}
-DIAGNOSTICS = tuple(_DIAGNOSTICS)
-"""What stands behind a fit: names of the panels of :func:`plot_diagnostics`."""
 
 
 def plain_ticks(axis: Axis, low: float, high: float) -> None:
@@ -534,7 +293,7 @@ def interesting(result: FitResult) -> list[str]:
 
 
 def _draw_data(axes: Axes, result: FitResult) -> None:
-    many = result.n > _MANY
+    many = result.n > MANY
     size, alpha = (2.2, 0.4) if many else (3.5, 0.7)
     axes.plot(result.x, result.y, "o", ms=size, mec="none", color="0.55", alpha=alpha, rasterized=many, zorder=1)
     axes.plot([], [], "o", ms=4, mec="none", color="0.55", label=f"observed ({result.n:,} points)")
@@ -551,11 +310,15 @@ def _draw_residuals(axes: Axes, result: FitResult, color: tuple[float, float, fl
         span = float(np.abs(result.y).max())
         if np.abs(r).max() < 1e-12 * span:  # a perfect fit: rounding is no structure
             axes.set_ylim(-0.01 * span, 0.01 * span)
-        axes.plot(result.x, r, ".", ms=2, color=color, alpha=0.4, rasterized=result.n > _MANY)
+        axes.plot(result.x, r, ".", ms=2, color=color, alpha=0.4, rasterized=result.n > MANY)
     axes.set_ylabel("residual")
 
 
-def _label(item: FormFit) -> str:
+def form_label(item: FormFit) -> str:
+    """Name of a form in a legend.
+
+    With γ and ΔAICc.
+    """
     text = item.title
     if item.gamma is not None:
         standing = item.standing()
@@ -566,7 +329,14 @@ def _label(item: FormFit) -> str:
     return text
 
 
-def _grid(x: Array, log: bool) -> Array:
+def x_grid(x: Array, log: bool) -> Array:
+    """Places at which a smooth curve is drawn.
+
+    Examples
+    --------
+    >>> x_grid(np.array([0.0, 1.0, 100.0]), True)[[0, -1]].round(6).tolist()
+    [1.0, 100.0]
+    """
     if not log:
         return np.linspace(x.min(), x.max(), 600)
     positive = x[x > 0]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import compress
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from cogfit.errors import shortened
 from cogfit.formulas.registry import POWER_LAWS
@@ -636,3 +636,14 @@ def to_latex(table: Table) -> str:
             r"\end{tabular}",
         ]
     )
+
+
+def rows_left_out(source: Mapping[str, Any]) -> str:
+    """Rows of a log that were not used, by reason.
+
+    Examples
+    --------
+    >>> rows_left_out({"rows_dropped": {"repeated": 2, "without a value": 1}}), rows_left_out({"rows_dropped": {}})
+    ('2 repeated, 1 without a value', 'none')
+    """
+    return ", ".join(f"{count:,} {reason}" for reason, count in source["rows_dropped"].items()) or "none"

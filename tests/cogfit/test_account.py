@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import cogfit
 from cogfit.errors import InputError
+from cogfit.show.diagnostics import DIAGNOSTICS
 from cogfit.show.page import CAPTIONS
-from cogfit.show.plots import DIAGNOSTICS
 
 
 @st.composite

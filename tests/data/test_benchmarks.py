@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from scipy.stats import binomtest
 
 FOLDER = Path(__file__).resolve().parents[2] / "data" / "benchmarks"
 PAGE = " ".join((FOLDER / "README.md").read_text(encoding="utf-8").split())
@@ -47,6 +48,31 @@ def said_of_selection() -> list[str]:
         f"the set holds {table['set_size'].min():.0f} to {table['set_size'].max():.0f} of 14 forms",
         f'"supported" in none of {table[~power]["repeats"].sum():,} curves',
         f'is "supported" in {span(table[power]["supported"])} only',
+    ]
+
+
+def said_of_verdicts() -> list[str]:
+    table = read("verdict_rates")
+    table["count"] = (table["false"] * table["repeats"]).round().astype(int)
+    others, laws = table.query("truth == 'no power law'"), table.query("truth == 'power law'")
+    failing = laws[laws["result"] == "fails"]
+    white = laws[laws["process"].str.contains("white · additive 0.02")]
+    assert (others["result"] == "passes").all()
+
+    def limits(rows: pd.DataFrame) -> str:
+        low, high = (
+            100.0 * v for v in binomtest(rows["count"].sum(), rows["repeats"].sum()).proportion_ci(0.98, "exact")
+        )
+        return f"({percent(low / 100)} to {percent(high / 100)} %)"
+
+    return [
+        f"({len(table)} processes, {table['repeats'].min()} curves each",
+        f'"supported" is said of {others["count"].sum()} of {others["repeats"].sum():,} curves {limits(others)}',
+        f"a true power law is refused in {laws['count'].sum()} of {laws['repeats'].sum():,} {limits(laws)}",
+        f"{len(failing)} of {len(laws)} miss their 5 %",
+        *(f"{name.split(' · ')[1]} {percent(share)} %" for name, share in failing[["process", "false"]].to_numpy()),
+        f'{100 * others["not_supported"].mean():.0f} % are "not supported"',
+        f"supported in {100 * white['supported'].min():.0f}–{100 * white['supported'].max():.0f} % at",
     ]
 
 
@@ -205,6 +231,7 @@ def test_pages_say_what_the_tables_of_forecasts_hold(page: str) -> None:
     [
         said_of_intervals,
         said_of_selection,
+        said_of_verdicts,
         said_of_precise_laws,
         said_of_populations,
         said_of_averaging,

@@ -195,7 +195,7 @@ def test_names_that_a_docstring_refers_to_exist(path):
 
 
 def test_a_name_that_does_not_exist_is_found():
-    text = "`cogfit/result.py` `cogfit/none.py` `theory/none/` `cogfit.fit` `cogfit.result.none_such` `theory.bounds`"
+    text = "`cogfit/files.py` `cogfit/none.py` `theory/none/` `cogfit.fit` `cogfit.result.none_such` `theory.bounds`"
     assert unknown_names(text) == ["cogfit/none.py", "theory/none/", "cogfit.result.none_such"]
 
 

@@ -77,7 +77,7 @@ def installed(wheel, tmp_path_factory) -> Path:
 def test_wheel_holds_package_data_and_marker_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name.split("/")[0] for name in names} == {*PACKAGES, f"cogfit-{PROJECT['version']}.dist-info"}
-    assert {"cogfit/py.typed", "theory/py.typed"} <= names
+    assert {"cogfit/py.typed", "theory/py.typed", "cogfit/show/interactive.js"} <= names
     configs = {p.relative_to(ROOT).as_posix() for p in (ROOT / "theory" / "configs").iterdir()}
     assert configs == {name for name in names if name.startswith("theory/configs/")}
     assert "theory/configs/cram.toml" in configs
@@ -125,6 +125,7 @@ def test_source_distribution_holds_what_is_needed_to_build_and_test(wheel, tmp_p
     assert {
         "cogfit/py.typed",
         "theory/py.typed",
+        "cogfit/show/interactive.js",
         "tests/fixtures/nist/Misra1a.json",
         "data/runs/srcd-n256-gradual/run.json",
     } <= names

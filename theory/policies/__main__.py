@@ -1,8 +1,9 @@
-"""Write docs/policies.md: ``python -m theory.policies > docs/policies.md``."""
+"""Write docs/policies.md and its picture: ``python -m theory.policies > docs/policies.md``."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from theory.policies import POLICIES
 from theory.policies.phenomena import CHECKS, phenomena
@@ -12,8 +13,8 @@ from theory.policies.summary import CAPTION, claim_lines, law_table, limit_lines
 
 _HEAD = """# Routing and retention policies
 
-Written by `python -m theory.policies > docs/policies.md`; the numbers are those of `cogfit theory policies`, which also
-draws them (`--plot`) and writes them as JSON (`--json`).
+Written by `python -m theory.policies > docs/policies.md`, with its picture; the numbers are those of `cogfit theory
+policies`, which draws them too (`--plot`) and writes them as JSON (`--json`).
 
 The systems of the sources as executable policies over one interface (`theory/policies/policy.py`): what is kept, what
 is attended to, what state is carried in bits, cost in attended tokens and attention rows. No model is trained: keys,
@@ -117,4 +118,5 @@ def _markdown(rows: list[list[str]]) -> str:
 if __name__ == "__main__":
     built_in = [system.id for system in POLICIES]
     result = study(Setting(), policies=built_in, progress=lambda *parts: print(*parts, file=sys.stderr))
+    result.plot().savefig(Path(__file__).resolve().parents[2] / "docs" / "images" / "policies.png", dpi=200)
     sys.stdout.write(page(result))

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 
 import cogfit
 from cogfit import cli
@@ -153,7 +152,7 @@ def test_a_first_gamma_comes_before_the_forms_are_compared(monkeypatch: pytest.M
         raise InterruptedError
 
     with monkeypatch.context() as patched:
-        patched.setattr("cogfit.fitting._compare", compare)
+        patched.setattr("cogfit.fitting.comparing._compare", compare)
         with pytest.raises(InterruptedError):
             cogfit.fit(x, y, preview=seen.append)
     assert len(seen) == 1
@@ -173,30 +172,6 @@ def test_a_form_is_known_by_its_title_too(title: str) -> None:
 
 def test_every_title_names_its_form() -> None:
     assert [form.name for form in cogfit.forms().values() if get_form(form.title) is not form] == []
-
-
-@pytest.mark.parametrize("name", ["fit", "compare", "theory bound", "theory train"])
-def test_help_names_no_type_for_a_switch_and_has_one_line_per_example(
-    name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("COLUMNS", "120")
-    out = printed(capfd, *name.split(), "--help")
-    assert "bool" not in out
-    examples = out[out.index("Examples") :].split("╭")[0].splitlines()[2:]
-    commands = [line for line in examples if line.strip().startswith("cogfit ")]
-    assert len(commands) >= 4
-    assert all(line.strip() for line in examples[: len(commands)])
-
-
-def test_options_of_fit_come_in_groups(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("COLUMNS", "100")
-    out = printed(capfd, "fit", "--help")
-    for group, option in (("What is read", "--x-min"), ("How it is fitted", "--form"), ("What comes out", "--plot")):
-        (panel,) = [part for part in out.split("╭") if part.startswith(f"─ {group} ─")]
-        assert f"│ {option}" in panel
-    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
-    for command in (commands["fit"], commands["compare"], commands["theory"].commands["bound"]):
-        assert [p.name for p in command.params if p.opts[0].startswith("-") and not p.rich_help_panel] == []
 
 
 @pytest.mark.parametrize(

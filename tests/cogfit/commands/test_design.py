@@ -18,12 +18,12 @@ from cogfit.planning.records import Design
 @pytest.fixture
 def no_simulations(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a coin in the place of the verdict."""
-    from cogfit import fitting
+    from cogfit.fitting import Options, judging
 
-    def toss(curve: cogfit.Curve, options: fitting.Options) -> cogfit.Verdict:
+    def toss(curve: cogfit.Curve, options: Options) -> cogfit.Verdict:
         return cogfit.Verdict("supported" if options.rng.random() < 0.4 else "not_distinguishable")
 
-    monkeypatch.setattr(fitting, "judge_curve", toss)
+    monkeypatch.setattr(judging, "judge_curve", toss)
 
 
 QUICK = ["--simulations", "20", "--workers", "1"]

@@ -13,6 +13,7 @@ import pytest
 import cogfit
 from cogfit import cli
 from cogfit.commands.outputs import is_ours
+from cogfit.records.codec import dump
 from cogfit.show.page import page
 from cogfit.show.plots import FORMATS, render
 
@@ -68,8 +69,6 @@ def ours(rng: np.random.Generator) -> Iterator[tuple[str, bytes]]:
     for kind in FORMATS:
         yield f"a.{kind}", render(figure(rng, "any"), kind)  # type: ignore[arg-type]
     yield "a.html", page(fit).encode()
-    from cogfit.result import dump
-
     yield "a.json", dump(fit.to_json()).encode()
 
 

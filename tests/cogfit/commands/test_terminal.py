@@ -193,3 +193,12 @@ def test_a_fit_is_readable_in_ascii_and_its_json_is_utf_8(hostile_log: Path, tmp
     done = run_encoded("ascii", "fit", hostile_log, "--y", "y\x9b[31m", "--by", "run", "--form", "power", "--json", "-")
     names = [item["labels"]["run"] for item in json.loads(done.stdout.decode("utf-8"))["fits"]]
     assert "".join(ORDERS[:6]) + "[/x]$\\frac" in names  # to the letter
+
+
+def test_no_line_of_a_table_ends_with_blanks_where_no_person_reads_along(capsys: pytest.CaptureFixture[str]) -> None:
+    table = terminal.new_table(["name", "why"])
+    terminal.add_rows(table, ("a", "because"), ("b", ""))
+    terminal.print_table(terminal.console(), table)
+    lines = capsys.readouterr().out.split("\n")
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert [line.split() for line in lines if line.strip()][-2:] == [["a", "because"], ["b"]]

@@ -182,7 +182,7 @@ def test_a_number_says_what_it_is_worth_wherever_it_stands(change: dict[str, obj
         result.headline(),
         " ".join([*row.cells, *tables.forms_table(result).notes]),
         " ".join([*groups.rows[0].cells, *groups.notes]),
-        plots._label(item),
+        plots.form_label(item),
         page.page(result),
     ]
     words = {"measured": f"{item.gamma:.3g}", "unreliable": "unreliable", "misses": "misses the curve"}

@@ -41,7 +41,7 @@ def test_it_stands_beside_the_number_wherever_that_is_printed(form: str, truth: 
     assert any(text in fit.headline() for text in words)
     assert any(text in str(fit) for text in words)
     assert any(text in " ".join(tables.parameters_table(fit).notes) + fit.headline() for text in words)
-    assert item.gamma is None or WORDS["misses"] in plots._label(item)
+    assert item.gamma is None or WORDS["misses"] in plots.form_label(item)
 
 
 def test_the_right_form_seldom_says_so() -> None:

@@ -126,6 +126,15 @@ def test_support_says_how_many_forms_are_refused() -> None:
     assert second == "all 4 forms that do not contain it are refused"
 
 
+def test_support_says_where_replicates_leave_it_open() -> None:
+    first, _ = judged(ALONE | {"power": 0.052}, fit_p=0.3, replicates=12_800).reasons
+    assert "(p = 0.052, which 12,800 such curves do not tell from the level of 5%)" in first
+    near = judged(ALONE | {"power": 0.4, "exponential": 0.048}, fit_p=0.3, replicates=12_800).reasons[1]
+    assert near.endswith("are refused, though for exponential p is not told from the level")
+    rival = judged(ALONE | {"power": 0.052, "exponential": 0.2}, fit_p=0.3, replicates=12_800).reasons[0]
+    assert "do not tell from the level of 5%), but neither are: exponential" in rival
+
+
 def test_rivals_are_named_up_to_four() -> None:
     rivals = ("exponential", "hyperbolic", "logarithmic", "stretched_exponential", "log_logistic_step")
     four = judged(ALONE | dict.fromkeys(rivals[:4], 0.2)).reasons[0]

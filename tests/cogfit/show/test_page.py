@@ -5,15 +5,11 @@ from __future__ import annotations
 import base64
 import html
 import io
-import json
-import os
 import re
-import shutil
-import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -276,95 +272,17 @@ def test_bad_input_is_exit_code_2_and_writes_nothing(
 # ------------------------------------------------------------------------------------------------- a browser
 
 
-class Browser:
-    """Headless Chromium, spoken to over two pipes (Chrome DevTools protocol)."""
-
-    def __init__(self, program: str, profile: Path) -> None:
-        read_here, write_there = os.pipe()
-        read_there, write_here = os.pipe()
-
-        def connect() -> None:  # the browser reads commands from 3 and answers on 4
-            ends = os.dup(read_there), os.dup(write_there)
-            for number, end in zip((3, 4), ends, strict=True):
-                os.dup2(end, number)
-
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe"]
-        self._process = subprocess.Popen(
-            [program, *options, f"--user-data-dir={profile}"], preexec_fn=connect, close_fds=False,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        os.close(read_there)
-        os.close(write_there)
-        self._out, self._in = os.fdopen(write_here, "wb"), os.fdopen(read_here, "rb")
-        self._number, self._rest, self.events = 0, b"", list[dict]()
-        target = self.ask("Target.createTarget", {"url": "about:blank"})["targetId"]
-        self._session = self.ask("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
-
-    _session = ""
-
-    def ask(self, method: str, params: dict | None = None) -> dict:
-        """Send a command and wait for its answer; events on the way are kept."""
-        self._number += 1
-        message = {"id": self._number, "method": method, "params": params or {}}
-        self._out.write(json.dumps(message | ({"sessionId": self._session} if self._session else {})).encode() + b"\0")
-        self._out.flush()
-        while (answer := self._read()).get("id") != self._number:
-            self.events.append(answer)
-        assert "error" not in answer, answer
-        return answer["result"]
-
-    def wait_for(self, event: str) -> None:
-        while not any(one.get("method") == event for one in self.events):
-            self.events.append(self._read())
-
-    def _read(self) -> dict:
-        while b"\0" not in self._rest:
-            part = os.read(self._in.fileno(), 1 << 16)
-            assert part, "the browser went away"
-            self._rest += part
-        message, self._rest = self._rest.split(b"\0", 1)
-        return json.loads(message)
-
-    def close(self) -> None:
-        self._process.terminate()
-        self._process.wait(timeout=20)
-        self._out.close()
-        self._in.close()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome")))
-    program = next(found, None)
-    if program is None:
-        pytest.skip("no Chromium here")
-    made = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield made
-    made.close()
-
-
 def test_nothing_leaves_a_phones_screen_and_nothing_is_loaded(
-    browser: Browser, patterns: cogfit.FitResult, tmp_path: Path
+    browser: Any, patterns: cogfit.FitResult, tmp_path: Path
 ) -> None:
     path = tmp_path / "page.html"
     replace(patterns, y_label="y" * 300, source={**patterns.source, "path": "folder/" * 60}).report(path)
-    for name in ("Page", "Network", "Log", "Runtime"):
-        browser.ask(f"{name}.enable")
     for width in (360, 1200):
-        browser.events.clear()
-        metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
-        browser.ask("Emulation.setDeviceMetricsOverride", metrics)
-        browser.ask("Page.navigate", {"url": path.as_uri()})
-        browser.wait_for("Page.loadEventFired")
-
-        def value(expression: str) -> object:
-            return browser.ask("Runtime.evaluate", {"expression": expression, "returnByValue": True})["result"]["value"]
-
-        assert width - 20 <= int(str(value("document.documentElement.clientWidth"))) <= width  # a scroll bar, at most
+        browser.open(path, width)
+        value = browser.value
+        assert width - 20 <= int(value("document.documentElement.clientWidth")) <= width  # a scroll bar, at most
         assert value("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
         assert value("[...document.querySelectorAll('svg')].every(s => s.getBoundingClientRect().width > 200)")
         assert value("document.scripts.length") == 0
-        requests = [e["params"]["request"]["url"] for e in browser.events if e["method"] == "Network.requestWillBeSent"]
-        assert [url for url in requests if not url.startswith("data:image/png")] == [path.as_uri()]
-        wrong = [e for e in browser.events if e["method"] in ("Runtime.exceptionThrown", "Log.entryAdded")]
-        assert wrong == []
+        assert browser.loaded() == [path.as_uri()]
+        assert browser.complaints() == []

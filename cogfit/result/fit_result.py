@@ -1,31 +1,29 @@
-"""What a fit says: a frozen, picklable record with its tables, its JSON document and its methods paragraph."""
+"""What a fit says: a frozen, picklable record with its tables and its JSON document."""
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NotRequired, Self, TypedDict, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 
-from cogfit.engine.arma import WHITE, Arma
-from cogfit.engine.estimate import Estimate
-from cogfit.errors import InputError, shortlist
+from cogfit.errors import InputError
 from cogfit.files import write_atomic
 from cogfit.forecasting.records import Forecast, Prediction, Reach
 from cogfit.formulas.form import Array
-from cogfit.formulas.registry import POWER, get_form
+from cogfit.formulas.registry import get_form
 from cogfit.inference import windows
-from cogfit.inference.form_tests import FormTest
-from cogfit.inference.interval import Interval, format_interval, standard_errors
 from cogfit.inference.rates import Audit
-from cogfit.inference.standing import Standing, standing_of
 from cogfit.inference.verdict import Verdict
 from cogfit.inference.windows import Law, Window
-from cogfit.records.codec import Document, High, Nan, dump, read_json, wire
+from cogfit.records.codec import Document, dump, wire
 from cogfit.records.sentence import Explanation, Sentence
+from cogfit.result import wording
+from cogfit.result.account import Account
+from cogfit.result.checks import contradictions
+from cogfit.result.form_fit import FormFit
+from cogfit.result.shortcuts import Shortcuts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,219 +37,8 @@ if TYPE_CHECKING:
 SCHEMA = "cogfit.fit/1"
 
 
-class Account(TypedDict):
-    """Where the points came from.
-
-    Attributes
-    ----------
-    path : str or None
-    format : str
-    rows_read, rows_used : int
-        Rows of the log, and those behind the points.
-    rows_dropped : dict of str to int
-        The others, by reason.
-    notes : list of str
-    choices : list of dict
-        ``kind`` (split, run, training or column), ``name`` and ``others``, where there were several.
-    averaged_over : dict of str to int
-        Number of runs, layers or heads that a mean was taken over.
-    restarts : list of dict
-        ``reached``, ``step``, ``rows_void``, ``declared`` and the ``branch`` that was left, with its labels.
-    course : dict
-        Mean value of the rows that count by step, where there were restarts.
-    """
-
-    path: str | None
-    format: str
-    rows_read: int
-    rows_dropped: dict[str, int]
-    notes: list[str]
-    rows_used: NotRequired[int]
-    choices: NotRequired[list[dict[str, Any]]]
-    averaged_over: NotRequired[dict[str, int]]
-    restarts: NotRequired[list[dict[str, Any]]]
-    course: NotRequired[dict[str, list[float]]]
-
-
-def choice_in_words(choice: Mapping[str, Any]) -> str:
-    """What was chosen, and what else there is."""
-    kind, name, others = str(choice["kind"]), str(choice["name"]), [str(other) for other in choice["others"]]
-    what = name if kind == "training" else f"{kind} {name}"
-    if not others:
-        return what
-    ways = {"split": f"also there: {shortlist(others)}; --split", "training": f"{len(others)} before it: --by run"}
-    counted = "1 other" if len(others) == 1 else f"{len(others)} others"
-    return f"{what} ({ways.get(kind, f'{counted}: --by run')})"
-
-
 @dataclass(frozen=True, eq=False)
-class FormFit(Document):
-    """One form's fit within a result.
-
-    Attributes
-    ----------
-    estimate : Estimate
-        Parameters at the maximum of the likelihood that the intervals come from, and their status; likelihood (at its
-        own maximum) and standard errors for independent errors of even variance (see there).
-    intervals : dict of str to Interval
-    covariance : ndarray, shape (p, p)
-        Of the parameters, with autocorrelated errors, uneven variance or clusters allowed for.
-    title, formula : str
-        Name in words, LaTeX.
-    gamma_name : str or None
-        Which parameter is γ.
-    units : dict of str to str
-        Unit of each parameter: that of y, of x, of 1/x, or none.
-    meanings : dict of str to str
-    delta_aicc, delta_bic : float
-        AICc and BIC at the effective number of points, above the lowest.
-    errors : Arma
-        Model of the errors along the curve.
-    test : FormTest or None
-        Bootstrap test of "this form is the truth"; None where one form only was fitted.
-    extrapolation : float
-        Root mean square error of predicting the last 30 % of the points from the others, in units of y.
-    sensitivity : dict of str to Interval
-        Block-bootstrap intervals, made on request (``thorough=True``).
-    """
-
-    DERIVED: ClassVar[Mapping[str, str]] = {
-        "stderr": "stderr",
-        "standing": "_standings",
-        "autocorrelation_time": "autocorrelation_time",
-    }
-
-    estimate: Estimate = field(metadata=wire(flat=True))
-    intervals: dict[str, Interval]
-    covariance: Array
-    title: str
-    formula: str
-    gamma_name: str | None
-    units: dict[str, str]
-    meanings: dict[str, str]
-    delta_aicc: High = math.inf
-    delta_bic: High = math.inf
-    errors: Arma = WHITE
-    test: FormTest | None = None
-    extrapolation: Nan = field(default=math.nan, metadata=wire("extrapolation_rmse"))
-    sensitivity: dict[str, Interval] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return f"<FormFit {self.name}: {self.short}>"
-
-    @property
-    def short(self) -> str:
-        """γ with its interval, or the parameters, in brief."""
-        if self.estimate.status == "failed":
-            return "failed"
-        return self.described(self.gamma_name) if self.gamma_name else ", ".join(map(self.described, self.params))
-
-    def described(self, name: str) -> str:
-        """A parameter with its interval, or what it is worth.
-
-        Parameters
-        ----------
-        name : str
-        """
-        symbol = "γ" if name == self.gamma_name else name
-        standing, limits = self.standing(name), self.intervals.get(name)
-        if not standing.is_measured:
-            return f"{symbol} {standing.words}"
-        interval = "" if limits is None else f" {format_interval((limits.low, limits.high))}"
-        return f"{symbol} = {self.params[name]:.3g}{interval}{f' ({standing.doubt})' if standing.doubt else ''}"
-
-    @property
-    def name(self) -> str:
-        """Identifier of the form."""
-        return self.estimate.form
-
-    @property
-    def params(self) -> dict[str, float]:
-        """Estimates of the parameters."""
-        return dict(self.estimate.params)
-
-    @property
-    def stderr(self) -> dict[str, float]:
-        """Standard errors from :attr:`covariance`.
-
-        NaN at a bound, inf where not identified.
-        """
-        return standard_errors(self.estimate, self.covariance)
-
-    @property
-    def gamma(self) -> float | None:
-        """Estimate of γ, if there is one.
-
-        None where the form has no γ or did not fit.
-        """
-        value = self.estimate.params.get(self.gamma_name) if self.gamma_name else None
-        return None if value is None or math.isnan(value) else value
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """Confidence interval of γ.
-
-        Limits may be infinite. None where the form has no γ.
-        """
-        limits = self.intervals.get(self.gamma_name or "")
-        return None if limits is None else (limits.low, limits.high)
-
-    def conf_int(self) -> pd.DataFrame:
-        """Confidence limits of all parameters.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns ``low`` and ``high``, by parameter: infinite where the data set no limit, NaN where no interval was
-            made.
-
-        Examples
-        --------
-        >>> import cogfit, numpy as np
-        >>> x = np.arange(1.0, 31.0)
-        >>> fit = cogfit.fit(x, x**-0.5 + 0.001 * np.sin(x), form="power")
-        >>> bool(fit["power"].conf_int().loc["gamma", "low"] == fit.interval[0])
-        True
-        """
-        from cogfit.show import exports
-
-        return exports.confidence_limits(self)
-
-    def standing(self, name: str | None = None) -> Standing:
-        """Whether a parameter is a measurement.
-
-        γ by default.
-        """
-        name = name or self.gamma_name or ""
-        return standing_of(name, self.estimate, self.intervals.get(name), self.test)
-
-    @property
-    def _standings(self) -> dict[str, str]:
-        return {name: self.standing(name).kind for name in self.estimate.params}
-
-    def contradictions(self, n: int) -> Iterator[str]:
-        """Say which numbers do not fit `n` points."""
-        count, fit = len(self.estimate.params), self.estimate
-        if not self.covariance.shape == fit.covariance.shape == (count, count):
-            yield f"a covariance of '{self.name}' is not {count} × {count}"
-        if fit.n != n or not 1 <= fit.k <= n + count + 1:
-            yield f"'{self.name}' counts points or parameters that the curve does not have"
-        if self.gamma is not None and self.gamma_name not in self.intervals:
-            yield f"'{self.name}' has a γ without an interval"
-        if not self.errors.is_stationary:
-            yield f"the errors of '{self.name}' are not stationary"
-
-    @property
-    def autocorrelation_time(self) -> float:
-        """Points that carry the information of one.
-
-        At least 1.
-        """
-        return self.estimate.n / self.errors.points(self.estimate.n)
-
-
-@dataclass(frozen=True, eq=False)
-class FitResult(Document):
+class FitResult(Shortcuts, Document):
     """The answer of :func:`cogfit.fit`.
 
     Attributes
@@ -329,71 +116,6 @@ class FitResult(Document):
     audit: Audit | None = field(default=None, metadata=wire(omit=True))
     forecast: Forecast | None = field(default=None, metadata=wire(omit=True))
     explanation: tuple[Explanation, ...] = field(default=(), repr=False, compare=False)
-
-    # ------------------------------------------------------------------------------------------- short-cuts
-
-    def __getitem__(self, name: str) -> FormFit:
-        """Return the fit of a form by name."""
-        for item in self.forms:
-            if item.name == name:
-                return item
-        raise KeyError(f"form '{name}' was not fitted; there are {', '.join(f.name for f in self.forms)}")
-
-    @property
-    def selected(self) -> FormFit:
-        """The fit of :attr:`form`."""
-        return self[self.form]
-
-    @property
-    def gamma(self) -> float | None:
-        """Power-law exponent of :attr:`form`.
-
-        None where that form has none.
-        """
-        return self.selected.gamma
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """Confidence interval of γ.
-
-        Limits may be infinite. None where the form has no γ.
-        """
-        return self.selected.interval
-
-    @property
-    def params(self) -> dict[str, float]:
-        """Parameters of :attr:`form`."""
-        return self.selected.params
-
-    @property
-    def stderr(self) -> dict[str, float]:
-        """Standard errors of :attr:`params` (see :attr:`FormFit.stderr`)."""
-        return self.selected.stderr
-
-    @property
-    def rss(self) -> float:
-        """Weighted residual sum of squares of :attr:`form`."""
-        return self.selected.estimate.rss
-
-    @property
-    def loglik(self) -> float:
-        """Log-likelihood of :attr:`form`."""
-        return self.selected.estimate.loglik
-
-    @property
-    def aicc(self) -> float:
-        """AICc of :attr:`form`, for independent errors."""
-        return self.selected.estimate.aicc
-
-    @property
-    def status(self) -> str:
-        """``ok``, ``at_bound``, ``not_identified`` or ``failed``: of :attr:`form`."""
-        return self.selected.estimate.status
-
-    @property
-    def reason(self) -> str:
-        """Why the status is not ``ok``."""
-        return self.selected.estimate.reason
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -711,7 +433,7 @@ class FitResult(Document):
 
         With how the form was chosen, and what was chosen or averaged to get there.
         """
-        return " ".join(text for text in (self._answer(), self.scope) if text)
+        return wording.headline(self)
 
     @property
     def scope(self) -> str:
@@ -719,12 +441,7 @@ class FitResult(Document):
 
         Empty where it holds a single curve.
         """
-        parts = [choice_in_words(choice) for choice in self.source.get("choices", [])]
-        averaged = self.source.get("averaged_over", {})
-        if averaged:
-            counted = " and ".join(f"{n} {name}s" for name, n in averaged.items())
-            parts.append(f"averaged over {counted} (one by one: --by {','.join(averaged)})")
-        return f"Fitted: {'; '.join(parts)}." if parts else ""
+        return wording.scope(self)
 
     @property
     def choice(self) -> str:
@@ -732,56 +449,7 @@ class FitResult(Document):
 
         Empty where nothing was compared.
         """
-        others = self.indistinguishable_forms
-        if self.verdict.power_law == "not_compared" or self.selected.test is None:
-            return ""
-        if self.form not in others:
-            return "every form is refused; one of the lowest AICc" if not others else ""
-        if len(others) == 1:
-            return "the only form not refused"
-        return f"the simplest of {len(others)} forms not refused"
-
-    def _answer(self) -> str:
-        lines = [] if self.verdict.power_law == "not_compared" else [f"Power law: {self.verdict}."]
-        item, limits = self.selected, self.interval
-        about = "; ".join(filter(None, (item.title, f"{self.axis} axis", self.choice)))
-        if self.gamma is not None and limits is not None:
-            standing = item.standing()
-            if standing.is_measured:
-                doubt = f", unreliable: {standing.why}" if standing.why else ""
-                lines.append(
-                    f"γ = {self.gamma:.3g}, {self.level:.0%} interval {format_interval(limits)}{doubt} ({about})."
-                )
-            else:
-                lines.append(f"γ is no measurement here: {standing.reason} ({about}).")
-        else:
-            lines += self._description()
-        return " ".join(lines)
-
-    def _description(self) -> list[str]:
-        """What may be said where the form reported has no γ."""
-        if self.verdict.power_law == "not_compared":
-            return [self._parameters_in_words()]
-        power = next((item for item in self.forms if item.name == POWER and item.gamma is not None), None)
-        if power is None:
-            return []
-        named = self.selected.title + (f" ({self.choice})" if self.choice else "")
-        standing, limits = power.standing(), power.intervals["gamma"]
-        if standing.kind in ("at_bound", "not_identified"):
-            return [f"The form reported, {named}, has no γ, and no log–log slope describes this window."]
-        shown = format_interval((limits.low, limits.high)) if standing.is_measured else "(a power law misses the curve)"
-        return [
-            f"The form reported, {named}, has no γ; the log–log slope over this window is {power.gamma:.3g} {shown}, a "
-            "description and no parameter."
-        ]
-
-    def _parameters_in_words(self) -> str:
-        """The answer of a form without γ that was asked for."""
-        item = self.selected
-        if item.estimate.status == "failed":
-            return f"{item.title} did not fit: {item.estimate.reason} ({self.axis} axis)."
-        about = f"{self.level:.0%} intervals; {self.axis} axis"
-        return f"{item.title}: {', '.join(map(item.described, item.params))} ({about})."
+        return wording.choice(self)
 
     def __repr__(self) -> str:
         verdict = "" if self.verdict.power_law == "not_compared" else f"power law {self.verdict}; "
@@ -803,42 +471,7 @@ class FitResult(Document):
 
         With the numbers of this fit.
         """
-        item = self.selected
-        names = ", ".join(f.title for f in self.forms)
-        text = (
-            f"Curves of {self.y_label} against {self.x_label} ({self.convention}; n = {self.n}) were fitted with "
-            f"cogfit {self.versions.get('cogfit', '?')} by maximum likelihood under {self.noise} noise, using "
-            f"multi-start variable projection or least squares on deviance residuals. "
-        )
-        if len(self.forms) > 1:
-            text += (
-                f"{len(self.forms)} forms were compared ({names}), ordered by AICc and tested by bootstrap around each "
-                f"form ({self._replicates} replicates; effective sample size {self.n_effective:.0f}); not refused at "
-                "5 %: "
-                f"{', '.join(self[name].title for name in self.indistinguishable_forms) or 'none'}. "
-            )
-        if self.gamma is not None and self.interval is not None:
-            how = item.intervals[item.gamma_name or ""]
-            text += (
-                f"The exponent of the form {item.title} was γ = {self.gamma:.3g} ({self.level:.0%} interval "
-                f"{format_interval(self.interval)}; {how.method}; scope: {how.scope}). "
-            )
-        else:
-            text += f"The form retained was {item.title}, which has no power-law exponent. "
-        if self.verdict.power_law == "not_compared":
-            return text + "No other form was fitted."
-        text += f"The power law was {self.verdict}"
-        text += ": " + "; ".join(self.findings) + "." if self.findings else "."
-        if self.source.get("rows_dropped"):
-            dropped = ", ".join(f"{count} ({reason})" for reason, count in self.source["rows_dropped"].items())
-            text += f" Rows left out: {dropped}."
-        return text
-
-    @property
-    def _replicates(self) -> str:
-        """Fewest and most of the forms that needed any."""
-        counts = {item.test.replicates for item in self.forms if item.test is not None} - {0} or {0}
-        return f"{min(counts):,}" if len(counts) == 1 else f"{min(counts):,} to {max(counts):,}"
+        return wording.methods(self)
 
     @overload
     def plot(self, *, ax: Axes, **options: Any) -> Axes: ...
@@ -877,20 +510,32 @@ class FitResult(Document):
     def plot_diagnostics(self, **options: Any) -> Figure:
         """Draw profile of γ, windows, residuals and switch times.
 
-        See :func:`cogfit.show.plots.plot_diagnostics`.
+        See :func:`cogfit.show.diagnostics.plot_diagnostics`.
         """
-        from cogfit.show.plots import plot_diagnostics
+        from cogfit.show.diagnostics import plot_diagnostics
 
         return plot_diagnostics(self, **options)
 
-    def report(self, path: str | os.PathLike[str]) -> None:
-        """Write a self-contained web page.
+    def report(self, path: str | os.PathLike[str], *, command: str = "", interactive: bool = False) -> None:
+        """Write a self-contained web page, whole or not.
 
-        See :func:`cogfit.show.page.save_report`.
+        Parameters
+        ----------
+        path : path
+            The file, ``.html``.
+        command : str
+            What was typed, for the provenance.
+        interactive : bool
+            Whether the figure tells values under the pointer, and lets forms and axes be chosen.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
         """
-        from cogfit.show.page import save_report
+        from cogfit.show.page import page
 
-        save_report(self, path)
+        write_atomic(path, page(self, command=command, is_interactive=interactive))
 
     # ------------------------------------------------------------------------------------------------ JSON
 
@@ -904,26 +549,10 @@ class FitResult(Document):
             If it is no fit, or its parts contradict each other.
         """
         result = super().from_json(document)
-        problem = next(result._contradictions(), "")
+        problem = next(contradictions(result), "")
         if problem:
             raise InputError(f"is a damaged {SCHEMA}: {problem}")
         return result
-
-    def _contradictions(self) -> Iterator[str]:
-        """What types cannot tell: parts that do not fit together."""
-        names = [item.name for item in self.forms]
-        if len(set(names)) < len(names):
-            yield "two of its forms have the same name"
-        for name in (self.form, *self.indistinguishable_forms):
-            if name not in names:
-                yield f"it holds no form '{name}'"
-        if not self.x.shape == self.y.shape == self.weights.shape == (self.n,):
-            yield f"the curve does not have {self.n} points"
-        for item in self.forms:
-            yield from item.contradictions(self.n)
-        for label in ("trajectories", "averaging", "transition"):
-            if not _has_sentences(getattr(self, label)):
-                yield f"the statements of '{label}' are no list of sentences"
 
     @property
     def _gamma_document(self) -> dict[str, Any] | None:
@@ -939,25 +568,3 @@ class FitResult(Document):
         :func:`cogfit.load` reads it back.
         """
         write_atomic(path, dump(self.to_json()))
-
-
-def _has_sentences(part: Mapping[str, Any] | None) -> bool:
-    """Whether the statements of a part, if it has any, are sentences."""
-    statements = (part or {}).get("statements", [])
-    return isinstance(statements, list | tuple) and all(isinstance(text, str) for text in statements)
-
-
-def load(path: str | os.PathLike[str]) -> FitResult:
-    """Read a fit that was saved with :meth:`FitResult.save`.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read or is no such document.
-    """
-    path = Path(path)
-    try:
-        return FitResult.from_json(read_json(path))
-    except InputError as error:
-        hint = "save one with fit.save(...) or cogfit fit --json"
-        raise InputError(error.what, path=path, hint=hint) from None

@@ -1,0 +1,118 @@
+"""Table 1: the models that CRAM is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from theory.ledger.measures.printed_and_measured import HEADLINE, POINTS, basis_of, final_figures, print_table_1, within
+from theory.ledger.quantities import Quantities, Quantity, over_seeds
+from theory.ledger.recordings import Recordings
+from theory.ledger.records import Measured, Ruling
+
+
+def measure_trained(name: str) -> Callable[[Recordings], Measured]:
+    """Final figures of a trained model."""
+
+    def measure(data: Recordings) -> Measured:
+        records = data.records(name)
+        return Measured(final_figures(records), basis_of(records))
+
+    return measure
+
+
+def judge_trained(decisive: str) -> Callable[[Quantities, Measured], Ruling]:
+    """Rule of a row of Table 1.
+
+    The row is about this quantity.
+    """
+
+    def judge(printed: Quantities, measured: Measured) -> Ruling:
+        text = f"accuracy {measured['accuracy'].shown} at attention {measured['attention'].shown}"
+        near = {name: within(printed[name].value, measured[name], POINTS) for name in ("accuracy", "attention")}
+        if not near[decisive]:
+            return Ruling("not reproduced", f"trained here it has {text}")
+        if abs(measured[decisive].value - printed[decisive].value) > POINTS:
+            return Ruling("reproduced under conditions", f"the seeds differ more than the figure says: {text}")
+        if not all(near.values()):
+            return Ruling("reproduced under conditions", f"the {decisive} is the same, the rest is not: {text}")
+        return Ruling("reproduced", text)
+
+    return judge
+
+
+def measure_plateau(data: Recordings) -> Measured:
+    """Accuracy that needs no novel pattern."""
+    records = data.records(HEADLINE)
+    task = records[0].document["config"]["data"]
+    share, values = task["recurring_fraction"], task["values"]
+    forced = [r.document["final"]["interventions"]["all tokens semantic"]["accuracy"] for r in records]
+    own = [over_seeds("accuracy of trained CRAMs whose attention is taken away", forced, "%")]
+    if trapped := data.optional(f"{HEADLINE}-costs-from-start"):
+        own.append(over_seeds("accuracy of CRAMs trained without warm-up", [r.final["accuracy"] for r in trapped], "%"))
+    formula = Quantity("p_rec + (1 − p_rec)/V", share + (1 - share) / values, unit="%")
+    return Measured((formula, *own), basis_of(records) + f"; V = {values}")
+
+
+def judge_plateau(printed: Quantities, measured: Measured) -> Ruling:
+    """Ask whether the baselines stop there."""
+    formula, *models = measured.quantities
+    text = f"p_rec + (1 − p_rec)/V = {formula.shown}; " + "; ".join(map(str, models))
+    if not all(within(formula.value, model, POINTS) for model in models):
+        return Ruling("not reproduced", text)
+    if all(within(printed["accuracy"].value, model) for model in models):
+        return Ruling("reproduced", text)
+    return Ruling("reproduced under conditions", f"the mechanism is seen, at a higher level: {text}")
+
+
+def measure_dynamics(data: Recordings) -> Measured:
+    """Error on the dynamics beside a Transformer."""
+    cram, other = data.records(HEADLINE), data.records("transformer-n256")
+    means = [over_seeds(f"dynamics MSE, {r[0].title}", [x.final["dynamics_mse"] for x in r]) for r in (cram, other)]
+    ratios = [x.final["dynamics_mse"] / means[1].value for x in cram]
+    return Measured((over_seeds("MSE of CRAM relative to the Transformer", ratios), *means), basis_of(cram))
+
+
+def printed_dynamics(data: Recordings) -> tuple[Quantity, ...]:
+    """Errors on the dynamics as printed."""
+    cram, other = (print_table_1(model)(data)[2].value for model in ("CRAM", "Transformer"))
+    return (
+        Quantity("MSE of CRAM relative to the Transformer", cram / other),
+        Quantity("dynamics MSE, CRAM", cram),
+        Quantity("dynamics MSE, Transformer", other),
+    )
+
+
+def judge_dynamics(printed: Quantities, measured: Measured) -> Ruling:
+    """Compare the ratio of the errors."""
+    name = "MSE of CRAM relative to the Transformer"
+    ratio = measured[name]
+    if within(printed[name].value, ratio):
+        return Ruling("reproduced", f"the ratio is {ratio.shown}")
+    return Ruling(
+        "not reproduced",
+        f"the ratio is {ratio.shown}; the values themselves depend on β, ω and the noise, "
+        "which the paper does not give",
+    )
+
+
+def measure_unconsolidated(data: Recordings) -> Measured:
+    """Attention of CRAM without consolidation."""
+    records = data.records("cram-n256-no-consolidation")
+    static = over_seeds("attention that every query needs", [r.static_bound for r in records], "%")
+    did = [r.final["accuracy"] >= 1 - POINTS and r.final["attention"] < 0.9 * r.static_bound for r in records]
+    counts = (Quantity("runs that answer with less", sum(did)), Quantity("runs", len(did)))
+    return Measured((*counts, *final_figures(records), static), basis_of(records))
+
+
+def judge_unconsolidated(printed: Quantities, measured: Measured) -> Ruling:
+    """Ask whether a run answers with less attention."""
+    did, runs, static = (
+        measured[n] for n in ("runs that answer with less", "runs", "attention that every query needs")
+    )
+    count = f"{did.value:.0f} of {runs.value:.0f} runs are right"
+    text = f"{count} with clearly less attention than that of every query ({static.shown})"
+    if did.value > 0:
+        return Ruling("not reproduced", f"the values go into other weights: {text}")
+    return Ruling(
+        "reproduced under conditions", f"this ablation does not manage it; the certificate has routers that do: {text}"
+    )
