@@ -111,7 +111,7 @@ def advise(situation: Situation, power_law: Law, rivals: Sequence[Law]) -> Sente
     for lever, words in _WORDS.items():
         if lever not in situation.levers:
             continue
-        most = _MOST_TIMES if lever == "repetitions" else min(_MOST_TIMES, MOST_POINTS / situation.template.x.size)
+        most = min(_MOST_TIMES, situation.most_times(lever))
         factor = _factor(lambda value, lever=lever: least(lever, value), most)  # type: ignore[misc]
         if factor is not None:
             ways.append(words(situation, factor))

@@ -12,7 +12,7 @@ from cogfit.inference.rates import Audit, Rates
 from cogfit.planning.records import Design, Need
 from cogfit.planning.search import RisingRate, Trial
 from cogfit.planning.simulation import Simulator, Task
-from cogfit.planning.situation import MOST_POINTS, Law, Situation
+from cogfit.planning.situation import Law, Situation
 from cogfit.progress import Progress
 
 MOST_TIMES = 100.0
@@ -138,8 +138,7 @@ class Campaign:
         Every batch is simulated where all batches before it put the goal. None where the time was over before the last.
         """
         rate = RisingRate(goal, [Trial(1.0, own.counts["supported"], own.curves)])
-        points = self.situation.template.x.size
-        most = MOST_TIMES if lever == "repetitions" else min(MOST_TIMES, max(MOST_POINTS / points, 1.0))
+        most = min(MOST_TIMES, self.situation.most_times(lever))
         batch = max(1, curves // _BATCHES)
         for number in range(_BATCHES):
             if self.is_over:

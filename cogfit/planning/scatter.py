@@ -21,6 +21,7 @@ from cogfit.inference.error_models import ErrorModel
 from cogfit.inference.variance import Dependence
 
 _MOST_CELLS = 5_000_000  # clusters times points: 80 MB, which every process gets
+_MOST_OUTCOMES = 50_000_000  # the same of outcomes, which are drawn and forgotten: 400 MB
 _TAIL = 10  # part of the points whose mean size of errors holds beyond the last
 
 
@@ -35,6 +36,11 @@ class Scatter(Protocol):
     @property
     def repetitions(self) -> int:
         """How many of these there are."""
+        ...
+
+    @property
+    def most_cells(self) -> float:
+        """How many repetitions times points can be drawn."""
         ...
 
     def draw(self, template: Curve, mean: Array, rng: np.random.Generator) -> Curve:
@@ -71,6 +77,7 @@ class SeriesScatter:
     repetitions: int = 1
 
     unit = "runs"
+    most_cells = math.inf
 
     def draw(self, template: Curve, mean: Array, rng: np.random.Generator) -> Curve:
         """Draw a curve about a mean (n,)."""
@@ -127,6 +134,7 @@ class CountScatter:
     factor: float = 1.0
 
     unit = "trials"
+    most_cells = math.inf
 
     @property
     def repetitions(self) -> int:
@@ -170,6 +178,8 @@ class ClusterScatter:
     counts: Array
     repetitions: int
 
+    most_cells = float(_MOST_CELLS)
+
     @classmethod
     def from_curve(cls, curve: Curve) -> Self:
         """Take members apart from the mean curve.
@@ -196,8 +206,7 @@ class ClusterScatter:
 
     def draw(self, template: Curve, mean: Array, rng: np.random.Generator) -> Curve:
         """Draw members and their mean about a law (n,)."""
-        if self.repetitions * mean.size > _MOST_CELLS:
-            raise InputError(f"{self.repetitions:,} {self.kind} at {mean.size:,} points are too many to be drawn")
+        _check_cells(self.kind, self.repetitions, mean.size, self.most_cells)
         chosen = rng.integers(len(self.counts), size=self.repetitions)
         counts = self.counts[chosen]
         return with_clusters(template, Clusters(self.kind, mean * counts + self.deviations[chosen], counts))
@@ -228,9 +237,17 @@ class OutcomeScatter:
     repetitions: int
 
     unit = "patterns"
+    most_cells = float(_MOST_OUTCOMES)
 
     def draw(self, template: Curve, mean: Array, rng: np.random.Generator) -> Curve:
-        """Draw outcomes with probabilities (n,)."""
+        """Draw outcomes with probabilities (n,).
+
+        Raises
+        ------
+        InputError
+            If they are too many.
+        """
+        _check_cells("patterns", self.repetitions, mean.size, self.most_cells)
         hits = (rng.random((self.repetitions, mean.size)) < mean).astype(float)
         return with_clusters(template, Clusters("patterns", hits, np.ones_like(hits)))
 
@@ -241,6 +258,13 @@ class OutcomeScatter:
     def repeated(self, factor: float) -> Self:
         """More patterns."""
         return replace(self, repetitions=max(2, round(self.repetitions * factor)))
+
+
+def _check_cells(kind: str, repetitions: int, points: int, most: float) -> None:
+    if repetitions * points > 1.1 * most:  # counts are rounded where a log is made larger
+        raise InputError(
+            f"{repetitions:,} {kind} at {points:,} points are too many to be drawn", hint="ask for fewer of either"
+        )
 
 
 def _dense(part: Any) -> Array:

@@ -72,7 +72,13 @@ class Situation:
         """What there could be more of."""
         has_points_between = not isinstance(self.scatter, ClusterScatter) and not self.is_counting
         larger = ("points", "range") if has_points_between else ("range",)
-        return (*(larger if 2 * self.template.x.size <= MOST_POINTS else ()), "repetitions")
+        return tuple(lever for lever in (*larger, "repetitions") if self.most_times(lever) >= 2.0)
+
+    def most_times(self, lever: str) -> float:
+        """How many times as much of something can be drawn."""
+        points = self.template.x.size
+        most = self.scatter.most_cells / (self.scatter.repetitions * points)
+        return most if lever == "repetitions" else min(most, MOST_POINTS / points)
 
     @property
     def is_counting(self) -> bool:

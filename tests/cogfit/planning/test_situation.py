@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from cogfit.curves.arrays import array_curve
 from cogfit.curves.curve import Clusters, Curve
+from cogfit.designing import LogPlan
 from cogfit.engine.arma import WHITE, Arma
 from cogfit.engine.long_memory import FractionalNoise
 from cogfit.errors import InputError
 from cogfit.formulas.registry import get_form
 from cogfit.inference.error_models import ErrorModel
 from cogfit.planning.scatter import ClusterScatter, CountScatter, OutcomeScatter, SeriesScatter
-from cogfit.planning.situation import Law, Situation, situation_of
+from cogfit.planning.situation import MOST_POINTS, Law, Situation, situation_of
 
 POWER = Law(get_form("power"), {"A": 1.0, "gamma": 0.43})
 
@@ -189,3 +190,27 @@ def test_the_situation_of_a_log_has_its_errors(unit):
     law = Law(POWER.form, fit.params)
     drawn = np.stack([situation.draw(law, np.random.default_rng(i)).y for i in range(60)]) - law.values(x)
     assert drawn.std() == pytest.approx(0.05 * unit, rel=0.15)
+
+
+@given(patterns=st.integers(10, 4_000), n=st.integers(10, 20_000), share=st.floats(0.0, 1.0))
+def test_whatever_there_may_be_more_of_can_be_drawn(patterns: int, n: int, share: float) -> None:
+    """A log is made as much larger as it can be, and no further."""
+    situation = LogPlan(n=n, patterns=patterns).situation(POWER)
+    for lever in situation.levers:
+        most = situation.most_times(lever)
+        grown = situation.grown(lever, 2.0 + share * (min(most, 100.0) - 2.0))
+        cells = grown.scatter.repetitions * grown.template.x.size
+        assert cells <= 1.1 * grown.scatter.most_cells
+        assert grown.template.x.size <= MOST_POINTS + 1
+
+
+def test_members_of_a_long_curve_are_multiplied_as_far_as_they_can_be_drawn() -> None:
+    x = np.tile(np.arange(1.0, 1_001.0), 40)
+    groups = np.repeat(np.arange(40), 1_000)
+    curve = array_curve(x, x**-0.4 + np.random.default_rng(0).normal(0, 0.05, x.size), groups=groups)
+    situation = Situation(curve, ClusterScatter.from_curve(curve))
+    most = situation.most_times("repetitions")
+    assert most == pytest.approx(125.0)
+    drawn = situation.grown("repetitions", most).draw(POWER, np.random.default_rng(1))
+    assert drawn.clusters is not None
+    assert drawn.clusters.size == 5_000
