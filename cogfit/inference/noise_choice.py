@@ -13,6 +13,9 @@ from cogfit.errors import InputError
 from cogfit.formulas.form import Form
 from cogfit.formulas.registry import SCOUTS
 
+_LEAST = 1e-300  # keeps logarithms finite
+_NO_DIRECTION = 1e-12  # singular value, relative to the largest, of parameters that only a combination determines
+
 
 def choose_noise(
     curve: Curve, family: tuple[Form, ...], name: str, discrete: bool, constant: bool
@@ -56,9 +59,34 @@ def choose_noise(
     # the scouts together follow most curves, so that what is left over is noise
     scouts = [form for form in family if form.name in SCOUTS] or list(family)
     gaussian = _estimates(curve, scouts, "gaussian", rough=False)
-    if _lowest_aicc(_estimates(curve, scouts, "lognormal", rough=True)) < _lowest_aicc(gaussian):
-        return "lognormal", {}
-    return "gaussian", gaussian
+    lognormal = _estimates(curve, scouts, "lognormal", rough=True)
+    # by the form that follows the curve best; restricted, for a point that draws the fit to itself would else count as
+    # one whose error is small
+    both = [form for form in scouts if "failed" not in (gaussian[form.name].status, lognormal[form.name].status)]
+    if not both:
+        return ("lognormal", {}) if _lowest_aicc(lognormal) < _lowest_aicc(gaussian) else ("gaussian", gaussian)
+    best = min(both, key=lambda form: min(gaussian[form.name].aicc, lognormal[form.name].aicc))
+    plain, relative = (_restricted(best, curve, fits[best.name]) for fits in (gaussian, lognormal))
+    return ("lognormal", {}) if relative > plain else ("gaussian", gaussian)
+
+
+@np.errstate(all="ignore")
+def _restricted(form: Form, curve: Curve, fit: Estimate) -> float:
+    """Restricted log-likelihood, but for what noise models share.
+
+    Harville 1977 (J. Am. Stat. Assoc. 72:320), linear about the fit.
+    """
+    params = form.vector(fit.params)
+    n, count = curve.x.size, len(form.parameters)
+    residuals = estimate.residuals(form, curve.x, curve.y, curve.weights, fit.noise, params)
+    rss = max(float(residuals @ residuals), _LEAST)
+    information = noise.get(fit.noise).information(form.evaluate(curve.x, params), curve.weights)
+    tangents = form.jacobian(curve.x, params)
+    tangents = np.where(np.isfinite(tangents), tangents, 0.0) / np.maximum(np.linalg.norm(tangents, axis=0), _LEAST)
+    sizes = np.linalg.svd(tangents * np.sqrt(information)[:, None], compute_uv=False)
+    known = np.log(np.maximum(sizes, _NO_DIRECTION * sizes.max())).sum()
+    left = max(n - count, 1)
+    return float(fit.loglik + 0.5 * n * math.log(rss / n) - 0.5 * left * math.log(rss / left) - known)
 
 
 def _checked_name(curve: Curve, name: str) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import cogfit
+from cogfit.curves.arrays import array_curve
 from cogfit.curves.curve import Clusters, Curve
 from cogfit.engine import estimate
 from cogfit.engine.estimate import Estimate
@@ -109,3 +110,38 @@ def test_a_curve_that_does_not_change_has_a_level_and_nothing_else() -> None:
         assert np.isnan(fit.covariance).all()
         assert (fit.status, fit.reason, fit.k) == ("not_identified", "the curve is constant", len(fit.params) + 1)
         assert fit.aicc == math.inf
+
+
+FAR_FORM = get_form("power_floor")
+FAR_X = np.linspace(1.0, 1000.0, 50)  # the first point, far from the others on the log axis, draws the fit to itself
+FAR_MEAN = FAR_FORM.evaluate(FAR_X, np.array([1.0, 0.43, 0.1]))
+
+
+def chosen_of_one(y: np.ndarray, x: np.ndarray = FAR_X) -> str:
+    return choose_noise(array_curve(x, y), (FAR_FORM,), "auto", False, False)[0]
+
+
+def shares(sd: float, repeats: int = 120) -> tuple[float, float]:
+    """How often either model is chosen where it is true."""
+    hits = [0, 0]
+    for seed in range(repeats):
+        z = np.random.default_rng(seed).standard_normal(FAR_X.size)
+        hits[0] += chosen_of_one(FAR_MEAN * np.exp(sd * z)) == "lognormal"
+        hits[1] += chosen_of_one(FAR_MEAN + sd * np.sqrt(np.mean(FAR_MEAN**2)) * z) == "gaussian"
+    return hits[0] / repeats, hits[1] / repeats
+
+
+@pytest.mark.parametrize("sd", [0.01, 0.05])
+def test_either_model_is_found_as_often_as_the_other(sd: float) -> None:
+    """The likelihood itself took relative errors for even ones in six of ten such curves."""
+    lognormal, gaussian = shares(sd)
+    assert lognormal > 0.68
+    assert gaussian > 0.68
+    assert abs(lognormal - gaussian) < 0.15
+
+
+@pytest.mark.parametrize(("x_unit", "y_unit"), [(1e-9, 1.0), (1.0, 1e12), (1e6, 1e-15)])
+def test_the_choice_does_not_hang_on_units(x_unit: float, y_unit: float) -> None:
+    for seed in range(12):
+        y = FAR_MEAN * np.exp(0.05 * np.random.default_rng(seed).standard_normal(FAR_X.size))
+        assert chosen_of_one(y_unit * y, x_unit * FAR_X) == chosen_of_one(y)
