@@ -173,7 +173,7 @@ LEDGER = """
         title="three times a third",
         paper="CRAM",
         place="nowhere",
-        printed=_nothing,
+        printed=print_nothing,
         measure=lambda data: Measured((Quantity("product", 1.0),), basis="arithmetic"),
         judge=lambda printed, measured: Ruling("reproduced", "it is one"),
         command="python -c 'print(3 / 3)'",
