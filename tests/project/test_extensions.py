@@ -167,6 +167,25 @@ evaluation_streams = 2
 final_streams = 4
 """
 
+MEASURES = '''"""Three times a third."""
+
+from __future__ import annotations
+
+from theory.ledger.quantities import Quantities, Quantity
+from theory.ledger.recordings import Recordings
+from theory.ledger.records import Measured, Ruling
+
+
+def measure_thirds(data: Recordings) -> Measured:
+    """Product of three and a third."""
+    return Measured((Quantity("product", 1.0),), basis="arithmetic")
+
+
+def judge_thirds(printed: Quantities, measured: Measured) -> Ruling:
+    """Ask whether it is one."""
+    return Ruling("reproduced", "it is one")
+'''
+
 LEDGER = """
     LedgerRow(
         id="an-extension",
@@ -174,8 +193,8 @@ LEDGER = """
         paper="CRAM",
         place="nowhere",
         printed=print_nothing,
-        measure=lambda data: Measured((Quantity("product", 1.0),), basis="arithmetic"),
-        judge=lambda printed, measured: Ruling("reproduced", "it is one"),
+        measure=measure_thirds,
+        judge=judge_thirds,
         command="python -c 'print(3 / 3)'",
     ),
 )"""
@@ -275,7 +294,16 @@ def add_model(root: Path) -> None:
 
 
 def add_row(root: Path) -> None:
-    close_tuple(root, "theory/ledger/rows.py", "ROWS: ", LEDGER)
+    write(root, "theory/ledger/measures/thirds.py", MEASURES)
+    rows = "theory/ledger/rows.py"
+    import_line = "from theory.ledger.measures.table_1 import (\n"
+    put(
+        root,
+        rows,
+        import_line,
+        "from theory.ledger.measures.thirds import judge_thirds, measure_thirds\n" + import_line,
+    )
+    close_tuple(root, rows, "ROWS: ", LEDGER)
 
 
 STEPS = {
