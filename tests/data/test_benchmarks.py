@@ -30,7 +30,14 @@ def said_of_intervals() -> list[str]:
     of = table["result"].value_counts()
     naive = table.query("noise == 'ar(1) 0.9'")["curve_fit"]
     assert set(of.index) == {"passes", "unreliable", "conditional"}
+    spot = read("interval_coverage_spot")
+    both = spot.merge(table, on=["noise", "n", "patterns", "gamma", "floor"], suffixes=("", "_before"))
+    assert len(both) == len(spot)
+    assert (spot["result"] != "fails").all()
     return [
+        f"has {len(spot)} of the {len(table)} cells, at {spot['repeats'].max()} repeats: "
+        f"{percent(both['coverage'].mean())} % are covered on average ({percent(both['coverage_before'].mean())} % in",
+        f"{span(spot['coverage'])} in single cells",
         f"({len(table)} cells, {table['repeats'].min():,} repeats each, 400 where bootstrapped:",
         f"{of['passes']} cells pass. In {of['unreliable']} the result calls itself",
         f"In {of['conditional']}, with shocks that all patterns share",
