@@ -141,8 +141,9 @@ benchmark-forecast: .venv-test/.stamp ## Forecasts of known laws and of LCDB's c
 	.venv-test/$(BIN)/python benchmarks/forecast.py $(STUDY_ARGS)
 	.venv-test/$(BIN)/python benchmarks/forecast_field.py
 
-benchmark-design: .venv-test/.stamp ## What a log can show: verdicts by points, errors, range, correlation (design.csv)
+benchmark-design: .venv-test/.stamp ## What a log can show: verdicts by points, errors, range, correlation (design.csv, design_like.csv)
 	.venv-test/$(BIN)/python benchmarks/design.py $(STUDY_ARGS)
+	.venv-test/$(BIN)/python benchmarks/design_like.py
 
 benchmark-claims: .venv-test/.stamp ## Answers to claims that are true, false, or of no power law (claims.csv; ten minutes)
 	.venv-test/$(BIN)/python benchmarks/claims.py $(STUDY_ARGS)

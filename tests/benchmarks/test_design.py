@@ -54,3 +54,18 @@ def test_what_is_not_measured_is_left_open(study: ModuleType) -> None:
     (row,) = [r for r in study.recorded() if r["truth"] == "power_floor"][:1]
     assert "| – |" in study.table_of([row])
     assert study.table_of([row]).count("\n") == 3
+
+
+def test_the_page_says_how_designs_of_recorded_runs_held() -> None:
+    text = " ".join((ROOT / "docs" / "what-a-log-shows.md").read_text(encoding="utf-8").split())
+    with open(ROOT / "data" / "benchmarks" / "design_like.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert f"{' and '.join(row['log'] for row in rows)}: the answer was" in text
+    assert {row["agrees"] for row in rows} == {"True"}
+    said, fresh = (
+        {float(row[name]) for row in rows for name in names}
+        for names in (("said", "rival_said"), ("fresh", "rival_fresh"))
+    )
+    assert said == fresh == {0.0}
+    assert f"supported in 0 of {rows[0]['curves']} such logs" in text
+    assert f"of {rows[0]['repeats']} fresh curves from each law 0 and 0 were" in text
