@@ -1,25 +1,15 @@
-"""The verdict on one curve, by the steps of ``cogfit fit`` but without intervals, which studies of verdicts spare."""
+"""The verdict on one curve, and what it rests on, as ``cogfit fit`` finds them but without intervals."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from cogfit.curves.curve import Curve
-from cogfit.engine import estimate
-from cogfit.formulas.registry import candidate_forms
-from cogfit.inference import selection
-from cogfit.inference.noise_choice import choose_noise
-from cogfit.inference.smoothing import mark_smoothing
+from cogfit.fitting.comparing import compare_forms
+from cogfit.fitting.options import Options
+from cogfit.inference.selection import JUDGED_REPLICATES, Selection
 
 
-def judge(curve: Curve, rng: np.random.Generator) -> selection.Selection:
+def judge(curve: Curve, rng: np.random.Generator) -> Selection:
     """Choose the noise, fit every form, and judge."""
-    forms = candidate_forms("x", "other")
-    noise, fits = choose_noise(curve, forms, "auto", False, False)
-    bins = estimate.starting_bins(curve.x, curve.weights)
-    for form in forms:
-        if form.name not in fits:
-            fits[form.name] = estimate.estimate(form, curve.x, curve.y, curve.weights, noise, bins=bins)
-    registry = {form.name: form for form in forms}
-    curve, _ = mark_smoothing(curve, registry, fits)
-    return selection.select(curve, registry, fits, rng, most=selection.JUDGED_REPLICATES)
+    return compare_forms(curve, Options(rng, most=JUDGED_REPLICATES)).selected

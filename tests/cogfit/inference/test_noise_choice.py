@@ -133,7 +133,7 @@ def shares(sd: float, repeats: int = 120) -> tuple[float, float]:
 
 @pytest.mark.parametrize("sd", [0.01, 0.05])
 def test_either_model_is_found_as_often_as_the_other(sd: float) -> None:
-    """The likelihood itself took relative errors for even ones in six of ten such curves."""
+    """The likelihood itself takes relative errors for even ones in most such curves."""
     lognormal, gaussian = shares(sd)
     assert lognormal > 0.68
     assert gaussian > 0.68
