@@ -56,6 +56,11 @@ def choose_noise(
         return "binomial", {}
     if constant or np.any(curve.y <= 0):
         return "gaussian", {}
+    return _by_likelihood(curve, family)
+
+
+def _by_likelihood(curve: Curve, family: tuple[Form, ...]) -> tuple[str, dict[str, Estimate]]:
+    """Choose between constant and relative errors of positive values."""
     # the scouts together follow most curves, so that what is left over is noise
     scouts = [form for form in family if form.name in SCOUTS] or list(family)
     gaussian = _estimates(curve, scouts, "gaussian", rough=False)

@@ -183,13 +183,7 @@ def model_of(
     """
     if isinstance(form, str):
         form = get_form(form)
-    if isinstance(form, Form):
-        if covariates:
-            raise InputError(f"form '{form.name}' takes no covariates", hint="pass a function that takes them by name")
-        scales = tuple(q.name for q in form.parameters if q.in_logs or (q.role == "amplitude" and q.lower == 0.0))
-        bare = _Bare(form.name, form.title, form.names, scales, _evaluator(form), form.gamma, form.positive_x, form)
-    else:
-        bare = _bare_function(form, covariates, gamma)
+    bare = _bare_form(form, covariates) if isinstance(form, Form) else _bare_function(form, covariates, gamma)
     names = bare.names
     chosen = names if random is None else _checked(names, random, "random")
     if bare.gamma in chosen:  # the first one's standard deviation is a parameter of its own
@@ -222,6 +216,14 @@ class _Bare(NamedTuple):
     gamma: str | None
     positive_x: bool
     form: Form | None
+
+
+def _bare_form(form: Form, covariates: Sequence[str]) -> _Bare:
+    """A registered form, the logarithms of its scales as coordinates."""
+    if covariates:
+        raise InputError(f"form '{form.name}' takes no covariates", hint="pass a function that takes them by name")
+    scales = tuple(q.name for q in form.parameters if q.in_logs or (q.role == "amplitude" and q.lower == 0.0))
+    return _Bare(form.name, form.title, form.names, scales, _evaluator(form), form.gamma, form.positive_x, form)
 
 
 def _bare_function(function: Callable[..., Any], covariates: Sequence[str], gamma: str | None) -> _Bare:
