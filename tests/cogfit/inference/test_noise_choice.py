@@ -121,23 +121,45 @@ def chosen_of_one(y: np.ndarray, x: np.ndarray = FAR_X) -> str:
     return choose_noise(array_curve(x, y), (FAR_FORM,), "auto", False, False)[0]
 
 
-def shares(sd: float, repeats: int = 120) -> tuple[float, float]:
+def errors_of(n: int, rho: float, seed: int) -> np.ndarray:
+    """Standard normal errors, AR(1) along the curve."""
+    z = np.random.default_rng(seed).standard_normal(n)
+    for i in range(1, n):
+        z[i] = rho * z[i - 1] + math.sqrt(1.0 - rho**2) * z[i]
+    return z
+
+
+def shares(x: np.ndarray, sd: float, rho: float, repeats: int = 100) -> tuple[float, float]:
     """How often either model is chosen where it is true."""
     hits = [0, 0]
+    mean = FAR_FORM.evaluate(x, np.array([1.0, 0.43, 0.1]))
     for seed in range(repeats):
-        z = np.random.default_rng(seed).standard_normal(FAR_X.size)
-        hits[0] += chosen_of_one(FAR_MEAN * np.exp(sd * z)) == "lognormal"
-        hits[1] += chosen_of_one(FAR_MEAN + sd * np.sqrt(np.mean(FAR_MEAN**2)) * z) == "gaussian"
+        z = errors_of(x.size, rho, seed)
+        hits[0] += chosen_of_one(mean * np.exp(sd * z), x) == "lognormal"
+        hits[1] += chosen_of_one(np.maximum(mean + sd * np.sqrt(np.mean(mean**2)) * z, 1e-4), x) == "gaussian"
     return hits[0] / repeats, hits[1] / repeats
 
 
-@pytest.mark.parametrize("sd", [0.01, 0.05])
-def test_either_model_is_found_as_often_as_the_other(sd: float) -> None:
-    """The likelihood itself takes relative errors for even ones in most such curves."""
-    lognormal, gaussian = shares(sd)
-    assert lognormal > 0.68
-    assert gaussian > 0.68
-    assert abs(lognormal - gaussian) < 0.15
+@pytest.mark.parametrize(("sd", "rho"), [(0.01, 0.0), (0.05, 0.0), (0.05, 0.6)])
+def test_where_the_curve_does_not_say_the_wider_interval_is_taken(sd: float, rho: float) -> None:
+    """Even errors would trust the first point, which decides about γ, as much as the others.
+
+    The likelihood alone takes relative errors for even ones in a fifth to a third of such curves, and the interval then
+    holds γ in 62 %.
+    """
+    lognormal, _ = shares(FAR_X, sd, rho)
+    assert lognormal > 0.85
+
+
+def test_correlated_errors_are_no_evidence_of_their_size() -> None:
+    lognormal, _ = shares(np.linspace(1.0, 1000.0, 300), 0.1, 0.8)
+    assert lognormal > 0.92  # 0.85 by the likelihood of independent errors
+
+
+def test_where_the_curve_says_either_model_is_found() -> None:
+    lognormal, gaussian = shares(np.linspace(1.0, 30.0, 300), 0.05, 0.0)
+    assert lognormal > 0.95
+    assert gaussian > 0.95
 
 
 @pytest.mark.parametrize(("x_unit", "y_unit"), [(1e-9, 1.0), (1.0, 1e12), (1e6, 1e-15)])
