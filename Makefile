@@ -36,7 +36,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
   benchmark-selection benchmark-averaging benchmark-field benchmark-censoring benchmark-retention \
   benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz benchmark-precise \
   benchmark-verdicts benchmark-gpu benchmark benchmark-stopping benchmark-certificates benchmark-design \
-  benchmark-claims benchmark-following benchmark-forecast benchmark-population
+  benchmark-claims benchmark-following benchmark-forecast benchmark-population benchmark-population-size
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -127,6 +127,9 @@ benchmark-selection: .venv-test/.stamp ## Confidence set of forms and verdicts (
 
 benchmark-population: .venv-test/.stamp ## Coverage of the intervals of a population (population_coverage.csv)
 	.venv-test/$(BIN)/python benchmarks/population_coverage.py $(STUDY_ARGS)
+
+benchmark-population-size: .venv-test/.stamp ## Time and memory of large populations (population_size.csv; ten minutes)
+	.venv-test/$(BIN)/python benchmarks/population_size.py
 
 benchmark-precise: .venv-test/.stamp ## Precise power laws, 300 to 100,000 points: refused, supported (precise_laws.csv)
 	.venv-test/$(BIN)/python benchmarks/precise_laws.py $(STUDY_ARGS)

@@ -264,3 +264,15 @@ def test_pages_quote_the_tables_of_speed_and_agreement(monkeypatch: pytest.Monke
     for page in pages.SECTIONS:
         text = (pages.ROOT / page).read_text(encoding="utf-8")
         assert pages.filled(page) == text, f"{page}: run python benchmarks/speed_pages.py"
+
+
+def test_the_page_on_many_subjects_says_what_large_populations_cost() -> None:
+    page = " ".join((FOLDER.parents[1] / "docs" / "many-subjects.md").read_text(encoding="utf-8").split())
+    table = read("population_size").set_index(["members", "way"])
+    cost, peak = table["ms_per_member"], table["peak_mb"]
+    assert f"cost {cost[100_000, 'memory']:.2f} ms of processor time each in {peak[100_000, 'memory']:.0f} MB" in page
+    assert f"{cost[100_000, 'dask']:.2f} ms from Dask" in page
+    assert f"profiled, {cost[1_000, 'memory']:.1f} ms, where statsmodels' `MixedLM` takes" in page
+    assert f"`MixedLM` takes {cost[1_000, 'statsmodels']:.1f} (`make benchmark-population-size`" in page
+    means = table["mean"].groupby("members")  # what differs is the way, not the answer
+    assert means.max().to_numpy() == pytest.approx(means.min().to_numpy(), rel=1e-4)
