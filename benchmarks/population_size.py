@@ -4,8 +4,8 @@
 
 Members follow A·k^−γ at 20 points; γ is normal with mean 0.45 and SD 0.1, log A has SD 0.2, errors are 5 % of the
 value. They are fitted from a table in memory, from a Dask DataFrame of 16 parts, and (up to 1,000 members) by MixedLM
-of statsmodels, for which this curve is linear in logarithms. Each fit runs in a process of its own, so that `peak_mb` is
-its own. Writes ``data/benchmarks/population_size.csv``.
+of statsmodels, for which this curve is linear in logarithms. Each fit runs in a process of its own, so that `peak_mb`
+is its own. Writes ``data/benchmarks/population_size.csv``.
 """
 
 from __future__ import annotations
