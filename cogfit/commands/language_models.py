@@ -70,7 +70,7 @@ SHOW_HELP = """Show a study of a language model: the recorded one, or that of a 
 
   cogfit theory lm show runs/lm-quick --against data/runs/lm-smollm2
 
-  cogfit theory lm show --markdown
+  cogfit theory lm show --markdown --plot study.png
 """
 
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
@@ -209,12 +209,18 @@ def show(
         Path | None, typer.Option(help="Another study to compare its numbers with.", show_default=False)
     ] = None,
     json_file: options.JsonFile = None,
+    plot: options.Plot = None,
     markdown: options.Markdown = False,
 ) -> None:
     """Show a study (its help text is SHOW_HELP)."""
-    check_outputs(folder or Path(), json_file)
+    check_outputs(folder or Path(), json_file, plot)
     place = folder or _recorded()
     write_json(lambda: _headlines(place), json_file)
+    if plot is not None:
+        from cogfit.show.plots import save_figure
+        from theory.lm.plot import plot_study
+
+        save_figure(plot_study(place), plot)
     if json_file != "-":
         _show_study(place, against, markdown=markdown)
 

@@ -146,7 +146,8 @@ def teach(
 
 def _redundancy(probe: Probe, x: Tensor, y: Tensor) -> Tensor:
     """R of each token."""
-    return 1 - (y - probe(x)).norm(dim=1) / y.norm(dim=1)
+    found: Tensor = 1 - (y - probe(x)).norm(dim=1) / y.norm(dim=1)
+    return found
 
 
 def _explained(probe: Probe, x: Tensor, y: Tensor) -> float:

@@ -19,6 +19,9 @@ KIND = "language-model"
 RECORDED = "lm-smollm2"
 """The study in ``data/runs``."""
 
+TEACHER = "linear teacher"
+"""How the names of controls of known R begin."""
+
 COLUMNS: Mapping[str, str] = {
     **{name: meaning for name, (_, meaning, _) in REDUNDANCY_COLUMNS.items()},
     "sink": "share of attention on the first token of the window, of tokens 64 and later",

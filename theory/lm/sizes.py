@@ -72,6 +72,7 @@ QUICK = Sizes(
     contexts=12,
     budgets=(64,),
     policy_needles=8,
+    control_documents=16,
     control_widths=(256,),
 )
 """Sizes of half an hour on two cores.

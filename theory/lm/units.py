@@ -16,7 +16,7 @@ from theory.lm.eviction import PLAYABLE, play_policies
 from theory.lm.heads import HeadScores, by_layer, copy_score, encode_documents, induction_score, knock_out, sink_share
 from theory.lm.in_context import CONDITIONS, curve_in_context, fit_in_context, read_contexts
 from theory.lm.needles import make_needles
-from theory.lm.records import read_table
+from theory.lm.records import TEACHER, read_table
 from theory.lm.sizes import Sizes
 from theory.redundancy.models import LanguageModel
 from theory.redundancy.probes import Plan, measure
@@ -261,7 +261,7 @@ def measure_controls(bench: Bench) -> Tables:
                 halvings=HALVINGS,
                 seed=sizes.seed,
             )
-            rows += [{"control": f"linear teacher, R = {r}", "width": width, **point} for point in curve]
+            rows += [{"control": f"{TEACHER}, R = {r}", "width": width, **point} for point in curve]
     table = pd.DataFrame(rows)
     table.insert(4, "per_input", table["tokens"] / table["width"])
     return {"controls": table}

@@ -18,6 +18,7 @@ import torch
 import cogfit
 from cogfit import cli
 from cogfit.errors import InputError
+from theory.lm import eviction
 from theory.lm import study as studies
 from theory.lm.attention import Attending, intervening
 from theory.lm.eviction import NOT_HERE, PLAYABLE, CopyHeads, Evicting, play_policies
@@ -146,6 +147,25 @@ def test_what_was_evicted_is_never_attended_to_again_and_no_more_than_the_budget
         assert not np.triu(mask, 1).any()
 
 
+def test_policies_on_many_texts_at_once_are_those_on_each(
+    tiny: LanguageModel, essays: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needles = make_needles(tiny, [list(d.read()) for d in read_texts(essays).documents], 6, tokens=64, facts=2)
+    names = [name for name in PLAYABLE if name != "routing-transformer"]  # draws its centroids from all texts
+    together, by_place = play_policies(tiny, needles, HEADS, policies=names, budgets=(16,))
+    monkeypatch.setattr(eviction, "AT_ONCE", 1)
+    alone, _ = play_policies(tiny, needles, HEADS, policies=names, budgets=(16,))
+    for row, other in zip(together, alone, strict=True):
+        assert row["needle_nats"] == pytest.approx(other["needle_nats"], rel=1e-4), row["policy"]
+        assert row["kept"] == pytest.approx(other["kept"]), row["policy"]
+        # depths share the facts among them, and so do the questions
+        for by in ("depth", "question"):
+            parts = [part for part in by_place if (part["policy"], part["by"]) == (row["policy"], by)]
+            assert sum(part["facts"] for part in parts) == 12
+            mean = sum(part["facts"] * part["nats_above_full"][0] for part in parts) / 12
+            assert mean == pytest.approx(row["nats_above_full"][0], abs=1e-6)
+
+
 def test_copy_heads_keep_all_and_the_others_a_window() -> None:
     policy = CopyHeads((True, False), sinks=2)
     policy.budget = 10
@@ -216,6 +236,11 @@ def test_tables_are_described_and_shown(folder: Path, capsys: pytest.CaptureFixt
     out = capsys.readouterr().out
     assert "without first tokens" in out
     assert "NO" not in out.split()
+    picture = folder.parent / "study.svg"
+    assert cli.main(["theory", "lm", "show", str(folder), "--plot", str(picture)]) == 0
+    drawn = picture.read_text()
+    assert all(f"({letter})" in drawn for letter in "abcde")
+    capsys.readouterr()
     assert cli.main(["theory", "lm", "show", str(folder), "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["numbers"].keys() == headlines(folder).keys()
 
