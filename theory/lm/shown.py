@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from theory.lm.records import read_study, read_table, records_of
+import numpy as np
+
+from theory.lm.records import TEACHER, read_study, read_table, records_of
+from theory.redundancy.tables import ratio
 
 if TYPE_CHECKING:
-    pass
+    import pandas as pd
 
 
 def shown_tables(folder: Path) -> list[tuple[str, list[list[str]]]]:
@@ -19,7 +23,7 @@ def shown_tables(folder: Path) -> list[tuple[str, list[list[str]]]]:
     Titles and cells, header first.
     """
     units = read_study(folder)["units"]
-    return [(title, make(folder)) for unit, title, make in _SHOWN if unit in units]
+    return [(title, make(folder)) for needs, title, make in _SHOWN if needs <= set(units)]
 
 
 def _value(row: Any, name: str, digits: int = 2) -> str:
@@ -30,12 +34,12 @@ def _value(row: Any, name: str, digits: int = 2) -> str:
 
 
 def _layers(folder: Path, name: str = "redundancy") -> list[list[str]]:
-    """R by layer, beside the sink share of its heads on prose."""
+    """R of all layers, and of each beside the sink share of its heads on prose."""
     table = read_table(folder, name)
     sinks: Mapping[int, float] = {}
-    if name == "redundancy" and (folder / "heads.csv").exists():
+    if (folder / "heads.csv").exists():
         sinks = dict(read_table(folder, "heads").groupby("layer")["sink"].mean())
-    rows = [["operations", "R", "R > 0.8, %", "R²", "R constant", "sink"]]
+    rows = [["operations", "R", "R > 0.8, %", "R²", "R constant", "sink, prose"]]
     whole = table[table["layer"] == 0]
     for (unit, tokens), title in _WHOLE.items():
         part = whole[(whole["unit"] == unit) & (whole["tokens"] == tokens)]
@@ -43,6 +47,31 @@ def _layers(folder: Path, name: str = "redundancy") -> list[list[str]]:
     part = table[(table["unit"] == "layer") & (table["tokens"] == "all") & (table["layer"] > 0)]
     rows += [_layer_row(f"layer {row['layer']}", row, sinks.get(row["layer"])) for row in records_of(part)]
     return rows
+
+
+_SINKS = (0.0, 0.1, 0.3, 0.5, 1.0)
+"""Edges of the bands of sink share."""
+
+
+def _by_sink(folder: Path) -> list[list[str]]:
+    """R of the heads of each band of sink share, with intervals over heads."""
+    table = read_table(folder, "redundancy")
+    parts = table[(table["unit"] == "head") & (table["tokens"] == "all") & (table["head"] > 0)]
+    both = parts.merge(read_table(folder, "heads"), on=["layer", "head"])
+    rows = [["sink share of a head, prose", "heads", "R", "R²", "R constant"]]
+    for low, high in pairwise(_SINKS):
+        band = both[(both["sink"] >= low) & (both["sink"] < high)]
+        if len(band) > 1:
+            cells = [_mean(band[name]) for name in ("r", "r2", "r_constant")]
+            rows.append([f"{low:g} to {high:g}", f"{len(band)}", *cells])
+    ranks = both[["sink", "r"]].rank().corr().iloc[0, 1]
+    return [*rows, ["rank correlation with R", f"{len(both)}", f"{ranks:.2f}", "", ""]]
+
+
+def _mean(values: pd.Series[float]) -> str:
+    """Mean of heads, with interval."""
+    value, low, high = (float(x) for x in ratio(values.to_numpy(float), np.ones(len(values)), 0.95))
+    return f"{value:.3f} ({low:.3f}–{high:.3f})"
 
 
 _WHOLE = {
@@ -112,7 +141,7 @@ _COSTS = ("attended", "read", "kept_by_head", "kept")
 
 
 def _policies(folder: Path) -> list[list[str]]:
-    header = ["policy", "budget", "needles exact", "nats above full", "perplexity", "prose: nats above full"]
+    header = ["policy", "budget", "answers exact", "nats above full", "perplexity", "prose: nats above full"]
     header += ["attended, %", "KV read, %", "KV kept by head, %", "KV kept, %", "KV kept, MB", "KV read per token, MB"]
     rows = [header]
     for row in records_of(read_table(folder, "policies")):
@@ -135,27 +164,47 @@ def _places(folder: Path) -> list[list[str]]:
 
 
 def _controls(folder: Path) -> list[list[str]]:
-    rows = [["control", "width", "tokens to fit on", "per input", "R", "R²", "R constant", "R true", "R on the fitted"]]
-    for row in records_of(read_table(folder, "controls")):
-        known = [
-            "" if row[name] != row[name] else f"{row[name]:.3f}" for name in ("r_constant", "r_true", "r_in_sample")
-        ]
-        size = [f"{row['width']}", f"{row['tokens']:,.0f}", f"{row['per_input']:.1f}"]
-        rows.append([row["control"], *size, _value(row, "r", 3), f"{row['r2']:.3f}", *known])
+    """R by the text of the probes: a row per control, a column per amount of text."""
+    table = read_table(folder, "controls")
+    named = [(str(control), width, part) for (control, width), part in table.groupby(["control", "width"], sort=False)]
+    own = int(table["width"][table["control"] == "shuffled text"].iloc[0])
+    for name, title in (("learning_curve_code", "trained, code"), ("learning_curve", "trained, prose")):
+        if (folder / f"{name}.csv").exists():
+            curve = read_table(folder, name)
+            named.insert(0, (title, own, curve))
+    amounts = sorted({amount for *_, part in named for amount in part["tokens"] if amount != float("inf")})
+    rows = [["operations", "width", *(f"R, {amount:,.0f} tokens" for amount in amounts), "R constant", "R true"]]
+    for control, width, part in named:
+        ends = [_last(part, name) for name in ("r_constant", "r_true")]
+        rows.append([control, f"{width}", *_by_amount(part, "r", amounts), *ends])
+        if control.startswith(TEACHER):
+            inside = _by_amount(part, "r_in_sample", amounts)
+            rows.append([f"{control}: on the tokens of the fit", f"{width}", *inside, "", ""])
     return rows
 
 
-_SHOWN: Sequence[tuple[str, str, Callable[[Path], list[list[str]]]]] = (
-    ("redundancy", "Redundancy", _layers),
-    ("redundancy", "Redundancy by the text of the probes", _curve),
-    ("code", "Redundancy on code", partial(_layers, name="redundancy_code")),
-    ("code", "Redundancy on code by the text of the probes", partial(_curve, name="learning_curve_code")),
-    ("controls", "Controls of redundancy", _controls),
-    ("heads", "Heads", _scores),
-    ("heads", "Without heads", _knock_out),
-    ("context", "Repetition in context", _in_context),
-    ("context", "Form of the curve in context", _fits),
-    ("policies", "Policies", _policies),
-    ("policies", "Policies by depth and question: nats above full", _places),
+def _by_amount(part: pd.DataFrame, name: str, amounts: Sequence[float]) -> list[str]:
+    cells = {row["tokens"]: _value(row, name, 3) for row in records_of(part)}
+    return [cells.get(amount, "") for amount in amounts]
+
+
+def _last(part: pd.DataFrame, name: str) -> str:
+    value = part[name].iloc[-1] if name in part else float("nan")
+    return "" if value != value else f"{value:.3f}"
+
+
+_SHOWN: Sequence[tuple[set[str], str, Callable[[Path], list[list[str]]]]] = (
+    ({"redundancy"}, "Redundancy", _layers),
+    ({"redundancy"}, "Redundancy by the text of the probes", _curve),
+    ({"redundancy", "heads"}, "Redundancy of heads by their sink share", _by_sink),
+    ({"code"}, "Redundancy on code", partial(_layers, name="redundancy_code")),
+    ({"code"}, "Redundancy on code by the text of the probes", partial(_curve, name="learning_curve_code")),
+    ({"controls"}, "Controls of redundancy", _controls),
+    ({"heads"}, "Heads", _scores),
+    ({"heads"}, "Without heads", _knock_out),
+    ({"context"}, "Repetition in context", _in_context),
+    ({"context"}, "Form of the curve in context", _fits),
+    ({"policies"}, "Policies", _policies),
+    ({"policies"}, "Policies by depth and question: nats above full", _places),
 )
-"""Tables by unit: unit, title, function."""
+"""Tables: the units that they need, title, function."""
