@@ -66,7 +66,6 @@ class Sizes:
 QUICK = Sizes(
     documents=20,
     sink_documents=12,
-    needles=16,
     test_needles=12,
     knocked_out=(10,),
     contexts=12,
@@ -77,5 +76,6 @@ QUICK = Sizes(
 )
 """Sizes of half an hour on two cores.
 
-Probes are fitted on as much text as in a full study: R depends on it.
+Probes are fitted on as much text as in a full study, and heads are chosen on as many needles: R depends on the one, and
+what copy heads do on the other.
 """
