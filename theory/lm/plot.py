@@ -125,13 +125,16 @@ def _draw_controls(axes: Axes, folder: Path) -> None:
         _band(axes, part["per_input"], part, "r", label=label, **look)
     teachers = controls[controls["control"].str.startswith(TEACHER)]
     for i, (_, part) in enumerate(teachers.groupby(["control", "width"], sort=False)):
-        label = "linear teachers: R on other tokens" if i == 0 else None
-        axes.plot(part["per_input"], part["r"], color="0.55", lw=0.8, label=label)
-        label = "… on those of the fit" if i == 0 else None
-        axes.plot(part["per_input"], part["r_in_sample"], color="0.55", lw=0.8, ls=":", label=label)
+        grey: dict[str, Any] = {"color": "0.55", "lw": 0.8}
+        outside, inside = _TEACHER_LABELS if i == 0 else (None, None)
+        axes.plot(part["per_input"], part["r"], label=outside, **grey)
+        axes.plot(part["per_input"], part["r_in_sample"], ls=":", label=inside, **grey)
     axes.set(xscale="log", xlabel="tokens per input of a probe", ylabel="R", ylim=(0, 1))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.legend(frameon=False, fontsize="x-small", loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+_TEACHER_LABELS = ("linear teachers: R on other tokens", "… on those of the fit")
 
 
 def _draw_heads(axes: Axes, folder: Path) -> None:

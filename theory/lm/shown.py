@@ -29,8 +29,13 @@ def shown_tables(folder: Path) -> list[tuple[str, list[list[str]]]]:
 def _value(row: Any, name: str, digits: int = 2) -> str:
     """An estimate with its interval."""
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-    text = f"{row[name]:.{digits}f}"
-    return text if low is None or low != low else f"{text} ({low:.{digits}f}–{high:.{digits}f})"
+    text = _number(row[name], digits)
+    return text if low is None or low != low else f"{text} ({_number(low, digits)}–{_number(high, digits)})"
+
+
+def _number(value: float, digits: int) -> str:
+    """A number with a sign that is no hyphen; what rounds to zero has none."""
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def _layers(folder: Path, name: str = "redundancy") -> list[list[str]]:
@@ -64,13 +69,13 @@ def _by_sink(folder: Path) -> list[list[str]]:
         if len(band) > 1:
             cells = [_mean(band[name]) for name in ("r", "r2", "r_constant")]
             rows.append([f"{low:g} to {high:g}", f"{len(band)}", *cells])
-    ranks = both[["sink", "r"]].rank().corr().iloc[0, 1]
+    ranks = both["sink"].rank().corr(both["r"].rank())
     return [*rows, ["rank correlation with R", f"{len(both)}", f"{ranks:.2f}", "", ""]]
 
 
 def _mean(values: pd.Series[float]) -> str:
     """Mean of heads, with interval."""
-    value, low, high = (float(x) for x in ratio(values.to_numpy(float), np.ones(len(values)), 0.95))
+    value, low, high = (float(x) for x in ratio(np.asarray(values, np.float64), np.ones(len(values)), 0.95))
     return f"{value:.3f} ({low:.3f}–{high:.3f})"
 
 

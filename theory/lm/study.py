@@ -111,10 +111,17 @@ def run_study(
             if before not in document["units"]:
                 raise InputError(f"{name} needs the {before} first", hint=f"leave --unit out, or add --unit {before}")
         began, processor = time.perf_counter(), time.process_time()
-        tables = UNITS[name].measure(bench)
+        tables = UNITS[name].measure(replace(bench, progress=_within(name, progress)))
         spent = {"seconds": round(time.perf_counter() - began, 1), "cpu": round(time.process_time() - processor, 1)}
         record_unit(folder, document, name, tables, spent)
     return document
+
+
+def _within(unit: str, progress: Progress | None) -> Progress | None:
+    """Reports that name the unit: two of them have steps of the same name."""
+    if progress is None:
+        return None
+    return lambda done, total, step: progress(done, total, f"{unit}, {step}")
 
 
 def record_unit(folder: Path, document: dict[str, Any], name: str, tables: Tables, spent: Mapping[str, float]) -> None:

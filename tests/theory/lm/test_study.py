@@ -199,8 +199,12 @@ def folder(tiny: LanguageModel, essays: Path, tmp_path_factory: pytest.TempPathF
     document = run_study(tiny, texts, out, digest="d" * 64, code=texts, sizes=SMALL, units=["heads"])
     assert document["status"] == "running"
     before = (out / "heads.csv").stat().st_mtime_ns
-    document = run_study(tiny, texts, out, digest="d" * 64, code=texts, sizes=SMALL)
+    steps = set[str]()
+    document = run_study(
+        tiny, texts, out, digest="d" * 64, code=texts, sizes=SMALL, progress=lambda done, total, step: steps.add(step)
+    )
     assert document["status"] == "finished"
+    assert {"redundancy, fitting", "code, fitting", "policies, policies"} <= steps  # no two units report as one
     assert (out / "heads.csv").stat().st_mtime_ns == before
     return out
 
