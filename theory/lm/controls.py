@@ -33,9 +33,9 @@ except ImportError:
 
 
 def shuffling(model: LanguageModel, seed: int = 0) -> LanguageModel:
-    """The same model, which reads the tokens of a document in random order.
+    """The same model, reading tokens in random order.
 
-    The order depends on the document and the seed alone.
+    The order within a document depends on its content and the seed alone.
     """
 
     def encode(content: bytes) -> Sequence[int]:

@@ -246,7 +246,7 @@ class PolicyResult:
         return row
 
     def by_place(self, full: Recall, needles: Sequence[Needle], level: float = 0.95) -> list[dict[str, Any]]:
-        """Recall by the depth of a fact, and by the order of the questions.
+        """Recall by depth of a fact and order of questions.
 
         Parameters
         ----------
@@ -342,7 +342,10 @@ def play_policies(
 
 
 def bytes_per_token(model: LanguageModel) -> int:
-    """Bytes of the keys and values of a token in all layers, two bytes a number."""
+    """Bytes of a token's keys and values in all layers.
+
+    Two bytes a number.
+    """
     config: Any = model.module.config
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return 2 * 2 * int(config.num_key_value_heads) * int(width) * int(config.num_hidden_layers)

@@ -130,9 +130,12 @@ def _draw_controls(axes: Axes, folder: Path) -> None:
         axes.plot(part["per_input"], part["r"], label=outside, **grey)
         axes.plot(part["per_input"], part["r_in_sample"], ls=":", label=inside, **grey)
     axes.set(xscale="log", xlabel="tokens per input of a probe", ylabel="R", ylim=(0, 1))
-    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xticks(_TICKS, [f"{tick}" for tick in _TICKS])
+    axes.minorticks_off()
     axes.legend(frameon=False, fontsize="x-small", loc="center left", bbox_to_anchor=(1.0, 0.5))
 
+
+_TICKS = (1, 2, 5, 10, 20, 50)
 
 _TEACHER_LABELS = ("linear teachers: R on other tokens", "… on those of the fit")
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def programs() -> Texts:
-    """Code: sources of Python's standard library, from the middle of each file.
+    """Code: the middles of the standard library's files.
 
     As long as documents of prose. Tables of character encodings are left out: one is like the next, so a probe that
     was fitted on some would know the others.

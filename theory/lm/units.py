@@ -197,7 +197,7 @@ def measure_policies(bench: Bench) -> Tables:
 
 
 def measure_redundancy(bench: Bench) -> Tables:
-    """R of layers and heads on prose, and its learning curve."""
+    """R on prose, and its learning curve."""
     measured = _redundancy(bench, bench.texts)
     return {"redundancy": measured.table(), "learning_curve": _with_limit(measured)}
 
@@ -240,7 +240,7 @@ TEACHERS = (0.5, 0.84)
 
 
 def measure_controls(bench: Bench) -> Tables:
-    """R on shuffled text, of random weights, and of linear teachers."""
+    """R of shuffled text, random weights and linear teachers."""
     import pandas as pd
 
     sizes, model, count = bench.sizes, bench.model, bench.sizes.control_documents
