@@ -38,7 +38,15 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS = {"tests": 70, "batch": 90, "tensors": 20, "ensembles": 50, "training": 40, "redundancy": 30}
+SECONDS = {
+    "tests": 60,
+    "batch": 80,
+    "tensors": 20,
+    "ensembles": 45,
+    "training": 35,
+    "redundancy": 30,
+    "language-model": 30,
+}
 """Limit of each part; together five minutes."""
 COMMAND = "make benchmark-gpu"
 LIBRARIES = ("cogfit", "torch", "numpy", "scipy", "pandas", "transformers")

@@ -445,6 +445,19 @@ def run_redundancy(work: Work) -> None:
     work.note(line)
 
 
+def run_language_model(work: Work) -> None:
+    """Scores of heads, and policies, of a language model on the device and the processor."""
+    if not find_spec("transformers"):
+        raise ModuleNotFoundError("transformers is not installed", name="transformers")
+    from gpu_language import compare
+
+    for what, seconds, beside, far in compare(work.device, is_small=work.is_small):
+        work.note(
+            Line(what, 1e3 * seconds, "ms", "processor", 1e3 * beside, beside / seconds,
+                 f"within {far:.1g}", holds=far < 1e-2)
+        )  # fmt: skip
+
+
 PARTS: dict[str, Callable[[Work], None]] = {
     "tests": run_tests,
     "batch": run_batch,
@@ -452,6 +465,7 @@ PARTS: dict[str, Callable[[Work], None]] = {
     "ensembles": run_ensembles,
     "training": run_training,
     "redundancy": run_redundancy,
+    "language-model": run_language_model,
 }
 
 
@@ -462,6 +476,7 @@ EXTRAS = {
     "ensembles": "train",
     "training": "train",
     "redundancy": "train,huggingface",
+    "language-model": "lm",
 }
 """What a part needs beside torch and the package itself."""
 

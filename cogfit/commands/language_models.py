@@ -47,9 +47,10 @@ Without arguments this lists what can be fetched and what is here.
 
 STUDY_HELP = """Measure a language model, unit by unit, and record the tables.
 
-The units: redundancy (R of every layer and head), heads (sinks, copy heads, induction; what is lost without them), \
-context (attention to lines that recur in one context, fitted), policies (what published policies lose on needles and \
-save in bytes). Units that are in the folder are not measured again: after a stop the same command goes on. \
+The units: heads (sinks, copy heads, induction; what is lost without them), context (attention to lines that recur in \
+one context, fitted), redundancy (R of every layer and head on prose), policies (what published policies lose on \
+needles and save in bytes), code (R on programs), controls (R on shuffled text, of random weights, and of a teacher \
+whose R is known). Units that are in the folder are not measured again: after a stop the same command goes on. \
 The documents of --texts are halved: heads are chosen on one half, judged on the other.
 
 [bold]Examples[/bold]
@@ -69,7 +70,7 @@ SHOW_HELP = """Show a study of a language model: the recorded one, or that of a 
 
   cogfit theory lm show runs/lm-quick --against data/runs/lm-smollm2
 
-  cogfit theory lm show --markdown
+  cogfit theory lm show --markdown --plot study.png
 """
 
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
@@ -152,7 +153,8 @@ def study(
         Path | None, typer.Option(help="Folder of documents. Default: those fetched.", show_default=False)
     ] = None,
     unit: Annotated[
-        list[str] | None, typer.Option(help="redundancy, heads, context or policies; repeatable. Default: all.")
+        list[str] | None,
+        typer.Option(help="One of the units above; repeatable. Default: all."),
     ] = None,
     dtype: options.Precision = "auto",
     threads: options.Threads = None,
@@ -160,7 +162,9 @@ def study(
 ) -> None:
     """Run the study (its help text is STUDY_HELP)."""
     from theory.lm.fetch import locate_model, locate_texts, model_digest
-    from theory.lm.study import QUICK, UNITS, Sizes, run_study
+    from theory.lm.sizes import QUICK, Sizes
+    from theory.lm.study import run_study
+    from theory.lm.units import UNITS
     from theory.redundancy.models import load_language_model
     from theory.redundancy.texts import read_texts
 
@@ -205,12 +209,18 @@ def show(
         Path | None, typer.Option(help="Another study to compare its numbers with.", show_default=False)
     ] = None,
     json_file: options.JsonFile = None,
+    plot: options.Plot = None,
     markdown: options.Markdown = False,
 ) -> None:
     """Show a study (its help text is SHOW_HELP)."""
-    check_outputs(folder or Path(), json_file)
+    check_outputs(folder or Path(), json_file, plot)
     place = folder or _recorded()
     write_json(lambda: _headlines(place), json_file)
+    if plot is not None:
+        from cogfit.show.plots import save_figure
+        from theory.lm.plot import plot_study
+
+        save_figure(plot_study(place), plot)
     if json_file != "-":
         _show_study(place, against, markdown=markdown)
 
@@ -233,7 +243,8 @@ def _headlines(folder: Path) -> dict[str, Any]:
 def _show_study(folder: Path, against: Path | None, *, markdown: bool) -> None:
     """Print the tables of a study, as Markdown where asked for."""
     from cogfit.show.tables import to_markdown
-    from theory.lm.records import compare_studies, shown_tables
+    from theory.lm.records import compare_studies
+    from theory.lm.shown import shown_tables
 
     tables = shown_tables(folder)
     if against is not None:

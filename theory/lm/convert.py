@@ -36,7 +36,7 @@ def convert_gguf(source: Path, folder: Path, *, progress: Progress | None = None
     InputError
         If the file is no GGUF file, or of an architecture that transformers does not know.
     """
-    for library in ("torch", "transformers", "gguf"):
+    for library in ("torch", "transformers", "accelerate", "gguf"):
         if find_spec(library) is None:
             raise MissingDependencyError(library, "lm", "reading a GGUF file")
     if not has_gguf_magic(source):

@@ -18,8 +18,8 @@ import numpy as np
 
 from cogfit.errors import InputError, MissingDependencyError, nearest
 from cogfit.progress import Progress
-from theory.lm.attention import Attending, Intervention
-from theory.lm.heads import Recall, ask, logits_of, surprise_of
+from theory.lm.attention import Attending, Intervention, intervening
+from theory.lm.heads import Recall, judge, logits_of, logits_of_all, share, surprise_of
 from theory.lm.needles import Needle
 from theory.policies import POLICIES, find
 from theory.policies.eviction import SirLLM
@@ -45,9 +45,9 @@ class SeenByPolicy:
     Attributes
     ----------
     query, key : ndarray
-        (1, heads, tokens, width); keys of a group are repeated for each of its heads.
+        (texts, heads, tokens, width); keys of a group are repeated for each of its heads.
     surprise : ndarray
-        (1, tokens): of each token, given those before, in nats.
+        (texts, tokens): of each token, given those before, in nats.
     """
 
     query: Array
@@ -87,19 +87,18 @@ class ModelSurprise(SirLLM):
 class CopyHeads(Policy):
     """Copy heads keep all, the others first and latest tokens.
 
-    DuoAttention with heads that were found on needles.
+    DuoAttention with heads that were found on needles; the others keep half the budget.
 
     Attributes
     ----------
     full : tuple of bool
         For every head of this layer, whether it keeps all.
-    sinks, window : int
-        What the others keep.
+    sinks : int
+        First tokens that the others keep.
     """
 
     full: tuple[bool, ...] = ()
     sinks: int = 4
-    window: int = 28
 
     def attend(self, t: int) -> Array:
         """All, or first and latest tokens."""
@@ -108,7 +107,7 @@ class CopyHeads(Policy):
     def kept(self, t: int) -> Array:
         """The same."""
         at = np.arange(t)
-        near = (at < self.sinks) | (at >= t - self.window)
+        near = (at < self.sinks) | (at >= t - max(self.budget // 2 - self.sinks, 1))
         return (np.array(self.full)[:, None] | near)[None]
 
 
@@ -150,18 +149,18 @@ class Evicting(Intervention):
     budget : int
         Tokens.
     surprise : ndarray
-        (tokens,) of the window, in nats.
+        (texts, tokens) of the windows, in nats.
     """
 
     def __init__(self, make: Maker, budget: int, surprise: Array) -> None:
         self._make, self._budget, self._surprise = make, budget, surprise
-        self.counts: list[tuple[float, ...]] = []
+        self.counts: list[Array] = []
 
     def allow(self, seen: Attending) -> Tensor:
-        """Play the policy through the window."""
+        """Play the policy through the windows."""
         scores = seen.scores.cpu().numpy()
         query, key = seen.query.float().cpu().numpy(), seen.key.float().repeat_interleave(seen.group, 1).cpu().numpy()
-        view: Any = SeenByPolicy(query, key, self._surprise[None], np.moveaxis(scores, 2, 0))
+        view: Any = SeenByPolicy(query, key, self._surprise, np.moveaxis(scores, 2, 0))
         policy = self._make(seen.layer)
         policy.begin(view, self._budget, np.random.default_rng(0), view)
         mask = _play(policy, scores)
@@ -188,18 +187,18 @@ def _play(policy: Policy, scores: Array) -> Array:
     return mask
 
 
-def _count(mask: Array, kept: Array | None, group: int) -> tuple[float, ...]:
+def _count(mask: Array, kept: Array | None, group: int) -> Array:
     """Shares of what full attention attends to, reads and keeps.
 
-    Attended per head; read per key and value of a group; kept at the end per head, and per group.
+    (texts, 4): attended per head; read per key and value of a group; kept at the end per head, and per group.
     """
     size, heads, tokens, _ = mask.shape
     full = tokens * (tokens + 1) / 2
     by_group = mask.reshape(size, heads // group, group, tokens, tokens).any(2)
     held = np.ones((size, heads, tokens), bool) if kept is None else np.broadcast_to(kept, (size, heads, tokens))
     held_by_group = held.reshape(size, heads // group, group, tokens).any(2)
-    shares = (mask.sum((2, 3)).mean() / full, by_group.sum((2, 3)).mean() / full, held.mean(), held_by_group.mean())
-    return tuple(float(share) for share in shares)
+    attended, read = (each.sum((2, 3)).mean(1) / full for each in (mask, by_group))
+    return np.stack([attended, read, held.mean((1, 2)), held_by_group.mean((1, 2))], 1)
 
 
 @dataclass(frozen=True)
@@ -236,13 +235,52 @@ class PolicyResult:
         """
         ones = np.ones(len(self.costs))
         row: dict[str, Any] = {"policy": self.policy, "budget": self.budget, **self.recall.summary(level)}
-        row["nats_above_full"] = _triple(ratio(self.recall.nats - full.nats, ones, level))
+        row["nats_above_full"] = self._above(full, np.ones(full.nats.shape, bool), level)
+        prose = self.recall.prose[:, 0] - full.prose[:, 0]
+        row["prose_above_full"] = _triple(ratio(prose, full.prose[:, 1], level))
         names = ("attended", "read", "kept_by_head", "kept")
         for name, values in zip(names, self.costs.T, strict=True):
             row[name] = _triple(ratio(values, ones, level))
         row["kv_bytes_kept"] = round(row["kept"][0] * tokens * bytes_per_token)
         row["kv_bytes_read_per_token"] = round(row["read"][0] * (tokens + 1) / 2 * bytes_per_token)
         return row
+
+    def by_place(self, full: Recall, needles: Sequence[Needle], level: float = 0.95) -> list[dict[str, Any]]:
+        """Recall by depth of a fact and order of questions.
+
+        Parameters
+        ----------
+        full : Recall
+            Of full attention on the same needles.
+        needles : sequence of Needle
+        level : float
+
+        Returns
+        -------
+        list of dict
+            ``by`` ("depth" or "question"), ``band``, ``facts``, and values with intervals.
+        """
+        depths = np.array([[fact.depth for fact in needle.facts] for needle in needles])
+        order = np.broadcast_to(np.arange(depths.shape[1]), depths.shape)
+        parts = [("depth", name, (depths >= low) & (depths < high)) for name, low, high in DEPTHS]
+        parts += [("question", f"{i + 1}", order == i) for i in range(depths.shape[1])]
+        rows = []
+        for by, band, chosen in parts:
+            if chosen.any(1).sum() < 2:  # no interval from one needle
+                continue
+            exact = share((self.recall.exact * chosen).sum(1), chosen.sum(1).astype(float), level)
+            row = {"policy": self.policy, "budget": self.budget, "by": by, "band": band, "facts": int(chosen.sum())}
+            rows.append(row | {"needle_exact": exact, "nats_above_full": self._above(full, chosen, level)})
+        return rows
+
+    def _above(self, full: Recall, chosen: Array, level: float) -> tuple[float, float, float]:
+        """Nats of chosen answers above those under full attention."""
+        above = ((self.recall.nats - full.nats) * chosen).sum(1)
+        return _triple(ratio(above, chosen.sum(1).astype(float), level))
+
+
+DEPTHS = (("first third", 0.0, 1 / 3), ("middle third", 1 / 3, 2 / 3), ("last third", 2 / 3, 1.01))
+"""Bands of the depths of facts: name, from, below."""
 
 
 def _triple(found: tuple[Array, Array, Array]) -> tuple[float, float, float]:
@@ -255,27 +293,28 @@ def play_policies(
     heads: Mapping[int, tuple[int, ...]],
     *,
     policies: Sequence[str] = tuple(PLAYABLE),
-    budget: int = 64,
+    budgets: Sequence[int] = (64,),
     progress: Progress | None = None,
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Play policies on needles, full attention first.
 
     Parameters
     ----------
     model : LanguageModel
     needles : sequence of Needle
+        All of one length.
     heads : mapping from int to tuple of int
         Copy heads, found on other needles.
     policies : sequence of str
         Of :data:`PLAYABLE`.
-    budget : int
+    budgets : sequence of int
         Tokens that a head may keep or attend to.
     progress : callable, optional
 
     Returns
     -------
-    list of dict
-        See :meth:`PolicyResult.row`.
+    list of dict, list of dict
+        :meth:`PolicyResult.row` and :meth:`PolicyResult.by_place`. Full attention has the whole length as its budget.
 
     Raises
     ------
@@ -288,33 +327,50 @@ def play_policies(
             why = NOT_HERE.get(name)
             what = f"{name} reads {why}, and a language model has none" if why else f"no policy '{name}'"
             raise InputError(what, hint=nearest(name, PLAYABLE))
-    surprises = [_surprise(model, needle) for needle in needles]
-    results, names = list[PolicyResult](), list(dict.fromkeys(["full", *policies]))
-    for done, name in enumerate(names, 1):
+    surprises = np.stack([_surprise(model, needle) for needle in needles])
+    length = len(needles[0].ids)
+    plan = [("full", length), *((name, budget) for budget in budgets for name in policies if name != "full")]
+    results = list[PolicyResult]()
+    for done, (name, budget) in enumerate(plan, 1):
         make = PLAYABLE[name](heads, int(config.num_attention_heads))
         results.append(_play_on(model, needles, surprises, name, make, budget))
         if progress is not None:
-            progress(done, len(names), "policies")
+            progress(done, len(plan), "policies")
+    full, per_token = results[0].recall, bytes_per_token(model)
+    rows = [result.row(full, per_token, float(length)) for result in results]
+    return rows, [row for result in results for row in result.by_place(full, needles)]
+
+
+def bytes_per_token(model: LanguageModel) -> int:
+    """Bytes of a token's keys and values in all layers.
+
+    Two bytes a number.
+    """
+    config: Any = model.module.config
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    per_token = 2 * 2 * config.num_key_value_heads * width * config.num_hidden_layers  # keys and values, two bytes each
-    tokens = float(np.mean([len(needle.ids) for needle in needles]))
-    return [result.row(results[0].recall, per_token, tokens) for result in results]
+    return 2 * 2 * int(config.num_key_value_heads) * int(width) * int(config.num_hidden_layers)
+
+
+AT_ONCE = 4
+"""Needles that are played together: most of the time of one is that of Python, token by token."""
 
 
 def _play_on(
-    model: LanguageModel, needles: Sequence[Needle], surprises: Sequence[Array], name: str, make: Maker, budget: int
+    model: LanguageModel, needles: Sequence[Needle], surprises: Array, name: str, make: Maker, budget: int
 ) -> PolicyResult:
     recalls, costs = [], []
-    for needle, surprise in zip(needles, surprises, strict=True):
-        evicting = Evicting(make, budget, surprise)
-        recalls.append(ask(model, [needle], evicting))
+    for begin in range(0, len(needles), AT_ONCE):
+        part = needles[begin : begin + AT_ONCE]
+        evicting = Evicting(make, budget, surprises[begin : begin + AT_ONCE])
+        with intervening(model.module, evicting):
+            recalls.append(judge(logits_of_all(model, [needle.ids for needle in part]), part))
         costs.append(np.mean(evicting.counts, axis=0))
     recall = Recall(
         exact=np.concatenate([recall.exact for recall in recalls]),
         nats=np.concatenate([recall.nats for recall in recalls]),
         prose=np.concatenate([recall.prose for recall in recalls]),
     )
-    return PolicyResult(name, budget, recall, np.array(costs))
+    return PolicyResult(name, budget, recall, np.concatenate(costs))
 
 
 def _surprise(model: LanguageModel, needle: Needle) -> Array:

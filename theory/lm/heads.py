@@ -207,10 +207,10 @@ class Recall:
 
     Attributes
     ----------
-    exact : ndarray of bool
-        Needles whose answer is the most likely one, token by token.
+    exact : ndarray
+        (needles, facts): whether an answer is the most likely one, token by token.
     nats : ndarray
-        Mean surprise of the answer's tokens.
+        (needles, facts): mean surprise of an answer's tokens.
     prose : ndarray
         (needles, 2): sum of the surprise of prose tokens, and their number.
     """
@@ -224,11 +224,11 @@ class Recall:
 
         Each with its interval over needles.
         """
-        ones = np.ones(len(self.nats))
-        nats = ratio(self.nats, ones, level)
+        facts = np.full(len(self.nats), self.nats.shape[1], float)
+        nats = ratio(self.nats.sum(1), facts, level)
         loss = ratio(self.prose[:, 0], self.prose[:, 1], level)
         return {
-            "needle_exact": share(self.exact.astype(float), ones, level),
+            "needle_exact": share(self.exact.astype(float).sum(1), facts, level),
             "needle_nats": (float(nats[0]), float(nats[1]), float(nats[2])),
             "perplexity": (math.exp(loss[0]), math.exp(loss[1]), math.exp(loss[2])),
         }
@@ -250,18 +250,33 @@ def ask(
     return _recall(recalls)
 
 
-def _recall(judged: Sequence[tuple[bool, float, tuple[float, int]]]) -> Recall:
+def _recall(judged: Sequence[tuple[list[bool], list[float], tuple[float, int]]]) -> Recall:
     exact, nats, prose = zip(*judged, strict=True)
     return Recall(np.array(exact), np.array(nats), np.array(prose, float))
 
 
-def _judge(logits: Tensor, needle: Needle) -> tuple[bool, float, tuple[float, int]]:
-    """Exactness and nats of an answer; nats of the prose."""
+def judge(logits: Tensor, needles: Sequence[Needle]) -> Recall:
+    """Recall of needles from their logits.
+
+    Parameters
+    ----------
+    logits : Tensor
+        (needles, tokens, vocabulary).
+    needles : sequence of Needle
+    """
+    return _recall([_judge(each, needle) for each, needle in zip(logits, needles, strict=True)])
+
+
+def _judge(logits: Tensor, needle: Needle) -> tuple[list[bool], list[float], tuple[float, int]]:
+    """Exactness and nats of each answer; nats of the prose."""
     surprise, best = surprise_of(logits, needle.ids)
-    answer = slice(needle.answer - 1, None)  # entry t is about token t + 1
-    is_exact = best[answer].tolist() == list(needle.ids[needle.answer :])
+    ids, exact, nats = np.array(needle.ids), list[bool](), list[float]()
+    for fact in needle.facts:
+        answer = np.array(fact.answer)
+        exact.append(bool((best[answer - 1] == ids[answer]).all()))  # entry t is about token t + 1
+        nats.append(float(surprise[answer - 1].mean()))
     prose = surprise[np.array(needle.prose) - 1]
-    return is_exact, float(surprise[answer].mean()), (float(prose.sum()), len(prose))
+    return exact, nats, (float(prose.sum()), len(prose))
 
 
 def copy_score(
@@ -273,9 +288,9 @@ def copy_score(
     """
     part, whole, recalls = [], [], []
     for done, needle in enumerate(needles, 1):
-        queries, sources = list(range(needle.answer - 1, len(needle.ids) - 1)), torch.tensor(needle.source)
+        queries, sources = needle.queries, torch.tensor(needle.sources)
         hits, logits = per_head(model, needle.ids, partial(_is_copied, queries=queries, sources=sources))
-        copied = surprise_of(logits, needle.ids)[1][queries] == np.array(needle.ids[needle.answer :])
+        copied = surprise_of(logits, needle.ids)[1][queries] == np.array(needle.ids)[np.array(queries) + 1]
         part.append(hits[:, :, copied].sum(2))
         whole.append(copied.sum())
         recalls.append(_judge(logits, needle))
@@ -382,10 +397,16 @@ def per_head(model: LanguageModel, ids: Sequence[int], statistic: Callable[[Tens
 
 def logits_of(model: LanguageModel, ids: Sequence[int]) -> Tensor:
     """Logits (tokens, vocabulary) of one window."""
+    return logits_of_all(model, [ids])[0]
+
+
+def logits_of_all(model: LanguageModel, windows: Sequence[Sequence[int]]) -> Tensor:
+    """Logits (windows, tokens, vocabulary) of windows of one length."""
     device = next(model.module.parameters()).device
     with torch.no_grad():
-        logits: Tensor = model.module(input_ids=torch.tensor([list(ids)], device=device), use_cache=False).logits
-    return logits[0]
+        ids = torch.tensor([list(window) for window in windows], device=device)
+        logits: Tensor = model.module(input_ids=ids, use_cache=False).logits
+    return logits
 
 
 def surprise_of(logits: Tensor, ids: Sequence[int]) -> tuple[Array, Array]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ KIND = "language-model"
 
 RECORDED = "lm-smollm2"
 """The study in ``data/runs``."""
+
+TEACHER = "linear teacher"
+"""How the names of controls of known R begin."""
 
 COLUMNS: Mapping[str, str] = {
     **{name: meaning for name, (_, meaning, _) in REDUNDANCY_COLUMNS.items()},
@@ -65,6 +68,15 @@ COLUMNS: Mapping[str, str] = {
     "kept": "share of keys and values that no head of the group has let go, at the end",
     "kv_bytes_kept": "bytes of keys and values kept at the end, two bytes a number",
     "kv_bytes_read_per_token": "bytes of keys and values read per token, on average over the text",
+    "prose_above_full": "surprise of a token of prose above that under full attention, needle by needle",
+    "by": "depth: where the fact stands in the prose; question: which of the questions it answers",
+    "band": "part of the prose, or number of the question",
+    "facts": "facts in this band",
+    "control": "shuffled text: tokens in random order; random weights: never trained; linear teacher: R is known",
+    "width": "numbers that a probe reads of a token",
+    "per_input": "tokens that the probes were fitted on, per input",
+    "r_true": "R of the teacher itself",
+    "r_in_sample": "R on the tokens that the probe was fitted on",
     "documents": "documents that probes were fitted on",
     "r_heads": "mean of R over tokens × heads",
     "r2_heads": "explained variance over tokens × heads",
@@ -85,28 +97,39 @@ def describe_columns(frame: pd.DataFrame, meanings: Mapping[str, str]) -> list[d
     return out
 
 
+_REDUNDANCY = ("layer", "r", "r_low", "r_high", "share", "share_low", "share_high", "r2", "r_constant")
+_CURVE = ("tokens", "r", "r_low", "r_high", "r2", "r_heads", "r2_heads")
+
 NUMBERS: Mapping[str, tuple[str, ...]] = {
-    "redundancy": ("layer", "r", "r_low", "r_high", "share", "share_low", "share_high", "r2", "r_constant"),
-    "learning_curve": ("tokens", "r", "r_low", "r_high", "r2", "r_heads", "r2_heads"),
+    "redundancy": _REDUNDANCY,
+    "learning_curve": _CURVE,
+    "redundancy_code": _REDUNDANCY,
+    "learning_curve_code": _CURVE,
+    "controls": ("width", "documents", "tokens", "per_input", "r", "r_low", "r_high", "r2", "r_constant", "share")
+    + ("r_true", "r_in_sample"),
     "heads": ("layer", "head", "sink", "copy", "induction"),
     "scores": ("units", "estimate", "low", "high", "above_0.1", "above_0.3", "above_0.5"),
     "knock_out": ("count", "needle_exact", "needle_nats", "perplexity"),
     "context": ("exposure", "p_episodic"),
     "in_context": ("exposure", "p_episodic", "p_episodic_low", "p_episodic_high", "p_other", "correct"),
     "fits": ("points", "first", "last"),
-    "policies": ("needle_exact", "nats_above_full", "perplexity", "attended", "read", "kept", "kept_by_head")
-    + ("kv_bytes_kept", "kv_bytes_read_per_token"),
+    "policies": ("budget", "needle_exact", "nats_above_full", "perplexity", "prose_above_full", "attended", "read")
+    + ("kept", "kept_by_head", "kv_bytes_kept", "kv_bytes_read_per_token"),
+    "policies_places": ("budget", "facts", "needle_exact", "nats_above_full"),
 }
 """Columns of each table that must hold numbers."""
 
 LABELS: Mapping[str, tuple[str, ...]] = {
     "redundancy": ("unit", "tokens"),
+    "redundancy_code": ("unit", "tokens"),
+    "controls": ("control",),
     "scores": ("score", "quantity"),
     "knock_out": ("heads",),
     "context": ("condition", "run"),
     "in_context": ("condition", "window"),
     "fits": ("condition", "window", "verdict", "form", "forms"),
     "policies": ("policy",),
+    "policies_places": ("policy", "by", "band"),
 }
 """Columns of each table that hold names."""
 
@@ -155,134 +178,9 @@ def read_study(folder: Path) -> dict[str, Any]:
     return document
 
 
-def shown_tables(folder: Path) -> list[tuple[str, list[list[str]]]]:
-    """Tables of a study for people.
-
-    Titles and cells, header first.
-    """
-    units = read_study(folder)["units"]
-    return [(title, make(folder)) for unit, title, make in _SHOWN if unit in units]
-
-
-def _value(row: Any, name: str, digits: int = 2) -> str:
-    """An estimate with its interval."""
-    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-    text = f"{row[name]:.{digits}f}"
-    return text if low is None or low != low else f"{text} ({low:.{digits}f}–{high:.{digits}f})"
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a table by column."""
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-
-
-def _layers(folder: Path) -> list[list[str]]:
-    """R by layer, beside the sink share of its heads."""
-    table = read_table(folder, "redundancy")
-    sinks: Mapping[int, float] = {}
-    if (folder / "heads.csv").exists():
-        sinks = dict(read_table(folder, "heads").groupby("layer")["sink"].mean())
-    rows = [["operations", "R", "R > 0.8, %", "R²", "R constant", "sink"]]
-    whole = table[table["layer"] == 0]
-    for (unit, tokens), title in _WHOLE.items():
-        part = whole[(whole["unit"] == unit) & (whole["tokens"] == tokens)]
-        rows += [_layer_row(title, row) for row in _records(part)]
-    part = table[(table["unit"] == "layer") & (table["tokens"] == "all") & (table["layer"] > 0)]
-    rows += [_layer_row(f"layer {row['layer']}", row, sinks.get(row["layer"])) for row in _records(part)]
-    return rows
-
-
-_WHOLE = {
-    ("layer", "all"): "tokens × layers",
-    ("layer", "later"): "without first tokens",
-    ("head", "all"): "tokens × heads",
-}
-
-
-def _layer_row(title: str, row: Mapping[str, Any], sink: float | None = None) -> list[str]:
-    percent = {name: 100 * row[name] for name in ("share", "share_low", "share_high")}
-    shown = [_value(row, "r", 3), _value(percent, "share", 1), f"{row['r2']:.3f}", f"{row['r_constant']:.3f}"]
-    return [title, *shown, "" if sink is None else f"{sink:.2f}"]
-
-
-def _curve(folder: Path) -> list[list[str]]:
-    rows = [["tokens to fit on", "R of layers", "R² of layers", "R of heads", "R² of heads"]]
-    for row in _records(read_table(folder, "learning_curve")):
-        is_limit = row["tokens"] == float("inf")
-        tail = ["", "", ""] if is_limit else [f"{row[name]:.3f}" for name in ("r2", "r_heads", "r2_heads")]
-        rows.append(["endless (extrapolated)" if is_limit else f"{row['tokens']:,.0f}", _value(row, "r", 3), *tail])
-    return rows
-
-
-def _scores(folder: Path) -> list[list[str]]:
-    rows = [["score", "quantity", "value", "units", "heads > 0.1, %", "> 0.3", "> 0.5"]]
-    for row in _records(read_table(folder, "scores")):
-        shares = [row[f"above_{t}"] for t in ("0.1", "0.3", "0.5")]
-        cells = ["" if share != share else f"{100 * share:.1f}" for share in shares]
-        limits = {"estimate": row["estimate"], "estimate_low": row["low"], "estimate_high": row["high"]}
-        rows.append([row["score"], row["quantity"], _value(limits, "estimate", 3), f"{row['units']}", *cells])
-    return rows
-
-
-def _knock_out(folder: Path) -> list[list[str]]:
-    rows = [["heads without output", "needles exact", "nats of the answer", "perplexity of prose"]]
-    for row in _records(read_table(folder, "knock_out")):
-        title = "none" if row["heads"] == "none" else f"{row['heads']} {row['count']}"
-        rows.append([title, _value(row, "needle_exact"), _value(row, "needle_nats"), _value(row, "perplexity", 1)])
-    return rows
-
-
-_EXPOSURES = (0, 1, 2, 4, 8, 12, 16)
-
-
-def _in_context(folder: Path) -> list[list[str]]:
-    rows = [["condition", "lines", "k", "P_episodic", "attention to other words", "correct"]]
-    for row in _records(read_table(folder, "in_context")):
-        if row["exposure"] in _EXPOSURES:
-            cells = [_value(row, name) for name in ("p_episodic", "p_other", "correct")]
-            rows.append([row["condition"], row["window"], f"{row['exposure']}", *cells])
-    return rows
-
-
-def _fits(folder: Path) -> list[list[str]]:
-    rows = [["condition", "lines", "points", "first", "last", "power law", "form", "forms that fit as well"]]
-    for row in _records(read_table(folder, "fits")):
-        ends = [f"{row['first']:.2f}", f"{row['last']:.2f}"]
-        verdict = str(row["verdict"]).replace("_", " ")
-        rows.append(
-            [row["condition"], row["window"], f"{row['points']}", *ends, verdict, row["form"], str(row["forms"])]
-        )
-    return rows
-
-
-def _policies(folder: Path) -> list[list[str]]:
-    header = [
-        "policy",
-        "needles exact",
-        "nats above full",
-        "perplexity",
-        "attended, %",
-        "KV read, %",
-        "KV kept by head, %",
-    ]
-    rows = [[*header, "KV kept, %", "KV kept, MB", "KV read per token, MB"]]
-    for row in _records(read_table(folder, "policies")):
-        shares = [f"{100 * row[name]:.0f}" for name in ("attended", "read", "kept_by_head", "kept")]
-        sizes = [f"{row[name] / 1e6:.2f}" for name in ("kv_bytes_kept", "kv_bytes_read_per_token")]
-        answers = [_value(row, "needle_exact"), _value(row, "nats_above_full"), _value(row, "perplexity", 1)]
-        rows.append([row["policy"], *answers, *shares, *sizes])
-    return rows
-
-
-_SHOWN: Sequence[tuple[str, str, Any]] = (
-    ("redundancy", "Redundancy", _layers),
-    ("redundancy", "Redundancy by the text of the probes", _curve),
-    ("heads", "Heads", _scores),
-    ("heads", "Without heads", _knock_out),
-    ("context", "Repetition in context", _in_context),
-    ("context", "Form of the curve in context", _fits),
-    ("policies", "Policies", _policies),
-)
-"""Tables by unit: unit, title, function."""
 
 
 def headlines(folder: Path) -> dict[str, tuple[float, float, float]]:
@@ -297,18 +195,18 @@ def headlines(folder: Path) -> dict[str, tuple[float, float, float]]:
     units = read_study(folder)["units"]
     if "redundancy" in units:
         table = read_table(folder, "redundancy")
-        for row in _records(table[(table["layer"] == 0) & (table["tokens"] == "all")]):
+        for row in records_of(table[(table["layer"] == 0) & (table["tokens"] == "all")]):
             out[f"R of {row['unit']}s"] = (row["r"], row["r_low"], row["r_high"])
     if "heads" in units:
-        for row in _records(read_table(folder, "scores")):
+        for row in records_of(read_table(folder, "scores")):
             out[f"{row['score']}: {row['quantity']}"] = (row["estimate"], row["low"], row["high"])
     if "context" in units:
         table = read_table(folder, "in_context")
-        for row in _records(table[(table["window"] == "all") & table["exposure"].isin((1, 8))]):
+        for row in records_of(table[(table["window"] == "all") & table["exposure"].isin((1, 8))]):
             name = f"P_episodic({row['exposure']}), {row['condition']}"
             out[name] = (row["p_episodic"], row["p_episodic_low"], row["p_episodic_high"])
     if "policies" in units:
-        for row in _records(read_table(folder, "policies")):
+        for row in records_of(read_table(folder, "policies")):
             limits = (row["nats_above_full"], row["nats_above_full_low"], row["nats_above_full_high"])
             out[f"{row['policy']}: nats above full"] = limits
     return {name: triple for name, triple in out.items() if not any(map(math.isnan, triple))}

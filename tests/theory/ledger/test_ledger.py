@@ -180,3 +180,14 @@ def test_the_command_of_a_set_makes_what_was_recorded(name: str) -> None:
     for folder, seed in zip(folders, range(first, last + 1), strict=True):
         recorded = make_setup(json.loads((folder / "run.json").read_text())["config"])
         assert load_setup(command[3], {**changes, "training.seed": seed}) == recorded
+
+
+def test_widths_are_not_compared_without_the_weights_and_the_reason_has_the_numbers() -> None:
+    names = [(name, d) for name in ("R on other tokens", "R on the tokens of the fit") for d in (256, 1024)]
+    found = [
+        Quantity(f"{name}, d = {d}", value) for (name, d), value in zip(names, (0.81, 0.71, 0.85, 0.91), strict=True)
+    ]
+    entry = ROW["redundancy-width"].judge(None, Measured((*found, Quantity("tokens of the fit", 1536))))  # type: ignore[arg-type]
+    assert entry.outcome == "not testable here"
+    assert "probes of d = 256 and d = 1024 that were fitted on 1,536 tokens find 0.81 and 0.71" in entry.reason
+    assert "0.85 and 0.91 on those of the fit" in entry.reason

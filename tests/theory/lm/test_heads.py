@@ -124,24 +124,35 @@ def test_sink_and_induction_scores_are_what_their_definitions_say(
     np.testing.assert_allclose(found.part[0], expected, atol=1e-5)
 
 
-def test_needles_stand_in_prose_and_ask_for_what_they_say(tiny: LanguageModel, prose: list[list[int]]) -> None:
-    needles = make_needles(tiny, prose, 6, tokens=200)
-    assert sorted(needle.depth for needle in needles) == pytest.approx([(i + 0.5) / 6 for i in range(6)])
+@pytest.mark.parametrize("facts", [1, 2])
+def test_needles_stand_in_prose_and_ask_for_what_they_say(
+    facts: int, tiny: LanguageModel, prose: list[list[int]]
+) -> None:
+    needles = make_needles(tiny, prose, 6, tokens=200, facts=facts)
+    assert len({len(needle.ids) for needle in needles}) == 1
+    for k in range(facts):
+        assert sorted(needle.facts[k].depth for needle in needles) == pytest.approx([(i + 0.5) / 6 for i in range(6)])
     for needle, ids in zip(needles, prose, strict=False):
-        answer = [needle.ids[i] for i in needle.source]
-        assert answer == list(needle.ids[needle.answer :])
-        words = bytes(answer).decode().split()
-        assert len(words) == 3
-        assert set(words) <= set(WORDS)
-        text = bytes(needle.ids).decode()
-        fact = text[text.index("The secret") : text.index(".", text.index("The secret"))]
-        assert text.endswith(fact)
-        assert text.count(fact) == 2
-        inside = text.index(f" {fact}.")
-        rest = needle.ids[:inside] + needle.ids[inside + len(fact) + 2 :]
-        assert list(rest[:200]) == ids[:200]
-        assert all(needle.ids[i] in ids for i in needle.prose)
-        assert not set(needle.prose) & set(range(inside, inside + len(fact) + 2))
+        text, rest = bytes(needle.ids).decode(), bytes(needle.ids).decode()
+        asked = [text.index(f"{bytes([needle.ids[i] for i in fact.answer]).decode()}") for fact in needle.facts]
+        assert len(needle.facts) == len(set(asked)) == facts
+        for fact in needle.facts:
+            answer = [needle.ids[i] for i in fact.answer]
+            assert answer == [needle.ids[i] for i in fact.source]
+            words = bytes(answer).decode().split()
+            assert len(words) == 3
+            assert set(words) <= set(WORDS)
+            said = text[: fact.source[-1] + 1].rsplit("The secret", 1)[1]
+            assert text.count(f"The secret{said}") == 2
+            assert text[: fact.answer[-1] + 1].endswith(f"Answer: The secret{said}")
+            inside = rest.index(f" The secret{said}.")
+            rest = rest[:inside] + rest[inside + len(said) + 12 :]
+        assert list(rest.encode()[:150]) == ids[:150]
+        assert len(needle.prose) > 60
+        assert all(text[i : i + 12] in bytes(ids).decode() for i in needle.prose[:20] if i + 12 in needle.prose)
+        assert max(needle.prose) < text.index("Question")
+    with pytest.raises(InputError, match="13 facts"):
+        make_needles(tiny, prose, 6, tokens=200, facts=13)
     with pytest.raises(InputError, match="0 documents have 5000 tokens"):
         make_needles(tiny, prose, 6, tokens=5000)
 
@@ -169,8 +180,8 @@ def test_answers_are_judged_token_by_token(tiny: LanguageModel, prose: list[list
     recall = ask(copier, needles)
     assert recall.exact.all()
     assert recall.nats.max() < 1e-4
-    half = [Needle(n.ids[:-1] + (1,), n.source, n.answer, n.depth, n.prose) for n in needles]
-    assert not ask(copier, half).exact.any()
+    half = [Needle((*needle.ids[:-1], 1), needle.facts, needle.prose) for needle in needles]
+    assert not ask(copier, half).exact[:, -1].any()
     summary = recall.summary()
     share, low, high = summary["needle_exact"]
     assert (share, high) == (1.0, 1.0)
@@ -187,17 +198,19 @@ def test_copying_heads_are_those_that_attend_to_the_token_copied(
     for needle in needles:
         best = logits_of(tiny, needle.ids).argmax(-1)
         ids = list(needle.ids)
-        ids[needle.answer] = int(best[needle.answer - 1])
-        own.append(Needle(tuple(ids), needle.source, needle.answer, needle.depth, needle.prose))
+        first = needle.queries[0]
+        ids[first + 1] = int(best[first])
+        own.append(Needle(tuple(ids), needle.facts, needle.prose))
     scores, recall = copy_score(tiny, own)
     for i, needle in enumerate(own):
         weights = eager(tiny, list(needle.ids))
         best = logits_of(tiny, needle.ids).argmax(-1).tolist()
-        copied = [j for j in range(len(needle.source)) if best[needle.answer + j - 1] == needle.ids[needle.answer + j]]
-        assert 0 in copied
+        pairs = zip(needle.queries, needle.sources, strict=True)
+        copied = [(at, source) for at, source in pairs if best[at] == needle.ids[at + 1]]
+        assert copied[0][0] == needle.queries[0]
         assert scores.whole[i].item() == len(copied)
         for layer in range(2):
-            hits = [weights[layer][:, needle.answer + j - 1].argmax(-1) == needle.source[j] for j in copied]
+            hits = [weights[layer][:, at].argmax(-1) == source for at, source in copied]
             np.testing.assert_array_equal(scores.part[i, layer], np.sum(hits, axis=0))
     np.testing.assert_allclose(recall.nats, ask(tiny, own).nats, atol=1e-5)
 

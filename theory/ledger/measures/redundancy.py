@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from theory.ledger.measures.printed_and_measured import LANGUAGE_MODEL, REDUNDANCY, within
 from theory.ledger.quantities import Quantities, Quantity
 from theory.ledger.recordings import NotHere, Recordings
 from theory.ledger.records import Measured, Ruling
 from theory.training.runs import read_document
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def measure_redundancy(data: Recordings) -> Measured:
@@ -46,8 +50,11 @@ def measure_language_model(data: Recordings) -> Measured:
     parts = table[(table["unit"] == "head") & (table["tokens"] == "all") & (table["head"] > 0)]
     heads = parts["r"]
 
-    def quantity(name: str, unit: str, column: str, sign: str = "") -> Quantity:
-        row = whole.loc[[unit]]
+    code = data.table(f"runs/{LANGUAGE_MODEL}/redundancy_code.csv")
+    code = code[(code["layer"] == 0) & (code["tokens"] == "all")].set_index("unit")
+
+    def quantity(name: str, unit: str, column: str, sign: str = "", table: pd.DataFrame = whole) -> Quantity:
+        row = table.loc[[unit]]
         value, low, high = (float(row[c].to_numpy(float)[0]) for c in (column, f"{column}_low", f"{column}_high"))
         return Quantity(name, value, low, high, sign, int(sizes["documents"]))
 
@@ -58,9 +65,11 @@ def measure_language_model(data: Recordings) -> Measured:
             Quantity("R of a constant", float(whole.loc[["layer"], "r_constant"].to_numpy(float)[0])),
             Quantity("heads with R above 0.8", float((heads > 0.8).mean()), unit="%"),
             Quantity("heads with R from 0.5 to 0.8", float(((heads >= 0.5) & (heads <= 0.8)).mean()), unit="%"),
+            quantity("R of layers, code", "layer", "r", table=code),
+            quantity("share with R > 0.8, code", "layer", "share", "%", table=code),
         ),
-        f"SmolLM2-135M on prose, {parts['layer'].nunique()} of its 30 layers, ridge chosen on held-out documents; "
-        "intervals over documents",
+        f"SmolLM2-135M on prose and on code, {parts['layer'].nunique()} of its 30 layers, ridge chosen on held-out "
+        "documents; intervals over documents",
     )
 
 
@@ -71,6 +80,54 @@ def judge_language_model(printed: Quantities, measured: Measured) -> Ruling:
     if within(printed["share of operations"].value, share) or within(printed["R, GPT-2 124M"].value, mean):
         return Ruling("reproduced", found)
     return Ruling("not reproduced", f"in this other model of GPT-2's size {found}; the weights of GPT-2 are not here")
+
+
+_TEACHER = "linear teacher, R = 0.84"
+
+
+def measure_width(data: Recordings) -> Measured:
+    """R of probes of two widths for one true R."""
+    table = data.table(f"runs/{LANGUAGE_MODEL}/controls.csv")
+    known = table[table["control"] == _TEACHER]
+    narrow, wide = int(known["width"].min()), int(known["width"].max())
+    tokens = int(known["tokens"][known["width"] == wide].min())
+    point = known[known["tokens"] == tokens].set_index("width")
+    random = table[(table["control"] == "random weights") & table["share"].notna()].set_index("width")
+    units = int((read_document(data.folder / "runs" / LANGUAGE_MODEL) or {})["config"]["sizes"]["control_documents"])
+
+    def quantity(name: str, rows: pd.DataFrame, width: int) -> Quantity:
+        value, low, high = (float(rows.loc[[width], column].iloc[0]) for column in ("r", "r_low", "r_high"))
+        return Quantity(f"{name}, d = {width}", value, low, high, n=units)
+
+    inside = [
+        Quantity(f"R on the tokens of the fit, d = {width}", float(point.loc[[width], "r_in_sample"].iloc[0]))
+        for width in (narrow, wide)
+    ]
+    return Measured(
+        (
+            *(quantity("R on other tokens", point, width) for width in (narrow, wide)),
+            *inside,
+            Quantity("tokens of the fit", tokens),
+            *(quantity("R of random weights", random, width) for width in (narrow, wide)),
+        ),
+        "linear teachers of R = 0.84, and language models with random weights on prose; over documents",
+    )
+
+
+def judge_width(printed: Quantities, measured: Measured) -> Ruling:
+    """Say what the width of a probe does to R."""
+    other, own = ([q for q in measured.quantities if q.name.startswith(name)] for name in _SIDES)
+    narrow, wide = (quantity.name.split(", ")[1] for quantity in other)
+    return Ruling(
+        "not testable here",
+        f"the weights of GPT-2 are not here; where the true R is 0.84, probes of {narrow} and {wide} that were fitted "
+        f"on {measured['tokens of the fit'].value:,.0f} tokens find {other[0].shown} and {other[1].shown} on other "
+        f"tokens, {own[0].shown} and {own[1].shown} on those of the fit: models of two widths are compared on held-out "
+        "text, with many tokens per input",
+    )
+
+
+_SIDES = ("R on other tokens", "R on the tokens of the fit")
 
 
 def measure_in_context(data: Recordings) -> Measured:
