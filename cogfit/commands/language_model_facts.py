@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -69,6 +70,7 @@ def practice(
     from cogfit.commands.language_models import CONTEXT, set_threads
     from theory.lm.fetch import locate_model, locate_texts, model_digest
     from theory.lm.practice import PracticeSizes
+    from theory.lm.practice_records import shown_tables
     from theory.lm.practice_study import CELLS, QUICK, QUICK_CELLS, run_practice
     from theory.redundancy.models import load_language_model
     from theory.redundancy.texts import read_texts
@@ -90,7 +92,7 @@ def practice(
             only=tuple(cell or ()),
             progress=progress.report,
         )
-    show_tables(place, markdown=markdown)
+    print_tables(shown_tables(place), markdown=markdown)
 
 
 def recall(
@@ -107,6 +109,8 @@ def recall(
     markdown: options.Markdown = False,
 ) -> None:
     """Show a study, or write a curve of it (its help text is RECALL_HELP)."""
+    from theory.lm.practice_records import shown_tables
+
     place = folder or _recorded()
     check_outputs(place, json_file)
     if log is not None:
@@ -114,7 +118,7 @@ def recall(
         return
     write_json(lambda: _headlines(place), json_file)
     if json_file != "-":
-        show_tables(place, markdown=markdown)
+        print_tables(shown_tables(place), markdown=markdown)
 
 
 def _curve(folder: Path, kind: str, cell: str, exposures: int | None) -> pd.DataFrame:
@@ -144,12 +148,11 @@ def _headlines(folder: Path) -> dict[str, Any]:
     return {"schema": SCHEMA, "config": read_study(folder)["config"], "numbers": numbers}
 
 
-def show_tables(folder: Path, *, markdown: bool) -> None:
-    """Print the tables of a study, as Markdown where asked for."""
+def print_tables(tables: Sequence[tuple[str, list[list[str]]]], *, markdown: bool) -> None:
+    """Print tables (titles and cells, header first), as Markdown where asked for."""
     from cogfit.show.tables import to_markdown
-    from theory.lm.practice_records import shown_tables
 
-    for title, (header, *rows) in shown_tables(folder):
+    for title, (header, *rows) in tables:
         if markdown:
             print_text(f"{title}:\n\n{to_markdown(header, rows)}\n\n")
             continue
