@@ -295,7 +295,7 @@ def _value(row: Mapping[str, Any], name: str, digits: int = 2) -> str:
     """An estimate with its interval, if it has one."""
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     text = f"{row[name]:.{digits}f}"
-    return text if low != low else f"{text} ({low:.{digits}f} to {high:.{digits}f})"
+    return f"{text} ({low:.{digits}f} to {high:.{digits}f})" if math.isfinite(high - low) else text
 
 
 _SHOWN_EXPOSURES = (0, 1, 2, 4, 8, 16, 31)
@@ -345,13 +345,14 @@ def _frame(rows: Sequence[Any]) -> pd.DataFrame:
 
 
 def _fits(folder: Path) -> list[list[str]]:
-    rows = [["curve", "cell", "shown", "outcome", "points", "first", "last", "power law", "form", "fits as well", "γ"]]
+    rows = [["curve", "cell", "shown", "outcome", "points", "first", "last", "power law", "form", "as good", "γ"]]
     for row in _records(read_table(folder, "fits", ("exposures", "points", "first", "last"))):
         gamma = "" if row["gamma"] != row["gamma"] else _value(row, "gamma")
+        others = [form for form in str(row["forms"]).split() if form != row["form"]]
         ends = [f"{row['first']:.3f}", f"{row['last']:.3f}"]
         verdict = str(row["verdict"]).replace("_", " ")
         head = [row["curve"], row["cell"], f"{row['exposures']}", row["outcome"], f"{row['points']}"]
-        rows.append([*head, *ends, verdict, row["form"], str(row["forms"]), gamma])
+        rows.append([*head, *ends, verdict, row["form"], f"{len(others)}", gamma])
     return rows
 
 

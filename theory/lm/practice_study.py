@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cogfit.errors import InputError, nearest
 from cogfit.files import write_atomic
@@ -33,6 +33,9 @@ from theory.redundancy.models import LanguageModel
 from theory.redundancy.texts import Texts
 from theory.training.reproducibility import revision
 from theory.training.runs import write_document
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CELLS: tuple[Cell, ...] = (
     Cell("main", seeds=5),
@@ -101,12 +104,7 @@ def run_practice(
         If the folder holds another study, or there is no such cell.
     """
     sizes = sizes or PracticeSizes()
-    known = [cell.id for cell in cells]
-    for name in only:
-        if name not in known:
-            raise InputError(f"no cell '{name}'", hint=nearest(name, known))
-    for cell in cells:
-        check_cell(cell)
+    _check(cells, only)
     document = open_study(
         folder,
         kind=KIND,
@@ -116,21 +114,32 @@ def run_practice(
         settings={"sizes": asdict(sizes), "cells": [asdict(cell) for cell in cells]},
         about=f"Practice and forgetting of invented facts by the last layers of the language model {model.name}.",
     )
-    due = [(cell, seed) for cell, seed in in_order(cells) if f"{cell.id}-{seed}" not in document["units"]]
-    material: Material | None = None
-    for cell, seed in due:
-        if only and cell.id not in only:
-            continue
-        if material is None:
-            documents = encode_documents(model, [document.read() for document in texts.documents])
-            material = gather_material(model, documents, sizes, words=words, progress=progress)
-        _train_and_record(folder, document, material, cell, seed, progress)
+    due = [
+        (cell, seed)
+        for cell, seed in in_order(cells)
+        if f"{cell.id}-{seed}" not in document["units"] and cell.id in (only or [cell.id])
+    ]
+    if due:
+        documents = encode_documents(model, [text.read() for text in texts.documents])
+        material = gather_material(model, documents, sizes, words=words, progress=progress)
+        for cell, seed in due:
+            _train_and_record(folder, document, material, cell, seed, progress)
     is_whole = set(document["units"]) == {f"{cell.id}-{seed}" for cell, seed in in_order(cells)}
     if document["units"] and document["status"] != "finished":
         sum_up(folder, document, progress)
         document["status"] = "finished" if is_whole else "running"
         write_document(folder, document)
     return document
+
+
+def _check(cells: Sequence[Cell], only: Sequence[str]) -> None:
+    """Refuse conditions that there are not."""
+    known = [cell.id for cell in cells]
+    for name in only:
+        if name not in known:
+            raise InputError(f"no cell '{name}'", hint=nearest(name, known))
+    for cell in cells:
+        check_cell(cell)
 
 
 def in_order(cells: Sequence[Cell]) -> list[tuple[Cell, int]]:
@@ -175,34 +184,41 @@ def sum_up(folder: Path, document: dict[str, Any], progress: Progress | None = N
     import pandas as pd
 
     cells = cells_of(document)
-    practice, forgetting, fits = [], [], []
+    parts: dict[str, list[pd.DataFrame]] = {}
     for done, (cell, units) in enumerate(cells.items()):
         if progress is not None:
             progress(done, len(cells), "fits")
-        log = read_cell(folder, cell)
-        curve = practice_log(log)
-        about: dict[str, Any] = {"cell": cell, "runs": len(units)}
-        practice.append(over_runs(curve, "exposure").assign(**about))
-        most = max(shown_exposures(log))
-        fits += [
-            {"curve": "practice", "cell": cell, "exposures": most, **fit_row(curve, "exposure", outcome)}
-            for outcome in ("error", "mistaken")
-        ]
-        for exposures in shown_exposures(log):
-            curve = forgetting_log(log, exposures)
-            forgetting.append(over_runs(curve, "delay").assign(**about, exposures=exposures))
-            if exposures == most or (cell == FULLY_FITTED and exposures >= LEAST_SHOWN):
-                fits += [
-                    {"curve": "forgetting", "cell": cell, "exposures": exposures, **fit_row(curve, "delay", outcome)}
-                    for outcome in ("recall", "recall_net", "recognition_net")
-                ]
-    frames = {"practice": pd.concat(practice), "forgetting": pd.concat(forgetting), "fits": pd.DataFrame(fits)}
+        for table, frame in _tables_of(read_cell(folder, cell), cell, len(units)).items():
+            parts.setdefault(table, []).append(frame)
     described = [entry for entry in document["files"] if entry["path"].endswith(".parquet")]
-    for table, frame in frames.items():
-        path = folder / f"{table}.csv"
+    for table, frames in parts.items():
+        path, frame = folder / f"{table}.csv", pd.concat(frames)
         # First what a row is about, then the numbers.
         front = [name for name in ("curve", "cell", "exposures", "runs") if name in frame]
         ordered = frame[front + [name for name in frame if name not in front]]
         write_atomic(path, ordered.to_csv(index=False, float_format="%.6g"))
         described.append(describe_file(path, COLUMNS))
     document["files"] = described
+
+
+def _tables_of(log: pd.DataFrame, cell: str, runs: int) -> dict[str, pd.DataFrame]:
+    """Curves of a cell, and their fits."""
+    import pandas as pd
+
+    curve = practice_log(log)
+    most = max(shown_exposures(log))
+    forgetting: list[pd.DataFrame] = []
+    fits = [
+        {"curve": "practice", "cell": cell, "exposures": most, **fit_row(curve, "exposure", outcome)}
+        for outcome in ("error", "mistaken")
+    ]
+    practice = over_runs(curve, "exposure").assign(cell=cell, runs=runs)
+    for exposures in shown_exposures(log):
+        curve = forgetting_log(log, exposures)
+        forgetting.append(over_runs(curve, "delay").assign(cell=cell, runs=runs, exposures=exposures))
+        if exposures == most or (cell == FULLY_FITTED and exposures >= LEAST_SHOWN):
+            fits += [
+                {"curve": "forgetting", "cell": cell, "exposures": exposures, **fit_row(curve, "delay", outcome)}
+                for outcome in ("recall", "recall_net", "recognition_net")
+            ]
+    return {"practice": practice, "forgetting": pd.concat(forgetting), "fits": pd.DataFrame(fits)}
