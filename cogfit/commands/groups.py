@@ -52,6 +52,8 @@ SPECIAL: Mapping[str, Mapping[str, str]] = {
     },
     "theory lm fetch": {"What is fetched": "--texts --again"},
     "theory lm study": {MEASURED: "--unit --quick"},
+    "theory lm practice": {TRAINED: "--cell --quick"},
+    "theory lm recall": {OUTPUT: "--log --cell --exposures"},
 }
 """Where an option of one command stands elsewhere."""
 

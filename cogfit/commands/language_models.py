@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cogfit.commands import options
+from cogfit.commands import encoder_retention, language_model_facts, options
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import (
     ProgressBars,
@@ -74,6 +74,10 @@ SHOW_HELP = """Show a study of a language model: the recorded one, or that of a 
 """
 
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+app.command(help=language_model_facts.PRACTICE_HELP)(language_model_facts.practice)
+app.command(help=language_model_facts.RECALL_HELP)(language_model_facts.recall)
+app.command(help=encoder_retention.RETENTION_HELP)(encoder_retention.retention)
+app.command(help=encoder_retention.BUDGETS_HELP)(encoder_retention.budgets)
 
 
 @app.command(help=FETCH_HELP)

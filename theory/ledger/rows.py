@@ -76,6 +76,14 @@ from theory.ledger.measures.table_1 import (
     measure_unconsolidated,
     printed_dynamics,
 )
+from theory.ledger.measures.trained_here import (
+    FACTS,
+    RETENTION,
+    judge_encoder,
+    judge_practice,
+    measure_encoder,
+    measure_practice,
+)
 from theory.ledger.recordings import training_command
 from theory.ledger.records import LedgerRow
 
@@ -176,6 +184,18 @@ ROWS: tuple[LedgerRow, ...] = (
         command="cogfit theory lm study smollm2 --unit heads --unit context",
         folder=f"runs/{LANGUAGE_MODEL}",
         page="language-model.md",
+    ),
+    LedgerRow(
+        id="practice-of-facts",
+        title="error falls with practice as a power law, in the weights of a language model",
+        paper="CRAM",
+        place="text at Eq. 14, read as a claim on facts that a model is trained on, which the paper does not make",
+        printed=print_numbers(("gamma_human", "γ of people")),
+        measure=measure_practice,
+        judge=judge_practice,
+        command="cogfit theory lm practice smollm2",
+        folder=f"runs/{FACTS}",
+        page="practice-of-facts.md",
     ),
     LedgerRow(
         id="redundancy-not-falling",
@@ -367,6 +387,18 @@ ROWS: tuple[LedgerRow, ...] = (
         command="python benchmarks/retention_budget.py",
         folder=BUDGETS,
         page="training.md",
+    ),
+    LedgerRow(
+        id="retention-encoder",
+        title="30–50 % of the tokens keep at least 95 % of the performance, of a pre-trained encoder",
+        paper="Adaptive Retention",
+        place="abstract",
+        printed=printed_budget,
+        measure=measure_encoder,
+        judge=judge_encoder,
+        command="cogfit theory lm retention minilm",
+        folder=f"runs/{RETENTION}",
+        page="encoder-retention.md",
     ),
     LedgerRow(
         id="retention-layers",

@@ -191,3 +191,46 @@ def test_widths_are_not_compared_without_the_weights_and_the_reason_has_the_numb
     assert entry.outcome == "not testable here"
     assert "probes of d = 256 and d = 1024 that were fitted on 1,536 tokens find 0.81 and 0.71" in entry.reason
     assert "0.85 and 0.91 on those of the fit" in entry.reason
+
+
+@pytest.mark.parametrize(
+    ("verdict", "gamma", "outcome"),
+    [
+        ("supported", (0.45, 0.42, 0.48), "reproduced under conditions"),
+        ("supported", (0.9, 0.8, 1.0), "not reproduced"),
+        ("not supported", (0.45, 0.42, 0.48), "not reproduced"),
+    ],
+)
+def test_practice_of_facts_needs_a_power_law_and_an_exponent_of_people(
+    verdict: str, gamma: tuple[float, float, float], outcome: str
+) -> None:
+    found = Measured(
+        (
+            Quantity("recall after 1", 0.01),
+            Quantity("recall after 31", 0.5),
+            Quantity("γ of the error, under the form reported", *gamma),
+        ),
+        notes=(f"cogfit.fit, power law: {verdict}; form: power",),
+    )
+    printed = {"γ of people": Quantity("γ of people", math.nan, 0.4, 0.5)}
+    assert ROW["practice-of-facts"].judge(printed, found).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("half", "third", "outcome"),
+    [(0.97, 0.96, "reproduced"), (0.97, 0.8, "reproduced under conditions"), (0.9, 0.8, "not reproduced")],
+)
+def test_an_encoder_has_to_keep_95_percent(half: float, third: float, outcome: str) -> None:
+    found = [
+        Quantity(f"share of full accuracy at {budget} %, {way}", value)
+        for way in ("gates", "random")
+        for budget, value in ((50, half), (30, third))
+    ]
+    printed = [Quantity(f"share of full performance at {budget} %", 0.95) for budget in (30, 50)]
+    assert ruling("retention-encoder", printed, found) == outcome
+
+
+def test_without_the_records_of_trained_models_rows_say_so(tmp_path: Path) -> None:
+    (tmp_path / "published").symlink_to(data_dir() / "published")
+    for name in ("practice-of-facts", "retention-encoder"):
+        assert assess(ROW[name], Recordings(tmp_path)).ruling.outcome == "not testable here"
