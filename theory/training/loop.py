@@ -37,6 +37,7 @@ from theory.training.reproducibility import (
     check_tensors,
     choose_device,
     deterministic,
+    keep_freed_memory,
     naming,
     noted_step,
     prefixed,
@@ -144,6 +145,7 @@ def loop(
     Stopped
         With a checkpoint written, where one was asked for.
     """
+    keep_freed_memory()
     training = setups[0].training
     key = json.dumps([setup.to_json() for setup in setups])
     begin = _resume(trainer, streams, recorders, setups, checkpoint, key)
@@ -155,8 +157,9 @@ def loop(
         # one update, and its rows in the logs
         batch = streams.sample()
         attend_all = step < training.attend_until
-        observed = trainer.advance(batch, attend_all=attend_all, costs=training.cost_weight(step))
-        _record(recorders, step, observed, batch)
+        is_observed = bool(recorders) and training.is_observed(step)
+        seen = trainer.advance(batch, attend_all=attend_all, costs=training.cost_weight(step), observed=is_observed)
+        _record(recorders, step, seen, batch)
         # what is done now and then, and after the last step
         done = step + 1
         is_last = done == training.steps
@@ -221,9 +224,9 @@ def _without_moments(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: v for name, v in state.items() if not name.startswith("optimizer/") and name != "random/cuda"}
 
 
-def _record(recorders: Sequence[Observer], step: int, observed: Mapping[str, Tensor], batch: Batch[Tensor]) -> None:
+def _record(recorders: Sequence[Observer], step: int, seen: Mapping[str, Tensor], batch: Batch[Tensor]) -> None:
     for i, recorder in enumerate(recorders):
-        recorder.step(step, {name: value[i] for name, value in observed.items()}, index_batch(batch, i))
+        recorder.step(step, {name: value[i] for name, value in seen.items()}, index_batch(batch, i))
 
 
 def _evaluate_members(
