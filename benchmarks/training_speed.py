@@ -29,17 +29,9 @@ import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "data" / "benchmarks" / "training_speed.csv"
-CONFIGS = {
-    "cram-n256": "fast",
-    "mamba-n256": "fast",
-    "jamba-n256": "fast",
-    "seqboat-n256": "fast",
-    "transmamba-n256": "fast",
-    "retention-n256": "fast",
-    "transformer-n256": "fast",
-}
-SETTLE = 8
-"""Steps before the first round in which all tokens attend, then as many in which the router is free."""
+CONFIGS = [f"{kind}-n256" for kind in ("cram", "mamba", "jamba", "seqboat", "transmamba", "retention", "transformer")]
+SETTLE = (10, 50)
+"""Steps before the first round: all tokens attend, then the router is free and attention costs."""
 
 
 # ------------------------------------------------------------------------------------------------- in the children
@@ -82,8 +74,8 @@ def work(config: str, changes: dict[str, Any]) -> None:
                 step += 1
             return time.process_time() - begin
 
-        advance(SETTLE, attend_all=True)
-        advance(SETTLE, attend_all=False)
+        advance(SETTLE[0], attend_all=True)
+        advance(SETTLE[1] if config.startswith("cram") else 1, attend_all=False)
         print("ready", flush=True)
         for line in sys.stdin:
             print(advance(int(line), attend_all=False), flush=True)
@@ -140,15 +132,14 @@ def interval(ratios: np.ndarray, rng: np.random.Generator) -> tuple[float, float
 
 
 def compare(config: str, earlier: Path, rounds: int, steps: int) -> list[dict[str, Any]]:
-    """Rows of one configuration: the reference and the fast way, each against the earlier revision."""
-    often = {"model.compute": CONFIGS[config], "training.log_every": 10, "training.routing_every": 10}
-    ways = {
-        "earlier": Way(earlier, config, {}),
-        "reference": Way(ROOT, config, {}),
-        "fast": Way(ROOT, config, {"model.compute": CONFIGS[config]}),
-        "fast, logs every 10 steps": Way(ROOT, config, often),
-    }
-    spent = {name: [] for name in ways}  # type: dict[str, list[float]]
+    """Rows of one configuration: every way against the earlier revision."""
+    fast = {"model.compute": "fast"}
+    rare = {"training.log_every": 10, "training.routing_every": 10}
+    changes: dict[str, dict[str, Any]] = {"reference": {}, "fast": fast, "fast, logs every 10 steps": fast | rare}
+    if config.startswith("cram"):
+        changes["queries only, logs every 10 steps"] = {"model.routes": "queries"} | rare
+    ways = {"earlier": Way(earlier, config, {})} | {name: Way(ROOT, config, own) for name, own in changes.items()}
+    spent: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
             spent[name].append(way.seconds(steps) / steps)
@@ -177,7 +168,7 @@ def compare(config: str, earlier: Path, rounds: int, steps: int) -> list[dict[st
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", metavar="REVISION", help="the earlier revision, from this repository")
-    parser.add_argument("--config", action="append", choices=list(CONFIGS), help="default: all")
+    parser.add_argument("--config", action="append", choices=CONFIGS, help="default: all")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--steps", type=int, default=5, help="steps of each way in a round")
     parser.add_argument("--out", type=Path, default=OUT)
@@ -195,11 +186,11 @@ def main() -> int:
         subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
         kernels = Path("cogfit") / "native" / "kernels.bin"
         (Path(folder) / kernels).write_bytes((ROOT / kernels).read_bytes())
-        rows = []
+        rows: list[dict[str, Any]] = []
         for config in options.config or CONFIGS:
-            rows += compare(config, Path(folder), options.rounds, options.steps)
-            for row in rows[-4:]:
-                print(row, flush=True)
+            own = compare(config, Path(folder), options.rounds, options.steps)
+            print(pd.DataFrame(own).to_string(index=False), flush=True)
+            rows += own
     import torch
 
     table = pd.DataFrame(rows)

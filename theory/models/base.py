@@ -231,10 +231,13 @@ class Model(nn.Module):
         for layer in self.layers:
             x, trace = layer(x, context)
             traces.append(trace)
-        dynamics = self.dynamics(self.norm(x)).squeeze(-1) + self.carry * tokens.signal
+        normed = self.norm(x)
+        dynamics = self.dynamics(normed).squeeze(-1) + self.carry * tokens.signal
+        # one norm for both predictions; the reference has two, whose gradients add up in another order
+        logits = self.answer(normed) if self.config.compute == "fast" else self.predict(x)
         quality = [trace.quality for trace in traces if trace.quality is not None]
         return Output(
-            self.predict(x),
+            logits,
             dynamics,
             torch.stack([trace.routing for trace in traces], -1),
             torch.stack([trace.probabilities for trace in traces], -2),

@@ -174,8 +174,12 @@ class Record:
     @property
     def streams(self) -> int:
         """Streams that it was trained on."""
-        training = self.document["config"]["training"]
-        return int(training["steps"]) * int(training["batch"])
+        return int(self.document["config"]["training"]["steps"]) * self.batch
+
+    @property
+    def batch(self) -> int:
+        """Streams per step."""
+        return int(self.document["config"]["training"]["batch"])
 
     @property
     def optimum(self) -> float:
@@ -198,9 +202,13 @@ class Record:
     @property
     def initial_attention(self) -> float:
         """Attention at the first evaluation in which the router decided."""
+        return float(self.free_evaluation[0]["attention"])
+
+    @property
+    def free_evaluation(self) -> list[dict[str, Any]]:
+        """Evaluations in which the router decided; all of them if it never did."""
         forced = self.document.get("forced_attention_steps")
-        free = [row for row in self.evaluation if forced is None or row["step"] > forced[1] + 1]
-        return float((free or self.evaluation)[0]["attention"])
+        return [row for row in self.evaluation if forced is None or row["step"] > forced[1] + 1] or self.evaluation
 
     def first_step(self, share: float) -> float:
         """First evaluation with lastingly low attention.
