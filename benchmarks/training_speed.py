@@ -8,7 +8,8 @@ of them. A step is what the loop does: draw streams, update, observe, log. CPU s
 Ratios are medians over rounds, with the percentile interval of 2,000 bootstrap samples of rounds. ``same_bits`` says
 whether parameters and both logs are the same bytes as those of the earlier revision after all steps.
 
-Writes ``data/benchmarks/training_speed.csv``.
+Writes ``data/benchmarks/training_speed.csv``. ``--parts`` times the parts of a step of this revision instead, and
+writes ``training_parts.csv``; ``--markdown`` prints both tables as they stand on the page.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ import pandas as pd
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "data" / "benchmarks" / "training_speed.csv"
 CONFIGS = [f"{kind}-n256" for kind in ("cram", "mamba", "jamba", "seqboat", "transmamba", "retention", "transformer")]
+PARTS_NAME = "training_parts.csv"
+PARTS = ("streams", "forward", "losses", "backward", "clipping", "optimiser", "observing", "logging")
 SETTLE = (10, 50)
 """Steps before the first round: all tokens attend, then the router is free and attention costs."""
 
@@ -165,17 +169,88 @@ def compare(config: str, earlier: Path, rounds: int, steps: int) -> list[dict[st
     return rows
 
 
+# ---------------------------------------------------------------------------------------------------------- parts
+
+
+def parts_of(config: str, steps: int) -> dict[str, float]:
+    """CPU milliseconds of the parts of a step, means over steps in which the router is free."""
+    import torch
+
+    from theory.training.loop import Streams, _record
+    from theory.training.recorder import Recorder
+    from theory.training.reproducibility import deterministic, keep_freed_memory
+    from theory.training.setup import load_setup
+    from theory.training.trainer import Losses, Single, index_batch, objective, observe
+
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    setup, cpu, spent = load_setup(config), torch.device("cpu"), dict.fromkeys(PARTS, 0.0)
+
+    def timed(name: str, do: Callable[[], Any]) -> Any:
+        begin = time.process_time()
+        result = do()
+        spent[name] += time.process_time() - begin
+        return result
+
+    with tempfile.TemporaryDirectory() as folder, deterministic(0, cpu):
+        trainer, streams = Single(setup, cpu), Streams([setup.data], setup.training.batch, 0, cpu)
+        recorder = Recorder(Path(folder), setup.training, setup.data.patterns)
+        recorder.begin(0, recorder.exposures)
+        for _ in range(SETTLE[0]):
+            trainer.advance(streams.sample(), attend_all=True, costs=0.0, observed=False)
+        for step in range(steps):
+            whole = timed("streams", streams.sample)
+            batch = index_batch(whole, 0)
+            trainer.optimizer.zero_grad(set_to_none=True)
+            output = timed("forward", lambda b=batch: trainer.model(b.tokens))
+            losses = timed("losses", lambda o=output, b=batch: Losses.of(o, b))
+            loss = objective(output, losses, dynamics_weight=1.0, costs=1.0)
+            timed("backward", loss.backward)
+            weights = list(trainer.model.parameters())
+            timed("clipping", lambda w=weights: torch.nn.utils.clip_grad_norm_(w, setup.training.clip))
+            timed("optimiser", trainer.optimizer.step)
+            seen = timed("observing", lambda o=output, x=losses, b=batch: observe(o, x, b))
+            stacked = {name: value.unsqueeze(0) for name, value in seen.items()}
+            timed("logging", lambda s=step, x=stacked, w=whole: _record([recorder], s, x, w))
+    return {name: 1e3 * seconds / steps for name, seconds in spent.items()}
+
+
+def pages(out: Path) -> str:
+    """Both tables as Markdown."""
+    speed, parts = pd.read_csv(out), pd.read_csv(out.with_name(PARTS_NAME))
+    lines = ["| | " + " | ".join(PARTS) + " | all |", "|---" * (len(PARTS) + 2) + "|"]
+    for row in parts.to_dict("records"):
+        cells = [f"{row[name]:.1f}" for name in PARTS]
+        lines.append(f"| {row['config']} | " + " | ".join(cells) + f" | {sum(row[name] for name in PARTS):.0f} |")
+    lines += ["", "| | way | CPU ms a step | times less | same bits |", "|---|---|---:|---:|---|"]
+    for row in speed.to_dict("records"):
+        ratio = f"{row['ratio']:.2f} [{row['ratio_low']:.2f}, {row['ratio_high']:.2f}]"
+        ratio = "" if row["way"] == "earlier" else ratio
+        bits = "" if row["way"] == "earlier" else "yes" if row["same_bits"] else "no"
+        lines.append(f"| {row['config']} | {row['way']} | {row['cpu_ms_per_step']:.0f} | {ratio} | {bits} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", metavar="REVISION", help="the earlier revision, from this repository")
     parser.add_argument("--config", action="append", choices=CONFIGS, help="default: all")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--steps", type=int, default=5, help="steps of each way in a round")
+    parser.add_argument("--parts", action="store_true", help="time the parts of a step instead")
+    parser.add_argument("--markdown", action="store_true", help="print the tables on record, and leave")
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--work", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
         work(options.work[0], json.loads(options.work[1]))
+        return 0
+    if options.markdown:
+        print(pages(options.out), end="")
+        return 0
+    if options.parts:
+        timed = [{"config": name, **parts_of(name, 8 * options.steps)} for name in options.config or CONFIGS[:3]]
+        pd.DataFrame(timed).round(2).to_csv(options.out.with_name(PARTS_NAME), index=False)
         return 0
     if not options.against:
         parser.error("name the earlier revision: --against REVISION")

@@ -178,7 +178,7 @@ def newest(written: Tensor, capacity: int) -> Tensor:
     Tensor of bool, shape (B, N[t], N[s])
         Whether token s is in the buffer once token t has come.
     """
-    count = written.cumsum(1)
+    count = written.cumsum(1, dtype=torch.int16)  # streams have at most 8,192 tokens; (B, N, N) is large
     later = count.unsqueeze(2) - count.unsqueeze(1)  # written in (s, t]
     return written.unsqueeze(1) & (later >= 0) & (later < capacity) & causal(written)
 
@@ -207,7 +207,7 @@ def largest(score: Tensor, written: Tensor, capacity: int, *, block: int = 256) 
     for s in torch.split(place, block):
         ours, theirs = score[:, None, s], score[:, :, None]  # [r, s]: is r better than s?
         better = (theirs > ours) | ((theirs == ours) & (place[:, None] < s))
-        parts.append((better & written.unsqueeze(2)).cumsum(1) < capacity)
+        parts.append((better & written.unsqueeze(2)).cumsum(1, dtype=torch.int16) < capacity)
     return torch.cat(parts, 2) & written.unsqueeze(1) & causal(written)
 
 

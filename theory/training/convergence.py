@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from theory.training.runs import Record
+if TYPE_CHECKING:
+    from theory.training.runs import Record
 
 GAIN = 0.01
 """A gain in accuracy that counts, as a share: one point."""

@@ -21,6 +21,7 @@ import numpy as np
 from cogfit.errors import InputError
 from cogfit.files import write_atomic
 from cogfit.records.codec import Document, read_json
+from theory.training.convergence import convergence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -286,7 +287,8 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``set``, ``seed`` (a number, "mean" or "SD"), ``streams`` (steps × batch of training) and those of
+        Columns ``set``, ``seed`` (a number, "mean" or "SD"), ``streams`` (steps × batch of training), ``climbing``
+        (whether the run still climbed: "yes" or "no", see :mod:`theory.training.convergence`) and those of
         :data:`COLUMNS`.
     """
     import pandas as pd
@@ -297,7 +299,7 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
         rows += own
         if len(own) > 1:
             numbers = pd.DataFrame(own)[list(COLUMNS)]
-            same = {"set": title, "streams": ""}
+            same = {"set": title, "streams": "", "climbing": ""}
             rows += [{**same, "seed": "mean", **numbers.mean()}, {**same, "seed": "SD", **numbers.std()}]
     return pd.DataFrame(rows)
 
@@ -308,6 +310,7 @@ def _row(record: Record) -> dict[str, Any]:
         "set": record.title,
         "seed": str(record.seed),
         "streams": f"{record.streams:,}",
+        "climbing": "yes" if convergence(record).still_climbing else "no",
         **{name: float(last.get(name, math.nan)) for name in COLUMNS},
         "initial_attention": initial,
         "ratio": last["attention"] / initial if initial else math.nan,
@@ -331,6 +334,6 @@ def format_table(frame: pd.DataFrame) -> list[list[str]]:
             f"{100 * value:.2f} %" if name in percent else f"{value:.4f}" if name == "dynamics_mse" else f"{value:.3f}"
         )
 
-    header = ["run", "seed", "streams", *COLUMNS.values()]
-    names = ["set", "seed", "streams", *COLUMNS]
+    header = ["run", "seed", "streams", "still climbing", *COLUMNS.values()]
+    names = ["set", "seed", "streams", "climbing", *COLUMNS]
     return [header, *([cell(name, row[name]) for name in names] for row in frame.to_dict("records"))]
