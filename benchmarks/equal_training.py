@@ -5,10 +5,11 @@
     python benchmarks/equal_training.py --only mamba-n256-equal --units 1
     python benchmarks/equal_training.py --smoke --runs /tmp/smoke     the same units, a few steps each
 
-A unit is one seed of a set of ``theory.training.sets.EQUAL_TRAINING``: first the first seed of every set, then the
-second one, and so on. It trains in this process with one thread and stops with a checkpoint after ``--minutes``; the
-same command goes on from there, and from wherever Ctrl-C, SIGTERM or a power cut left it. At the end it lists what is
-left. Finished sets are put on record by ``python benchmarks/record_runs.py runs/<set>``.
+A unit is one seed of a set of ``theory.training.sets``: of ``EQUAL_TRAINING``, or with ``--paper-size`` of CRAM as
+printed. First comes the first seed of every set, then the second one, and so on. It trains in this process with one
+thread and stops with a checkpoint after ``--minutes``; the same command goes on from there, and from wherever Ctrl-C,
+SIGTERM or a power cut left it. At the end it lists what is left. Finished sets are put on record by
+``python benchmarks/record_runs.py runs/<set>``.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ import argparse
 import math
 import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,9 @@ from theory.training.folder import open_run
 from theory.training.loop import train
 from theory.training.reproducibility import CHECKPOINT, read_tensors
 from theory.training.runs import read_document
-from theory.training.sets import EQUAL_TRAINING, RunSet
+from theory.training.sets import EQUAL_TRAINING, PAPER_SIZE, RunSet
 from theory.training.setup import Setup, load_setup
-from theory.training.stopping import Stopped
+from theory.training.stopping import StopAsked, Stopped, held_signals
 
 ROOT = Path(__file__).resolve().parents[1]
 SMOKE = {
@@ -76,19 +76,19 @@ class Unit:
         return text, self.own.minutes * (1 - done / steps)
 
 
-def units(runs: Path, only: Sequence[str], changes: dict[str, Any]) -> list[Unit]:
-    """All units in the order in which they are trained.
+def units(sets: Sequence[RunSet], runs: Path, only: Sequence[str], changes: dict[str, Any]) -> list[Unit]:
+    """All units of some sets in the order in which they are trained.
 
     Raises
     ------
     InputError
         If there is no set of a name.
     """
-    names = {own.name: own for own in EQUAL_TRAINING}
+    names = {own.name: own for own in sets}
     for name in only:
         if name not in names:
             raise InputError(f"no set '{name}'", hint=nearest(name, names))
-    chosen = [own for own in EQUAL_TRAINING if not only or own.name in only]
+    chosen = [own for own in sets if not only or own.name in only]
     longest = max(len(own.seed_list) for own in chosen)
     return [
         Unit(own, own.seed_list[i], runs / own.name / f"seed{own.seed_list[i]}", changes)
@@ -109,19 +109,7 @@ def print_list(chosen: Sequence[Unit]) -> None:
     print(f"{len(left) - len(open_units)} of {len(left)} finished; about {total / 60:.1f} CPU hours are left")
 
 
-@contextmanager
-def time_limit(minutes: float) -> Iterator[threading.Timer]:
-    """Context that is asked to stop, as by SIGTERM, after some minutes."""
-    timer = threading.Timer(60 * minutes, signal.raise_signal, [signal.SIGTERM])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield timer
-    finally:
-        timer.cancel()
-
-
-def train_unit(unit: Unit, minutes: float) -> bool:
+def train_unit(unit: Unit, minutes: float, asked: StopAsked) -> bool:
     """Train a unit; whether it was finished in time.
 
     Raises
@@ -129,26 +117,45 @@ def train_unit(unit: Unit, minutes: float) -> bool:
     Stopped
         If somebody asked to stop.
     """
-    with time_limit(minutes) as timer:
+    end = time.monotonic() + 60 * minutes
 
-        def watch(done: int, total: int, measures: Measures | None) -> None:
-            if done == total:
-                timer.cancel()
-            if measures is not None:
-                print(f"  step {done:,} of {total:,}   accuracy {measures.accuracy:.2%}", flush=True)
+    def stop() -> int:
+        return asked() or (signal.SIGTERM if time.monotonic() >= end else 0)
 
-        try:
-            train(unit.setup, unit.folder, device="cpu", watch=watch)
-        except Stopped:
-            if timer.is_alive():  # it was not the timer
-                raise
-            return False
+    def watch(done: int, total: int, measures: Measures | None) -> None:
+        if measures is not None:
+            print(f"  step {done:,} of {total:,}   accuracy {measures.accuracy:.2%}", flush=True)
+
+    try:
+        train(unit.setup, unit.folder, device="cpu", watch=watch, stop=stop)
+    except Stopped:
+        if asked():
+            raise
+        return False
     return True
+
+
+def train_units(waiting: Sequence[Unit], minutes: float) -> None:
+    """Train units one after the other.
+
+    Raises
+    ------
+    Stopped
+        On Ctrl-C or SIGTERM.
+    """
+    with held_signals() as asked:
+        for unit in waiting:
+            if number := asked():
+                raise Stopped("stopped between two units", number)
+            print(f"{unit.own.name}, seed {unit.seed}", flush=True)
+            if not train_unit(unit, minutes, asked):
+                print(f"  stopped after {minutes:g} minutes; the next call goes on", flush=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--list", action="store_true", help="say what is done and left, and leave")
+    parser.add_argument("--paper-size", action="store_true", help="CRAM as printed, in place of the rivals")
     parser.add_argument("--only", action="append", default=[], metavar="SET")
     parser.add_argument("--units", type=int, default=None, help="train at most so many")
     parser.add_argument("--minutes", type=float, default=90.0, help="of a unit, at most (default 90)")
@@ -157,13 +164,10 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(1)
     try:
-        chosen = units(options.runs, options.only, SMOKE if options.smoke else {})
+        sets = PAPER_SIZE if options.paper_size else EQUAL_TRAINING
+        chosen = units(sets, options.runs, options.only, SMOKE if options.smoke else {})
         if not options.list:
-            waiting = [unit for unit in chosen if not unit.is_finished][: options.units]
-            for unit in waiting:
-                print(f"{unit.own.name}, seed {unit.seed}", flush=True)
-                if not train_unit(unit, options.minutes):
-                    print(f"  stopped after {options.minutes:g} minutes; the next call goes on", flush=True)
+            train_units([unit for unit in chosen if not unit.is_finished][: options.units], options.minutes)
         print_list(chosen)
     except CogfitError as error:
         print(error, file=sys.stderr)

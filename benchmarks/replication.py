@@ -41,8 +41,8 @@ climbs" where the forecast of its accuracy (`cogfit.fit(…).predict`, from the 
 or more from twice the streams, where its interval does not exclude a point, or where there is no forecast (of fewer
 than ten evaluations, or because the forms disagree); with less than a point left to gain it has converged. Of
 {of_rivals} runs of rivals {climbing} still climb: what they miss is no limit of the architecture, and the ledger does
-not compare them. `make benchmark-equal` trains every rival, and CRAM without router, without the ODE and with ten times the rate of
-the semantic memory, on {streams:,} streams; it goes on where it stopped, and
+not compare them. `make benchmark-equal` trains every rival, and CRAM without router, without the ODE and with ten times
+the rate of the semantic memory, on {streams:,} streams; it goes on where it stopped, and
 `python benchmarks/equal_training.py --list` says what is left.
 
 ![Accuracy against streams](images/runs.png)

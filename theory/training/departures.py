@@ -67,7 +67,7 @@ DEPARTURES = (
     Departure(
         "semantic memory (Eq. 4): rank",
         "d/16",
-        "256: d/16 = 4 hidden units cannot hold 100 patterns",
+        "256, several units a pattern (d/16 is 4)",
         "d/16 (`semantic_rank` unset)",
     ),
     Departure(

@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 
@@ -271,7 +272,7 @@ def train(
     watch : callable, optional
         See :func:`loop`.
     stop : callable, optional
-        See :func:`loop`; by default Ctrl-C and SIGTERM stop the training.
+        See :func:`loop`; by default Ctrl-C and SIGTERM stop the training. Where one is given, signals are its business.
 
     Returns
     -------
@@ -298,9 +299,9 @@ def train(
     if complete is not None:
         return complete
     started = time.perf_counter()
-    with held_signals() as asked, deterministic(setup.training.seed, where):
+    with held_signals() if stop is None else nullcontext(stop) as asked, deterministic(setup.training.seed, where):
         trainer = Single(setup, where)
         streams = Streams([setup.data], setup.training.batch, setup.training.seed, where)
         recorder = Recorder(folder, setup.training, setup.data.patterns)
-        loop(trainer, streams, [recorder], [setup], checkpoint=folder / CHECKPOINT, watch=watch, stop=stop or asked)
+        loop(trainer, streams, [recorder], [setup], checkpoint=folder / CHECKPOINT, watch=watch, stop=asked)
     return close_run(folder, setup, trainer.model, where, time.perf_counter() - started)

@@ -1,13 +1,14 @@
 """Sets of runs that this package records: what is trained, from what, on which seeds.
 
-Two lists: those on record, and those of equal training, in which every rival gets as many streams as CRAM had. A set of
-the second list is named after its configuration with :data:`EQUAL` behind; where it is on record, it is compared in
-place of the other. Needs no torch.
+Three lists: those on record; those of equal training, in which every rival gets as many streams as CRAM had; and CRAM
+at the size of the paper. A set of the second list is named after its configuration with :data:`EQUAL` behind; where it
+is on record, it is compared in place of the other. Needs no torch.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,14 +34,15 @@ class RunSet:
     changes : mapping of str to value
         Settings in place of those of the configuration.
     minutes : float
-        CPU minutes a seed, measured once (AMD EPYC, 2026-11-29); NaN where it was not.
+        CPU minutes that the steps of a seed take, by data/benchmarks/training_speed.csv and paper_size.csv (AMD EPYC);
+        NaN where they were not timed.
     """
 
     name: str
     config: str
     seeds: tuple[int, int]
     changes: Mapping[str, Any] = field(default_factory=dict)
-    minutes: float = float("nan")
+    minutes: float = math.nan
 
     @property
     def seed_list(self) -> list[int]:
@@ -101,19 +103,35 @@ def _ablation(name: str, minutes: float, changes: Mapping[str, Any]) -> RunSet:
 
 
 EQUAL_TRAINING = (
-    _equal("mamba-n256", 8, (11, 15), 4.4),
-    _equal("seqboat-n256", 8, (11, 15), 7.0),
-    _equal("transmamba-n256", 8, (11, 15), 6.8),
-    _equal("transformer-n256", 16, (11, 15), 3.1),
-    _equal("retention-n256", 8, (11, 13), 4.0),
-    _ablation("no-router", 2.5, {"model.router": "none"}),
-    _ablation("no-ode", 1.8, {"model.euler_steps": 0}),
-    _equal("cram-n256-no-consolidation", 16, (11, 13), 1.5),
-    _ablation("fast-consolidation", 2.0, {"training.slow_rate": 3e-3}),
-    _equal("jamba-n256", 8, (11, 13), 18.0),
-    _equal("fast-weights-n256", 8, (11, 13), float("nan")),
+    _equal("mamba-n256", 8, (11, 15), 4.1),
+    _equal("seqboat-n256", 8, (11, 15), 7.6),
+    _equal("transmamba-n256", 8, (11, 15), 6.4),
+    _equal("transformer-n256", 16, (11, 15), 3.0),
+    _equal("retention-n256", 8, (11, 13), 4.6),
+    _ablation("no-router", math.nan, {"model.router": "none"}),
+    _ablation("no-ode", math.nan, {"model.euler_steps": 0}),
+    _equal("cram-n256-no-consolidation", 16, (11, 13), math.nan),
+    _ablation("fast-consolidation", 1.9, {"training.slow_rate": 3e-3}),
+    _equal("jamba-n256", 8, (11, 13), 17.7),
+    _equal("fast-weights-n256", 8, (11, 13), math.nan),
 )
 """Sets of equal training, the most wanted first."""
+
+
+def _printed(name: str, minutes: float, changes: Mapping[str, Any]) -> RunSet:
+    """CRAM at the paper's size, on :data:`STREAMS` streams."""
+    settings = {"training.steps": STREAMS // 16, "training.log_every": 10, "model.compute": "fast"}
+    return RunSet(f"cram-n2048{name}", "cram", (11, 11), settings | dict(changes), minutes)
+
+
+PAPER_SIZE = (
+    _printed("", 95.0, {}),
+    _printed("-least-novel", 114.0, {"model.evict": "least_novel"}),
+    _printed("-capacity-128", 98.0, {"model.capacity": 128}),
+    _printed("-temperature-0.5", 95.0, {"model.temperature": 0.5}),
+    _printed("-sigma-0.25", 95.0, {"model.sigma": 0.25}),
+)
+"""CRAM as printed: N = 2048, bounded buffer, novelty write, rank d/16; then one thing varied at a time."""
 
 
 def find_set(name: str) -> RunSet:
@@ -124,4 +142,4 @@ def find_set(name: str) -> RunSet:
     KeyError
         If there is none.
     """
-    return {item.name: item for item in (*RECORDED, *EQUAL_TRAINING)}[name]
+    return {item.name: item for item in (*RECORDED, *EQUAL_TRAINING, *PAPER_SIZE)}[name]

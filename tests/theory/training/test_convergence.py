@@ -12,7 +12,7 @@ import pytest
 from cogfit.files import data_dir
 from theory.training.convergence import GAIN, convergence
 from theory.training.runs import Record, find_records
-from theory.training.sets import EQUAL, EQUAL_TRAINING, STREAMS, find_set
+from theory.training.sets import EQUAL, EQUAL_TRAINING, PAPER_SIZE, STREAMS, find_set
 
 
 def run_with(errors: np.ndarray, *, final: float | None = None) -> Record:
@@ -98,3 +98,19 @@ def test_equal_training_is_equal(own: Any) -> None:
     assert cram.training.steps * cram.training.batch == STREAMS
     if own.config != "fast-weights-n256":  # another task: values fresh in every stream
         assert setup.data == cram.data
+
+
+@pytest.mark.parametrize("own", PAPER_SIZE, ids=lambda own: own.name)
+def test_the_size_of_the_paper_is_the_papers(own: Any) -> None:
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    from theory.models.cram import CramConfig
+    from theory.training.setup import load_setup
+
+    setup = load_setup(own.config, dict(own.changes))
+    assert (setup.data.length, setup.data.queries) == (2048, 102)
+    assert isinstance(setup.model, CramConfig)
+    assert setup.model.write == "novel"
+    assert setup.model.capacity is not None
+    assert setup.model.capacity < 2048
+    assert setup.model.semantic_rank is None, "d/16"
+    assert setup.model.routes == "tokens", "the paper routes every token"
