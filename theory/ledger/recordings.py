@@ -107,7 +107,10 @@ class Recordings:
         return records
 
     def fairest(self, name: str) -> list[Record]:
-        """A set of runs, from equal training where that is on record."""
+        """A set of runs, the fairest on record.
+
+        That of equal training, if it is there.
+        """
         return self.optional(name + EQUAL) or self.records(name)
 
     def optional(self, name: str) -> list[Record]:

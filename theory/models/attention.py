@@ -44,9 +44,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None = None, rows:
 
 
 def attend_biased(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """Causal attention with a number per key that is added to all its scores.
+    """Causal attention with a bias per key.
 
-    The number rides along as one more coordinate of the key. Its gradient then needs no matrix of scores.
+    The bias is added to all scores of its key. It rides along as one more coordinate of the key, so that its gradient
+    needs no matrix of scores.
 
     Parameters
     ----------
@@ -130,7 +131,7 @@ class Attention(nn.Module):
         return joined
 
     def biased(self, x: Tensor, bias: Tensor) -> Tensor:
-        """Attend to all tokens before and itself, with a number per key (:func:`attend_biased`)."""
+        """Attend with a bias per key, see :func:`attend_biased`."""
         return self.finish(attend_biased(*self.project(x), bias))
 
     def forward(

@@ -251,9 +251,9 @@ class Router(nn.Module):
         context: Context,
         noise: Tensor | None = None,
     ) -> Choice:
-        """Choose for tokens (..., d), with noise of one's own if given.
+        """Choose for tokens (..., d).
 
-        With ``context.attend_all`` the choice is the episodic branch.
+        The noise is new unless given. With ``context.attend_all`` the choice is the episodic branch.
         """
         if self.body is None:
             return equal_weights(gap, self.branches)
@@ -360,7 +360,10 @@ class CramLayer(Layer):
         return y, Trace(choice.index, three(choice.probabilities), losses, costs, seen)
 
     def route_queries(self, x: Tensor, local: Tensor, context: Context) -> tuple[Tensor, Trace]:
-        """Sum of the branches of every query; other tokens keep f_CT."""
+        """Sum of the branches of every query.
+
+        Other tokens keep f_CT.
+        """
         asked = context.asked
         cue, here = x[asked], local[asked]
         logit = self.predicted_quality(cue, taught=True)
@@ -390,7 +393,10 @@ class CramLayer(Layer):
         return local.masked_scatter(asked.unsqueeze(-1), y), trace
 
     def shown(self, semantic: Tensor) -> Tensor:
-        """The semantic branch, which learns from the task only if asked to."""
+        """The semantic branch, as the task sees it.
+
+        It learns from the task only if asked to.
+        """
         return semantic if self.config.semantic_from_task else semantic.detach()
 
     def gathers(self, context: Context) -> bool:
@@ -420,7 +426,7 @@ class CramLayer(Layer):
     def gathered(
         self, x: Tensor, semantic: Tensor, retrieved: Tensor, attended: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What the consolidation losses are made from, of the tokens that attended.
+        """Memories, q̂ and mask of the tokens that attended.
 
         Semantic memory and q̂ are computed anew for these, with gradients.
         """

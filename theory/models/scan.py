@@ -111,7 +111,9 @@ def fast_scan(u: Tensor, log_decay: Tensor, b: Tensor, c: Tensor, *, chunk: int 
 
 
 def fast_average(x: Tensor, decay: float, *, chunk: int = 64) -> Tensor:
-    """The moving average of :func:`moving_average`, by one matrix of weights for all chunks.
+    """The moving average of :func:`moving_average`, in fewer operations.
+
+    One matrix of weights serves all chunks.
 
     Parameters
     ----------

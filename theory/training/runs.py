@@ -207,7 +207,10 @@ class Record:
 
     @property
     def free_evaluation(self) -> list[dict[str, Any]]:
-        """Evaluations in which the router decided; all of them if it never did."""
+        """Evaluations in which the router decided.
+
+        All of them, if it never did.
+        """
         forced = self.document.get("forced_attention_steps")
         return [row for row in self.evaluation if forced is None or row["step"] > forced[1] + 1] or self.evaluation
 

@@ -20,7 +20,9 @@ PANELS = {"accuracy": "all queries", "accuracy_novel": "queries for novel keys"}
 
 
 def plot_runs(records: Sequence[Record], judged: Mapping[str, Convergence], *, width: float = 8.0) -> Figure:
-    """Draw accuracy against streams, a line per run, a colour per set.
+    """Draw accuracy against streams of training.
+
+    A line per run, a colour per set.
 
     Parameters
     ----------

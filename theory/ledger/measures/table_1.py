@@ -30,7 +30,7 @@ def measure_trained(name: str) -> Callable[[Recordings], Measured]:
 
 
 def training_of(data: Recordings, records: Sequence[Record]) -> str:
-    """How many streams runs were trained on, beside those of CRAM, in words."""
+    """Streams of training, beside those of CRAM, in words."""
     own, cram = records[0].streams, data.records(HEADLINE)[0].streams
     beside = "as CRAM" if own == cram else f"CRAM had {cram:,}"
     return f"trained on {own:,} streams ({beside})"
