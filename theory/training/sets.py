@@ -96,10 +96,10 @@ def _equal(config: str, batch: int, seeds: tuple[int, int], minutes: float, **ch
     return RunSet(config + EQUAL, config, seeds, settings | changes, minutes)
 
 
-def _ablation(name: str, minutes: float, changes: Mapping[str, Any]) -> RunSet:
-    """CRAM with a part taken away, trained alike."""
-    base = _equal("cram-n256", 16, (11, 13), minutes, **changes)
-    return RunSet(f"cram-n256-{name}{EQUAL}", "cram-n256", base.seeds, base.changes, minutes)
+def _variant(config: str, name: str, batch: int, minutes: float, changes: Mapping[str, Any]) -> RunSet:
+    """A configuration with something changed, trained alike."""
+    base = _equal(config, batch, (11, 13), minutes, **changes)
+    return RunSet(f"{config}-{name}{EQUAL}", config, base.seeds, base.changes, minutes)
 
 
 EQUAL_TRAINING = (
@@ -108,14 +108,17 @@ EQUAL_TRAINING = (
     _equal("transmamba-n256", 8, (11, 15), 6.4),
     _equal("transformer-n256", 16, (11, 15), 3.0),
     _equal("retention-n256", 8, (11, 13), 4.6),
-    _ablation("no-router", math.nan, {"model.router": "none"}),
-    _ablation("no-ode", math.nan, {"model.euler_steps": 0}),
+    _variant("cram-n256", "no-router", 16, math.nan, {"model.router": "none"}),
+    _variant("cram-n256", "no-ode", 16, math.nan, {"model.euler_steps": 0}),
     _equal("cram-n256-no-consolidation", 16, (11, 13), math.nan),
-    _ablation("fast-consolidation", 1.9, {"training.slow_rate": 3e-3}),
+    _variant("cram-n256", "fast-consolidation", 16, 1.9, {"training.slow_rate": 3e-3}),
     _equal("jamba-n256", 8, (11, 13), 17.7),
     _equal("fast-weights-n256", 8, (11, 13), math.nan),
+    _variant("mamba-n256", "state-4", 8, math.nan, {"model.state": 4}),
+    _variant("mamba-n256", "state-64", 8, math.nan, {"model.state": 64}),
+    _variant("mamba-n256", "width-128", 8, math.nan, {"model.d_model": 128}),
 )
-"""Sets of equal training, the most wanted first."""
+"""Sets of equal training, the most wanted first: rivals, ablations of CRAM, and recall against state and width."""
 
 
 def _printed(name: str, minutes: float, changes: Mapping[str, Any]) -> RunSet:
