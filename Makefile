@@ -36,7 +36,8 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
   benchmark-selection benchmark-averaging benchmark-field benchmark-censoring benchmark-retention \
   benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz benchmark-precise \
   benchmark-verdicts benchmark-gpu benchmark benchmark-stopping benchmark-certificates benchmark-design \
-  benchmark-claims benchmark-following benchmark-forecast benchmark-population benchmark-population-size
+  benchmark-claims benchmark-following benchmark-forecast benchmark-population benchmark-population-size \
+  benchmark-equal benchmark-training
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -183,6 +184,12 @@ benchmark-stopping: .venv-test/.stamp ## Honest routers whose runs end by their 
 
 benchmark-certificates: .venv-test/.stamp ## Altered certificates against judges of their own (certificate_mutants.csv; fifteen minutes)
 	.venv-test/$(BIN)/python benchmarks/certificate_mutants.py $(STUDY_ARGS)
+
+benchmark-equal: .venv-test/.stamp ## Train the rivals on as many streams as CRAM (runs/; goes on where it stopped; hours)
+	.venv-test/$(BIN)/python benchmarks/equal_training.py $(STUDY_ARGS)
+
+benchmark-training: .venv-test/.stamp ## CPU seconds of a training step beside an earlier revision (training_speed.csv)
+	.venv-test/$(BIN)/python benchmarks/training_speed.py --against $(or $(AGAINST),c9929e2) $(STUDY_ARGS)
 
 benchmark-gpu: .venv-test/.stamp ## All that runs on a CUDA device, where there is one (gpu.json; five minutes)
 	.venv-test/$(BIN)/python benchmarks/gpu.py $(STUDY_ARGS)

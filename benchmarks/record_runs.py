@@ -31,10 +31,11 @@ from cogfit.files import write_atomic
 from theory.models import BRANCHES, Model
 from theory.models.cram import CramLayer
 from theory.models.gates import Choice
+from theory.training.convergence import convergence
 from theory.training.evaluation import Measures, evaluate
 from theory.training.folder import restore_weights
 from theory.training.reproducibility import WEIGHTS, revision
-from theory.training.runs import EVALUATION, read_document, write_document
+from theory.training.runs import EVALUATION, load_record, read_document, write_document
 from theory.training.setup import make_setup
 
 TARGET = Path(__file__).resolve().parents[1] / "data" / "runs"
@@ -155,6 +156,8 @@ def record(source: Path, target: Path, keep: list[str], streams: int) -> None:
     document["licence"] = "MIT"
     document["final"] = {**measure(model, streams), "code_revision": revision()}  # later than that of training
     document["files"] = [entry(target / name) for name in files]
+    write_document(target, document)
+    document["final"]["convergence"] = convergence(load_record(target)).to_json()
     write_document(target, document)
 
 

@@ -11,11 +11,19 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
 import cogfit
 from cogfit.files import data_dir
+from theory.training.convergence import convergence
+from theory.training.departures import DEPARTURES
 from theory.training.runs import Record, find_records, format_table, table
+from theory.training.sets import EQUAL, STREAMS
 
 HEADLINE = "cram-n256"
+_KINDS = ("cram", "transformer", "mamba", "jamba", "seqboat", "transmamba", "retention")
+RIVALS = [f"{kind}-n256" for kind in _KINDS]
+"""In the picture: CRAM and its rivals on the same task."""
 
 TEXT = """# Replication at N = 256
 
@@ -28,8 +36,18 @@ One row per run and seed, then mean and SD. Every model is trained here on SRCD 
 Attention is the share of tokens × layers that *execute* a row. "Initial" is the first evaluation in which the router is
 free (before, every token attends: 100 %). OPT = {opt:.2%}: every novel query attends and nothing else;
 static = {static:.2%}: every query does.
-"Streams" were trained on: the rivals got fewer than CRAM, which costs less per step, so that a run stays within some
-minutes; what they miss after so few is no limit of the architecture.
+"Streams" were trained on. **The rows are not trained equally**: most rivals got fewer streams than CRAM. A run "still
+climbs" where the forecast of its accuracy (`cogfit.fit(…).predict`, from the evaluations along the way) gains a point
+or more from twice the streams, where its interval does not exclude a point, or where there is no forecast (of fewer
+than ten evaluations, or because the forms disagree); with less than a point left to gain it has converged. Of
+{of_rivals} runs of rivals {climbing} still climb: what they miss is no limit of the architecture, and the ledger does
+not compare them. `make benchmark-equal` trains every rival, and CRAM without router, without the ODE and with ten times
+the rate of the semantic memory, on {streams:,} streams; it goes on where it stopped, and
+`python benchmarks/equal_training.py --list` says what is left.
+
+![Accuracy against streams](images/runs.png)
+
+(`cogfit theory runs{folders} --plot docs/images/runs.png`)
 
 Each set is made by one command, the one of its row in [the ledger](ledger.md), such as
 `cogfit theory train cram-n256 --seeds 11-15`, and put here by `benchmarks/record_runs.py`; a test holds the settings
@@ -90,6 +108,18 @@ that end without attention:
 With routing costs from step 0 the router gives attention up before attention has learned to retrieve; a warm-up in
 which every token attends avoids the trap.
 
+## CRAM as printed
+
+No run of the paper's size is on record. What a step of `cram` (N = 2048, two layers, buffer of 512 novel tokens, rank
+d/16) costs on one core, measured by `python benchmarks/paper_size.py` ([table](../data/benchmarks/paper_size.csv)):
+
+{sizes}
+
+"queries only" routes the tokens that ask for something and leaves all others in working memory (`routes`): a smaller
+question than the paper's, and several times cheaper. Departures from the paper, in the recorded runs and at its size:
+
+{departures}
+
 ## Why the prototype was fragile
 
 The four recorded prototypes (`srcd-n256-*`) have a router that sees the whole state of the token. With everything else
@@ -103,9 +133,25 @@ which falls pattern by pattern.
 """
 
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table."""
-    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *rows]
+def sizes() -> str:
+    """What steps at the size of the paper cost."""
+    table = pd.read_csv(data_dir() / "benchmarks" / "paper_size.csv")
+    rows = [
+        [
+            str(row["variant"]),
+            f"{row['batch']}",
+            f"{row['cpu_seconds_per_step']:.2f}",
+            f"{row['peak_mb']:,}",
+            f"{row['streams_in_90_minutes']:,}",
+        ]
+        for row in table.to_dict("records")
+    ]
+    return markdown(["variant", "streams a step", "CPU s a step", "memory, MB", "streams in 90 minutes"], rows)
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: bool = True) -> str:
+    """A table, with numbers in all columns but the first."""
+    lines = [header, ["---"] + ["---:" if numbers else "---"] * (len(header) - 1), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -156,11 +202,22 @@ def main() -> None:
     state = [f"{r.final['attention'] / r.optimum:.2f} (seed {r.seed})" for r in sets.get("cram-n256-state-router", [])]
     good = [r.final["accuracy"] >= 0.995 and r.final["attention"] <= 1.1 * r.optimum for r in own]
     task = own[0].document["config"]["data"]
+    rivals = [r for name in RIVALS if name != HEADLINE for r in sets.get(f"{name}{EQUAL}", sets.get(name, []))]
     ablation, fast = sets["cram-n256-no-consolidation"], sets["fast-weights-n256"]
     learned = [r for r in fast if r.final["accuracy"] >= 0.98]
     print(
         TEXT.format(
             headline=HEADLINE,
+            of_rivals=len(rivals),
+            climbing=sum(convergence(record).still_climbing for record in rivals),
+            streams=STREAMS,
+            folders="".join(f" data/runs/{name}" for name in RIVALS),
+            sizes=sizes(),
+            departures=markdown(
+                ["part", "in the paper", "in the recorded runs", "at its size"],
+                [[d.part, d.printed, d.recorded, d.at_size] for d in DEPARTURES],
+                numbers=False,
+            ),
             opt=own[0].optimum,
             static=own[0].static_bound,
             runs=markdown(header, body),

@@ -146,6 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
     import signal
     import threading
 
+    Interrupt.seen = False  # whatever an earlier call in this process saw
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, Interrupt.handle)
     with spelling_streams():

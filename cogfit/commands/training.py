@@ -43,7 +43,8 @@ Several seeds or settings go into folders of their own, side by side.
 
 RUNS_HELP = """Table of recorded runs: accuracy, attention before and after, each seed and mean ± SD.
 
-Without FOLDER, those that come with the package.
+Without FOLDER, those that come with the package. A run still climbs where the forecast of its accuracy gains a point \
+or more from twice the streams, or a point cannot be excluded.
 
 [bold]Examples[/bold]
 
@@ -52,6 +53,8 @@ Without FOLDER, those that come with the package.
   cogfit theory runs runs/cram-n256 --json -
 
   cogfit theory runs --markdown                             as it stands in the documentation
+
+  cogfit theory runs runs/mamba-n256-equal --plot a.png     accuracy against streams
 """
 
 RUNS_SCHEMA = "theory.runs/1"
@@ -175,15 +178,22 @@ def runs(
     ] = None,
     markdown: options.Markdown = False,
     json_file: options.JsonFile = None,
+    plot: options.Plot = None,
 ) -> None:
     """Show recorded runs (its help text is RUNS_HELP)."""
-    check_outputs(Path(), json_file)
+    check_outputs(Path(), json_file, plot)
     from cogfit.files import data_dir
     from cogfit.show.tables import to_markdown
+    from theory.training.convergence import convergence
     from theory.training.runs import find_records, format_table, table
 
     records = [record for place in folder or [data_dir() / "runs"] for record in find_records(place)]
     write_json(lambda: _document(records), json_file)
+    if plot is not None:
+        from cogfit.show.plots import save_figure
+        from theory.training.runs_plot import plot_runs
+
+        save_figure(plot_runs(records, {str(record.folder): convergence(record) for record in records}), plot)
     if json_file == "-":
         return
     if markdown:

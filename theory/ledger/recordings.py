@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,42 +11,15 @@ from typing import TYPE_CHECKING, Any
 from cogfit.errors import InputError, MissingDependencyError
 from theory.claims import find
 from theory.ledger.quantities import Quantity
+from theory.training.convergence import Convergence, convergence
 from theory.training.runs import Record, find_records
+from theory.training.sets import EQUAL, find_set
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cogfit.progress import Progress
     from theory.proofs.verdict import Verdict
-
-
-SETS: Mapping[str, tuple[str, str]] = {
-    "cram-n256": ("cram-n256", "11-15"),
-    "cram-n256-no-consolidation": ("cram-n256-no-consolidation", "11-15"),
-    "cram-n256-state-router": ("cram-n256 --set model.router=state", "11-13"),
-    "cram-n256-costs-from-start": (
-        "cram-n256 --set training.attend_until=0 --set training.costs_from=0 --set training.steps=1200",
-        "11-12",
-    ),
-    "cram-n256-fast-consolidation": ("cram-n256 --set training.slow_rate=3e-3", "11-12"),
-    **{
-        f"{kind}-n256": (f"{kind}-n256", "11-13")
-        for kind in ("transformer", "mamba", "jamba", "seqboat", "transmamba", "retention", "fast-weights")
-    },
-}
-"""Recorded sets of runs: configuration with changes, and seeds."""
-
-
-def training_command(name: str) -> str:
-    """The command that makes a set of runs.
-
-    Examples
-    --------
-    >>> training_command("mamba-n256")
-    'cogfit theory train mamba-n256 --seeds 11-13 --out runs/mamba-n256'
-    """
-    config, seeds = SETS[name]
-    return f"cogfit theory train {config} --seeds {seeds} --out runs/{name}"
 
 
 class NotHere(Exception):
@@ -130,8 +103,15 @@ class Recordings:
 
         records: list[Record] = self._once("records", name, read)
         if not records:
-            raise NotHere(f"no finished runs in runs/{name}; run first: {training_command(name)}")
+            raise NotHere(f"no finished runs in runs/{name}; run first: {find_set(name).command}")
         return records
+
+    def fairest(self, name: str) -> list[Record]:
+        """A set of runs, the fairest on record.
+
+        That of equal training, if it is there.
+        """
+        return self.optional(name + EQUAL) or self.records(name)
 
     def optional(self, name: str) -> list[Record]:
         """A set of runs, or none."""
@@ -146,7 +126,7 @@ class Recordings:
         On its routing log.
         """
         if not (record.folder / "routing.parquet").exists():
-            raise NotHere(f"runs/{record.title} has no routing log; run first: {training_command(record.title)}")
+            raise NotHere(f"runs/{record.title} has no routing log; run first: {find_set(record.title).command}")
 
         def work() -> dict[str, Any]:
             import cogfit
@@ -156,6 +136,11 @@ class Recordings:
             return dict(cogfit.fit(record.folder).to_json())
 
         made: dict[str, Any] = self._once("fit", str(record.folder), work)
+        return made
+
+    def convergence(self, record: Record) -> Convergence:
+        """Whether a run had converged."""
+        made: Convergence = self._once("convergence", str(record.folder), lambda: convergence(record))
         return made
 
     def verdict(self, claim: str) -> Verdict:

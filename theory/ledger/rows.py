@@ -84,8 +84,8 @@ from theory.ledger.measures.trained_here import (
     measure_encoder,
     measure_practice,
 )
-from theory.ledger.recordings import training_command
 from theory.ledger.records import LedgerRow
+from theory.training.sets import find_set
 
 
 def _table_row(model: str, name: str, title: str, decisive: str = "accuracy") -> LedgerRow:
@@ -98,13 +98,13 @@ def _table_row(model: str, name: str, title: str, decisive: str = "accuracy") ->
         printed=print_table_1(model),
         measure=measure_trained(name),
         judge=judge_trained(decisive),
-        command=training_command(name),
+        command=find_set(name).command,
         folder=f"runs/{name}",
         page="replication.md",
     )
 
 
-_TRAIN, _RUN = training_command(HEADLINE), f"runs/{HEADLINE}"
+_TRAIN, _RUN = find_set(HEADLINE).command, f"runs/{HEADLINE}"
 _RISE = print_numbers(("redundancy_10k", "R at 10K steps"), ("redundancy_300k", "R at 300K steps"))
 _REDUNDANCY = "cogfit theory redundancy --train --threads 1"
 _FIT = f"cogfit fit data/{_RUN}/seed11"
@@ -300,7 +300,7 @@ ROWS: tuple[LedgerRow, ...] = (
         printed=printed_dynamics,
         measure=measure_dynamics,
         judge=judge_dynamics,
-        command=training_command("transformer-n256"),
+        command=find_set("transformer-n256").command,
         folder=_RUN,
         page="replication.md",
     ),
@@ -312,7 +312,7 @@ ROWS: tuple[LedgerRow, ...] = (
         printed=print_nothing,
         measure=measure_unconsolidated,
         judge=judge_unconsolidated,
-        command=training_command("cram-n256-no-consolidation"),
+        command=find_set("cram-n256-no-consolidation").command,
         folder="runs/cram-n256-no-consolidation",
         certificate="cram-impossible",
     ),
@@ -348,7 +348,7 @@ ROWS: tuple[LedgerRow, ...] = (
         printed=print_numbers(("gamma_fast_semantic", "γ")),
         measure=measure_gamma("cram-n256-fast-consolidation"),
         judge=judge_gamma,
-        command=training_command("cram-n256-fast-consolidation"),
+        command=find_set("cram-n256-fast-consolidation").command,
         folder="runs/cram-n256-fast-consolidation",
     ),
     LedgerRow(

@@ -43,6 +43,53 @@ def attend(q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None = None, rows:
     return torch.zeros_like(q).scatter(2, index, output * real)
 
 
+def attend_biased(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """Causal attention with a bias per key.
+
+    The bias is added to all scores of its key. It rides along as one more coordinate of the key, so that its gradient
+    needs no matrix of scores.
+
+    Parameters
+    ----------
+    q, k, v : Tensor, shape (B, H, N, P)
+    bias : Tensor, shape (B, N)
+
+    Returns
+    -------
+    Tensor, shape (B, H, N, P)
+    """
+    width = q.shape[-1]
+    extra = bias[:, None, :, None].expand(-1, k.shape[1], -1, -1)
+    query, value = F.pad(q, (0, 1), value=width**0.5), F.pad(v, (0, 1))
+    key = torch.cat([k, extra], -1)
+    return F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=width**-0.5)[..., :width]
+
+
+def attend_taught(q: Tensor, k: Tensor, v: Tensor, *, rows: Tensor, mask: Tensor | None = None) -> Tensor:
+    """All rows of :func:`attend`, gradients through some.
+
+    Where the gradient of all other rows is zero anyway, this is the gradient of ``attend`` at the price of the rows
+    that have one.
+
+    Parameters
+    ----------
+    q, k, v, mask
+        See :func:`attend`.
+    rows : Tensor of bool, shape (B, T)
+        Rows that pass gradients.
+
+    Returns
+    -------
+    Tensor, shape (B, H, T, P)
+    """
+    with torch.no_grad():
+        every = attend(q, k, v, mask=mask)
+    rows = rows.clone()
+    rows[0, 0] = True  # never none: parameters without a gradient would not be updated at all
+    taught = attend(q, k, v, mask=mask, rows=rows)
+    return torch.where(rows[:, None, :, None], taught, every)
+
+
 class Attention(nn.Module):
     """Causal attention with projections.
 
@@ -83,10 +130,17 @@ class Attention(nn.Module):
         joined: Tensor = self.output(heads.transpose(1, 2).flatten(2))
         return joined
 
-    def forward(self, x: Tensor, *, rows: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+    def biased(self, x: Tensor, bias: Tensor) -> Tensor:
+        """Attend with a bias per key, see :func:`attend_biased`."""
+        return self.finish(attend_biased(*self.project(x), bias))
+
+    def forward(
+        self, x: Tensor, *, rows: Tensor | None = None, taught: Tensor | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         """Attend.
 
-        See :func:`attend`. The mask is (B, N[t], N[s]); with ``past_only``, s = t in it has no effect.
+        See :func:`attend`, and :func:`attend_taught` for rows that are ``taught``. The mask is (B, N[t], N[s]); with
+        ``past_only``, s = t in it has no effect.
 
         Returns
         -------
@@ -95,6 +149,8 @@ class Attention(nn.Module):
         q, k, v = self.project(x)
         if mask is not None and self.past_only:
             mask = torch.cat([torch.ones_like(mask[..., :1]), mask[..., :-1]], -1) & causal(x)
+        if taught is not None:
+            return self.finish(attend_taught(q, k, v, rows=taught, mask=mask))
         return self.finish(attend(q, k, v, mask=mask, rows=rows))
 
     def _split(self, x: Tensor) -> Tensor:
@@ -123,7 +179,7 @@ def newest(written: Tensor, capacity: int) -> Tensor:
     Tensor of bool, shape (B, N[t], N[s])
         Whether token s is in the buffer once token t has come.
     """
-    count = written.cumsum(1)
+    count = written.cumsum(1, dtype=torch.int16)  # streams have at most 8,192 tokens; (B, N, N) is large
     later = count.unsqueeze(2) - count.unsqueeze(1)  # written in (s, t]
     return written.unsqueeze(1) & (later >= 0) & (later < capacity) & causal(written)
 
@@ -152,7 +208,7 @@ def largest(score: Tensor, written: Tensor, capacity: int, *, block: int = 256) 
     for s in torch.split(place, block):
         ours, theirs = score[:, None, s], score[:, :, None]  # [r, s]: is r better than s?
         better = (theirs > ours) | ((theirs == ours) & (place[:, None] < s))
-        parts.append((better & written.unsqueeze(2)).cumsum(1) < capacity)
+        parts.append((better & written.unsqueeze(2)).cumsum(1, dtype=torch.int16) < capacity)
     return torch.cat(parts, 2) & written.unsqueeze(1) & causal(written)
 
 

@@ -22,18 +22,26 @@ class Choice:
         One-hot in the forward pass, the relaxed sample in the backward pass.
     probabilities : Tensor, shape (..., R)
         Softmax of the logits, without noise.
+    taken : Tensor of int, shape (...), or None
+        The option to be counted where several have weight. None: that of the largest weight.
     """
 
     weights: Tensor
     probabilities: Tensor
+    taken: Tensor | None = None
 
     @property
     def index(self) -> Tensor:
         """The option taken, of shape (...)."""
-        return self.weights.argmax(-1)
+        return self.weights.argmax(-1) if self.taken is None else self.taken
 
 
-def choose(logits: Tensor, *, temperature: float, sample: bool) -> Choice:
+def gumbel(like: Tensor) -> Tensor:
+    """Independent numbers of the standard Gumbel distribution."""
+    return -torch.empty_like(like).exponential_().log()
+
+
+def choose(logits: Tensor, *, temperature: float, sample: bool, noise: Tensor | None = None) -> Choice:
     """Hard choice among R options.
 
     By the straight-through Gumbel-Softmax when sampling, else the most probable.
@@ -43,6 +51,8 @@ def choose(logits: Tensor, *, temperature: float, sample: bool) -> Choice:
     logits : Tensor, shape (..., R)
     temperature : float
     sample : bool
+    noise : Tensor, shape (..., R), optional
+        Gumbel numbers to sample with. Default: new ones.
 
     Returns
     -------
@@ -52,8 +62,8 @@ def choose(logits: Tensor, *, temperature: float, sample: bool) -> Choice:
     ----------
     Jang, Gu & Poole 2017, arXiv 1611.01144; Maddison, Mnih & Teh 2017, arXiv 1611.00712.
     """
-    noise = -torch.empty_like(logits).exponential_().log() if sample else torch.zeros_like(logits)
-    soft = ((logits + noise) / temperature).softmax(-1)
+    shift = torch.zeros_like(logits) if not sample else gumbel(logits) if noise is None else noise
+    soft = ((logits + shift) / temperature).softmax(-1)
     hard = torch.zeros_like(soft).scatter(-1, soft.argmax(-1, keepdim=True), 1.0)
     return Choice(hard + (soft - soft.detach()) if sample else hard, logits.softmax(-1))
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from theory.models.attention import Attention, causal, largest
 from theory.models.base import EPISODIC, Context, FeedForward, Layer, ModelConfig, Trace, either
 from theory.models.gates import HardConcrete, ascend
-from theory.models.scan import moving_average
+from theory.models.scan import AVERAGES
 from theory.settings import part_of
 from theory.tasks.srcd import SRCD
 
@@ -68,16 +68,16 @@ class RetentionConfig(ModelConfig):
 class RetentionScore(nn.Module):
     """s_t = vᵀ tanh(W h_t + U m_{t−1}) + b."""
 
-    def __init__(self, d: int, decay: float, bias: float) -> None:
+    def __init__(self, d: int, decay: float, bias: float, compute: str = "reference") -> None:
         super().__init__()
-        self.decay = decay
+        self.decay, self.average = decay, AVERAGES[compute]
         self.here, self.before = nn.Linear(d, d, bias=False), nn.Linear(d, d, bias=False)
         self.read = nn.Linear(d, 1)
         nn.init.constant_(self.read.bias, bias)
 
     def forward(self, h: Tensor) -> Tensor:
         """Map (B, N, d) to (B, N)."""
-        average = moving_average(h, self.decay)
+        average = self.average(h, self.decay)
         earlier = torch.cat([torch.zeros_like(average[:, :1]), average[:, :-1]], 1)
         score: Tensor = self.read(torch.tanh(self.here(h) + self.before(earlier))).squeeze(-1)
         return score
@@ -95,7 +95,7 @@ class RetentionLayer(Layer):
         self.unit = length if config.budget_unit == "share" else 1
         self.gate = HardConcrete(config.temperature, config.low, config.high)
         self.norm = nn.LayerNorm(d)
-        self.score = RetentionScore(d, config.decay, config.score_bias)
+        self.score = RetentionScore(d, config.decay, config.score_bias, config.compute)
         self.attention = Attention(d, config.heads)
         self.ffn = FeedForward(d, config.ffn)
         self.register_buffer("multiplier", torch.zeros(()))
@@ -110,8 +110,7 @@ class RetentionLayer(Layer):
         elif self.training:
             gate = self.gate.sample(score)
             retained = gate > 0
-            weight = gate.clamp_min(1e-9).log().unsqueeze(1).masked_fill(~causal(x), -torch.inf)
-            retrieved = gate.unsqueeze(-1) * self.attention(state, mask=weight)
+            retrieved = gate.unsqueeze(-1) * self.weighted(state, gate.clamp_min(1e-9).log())
         else:
             retained, retrieved = (self.online if self.config.selection == "online" else self.offline)(
                 state, probability
@@ -120,6 +119,13 @@ class RetentionLayer(Layer):
         excess = (probability.sum(1).mean() - self.kept) / self.unit
         trace = either(retained, probability)
         return x + self.ffn(x), Trace(trace.routing, trace.probabilities, costs={"budget": self.multiplier * excess})
+
+    def weighted(self, state: Tensor, weight: Tensor) -> Tensor:
+        """Attention with the logarithm of a weight per key."""
+        if self.config.compute == "fast":
+            return self.attention.biased(state, weight)
+        masked: Tensor = self.attention(state, mask=weight.unsqueeze(1).masked_fill(~causal(state), -torch.inf))
+        return masked
 
     def online(self, state: Tensor, probability: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens that enter the memory, and what they retrieve.

@@ -1,9 +1,13 @@
 """Linear recurrences over a stream.
 
-Computed in chunks by matrix products.
+Computed in chunks by matrix products. Each stands here twice: as the reference, and with fewer operations for
+``compute = "fast"``, where sums run in another order.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -70,6 +74,72 @@ def moving_average(x: Tensor, decay: float) -> Tensor:
     return selective_scan((1 - decay) * x.unsqueeze(2), log, ones, ones).squeeze(2)
 
 
+def fast_scan(u: Tensor, log_decay: Tensor, b: Tensor, c: Tensor, *, chunk: int = 32) -> Tensor:
+    """The recurrence of :func:`selective_scan`, in fewer operations.
+
+    Sums of logarithms are taken along the stream, in double precision, and then subtracted: their error is far below
+    that of single precision. What heads share is multiplied once.
+
+    Parameters
+    ----------
+    u, log_decay
+        See :func:`selective_scan`.
+    b, c : Tensor, shape (B, N, H or 1, S)
+        One head stands for all.
+    chunk : int
+        Of 16, 32 and 64, this was the fastest on a processor (8 streams of 256, 4 heads).
+
+    Returns
+    -------
+    Tensor, shape (B, N, H, P)
+    """
+    n = u.shape[1]
+    u, b, c = (_chunks(x, chunk).transpose(2, 3) for x in (u, b, c))  # (B, G, H, C, ·)
+    log = _chunks(log_decay.unsqueeze(-1), chunk).squeeze(-1).transpose(2, 3)  # (B, G, H, C)
+    inner = _pair_decays(log)
+    y = (inner * (c @ b.mT)) @ u
+    if u.shape[1] == 1:
+        return y.transpose(2, 3).flatten(1, 2)[:, :n]
+    ends = (inner[..., -1, :].unsqueeze(-1) * u).mT @ b  # (B, G, H, P, S): states at the ends of chunks, from zero
+    # Carried into chunk g: what was left of the ends of all chunks before it.
+    across = _pair_decays(log.sum(-1).transpose(1, 2))  # (B, H, G, G)
+    flat = ends.transpose(1, 2).flatten(3)  # (B, H, G, P·S)
+    before = F.pad(across[..., :-1, :-1] @ flat[:, :, :-1], (0, 0, 1, 0))
+    carried = before.reshape(*before.shape[:3], *ends.shape[3:]).transpose(1, 2)
+    out: Tensor = y + log.cumsum(-1).exp().unsqueeze(-1) * (c @ carried.mT)
+    return out.transpose(2, 3).flatten(1, 2)[:, :n]
+
+
+def fast_average(x: Tensor, decay: float, *, chunk: int = 64) -> Tensor:
+    """The moving average of :func:`moving_average`, in fewer operations.
+
+    One matrix of weights serves all chunks.
+
+    Parameters
+    ----------
+    x : Tensor, shape (B, N, D)
+    decay : float
+
+    Returns
+    -------
+    Tensor, shape (B, N, D)
+    """
+    n = x.shape[1]
+    parts = F.pad(x, (0, 0, 0, -n % chunk)).reshape(x.shape[0], -1, chunk, x.shape[2])  # (B, G, C, D)
+    y: Tensor = (1 - decay) * _powers(decay, chunk, like=x) @ parts
+    groups = parts.shape[1]
+    if groups > 1:
+        carried = F.pad(_powers(decay**chunk, groups - 1, like=x) @ y[:, :-1, -1], (0, 0, 1, 0))  # (B, G, D)
+        fading = decay ** torch.arange(1, chunk + 1, dtype=x.dtype, device=x.device)
+        y = y + fading[:, None] * carried.unsqueeze(2)
+    return y.flatten(1, 2)[:, :n]
+
+
+SCANS: Mapping[str, Callable[..., Tensor]] = {"reference": selective_scan, "fast": fast_scan}
+AVERAGES: Mapping[str, Callable[[Tensor, float], Tensor]] = {"reference": moving_average, "fast": fast_average}
+"""By the setting ``compute``."""
+
+
 def delta_update(state: Tensor, keys: Tensor, values: Tensor, strength: Tensor) -> Tensor:
     """Write a chunk into a fast-weight memory.
 
@@ -121,3 +191,33 @@ def _decays(log: Tensor) -> Tensor:
     strict = torch.ones(size, size, dtype=torch.bool, device=log.device).tril(-1)
     sums = log.unsqueeze(-1).expand(*log.shape, size).masked_fill(~strict, 0.0).cumsum(-2)
     return sums.exp().tril()
+
+
+class _PairDecays(torch.autograd.Function):
+    """exp(Σ_{s<i≤t} log_i) for t ≥ s, else 0; see :func:`_decays`."""
+
+    @staticmethod
+    def forward(ctx: Any, log: Tensor) -> Tensor:
+        total = log.double().cumsum(-1)
+        decays = (total.unsqueeze(-1) - total.unsqueeze(-2)).to(log.dtype).exp_().tril_()
+        ctx.save_for_backward(decays)
+        return decays
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (decays,) = ctx.saved_tensors
+        weighted = gradients[0] * decays
+        by_total = weighted.sum(-1) - weighted.sum(-2)
+        reverse: Tensor = by_total.flip(-1).cumsum(-1).flip(-1)
+        return reverse
+
+
+def _pair_decays(log: Tensor) -> Tensor:
+    decays: Tensor = _PairDecays.apply(log)  # type: ignore[no-untyped-call]
+    return decays
+
+
+def _powers(base: float, size: int, *, like: Tensor) -> Tensor:
+    """Matrix of base^(t−s) for t ≥ s, else 0."""
+    place = torch.arange(size, dtype=like.dtype, device=like.device)
+    return (base ** (place[:, None] - place).clamp_min(0)).tril()

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from theory.models.base import WORKING, Context, FeedForward, Layer, ModelConfig, Trace, always
-from theory.models.scan import selective_scan
+from theory.models.scan import SCANS
 from theory.models.transformer import AttentionLayer
 from theory.tasks.srcd import SRCD
 
@@ -91,6 +91,8 @@ class SelectiveSSM(nn.Module):
         super().__init__()
         d, heads, state = config.d_model, config.ssm_heads, config.state
         self.inner, self.heads, self.state = 2 * d, heads, state
+        self.scan = SCANS[config.compute]
+        self.shared = 1 if config.compute == "fast" else heads  # b and c are the same for all heads
         self.input = nn.Linear(d, 2 * self.inner + 2 * state + heads, bias=False)
         width = self.inner + 2 * state
         self.convolution = nn.Conv1d(width, width, config.convolution, groups=width)
@@ -110,8 +112,8 @@ class SelectiveSSM(nn.Module):
         u, b, c = torch.split(mixed, [self.inner, self.state, self.state], -1)
         u = u.reshape(*u.shape[:2], self.heads, -1)
         step = F.softplus(step + self.step_bias)
-        b, c = (part.unsqueeze(2).expand(-1, -1, self.heads, -1) for part in (b, c))
-        y = selective_scan(u * step.unsqueeze(-1), -step * self.log_rate.exp(), b, c) + self.skip[:, None] * u
+        b, c = (part.unsqueeze(2).expand(-1, -1, self.shared, -1) for part in (b, c))
+        y = self.scan(u * step.unsqueeze(-1), -step * self.log_rate.exp(), b, c) + self.skip[:, None] * u
         out: Tensor = self.output(self.norm(y.flatten(2)) * F.silu(gate))
         return out
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from theory.models.attention import Attention, attend
 from theory.models.base import Context, FeedForward, Layer, ModelConfig, Trace, either
-from theory.models.scan import selective_scan
+from theory.models.scan import SCANS
 from theory.settings import part_of
 from theory.tasks.srcd import SRCD
 
@@ -54,6 +54,7 @@ class SwitchLayer(Layer):
         super().__init__()
         d, heads = config.d_model, config.heads
         self.position = position
+        self.scan = SCANS[config.compute]
         self.norm = nn.LayerNorm(d)
         self.attention = Attention(d, heads)
         self.step = nn.Linear(d, heads)
@@ -73,7 +74,7 @@ class SwitchLayer(Layer):
         if before < n:
             step = F.softplus(self.step(state))
             c, b, u = (part.transpose(1, 2) for part in (q, k / math.sqrt(k.shape[-1]), v))
-            y = selective_scan(u * step.unsqueeze(-1), -step * self.log_rate.exp(), b, c)
+            y = self.scan(u * step.unsqueeze(-1), -step * self.log_rate.exp(), b, c)
             parts.append(self.state_norm(y[:, before:]).transpose(1, 2))
         x = x + self.attention.finish(torch.cat(parts, 2))
         attends = (torch.arange(n, device=x.device) < before).expand(x.shape[:2])

@@ -36,7 +36,7 @@ from theory.training.recorder import Recorder
 from theory.training.reproducibility import choose_device, deterministic, moments, prefixed, restore_moments, under
 from theory.training.setup import Setup, make_setup
 from theory.training.stopping import Stopped, held_signals
-from theory.training.trainer import Single, Trainer, objective, observe, optimiser, start
+from theory.training.trainer import Losses, Single, Trainer, objective, observe, optimiser, start
 
 How = Literal["auto", "stacked", "processes"]
 Watch = Callable[[str, int, int, "Measures | None"], None]
@@ -77,7 +77,9 @@ class Stacked:
             for name, cost in _COSTS.items()
         }
 
-    def advance(self, batch: Batch[Tensor], *, attend_all: bool, costs: float) -> dict[str, Tensor]:
+    def advance(
+        self, batch: Batch[Tensor], *, attend_all: bool, costs: float, observed: bool = True
+    ) -> dict[str, Tensor]:
         """One update of all members."""
 
         def update_member(
@@ -88,8 +90,9 @@ class Stacked:
                 self.template, (parameters, buffers), (streams.tokens,), {"attend_all": attend_all}
             )
             weight = {name: costs * weights.get(name, 1.0) for name in output.costs}
-            loss = objective(output, streams, dynamics_weight=self.training.dynamics_weight, costs=weight)
-            return loss, observe(output, streams)
+            parts = Losses.of(output, streams)
+            loss = objective(output, parts, dynamics_weight=self.training.dynamics_weight, costs=weight)
+            return loss, observe(output, parts, streams) if observed else {}
 
         asked = {"answer": batch.answer, "target": batch.target, "pattern": batch.pattern}
         with sdpa_kernel(SDPBackend.MATH):  # the only one that vmap does not take apart into single calls
@@ -171,9 +174,10 @@ def groups(setups: Sequence[Setup]) -> list[list[int]]:
 
 
 def stackable(setup: Setup) -> bool:
-    """Whether a model needs nothing but the optimiser.
+    """Whether a model can be a member of a stack.
 
-    Between updates, that is.
+    It needs nothing but the optimiser between updates, and does the same whatever its tokens are
+    (``compute = "fast"`` and ``routes = "queries"`` do not).
 
     Examples
     --------
@@ -181,6 +185,8 @@ def stackable(setup: Setup) -> bool:
     >>> stackable(load_setup("cram")), stackable(load_setup("retention"))
     (True, False)
     """
+    if setup.model.compute == "fast" or getattr(setup.model, "routes", "tokens") == "queries":
+        return False
     model = build(setup.model, setup.data.model_copy(update={"novel_keys": setup.data.queries}), 0)
     return all(type(layer).after_step is Layer.after_step for layer in model.layers)
 
@@ -291,7 +297,10 @@ def _check_ensemble(setups: Sequence[Setup], paths: Sequence[Path], how: How, de
         raise InputError(f"{len(setups)} runs need as many different folders, not {len(set(paths))}")
     where = choose_device(device)
     if how == "stacked" and not all(stackable(setup) for setup in setups):
-        raise InputError("models that change between updates cannot be stacked", hint="use processes")
+        raise InputError(
+            "models that change between updates, compute = 'fast' or routes = 'queries' cannot be stacked",
+            hint="use processes",
+        )
     return where
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -69,7 +68,8 @@ def open_run(folder: Path, setup: Setup) -> Run | None:
             )
         document = {"name": folder.name, "status": "running", "config": setup.to_json()}
         write_document(folder, document)
-    if document.get("config") != json.loads(json.dumps(setup.to_json())):
+    # settings that a record lacks were at their defaults
+    if make_setup(document.get("config", {}), path=folder / RUN) != setup:
         raise InputError("holds a run with other settings", path=folder, hint="name another folder with --out")
     return load_run(folder) if document.get("status") == "finished" else None
 

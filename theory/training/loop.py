@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 
@@ -37,6 +38,7 @@ from theory.training.reproducibility import (
     check_tensors,
     choose_device,
     deterministic,
+    keep_freed_memory,
     naming,
     noted_step,
     prefixed,
@@ -144,6 +146,7 @@ def loop(
     Stopped
         With a checkpoint written, where one was asked for.
     """
+    keep_freed_memory()
     training = setups[0].training
     key = json.dumps([setup.to_json() for setup in setups])
     begin = _resume(trainer, streams, recorders, setups, checkpoint, key)
@@ -155,8 +158,9 @@ def loop(
         # one update, and its rows in the logs
         batch = streams.sample()
         attend_all = step < training.attend_until
-        observed = trainer.advance(batch, attend_all=attend_all, costs=training.cost_weight(step))
-        _record(recorders, step, observed, batch)
+        is_observed = bool(recorders) and training.is_observed(step)
+        seen = trainer.advance(batch, attend_all=attend_all, costs=training.cost_weight(step), observed=is_observed)
+        _record(recorders, step, seen, batch)
         # what is done now and then, and after the last step
         done = step + 1
         is_last = done == training.steps
@@ -221,9 +225,9 @@ def _without_moments(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: v for name, v in state.items() if not name.startswith("optimizer/") and name != "random/cuda"}
 
 
-def _record(recorders: Sequence[Observer], step: int, observed: Mapping[str, Tensor], batch: Batch[Tensor]) -> None:
+def _record(recorders: Sequence[Observer], step: int, seen: Mapping[str, Tensor], batch: Batch[Tensor]) -> None:
     for i, recorder in enumerate(recorders):
-        recorder.step(step, {name: value[i] for name, value in observed.items()}, index_batch(batch, i))
+        recorder.step(step, {name: value[i] for name, value in seen.items()}, index_batch(batch, i))
 
 
 def _evaluate_members(
@@ -268,7 +272,7 @@ def train(
     watch : callable, optional
         See :func:`loop`.
     stop : callable, optional
-        See :func:`loop`; by default Ctrl-C and SIGTERM stop the training.
+        See :func:`loop`; by default Ctrl-C and SIGTERM stop the training. Where one is given, signals are its business.
 
     Returns
     -------
@@ -295,9 +299,9 @@ def train(
     if complete is not None:
         return complete
     started = time.perf_counter()
-    with held_signals() as asked, deterministic(setup.training.seed, where):
+    with held_signals() if stop is None else nullcontext(stop) as asked, deterministic(setup.training.seed, where):
         trainer = Single(setup, where)
         streams = Streams([setup.data], setup.training.batch, setup.training.seed, where)
         recorder = Recorder(folder, setup.training, setup.data.patterns)
-        loop(trainer, streams, [recorder], [setup], checkpoint=folder / CHECKPOINT, watch=watch, stop=stop or asked)
+        loop(trainer, streams, [recorder], [setup], checkpoint=folder / CHECKPOINT, watch=watch, stop=asked)
     return close_run(folder, setup, trainer.model, where, time.perf_counter() - started)

@@ -41,7 +41,7 @@ class Observer(Protocol):
     def step(self, step: int, seen: Mapping[str, Tensor], batch: Batch[Tensor]) -> None:
         """Record a step.
 
-        With what was observed, and its streams, of this member.
+        With what was observed, if anything was, and its streams, of this member.
         """
 
     def evaluation(self, step: int, measures: Measures) -> None:
@@ -84,21 +84,15 @@ class Recorder:
     def step(self, step: int, seen: Mapping[str, Tensor], batch: Batch[Tensor]) -> None:
         """Log a step: arrays (B, N) of one member."""
         assert self.logger is not None
-        query, pattern = (batch.answer > 0).cpu().numpy(), batch.pattern.cpu().numpy()
-        numbers = {name: value.float().cpu().numpy() for name, value in seen.items()}
-        quality = numbers["quality"][query].mean()
-        self.logger.log(
-            step,
-            float(numbers["attention"]),
-            attention_on_queries=float(numbers["attended"][query].mean()),
-            retrieval_accuracy=float(numbers["correct"][query].mean()),
-            retrieval_loss=float(numbers["retrieval"]),
-            dynamics_mse=float(numbers["dynamics"]),
-            predicted_quality=float(quality),
-        )
+        pattern = batch.pattern.cpu().numpy()
         asked = pattern[pattern > 0]
         exposure = self.exposures[asked] + _times_before(asked)
         np.add.at(self.exposures, asked, 1)
+        if not seen:
+            return
+        numbers = {name: value.float().cpu().numpy() for name, value in seen.items()}
+        if step % self.training.log_every == 0:
+            self._log_utilization(self.logger, step, numbers, (batch.answer > 0).cpu().numpy())
         if self.training.routing_every and step % self.training.routing_every == 0 and asked.size:
             where = pattern > 0
             rounded = np.round(numbers["quality"][where].astype(float), 4)
@@ -111,6 +105,21 @@ class Recorder:
                 correct=numbers["correct"][where] > 0,
                 quality=None if np.isnan(rounded).all() else rounded,
             )
+
+    @staticmethod
+    def _log_utilization(
+        logger: UtilizationLogger, step: int, numbers: Mapping[str, NDArray[Any]], query: NDArray[np.bool_]
+    ) -> None:
+        quality = numbers["quality"][query].mean()
+        logger.log(
+            step,
+            float(numbers["attention"]),
+            attention_on_queries=float(numbers["attended"][query].mean()),
+            retrieval_accuracy=float(numbers["correct"][query].mean()),
+            retrieval_loss=float(numbers["retrieval"]),
+            dynamics_mse=float(numbers["dynamics"]),
+            predicted_quality=float(quality),
+        )
 
     def evaluation(self, step: int, measures: Measures) -> None:
         """Note an evaluation after so many steps."""

@@ -21,6 +21,7 @@ import numpy as np
 from cogfit.errors import InputError
 from cogfit.files import write_atomic
 from cogfit.records.codec import Document, read_json
+from theory.training.convergence import convergence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,8 +175,12 @@ class Record:
     @property
     def streams(self) -> int:
         """Streams that it was trained on."""
-        training = self.document["config"]["training"]
-        return int(training["steps"]) * int(training["batch"])
+        return int(self.document["config"]["training"]["steps"]) * self.batch
+
+    @property
+    def batch(self) -> int:
+        """Streams per step."""
+        return int(self.document["config"]["training"]["batch"])
 
     @property
     def optimum(self) -> float:
@@ -198,9 +203,16 @@ class Record:
     @property
     def initial_attention(self) -> float:
         """Attention at the first evaluation in which the router decided."""
+        return float(self.free_evaluation[0]["attention"])
+
+    @property
+    def free_evaluation(self) -> list[dict[str, Any]]:
+        """Evaluations in which the router decided.
+
+        All of them, if it never did.
+        """
         forced = self.document.get("forced_attention_steps")
-        free = [row for row in self.evaluation if forced is None or row["step"] > forced[1] + 1]
-        return float((free or self.evaluation)[0]["attention"])
+        return [row for row in self.evaluation if forced is None or row["step"] > forced[1] + 1] or self.evaluation
 
     def first_step(self, share: float) -> float:
         """First evaluation with lastingly low attention.
@@ -278,7 +290,8 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``set``, ``seed`` (a number, "mean" or "SD"), ``streams`` (steps × batch of training) and those of
+        Columns ``set``, ``seed`` (a number, "mean" or "SD"), ``streams`` (steps × batch of training), ``climbing``
+        (whether the run still climbed: "yes" or "no", see :mod:`theory.training.convergence`) and those of
         :data:`COLUMNS`.
     """
     import pandas as pd
@@ -289,7 +302,7 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
         rows += own
         if len(own) > 1:
             numbers = pd.DataFrame(own)[list(COLUMNS)]
-            same = {"set": title, "streams": ""}
+            same = {"set": title, "streams": "", "climbing": ""}
             rows += [{**same, "seed": "mean", **numbers.mean()}, {**same, "seed": "SD", **numbers.std()}]
     return pd.DataFrame(rows)
 
@@ -300,6 +313,7 @@ def _row(record: Record) -> dict[str, Any]:
         "set": record.title,
         "seed": str(record.seed),
         "streams": f"{record.streams:,}",
+        "climbing": "yes" if convergence(record).still_climbing else "no",
         **{name: float(last.get(name, math.nan)) for name in COLUMNS},
         "initial_attention": initial,
         "ratio": last["attention"] / initial if initial else math.nan,
@@ -323,6 +337,6 @@ def format_table(frame: pd.DataFrame) -> list[list[str]]:
             f"{100 * value:.2f} %" if name in percent else f"{value:.4f}" if name == "dynamics_mse" else f"{value:.3f}"
         )
 
-    header = ["run", "seed", "streams", *COLUMNS.values()]
-    names = ["set", "seed", "streams", *COLUMNS]
+    header = ["run", "seed", "streams", "still climbing", *COLUMNS.values()]
+    names = ["set", "seed", "streams", "climbing", *COLUMNS]
     return [header, *([cell(name, row[name]) for name in names] for row in frame.to_dict("records"))]

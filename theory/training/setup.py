@@ -51,6 +51,8 @@ class Training(Strict):
         Steps between checkpoints.
     routing_every : int
         Steps between rows of the routing log; 0: no routing log. Exposures are counted in all steps.
+    log_every : int
+        Steps between rows of the utilisation log; what is logged is not computed in the others.
     """
 
     steps: int = Field(3000, ge=1)
@@ -69,6 +71,18 @@ class Training(Strict):
     final_streams: int = Field(2048, ge=1)
     checkpoint_every: int = Field(500, ge=1)
     routing_every: int = Field(1, ge=0)
+    log_every: int = Field(1, ge=1)
+
+    def is_observed(self, step: int) -> bool:
+        """Whether a log has a row for a step.
+
+        Examples
+        --------
+        >>> [step for step in range(9) if Training(log_every=4, routing_every=3).is_observed(step)]
+        [0, 3, 4, 6, 8]
+        """
+        has_routing = self.routing_every > 0 and step % self.routing_every == 0
+        return has_routing or step % self.log_every == 0
 
     def cost_weight(self, step: int) -> float:
         """Weight of the routing costs in a step.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import torch
@@ -36,10 +36,12 @@ class Trainer(Protocol):
 
     members: int
 
-    def advance(self, batch: Batch[Tensor], *, attend_all: bool, costs: float) -> dict[str, Tensor]:
+    def advance(
+        self, batch: Batch[Tensor], *, attend_all: bool, costs: float, observed: bool = True
+    ) -> dict[str, Tensor]:
         """Make one update.
 
-        See :func:`observe` for what is returned, with the members in front.
+        See :func:`observe` for what is returned, with the members in front; nothing unless ``observed``.
         """
 
     def member(self, index: int) -> Model:
@@ -52,27 +54,38 @@ class Trainer(Protocol):
         """Go back to a state."""
 
 
-def objective(
-    output: Output, batch: Batch[Tensor], *, dynamics_weight: float, costs: Mapping[str, Tensor] | float
-) -> Tensor:
+@dataclass(frozen=True)
+class Losses:
+    """The two losses of the task, each a scalar: they are trained on, and logged."""
+
+    retrieval: Tensor
+    dynamics: Tensor
+
+    @classmethod
+    def of(cls, output: Output, batch: Batch[Tensor]) -> Losses:
+        """Losses of a batch."""
+        return cls(output.retrieval_loss(batch), output.dynamics_loss(batch))
+
+
+def objective(output: Output, losses: Losses, *, dynamics_weight: float, costs: Mapping[str, Tensor] | float) -> Tensor:
     """The loss of a step.
 
     Answers, dynamics, the layers' own losses, and routing costs times their weights.
     """
     weight = dict.fromkeys(output.costs, costs) if isinstance(costs, float) else costs
-    parts = [output.retrieval_loss(batch), dynamics_weight * output.dynamics_loss(batch), *output.losses.values()]
+    parts = [losses.retrieval, dynamics_weight * losses.dynamics, *output.losses.values()]
     parts += [weight[name] * cost for name, cost in output.costs.items()]
     return torch.stack(parts).sum()
 
 
-def observe(output: Output, batch: Batch[Tensor]) -> dict[str, Tensor]:
+def observe(output: Output, losses: Losses, batch: Batch[Tensor]) -> dict[str, Tensor]:
     """What is logged of a step.
 
     Returns
     -------
     dict
-        ``attention`` (), ``routing`` and ``probabilities`` for :meth:`Model.after_step`; per token (B, N)
-        ``attended``, ``p_episodic`` (in any layer), ``correct``, ``quality``; ``retrieval`` and ``dynamics`` losses.
+        ``attention`` (); per token (B, N) ``attended``, ``p_episodic`` (in any layer), ``correct``, ``quality``;
+        ``retrieval`` and ``dynamics`` losses.
     """
     p = output.probabilities[..., _EPISODIC]
     quality = torch.full_like(output.dynamics, torch.nan) if output.quality is None else output.quality.mean(-1)
@@ -82,8 +95,8 @@ def observe(output: Output, batch: Batch[Tensor]) -> dict[str, Tensor]:
         "p_episodic": p[..., 0] if p.shape[-1] == 1 else 1 - (1 - p).prod(-1),
         "correct": output.correct(batch),
         "quality": quality,
-        "retrieval": output.retrieval_loss(batch),
-        "dynamics": output.dynamics_loss(batch),
+        "retrieval": losses.retrieval,
+        "dynamics": losses.dynamics,
     }
     return {name: value.detach() for name, value in observed.items()}
 
@@ -139,15 +152,17 @@ def _within(name: str, parts: Sequence[str]) -> bool:
     return any(f"{_LAYER.sub('', name)}.".startswith(f"{part}.") for part in parts)
 
 
-def optimiser(groups: tuple[list[nn.Parameter], list[nn.Parameter]], training: Training) -> torch.optim.AdamW:
+def optimiser(
+    groups: tuple[list[nn.Parameter], list[nn.Parameter]], training: Training, *, fused: bool = False
+) -> torch.optim.AdamW:
     """AdamW with the rates of two groups.
 
-    For those of the parameters that learn.
+    For those of the parameters that learn. Fused updates round differently from the reference.
     """
     learning = [[p for p in group if p.requires_grad] for group in groups]
     rates = (training.rate, training.slow_rate)
     named = [{"params": group, "lr": rate} for group, rate in zip(learning, rates, strict=True) if group]
-    return torch.optim.AdamW(named, weight_decay=training.weight_decay, foreach=True)
+    return torch.optim.AdamW(named, weight_decay=training.weight_decay, foreach=not fused, fused=fused)
 
 
 class Single:
@@ -158,19 +173,25 @@ class Single:
     def __init__(self, setup: Setup, device: torch.device) -> None:
         self.setup = setup
         self.model = start(setup).to(device)
-        self.optimizer = optimiser(self.model.parameter_groups(), setup.training)
+        is_fused = setup.model.compute == "fast"
+        self.optimizer = optimiser(self.model.parameter_groups(), setup.training, fused=is_fused)
 
-    def advance(self, batch: Batch[Tensor], *, attend_all: bool, costs: float) -> dict[str, Tensor]:
+    def advance(
+        self, batch: Batch[Tensor], *, attend_all: bool, costs: float, observed: bool = True
+    ) -> dict[str, Tensor]:
         """One update."""
         batch = index_batch(batch, 0)
         output: Output = self.model(batch.tokens, attend_all=attend_all)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = objective(output, batch, dynamics_weight=self.setup.training.dynamics_weight, costs=costs)
+        losses = Losses.of(output, batch)
+        loss = objective(output, losses, dynamics_weight=self.setup.training.dynamics_weight, costs=costs)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.setup.training.clip)
         self.optimizer.step()
         self.model.after_step(output)
-        return {name: value.unsqueeze(0) for name, value in observe(output, batch).items()}
+        if not observed:
+            return {}
+        return {name: value.unsqueeze(0) for name, value in observe(output, losses, batch).items()}
 
     def member(self, index: int) -> Model:
         """The model."""

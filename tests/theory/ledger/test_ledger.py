@@ -13,11 +13,13 @@ from cogfit.commands.training import parse_settings
 from cogfit.errors import InputError
 from cogfit.files import data_dir
 from theory.claims import CLAIMS
+from theory.ledger.measures.table_1 import CONVERGED
 from theory.ledger.page import page
 from theory.ledger.quantities import Quantity, over_seeds
-from theory.ledger.recordings import SETS, Recordings, training_command
+from theory.ledger.recordings import Recordings
 from theory.ledger.records import OUTCOMES, Entry, Measured, assess, choose
 from theory.ledger.rows import ROWS
+from theory.training.sets import EQUAL_TRAINING, RECORDED, find_set
 
 ROOT = Path(__file__).resolve().parents[3]
 ROW = {row.id: row for row in ROWS}
@@ -167,12 +169,37 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
         choose(ROWS, ["nothing"])
 
 
-@pytest.mark.parametrize("name", SETS)
+def test_runs_that_still_climb_are_not_compared() -> None:
+    printed = [Quantity("accuracy", 0.68), Quantity("attention", 0.0)]
+    found = [
+        over_seeds("accuracy", [0.68, 0.69, 0.68], "%"),
+        over_seeds("attention", [0.0] * 3, "%"),
+        Quantity("runs", 3),
+    ]
+    assert ruling("table1-mamba", printed, [*found, Quantity(CONVERGED, 3)]) == "reproduced"
+    assert ruling("table1-mamba", printed, [*found, Quantity(CONVERGED, 2)]) == "reproduced"
+    assert ruling("table1-mamba", printed, [*found, Quantity(CONVERGED, 0)]) == "not testable here"
+
+
+def test_a_row_says_how_much_its_model_was_trained() -> None:
+    data = Recordings(data_dir())
+    for name in ("table1-mamba", "table1-transformer", "dynamics"):
+        streams = data.fairest("transformer-n256" if name == "dynamics" else f"{name.removeprefix('table1-')}-n256")[
+            0
+        ].streams
+        assert f"trained on {streams:,} streams" in assess(ROW[name], data).measured.basis
+
+
+ON_RECORD = [item.name for item in RECORDED]
+ON_RECORD += [item.name for item in EQUAL_TRAINING if (data_dir() / "runs" / item.name).exists()]
+
+
+@pytest.mark.parametrize("name", ON_RECORD)
 def test_the_command_of_a_set_makes_what_was_recorded(name: str) -> None:
     pytest.importorskip("torch", reason="needs the extra 'train'")
     from theory.training.setup import load_setup, make_setup
 
-    command = training_command(name).split()
+    command = find_set(name).command.split()
     changes = parse_settings([command[i + 1] for i, word in enumerate(command) if word == "--set"])
     first, last = map(int, command[command.index("--seeds") + 1].split("-"))
     folders = sorted((data_dir() / "runs" / name).glob("seed*"))

@@ -20,6 +20,11 @@ TASK = SRCD(length=64, query_fraction=0.1, patterns=8, novel_keys=16, values=4)
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "cram": {"kind": "cram", "layers": 2, "heads": 2, "semantic_rank": 8},
+    "cram-queries": {"kind": "cram", "routes": "queries", "semantic_rank": 8, "capacity": 9},
+    "cram-no-router": {"kind": "cram", "router": "none", "semantic_rank": 8},
+    "cram-no-ode": {"kind": "cram", "euler_steps": 0, "semantic_rank": 8, "compute": "fast"},
+    "mamba-fast": {"kind": "mamba", "state": 4, "compute": "fast"},
+    "retention-fast": {"kind": "retention", "budget": 0.2, "compute": "fast"},
     "cram-state": {"kind": "cram", "router": "state", "semantic_rank": 8, "semantic_from_task": True},
     "cram-newest": {"kind": "cram", "capacity": 5, "write": "novel", "semantic_rank": 8},
     "cram-novel": {"kind": "cram", "capacity": 5, "write": "all", "evict": "least_novel", "semantic_rank": 8},
@@ -40,11 +45,11 @@ Make = Callable[..., Model]
 
 def mixed(model: Model, batch: Batch[Tensor]) -> Model:
     """Make what decides steeper and centre it, so that every option is taken by some tokens."""
-    finals: list[nn.Linear] = [m.body[-1] for m in model.modules() if isinstance(m, Router)]
+    finals: list[nn.Linear] = [m.body[-1] for m in model.modules() if isinstance(m, Router) and m.body is not None]
     finals += [m.gate for m in model.modules() if isinstance(m, SeqBoatLayer)]
 
     def centre(module: nn.Module, _: Any, logits: Tensor) -> None:
-        module.bias -= logits.mean((0, 1))
+        module.bias -= logits.flatten(0, -2).mean(0)
 
     with torch.no_grad():
         for final in finals:

@@ -136,7 +136,7 @@ def test_training_and_evaluation_agree_on_the_same_choices(
     expected = model.eval()(batch.tokens)
     original = cram.choose
 
-    def settled(logits: Tensor, *, temperature: float, sample: bool) -> Choice:
+    def settled(logits: Tensor, *, temperature: float, sample: bool, noise: Tensor | None = None) -> Choice:
         return original(logits, temperature=temperature, sample=False)
 
     monkeypatch.setattr(cram, "choose", settled)

@@ -18,7 +18,7 @@ from theory.models.retention import RetentionConfig, RetentionLayer, RetentionSc
 from theory.tasks.srcd import SRCD
 
 Make = Callable[..., Model]
-PLAIN = Context(torch.zeros(1), torch.ones(()), lambda x: x, attend_all=False)
+PLAIN = Context(torch.zeros(1), torch.zeros(1, dtype=torch.bool), torch.ones(()), lambda x: x, attend_all=False)
 
 
 def layer_of(kept: int, **settings: Any) -> RetentionLayer:

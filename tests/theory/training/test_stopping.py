@@ -127,6 +127,12 @@ def test_a_request_is_noted_and_a_second_ctrl_c_interrupts() -> None:
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
+def test_an_interrupt_does_not_stop_the_next_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal.Interrupt, "seen", True)
+    sets = [f"--set={name}={value}" for name, value in (SMALL | {"training.steps": 2}).items()]
+    assert main(["theory", "train", "cram-n256", *sets, "--out", str(tmp_path / "run"), "--device", "cpu"]) == 0
+
+
 def test_threads_leave_signals_alone() -> None:
     seen: list[int] = []
 

@@ -17,21 +17,22 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 import cogfit
 from cogfit.cli import main
 from cogfit.errors import InputError
 from theory.models import Model, Sampler, build
-from theory.tasks.srcd import SRCD
+from theory.tasks.srcd import SRCD, Batch
 from theory.training.ensemble import Stacked, groups, padded, stackable, train_many, train_models
 from theory.training.evaluation import evaluate
 from theory.training.folder import load_model, load_run
 from theory.training.loop import Streams, loop, train
 from theory.training.recorder import Recorder, _times_before
-from theory.training.reproducibility import CHECKPOINT
+from theory.training.reproducibility import CHECKPOINT, deterministic
 from theory.training.runs import Record, find_records, format_table, load_record, table
 from theory.training.setup import Setup, Training, load_setup, make_setup
-from theory.training.trainer import Single, index_batch
+from theory.training.trainer import Single, index_batch, start
 
 pytestmark = pytest.mark.slow  # models are trained
 
@@ -104,6 +105,62 @@ def test_settings_are_refused_with_a_reason(changes: dict[str, object], message:
 def test_settings_survive_json() -> None:
     setup = small()
     assert make_setup(json.loads(json.dumps(setup.to_json()))) == setup
+
+
+# --------------------------------------------------------------------------------------------------- a step
+
+
+def plain_step(model: Model, optimizer: torch.optim.Optimizer, batch: Batch[Tensor], setup: Setup) -> None:
+    """An update written out: what was saved since must not change a bit of it."""
+    output = model(batch.tokens)
+    optimizer.zero_grad()
+    loss = [
+        output.retrieval_loss(batch),
+        setup.training.dynamics_weight * output.dynamics_loss(batch),
+        *output.losses.values(),
+        *(0.5 * cost for cost in output.costs.values()),
+    ]
+    torch.stack(loss).sum().backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), setup.training.clip)
+    optimizer.step()
+    model.after_step(output)
+
+
+@pytest.mark.parametrize("config", ["cram-n256", "retention-n256", "jamba-n256"])
+def test_a_step_is_the_plain_step_to_the_bit(config: str) -> None:
+    setup = small(config)
+    with deterministic(0, CPU):
+        trainer, streams = Single(setup, CPU), Streams([setup.data], 4, 0, CPU)
+        for _ in range(4):
+            trainer.advance(streams.sample(), attend_all=False, costs=0.5, observed=False)
+    with deterministic(0, CPU):
+        model, streams = start(setup), Streams([setup.data], 4, 0, CPU)
+        fast, slow = model.parameter_groups()
+        groups = [{"params": fast, "lr": setup.training.rate}, {"params": slow, "lr": setup.training.slow_rate}]
+        named = [group for group in groups if group["params"]]
+        optimizer = torch.optim.AdamW(named, weight_decay=setup.training.weight_decay, foreach=True)
+        for _ in range(4):
+            plain_step(model, optimizer, index_batch(streams.sample(), 0), setup)
+    for name, value in model.state_dict().items():
+        assert torch.equal(trainer.model.state_dict()[name], value), name
+
+
+def test_what_is_not_logged_changes_nothing(run: Path, tmp_path: Path) -> None:
+    train(small(training__log_every=5, training__routing_every=4), tmp_path / "rare", device="cpu")
+    for name in ("evaluation.csv", "model.safetensors"):
+        assert (tmp_path / "rare" / name).read_bytes() == (run / name).read_bytes()
+    whole = pd.read_json(run / "utilization.jsonl", lines=True)
+    rare = pd.read_json(tmp_path / "rare" / "utilization.jsonl", lines=True)
+    pd.testing.assert_frame_equal(rare, whole[whole["step"] % 5 == 0].reset_index(drop=True))
+    whole, rare = (pd.read_parquet(place / "routing.parquet") for place in (run, tmp_path / "rare"))
+    pd.testing.assert_frame_equal(rare, whole[whole["step"] % 4 == 0].reset_index(drop=True))
+
+
+def test_fast_training_ends_near_the_reference(run: Path, tmp_path: Path) -> None:
+    fast = train(small(model__compute="fast"), tmp_path / "fast", device="cpu")
+    assert fast.measures.dynamics_mse == pytest.approx(load_run(run).measures.dynamics_mse, rel=1e-3)
+    train(small(model__compute="fast"), tmp_path / "again", device="cpu")
+    assert contents(tmp_path / "again") == contents(tmp_path / "fast")
 
 
 # ---------------------------------------------------------------------------------------------------- a run
@@ -310,6 +367,12 @@ def test_streams_of_members_with_the_same_task_differ_and_stand_in_order() -> No
     assert batch.answer.shape == (3, 2, 64)
     assert int(batch.answer[[0, 2]].max()) <= 4 < int(batch.answer[1].max())
     assert not torch.equal(batch.answer[0], batch.answer[2])
+
+
+def test_what_depends_on_the_tokens_is_not_stacked() -> None:
+    assert stackable(small())
+    assert not stackable(small(model__compute="fast"))
+    assert not stackable(small(model__routes="queries"))
 
 
 def test_models_with_work_between_updates_are_trained_one_by_one() -> None:

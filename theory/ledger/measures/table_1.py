@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from theory.ledger.measures.printed_and_measured import HEADLINE, POINTS, basis_of, final_figures, print_table_1, within
 from theory.ledger.quantities import Quantities, Quantity, over_seeds
 from theory.ledger.recordings import Recordings
 from theory.ledger.records import Measured, Ruling
+from theory.training.runs import Record
+
+CONVERGED = "runs that have converged"
 
 
 def measure_trained(name: str) -> Callable[[Recordings], Measured]:
-    """Final figures of a trained model."""
+    """Final figures of a trained model.
+
+    Of the runs that have converged; of all, where none has.
+    """
 
     def measure(data: Recordings) -> Measured:
-        records = data.records(name)
-        return Measured(final_figures(records), basis_of(records))
+        records = data.fairest(name)
+        converged = [record for record in records if not data.convergence(record).still_climbing]
+        chosen = converged or records
+        counts = (Quantity(CONVERGED, len(converged)), Quantity("runs", len(records)))
+        return Measured((*final_figures(chosen), *counts), f"{basis_of(chosen)}; {training_of(data, chosen)}")
 
     return measure
+
+
+def training_of(data: Recordings, records: Sequence[Record]) -> str:
+    """Streams of training, beside those of CRAM, in words."""
+    own, cram = records[0].streams, data.records(HEADLINE)[0].streams
+    beside = "as CRAM" if own == cram else f"CRAM had {cram:,}"
+    return f"trained on {own:,} streams ({beside})"
 
 
 def judge_trained(decisive: str) -> Callable[[Quantities, Measured], Ruling]:
@@ -29,6 +45,12 @@ def judge_trained(decisive: str) -> Callable[[Quantities, Measured], Ruling]:
     def judge(printed: Quantities, measured: Measured) -> Ruling:
         text = f"accuracy {measured['accuracy'].shown} at attention {measured['attention'].shown}"
         near = {name: within(printed[name].value, measured[name], POINTS) for name in ("accuracy", "attention")}
+        counts = {quantity.name: int(quantity.value) for quantity in measured.quantities}
+        if counts.get(CONVERGED) == 0:
+            text = f"none of {counts['runs']} runs has converged, so that nothing is compared; so far it has {text}"
+            return Ruling("not testable here", text)
+        if CONVERGED in counts and counts[CONVERGED] < counts["runs"]:
+            text += f" ({counts[CONVERGED]} of {counts['runs']} runs have converged, and count)"
         if not near[decisive]:
             return Ruling("not reproduced", f"trained here it has {text}")
         if abs(measured[decisive].value - printed[decisive].value) > POINTS:
@@ -66,10 +88,11 @@ def judge_plateau(printed: Quantities, measured: Measured) -> Ruling:
 
 def measure_dynamics(data: Recordings) -> Measured:
     """Error on the dynamics beside a Transformer."""
-    cram, other = data.records(HEADLINE), data.records("transformer-n256")
+    cram, other = data.records(HEADLINE), data.fairest("transformer-n256")
     means = [over_seeds(f"dynamics MSE, {r[0].title}", [x.final["dynamics_mse"] for x in r]) for r in (cram, other)]
     ratios = [x.final["dynamics_mse"] / means[1].value for x in cram]
-    return Measured((over_seeds("MSE of CRAM relative to the Transformer", ratios), *means), basis_of(cram))
+    basis = f"{basis_of(cram)}; the Transformer was {training_of(data, other)}"
+    return Measured((over_seeds("MSE of CRAM relative to the Transformer", ratios), *means), basis)
 
 
 def printed_dynamics(data: Recordings) -> tuple[Quantity, ...]:

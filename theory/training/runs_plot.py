@@ -1,0 +1,85 @@
+"""Picture of recorded runs: accuracy against the streams that they were trained on."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from theory.training.convergence import Convergence
+from theory.training.runs import Record
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PANELS = {"accuracy": "all queries", "accuracy_novel": "queries for novel keys"}
+
+
+def plot_runs(records: Sequence[Record], judged: Mapping[str, Convergence], *, width: float = 8.0) -> Figure:
+    """Draw accuracy against streams of training.
+
+    A line per run, a colour per set.
+
+    Parameters
+    ----------
+    records : sequence of Record
+    judged : mapping of str to Convergence
+        By folder.
+    width : float
+        Inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Left all queries, right those for novel keys. A run that still climbs ends in an open circle, one that has
+        converged in a full one.
+    """
+    import seaborn as sns
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, PercentFormatter
+
+    titles = list(dict.fromkeys(record.title for record in records))
+    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+        figure = Figure(figsize=(width, 0.5 * width), layout="constrained")
+        panels = figure.subplots(1, 2, sharey=True)
+    looks = dict(zip(titles, _looks(sns.color_palette("colorblind")), strict=False))
+    for axes, (name, title) in zip(panels, PANELS.items(), strict=True):
+        for record in records:
+            _draw_run(axes, record, name, looks[record.title], is_open=judged[str(record.folder)].still_climbing)
+        axes.set_title(title, fontsize="medium", loc="left")
+        axes.set_xscale("log")
+        axes.set_xlabel("streams trained on")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    panels[0].set_ylabel("right answers, new streams")
+    handles = [panels[0].plot([], [], label=title, **looks[title])[0] for title in titles]
+    handles += [
+        panels[0].plot([], [], "o", color="0.4", mfc=face, ms=4, label=label)[0]
+        for face, label in (("0.4", "converged"), ("white", "still climbing"))
+    ]
+    figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize="small")
+    sns.despine(figure)
+    return figure
+
+
+def _looks(colors: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    """Colours, then the same with other dashes."""
+    for dash in itertools.cycle(("-", "--", ":")):
+        for color in colors:
+            yield {"color": color, "linestyle": dash, "linewidth": 1.0}
+
+
+def _draw_run(axes: Axes, record: Record, name: str, look: dict[str, Any], *, is_open: bool) -> None:
+    """One line, and how it ends."""
+    rows = [(row["step"] * record.batch, row.get(name, math.nan)) for row in record.evaluation]
+    streams, accuracy = np.array(rows, float).T
+    if not np.isfinite(accuracy).any():
+        return
+    axes.plot(streams, accuracy, alpha=0.8, **look)
+    last = np.flatnonzero(np.isfinite(accuracy))[-1]
+    face = "white" if is_open else look["color"]
+    axes.plot(streams[last], accuracy[last], "o", color=look["color"], mfc=face, ms=4, zorder=3)
