@@ -193,10 +193,15 @@ def headlines(folder: Path) -> dict[str, tuple[float, float, float]]:
     """
     out: dict[str, tuple[float, float, float]] = {}
     units = read_study(folder)["units"]
-    if "redundancy" in units:
-        table = read_table(folder, "redundancy")
-        for row in records_of(table[(table["layer"] == 0) & (table["tokens"] == "all")]):
-            out[f"R of {row['unit']}s"] = (row["r"], row["r_low"], row["r_high"])
+    for unit, table_name, text in (("redundancy", "redundancy", "prose"), ("code", "redundancy_code", "code")):
+        if unit in units:
+            table = read_table(folder, table_name)
+            for row in records_of(table[(table["layer"] == 0) & (table["tokens"] == "all")]):
+                out[f"R of {row['unit']}s, {text}"] = (row["r"], row["r_low"], row["r_high"])
+    if "controls" in units:
+        for row in records_of(read_table(folder, "controls")):
+            name = f"R of {row['control']}, width {row['width']}, {row['documents']} documents"
+            out[name] = (row["r"], row["r_low"], row["r_high"])
     if "heads" in units:
         for row in records_of(read_table(folder, "scores")):
             out[f"{row['score']}: {row['quantity']}"] = (row["estimate"], row["low"], row["high"])
@@ -208,7 +213,7 @@ def headlines(folder: Path) -> dict[str, tuple[float, float, float]]:
     if "policies" in units:
         for row in records_of(read_table(folder, "policies")):
             limits = (row["nats_above_full"], row["nats_above_full_low"], row["nats_above_full_high"])
-            out[f"{row['policy']}: nats above full"] = limits
+            out[f"{row['policy']}, {row['budget']} tokens: nats above full"] = limits
     return {name: triple for name, triple in out.items() if not any(map(math.isnan, triple))}
 
 

@@ -71,11 +71,11 @@ QUICK = Sizes(
     contexts=12,
     budgets=(64,),
     policy_needles=8,
-    control_documents=16,
+    control_documents=15,
     control_widths=(256,),
 )
 """Sizes of half an hour on two cores.
 
-Probes are fitted on as much text as in a full study, and heads are chosen on as many needles: R depends on the one, and
-what copy heads do on the other.
+Probes are fitted on as much text as in a full study (those of the controls on half), and heads are chosen on as many
+needles: R depends on the one, and what copy heads do on the other.
 """

@@ -27,7 +27,7 @@ from theory.lm.in_context import CONDITIONS, curve_in_context, make_context, rea
 from theory.lm.needles import NAMES, WORDS, make_needles
 from theory.lm.records import COLUMNS, compare_studies, headlines, read_study, read_table
 from theory.lm.shown import shown_tables
-from theory.lm.sizes import Sizes
+from theory.lm.sizes import QUICK, Sizes
 from theory.lm.study import run_study
 from theory.lm.units import UNITS, Unit
 from theory.policies import POLICIES
@@ -255,8 +255,19 @@ def test_studies_that_differ_are_told_apart(folder: Path, tmp_path: Path) -> Non
     table[["r", "r_low", "r_high"]] -= 5
     table.to_csv(other / "redundancy.csv", index=False)
     told = {row[0]: row[-1] for row in compare_studies(other, folder)[1:]}
-    assert told["R of layers"] == "NO"
+    assert told["R of layers, prose"] == "NO"
+    assert {f"h2o, {budget} tokens: nats above full" for budget in (12, 24)} <= set(told)  # each with its own
     assert set(told.values()) == {"yes", "NO"}
+
+
+def test_a_quick_study_has_the_numbers_of_a_full_one() -> None:
+    """Those that are compared: the same amounts of text to fit on, needles to choose on, and budgets."""
+    full = Sizes()
+    assert (QUICK.fit_documents, QUICK.tokens) == (full.fit_documents, full.tokens)
+    assert (QUICK.needles, QUICK.copy_heads, QUICK.lines) == (full.needles, full.copy_heads, full.lines)
+    assert set(QUICK.budgets) <= set(full.budgets)
+    assert set(QUICK.control_widths) <= set(full.control_widths)
+    assert QUICK.control_documents in {full.control_documents >> k for k in range(4)}
 
 
 def test_what_is_no_study_is_named(
