@@ -19,7 +19,7 @@ LEAST_KEPT = 0.95
 
 
 def measure_practice(data: Recordings) -> Measured:
-    """Recall of facts against their presentations, and what is left of it."""
+    """Recall of facts against their presentations."""
     practice, fits = (data.table(f"runs/{FACTS}/{name}.csv") for name in ("practice", "fits"))
     main = practice[practice["cell"] == "main"].sort_values("exposure")
     fit = fits[(fits["curve"] == "practice") & (fits["cell"] == "main") & (fits["outcome"] == "error")].iloc[0]
@@ -42,7 +42,7 @@ def _of_row(row: pd.DataFrame, column: str, name: str, n: int) -> Quantity:
 
 
 def judge_practice(printed: Quantities, measured: Measured) -> Ruling:
-    """Ask for a power law, and for an exponent in the range stated for people."""
+    """Ask for a power law and people's exponent."""
     human, gamma = printed["γ of people"], measured["γ of the error, under the form reported"]
     course = f"recall rises from {measured['recall after 1'].shown} to {measured['recall after 31'].shown}"
     verdict = measured.notes[0]
@@ -54,7 +54,7 @@ def judge_practice(printed: Quantities, measured: Measured) -> Ruling:
 
 
 def measure_encoder(data: Recordings) -> Measured:
-    """Share of the full accuracy that an encoder keeps under a budget."""
+    """Share of full accuracy kept under a budget."""
     table = retention_records.accuracies(data.table(f"runs/{RETENTION}/answers.csv"))
     pages = int(data.table(f"runs/{RETENTION}/answers.csv")["page"].nunique())
     quantities = []
@@ -72,7 +72,7 @@ def measure_encoder(data: Recordings) -> Measured:
 
 
 def judge_encoder(printed: Quantities, measured: Measured) -> Ruling:
-    """Ask whether the gates keep 95 %, and whether chance does."""
+    """Ask whether the gates keep 95 %."""
     budgets = [name.split(" at ")[1] for name in printed]
     gates = {budget: measured[f"share of full accuracy at {budget}, gates"] for budget in budgets}
     chance = {budget: measured[f"share of full accuracy at {budget}, random"] for budget in budgets}
