@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from theory.ledger.quantities import Quantities, Quantity
@@ -28,8 +29,10 @@ def measure_practice(data: Recordings) -> Measured:
     value, low, high = (float(fit[name]) for name in ("gamma", "gamma_low", "gamma_high"))
     gamma = Quantity("γ of the error, under the form reported", value, low, high)
     verdict = str(fit["verdict"]).replace("_", " ")
+    if math.isfinite(value):  # some forms have no exponent
+        quantities.append(gamma)
     return Measured(
-        (*quantities, gamma),
+        tuple(quantities),
         "SmolLM2-135M, its last two layers trained on invented facts; intervals over seeds",
         notes=(f"cogfit.fit, power law: {verdict}; form: {fit['form']}",),
     )
@@ -43,11 +46,11 @@ def _of_row(row: pd.DataFrame, column: str, name: str, n: int) -> Quantity:
 
 def judge_practice(printed: Quantities, measured: Measured) -> Ruling:
     """Ask for a power law and people's exponent."""
-    human, gamma = printed["γ of people"], measured["γ of the error, under the form reported"]
     course = f"recall rises from {measured['recall after 1'].shown} to {measured['recall after 31'].shown}"
     verdict = measured.notes[0]
     if "power law: supported" not in verdict:
-        return Ruling("not reproduced", f"{course}, not as a power law ({verdict})")
+        return Ruling("not reproduced", f"{course}, not found to be a power law ({verdict})")
+    human, gamma = printed["γ of people"], measured["γ of the error, under the form reported"]
     if gamma.low <= human.high and human.low <= gamma.high:
         return Ruling("reproduced under conditions", f"{course}, as a power law with γ = {gamma.shown}")
     return Ruling("not reproduced", f"{course}, as a power law with γ = {gamma.shown}")
