@@ -108,7 +108,7 @@ def recall(
     json_file: options.JsonFile = None,
     markdown: options.Markdown = False,
 ) -> None:
-    """Show a study, or write a curve of it (its help text is RECALL_HELP)."""
+    """Show a study or a curve (its help is RECALL_HELP)."""
     from theory.lm.practice_records import shown_tables
 
     place = folder or _recorded()
@@ -149,7 +149,7 @@ def _headlines(folder: Path) -> dict[str, Any]:
 
 
 def print_tables(tables: Sequence[tuple[str, list[list[str]]]], *, markdown: bool) -> None:
-    """Print tables (titles and cells, header first), as Markdown where asked for."""
+    """Print tables, as Markdown where asked for."""
     from cogfit.show.tables import to_markdown
 
     for title, (header, *rows) in tables:

@@ -94,7 +94,10 @@ class Encoder:
         return pooled, given
 
     def attention_received(self, number: int, states: Tensor) -> Tensor:
-        """Attention that each token gets in a layer when all attend to all, (texts, tokens)."""
+        """Attention that each token gets in a layer.
+
+        When all attend to all; shape (texts, tokens).
+        """
         part = self.layers[number].attention.self
         heads, batch, tokens = part.num_attention_heads, *states.shape[:2]
         query, key = (
@@ -105,7 +108,9 @@ class Encoder:
 
 
 def load_encoder(folder: Path) -> Encoder:
-    """Load an encoder from a local folder; nothing is fetched, unpickled or executed.
+    """Load an encoder from a local folder.
+
+    Nothing is fetched, unpickled or executed.
 
     Raises
     ------

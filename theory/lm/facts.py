@@ -121,7 +121,7 @@ def make_prompts(model: LanguageModel, counts: Mapping[str, int]) -> dict[str, l
 
 
 def words_of(model: LanguageModel, most: int, words: Sequence[str] = WORDS) -> dict[str, int]:
-    """Words that are one token of a model, with its number.
+    """Words that are one token, with its number.
 
     Parameters
     ----------
@@ -144,7 +144,9 @@ def words_of(model: LanguageModel, most: int, words: Sequence[str] = WORDS) -> d
 
 
 def share_out(count: int, words: int, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Give each fact a word: at random, and each word equally often.
+    """Give each fact a word, each word equally often.
+
+    At random.
 
     Examples
     --------

@@ -123,7 +123,10 @@ class Upper(nn.Module):
     output: Tensor
 
     def forward(self, states: Tensor) -> Tensor:
-        """Map what enters the layers to what leaves the model, (sentences, tokens, width)."""
+        """Map what enters the layers to what leaves the model.
+
+        Both (sentences, tokens, width).
+        """
         places = torch.arange(states.shape[1])[None]
         position = self.rotary(states, places)
         for layer in self.layers:
@@ -158,7 +161,10 @@ def _first_trained(body: Any, layers: int) -> int:
 
 
 def states_below(model: LanguageModel, ids: Tensor, layers: int, *, at_once: int = 64) -> Tensor:
-    """What enters the last layers, (sentences, tokens, width), in single precision."""
+    """What enters the last layers, in single precision.
+
+    Shape (sentences, tokens, width).
+    """
     body, _ = parts_of(model)
     kept: list[Tensor] = []
 
@@ -411,7 +417,10 @@ class Course:
 
     @torch.no_grad()
     def examine(self, facts: Sequence[int], session: int, since: int) -> dict[str, Any]:
-        """Ask for the words of facts; columns of the log."""
+        """Ask for the words of facts.
+
+        Columns of the log.
+        """
         chosen = list(facts)
         sentences, words = self.facts["studied"], torch.from_numpy(self.words["studied"])[chosen]
         last = self.upper(sentences.states[chosen])[torch.arange(len(chosen)), sentences.last[chosen]]

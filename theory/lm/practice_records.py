@@ -145,7 +145,9 @@ def _with_net(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
 
 def practice_log(log: pd.DataFrame) -> pd.DataFrame:
-    """Outcomes against earlier presentations, a row per run and presentation.
+    """Outcomes against earlier presentations.
+
+    A row per run and presentation.
 
     Of the facts that are shown most often, just before they are shown again.
 
@@ -161,7 +163,9 @@ def practice_log(log: pd.DataFrame) -> pd.DataFrame:
 
 
 def forgetting_log(log: pd.DataFrame, exposures: int) -> pd.DataFrame:
-    """Outcomes against the delay since the local maximum, a row per run and delay.
+    """Outcomes against the delay since the local maximum.
+
+    A row per run and delay.
 
     The maximum is that of recall, in the mean over runs, within :data:`PEAK_WITHIN` updates of the last session.
 
@@ -188,7 +192,10 @@ def forgetting_log(log: pd.DataFrame, exposures: int) -> pd.DataFrame:
 
 
 def shown_exposures(log: pd.DataFrame) -> list[int]:
-    """How often facts of a cell were shown; without controls."""
+    """How often facts of a cell were shown.
+
+    Without the controls.
+    """
     return sorted(int(e) for e in log["planned"].unique() if e > 0)
 
 
@@ -231,7 +238,9 @@ def retained(curve: pd.DataFrame, delay: int, outcome: str = "recall_net") -> tu
 
 
 def fit_curve(curve: pd.DataFrame, x: str, outcome: str) -> Any:
-    """Fit the mean over runs with every form; runs are resampled as wholes.
+    """Fit the mean over runs with every form.
+
+    Runs are resampled as wholes.
 
     From the first presentation or update on: at zero a power law has no value, and at a maximum the value is high
     because it was chosen.
@@ -303,7 +312,10 @@ _SHOWN_DELAYS = (0, 10, 100, 1_000)
 
 
 def shown_tables(folder: Path) -> list[tuple[str, list[list[str]]]]:
-    """Tables of a study for people: titles and cells, header first."""
+    """Tables of a study for people.
+
+    Titles and cells, header first.
+    """
     read_study(folder)
     return [("Practice", _practice(folder)), ("Forgetting", _forgetting(folder)), ("Forms", _fits(folder))]
 
@@ -357,7 +369,7 @@ def _fits(folder: Path) -> list[list[str]]:
 
 
 def headlines(folder: Path) -> dict[str, tuple[float, float, float]]:
-    """Net recall at its maximum, and the share that is left.
+    """Net recall at its maximum, and what is left.
 
     Returns
     -------

@@ -72,7 +72,7 @@ def run_practice(
     words: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Train the units that are not there yet, then sum them up.
+    """Train missing units, then sum all up.
 
     Parameters
     ----------
@@ -143,7 +143,9 @@ def _check(cells: Sequence[Cell], only: Sequence[str]) -> None:
 
 
 def in_order(cells: Sequence[Cell]) -> list[tuple[Cell, int]]:
-    """Units: the first cell, then the others seed by seed, so that each cell has some early.
+    """Units in the order of their training.
+
+    The first cell, then the others seed by seed, so that each cell has some early.
 
     Examples
     --------
@@ -180,7 +182,7 @@ def _train_and_record(
 
 
 def sum_up(folder: Path, document: dict[str, Any], progress: Progress | None = None) -> None:
-    """Write the curves of each cell, and what `cogfit.fit` says of them."""
+    """Write the curves of each cell, and their fits."""
     import pandas as pd
 
     cells = cells_of(document)

@@ -41,7 +41,7 @@ def describe_file(path: Path, meanings: Mapping[str, str]) -> dict[str, Any]:
 def open_study(
     folder: Path, *, kind: str, model: str, digest: str, texts: Texts, settings: Mapping[str, Any], about: str
 ) -> dict[str, Any]:
-    """Begin the folder of a study, or go on with it.
+    """Begin the folder of a study, or continue it.
 
     Parameters
     ----------

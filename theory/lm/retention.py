@@ -109,7 +109,9 @@ _SECTION = re.compile(r"-sec([A-Z])\d+\.txt$")
 
 
 def section_of(name: str) -> str | None:
-    """Section of a page: its folder, else the letter in the name of a fetched page.
+    """Section that a page belongs to.
+
+    Its folder, else the letter in the name of a fetched page.
 
     Examples
     --------
@@ -122,7 +124,9 @@ def section_of(name: str) -> str | None:
 
 
 def make_task(encoder: Encoder, texts: Texts, sizes: RetentionSizes) -> Task:
-    """Cut pages into passages; of each page every other one is judged.
+    """Cut pages into passages.
+
+    Of each page every other one is judged.
 
     Raises
     ------
@@ -165,7 +169,10 @@ def _cut(encoder: Encoder, document: Document, sizes: RetentionSizes) -> list[li
 
 
 def top(scores: Tensor, budget: float) -> Tensor:
-    """Gates that are one for the ⌊ρT⌋ highest scores of a text, at least one."""
+    """Gates that keep the highest scores of a text.
+
+    ⌊ρT⌋ of them, at least one.
+    """
     kept = max(1, int(budget * scores.shape[1] + 1e-9))
     return torch.zeros_like(scores).scatter(1, scores.topk(kept, dim=1).indices, 1.0)
 
@@ -203,7 +210,10 @@ class RetentionGates(nn.Module):
     multipliers: Tensor
 
     def sample(self, number: int, states: Tensor, probabilities: list[Tensor]) -> Tensor:
-        """Gates for training; what they are drawn from is noted."""
+        """Gates for training.
+
+        What they are drawn from is noted.
+        """
         score = self.scores[number](states)
         probabilities.append(score.sigmoid())
         return self.gate.sample(score)
@@ -213,7 +223,10 @@ class RetentionGates(nn.Module):
         return top(self.scores[number](states), self.budget)
 
     def cost(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """Price of what is kept above the budget, in shares of the tokens."""
+        """Price of what is kept above the budget.
+
+        In shares of the tokens.
+        """
         excess = torch.stack([p.mean() for p in probabilities]) - self.budget
         return (self.multipliers * excess).sum()
 
@@ -232,7 +245,7 @@ def train_gates(
     seed: int,
     progress: Progress | None = None,
 ) -> RetentionGates:
-    """Train gates and a classifier together; the gates are returned."""
+    """Train gates, together with a classifier."""
     torch.manual_seed(seed)
     gates, classifier = RetentionGates(encoder, budget), nn.Linear(encoder.width, sections)
     optimiser = torch.optim.AdamW([*gates.parameters(), *classifier.parameters()], lr=sizes.rate)
@@ -292,7 +305,10 @@ def fit_classifier(features: Tensor, labels: Tensor, sections: int, ridge: float
 
 
 def judge(encoder: Encoder, task: Task, gates: Gates, ridge: float) -> list[dict[str, object]]:
-    """Fit the classifier on what is kept, and ask it on the passages between; a row per page."""
+    """Fit the classifier on what is kept, and ask it.
+
+    On the passages between; a row per page.
+    """
     trained, judged = (pooled_states(encoder, part.ids, gates) for part in (task.trained, task.judged))
     classify = fit_classifier(trained, task.trained.labels, len(task.sections), ridge)
     right = (classify(judged) == task.judged.labels).tolist()
@@ -306,7 +322,7 @@ def judge(encoder: Encoder, task: Task, gates: Gates, ridge: float) -> list[dict
 
 @torch.no_grad()
 def retention_by_layer(encoder: Encoder, gates: RetentionGates, passages: Passages) -> list[dict[str, object]]:
-    """Share of the tokens that the gates would keep without a rule, by layer.
+    """Share of tokens that gates would keep, by layer.
 
     The mean of p, and the share of tokens with p > 1/2.
     """

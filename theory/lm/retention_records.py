@@ -87,7 +87,7 @@ _HELD: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def accuracies(answers: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy of each way and budget, and its share of the full one.
+    """Accuracy of each way and budget.
 
     Means over seeds, with intervals over pages; the share is that of the same pages.
 
@@ -152,7 +152,10 @@ def by_layer(layers: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown_tables(folder: Path) -> list[tuple[str, list[list[str]]]]:
-    """Tables of a study for people: titles and cells, header first."""
+    """Tables of a study for people.
+
+    Titles and cells, header first.
+    """
     read_study(folder)
     answers, layers = accuracies(read_table(folder, "answers")), by_layer(read_table(folder, "layers"))
     return [("Accuracy", _accuracy_rows(answers)), ("Retention by layer", _layer_rows(layers))]
@@ -183,7 +186,10 @@ def _layer_rows(table: pd.DataFrame) -> list[list[str]]:
 
 
 def headlines(folder: Path) -> dict[str, tuple[float, float, float]]:
-    """Accuracies and shares of the full one, with intervals over pages."""
+    """Accuracies and shares of the full one.
+
+    With intervals over pages.
+    """
     read_study(folder)
     out: dict[str, tuple[float, float, float]] = {}
     names: Sequence[str] = ("accuracy", "of_full")
