@@ -7,8 +7,8 @@ steps of 16 streams and are kept in ``runs/hybrids``. ``ratio``: layers of linea
 attention (3 and 1), ``none`` without any, 0 for full attention in all four.
 
 Columns of results: ``accuracy`` at queries and ``mse`` of the dynamics on 256 fresh streams, ``attention`` (share of
-tokens and layers that execute a row) and ``parameters``. Wang et al. 2025 (arXiv 2507.06457) say that recall rises with the share of
-full attention while the loss of language modelling, here the dynamics, stays.
+tokens and layers that execute a row) and ``parameters``. Wang et al. 2025 (arXiv 2507.06457) say that recall rises with
+the share of full attention while the loss of language modelling, here the dynamics, stays.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Recurrences of gated linear attention, computed in chunks.
 
-Within a chunk all pairs of positions meet in a matrix; a loop carries the state from chunk to chunk. Decays are products
-of factors at most 1, never quotients, so that nothing overflows.
+Within a chunk all pairs of positions meet in a matrix; a loop carries the state from chunk to chunk. Decays are
+products of factors at most 1, never quotients, so that nothing overflows.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from theory.models.scan import chunks, decays
 
 
 def gated_scan(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, *, chunk: int = 16) -> Tensor:
-    """Run gated linear attention, with a decay of its own for every key coordinate.
+    """Run gated linear attention.
 
-    States S_t = diag(a_t) S_{t−1} + k_t v_tᵀ from zero, read as y_t = S_tᵀ q_t.
+    Every key coordinate has a decay of its own. States S_t = diag(a_t) S_{t−1} + k_t v_tᵀ from zero, read as
+    y_t = S_tᵀ q_t.
 
     Parameters
     ----------

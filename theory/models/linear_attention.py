@@ -126,8 +126,8 @@ class GLA(Mixer):
 class HGRN2(Mixer):
     """HGRN-2 (Qin et al. 2024, arXiv 2404.07904).
 
-    The key is what the forget gate leaves, 1 − f. Each layer learns a lower bound on f; it begins the higher, the deeper
-    the layer is, and is not held to grow with depth as in the paper.
+    The key is what the forget gate leaves, 1 − f. Each layer learns a lower bound on f; it begins the higher, the
+    deeper the layer is, and is not held to grow with depth as in the paper.
     """
 
     def __init__(self, config: HGRN2Config, depth: int) -> None:
