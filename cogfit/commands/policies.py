@@ -32,6 +32,8 @@ Attention is counted in attended tokens (share of full attention) and in rows.
 
   cogfit theory policies --policy a2sf --param alpha=0.9 --stream recurrent
 
+  cogfit theory policies --policy miras --param bias=huber --param retention=kl
+
   cogfit theory policies --recurring 0.3 --zipf 1.5 --interval 60 --json p.json --plot p.pdf
 """
 
@@ -92,21 +94,29 @@ def policies(
         _show(played, published)
 
 
-def _parameters(given: list[str]) -> dict[str, float]:
-    """Read ``name=number`` pairs.
+def _parameters(given: list[str]) -> dict[str, float | str]:
+    """Read ``name=value`` pairs.
 
-    Whole numbers stay whole.
+    Whole numbers stay whole, and what is no number is a word.
     """
     from cogfit.errors import InputError
 
-    parameters: dict[str, float] = {}
+    parameters: dict[str, float | str] = {}
     for text in given:
         name, _, value = text.partition("=")
-        try:
-            parameters[name] = float(value) if any(c in value for c in ".eEnN") else int(value)
-        except ValueError:
-            raise InputError(f"'{text}' sets no parameter", hint="write it as alpha=0.9") from None
+        if not name or not value:
+            raise InputError(f"'{text}' sets no parameter", hint="write it as alpha=0.9")
+        parameters[name] = _number_or_word(value)
     return parameters
+
+
+def _number_or_word(text: str) -> float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
 
 
 def _show(played: Study, published: tuple[Phenomenon, ...]) -> None:

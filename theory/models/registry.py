@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from cogfit.errors import InputError, nearest
-from theory.models import cram, fast_weights, retention, seqboat, ssm, transformer, transmamba
+from theory.models import cram, fast_weights, linear_attention, retention, seqboat, ssm, transformer, transmamba
 from theory.models.base import Layer, Model, ModelConfig
 from theory.tasks.srcd import SRCD
 
@@ -46,6 +46,27 @@ _LIST = (
     Kind("cram", "CRAM", cram.CramConfig, cram.layers, "a learned router with a memory that consolidates"),
     Kind(
         "fast_weights", "fast weights", fast_weights.FastWeightConfig, fast_weights.layers, "as CRAM, within a stream"
+    ),
+    Kind(
+        "gated_deltanet",
+        "gated DeltaNet",
+        linear_attention.GatedDeltaNetConfig,
+        linear_attention.layers,
+        "never, or every token in one layer of ratio + 1",
+    ),
+    Kind(
+        "gla",
+        "gated linear attention",
+        linear_attention.GLAConfig,
+        linear_attention.layers,
+        "never, or every token in one layer of ratio + 1",
+    ),
+    Kind(
+        "hgrn2",
+        "HGRN-2",
+        linear_attention.HGRN2Config,
+        linear_attention.layers,
+        "never, or every token in one layer of ratio + 1",
     ),
     Kind("jamba", "Jamba-like hybrid", ssm.JambaConfig, ssm.jamba, "every token, in one layer of eight"),
     Kind("mamba", "Mamba-like", ssm.MambaConfig, ssm.mamba, "never"),

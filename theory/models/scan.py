@@ -42,14 +42,14 @@ def selective_scan(u: Tensor, log_decay: Tensor, b: Tensor, c: Tensor, *, chunk:
     Dao & Gu 2024, arXiv 2405.21060 (state space duality).
     """
     n = u.shape[1]
-    u, b, c = (_chunks(x, chunk) for x in (u, b, c))  # (B, G, C, H, ·)
-    log = _chunks(log_decay.unsqueeze(-1), chunk).squeeze(-1).permute(0, 1, 3, 2)  # (B, G, H, C)
-    inner = _decays(log)
+    u, b, c = (chunks(x, chunk) for x in (u, b, c))  # (B, G, C, H, ·)
+    log = chunks(log_decay.unsqueeze(-1), chunk).squeeze(-1).permute(0, 1, 3, 2)  # (B, G, H, C)
+    inner = decays(log)
     scores = torch.einsum("bgthn,bgshn->bghts", c, b) * inner
     y = torch.einsum("bghts,bgshp->bgthp", scores, u)
     ends = torch.einsum("bghs,bgshn,bgshp->bghpn", inner[..., -1, :], b, u)
     # Carried into chunk g: the state that chunk g − 1 ends with.
-    across = _decays(log.sum(-1).permute(0, 2, 1))
+    across = decays(log.sum(-1).permute(0, 2, 1))
     carried = torch.einsum("bhgj,bjhpn->bghpn", across, ends).roll(1, 1)
     carried = torch.cat([torch.zeros_like(carried[:, :1]), carried[:, 1:]], 1)
     y = y + torch.einsum("bgthn,bghpn,bght->bgthp", c, carried, log.cumsum(-1).exp())
@@ -94,8 +94,8 @@ def fast_scan(u: Tensor, log_decay: Tensor, b: Tensor, c: Tensor, *, chunk: int 
     Tensor, shape (B, N, H, P)
     """
     n = u.shape[1]
-    u, b, c = (_chunks(x, chunk).transpose(2, 3) for x in (u, b, c))  # (B, G, H, C, ·)
-    log = _chunks(log_decay.unsqueeze(-1), chunk).squeeze(-1).transpose(2, 3)  # (B, G, H, C)
+    u, b, c = (chunks(x, chunk).transpose(2, 3) for x in (u, b, c))  # (B, G, H, C, ·)
+    log = chunks(log_decay.unsqueeze(-1), chunk).squeeze(-1).transpose(2, 3)  # (B, G, H, C)
     inner = _pair_decays(log)
     y = (inner * (c @ b.mT)) @ u
     if u.shape[1] == 1:
@@ -173,7 +173,7 @@ def delta_update(state: Tensor, keys: Tensor, values: Tensor, strength: Tensor) 
     return written
 
 
-def _chunks(x: Tensor, chunk: int) -> Tensor:
+def chunks(x: Tensor, chunk: int) -> Tensor:
     """Cut into chunks, with zeros at the end.
 
     (B, N, H, ·) -> (B, G, C, H, ·).
@@ -182,7 +182,7 @@ def _chunks(x: Tensor, chunk: int) -> Tensor:
     return padded.reshape(x.shape[0], -1, chunk, *x.shape[2:])
 
 
-def _decays(log: Tensor) -> Tensor:
+def decays(log: Tensor) -> Tensor:
     """Decay between all pairs of steps.
 
     exp(Σ_{s<i≤t} log_i) for t ≥ s, else 0: (..., C) -> (..., C[t], C[s]). Sums start at s: none cancel.

@@ -52,19 +52,24 @@ class System:
     place: str
     reads: str = ""
 
-    def policy(self, **parameters: float) -> Policy:
+    def policy(self, **parameters: float | str) -> Policy:
         """Make a fresh policy.
 
         Raises
         ------
         InputError
-            If it has no such parameter.
+            If it has no such parameter, or it is a word in place of a number or the other way round.
         """
         kind = self._class()
         unknown = set(parameters) - set(kind.__dataclass_fields__)
         if unknown:
             hint = nearest(min(unknown), kind.__dataclass_fields__)
             raise InputError(f"{self.id} has no parameter '{min(unknown)}'", hint=hint)
+        for name, value in parameters.items():
+            default = kind.__dataclass_fields__[name].default
+            if isinstance(value, str) != isinstance(default, str):
+                what = "a word" if isinstance(default, str) else "a number"
+                raise InputError(f"'{name}' of {self.id} cannot be {value!r}", hint=f"use {what} such as {default}")
         policy: Policy = kind(**parameters)
         return policy
 
@@ -76,7 +81,7 @@ class System:
         return getattr(import_module(module), name)
 
     @property
-    def parameters(self) -> dict[str, float]:
+    def parameters(self) -> dict[str, float | str]:
         """Parameters with their defaults."""
         return {name: getattr(self.policy(), name) for name in self.policy().__dataclass_fields__}  # type: ignore[attr-defined]
 
@@ -218,7 +223,7 @@ POLICIES: tuple[System, ...] = (
         source="2405.17381",
         rule="linear attention with decay only",
         kind="bounded state",
-        place="states.Lightning",
+        place="memories.Lightning",
         reads=_SILENT,
     ),
     System(
@@ -236,7 +241,52 @@ POLICIES: tuple[System, ...] = (
         source="2501.00663",
         rule="neural long-term memory written by surprise, with a forgetting gate",
         kind="memory that learns at test time",
-        place="states.Titans",
+        place="memories.Titans",
+        reads=_SILENT,
+    ),
+    System(
+        id="miras",
+        title="MIRAS",
+        source="2504.13173",
+        rule="memory, attentional bias, retention gate and step chosen one by one",
+        kind="memory that learns at test time",
+        place="memories.Miras",
+        reads=_SILENT,
+    ),
+    System(
+        id="moneta",
+        title="Moneta",
+        source="2504.13173",
+        rule="MIRAS with the Lp bias and the Lq gate",
+        kind="memory that learns at test time",
+        place="memories.Moneta",
+        reads=_SILENT,
+    ),
+    System(
+        id="yaad",
+        title="Yaad",
+        source="2504.13173",
+        rule="MIRAS with Huber's bias and L2 decay",
+        kind="memory that learns at test time",
+        place="memories.Yaad",
+        reads=_SILENT,
+    ),
+    System(
+        id="memora",
+        title="Memora",
+        source="2504.13173",
+        rule="MIRAS with the L2 bias and the KL gate",
+        kind="memory that learns at test time",
+        place="memories.Memora",
+        reads=_SILENT,
+    ),
+    System(
+        id="sparsey",
+        title="Sparsey",
+        source="1710.07829",
+        rule="one-trial writing of sparse codes into binary weights",
+        kind="bounded state",
+        place="sparse_codes.Sparsey",
         reads=_SILENT,
     ),
     System(

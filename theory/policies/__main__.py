@@ -7,6 +7,7 @@ from pathlib import Path
 
 from theory.policies import POLICIES
 from theory.policies.phenomena import CHECKS, phenomena
+from theory.policies.scope import scope_table
 from theory.policies.streams import Setting
 from theory.policies.study import Study, study
 from theory.policies.summary import CAPTION, claim_lines, law_table, limit_lines
@@ -50,6 +51,14 @@ that shows its value is attended to by any head.
 """
 
 
+_SCOPE = """## What is not played here
+
+Works of the list of sources without a policy (`theory/policies/scope.py`). What concerns heads, sinks and facts of a
+real language model is in [language-model.md](language-model.md), gated linear attention and its hybrids are trained
+([configs.md](configs.md)), and how single writes are forgotten has [a page of its own](forgetting.md).
+"""
+
+
 def page(result: Study) -> str:
     """The whole document."""
     from theory.policies.streams import HEADS
@@ -59,7 +68,7 @@ def page(result: Study) -> str:
     for system in result.systems:
         traits = result.traits[system.id]
         source = f"[{system.source}](https://arxiv.org/abs/{system.source})" if system.source else "–"
-        values = ", ".join(f"`{name}={value:g}`" for name, value in system.parameters.items()) or "–"
+        values = ", ".join(f"`{name}={_text(value)}`" for name, value in system.parameters.items()) or "–"
         rows.append(
             [
                 f"{system.title} (`{system.id}`)",
@@ -97,6 +106,7 @@ def page(result: Study) -> str:
     claims = phenomena()
     for check, line in zip(CHECKS, claim_lines(claims), strict=True):
         parts.append(f"- {line}. {' '.join((check.__doc__ or '').split())}")
+    parts += ["", _SCOPE, _markdown(scope_table())]
     return "\n".join([*parts, ""])
 
 
@@ -108,6 +118,10 @@ def reads_lines() -> list[str]:
         if system.reads:
             by_reason.setdefault(system.reads, []).append(f"`{system.id}`")
     return [_READS.format(plain=plain), *(f"- {', '.join(names)}: {reason}" for reason, names in by_reason.items())]
+
+
+def _text(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _markdown(rows: list[list[str]]) -> str:

@@ -13,9 +13,10 @@ then, and its tokens count with log₂V bits each (and log₂N more where values
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -29,6 +30,7 @@ LEVEL = 1e-5
 """Chance with which one comparison may wrongly find a policy below its bound."""
 
 _RESAMPLES = 400
+_NUMBER = 2  # bytes of a number in a cache
 _TINY = 1e-9  # the probabilities of the keys sum to 1 up to this
 
 
@@ -80,6 +82,55 @@ class Comparison(Document):
     low: float
     high: float
     beaten: bool
+
+
+@dataclass(frozen=True)
+class Traffic(Document):
+    """Bytes that are read per token of the stream.
+
+    With numbers of 16 bits in keys and values, as caches have them. A cache that keeps all and reads little is cheap
+    here only if it finds what it reads by comparing little; a state is read as a whole at every token.
+
+    Attributes
+    ----------
+    kv : float
+        Keys and values of the tokens attended to, over all heads.
+    state : float
+        The state from which is answered without attention.
+    scores : float
+        What chooses tokens: scores that are kept, and vectors that the query is compared with.
+    total : float
+        Their sum.
+    """
+
+    DERIVED: ClassVar[Mapping[str, str]] = {"total": "total"}
+
+    kv: float
+    state: float
+    scores: float
+
+    @property
+    def total(self) -> float:
+        """Bytes per token."""
+        return self.kv + self.state + self.scores
+
+
+def traffic(played: Played, heads: int, key_width: int, value_width: int) -> Traffic:
+    """Count what a policy reads per token.
+
+    Parameters
+    ----------
+    played : Played
+    heads, key_width, value_width : int
+        Of the attention layer.
+    """
+    attended = heads * float(played.tokens.mean())
+    compared = heads * played.compared
+    return Traffic(
+        kv=_NUMBER * (key_width + value_width) * attended,
+        state=played.memory_bits / 8,
+        scores=played.score_bits / 8 + _NUMBER * key_width * compared,
+    )
 
 
 def compare(played: Played, streams: Streams, traits: Traits) -> tuple[Comparison, ...]:

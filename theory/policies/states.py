@@ -1,6 +1,6 @@
 """Policies that answer from a bounded state.
 
-Linear attention, recurrent attention, memories that learn.
+A window beside linear attention, recurrent attention, a memory that consolidates.
 """
 
 from __future__ import annotations
@@ -91,47 +91,6 @@ class Based(Policy):
 
 
 @dataclass
-class Lightning(Policy):
-    """Lightning attention: linear attention with exponential decay.
-
-    No attention rows at all; 16-bit floats.
-
-    Attributes
-    ----------
-    decay : float
-        λ, factor on the state at every token.
-    """
-
-    decay: float = 0.995
-
-    def begin(self, seen: Vectors, budget: int, rng: np.random.Generator, training: Vectors) -> None:
-        """Start with an empty state."""
-        super().begin(seen, budget, rng, training)
-        self._query, self._key = signs(seen, budget)
-        self._state = np.zeros((seen.shape[0], budget, seen.value.shape[2]), np.float16)
-
-    def kept(self, t: int) -> Array | None:
-        """No token."""
-        return np.zeros((1, 1, t), bool)
-
-    def recall(self, t: int) -> Array | None:
-        """φ(q)ᵀ state."""
-        return np.asarray(np.einsum("br,brm->bm", self._query[:, t], self._state.astype(np.float32)) / self.budget)
-
-    def observe(self, t: int, weights: Array, output: Array) -> None:
-        """Decay and add."""
-        self._state[:] = self.decay * self._state + self._key[:, t, :, None] * self.seen.value[:, t, None]
-
-    def carried(self) -> dict[str, Array]:
-        """The state."""
-        return {"state": self._state}
-
-    def memory_bits(self) -> float:
-        """16 bits a number."""
-        return 16.0 * float(np.prod(self._state.shape[1:]))
-
-
-@dataclass
 class Aaren(Policy):
     """Aaren: attention as a recurrence.
 
@@ -181,59 +140,6 @@ class Aaren(Policy):
     def memory_bits(self) -> float:
         """32 bits a number."""
         return 32.0 * float(self._sum[0].size + self._total[0].size)
-
-
-@dataclass
-class Titans(Policy):
-    """Titans' neural long-term memory.
-
-    A linear map trained at test time by gradient steps on ‖Mφ(k) − v‖².
-
-    Surprise S_t = η·S_{t−1} − θ·gradient, M_t = (1 − α)·M_{t−1} + S_t; written where a value is shown (its
-    data-dependent gate), 16-bit floats.
-
-    Attributes
-    ----------
-    momentum, rate, forgetting : float
-        η, θ and α.
-    """
-
-    momentum: float = 0.3
-    rate: float = 0.5
-    forgetting: float = 0.005
-
-    def begin(self, seen: Vectors, budget: int, rng: np.random.Generator, training: Vectors) -> None:
-        """Start with an empty memory."""
-        super().begin(seen, budget, rng, training)
-        query, key = signs(seen, budget)
-        self._query, self._key = query / np.sqrt(budget), key / np.sqrt(budget)
-        self._memory = np.zeros((seen.shape[0], budget, seen.value.shape[2]), np.float16)
-        self._surprise = np.zeros_like(self._memory)
-
-    def kept(self, t: int) -> Array | None:
-        """No token."""
-        return np.zeros((1, 1, t), bool)
-
-    def recall(self, t: int) -> Array | None:
-        """Mφ(q)."""
-        return np.asarray(np.einsum("br,brm->bm", self._query[:, t], self._memory.astype(np.float32)))
-
-    def observe(self, t: int, weights: Array, output: Array) -> None:
-        """One step of learning."""
-        value = self.seen.value[:, t]
-        shown = np.abs(value).max(1, keepdims=True) > 0
-        recalled = np.einsum("br,brm->bm", self._key[:, t], self._memory.astype(np.float32))
-        gradient = self._key[:, t, :, None] * np.where(shown, recalled - value, 0)[:, None]
-        self._surprise[:] = self.momentum * self._surprise - self.rate * gradient
-        self._memory[:] = (1 - self.forgetting) * self._memory + self._surprise
-
-    def carried(self) -> dict[str, Array]:
-        """Memory and surprise."""
-        return {"memory": self._memory, "surprise": self._surprise}
-
-    def memory_bits(self) -> float:
-        """16 bits a number."""
-        return 32.0 * float(self._memory[0].size)
 
 
 @dataclass

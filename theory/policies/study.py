@@ -17,7 +17,7 @@ from cogfit.errors import InputError
 from cogfit.records.codec import Document, wire
 from theory.policies import System, find, systems
 from theory.policies.classify import Traits, classify_on
-from theory.policies.limits import Comparison, Mean, carried_bits, compare, mean_of
+from theory.policies.limits import Comparison, Mean, Traffic, carried_bits, compare, mean_of, traffic
 from theory.policies.policy import Played
 from theory.policies.sample import Sample
 from theory.policies.streams import LAWS, Setting, Streams, law
@@ -62,6 +62,8 @@ class Cell(Document):
         Bits of the state from which is answered without attention; the same with the cache; bits of bookkeeping.
     compared : float
         Vectors compared with in order to choose tokens, per token and head.
+    bytes_read : Traffic
+        Bytes read per token.
     comparisons : tuple of Comparison
     """
 
@@ -78,6 +80,7 @@ class Cell(Document):
     carried_bits: float
     score_bits: float
     compared: float
+    bytes_read: Traffic
     comparisons: tuple[Comparison, ...]
 
 
@@ -119,7 +122,7 @@ class Study(Document):
     systems: tuple[System, ...] = field(metadata=wire(skip=True))
     traits: Mapping[str, Traits] = field(metadata=wire(skip=True))
     cells: tuple[Cell, ...]
-    parameters: Mapping[str, float]
+    parameters: Mapping[str, float | str]
     asked: Mapping[str, float] = field(metadata=wire(skip=True))
     distinct: Mapping[str, float] = field(metadata=wire(skip=True))
     frequencies: Mapping[str, tuple[float, ...]] = field(metadata=wire(skip=True))
@@ -191,7 +194,7 @@ def study(
     budgets: Sequence[float] = BUDGETS,
     streams: int = 40,
     seed: int = 0,
-    parameters: Mapping[str, float] | None = None,
+    parameters: Mapping[str, float | str] | None = None,
     progress: Progress | None = None,
 ) -> Study:
     """Play, classify and compare policies with their bounds.
@@ -282,7 +285,9 @@ def study(
     )
 
 
-def _check(streams: int, budgets: Sequence[float], parameters: Mapping[str, float], policies: int, seed: int) -> None:
+def _check(
+    streams: int, budgets: Sequence[float], parameters: Mapping[str, float | str], policies: int, seed: int
+) -> None:
     if not 8 <= streams <= 2000:
         raise InputError(f"{streams} streams", hint="use 8 to 2000; they are the unit of the intervals")
     if not budgets or not all(0 < share <= 1 for share in budgets):
@@ -330,5 +335,6 @@ def _cell(system: System, law: str, share: float, sample: Sample, played: Played
         carried_bits=carried_bits(played, setting.values, traits.by_values),
         score_bits=played.score_bits,
         compared=played.compared,
+        bytes_read=traffic(played, sample.seen.shape[1], sample.seen.key.shape[3], sample.seen.value.shape[2]),
         comparisons=compare(played, sample.streams, traits),
     )

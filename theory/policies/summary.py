@@ -35,7 +35,7 @@ def law_table(study: Study, law: str) -> list[list[str]]:
 
     The first row is the header.
     """
-    rows = [["policy", *(f"budget {share:.3g}" for share in study.budgets), "rows", "bits"]]
+    rows = [["policy", *(f"budget {share:.3g}" for share in study.budgets), "rows", "bits", "bytes"]]
     for system in study.systems:
         cells = study.at(system.id, law)
         rows.append(
@@ -44,6 +44,7 @@ def law_table(study: Study, law: str) -> list[list[str]]:
                 *(_cell(cell) for cell in cells),
                 f"{100 * cells[-1].rows:.3g} %",
                 f"{cells[-1].carried_bits:,.0f}",
+                f"{cells[-1].bytes_read.total:,.0f}",
             ]
         )
     return rows
@@ -53,8 +54,9 @@ def limit_lines(study: Study) -> list[str]:
     """How policies fared against the bounds."""
     lines = [
         "Cells: accuracy in % ± half of its 95 % interval over streams @ attended tokens in % of full attention; rows "
-        "(share of tokens and heads at which attention runs) and bits (state and cache) at the largest budget. A "
-        "policy is called below its bound at a level of 1e-5; the intervals are 95 % each."
+        "(share of tokens and heads at which attention runs), bits (state and cache) and bytes at the largest budget. "
+        "Bytes are read per token: keys and values attended to and vectors compared with, 16 bits a number, the state "
+        "as a whole, and scores. A policy is called below its bound at a level of 1e-5; the intervals are 95 % each."
     ]
     every = [(cell, comparison) for cell in study.cells for comparison in cell.comparisons]
     for theorem, what in (("T1", "no memory"), ("T2", "S bits"), ("T3", "learns from attention alone")):

@@ -33,14 +33,18 @@ from theory.training.setup import load_setup
 pytestmark = pytest.mark.slow  # every kind of model, several times
 
 Make = Callable[..., Model]
-ALWAYS = {
-    "cram-no-router": 1.0,
-    "transformer": 1.0,
+CAN = {
     "mamba": 0.0,
     "mamba-fast": 0.0,
     "jamba": 1 / 3,
-    "transmamba": (0 + 25 + 64) / (3 * 64),
+    "gated-deltanet": 0.0,
+    "gated-deltanet-hybrid": 1 / 3,
+    "gla": 0.0,
+    "hgrn2": 0.0,
+    "hgrn2-hybrid": 1 / 2,
 }
+"""Share of the layers that can attend, where not all of them can."""
+ALWAYS = {**CAN, "cram-no-router": 1.0, "transformer": 1.0, "transmamba": (0 + 25 + 64) / (3 * 64)}
 UNUSED = ("layers.2.step", "layers.2.log_rate", "layers.2.state_norm")  # in a layer that attends up to the end
 
 
@@ -176,7 +180,7 @@ def test_skipping_rows_changes_nothing(variant: str, make: Make, task: SRCD, mon
 def test_all_attend_where_they_can_when_told_to(variant: str, make: Make, task: SRCD) -> None:
     for training in (True, False):
         output = run(make(variant), Sampler(task, 2).sample(2).tokens, training=training, attend_all=True)
-        share = {"mamba": 0.0, "jamba": 1 / 3}.get(variant, 1.0)
+        share = CAN.get(variant, 1.0)
         assert output.executed.float().mean().item() == pytest.approx(share)
 
 
@@ -233,6 +237,8 @@ def test_no_kind_takes_an_impossible_size(name: str, field: str) -> None:
         ('[model]\nkind = "cram"\nheads = 3', "3 heads do not divide d_model = 64"),
         ('[model]\nkind = "jamba"\nssm_heads = 3', "3 ssm_heads do not divide"),
         ('[model]\nkind = "jamba"\nplace = 8', "no layer 8 in a period of 8"),
+        ('[model]\nkind = "gla"\nlayers = 3\nratio = 3', "3 layers have no full attention at ratio = 3; use 4 or more"),
+        ('[model]\nkind = "hgrn2"\nratio = -1', "'ratio' cannot be -1"),
         ('[model]\nkind = "transmamba"\nswitch = [0.1, 0.2, 0.3, 0.4, 0.5]', "5 entries for 4 layers"),
         ('[model]\nkind = "cram"\n[trainin]\nsteps = 3', "'trainin' is no table"),
         ('model = "cram"', "'model' is no table"),

@@ -41,7 +41,9 @@ def test_table_json_and_picture(tmp_path: Path, capfd: pytest.CaptureFixture[str
     assert document["seed"] == 3
     cell = document["cells"][0]
     assert f"{100 * cell['accuracy']['value']:.1f} ±" in out
-    assert {"tokens", "rows", "kept", "memory_bits", "carried_bits", "compared"} <= set(cell)
+    assert {"tokens", "rows", "kept", "memory_bits", "carried_bits", "compared", "bytes_read"} <= set(cell)
+    read = cell["bytes_read"]
+    assert read["total"] == pytest.approx(read["kv"] + read["state"] + read["scores"])
     picture = (tmp_path / "p.svg").read_text()
     for text in ("attended tokens, % of full attention", "T2: bits of state and cache", "T3: knows what it has read"):
         assert text in picture
@@ -57,9 +59,21 @@ def test_parameters_and_streams_can_be_chosen(capfd: pytest.CaptureFixture[str])
     assert document["published"] == []
 
 
+def test_choices_are_parameters_that_are_words(capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capfd, *QUICK, "--policy", "miras", "--param", "bias=huber", "--param", "retention=kl",
+                       "--param", "rate=1", "--stream", "mix", "--budget", 0.2, "--json", "-")  # fmt: skip
+    assert code == 0
+    document = json.loads(out)
+    assert document["parameters"] == {"bias": "huber", "retention": "kl", "rate": 1}
+    assert document["policies"][0]["parameters"]["retention"] == "kl"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--policy", "miras", "--param", "bias=hubert"), "there is no bias 'hubert'; did you mean 'huber'"),
+        (("--policy", "a2sf", "--param", "alpha=high"), "'alpha' of a2sf cannot be 'high'"),
+        (("--policy", "a2sf", "--param", "alpha="), "write it as alpha=0.9"),
         (("--policy", "h20"), "no policy 'h20'; did you mean 'h2o'"),
         (("--stream", "mixed"), "no streams 'mixed'; did you mean 'mix'"),
         (("--policy", "a2sf", "--param", "alpha"), "write it as alpha=0.9"),

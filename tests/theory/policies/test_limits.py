@@ -13,7 +13,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 
 from theory.bounds.t2_memory_bits import least_attention_with_errors
 from theory.policies.classify import Memory, Traits
-from theory.policies.limits import LEVEL, Comparison, carried_bits, compare, least_error, mean_of
+from theory.policies.limits import LEVEL, Comparison, carried_bits, compare, least_error, mean_of, traffic
 from theory.policies.policy import Played
 from theory.policies.streams import Array, Streams
 
@@ -93,6 +93,17 @@ def test_a_token_in_the_cache_counts_with_its_value_and_its_choice() -> None:
     played = played_of(np.zeros((2, 32)), np.zeros((2, 32)), kept=6, memory_bits=10.0)
     assert carried_bits(played, 16, by_values=False) == 10 + 6 * 4
     assert carried_bits(played, 16, by_values=True) == 10 + 6 * (4 + 5)
+
+
+def test_bytes_by_hand() -> None:
+    """Two heads with keys of 3 and values of 5 numbers, of 2 bytes each."""
+    read = np.array([[True, False, True, True]])
+    played = played_of(read, ~read, memory_bits=64.0, score_bits=32.0, compared=0.5)  # tokens: 3/4 per token and head
+    found = traffic(played, heads=2, key_width=3, value_width=5)
+    assert found.kv == 2 * 0.75 * (3 + 5) * 2
+    assert found.state == 8
+    assert found.scores == 4 + 2 * 0.5 * 3 * 2
+    assert found.total == found.kv + found.state + found.scores
 
 
 def test_charges_of_t1_and_t3_by_hand() -> None:
