@@ -84,7 +84,7 @@ class PracticeSizes:
     layers : int
         Last layers, which are trained.
     rate, sgd_rate : float
-        Learning rates of AdamW and of plain gradient descent: of 0.01, 0.03 and 0.1 the latter's is the largest with
+        Learning rates of AdamW and of plain gradient descent: of 0.03 and 0.1 the latter's is the larger with
         which the loss does not jump in the first session (seed 99, which no study uses).
     """
 

@@ -194,7 +194,7 @@ def decays(log: Tensor) -> Tensor:
 
 
 class _PairDecays(torch.autograd.Function):
-    """exp(Σ_{s<i≤t} log_i) for t ≥ s, else 0; see :func:`_decays`."""
+    """exp(Σ_{s<i≤t} log_i) for t ≥ s, else 0; see :func:`decays`."""
 
     @staticmethod
     def forward(ctx: Any, log: Tensor) -> Tensor:
