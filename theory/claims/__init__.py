@@ -24,6 +24,8 @@ PAPERS = {
     "Reduction, arXiv 2602.12204v1",
     "Adaptive Retention": "Rafiuddin & Khan 2025, Learning What to Remember: Adaptive Probabilistic Memory Retention "
     "for Memory-Efficient Language Models, Findings of EMNLP 2025, 3969-3981, arXiv 2510.08798",
+    "Chang et al. 2024": "Chang, Park, Ye, Yang, Seo, Chang & Seo 2024, How Do Large Language Models Acquire Factual "
+    "Knowledge During Pretraining?, NeurIPS 2024, arXiv 2406.11813",
 }
 """Short name -> reference."""
 

@@ -62,7 +62,8 @@ def section(claim: Claim, verdict: Verdict) -> str:
 
 
 def _contents(verdicts: list[Verdict]) -> str:
-    lines = [f"{name}: {reference}.  " for name, reference in PAPERS.items()]
+    of_claims = {claim.paper for claim in CLAIMS}
+    lines = [f"{name}: {reference}.  " for name, reference in PAPERS.items() if name in of_claims]
     lines += ["", "| claim | what it says | verdict |", "| --- | --- | --- |"]
     for claim, verdict in zip(CLAIMS, verdicts, strict=True):
         lines.append(f"| [{claim.id}](#{_anchor(claim)}) | {claim.title} | {verdict.status} |")

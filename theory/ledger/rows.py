@@ -80,9 +80,9 @@ from theory.ledger.measures.trained_here import (
     FACTS,
     RETENTION,
     judge_encoder,
-    judge_practice,
+    judge_forgetting,
     measure_encoder,
-    measure_practice,
+    measure_forgetting,
 )
 from theory.ledger.records import LedgerRow
 from theory.training.sets import find_set
@@ -186,13 +186,13 @@ ROWS: tuple[LedgerRow, ...] = (
         page="language-model.md",
     ),
     LedgerRow(
-        id="practice-of-facts",
-        title="error falls with practice as a power law, in the weights of a language model",
-        paper="CRAM",
-        place="text at Eq. 14, read as a claim on facts that a model is trained on, which the paper does not make",
-        printed=print_numbers(("gamma_human", "γ of people")),
-        measure=measure_practice,
-        judge=judge_practice,
+        id="forgetting-of-facts",
+        title="facts are forgotten as a power law of training steps",
+        paper="Chang et al. 2024",
+        place="abstract",
+        printed=print_nothing,
+        measure=measure_forgetting,
+        judge=judge_forgetting,
         command="cogfit theory lm practice smollm2",
         folder=f"runs/{FACTS}",
         page="practice-of-facts.md",

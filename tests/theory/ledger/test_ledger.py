@@ -221,26 +221,13 @@ def test_widths_are_not_compared_without_the_weights_and_the_reason_has_the_numb
 
 
 @pytest.mark.parametrize(
-    ("verdict", "gamma", "outcome"),
-    [
-        ("supported", (0.45, 0.42, 0.48), "reproduced under conditions"),
-        ("supported", (0.9, 0.8, 1.0), "not reproduced"),
-        ("not supported", (0.45, 0.42, 0.48), "not reproduced"),
-    ],
+    ("laws", "outcome"), [(4, "reproduced under conditions"), (3, "not testable here"), (0, "not testable here")]
 )
-def test_practice_of_facts_needs_a_power_law_and_an_exponent_of_people(
-    verdict: str, gamma: tuple[float, float, float], outcome: str
-) -> None:
-    found = Measured(
-        (
-            Quantity("recall after 1", 0.01),
-            Quantity("recall after 31", 0.5),
-            Quantity("γ of the error, under the form reported", *gamma),
-        ),
-        notes=(f"cogfit.fit, power law: {verdict}; form: power",),
-    )
-    printed = {"γ of people": Quantity("γ of people", math.nan, 0.4, 0.5)}
-    assert ROW["practice-of-facts"].judge(printed, found).outcome == outcome
+def test_forgetting_of_facts_needs_a_power_law_in_every_curve(laws: int, outcome: str) -> None:
+    found = Measured((Quantity("curves", 4), Quantity("power laws", laws)), notes=("cogfit.fit of 4 curves",))
+    entry = ROW["forgetting-of-facts"].judge(None, found)  # type: ignore[arg-type]
+    assert entry.outcome == outcome
+    assert f"{laws} of 4 curves are found to be power laws" in entry.reason
 
 
 @pytest.mark.parametrize(
@@ -259,5 +246,5 @@ def test_an_encoder_has_to_keep_95_percent(half: float, third: float, outcome: s
 
 def test_without_the_records_of_trained_models_rows_say_so(tmp_path: Path) -> None:
     (tmp_path / "published").symlink_to(data_dir() / "published")
-    for name in ("practice-of-facts", "retention-encoder"):
+    for name in ("forgetting-of-facts", "retention-encoder"):
         assert assess(ROW[name], Recordings(tmp_path)).ruling.outcome == "not testable here"
