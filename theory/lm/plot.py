@@ -151,7 +151,6 @@ def _draw_heads(axes: Axes, folder: Path) -> None:
     figure: Any = axes.figure
     figure.colorbar(image, ax=axes, label="copy score", pad=0.02)
     part = table[table["induction"] > 0.1]
-    part = table[table["induction"] > 0.1]
     axes.scatter(part["layer"], part["head"], s=60 * part["induction"], fc="none", ec=COLORS[1], lw=0.9)
     axes.set(xlabel="layer", ylabel="head")
     axes.set_yticks(range(1, heads + 1))
@@ -167,7 +166,7 @@ def _draw_context(axes: Axes, folder: Path) -> None:
             part = curve[(curve["condition"] == condition) & (curve["window"] == window) & (curve["exposure"] > 0)]
             label = f"{condition}, {window} lines"
             _band(axes, part["exposure"], part, "p_episodic", color=COLORS[i], ls=style, label=label)
-    axes.set(xlabel="times the name was seen before, k", ylabel="attention of copy heads", ylim=(0, 0.9))
+    axes.set(xlabel="times seen before, k", ylabel="P_episodic(k)", ylim=(0, 0.9))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize="x-small", loc="lower right")
 
@@ -195,7 +194,7 @@ def _draw_policies(axes: Axes, folder: Path) -> None:
 _PANELS = (
     _Panel(frozenset({"redundancy", "heads"}), "redundancy and sinks by layer", _draw_layers),
     _Panel(frozenset({"controls", "redundancy"}), "redundancy by the text of the probes", _draw_controls),
-    _Panel(frozenset({"heads"}), "copy heads, circled: induction > 0.1", _draw_heads, is_wide=False),
+    _Panel(frozenset({"heads"}), "copy heads (○ induction > 0.1)", _draw_heads, is_wide=False),
     _Panel(frozenset({"context"}), "repetition in one context", _draw_context, is_wide=False),
     _Panel(frozenset({"policies"}), "needles under policies", _draw_policies),
 )

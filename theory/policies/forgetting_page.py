@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,6 +109,9 @@ def _half_life(curve: Curve) -> str:
     return f"above {curve.ages[-1]}" if curve.half_life is None else f"{curve.half_life:.3g}"
 
 
+_MARKERS, _DASHES = "osD^v<", ("-", "--", "-.", ":")
+
+
 def plot_forgetting(result: Forgetting, *, width: float = 11.0) -> Figure:
     """Draw recall against age.
 
@@ -136,7 +140,8 @@ def plot_forgetting(result: Forgetting, *, width: float = 11.0) -> Figure:
         for row, surroundings in enumerate(SURROUNDINGS):
             axes = panels[row, column]
             curves = [c for c in result.curves if c.policy in members and c.surroundings == surroundings]
-            for curve, color in zip(curves, sns.color_palette("colorblind", len(curves)), strict=True):
+            colors = sns.color_palette("colorblind", len(curves))
+            for curve, color, marker, dash in zip(curves, colors, _MARKERS, cycle(_DASHES), strict=False):
                 best = max(curve.recall)
                 label = (
                     str(curve.parameters.get("retention", curve.policy)) if curve.policy == "miras" else curve.policy
@@ -145,7 +150,8 @@ def plot_forgetting(result: Forgetting, *, width: float = 11.0) -> Figure:
                     curve.ages,
                     np.maximum(np.array(curve.recall) / best, 1e-9),
                     np.array(curve.error) / best,
-                    marker="o",
+                    marker=marker,
+                    ls=dash,
                     ms=3,
                     lw=1,
                     elinewidth=0.7,
@@ -158,8 +164,11 @@ def plot_forgetting(result: Forgetting, *, width: float = 11.0) -> Figure:
             axes.minorticks_off()
             axes.set_title(f"{title}\n{surroundings}" if row == 0 else surroundings, fontsize="small", loc="left")
             sns.despine(ax=axes)
-        panels[0, column].legend(frameon=False, fontsize="x-small", loc="lower left")
+        # below the panels: caches fall anywhere
         panels[-1, column].set_xlabel("age, tokens")
+        panels[-1, column].legend(
+            frameon=False, fontsize="x-small", loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2
+        )
     for axes in panels[:, 0]:
         axes.set_ylabel("recall, % of the greatest")
     return figure

@@ -67,10 +67,9 @@ def plot_runs(records: Sequence[Record], judged: Mapping[str, Convergence], *, w
 
 
 def _looks(colors: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    """Colours, then the same with other dashes."""
-    for dash in itertools.cycle(("-", "--", ":")):
-        for color in colors:
-            yield {"color": color, "linestyle": dash, "linewidth": 1.0}
+    """Colours, with dashes that tell them apart in grey, too."""
+    for color, dash in zip(itertools.cycle(colors), itertools.cycle(("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))))):
+        yield {"color": color, "linestyle": dash, "linewidth": 1.0}
 
 
 def _draw_run(axes: Axes, record: Record, name: str, look: dict[str, Any], *, is_open: bool) -> None:
