@@ -39,7 +39,15 @@ def describe_file(path: Path, meanings: Mapping[str, str]) -> dict[str, Any]:
 
 
 def open_study(
-    folder: Path, *, kind: str, model: str, digest: str, texts: Texts, settings: Mapping[str, Any], about: str
+    folder: Path,
+    *,
+    kind: str,
+    model: str,
+    digest: str,
+    texts: Texts,
+    settings: Mapping[str, Any],
+    about: str,
+    command: str | None = None,
 ) -> dict[str, Any]:
     """Begin the folder of a study, or continue it.
 
@@ -56,6 +64,8 @@ def open_study(
         What else must agree for units to belong together.
     about : str
         What it is, in a sentence.
+    command : str, optional
+        How it was asked for.
 
     Returns
     -------
@@ -81,19 +91,21 @@ def open_study(
     import torch
 
     from theory.redundancy.models import has_bfloat16
-    from theory.training.reproducibility import hardware, versions
+    from theory.training.reproducibility import hardware, revision, versions
 
     return {
         "name": folder.name,
         "kind": kind,
         "model": model,
         "config": config,
+        "command": command,
         "status": "running",
         "description": about,
         "licence": "MIT",
         "level": 0.95,
         "versions": versions() | {"transformers": version("transformers")},
         "hardware": hardware(torch.device("cpu")) | {"bfloat16": has_bfloat16()},
+        "code_revision": revision(),
         "meaning_from": {"code": "from the records of theory/lm"},
         "units": {},
         "files": [],

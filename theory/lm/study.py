@@ -6,12 +6,9 @@ table for each question. Units that are there are not measured again, so a study
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +17,14 @@ from cogfit.files import write_atomic
 from cogfit.progress import Progress
 from theory.lm.needles import NAMES, WORDS
 from theory.lm.pages import LEAST, MOST
-from theory.lm.records import COLUMNS, KIND, describe_columns
+from theory.lm.record_files import describe_file, open_study
+from theory.lm.records import COLUMNS, KIND
 from theory.lm.sizes import Sizes
 from theory.lm.units import UNITS, Bench
 from theory.redundancy.models import LanguageModel
 from theory.redundancy.texts import Document, Texts, standard_library
-from theory.training.reproducibility import hardware, revision, versions
-from theory.training.runs import read_document, write_document
+from theory.training.reproducibility import revision
+from theory.training.runs import write_document
 
 if TYPE_CHECKING:
     from theory.lm.units import Tables
@@ -97,14 +95,20 @@ def run_study(
     for name in units:
         if name not in UNITS:
             raise InputError(f"no unit '{name}'", hint=nearest(name, UNITS))
-    config = {
-        "model_sha256": digest,
-        "texts": texts.describe(),
-        "code": code.describe(),
-        "sizes": asdict(sizes),
-        "needles": {"words": WORDS, "names": NAMES},
-    }
-    document = _open(folder, json.loads(json.dumps(config)), model.name, command)
+    document = open_study(
+        folder,
+        kind=KIND,
+        model=model.name,
+        digest=digest,
+        texts=texts,
+        settings={
+            "code": code.describe(),
+            "sizes": asdict(sizes),
+            "needles": {"words": WORDS, "names": NAMES},
+        },
+        about=f"Attention of the language model {model.name}: heads, a curve in context, redundancy, policies.",
+        command=command,
+    )
     bench = Bench(model, texts, code, sizes, folder, progress)
     for name in (name for name in UNITS if name in units and name not in document["units"]):
         for before in UNITS[name].needs:
@@ -131,57 +135,9 @@ def record_unit(folder: Path, document: dict[str, Any], name: str, tables: Table
     measured = document["units"] | {name: {"tables": list(tables), **spent, "code_revision": revision()}}
     document["units"] = {unit: measured[unit] for unit in UNITS if unit in measured}
     document["files"] = [
-        _entry(folder / f"{table}.csv") for unit in document["units"].values() for table in unit["tables"]
+        describe_file(folder / f"{table}.csv", COLUMNS)
+        for unit in document["units"].values()
+        for table in unit["tables"]
     ]
     document["status"] = "finished" if set(document["units"]) == set(UNITS) else "running"
     write_document(folder, document)
-
-
-def _open(folder: Path, config: Mapping[str, Any], name: str, command: str | None) -> dict[str, Any]:
-    """Begin the folder of a study, or go on with it."""
-    from theory.redundancy.models import has_bfloat16
-
-    document = read_document(folder)
-    if document is not None:
-        if document.get("kind") != KIND or document.get("config") != config:
-            hint = "name another folder with --out"
-            raise InputError("holds a study of another model, other texts or sizes", path=folder, hint=hint)
-        return document
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot be used ({error.strerror})", path=folder) from None
-    import torch
-
-    return {
-        "name": folder.name,
-        "kind": KIND,
-        "model": name,
-        "config": config,
-        "command": command,
-        "status": "running",
-        "description": f"Attention of the language model {name}: heads, a curve in context, redundancy, policies.",
-        "licence": "MIT",
-        "level": 0.95,
-        "versions": versions() | {"transformers": version("transformers")},
-        "hardware": hardware(torch.device("cpu")) | {"bfloat16": has_bfloat16()},
-        "code_revision": revision(),
-        "meaning_from": {"code": "from theory/lm/records.py"},
-        "units": {},
-        "files": [],
-    }
-
-
-def _entry(path: Path) -> dict[str, Any]:
-    """Describe a table: size, hash, rows, columns."""
-    import pandas as pd
-
-    content = path.read_bytes()
-    frame = pd.read_csv(path)
-    return {
-        "path": path.name,
-        "bytes": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "rows": len(frame),
-        "columns": describe_columns(frame, COLUMNS),
-    }
