@@ -40,7 +40,7 @@ With --log this writes one curve as a log that cogfit fit, compare and plot read
 
 [bold]Examples[/bold]
 
-  cogfit theory lm recall
+  cogfit theory lm recall --plot facts.png
 
   cogfit theory lm recall --log practice | cogfit fit - --x exposure --y error --axis exposure
 
@@ -105,6 +105,7 @@ def recall(
     exposures: Annotated[
         int | None, typer.Option(help="With --log forgetting: facts shown so often. Default: most.", show_default=False)
     ] = None,
+    plot: options.Plot = None,
     json_file: options.JsonFile = None,
     markdown: options.Markdown = False,
 ) -> None:
@@ -112,11 +113,16 @@ def recall(
     from theory.lm.practice_records import shown_tables
 
     place = folder or _recorded()
-    check_outputs(place, json_file)
+    check_outputs(place, json_file, plot)
     if log is not None:
         print_text(_curve(place, log, cell, exposures).to_csv(index=False, float_format="%.6g"))
         return
     write_json(lambda: _headlines(place), json_file)
+    if plot is not None:
+        from cogfit.show.plots import save_figure
+        from theory.lm.practice_plot import plot_facts
+
+        save_figure(plot_facts(place), plot)
     if json_file != "-":
         print_tables(shown_tables(place), markdown=markdown)
 

@@ -34,6 +34,7 @@ from theory.lm.practice import (
     looks_at,
     states_below,
 )
+from theory.lm.practice_plot import plot_facts
 from theory.lm.practice_records import (
     COLUMNS,
     fit_row,
@@ -339,6 +340,23 @@ def test_tables_are_described_and_shown(folder: Path, capsys: pytest.CaptureFixt
     assert "| main |" in capsys.readouterr().out
     assert cli.main(["theory", "lm", "recall", str(folder), "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["numbers"].keys() == headlines(folder).keys()
+
+
+@pytest.mark.slow
+def test_the_picture_shows_every_cell_and_the_maximum_of_the_table(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forgetting = pd.read_csv(folder / "forgetting.csv")
+    most = forgetting[forgetting["exposures"] == forgetting["exposures"].max()]
+    axes = plot_facts(folder).axes[-1]
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    for cell, part in most.groupby("cell"):
+        np.testing.assert_array_equal(lines[cell].get_ydata(), part.sort_values("delay")["recall_net"])
+    assert cli.main(["theory", "lm", "recall", str(folder), "--plot", str(tmp_path / "facts.svg")]) == 0
+    assert "by cell" in (tmp_path / "facts.svg").read_text()
+    assert cli.main(["theory", "lm", "recall", str(tmp_path), "--plot", str(tmp_path / "none.svg")]) == 2
+    assert not (tmp_path / "none.svg").exists()
+    capsys.readouterr()
 
 
 @pytest.mark.slow
