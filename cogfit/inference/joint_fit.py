@@ -145,7 +145,13 @@ class JointFit:
             x_mean, y_mean, weights = c.x, c.y, c.weights
             if self.bins is not None:
                 (x_mean, y_mean), weights = estimate.logarithmic_means(c.x, c.y, self.bins), self.bins.weight
-            return general.minimise_with(self.form, x_mean, y_mean, weights, self.noise, start, held, errors)
+            data = (self.form, x_mean, y_mean, weights, self.noise)
+            fitted = general.minimise_with(*data, start, held, errors)
+            if held and np.any(start != self.params):
+                # where the fit of the value asked before ended in a corner, those that start from it stay there
+                anew = general.minimise_with(*data, self.params, held, errors)
+                fitted = min(fitted, anew, key=lambda params_and_cost: params_and_cost[1])
+            return fitted
         is_whole = self.bins is None and self.condensed is None
         if len(self.form.shape) == len(held) == 1 and c.x.size > bins.LONG and is_whole:
             linear = self._linear_fit(held, errors)

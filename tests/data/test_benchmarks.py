@@ -99,6 +99,19 @@ def said_of_precise_laws() -> list[str]:
     ]
 
 
+def said_of_real_curves() -> list[str]:
+    table = read("field_study")
+    total = table.sum(numeric_only=True).astype(int)
+    assert total["raised"] == 0
+    return [
+        f"({len(table)} learners, {table['curves'].max()} curves of each",
+        f"Of {total['curves']} curves, a power law is supported for {total['supported']}",
+        f"not supported for {total['not_supported']}, not distinguishable from others for "
+        f"{total['not_distinguishable']}, not identified for {total['not_identified']}",
+        f"In {total['odd']} some form's interval ended at its estimate",
+    ]
+
+
 def said_of_populations() -> list[str]:
     table = read("population_coverage")
     assert set(table["result"]) == {"passes"}
@@ -245,6 +258,7 @@ def test_pages_say_what_the_tables_of_forecasts_hold(page: str) -> None:
         said_of_selection,
         said_of_verdicts,
         said_of_precise_laws,
+        said_of_real_curves,
         said_of_populations,
         said_of_averaging,
         said_of_censoring,

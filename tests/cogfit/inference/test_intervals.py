@@ -8,14 +8,18 @@ from pathlib import Path
 import lmfit
 import numpy as np
 import pytest
+from scipy.optimize import least_squares
 from scipy.signal import lfilter
+from scipy.stats import t as t_distribution
 
 import cogfit
 from cogfit.curves.arrays import array_curve
 from cogfit.engine import estimate
-from cogfit.engine.arma import Arma
+from cogfit.engine.arma import WHITE, Arma
 from cogfit.formulas.registry import get_form
 from cogfit.inference.interval import Interval
+from cogfit.inference.joint_fit import JointFit
+from cogfit.inference.profile import profile
 from cogfit.inference.variance import even_variance
 
 X = np.arange(1.0, 201.0)
@@ -263,3 +267,37 @@ def test_of_two_equal_models_of_the_variance_rounding_names_none(seed):
         fit = estimate.estimate(form, curve.x, curve.y, curve.weights, "gaussian")
         name = even_variance(form, curve, fit)[1]
         assert "curve" not in name
+
+
+def independent_deviance(x: np.ndarray, y: np.ndarray, best: np.ndarray, gamma: float) -> float:
+    """F statistic of one γ of A(1 + k/b)^−γ + c in logarithms, by scipy from several starts."""
+
+    def residuals(log_params: np.ndarray, value: float) -> np.ndarray:
+        a, b, c = np.exp(log_params)
+        return np.log(y) - np.log(a * (1 + x / b) ** -value + c)
+
+    def rss(value: float) -> float:
+        starts = [np.log([scale * best[0], width, best[3]]) for scale in (0.5, 1.0) for width in (10.0, 60.0, 300.0)]
+        return min(2.0 * least_squares(residuals, start, args=(value,), xtol=1e-12).cost for start in starts)
+
+    least = rss(best[1])
+    return (rss(gamma) - least) / (least / (x.size - 4))
+
+
+def test_a_limit_is_where_an_independent_profile_passes_its_threshold() -> None:
+    """Relative errors, and a shift that runs into a corner at some values: those after it start from the best fit."""
+    form, x = get_form("shifted_power_floor"), np.round(np.geomspace(16.0, 810.0, 12))
+    threshold, checked = t_distribution.ppf(0.975, x.size - 4) ** 2, 0
+    for seed in range(30):
+        errors = 0.02 * np.random.default_rng(seed).normal(size=x.size)
+        curve = array_curve(x, (0.19 + 0.3 * (1 + x / 100.0) ** -2) * np.exp(errors))
+        fit = estimate.estimate(form, curve.x, curve.y, curve.weights, "lognormal")
+        if fit.status != "ok":
+            continue
+        limits = profile(JointFit(form, curve, fit, WHITE), "gamma", 0.95)
+        assert limits.low < fit.params["gamma"] < limits.high
+        assert limits.low > 0.0
+        found = independent_deviance(curve.x, curve.y, form.vector(fit.params), limits.low)
+        assert found == pytest.approx(threshold, rel=0.02), seed
+        checked += 1
+    assert checked >= 15
