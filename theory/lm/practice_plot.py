@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
+_MOST_BANDS = 4  # more of them hide one another; the tables have the limits
 
 
 def plot_facts(folder: Path, *, width: float = 7.2) -> Figure:
@@ -30,8 +31,8 @@ def plot_facts(folder: Path, *, width: float = 7.2) -> Figure:
     -------
     matplotlib.figure.Figure
         Above: recall and recognition against presentations, and recall net of the controls against the delay, in the
-        main cell. Below: the same delay for the facts that were shown most, by cell. Bands are 95 % intervals over
-        seeds.
+        main cell. Below: the same delay for the facts that were shown most, by cell, means only. Bands are 95 %
+        intervals over seeds.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def _draw_forgetting(axes: Axes, curves: list[tuple[str, pd.DataFrame]]) -> None
     """Recall net of the controls against the updates since its maximum."""
     for i, (label, part) in enumerate(curves):
         part = part.sort_values("delay")
-        _band(axes, part["delay"], part, "recall_net", i, label)
+        _band(axes, part["delay"], part, "recall_net", i, label, is_shaded=len(curves) <= _MOST_BANDS)
     axes.set_xscale("symlog", linthresh=1)
     ticks = [0, 1, 10, 100, 1000]
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
@@ -89,7 +90,7 @@ def _draw_forgetting(axes: Axes, curves: list[tuple[str, pd.DataFrame]]) -> None
     axes.legend(frameon=False, fontsize="x-small", loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
-def _band(axes: Axes, x: Any, part: pd.DataFrame, name: str, place: int, label: str) -> None:
+def _band(axes: Axes, x: Any, part: pd.DataFrame, name: str, place: int, label: str, *, is_shaded: bool = True) -> None:
     """A line with its interval, told apart by colour, marker and dashes."""
     color = COLORS[place % len(COLORS)]
     look: dict[str, Any] = {
@@ -98,4 +99,5 @@ def _band(axes: Axes, x: Any, part: pd.DataFrame, name: str, place: int, label: 
         "marker": MARKERS[place % len(MARKERS)],
     }
     axes.plot(x, part[name], ms=3, lw=1, markevery=max(1, len(part) // 9), label=label, **look)
-    axes.fill_between(x, part[f"{name}_low"], part[f"{name}_high"], color=color, alpha=0.15, lw=0)
+    if is_shaded:
+        axes.fill_between(x, part[f"{name}_low"], part[f"{name}_high"], color=color, alpha=0.15, lw=0)
