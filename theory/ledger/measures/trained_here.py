@@ -23,7 +23,7 @@ LEAST_KEPT = 0.95
 
 
 def measure_forgetting(data: Recordings) -> Measured:
-    """What is left of facts, and what `cogfit.fit` says of their forgetting."""
+    """Measure forgetting of facts, and which form it has."""
     curves, fits = (data.table(f"runs/{FACTS}/{name}.csv") for name in ("forgetting", "fits"))
     main = curves[(curves["cell"] == "main") & (curves["exposures"] == MOST_SHOWN)].sort_values("delay")
     seeds = int(main["runs"].iloc[0])
@@ -46,7 +46,7 @@ def _of_row(row: pd.DataFrame, column: str, name: str, n: int) -> Quantity:
 
 
 def judge_forgetting(printed: Quantities, measured: Measured) -> Ruling:
-    """Say what is found at this scale, which is not that of the paper."""
+    """Count the power laws at this smaller scale."""
     curves, laws = (int(measured[name].value) for name in ("curves", "power laws"))
     text = f"at this scale {laws} of {curves} curves are found to be power laws ({measured.notes[0]})"
     if laws == curves:
