@@ -142,16 +142,7 @@ class JointFit:
         """
         c = self.curve
         if not self._is_separable(tuple(held)):
-            x_mean, y_mean, weights = c.x, c.y, c.weights
-            if self.bins is not None:
-                (x_mean, y_mean), weights = estimate.logarithmic_means(c.x, c.y, self.bins), self.bins.weight
-            data = (self.form, x_mean, y_mean, weights, self.noise)
-            fitted = general.minimise_with(*data, start, held, errors)
-            if held and np.any(start != self.params):
-                # where the fit of the value asked before ended in a corner, those that start from it stay there
-                anew = general.minimise_with(*data, self.params, held, errors)
-                fitted = min(fitted, anew, key=lambda params_and_cost: params_and_cost[1])
-            return fitted
+            return self._general_fit(held, start, errors)
         is_whole = self.bins is None and self.condensed is None
         if len(self.form.shape) == len(held) == 1 and c.x.size > bins.LONG and is_whole:
             linear = self._linear_fit(held, errors)
@@ -174,6 +165,20 @@ class JointFit:
             self.form, x, y[None], w[None], starts=starts, fixed=fixed, tolerance=_FINE[not held], errors=errors
         )
         return batch.params[0], float(batch.rss[0]) + rest
+
+    def _general_fit(self, held: Mapping[str, float], start: Array, errors: Arma) -> tuple[Array, float]:
+        """Fit of all parameters, none of which is told apart as linear."""
+        c = self.curve
+        x, y, weights = c.x, c.y, c.weights
+        if self.bins is not None:
+            (x, y), weights = estimate.logarithmic_means(c.x, c.y, self.bins), self.bins.weight
+        data = (self.form, x, y, weights, self.noise)
+        fitted = general.minimise_with(*data, start, held, errors)
+        if held and np.any(start != self.params):
+            # where the fit of the value asked before ended in a corner, those that start from it stay there
+            anew = general.minimise_with(*data, self.params, held, errors)
+            fitted = min(fitted, anew, key=lambda params_and_cost: params_and_cost[1])
+        return fitted
 
     def _linear_fit(self, held: Mapping[str, float], errors: Arma) -> tuple[Array, float] | None:
         """Fit with the only non-linear parameter held: the other coefficients are linear.

@@ -51,7 +51,8 @@ def plot_facts(folder: Path, *, width: float = 7.2) -> Figure:
         panels = [figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1]), figure.add_subplot(grid[1, :])]
     _draw_practice(panels[0], practice[practice["cell"] == "main"])
     main = forgetting[forgetting["cell"] == "main"]
-    _draw_forgetting(panels[1], [(f"shown {n} ×", part) for n, part in main.groupby("exposures") if n > 2])
+    shown = [n for n in sorted(set(main["exposures"].tolist())) if n > 2]
+    _draw_forgetting(panels[1], [(f"shown {n} ×", main[main["exposures"] == n]) for n in shown])
     most = forgetting[forgetting["exposures"] == forgetting["exposures"].max()]
     cells = dict.fromkeys(most["cell"])
     _draw_forgetting(panels[2], [(cell, most[most["cell"] == cell]) for cell in cells])
