@@ -390,6 +390,8 @@ def test_published_claims_where_the_streams_show_them() -> None:
         "static_heads_fail_moving_demand": "shown",
         "state_size_dials_recall": "shown",
         "consolidation_frees_attention": "shown",
+        "a_robust_bias_resists_outliers": "shown",
+        "one_trial_is_enough": "shown",
     }
     heads = verdicts["static_heads_fail_moving_demand"].numbers
     assert heads["accuracy, DuoAttention, demand stays"] > 0.95
