@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cogfit.errors import InputError, nearest
+from theory.lm.records import describe_fit
 from theory.redundancy.tables import Array, ratio
 from theory.training.runs import read_document
 
@@ -262,16 +263,7 @@ def fit_row(curve: pd.DataFrame, x: str, outcome: str) -> dict[str, Any]:
     means = curve[curve[x] >= 1].groupby(x)[outcome].mean()
     row: dict[str, Any] = {"outcome": outcome, "runs": curve["run"].nunique(), "points": len(means)}
     row |= {"first": means.iloc[0], "last": means.iloc[-1]}
-    fit = fit_curve(curve, x, outcome)
-    low, high = fit.interval if fit.interval is not None else (None, None)
-    return row | {
-        "verdict": fit.verdict.power_law,
-        "form": fit.form,
-        "forms": " ".join(fit.indistinguishable_forms) or "none",
-        "gamma": fit.gamma,
-        "gamma_low": low,
-        "gamma_high": high,
-    }
+    return row | describe_fit(fit_curve(curve, x, outcome))
 
 
 # ------------------------------------------------------------------------------------------------------------ tables

@@ -13,6 +13,8 @@ from theory.redundancy.tables import COLUMNS as REDUNDANCY_COLUMNS
 if TYPE_CHECKING:
     import pandas as pd
 
+    from cogfit import FitResult
+
 KIND = "language-model"
 """``kind`` in the ``run.json`` of a study."""
 
@@ -82,6 +84,19 @@ COLUMNS: Mapping[str, str] = {
     "r2_heads": "explained variance over tokens × heads",
 }
 """What each column of a table means; ``_low`` and ``_high`` are the limits of the interval."""
+
+
+def describe_fit(fit: FitResult) -> dict[str, Any]:
+    """Columns of a table of fits."""
+    low, high = fit.interval if fit.interval is not None else (None, None)
+    return {
+        "verdict": fit.verdict.power_law,
+        "form": fit.form,
+        "forms": " ".join(fit.indistinguishable_forms) or "none",
+        "gamma": fit.gamma,
+        "gamma_low": low,
+        "gamma_high": high,
+    }
 
 
 def describe_columns(frame: pd.DataFrame, meanings: Mapping[str, str]) -> list[dict[str, str]]:

@@ -16,7 +16,7 @@ from theory.lm.eviction import PLAYABLE, play_policies
 from theory.lm.heads import HeadScores, by_layer, copy_score, encode_documents, induction_score, knock_out, sink_share
 from theory.lm.in_context import CONDITIONS, curve_in_context, fit_in_context, read_contexts
 from theory.lm.needles import make_needles
-from theory.lm.records import TEACHER, read_table
+from theory.lm.records import TEACHER, describe_fit, read_table
 from theory.lm.sizes import Sizes
 from theory.redundancy.models import LanguageModel
 from theory.redundancy.probes import Plan, measure
@@ -158,15 +158,7 @@ def _fit_row(curve: pd.DataFrame, condition: str) -> dict[str, Any]:
         fit = fit_in_context(curve, condition)
     except InputError as error:  # too few exposures, say: the curve itself is an answer
         return row | {"verdict": f"not fitted: {error.what}", "form": "none", "forms": "none"}
-    low, high = fit.interval if fit.interval is not None else (None, None)
-    return row | {
-        "verdict": fit.verdict.power_law,
-        "form": fit.form,
-        "forms": " ".join(fit.indistinguishable_forms) or "none",
-        "gamma": fit.gamma,
-        "gamma_low": low,
-        "gamma_high": high,
-    }
+    return row | describe_fit(fit)
 
 
 def measure_policies(bench: Bench) -> Tables:

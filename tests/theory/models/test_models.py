@@ -88,7 +88,7 @@ def test_output_has_its_shapes_and_ranges(variant: str, make: Make, task: SRCD, 
     if variant in ALWAYS:
         assert share == pytest.approx(ALWAYS[variant])
     else:
-        assert 0.005 < share < 0.98
+        assert (0.005 if variant == "cram-queries" else 0.02) < share < 0.98  # only queries are routed there
 
 
 @given(cut=st.integers(1, 63), seed=st.integers(0, 10_000), training=st.booleans())
