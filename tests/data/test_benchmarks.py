@@ -34,10 +34,20 @@ def said_of_intervals() -> list[str]:
     both = spot.merge(table, on=["noise", "n", "patterns", "gamma", "floor"], suffixes=("", "_before"))
     assert len(both) == len(spot)
     assert (spot["result"] != "fails").all()
+    assert len(spot) == len(table)
+    assert (both["result"] == both["result_before"]).all()
+    passing = both[both["result"] == "passes"]
+    least, curves = min(
+        (kind[["coverage", "coverage_before"]].mean().to_list(), kind["repeats"].sum())
+        for name, kind in passing.groupby("noise")
+    )
     return [
-        f"has {len(spot)} of the {len(table)} cells, at {spot['repeats'].max()} repeats: "
-        f"{percent(both['coverage'].mean())} % are covered on average ({percent(both['coverage_before'].mean())} % in",
-        f"{span(spot['coverage'])} in single cells",
+        f"has all {len(spot)} cells, at {spot['repeats'].min()} repeats: again {of['passes']} pass, "
+        f'{of["unreliable"]} are "unreliable", {of["conditional"]} "conditional", and none fails',
+        f"{percent(passing['coverage'].mean())} % are covered on average "
+        f"({percent(passing['coverage_before'].mean())} % in the same cells before), "
+        f"{span(passing['coverage'])} in single cells",
+        f"({percent(least[0])} % of {curves} curves, {percent(least[1])} % before)",
         f"({len(table)} cells, {table['repeats'].min():,} repeats each, 400 where bootstrapped:",
         f"{of['passes']} cells pass. In {of['unreliable']} the result calls itself",
         f"In {of['conditional']}, with shocks that all patterns share",
