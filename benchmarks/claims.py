@@ -9,8 +9,6 @@ claim is false.
 
 from __future__ import annotations
 
-import csv
-import re
 import sys
 import textwrap
 from collections import Counter
@@ -19,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from grid import FOLDER, Cell, Study, clopper_pearson, main, markdown
+from grid import Cell, Study, clopper_pearson, filled, main, markdown, recorded
 
 import cogfit
 from cogfit.claims.records import ANSWERS
@@ -118,25 +116,16 @@ def sentences(rows: Sequence[Mapping[str, str]]) -> str:
 
 def page(text: str, rows: Sequence[Mapping[str, str]]) -> str:
     """The page with its table made anew, between ``<!--CLAIMS-->`` and ``<!--/CLAIMS-->``."""
-    part = f"<!--CLAIMS-->\n{wrapped(sentences(rows))}\n{table_of(rows)}<!--/CLAIMS-->"
-    made, count = re.subn("<!--CLAIMS-->\n.*?<!--/CLAIMS-->", lambda _: part, text, flags=re.DOTALL)
-    assert count == 1, f"{PAGE} has {count} tables"
-    return made
+    return filled(text, "CLAIMS", f"{wrapped(sentences(rows))}\n{table_of(rows)}")
 
 
 def wrapped(text: str) -> str:
     return "\n".join(textwrap.wrap(text, 120)) + "\n"
 
 
-def recorded(name: str = "claims") -> list[dict[str, str]]:
-    """Rows of a committed table."""
-    with open(FOLDER / f"{name}.csv", encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 if __name__ == "__main__":
     if "--page" in sys.argv:
-        PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), recorded()), encoding="utf-8")
+        PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), recorded(STUDY.name)), encoding="utf-8")
     else:
         for row in main(STUDY):
             print(row["truth"], row["n"], row["sd"], {name: row[f"true_{name}"] for name in ANSWERS})

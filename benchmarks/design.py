@@ -9,7 +9,6 @@ table: python benchmarks/design.py --page
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from grid import FOLDER, Cell, Study, clopper_pearson, main, markdown
+from grid import Cell, Study, clopper_pearson, filled, main, markdown, recorded
 
 import cogfit
 from cogfit.designing import LogPlan
@@ -106,23 +105,12 @@ def table_of(rows: Sequence[Mapping[str, str]]) -> str:
 
 def page(text: str, rows: Sequence[Mapping[str, str]]) -> str:
     """The page with its table made anew, between ``<!--POWER-->`` and ``<!--/POWER-->``."""
-    part = f"<!--POWER-->\n{table_of(rows)}<!--/POWER-->"
-    made, count = re.subn("<!--POWER-->\n.*?<!--/POWER-->", lambda _: part, text, flags=re.DOTALL)
-    assert count == 1, f"{PAGE} has {count} tables"
-    return made
-
-
-def recorded() -> list[dict[str, str]]:
-    """Rows of the committed table."""
-    import csv
-
-    with open(FOLDER / "design.csv", encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return filled(text, "POWER", table_of(rows))
 
 
 if __name__ == "__main__":
     if "--page" in sys.argv:
-        PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), recorded()), encoding="utf-8")
+        PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), recorded(STUDY.name)), encoding="utf-8")
     else:
         for row in main(STUDY):
             print({key: row[key] for key in (*CELLS[0], "supported", "not_supported", "coverage")})

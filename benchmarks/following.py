@@ -7,7 +7,6 @@ that count. "Supported" is false where the law is no power law, "not supported" 
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from claims import TRUTHS, recorded, wrapped
-from grid import Cell, Study, clopper_pearson, main
+from claims import TRUTHS, wrapped
+from grid import Cell, Study, clopper_pearson, filled, main, recorded
 from judging import judge
 
 import cogfit
@@ -85,10 +84,7 @@ def sentences(rows: Sequence[Mapping[str, str]]) -> str:
 
 def page(text: str, rows: Sequence[Mapping[str, str]]) -> str:
     """The page with its paragraph made anew, between ``<!--FOLLOWING-->`` and ``<!--/FOLLOWING-->``."""
-    part = f"<!--FOLLOWING-->\n{wrapped(sentences(rows))}<!--/FOLLOWING-->"
-    made, count = re.subn("<!--FOLLOWING-->\n.*?<!--/FOLLOWING-->", lambda _: part, text, flags=re.DOTALL)
-    assert count == 1, f"{PAGE} has {count} paragraphs"
-    return made
+    return filled(text, "FOLLOWING", wrapped(sentences(rows)))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import io
 import json
 import os
 import platform
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -164,6 +165,20 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table as it stands in the documentation."""
     lines = [header, ["---:"] * len(header), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def recorded(name: str) -> list[dict[str, str]]:
+    """Rows of a committed table."""
+    with open(FOLDER / f"{name}.csv", encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def filled(text: str, mark: str, part: str) -> str:
+    """A page with what stands between ``<!--MARK-->`` and ``<!--/MARK-->`` made anew."""
+    lines = re.compile(f"<!--{mark}-->\n.*?<!--/{mark}-->", re.DOTALL)
+    made, count = lines.subn(lambda _: f"<!--{mark}-->\n{part}<!--/{mark}-->", text)
+    assert count == 1, f"the page has {count} parts {mark}"
+    return made
 
 
 def clopper_pearson(hits: int, repeats: int, level: float = 0.999) -> tuple[float, float]:

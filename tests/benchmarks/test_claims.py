@@ -12,16 +12,17 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import claims  # noqa: E402
 import following  # noqa: E402
+from grid import recorded  # noqa: E402
 
 
 def test_the_page_is_made_from_the_table() -> None:
     text = claims.PAGE.read_text(encoding="utf-8")
-    assert text == claims.page(text, claims.recorded()), "run: python benchmarks/claims.py --page"
-    assert len(claims.recorded()) == len(claims.CELLS)
+    assert text == claims.page(text, recorded(claims.STUDY.name)), "run: python benchmarks/claims.py --page"
+    assert len(recorded(claims.STUDY.name)) == len(claims.CELLS)
 
 
 def test_answers_of_a_claim_add_up() -> None:
-    for row in claims.recorded():
+    for row in recorded(claims.STUDY.name):
         for name in claims.claims_of(np.random.default_rng(0)):
             assert abs(sum(float(row[f"{name}_{answer}"]) for answer in claims.ANSWERS) - 1.0) < 1e-5
 
@@ -33,6 +34,6 @@ def test_a_power_law_without_errors_is_recovered() -> None:
 
 def test_the_paragraph_on_following_is_made_from_the_table() -> None:
     text = following.PAGE.read_text(encoding="utf-8")
-    rows = claims.recorded(following.STUDY.name)
+    rows = recorded(following.STUDY.name)
     assert text == following.page(text, rows), "run: python benchmarks/following.py --page"
     assert [row["truth"] for row in rows] == [cell["truth"] for cell in following.CELLS]

@@ -28,7 +28,7 @@ def study() -> ModuleType:
 
 def test_the_page_holds_the_table(study: ModuleType) -> None:
     text = study.PAGE.read_text(encoding="utf-8")
-    assert study.page(text, study.recorded()) == text, "run: python benchmarks/design.py --page"
+    assert study.page(text, study.recorded("design")) == text, "run: python benchmarks/design.py --page"
 
 
 def test_rows_recorded_are_cells_of_the_study_and_add_up(study: ModuleType) -> None:
@@ -51,7 +51,7 @@ def test_a_rival_is_no_power_law_and_lies_near_the_law(study: ModuleType) -> Non
 
 
 def test_what_is_not_measured_is_left_open(study: ModuleType) -> None:
-    (row,) = [r for r in study.recorded() if r["truth"] == "power_floor"][:1]
+    (row,) = [r for r in study.recorded("design") if r["truth"] == "power_floor"][:1]
     assert "| – |" in study.table_of([row])
     assert study.table_of([row]).count("\n") == 3
 
