@@ -8,8 +8,8 @@
 A unit is one seed of a set of ``theory.training.sets``: of ``EQUAL_TRAINING``, or with ``--paper-size`` of CRAM as
 printed. First comes the first seed of every set, then the second one, and so on. It trains in this process with one
 thread and stops with a checkpoint after ``--minutes``; the same command goes on from there, and from wherever Ctrl-C,
-SIGTERM or a power cut left it. At the end it lists what is left. Finished sets are put on record by
-``python benchmarks/record_runs.py runs/<set>``.
+SIGTERM or a power cut left it. At the end it lists what is left. Finished units are put on record by
+``python benchmarks/record_runs.py runs/<set>``, and count as done where they are.
 """
 
 from __future__ import annotations
@@ -28,12 +28,11 @@ import torch
 
 from cogfit.errors import CogfitError, InputError, nearest
 from theory.training.evaluation import Measures
-from theory.training.folder import open_run
 from theory.training.loop import train
 from theory.training.reproducibility import CHECKPOINT, read_tensors
 from theory.training.runs import read_document
 from theory.training.sets import EQUAL_TRAINING, PAPER_SIZE, RunSet
-from theory.training.setup import Setup, load_setup
+from theory.training.setup import Setup, load_setup, make_setup
 from theory.training.stopping import StopAsked, Stopped, held_signals
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,9 +60,13 @@ class Unit:
 
     @property
     def is_finished(self) -> bool:
-        """Whether it is done, with these settings."""
-        document = read_document(self.folder)
-        return document is not None and open_run(self.folder, self.setup) is not None
+        """Whether it is done, with these settings: in its folder, or on record."""
+        on_record = ROOT / "data" / "runs" / self.own.name / self.folder.name
+        documents = filter(None, map(read_document, (self.folder, on_record)))
+        return any(
+            document.get("status") == "finished" and make_setup(document["config"]) == self.setup
+            for document in documents
+        )
 
     def state(self) -> tuple[str, float]:
         """What is done, in words, and the minutes that are left (NaN: never measured)."""

@@ -8,7 +8,7 @@ Reads ``data/runs`` only; half a minute, which the fits of the routing logs take
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -18,7 +18,7 @@ from cogfit.files import data_dir
 from theory.training.convergence import convergence
 from theory.training.departures import DEPARTURES
 from theory.training.runs import Record, find_records, format_table, table
-from theory.training.sets import EQUAL, STREAMS
+from theory.training.sets import EQUAL, FEWEST, STREAMS
 
 HEADLINE = "cram-n256"
 _KINDS = ("cram", "transformer", "mamba", "jamba", "seqboat", "transmamba", "retention")
@@ -160,6 +160,12 @@ def nearest(record: Record, step: float) -> dict[str, Any]:
     return min(record.evaluation, key=lambda row: abs(row["step"] - step))
 
 
+def fairest(sets: Mapping[str, list[Record]], name: str) -> list[Record]:
+    """Runs of a system: those of equal training, where enough seeds are on record."""
+    equal = sets.get(name + EQUAL, [])
+    return equal if len(equal) >= FEWEST else sets.get(name, [])
+
+
 def main() -> None:
     records = find_records(data_dir() / "runs")
     sets: dict[str, list[Record]] = {}
@@ -202,7 +208,7 @@ def main() -> None:
     state = [f"{r.final['attention'] / r.optimum:.2f} (seed {r.seed})" for r in sets.get("cram-n256-state-router", [])]
     good = [r.final["accuracy"] >= 0.995 and r.final["attention"] <= 1.1 * r.optimum for r in own]
     task = own[0].document["config"]["data"]
-    rivals = [r for name in RIVALS if name != HEADLINE for r in sets.get(f"{name}{EQUAL}", sets.get(name, []))]
+    rivals = [r for name in RIVALS if name != HEADLINE for r in fairest(sets, name)]
     ablation, fast = sets["cram-n256-no-consolidation"], sets["fast-weights-n256"]
     learned = [r for r in fast if r.final["accuracy"] >= 0.98]
     print(

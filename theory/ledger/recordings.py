@@ -13,7 +13,7 @@ from theory.claims import find
 from theory.ledger.quantities import Quantity
 from theory.training.convergence import Convergence, convergence
 from theory.training.runs import Record, find_records
-from theory.training.sets import EQUAL, find_set
+from theory.training.sets import EQUAL, FEWEST, find_set
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,9 +109,10 @@ class Recordings:
     def fairest(self, name: str) -> list[Record]:
         """A set of runs, the fairest on record.
 
-        That of equal training, if it is there.
+        That of equal training, if it has enough seeds.
         """
-        return self.optional(name + EQUAL) or self.records(name)
+        equal = self.optional(name + EQUAL)
+        return equal if len(equal) >= FEWEST else self.records(name)
 
     def optional(self, name: str) -> list[Record]:
         """A set of runs, or none."""

@@ -12,7 +12,7 @@ import pytest
 from cogfit.files import data_dir
 from theory.training.convergence import GAIN, convergence
 from theory.training.runs import Record, find_records
-from theory.training.sets import EQUAL, EQUAL_TRAINING, PAPER_SIZE, STREAMS, find_set
+from theory.training.sets import EQUAL, EQUAL_TRAINING, PAPER_SIZE, PAPER_STREAMS, STREAMS, find_set
 
 
 def run_with(errors: np.ndarray, *, final: float | None = None) -> Record:
@@ -107,6 +107,7 @@ def test_the_size_of_the_paper_is_the_papers(own: Any) -> None:
     from theory.training.setup import load_setup
 
     setup = load_setup(own.config, dict(own.changes))
+    assert setup.training.steps * setup.training.batch == PAPER_STREAMS
     assert (setup.data.length, setup.data.queries) == (2048, 102)
     assert isinstance(setup.model, CramConfig)
     assert setup.model.write == "novel"
