@@ -4,6 +4,7 @@
     python benchmarks/equal_training.py --list           what is done, begun and left, with the time it will take
     python benchmarks/equal_training.py --only mamba-n256-equal --units 1
     python benchmarks/equal_training.py --smoke --runs /tmp/smoke     the same units, a few steps each
+    python benchmarks/equal_training.py --page                        write the table of docs/training.md
 
 A unit is one seed of a set of ``theory.training.sets``: of ``EQUAL_TRAINING``, or with ``--paper-size`` of CRAM as
 printed. First comes the first seed of every set, then the second one, and so on. It trains in this process with one
@@ -19,23 +20,29 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
+from grid import filled
 
 from cogfit.errors import CogfitError, InputError, nearest
+from theory.training.convergence import convergence
 from theory.training.evaluation import Measures
 from theory.training.loop import train
 from theory.training.reproducibility import CHECKPOINT, read_tensors
-from theory.training.runs import read_document
-from theory.training.sets import EQUAL_TRAINING, PAPER_SIZE, RunSet
+from theory.training.runs import Record, find_records, read_document
+from theory.training.sets import EQUAL, EQUAL_TRAINING, PAPER_SIZE, RunSet, find_set
 from theory.training.setup import Setup, load_setup, make_setup
 from theory.training.stopping import StopAsked, Stopped, held_signals
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "training.md"
+BASE = "cram-n256"
+"""What the others are trained as long as."""
 SMOKE = {
     "training.steps": 12,
     "training.evaluate_every": 4,
@@ -155,6 +162,48 @@ def train_units(waiting: Sequence[Unit], minutes: float) -> None:
                 print(f"  stopped after {minutes:g} minutes; the next call goes on", flush=True)
 
 
+def table_of(records: Mapping[str, Sequence[Record]]) -> str:
+    """What equal training gave, by set, beside the same model on fewer streams; and what is left to train."""
+
+    def accuracy(found: Sequence[Record]) -> str:
+        values = [100 * record.final["accuracy"] for record in found]
+        if not values:
+            return "–"
+        streams = ", ".join(f"{count:,}" for count in sorted({record.streams for record in found}))
+        return f"{fmean(values):.2f} % ({min(values):.2f} to {max(values):.2f}; {streams})"
+
+    def mean(found: Sequence[Record], name: str) -> str:
+        values = [record.final[name] for record in found if name in record.final]
+        return f"{fmean(values):.4f}" if values else "–"
+
+    rows = []
+    for own in (find_set(BASE), *EQUAL_TRAINING):
+        if found := records.get(own.name, ()):
+            before = () if own.name == BASE else records.get(own.name.removesuffix(EQUAL), ())
+            climbing = sum(convergence(record).still_climbing for record in found)
+            rows.append(
+                (f"`{own.name}`", f"{len(found)} of {len(own.seed_list)}", accuracy(found), accuracy(before),
+                 mean(found, "attention"), mean(found, "dynamics_mse"), f"{climbing} of {len(found)}")
+            )  # fmt: skip
+    left = [
+        f"`{own.name}` ({len(own.seed_list) - len(records.get(own.name, ()))})"
+        for own in EQUAL_TRAINING
+        if len(records.get(own.name, ())) < len(own.seed_list)
+    ]
+    header = ("set", "seeds", "accuracy (range; streams)", "before", "attention", "dynamics MSE", "still climb")
+    lines = [header, ("---", *["---:"] * (len(header) - 1)), *rows]
+    text = "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    return text + (f"\nLeft to train (seeds): {', '.join(left)}.\n" if left else "")
+
+
+def page(text: str) -> str:
+    """docs/training.md with its table made anew."""
+    records: dict[str, list[Record]] = {}
+    for record in find_records(ROOT / "data" / "runs"):
+        records.setdefault(record.title, []).append(record)
+    return filled(text, "EQUAL", table_of(records))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--list", action="store_true", help="say what is done and left, and leave")
@@ -164,7 +213,11 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=90.0, help="of a unit, at most (default 90)")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
     parser.add_argument("--smoke", action="store_true", help="a few steps of each unit, to see that it works")
+    parser.add_argument("--page", action="store_true", help="write the table of docs/training.md, and leave")
     options = parser.parse_args()
+    if options.page:
+        PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        return 0
     torch.set_num_threads(1)
     try:
         sets = PAPER_SIZE if options.paper_size else EQUAL_TRAINING
