@@ -179,7 +179,7 @@ benchmark-agreement: .venv-test/.stamp ## Minima of fit_many against scipy's, 10
 benchmark-fuzz: .venv-test/.stamp ## Damaged logs against readers of their own, 240,000 inputs (fuzz_logs.csv; an hour)
 	.venv-test/$(BIN)/python benchmarks/fuzz_logs.py $(STUDY_ARGS)
 
-benchmark-stopping: .venv-test/.stamp ## Honest routers whose runs end by their answers, 2,000 logs each (stopping.csv; five minutes)
+benchmark-stopping: .venv-test/.stamp ## Honest routers whose runs end by their answers, 2,000 logs each (stopping.csv; half an hour)
 	.venv-test/$(BIN)/python benchmarks/stopping.py $(STUDY_ARGS)
 
 benchmark-certificates: .venv-test/.stamp ## Altered certificates against judges of their own (certificate_mutants.csv; fifteen minutes)

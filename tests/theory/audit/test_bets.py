@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import stopping  # noqa: E402
+from grid import recorded  # noqa: E402
 
 LOGS = 40
 
@@ -39,6 +40,27 @@ def test_honest_routers_are_rarely_excluded_however_their_runs_end(rule: str) ->
         logs = (stopping.world(rng, 12, 16, 3, 2) for _ in range(LOGS))
         excluded = sum(stopping.judge(log, router, rule, 1 / 2, hidden=is_learner)[0] for log in logs)
         assert excluded <= most, name
+
+
+def test_the_recorded_study_keeps_the_level_and_its_page() -> None:
+    rows = recorded(stopping.STUDY.name)
+    assert [stopping.STUDY.key(row) for row in rows] == [stopping.STUDY.key(cell) for cell in stopping.STUDY.cells]
+    assert min(int(row["repeats"]) for row in rows) >= 2000
+    honest = [row for row in rows if row["what"].endswith("honest")]
+    assert len({row["router"] for row in honest}) >= 12
+    assert max(float(row["excluded"]) for row in honest) <= stopping.ALPHA
+    text = stopping.PAGE.read_text(encoding="utf-8")
+    assert stopping.page(text, rows) == text, "run: python benchmarks/stopping.py --page"
+
+
+@pytest.mark.parametrize("name", ["holds the three likeliest", "the commonest of three", "Hamming's code"])
+def test_memories_of_the_study_hold_the_bits_that_they_are_said_to(name: str) -> None:
+    """What is answered to each pattern without attention takes 2^S forms, over all tables."""
+    store, rng = stopping.MEMORIES[name], np.random.default_rng(7)
+    tables = rng.integers(0, store.values, (4000, store.patterns))
+    z = np.broadcast_to(np.arange(store.patterns), tables.shape)
+    held = store.memory(stopping.World(z, tables, store.values, rng))
+    assert len(np.unique(held, axis=0)) == 2**store.bits
 
 
 def test_the_test_for_planned_lengths_needs_them() -> None:
