@@ -69,3 +69,14 @@ def test_the_page_says_how_designs_of_recorded_runs_held() -> None:
     assert said == fresh == {0.0}
     assert f"supported in 0 of {rows[0]['curves']} such logs" in text
     assert f"of {rows[0]['repeats']} fresh curves from each law 0 and 0 were" in text
+
+
+def test_the_page_says_on_what_its_rows_rest_and_what_the_interval_covers(study: ModuleType) -> None:
+    text = " ".join((ROOT / "docs" / "what-a-log-shows.md").read_text(encoding="utf-8").split())
+    rows = study.recorded("design")
+    small, others = ([row for row in rows if (row["n"] == "50") is is_small] for is_small in (True, False))
+    assert {row["repeats"] for row in small} == {"60"}
+    assert {row["repeats"] for row in others} == {"20", "75"}
+    held = [100 * float(row["coverage"]) for row in small if row["truth"] == "power_floor"]
+    average = f"{sum(held) / len(held):.0f} % on average"
+    assert f"the interval holds γ in {min(held):.0f}–{max(held):.0f} %, {average}" in text
