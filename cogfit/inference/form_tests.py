@@ -45,6 +45,7 @@ TOLERANCE = 1e-6
 _HELD = 4_000_000  # simulated values held at a time: 32 MB
 _SAMPLE = 10  # replicates whose fits tell where those of the others end
 _NEAREST = 3  # of these fits, from how many a curve is refitted
+_MOST_PRODUCTS = 4_000_000  # inner products that are held at once (32 MB)
 _FAR = 5.0  # how many times further off than any replicate of the power law a form is refused without replicates
 _SUMMED = 400  # points from which on Gaussian errors are drawn as sums over bins
 _REWEIGHED = 3  # times that uneven errors are weighed anew
@@ -594,5 +595,14 @@ def _rss_nearby(form: Form, axis: Axis, weight: Array, fits: Array, curves: Arra
         separable.linearised(form, axis, fits)[1][:, :, free] * root[:, None], posinf=0.0, neginf=0.0
     )
     y = curves * root
-    explained = [np.square(y @ basis).sum(axis=1) for basis in np.linalg.qr(columns)[0]]
-    return np.asarray((y**2).sum(axis=1)[:, None] - np.stack(explained, axis=1))
+    # one product with many bases at once is several times as fast as one with each of them
+    bases = np.linalg.qr(columns)[0]  # (m, n, r)
+    step = max(1, _MOST_PRODUCTS // (len(y) * bases.shape[2]))
+    explained = np.concatenate([_explained(y, bases[i : i + step]) for i in range(0, len(bases), step)], axis=1)
+    return np.asarray((y**2).sum(axis=1)[:, None] - explained)
+
+
+def _explained(y: Array, bases: Array) -> Array:
+    """Sum of squares of curves (k, n) within each of some spaces, given by orthonormal bases (m, n, r); (k, m)."""
+    parts = y @ bases.transpose(1, 0, 2).reshape(y.shape[1], -1)
+    return np.asarray(np.square(parts).reshape(len(y), len(bases), -1).sum(axis=2))
