@@ -25,6 +25,7 @@ from cogfit.people.catalogue import Catalogue, human
 from cogfit.people.dataset import Dataset, Series
 from cogfit.people.exponent import COUNTS, DISTRIBUTION, MEAN, PERSON, Exponent, form_title, obstacles
 from cogfit.people.fits import PLANS, Plan, fit_human
+from cogfit.records.given import listed
 
 _CLAIMED = {
     "gamma_model": "CRAM's own γ",
@@ -66,9 +67,10 @@ def chosen_datasets(people: Catalogue | Dataset | Sequence[Dataset] | None) -> l
     """Return the chosen data sets, by default all."""
     if people is None:
         return list(human().values())
-    if isinstance(people, Dataset):
-        return [people]
-    return list(people.values() if isinstance(people, Catalogue) else people)
+    if isinstance(people, Catalogue):
+        return list(people.values())
+    hint = "choose one: cogfit.human(id), or take all: cogfit.human()"
+    return listed("people", people, Dataset, "a data set of people, or a list of these", hint)
 
 
 def human_exponents(

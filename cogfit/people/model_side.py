@@ -28,6 +28,7 @@ from cogfit.people.dataset import CONVENTIONS as HUMAN_CONVENTIONS
 from cogfit.people.exponent import DISTRIBUTION, MEAN, PERSON, Exponent, disagreements, form_title
 from cogfit.people.over_subjects import Population, random_effects
 from cogfit.progress import Progress
+from cogfit.records.given import listed
 from cogfit.records.sentence import number_of
 from cogfit.result import FitResult, FormFit, is_fit, load
 
@@ -97,7 +98,8 @@ def read_runs(
         If there is no model, or a saved fit would have to be fitted anew.
     """
     _check_convention(convention)
-    given = [model] if isinstance(model, FitResult | Log | str | os.PathLike) else list(model)
+    expected, hint = "a fit, a log, a path, or a list of these", "fit a curve first: cogfit.fit(x, y)"
+    given = listed("model", model, FitResult | Log | str | os.PathLike, expected, hint)
     if not given:
         raise InputError("there is no model to compare", hint="name a log or a saved fit")
     parts = [part for item in given for part in _parts(item)]
