@@ -196,8 +196,12 @@ def _table_in_memory(table: pd.DataFrame) -> Table:
     import pandas as pd
 
     if not isinstance(table, pd.DataFrame):
-        hint = way_to_numbers(table, "path") or "name the file or folder of a log"
-        raise refused("path", table, "a path or a pandas.DataFrame", hint)
+        raise refused(
+            "path",
+            table,
+            "a path or a pandas.DataFrame",
+            way_to_numbers(table, "path") or "name the file or folder of a log",
+        )
     if any(name is not None for name in table.index.names):
         table = table.reset_index()
     table = table.reset_index(drop=True).set_axis([str(name) for name in table.columns], axis=1)
