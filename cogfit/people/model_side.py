@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -117,16 +117,21 @@ def read_runs(
     if len(runs) == 1:
         return runs
     runs = [replace(run, label=run.label or f"run {number}") for number, run in enumerate(runs, start=1)]
-    # Gaussian noise is what every curve can be fitted under, as the mean curve is; a vote of the runs would let a
-    # run decide in which there are values that have no logarithm
-    if len({run.fit.noise for run in runs}) > 1:
-        runs = [
-            run
-            if run.log is None or run.fit.noise == "gaussian"
-            else replace(run, fit=fit_log(run.log, noise="gaussian"))
-            for run in runs
-        ]
-    return runs
+    return _under_one_noise(runs, fit_log)
+
+
+def _under_one_noise(runs: Sequence[Run], fit_log: Callable[..., FitResult]) -> list[Run]:
+    """Fit logs anew whose noise models differ.
+
+    Gaussian noise is what every curve can be fitted under, as the mean curve is; a vote of the runs would let a run
+    decide in which there are values that have no logarithm.
+    """
+    if len({run.fit.noise for run in runs}) == 1:
+        return list(runs)
+    return [
+        run if run.log is None or run.fit.noise == "gaussian" else replace(run, fit=fit_log(run.log, noise="gaussian"))
+        for run in runs
+    ]
 
 
 def _fit_log(log: Log, *, convention: str | None, level: float, rng: int, noise: str = "auto") -> FitResult:
