@@ -88,7 +88,9 @@ def number_in(cell: object) -> float | None:
 
 
 def read_cells(column: pd.Series[Any]) -> Cells:
-    """Read every cell of a column that is not stored as numbers.
+    """Read every cell of a column as a number.
+
+    For columns that are not stored as numbers.
 
     Examples
     --------

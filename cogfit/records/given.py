@@ -57,7 +57,9 @@ def _members(values: Any) -> str:
 
 
 def way_to_numbers(values: object, name: str) -> str | None:
-    """How to turn a container into a table or a list; None where no way is known.
+    """How to turn a container into a table or list.
+
+    None where no way is known.
 
     Examples
     --------
@@ -106,7 +108,7 @@ def refused(name: str, values: object, expected: str, hint: str) -> InputError:
 
 
 def missing_y(data: object, hint: str) -> InputError:
-    """Return the error for data that hold no y, and no y beside them.
+    """Return the error for data without any y.
 
     Examples
     --------
@@ -119,7 +121,7 @@ def missing_y(data: object, hint: str) -> InputError:
 
 
 def listed(name: str, values: Any, kinds: Any, expected: str, hint: str) -> list[Any]:
-    """Return one value, or several in any order of theirs, as a list.
+    """Return one value or several as a list.
 
     Parameters
     ----------
