@@ -16,6 +16,7 @@ from cogfit.claims.statement import Claim, PlusMinus, parse_claim
 from cogfit.curves.curve import Curve
 from cogfit.errors import InputError
 from cogfit.logs.model import Log
+from cogfit.records.given import refused
 from cogfit.result import FitResult, is_fit, load
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def check_claim(
     >>> print(cogfit.check_claim("gamma=0.43±0.04", k, y).answer)
     supported
     """
+    if not isinstance(claim, str | Claim):
+        raise refused("claim", claim, "a claim", "write it: gamma=0.43±0.04, say")
     stated = claim if isinstance(claim, Claim) else parse_claim(claim, margin=margin, plus_minus=plus_minus, form=form)
     if isinstance(claim, Claim) and margin is not None:
         stated = replace(claim, margin=margin)

@@ -9,6 +9,7 @@ import typer
 
 from cogfit.commands import options
 from cogfit.commands.language_model_facts import print_tables
+from cogfit.commands.opened_study import open_study
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import ProgressBars, write_json
 
@@ -52,23 +53,22 @@ def retention(
     markdown: options.Markdown = False,
 ) -> None:
     """Run the study (its help text is RETENTION_HELP)."""
-    from cogfit.commands.language_models import set_threads
     from theory.lm.encoder import load_encoder
-    from theory.lm.fetch import locate_model, locate_texts, model_digest
     from theory.lm.retention import RetentionSizes
     from theory.lm.retention_records import shown_tables
     from theory.lm.retention_study import QUICK, run_retention
-    from theory.redundancy.texts import read_texts
 
-    folder = locate_model(encoder)
-    documents = read_texts(locate_texts(texts))
-    if threads is not None:
-        set_threads(threads)
-    place = out or Path("runs") / f"retention-{folder.name}{'-quick' if quick else ''}"
-    loaded, sizes = load_encoder(folder), QUICK if quick else RetentionSizes()
+    opened = open_study(load_encoder, encoder, texts, place=out, prefix="retention", quick=quick, threads=threads)
     with ProgressBars(has_lines=True) as progress:
-        run_retention(loaded, documents, place, digest=model_digest(folder), sizes=sizes, progress=progress.report)
-    print_tables(shown_tables(place), markdown=markdown)
+        run_retention(
+            opened.model,
+            opened.documents,
+            opened.place,
+            digest=opened.digest,
+            sizes=QUICK if quick else RetentionSizes(),
+            progress=progress.report,
+        )
+    print_tables(shown_tables(opened.place), markdown=markdown)
 
 
 def budgets(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from cogfit.commands import options
+from cogfit.commands.opened_study import CONTEXT, open_study
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import ProgressBars, add_rows, console, new_table, print_table, print_text, write_json
 from cogfit.errors import InputError
@@ -67,32 +69,25 @@ def practice(
     markdown: options.Markdown = False,
 ) -> None:
     """Run the study (its help text is PRACTICE_HELP)."""
-    from cogfit.commands.language_models import CONTEXT, set_threads
-    from theory.lm.fetch import locate_model, locate_texts, model_digest
     from theory.lm.practice import PracticeSizes
     from theory.lm.practice_records import shown_tables
     from theory.lm.practice_study import CELLS, QUICK, QUICK_CELLS, run_practice
     from theory.redundancy.models import load_language_model
-    from theory.redundancy.texts import read_texts
 
-    folder = locate_model(model)
-    documents = read_texts(locate_texts(texts))
-    if threads is not None:
-        set_threads(threads)
-    place = out or Path("runs") / f"facts-{folder.name}{'-quick' if quick else ''}"
-    loaded = load_language_model(folder, context=CONTEXT, dtype=dtype)
+    load = partial(load_language_model, context=CONTEXT, dtype=dtype)
+    opened = open_study(load, model, texts, place=out, prefix="facts", quick=quick, threads=threads)
     with ProgressBars(has_lines=True) as progress:
         run_practice(
-            loaded,
-            documents,
-            place,
-            digest=model_digest(folder),
+            opened.model,
+            opened.documents,
+            opened.place,
+            digest=opened.digest,
             sizes=QUICK if quick else PracticeSizes(),
             cells=QUICK_CELLS if quick else CELLS,
             only=tuple(cell or ()),
             progress=progress.report,
         )
-    print_tables(shown_tables(place), markdown=markdown)
+    print_tables(shown_tables(opened.place), markdown=markdown)
 
 
 def recall(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cogfit.commands import encoder_retention, language_model_facts, options
+from cogfit.commands.opened_study import CONTEXT, open_study
 from cogfit.commands.outputs import check_outputs
 from cogfit.commands.terminal import (
     ProgressBars,
@@ -165,42 +167,25 @@ def study(
     markdown: options.Markdown = False,
 ) -> None:
     """Run the study (its help text is STUDY_HELP)."""
-    from theory.lm.fetch import locate_model, locate_texts, model_digest
     from theory.lm.sizes import QUICK, Sizes
     from theory.lm.study import run_study
     from theory.lm.units import UNITS
     from theory.redundancy.models import load_language_model
-    from theory.redundancy.texts import read_texts
 
-    folder = locate_model(model)
-    documents = read_texts(locate_texts(texts))
-    if threads is not None:
-        set_threads(threads)
-    place = out or Path("runs") / f"lm-{folder.name}{'-quick' if quick else ''}"
-    loaded = load_language_model(folder, context=CONTEXT, dtype=dtype)
+    load = partial(load_language_model, context=CONTEXT, dtype=dtype)
+    opened = open_study(load, model, texts, place=out, prefix="lm", quick=quick, threads=threads)
     with ProgressBars(has_lines=True) as progress:
         run_study(
-            loaded,
-            documents,
-            place,
-            digest=model_digest(folder),
+            opened.model,
+            opened.documents,
+            opened.place,
+            digest=opened.digest,
             sizes=QUICK if quick else Sizes(),
             units=unit or tuple(UNITS),
-            command=f"cogfit theory lm study {folder.name}{' --quick' if quick else ''}",
+            command=f"cogfit theory lm study {opened.name}{' --quick' if quick else ''}",
             progress=progress.report,
         )
-    _show_study(place, _recorded() if quick and folder.name == "smollm2" else None, markdown=markdown)
-
-
-CONTEXT = 512
-"""Tokens of the longest window of a study: half the square of attention that 724 would take."""
-
-
-def set_threads(threads: int) -> None:
-    """Set the threads of torch."""
-    import torch
-
-    torch.set_num_threads(threads)
+    _show_study(opened.place, _recorded() if quick and opened.name == "smollm2" else None, markdown=markdown)
 
 
 @app.command(help=SHOW_HELP)
@@ -246,18 +231,10 @@ def _headlines(folder: Path) -> dict[str, Any]:
 
 def _show_study(folder: Path, against: Path | None, *, markdown: bool) -> None:
     """Print the tables of a study, as Markdown where asked for."""
-    from cogfit.show.tables import to_markdown
     from theory.lm.records import compare_studies
     from theory.lm.shown import shown_tables
 
     tables = shown_tables(folder)
     if against is not None:
         tables.append((f"Beside {against.name}", compare_studies(folder, against)))
-    for title, (header, *rows) in tables:
-        if markdown:
-            print_text(f"{title}:\n\n{to_markdown(header, rows)}\n\n")
-            continue
-        print_text(f"\n{title}\n")
-        table = new_table(header[:1], header[1:])
-        add_rows(table, *rows)
-        print_table(console(), table)
+    language_model_facts.print_tables(tables, markdown=markdown)

@@ -18,6 +18,7 @@ from cogfit.curves.utilization import averaged_over, several
 from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 from cogfit.logs.model import GROUP_COLUMNS, RoutingLog
+from cogfit.records.given import refused
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,6 +167,8 @@ def exposure_curve(
     InputError
         If a choice is unknown, not logged, or leaves fewer than two points.
     """
+    if not isinstance(routing, RoutingLog):
+        raise refused("routing", routing, "a RoutingLog", "read one: cogfit.read_log(path).routing")
     choice, column = _outcome_column(routing, outcome, convention)
     routing.source.check_replicates(routing.frame)
     rows = _Rows.from_log(routing, column, convention)

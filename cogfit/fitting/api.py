@@ -17,7 +17,7 @@ from cogfit.curves.exposure import Outcome
 from cogfit.curves.utilization import Smoothing
 from cogfit.errors import InputError
 from cogfit.fitting.account import account_of, averaging_of, fit_notes, trajectories_of, versions
-from cogfit.fitting.comparing import compare_forms
+from cogfit.fitting.comparing import rank_forms
 from cogfit.fitting.intake import prepare_curve
 from cogfit.fitting.judging import audit_of, with_advice
 from cogfit.fitting.options import Options
@@ -215,7 +215,7 @@ def fit_curve(
         Whether abrupt changes are looked for.
     """
     logged = curve
-    compared = compare_forms(curve, options)
+    compared = rank_forms(curve, options)
     curve, family, selected = compared.curve, compared.family, compared.selected
     best, constant, stages = compared.best, compared.constant, compared.stages
     inside = confidence_set(selected.ranking, selected.tests)

@@ -60,7 +60,7 @@ class Compared:
     stages: Stages
 
 
-def compare_forms(curve: Curve, options: Options) -> Compared:
+def rank_forms(curve: Curve, options: Options) -> Compared:
     """Fit every form under one noise model, and compare."""
     # the points that the forms are defined at, and the forms that have a meaning there
     if options.start is not None and options.form is None:
@@ -184,7 +184,7 @@ def _compare(
 def _nothing_to_compare(curve: Curve, fits: Mapping[str, Estimate]) -> Selection:
     """Selection for a curve that does not change at all."""
     ranking = Ranking(dict.fromkeys(fits, math.inf), None, (), float(curve.x.size))
-    reason = say("the curve is constant: there is no decay to fit", by=compare_forms)
+    reason = say("the curve is constant: there is no decay to fit", by=rank_forms)
     return Selection(ranking, Verdict("not_identified", (reason,)), None, dict.fromkeys(fits, WHITE), {})
 
 

@@ -18,6 +18,7 @@ from cogfit.formulas.form import MEASURES
 from cogfit.inference import patterns
 from cogfit.logs.model import Log, RoutingLog, Source, UtilizationLog
 from cogfit.records.arrays import as_array
+from cogfit.records.given import missing_y
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +75,7 @@ def prepare_curve(
     elif isinstance(data, Curve):
         prepared = Prepared(data, Source("", "curve", data.x.size))
     elif y is None:
-        raise InputError("`y` is missing", hint="call cogfit.fit(x, y), or cogfit.fit(log)")
+        raise missing_y(data, "call cogfit.fit(x, y), or cogfit.fit(log)")
     else:
         curve = array_curve(
             data,

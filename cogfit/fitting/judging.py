@@ -9,7 +9,7 @@ import numpy as np
 
 from cogfit.curves.curve import Curve
 from cogfit.errors import InputError
-from cogfit.fitting.comparing import Compared, compare_forms
+from cogfit.fitting.comparing import Compared, rank_forms
 from cogfit.fitting.options import Options
 from cogfit.fitting.precision import form_fit, settle, uncertainty_of
 from cogfit.formulas.registry import POWER_LAWS
@@ -53,7 +53,7 @@ def judge_forms(curve: Curve, options: Options) -> tuple[str, Verdict]:
 
     Both are those of :func:`fit_curve`, for less: see :func:`judge_curve`.
     """
-    compared = compare_forms(curve, options)
+    compared = rank_forms(curve, options)
     ruling = compared.selected.ruling
     if ruling.power_law != "supported":
         return compared.best, ruling
@@ -116,7 +116,7 @@ def observe(curve: Curve, options: Options) -> Observed:
     InputError
         Where there is nothing to compare.
     """
-    return _observed(compare_forms(curve, options))
+    return _observed(rank_forms(curve, options))
 
 
 def _observed(compared: Compared) -> Observed:

@@ -16,6 +16,7 @@ from cogfit.following.records import COUNTED, FIRST, Look, is_confirmed
 from cogfit.logs import read_log
 from cogfit.logs.growing import stamp_of, watch
 from cogfit.logs.model import Log
+from cogfit.records.given import check_path
 from cogfit.result import FitResult
 
 GROWTH = 1.1
@@ -81,6 +82,7 @@ def follow(
     ...         print(look.rows, round(look.fit.gamma, 2))
     60 0.43
     """
+    check_path("path", path, "name the file or folder to which training writes")
     if not Path(path).exists():
         raise InputError("does not exist", path=str(path), hint="check the path; training has to write to it first")
     read_path = read or read_log

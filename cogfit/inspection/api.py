@@ -19,6 +19,7 @@ from cogfit.logs.formats.reader import ROW, ReadOptions
 from cogfit.logs.formats.registry import reader_named, titles
 from cogfit.logs.reading import read_tables
 from cogfit.progress import Progress
+from cogfit.records.given import check_path
 
 _LEFT_OUT = "left out: "  # files without the columns of one reading, which another may read
 
@@ -68,6 +69,7 @@ def inspect(
     ('falls', "cogfit fit log.csv --y 'my loss' --x-offset 1")
     >>> folder.cleanup()
     """
+    check_path("path", path, "write a table to a file, or fit it: cogfit.fit(table, y, x=…)")
     forced = reader_named(format) if format is not None else None
     asked = ReadOptions(x=x, pattern=pattern, run=run, every_column=True, progress=progress)
     with read_tables(path, forced, asked) as tables:

@@ -12,7 +12,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.errors import InputError
+from cogfit.logs.cells import quoted, read_cells
 from cogfit.logs.columnar import ColumnTable, WithFrame
 from cogfit.logs.columns import Columns, Level, find_columns, recognised_role
 from cogfit.logs.formats.reader import Raw, ReadOptions, Restart
@@ -155,18 +155,10 @@ class _Table:
                 return values.to_numpy(dtype=np.float64, na_value=np.nan)
             array = values.to_numpy()
             return array.astype(np.float64, copy=False) if array.dtype.kind in "fb" else array
-        return self._parsed(values, column)
-
-    def _parsed(self, values: pd.Series[Any], column: str) -> Numbers:
-        import pandas as pd
-
-        out = np.empty(len(values))
-        for row, value in enumerate(values.astype(object)):
-            number = _number(value, pd.NA, pd.NaT)
-            if number is None:
-                raise self.fail(f"{_shown(value)} is not a number", column, row, "correct or remove this row")
-            out[row] = number
-        return out
+        cells = read_cells(values)
+        if cells.bad.size:
+            raise self.fail(cells.complaint, column, int(cells.bad[0]), cells.remedy)
+        return cells.values
 
     def integers(self, values: Numbers, column: str, rows: Mask) -> NDArray[np.int64]:
         """Convert values to int64.
@@ -233,7 +225,7 @@ class _Table:
         bad = np.isfinite(numbers) & (numbers != 0) & (numbers != 1)
         if bad.any():
             row = int(np.argmax(bad))
-            shown = _shown(values.iloc[row])
+            shown = quoted(values.iloc[row])
             raise self.fail(f"{shown} is neither 0 nor 1", column, row, "call a column of probabilities p_episodic")
         return np.asarray(numbers == 1)
 
@@ -266,33 +258,6 @@ class _Table:
         if novel:
             return labels.remove_categories([name for name in labels.categories if _MINUS_ONE.fullmatch(name)])
         return labels
-
-
-def _number(value: object, *missing: object) -> float | None:
-    """A number out of whatever a cell holds.
-
-    NaN for a missing one, None if it is no number.
-    """
-    if value is None or any(value is other for other in missing):
-        return math.nan
-    try:
-        if isinstance(value, str):
-            text = value.strip()
-            if text.casefold() in MISSING:
-                return math.nan
-            return None if "_" in text else float(text)
-        if isinstance(value, (bool, int, float, Decimal, np.number, np.bool_)):
-            return float(value)
-    except OverflowError:
-        return math.inf
-    except (ValueError, TypeError):
-        return None
-    return None
-
-
-def _shown(value: object) -> str:
-    text = str(value)
-    return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
 def prepare(raw: Raw, options: ReadOptions, path: Path) -> list[Part]:
@@ -355,7 +320,7 @@ def numeric_columns(frame: pd.DataFrame) -> list[str]:
 def numeric_values(column: pd.Series[Any]) -> NDArray[np.float64] | None:
     """Numbers of a column, NaN where there is none.
 
-    None if it holds something else, or nothing.
+    None if most of it is something else, or nothing is there.
 
     Examples
     --------
@@ -369,10 +334,8 @@ def numeric_values(column: pd.Series[Any]) -> NDArray[np.float64] | None:
     if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype.kind in "cmM":  # complex, or times
         return None
     if not types.is_numeric_dtype(column.dtype):  # truth values are numbers here
-        number = pd.to_numeric(column, errors="coerce")
-        if not types.is_numeric_dtype(number.dtype) or (number.isna() & column.notna()).any():
-            return None
-        column = number
+        cells = read_cells(column)
+        return cells.values if cells.are_numbers else None
     values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     return None if np.isnan(values).all() else values
 

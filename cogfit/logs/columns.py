@@ -71,6 +71,8 @@ BOUNDED = frozenset({"utilization", "attended", "p_episodic"})
 
 _SEPARATORS = re.compile(r"[\s.\-]+")
 _SPLITS = re.compile(rf"^(?:{WORDS})_(?=.)")
+# the last word: 'loss_val', 'loss_val_epoch'; but a 'std_dev' is no split, nor does 'is_valid' hold values of one
+_LAST_SPLIT = re.compile(rf"(?<=.)(?<!std)(?<!^is)(?<!^has)(?<!^n)(?<!^num)_({WORDS})(?=(?:_step|_epoch)?$)")
 _FOLDERS = re.compile(r"[/.]")
 _FORKS = ("", "_step", "_epoch")  # Lightning writes these when asked for values per step and per epoch
 _LEVEL = r"(?:^|(?<=[/_.\s\-]))(?:{})[/_.\s\-]?(\d+)(?=$|[/_.\s\-])"
@@ -212,7 +214,7 @@ class _Name:
     head: str | None
     forms: Mapping[str, int]  # normalised spelling -> 0, or 1 if a prefix had to be left out
     ranks: Mapping[str, tuple[int, int]]  # how well it fits each role that it fits; less is better
-    split: str | None  # that a prefix says
+    split: str | None  # that its first or last word says
 
     @property
     def is_flat(self) -> bool:
@@ -250,6 +252,7 @@ def _forms_and_ranks(stem: str) -> tuple[Mapping[str, int], Mapping[str, tuple[i
         forms.setdefault(_normalise(stem.rsplit(separator, 1)[-1]), 1)
     for form in list(forms):
         forms.setdefault(_SPLITS.sub("", form), 1)
+        forms.setdefault(_LAST_SPLIT.sub("", form), 1)
     *rest, last = _FOLDERS.split(stem)
     if rest and split_named(last):  # as in 'Loss/train'
         forms.setdefault(_normalise(stem[: -len(last) - 1]), 1)
@@ -264,11 +267,16 @@ def _forms_and_ranks(stem: str) -> tuple[Mapping[str, int], Mapping[str, tuple[i
 
 @lru_cache(maxsize=_STEMS)
 def _split_of(stem: str) -> str | None:
-    """The split that a prefix of a column's name says, or its last part."""
+    """The split that a column's name says: in a folder, as its first word, or as its last."""
     parts = _FOLDERS.split(stem)
     named = [split for part in parts if len(parts) > 1 and (split := split_named(part))]
-    prefix = _SPLITS.match(_normalise(parts[-1]))
-    return named[0] if named else split_named(prefix[0].rstrip("_")) if prefix else None
+    if named:
+        return named[0]
+    name = _normalise(parts[-1])
+    if (first := _SPLITS.match(name)) is not None:
+        return split_named(first[0].rstrip("_"))
+    last = _LAST_SPLIT.search(name)
+    return split_named(last[1]) if last is not None else None
 
 
 def recognised_role(column: str) -> str | None:
@@ -327,8 +335,8 @@ def split_in_name(column: str) -> str | None:
 
     Examples
     --------
-    >>> split_in_name("val_loss"), split_in_name("loss")
-    ('validation', None)
+    >>> split_in_name("val_loss"), split_in_name("loss_val"), split_in_name("loss")
+    ('validation', 'validation', None)
     """
     return _take_apart(column).split
 

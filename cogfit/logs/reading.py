@@ -24,6 +24,7 @@ from cogfit.logs.rows import Wanted
 from cogfit.logs.spooling import is_pipe, shown_path, spooled
 from cogfit.logs.units import Table, Unit, joined
 from cogfit.progress import Progress
+from cogfit.records.given import refused, way_to_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -195,7 +196,12 @@ def _table_in_memory(table: pd.DataFrame) -> Table:
     import pandas as pd
 
     if not isinstance(table, pd.DataFrame):
-        raise InputError(f"a log is a path or a pandas.DataFrame, not a {type(table).__name__}")
+        raise refused(
+            "path",
+            table,
+            "a path or a pandas.DataFrame",
+            way_to_numbers(table, "path") or "name the file or folder of a log",
+        )
     if any(name is not None for name in table.index.names):
         table = table.reset_index()
     table = table.reset_index(drop=True).set_axis([str(name) for name in table.columns], axis=1)

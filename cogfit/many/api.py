@@ -13,6 +13,7 @@ from cogfit.logs.model import Log
 from cogfit.many.batch import Options, fit_collection, fit_partitions, fit_table
 from cogfit.many.collection import Collection, Columns, from_arrays, from_log
 from cogfit.progress import Progress
+from cogfit.records.given import check_path, missing_y
 
 
 def fit_many(
@@ -163,7 +164,7 @@ def _checked_arrays(
     Names of columns have no meaning for them.
     """
     if y is None or isinstance(y, str):
-        raise InputError("`y` is missing", hint="call cogfit.fit_many(x, Y) with Y of shape (curves, points)")
+        raise missing_y(x, "call cogfit.fit_many(x, Y) with Y of shape (curves, points)")
     if isinstance(weights, str) or isinstance(trials, str) or names is not None:
         raise InputError("names of columns go with a table, not with arrays")
     return from_arrays(x, y, weights, trials)
@@ -202,5 +203,6 @@ def _fit_table(data: Any, columns: Columns, options: Options, progress: Progress
     if isinstance(data, str | os.PathLike):
         from cogfit.many.streaming import fit_table_file
 
+        check_path("data", data, "name a Parquet or CSV file, or a folder of such")
         return fit_table_file(data, columns, options, progress)
     return fit_table(data, columns, options, progress)

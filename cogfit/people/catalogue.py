@@ -34,6 +34,7 @@ from cogfit.people.dataset import (
     Dataset,
     Field,
 )
+from cogfit.records.given import refused
 from cogfit.records.sentence import number_of
 
 if TYPE_CHECKING:
@@ -207,6 +208,8 @@ def human(id: str | None = None, *, extra: Extra = None) -> Catalogue | Dataset:
     >>> round(fit.gamma, 3)  # the printed standard errors weight the points
     0.129
     """
+    if id is not None and not isinstance(id, str):
+        raise refused("id", id, "the id of a data set", "see what there is: list(cogfit.human())")
     catalogue = _shipped()
     paths = [part for part in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if part]
     if extra is not None:

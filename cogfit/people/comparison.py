@@ -27,16 +27,19 @@ from cogfit.people.dataset import Dataset
 from cogfit.people.exponent import Exponent, difference, obstacles
 from cogfit.people.human_side import chosen_datasets, claims, human_exponents
 from cogfit.people.model_side import (
+    AXES,
     ENOUGH_RUNS,
     INTERVAL_DEGREES_OF_FREEDOM,
     Model,
     Run,
+    check_alike,
     exponent_of_fit,
     form_sensitivity,
     mean_curve_exponent,
     normal_quantile,
     over_runs,
     read_runs,
+    with_limits,
 )
 from cogfit.people.over_subjects import Population, random_effects
 from cogfit.people.routes import compare_routes
@@ -82,7 +85,7 @@ def compare(
         For resampling.
     convention, measure, axis, repeated : str, optional
         What the model's log does not say of itself (see :data:`cogfit.people.exponent.ASPECTS`), e.g.
-        ``measure="latency"``.
+        ``measure="latency"``. Exposures of a routing log are counted by the convention.
     progress : callable, optional
         Called as ``progress(done, total, name)``.
 
@@ -106,18 +109,20 @@ def compare(
     """
     if margin is not None and not margin > 0.0:
         raise InputError(f"`margin` must be a positive number, not {margin:g}")
-    given = {"convention": convention, "measure": measure, "axis": axis, "repeated": repeated}
-    described: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    described = _description(convention, measure, axis, repeated)
     report = progress or (lambda done, total, name: None)
 
     # the model's side: every run, and where there are several two means that stand for all
-    runs = read_runs(model, level, rng, {} if convention is None else {"convention": convention}, report)
+    runs = read_runs(model, level, rng, convention, report)
     singles = _exponents_of_runs(runs, form, described)
     heads, between = tuple(singles), None
     if len(singles) > 1:
-        mean, between = over_runs(singles, level)
-        heads = (mean_curve_exponent(runs, singles, level, rng), mean)
-    exponents = heads if between is None else (*singles, *heads)
+        check_alike(singles)
+        heads = (mean_curve_exponent(runs, singles, level, rng),)
+        if len(with_limits(singles)) > 1:
+            mean, between = over_runs(singles, level)
+            heads = (*heads, mean)
+    exponents = heads if len(singles) == 1 else (*singles, *heads)
 
     # people's side, each curve beside that of the model's exponents which is most like it
     rows, silent, datasets = [], [], chosen_datasets(people)
@@ -150,6 +155,15 @@ def compare(
         routes=routes,
         survivorship=left,
     )
+
+
+def _description(convention: str | None, measure: str | None, axis: str | None, repeated: str | None) -> dict[str, Any]:
+    """What the caller says of the model's curves, in the catalogue's words."""
+    if axis in AXES:  # what is repeated follows from the axis, as it does where a log says it
+        axis, item = AXES[axis]
+        repeated = repeated or item
+    given = {"convention": convention, "measure": measure, "axis": axis, "repeated": repeated}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _exponents_of_runs(runs: Sequence[Run], form: str | None, described: dict[str, Any]) -> list[Exponent]:
@@ -215,7 +229,7 @@ def _is_within(limits: tuple[float, float, float], margin: float, level: float) 
 
 def _distance(row: Row) -> tuple[int, int]:
     """How far a row is from being comparable, for sorting."""
-    return len([item for item in row.obstacles if not item.aspect.refit]), len(row.obstacles)
+    return len([item for item in row.obstacles if not item.refit]), len(row.obstacles)
 
 
 # --------------------------------------------------------------------------------------------------- conclusions

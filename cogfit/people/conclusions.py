@@ -83,12 +83,12 @@ class Row:
     @property
     def mendable(self) -> bool:
         """Whether fitting anew would make them comparable."""
-        return bool(self.obstacles) and all(item.aspect.refit for item in self.obstacles)
+        return bool(self.obstacles) and all(item.refit for item in self.obstacles)
 
     @property
     def main_obstacle(self) -> Obstacle:
         """The first obstacle, if possible one that cannot be mended."""
-        return next((item for item in self.obstacles if not item.aspect.refit), self.obstacles[0])
+        return next((item for item in self.obstacles if not item.refit), self.obstacles[0])
 
 
 @dataclass(frozen=True)
@@ -261,7 +261,7 @@ def _row_document(row: Row) -> dict[str, Any]:
                 "model": item.model,
                 "human": item.human,
                 "why": item.aspect.why,
-                "refit_would_do": item.aspect.refit,
+                "refit_would_do": item.refit,
             }
             for item in row.obstacles
         ],
@@ -294,7 +294,7 @@ def _sentences(comparison: Comparison) -> list[str]:
     out = [
         _ABOUT_THE_MODEL[model.verdict].format(label=describe(model), shown=model.shown, form=form_title(model.form))
     ]
-    out += _between_runs(comparison.runs)
+    out += _between_runs(comparison)
     # what may be compared, or that nothing may
     out += [_difference(row, comparison.level) for row in compared] or [_nothing_compared(comparison.rows)]
     # what the routes say, which is neither comparable nor silent
@@ -306,10 +306,14 @@ def _sentences(comparison: Comparison) -> list[str]:
     return [*out, comparison.equivalence] if compared else out
 
 
-def _between_runs(runs: Population | None) -> list[str]:
+def _between_runs(comparison: Comparison) -> list[str]:
     """How γ varies between runs, where there are several."""
+    runs, singles = comparison.runs, comparison.model[:-1]
     if runs is None:
-        return []
+        if not singles:
+            return []
+        n = sum(run.has_limits for run in singles)
+        return [f"Over the runs there is no mean: {n} of {len(singles)} have an exponent with two finite limits."]
     spread = f"Between the {runs.n} runs γ varies with SD {runs.sd:.3f}"
     if runs.n < ENOUGH_RUNS:
         return [f"{spread}; {runs.n} runs speak of themselves, not of the training procedure."]

@@ -20,6 +20,10 @@ MEAN = "mean curve over persons or runs"
 DISTRIBUTION = "mean of the exponents of single persons or runs"
 
 
+COUNTS = {"prior": "earlier presentations", "inclusive": "presentations including this one"}
+"""Conventions that can be changed into each other, and what k counts under them."""
+
+
 @dataclass(frozen=True)
 class Exponent(Document):
     """One γ and everything its meaning depends on.
@@ -35,7 +39,8 @@ class Exponent(Document):
     measure, scale : str
         What y is; a key of :data:`cogfit.people.catalogue.MEASURES` or ``"strategy"``, and its scale in words.
     axis, repeated, convention : str
-        What x counts, of what, and how; keys of the catalogue's vocabularies.
+        What x counts, of what, and how; keys of the catalogue's vocabularies. A convention that the catalogue does
+        not have stands here in the words of the fit.
     averaging : str
         Level of averaging.
     n : int or None
@@ -115,7 +120,7 @@ class Aspect:
     why : str
         What goes wrong otherwise.
     refit : bool
-        Whether fitting anew can bring both sides together.
+        Whether fitting anew may bring both sides together; for a convention :attr:`Obstacle.refit` knows.
     """
 
     name: str
@@ -139,6 +144,7 @@ ASPECTS: tuple[Aspect, ...] = (
 )
 """What has to agree, what cannot be mended first."""
 
+_OF_REPETITIONS = "repeated"  # nothing is repeated along a delay, so there is nothing to agree in
 _FREE_SCALE = ("effect", "count", "other")  # measures without a natural unit: there the scale has to agree, too
 
 
@@ -157,6 +163,12 @@ class Obstacle:
     model: str
     human: str
 
+    @property
+    def refit(self) -> bool:
+        """Whether fitting anew can bring both sides together."""
+        is_counted = {self.model, self.human} <= set(COUNTS)
+        return self.aspect.refit and (is_counted or self.aspect.name != "convention")
+
     def __str__(self) -> str:
         return f"{self.aspect.title}: {self.model or 'not known'} against {self.human or 'not known'}"
 
@@ -164,7 +176,8 @@ class Obstacle:
 def obstacles(model: Exponent, human: Exponent) -> tuple[Obstacle, ...]:
     """Return everything in which two exponents differ.
 
-    They may be compared if there is nothing. What is not known on either side counts as different.
+    They may be compared if there is nothing. What is not known on either side counts as different; what is repeated
+    is asked of repetitions only.
 
     Examples
     --------
@@ -175,13 +188,31 @@ def obstacles(model: Exponent, human: Exponent) -> tuple[Obstacle, ...]:
     ['measure', 'form']
     """
     out = []
+    never_repeats = model.axis == human.axis and model.axis not in ("repetition", "")
     for aspect in ASPECTS:
+        if aspect.name == _OF_REPETITIONS and never_repeats:
+            continue
         of_model, of_human = getattr(model, aspect.name), getattr(human, aspect.name)
         if of_model != of_human or not of_model:
             out.append(Obstacle(aspect, of_model, of_human))
     if model.measure == human.measure and model.measure in _FREE_SCALE and model.scale != human.scale:
         out.append(Obstacle(Aspect("scale", "scale", "scores have no common unit"), model.scale, human.scale))
     return tuple(out)
+
+
+def disagreements(one: Exponent, other: Exponent) -> tuple[Obstacle, ...]:
+    """Return everything in which two runs contradict each other.
+
+    Unlike people and a model, runs of one procedure are alike in what neither of them says.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> a = Exponent("a run", "model", 0.4, 0.3, 0.5, "power", "gaussian", axis="stream", averaging=PERSON)
+    >>> disagreements(a, a), [str(item) for item in disagreements(a, replace(a, measure="error"))]
+    ((), ['measure: not known against error'])
+    """
+    return tuple(item for item in obstacles(one, other) if item.model != item.human)
 
 
 def difference(model: Exponent, human: Exponent) -> tuple[float, float, float]:
@@ -205,7 +236,8 @@ def difference(model: Exponent, human: Exponent) -> tuple[float, float, float]:
 
 def describe(exponent: Exponent) -> str:
     """Name an exponent as the subject of a sentence."""
-    return f"The {exponent.label}" if exponent.averaging == DISTRIBUTION else f"The curve of {exponent.label}"
+    is_mean = exponent.averaging == DISTRIBUTION or (exponent.side, exponent.averaging) == ("model", MEAN)
+    return f"The {exponent.label}" if is_mean else f"The curve of {exponent.label}"
 
 
 def form_title(form: str) -> str:

@@ -23,8 +23,9 @@ from cogfit.inference.interval import format_interval
 from cogfit.people.by_subject import LEAST_POINTS
 from cogfit.people.catalogue import Catalogue, human
 from cogfit.people.dataset import Dataset, Series
-from cogfit.people.exponent import DISTRIBUTION, MEAN, PERSON, Exponent, form_title, obstacles
+from cogfit.people.exponent import COUNTS, DISTRIBUTION, MEAN, PERSON, Exponent, form_title, obstacles
 from cogfit.people.fits import PLANS, Plan, fit_human
+from cogfit.records.given import listed
 
 _CLAIMED = {
     "gamma_model": "CRAM's own γ",
@@ -35,9 +36,6 @@ _CLAIMED = {
 
 _LEVELS = {"subject": PERSON, "subject mean": MEAN, "group mean": MEAN}
 """Levels of averaging of the catalogue in words that hold for runs, too; other levels are their own."""
-
-_COUNTS = {"prior": "earlier presentations", "inclusive": "presentations including this one"}
-"""Conventions that can be changed into each other, and what k counts under them."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,10 @@ def chosen_datasets(people: Catalogue | Dataset | Sequence[Dataset] | None) -> l
     """Return the chosen data sets, by default all."""
     if people is None:
         return list(human().values())
-    if isinstance(people, Dataset):
-        return [people]
-    return list(people.values() if isinstance(people, Catalogue) else people)
+    if isinstance(people, Catalogue):
+        return list(people.values())
+    hint = "choose one: cogfit.human(id), or take all: cogfit.human()"
+    return listed("people", people, Dataset, "a data set of people, or a list of these", hint)
 
 
 def human_exponents(
@@ -98,7 +97,7 @@ def human_exponents(
     if data.kind == "contrast":
         return [], "a few conditions give contrasts, never an exponent"
     exponents = _determined(data, _Choice(form, "", None, level))
-    if align and any(item.aspect.refit for exponent in exponents for item in obstacles(model, exponent)):
+    if align and any(item.refit for exponent in exponents for item in obstacles(model, exponent)):
         convention = model.convention if data.axis == "repetition" else None
         aligned = _determined(data, _Choice(model.form, model.noise, convention, level))
         if len(aligned) == len(exponents):
@@ -118,7 +117,7 @@ def _determined(data: Dataset, choice: _Choice) -> list[Exponent]:
 def _changes(before: Exponent, after: Exponent) -> tuple[str, ...]:
     """How fitting anew changed what was fitted, in words."""
     words = {
-        "convention": f"k counts {_COUNTS.get(after.convention, after.convention)}",
+        "convention": f"k counts {COUNTS.get(after.convention, after.convention)}",
         "form": f"fitted as {form_title(after.form)}",
         "noise": f"under {after.noise} noise",
     }
@@ -145,7 +144,7 @@ def _of_curves(data: Dataset, choice: _Choice) -> list[Exponent]:
     """Exponent of each curve that has enough points."""
     exponents = []
     for series in data.series():
-        if choice.convention in _COUNTS and choice.convention != series.convention:
+        if choice.convention in COUNTS and choice.convention != series.convention:
             series = series.under(choice.convention)
         curve = series.curve()
         keep = _in_window(curve, PLANS.get(data.id, Plan()))

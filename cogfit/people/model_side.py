@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,9 +24,11 @@ from cogfit.logs import read_log
 from cogfit.logs.model import Log
 from cogfit.logs.splitting import split
 from cogfit.native import distributions
-from cogfit.people.exponent import DISTRIBUTION, MEAN, PERSON, Exponent, form_title, obstacles
+from cogfit.people.dataset import CONVENTIONS as HUMAN_CONVENTIONS
+from cogfit.people.exponent import DISTRIBUTION, MEAN, PERSON, Exponent, disagreements, form_title
 from cogfit.people.over_subjects import Population, random_effects
 from cogfit.progress import Progress
+from cogfit.records.given import listed
 from cogfit.records.sentence import number_of
 from cogfit.result import FitResult, FormFit, is_fit, load
 
@@ -36,7 +38,7 @@ ENOUGH_RUNS = 5
 INTERVAL_DEGREES_OF_FREEDOM = 100
 """Behind a standard error that is taken from an interval: enough to serve as weight."""
 
-_AXES = {"exposure": ("repetition", "item")}
+AXES = {"exposure": ("repetition", "item")}
 """Axis of a log, and what is repeated along it, in the catalogue's words."""
 
 _MEASURES = {("repetition", "probability"): "strategy"}
@@ -70,7 +72,7 @@ class Run:
 
 
 def read_runs(
-    model: Model | Sequence[Model], level: float, rng: int, options: Mapping[str, Any], progress: Progress
+    model: Model | Sequence[Model], level: float, rng: int, convention: str | None, progress: Progress
 ) -> list[Run]:
     """Read the runs and fit what is not yet fitted.
 
@@ -81,32 +83,68 @@ def read_runs(
     level : float
         Of the intervals.
     rng : int
-    options : mapping
-        Further ones of :func:`cogfit.fit`; a saved fit allows none.
+    convention : str, optional
+        By which exposures are counted in routing logs; of other logs and fits it is a description only.
     progress : callable
+
+    Returns
+    -------
+    list of Run
+        Logs that differ in the noise model chosen for them are fitted under Gaussian noise.
 
     Raises
     ------
     InputError
         If there is no model, or a saved fit would have to be fitted anew.
     """
-    given = [model] if isinstance(model, FitResult | Log | str | os.PathLike) else list(model)
+    _check_convention(convention)
+    expected, hint = "a fit, a log, a path, or a list of these", "fit a curve first: cogfit.fit(x, y)"
+    given = listed("model", model, FitResult | Log | str | os.PathLike, expected, hint)
     if not given:
         raise InputError("there is no model to compare", hint="name a log or a saved fit")
     parts = [part for item in given for part in _parts(item)]
+    fit_log = partial(_fit_log, convention=convention, level=level, rng=rng)
     runs = []
     for number, (label, content) in enumerate(parts):
         if isinstance(content, Log):
             progress(number, len(parts), label)
-            runs.append(Run(label, fitting.fit(content, level=level, rng=rng, **options), content))
-        elif options:
-            hint = f"leave {', '.join(options)} out, or give the log"
+            runs.append(Run(label, fit_log(content), content))
+        elif convention and content.convention in CONVENTIONS.values() and convention != _convention(content):
+            hint = "leave convention out, or give the log"
             raise InputError("a saved fit cannot be fitted anew", path=label or None, hint=hint)
         else:
             runs.append(Run(label, content))
     if len(runs) == 1:
         return runs
-    return [replace(run, label=run.label or f"run {number}") for number, run in enumerate(runs, start=1)]
+    runs = [replace(run, label=run.label or f"run {number}") for number, run in enumerate(runs, start=1)]
+    return _under_one_noise(runs, fit_log)
+
+
+def _under_one_noise(runs: Sequence[Run], fit_log: Callable[..., FitResult]) -> list[Run]:
+    """Fit logs anew whose noise models differ.
+
+    Gaussian noise is what every curve can be fitted under, as the mean curve is; a vote of the runs would let a run
+    decide in which there are values that have no logarithm.
+    """
+    if len({run.fit.noise for run in runs}) == 1:
+        return list(runs)
+    return [
+        run if run.log is None or run.fit.noise == "gaussian" else replace(run, fit=fit_log(run.log, noise="gaussian"))
+        for run in runs
+    ]
+
+
+def _fit_log(log: Log, *, convention: str | None, level: float, rng: int, noise: str = "auto") -> FitResult:
+    """Fit a run; only exposures of a routing log can be counted in several ways."""
+    if convention is None or log.routing is None:
+        return fitting.fit(log, level=level, rng=rng, noise=noise)
+    return fitting.fit(log, convention=convention, level=level, rng=rng, noise=noise)
+
+
+def _check_convention(convention: str | None) -> None:
+    known = list(dict.fromkeys((*CONVENTIONS, *HUMAN_CONVENTIONS)))
+    if convention is not None and convention not in known:
+        raise InputError(f"unknown convention {convention!r}", hint=nearest(convention, known))
 
 
 def _parts(item: Model) -> list[tuple[str, FitResult | Log]]:
@@ -155,7 +193,7 @@ def exponent_of_fit(fit: FitResult, label: str = "", form: str | None = None) ->
     if math.isnan(item.gamma):
         raise InputError(f"the form '{item.name}' could not be fitted: {item.estimate.reason}")
     limits = item.intervals[item.gamma_name]
-    axis, repeated = _AXES.get(fit.axis, (fit.axis, ""))
+    axis, repeated = AXES.get(fit.axis, (fit.axis, ""))
     source = str(fit.source.get("path") or "")
     return Exponent(
         label=label or Path(source).name or "this curve",
@@ -169,7 +207,7 @@ def exponent_of_fit(fit: FitResult, label: str = "", form: str | None = None) ->
         scale=fit.y_label,
         axis=axis,
         repeated=repeated,
-        convention=next((name for name, words in CONVENTIONS.items() if words == fit.convention), ""),
+        convention=_convention(fit),
         averaging=PERSON,
         n=1,
         verdict=fit.verdict.power_law,
@@ -178,6 +216,11 @@ def exponent_of_fit(fit: FitResult, label: str = "", form: str | None = None) ->
         notes=(f"interval: {limits.method}; scope: {limits.scope}",),
         scope=fit.scope,
     )
+
+
+def _convention(fit: FitResult) -> str:
+    """The name of a fit's convention, or its words."""
+    return next((name for name, words in CONVENTIONS.items() if words == fit.convention), fit.convention)
 
 
 def _chosen_form(fit: FitResult, form: str | None) -> FormFit:
@@ -207,10 +250,10 @@ def over_runs(runs: Sequence[Exponent], level: float = 0.95) -> tuple[Exponent, 
     Raises
     ------
     InputError
-        If the runs are not alike (:func:`obstacles`), or fewer than two have an interval with two ends.
+        If the runs are not alike (:func:`disagreements`), or fewer than two have an interval with two ends.
     """
-    _check_alike(runs)
-    usable = [run for run in runs if run.has_limits and run.high > run.low]
+    check_alike(runs)
+    usable = with_limits(runs)
     if len(usable) < 2:
         verb = "has" if len(usable) == 1 else "have"
         raise InputError(f"only {len(usable)} of {len(runs)} runs {verb} an exponent with two finite limits")
@@ -239,9 +282,21 @@ def over_runs(runs: Sequence[Exponent], level: float = 0.95) -> tuple[Exponent, 
     return mean, spread
 
 
-def _check_alike(runs: Sequence[Exponent]) -> None:
+def with_limits(exponents: Sequence[Exponent]) -> list[Exponent]:
+    """Return the exponents whose interval has two ends."""
+    return [exponent for exponent in exponents if exponent.has_limits and exponent.high > exponent.low]
+
+
+def check_alike(runs: Sequence[Exponent]) -> None:
+    """Refuse runs that are no repetitions of each other.
+
+    Raises
+    ------
+    InputError
+        With the first thing in which two of them differ.
+    """
     for other in runs[1:]:
-        if differing := obstacles(runs[0], other):
+        if differing := disagreements(runs[0], other):
             hint = "fit them under the same options"
             raise InputError(f"'{runs[0].label}' and '{other.label}' differ in {differing[0]}", hint=hint)
 

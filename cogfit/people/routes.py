@@ -19,7 +19,7 @@ from cogfit.errors import InputError
 from cogfit.formulas.form import Array
 from cogfit.formulas.registry import POWER
 from cogfit.people.dataset import ROUTES, Dataset, Series
-from cogfit.people.exponent import MEAN, Exponent
+from cogfit.people.exponent import COUNTS, MEAN, Exponent
 from cogfit.records.codec import Document, Nan, wire
 from cogfit.records.sentence import number_of
 from cogfit.result import FitResult
@@ -182,7 +182,7 @@ def _amplitude(fit: FitResult) -> float:
 def _share(series: Series, model: Exponent, of_model: tuple[float, float], level: float) -> RouteShare:
     """Exponent of one human share, and what sets it apart."""
     about = series.dataset
-    can_count = {model.convention, series.convention} <= {"prior", "inclusive"}
+    can_count = {model.convention, series.convention} <= set(COUNTS)
     counted = series.under(model.convention) if can_count else series
     fit = fitting.fit(counted.curve(), form=POWER, level=level)
     low, high = fit.interval or (-math.inf, math.inf)

@@ -14,6 +14,7 @@ from cogfit.formulas.form import Array
 from cogfit.logs.model import Log
 from cogfit.many.collection import Collection, Columns, from_arrays, from_log
 from cogfit.population.members import Window, curves_of_table
+from cogfit.records.given import missing_y, refused
 
 
 class Weighting(NamedTuple):
@@ -76,7 +77,7 @@ def take_in(
     if isinstance(data, Log):
         return replace(_from_log(data, y, names, weighting, covariates), window=window)
     if isinstance(data, str | os.PathLike):
-        raise InputError("a path is no population", hint="read it first: cogfit.read_log(path), or pandas for a table")
+        raise refused("data", data, "a population", "read it first: cogfit.read_log(path), or pandas for a table")
     if is_table(data):
         columns = named_columns(y, names, x, weighting)
         collection, values = curves_of_table(data, columns, covariates)
@@ -107,7 +108,7 @@ def _from_log(log: Log, y: Any, by: tuple[str, ...], weighting: Weighting, covar
 
 def _from_arrays(x: Any, y: Any, by: tuple[str, ...], weighting: Weighting, covariates: tuple[str, ...]) -> Intake:
     if y is None or isinstance(y, str):
-        raise InputError("`y` is missing", hint="call cogfit.fit_population(x, Y) with Y of shape (members, points)")
+        raise missing_y(x, "call cogfit.fit_population(x, Y) with Y of shape (members, points)")
     weights, trials = weighting
     if by or covariates or isinstance(weights, str) or isinstance(trials, str):
         raise InputError("names of columns go with a table, not with arrays")

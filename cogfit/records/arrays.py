@@ -6,12 +6,14 @@ arrays, decimals. All are numbers. Texts, dates and complex numbers are not, eve
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sized
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.errors import InputError
+from cogfit.records.given import refused, way_to_numbers
 
 _CUT = "pass its .compressed() values, with x and y cut alike"
 
@@ -40,6 +42,9 @@ def as_array(name: str, values: Any) -> NDArray[Any]:
     except InputError:
         raise
     except Exception as error:  # a library's many ways to say no
+        if (lengths := _lengths(values)) is not None:
+            hint = "give all rows one length; curves of any length go in a table with one row for each point"
+            raise InputError(f"`{name}` has rows of {min(lengths)} to {max(lengths)} values", hint=hint) from error
         raise InputError(f"`{name}` is no array ({type(error).__name__}: {error})") from error
 
 
@@ -67,6 +72,8 @@ def as_numbers(name: str, values: Any) -> NDArray[np.float64]:
     if type(values) is np.ndarray and values.dtype == np.float64:
         return values
     plain = as_array(name, values)
+    if plain.dtype.kind == "O" and plain.ndim == 0 and plain.item() is not None and not _is_scalar(plain.item()):
+        raise _no_numbers(name, values)
     if plain.dtype.kind in "US":
         raise InputError(f"`{name}` must be numbers, not text")
     if plain.dtype.kind in "cmM":
@@ -79,6 +86,24 @@ def as_numbers(name: str, values: Any) -> NDArray[np.float64]:
         raise InputError(f"`{name}` must be numbers ({error})") from error
 
 
+def _no_numbers(name: str, values: object) -> InputError:
+    hint = None if isinstance(values, list | Mapping) else way_to_numbers(values, name)  # a table is no way here
+    return refused(name, values, "numbers", hint or "pass a list or an array of numbers")
+
+
+def _is_scalar(value: object) -> bool:
+    """Whether something may be a number: it can be had as a float, or is one that is missing."""
+    return hasattr(value, "__float__") or hasattr(value, "__index__") or is_missing(value)
+
+
+def _lengths(values: Any) -> set[int] | None:
+    """Lengths of the rows of a list of lists; None of anything else, or where they are the same."""
+    if not isinstance(values, list | tuple) or not all(isinstance(row, Sized) for row in values):
+        return None
+    lengths = {len(row) for row in values}
+    return lengths if len(lengths) > 1 else None
+
+
 _PLAIN = frozenset((bool, int, float, str))
 
 
@@ -89,6 +114,8 @@ def _floats_of(name: str, objects: NDArray[Any]) -> NDArray[Any]:
     for i, value in enumerate(flat):
         if isinstance(value, str | bytes):
             raise InputError(f"`{name}` must be numbers, not text: {value!r:.40}")
+        if isinstance(value, Mapping):
+            raise _no_numbers(name, objects.tolist())
         if value is None or is_missing(value):
             flat[i] = np.nan
     return flat.reshape(out.shape)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cogfit.errors import InputError
 from cogfit.records.codec import read_json
+from cogfit.records.given import check_path
 from cogfit.result.fit_result import FitResult
 
 
@@ -30,9 +31,10 @@ def load(path: str | os.PathLike[str]) -> FitResult:
     InputError
         If the file cannot be read or is no such document.
     """
+    hint = "save one with fit.save(...) or cogfit fit --json"
+    check_path("path", path, hint)
     path = Path(path)
     try:
         return FitResult.from_json(read_json(path))
     except InputError as error:
-        hint = "save one with fit.save(...) or cogfit fit --json"
         raise InputError(error.what, path=path, hint=hint) from None

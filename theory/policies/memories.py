@@ -27,7 +27,7 @@ _EXPANSION = 4  # hidden units per feature in a memory of two layers, as in the 
 _GELU_POWER = 0.4252  # E[gelu(z)²] of a standard normal z: hidden units then have a norm of about 1
 
 
-@dataclass(frozen=True)
+@dataclass
 class Rule:
     """The choices of a memory.
 
@@ -35,12 +35,12 @@ class Rule:
     ----------
     memory, bias, retention : str
         Names in :data:`MEMORIES`, :data:`BIASES` and :data:`GATES`.
-    rate : float
-        θ; at 1 a linear memory with the L2 bias learns a new association at once.
     momentum : float
         η; 0 is plain gradient descent, without a state for it.
-    keep : float
-        λ.
+    rate : float
+        θ; at 1 a linear memory with the L2 bias learns a new association at once.
+    forgetting : float
+        1 − λ.
     p, delta : float
         Exponent of the Lp bias, and the error above which the Huber bias is linear, in units of a value's coordinate.
     q, scale : float
@@ -50,13 +50,18 @@ class Rule:
     memory: str = "linear"
     bias: str = "l2"
     retention: str = "l2"
-    rate: float = 1.0
     momentum: float = 0.0
-    keep: float = 1.0
+    rate: float = 1.0
+    forgetting: float = 0.0
     p: float = 3.0
     delta: float = 0.5
     q: float = 4.0
     scale: float = 2.0
+
+    @property
+    def keep(self) -> float:
+        """λ, what a step keeps of the state."""
+        return 1 - self.forgetting
 
 
 # -------------------------------------------------------------------------------------------------- attentional biases
@@ -307,7 +312,7 @@ class Lightning(Memory):
 
     def rule(self) -> Rule:
         """Dot products and decay."""
-        return Rule(bias="dot", keep=self.decay)
+        return Rule(bias="dot", forgetting=1 - self.decay)
 
 
 @dataclass
@@ -331,38 +336,19 @@ class Titans(Memory):
 
     def rule(self) -> Rule:
         """Regression, decay and momentum."""
-        return Rule(rate=self.rate, momentum=self.momentum, keep=1 - self.forgetting)
+        return Rule(rate=self.rate, momentum=self.momentum, forgetting=self.forgetting)
 
 
 @dataclass
-class Miras(Memory):
+class Miras(Rule, Memory):
     """MIRAS: any memory, bias, gate and step (arXiv 2504.13173).
 
     The Lq gate is the gradient of ½‖A‖_q², as follow-the-regularised-leader asks for; printed is A/‖A‖_q^{q−2}, without
     the power of A's entries, which makes a memory of one association unstable. Gates, biases and steps are constants
-    here; the paper makes them of the token.
-
-    Attributes
-    ----------
-    memory : {"linear", "mlp"}
-    bias : {"l2", "lp", "huber", "dot"}
-    retention : {"l2", "lq", "kl"}
-    momentum, rate, forgetting : float
-        η, θ and 1 − λ.
-    p, delta, q, scale : float
-        As in :class:`Rule`.
+    here; the paper makes them of the token. Its parameters are those of :class:`Rule`, which it is itself.
     """
 
-    memory: str = "linear"
-    bias: str = "l2"
-    retention: str = "l2"
-    momentum: float = 0.0
-    rate: float = 1.0
     forgetting: float = 0.005
-    p: float = 3.0
-    delta: float = 0.5
-    q: float = 4.0
-    scale: float = 2.0
 
     def __post_init__(self) -> None:
         for what, given, known in (
@@ -392,18 +378,7 @@ class Miras(Memory):
 
     def rule(self) -> Rule:
         """Everything that was chosen."""
-        return Rule(
-            self.memory,
-            self.bias,
-            self.retention,
-            rate=self.rate,
-            momentum=self.momentum,
-            keep=1 - self.forgetting,
-            p=self.p,
-            delta=self.delta,
-            q=self.q,
-            scale=self.scale,
-        )
+        return self
 
 
 @dataclass

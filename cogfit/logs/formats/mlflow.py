@@ -19,6 +19,7 @@ import numpy as np
 from cogfit.errors import InputError
 from cogfit.logs.formats.reader import Evidence, Raw, Reader, ReadOptions
 from cogfit.logs.formats.wide import Series, widen
+from cogfit.logs.labels import label_text
 
 if TYPE_CHECKING:
     import sqlite3
@@ -174,17 +175,30 @@ def _series(rows: list[tuple[int, int, str, float | None]], names: dict[str, int
 def run_labels(runs: Sequence[tuple[str, str | None]]) -> list[str]:
     """Name each run.
 
-    Runs of the same name are told apart by the first 8 characters of their ids, or by the whole ids.
+    Runs of the same name are told apart by the first 8 characters of their ids, or by the whole ids. So are runs that
+    are called as another one would then be. Entries with the same name and id are one run.
 
     Examples
     --------
     >>> run_labels([("0123456789", "a"), ("abcdefghij", "b"), ("9876543210", "a"), ("5555555555", None)])
     ['a (01234567)', 'b', 'a (98765432)', '55555555']
     """
-    short = [str(run_id)[:8] for run_id, _ in runs]
-    if len(set(short)) < len(short):
-        short = [str(run_id) for run_id, _ in runs]
-    # labels are stripped, so that names which differ in blanks only would be one
-    names = [str(name or "").strip() or own for (_, name), own in zip(runs, short, strict=True)]
-    count = Counter(names)
-    return [f"{name} ({own})" if count[name] > 1 else name for name, own in zip(names, short, strict=True)]
+    texts = [(label_text(str(run_id)) or "", label_text(str(name or ""))) for run_id, name in runs]
+    place = {run: number for number, run in enumerate(dict.fromkeys(texts), start=1)}
+    longer = dict.fromkeys(place, 0)  # by how much each label is longer than the shortest
+    while True:
+        labels = {run: _run_label(*run, place[run], length) for run, length in longer.items()}
+        count = Counter(labels.values())
+        alike = [run for run, label in labels.items() if count[label] > 1]
+        if not alike:
+            return [labels[run] for run in texts]
+        longer |= {run: longer[run] + 1 for run in alike}
+
+
+def _run_label(run_id: str, name: str | None, place: int, longer: int) -> str:
+    """Label of a run: its name, then with ever more of its id, in the end with its place among the runs."""
+    ids = longer + (name is None)  # a run without a name is called by its id
+    own = run_id[:8] if ids < 2 else run_id + f" #{place}" * (ids - 2)
+    if name is None:
+        return own.strip() or f"#{place}"
+    return f"{name} ({own})" if ids else name

@@ -55,6 +55,44 @@ def rows_of(log: cogfit.Log, outcome: str) -> int:
     return len((log.routing or log.utilization).frame)
 
 
+@settings(max_examples=12, deadline=None)
+@given(
+    st.dictionaries(st.integers(0, 39), st.sampled_from(["n/a?", "-", "0,5", "12 %"]), max_size=12),
+    st.dictionaries(st.integers(0, 39), st.sampled_from(["", "NaN", "n/a"]), max_size=8),
+    st.sampled_from(["log.csv", "log.jsonl"]),
+)
+def test_bad_cells_of_a_column_are_said_as_fit_says_them(bad: dict[int, str], gaps: dict[int, str], name: str) -> None:
+    """A column of numbers stays one; where the first bad cell is and how many there are is said in the words of fit."""
+    cells = [*map(str, falling(40).tolist())]
+    for row, text in {**gaps, **bad}.items():
+        cells[row] = text
+    with TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        if name.endswith("csv"):
+            lines = ["step,loss", *(f'{row},"{cell}"' for row, cell in enumerate(cells))]
+        else:
+            lines = [json.dumps({"step": row, "loss": cell}) for row, cell in enumerate(cells)]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        column = by_name(cogfit.inspect(path))["loss"]
+        assert column.logged == 40 - len({*gaps, *bad})
+        if not bad:
+            assert not column.problem
+            assert rows(column.command) == column.n
+            return
+        with pytest.raises(cogfit.InputError) as refusal:
+            read_log(path, y="loss")
+    assert column.problem == str(refusal.value)
+    assert f"line {min(bad) + (2 if name.endswith('csv') else 1)}, column 'loss': '{bad[min(bad)]}'" in column.problem
+    assert f"{len(bad)} among" in column.problem or len(bad) == 1
+    assert f"among {40 - len({*gaps} - {*bad})} cells" in column.problem
+
+
+def test_a_column_of_texts_stays_one(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("step,loss,note\n1,3.0,1\n2,2.5,good\n3,2.2,better\n4,2.0,best\n", encoding="utf-8")
+    assert cogfit.inspect(path).texts == ("note",)
+
+
 def by_name(found: Inspection, split: str | None = None) -> dict[str, ColumnFacts]:
     return {column.name: column for column in found.columns if split is None or column.split == split}
 

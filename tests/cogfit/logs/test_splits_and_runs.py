@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import cogfit
 from cogfit.errors import InputError
 from cogfit.logs import read_log
+from cogfit.logs.columns import split_in_name
 from cogfit.logs.replicates import are_replicates
 from cogfit.logs.splits import SPLITS, preferred, separated
 
@@ -84,6 +85,31 @@ def test_keras_columns_are_splits(tmp_path: Path) -> None:
     assert values_of(read_log(tmp_path, y="loss")) == table["loss"].tolist()
     assert values_of(read_log(tmp_path, y="loss", split="val")) == table["val_loss"].tolist()
     assert values_of(read_log(tmp_path, y="val_loss")) == table["val_loss"].tolist()
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.sampled_from(sorted(WORDS)), min_size=2, max_size=4, unique_by=lambda word: WORDS[word]),
+    st.sampled_from(["loss", "attn_util", "top 1", "val_perplexity_x"]),
+    st.sampled_from(["", "_epoch"]),
+)
+def test_a_metric_may_end_with_the_split(words: list[str], metric: str, fork: str) -> None:
+    """'loss_train' and 'loss_val' are one metric in two splits, as 'train_loss' and 'val_loss' are."""
+    names = {WORDS[word]: f"{metric}_{word}{fork}" for word in words}
+    if metric.startswith("val"):  # the first word says it already
+        assert {split_in_name(name) for name in names.values()} == {"validation"}
+        return
+    table = pd.DataFrame({"step": np.arange(1, 21)} | {name: i / 10 + 0.01 for i, name in enumerate(names.values())})
+    for number, (split, name) in enumerate(names.items()):
+        assert split_in_name(name) == split
+        assert set(values_of(read_log(table, y=metric + fork, split=split))) == {number / 10 + 0.01}
+    default = names[preferred(names)]
+    assert values_of(read_log(table, y=metric + fork)) == table[default].tolist()
+
+
+@pytest.mark.parametrize("name", ["std_dev", "loss_std_dev", "is_valid", "n_test", "num_train", "loss_training_time"])
+def test_words_that_say_no_split(name: str) -> None:
+    assert split_in_name(name) is None
 
 
 def test_tags_may_end_with_the_split(tmp_path: Path) -> None:

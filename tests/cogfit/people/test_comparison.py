@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import cogfit
 from cogfit import cli
 from cogfit.curves.arrays import array_curve
 from cogfit.curves.exposure import CONVENTIONS
 from cogfit.errors import InputError
+from cogfit.logs.splitting import split
 from cogfit.people import human_side
 from cogfit.people.dataset import Dataset
-from cogfit.people.exponent import DISTRIBUTION, MEAN, PERSON
+from cogfit.people.exponent import ASPECTS, DISTRIBUTION, MEAN, PERSON
 
 X = np.arange(1.0, 61.0)
 
@@ -128,6 +133,88 @@ def test_runs_under_different_options_are_not_averaged() -> None:
     other = cogfit.fit(X, X**-0.4, form="power", axis="exposure", measure="latency")
     with pytest.raises(InputError, match="differ in measure"):
         cogfit.compare([routing(0), other], cogfit.human("ebbinghaus1885_savings"))
+
+
+def recall_log(runs: int, column: str = "delay") -> pd.DataFrame:
+    """Recall after a delay, as the study of practice logs it: some runs with values that have no logarithm."""
+    rng = np.random.default_rng(3)
+    t = np.arange(1.0, 25.0)
+    y = [0.5 * t**-0.3 + 0.01 * rng.normal(size=t.size) for _ in range(runs)]
+    y[0][-1] = -0.01
+    labels = np.repeat([f"seed-{run}" for run in range(runs)], t.size)
+    return pd.DataFrame({"run": labels, column: np.tile(t, runs), "recall": np.concatenate(y)})
+
+
+@pytest.mark.slow
+def test_the_raw_log_of_several_runs_is_compared_on_the_chosen_axis() -> None:
+    """What a log does not say is unknown of all its runs alike: that keeps no run from the others."""
+    log = cogfit.read_log(recall_log(2), x="delay", y="recall")
+    people = cogfit.human("mosteller1970_recall")
+    found = cogfit.compare(log, people, axis="delay", measure="probability")
+    assert [item.averaging for item in found.model] == [PERSON, PERSON, MEAN, DISTRIBUTION]
+    assert {item.noise for item in found.model} == {"gaussian"}
+    assert [str(item) for item in found.rows[0].obstacles] == [
+        "counting convention: x = 'delay' as logged against elapsed"
+    ]
+    assert not found.rows[0].mendable
+
+
+def test_a_convention_may_be_said_of_what_was_not_counted() -> None:
+    log = cogfit.read_log(recall_log(2), x="delay", y="recall")
+    fits = [cogfit.fit(run, form="power", noise="gaussian") for _, run in split(log, ("run",))]
+    said = {"axis": "delay", "measure": "probability", "convention": "elapsed"}
+    assert cogfit.compare(fits, cogfit.human("mosteller1970_recall"), **said).rows[0].comparable
+
+
+VOCABULARY = st.fixed_dictionaries(
+    {},
+    optional={
+        "axis": st.sampled_from(["exposure", "delay", "lag", "stream"]),
+        "measure": st.sampled_from(["probability", "latency", "error"]),
+        "repeated": st.sampled_from(["item", "task"]),
+        "convention": st.sampled_from(["prior", "inclusive", "elapsed"]),
+    },
+)
+
+
+@lru_cache
+def two_fits(axis: str, has_limits: bool) -> tuple[cogfit.FitResult, cogfit.FitResult]:
+    error = 0.02 if has_limits else 0.0  # without residuals an interval has no width, and there is no mean of exponents
+    rng = np.random.default_rng(2)
+    one, other = (X**-0.4 * np.exp(error * rng.normal(size=X.size)) for _ in range(2))
+    return (
+        cogfit.fit(X, one, form="power", noise="gaussian", axis=axis),
+        cogfit.fit(X, other, form="power", noise="gaussian", axis=axis),
+    )
+
+
+@settings(max_examples=8, deadline=None)
+@given(VOCABULARY, st.sampled_from(["x", "exposure", "delay"]), st.booleans())
+def test_what_is_known_of_one_run_is_known_of_several(said: dict[str, str], axis: str, has_limits: bool) -> None:
+    """Only the level of averaging depends on the number of runs."""
+    fits = two_fits(axis, has_limits)
+    people = cogfit.human("audrain2022_recall")  # contrasts: nothing is fitted on this side
+    one, two = (cogfit.compare(model, people, **said) for model in (fits[0], fits))
+    for item in two.model:
+        assert [getattr(item, aspect.name) for aspect in ASPECTS if aspect.name != "averaging"] == [
+            getattr(one.model[0], aspect.name) for aspect in ASPECTS if aspect.name != "averaging"
+        ]
+    assert (one.model[0].axis, one.model[0].repeated) != ("exposure", "")
+    assert ("there is no mean" in two.verdict) is not has_limits
+
+
+def test_runs_whose_x_means_something_else_are_not_averaged() -> None:
+    fits = [
+        cogfit.fit(cogfit.read_log(recall_log(1, name), x=name, y="recall"), form="power", noise="gaussian")
+        for name in ("delay", "lag")
+    ]
+    with pytest.raises(InputError, match="x = 'delay' as logged against x = 'lag' as logged"):
+        cogfit.compare(fits, cogfit.human("ebbinghaus1885_savings"), axis="delay")
+
+
+def test_an_unknown_convention_is_named() -> None:
+    with pytest.raises(InputError, match="unknown convention 'elapsd'.*did you mean 'elapsed'"):
+        cogfit.compare(routing(0), cogfit.human("ebbinghaus1885_savings"), convention="elapsd")
 
 
 @pytest.mark.parametrize("margin", [0.0, -1.0, math.nan])

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from cogfit.people.exponent import (
     ASPECTS,
     DISTRIBUTION,
+    MEAN,
     PERSON,
     Exponent,
     describe,
     difference,
+    disagreements,
     form_title,
     heading,
     obstacles,
@@ -48,6 +50,32 @@ def test_scores_without_a_unit_need_the_same_scale() -> None:
 def test_unknown_on_both_sides_is_not_the_same() -> None:
     vague = replace(RUN, repeated="")
     assert [item.aspect.name for item in obstacles(vague, vague)] == ["repeated"]
+
+
+def test_nothing_is_repeated_along_a_delay() -> None:
+    model = replace(RUN, axis="delay", repeated="", convention="elapsed")
+    assert obstacles(model, replace(model, repeated="item")) == ()
+
+
+@given(st.lists(st.sampled_from([aspect.name for aspect in ASPECTS]), unique=True))
+def test_runs_are_alike_in_what_none_of_them_says(unknown: list[str]) -> None:
+    """What contradicts is an obstacle; what is unknown on both sides is one between a model and people only."""
+    run = replace(RUN, **dict.fromkeys(unknown, ""))
+    assert disagreements(run, run) == ()
+    assert {item.aspect.name for item in obstacles(run, run)} == set(unknown)
+    for aspect in ASPECTS:
+        found = disagreements(run, replace(run, **{aspect.name: "something else"}))
+        assert [item.aspect.name for item in found if item.human == "something else"] == [aspect.name]
+
+
+def test_only_counts_of_presentations_can_be_changed_into_each_other() -> None:
+    for one, other, can in (
+        ("prior", "inclusive", True),
+        ("x = 'delay' as logged", "elapsed", False),
+        ("updates", "prior", False),
+    ):
+        (item,) = obstacles(replace(RUN, convention=one), replace(RUN, convention=other))
+        assert item.refit is can
 
 
 def test_the_difference_of_normal_estimates_is_the_textbook_one() -> None:
@@ -121,6 +149,7 @@ def test_a_heading_and_a_subject_say_what_was_measured() -> None:
     assert heading(replace(RUN, repeated="")) == "strategy against repetition"
     assert describe(RUN) == "The curve of run"
     assert describe(replace(RUN, label="exponents", averaging=DISTRIBUTION)) == "The exponents"
+    assert describe(replace(RUN, label="mean curve of 2 runs", averaging=MEAN)) == "The mean curve of 2 runs"
 
 
 def test_a_form_is_called_by_its_title_and_none_by_nothing() -> None:

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cogfit.errors import CogfitError, InputError
-from cogfit.logs.formats.mlflow import READER
+from cogfit.logs.formats.mlflow import READER, run_labels
 from cogfit.logs.formats.reader import Raw, ReadOptions
+from cogfit.logs.labels import label_text
 
 FIXTURE = Path(__file__).parents[3] / "fixtures" / "mlflow.db"
 
@@ -151,6 +152,42 @@ def _view(path: Path) -> Path:
     forever = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT"
     columns = "'loss' AS key, 1.0 AS value, n AS timestamp, 'x' AS run_uuid, n AS step, 0 AS is_nan FROM r"
     return execute(path, "DROP TABLE metrics", f"CREATE VIEW metrics AS {forever} {columns}")
+
+
+IDS = st.text("0123456789abcdef", min_size=0, max_size=10) | st.sampled_from(["b) (c", "c", " c", "01234567"])
+NAMES = (
+    st.none()
+    | st.sampled_from(["", "a", " a", "a (b)", "a (01234567)", "01234567", "#1", "a (c #1)"])
+    | st.text(max_size=3)
+)
+
+
+@given(st.lists(st.tuples(IDS, NAMES), max_size=12))
+def test_runs_stay_apart_whatever_they_are_called(runs: list[tuple[str, str | None]]) -> None:
+    """Two runs have one label only if id and name are the same, and a label says as little of the id as it can."""
+    labels = run_labels(runs)
+    assert [label_text(label) for label in labels] == labels  # is not changed any more when it is read as a label
+    texts = [(label_text(run_id) or "", label_text(name or "")) for run_id, name in runs]
+    assert len(set(labels)) == len(set(texts))
+    for (_, name), label in zip(texts, labels, strict=True):
+        assert name is None or label.startswith(name)
+        if name is not None and [other for _, other in set(texts)].count(name) == 1 and "(" not in "".join(labels):
+            assert label == name
+
+
+def test_a_run_that_is_called_as_another_is_labelled_stays_apart(database: Path) -> None:
+    """Rows of two runs of one name, and of one called like the first with its id, as they lie in the database."""
+    execute(database, "UPDATE runs SET lifecycle_stage = 'active'")
+    ids = [row[0] for row in sqlite3.connect(database).execute("SELECT run_uuid FROM runs ORDER BY start_time, rowid")]
+    before = read(database).frame
+    names = ["a", "a", *(f"a ({ids[0][:8]})" for _ in ids[2:])]
+    execute(
+        database,
+        *(f"UPDATE runs SET name = '{name}' WHERE run_uuid = '{own}'" for name, own in zip(names, ids, strict=True)),
+    )
+    after = read(database).frame
+    assert len(ids) == after["run"].nunique() == 3
+    assert after.groupby("run").size().sort_values().tolist() == before.groupby("run").size().sort_values().tolist()
 
 
 def _missing(path: Path) -> Path:
