@@ -1,0 +1,30 @@
+"""Statements that the ledger has judged."""
+
+from __future__ import annotations
+
+from theory.ledger.records import assess as assess_row
+from theory.ledger.recordings import Recordings
+from theory.ledger.rows import ROWS
+from theory.phenomena.records import Finding, Statement
+
+_BY_ID = {row.id: row for row in ROWS}
+
+
+def of_ledger(work: str, row_id: str) -> Statement:
+    """A statement with the verdict of a row of the ledger."""
+    row = _BY_ID[row_id]
+
+    def measure(data: Recordings) -> Finding:
+        entry = assess_row(row, data)
+        return Finding(entry.ruling.outcome, entry.measured.quantities, entry.measured.basis, entry.ruling.reason)
+
+    return Statement(
+        id=f"ledger-{row_id}",
+        work=work,
+        says=row.title,
+        place=row.place,
+        measure=measure,
+        command=row.command,
+        record=row.folder,
+        page=f"ledger.md#{row_id}",
+    )
