@@ -63,12 +63,15 @@ class Finding:
         What exactly was tested, and on what.
     reason : str
         Why the verdict is not a plain one; empty where the numbers say it.
+    training : str
+        Streams that the models were trained on whose numbers stand here; empty where nothing was trained on streams.
     """
 
     verdict: Verdict
     numbers: tuple[Quantity, ...] = ()
     tested: str = ""
     reason: str = ""
+    training: str = ""
 
 
 Measure = Callable[[Recordings], Finding]

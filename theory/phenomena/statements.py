@@ -119,8 +119,8 @@ STATEMENTS: tuple[Statement, ...] = (
         "tokens that came earlier have collected more attention, and a forgetting factor makes ages comparable",
         streams.forgetting_evens_out_ages,
     ),
-    _loses("a2sf", "with a forgetting factor the accuracy is higher than without", "a2sf", "h2o", _NATS),
-    _loses("a2sf", "and so is that of the text", "a2sf", "h2o", _PROSE),
+    _loses("a2sf", "with a forgetting factor less of an answer is lost than without", "a2sf", "h2o", _NATS),
+    _loses("a2sf", "with a forgetting factor less of the text is lost than without", "a2sf", "h2o", _PROSE),
     _streams(
         "lazy-eviction",
         "tokens become important again after many steps, and eviction that watches recurrence keeps them",
@@ -234,7 +234,7 @@ STATEMENTS: tuple[Statement, ...] = (
         "streaming",
         _NATS,
     ),
-    _loses("recycled", "and better than tokens of high accumulated attention", "recycled", "h2o", _NATS),
+    _loses("recycled", "attending to what a recent full step attended to is better than tokens of high accumulated attention", "recycled", "h2o", _NATS),
     _streams(
         "routing-transformer",
         "attending within clusters of content is better than a local window",
@@ -254,7 +254,7 @@ STATEMENTS: tuple[Statement, ...] = (
         "attending to chunks by their summaries recalls what is far back better",
         streams.summaries_lead_to_distant_chunks,
     ),
-    _loses("hcam", "the same in a model that was not trained for it", "hcam", "streaming", _NATS),
+    _loses("hcam", "chunks by their summaries recall more than a window, in a model that was not trained for it", "hcam", "streaming", _NATS),
     _open(
         "hashed-thoughts",
         "think-in-memory",
@@ -281,7 +281,7 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     _streams(
         "titans",
-        "the same, where nothing is there to be forgotten",
+        "a memory written by surprise is better than linear recurrent ones, where nothing is there to be forgotten",
         streams.surprise_beats_decay_where_all_is_asked_for,
     ),
     _streams(
@@ -402,10 +402,10 @@ STATEMENTS: tuple[Statement, ...] = (
         "policies.md and language-model.md",
     ),
     # ---------------------------------------------------------------- models that are trained beside them
-    of_ledger("transformer", "table1-transformer"),
-    of_ledger("mamba", "table1-mamba"),
-    of_ledger("jamba", "table1-jamba"),
-    of_ledger("seqboat", "table1-seqboat"),
+    of_ledger("transformer", "table1-transformer", by="the CRAM paper"),
+    of_ledger("mamba", "table1-mamba", by="the CRAM paper"),
+    of_ledger("jamba", "table1-jamba", by="the CRAM paper"),
+    of_ledger("seqboat", "table1-seqboat", by="the CRAM paper"),
     _open(
         "a-prefix-of-attention",
         "transmamba",

@@ -10,18 +10,28 @@ from theory.phenomena.records import Finding, Statement
 _BY_ID = {row.id: row for row in ROWS}
 
 
-def of_ledger(work: str, row_id: str) -> Statement:
-    """A statement with the verdict of a row of the ledger."""
+def of_ledger(work: str, row_id: str, *, by: str = "") -> Statement:
+    """A statement with the verdict of a row of the ledger.
+
+    Parameters
+    ----------
+    work, row_id : str
+    by : str
+        The work that says it, if it is said of another one.
+    """
     row = _BY_ID[row_id]
 
     def measure(data: Recordings) -> Finding:
         entry = assess_row(row, data)
-        return Finding(entry.ruling.outcome, entry.measured.quantities, entry.measured.basis, entry.ruling.reason)
+        measured = entry.measured
+        return Finding(
+            entry.ruling.outcome, measured.quantities, measured.basis, entry.ruling.reason, measured.training
+        )
 
     return Statement(
         id=f"ledger-{row_id}",
         work=work,
-        says=row.title,
+        says=f"{by} says: {row.title}" if by else row.title,
         place=row.place,
         measure=measure,
         command=row.command,
