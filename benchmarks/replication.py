@@ -128,9 +128,9 @@ as in {headline}, such a router (`--set model.router=state`) ends at
 
 {state}
 
-× OPT ({state_streams:,} streams), that with the four scalars of Eq. 7 at {scalars} × OPT ({own_streams:,}). A router that sees the state
-learns "queries attend" from the token itself and saturates; the scalars leave it the uncertainty of the prediction,
-which falls pattern by pattern.
+× OPT ({state_streams:,} streams), that with the four scalars of Eq. 7 at {scalars} × OPT
+({own_streams:,}). A router that sees the state learns "queries attend" from the token itself and saturates; the scalars
+leave it the uncertainty of the prediction, which falls pattern by pattern.
 """
 
 

@@ -45,7 +45,9 @@ def sources(count: int) -> list[Path]:
 
     folders = [SOURCES / f"seed{seed}" for seed in range(count)]
     tables = _SMALL | {"data": _SMALL["data"] | {"query_fraction": 0.1}}
-    tables |= {"training": _SMALL["training"] | _WARM_UP | {"steps": SOURCE_STEPS, "routing_every": 0, "evaluate_every": 200}}
+    tables |= {
+        "training": _SMALL["training"] | _WARM_UP | {"steps": SOURCE_STEPS, "routing_every": 0, "evaluate_every": 200}
+    }
     train_many(
         [
             load_setup("cram-n256", _dotted(tables | {"training": tables["training"] | {"seed": s}}))

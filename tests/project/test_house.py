@@ -18,6 +18,7 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for name in PACKAGES for path i
 MOST_LOOSE = {"cogfit": 6, "theory": 3}
 MOST_WORDS = 10
 
+
 @cache
 def tree(file: str) -> ast.Module:
     return ast.parse((ROOT / file).read_text(encoding="utf-8"))

@@ -50,9 +50,9 @@ Written by `cogfit ledger --markdown > docs/ledger.md`; a test checks that it is
 the two papers, and one of a third that says how facts are forgotten. The papers' figures come from
 [data/published](../data/published) and from the [claims](claims.md), ours from recorded runs, tables and certificates;
 verdicts are rules of `theory/ledger/rows.py`.
-Intervals are {level:.0f} %, over seeds (Student's t), documents or people, as said under *measured on*. Where numbers of
-trained models stand side by side, the streams that each was trained on stand beside them; models that still climb are
-not compared. What other works say is on [a page of its own](phenomena.md).
+Intervals are {level:.0f} %, over seeds (Student's t), documents or people, as said under *measured on*. Where numbers
+of trained models stand side by side, the streams that each was trained on stand beside them; models that still climb
+are not compared. What other works say is on [a page of its own](phenomena.md).
 
 - **reproduced**: the same within our interval, or proved.
 - **reproduced under conditions**: true with a condition or a reading that the paper does not state.

@@ -18,19 +18,19 @@ are in our words; the works were read by their abstracts, figures where it says 
 {meanings}
 
 {listed} works are on the list of sources: {scoped} have rows here, {left} are left out with a reason
-([policies.md](policies.md#what-is-not-played-here)), and surveys have no rule of their own. {beside} others stand beside
-them because something is compared with them. The claims of the two papers on consolidation and retention stand one by
-one in the [ledger](ledger.md) and the [claims](claims.md); here are those that other works share.
+([policies.md](policies.md#what-is-not-played-here)), and surveys have no rule of their own. {beside} others stand
+beside them because something is compared with them. The claims of the two papers on consolidation and retention stand
+one by one in the [ledger](ledger.md) and the [claims](claims.md); here are those that other works share.
 
 How to read it:
 
-- **These are small tests**: streams of 256 tokens without training, one language model of 135 million weights, one task.
-  A row says what was found there, and not that a work is right or wrong on its own models and data.
+- **These are small tests**: streams of 256 tokens without training, one language model of 135 million weights, one
+  task. A row says what was found there, and not that a work is right or wrong on its own models and data.
 - **Intervals are 95 % each**, and there are many rows: one in forty that shows nothing would come out on one side by
   chance. On streams differences are paired. In the language model two policies count as apart where their intervals do
   not overlap, which is stricter than 5 %.
-- **Some policies are told more** than a language model has; [policies.md](policies.md#what-each-one-reads) says what each
-  reads.
+- **Some policies are told more** than a language model offers, such as a mark of bindings. A † stands beside their
+  verdicts ([policies.md](policies.md#what-each-one-reads)).
 - **Models that were trained on SRCD** stand with the streams that they were trained on, and those that still climb are
   not compared.
 """
@@ -44,6 +44,7 @@ def in_full(row: Row) -> str:
     lines += [f"  {number}" for number in finding.numbers]
     lines += [f"  tested: {finding.tested}"] if finding.tested else []
     lines += [f"  streams of training: {finding.training}"] if finding.training else []
+    lines += [f"  it reads: {finding.told}"] if finding.told else []
     lines += [f"  recorded in: data/{statement.record}"] if statement.record else []
     lines += [f"  repeat it: {statement.command}"] if statement.command else []
     return "\n".join(lines)
@@ -53,9 +54,7 @@ def page(rows: Sequence[Row]) -> str:
     """The page: a table, then every work."""
     own = [work for work in WORKS if any(row.statement.work == work.id for row in rows)]
     scoped = sum(not work.beside for work in WORKS)
-    counts = "; ".join(
-        f"{sum(row.finding.verdict == verdict for row in rows)} {verdict}" for verdict in VERDICTS
-    )
+    counts = "; ".join(f"{sum(row.finding.verdict == verdict for row in rows)} {verdict}" for verdict in VERDICTS)
     head = _HEAD.format(
         counts=f"{counts}.",
         meanings="\n".join(f"- **{verdict}**: {meaning}." for verdict, meaning in VERDICTS.items()),
@@ -67,7 +66,8 @@ def page(rows: Sequence[Row]) -> str:
     lines = [head, "## All statements", "", "| work | it says | found | verdict |", "| --- | --- | --- | --- |"]
     for work in own:
         lines += [
-            f"| [{work.name}](#{_anchor(work)}) | {_claim(row)} | {_first(row)} | {row.finding.verdict} |"
+            f"| [{work.name}](#{_anchor(work)}) | {_claim(row)} | {_first(row)} | "
+            f"{row.finding.verdict}{' †' if row.finding.told else ''} |"
             for row in rows
             if row.statement.work == work.id
         ]
@@ -106,10 +106,15 @@ def _item(row: Row) -> list[str]:
     statement, finding = row.statement, row.finding
     says = _claim(row)
     lines = [f"- **{finding.verdict}**: {says[0].upper()}{says[1:]} ({statement.place}; `{statement.id}`)."]
-    lines += [f"  - {'It takes' if finding.verdict == 'not tested yet' else 'Why'}: {finding.reason}."] if finding.reason else []
+    lines += (
+        [f"  - {'It takes' if finding.verdict == 'not tested yet' else 'Why'}: {finding.reason}."]
+        if finding.reason
+        else []
+    )
     lines += ["  - Found: " + "; ".join(map(str, finding.numbers)) + "."] if finding.numbers else []
     lines += [f"  - Tested: {finding.tested.rstrip('.')}."] if finding.tested else []
     lines += [f"  - Trained on streams: {finding.training}."] if finding.training else []
+    lines += [f"  - † It reads {finding.told}."] if finding.told else []
     where = [f"recorded in `data/{statement.record}`"] if statement.record else []
     where += [f"more in [{statement.page}]({statement.page})"] if statement.page else []
     name = "Begin with" if finding.verdict == "not tested yet" else "Repeat it"

@@ -65,6 +65,8 @@ class Finding:
         Why the verdict is not a plain one; empty where the numbers say it.
     training : str
         Streams that the models were trained on whose numbers stand here; empty where nothing was trained on streams.
+    told : str
+        What a policy reads that no language model offers; empty where it reads nothing of the kind.
     """
 
     verdict: Verdict
@@ -72,6 +74,7 @@ class Finding:
     tested: str = ""
     reason: str = ""
     training: str = ""
+    told: str = ""
 
 
 Measure = Callable[[Recordings], Finding]

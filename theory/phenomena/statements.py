@@ -20,7 +20,10 @@ from theory.policies.streams import Setting
 
 _COMMAND = "python -m theory.phenomena"
 _NATS, _PROSE = "nats_above_full", "prose_above_full"
-_WHAT = {_NATS: "nats of an answer above those of full attention", _PROSE: "nats of a token of prose above full attention"}
+_WHAT = {
+    _NATS: "nats of an answer above those of full attention",
+    _PROSE: "nats of a token of prose above full attention",
+}
 
 
 def _streams(
@@ -50,7 +53,9 @@ def _nothing(work: str, says: str, policy: str) -> Statement:
     """A policy is said to lose nothing, in the language model."""
     measure = lm.loses_nothing(policy, _NATS, _WHAT[_NATS])
     command = "cogfit theory lm study smollm2 --unit heads --unit policies"
-    return Statement(f"{policy}-loses-nothing", work, says, "abstract", measure, command, lm.RECORD, "language-model.md")
+    return Statement(
+        f"{policy}-loses-nothing", work, says, "abstract", measure, command, lm.RECORD, "language-model.md"
+    )
 
 
 def _facts(name: str, work: str, says: str, measure: Measure) -> Statement:
@@ -110,8 +115,8 @@ STATEMENTS: tuple[Statement, ...] = (
         "a-window-needs-its-sinks",
         "streaming-llm",
         "a window fails once the initial tokens are gone, and recovers when they are kept",
-        "the policy `streaming` with `sinks=0` and `sinks=4` in the unit `policies` of the study, perplexity beside each "
-        "other; the record has four sinks only",
+        "the policy `streaming` with `sinks=0` and `sinks=4` in the unit `policies` of the study, side by side; the "
+        "record has four sinks only",
         "cogfit theory lm study smollm2 --unit policies",
     ),
     _streams(
@@ -136,7 +141,9 @@ STATEMENTS: tuple[Statement, ...] = (
         "it is better than existing compression of the cache",
         streams.lagged_eviction_beats_forgetting,
     ),
-    _loses("lazy-eviction", "it loses less of an answer than accumulated attention does", "lazy-eviction", "h2o", _NATS),
+    _loses(
+        "lazy-eviction", "it loses less of an answer than accumulated attention does", "lazy-eviction", "h2o", _NATS
+    ),
     _streams(
         "sirllm",
         "keeping tokens of high entropy gives a longer memory than sinks and a window",
@@ -169,7 +176,9 @@ STATEMENTS: tuple[Statement, ...] = (
         "with half of the heads or more, chosen by token, it is as good as with all",
         streams.a_quarter_of_the_heads_is_enough,
     ),
-    _heads("copy-heads-are-few", "retrieval-head", "less than 5 % of the heads retrieve", lm.measure_copy_heads_are_few),
+    _heads(
+        "copy-heads-are-few", "retrieval-head", "less than 5 % of the heads retrieve", lm.measure_copy_heads_are_few
+    ),
     _heads(
         "copy-heads-are-needed",
         "retrieval-head",
@@ -193,8 +202,8 @@ STATEMENTS: tuple[Statement, ...] = (
         "recall-of-facts-by-heads",
         "factual-recall",
         "some heads move the attribute of a subject to where it is asked for",
-        "the title, first of all; then facts that the model knows, a score of heads on them, and the knock-out that the "
-        "copy heads had",
+        "the title, first of all; then facts that the model knows, a score of heads on them, and the knock-out that "
+        "the copy heads had",
         place="subject",
     ),
     _heads(
@@ -234,14 +243,22 @@ STATEMENTS: tuple[Statement, ...] = (
         "streaming",
         _NATS,
     ),
-    _loses("recycled", "attending to what a recent full step attended to is better than tokens of high accumulated attention", "recycled", "h2o", _NATS),
+    _loses(
+        "recycled",
+        "attending to what a recent full step attended to is better than tokens of high accumulated attention",
+        "recycled",
+        "h2o",
+        _NATS,
+    ),
     _streams(
         "routing-transformer",
         "attending within clusters of content is better than a local window",
         streams.clusters_beat_a_window,
     ),
     _streams("landmark", "landmarks find the blocks that attention needs", streams.landmarks_find_the_block),
-    _streams("hip", "a tree search prunes attention at little loss, without training", streams.tree_search_loses_little),
+    _streams(
+        "hip", "a tree search prunes attention at little loss, without training", streams.tree_search_loses_little
+    ),
     _loses("hip", "it loses less than a window of as many tokens", "hip", "streaming", _NATS),
     _nothing("hip", "without training it loses next to nothing", "hip"),
     _streams(
@@ -254,12 +271,18 @@ STATEMENTS: tuple[Statement, ...] = (
         "attending to chunks by their summaries recalls what is far back better",
         streams.summaries_lead_to_distant_chunks,
     ),
-    _loses("hcam", "chunks by their summaries recall more than a window, in a model that was not trained for it", "hcam", "streaming", _NATS),
+    _loses(
+        "hcam",
+        "chunks by their summaries recall more than a window, in a model that was not trained for it",
+        "hcam",
+        "streaming",
+        _NATS,
+    ),
     _open(
         "hashed-thoughts",
         "think-in-memory",
         "thoughts are stored, found by locality-sensitive hashing, and spare repeated reasoning",
-        "hash buckets as a content-routed policy, a file on `Policy` beside `content.RoutingTransformer`; what concerns "
+        "hash buckets as a content-routed policy, beside `theory.policies.content.RoutingTransformer`; what concerns "
         "thoughts needs an agent",
     ),
     # ---------------------------------------------------------------- bounded states
@@ -294,7 +317,7 @@ STATEMENTS: tuple[Statement, ...] = (
     _open(
         "recall-against-ratio",
         "hybrids",
-        "recall rises with the share of full attention, above all below 3:1, while the loss of language modelling stays",
+        "recall rises with the share of full attention, above all below 3:1; the loss of language modelling stays",
         "the study: GLA, HGRN-2 and gated DeltaNet at ratios of linear to full attention, about a minute a model",
         "python benchmarks/hybrids.py",
     ),
@@ -354,7 +377,7 @@ STATEMENTS: tuple[Statement, ...] = (
     _open(
         "order-of-segments",
         "sort",
-        "the order of two segments of a text is recalled when the text is in the context, and hardly when it was trained on",
+        "the order of two segments is recalled when the text is in the context, and less when it was trained on",
         "pairs of segments of the same prose, asked for their order against their distance; and the curve of the 155 "
         "people, if its numbers can be had",
     ),
@@ -391,15 +414,15 @@ STATEMENTS: tuple[Statement, ...] = (
         "attention-is-bound-by-memory",
         "attention-offloading",
         "attention over a cache is bound by memory, and pays on cheap devices with much of it",
-        "it is a claim on machines side by side. The bytes that a policy reads per token stand in the tables of policies.md "
-        "and language-model.md",
+        "it is a claim on machines side by side. The bytes that a policy reads per token stand in the tables of "
+        "policies.md and language-model.md",
     ),
     _not_here(
         "one-pass-attention",
         "fusemax",
         "attention in one pass keeps an accelerator busy, with a buffer that does not grow with length",
-        "it needs the simulated accelerator of the work. The bytes that a policy reads per token stand in the tables of "
-        "policies.md and language-model.md",
+        "it needs the simulated accelerator of the work. The bytes that a policy reads per token stand in the tables "
+        "of policies.md and language-model.md",
     ),
     # ---------------------------------------------------------------- models that are trained beside them
     of_ledger("transformer", "table1-transformer", by="the CRAM paper"),

@@ -46,7 +46,13 @@ WORKS: tuple[Work, ...] = (
         beside=True,
         policies=("streaming",),
     ),
-    Work("a2sf", "A2SF", "Jo & Shin 2024, Accumulative Attention Scoring with Forgetting Factor", "2407.20485", policies=("a2sf",)),
+    Work(
+        "a2sf",
+        "A2SF",
+        "Jo & Shin 2024, Accumulative Attention Scoring with Forgetting Factor",
+        "2407.20485",
+        policies=("a2sf",),
+    ),
     Work(
         "lazy-eviction",
         "LazyEviction",
@@ -54,7 +60,9 @@ WORKS: tuple[Work, ...] = (
         "2506.15969",
         policies=("lazy-eviction",),
     ),
-    Work("sirllm", "SirLLM", "Yao, Li & Zhao 2024, Streaming Infinite Retentive LLM", "2405.12528", policies=("sirllm",)),
+    Work(
+        "sirllm", "SirLLM", "Yao, Li & Zhao 2024, Streaming Infinite Retentive LLM", "2405.12528", policies=("sirllm",)
+    ),
     # by head
     Work(
         "duo",
@@ -70,7 +78,13 @@ WORKS: tuple[Work, ...] = (
         "2407.15891",
         policies=("razor",),
     ),
-    Work("moh", "Mixture-of-Head (MoH)", "Jin et al. 2024, Multi-Head Attention as Mixture-of-Head Attention", "2410.11842", policies=("moh",)),
+    Work(
+        "moh",
+        "Mixture-of-Head (MoH)",
+        "Jin et al. 2024, Multi-Head Attention as Mixture-of-Head Attention",
+        "2410.11842",
+        policies=("moh",),
+    ),
     Work(
         "retrieval-head",
         "Retrieval Head",
@@ -87,8 +101,8 @@ WORKS: tuple[Work, ...] = (
     Work(
         "circuit-reuse",
         "circuit reuse",
-        "Merullo, Eickhoff & Pavlick 2023, Circuit Component Reuse Across Tasks in Transformer Language Models (the list "
-        "names the subject)",
+        "Merullo, Eickhoff & Pavlick 2023, Circuit Component Reuse Across Tasks in Transformer Language Models (the "
+        "list names the subject)",
         "2310.08744",
     ),
     # sinks
@@ -98,10 +112,21 @@ WORKS: tuple[Work, ...] = (
         "Gu et al. 2024, When Attention Sink Emerges in Language Models: An Empirical View",
         "2410.10781",
     ),
-    Work("act", "hidden attention sinks (ACT)", "Yu et al. 2024, Unveiling and Harnessing Hidden Attention Sinks", "2406.15765"),
+    Work(
+        "act",
+        "hidden attention sinks (ACT)",
+        "Yu et al. 2024, Unveiling and Harnessing Hidden Attention Sinks",
+        "2406.15765",
+    ),
     Work("zero-tuning", "ZeroTuning", "Han et al. 2025, Unlocking the Initial Token's Power", "2505.11739"),
     # what attends to a part and keeps all
-    Work("recycled", "Recycled Attention", "Xu, Goyal & Choi 2024, Efficient inference for long-context language models", "2411.05787", policies=("recycled",)),
+    Work(
+        "recycled",
+        "Recycled Attention",
+        "Xu, Goyal & Choi 2024, Efficient inference for long-context language models",
+        "2411.05787",
+        policies=("recycled",),
+    ),
     Work(
         "routing-transformer",
         "Routing Transformer",
@@ -109,16 +134,57 @@ WORKS: tuple[Work, ...] = (
         "2003.05997",
         policies=("routing-transformer",),
     ),
-    Work("landmark", "Landmark Attention", "Mohtashami & Jaggi 2023, Random-Access Infinite Context Length for Transformers", "2305.16300", policies=("landmark",)),
+    Work(
+        "landmark",
+        "Landmark Attention",
+        "Mohtashami & Jaggi 2023, Random-Access Infinite Context Length for Transformers",
+        "2305.16300",
+        policies=("landmark",),
+    ),
     Work("hip", "HiP", "Lee et al. 2024, Hierarchically Pruned Attention", "2406.09827", policies=("hip",)),
-    Work("dynamic-mask", "Dynamic Mask Attention", "Shi et al. 2025, Trainable Dynamic Mask Sparse Attention", "2508.02124", policies=("dynamic-mask",)),
-    Work("hcam", "HCAM", "Lampinen et al. 2021, Towards mental time travel: a hierarchical memory", "2105.14039", policies=("hcam",)),
-    Work("think-in-memory", "Think-in-Memory", "Liu et al. 2023, Recalling and Post-thinking Enable LLMs with Long-Term Memory", "2311.08719"),
+    Work(
+        "dynamic-mask",
+        "Dynamic Mask Attention",
+        "Shi et al. 2025, Trainable Dynamic Mask Sparse Attention",
+        "2508.02124",
+        policies=("dynamic-mask",),
+    ),
+    Work(
+        "hcam",
+        "HCAM",
+        "Lampinen et al. 2021, Towards mental time travel: a hierarchical memory",
+        "2105.14039",
+        policies=("hcam",),
+    ),
+    Work(
+        "think-in-memory",
+        "Think-in-Memory",
+        "Liu et al. 2023, Recalling and Post-thinking Enable LLMs with Long-Term Memory",
+        "2311.08719",
+    ),
     # bounded states
-    Work("based", "BASED", "Arora et al. 2024, Simple linear attention language models balance the recall-throughput tradeoff", "2402.18668", policies=("based",)),
-    Work("lightning", "Lightning attention", "Qin et al. 2024, Various Lengths, Constant Speed", "2405.17381", policies=("lightning",)),
+    Work(
+        "based",
+        "BASED",
+        "Arora et al. 2024, Simple linear attention language models balance the recall-throughput tradeoff",
+        "2402.18668",
+        policies=("based",),
+    ),
+    Work(
+        "lightning",
+        "Lightning attention",
+        "Qin et al. 2024, Various Lengths, Constant Speed",
+        "2405.17381",
+        policies=("lightning",),
+    ),
     Work("aaren", "Aaren", "Feng et al. 2024, Attention as an RNN", "2405.13956", policies=("aaren",)),
-    Work("titans", "Titans", "Behrouz, Zhong & Mirrokni 2025, Learning to Memorize at Test Time", "2501.00663", policies=("titans",)),
+    Work(
+        "titans",
+        "Titans",
+        "Behrouz, Zhong & Mirrokni 2025, Learning to Memorize at Test Time",
+        "2501.00663",
+        policies=("titans",),
+    ),
     Work(
         "miras",
         "It's All Connected (MIRAS)",
@@ -126,7 +192,13 @@ WORKS: tuple[Work, ...] = (
         "2504.13173",
         policies=("miras", "moneta", "yaad", "memora"),
     ),
-    Work("sparsey", "Sparsey", "Rinkus & Leveille 2017, Superposed Episodic and Semantic Memory", "1710.07829", policies=("sparsey",)),
+    Work(
+        "sparsey",
+        "Sparsey",
+        "Rinkus & Leveille 2017, Superposed Episodic and Semantic Memory",
+        "1710.07829",
+        policies=("sparsey",),
+    ),
     Work(
         "hybrids",
         "Systematic Analysis of Hybrid Linear Attention",
@@ -153,9 +225,24 @@ WORKS: tuple[Work, ...] = (
         "Zhao et al. 2023, Does Continual Learning Equally Forget All Parameters?",
         "2304.04158",
     ),
-    Work("sort", "SORT", "Pink et al. 2024, Assessing Episodic Memory in LLMs with Sequence Order Recall Tasks", "2410.08133"),
-    Work("refresh", "Unified CL framework (refresh)", "Wang et al. 2024, A Unified and General Framework for Continual Learning", "2403.13249"),
-    Work("unforgettable", "Unforgettable Generalization", "Zhang, Choshen & Andreas 2024, Unforgettable Generalization in Language Models", "2409.02228"),
+    Work(
+        "sort",
+        "SORT",
+        "Pink et al. 2024, Assessing Episodic Memory in LLMs with Sequence Order Recall Tasks",
+        "2410.08133",
+    ),
+    Work(
+        "refresh",
+        "Unified CL framework (refresh)",
+        "Wang et al. 2024, A Unified and General Framework for Continual Learning",
+        "2403.13249",
+    ),
+    Work(
+        "unforgettable",
+        "Unforgettable Generalization",
+        "Zhang, Choshen & Andreas 2024, Unforgettable Generalization in Language Models",
+        "2409.02228",
+    ),
     Work(
         "entangled-instructions",
         "Entangled Instructions",
@@ -164,13 +251,52 @@ WORKS: tuple[Work, ...] = (
     ),
     # cost
     Work("kinetics", "Kinetics", "Sadhukhan et al. 2025, Kinetics: Rethinking Test-Time Scaling Laws", "2506.05333"),
-    Work("attention-offloading", "Attention Offloading", "Chen et al. 2024, Efficient Heterogeneous Large Language Model Decoding", "2405.01814"),
-    Work("fusemax", "FuseMax", "Nayak et al. 2024, FuseMax: Leveraging Extended Einsums to Optimize Attention Accelerator Design", "2406.10491"),
+    Work(
+        "attention-offloading",
+        "Attention Offloading",
+        "Chen et al. 2024, Efficient Heterogeneous Large Language Model Decoding",
+        "2405.01814",
+    ),
+    Work(
+        "fusemax",
+        "FuseMax",
+        "Nayak et al. 2024, FuseMax: Leveraging Extended Einsums to Optimize Attention Accelerator Design",
+        "2406.10491",
+    ),
     # models that are trained beside them
-    Work("transformer", "Transformer", "Vaswani et al. 2017, Attention Is All You Need", "1706.03762", beside=True, policies=("full",), models=("transformer",)),
-    Work("mamba", "Mamba", "Gu & Dao 2023, Mamba: Linear-Time Sequence Modeling with Selective State Spaces", "2312.00752", beside=True, models=("mamba",)),
-    Work("jamba", "Jamba", "Lieber et al. 2024, Jamba: A Hybrid Transformer-Mamba Language Model", "2403.19887", beside=True, models=("jamba",)),
-    Work("seqboat", "SeqBoat", "Ren et al. 2023, Sparse Modular Activation for Efficient Sequence Modeling", "2306.11197", beside=True, models=("seqboat",)),
+    Work(
+        "transformer",
+        "Transformer",
+        "Vaswani et al. 2017, Attention Is All You Need",
+        "1706.03762",
+        beside=True,
+        policies=("full",),
+        models=("transformer",),
+    ),
+    Work(
+        "mamba",
+        "Mamba",
+        "Gu & Dao 2023, Mamba: Linear-Time Sequence Modeling with Selective State Spaces",
+        "2312.00752",
+        beside=True,
+        models=("mamba",),
+    ),
+    Work(
+        "jamba",
+        "Jamba",
+        "Lieber et al. 2024, Jamba: A Hybrid Transformer-Mamba Language Model",
+        "2403.19887",
+        beside=True,
+        models=("jamba",),
+    ),
+    Work(
+        "seqboat",
+        "SeqBoat",
+        "Ren et al. 2023, Sparse Modular Activation for Efficient Sequence Modeling",
+        "2306.11197",
+        beside=True,
+        models=("seqboat",),
+    ),
     Work("transmamba", "TransMamba", "Li et al. 2025, TransMamba", "2503.24067", beside=True, models=("transmamba",)),
 )
 """In the order of the page."""

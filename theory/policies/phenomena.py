@@ -3,10 +3,11 @@
 Where a retrieval stream can show it.
 
 Each check plays the policy against the one it is said to improve on, on the same streams; differences are paired by
-stream. ``shown`` is a 95 % interval above zero (or above minus a margin, where a policy is said to lose nothing); ``not shown`` may mean that these streams cannot show it: neighbours
-are no more alike than other tokens, so what rests on locality is not tested here. The laws were chosen by one rule:
-eviction is judged on keys that recur at intervals, what routes by content or carries a state on SRCD, capacity where all
-bindings come first. What the sources say beyond these streams is in :mod:`theory.phenomena`.
+stream. ``shown`` is a 95 % interval above zero (or above minus a margin, where a policy is said to lose nothing); ``not
+shown`` may mean that these streams cannot show it: neighbours are no more alike than other tokens, so what rests on
+locality is not tested here. Against a window or full attention, eviction is judged on keys that recur at intervals,
+what routes by content on SRCD, associative recall where all bindings come first. What the sources say beyond these
+streams is in :mod:`theory.phenomena`.
 """
 
 from __future__ import annotations
@@ -69,8 +70,9 @@ def phenomena(setting: Setting | None = None, seed: int = 0) -> tuple[Phenomenon
 def forgetting_evens_out_ages(setting: Setting, seed: int = 0) -> Phenomenon:
     """Compare the ages that A2SF keeps, with and without forgetting.
 
-    Without forgetting old tokens, which had longer to accumulate attention, crowd out the young ones. Measured on SRCD streams as the distance between the mean relative position of the tokens in the cache at the end
-    and 1/2, at α = 1 less that at the default α.
+    Without forgetting old tokens, which had longer to accumulate attention, crowd out the young ones. Measured on SRCD
+    streams as the distance between the mean relative position of the tokens in the cache at the end and 1/2, at α = 1
+    less that at the default α.
     """
     sample = _sample(setting, seed, mix)
     share = {alpha: _position(_play(sample, "a2sf", 1 / 4, alpha=alpha)) for alpha in (1.0, 0.97)}
@@ -88,8 +90,8 @@ def forgetting_evens_out_ages(setting: Setting, seed: int = 0) -> Phenomenon:
 def lagged_eviction_keeps_recurring_tokens(setting: Setting, seed: int = 0) -> Phenomenon:
     """Compare LazyEviction with a window on recurring keys.
 
-    Recurring tokens survive that eviction at every step by recency loses. Measured on keys that recur at intervals, as the share of their queries that are read, against a window of the same
-    size.
+    Recurring tokens survive that eviction at every step by recency loses. Measured on keys that recur at intervals, as
+    the share of their queries that are read, against a window of the same size.
     """
     sample = _sample(setting, seed, recurrent)
     read = {name: _read(_play(sample, name, 1 / 4)) for name in ("lazy-eviction", "streaming", "h2o", "a2sf")}
@@ -104,7 +106,8 @@ def lagged_eviction_keeps_recurring_tokens(setting: Setting, seed: int = 0) -> P
 def the_lag_itself_helps(setting: Setting, seed: int = 0) -> Phenomenon:
     """Compare LazyEviction with and without its observation window.
 
-    The same rule in the same cache; without the window something is evicted at every token. The window has a price: the cache is filled only in part after an eviction.
+    The same rule in the same cache; without the window something is evicted at every token. The window has a price: the
+    cache is filled only in part after an eviction.
     """
     sample = _sample(setting, seed, recurrent)
     lazy, eager = (_read(_play(sample, "lazy-eviction", 1 / 8, window=window)) for window in (0.25, 0.0))
@@ -134,8 +137,9 @@ def lagged_eviction_beats_forgetting(setting: Setting, seed: int = 0) -> Phenome
 def static_heads_fail_moving_demand(setting: Setting, seed: int = 0) -> Phenomenon:
     """Move the demand from head to head under DuoAttention.
 
-    Heads chosen once serve a demand that stays; routing by token (MoH) serves one that moves, too. In each stream all recurring keys belong to one head. Demand stays: the same head in all streams; it moves: another
-    one in each. Measured as accuracy of DuoAttention, on demand that stays less demand that moves.
+    Heads chosen once serve a demand that stays; routing by token (MoH) serves one that moves, too. In each stream all
+    recurring keys belong to one head. Demand stays: the same head in all streams; it moves: another one in each.
+    Measured as accuracy of DuoAttention, on demand that stays less demand that moves.
     """
     stays = _sample(setting, seed, lambda *a: _one_head(*a, moving=False))
     moves = _sample(setting, seed, lambda *a: _one_head(*a, moving=True))
@@ -196,9 +200,9 @@ def consolidation_frees_attention(setting: Setting, seed: int = 0) -> Phenomenon
 def a_robust_bias_resists_outliers(setting: Setting, seed: int = 0) -> Phenomenon:
     """Compare two biases of MIRAS where values are outliers.
 
-    A bias that grows slower than the square protects a memory from them. On SRCD streams the values of a quarter of the novel bindings are shown ten times too large. Measured as the
-    accuracy that is lost to them, over the queries for recurring keys: with L2 less with Huber's bias, both with L2
-    decay.
+    A bias that grows slower than the square protects a memory from them. On SRCD streams the values of a quarter of the
+    novel bindings are shown ten times too large. Measured as the accuracy that is lost to them, over the queries for
+    recurring keys: with L2 less with Huber's bias, both with L2 decay.
     """
     sample = _sample(setting, seed, mix)
     streams = sample.streams
@@ -226,8 +230,9 @@ def a_robust_bias_resists_outliers(setting: Setting, seed: int = 0) -> Phenomeno
 def one_trial_is_enough(setting: Setting, seed: int = 0) -> Phenomenon:
     """Count what Sparsey recalls after one presentation.
 
-    A single presentation is stored, and the more of them, the more bits the memory has. All bindings are shown once, then asked for uniformly. Measured as accuracy at 64 cells less 16. What is recalled
-    holds K·(log₂V − h(ε) − ε·log₂(V − 1)) bits at an error rate ε; T2 says that this is at most the bits of the state.
+    A single presentation is stored, and the more of them, the more bits the memory has. All bindings are shown once,
+    then asked for uniformly. Measured as accuracy at 64 cells less 16. What is recalled holds K·(log₂V − h(ε) −
+    ε·log₂(V − 1)) bits at an error rate ε; T2 says that this is at most the bits of the state.
     """
     sample = _sample(replace(setting, zipf=0.0), seed, independent)
     right: dict[int, Array] = {}
@@ -258,7 +263,9 @@ def surprising_tokens_outlive_a_window(setting: Setting, seed: int = 0) -> Pheno
 
     Tokens of high entropy are kept. Measured as accuracy, in a cache of a quarter of the stream.
     """
-    return _against_window("sirllm", "keeping what surprised answers more than a window", setting, seed, recurrent, 1 / 4)
+    return _against_window(
+        "sirllm", "keeping what surprised answers more than a window", setting, seed, recurrent, 1 / 4
+    )
 
 
 def a_compensation_token_recovers_what_was_dropped(setting: Setting, seed: int = 0) -> Phenomenon:
@@ -280,8 +287,8 @@ def a_compensation_token_recovers_what_was_dropped(setting: Setting, seed: int =
 def clusters_beat_a_window(setting: Setting, seed: int = 0) -> Phenomenon:
     """Compare the Routing Transformer with a window.
 
-    Both attend to a quarter of the stream at most. Measured as accuracy on SRCD streams; the vectors were not trained to
-    cluster.
+    Both attend to a quarter of the stream at most. Measured as accuracy on SRCD streams; the vectors were not trained
+    to cluster.
     """
     claim = "attending within a query's cluster answers more than a window"
     return _against_window("routing-transformer", claim, setting, seed, mix, 1 / 4)

@@ -303,7 +303,11 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
         if len(own) > 1:
             numbers = pd.DataFrame(own)[list(COLUMNS)]
             climbing = f"{sum(row['climbing'] == 'yes' for row in own)} of {len(own)}"
-            same = {"set": title, "streams": " / ".join(dict.fromkeys(row["streams"] for row in own)), "climbing": climbing}
+            same = {
+                "set": title,
+                "streams": " / ".join(dict.fromkeys(row["streams"] for row in own)),
+                "climbing": climbing,
+            }
             rows += [{**same, "seed": "mean", **numbers.mean()}, {**same, "seed": "SD", **numbers.std()}]
     return pd.DataFrame(rows)
 

@@ -201,9 +201,7 @@ def heads(copy: list[float], layers: int = 4, half: float = 0.02) -> pd.DataFram
     ("copying", "near", "verdict"),
     [(1, 0, "reproduced"), (8, 0, "not reproduced"), (3, 4, "reproduced under conditions")],
 )
-def test_heads_are_few_where_all_that_may_copy_are_few(
-    tmp_path: Path, copying: int, near: int, verdict: str
-) -> None:
+def test_heads_are_few_where_all_that_may_copy_are_few(tmp_path: Path, copying: int, near: int, verdict: str) -> None:
     scores = [0.0] * (100 - copying - near) + [0.09] * near + [0.9] * copying
     row = judged("copy-heads-are-few", tmp_path, "heads", heads(scores))
     assert row.finding.verdict == verdict

@@ -122,7 +122,7 @@ def measure_sinks(data: Recordings) -> Finding:
     return Finding(
         "reproduced" if mean.low > even else "not reproduced",
         (mean, share, Quantity("an even share, at most", even)),
-        f"attention of tokens {SINK_FROM} and later to the first token of a window, in {_MODEL} on prose; over documents",
+        f"attention of tokens {SINK_FROM} and later to the first token of a window, {_MODEL} on prose; over documents",
     )
 
 
@@ -181,8 +181,8 @@ def measure_copy_heads_are_needed(data: Recordings) -> Finding:
     return Finding(
         "reproduced" if fails and spares else "reproduced under conditions" if fails else "not reproduced",
         tuple(found.values()),
-        f"heads of the highest copy score put out nothing, or as many others, in {_MODEL}; scores come from other needles "
-        "in other documents",
+        f"heads of the highest copy score put out nothing, or as many others, in {_MODEL}; scores come from other "
+        "needles in other documents",
     )
 
 
@@ -223,6 +223,6 @@ def measure_circuits_are_shared(data: Recordings) -> Finding:
             Quantity("expected of independent tasks", _TOP * _TOP / n),
             Quantity("chance of as many", chance),
         ),
-        f"two tasks in {_MODEL}: copying a needle out of prose, and repeating random tokens. Both are copying; the work's "
-        "two tasks are less alike, and it compares whole circuits",
+        f"two tasks in {_MODEL}: copying a needle out of prose, and repeating random tokens. Both are copying; the "
+        "work's two tasks are less alike, and it compares whole circuits",
     )

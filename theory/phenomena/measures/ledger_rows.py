@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from theory.ledger.records import assess as assess_row
 from theory.ledger.recordings import Recordings
+from theory.ledger.records import assess as assess_row
 from theory.ledger.rows import ROWS
 from theory.phenomena.records import Finding, Statement
 
