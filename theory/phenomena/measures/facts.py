@@ -37,7 +37,7 @@ def _forgetting(data: Recordings, cell: str, outcome: str) -> pd.DataFrame:
 
 def _at(table: pd.DataFrame, delay: int) -> tuple[int, list[float]]:
     """Values at the longest measured delay up to this one."""
-    measured = max(int(column) for column in table.columns if column <= delay)
+    measured = max(column for column in map(int, table.columns) if column <= delay)
     return measured, [float(value) for value in table[measured]]
 
 

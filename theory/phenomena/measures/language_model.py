@@ -112,11 +112,8 @@ def measure_sinks(data: Recordings) -> Finding:
     """Compare attention on the first token with an even share."""
     scores, heads = (data.table(f"{RECORD}/{name}.csv") for name in ("scores", "heads"))
     row = scores[scores["score"] == "sink"]
-    mean = Quantity(
-        "attention on the first token, mean over heads",
-        *(float(row[name].iloc[0]) for name in ("estimate", "low", "high")),
-        n=int(row["units"].iloc[0]),
-    )
+    value, low, high = (float(row[name].iloc[0]) for name in ("estimate", "low", "high"))
+    mean = Quantity("attention on the first token, mean over heads", value, low, high, n=int(row["units"].iloc[0]))
     even = 1 / (SINK_FROM + 1)
     share = Quantity("heads that give it more than 0.3", float((heads["sink"] > 0.3).mean()), unit="%")
     return Finding(
