@@ -303,5 +303,5 @@ WORKS: tuple[Work, ...] = (
 
 
 def listed() -> list[str]:
-    """Names of all works of the list, in scope and out of it."""
+    """Return the names of all works of the list."""
     return [work.name for work in WORKS if not work.beside] + [name for group in OUT_OF_SCOPE for name in group.works]

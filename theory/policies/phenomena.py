@@ -386,7 +386,9 @@ def a_quarter_of_the_heads_is_enough(setting: Setting, seed: int = 0) -> Phenome
 
 
 def information(error: float, values: int) -> float:
-    """Bits per answer of a uniform value at an error rate; 0 at chance and worse.
+    """Bits per answer at an error rate.
+
+    Of a value that is uniform; 0 at chance and worse.
 
     Examples
     --------

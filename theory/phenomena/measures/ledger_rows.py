@@ -11,7 +11,7 @@ _BY_ID = {row.id: row for row in ROWS}
 
 
 def of_ledger(work: str, row_id: str, *, by: str = "") -> Statement:
-    """A statement with the verdict of a row of the ledger.
+    """Take the verdict of a row of the ledger.
 
     Parameters
     ----------
