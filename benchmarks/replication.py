@@ -87,15 +87,16 @@ them; the rest is in the weights that the task trains (embeddings, feed-forward 
 ## Without consolidation
 
 The ablation of the paper keeps 95 % of its attention. Here it loses most of what the full model loses, without semantic
-memory, without q̂ and after {ablation_steps:,} steps: {ablation} × OPT, at {ablation_accuracy} accuracy
-(the full model had {own_steps:,} steps). The values of recurring
+memory, without q̂ and after {ablation_streams:,} streams: {ablation} × OPT, at {ablation_accuracy} accuracy
+(the full model had {own_streams:,} streams). The values of recurring
 keys are the same in all streams, so whatever is trained on the task can learn them, and the router needs nothing but
 the price of attention. Consolidation into a separate memory is one way to save attention in this task, not the reason
 why it can be saved. Values that are new in every stream are another matter: there every pattern must be attended to
-once (theorem T3), and `fast-weights-n256` is trained on those: {fast} of its {fast_of} seeds answer at least 98 %, with
-{fast_attended} of the queries attended where a model without memory attends to all.
+once (theorem T3), and `fast-weights-n256` is trained on those ({fast_streams:,} streams): {fast} of its {fast_of} seeds
+answer at least 98 %, with {fast_attended} of the queries attended where a model without memory attends to all.
 
-The Transformer answers everything, too; its 68 % in the paper is no property of the architecture on this task.
+The Transformer answers everything, too ({transformer_streams:,} streams); its 68 % in the paper is no property of the
+architecture on this task.
 
 ## The trap, and the plateau at p_rec + (1 − p_rec)/V
 
@@ -129,9 +130,9 @@ as in {headline}, such a router (`--set model.router=state`) ends at
 
 {state}
 
-× OPT, that with the four scalars of Eq. 7 at {scalars} × OPT. A router that sees the state
-learns "queries attend" from the token itself and saturates; the scalars leave it the uncertainty of the prediction,
-which falls pattern by pattern.
+× OPT ({state_streams:,} streams), that with the four scalars of Eq. 7 at {scalars} × OPT
+({own_streams:,}). A router that sees the state learns "queries attend" from the token itself and saturates; the scalars
+leave it the uncertainty of the prediction, which falls pattern by pattern.
 """
 
 
@@ -219,9 +220,10 @@ def main() -> None:
     for record in (r for title in (HEADLINE, "cram-n256-fast-consolidation") for r in sets.get(title, [])):
         done = record.document["final"]["interventions"]
         cells = [record.final["accuracy_recurring"], *(done[name]["accuracy_recurring"] for name in names)]
-        interventions.append([record.title, str(record.seed), *(f"{100 * x:.1f} %" for x in cells)])
+        who = [record.title, str(record.seed), f"{record.streams:,}"]
+        interventions.append([*who, *(f"{100 * x:.1f} %" for x in cells)])
     trapped = [
-        [r.title, str(r.seed), f"{r.final['accuracy']:.4f}", f"{r.final['accuracy_recurring']:.3f}",
+        [r.title, str(r.seed), f"{r.streams:,}", f"{r.final['accuracy']:.4f}", f"{r.final['accuracy_recurring']:.3f}",
          f"{r.final['accuracy_novel']:.3f}"]
         for r in records
         if r.final["attention"] < 1e-3 and not math.isnan(r.final.get("accuracy_novel", math.nan))
@@ -268,14 +270,17 @@ def main() -> None:
             verdicts="\n".join(verdicts),
             quality_low=min(qualities),
             quality_high=max(qualities),
-            interventions=markdown(["run", "seed", "as it is", *names], interventions),
+            interventions=markdown(["run", "seed", "streams", "as it is", *names], interventions),
             plateau=task["recurring_fraction"] + (1 - task["recurring_fraction"]) / task["values"],
-            trapped=markdown(["run", "seed", "accuracy", "recurring", "novel"], trapped),
+            trapped=markdown(["run", "seed", "streams", "accuracy", "recurring", "novel"], trapped),
             state=", ".join(state),
-            own_steps=own[0].document["config"]["training"]["steps"],
-            ablation_steps=ablation[0].document["config"]["training"]["steps"],
+            own_streams=own[0].streams,
+            ablation_streams=ablation[0].streams,
             ablation=", ".join(f"{r.final['attention'] / r.optimum:.2f}" for r in ablation),
             ablation_accuracy=f"{100 * min(r.final['accuracy'] for r in ablation):.1f} % or better",
+            fast_streams=fast[0].streams,
+            transformer_streams=sets["transformer-n256"][0].streams,
+            state_streams=sets["cram-n256-state-router"][0].streams,
             fast=len(learned),
             fast_of=len(fast),
             fast_attended=" and ".join(f"{100 * r.final['attended_recurring']:.0f} %" for r in learned),

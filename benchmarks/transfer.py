@@ -27,7 +27,7 @@ import numpy as np
 from grid import Cell, Study, main, markdown
 
 SOURCES = Path(__file__).resolve().parents[1] / "runs" / "transfer"
-REPEATS, STEPS, STREAMS = 5, 300, 400
+REPEATS, STEPS, SOURCE_STEPS, STREAMS = 5, 300, 600, 400
 FROZEN = ["semantic", "quality", "router", "kind", "key", "value", "scalars"]
 _SMALL = {
     "data": {"length": 64, "patterns": 30, "novel_keys": 64, "values": 8},
@@ -45,7 +45,9 @@ def sources(count: int) -> list[Path]:
 
     folders = [SOURCES / f"seed{seed}" for seed in range(count)]
     tables = _SMALL | {"data": _SMALL["data"] | {"query_fraction": 0.1}}
-    tables |= {"training": _SMALL["training"] | _WARM_UP | {"steps": 600, "routing_every": 0, "evaluate_every": 200}}
+    tables |= {
+        "training": _SMALL["training"] | _WARM_UP | {"steps": SOURCE_STEPS, "routing_every": 0, "evaluate_every": 200}
+    }
     train_many(
         [
             load_setup("cram-n256", _dotted(tables | {"training": tables["training"] | {"seed": s}}))
@@ -172,13 +174,15 @@ def summary(rows: Sequence[Mapping[str, str]]) -> str:
             return "–"
         return f"{100 * (1 - float(row[name]) / float(base[name])):.0f} %"
 
+    own, source = (f"{_SMALL['training']['batch'] * steps:,}" for steps in (STEPS, SOURCE_STEPS))
     lines = [
-        [row["known"], row["table"], row["start"], *(spread(row, name) for name in ("accuracy", "attention", "spent")),
+        [row["known"], row["table"], row["start"], own if row["start"] == "scratch" else f"{source} + {own}",
+         *(spread(row, name) for name in ("accuracy", "attention", "spent")),
          saved(row, "attention"), saved(row, "spent"), spread(row, "charge"),
          *(f"{float(row[name]):.3f}" for name in ("t3", "memoryless"))]
         for row in rows
     ]  # fmt: skip
-    return markdown(("known", "table", "start", "accuracy", "attention at the end", "attention spent",
+    return markdown(("known", "table", "start", "streams", "accuracy", "attention at the end", "attention spent",
                      "saved at the end", "saved in all", "charge", "T3", "T3, memoryless"), lines)  # fmt: skip
 
 

@@ -18,13 +18,6 @@ FILES = sorted(path.relative_to(ROOT).as_posix() for name in PACKAGES for path i
 MOST_LOOSE = {"cogfit": 6, "theory": 3}
 MOST_WORDS = 10
 
-NOT_YET = frozenset(
-    {
-        "theory/policies/phenomena.py",  # these first sentences are the claims that docs/policies.md shows
-    }
-)
-"""Files with first sentences that are still too long. The list only shrinks."""
-
 
 @cache
 def tree(file: str) -> ast.Module:
@@ -126,15 +119,9 @@ def too_long(module: ast.Module) -> list[str]:
     return [f"{name}: {text}" for name, text in sentences if len(text.split()) > MOST_WORDS or ";" in text]
 
 
-@pytest.mark.parametrize("file", sorted(set(FILES) - NOT_YET))
+@pytest.mark.parametrize("file", FILES)
 def test_first_sentences_are_short(file):
     assert too_long(tree(file)) == []
-
-
-@pytest.mark.parametrize("file", sorted(NOT_YET))
-def test_files_that_are_not_yet_clean_are_there_and_are_not_clean(file):
-    assert (ROOT / file).is_file(), "take it off the list NOT_YET"
-    assert too_long(tree(file)), "take it off the list NOT_YET"
 
 
 def test_long_first_sentences_are_found():

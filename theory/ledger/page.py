@@ -32,6 +32,7 @@ def in_full(entry: Entry) -> str:
     lines += ["  here:", *(f"    {quantity}" for quantity in measured.quantities)] if measured.quantities else []
     lines += [f"    {note}" for note in measured.notes]
     lines += [f"  measured on: {measured.basis}"] if measured.basis else []
+    lines += [f"  streams of training: {measured.training}"] if measured.training else []
     lines += [f"  recorded in: data/{row.folder}"] if row.folder else []
     lines += [f"  repeat it: {row.command}"]
     lines += (
@@ -46,9 +47,12 @@ def in_full(entry: Entry) -> str:
 _HEAD = """# Replication ledger
 
 Written by `cogfit ledger --markdown > docs/ledger.md`; a test checks that it is current. One row per number or claim of
-the two papers. The papers' figures come from [data/published](../data/published) and from the
-[claims](claims.md), ours from recorded runs, tables and certificates; verdicts are rules of `theory/ledger/rows.py`.
-Intervals are {level:.0f} %, over seeds (Student's t), documents or people, as said under *measured on*.
+the two papers, and one of a third that says how facts are forgotten. The papers' figures come from
+[data/published](../data/published) and from the [claims](claims.md), ours from recorded runs, tables and certificates;
+verdicts are rules of `theory/ledger/rows.py`.
+Intervals are {level:.0f} %, over seeds (Student's t), documents or people, as said under *measured on*. Where numbers
+of trained models stand side by side, the streams that each was trained on stand beside them; models that still climb
+are not compared. What other works say is on [a page of its own](phenomena.md).
 
 - **reproduced**: the same within our interval, or proved.
 - **reproduced under conditions**: true with a condition or a reading that the paper does not state.
@@ -73,12 +77,12 @@ def page(entries: Sequence[Entry]) -> str:
             "",
             f"{reference}.",
             "",
-            "| row | the paper | here | verdict |",
-            "| --- | --- | --- | --- |",
+            "| row | the paper | here | streams of training | verdict |",
+            "| --- | --- | --- | --- | --- |",
         ]
         lines += [
             f"| [{e.row.id}](#{e.row.id}) | {_cell(e.printed, e.row.title)} | {_cell(e.measured.quantities, '–')} | "
-            f"{e.ruling.outcome} |"
+            f"{e.measured.training or '–'} | {e.ruling.outcome} |"
             for e in own
         ]
         parts += ["\n".join([*lines, ""]), *(_section(entry) for entry in own)]
@@ -96,6 +100,7 @@ def _section(entry: Entry) -> str:
     for title, items in (("The paper", entry.printed), ("Here", (*measured.quantities, *measured.notes))):
         lines += [f"- {title}: " + "; ".join(map(str, items))] if items else []
     lines += [f"- Measured on: {measured.basis}"] if measured.basis else []
+    lines += [f"- Streams of training: {measured.training}"] if measured.training else []
     lines += [f"- Recorded in: `data/{row.folder}`"] if row.folder else []
     lines += [f"- Repeat it: `{row.command}`"]
     if row.certificate:

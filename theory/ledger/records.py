@@ -34,12 +34,35 @@ class Measured:
         For a claim with a certificate: proved, verified, conditional or refuted.
     notes : tuple of str
         Findings that are no numbers.
+    streams : tuple of (str, int)
+        Sets of runs whose numbers stand side by side, with the streams that each was trained on; empty where nothing
+        was trained on streams.
+    unequal : str
+        How training differs where it is not counted in streams here.
     """
 
     quantities: tuple[Quantity, ...] = ()
     basis: str = ""
     status: str = ""
     notes: tuple[str, ...] = ()
+    streams: tuple[tuple[str, int], ...] = ()
+    unequal: str = ""
+
+    @property
+    def training(self) -> str:
+        """Streams of training, in words.
+
+        Examples
+        --------
+        >>> Measured(streams=(("mamba-n256", 4800), ("cram-n256", 38400))).training
+        'mamba-n256 4,800, cram-n256 38,400 (not equal)'
+        >>> Measured(streams=(("mamba-n256-equal", 38400), ("cram-n256", 38400))).training
+        '38,400'
+        """
+        counts = dict(self.streams)
+        if len(set(counts.values())) > 1:
+            return ", ".join(f"{name} {count:,}" for name, count in counts.items()) + " (not equal)"
+        return "".join(f"{count:,}" for count in set(counts.values())) or self.unequal
 
     def __getitem__(self, name: str) -> Quantity:
         return next(quantity for quantity in self.quantities if quantity.name == name)
@@ -115,6 +138,7 @@ class Entry:
                 "measured": measured.quantities,
                 "basis": measured.basis,
                 "notes": measured.notes,
+                "streams": dict(measured.streams),
                 "certificate_status": measured.status or None,
                 "verdict": self.ruling.outcome,
                 "reason": self.ruling.reason,

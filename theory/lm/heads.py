@@ -23,6 +23,7 @@ from cogfit.errors import InputError, MissingDependencyError
 from cogfit.progress import Progress
 from theory.lm.attention import Intervention, KnockOut, can_intervene, intervening, shape_of
 from theory.lm.needles import Needle
+from theory.lm.records import SINK_FROM
 from theory.redundancy.models import LanguageModel
 from theory.redundancy.tables import Array, ratio
 from theory.redundancy.texts import Document
@@ -32,9 +33,6 @@ try:
     from torch import Tensor
 except ImportError:
     raise MissingDependencyError("torch", "lm", "theory.lm.heads") from None
-
-SINK_FROM = 64
-"""Tokens before this one have too few others to attend to for a sink to show."""
 
 
 @dataclass(frozen=True)

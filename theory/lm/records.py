@@ -21,12 +21,15 @@ KIND = "language-model"
 RECORDED = "lm-smollm2"
 """The study in ``data/runs``."""
 
+SINK_FROM = 64
+"""Tokens before this one have too few others to attend to for a sink to show."""
+
 TEACHER = "linear teacher"
 """How the names of controls of known R begin."""
 
 COLUMNS: Mapping[str, str] = {
     **{name: meaning for name, (_, meaning, _) in REDUNDANCY_COLUMNS.items()},
-    "sink": "share of attention on the first token of the window, of tokens 64 and later",
+    "sink": f"share of attention on the first token of the window, of tokens {SINK_FROM} and later",
     "copy": "share of the tokens copied from needles at which the head attends most to the token that is copied",
     "induction": "attention to what followed a random token the first time",
     "score": "what is scored; needle: how well needles are found",

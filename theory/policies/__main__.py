@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 
 from theory.policies import POLICIES
-from theory.policies.phenomena import CHECKS, phenomena
 from theory.policies.scope import scope_table
 from theory.policies.streams import Setting
 from theory.policies.study import Study, study
-from theory.policies.summary import CAPTION, claim_lines, law_table, limit_lines
+from theory.policies.summary import CAPTION, law_table, limit_lines
 
 _HEAD = """# Routing and retention policies
 
@@ -38,8 +37,8 @@ _READS = """
 ## What each one reads
 
 These need queries, keys and attention weights alone, and run unchanged on a language model
-([language-model.md](language-model.md)): {plain}. The others read more, so their places in the tables below are those
-of policies that are told it:
+([language-model.md](language-model.md)): {plain}. The others read more, so their places in the tables below, where a †
+stands beside their names, are those of policies that are told it. None is told an answer:
 """
 
 _RULES = """
@@ -50,6 +49,14 @@ _RULES = """
 that shows its value is attended to by any head.
 """
 
+
+_SAY = """## What the sources say of their policies
+
+Each statement that these streams can show is a function in `theory/policies/phenomena.py`, and `cogfit theory policies`
+prints what comes of it. They stand on [a page of their own](phenomena.md), with what was found in a language model and
+in trained models. On these streams neighbours are no more alike than other tokens, so what rests on locality cannot be
+shown here.
+"""
 
 _SCOPE = """## What is not played here
 
@@ -96,17 +103,7 @@ def page(result: Study) -> str:
     for law in result.laws:
         parts += [f"### {CAPTION[law]}\n", _markdown(law_table(result, law)), ""]
     parts += [*limit_lines(result)[:1], "", "## Against the bounds\n", *(f"- {x}" for x in limit_lines(result)[1:]), ""]
-    # what the sources say, checked in numbers
-    parts += [
-        "## What the sources say of their policies\n",
-        "Each is a function in `theory/policies/phenomena.py`; *shown* is a 95 % interval of the paired "
-        "difference above zero. On these streams neighbours are no more alike than other tokens, so what rests "
-        "on locality cannot be shown here.\n",
-    ]
-    claims = phenomena()
-    for check, line in zip(CHECKS, claim_lines(claims), strict=True):
-        parts.append(f"- {line}. {' '.join((check.__doc__ or '').split())}")
-    parts += ["", _SCOPE, _markdown(scope_table())]
+    parts += [_SAY, _SCOPE, _markdown(scope_table())]
     return "\n".join([*parts, ""])
 
 

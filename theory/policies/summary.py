@@ -40,7 +40,7 @@ def law_table(study: Study, law: str) -> list[list[str]]:
         cells = study.at(system.id, law)
         rows.append(
             [
-                system.title,
+                f"{system.title} †" if system.reads else system.title,
                 *(_cell(cell) for cell in cells),
                 f"{100 * cells[-1].rows:.3g} %",
                 f"{cells[-1].carried_bits:,.0f}",
@@ -56,7 +56,8 @@ def limit_lines(study: Study) -> list[str]:
         "Cells: accuracy in % ± half of its 95 % interval over streams @ attended tokens in % of full attention; rows "
         "(share of tokens and heads at which attention runs), bits (state and cache) and bytes at the largest budget. "
         "Bytes are read per token: keys and values attended to and vectors compared with, 16 bits a number, the state "
-        "as a whole, and scores. A policy is called below its bound at a level of 1e-5; the intervals are 95 % each."
+        "as a whole, and scores. A policy is called below its bound at a level of 1e-5; the intervals are 95 % each. "
+        "† reads more than queries, keys and attention weights."
     ]
     every = [(cell, comparison) for cell in study.cells for comparison in cell.comparisons]
     for theorem, what in (("T1", "no memory"), ("T2", "S bits"), ("T3", "learns from attention alone")):

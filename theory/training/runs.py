@@ -291,8 +291,8 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
     -------
     DataFrame
         Columns ``set``, ``seed`` (a number, "mean" or "SD"), ``streams`` (steps × batch of training), ``climbing``
-        (whether the run still climbed: "yes" or "no", see :mod:`theory.training.convergence`) and those of
-        :data:`COLUMNS`.
+        (whether the run still climbed: "yes" or "no", or how many of a set did, see
+        :mod:`theory.training.convergence`) and those of :data:`COLUMNS`.
     """
     import pandas as pd
 
@@ -302,7 +302,12 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
         rows += own
         if len(own) > 1:
             numbers = pd.DataFrame(own)[list(COLUMNS)]
-            same = {"set": title, "streams": "", "climbing": ""}
+            climbing = f"{sum(row['climbing'] == 'yes' for row in own)} of {len(own)}"
+            same = {
+                "set": title,
+                "streams": " / ".join(dict.fromkeys(row["streams"] for row in own)),
+                "climbing": climbing,
+            }
             rows += [{**same, "seed": "mean", **numbers.mean()}, {**same, "seed": "SD", **numbers.std()}]
     return pd.DataFrame(rows)
 

@@ -184,10 +184,12 @@ def test_runs_that_still_climb_are_not_compared() -> None:
 def test_a_row_says_how_much_its_model_was_trained() -> None:
     data = Recordings(data_dir())
     for name in ("table1-mamba", "table1-transformer", "dynamics"):
-        streams = data.fairest("transformer-n256" if name == "dynamics" else f"{name.removeprefix('table1-')}-n256")[
-            0
-        ].streams
-        assert f"trained on {streams:,} streams" in assess(ROW[name], data).measured.basis
+        own = data.fairest("transformer-n256" if name == "dynamics" else f"{name.removeprefix('table1-')}-n256")[0]
+        cram = data.records("cram-n256")[0]
+        measured = assess(ROW[name], data).measured
+        assert dict(measured.streams) == {own.title: own.streams, "cram-n256": cram.streams}
+        assert ("not equal" in measured.training) == (own.streams != cram.streams)
+        assert all(f"{record.streams:,}" in measured.training for record in (own, cram))
 
 
 ON_RECORD = [item.name for item in RECORDED]

@@ -392,6 +392,19 @@ def test_published_claims_where_the_streams_show_them() -> None:
         "consolidation_frees_attention": "shown",
         "a_robust_bias_resists_outliers": "shown",
         "one_trial_is_enough": "shown",
+        "heavy_hitters_outlive_a_window": "shown",
+        "surprising_tokens_outlive_a_window": "shown",
+        "a_compensation_token_recovers_what_was_dropped": "not shown",
+        "clusters_beat_a_window": "shown",
+        "landmarks_find_the_block": "shown",
+        "tree_search_loses_little": "not shown",
+        "a_content_mask_beats_a_window": "shown",
+        "summaries_lead_to_distant_chunks": "shown",
+        "a_linear_state_costs_the_same_at_any_length": "shown",
+        "a_recurrence_answers_as_attention_does": "not shown",
+        "surprise_beats_decay_among_novel_keys": "shown",
+        "surprise_beats_decay_where_all_is_asked_for": "reversed",
+        "a_quarter_of_the_heads_is_enough": "shown",
     }
     heads = verdicts["static_heads_fail_moving_demand"].numbers
     assert heads["accuracy, DuoAttention, demand stays"] > 0.95

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from theory.ledger.measures.printed_and_measured import within
+from theory.ledger.measures.printed_and_measured import streams_of, within
 from theory.ledger.quantities import Quantities, Quantity, over_seeds
 from theory.ledger.recordings import Recordings
 from theory.ledger.records import Measured, Ruling
@@ -28,6 +28,7 @@ def measure_gamma(name: str) -> Callable[[Recordings], Measured]:
             ),
             f"{name}, seeds {', '.join(str(r.seed) for r in records)}: routing logs by cogfit fit",
             notes=tuple(f"seed {r.seed}: power law {v}" for r, v in zip(records, verdicts, strict=True)),
+            streams=streams_of(records),
         )
 
     return measure
@@ -88,7 +89,9 @@ def measure_transfer(data: Recordings) -> Measured:
         quantities.append(
             Quantity(f"accuracy there ({known:.0%} known)", float(str(part.loc["frozen", "accuracy"])), unit="%")
         )
-    return Measured(tuple(quantities), "a small copy task, whole training; sources and transfers share their seed")
+    basis = "a small copy task, whole training; sources and transfers share their seed"
+    unequal = "not equal: frozen models had the training of their source before"
+    return Measured(tuple(quantities), basis, unequal=unequal)
 
 
 def printed_transfer(data: Recordings) -> tuple[Quantity, ...]:

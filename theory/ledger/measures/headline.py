@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from theory.ledger.measures.printed_and_measured import HEADLINE, basis_of, final_figures, print_table_1, within
+from theory.ledger.measures.printed_and_measured import (
+    HEADLINE,
+    basis_of,
+    final_figures,
+    print_table_1,
+    streams_of,
+    within,
+)
 from theory.ledger.quantities import Quantities, Quantity, over_seeds
 from theory.ledger.recordings import Recordings
 from theory.ledger.records import Measured, Ruling
@@ -21,7 +28,8 @@ def measure_headline(data: Recordings) -> Measured:
     trapped = data.optional(f"{HEADLINE}-costs-from-start")
     extra = [over_seeds("accuracy, no warm-up", [r.final["accuracy"] for r in trapped], "%")] if trapped else []
     ratio = over_seeds("attention × 1/OPT", [record.final["attention"] / record.optimum for record in records])
-    return Measured((*final_figures(records), ratio, *others, *extra), basis_of(records))
+    streams = streams_of(records, data.optional(f"{HEADLINE}-state-router"), trapped)
+    return Measured((*final_figures(records), ratio, *others, *extra), basis_of(records), streams=streams)
 
 
 def judge_headline(printed: Quantities, measured: Measured) -> Ruling:
@@ -67,7 +75,7 @@ def measure_reduction(data: Recordings) -> Measured:
         "×",
     )
     first = over_seeds("attention at that evaluation", [r.initial_attention for r in records], "%")
-    return Measured((forced, free, first, final_figures(records)[1]), basis_of(records))
+    return Measured((forced, free, first, final_figures(records)[1]), basis_of(records), streams=streams_of(records))
 
 
 def judge_reduction(printed: Quantities, measured: Measured) -> Ruling:
@@ -106,6 +114,7 @@ def measure_transition(data: Recordings) -> Measured:
             *_fast(data),
         ),
         f"{HEADLINE}, seeds {', '.join(str(r.seed) for r in records)}: switch times of single patterns by cogfit fit",
+        streams=streams_of(records, data.optional(f"{HEADLINE}-fast-consolidation")),
     )
 
 

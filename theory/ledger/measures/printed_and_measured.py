@@ -77,6 +77,11 @@ def basis_of(records: Sequence[Record]) -> str:
     return f"{records[0].title}, seeds {seeds}, N = {length}; {streams:,} streams that it was not trained on"
 
 
+def streams_of(*groups: Sequence[Record]) -> tuple[tuple[str, int], ...]:
+    """Sets of runs and their streams of training."""
+    return tuple((records[0].title, records[0].streams) for records in groups if records)
+
+
 def final_figures(records: Sequence[Record], prefix: str = "") -> tuple[Quantity, ...]:
     """Accuracy, attention, dynamics MSE at the end."""
     return tuple(

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from theory.ledger.measures.printed_and_measured import HEADLINE, POINTS, basis_of, final_figures, print_table_1, within
+from theory.ledger.measures.printed_and_measured import (
+    HEADLINE,
+    POINTS,
+    basis_of,
+    final_figures,
+    print_table_1,
+    streams_of,
+    within,
+)
 from theory.ledger.quantities import Quantities, Quantity, over_seeds
 from theory.ledger.recordings import Recordings
 from theory.ledger.records import Measured, Ruling
-from theory.training.runs import Record
 
 CONVERGED = "runs that have converged"
 
@@ -24,16 +31,10 @@ def measure_trained(name: str) -> Callable[[Recordings], Measured]:
         converged = [record for record in records if not data.convergence(record).still_climbing]
         chosen = converged or records
         counts = (Quantity(CONVERGED, len(converged)), Quantity("runs", len(records)))
-        return Measured((*final_figures(chosen), *counts), f"{basis_of(chosen)}; {training_of(data, chosen)}")
+        streams = streams_of(chosen, data.records(HEADLINE))
+        return Measured((*final_figures(chosen), *counts), basis_of(chosen), streams=streams)
 
     return measure
-
-
-def training_of(data: Recordings, records: Sequence[Record]) -> str:
-    """Streams of training, beside those of CRAM, in words."""
-    own, cram = records[0].streams, data.records(HEADLINE)[0].streams
-    beside = "as CRAM" if own == cram else f"CRAM had {cram:,}"
-    return f"trained on {own:,} streams ({beside})"
 
 
 def judge_trained(decisive: str) -> Callable[[Quantities, Measured], Ruling]:
@@ -72,7 +73,7 @@ def measure_plateau(data: Recordings) -> Measured:
     if trapped := data.optional(f"{HEADLINE}-costs-from-start"):
         own.append(over_seeds("accuracy of CRAMs trained without warm-up", [r.final["accuracy"] for r in trapped], "%"))
     formula = Quantity("p_rec + (1 − p_rec)/V", share + (1 - share) / values, unit="%")
-    return Measured((formula, *own), basis_of(records) + f"; V = {values}")
+    return Measured((formula, *own), basis_of(records) + f"; V = {values}", streams=streams_of(records, trapped))
 
 
 def judge_plateau(printed: Quantities, measured: Measured) -> Ruling:
@@ -91,8 +92,8 @@ def measure_dynamics(data: Recordings) -> Measured:
     cram, other = data.records(HEADLINE), data.fairest("transformer-n256")
     means = [over_seeds(f"dynamics MSE, {r[0].title}", [x.final["dynamics_mse"] for x in r]) for r in (cram, other)]
     ratios = [x.final["dynamics_mse"] / means[1].value for x in cram]
-    basis = f"{basis_of(cram)}; the Transformer was {training_of(data, other)}"
-    return Measured((over_seeds("MSE of CRAM relative to the Transformer", ratios), *means), basis)
+    ratio = over_seeds("MSE of CRAM relative to the Transformer", ratios)
+    return Measured((ratio, *means), basis_of(cram), streams=streams_of(cram, other))
 
 
 def printed_dynamics(data: Recordings) -> tuple[Quantity, ...]:
@@ -124,7 +125,8 @@ def measure_unconsolidated(data: Recordings) -> Measured:
     static = over_seeds("attention that every query needs", [r.static_bound for r in records], "%")
     did = [r.final["accuracy"] >= 1 - POINTS and r.final["attention"] < 0.9 * r.static_bound for r in records]
     counts = (Quantity("runs that answer with less", sum(did)), Quantity("runs", len(did)))
-    return Measured((*counts, *final_figures(records), static), basis_of(records))
+    streams = streams_of(records, data.optional(HEADLINE))
+    return Measured((*counts, *final_figures(records), static), basis_of(records), streams=streams)
 
 
 def judge_unconsolidated(printed: Quantities, measured: Measured) -> Ruling:

@@ -1,0 +1,1 @@
+"""What each work says of its system, and what was found here."""

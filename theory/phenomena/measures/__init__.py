@@ -1,0 +1,1 @@
+"""How statements are tested: on streams, in recorded studies, in the ledger."""

@@ -1,0 +1,225 @@
+"""Statements that are tested in the recorded study of a language model."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from theory.ledger.quantities import Quantity
+from theory.ledger.recordings import Recordings
+from theory.lm.records import RECORDED, SINK_FROM
+from theory.phenomena.records import Finding, Measure, Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RECORD = f"runs/{RECORDED}"
+
+_MODEL = "SmolLM2-135M"
+_THRESHOLD = 0.1  # a head copies above this score (Wu et al. 2024)
+_FEW = 0.05  # "less than 5 %"
+_TOP = 10  # heads that are compared and knocked out
+
+
+def _quantity(row: pd.DataFrame, column: str, name: str, n: int = 0, unit: str = "") -> Quantity:
+    """A value of a table of one row, with its limits."""
+    value, low, high = (float(row[f"{column}{end}"].to_numpy(float)[0]) for end in ("", "_low", "_high"))
+    return Quantity(name, value, low, high, unit, n)
+
+
+def is_below(first: Quantity, second: Quantity) -> bool:
+    """Whether a whole interval lies below another.
+
+    Examples
+    --------
+    >>> is_below(Quantity("a", 1.0, 0.5, 1.5), Quantity("b", 2.0, 1.6, 2.4))
+    True
+    """
+    return first.high < second.low
+
+
+def in_words(better: int, worse: int, of: int) -> Verdict:
+    """Verdict on a comparison at several budgets.
+
+    Examples
+    --------
+    >>> in_words(3, 0, 3), in_words(1, 0, 3), in_words(0, 0, 3), in_words(1, 1, 3), in_words(0, 2, 3)
+    ('reproduced', 'reproduced under conditions', 'not reproduced', 'not reproduced', 'reversed')
+    """
+    if better == of:
+        return "reproduced"
+    if better and not worse:
+        return "reproduced under conditions"
+    return "reversed" if worse and not better else "not reproduced"
+
+
+def loses_less(policy: str, other: str, column: str, what: str) -> Measure:
+    """Compare what two policies lose, budget by budget.
+
+    Parameters
+    ----------
+    policy, other : str
+        The first is said to lose less.
+    column : str
+        Of the table of policies; smaller is better.
+    what : str
+        The column in words.
+    """
+
+    def measure(data: Recordings) -> Finding:
+        table = data.table(f"{RECORD}/policies.csv")
+        budgets = sorted(table[table["policy"] == policy]["budget"])
+        pairs = []
+        for budget in budgets:
+            rows = [table[(table["policy"] == name) & (table["budget"] == budget)] for name in (policy, other)]
+            n = int(rows[0]["needles"].iloc[0])
+            pairs.append([_quantity(row, column, f"{name}, {budget} tokens", n) for row, name in
+                          zip(rows, (policy, other), strict=True)])  # fmt: skip
+        better = sum(is_below(own, than) for own, than in pairs)
+        worse = sum(is_below(than, own) for own, than in pairs)
+        return Finding(
+            in_words(better, worse, len(pairs)),
+            tuple(quantity for pair in pairs for quantity in pair),
+            f"{what}, {policy} against {other} on {_MODEL}, each at the same budget of tokens a head",
+            f"apart in its favour at {better} of {len(pairs)} budgets, against it at {worse}",
+        )
+
+    return measure
+
+
+def loses_nothing(policy: str, column: str, what: str) -> Measure:
+    """Ask whether what a policy loses can be zero."""
+
+    def measure(data: Recordings) -> Finding:
+        table = data.table(f"{RECORD}/policies.csv")
+        own = table[table["policy"] == policy].sort_values("budget")
+        found = [
+            _quantity(own.iloc[[place]], column, f"{own['budget'].iloc[place]} tokens", int(own["needles"].iloc[place]))
+            for place in range(len(own))
+        ]
+        nothing = [quantity.name for quantity in found if quantity.low <= 0]
+        return Finding(
+            in_words(len(nothing), 0, len(found)),
+            tuple(found),
+            f"{what}, {policy} on {_MODEL}",
+            f"the interval reaches zero at {', '.join(nothing) or 'no budget'}",
+        )
+
+    return measure
+
+
+def measure_sinks(data: Recordings) -> Finding:
+    """Compare attention on the first token with an even share."""
+    scores, heads = (data.table(f"{RECORD}/{name}.csv") for name in ("scores", "heads"))
+    row = scores[scores["score"] == "sink"]
+    value, low, high = (float(row[name].iloc[0]) for name in ("estimate", "low", "high"))
+    mean = Quantity("attention on the first token, mean over heads", value, low, high, n=int(row["units"].iloc[0]))
+    even = 1 / (SINK_FROM + 1)
+    share = Quantity("heads that give it more than 0.3", float((heads["sink"] > 0.3).mean()), unit="%")
+    return Finding(
+        "reproduced" if mean.low > even else "not reproduced",
+        (mean, share, Quantity("an even share, at most", even)),
+        f"attention of tokens {SINK_FROM} and later to the first token of a window, {_MODEL} on prose; over documents",
+    )
+
+
+def measure_sinks_by_depth(data: Recordings) -> Finding:
+    """Compare sinks of the two lowest layers with all others."""
+    heads = data.table(f"{RECORD}/heads.csv")
+    layers = heads.groupby("layer")["sink"].mean()
+    even = 1 / (SINK_FROM + 1)
+    lowest, others = layers[layers.index <= 2], layers[layers.index > 2]
+    heavy = others > 10 * even
+    without = ", ".join(str(layer) for layer in others.index[~heavy])
+    half = len(layers) // 2
+    is_so = bool((lowest < even).all())
+    verdict: Verdict = "not reproduced" if not is_so else "reproduced" if heavy.all() else "reproduced under conditions"
+    return Finding(
+        verdict,
+        (
+            Quantity("mean sink share of layers 1 and 2", float(lowest.mean())),
+            Quantity(f"of layers 3 to {half}", float(layers[(layers.index > 2) & (layers.index <= half)].mean())),
+            Quantity(f"of layers {half + 1} to {len(layers)}", float(layers[layers.index > half].mean())),
+            Quantity("layers above the second with less than ten even shares", int((~heavy).sum())),
+            Quantity("layers above the second", len(others)),
+        ),
+        f"mean over the heads of a layer, {_MODEL} on prose; all {len(heads)} heads were measured",
+        f"the two lowest layers have none, and the others have them but for layers {without}" if without else "",
+    )
+
+
+def measure_copy_heads_are_few(data: Recordings) -> Finding:
+    """Count heads whose copy score is above 0.1."""
+    heads = data.table(f"{RECORD}/heads.csv")
+    share = float((heads["copy"] > _THRESHOLD).mean())
+    least, most = (float((heads[f"copy_{end}"] > _THRESHOLD).mean()) for end in ("low", "high"))
+    verdict: Verdict = "reproduced under conditions"
+    if not least <= _FEW <= most:
+        verdict = "reproduced" if most < _FEW else "not reproduced"
+    return Finding(
+        verdict,
+        (Quantity("heads with a copy score above 0.1", share, least, most, "%"), Quantity("heads", len(heads))),
+        f"copy scores on needles in {_MODEL}; the limits count the heads whose own interval lies above 0.1, and those "
+        "whose interval reaches it",
+        "few, but more than 5 %; the work looks at larger models" if verdict == "not reproduced" else "",
+    )
+
+
+def measure_copy_heads_are_needed(data: Recordings) -> Finding:
+    """Compare knocked-out copy heads with random heads."""
+    table = data.table(f"{RECORD}/knock_out.csv")
+    found = {}
+    for kind, count in (("none", 0), ("top", _TOP), ("random", _TOP)):
+        row = table[(table["heads"] == kind) & (table["count"] == count)]
+        name = "all heads" if kind == "none" else f"without {kind} {count}"
+        found[kind] = _quantity(row, "needle_exact", f"needles exact, {name}", int(row["needles"].iloc[0]))
+    fails = is_below(found["top"], found["random"])
+    spares = found["random"].high >= found["none"].value
+    return Finding(
+        "reproduced" if fails and spares else "reproduced under conditions" if fails else "not reproduced",
+        tuple(found.values()),
+        f"heads of the highest copy score put out nothing, or as many others, in {_MODEL}; scores come from other "
+        "needles in other documents",
+    )
+
+
+def measure_copy_heads_are_late(data: Recordings) -> Finding:
+    """Find the layers of the copy heads."""
+    heads = data.table(f"{RECORD}/heads.csv")
+    layers, half = int(heads["layer"].max()), int(heads["layer"].max()) // 2
+    copying = heads[heads["copy"] > _THRESHOLD]["layer"]
+    late = int((copying > half).sum())
+    verdict: Verdict = "reproduced" if late == len(copying) else "reproduced under conditions"
+    return Finding(
+        verdict if late > 0.9 * len(copying) else "not reproduced",
+        (
+            Quantity("heads that copy from the context", len(copying)),
+            Quantity(f"of them in layers {half + 1} to {layers}", late),
+            Quantity("lowest layer", int(copying.min())),
+        ),
+        f"heads of {_MODEL} with a copy score above 0.1; the work finds its heads by another score, and the half of it "
+        "that concerns memory in the weights is not tested",
+        "" if late == len(copying) else f"all but {len(copying) - late}",
+    )
+
+
+def measure_circuits_are_shared(data: Recordings) -> Finding:
+    """Compare the best copy heads with the best induction heads."""
+    heads = data.table(f"{RECORD}/heads.csv")
+    best = [set(heads.nlargest(_TOP, score).index) for score in ("copy", "induction")]
+    shared = len(best[0] & best[1])
+    # chance of as many heads in common, were they drawn independently
+    n = len(heads)
+    chance = sum(
+        math.comb(_TOP, k) * math.comb(n - _TOP, _TOP - k) / math.comb(n, _TOP) for k in range(shared, _TOP + 1)
+    )
+    return Finding(
+        "reproduced" if chance < 0.025 else "not reproduced",
+        (
+            Quantity(f"heads in common among the {_TOP} best", shared),
+            Quantity("expected of independent tasks", _TOP * _TOP / n),
+            Quantity("chance of as many", chance),
+        ),
+        f"two tasks in {_MODEL}: copying a needle out of prose, and repeating random tokens. Both are copying; the "
+        "work's two tasks are less alike, and it compares whole circuits",
+    )
