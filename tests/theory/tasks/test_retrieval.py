@@ -152,6 +152,7 @@ def test_charge_counts_errors_at_the_price_of_a_lucky_guess() -> None:
         np.array([[True, False, False, False], [False] * 4]),
         np.array([[False, True, False, True], [False] * 4]),
         np.array([[True, True, False, False], [False] * 4]),
+        np.array([[True, True, False, False], [False] * 4]),
     )
     assert run.charge(2).tolist() == [5 / 3, 1.0]
     assert run.charge(2, unrevealed_only=True).tolist() == [1.0, 1.0]
