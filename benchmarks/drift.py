@@ -160,16 +160,18 @@ def trained(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
     from theory.training.setup import load_setup
 
     torch.set_num_threads(1)
-    seeds = rng.integers(0, 2**31 - 1, SEEDS).tolist()
     own = {"data.redraw": float(cell["redraw"])}
-    setups = [load_setup("cram-n256", {**_TRAINED, **own, "training.seed": seed}) for seed in seeds]
-    task, training, cpu = setups[0].data, setups[0].training, torch.device("cpu")
+    setups = [
+        load_setup("cram-n256", {**_TRAINED, **own, "training.seed": seed, "data.table_seed": seed})
+        for seed in rng.integers(0, 2**31 - 1, SEEDS).tolist()
+    ]
+    training, cpu = setups[0].training, torch.device("cpu")
     kept = [Kept() for _ in setups]
     with deterministic(training.seed, cpu):
         loop(Stacked(setups, cpu), Streams([s.data for s in setups], training.batch, training.seed, cpu), kept, setups)
-    epoch = np.cumsum([where for _, where in itertools.islice(task.tables(), STEPS)], axis=0)
     rows = []
-    for member in kept:
+    for setup, member in zip(setups, kept, strict=True):
+        epoch = np.cumsum([where for _, where in itertools.islice(setup.data.tables(), STEPS)], axis=0)
         patterns, steps, attended, correct = (
             np.concatenate(part) for part in (member.patterns, member.steps, member.attended, member.correct)
         )
@@ -178,7 +180,7 @@ def trained(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
         first[np.unique(pairs, return_index=True)[1]] = True
         free = steps >= FREE
         rows.append([x[free].mean() for x in (correct, attended, ~correct & ~attended, first)])
-    found = _columns(*np.array(rows).T, task.values)
+    found = _columns(*np.array(rows).T, setups[0].data.values)
     return {"parameter": math.nan, **found, "owed_exact": math.nan, "tokens": math.nan, "memory": ""}
 
 

@@ -206,7 +206,8 @@ class Streams:
         def moved(v: Array) -> Array:
             return np.where(hit & (v > 0), (v - 1 + shift[:, None]) % self.values + 1, v)
 
-        return replace(self, value=moved(self.value), answer=moved(self.answer))
+        changed = {"value": moved(self.value), "answer": moved(self.answer)}
+        return self._with(lambda name: changed.get(name, getattr(self, name)))
 
 
 def drifting(streams: Streams, rate: float, rng: np.random.Generator) -> Streams:
