@@ -163,7 +163,9 @@ def best(rule: str, q: Sequence[float], rho: float) -> tuple[float, float]:
 
 @dataclass
 class Refreshing:
-    """A router that attends where nothing is known, and again by a rule.
+    """A router that attends again by a rule.
+
+    It attends wherever nothing is known.
 
     Parameters
     ----------

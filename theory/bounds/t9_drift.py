@@ -359,7 +359,7 @@ class Learner:
     patience: Callable[[float, float], int]
 
     def router(self, stream: Stream) -> Refreshing:
-        """The learner as a router, for the redraws of a stream."""
+        """The learner as a router on a stream."""
         ages = [self.patience(float(stream.retrieval * p), float(stream.redraw)) for p in stream.probabilities]
         return Refreshing(ages, sees=self.sees, attends=not self.labels)
 

@@ -252,7 +252,7 @@ class _Playthrough:
         self._all = np.arange(size)
 
     def redraw(self, t: int) -> None:
-        """Bring bindings up to date whose values were drawn anew before token t."""
+        """Bring bindings up to date that were redrawn."""
         drift, key = self.streams.drift, self.streams.key[:, :t]
         if drift is None or not t:
             return

@@ -257,7 +257,7 @@ def drifting(streams: Streams, rate: float, rng: np.random.Generator) -> Streams
 
 
 def first_queries(streams: Streams) -> tuple[Array, Array]:
-    """Queries that are the first for their key and its value.
+    """First queries for each key and value.
 
     Where values change, for its epoch: since the value was last drawn anew (T9).
 
@@ -275,7 +275,7 @@ def first_queries(streams: Streams) -> tuple[Array, Array]:
     --------
     >>> streams = LAWS["independent"](Setting(length=96, patterns=8), np.random.default_rng(0), 4)
     >>> first, untold = first_queries(streams)
-    >>> len(np.unique(streams.key[0][streams.kind[0] == QUERY])) == first[0].sum()
+    >>> len(np.unique(streams.key[0][streams.kind[0] == QUERY])) == int(first[0].sum())
     True
     >>> int(untold.sum())  # the header shows all values
     0

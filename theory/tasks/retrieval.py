@@ -271,7 +271,7 @@ class Watcher(Protocol):
     """A router that sees redraws."""
 
     def see_redraws(self, t: int, where: Booleans) -> None:
-        """See which values were drawn anew before step t, shape (size, K)."""
+        """See what was redrawn before step t, shape (size, K)."""
 
 
 @dataclass(frozen=True)

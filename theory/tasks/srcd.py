@@ -198,7 +198,7 @@ class SRCD(Strict):
         Examples
         --------
         >>> first, second = itertools.islice(SRCD(length=64, patterns=8, redraw=0.5).tables(), 2)
-        >>> first[1].any(), bool((first[0] == second[0])[~second[1]].all())
+        >>> bool(first[1].any()), bool((first[0] == second[0])[~second[1]].all())
         (False, True)
         """
         table, rng = self.fixed_table(), np.random.default_rng([self.table_seed, 1])

@@ -82,7 +82,7 @@ class Streams:
         return [sampler.generator for sampler, _ in self.groups]
 
     def skip(self, steps: int) -> None:
-        """Pass over the tables of values of steps that were done before."""
+        """Pass over the tables of earlier steps."""
         for sampler, _ in self.groups:
             sampler.skip(steps)
 
