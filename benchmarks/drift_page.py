@@ -40,7 +40,7 @@ PANELS: Sequence[tuple[str, str, str, str]] = (
     ("policy", "cram", "no", "CRAM, a policy"),
     ("policy", "lightning", "no", "Lightning, a state"),
     ("policy", "lightning", "yes", "Lightning, with labels"),
-    ("trained", "cram", "yes", "CRAM, trained"),
+    ("policy", "titans", "yes", "Titans, with labels"),
 )
 """Panels of the picture: cells of the study, and a title."""
 
@@ -56,13 +56,17 @@ def number(row: Row, name: str) -> float:
     return 100 * float(row[name])
 
 
+def half(row: Row) -> float:
+    """Half of the interval of the excess, in percent of the queries."""
+    return (number(row, "excess_high") - number(row, "excess_low")) / 2
+
+
 def entry(row: Row | None) -> str:
     """Accuracy @ attention, and the excess with half its interval."""
     if row is None:
         return "–"
-    half = (number(row, "excess_high") - number(row, "excess_low")) / 2
     excess = f"{number(row, 'excess'):+.1f}".replace("-0.0", "+0.0")
-    return f"{number(row, 'accuracy'):.0f} @ {number(row, 'attention'):.0f}, {excess} ± {half:.1f}"
+    return f"{number(row, 'accuracy'):.0f} @ {number(row, 'attention'):.0f}, {excess} ± {half(row):.1f}"
 
 
 def table(rows: Rows, learners: Iterable[tuple[str, str, str, str]]) -> str:
@@ -123,6 +127,7 @@ def page(rows: Rows) -> str:
     states = [row for key, row in rows.items() if key[0] == "policy" and row["memory"] == "tokens" and key[3] == 0.3]
     alone = [number(row, "cost") for row in states if row["labels"] == "no"]
     told = [number(row, "cost") for row in states if row["labels"] == "yes"]
+    titans = of("policy", "titans", 0.03, "yes")
     cram = [of("policy", "cram", rate) for rate in (0.0, 0.01, 0.3)]
     exact = [("exact", name, "yes" if name == "labels" else "no", title) for name, (title, _) in drift.EXACT.items()]
     return reflowed(f"""# Values that change
@@ -147,7 +152,8 @@ if nothing had been learned. So do all learners that consolidate after a number 
 {number(cram[2], "cost"):.0f} % at ρ = 0.3.
 - *Caches* with no memory beside them pay one reading per query at any rate: change costs them nothing more. *States*
 that take in what goes by do not hear of a change: at ρ = 0.3 they pay {min(alone):.0f} to {max(alone):.0f} %, with
-labels {min(told):.0f} to {max(told):.0f} %.
+labels {min(told):.0f} to {max(told):.0f} %. Labels help those that learn by regression most: with them Titans pays
+{number(titans, "excess"):+.1f} ± {half(titans):.1f} % more than the least at ρ = 0.03, without a single reading.
 
 ![Attention and errors against the rate of redraws, and the least of both together](images/drift.png)
 
@@ -206,9 +212,9 @@ queries for recurring patterns while it is trained, from step {drift.FREE} on, w
 
 {table(rows, [("trained", "cram", "yes", "CRAM")])}
 
-Two things differ from the setting of T9. A binding shows the value in every stream, so a state that carries it to the
-query could know it without attention. And the settings are those of the Zipf sweep ([training.md](training.md)), in
-which the model consolidates slowly, so that its excess is large at all rates. It is no test of the bound.
+It is no test of the bound: a binding shows the value in every stream, so a state that carries it to the query could
+know it without attention. The settings are those of the Zipf sweep ([training.md](training.md)). The rates that were
+not run are the last cells of the study; the same command goes on with them.
 
 ## How it was measured
 

@@ -247,7 +247,7 @@ class AsRouter:
         return self._learned[at] < self._threshold[at], np.maximum(self._value[at], 1)
 
     def observe(self, t: int, z: Integers, attended: Booleans, value: Integers) -> None:
-        """Count the exposure; learn when a batch ends."""
+        """Count the exposure, learning where a batch ends."""
         at = self._rows, z
         self._seen[at] += 1
         self._value[at] = np.where(value > 0, value, self._value[at])
