@@ -37,7 +37,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
   benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz benchmark-precise \
   benchmark-verdicts benchmark-gpu benchmark benchmark-stopping benchmark-certificates benchmark-design \
   benchmark-claims benchmark-following benchmark-forecast benchmark-population benchmark-population-size \
-  benchmark-equal benchmark-training
+  benchmark-equal benchmark-training benchmark-drift
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -169,6 +169,10 @@ benchmark-retention: .venv-test/.stamp ## Adaptive Retention: accuracy against b
 
 benchmark-zipf: .venv-test/.stamp ## Learners on Zipf-distributed patterns (zipf_sweep.csv)
 	.venv-test/$(BIN)/python benchmarks/zipf_sweep.py $(STUDY_ARGS)
+
+benchmark-drift: .venv-test/.stamp ## Values that change: all learners against theorem T9 (drift.csv; a quarter of an hour), and their page
+	.venv-test/$(BIN)/python benchmarks/drift.py $(STUDY_ARGS)
+	.venv-test/$(BIN)/python benchmarks/drift_page.py
 
 benchmark-transfer: .venv-test/.stamp ## Frozen memory on a copy task (transfer.csv; sources in runs/transfer)
 	.venv-test/$(BIN)/python benchmarks/transfer.py $(STUDY_ARGS)

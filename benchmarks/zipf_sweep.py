@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 from grid import Cell, Study, main, markdown
+from kept import Kept
 
 PATTERNS = 100
 N = (256, 1024, 4096, 5793, 8192, 11585, 16384)
@@ -70,26 +71,6 @@ def trained(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
     from theory.training.ensemble import Stacked
     from theory.training.loop import Streams, loop
     from theory.training.reproducibility import deterministic
-
-    class Kept:
-        """An observer that keeps what happened at queries for recurring patterns."""
-
-        exposures = np.zeros(0, np.int64)
-
-        def begin(self, step: int, exposures: Any) -> None:
-            self.patterns: list[Any] = []
-            self.attended: list[Any] = []
-
-        def step(self, step: int, seen: Any, batch: Any) -> None:
-            asked = batch.pattern > 0
-            self.patterns.append(batch.pattern[asked].numpy())
-            self.attended.append(seen["attended"][asked].numpy())
-
-        def evaluation(self, step: int, found: Any) -> None:
-            self.measures = found
-
-        def finish(self) -> None:
-            pass
 
     torch.set_num_threads(1)
     setups = [_setup(cell, seed) for seed in rng.integers(0, 2**31 - 1, repeats).tolist()]

@@ -35,6 +35,8 @@ Attention is counted in attended tokens (share of full attention) and in rows.
   cogfit theory policies --policy miras --param bias=huber --param retention=kl
 
   cogfit theory policies --recurring 0.3 --zipf 1.5 --interval 60 --json p.json --plot p.pdf
+
+  cogfit theory policies --policy cram --redraw 0.01        values that change, beside T9
 """
 
 Many = list[str] | None
@@ -56,6 +58,7 @@ def policies(
     recurring: Annotated[float, typer.Option(help="Share that is recurring and not novel.")] = 0.7,
     zipf: Annotated[float, typer.Option(help="Exponent of the frequencies of the recurring keys.")] = 1.0,
     interval: Annotated[int, typer.Option(help="Median recurrence interval in tokens (recurrent).")] = 40,
+    redraw: Annotated[float, typer.Option(help="Probability that a value is drawn anew before a token.")] = 0.0,
     seed: options.Seed = 0,
     json_file: options.JsonFile = None,
     plot: options.Plot = None,
@@ -70,7 +73,13 @@ def policies(
     if seed < 0:
         raise InputError(f"the seed is {seed}", hint="it is not negative")
     setting = Setting(
-        length=length, patterns=patterns, values=values, recurring=recurring, zipf=zipf, interval=interval
+        length=length,
+        patterns=patterns,
+        values=values,
+        recurring=recurring,
+        zipf=zipf,
+        interval=interval,
+        redraw=redraw,
     )
     # phenomena belong to the whole set of policies
     with ProgressBars() as progress:

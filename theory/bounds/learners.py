@@ -31,7 +31,7 @@ from scipy import special
 from cogfit.errors import InputError
 from theory.bounds.confidence_sequences import mean_sequence
 from theory.bounds.t7_exposure_axis import MixingLaw
-from theory.tasks.retrieval import Booleans, Integers, exposures
+from theory.tasks.retrieval import Booleans, Integers, Stream, exposures
 
 Array = NDArray[np.float64]
 
@@ -213,6 +213,47 @@ class Learner:
         if isinstance(self.eta, MixingLaw):
             return self.eta.curve(counts)
         return _fewer(counts, np.full(counts.shape, self.needed[0]), np.full(counts.shape, self.eta))
+
+
+@dataclass
+class AsRouter:
+    """A learner that answers what attention showed it last.
+
+    Parameters
+    ----------
+    learner : Learner
+
+    Examples
+    --------
+    >>> from theory.tasks.retrieval import Stream, play, uniform
+    >>> stream = Stream.independent(uniform(4), values=3, length=60)
+    >>> run = play(stream, AsRouter(Learner(c=2)), 0, 50)
+    >>> int(run.error.sum()), bool((run.attended == (exposures(run.queries) < 2)).all())
+    (0, True)
+    """
+
+    learner: Learner
+
+    def begin(self, stream: Stream, size: int, rng: np.random.Generator) -> None:
+        """Draw thresholds, forget everything."""
+        thresholds = self.learner.thresholds(stream.patterns, size=size, rng=rng)
+        self._threshold = np.pad(thresholds, ((0, 0), (1, 0)))
+        self._value, self._learned, self._seen = (np.zeros_like(self._threshold) for _ in range(3))
+        self._rows, self._queries = np.arange(size), np.zeros(size, np.int64)
+
+    def decide(self, t: int, z: Integers) -> tuple[Booleans, Integers]:
+        """Attend while too few exposures were learned from."""
+        at = self._rows, z
+        return self._learned[at] < self._threshold[at], np.maximum(self._value[at], 1)
+
+    def observe(self, t: int, z: Integers, attended: Booleans, value: Integers) -> None:
+        """Count the exposure, learning where a batch ends."""
+        at = self._rows, z
+        self._seen[at] += 1
+        self._value[at] = np.where(value > 0, value, self._value[at])
+        self._queries += z > 0
+        ends = (z > 0) & (self._queries % self.learner.batch == 0)
+        self._learned[ends] = self._seen[ends]
 
 
 def _fewer(n: NDArray[np.int64], c: NDArray[np.int64], q: Array) -> Array:

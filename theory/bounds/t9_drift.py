@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +41,10 @@ from scipy import integrate, special
 
 from cogfit.errors import InputError
 from theory.bounds.confidence_sequences import mean_sequence
+from theory.bounds.refreshing import NEVER, Refreshing, age_cost
 from theory.proofs.certificates import bundle, written
 from theory.proofs.verdict import Number, Verdict
-from theory.tasks.retrieval import Real, Stream
+from theory.tasks.retrieval import Real, Stream, play
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,7 +182,8 @@ def blind_rate(q: float, rho: float) -> tuple[int, float]:
     Returns
     -------
     tau : int
-        Attend at the first query of this age, in steps since the value was shown.
+        Attend at the first query of this age, in steps since the value was shown; an age that no value reaches where
+        there is nothing to gain.
     cost : float
         g*, per step.
 
@@ -193,11 +195,9 @@ def blind_rate(q: float, rho: float) -> tuple[int, float]:
     """
     _check(q, rho)
     if q == 0.0 or rho == 0.0:
-        return 1, 0.0
+        return NEVER, 0.0
     longest = int(10.0 + 10.0 * math.sqrt(2.0 / (q * rho)) + 10.0 / q)
-    waited = np.arange(0.0, longest)  # τ − 1
-    errors = waited - (1.0 - rho) * -np.expm1(waited * np.log1p(-rho)) / rho if rho < 1.0 else waited
-    costs = (1.0 + q * errors) / (waited + 1.0 / q)
+    costs = age_cost(np.arange(1.0, longest + 1.0), q, rho)
     best = int(costs.argmin())
     return best + 1, float(costs[best])
 
@@ -358,12 +358,15 @@ class Learner:
     labels: bool
     patience: Callable[[float, float], int]
 
+    def router(self, stream: Stream) -> Refreshing:
+        """The learner as a router on a stream."""
+        ages = [self.patience(float(stream.retrieval * p), float(stream.redraw)) for p in stream.probabilities]
+        return Refreshing(ages, sees=self.sees, attends=not self.labels)
 
-_NEVER = 2**40
 
 LEARNERS: Mapping[str, Learner] = {
-    "seen": Learner("redraws seen: attend once an epoch", True, False, lambda q, rho: _NEVER),
-    "labels": Learner("labels: answer what was last shown", False, True, lambda q, rho: _NEVER),
+    "seen": Learner("redraws seen: attend once an epoch", True, False, lambda q, rho: NEVER),
+    "labels": Learner("labels: answer what was last shown", False, True, lambda q, rho: NEVER),
     "blind": Learner("neither: attend again at age τ", False, False, lambda q, rho: blind_rate(q, rho)[0]),
 }
 """Learners that attain the bounds, by name."""
@@ -397,25 +400,10 @@ def simulate(
     >>> low < queried_epochs(0.5, 0.2, 200) / 200 < high
     True
     """
-    generator, rows = np.random.default_rng(rng), np.arange(streams)
-    queries, values = stream.queries(generator, streams), stream.tables(generator, streams)
-    known, age = np.zeros_like(values), np.full_like(values, _NEVER)
-    patience = np.array([learner.patience(float(stream.retrieval * p), rho) for p in stream.probabilities])
-    total, price = np.zeros(streams), stream.values / (stream.values - 1)
-    for t in range(stream.length):
-        if t:
-            redrawn = generator.random(values.shape) < rho
-            values = np.where(redrawn, generator.integers(1, stream.values + 1, values.shape), values)
-            known = np.where(redrawn & learner.sees, 0, known)
-            age += 1
-        asked, k = queries[:, t] > 0, np.maximum(queries[:, t] - 1, 0)
-        needs = (known[rows, k] == 0) | (age[rows, k] >= patience[k])
-        attend = asked & needs & (not learner.labels)
-        wrong = asked & ~attend & (np.maximum(known[rows, k], 1) != values[rows, k])
-        total += attend + price * wrong
-        is_shown = attend | (asked & learner.labels)
-        known[rows[is_shown], k[is_shown]] = values[rows[is_shown], k[is_shown]]
-        age[rows[is_shown], k[is_shown]] = 0
+    drifting = replace(stream, redraw=rho, feedback=learner.labels)
+    run = play(drifting, learner.router(drifting), rng, streams)
+    price = stream.values / (stream.values - 1)
+    total = run.attended.sum(axis=1) + price * run.error.sum(axis=1)
     ends = mean_sequence(total / stream.length, low=0.0, high=price, level=level)
     return float(total.mean() / stream.length), float(ends.lower[-1]), float(ends.upper[-1])
 

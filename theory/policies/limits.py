@@ -5,6 +5,9 @@ What was read, answered and carried, with fresh streams as the unit.
 A query is *read* where a token that shows its value is attended to by any head; that is the attention of the theorems,
 so it costs at least one attended token and one row. Errors at read queries are charged to nobody.
 
+Where values change, T9 charges the first query of each epoch of a key: to all policies, but for epochs whose value a
+token showed on its arrival, where a value leaves a trace before it is read.
+
 T1 concerns policies in which values leave no trace off attention; T3 those that know values from attention alone; T2,
 where queries are independent, every state of S bits. A cache is such a state, too: reading it counts as no attention
 then, and its tokens count with log₂V bits each (and log₂N more where values decide which tokens it holds).
@@ -24,7 +27,7 @@ from cogfit.records.codec import Document
 from theory.bounds import t2_memory_bits
 from theory.policies.classify import Traits
 from theory.policies.policy import Played
-from theory.policies.streams import Array, Streams
+from theory.policies.streams import Array, Streams, first_queries
 
 LEVEL = 1e-5
 """Chance with which one comparison may wrongly find a policy below its bound."""
@@ -65,7 +68,7 @@ class Comparison(Document):
 
     Attributes
     ----------
-    theorem : {"T1", "T2", "T3"}
+    theorem : {"T1", "T2", "T3", "T9"}
     what : str
         What was compared.
     excess : float
@@ -155,15 +158,42 @@ def compare(played: Played, streams: Streams, traits: Traits) -> tuple[Compariso
     guessed = played.wrong & ~played.read
     if traits.memory == "none":
         charge = played.per_query(played.read) + price * played.per_query(guessed) - 1
-        comparisons.append(_above("T1", "read + V/(V−1)·wrong ≥ queries", charge))
+        comparisons.append(above("T1", "read + V/(V−1)·wrong ≥ queries", charge))
     if traits.memory in ("none", "attention"):
         count = np.maximum(played.query.sum(1), 1)
         new = price * (guessed & played.unrevealed).sum(1)
         charge = (played.read.sum(1) + new - played.distinct) / count
-        comparisons.append(_above("T3", "read + V/(V−1)·wrong at first sight ≥ keys asked for", charge))
+        comparisons.append(above("T3", "read + V/(V−1)·wrong at first sight ≥ keys asked for", charge))
+    if streams.drift is not None:
+        comparisons.append(
+            above("T9", "read + V/(V−1)·wrong ≥ epochs asked for", epoch_excess(played, streams, traits))
+        )
+        return tuple(comparisons)  # T2 is about values that stay
     if streams.law is not None:
         comparisons += _bits(played, streams, traits)
     return tuple(comparisons)
+
+
+def epoch_excess(played: Played, streams: Streams, traits: Traits) -> Array:
+    """What a policy pays beyond the least under drift (T9).
+
+    Per query of each stream that has any: read + V/(V−1)·wrong, less the epochs that had to be paid for.
+
+    Parameters
+    ----------
+    played : Played
+    streams : Streams
+    traits : Traits
+
+    Returns
+    -------
+    ndarray of float
+        Its mean is at least 0 for every policy.
+    """
+    first, untold = first_queries(streams)
+    owed = first if traits.memory in ("none", "attention") else untold
+    price = streams.values / (streams.values - 1)
+    return played.per_query(played.read + price * (played.wrong & ~played.read) - owed)
 
 
 def carried_bits(played: Played, values: int, by_values: bool) -> float:
@@ -218,11 +248,19 @@ def _bits(played: Played, streams: Streams, traits: Traits) -> list[Comparison]:
     if bits < table:
         what = f"wrong, with {bits:,.0f} bits of state and cache"
         least = least_error(streams.law, bits, streams.values)
-        comparisons.append(_above("T2", what, played.per_query(played.wrong) - least))
+        comparisons.append(above("T2", what, played.per_query(played.wrong) - least))
     return comparisons
 
 
-def _above(theorem: str, what: str, excess: Array) -> Comparison:
+def above(theorem: str, what: str, excess: Array) -> Comparison:
+    """Whether a mean over streams may be at least 0.
+
+    Parameters
+    ----------
+    theorem, what : str
+    excess : ndarray of float
+        One number per stream.
+    """
     return _verdict(
         theorem, what, float(excess.mean()), float(excess.std(ddof=1)) / math.sqrt(len(excess)), len(excess)
     )

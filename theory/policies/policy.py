@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from theory.policies.streams import Array, Streams, Vectors
-from theory.tasks.srcd import QUERY
+from theory.tasks.srcd import BINDING, QUERY
 
 _LEAST_SIGNAL = 0.05  # below it nothing was read or recalled, and the answer is a coin's
 
@@ -214,6 +214,7 @@ def play(
         if t == swap_at:
             for array in policy.carried().values():
                 array[:] = np.roll(array, 1, axis=0)
+        playthrough.redraw(t)
         # decide first: neither may depend on what this token shows
         mask, recalled = policy.attend(t) if t else None, policy.recall(t)
         weights, output = playthrough.read(t, mask)
@@ -232,11 +233,15 @@ class _Playthrough:
     def __init__(self, policy: Policy, streams: Streams, seen: Vectors, coins: Array, *, record: bool) -> None:
         size, heads, length = seen.shape
         self.policy, self.streams, self.seen, self.coins = policy, streams, seen, coins
-        self.is_query, self.is_shown = streams.kind == QUERY, streams.value > 0
+        self.is_query = streams.kind == QUERY
         # one entry per stream and token
         self.tokens, self.rows = np.zeros((size, length)), np.zeros((size, length))
         self.is_read, self.is_unrevealed = np.zeros((size, length), bool), np.zeros((size, length), bool)
         self.answers = coins.copy()
+        # what attention finds at each token now: where values change, not what it showed on its arrival
+        self.shows, self.values = streams.value, seen.value
+        if streams.drift is not None:
+            self.shows, self.values = streams.value.copy(), seen.value.copy()
         # what is known so far
         self.revealed = np.zeros((size, int(streams.key.max()) + 1), bool)
         self.most, self.is_dropped, self.compared = 0, False, 0.0
@@ -245,6 +250,16 @@ class _Playthrough:
         self.selection = np.zeros((length, size, heads, length), bool) if record else None
         self.signal = np.zeros((length, size, streams.values), np.float32) if record else None
         self._all = np.arange(size)
+
+    def redraw(self, t: int) -> None:
+        """Bring bindings up to date that were redrawn."""
+        drift, key = self.streams.drift, self.streams.key[:, :t]
+        if drift is None or not t:
+            return
+        is_binding = self.streams.kind[:, :t] == BINDING
+        stream, token = np.nonzero(is_binding & np.take_along_axis(drift.redrawn[:, t], key, 1))
+        now = drift.value[stream, t, key[stream, token]]
+        self.shows[stream, token], self.values[stream, token] = now, self.seen.codes[now - 1]
 
     def read(self, t: int, mask: Array | None) -> tuple[Array, Array]:
         """Attend to these tokens.
@@ -256,13 +271,14 @@ class _Playthrough:
             nothing = np.zeros((size, self.seen.codes.shape[1]), np.float32)
             return np.zeros((size, heads, t), np.float32), nothing
         weights, match = self.seen.attention(t, mask)
-        output = np.einsum("bi,bim->bm", (weights * match).sum(1), self.seen.value[:, :t])
+        output = np.einsum("bi,bim->bm", (weights * match).sum(1), self.values[:, :t])
         # costs, and whether a token that shows the value asked for was among them
         chosen = np.broadcast_to(mask, (size, heads, t))
         count = chosen.sum(2)
         self.tokens[:, t], self.rows[:, t] = count.mean(1), (count > 0).mean(1)
         key = self.streams.key
-        hit = chosen.any(1) & (key[:, :t] == key[:, t, None]) & self.is_shown[:, :t]
+        is_shown = self.shows[:, :t] == self.streams.answer[:, t, None]
+        hit = chosen.any(1) & (key[:, :t] == key[:, t, None]) & is_shown
         self.is_read[:, t] = self.is_query[:, t] & hit.any(1)
         if self.selection is not None:
             self.selection[t, :, :, :t] = chosen

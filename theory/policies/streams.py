@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cogfit.errors import InputError, nearest
+from theory.tasks.retrieval import redrawn
 from theory.tasks.srcd import BINDING, PLAIN, QUERY, SRCD
 
 Array = NDArray[Any]
@@ -52,6 +53,8 @@ class Setting:
         Exponent of the frequencies of the recurring keys.
     interval : int
         Median time between two queries for a recurring key (law ``recurrent``).
+    redraw : float
+        ρ, probability that the value of a key is drawn anew before a token (:class:`Drift`).
 
     Raises
     ------
@@ -71,6 +74,7 @@ class Setting:
     recurring: float = 0.7
     zipf: float = 1.0
     interval: int = 40
+    redraw: float = 0.0
 
     def __post_init__(self) -> None:
         if not 64 <= self.length <= 1024:
@@ -87,10 +91,32 @@ class Setting:
             raise InputError(f"the exponent of Zipf's law is {self.zipf}", hint="it lies between 0 and 4")
         if not 4 <= self.interval <= self.length // 2:
             raise InputError(f"a recurrence interval of {self.interval} tokens", hint="use 4 to half the length")
+        if not 0 <= self.redraw <= 1:
+            raise InputError(f"values are redrawn at a rate of {self.redraw}", hint="it lies between 0 and 1")
 
     def budget(self, share: float) -> int:
         """Tokens in a share of the stream, at least 4."""
         return max(4, round(share * self.length))
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Values that change while a stream goes by.
+
+    As T9 assumes: before each token but the first, the value of each key is drawn anew with probability ρ, uniformly on
+    all V, independently of everything. Nothing in the stream says so. Attention reads what is bound to a key *now*, at
+    whatever token the binding was shown; what a policy took from that token on its arrival is as it was then.
+
+    Attributes
+    ----------
+    value : ndarray of int, shape (B, N, keys + 1)
+        Value of each key when a token comes.
+    redrawn : ndarray of bool, shape (B, N, keys + 1)
+        Whether it was drawn anew just before.
+    """
+
+    value: Array
+    redrawn: Array
 
 
 @dataclass(frozen=True)
@@ -112,6 +138,8 @@ class Streams:
         V.
     law : tuple of float or None
         Probabilities of the keys where queries are independent of each other and of the past (the condition of T2).
+    drift : Drift or None
+        How values change; None where they do not.
     """
 
     kind: Array
@@ -121,6 +149,7 @@ class Streams:
     local: Array
     values: int
     law: tuple[float, ...] | None = None
+    drift: Drift | None = None
 
     @property
     def size(self) -> int:
@@ -134,7 +163,8 @@ class Streams:
 
     def chosen(self, rows: Array) -> Streams:
         """Some of the streams."""
-        return self._with(lambda name: getattr(self, name)[rows])
+        drift = None if self.drift is None else Drift(self.drift.value[rows], self.drift.redrawn[rows])
+        return replace(replace(self, drift=None)._with(lambda name: getattr(self, name)[rows]), drift=drift)
 
     def followed_by(self, other: Streams, at: int) -> Streams:
         """These streams up to a token, then others."""
@@ -150,13 +180,15 @@ class Streams:
 
     def _with(self, array: Callable[[str], Array]) -> Streams:
         """With other arrays, by name."""
+        if self.drift is not None:
+            raise InputError("interventions need values that stay", hint="draw the streams with redraw=0")
         kind, key, value, answer, local = map(array, ("kind", "key", "value", "answer", "local"))
         return replace(self, kind=kind, key=key, value=value, answer=answer, local=local)
 
     def labelled(self) -> Streams:
         """The same streams with answers shown after queries.
 
-        Labels, as in supervised training.
+        Labels, as in supervised training. Where values change, a label stays what it was.
         """
         return replace(self, value=np.where(self.kind == QUERY, self.answer, self.value))
 
@@ -174,7 +206,93 @@ class Streams:
         def moved(v: Array) -> Array:
             return np.where(hit & (v > 0), (v - 1 + shift[:, None]) % self.values + 1, v)
 
-        return replace(self, value=moved(self.value), answer=moved(self.answer))
+        changed = {"value": moved(self.value), "answer": moved(self.answer)}
+        return self._with(lambda name: changed.get(name, getattr(self, name)))
+
+
+def drifting(streams: Streams, rate: float, rng: np.random.Generator) -> Streams:
+    """Let the values of streams change (:class:`Drift`).
+
+    Keys, kinds and places stay; a value that is shown or asked for is the one of its moment.
+
+    Parameters
+    ----------
+    streams : Streams
+        With values that stay.
+    rate : float
+        ρ; at 0 the same streams are returned, and nothing is drawn.
+    rng : numpy Generator
+
+    Returns
+    -------
+    Streams
+
+    Examples
+    --------
+    >>> streams = LAWS["mix"](Setting(length=96, patterns=8), np.random.default_rng(0), 2)
+    >>> drifting(streams, 0.0, np.random.default_rng(1)) is streams
+    True
+    >>> moved = drifting(streams, 0.5, np.random.default_rng(1))
+    >>> bool((moved.key == streams.key).all()), bool((moved.value == streams.value).all())
+    (True, False)
+    """
+    if rate == 0:
+        return streams
+    rows, (size, length), keys = np.arange(streams.size)[:, None], streams.key.shape, int(streams.key.max()) + 1
+    table = rng.integers(1, streams.values + 1, (size, keys))
+    for shown in (streams.value, streams.answer):  # every key has one value until now
+        stream, token = np.nonzero(shown)
+        table[stream, streams.key[stream, token]] = shown[stream, token]
+    value, where = np.empty((size, length, keys), table.dtype), np.zeros((size, length, keys), bool)
+    value[:, 0] = table
+    for t in range(1, length):
+        value[:, t], where[:, t] = redrawn(value[:, t - 1], rate, streams.values, rng)
+    now = value[rows, np.arange(length), streams.key]
+    return replace(
+        streams,
+        value=np.where(streams.value > 0, now, 0),
+        answer=np.where(streams.answer > 0, now, 0),
+        drift=Drift(value, where),
+    )
+
+
+def first_queries(streams: Streams) -> tuple[Array, Array]:
+    """First queries for each key and value.
+
+    Where values change, for its epoch: since the value was last drawn anew (T9).
+
+    Parameters
+    ----------
+    streams : Streams
+
+    Returns
+    -------
+    first : ndarray of bool, shape (B, N)
+    untold : ndarray of bool, shape (B, N)
+        Those of them before which no token showed the value on its arrival: nobody can know it without reading.
+
+    Examples
+    --------
+    >>> streams = LAWS["independent"](Setting(length=96, patterns=8), np.random.default_rng(0), 4)
+    >>> first, untold = first_queries(streams)
+    >>> len(np.unique(streams.key[0][streams.kind[0] == QUERY])) == int(first[0].sum())
+    True
+    >>> int(untold.sum())  # the header shows all values
+    0
+    """
+    rows, (size, length) = np.arange(streams.size), streams.key.shape
+    asked, told = (np.zeros((size, int(streams.key.max()) + 1), bool) for _ in range(2))
+    first, untold = (np.zeros((size, length), bool) for _ in range(2))
+    for t in range(length):
+        if streams.drift is not None:
+            for known in (asked, told):
+                known &= ~streams.drift.redrawn[:, t]
+        at, is_query = (rows, streams.key[:, t]), streams.kind[:, t] == QUERY
+        first[:, t] = is_query & ~asked[at]
+        untold[:, t] = first[:, t] & ~told[at]
+        asked[at] |= is_query
+        told[at] |= streams.value[:, t] > 0  # a label comes after its query
+    return first, untold
 
 
 @dataclass(frozen=True, eq=False)
@@ -342,7 +460,7 @@ def mix(setting: Setting, rng: np.random.Generator, size: int) -> Streams:
     Every query has a binding of its own; recurring keys by Zipf's law, or novel ones.
     """
     task = _task(setting, query_fraction=setting.query_fraction, recurring_fraction=float(setting.recurring))
-    return _of_srcd(task, rng, size)
+    return drifting(_of_srcd(task, rng, size), setting.redraw, rng)
 
 
 def independent(setting: Setting, rng: np.random.Generator, size: int) -> Streams:
@@ -352,7 +470,8 @@ def independent(setting: Setting, rng: np.random.Generator, size: int) -> Stream
     """
     rate = min(0.5, 2 * setting.query_fraction)
     task = _task(setting, query_fraction=rate, recurring_fraction=1.0, layout="header")
-    return replace(_of_srcd(task, rng, size), law=tuple(task.frequencies().tolist()))
+    streams = replace(_of_srcd(task, rng, size), law=tuple(task.frequencies().tolist()))
+    return drifting(streams, setting.redraw, rng)
 
 
 def recurrent(setting: Setting, rng: np.random.Generator, size: int, keys: Array | None = None) -> Streams:
@@ -395,7 +514,8 @@ def recurrent(setting: Setting, rng: np.random.Generator, size: int, keys: Array
         answer[:, t] = np.where(again, table[rows, k], 0)
         bound[rows[now], k[now]] = True
         due[rows[now], k[now]] = t + interval[rows[now], k[now]] * rng.uniform(0.9, 1.1, int(now.sum()))
-    return Streams(kind, key, value, answer, rng.standard_normal((size, n, 2)), setting.values)
+    streams = Streams(kind, key, value, answer, rng.standard_normal((size, n, 2)), setting.values)
+    return drifting(streams, setting.redraw, rng)
 
 
 def _of_srcd(task: SRCD, rng: np.random.Generator, size: int) -> Streams:

@@ -6,7 +6,7 @@ Accuracy, cost, class by test, bounds; table, JSON and picture.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -239,15 +239,19 @@ def study(
     _check(streams, budgets, given, len(played_systems), seed)
     parts = _Parts(progress, len(played_systems) * (1 + len(chosen) * len(budgets)))
 
-    samples = {
-        name: Sample.drawn(draw, setting, (streams, _TRAINING), [seed, number])
-        for number, (name, draw) in enumerate(chosen.items())
-    }
+    def drawn(setting: Setting) -> dict[str, Sample]:
+        return {
+            name: Sample.drawn(draw, setting, (streams, _TRAINING), [seed, number])
+            for number, (name, draw) in enumerate(chosen.items())
+        }
+
+    samples = drawn(setting)
 
     # what each policy is, by interventions: on some of the streams of every law, under the budgets of the study
+    examined = samples if not setting.redraw else drawn(replace(setting, redraw=0.0))  # interventions change values
     some = np.arange(_EXAMINED)
-    judged = Streams.together([sample.streams.chosen(some) for sample in samples.values()])
-    training = Streams.together([sample.training.chosen(some) for sample in samples.values()])
+    judged = Streams.together([sample.streams.chosen(some) for sample in examined.values()])
+    training = Streams.together([sample.training.chosen(some) for sample in examined.values()])
     ends = setting.budget(max(budgets)), setting.budget(min(budgets))
     traits: dict[str, Traits] = {}
     for system in played_systems:

@@ -60,7 +60,13 @@ def limit_lines(study: Study) -> list[str]:
         "† reads more than queries, keys and attention weights."
     ]
     every = [(cell, comparison) for cell in study.cells for comparison in cell.comparisons]
-    for theorem, what in (("T1", "no memory"), ("T2", "S bits"), ("T3", "learns from attention alone")):
+    classes = {
+        "T1": "no memory",
+        "T2": "S bits",
+        "T3": "learns from attention alone",
+        "T9": "values that change",
+    }
+    for theorem, what in classes.items():
         own = [(cell, comparison) for cell, comparison in every if comparison.theorem == theorem]
         if own:
             cell, least = min(own, key=lambda pair: pair[1].excess)

@@ -7,6 +7,10 @@ and otherwise a query for pattern z_t = k with probability p_k, independently; o
 query a router *attends* (cost 1, the value is shown, no error) or outputs a guess. With *feedback* the value is shown
 after every query. A pattern is *revealed* once its value was shown.
 
+Values may change (T9): at the start of each step after the first, the value of each pattern is drawn anew with
+probability ρ, independently of everything and uniformly on all V values, so that it may be the same again. An *epoch*
+of a pattern ends where its value is redrawn.
+
 Patterns and values are counted from 1 everywhere; 0 stands for "none".
 """
 
@@ -17,7 +21,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +54,8 @@ class Stream:
         A fixed sequence z_1, ..., z_n instead of random queries.
     feedback : bool
         Whether the value is shown after every query.
+    redraw : float or Fraction
+        ρ, the probability that the value of a pattern is drawn anew before a step.
 
     Raises
     ------
@@ -69,6 +75,7 @@ class Stream:
     retrieval: Real = 1
     sequence: tuple[int, ...] | None = None
     feedback: bool = False
+    redraw: Real = 0
 
     def __post_init__(self) -> None:
         if self.values < 2:
@@ -83,6 +90,8 @@ class Stream:
             raise InputError("the probabilities of the patterns are no distribution", hint="make them sum to 1")
         if not 0 <= self.retrieval <= 1:
             raise InputError(f"the share of queries is {self.retrieval}", hint="it lies between 0 and 1")
+        if not 0 <= self.redraw <= 1:
+            raise InputError(f"values are redrawn at a rate of {self.redraw}", hint="it lies between 0 and 1")
 
     @classmethod
     def independent(
@@ -93,9 +102,10 @@ class Stream:
         length: int,
         retrieval: Real = 1,
         feedback: bool = False,
+        redraw: Real = 0,
     ) -> Stream:
         """Stream of independent queries with these probabilities of the patterns."""
-        return cls(values, tuple(probabilities), length, retrieval, None, feedback)
+        return cls(values, tuple(probabilities), length, retrieval, None, feedback, redraw)
 
     @classmethod
     def fixed(
@@ -148,6 +158,37 @@ class Stream:
             return np.broadcast_to(np.asarray(self.sequence), (size, self.length))
         law = np.asarray(self.step_law, float)
         return rng.choice(self.patterns + 1, (size, self.length), p=law / law.sum())
+
+
+def redrawn(table: Integers, rate: Real, values: int, rng: np.random.Generator) -> tuple[Integers, Booleans]:
+    """Draw values anew, each with the same probability.
+
+    Independently of each other and of all else, uniformly on 1..V: the assumption of T9, in one place.
+
+    Parameters
+    ----------
+    table : ndarray of int
+    rate : float
+        ρ.
+    values : int
+        V.
+    rng : numpy Generator
+
+    Returns
+    -------
+    table : ndarray of int
+        A new array.
+    where : ndarray of bool
+        What was drawn anew, its value changed or not.
+
+    Examples
+    --------
+    >>> table, where = redrawn(np.full(8, 3), 0.5, 4, np.random.default_rng(0))
+    >>> bool((table[~where] == 3).all()), int(where.sum())
+    (True, 3)
+    """
+    where = rng.random(table.shape) < float(rate)
+    return np.where(where, rng.integers(1, values + 1, table.shape), table), where
 
 
 def uniform(patterns: int) -> tuple[Fraction, ...]:
@@ -225,6 +266,14 @@ class Router(Protocol):
         """
 
 
+@runtime_checkable
+class Watcher(Protocol):
+    """A router that sees redraws."""
+
+    def see_redraws(self, t: int, where: Booleans) -> None:
+        """See what was redrawn before step t, shape (size, K)."""
+
+
 @dataclass(frozen=True)
 class Run:
     """What happened on a batch of streams.
@@ -234,13 +283,17 @@ class Run:
     queries : ndarray of int, shape (size, n)
         z_t; 0 where there is no query.
     attended, error, unrevealed : ndarray of bool, shape (size, n)
-        Attention, wrong output without attention, and a query for a pattern whose value was not shown before.
+        Attention, wrong output without attention, and a query for a pattern whose value was not shown before (where
+        values change: not since it was last drawn anew).
+    first : ndarray of bool, shape (size, n)
+        The first query for its pattern (where values change: the first of its epoch).
     """
 
     queries: Integers
     attended: Booleans
     error: Booleans
     unrevealed: Booleans
+    first: Booleans
 
     def charge(self, values: int, *, unrevealed_only: bool = False) -> Floats:
         """Cost A + V/(V−1)·err of each stream.
@@ -290,22 +343,30 @@ def play(
     queries = stream.queries(generator, size)
     rows = np.arange(size)
     attended = np.zeros((size, stream.length), bool)
-    error, unrevealed = np.zeros_like(attended), np.zeros_like(attended)
+    error, unrevealed, first = (np.zeros_like(attended) for _ in range(3))
     shown = np.zeros((size, stream.patterns + 1), bool)
     shown[:, 0] = True
+    asked_for = shown.copy()
     router.begin(stream, size, generator)
     for t in range(stream.length):
+        if t and stream.redraw:
+            tables, where = redrawn(tables, stream.redraw, stream.values, generator)
+            shown[:, 1:] &= ~where
+            asked_for[:, 1:] &= ~where
+            if isinstance(router, Watcher):
+                router.see_redraws(t, where)
         z = queries[:, t]
         asked = z > 0
         value = np.where(asked, tables[rows, z - 1], 0)
         attend, guess = router.decide(t, z)
         attended[:, t] = attend & asked
         error[:, t] = asked & ~attend & (guess != value)
-        unrevealed[:, t] = ~shown[rows, z]
+        unrevealed[:, t], first[:, t] = ~shown[rows, z], ~asked_for[rows, z]
+        asked_for[rows, z] = True
         visible = asked if stream.feedback else attended[:, t]
         router.observe(t, z, attended[:, t], np.where(visible, value, 0))
         shown[rows, z] |= visible
-    return Run(queries, attended, error, unrevealed)
+    return Run(queries, attended, error, unrevealed, first)
 
 
 class FirstExposures:
@@ -451,7 +512,7 @@ def evaluate(stream: Stream, policy: Policy) -> Outcome:
     Raises
     ------
     InputError
-        If there are too many tables, or the policy returns no probability or no value.
+        If there are too many tables, values change, or the policy returns no probability or no value.
 
     Examples
     --------
@@ -463,6 +524,8 @@ def evaluate(stream: Stream, policy: Policy) -> Outcome:
     >>> sum(attend.attention), attend.distinct
     (Fraction(3, 1), Fraction(7, 4))
     """
+    if stream.redraw:
+        raise InputError("values that change are not enumerated", hint="use play, or theory.bounds.t9_drift")
     steps, tables = _steps(stream), tables_of(stream.patterns, stream.values)
     sums = _Sums(stream.length)
     waiting = [_Node((), tables, Fraction(1), frozenset())]

@@ -27,7 +27,9 @@ Keys, values and patterns are counted from 1; 0 stands for "none".
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any, Generic, Literal, TypeVar
 
@@ -36,6 +38,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from theory.settings import Strict, part_of  # says how to install pydantic where it is missing
+from theory.tasks.retrieval import redrawn
 
 PLAIN, BINDING, QUERY = 0, 1, 2
 """Kinds of token."""
@@ -66,7 +69,11 @@ class SRCD(Strict):
     table : {"fixed", "fresh"}
         Whether recurring keys have the same values in all streams, or new ones in every stream.
     table_seed : int
-        Draws the fixed table.
+        Draws the fixed table, and how it changes.
+    redraw : float
+        ρ, the probability that the value of a recurring key is drawn anew before a batch of streams, uniformly on all V
+        and independently of everything, as T9 assumes of a step. The streams of a batch share a table; a binding shows
+        the value of its batch. With a fixed table only.
     layout : {"interleaved", "header"}
         ``"interleaved"``: bindings and queries at random positions, ⌊fN⌋ each. ``"header"``: the stream begins with the
         bindings of all K patterns in random order; after that every token is a query with probability f, independently
@@ -109,9 +116,12 @@ class SRCD(Strict):
     gap_shape: float = Field(1.5, gt=0)
     gap_clip: float = Field(50.0, gt=1)
     leak: float = Field(0.0, ge=0, le=1)
+    redraw: float = Field(0.0, ge=0, le=1)
 
     @model_validator(mode="after")
     def _possible(self) -> SRCD:
+        if self.redraw and self.table != "fixed":
+            raise ValueError("values that are fresh in every stream cannot be redrawn too; set table = 'fixed'")
         if self.layout == "header":
             if self.recurring_fraction < 1:
                 raise ValueError("layout 'header' has recurring keys only; set recurring_fraction = 1.0")
@@ -175,7 +185,34 @@ class SRCD(Strict):
         """
         return np.random.default_rng(self.table_seed).integers(1, self.values + 1, self.patterns)
 
-    def sample(self, rng: np.random.Generator | int, size: int) -> Batch[Array]:
+    def tables(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+        """Fixed table of each batch, from the first on.
+
+        Yields
+        ------
+        table : ndarray of int, shape (K,)
+            Values 1..V of the recurring keys.
+        where : ndarray of bool, shape (K,)
+            Which of them were drawn anew just before.
+
+        Examples
+        --------
+        >>> first, second = itertools.islice(SRCD(length=64, patterns=8, redraw=0.5).tables(), 2)
+        >>> bool(first[1].any()), bool((first[0] == second[0])[~second[1]].all())
+        (False, True)
+        """
+        table, rng = self.fixed_table(), np.random.default_rng([self.table_seed, 1])
+        where = np.zeros(self.patterns, bool)
+        while True:
+            yield table, where
+            if self.redraw:
+                table, where = redrawn(table, self.redraw, self.values, rng)
+
+    def table_at(self, batch: int) -> NDArray[np.int64]:
+        """Fixed table of a batch, counted from 0, shape (K,)."""
+        return next(itertools.islice(self.tables(), batch if self.redraw else 0, None))[0]
+
+    def sample(self, rng: np.random.Generator | int, size: int, table: NDArray[np.int64] | None = None) -> Batch[Array]:
         """Draw streams.
 
         Parameters
@@ -183,6 +220,8 @@ class SRCD(Strict):
         rng : numpy Generator or int
         size : int
             Streams, B.
+        table : ndarray of int, shape (K,), optional
+            Values of the recurring keys. Default: those of the first batch.
 
         Returns
         -------
@@ -193,7 +232,7 @@ class SRCD(Strict):
             **{name: generator.random((size, width)) for name, width in widths(self).items()},
             noise=generator.standard_normal((size, self.length)),
         )
-        return compose(np, self, draws, self.frequencies(), self.fixed_table())
+        return compose(np, self, draws, self.frequencies(), self.fixed_table() if table is None else table)
 
 
 @dataclass(frozen=True)

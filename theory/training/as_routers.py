@@ -17,7 +17,7 @@ from torch import Tensor
 
 from cogfit.errors import InputError
 from theory.models import Model, Sampler
-from theory.tasks.retrieval import Run
+from theory.tasks.retrieval import Run, exposures
 from theory.tasks.srcd import SRCD, Batch
 
 Floats = NDArray[np.float64]
@@ -68,7 +68,7 @@ def play(
     finally:
         model.train(was)
     keys, attends, error, other = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Run(keys, attends, error, unrevealed(keys, attends)), other
+    return Run(keys, attends, error, unrevealed(keys, attends), (keys > 0) & (exposures(keys) == 0)), other
 
 
 def _batches(sampler: Sampler, streams: int, length: int) -> Iterator[Batch[Tensor]]:

@@ -67,6 +67,7 @@ def evaluate(
     seed: int = EVALUATION_SEED,
     device: str | torch.device = "cpu",
     attend_all: bool = False,
+    table: NDArray[np.int64] | None = None,
 ) -> Measures:
     """Measure a model on fresh streams.
 
@@ -81,12 +82,15 @@ def evaluate(
         Where the model is.
     attend_all : bool
         Whether its routers are overruled.
+    table : ndarray of int, shape (K,), optional
+        Values of the recurring keys, where they change in training. Default: those of its first batch.
 
     Returns
     -------
     Measures
     """
-    sampler, was = Sampler(task, seed, device), model.training
+    sampler = Sampler(task, seed, device, table=task.fixed_table() if table is None else table)
+    was = model.training
     model.eval()
     sums: dict[str, NDArray[np.float64]] = {}
     try:

@@ -89,7 +89,15 @@ def close_run(
     task, warm_up, streams = setup.data, setup.training.attend_until, setup.training.final_streams
     # Training that ended before routers were free is measured as it went on: every token attends.
     forced = setup.training.steps <= warm_up
-    final = evaluate(model, task, streams=streams, seed=FINAL_SEED, device=device, attend_all=forced)
+    final = evaluate(
+        model,
+        task,
+        streams=streams,
+        seed=FINAL_SEED,
+        device=device,
+        attend_all=forced,
+        table=task.table_at(setup.training.steps),
+    )
     write_document(
         folder,
         {

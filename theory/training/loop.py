@@ -81,6 +81,11 @@ class Streams:
         """The generators that streams are drawn from."""
         return [sampler.generator for sampler, _ in self.groups]
 
+    def skip(self, steps: int) -> None:
+        """Pass over the tables of earlier steps."""
+        for sampler, _ in self.groups:
+            sampler.skip(steps)
+
     def sample(self) -> Batch[Tensor]:
         """The streams of one step.
 
@@ -198,6 +203,7 @@ def _resume(
             check_tensors(_without_moments(state), _without_moments(_state(trainer, streams, recorders)), "is damaged")
             trainer.restore(state)
             restore_random_state(streams.generators, streams.device, under("random", state))
+            streams.skip(begin)
         exposures = [state[f"exposures/{i}"].numpy() for i in range(len(recorders))]
     for recorder, counts in zip(recorders, exposures, strict=True):
         recorder.begin(begin, counts)
@@ -246,6 +252,7 @@ def _evaluate_members(
             seed=EVALUATION_SEED + setups[i].training.seed,
             device=device,
             attend_all=done <= training.attend_until,
+            table=setups[i].data.table_at(done),
         )
         recorders[i].evaluation(done, measures)
     return measures

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 import theory
 from cogfit.errors import InputError
+from theory.bounds.t9_drift import queried_epochs
 from theory.tasks import retrieval
 from theory.tasks.retrieval import FirstExposures, Stream, play, uniform, zipf
 
@@ -139,6 +142,74 @@ def test_feedback_shows_the_value_without_attention() -> None:
         assert np.allclose(run.error.mean(axis=0), 0.75 * run.unrevealed[0], atol=0.03)
 
 
+# ------------------------------------------------------------------------------------------------ values that change
+
+
+def test_values_that_stay_are_drawn_as_before() -> None:
+    """Queries and answers of a run that was recorded before values could change."""
+    law = Stream.independent(zipf(9, 1), values=4, length=40, retrieval=0.5)
+    assert law.redraw == 0
+    run = play(law, FirstExposures(2, 0.5), 7, 9)
+    parts = (run.queries, run.attended, run.error, run.unrevealed)
+    assert zlib.crc32(b"".join(np.asarray(part).astype("<i8").tobytes() for part in parts)) == 736901191
+
+
+def test_redraws_are_what_the_theorem_assumes() -> None:
+    """Rate, uniform new values (the old one among them), independence in time and between values."""
+    rng, rate, values, steps, size = np.random.default_rng(5), 0.2, 4, 300, (40, 6)
+    table, wheres, changes = rng.integers(1, values + 1, size), [], []
+    for _ in range(steps):
+        after, where = retrieval.redrawn(table, rate, values, rng)
+        assert np.array_equal(after[~where], table[~where])
+        changes.append(np.stack([table[where], after[where]]))
+        wheres.append(where)
+        table = after
+    drawn = np.array(wheres)
+    cells = drawn.size
+    assert abs(drawn.mean() - rate) < 4 * np.sqrt(rate * (1 - rate) / cells)
+    old, new = np.concatenate(changes, axis=1)
+    counts = np.zeros((values, values))
+    np.add.at(counts, (old - 1, new - 1), 1)
+    assert stats.chi2_contingency(counts).pvalue > 1e-3  # the new value knows nothing of the old one,
+    assert stats.chisquare(counts.sum(0)).pvalue > 1e-3  # is uniform on all V,
+    assert (new == old).mean() == pytest.approx(1 / values, abs=0.01)  # and may be the same
+    for one, two in ((drawn[1:], drawn[:-1]), (drawn[..., 1:], drawn[..., :-1]), (drawn[:, 1:], drawn[:, :-1])):
+        assert abs(np.corrcoef(one.ravel(), two.ravel())[0, 1]) < 4 / np.sqrt(one.size)
+
+
+def test_values_are_redrawn_before_each_step_but_the_first() -> None:
+    class Watching(FirstExposures):
+        seen: ClassVar[list[Any]] = []
+
+        def see_redraws(self, t: int, where: Any) -> None:
+            self.seen.append((t, where))
+
+    law = Stream.independent(uniform(3), values=5, length=30, retrieval=0.8, redraw=0.3)
+    router = Watching()
+    run = play(law, router, 1, 50)
+    assert [t for t, _ in router.seen] == list(range(1, 30))
+    # first queries of epochs, one by one
+    for row in range(50):
+        asked: set[int] = set()
+        for t in range(30):
+            asked -= {k + 1 for k in range(3) if t and router.seen[t - 1][1][row, k]}
+            z = int(run.queries[row, t])
+            assert run.first[row, t] == (z > 0 and z not in asked)
+            asked.add(z)
+    # who attends once to each pattern is wrong wherever the value has been redrawn since and is another one
+    stale = (run.queries > 0) & ~run.attended
+    assert 0 < run.error.sum() < stale.sum()
+    assert not (run.error & run.attended).any()
+
+
+def test_epochs_are_asked_for_as_often_as_the_theorem_says() -> None:
+    law = Stream.independent(zipf(4, 1), values=3, length=60, retrieval=0.5, redraw=0.1)
+    run = play(law, FirstExposures(), 3, 3000)
+    expected = sum(float(queried_epochs(0.5 * float(p), 0.1, 60)) for p in law.probabilities)
+    per_stream = run.first.sum(1)
+    assert abs(per_stream.mean() - expected) < 4 * per_stream.std() / np.sqrt(3000)
+
+
 def test_the_same_seed_gives_the_same_run() -> None:
     law = Stream.independent(zipf(20, 1.2), values=5, length=30, retrieval=0.5)
     first, again, other = (play(law, FirstExposures(2, 0.5), seed, 20) for seed in (4, 4, 5))
@@ -151,6 +222,7 @@ def test_charge_counts_errors_at_the_price_of_a_lucky_guess() -> None:
         np.array([[1, 2, 0, 1], [0, 0, 0, 0]]),
         np.array([[True, False, False, False], [False] * 4]),
         np.array([[False, True, False, True], [False] * 4]),
+        np.array([[True, True, False, False], [False] * 4]),
         np.array([[True, True, False, False], [False] * 4]),
     )
     assert run.charge(2).tolist() == [5 / 3, 1.0]
@@ -166,6 +238,10 @@ def test_charge_counts_errors_at_the_price_of_a_lucky_guess() -> None:
         lambda: Stream.independent((), values=2, length=3),
         lambda: Stream.independent(uniform(2), values=2, length=0),
         lambda: Stream.independent(uniform(2), values=2, length=3, retrieval=1.5),
+        lambda: Stream.independent(uniform(2), values=2, length=3, redraw=-0.1),
+        lambda: retrieval.evaluate(
+            Stream.independent(uniform(2), values=2, length=2, redraw=Fraction(1, 2)), lambda history, z: (1, 1)
+        ),
         lambda: Stream.fixed([0, 0], values=2),
         lambda: Stream.fixed([1, 3], values=2, patterns=2),
         lambda: Stream.fixed([1, -1], values=2),

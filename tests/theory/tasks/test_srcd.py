@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -250,3 +252,49 @@ def test_the_task_needs_no_learning_library() -> None:
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     assert "theory" in loaded
     assert not loaded & {"torch", "scipy", "pandas", "matplotlib"}
+
+
+# ------------------------------------------------------------------------------------------------ values that change
+
+
+def test_values_that_stay_are_drawn_as_before() -> None:
+    """Answers that were recorded before values could change."""
+    task = SRCD(length=64, patterns=20, novel_keys=64)
+    assert zlib.crc32(task.sample(5, 4).answer.astype("<i8").tobytes()) == 3207977549
+    first, later = (next(itertools.islice(task.tables(), at, None)) for at in (0, 50))
+    for table, where in (first, later):
+        assert np.array_equal(table, task.fixed_table())
+        assert not where.any()
+
+
+def test_tables_change_as_the_theorem_assumes() -> None:
+    """Rate, uniform new values, independence of the old ones, of each other, and in time."""
+    task = SRCD(length=64, patterns=50, novel_keys=64, values=5, redraw=0.07)
+    tables, where = map(np.array, zip(*itertools.islice(task.tables(), 1500), strict=True))
+    assert np.array_equal(tables[0], task.fixed_table())
+    drawn = where[1:]
+    assert not where[0].any()
+    assert np.array_equal(tables[1:][~drawn], tables[:-1][~drawn])
+    assert abs(drawn.mean() - 0.07) < 4 * math.sqrt(0.07 * 0.93 / drawn.size)
+    counts = np.zeros((5, 5))
+    np.add.at(counts, (tables[:-1][drawn] - 1, tables[1:][drawn] - 1), 1)
+    assert stats.chi2_contingency(counts).pvalue > 1e-3
+    assert stats.chisquare(counts.sum(0)).pvalue > 1e-3
+    for one, two in ((drawn[1:], drawn[:-1]), (drawn[:, 1:], drawn[:, :-1])):
+        assert abs(np.corrcoef(one.ravel(), two.ravel())[0, 1]) < 4 / math.sqrt(one.size)
+    assert all(np.array_equal(task.table_at(batch), tables[batch]) for batch in (0, 1, 20, 333))
+
+
+def test_a_batch_may_have_another_table() -> None:
+    task = SRCD(length=64, patterns=8, novel_keys=64, redraw=0.5, recurring_fraction=1.0)
+    table = task.table_at(3)
+    batch = task.sample(0, 5, table)
+    asked = batch.pattern > 0
+    assert np.array_equal(batch.answer[asked], table[batch.pattern[asked] - 1])
+    still = dataclasses.replace(batch, answer=task.sample(0, 5).answer)
+    assert (still.answer != batch.answer).any()
+
+
+def test_fresh_values_cannot_be_redrawn_too() -> None:
+    with pytest.raises(InputError, match="cannot be redrawn too; set table = 'fixed'"):
+        SRCD.parse({"length": 64, "patterns": 8, "novel_keys": 64, "table": "fresh", "redraw": 0.1})

@@ -84,6 +84,20 @@ def test_a_run_that_is_killed_twenty_times_ends_with_the_same_bytes(tmp_path: Pa
     assert contents(folder) == contents(tmp_path / "whole")
 
 
+@pytest.mark.slow
+def test_a_run_with_values_that_change_goes_on_with_its_own(tmp_path: Path) -> None:
+    setup = small(data__redraw=0.2, training__steps=24)
+    train(setup, tmp_path / "whole", device="cpu")
+    looks = iter([0] * 11 + [signal.SIGTERM])
+    with pytest.raises(Stopped):
+        train(setup, tmp_path / "stopped", device="cpu", stop=lambda: next(looks))
+    train(setup, tmp_path / "stopped", device="cpu")
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
+    still = small(training__steps=24)
+    train(still, tmp_path / "still", device="cpu")
+    assert contents(tmp_path / "still")["model.safetensors"] != contents(tmp_path / "whole")["model.safetensors"]
+
+
 @in_main_thread
 @pytest.mark.slow
 def test_the_command_saves_a_checkpoint_and_says_so(
