@@ -1,10 +1,11 @@
 """Whether what ``cogfit design --like LOG`` says of a recorded run holds in later simulations.
 
 Run: python benchmarks/design_like.py [--repeats 20] [--workers 2] [--only gradual]
-The run is answered as the command answers, with 30 curves for each law and each thing to have more of. Then fresh
-curves with random numbers of their own are judged: as long as the log, from both laws, and with as much more as the
-answer says would reach 80 %, for the thing of which the least is needed. `agrees`: the two shares differ by no more
-than 2.58 standard errors of their difference, and the fresh share with more lies that near to 80 %.
+Beside three runs of models stands a person's practice (Kolers 1976), where more pages would help. Each is answered as
+the command answers, with 30 curves for each law and each thing to have more of. Then fresh curves with random numbers
+of their own are judged: as long as the log, from both laws, and with as much more as the answer says would reach 80 %,
+for the thing of which the least is needed. `agrees`: the two shares differ by no more than 2.58 standard errors of
+their difference, and the fresh share with more lies that near to 80 %.
 """
 
 from __future__ import annotations
@@ -15,15 +16,26 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from grid import Cell, Study, clopper_pearson, main
 
 import cogfit
 from cogfit.fitting import Options, judge_like, observe, prepare_curve
 from cogfit.planning.situation import Law, Situation
 
+READER = "kolers1976, inverted pages, first time"
 SIMULATIONS = 30
 GOAL = 0.8
 SURE = 2.58
+
+
+def read(cell: Cell) -> tuple[Any, ...]:
+    """A recorded run; or what a reader of mirrored pages took, by page."""
+    if cell["log"] != READER:
+        return (cogfit.data_dir() / "runs" / cell["log"],)
+    pages = pd.read_csv(cogfit.data_dir() / "human" / "kolers1976_reading.csv")
+    first = pages[(pages["text"] == "inverted") & (pages["session"] == "first")]
+    return first["page"].to_numpy(), first["minutes_per_page"].to_numpy()
 
 
 def supported(situation: Situation, law: Law, repeats: int, rng: np.random.Generator) -> int:
@@ -41,10 +53,10 @@ def is_near(hits: int, repeats: int, share: float, curves: int) -> bool:
 
 def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> Mapping[str, Any]:
     """Ask for the design, and try it on fresh curves."""
-    path = cogfit.data_dir() / "runs" / cell["log"]
+    given = read(cell)
     reading = {"x_max": cell["x_max"]} if cell["x_max"] else {}
-    found = cogfit.design(path, simulations=SIMULATIONS, minutes=math.inf, goal=GOAL, **reading)
-    seen = observe(prepare_curve(path, **reading).curve, Options(np.random.default_rng(0)))
+    found = cogfit.design(*given, simulations=SIMULATIONS, minutes=math.inf, goal=GOAL, **reading)
+    seen = observe(prepare_curve(*given, **reading).curve, Options(np.random.default_rng(0)))
     fresh = partial(supported, repeats=repeats, rng=rng)
 
     # as long as the log, under both laws
@@ -81,6 +93,7 @@ CELLS = [
     {"log": "srcd-n256-gradual", "x_max": 0},
     {"log": "cram-n256/seed11", "x_max": 0},
     {"log": "srcd-n256-gradual", "x_max": 1000},  # its first 409 points: several laws describe them
+    {"log": READER, "x_max": 0},
 ]
 STUDY = Study("design_like", (__doc__ or "").split("\n")[0], CELLS, measure, 40)
 
