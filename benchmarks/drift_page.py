@@ -213,8 +213,7 @@ queries for recurring patterns while it is trained, from step {drift.FREE} on, w
 {table(rows, [("trained", "cram", "yes", "CRAM")])}
 
 It is no test of the bound: a binding shows the value in every stream, so a state that carries it to the query could
-know it without attention. The settings are those of the Zipf sweep ([training.md](training.md)). The rates that were
-not run are the last cells of the study; the same command goes on with them.
+know it without attention. The settings are those of the Zipf sweep ([training.md](training.md)). {of_trained(trained)}
 
 ## How it was measured
 
@@ -237,6 +236,14 @@ table is T9's least attention at the learner's own errors. "Below" would be an e
 that grow old; rates that differ between patterns or change themselves; a learner that estimates the rate; trained
 models other than CRAM, and longer training.
 """)
+
+
+def of_trained(cells: Sequence[Row | None]) -> str:
+    """What the trained model does as values change more often."""
+    if None in cells:
+        return "The rates that were not run are the last cells of the study; the same command goes on with them."
+    attended = ", ".join(f"{number(row, 'attention'):.0f}" for row in cells if row is not None)
+    return f"The model finds out by itself that values change: as ρ grows, it attends to {attended} % of these queries."
 
 
 def readme(rows: Rows) -> list[str]:

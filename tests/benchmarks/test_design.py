@@ -59,16 +59,29 @@ def test_what_is_not_measured_is_left_open(study: ModuleType) -> None:
 def test_the_page_says_how_designs_of_recorded_runs_held() -> None:
     text = " ".join((ROOT / "docs" / "what-a-log-shows.md").read_text(encoding="utf-8").split())
     with open(ROOT / "data" / "benchmarks" / "design_like.csv", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert f"{' and '.join(row['log'] for row in rows)}: the answer was" in text
-    assert {row["agrees"] for row in rows} == {"True"}
+        *runs, reader = csv.DictReader(file)
+    assert {row["agrees"] for row in (*runs, reader)} == {"True"}
+
+    # runs of models: nothing would decide
+    assert len(runs) == 3
     said, fresh = (
-        {float(row[name]) for row in rows for name in names}
+        {float(row[name]) for row in runs for name in names}
         for names in (("said", "rival_said"), ("fresh", "rival_fresh"))
     )
     assert said == fresh == {0.0}
-    assert f"supported in 0 of {rows[0]['curves']} such logs" in text
-    assert f"of {rows[0]['repeats']} fresh curves from each law 0 and 0 were" in text
+    assert not any(row["lever"] for row in runs)
+    assert f"supported in 0 of {runs[0]['curves']} such logs" in text
+    assert f"of {runs[0]['repeats']} fresh curves from each law 0 and 0 were, in all three" in text
+
+    # a person: a longer range would
+    def count(share: str, of: str) -> int:
+        return round(float(reader[share]) * int(reader[of]))
+
+    assert reader["lever"] == "range"
+    assert f"supported in {count('said', 'curves')} of {reader['curves']} such logs" in text
+    assert f"{float(reader['factor']):.0f} times as long, up to page {float(reader['amount']):,.0f}" in text
+    were, with_more = count("fresh", "repeats"), count("with_more", "repeats")
+    assert f"of {reader['repeats']} fresh curves {were} were supported, and with that range {with_more}" in text
 
 
 def test_the_page_says_on_what_its_rows_rest_and_what_the_interval_covers(study: ModuleType) -> None:
