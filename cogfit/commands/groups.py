@@ -44,7 +44,7 @@ SPECIAL: Mapping[str, Mapping[str, str]] = {
     "theory check": {JUDGED: "--verify --rocq"},
     "theory policies": {
         PLAYED: "--policy --budget --param --stream --streams --seed",
-        SIMULATED: "--length --patterns --values --recurring --zipf --interval",
+        SIMULATED: "--length --patterns --values --recurring --zipf --interval --redraw",
     },
     "theory redundancy": {
         MEASURED: """--input --documents --fit-documents --tokens --context --layers --ridge --halvings --threshold
