@@ -1,10 +1,11 @@
 """Recall of hybrids of linear and full attention against their ratio.
 
 Run ``python benchmarks/hybrids.py`` (``--help`` for the options; about a minute a model on one core); a cell is one
-model. Models of four layers (N = 96, d = 32, 4 heads, so a state of 4 · 8² numbers in each layer) see the bindings of
-32 keys with fresh values first and are then asked for them: nothing can be known from the weights. They learn for 500
-steps of 16 streams and are kept in ``runs/hybrids``. ``ratio``: layers of linear attention for each layer of full
-attention (3 and 1), ``none`` without any, 0 for full attention in all four.
+model. ``--page`` writes the table of docs/training.md. Models of four layers (N = 96, d = 32, 4 heads, so a state of
+4 · 8² numbers in each layer) see the bindings of 32 keys with fresh values first and are then asked for them: nothing
+can be known from the weights. They learn for 500 steps of 16 streams and are kept in ``runs/hybrids``. ``ratio``:
+layers of linear attention for each layer of full attention (3 and 1), ``none`` without any, 0 for full attention in all
+four.
 
 Columns of results: ``accuracy`` at queries and ``mse`` of the dynamics on 256 fresh streams, ``attention`` (share of
 tokens and layers that execute a row) and ``parameters``. Wang et al. 2025 (arXiv 2507.06457) say that recall rises with
@@ -14,11 +15,14 @@ the share of full attention while the loss of language modelling, here the dynam
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
-from grid import Cell, Study, main
+from grid import Cell, Study, filled, main, markdown, recorded
 
 FOLDER = Path(__file__).resolve().parents[1] / "runs" / "hybrids"
 _SETTINGS = {
@@ -55,5 +59,33 @@ _RATIOS = [("gated_deltanet", "0")] + [
 CELLS = [{"kind": kind, "ratio": ratio, "model_seed": seed} for seed in range(3) for kind, ratio in _RATIOS]
 STUDY = Study("hybrids", (__doc__ or "").split("\n")[0], CELLS, measure, 1)
 
+
+def table_of(rows: Sequence[Mapping[str, str]]) -> str:
+    """Accuracy by kind and ratio, with its range over seeds, as it stands on the page."""
+
+    def cell(kind: str, ratio: str, name: str, unit: str = "") -> str:
+        found = [float(row[name]) for row in rows if (row["kind"], row["ratio"]) == (kind, ratio)]
+        if not found:
+            return "–"
+        if not unit:
+            return f"{fmean(found):.4f}"
+        return f"{fmean(found):.1%} ({min(found):.1%} to {max(found):.1%})".replace("%", unit)
+
+    lines = []
+    for kind, ratio in _RATIOS:
+        title = "full attention" if ratio == "0" else f"{kind.replace('_', '-')}, {SHARE[ratio]}"
+        seeds = sum((row["kind"], row["ratio"]) == (kind, ratio) for row in rows)
+        lines.append((title, str(seeds), cell(kind, ratio, "accuracy", " %"), cell(kind, ratio, "mse")))
+    return markdown(("model", "seeds", "recall (range)", "dynamics MSE"), lines)
+
+
+SHARE = {"none": "no full attention", "3": "3:1", "1": "1:1"}
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "training.md"
+
 if __name__ == "__main__":
-    main(STUDY)
+    if "--page" in sys.argv:
+        PAGE.write_text(
+            filled(PAGE.read_text(encoding="utf-8"), "HYBRIDS", table_of(recorded(STUDY.name))), encoding="utf-8"
+        )
+    else:
+        main(STUDY)

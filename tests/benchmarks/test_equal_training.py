@@ -1,4 +1,4 @@
-"""Equal training: its page holds what is on record, and a unit on record is done."""
+"""Trained models: pages hold what is on record, and a unit on record is done."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import equal_training  # noqa: E402
+import hybrids  # noqa: E402
+from grid import filled, recorded  # noqa: E402
 
 
 def test_the_page_holds_the_table() -> None:
@@ -26,3 +28,9 @@ def test_units_on_record_are_done_and_altered_ones_are_not(tmp_path: Path) -> No
     assert all(unit.state() == ("finished", 0.0) for unit in on_record)
     for unit in equal_training.units(equal_training.EQUAL_TRAINING, tmp_path, [], equal_training.SMOKE):
         assert not unit.is_finished
+
+
+def test_the_table_of_hybrids_is_made_from_the_study() -> None:
+    text = hybrids.PAGE.read_text(encoding="utf-8")
+    table = hybrids.table_of(recorded(hybrids.STUDY.name))
+    assert filled(text, "HYBRIDS", table) == text, "run: python benchmarks/hybrids.py --page"

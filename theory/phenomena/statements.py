@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from theory.phenomena.measures import facts
+from theory.phenomena.measures import facts, hybrids
 from theory.phenomena.measures import language_model as lm
 from theory.phenomena.measures.ledger_rows import of_ledger
 from theory.phenomena.measures.streams import measure_bytes_of_sparse_attention, on_streams
@@ -314,12 +314,15 @@ STATEMENTS: tuple[Statement, ...] = (
         "abstract; Huber's bias",
     ),
     _streams("sparsey", "one presentation stores a memory, in superposition with others", streams.one_trial_is_enough),
-    _open(
+    Statement(
         "recall-against-ratio",
         "hybrids",
         "recall rises with the share of full attention, above all below 3:1; the loss of language modelling stays",
-        "the study: GLA, HGRN-2 and gated DeltaNet at ratios of linear to full attention, about a minute a model",
+        "abstract",
+        hybrids.measure_recall_against_ratio,
         "python benchmarks/hybrids.py",
+        hybrids.RECORD,
+        "training.md",
     ),
     # ---------------------------------------------------------------- what training keeps
     _facts(

@@ -34,7 +34,6 @@ NOT_YET = {
     "act",
     "zero-tuning",
     "think-in-memory",
-    "hybrids",
     "equally-forget",
     "sort",
     "refresh",
