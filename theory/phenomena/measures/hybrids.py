@@ -15,7 +15,7 @@ RECORD = "benchmarks/hybrids.csv"
 
 
 def _by_seed(data: Recordings) -> pd.DataFrame:
-    """Means over kinds of accuracy and error, by seed (rows) and ratio; of the seeds whose models are all there."""
+    """Means over kinds by seed and ratio, of seeds whose models are all there."""
     table = data.table(RECORD)
     models = table.groupby("model_seed").size()
     whole = table[table["model_seed"].isin(models.index[models == models.max()])]
@@ -23,7 +23,7 @@ def _by_seed(data: Recordings) -> pd.DataFrame:
 
 
 def measure_recall_against_ratio(data: Recordings) -> Finding:
-    """Compare recall and error without full attention, and with it in one layer of four and in one of two."""
+    """Compare recall and error across shares of full attention."""
     means = _by_seed(data)
     recall, error = means["accuracy"], means["mse"]
     gained = over_seeds("difference, 3:1 less none", list(recall["3"] - recall["none"]))
