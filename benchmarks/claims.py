@@ -10,14 +10,13 @@ claim is false.
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from grid import Cell, Study, clopper_pearson, filled, main, markdown, recorded
+from grid import Cell, Study, clopper_pearson, filled, main, markdown, recorded, wrapped
 
 import cogfit
 from cogfit.claims.records import ANSWERS
@@ -117,10 +116,6 @@ def sentences(rows: Sequence[Mapping[str, str]]) -> str:
 def page(text: str, rows: Sequence[Mapping[str, str]]) -> str:
     """The page with its table made anew, between ``<!--CLAIMS-->`` and ``<!--/CLAIMS-->``."""
     return filled(text, "CLAIMS", f"{wrapped(sentences(rows))}\n{table_of(rows)}")
-
-
-def wrapped(text: str) -> str:
-    return "\n".join(textwrap.wrap(text, 120)) + "\n"
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from grid import filled
+from grid import filled, markdown
 
 from cogfit.errors import CogfitError, InputError, nearest
 from theory.training.convergence import convergence
@@ -191,9 +191,7 @@ def table_of(records: Mapping[str, Sequence[Record]]) -> str:
         if len(records.get(own.name, ())) < len(own.seed_list)
     ]
     header = ("set", "seeds", "accuracy (range; streams)", "before", "attention", "dynamics MSE", "still climb")
-    lines = [header, ("---", *["---:"] * (len(header) - 1)), *rows]
-    text = "".join("| " + " | ".join(line) + " |\n" for line in lines)
-    return text + (f"\nLeft to train (seeds): {', '.join(left)}.\n" if left else "")
+    return markdown(header, rows) + (f"\nLeft to train (seeds): {', '.join(left)}.\n" if left else "")
 
 
 def page(text: str) -> str:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from claims import TRUTHS, wrapped
-from grid import Cell, Study, clopper_pearson, filled, main, recorded
+from claims import TRUTHS
+from grid import Cell, Study, clopper_pearson, filled, main, recorded, wrapped
 from judging import judge
 
 import cogfit

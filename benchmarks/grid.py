@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import re
+import textwrap
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -165,6 +166,11 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table as it stands in the documentation."""
     lines = [header, ["---:"] * len(header), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def wrapped(text: str) -> str:
+    """A paragraph as it stands in the documentation."""
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False) + "\n"
 
 
 def recorded(name: str) -> list[dict[str, str]]:

@@ -8,11 +8,11 @@ Reads ``data/runs`` only; half a minute, which the fits of the routing logs take
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+from grid import wrapped
 
 import cogfit
 from cogfit.files import data_dir
@@ -158,19 +158,14 @@ def printed(records: Sequence[Record]) -> str:
         "something, and novel values are guessed. Costs, warm-up and rates are those of cram-n256, as the paper does "
         "not give its own; so this says what these settings do at N = 2048, and nothing of the paper's run."
     )
-    after = (wrapped(trap) if lost else "", wrapped(missing))
-    return "\n\n".join(filter(None, (wrapped(text), markdown(header, rows), *after)))
+    parts = (wrapped(text), markdown(header, rows), wrapped(trap) if lost else "", wrapped(missing))
+    return "\n\n".join(filter(None, map(str.strip, parts)))
 
 
 def is_trapped(record: Record) -> bool:
     """Whether a run that could attend ended without attention, so that it has to guess novel values."""
     without = record.final["attention"] < 1e-3 and not math.isnan(record.final.get("accuracy_novel", math.nan))
     return without and record.document["config"]["model"]["kind"] != "mamba"
-
-
-def wrapped(text: str) -> str:
-    """A paragraph of the page."""
-    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def sizes() -> str:

@@ -29,13 +29,13 @@ def measure_recall_against_ratio(data: Recordings) -> Finding:
     gained = over_seeds("difference, 3:1 less none", list(recall["3"] - recall["none"]))
     more = over_seeds("1:1 less 3:1", list(recall["1"] - recall["3"]))
     lost = over_seeds("error of the dynamics, 3:1 less none", list(error["3"] - error["none"]))
+    is_enough = "one layer of full attention in four is enough for this task, so that nothing more can be gained; "
     ratios = {"none": "no full attention", "3": "3:1", "1": "1:1", "0": "full attention only"}
     return Finding(
         "reproduced under conditions" if gained.low > 0 and not lost.low > 0 else "not reproduced",
         (gained, more, lost, *(over_seeds(f"recall, {title}", list(recall[key])) for key, title in ratios.items())),
         "models of four layers that are asked for 32 fresh bindings, means over gated DeltaNet, HGRN-2 and GLA; the "
         "dynamics of SRCD stand for the loss of language modelling; over seeds",
-        "one layer of full attention in four is enough for this task, so that nothing more can be gained; ratios above "
-        "3:1 need more layers",
+        (is_enough if recall["3"].min() > 0.99 else "") + "ratios above 3:1 need more layers",
         "8,000 each",
     )
