@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import csv
 import math
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import drift
-from grid import FOLDER, markdown
+from grid import FOLDER, markdown, wrapped
 
 from theory.bounds.refreshing import best
 from theory.policies import POLICIES
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROOT = FOLDER.parents[1]
-WIDTH, WRAP = 120, {"break_long_words": False, "break_on_hyphens": False}
 PAGE, PICTURE = ROOT / "docs" / "values-that-change.md", ROOT / "docs" / "images" / "drift.png"
 
 Row = Mapping[str, str]
@@ -130,7 +128,7 @@ def page(rows: Rows) -> str:
     titans = of("policy", "titans", 0.03, "yes")
     cram = [of("policy", "cram", rate) for rate in (0.0, 0.01, 0.3)]
     exact = [("exact", name, "yes" if name == "labels" else "no", title) for name, (title, _) in drift.EXACT.items()]
-    return reflowed(f"""# Values that change
+    return wrapped(f"""# Values that change
 
 Written by `python benchmarks/drift_page.py` from the table of `make benchmark-drift`
 ([drift.csv](../data/benchmarks/drift.csv)), with its picture.
@@ -259,20 +257,6 @@ def readme(rows: Rows) -> list[str]:
         "Misses: no learner here estimates the rate, the trained model is no test of the bound, and changes that a new "
         "binding announces are not played.",
     ]
-
-
-def reflowed(text: str) -> str:
-    """Paragraphs and items filled to one width; tables, headings and pictures as they are."""
-    blocks = []
-    for block in text.strip().split("\n\n"):
-        if block.startswith(("|", "#", "![")):
-            blocks.append(block.rstrip())
-            continue
-        items = block.split("\n- ")
-        first = textwrap.fill(" ".join(items[0].split()), WIDTH, **WRAP)
-        rest = [textwrap.fill(f"- {' '.join(i.split())}", WIDTH, subsequent_indent="  ", **WRAP) for i in items[1:]]
-        blocks.append("\n".join([first, *rest]))
-    return "\n\n".join(blocks) + "\n"
 
 
 NEVER = ("c1", "c5", "eta", "batch")

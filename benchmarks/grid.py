@@ -169,8 +169,21 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def wrapped(text: str) -> str:
-    """A paragraph as it stands in the documentation."""
-    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False) + "\n"
+    """Paragraphs and items broken at 120 characters; tables, headings and pictures as they are."""
+
+    def item(line: str) -> str:
+        indent = "  " if line.startswith("- ") else ""
+        one = " ".join(line.split())
+        return textwrap.fill(one, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+    blocks = (block.strip("\n") for block in text.strip().split("\n\n"))
+    return (
+        "\n\n".join(
+            block if block.startswith(("|", "#", "![")) else "\n".join(map(item, re.split(r"\n(?=- )", block)))
+            for block in blocks
+        )
+        + "\n"
+    )
 
 
 def recorded(name: str) -> list[dict[str, str]]:

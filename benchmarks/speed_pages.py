@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from typing import Any
 import gpu
 import pandas as pd
 import speed_goals
+from grid import wrapped
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "data" / "benchmarks"
@@ -183,24 +182,6 @@ SECTIONS = {
 }
 
 
-def wrapped(text: str) -> str:
-    """Paragraphs and items of lists broken at 120 characters; tables as they are."""
-
-    def block(lines: str) -> str:
-        if lines.startswith("|"):
-            return lines
-        items = re.split(r"\n(?=- )", lines)
-        return "\n".join(
-            textwrap.fill(
-                " ".join(item.split()), 120, subsequent_indent="  " if item.startswith("- ") else "",
-                break_long_words=False, break_on_hyphens=False,
-            )
-            for item in items
-        )  # fmt: skip
-
-    return "\n\n".join(block(lines.strip("\n")) for lines in text.strip().split("\n\n"))
-
-
 def filled(page: str) -> str:
     """The text of a page with its sections as the tables say now."""
     text = (ROOT / page).read_text(encoding="utf-8")
@@ -209,7 +190,7 @@ def filled(page: str) -> str:
         _, end, tail = rest.partition(f"<!--/{name}-->")
         if not begin or not end:
             raise SystemExit(f"{page}: no section {name}")
-        text = f"{head}{begin}{wrapped(section())}\n{end}{tail}"
+        text = f"{head}{begin}{wrapped(section())}{end}{tail}"
     return text
 
 
