@@ -61,6 +61,14 @@ class Intervention:
         """
         return None
 
+    def tilt(self, seen: Attending) -> Tensor | None:
+        """Nats that are added to the scores.
+
+        They broadcast to ``seen.scores``: log f makes a weight f times as large beside the others; −∞ takes it away.
+        None for nothing.
+        """
+        return None
+
     def look(self, layer: int, weights: Tensor) -> None:
         """See the weights (windows, heads, tokens, tokens) of a layer."""
 
@@ -91,6 +99,50 @@ class KnockOut(Intervention):
             output = output.clone()
             output[:, :, [number - 1 for number in numbers]] = 0
         return output
+
+
+@dataclass
+class Gates(Intervention):
+    """Heads whose output is multiplied by a number each.
+
+    Attributes
+    ----------
+    amounts : Tensor
+        (layers, heads); the derivative of an answer with respect to one says what the head contributes.
+    """
+
+    amounts: Tensor
+
+    def change(self, layer: int, output: Tensor) -> Tensor:
+        """Multiply the output of each head."""
+        return output * self.amounts[layer - 1].to(output.dtype)[:, None]
+
+
+@dataclass
+class Tilt(Intervention):
+    """More or less attention to some tokens, head by head.
+
+    Attributes
+    ----------
+    amounts : Tensor
+        (layers, heads), in nats: log f makes the weights f times as large beside the others, −∞ takes them away.
+    places : tuple of int
+        The tokens that are attended to.
+    queries : tuple of int, optional
+        The tokens that attend; by default all.
+    """
+
+    amounts: Tensor
+    places: tuple[int, ...] = (0,)
+    queries: tuple[int, ...] | None = None
+
+    def tilt(self, seen: Attending) -> Tensor:
+        """The amounts, where these tokens attend to those."""
+        pairs = seen.scores.new_zeros(seen.scores.shape[-2:], dtype=torch.bool)
+        rows = slice(None) if self.queries is None else list(self.queries)
+        for place in self.places:
+            pairs[rows, place] = True
+        return torch.where(pairs, self.amounts[seen.layer - 1].to(seen.scores)[:, None, None], 0.0)
 
 
 @contextmanager
@@ -167,8 +219,9 @@ def _prepare(
 
 def _attend(seen: Attending, intervention: Intervention) -> Tensor:
     """What the heads put out, (windows, tokens, heads, width)."""
-    allowed = intervention.allow(seen)
+    allowed, added = intervention.allow(seen), intervention.tilt(seen)
     scores = seen.scores if allowed is None else seen.scores.masked_fill(~allowed, -torch.inf)
+    scores = scores if added is None else scores + added
     weights = scores.softmax(-1)
     intervention.look(seen.layer, weights)
     values = seen.value.repeat_interleave(seen.group, 1)

@@ -123,9 +123,13 @@ def _copy_heads(heads: Mapping[int, tuple[int, ...]], count: int) -> Maker:
     return lambda layer: CopyHeads(tuple(head + 1 in heads.get(layer, ()) for head in range(count)))
 
 
+WINDOW = "window"
+"""StreamingLLM without its sinks; the unit ``sinks`` plays it beside the other."""
+
 PLAYABLE: Mapping[str, Callable[[Mapping[int, tuple[int, ...]], int], Maker]] = {
     "full": _plain("full"),
     "streaming": _plain("streaming"),
+    WINDOW: lambda heads, count: lambda layer: find("streaming").policy(sinks=0),
     "h2o": _plain("h2o"),
     "a2sf": _plain("a2sf"),
     "lazy-eviction": _plain("lazy-eviction"),

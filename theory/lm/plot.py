@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cogfit.errors import InputError
-from theory.lm.records import TEACHER, read_study, read_table
+from theory.lm.records import TEACHER, measured_units, read_study, read_table
 from theory.redundancy.tables import rows_of
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def plot_study(folder: Path, *, width: float = 7.2) -> Figure:
     import seaborn as sns
     from matplotlib.figure import Figure
 
-    units = read_study(folder)["units"]
-    panels = [panel for panel in _PANELS if panel.needs <= set(units)]
+    units = measured_units(read_study(folder))
+    panels = [panel for panel in _PANELS if panel.needs <= units]
     if not panels:
         raise InputError("holds no unit that is drawn", path=folder, hint="cogfit theory lm study measures them")
     rows = _rows(panels)

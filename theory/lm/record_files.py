@@ -38,6 +38,23 @@ def describe_file(path: Path, meanings: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def agrees(recorded: object, config: object) -> bool:
+    """Whether a study can go on with other settings.
+
+    Those that it knew are the same; settings that came later concern units that it does not have.
+
+    Examples
+    --------
+    >>> agrees({"sizes": {"lines": 72}}, {"sizes": {"lines": 72, "turns": 8}})
+    True
+    >>> agrees({"sizes": {"lines": 72}}, {"sizes": {"lines": 36, "turns": 8}})
+    False
+    """
+    if isinstance(recorded, dict) and isinstance(config, dict):
+        return all(name in config and agrees(value, config[name]) for name, value in recorded.items())
+    return recorded == config
+
+
 def open_study(
     folder: Path,
     *,
@@ -80,9 +97,10 @@ def open_study(
     config = json.loads(json.dumps({"model_sha256": digest, "texts": texts.describe(), **settings}))
     document = read_document(folder)
     if document is not None:
-        if document.get("kind") != kind or document.get("config") != config:
+        if document.get("kind") != kind or not agrees(document.get("config"), config):
             hint = "name another folder with --out"
             raise InputError("holds a study of another model, other texts or sizes", path=folder, hint=hint)
+        document["config"] = config
         return document
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,11 @@ SINK_FROM = 64
 TEACHER = "linear teacher"
 """How the names of controls of known R begin."""
 
+
+class CannotBeAsked(InputError):
+    """A model cannot answer what a unit asks; the others go on."""
+
+
 COLUMNS: Mapping[str, str] = {
     **{name: meaning for name, (_, meaning, _) in REDUNDANCY_COLUMNS.items()},
     "sink": f"share of attention on the first token of the window, of tokens {SINK_FROM} and later",
@@ -39,7 +44,8 @@ COLUMNS: Mapping[str, str] = {
     "above_0.1": "share of the heads above 0.1",
     "above_0.3": "share of the heads above 0.3",
     "above_0.5": "share of the heads above 0.5",
-    "heads": "heads that put out nothing: none, those of the highest copy score (top), or as many others (random)",
+    "heads": "heads that are changed: none, those of the highest score (top, context), of the lowest (memory), as many "
+    "others (random), all; or those that gain from more attention (up), from less (down), each its way",
     "count": "how many heads",
     "needles": "needles: the unit of the interval",
     "needle_exact": "share of the needles that are answered exactly, token by token",
@@ -82,7 +88,41 @@ COLUMNS: Mapping[str, str] = {
     "per_input": "tokens that the probes were fitted on, per input",
     "r_true": "R of the teacher itself",
     "r_in_sample": "R on the tokens that the probe was fitted on",
-    "documents": "documents that probes were fitted on",
+    "documents": "documents that probes were fitted on, or that were read",
+    "later_sinks": "tokens after the first that get more than five even shares, mean number per head",
+    "sink_heads": "share of the heads with such a token",
+    "later_share": f"share of attention that they get, of tokens {SINK_FROM} and later",
+    "task": "capitals of countries, or needles in prose",
+    "place": "what attention is scaled to: the first token, an ordinary one (the ninth), or later sinks",
+    "factor": "by which it is scaled where it gains; each its way: where it loses, by as much the other way",
+    "chosen_change": "change of the surprise of answers in nats, on the questions that it was chosen on",
+    "questions": "questions that it is judged on: the unit of the interval",
+    "exact_before": "share of these answers that are exact",
+    "exact_after": "the same with scaled attention",
+    "nats_change": "change of their surprise in nats; negative is better",
+    "best": "whether it is the best where it was chosen, for this task and place",
+    "countries": "countries that are asked for: the unit of the interval",
+    "answers_known": "share of the questions that are answered with the capital",
+    "answers_told": "share that are answered with what the context says",
+    "answer_nats": "surprise of the capital's first token in nats",
+    "text": "whether the text is in the context",
+    "distance": "between the segments, as thirds of the longest",
+    "pairs": "pairs of segments",
+    "order_right": "share of the pairs whose order is told, a liking for a letter cancelled",
+    "letter_right": "share of right letters",
+    "kind": "single: said once; revised: replaced later; restored: the change taken back",
+    "between": "turns about other people before the question",
+    "conversations": "the unit of the interval",
+    "turn_right": "share answered with the word that holds",
+    "turn_wrong": "share answered with the word that does not (single: one that was never said of the person)",
+    "turn_nats": "surprise of the right word in nats",
+    "below_single": "share that is right of single less that of this kind, conversation by conversation",
+    "trained": "skill that is trained on random answers",
+    "seed": "number of the draw",
+    "updates": "until no more than a twentieth of the trained questions is answered",
+    "asked": "skill that is asked for",
+    "asked_questions": "questions: the unit of the interval",
+    "still_right": "share of the questions, all of them answered before, that are still answered",
     "r_heads": "mean of R over tokens × heads",
     "r2_heads": "explained variance over tokens × heads",
 }
@@ -134,6 +174,14 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
     "policies": ("budget", "needle_exact", "nats_above_full", "perplexity", "prose_above_full", "attended", "read")
     + ("kept", "kept_by_head", "kv_bytes_kept", "kv_bytes_read_per_token"),
     "policies_places": ("budget", "facts", "needle_exact", "nats_above_full"),
+    "later_sinks": ("layer", "later_sinks", "sink_heads", "later_share", "documents"),
+    "tilts": ("factor", "chosen_change", "questions", "exact_before", "exact_after", "nats_change"),
+    "windows": ("budget", "needle_exact", "nats_above_full", "prose_above_full"),
+    "known": ("count", "countries", "answers_known", "answer_nats"),
+    "conflicts": ("count", "countries", "answers_known", "answers_told", "answer_nats"),
+    "order": ("pairs", "order_right", "letter_right"),
+    "turns": ("between", "conversations", "turn_right", "turn_wrong", "turn_nats", "below_single"),
+    "skills": ("seed", "updates", "asked_questions", "still_right"),
 }
 """Columns of each table that must hold numbers."""
 
@@ -148,6 +196,13 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "fits": ("condition", "window", "verdict", "form", "forms"),
     "policies": ("policy",),
     "policies_places": ("policy", "by", "band"),
+    "tilts": ("task", "place", "heads"),
+    "windows": ("policy",),
+    "known": ("heads",),
+    "conflicts": ("heads",),
+    "order": ("text", "distance"),
+    "turns": ("kind",),
+    "skills": ("trained", "asked"),
 }
 """Columns of each table that hold names."""
 
@@ -196,6 +251,11 @@ def read_study(folder: Path) -> dict[str, Any]:
     return document
 
 
+def measured_units(document: Mapping[str, Any]) -> set[str]:
+    """Units of a study that have tables: all but those that the model could not be asked."""
+    return {name for name, unit in document["units"].items() if "reason" not in unit}
+
+
 def records_of(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of a table by column."""
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
@@ -210,7 +270,7 @@ def headlines(folder: Path) -> dict[str, tuple[float, float, float]]:
         From a name to value, lower and upper limit; without what could not be measured.
     """
     out: dict[str, tuple[float, float, float]] = {}
-    units = read_study(folder)["units"]
+    units = measured_units(read_study(folder))
     for unit, table_name, text in (("redundancy", "redundancy", "prose"), ("code", "redundancy_code", "code")):
         if unit in units:
             table = read_table(folder, table_name)
@@ -232,7 +292,26 @@ def headlines(folder: Path) -> dict[str, tuple[float, float, float]]:
         for row in records_of(read_table(folder, "policies")):
             limits = (row["nats_above_full"], row["nats_above_full_low"], row["nats_above_full_high"])
             out[f"{row['policy']}, {row['budget']} tokens: nats above full"] = limits
+    for unit, table_name, title, columns in _OF_WORKS:
+        if unit in units:
+            for row in records_of(read_table(folder, table_name)):
+                for column, quantity in columns.items():
+                    limits = (row[column], row[f"{column}_low"], row[f"{column}_high"])
+                    out[f"{quantity}, {title.format(**row)}"] = limits
     return {name: triple for name, triple in out.items() if not any(map(math.isnan, triple))}
+
+
+_OF_WORKS: tuple[tuple[str, str, str, Mapping[str, str]], ...] = (
+    ("sinks", "later_sinks", "layer {layer}", {"later_sinks": "later sinks of a head"}),
+    ("sinks", "tilts", "{task}, {place}, {heads}, × {factor}", {"nats_change": "nats of scaled attention"}),
+    ("sinks", "windows", "{policy}, {budget} tokens", {"prose_above_full": "nats of prose above full"}),
+    ("known", "known", "{heads} {count}, attention to the name cut", {"answers_known": "capitals"}),
+    ("known", "conflicts", "{heads} {count}, pruned", {"answers_known": "the known", "answers_told": "the told"}),
+    ("order", "order", "text {text}, {distance}", {"order_right": "order of segments"}),
+    ("turns", "turns", "{kind}, {between} turns between", {"turn_right": "answers"}),
+    ("skills", "skills", "{asked}, without {trained}, seed {seed}", {"still_right": "answers"}),
+)
+"""Unit, table, what a row is called, and the columns that are compared with what they are."""
 
 
 def compare_studies(folder: Path, recorded: Path) -> list[list[str]]:

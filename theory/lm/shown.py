@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from theory.lm.records import TEACHER, read_study, read_table, records_of
+from theory.lm.records import TEACHER, measured_units, read_study, read_table, records_of
 from theory.redundancy.tables import ratio
 
 if TYPE_CHECKING:
@@ -22,8 +22,11 @@ def shown_tables(folder: Path) -> list[tuple[str, list[list[str]]]]:
 
     Titles and cells, header first.
     """
-    units = read_study(folder)["units"]
-    return [(title, make(folder)) for needs, title, make in _SHOWN if needs <= set(units)]
+    document = read_study(folder)
+    units = measured_units(document)
+    shown = [(title, make(folder)) for needs, title, make in _SHOWN if needs <= units]
+    reasons = [[name, unit["reason"]] for name, unit in document["units"].items() if "reason" in unit]
+    return [*shown, *([("Not asked", [["unit", "why"], *reasons])] if reasons else [])]
 
 
 def _value(row: Any, name: str, digits: int = 2) -> str:
@@ -198,6 +201,66 @@ def _last(part: pd.DataFrame, name: str) -> str:
     return "" if value != value else f"{value:.3f}"
 
 
+_Columns = Mapping[str, str]
+
+
+def _plain(folder: Path, name: str, labels: _Columns, values: _Columns, digits: int = 2) -> list[list[str]]:
+    """A table as it is: labels, then values with their intervals; rows without any value are left out."""
+    rows = [[*labels.values(), *values.values()]]
+    for row in records_of(read_table(folder, name)):
+        if row[next(iter(values))] == row[next(iter(values))]:
+            cells = [str(row[label]) for label in labels]
+            rows.append([*cells, *(_value(row, value, digits) for value in values)])
+    return rows
+
+
+_later_sinks = partial(
+    _plain,
+    name="later_sinks",
+    labels={"layer": "layer (0: all)"},
+    values={"later_sinks": "later sinks of a head", "sink_heads": "heads with one", "later_share": "attention to them"},
+)
+_tilts = partial(
+    _plain,
+    name="tilts",
+    labels={"task": "task", "place": "attention to", "heads": "heads", "factor": "factor", "best": "best where chosen"},
+    values={"nats_change": "change in nats", "exact_before": "exact before", "exact_after": "after"},
+)
+_windows = partial(
+    _plain,
+    name="windows",
+    labels={"policy": "policy", "budget": "budget"},
+    values={"prose_above_full": "prose: nats above full", "nats_above_full": "answers: nats above full"},
+)
+_answers = {"answers_known": "the known capital", "answers_told": "the told one", "answer_nats": "nats of the known"}
+_known = partial(
+    _plain,
+    name="known",
+    labels={"heads": "heads cut off from the name", "count": "count"},
+    values={name: title for name, title in _answers.items() if name != "answers_told"},
+)
+_conflicts = partial(
+    _plain, name="conflicts", labels={"heads": "heads without output", "count": "count"}, values=_answers
+)
+_order = partial(
+    _plain,
+    name="order",
+    labels={"text": "text", "distance": "distance", "pairs": "pairs"},
+    values={"order_right": "order right", "letter_right": "letter right"},
+)
+_turns = partial(
+    _plain,
+    name="turns",
+    labels={"kind": "instruction", "between": "turns between"},
+    values={"turn_right": "right", "turn_wrong": "what holds no longer", "below_single": "below single"},
+)
+_skills = partial(
+    _plain,
+    name="skills",
+    labels={"trained": "trained away", "seed": "seed", "updates": "updates", "asked": "asked for"},
+    values={"still_right": "still right"},
+)
+
 _SHOWN: Sequence[tuple[set[str], str, Callable[[Path], list[list[str]]]]] = (
     ({"redundancy"}, "Redundancy", _layers),
     ({"redundancy"}, "Redundancy by the text of the probes", _curve),
@@ -211,5 +274,13 @@ _SHOWN: Sequence[tuple[set[str], str, Callable[[Path], list[list[str]]]]] = (
     ({"context"}, "Form of the curve in context", _fits),
     ({"policies"}, "Policies", _policies),
     ({"policies"}, "Policies by depth and question: nats above full", _places),
+    ({"sinks"}, "Sinks after the first token", _later_sinks),
+    ({"sinks"}, "More or less attention to sinks", _tilts),
+    ({"sinks"}, "A window with and without its sinks", _windows),
+    ({"known"}, "Recall of capitals with attention to the name cut", _known),
+    ({"known"}, "A context that contradicts, without some heads", _conflicts),
+    ({"order"}, "Order of two segments", _order),
+    ({"turns"}, "Instructions that change others", _turns),
+    ({"skills"}, "Skills trained away with random answers", _skills),
 )
 """Tables: the units that they need, title, function."""

@@ -38,6 +38,18 @@ class Sizes:
         Widths of models with random weights, and of linear teachers.
     control_layers : int
         Layers of models with random weights.
+    tilt_needles, tilt_tokens : int
+        Needles that scaled attention is chosen on, as many that it is judged on, and tokens of prose around each.
+    pruned : tuple of int
+        Numbers of heads that are cut off from a name, or pruned under a context that contradicts.
+    order_documents, order_pairs, order_words : int
+        Documents whose order is asked for, pairs of segments of each, and words of the text.
+    conversations : int
+        Of each kind and distance.
+    between : tuple of int
+        Turns about other people between an instruction and the question.
+    skill_seeds : int
+        Times that each skill is trained away.
     seed : int
     """
 
@@ -60,6 +72,15 @@ class Sizes:
     control_documents: int = 30
     control_widths: tuple[int, ...] = (256, 576, 1024)
     control_layers: int = 6
+    tilt_needles: int = 16
+    tilt_tokens: int = 200
+    pruned: tuple[int, ...] = (5, 10, 20)
+    order_documents: int = 32
+    order_pairs: int = 4
+    order_words: int = 160
+    conversations: int = 40
+    between: tuple[int, ...] = (0, 4, 8)
+    skill_seeds: int = 2
     seed: int = 0
 
 
@@ -73,6 +94,12 @@ QUICK = Sizes(
     policy_needles=8,
     control_documents=15,
     control_widths=(256,),
+    tilt_needles=8,
+    pruned=(10,),
+    order_documents=8,
+    conversations=16,
+    between=(0, 8),
+    skill_seeds=1,
 )
 """Sizes of half an hour on two cores.
 

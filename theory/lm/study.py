@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Any
 from cogfit.errors import InputError, nearest
 from cogfit.files import write_atomic
 from cogfit.progress import Progress
+from theory.lm.bench import Bench
 from theory.lm.needles import NAMES, WORDS
 from theory.lm.pages import LEAST, MOST
 from theory.lm.record_files import describe_file, open_study
-from theory.lm.records import COLUMNS, KIND
+from theory.lm.records import COLUMNS, KIND, CannotBeAsked
 from theory.lm.sizes import Sizes
-from theory.lm.units import UNITS, Bench
+from theory.lm.units import UNITS
 from theory.redundancy.models import LanguageModel
 from theory.redundancy.texts import Document, Texts, standard_library
 from theory.training.reproducibility import revision
 from theory.training.runs import write_document
 
 if TYPE_CHECKING:
-    from theory.lm.units import Tables
+    from theory.lm.bench import Tables
 
 
 def programs() -> Texts:
@@ -115,9 +116,14 @@ def run_study(
             if before not in document["units"]:
                 raise InputError(f"{name} needs the {before} first", hint=f"leave --unit out, or add --unit {before}")
         began, processor = time.perf_counter(), time.process_time()
-        tables = UNITS[name].measure(replace(bench, progress=_within(name, progress)))
-        spent = {"seconds": round(time.perf_counter() - began, 1), "cpu": round(time.process_time() - processor, 1)}
-        record_unit(folder, document, name, tables, spent)
+        about, tables = dict[str, Any](), dict[str, Any]()
+        try:
+            tables |= UNITS[name].measure(replace(bench, progress=_within(name, progress)))
+        except CannotBeAsked as reason:
+            about["reason"] = reason.what
+        about["seconds"] = round(time.perf_counter() - began, 1)
+        about["cpu"] = round(time.process_time() - processor, 1)
+        record_unit(folder, document, name, tables, about)
     return document
 
 
@@ -128,11 +134,11 @@ def _within(unit: str, progress: Progress | None) -> Progress | None:
     return lambda done, total, step: progress(done, total, f"{unit}, {step}")
 
 
-def record_unit(folder: Path, document: dict[str, Any], name: str, tables: Tables, spent: Mapping[str, float]) -> None:
-    """Write the tables of a unit, then note it."""
+def record_unit(folder: Path, document: dict[str, Any], name: str, tables: Tables, about: Mapping[str, Any]) -> None:
+    """Write the tables of a unit, then note it, with what it took or why it has none."""
     for table, frame in tables.items():
         write_atomic(folder / f"{table}.csv", frame.to_csv(index=False, float_format="%.6g"))
-    measured = document["units"] | {name: {"tables": list(tables), **spent, "code_revision": revision()}}
+    measured = document["units"] | {name: {"tables": list(tables), **about, "code_revision": revision()}}
     document["units"] = {unit: measured[unit] for unit in UNITS if unit in measured}
     document["files"] = [
         describe_file(folder / f"{table}.csv", COLUMNS)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cogfit.errors import InputError
-from cogfit.progress import Progress
+from theory.lm.bench import Bench, flat
 from theory.lm.controls import shuffling, teach, with_random_weights
-from theory.lm.eviction import PLAYABLE, play_policies
-from theory.lm.heads import HeadScores, by_layer, copy_score, encode_documents, induction_score, knock_out, sink_share
+from theory.lm.eviction import PLAYABLE, WINDOW, play_policies
+from theory.lm.heads import HeadScores, copy_score, induction_score, knock_out, sink_share
 from theory.lm.in_context import CONDITIONS, curve_in_context, fit_in_context, read_contexts
 from theory.lm.needles import make_needles
-from theory.lm.records import TEACHER, describe_fit, read_table
-from theory.lm.sizes import Sizes
+from theory.lm.records import TEACHER, describe_fit
+from theory.lm.units_of_works import (
+    measure_conversations,
+    measure_forgotten_skills,
+    measure_known,
+    measure_segments,
+    measure_sinks,
+)
 from theory.redundancy.models import LanguageModel
 from theory.redundancy.probes import Plan, measure
 from theory.redundancy.tables import Redundancy
@@ -26,41 +31,7 @@ from theory.redundancy.texts import Texts
 if TYPE_CHECKING:
     import pandas as pd
 
-    Tables = Mapping[str, pd.DataFrame]
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What every unit works on.
-
-    Attributes
-    ----------
-    model : LanguageModel
-    texts, code : Texts
-        Prose and programs, halved: needles that heads are chosen on stand in one half of the prose, those that are
-        judged in the other.
-    sizes : Sizes
-    folder : Path
-        Where the tables of earlier units are.
-    progress : callable or None
-    """
-
-    model: LanguageModel
-    texts: Texts
-    code: Texts
-    sizes: Sizes
-    folder: Path
-    progress: Progress | None
-
-    def tokens(self, documents: Sequence[Any]) -> list[list[int]]:
-        """Tokens of documents."""
-        return encode_documents(self.model, [document.read() for document in documents])
-
-    def copy_heads(self) -> dict[int, tuple[int, ...]]:
-        """Heads of the highest copy scores, as recorded."""
-        table = read_table(self.folder, "heads").sort_values("copy", ascending=False, kind="stable")
-        chosen = table.head(self.sizes.copy_heads)
-        return by_layer([(layer, head) for layer, head in chosen[["layer", "head"]].to_numpy(int).tolist()])
+    from theory.lm.bench import Tables
 
 
 def measure_heads(bench: Bench) -> Tables:
@@ -85,7 +56,7 @@ def measure_heads(bench: Bench) -> Tables:
     return {
         "heads": _heads_table(scores),
         "scores": pd.DataFrame(summary),
-        "knock_out": pd.DataFrame([_flat(row) | {"needles": len(judged)} for row in rows]),
+        "knock_out": pd.DataFrame([flat(row) | {"needles": len(judged)} for row in rows]),
     }
 
 
@@ -115,17 +86,6 @@ def _score_row(name: str, score: HeadScores) -> dict[str, Any]:
 def _row(name: str, quantity: str, units: int, triple: tuple[float, float, float]) -> dict[str, Any]:
     value, low, high = triple
     return {"score": name, "quantity": quantity, "units": units, "estimate": value, "low": low, "high": high}
-
-
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A record whose triples are columns of their own."""
-    out: dict[str, Any] = {}
-    for name, value in row.items():
-        if isinstance(value, tuple):
-            out |= {name: value[0], f"{name}_low": value[1], f"{name}_high": value[2]}
-        else:
-            out[name] = value
-    return out
 
 
 def measure_in_context(bench: Bench) -> Tables:
@@ -165,26 +125,18 @@ def measure_policies(bench: Bench) -> Tables:
     """Needles, prose and costs under policies."""
     import pandas as pd
 
-    sizes = bench.sizes
-    needles = make_needles(
-        bench.model,
-        bench.tokens(bench.texts.measured),
-        sizes.policy_needles,
-        tokens=sizes.needle_tokens,
-        facts=sizes.policy_facts,
-        seed=sizes.seed + 2,
-    )
+    sizes, needles = bench.sizes, bench.policy_needles()
     rows, places = play_policies(
         bench.model,
         needles,
         bench.copy_heads(),
-        policies=tuple(PLAYABLE),
+        policies=tuple(name for name in PLAYABLE if name != WINDOW),
         budgets=sizes.budgets,
         progress=bench.progress,
     )
     return {
-        "policies": pd.DataFrame([_flat(row) | {"needles": len(needles)} for row in rows]),
-        "policies_places": pd.DataFrame([_flat(row) for row in places]),
+        "policies": pd.DataFrame([flat(row) | {"needles": len(needles)} for row in rows]),
+        "policies_places": pd.DataFrame([flat(row) for row in places]),
     }
 
 
@@ -297,5 +249,10 @@ UNITS: Mapping[str, Unit] = {
     "policies": Unit(measure_policies, needs=("heads",)),
     "code": Unit(measure_code),
     "controls": Unit(measure_controls),
+    "sinks": Unit(measure_sinks, needs=("heads",)),
+    "known": Unit(measure_known),
+    "order": Unit(measure_segments),
+    "turns": Unit(measure_conversations),
+    "skills": Unit(measure_forgotten_skills),
 }
 """What a study consists of, in the order of measuring."""

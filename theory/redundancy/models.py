@@ -40,6 +40,10 @@ class LanguageModel:
     pieces: tuple[str, ...]
     context: int
 
+    def tokens_of(self, text: str) -> tuple[int, ...]:
+        """Numbers of the tokens of a text."""
+        return tuple(self.encode(text.encode()))
+
 
 BYTES = tuple(chr(i) if i < 128 else "\ufffd" for i in range(256))
 """Texts of the 256 bytes; above 127 one alone is no character."""

@@ -21,7 +21,7 @@ from cogfit.errors import InputError
 from theory.lm import eviction
 from theory.lm import study as studies
 from theory.lm.attention import Attending, intervening
-from theory.lm.eviction import NOT_HERE, PLAYABLE, CopyHeads, Evicting, play_policies
+from theory.lm.eviction import NOT_HERE, PLAYABLE, WINDOW, CopyHeads, Evicting, play_policies
 from theory.lm.heads import ask, copy_score, logits_of
 from theory.lm.in_context import CONDITIONS, curve_in_context, make_context, read_contexts
 from theory.lm.needles import NAMES, WORDS, make_needles
@@ -103,10 +103,10 @@ def test_curves_are_means_over_lines_with_contexts_as_units() -> None:
 
 def test_every_policy_runs_here_or_is_listed_with_a_reason(folder: Path, essays: Path, tiny: LanguageModel) -> None:
     known = {system.id for system in POLICIES}
-    assert set(PLAYABLE) - {"copy-heads"} | set(NOT_HERE) == known
+    assert set(PLAYABLE) - {"copy-heads", WINDOW} | set(NOT_HERE) == known
     assert not set(PLAYABLE) & set(NOT_HERE)
     rows = pd.read_csv(folder / "policies.csv").to_dict("records")
-    assert [row["policy"] for row in rows] == ["full", *[name for name in PLAYABLE if name != "full"] * 2]
+    assert [row["policy"] for row in rows] == ["full", *[name for name in PLAYABLE if name not in ("full", WINDOW)] * 2]
     prose = [list(d.read()) for d in read_texts(essays).halved().measured]
     needles = make_needles(tiny, prose, 5, tokens=64, facts=2, seed=2)
     assert rows[0]["needle_nats"] == pytest.approx(ask(tiny, needles).nats.mean(), rel=1e-4)
@@ -186,7 +186,8 @@ def test_copy_heads_keep_all_and_the_others_a_window() -> None:
 SMALL = Sizes(
     documents=3, fit_documents=6, tokens=160, sink_documents=3, needles=4, test_needles=3, needle_tokens=64,
     knocked_out=(2,), draws=1, contexts=5, lines=16, copy_heads=3, budgets=(12, 24), policy_needles=5,
-    control_documents=6, control_widths=(8, 12), control_layers=1,
+    control_documents=6, control_widths=(8, 12), control_layers=1, tilt_needles=2, tilt_tokens=64, pruned=(2,),
+    order_documents=3, order_pairs=2, order_words=40, conversations=4, between=(0,),
 )  # fmt: skip
 
 

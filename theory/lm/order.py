@@ -1,0 +1,165 @@
+"""Which of two segments of a text came first (SORT; Pink et al. 2024, arXiv 2410.08133).
+
+A model is asked with the text in its context, and without it. Each pair is asked in both ways, A before B and B before
+A: the answer to a pair is which way speaks more for A, so that a liking for a letter cancels out. Documents are the
+units of the intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cogfit.errors import InputError
+from cogfit.progress import Progress
+from theory.lm.heads import logits_of, share
+from theory.lm.records import CannotBeAsked
+from theory.redundancy.models import LanguageModel
+
+BANDS = (("near", 0.0, 1 / 3), ("middle", 1 / 3, 2 / 3), ("far", 2 / 3, 1.01))
+"""Distances of the segments as parts of the longest: name, from, below."""
+
+_QUESTION = (
+    "Question: Two passages of the text are shown. Which of them comes first in the text?\n"
+    "Passage A: {a}\nPassage B: {b}\nAnswer: The passage that comes first in the text is passage"
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two segments of a text.
+
+    Attributes
+    ----------
+    text : str
+        What is in the context.
+    first, second : str
+        Segments of it, in their order.
+    distance : float
+        Between their beginnings, as part of the longest that is possible.
+    """
+
+    text: str
+    first: str
+    second: str
+    distance: float
+
+
+def make_pairs(text: str, count: int, *, words: int, segment: int, rng: np.random.Generator) -> list[Pair]:
+    """Draw pairs of segments from the beginning of a text.
+
+    Parameters
+    ----------
+    text : str
+    count : int
+    words : int
+        Of the text that are in the context.
+    segment : int
+        Words of a segment; two do not overlap.
+    rng : Generator
+
+    Raises
+    ------
+    InputError
+        If two segments do not fit into the text.
+
+    Examples
+    --------
+    >>> pair = make_pairs("a b c d e f", 1, words=6, segment=2, rng=np.random.default_rng(0))[0]
+    >>> pair.text.index(pair.first) < pair.text.index(pair.second)
+    True
+    """
+    every = text.split()[:words]
+    last = len(every) - segment
+    if last < segment:
+        raise InputError(f"{len(every)} words for two segments of {segment}", hint="give longer texts")
+    out = list[Pair]()
+    while len(out) < count:
+        begin, end = sorted(rng.integers(0, last + 1, 2).tolist())
+        if end - begin >= segment:
+            first, second = (" ".join(every[at : at + segment]) for at in (begin, end))
+            out.append(Pair(" ".join(every), first, second, (end - begin) / last))
+    return out
+
+
+def prefers_first(model: LanguageModel, pair: Pair, *, with_text: bool) -> tuple[float, bool, bool]:
+    """How much more a model speaks for A where A is first.
+
+    Returns
+    -------
+    float, bool, bool
+        In nats of log-odds of A against B; and whether the letter is right, asked either way.
+
+    Raises
+    ------
+    CannotBeAsked
+        If the text is longer than the model reads.
+    """
+    letters = [model.tokens_of(f" {letter}")[0] for letter in "AB"]
+    odds = []
+    for a, b in ((pair.first, pair.second), (pair.second, pair.first)):
+        prompt = (f"Text: {pair.text}\n\n" if with_text else "") + _QUESTION.format(a=a, b=b)
+        ids = model.tokens_of(prompt)
+        if len(ids) > model.context:
+            raise CannotBeAsked(f"a text with two segments has {len(ids)} tokens, the model reads {model.context}")
+        logits = logits_of(model, ids)[-1].float()
+        odds.append(float(logits[letters[0]] - logits[letters[1]]))
+    return odds[0] - odds[1], odds[0] > 0, odds[1] < 0
+
+
+def measure_order(
+    model: LanguageModel,
+    documents: Sequence[str],
+    pairs: int,
+    *,
+    words: int = 160,
+    segment: int = 16,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """Recall of the order of segments, against their distance.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    documents : sequence of str
+    pairs : int
+        Of each document.
+    words, segment : int
+        Of a text, and of a segment.
+    seed : int
+    progress : callable, optional
+
+    Returns
+    -------
+    list of dict
+        ``text`` ("in context" or "none"), ``distance`` (of :data:`BANDS`, or "all"), ``pairs``, ``order_right`` (share
+        of the pairs that are told apart) and ``letter_right`` (share of right letters), with intervals over documents.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [make_pairs(text, pairs, words=words, segment=segment, rng=rng) for text in documents]
+    rows, done = list[dict[str, Any]](), 0
+    for title, with_text in (("in context", True), ("none", False)):
+        right, letters = np.zeros((len(drawn), pairs)), np.zeros((len(drawn), pairs))
+        for i, own in enumerate(drawn):
+            for j, pair in enumerate(own):
+                more, *letter = prefers_first(model, pair, with_text=with_text)
+                right[i, j], letters[i, j] = more > 0, np.mean(letter)
+            done += 1
+            if progress is not None:
+                progress(done, 2 * len(drawn), "order of segments")
+        distance = np.array([[pair.distance for pair in own] for own in drawn])
+        for band, low, high in (("all", 0.0, 2.0), *BANDS):
+            chosen = (distance >= low) & (distance < high)
+            of_each = chosen.sum(1).astype(float)
+            if (of_each > 0).sum() < 2:  # no interval from one document
+                continue
+            rows.append(
+                {"text": title, "distance": band, "pairs": int(chosen.sum())}
+                | {"order_right": share((right * chosen).sum(1), of_each, 0.95),
+                   "letter_right": share((letters * chosen).sum(1), of_each, 0.95)}
+            )  # fmt: skip
+    return rows

@@ -1,0 +1,287 @@
+"""Sinks beyond the first token, and more or less attention to them.
+
+- **later sinks** (Yu et al. 2024, arXiv 2406.15765): tokens after the first that a head gives more than
+  :data:`TIMES` even shares of its attention, over the tokens that come later;
+- **tilts**: attention to the first token (Han et al. 2025, arXiv 2505.11739) or to later sinks is scaled in some heads,
+  those in which the derivative of the answer says that this helps.
+
+Heads and factors are chosen on some texts and judged on others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cogfit.errors import InputError, MissingDependencyError
+from cogfit.progress import Progress
+from theory.lm.attention import Attending, Intervention, Tilt, intervening, shape_of
+from theory.lm.heads import logits_of, share
+from theory.lm.records import SINK_FROM
+from theory.redundancy.models import LanguageModel
+from theory.redundancy.tables import Array, ratio
+
+try:
+    import torch
+    from torch import Tensor
+except ImportError:
+    raise MissingDependencyError("torch", "lm", "theory.lm.sinks") from None
+
+TIMES = 5.0
+"""Even shares above which a token is a sink of a head (Yu et al. 2024)."""
+
+_QUERIES = 16
+"""Tokens that must come later for a token to be judged: the mean of fewer is noise."""
+
+
+def later_sinks(weights: Tensor) -> Tensor:
+    """Find tokens after the first that are sinks.
+
+    Parameters
+    ----------
+    weights : Tensor
+        (..., tokens, tokens) of heads.
+
+    Returns
+    -------
+    Tensor
+        Booleans (..., tokens). The first token, the last 16 and what has an even share many times over are told apart:
+        received is the mean over the tokens that come later, even is 1/(t + 1) for each of them.
+
+    Examples
+    --------
+    >>> weights = torch.tril(torch.ones(64, 64))
+    >>> weights[10:, 5] = 40.0
+    >>> later_sinks(weights / weights.sum(-1, keepdim=True)).nonzero().ravel().tolist()
+    [5]
+    """
+    tokens = weights.shape[-1]
+    at = torch.arange(tokens, device=weights.device)
+    is_later = (at[:, None] > at[None, :]).to(weights)
+    count = is_later.sum(0).clamp(min=1)
+    received = (weights * is_later).sum(-2) / count
+    even = (is_later / (at[:, None] + 1)).sum(0) / count
+    found: Tensor = (received > TIMES * even) & (at > 0) & (at < tokens - _QUERIES)
+    return found
+
+
+@dataclass
+class LessToSinks(Intervention):
+    """More or less attention to later sinks, head by head.
+
+    Sinks are found with the whole text, and anew in every layer.
+
+    Attributes
+    ----------
+    amounts : Tensor
+        (layers, heads), in nats: log f makes these weights f times as large beside the others.
+    """
+
+    amounts: Tensor
+
+    def tilt(self, seen: Attending) -> Tensor:
+        """The amounts at the later sinks of each head."""
+        sinks = later_sinks(seen.scores.detach().softmax(-1))
+        return torch.where(sinks[..., None, :], self.amounts[seen.layer - 1].to(seen.scores)[:, None, None], 0.0)
+
+
+ORDINARY = 8
+"""A token that is like any other, for comparison with the first one."""
+
+TILTS: dict[str, Callable[[Tensor], Intervention]] = {
+    "first token": Tilt,
+    "ordinary token": lambda amounts: Tilt(amounts, (ORDINARY,)),
+    "later sinks": LessToSinks,
+}
+"""What attention is scaled to, from amounts (layers, heads)."""
+
+
+def sinks_by_layer(
+    model: LanguageModel, documents: Sequence[Sequence[int]], *, progress: Progress | None = None
+) -> list[dict[str, Any]]:
+    """Count later sinks, layer by layer.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    documents : sequence of sequence of int
+        Tokens; read up to the context of the model.
+    progress : callable, optional
+
+    Returns
+    -------
+    list of dict
+        ``layer`` (0: all), ``later_sinks`` (mean number per head), ``sink_heads`` (share of the heads with one or
+        more) and ``later_share`` (attention that they get, of tokens :data:`~theory.lm.records.SINK_FROM` and later),
+        with intervals over documents.
+
+    Raises
+    ------
+    InputError
+        If no document is long enough.
+    """
+    long = [ids[: model.context] for ids in documents if min(len(ids), model.context) > SINK_FROM + _QUERIES]
+    if not long:
+        raise InputError(f"no document has more than {SINK_FROM + _QUERIES} tokens", hint="give longer texts")
+    found = np.zeros((len(long), shape_of(model.module)[0], 3))
+
+    class Count(Intervention):
+        def look(self, layer: int, weights: Tensor) -> None:
+            sinks = later_sinks(weights[0].float())
+            given = (weights[0, :, SINK_FROM:].float() * sinks[:, None]).sum(-1).mean()
+            found[number, layer - 1] = torch.stack(
+                [sinks.sum(-1).float().mean(), sinks.any(-1).float().mean(), given]
+            ).cpu()
+
+    for number, ids in enumerate(long):
+        with intervening(model.module, Count()):
+            logits_of(model, ids)
+        if progress is not None:
+            progress(number + 1, len(long), "later sinks")
+    ones, names = np.ones(len(long)), ("later_sinks", "sink_heads", "later_share")
+    layers = [(0, found.mean(1)), *((layer + 1, found[:, layer]) for layer in range(found.shape[1]))]
+    return [
+        {"layer": layer, "documents": len(long)}
+        | {name: tuple(map(float, ratio(values[:, i], ones, 0.95))) for i, name in enumerate(names)}
+        for layer, values in layers
+    ]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A text and the tokens that answer it.
+
+    Attributes
+    ----------
+    ids : tuple of int
+        Numbers of all tokens, the answer included.
+    answer : tuple of int
+        Their places.
+    """
+
+    ids: tuple[int, ...]
+    answer: tuple[int, ...]
+
+
+def _surprise(model: LanguageModel, question: Question) -> tuple[Tensor, bool]:
+    """Mean surprise of an answer, and whether all of it is the likeliest."""
+    ids = torch.tensor([list(question.ids)], device=next(model.module.parameters()).device)
+    before = [place - 1 for place in question.answer]
+    logits = model.module(input_ids=ids, use_cache=False).logits[0, before].float()
+    target = ids[0, list(question.answer)]
+    return torch.nn.functional.cross_entropy(logits, target), bool((logits.argmax(-1) == target).all())
+
+
+def answer_questions(
+    model: LanguageModel, questions: Sequence[Question], intervention: Intervention
+) -> tuple[Array, Array]:
+    """Surprise of each answer in nats, and whether it is exact."""
+    with torch.no_grad(), intervening(model.module, intervention):
+        found = [_surprise(model, question) for question in questions]
+    nats, exact = zip(*found, strict=True)
+    return np.array([float(each) for each in nats]), np.array(exact, float)
+
+
+def gain_by_head(model: LanguageModel, questions: Sequence[Question], make: Callable[[Tensor], Intervention]) -> Array:
+    """What more attention would gain, head by head.
+
+    Returns
+    -------
+    ndarray
+        (layers, heads): derivative of −(mean surprise of the answers) by the amounts, at 0.
+    """
+    amounts = torch.zeros(shape_of(model.module), device=next(model.module.parameters()).device, requires_grad=True)
+    total = np.zeros(amounts.shape)
+    for question in questions:
+        with torch.enable_grad(), intervening(model.module, make(amounts)):
+            (found,) = torch.autograd.grad(_surprise(model, question)[0], amounts)
+        total -= found.double().cpu().numpy() / len(questions)
+    return total
+
+
+FACTORS = (0.25, 0.5, 2.0, 4.0)
+"""By which attention to a place is scaled."""
+
+
+def _choices(gain: Array) -> dict[str, Array]:
+    """Signs (layers, heads) of the tilts of each choice of heads, for a factor above 1."""
+    return {
+        "all": np.ones_like(gain),
+        "up": (gain > 0).astype(float),
+        "down": (gain < 0).astype(float),
+        "each its way": np.sign(gain),
+    }
+
+
+def _sensible(heads: str, factor: float) -> bool:
+    """Whether a choice of heads goes with a factor: those that gain from more get more, and the other way round."""
+    return not ((heads in ("up", "each its way") and factor < 1) or (heads == "down" and factor > 1))
+
+
+def measure_tilts(
+    model: LanguageModel,
+    tasks: dict[str, tuple[Sequence[Question], Sequence[Question]]],
+    *,
+    factors: Sequence[float] = FACTORS,
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """Choose tilts on some questions, judge the best on others.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    tasks : dict
+        From a name to the questions that tilts are chosen on, and those that they are judged on.
+    factors : sequence of float
+    progress : callable, optional
+
+    Returns
+    -------
+    list of dict
+        By ``task``, ``place`` (of :data:`TILTS`), ``heads`` and ``factor``: ``chosen_change``, mean change of the
+        answers' surprise where it was chosen; of the best of each kind of heads also ``nats_change`` and
+        ``exact_change`` where it is judged, with intervals over questions. ``best`` marks the one that is best where
+        it was chosen, of all.
+    """
+    rows, done = list[dict[str, Any]](), 0
+    choices = [(heads, f) for heads in ("all", "up", "down", "each its way") for f in factors if _sensible(heads, f)]
+    total = len(tasks) * len(TILTS) * len(choices)
+    for task, (chosen, judged) in tasks.items():
+        before = {name: answer_questions(model, part, Intervention()) for name, part in
+                  (("chosen", chosen), ("judged", judged))}  # fmt: skip
+        for place, make in TILTS.items():
+            gain, found = gain_by_head(model, chosen, make), list[dict[str, Any]]()
+            if not gain.any():  # such as later sinks in a text of twenty tokens
+                continue
+            signs = _choices(gain)
+            for heads, factor in choices:
+                amounts = torch.tensor(abs(math.log(factor)) * signs[heads] * (1 if factor > 1 else -1))
+                change = answer_questions(model, chosen, make(amounts))[0] - before["chosen"][0]
+                found.append({"task": task, "place": place, "heads": heads, "factor": factor,
+                              "chosen_change": float(change.mean())})  # fmt: skip
+                done += 1
+                if progress is not None:
+                    progress(done, total, "scaling attention")
+            for heads in signs:
+                row = min((row for row in found if row["heads"] == heads), key=lambda row: row["chosen_change"])
+                amounts = torch.tensor(abs(math.log(row["factor"])) * signs[heads] * (1 if row["factor"] > 1 else -1))
+                nats, exact = answer_questions(model, judged, make(amounts))
+                row |= _changes(nats - before["judged"][0], exact, before["judged"][1])
+            least = min(row["chosen_change"] for row in found)
+            rows += [row | {"best": row["chosen_change"] == least} for row in found]
+    return rows
+
+
+def _changes(nats: Array, exact: Array, exact_before: Array) -> dict[str, Any]:
+    """Paired changes with intervals over questions."""
+    ones = np.ones(len(nats))
+    return {
+        "questions": len(nats),
+        "exact_before": share(exact_before, ones, 0.95),
+        "exact_after": share(exact, ones, 0.95),
+        "nats_change": tuple(map(float, ratio(nats, ones, 0.95))),
+    }
