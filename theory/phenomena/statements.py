@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from theory.phenomena.measures import facts, hybrids
+from theory.phenomena.measures import asked, facts, hybrids
 from theory.phenomena.measures import language_model as lm
 from theory.phenomena.measures.ledger_rows import of_ledger
 from theory.phenomena.measures.streams import measure_bytes_of_sparse_attention, on_streams
@@ -38,6 +38,12 @@ def _streams(
 def _heads(name: str, work: str, says: str, measure: Measure, place: str = "abstract") -> Statement:
     """A statement on heads of the language model."""
     command = "cogfit theory lm study smollm2 --unit heads"
+    return Statement(name, work, says, place, measure, command, lm.RECORD, "language-model.md")
+
+
+def _asks(name: str, work: str, says: str, measure: Measure, unit: str, place: str = "abstract") -> Statement:
+    """A statement that is tested by asking the language model."""
+    command = f"cogfit theory lm study smollm2 {unit}"
     return Statement(name, work, says, place, measure, command, lm.RECORD, "language-model.md")
 
 
@@ -111,13 +117,12 @@ STATEMENTS: tuple[Statement, ...] = (
         lm.measure_sinks_by_depth,
         "figure on attention maps",
     ),
-    _open(
+    _asks(
         "a-window-needs-its-sinks",
         "streaming-llm",
         "a window fails once the initial tokens are gone, and recovers when they are kept",
-        "the policy `streaming` with `sinks=0` and `sinks=4` in the unit `policies` of the study, side by side; the "
-        "record has four sinks only",
-        "cogfit theory lm study smollm2 --unit policies",
+        lm.loses_less("streaming", "window", _PROSE, _WHAT[_PROSE], "windows"),
+        "--unit heads --unit sinks",
     ),
     _streams(
         "a2sf",
@@ -191,20 +196,20 @@ STATEMENTS: tuple[Statement, ...] = (
         "heads that bring knowledge from the context lie in the later layers",
         lm.measure_copy_heads_are_late,
     ),
-    _open(
+    _asks(
         "pruning-settles-conflicts",
         "cutting-off-the-head",
         "memory heads and context heads conflict, and pruning one kind makes a model use the other source",
-        "facts that the model knows, contexts that contradict them, and a score for memory heads; "
-        "`theory.lm.attention.KnockOut` then prunes either kind",
+        asked.measure_pruning_settles,
+        "--unit known",
     ),
-    _open(
+    _asks(
         "recall-of-facts-by-heads",
         "factual-recall",
         "some heads move the attribute of a subject to where it is asked for",
-        "the title, first of all; then facts that the model knows, a score of heads on them, and the knock-out that "
-        "the copy heads had",
-        place="subject",
+        asked.measure_recall_by_heads,
+        "--unit known",
+        "subject; Geva et al. 2023 (arXiv 2304.14767) say so",
     ),
     _heads(
         "circuits-are-shared",
@@ -222,18 +227,26 @@ STATEMENTS: tuple[Statement, ...] = (
         "made before that column",
         "cogfit theory redundancy --train --threads 1",
     ),
-    _open(
+    _asks(
         "sinks-elsewhere",
         "act",
-        "sinks are found at later tokens as well, and not all of them help",
-        "attention by position and not on the first token only, then a knock-out of single sinks",
-        "cogfit theory lm study smollm2 --unit heads",
+        "sinks are found at later tokens as well",
+        asked.measure_later_sinks,
+        "--unit heads --unit sinks",
     ),
-    _open(
+    _asks(
+        "not-all-sinks-help",
+        "act",
+        "not all of these help: with less attention to some of them answers are better, without training",
+        asked.measure_less_to_later_sinks,
+        "--unit heads --unit sinks",
+    ),
+    _asks(
         "scaling-the-first-token",
         "zero-tuning",
         "more or less attention to the first token, head by head, improves answers",
-        "an intervention that rescales the weight of the first token, and tasks with answers to be right or wrong",
+        asked.measure_scaled_first_token,
+        "--unit heads --unit sinks",
     ),
     # ---------------------------------------------------------------- what attends to a part and keeps all
     _loses(
@@ -377,12 +390,12 @@ STATEMENTS: tuple[Statement, ...] = (
         "`theory.training.module_drift.drift_of_runs` on both; no recorded set holds the weights of such a pair",
         "cogfit theory train cram-n256 --seeds 11-13",
     ),
-    _open(
+    _asks(
         "order-of-segments",
         "sort",
         "the order of two segments is recalled when the text is in the context, and less when it was trained on",
-        "pairs of segments of the same prose, asked for their order against their distance; and the curve of the 155 "
-        "people, if its numbers can be had",
+        asked.measure_order_of_segments,
+        "--unit order",
     ),
     _open(
         "unlearn-then-relearn",
@@ -390,18 +403,19 @@ STATEMENTS: tuple[Statement, ...] = (
         "unlearning the current data before relearning them keeps more of what came before",
         "the step as an option of the training loop, and pairs of tasks as for the drift of modules",
     ),
-    _open(
+    _asks(
         "forgetting-a-skill",
         "unforgettable",
         "a skill trained away with random labels is lost on some tasks, and on others for the trained examples only",
-        "a skill that the small language model has to begin with, and its probes before and after",
+        asked.measure_forgotten_skills,
+        "--unit skills",
     ),
-    _open(
+    _asks(
         "earlier-turns",
         "entangled-instructions",
         "instructions of several turns that interact are followed worse than single ones",
-        "conversations with rules that can be checked, and a model that follows instructions well; that of 135 million "
-        "weights does not",
+        asked.measure_interacting_turns,
+        "--unit turns",
     ),
     # ---------------------------------------------------------------- cost
     Statement(

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 RECORD = f"runs/{RECORDED}"
 
-_MODEL = "SmolLM2-135M"
+MODEL = "SmolLM2-135M"
 _THRESHOLD = 0.1  # a head copies above this score (Wu et al. 2024)
 _FEW = 0.05  # "less than 5 %"
 _TOP = 10  # heads that are compared and knocked out
 
 
-def _quantity(row: pd.DataFrame, column: str, name: str, n: int = 0, unit: str = "") -> Quantity:
+def quantity(row: pd.DataFrame, column: str, name: str, n: int = 0, unit: str = "") -> Quantity:
     """A value of a table of one row, with its limits."""
     value, low, high = (float(row[f"{column}{end}"].to_numpy(float)[0]) for end in ("", "_low", "_high"))
     return Quantity(name, value, low, high, unit, n)
@@ -53,7 +53,7 @@ def in_words(better: int, worse: int, of: int) -> Verdict:
     return "reversed" if worse and not better else "not reproduced"
 
 
-def loses_less(policy: str, other: str, column: str, what: str) -> Measure:
+def loses_less(policy: str, other: str, column: str, what: str, source: str = "policies") -> Measure:
     """Compare what two policies lose, budget by budget.
 
     Parameters
@@ -64,23 +64,25 @@ def loses_less(policy: str, other: str, column: str, what: str) -> Measure:
         Of the table of policies; smaller is better.
     what : str
         The column in words.
+    source : str
+        Table of policies.
     """
 
     def measure(data: Recordings) -> Finding:
-        table = data.table(f"{RECORD}/policies.csv")
+        table = data.table(f"{RECORD}/{source}.csv")
         budgets = sorted(table[table["policy"] == policy]["budget"])
         pairs = []
         for budget in budgets:
             rows = [table[(table["policy"] == name) & (table["budget"] == budget)] for name in (policy, other)]
             n = int(rows[0]["needles"].iloc[0])
-            pairs.append([_quantity(row, column, f"{name}, {budget} tokens", n) for row, name in
+            pairs.append([quantity(row, column, f"{name}, {budget} tokens", n) for row, name in
                           zip(rows, (policy, other), strict=True)])  # fmt: skip
         better = sum(is_below(own, than) for own, than in pairs)
         worse = sum(is_below(than, own) for own, than in pairs)
         return Finding(
             in_words(better, worse, len(pairs)),
-            tuple(quantity for pair in pairs for quantity in pair),
-            f"{what}, {policy} against {other} on {_MODEL}, each at the same budget of tokens a head",
+            tuple(found for pair in pairs for found in pair),
+            f"{what}, {policy} against {other} on {MODEL}, each at the same budget of tokens a head",
             f"apart in its favour at {better} of {len(pairs)} budgets, against it at {worse}",
         )
 
@@ -94,14 +96,14 @@ def loses_nothing(policy: str, column: str, what: str) -> Measure:
         table = data.table(f"{RECORD}/policies.csv")
         own = table[table["policy"] == policy].sort_values("budget")
         found = [
-            _quantity(own.iloc[[place]], column, f"{own['budget'].iloc[place]} tokens", int(own["needles"].iloc[place]))
+            quantity(own.iloc[[place]], column, f"{own['budget'].iloc[place]} tokens", int(own["needles"].iloc[place]))
             for place in range(len(own))
         ]
-        nothing = [quantity.name for quantity in found if quantity.low <= 0]
+        nothing = [each.name for each in found if each.low <= 0]
         return Finding(
             in_words(len(nothing), 0, len(found)),
             tuple(found),
-            f"{what}, {policy} on {_MODEL}",
+            f"{what}, {policy} on {MODEL}",
             f"the interval reaches zero at {', '.join(nothing) or 'no budget'}",
         )
 
@@ -119,7 +121,7 @@ def measure_sinks(data: Recordings) -> Finding:
     return Finding(
         "reproduced" if mean.low > even else "not reproduced",
         (mean, share, Quantity("an even share, at most", even)),
-        f"attention of tokens {SINK_FROM} and later to the first token of a window, {_MODEL} on prose; over documents",
+        f"attention of tokens {SINK_FROM} and later to the first token of a window, {MODEL} on prose; over documents",
     )
 
 
@@ -143,7 +145,7 @@ def measure_sinks_by_depth(data: Recordings) -> Finding:
             Quantity("layers above the second with less than ten even shares", int((~heavy).sum())),
             Quantity("layers above the second", len(others)),
         ),
-        f"mean over the heads of a layer, {_MODEL} on prose; all {len(heads)} heads were measured",
+        f"mean over the heads of a layer, {MODEL} on prose; all {len(heads)} heads were measured",
         f"the two lowest layers have none, and the others have them but for layers {without}" if without else "",
     )
 
@@ -159,7 +161,7 @@ def measure_copy_heads_are_few(data: Recordings) -> Finding:
     return Finding(
         verdict,
         (Quantity("heads with a copy score above 0.1", share, least, most, "%"), Quantity("heads", len(heads))),
-        f"copy scores on needles in {_MODEL}; the limits count the heads whose own interval lies above 0.1, and those "
+        f"copy scores on needles in {MODEL}; the limits count the heads whose own interval lies above 0.1, and those "
         "whose interval reaches it",
         "few, but more than 5 %; the work looks at larger models" if verdict == "not reproduced" else "",
     )
@@ -172,13 +174,13 @@ def measure_copy_heads_are_needed(data: Recordings) -> Finding:
     for kind, count in (("none", 0), ("top", _TOP), ("random", _TOP)):
         row = table[(table["heads"] == kind) & (table["count"] == count)]
         name = "all heads" if kind == "none" else f"without {kind} {count}"
-        found[kind] = _quantity(row, "needle_exact", f"needles exact, {name}", int(row["needles"].iloc[0]))
+        found[kind] = quantity(row, "needle_exact", f"needles exact, {name}", int(row["needles"].iloc[0]))
     fails = is_below(found["top"], found["random"])
     spares = found["random"].high >= found["none"].value
     return Finding(
         "reproduced" if fails and spares else "reproduced under conditions" if fails else "not reproduced",
         tuple(found.values()),
-        f"heads of the highest copy score put out nothing, or as many others, in {_MODEL}; scores come from other "
+        f"heads of the highest copy score put out nothing, or as many others, in {MODEL}; scores come from other "
         "needles in other documents",
     )
 
@@ -197,7 +199,7 @@ def measure_copy_heads_are_late(data: Recordings) -> Finding:
             Quantity(f"of them in layers {half + 1} to {layers}", late),
             Quantity("lowest layer", int(copying.min())),
         ),
-        f"heads of {_MODEL} with a copy score above 0.1; the work finds its heads by another score, and the half of it "
+        f"heads of {MODEL} with a copy score above 0.1; the work finds its heads by another score, and the half of it "
         "that concerns memory in the weights is not tested",
         "" if late == len(copying) else f"all but {len(copying) - late}",
     )
@@ -220,6 +222,6 @@ def measure_circuits_are_shared(data: Recordings) -> Finding:
             Quantity("expected of independent tasks", _TOP * _TOP / n),
             Quantity("chance of as many", chance),
         ),
-        f"two tasks in {_MODEL}: copying a needle out of prose, and repeating random tokens. Both are copying; the "
+        f"two tasks in {MODEL}: copying a needle out of prose, and repeating random tokens. Both are copying; the "
         "work's two tasks are less alike, and it compares whole circuits",
     )
