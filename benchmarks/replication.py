@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -96,6 +97,16 @@ why it can be saved. Values that are new in every stream are another matter: the
 once (theorem T3), and `fast-weights-n256` is trained on those ({fast_streams:,} streams): {fast} of its {fast_of} seeds
 answer at least 98 %, with {fast_attended} of the queries attended where a model without memory attends to all.
 
+## What each part is for
+
+CRAM as it is, and with one part out or changed, all trained on {streams:,} streams; means over seeds, with the range
+({seeds_of_ablations}). "× OPT" is attention beside that of novel queries only, "memory" the share of the recurring
+queries that the router answers from the semantic memory:
+
+{ablations}
+
+{ablations_say}
+
 The Transformer answers everything, too ({transformer_streams:,} streams); its 68 % in the paper is no property of the
 architecture on this task.
 
@@ -160,6 +171,50 @@ def printed(records: Sequence[Record]) -> str:
     )
     parts = (wrapped(text), markdown(header, rows), wrapped(trap) if lost else "", wrapped(missing))
     return "\n\n".join(filter(None, map(str.strip, parts)))
+
+
+ABLATIONS = {
+    HEADLINE: "as it is",
+    "cram-n256-no-router-equal": "every token attends (no router)",
+    "cram-n256-no-ode-equal": "no ODE",
+    "cram-n256-no-consolidation-equal": "no semantic memory",
+    "cram-n256-fast-consolidation-equal": "semantic memory ten times as fast",
+}
+"""Sets that were trained on as many streams as CRAM, and what is changed in them."""
+
+
+def ablations(parts: Mapping[str, Sequence[Record]]) -> list[list[str]]:
+    """CRAM and its ablations, a row each."""
+    return [
+        [
+            title,
+            _span([100 * r.final["accuracy"] for r in records], "{:.2f} %"),
+            _span([r.final["attention"] / r.optimum for r in records], "{:.2f}"),
+            _span([100 * r.final.get("semantic_recurring", 0.0) for r in records], "{:.0f} %"),
+            _span([r.final["dynamics_mse"] for r in records], "{:.4f}"),
+        ]
+        for title, records in parts.items()
+    ]
+
+
+def _span(values: Sequence[float], form: str) -> str:
+    """A mean, and the range where it shows."""
+    mean, low, high = (form.format(value) for value in (fmean(values), min(values), max(values)))
+    return mean if low == high else f"{mean} ({low} to {high})"
+
+
+def ablations_say(parts: Mapping[str, Sequence[Record]]) -> str:
+    """What the ablations show, as far as they do."""
+    least = min(record.final["accuracy"] for records in parts.values() for record in records)
+    spared = [title for title, found in parts.items() if all(r.final["attention"] < 1.1 * r.optimum for r in found)]
+    own = fmean(record.final["dynamics_mse"] for record in parts["as it is"])
+    errors = {title: fmean(r.final["dynamics_mse"] for r in found) / own for title, found in parts.items()}
+    others = "; ".join(f"{title} {ratio:.2f}" for title, ratio in errors.items() if title != "as it is")
+    return wrapped(
+        f"All of them answer {100 * least:.1f} % or more. {len(spared)} of {len(parts)} end within a tenth of OPT "
+        f"({'; '.join(spared)}): what saves attention in this task is the router with its price. The error on the "
+        f"dynamics, as a multiple of that of CRAM as it is: {others}."
+    )
 
 
 def is_trapped(record: Record) -> bool:
@@ -246,7 +301,8 @@ def main() -> None:
     good = [r.final["accuracy"] >= 0.995 and r.final["attention"] <= 1.1 * r.optimum for r in own]
     task = own[0].document["config"]["data"]
     rivals = [r for name in RIVALS if name != HEADLINE for r in fairest(sets, name)]
-    ablation, fast = sets["cram-n256-no-consolidation"], sets["fast-weights-n256"]
+    ablation, fast = fairest(sets, "cram-n256-no-consolidation"), sets["fast-weights-n256"]
+    parts = {title: found for name, title in ABLATIONS.items() if (found := sets.get(name))}
     learned = [r for r in fast if r.final["accuracy"] >= 0.98]
     print(
         TEXT.format(
@@ -293,7 +349,10 @@ def main() -> None:
             ablation=", ".join(f"{r.final['attention'] / r.optimum:.2f}" for r in ablation),
             ablation_accuracy=f"{100 * min(r.final['accuracy'] for r in ablation):.1f} % or better",
             fast_streams=fast[0].streams,
-            transformer_streams=sets["transformer-n256"][0].streams,
+            transformer_streams=fairest(sets, "transformer-n256")[0].streams,
+            ablations=markdown(["CRAM", "accuracy", "× OPT", "memory", "dynamics MSE"], ablations(parts)),
+            ablations_say=ablations_say(parts),
+            seeds_of_ablations=", ".join(sorted({f"{len(found)} seeds" for found in parts.values()})),
             state_streams=sets["cram-n256-state-router"][0].streams,
             fast=len(learned),
             fast_of=len(fast),

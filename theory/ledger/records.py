@@ -8,7 +8,7 @@ certificates, and has a rule that turns both into a verdict. Nothing is typed in
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from cogfit.errors import InputError, nearest
@@ -16,6 +16,7 @@ from cogfit.records.codec import encode
 from theory.claims import PAPERS
 from theory.ledger.quantities import Quantities, Quantity
 from theory.ledger.recordings import NotHere, Recordings
+from theory.training.sets import EQUAL, find_set
 
 Outcome = Literal["reproduced", "reproduced under conditions", "not reproduced", "not testable here"]
 OUTCOMES: tuple[Outcome, ...] = ("reproduced", "reproduced under conditions", "not reproduced", "not testable here")
@@ -39,6 +40,8 @@ class Measured:
         was trained on streams.
     unequal : str
         How training differs where it is not counted in streams here.
+    chosen : str
+        Set of runs that was taken for that of the row: the one of equal training, where it has enough seeds.
     """
 
     quantities: tuple[Quantity, ...] = ()
@@ -47,6 +50,7 @@ class Measured:
     notes: tuple[str, ...] = ()
     streams: tuple[tuple[str, int], ...] = ()
     unequal: str = ""
+    chosen: str = ""
 
     @property
     def training(self) -> str:
@@ -157,9 +161,19 @@ def assess(row: LedgerRow, data: Recordings) -> Entry:
     try:
         printed = row.printed(data)
         measured = row.measure(data)
-        return Entry(row, printed, measured, row.judge({quantity.name: quantity for quantity in printed}, measured))
+        ruling = row.judge({quantity.name: quantity for quantity in printed}, measured)
+        return Entry(_of_chosen(row, measured), printed, measured, ruling)
     except NotHere as reason:
         return Entry(row, printed, Measured(), Ruling("not testable here", str(reason)))
+
+
+def _of_chosen(row: LedgerRow, measured: Measured) -> LedgerRow:
+    """The row with command and folder of the set that was measured."""
+    if not measured.chosen:
+        return row
+    own = row.folder == f"runs/{measured.chosen.removesuffix(EQUAL)}"
+    folder = f"runs/{measured.chosen}" if own else row.folder
+    return replace(row, command=find_set(measured.chosen).command, folder=folder)
 
 
 def choose(rows: Sequence[LedgerRow], names: Sequence[str]) -> list[LedgerRow]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from theory.ledger.quantities import Quantity
@@ -67,6 +67,8 @@ class Finding:
         Streams that the models were trained on whose numbers stand here; empty where nothing was trained on streams.
     told : str
         What a policy reads that no language model offers; empty where it reads nothing of the kind.
+    command, record : str
+        Those of the statement, where they depend on what was found on record.
     """
 
     verdict: Verdict
@@ -75,6 +77,8 @@ class Finding:
     reason: str = ""
     training: str = ""
     told: str = ""
+    command: str = ""
+    record: str = ""
 
 
 Measure = Callable[[Recordings], Finding]
@@ -132,6 +136,8 @@ def assess(statement: Statement, data: Recordings) -> Row:
     if statement.measure is None:
         return Row(statement, Finding("not tested yet", reason=statement.missing))
     try:
-        return Row(statement, statement.measure(data))
+        finding = statement.measure(data)
+        command, record = finding.command or statement.command, finding.record or statement.record
+        return Row(replace(statement, command=command, record=record), finding)
     except NotHere as reason:
         return Row(statement, Finding("not testable here", reason=str(reason)))

@@ -25,7 +25,13 @@ def of_ledger(work: str, row_id: str, *, by: str = "") -> Statement:
         entry = assess_row(row, data)
         measured = entry.measured
         return Finding(
-            entry.ruling.outcome, measured.quantities, measured.basis, entry.ruling.reason, measured.training
+            entry.ruling.outcome,
+            measured.quantities,
+            measured.basis,
+            entry.ruling.reason,
+            measured.training,
+            command=entry.row.command,
+            record=entry.row.folder,
         )
 
     return Statement(
