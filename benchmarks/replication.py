@@ -38,14 +38,15 @@ One row per run and seed, then mean and SD. Every model is trained here on SRCD 
 Attention is the share of tokens × layers that *execute* a row. "Initial" is the first evaluation in which the router is
 free (before, every token attends: 100 %). OPT = {opt:.2%}: every novel query attends and nothing else;
 static = {static:.2%}: every query does.
-"Streams" were trained on. **The rows are not trained equally**: most rivals got fewer streams than CRAM. A run "still
-climbs" where the forecast of its accuracy (`cogfit.fit(…).predict`, from the evaluations along the way) gains a point
-or more from twice the streams, where its interval does not exclude a point, or where there is no forecast (of fewer
-than ten evaluations, or because the forms disagree); with less than a point left to gain it has converged. Of
-{of_rivals} runs of rivals {climbing} still climb: what they miss is no limit of the architecture, and the ledger does
-not compare them. `make benchmark-equal` trains every rival, and CRAM without router, without the ODE and with ten times
-the rate of the semantic memory, on {streams:,} streams; it goes on where it stopped, and
-`python benchmarks/equal_training.py --list` says what is left.
+{equality}
+
+A run "still climbs" where the forecast of its accuracy (`cogfit.fit(…).predict`, from the evaluations along the way)
+gains a point or more from twice the streams, where its interval does not exclude a point, or where there is no
+forecast (of fewer than ten evaluations, or because the forms disagree); with less than a point left to gain it has
+converged. Of the {of_rivals} runs of rivals that count {climbing} still climb: what they miss is no limit of the
+architecture, and the ledger does not compare them. `make benchmark-equal` trains every rival, and CRAM without
+router, without the ODE and with ten times the rate of the semantic memory, on {streams:,} streams; it goes on where
+it stopped, and `python benchmarks/equal_training.py --list` says what is left.
 
 ![Accuracy against streams](images/runs.png)
 
@@ -256,6 +257,20 @@ def fairest(sets: Mapping[str, list[Record]], name: str) -> list[Record]:
     return equal if len(equal) >= FEWEST else sets.get(name, [])
 
 
+def equality(sets: Mapping[str, list[Record]]) -> str:
+    """Which rivals were trained on as many streams as CRAM, and which were not."""
+    chosen = {name: fairest(sets, name) for name in RIVALS if name != HEADLINE}
+    fewer = [f"{name} ({found[0].streams:,})" for name, found in chosen.items() if found[0].streams < STREAMS]
+    equal = [found[0].title for found in chosen.values() if found[0].streams >= STREAMS]
+    text = (
+        f'"Streams" were trained on. CRAM had {STREAMS:,} in all; as many had {", ".join(equal)}, which count in the '
+        "ledger and in the picture in place of the same models on fewer streams (these stand below, too). "
+        if equal
+        else f'"Streams" were trained on; CRAM had {STREAMS:,}. '
+    )
+    return wrapped(text + (f"**Not trained equally**: {', '.join(fewer)}." if fewer else ""))
+
+
 def main() -> None:
     records = find_records(data_dir() / "runs")
     sets: dict[str, list[Record]] = {}
@@ -310,7 +325,8 @@ def main() -> None:
             of_rivals=len(rivals),
             climbing=sum(convergence(record).still_climbing for record in rivals),
             streams=STREAMS,
-            folders="".join(f" data/runs/{name}" for name in RIVALS),
+            folders="".join(f" data/runs/{fairest(sets, name)[0].title}" for name in RIVALS),
+            equality=equality(sets),
             sizes=sizes(),
             printed=printed(records),
             departures=markdown(

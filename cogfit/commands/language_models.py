@@ -49,15 +49,18 @@ Without arguments this lists what can be fetched and what is here.
 
 STUDY_HELP = """Measure a language model, unit by unit, and record the tables.
 
-The units: heads (sinks, copy heads, induction; what is lost without them), context (attention to lines that recur in \
-one context, fitted), redundancy (R of every layer and head on prose), policies (what published policies lose on \
+The units: heads (sinks, copy heads, induction; what is lost without them), context (attention to lines that recur \
+in one context, fitted), redundancy (R of every layer and head on prose), policies (what published policies lose on \
 needles and save in bytes), code (R on programs), controls (R on shuffled text, of random weights, and of a teacher \
-whose R is known). Units that are in the folder are not measured again: after a stop the same command goes on. \
-The documents of --texts are halved: heads are chosen on one half, judged on the other.
+whose R is known), sinks (after the first token; more or less attention to them; a window without), known (heads \
+that bring a known fact, or speak for a context against it), order (of two segments), turns (instructions that \
+change others), skills (trained away with random answers). Units that are in the folder are not measured again: \
+after a stop the same command goes on. The documents of --texts are halved: heads are chosen on one half, judged on \
+the other.
 
 [bold]Examples[/bold]
 
-  cogfit theory lm study smollm2 --quick              within half an hour, beside the recorded numbers
+  cogfit theory lm study smollm2 --quick              smaller sizes, beside the recorded numbers
 
   cogfit theory lm study smollm2 --out runs/lm-smollm2
 

@@ -101,7 +101,7 @@ QUICK = Sizes(
     between=(0, 8),
     skill_seeds=1,
 )
-"""Sizes of half an hour on two cores.
+"""Smaller sizes of everything that can be smaller.
 
 Probes are fitted on as much text as in a full study (those of the controls on half), and heads are chosen on as many
 needles: R depends on the one, and what copy heads do on the other.
