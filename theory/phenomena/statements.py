@@ -219,13 +219,15 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     # ---------------------------------------------------------------- sinks
     _heads("sinks-in-a-small-model", "sink-emerges", "sinks are found in small models, too", lm.measure_sinks),
-    _open(
+    Statement(
         "sinks-emerge-in-training",
         "sink-emerges",
         "sinks emerge in training, once it is effective and has seen enough data",
-        "the column `sink` at every checkpoint of the small GPT-2 that is trained here; its record of 2,560 steps was "
-        "made before that column",
+        "abstract",
+        lm.measure_sinks_in_training,
         "cogfit theory redundancy --train --threads 1",
+        lm.TRAINED,
+        "redundancy.md",
     ),
     _asks(
         "sinks-elsewhere",

@@ -54,6 +54,11 @@ from theory.training.runs import read_document, write_document
 if TYPE_CHECKING:
     import pandas as pd
 
+    from theory.lm.heads import HeadScores
+
+SINK_HEAD = 0.3
+"""Share of attention above which a head has a sink."""
+
 Watch = Callable[[int, int, "Redundancy | None"], None]
 
 
@@ -241,6 +246,8 @@ def _loop(
     key: str,
     watch: Watch | None,
 ) -> None:
+    from theory.lm.heads import sinks_where_possible
+
     optimizer = torch.optim.AdamW(_groups(model, settings.weight_decay), lr=settings.rate, betas=(0.9, 0.95))
     begin = _restore(folder / CHECKPOINT, model, optimizer, key, settings.steps)
     tables = _kept(folder, begin)
@@ -250,15 +257,17 @@ def _loop(
         if step > begin:
             measurement = None
             if step in measured:
+                reader = byte_level(model, folder.name, settings.context)
                 measurement = measure(
-                    byte_level(model, folder.name, settings.context),
+                    reader,
                     texts,
                     documents=settings.documents,
                     tokens=settings.tokens,
                     ridge=settings.ridge,
                     probe_input=settings.probe_input,
                 )
-                _note(folder, tables, step, measurement)
+                sinks = sinks_where_possible(reader, texts.measured[: settings.documents])
+                _note(folder, tables, step, measurement, sinks)
             if measurement is not None or step % settings.checkpoint_every == 0:
                 state = prefixed("model", _weights(model)) | prefixed("optimizer", dict(moments(optimizer)))
                 write_tensors(folder / CHECKPOINT, state, {"step": str(step), "settings": key})
@@ -333,18 +342,20 @@ def _kept(folder: Path, step: int) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def _note(folder: Path, tables: dict[str, pd.DataFrame], step: int, measurement: Redundancy) -> None:
+def _note(
+    folder: Path, tables: dict[str, pd.DataFrame], step: int, measurement: Redundancy, sinks: HeadScores | None
+) -> None:
     """Add a measurement to the tables.
 
     Six digits, so that reading and writing again changes nothing.
     """
     import pandas as pd
 
-    loss, low, high = measurement.loss
-    new = {
-        TABLE: measurement.table(),
-        LOSS: pd.DataFrame({"loss": [loss], "loss_low": [low], "loss_high": [high]}),
-    }
+    row = dict(zip(("loss", "loss_low", "loss_high"), measurement.loss, strict=True))
+    shares = (math.nan,) * 3 if sinks is None else sinks.mean()
+    row |= dict(zip(("sink", "sink_low", "sink_high"), shares, strict=True))
+    row["sink_heads"] = math.nan if sinks is None else sinks.share_above(SINK_HEAD)
+    new = {TABLE: measurement.table(), LOSS: pd.DataFrame([row])}
     for name, frame in new.items():
         frame.insert(0, "step", step)
         tables[name] = pd.concat([tables[name], frame], ignore_index=True)
@@ -355,6 +366,10 @@ _LOSS_COLUMNS = {
     "loss": ("number", "mean cross-entropy of the next byte on the measured documents, in nats", (0, np.inf)),
     "loss_low": ("number", "lower limit of loss", (-np.inf, np.inf)),
     "loss_high": ("number", "upper limit of loss", (0, np.inf)),
+    "sink": ("number", "share of attention on the first byte, of bytes 64 and later, mean over heads", (0, 1)),
+    "sink_low": ("number", "lower limit of sink", (-np.inf, np.inf)),
+    "sink_high": ("number", "upper limit of sink", (0, np.inf)),
+    "sink_heads": ("number", f"share of the heads that give the first byte more than {SINK_HEAD}", (0, 1)),
 }
 
 

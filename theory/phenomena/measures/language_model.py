@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from theory.ledger.quantities import Quantity
-from theory.ledger.recordings import Recordings
+from theory.ledger.recordings import NotHere, Recordings
 from theory.lm.records import RECORDED, SINK_FROM
 from theory.phenomena.records import Finding, Measure, Verdict
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RECORD = f"runs/{RECORDED}"
+
+TRAINED = "runs/redundancy-gpt2-bytes"
+"""The small model that is trained here, with its checkpoints."""
 
 MODEL = "SmolLM2-135M"
 _THRESHOLD = 0.1  # a head copies above this score (Wu et al. 2024)
@@ -122,6 +125,38 @@ def measure_sinks(data: Recordings) -> Finding:
         "reproduced" if mean.low > even else "not reproduced",
         (mean, share, Quantity("an even share, at most", even)),
         f"attention of tokens {SINK_FROM} and later to the first token of a window, {MODEL} on prose; over documents",
+    )
+
+
+def measure_sinks_in_training(data: Recordings) -> Finding:
+    """Follow sinks of a small model through its training."""
+    table = data.table(f"{TRAINED}/loss.csv").sort_values("step")
+    if "sink" not in table:
+        raise NotHere(f"{TRAINED} was recorded without sinks; run first: cogfit theory redundancy --train --threads 1")
+    even, n = 1 / (SINK_FROM + 1), 60
+    found = [quantity(table.iloc[[i]], "sink", f"sink share after {step:,} steps", n)
+             for i, step in enumerate(table["step"].astype(int))]  # fmt: skip
+    heavy = float(table["sink_heads"].iloc[-1])
+    verdict: Verdict = "not reproduced"
+    if is_below(found[0], found[-1]) and found[-1].low > even:
+        verdict = "reproduced" if heavy > 0 else "reproduced under conditions"
+    highest = max(range(len(found)), key=lambda i: found[i].value)
+    return Finding(
+        verdict,
+        (
+            found[0],
+            found[-1],
+            found[highest],
+            Quantity("heads that give the first byte more than 0.3, at the end", heavy, unit="%"),
+            Quantity("an even share, at most", even),
+        ),
+        "a GPT-2 of four layers over bytes, trained on programs for 2,560 steps, at ten checkpoints; over documents of "
+        "one training",
+        ""
+        if verdict == "reproduced"
+        else "at the end of this training of minutes no head has a sink"
+        if not heavy
+        else "",
     )
 
 
