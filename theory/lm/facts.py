@@ -120,6 +120,40 @@ def make_prompts(model: LanguageModel, counts: Mapping[str, int]) -> dict[str, l
     return out
 
 
+def in_other_templates(model: LanguageModel, prompts: Sequence[Prompt], kind: str) -> list[Prompt]:
+    """The same facts in the other templates of their kind.
+
+    Parameters
+    ----------
+    model : LanguageModel
+    prompts : sequence of Prompt
+    kind : str
+        Of the templates.
+
+    Returns
+    -------
+    list of Prompt
+        Fact by fact; of each those in the templates after its own, in their order.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> model = SimpleNamespace(encode=list)
+    >>> prompts = make_prompts(model, {"other": 1})["other"]
+    >>> [prompt.text for prompt in in_other_templates(model, prompts, "other")][:2]
+    ['At school Velna Korrith was afraid of', 'In the garden Velna Korrith found some']
+    """
+    templates, out = TEMPLATES[kind], list[Prompt]()
+    for prompt in prompts:
+        before, after = templates[prompt.template].split("{name}")
+        name = prompt.text.removeprefix(before).removesuffix(after)
+        for shift in range(1, len(templates)):
+            number = (prompt.template + shift) % len(templates)
+            text = templates[number].format(name=name)
+            out.append(Prompt(text, tuple(model.encode(text.encode())), number))
+    return out
+
+
 def words_of(model: LanguageModel, most: int, words: Sequence[str] = WORDS) -> dict[str, int]:
     """Words that are one token, with its number.
 

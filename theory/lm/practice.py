@@ -21,7 +21,7 @@ import numpy as np
 
 from cogfit.errors import InputError, MissingDependencyError, nearest
 from cogfit.progress import Progress
-from theory.lm.facts import Prompt, make_prompts, sessions, share_out, words_of
+from theory.lm.facts import Prompt, in_other_templates, make_prompts, sessions, share_out, words_of
 from theory.redundancy.models import LanguageModel
 
 try:
@@ -32,6 +32,12 @@ except ImportError:
 
 INTERFERENCE: Mapping[str, str | None] = {"same": "studied:new", "other": "other", "prose": None}
 """What stands beside prose in updates after practice: new facts in the same sentences, in others, or nothing."""
+
+WORDINGS = ("same", "all")
+"""A fact is shown in one sentence, or in the templates of its kind in turn, beginning with the one it is asked in."""
+
+PARAPHRASES = "studied:again"
+"""Set of the studied facts in the other templates."""
 
 OPTIMISERS = ("adamw", "adamw-reset", "sgd")
 """AdamW; the same with its state forgotten after practice; plain gradient descent."""
@@ -52,6 +58,8 @@ class Cell:
         Sentences of an update.
     seeds : int
         How many, from 0.
+    wording : str
+        One of :data:`WORDINGS`.
     """
 
     id: str
@@ -59,6 +67,7 @@ class Cell:
     optimiser: str = "adamw"
     batch: int = 8
     seeds: int = 3
+    wording: str = "same"
 
 
 @dataclass(frozen=True)
@@ -267,6 +276,7 @@ def gather_material(
     """
     counts = {"studied": len(sizes.exposures) * sizes.facts, "studied:new": sizes.new_facts, "other": sizes.new_facts}
     prompts = make_prompts(model, counts)
+    prompts[PARAPHRASES] = in_other_templates(model, prompts["studied"], "studied")
     longest = max(len(prompt.ids) for made in prompts.values() for prompt in made)
     if longest > sizes.tokens:
         raise InputError(f"sentences have up to {longest} tokens of this model", hint=f"set tokens={longest}")
@@ -357,8 +367,13 @@ class Course:
         self.upper = Upper(material.model, sizes.layers)
         self.optimiser = self._new_optimiser()
         self.words = {
-            kind: share_out(len(prompts), len(material.words), self.rng) for kind, prompts in material.prompts.items()
+            kind: share_out(len(prompts), len(material.words), self.rng)
+            for kind, prompts in material.prompts.items()
+            if kind != PARAPHRASES
         }
+        # a fact keeps its word in other sentences
+        others = len(material.prompts[PARAPHRASES]) // len(material.prompts["studied"])
+        self.words[PARAPHRASES] = np.repeat(self.words["studied"], others)
         places = torch.searchsorted(material.vocabulary, material.answers)
         self.facts = {
             kind: material.sets[kind].ending_with(places[torch.from_numpy(words)]) for kind, words in self.words.items()
@@ -395,8 +410,17 @@ class Course:
         order, batch = self.rng.permutation(facts), self.cell.batch
         for start in range(0, len(order), batch):
             chosen = order[start : start + batch]
-            self.update({"studied": chosen.tolist()})
+            self.update(self._sentences_of(chosen))
             self.shown[chosen] += 1
+
+    def _sentences_of(self, facts: Any) -> dict[str, list[int]]:
+        """Sentences of facts, by set."""
+        if self.cell.wording == "same":
+            return {"studied": facts.tolist()}
+        others = len(self.words[PARAPHRASES]) // len(self.words["studied"])
+        turn = self.shown[facts] % (others + 1)
+        again = facts * others + turn - 1
+        return {"studied": facts[turn == 0].tolist(), PARAPHRASES: again[turn > 0].tolist()}
 
     def draw(self, kind: str, count: int) -> list[int]:
         """Draw sentences of a set."""
@@ -444,7 +468,8 @@ class Course:
 
 def check_cell(cell: Cell) -> None:
     """Refuse a condition that there is not."""
-    for value, known in ((cell.interference, INTERFERENCE), (cell.optimiser, OPTIMISERS)):
+    conditions = ((cell.interference, INTERFERENCE), (cell.optimiser, OPTIMISERS), (cell.wording, WORDINGS))
+    for value, known in conditions:
         if value not in known:
             raise InputError(f"no condition '{value}'", hint=nearest(value, known))
     if cell.batch < 2:

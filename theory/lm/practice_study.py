@@ -45,6 +45,7 @@ CELLS: tuple[Cell, ...] = (
     Cell("state-reset", optimiser="adamw-reset"),
     Cell("batch-2", batch=2),
     Cell("batch-16", batch=16),
+    Cell("paraphrases", wording="all"),
 )
 """The main cell, and one factor changed at a time."""
 
@@ -120,6 +121,7 @@ def run_practice(
         if f"{cell.id}-{seed}" not in document["units"] and cell.id in (only or [cell.id])
     ]
     if due:
+        document["status"] = "running"  # what there is, is summed up anew
         documents = encode_documents(model, [text.read() for text in texts.documents])
         material = gather_material(model, documents, sizes, words=words, progress=progress)
         for cell, seed in due:

@@ -41,7 +41,8 @@ def describe_file(path: Path, meanings: Mapping[str, str]) -> dict[str, Any]:
 def agrees(recorded: object, config: object) -> bool:
     """Whether a study can go on with other settings.
 
-    Those that it knew are the same; settings that came later concern units that it does not have.
+    Those that it knew are the same; settings, and conditions at the end of a list, that came later concern units that
+    it does not have.
 
     Examples
     --------
@@ -49,9 +50,16 @@ def agrees(recorded: object, config: object) -> bool:
     True
     >>> agrees({"sizes": {"lines": 72}}, {"sizes": {"lines": 36, "turns": 8}})
     False
+    >>> agrees({"cells": [{"batch": 8}]}, {"cells": [{"batch": 8, "wording": "same"}, {"batch": 2}]})
+    True
     """
     if isinstance(recorded, dict) and isinstance(config, dict):
         return all(name in config and agrees(value, config[name]) for name, value in recorded.items())
+    if not (isinstance(recorded, list) and isinstance(config, list)):
+        return recorded == config
+    # conditions may be added at the end; other lists are one setting
+    if recorded and all(isinstance(each, dict) for each in recorded):
+        return len(recorded) <= len(config) and all(map(agrees, recorded, config))
     return recorded == config
 
 

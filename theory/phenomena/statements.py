@@ -377,12 +377,11 @@ STATEMENTS: tuple[Statement, ...] = (
         "with larger batches less is forgotten",
         facts.measure_larger_batches_keep_more,
     ),
-    _open(
+    _facts(
         "duplicates-are-forgotten-faster",
         "factual-knowledge",
         "what is learned from duplicated data is forgotten faster",
-        "a cell of the study of facts that shows paraphrases in place of the same sentence",
-        "cogfit theory lm practice smollm2",
+        facts.measure_duplicates_are_forgotten_faster,
     ),
     _open(
         "few-modules-forget",

@@ -22,7 +22,7 @@ import cogfit
 from cogfit import cli
 from cogfit.errors import InputError
 from theory.lm import practice_study
-from theory.lm.facts import MOST_FACTS, make_prompts, sessions, share_out, words_of
+from theory.lm.facts import MOST_FACTS, TEMPLATES, in_other_templates, make_prompts, sessions, share_out, words_of
 from theory.lm.practice import (
     INTERFERENCE,
     Cell,
@@ -109,6 +109,17 @@ def _names(text: str) -> list[str]:
     words = text.split()
     pairs = [f"{a} {b}" for a, b in pairwise(words) if a[0].isupper() and b[0].isupper()]
     return pairs[-1:]  # "The Velna ..." would be no name; none of the templates puts a capital before one
+
+
+def test_other_templates_say_the_same_of_the_same_person(model: LanguageModel) -> None:
+    for kind, templates in TEMPLATES.items():
+        prompts = make_prompts(model, {kind: 9})[kind]
+        again = in_other_templates(model, prompts, kind)
+        assert len(again) == len(prompts) * (len(templates) - 1)
+        for number, prompt in enumerate(prompts):
+            own = again[number * (len(templates) - 1) : (number + 1) * (len(templates) - 1)]
+            assert [_names(other.text) for other in own] == [_names(prompt.text)] * len(own)
+            assert sorted([prompt.template, *(other.template for other in own)]) == list(range(len(templates)))
 
 
 def test_words_that_are_not_one_token_are_left_out_and_too_few_are_refused(tiny: LanguageModel) -> None:
@@ -398,10 +409,30 @@ def test_what_is_no_study_of_facts_is_named(tmp_path: Path, folder: Path, capsys
         shutil.copy(folder / f"{table}.csv", broken / f"{table}.csv")
 
 
+def test_paraphrases_show_a_fact_in_every_sentence_in_turn(material: Material) -> None:
+    course = Course(material, Cell("again", wording="all", batch=4), 0)
+    same = Course(material, Cell("main", batch=4), 0)
+    assert all((course.words[kind] == words).all() for kind, words in same.words.items())
+    facts = np.array([3, 5])
+    seen = []
+    for shown in range(5):
+        course.shown[facts] = shown
+        rows = course._sentences_of(facts)
+        texts = [material.prompts[kind][i].text for kind, chosen in rows.items() for i in chosen]
+        answers = [course.words[kind][i] for kind, chosen in rows.items() for i in chosen]
+        assert answers == course.words["studied"][facts].tolist()
+        seen.append(texts)
+    assert seen[4] == seen[0] == [material.prompts["studied"][i].text for i in facts]
+    assert len({text for texts in seen for text in texts}) == 8
+    assert same._sentences_of(facts) == {"studied": facts.tolist()}
+
+
 def test_cells_differ_from_the_main_one_in_one_thing() -> None:
     main, *others = CELLS
     for cell in others:
         differing = [
-            name for name in ("interference", "optimiser", "batch") if getattr(cell, name) != getattr(main, name)
+            name
+            for name in ("interference", "optimiser", "batch", "wording")
+            if getattr(cell, name) != getattr(main, name)
         ]
         assert len(differing) == 1, cell

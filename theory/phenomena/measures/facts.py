@@ -144,6 +144,30 @@ def measure_larger_batches_keep_more(data: Recordings) -> Finding:
     )
 
 
+def measure_duplicates_are_forgotten_faster(data: Recordings) -> Finding:
+    """Compare what is left of facts in one sentence and in several."""
+    left, start, delay = {}, {}, 0
+    for cell in ("paraphrases", "main"):
+        table = _forgetting(data, cell, "recall_net")
+        delay, end = _at(table, 1000)
+        start[cell] = _at(table, 0)[1]
+        left[cell] = [b / a for a, b in zip(start[cell], end, strict=True)]
+    seeds = len(left["paraphrases"])  # seeds of the main cell beyond these have no partner
+    titles = {"paraphrases": "in four sentences in turn", "main": "in one sentence"}
+    difference = over_seeds(
+        "difference", [a - b for a, b in zip(left["paraphrases"], left["main"][:seeds], strict=True)]
+    )
+    return Finding(
+        _sign(difference),
+        (
+            difference,
+            *(over_seeds(f"share of recall left after {delay}, {titles[cell]}", left[cell][:seeds]) for cell in left),
+            *(over_seeds(f"recall at the maximum, {titles[cell]}", start[cell][:seeds]) for cell in start),
+        ),
+        f"recall net of controls in a sentence that both were shown, facts shown {_MOST} times, paired by seed; {_ON}",
+    )
+
+
 def _sign(difference: Quantity) -> Verdict:
     """Verdict on a difference that is said to be positive."""
     return "reproduced" if difference.low > 0 else "reversed" if difference.high < 0 else "not reproduced"
