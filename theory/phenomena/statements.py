@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from theory.phenomena.measures import asked, facts, hybrids
+from theory.phenomena.measures import asked, cost, facts, hybrids
 from theory.phenomena.measures import language_model as lm
 from theory.phenomena.measures.ledger_rows import of_ledger
 from theory.phenomena.measures.streams import measure_bytes_of_sparse_attention, on_streams
@@ -73,17 +73,6 @@ def _facts(name: str, work: str, says: str, measure: Measure) -> Statement:
 def _open(name: str, work: str, says: str, missing: str, command: str = "", place: str = "abstract") -> Statement:
     """A statement that was not tested yet."""
     return Statement(name, work, says, place, None, command, missing=missing)
-
-
-def _not_here(name: str, work: str, says: str, reason: str) -> Statement:
-    """A statement that cannot be tested here."""
-    from theory.ledger.recordings import NotHere, Recordings
-    from theory.phenomena.records import Finding
-
-    def measure(data: Recordings) -> Finding:
-        raise NotHere(reason)
-
-    return Statement(name, work, says, "abstract", measure)
 
 
 STATEMENTS: tuple[Statement, ...] = (
@@ -428,19 +417,24 @@ STATEMENTS: tuple[Statement, ...] = (
         f"{_COMMAND} sparse-attention-reads-less",
         page="policies.md",
     ),
-    _not_here(
+    Statement(
         "attention-is-bound-by-memory",
         "attention-offloading",
         "attention over a cache is bound by memory, and pays on cheap devices with much of it",
-        "it is a claim on machines side by side. The bytes that a policy reads per token stand in the tables of "
-        "policies.md and language-model.md",
+        "abstract",
+        cost.measure_bound_by_memory,
+        "python benchmarks/cost_of_sharing.py",
+        cost.SHARING,
+        "policies.md",
     ),
-    _not_here(
+    Statement(
         "one-pass-attention",
         "fusemax",
         "attention in one pass keeps an accelerator busy, with a buffer that does not grow with length",
-        "it needs the simulated accelerator of the work. The bytes that a policy reads per token stand in the tables "
-        "of policies.md and language-model.md",
+        "abstract",
+        cost.measure_one_pass,
+        f"{_COMMAND} one-pass-attention",
+        page="policies.md",
     ),
     # ---------------------------------------------------------------- models that are trained beside them
     of_ledger("transformer", "table1-transformer", by="the CRAM paper"),
