@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from theory.phenomena.measures import asked, cost, facts, hybrids
+from theory.phenomena.measures import asked, cost, facts, hybrids, trained
 from theory.phenomena.measures import language_model as lm
 from theory.phenomena.measures.ledger_rows import of_ledger
 from theory.phenomena.measures.streams import measure_bytes_of_sparse_attention, on_streams
@@ -441,13 +441,14 @@ STATEMENTS: tuple[Statement, ...] = (
     of_ledger("mamba", "table1-mamba", by="the CRAM paper"),
     of_ledger("jamba", "table1-jamba", by="the CRAM paper"),
     of_ledger("seqboat", "table1-seqboat", by="the CRAM paper"),
-    _open(
+    Statement(
         "a-prefix-of-attention",
         "transmamba",
         "attention for a first part of the tokens and a recurrence for the rest, with one set of weights, is as good",
-        "TransMamba, Transformer and Mamba-like models on as many streams; the recorded runs of transmamba-n256 still "
-        "climb, and no verdict rests on them",
+        "abstract",
+        trained.measure_prefix_of_attention,
         "make benchmark-equal",
+        page="training.md#equal-training",
     ),
 )
 """In the order of the page. What the CRAM paper says of other models, in its Table 1, stands with these."""

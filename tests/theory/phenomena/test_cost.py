@@ -17,7 +17,7 @@ from theory.ledger.recordings import Recordings
 from theory.phenomena.measures.cost import SHARING, measure_bound_by_memory, measure_one_pass, one_pass
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "benchmarks"))
-import cost_of_sharing  # noqa: E402
+import cost_of_sharing
 
 
 @given(st.integers(1, 200), st.integers(1, 12), st.floats(0.01, 100), st.integers(0, 999))

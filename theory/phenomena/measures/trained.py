@@ -1,0 +1,57 @@
+"""Statements on models that are trained side by side, from recorded runs."""
+
+from __future__ import annotations
+
+from theory.ledger.measures.printed_and_measured import POINTS
+from theory.ledger.quantities import Quantity, over_seeds
+from theory.ledger.recordings import NotHere, Recordings
+from theory.phenomena.records import Finding, Verdict
+from theory.training.runs import Record
+
+_MODELS = ("transmamba", "transformer", "mamba")
+
+
+def _converged(data: Recordings, kind: str) -> dict[int, Record]:
+    """Runs by seed, of those that have converged."""
+    return {
+        record.seed: record
+        for record in data.fairest(f"{kind}-n256")
+        if not data.convergence(record).still_climbing
+    }  # fmt: skip
+
+
+def measure_prefix_of_attention(data: Recordings) -> Finding:
+    """Compare TransMamba with a Transformer on as many streams."""
+    runs = {kind: _converged(data, kind) for kind in _MODELS}
+    seeds = sorted(set(runs["transmamba"]) & set(runs["transformer"]))
+    if len(seeds) < 2:
+        raise NotHere(f"{len(seeds)} seeds of both have converged; run first: make benchmark-equal")
+    streams = {kind: sorted({record.streams for record in found.values()}) for kind, found in runs.items() if found}
+    if streams["transmamba"] != streams["transformer"]:
+        raise NotHere("they were not trained on as many streams; run first: make benchmark-equal")
+
+    def over(kind: str, name: str, title: str) -> Quantity:
+        return over_seeds(f"{title}, {kind}", [record.final[name] for record in runs[kind].values()], "%")
+
+    pairs = [runs["transmamba"][seed].final["accuracy"] - runs["transformer"][seed].final["accuracy"] for seed in seeds]
+    difference = over_seeds("accuracy of TransMamba less that of the Transformer", pairs, "%")
+    numbers = [difference, *(over(kind, "accuracy", "accuracy") for kind in _MODELS if runs[kind])]
+    numbers += [over(kind, "attention", "attention") for kind in _MODELS[:2]]
+    without = "" if runs["mamba"] else "; no run of the Mamba-like model has converged, so it is not compared"
+    chosen = data.fairest("transmamba-n256")[0].title
+    return Finding(
+        _as_good(difference),
+        tuple(numbers),
+        "models of this package on SRCD, paired by seed: attention for the first tokens of a stream, a recurrence for "
+        "the rest, and one set of weights for both; as good: the interval of the difference lies within two points",
+        f"at {difference.shown} of accuracy beside full attention{without}",
+        ", ".join(f"{kind} {counts[0]:,}" for kind, counts in streams.items() if kind in _MODELS[:2]),
+        record=f"runs/{chosen}",
+    )
+
+
+def _as_good(difference: Quantity) -> Verdict:
+    """Whether a difference is small, by its interval."""
+    if difference.low >= -POINTS and difference.high <= POINTS:
+        return "reproduced"
+    return "not reproduced" if difference.high < -POINTS else "reproduced under conditions"
