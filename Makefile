@@ -37,7 +37,7 @@ DEMO_OPTIONS_srcd-n256-never-drops := --x-min 500
   benchmark-transitions benchmark-zipf benchmark-transfer benchmark-agreement benchmark-fuzz benchmark-precise \
   benchmark-verdicts benchmark-gpu benchmark benchmark-stopping benchmark-certificates benchmark-design \
   benchmark-claims benchmark-following benchmark-forecast benchmark-population benchmark-population-size \
-  benchmark-equal benchmark-training benchmark-drift
+  benchmark-equal benchmark-training benchmark-drift benchmark-second-task
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' Makefile
@@ -176,6 +176,9 @@ benchmark-drift: .venv-test/.stamp ## Values that change: all learners against t
 
 benchmark-transfer: .venv-test/.stamp ## Frozen memory on a copy task (transfer.csv; sources in runs/transfer)
 	.venv-test/$(BIN)/python benchmarks/transfer.py $(STUDY_ARGS)
+
+benchmark-second-task: .venv-test/.stamp ## A second task: which modules forget, and unlearning first (second_task.csv; half an hour)
+	.venv-test/$(BIN)/python benchmarks/second_task.py $(STUDY_ARGS)
 
 benchmark-agreement: .venv-test/.stamp ## Minima of fit_many against scipy's, 10^5 curves (batch_agreement.csv)
 	.venv-test/$(BIN)/python benchmarks/batch_agreement.py $(STUDY_ARGS)

@@ -138,6 +138,7 @@ PLAYABLE: Mapping[str, Callable[[Mapping[int, tuple[int, ...]], int], Maker]] = 
     "routing-transformer": _plain("routing-transformer"),
     "hip": _plain("hip"),
     "hcam": _plain("hcam"),
+    "think-in-memory": _plain("think-in-memory"),
     "copy-heads": _copy_heads,
 }
 """Policies that run, from the copy heads by layer and the number of heads."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from theory.phenomena.measures import asked, cost, facts, hybrids, trained
+from theory.phenomena.measures import asked, cost, facts, hybrids, second_task, trained
 from theory.phenomena.measures import language_model as lm
 from theory.phenomena.measures.ledger_rows import of_ledger
 from theory.phenomena.measures.streams import measure_bytes_of_sparse_attention, on_streams
@@ -282,12 +282,17 @@ STATEMENTS: tuple[Statement, ...] = (
         "streaming",
         _NATS,
     ),
-    _open(
-        "hashed-thoughts",
+    _streams(
         "think-in-memory",
-        "thoughts are stored, found by locality-sensitive hashing, and spare repeated reasoning",
-        "hash buckets as a content-routed policy, beside `theory.policies.content.RoutingTransformer`; what concerns "
-        "thoughts needs an agent",
+        "what was stored is found among what has the same bucket of a locality-sensitive hash",
+        streams.hash_buckets_beat_a_window,
+        "abstract; the hashing alone",
+    ),
+    _open(
+        "thoughts-spare-reasoning",
+        "think-in-memory",
+        "thoughts that are stored in place of a conversation spare repeated reasoning",
+        "an agent that answers in long conversations, stores what it concluded, and merges and drops it",
     ),
     # ---------------------------------------------------------------- bounded states
     _streams("based", "the size of the state dials recall", streams.state_size_dials_recall),
@@ -372,13 +377,15 @@ STATEMENTS: tuple[Statement, ...] = (
         "what is learned from duplicated data is forgotten faster",
         facts.measure_duplicates_are_forgotten_faster,
     ),
-    _open(
+    Statement(
         "few-modules-forget",
         "equally-forget",
         "a few modules change between tasks and carry most of the forgetting",
-        "a run of SRCD, one that goes on from it on another table (`transfer.source`), and "
-        "`theory.training.module_drift.drift_of_runs` on both; no recorded set holds the weights of such a pair",
-        "cogfit theory train cram-n256 --seeds 11-13",
+        "abstract",
+        second_task.measure_few_modules_forget,
+        "make benchmark-second-task",
+        second_task.RECORD,
+        "training.md",
     ),
     _asks(
         "order-of-segments",
@@ -387,11 +394,15 @@ STATEMENTS: tuple[Statement, ...] = (
         asked.measure_order_of_segments,
         "--unit order",
     ),
-    _open(
+    Statement(
         "unlearn-then-relearn",
         "refresh",
         "unlearning the current data before relearning them keeps more of what came before",
-        "the step as an option of the training loop, and pairs of tasks as for the drift of modules",
+        "abstract",
+        second_task.measure_unlearn_then_relearn,
+        "make benchmark-second-task",
+        second_task.RECORD,
+        "training.md",
     ),
     _asks(
         "forgetting-a-skill",

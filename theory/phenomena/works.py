@@ -161,6 +161,7 @@ WORKS: tuple[Work, ...] = (
         "Think-in-Memory",
         "Liu et al. 2023, Recalling and Post-thinking Enable LLMs with Long-Term Memory",
         "2311.08719",
+        policies=("think-in-memory",),
     ),
     # bounded states
     Work(

@@ -209,6 +209,14 @@ POLICIES: tuple[System, ...] = (
         place="content.HCAM",
     ),
     System(
+        id="think-in-memory",
+        title="Think-in-Memory (hash buckets)",
+        source="2311.08719",
+        rule="locality-sensitive hashing; attend within the query's bucket",
+        kind="content-routed",
+        place="content.HashBuckets",
+    ),
+    System(
         id="based",
         title="BASED",
         source="2402.18668",

@@ -44,9 +44,7 @@ class RoutingTransformer(Policy):
     def attend(self, t: int) -> Array | None:
         """The latest tokens of the query's cluster."""
         cluster = self._nearest(_unit(self.seen.query[:, :, t]))
-        same = self._cluster[:, :, :t] == cluster[:, :, None]
-        later = same[:, :, ::-1].cumsum(2)[:, :, ::-1]
-        return np.asarray(same & (later <= self.budget))
+        return _latest(self._cluster[:, :, :t] == cluster[:, :, None], self.budget)
 
     def observe(self, t: int, weights: Array, output: Array) -> None:
         """Assign the token, and move the centroids.
@@ -70,6 +68,46 @@ class RoutingTransformer(Policy):
     def compared(self, t: int) -> float:
         """The centroids."""
         return float(self._centroids.shape[2])
+
+
+@dataclass
+class HashBuckets(Policy):
+    """Think-in-Memory: attention within buckets of a hash.
+
+    Locality-sensitive hashing by random rotations: the bucket of x is the largest entry of [xR, −xR]. A token attends
+    to the latest tokens whose keys have the bucket of its query.
+
+    The number of buckets is even, and such that a bucket holds the budget on average.
+    """
+
+    def begin(self, seen: Vectors, budget: int, rng: np.random.Generator, training: Vectors) -> None:
+        """Draw the rotations, and hash all queries and keys.
+
+        Each by itself, so that no token tells anything of another.
+        """
+        super().begin(seen, budget, rng, training)
+        _, heads, length = seen.shape
+        columns = max(1, round(length / 4 / budget))
+        self._rotation = rng.standard_normal((heads, seen.key.shape[3], columns)).astype(np.float32)
+        self._asked, self._held = self.bucket(seen.query), self.bucket(seen.key)
+
+    def bucket(self, vectors: Array) -> Array:
+        """Bucket of each vector, shape (B, H, N) for vectors (B, H, N, d)."""
+        turned = vectors @ self._rotation
+        return np.asarray(np.concatenate([turned, -turned], 3).argmax(3))
+
+    def attend(self, t: int) -> Array | None:
+        """The latest tokens of the query's bucket."""
+        return _latest(self._held[:, :, :t] == self._asked[:, :, t, None], self.budget)
+
+    def score_bits(self) -> float:
+        """Rotations, 32 bits a number, and the bucket of every key."""
+        _, heads, length = self.seen.shape
+        return 32.0 * self._rotation.size + heads * length * float(np.log2(2 * self._rotation.shape[2]))
+
+    def compared(self, t: int) -> float:
+        """The columns of the rotation."""
+        return float(self._rotation.shape[2])
 
 
 @dataclass
@@ -227,6 +265,15 @@ class DynamicMask(Policy):
     def compared(self, t: int) -> float:
         """Gates are made once per token, so none."""
         return 0.0
+
+
+def _latest(chosen: Array, count: int) -> Array:
+    """The latest of the chosen tokens.
+
+    Masks (B, H, t).
+    """
+    later = chosen[:, :, ::-1].cumsum(2)[:, :, ::-1]
+    return np.asarray(chosen & (later <= count))
 
 
 def _unit(x: Array) -> Array:

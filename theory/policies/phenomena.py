@@ -294,6 +294,17 @@ def clusters_beat_a_window(setting: Setting, seed: int = 0) -> Phenomenon:
     return _against_window("routing-transformer", claim, setting, seed, mix, 1 / 4)
 
 
+def hash_buckets_beat_a_window(setting: Setting, seed: int = 0) -> Phenomenon:
+    """Compare hash buckets with a window of their budget.
+
+    Both attend to a quarter of the stream at most. Measured as accuracy on SRCD streams, where queries repeat keys. Of
+    Think-in-Memory the hashing alone is tested: what it stores are thoughts that a language model makes of its answers,
+    and neither these nor their merging and dropping are here.
+    """
+    claim = "attending within a query's hash bucket answers more than a window"
+    return _against_window("think-in-memory", claim, setting, seed, mix, 1 / 4)
+
+
 def landmarks_find_the_block(setting: Setting, seed: int = 0) -> Phenomenon:
     """Compare Landmark Attention with attention to all.
 
@@ -415,6 +426,7 @@ CHECKS: tuple[Callable[[Setting, int], Phenomenon], ...] = (
     surprising_tokens_outlive_a_window,
     a_compensation_token_recovers_what_was_dropped,
     clusters_beat_a_window,
+    hash_buckets_beat_a_window,
     landmarks_find_the_block,
     tree_search_loses_little,
     a_content_mask_beats_a_window,

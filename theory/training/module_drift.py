@@ -8,7 +8,7 @@ what of the lost performance comes back with it.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -100,6 +100,32 @@ def module_of(name: str) -> str:
     return ".".join(parts[:3] if parts[0] == "layers" else parts[:1])
 
 
+def modules_of(state: Mapping[str, Tensor]) -> list[str]:
+    """List the modules of a state, in its order.
+
+    Examples
+    --------
+    >>> modules_of({"answer.weight": torch.ones(1), "answer.bias": torch.ones(1), "carry": torch.ones(1)})
+    ['answer', 'carry']
+    """
+    return list(dict.fromkeys(module_of(name) for name in state))
+
+
+def put_back(before: nn.Module, after: nn.Module, modules: Collection[str]) -> nn.Module:
+    """Copy a model with some modules as they were.
+
+    Parameters
+    ----------
+    before, after : Module
+        The same model before and after it learned something else. Neither is changed.
+    modules : collection of str
+        See :func:`module_of`.
+    """
+    old, new, mixed = before.state_dict(), after.state_dict(), copy.deepcopy(after)
+    mixed.load_state_dict({name: (old if module_of(name) in modules else new)[name] for name in old})
+    return mixed
+
+
 def module_drift(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> tuple[ModuleDrift, ...]:
     """Measure how far every module has moved.
 
@@ -171,18 +197,17 @@ def module_forgetting(
     InputError
         If they are not the same model, or nothing was forgotten.
     """
-    old, new = before.state_dict(), after.state_dict()
-    _check_alike(old, new)
+    old = before.state_dict()
+    _check_alike(old, after.state_dict())
     low, high = error(before), error(after)
     if high <= low:
         raise InputError(
             f"the error on the old task went from {low:.4g} to {high:.4g}: nothing was forgotten",
             hint="measure on the task that was learned first, and name the earlier run first",
         )
-    mixed, found = copy.deepcopy(after), []
-    for module in dict.fromkeys(module_of(name) for name in old):
-        mixed.load_state_dict({name: (old if module_of(name) == module else new)[name] for name in old})
-        one = error(mixed)
+    found = []
+    for module in modules_of(old):
+        one = error(put_back(before, after, [module]))
         found.append(ModuleForgetting(module, one, (high - one) / (high - low)))
     return low, high, tuple(sorted(found, key=lambda item: -item.recovered))
 

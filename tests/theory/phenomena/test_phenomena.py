@@ -16,7 +16,7 @@ from cogfit.files import data_dir
 from theory.ledger.quantities import Quantity
 from theory.ledger.recordings import Recordings
 from theory.phenomena.__main__ import chosen, main
-from theory.phenomena.measures import facts
+from theory.phenomena.measures import facts, second_task
 from theory.phenomena.measures import language_model as lm
 from theory.phenomena.page import page
 from theory.phenomena.records import VERDICTS, Row, Statement, assess
@@ -28,22 +28,6 @@ from theory.policies.phenomena import CHECKS
 ROOT = Path(__file__).resolve().parents[3]
 WORK = {work.id: work for work in WORKS}
 STATEMENT = {statement.id: statement for statement in STATEMENTS}
-
-NOT_YET = {
-    "factual-recall",
-    "act",
-    "zero-tuning",
-    "think-in-memory",
-    "equally-forget",
-    "sort",
-    "refresh",
-    "unforgettable",
-    "entangled-instructions",
-}
-"""Works of the list of which nothing was tested yet."""
-
-NOT_HERE = {"attention-offloading", "fusemax"}
-"""Works of the list that need other machines."""
 
 RECORDED = [s for s in STATEMENTS if s.record.startswith("runs/lm-") and not s.id.startswith("ledger-")]
 
@@ -67,7 +51,7 @@ def test_every_work_of_the_list_has_a_place() -> None:
 
 def test_every_work_in_scope_has_a_statement_that_a_command_repeats() -> None:
     tested = {s.work for s in STATEMENTS if s.measure is not None and s.command}
-    assert {work.id for work in WORKS if not work.beside} - tested == NOT_YET | NOT_HERE
+    assert {work.id for work in WORKS} <= tested
     assert {s.work for s in STATEMENTS} >= {work.id for work in WORKS}
     for statement in STATEMENTS:
         assert statement.work in WORK
@@ -274,6 +258,93 @@ def test_a_larger_share_left_is_paired_by_seed(data: Recordings) -> None:
     difference, small, large, *_ = assess(STATEMENT["larger-batches-keep-more"], data).finding.numbers
     assert difference.value == pytest.approx(large.value - small.value)
     assert difference.n == small.n == large.n == 3
+
+
+# -------------------------------------------------------------------------------------------------------- second task
+
+
+def pairs(few: float, size: float, seeds: int = 4) -> pd.DataFrame:
+    """Modules of two kinds: what comes back with a quarter of them, and their share of the parameters."""
+    rows = [
+        {"question": "modules", "kind": kind, "keys": "other", "model_seed": seed, "few": few + 0.01 * (seed % 2)}
+        | {
+            "few_parameters": 0.2 if kind == "cram" else size,
+            "random": 0.2,
+            "rest": 0.0,
+            "moved": few,
+            "moved_share": 0.6,
+        }
+        for kind in ("cram", "mamba")
+        for seed in range(seeds)
+    ]
+    return pd.DataFrame(rows)
+
+
+def second(frame: pd.DataFrame, name: str, folder: Path) -> Row:
+    path = folder / second_task.RECORD
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(path, index=False)
+    return assess(STATEMENT[name], Recordings(folder))
+
+
+@pytest.mark.parametrize(
+    ("few", "size", "verdict"),
+    [(0.9, 0.3, "reproduced"), (0.9, 0.8, "reproduced under conditions"), (0.4, 0.3, "not reproduced")],
+)
+def test_few_modules_forget_where_a_small_part_brings_most_back(
+    tmp_path: Path, few: float, size: float, verdict: str
+) -> None:
+    row = second(pairs(few, size), "few-modules-forget", tmp_path)
+    assert row.finding.verdict == verdict
+    assert row.finding.numbers[0].value == pytest.approx(few + 0.005)
+    assert ("it holds more in mamba" in row.finding.reason) == (size > 0.5)
+
+
+def retrained(gain: dict[str, float], learned: float = 0.0) -> pd.DataFrame:
+    """Plain training at two rates, with twice the steps, and with unlearning, on tuning and judged seeds."""
+    rows = []
+    for kind, seed in ((kind, seed) for kind in gain for seed in (*range(6), 100, 101)):
+        for steps, rate, unlearning in (
+            (60, 3e-3, 0.0),
+            (60, 1e-3, 0.0),
+            (120, 3e-3, 0.0),
+            (60, 3e-3, 0.1),
+            (60, 3e-3, 1),
+        ):
+            own = unlearning == 0.1
+            # the slow rate is the better plain one where it is chosen, and the worse where it is judged
+            slow = (0.1 if seed >= 100 else -0.05) * (rate < 3e-3)
+            old = 0.5 + 0.01 * (seed % 3) + slow + own * (gain[kind] + 0.002 * (seed % 2)) - 0.3 * (unlearning == 1)
+            rows.append(
+                {"question": "refresh", "kind": kind, "replay": 0, "model_seed": seed, "steps": steps, "rate": rate}
+                | {"unlearning": unlearning, "temperature": 0.0, "old": old, "new": 0.9 + own * learned}
+            )
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("gains", "learned", "verdict"),
+    [
+        ((0.2, 0.2), 0.0, "reproduced"),
+        ((0.2, -0.001), 0.0, "reproduced under conditions"),
+        ((-0.001, -0.001), 0.0, "not reproduced"),
+        ((0.2, 0.2), -0.25, "not reproduced"),  # it forgets less because it learns less
+        ((-0.2, -0.2), 0.0, "reversed"),
+    ],
+)
+def test_unlearning_counts_where_both_tasks_gain(
+    tmp_path: Path, gains: tuple[float, float], learned: float, verdict: str
+) -> None:
+    frame = retrained(dict(zip(("cram", "mamba"), gains, strict=True)), learned)
+    row = second(frame, "unlearn-then-relearn", tmp_path)
+    assert row.finding.verdict == verdict
+    plain, _, twice, _, kept, _, lost, _ = row.finding.numbers
+    # beside the slow rate that was chosen on other seeds, and beside the same rate
+    assert plain.value == pytest.approx((min(gains) + 0.001 + 0.05 + learned) / 2)
+    assert twice.value == pytest.approx((min(gains) + 0.001 + learned) / 2)
+    assert kept.value == pytest.approx(min(gains) + 0.001)
+    assert lost.value == pytest.approx(learned)
+    assert {number.n for number in row.finding.numbers} == {6}
 
 
 # ------------------------------------------------------------------------------------- comparisons of trained models

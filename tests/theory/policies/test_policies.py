@@ -15,6 +15,7 @@ from cogfit.errors import InputError
 from theory.bounds import t2_memory_bits
 from theory.policies import POLICIES, find
 from theory.policies.classify import Traits, classify, classify_on
+from theory.policies.content import HashBuckets
 from theory.policies.fixed import top
 from theory.policies.learned import RetentionGate, retrieval_heads
 from theory.policies.limits import compare, least_error
@@ -31,8 +32,8 @@ NAMES = [system.id for system in POLICIES]
 
 LISTED = [  # the rows of the list of sources
     "full", "streaming", "h2o", "a2sf", "lazy-eviction", "sirllm", "duo", "razor", "recycled", "routing-transformer",
-    "landmark", "hip", "dynamic-mask", "hcam", "based", "lightning", "aaren", "titans", "miras", "moneta", "yaad",
-    "memora", "sparsey", "moh", "adaptive-retention", "cram",
+    "landmark", "hip", "dynamic-mask", "hcam", "think-in-memory", "based", "lightning", "aaren", "titans", "miras",
+    "moneta", "yaad", "memora", "sparsey", "moh", "adaptive-retention", "cram",
 ]  # fmt: skip
 
 WITHOUT_ATTENTION = ("lightning", "aaren", "titans", "miras", "moneta", "yaad", "memora", "sparsey")
@@ -185,6 +186,40 @@ def test_streaming_attends_to_sinks_and_window() -> None:
     assert np.flatnonzero(played.selection[50, 0, 0]).tolist() == [0, 1, 46, 47, 48, 49]
 
 
+def test_equal_vectors_share_a_bucket_and_likely_ones_are_alike() -> None:
+    """A bucket of x is the largest of [xR, −xR]: alike for positive multiples, another for the negative one."""
+    streams, training = draw(size=4)
+    seen = embed(streams)
+    policy = HashBuckets()
+    policy.begin(seen, 6, np.random.default_rng(0), embed(training))
+    vectors = np.random.default_rng(1).standard_normal((4, HEADS, 500, seen.key.shape[3]))
+    bucket = policy.bucket(vectors)
+    assert (policy.bucket(3 * vectors) == bucket).all()
+    assert (policy.bucket(-vectors) == (bucket + 4) % 8).all()  # 96 / 4 / 6 columns, and their negatives
+    near, far = (policy.bucket(vectors + size * np.roll(vectors, 1, 2)) == bucket for size in (0.1, 1.0))
+    assert near.mean() > 0.9 > far.mean() > 1 / 8
+    # queries find every binding of their key, unless later tokens of the bucket push it out
+    for b, t in np.argwhere(streams.kind == QUERY).tolist():
+        bound = (streams.key[b, :t] == streams.key[b, t]) & (streams.kind[b, :t] == BINDING)
+        head = streams.key[b, t] % HEADS
+        assert (policy._held[b, head, :t][bound] == policy._asked[b, head, t]).all()
+
+
+def test_hash_buckets_attend_to_their_latest_tokens_and_count_what_they_compare() -> None:
+    streams, training = draw(size=2)
+    played = play(find("think-in-memory").policy(), streams, 6, training=training, record=True)
+    assert played.selection is not None
+    policy = HashBuckets()
+    policy.begin(embed(streams), 6, np.random.default_rng([0, 2]), embed(training))
+    for t in (5, 50, 95):
+        own = np.flatnonzero(policy._held[1, 2, :t] == policy._asked[1, 2, t])
+        assert np.flatnonzero(played.selection[t, 1, 2]).tolist() == own[-6:].tolist()
+    width = embed(streams).key.shape[3]
+    assert played.compared == pytest.approx(4 * 95 / 96)  # one column for each pair of buckets
+    assert played.score_bits == 32 * HEADS * width * 4 + HEADS * 96 * 3
+    assert (played.kept, played.memory_bits) == (96, 0)
+
+
 @pytest.mark.long
 def test_learned_gates_find_bindings_and_calibration_finds_the_head_in_demand() -> None:
     streams, training = draw("mix", size=6)
@@ -233,7 +268,9 @@ def test_classes_are_found_by_intervention(traits: dict[str, Traits]) -> None:
 
     assert which("by_position") >= {"full", "streaming", "duo", "razor", "based"}
     assert which("by_history") == {"h2o", "a2sf", "lazy-eviction", "recycled", "cram"}
-    assert which("by_query") == {"routing-transformer", "landmark", "hip", "hcam", "moh", "cram"}
+    assert which("by_query") == {
+        "routing-transformer", "landmark", "hip", "hcam", "think-in-memory", "moh", "cram"
+    }  # fmt: skip
     assert which("rows", "history") == {"cram"}
     assert which("rows", "none") == set(WITHOUT_ATTENTION)
     assert which("memory", "attention") == {"cram"}

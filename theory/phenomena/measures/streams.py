@@ -34,7 +34,7 @@ def on_streams(check: Callable[[Setting, int], Phenomenon]) -> Measure:
     return measure
 
 
-_KEEP_ALL = ("recycled", "routing-transformer", "landmark", "hip", "hcam")
+_KEEP_ALL = ("recycled", "routing-transformer", "landmark", "hip", "hcam", "think-in-memory")
 """Policies that attend to a part and drop nothing."""
 
 
