@@ -436,7 +436,6 @@ STATEMENTS: tuple[Statement, ...] = (
         cost.measure_bound_by_memory,
         "python benchmarks/cost_of_sharing.py",
         cost.SHARING,
-        "policies.md",
     ),
     Statement(
         "one-pass-attention",
@@ -445,7 +444,6 @@ STATEMENTS: tuple[Statement, ...] = (
         "abstract",
         cost.measure_one_pass,
         f"{_COMMAND} one-pass-attention",
-        page="policies.md",
     ),
     # ---------------------------------------------------------------- models that are trained beside them
     of_ledger("transformer", "table1-transformer", by="the CRAM paper"),
