@@ -93,7 +93,8 @@ def measure_scaled_first_token(data: Recordings) -> Finding:
         verdict,
         tuple(numbers),
         f"{MODEL}: attention to the first token is scaled head by head, up or down as the derivative of the answer "
-        "says; heads, direction and factor come from other questions. The ninth token stands for an ordinary one",
+        "says; heads, direction and factor come from other questions. The ninth token stands for an ordinary one; of a "
+        "capital's question it is the token after the name, or part of it",
         f"scaling an ordinary token is not shown to help less: {', '.join(no_less)}" if no_less else "",
     )
 
@@ -114,17 +115,18 @@ def measure_recall_by_heads(data: Recordings) -> Finding:
         )
         apart += is_below(random, top)
         numbers += [top, random]
+    every = quantity(_row(table, heads="all"), "answers_known", "right, all heads cut", n)
     numbers += [
         quantity(_row(table, heads="top", count=counts[-1]), "answers_known", f"right, {counts[-1]} best cut", n),
-        quantity(_row(table, heads="all"), "answers_known", "right, all heads cut", n),
+        every,
     ]
+    rest = "; with all heads cut a part is still known, by way of the tokens after the name" if every.low > 0 else ""
     return Finding(
         _in_short(apart, len(counts)),
         tuple(numbers),
         f"capitals that {MODEL} knows: attention of the last token to the country is taken away in the heads that the "
         "derivative of the answer names on other countries, or in as many others",
-        f"apart from random heads at {apart} of {len(counts)} numbers of heads; with all heads cut a part is still "
-        "known, by way of the tokens after the name",
+        f"apart from random heads at {apart} of {len(counts)} numbers of heads{rest}",
     )
 
 
