@@ -85,8 +85,8 @@ class Refreshing(Single):
         output: Output = self.model(batch.tokens, attend_all=attend_all)
         weight = self.setup.training.dynamics_weight
         loss = objective(output, Losses.of(output, batch), dynamics_weight=weight, costs=costs)
-        found = torch.autograd.grad(loss, self.parameters, allow_unused=True)
-        gradients = [torch.zeros_like(p) if g is None else g for p, g in zip(self.parameters, found, strict=True)]
+        # zeros where nothing depends on a parameter
+        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
         # uphill a loss has no bound, and one long step on the dynamics would undo the whole model
         norm = torch.stack([g.norm() for g in gradients]).norm()
         return [g * (self.setup.training.clip / (norm + 1e-6)).clamp_max(1.0) for g in gradients]
@@ -175,9 +175,7 @@ def fisher_diagonal(model: Model, task: SRCD, *, streams: int = 32, seed: int = 
     for _ in range(streams):
         batch = sampler.sample(1)
         loss = model(batch.tokens).retrieval_loss(batch)
-        for name, gradient in zip(
-            learning, torch.autograd.grad(loss, list(learning.values()), allow_unused=True), strict=True
-        ):
-            if gradient is not None:
-                total[name] += gradient.detach().square() / streams
+        gradients = torch.autograd.grad(loss, list(learning.values()), allow_unused=True, materialize_grads=True)
+        for name, gradient in zip(learning, gradients, strict=True):
+            total[name] += gradient.square() / streams
     return total

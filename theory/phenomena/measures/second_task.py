@@ -86,7 +86,7 @@ def measure_unlearn_then_relearn(data: Recordings) -> Finding:
     table = table[table["question"] == "refresh"]
     table = table.assign(both=(table["old"] + table["new"]) / 2)
     compared = [
-        _compared(own, f"{kind}, {'with' if replay else 'no'} replay")
+        _compared(own, f"{kind}, {'no' if replay == 0 else 'with'} replay")
         for (kind, replay), own in table.groupby(["kind", "replay"], sort=False)
     ]
     kept, learned, over_plain, over_twice = ([case[i] for case in compared] for i in range(4))
@@ -150,8 +150,9 @@ _ARM = ["steps", "rate", "unlearning", "temperature"]
 def _best(table: pd.DataFrame) -> pd.DataFrame:
     """Judged rows of the candidate that is best on the seeds of tuning, the first where some tie."""
     tuning = table[table["model_seed"] >= TUNING_FROM]
-    means = tuning.groupby(_ARM, sort=False)["both"].mean()
-    return _arm(table, dict(zip(_ARM, means.idxmax(), strict=True)))
+    means = tuning.groupby(_ARM, sort=False, as_index=False)["both"].mean()
+    best = means.loc[means["both"].idxmax()]
+    return _arm(table, {name: float(best[name]) for name in _ARM})
 
 
 def _arm(table: pd.DataFrame, arm: dict[str, float]) -> pd.DataFrame:
