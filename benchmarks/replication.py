@@ -38,6 +38,7 @@ One row per run and seed, then mean and SD. Every model is trained here on SRCD 
 Attention is the share of tokens × layers that *execute* a row. "Initial" is the first evaluation in which the router is
 free (before, every token attends: 100 %). OPT = {opt:.2%}: every novel query attends and nothing else;
 static = {static:.2%}: every query does.
+
 {equality}
 
 A run "still climbs" where the forecast of its accuracy (`cogfit.fit(…).predict`, from the evaluations along the way)
@@ -268,7 +269,7 @@ def equality(sets: Mapping[str, list[Record]]) -> str:
         if equal
         else f'"Streams" were trained on; CRAM had {STREAMS:,}. '
     )
-    return wrapped(text + (f"**Not trained equally**: {', '.join(fewer)}." if fewer else ""))
+    return wrapped(text + (f"**Not trained equally**: {', '.join(fewer)}." if fewer else "")).rstrip("\n")
 
 
 def main() -> None:

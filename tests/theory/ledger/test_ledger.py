@@ -13,7 +13,7 @@ from cogfit.commands.training import parse_settings
 from cogfit.errors import InputError
 from cogfit.files import data_dir
 from theory.claims import CLAIMS
-from theory.ledger.measures.table_1 import CONVERGED
+from theory.ledger.measures.table_1 import BEYOND, CONVERGED, NEAR
 from theory.ledger.page import page
 from theory.ledger.quantities import Quantity, over_seeds
 from theory.ledger.recordings import Recordings
@@ -179,6 +179,10 @@ def test_runs_that_still_climb_are_not_compared() -> None:
     assert ruling("table1-mamba", printed, [*found, Quantity(CONVERGED, 3)]) == "reproduced"
     assert ruling("table1-mamba", printed, [*found, Quantity(CONVERGED, 2)]) == "reproduced"
     assert ruling("table1-mamba", printed, [*found, Quantity(CONVERGED, 0)]) == "not testable here"
+    # runs that climb beyond the figure count, and an interval between them and others is not the figure
+    climbing = [*found, Quantity(CONVERGED, 0), Quantity(BEYOND, 2)]
+    assert ruling("table1-mamba", printed, [*climbing, Quantity(NEAR, 1)]) == "reproduced"
+    assert ruling("table1-mamba", printed, [*climbing, Quantity(NEAR, 0)]) == "not reproduced"
 
 
 def test_a_row_says_how_much_its_model_was_trained() -> None:
