@@ -252,6 +252,7 @@ def _texts(text: Path | None) -> Texts:
 def _trained(out: Path, text: Path | None, changes: list[str], device: str, threads: int | None) -> None:
     import shlex
 
+    from theory.lm.heads import mean_sinks
     from theory.redundancy.language_model import Language, train_language
 
     _use(threads)
@@ -267,7 +268,9 @@ def _trained(out: Path, text: Path | None, changes: list[str], device: str, thre
             if measured is not None:
                 print_text(f"step {done:>6}   loss {measured.loss[0]:.3f} nats   R measured\n")
 
-        train_language(settings, out, texts=texts, device=device, command=shlex.join(command), watch=watch)
+        train_language(
+            settings, out, texts=texts, device=device, command=shlex.join(command), watch=watch, sinks=mean_sinks
+        )
 
 
 def _use(threads: int | None) -> None:

@@ -148,6 +148,15 @@ def sinks_where_possible(
     return sink_share(model, tokens, progress=progress)
 
 
+def mean_sinks(model: LanguageModel, documents: Sequence[Document]) -> tuple[float, float, float, float] | None:
+    """Mean sink share with its interval, and heads above 0.3.
+
+    None where sinks cannot be measured.
+    """
+    scores = sinks_where_possible(model, documents)
+    return None if scores is None else (*scores.mean(), scores.share_above(0.3))
+
+
 def induction_score(model: LanguageModel, sequences: int = 12, *, length: int = 64, seed: int = 0) -> HeadScores:
     """Attention to what followed a token the first time.
 

@@ -292,13 +292,19 @@ def headlines(folder: Path) -> dict[str, tuple[float, float, float]]:
         for row in records_of(read_table(folder, "policies")):
             limits = (row["nats_above_full"], row["nats_above_full_low"], row["nats_above_full_high"])
             out[f"{row['policy']}, {row['budget']} tokens: nats above full"] = limits
-    for unit, table_name, title, columns in _OF_WORKS:
-        if unit in units:
-            for row in records_of(read_table(folder, table_name)):
-                for column, quantity in columns.items():
-                    limits = (row[column], row[f"{column}_low"], row[f"{column}_high"])
-                    out[f"{quantity}, {title.format(**row)}"] = limits
+    out |= _numbers_of_works(folder, units)
     return {name: triple for name, triple in out.items() if not any(map(math.isnan, triple))}
+
+
+def _numbers_of_works(folder: Path, units: set[str]) -> dict[str, tuple[float, float, float]]:
+    """Headline numbers of the units that test what other works say."""
+    out: dict[str, tuple[float, float, float]] = {}
+    for unit, table_name, title, columns in _OF_WORKS:
+        for row in records_of(read_table(folder, table_name)) if unit in units else ():
+            for column, quantity in columns.items():
+                limits = (row[column], row[f"{column}_low"], row[f"{column}_high"])
+                out[f"{quantity}, {title.format(**row)}"] = limits
+    return out
 
 
 _OF_WORKS: tuple[tuple[str, str, str, Mapping[str, str]], ...] = (

@@ -247,33 +247,35 @@ def measure_tilts(
         ``exact_change`` where it is judged, with intervals over questions. ``best`` marks the one that is best where
         it was chosen, of all.
     """
-    rows, done = list[dict[str, Any]](), 0
+    rows = list[dict[str, Any]]()
     choices = [(heads, f) for heads in ("all", "up", "down", "each its way") for f in factors if _sensible(heads, f)]
     total = len(tasks) * len(TILTS) * len(choices)
     for task, (chosen, judged) in tasks.items():
-        before = {name: answer_questions(model, part, Intervention()) for name, part in
-                  (("chosen", chosen), ("judged", judged))}  # fmt: skip
-        for place, make in TILTS.items():
-            gain, found = gain_by_head(model, chosen, make), list[dict[str, Any]]()
+        before = [answer_questions(model, part, Intervention()) for part in (chosen, judged)]
+        for number, (place, make) in enumerate(TILTS.items(), list(tasks).index(task) * len(TILTS)):
+            gain = gain_by_head(model, chosen, make)
             if not gain.any():  # such as later sinks in a text of twenty tokens
                 continue
-            signs = _choices(gain)
-            for heads, factor in choices:
-                amounts = torch.tensor(abs(math.log(factor)) * signs[heads] * (1 if factor > 1 else -1))
-                change = answer_questions(model, chosen, make(amounts))[0] - before["chosen"][0]
-                found.append({"task": task, "place": place, "heads": heads, "factor": factor,
-                              "chosen_change": float(change.mean())})  # fmt: skip
-                done += 1
+            found, signs = list[dict[str, Any]](), _choices(gain)
+            for done, (heads, factor) in enumerate(choices, 1):
+                tilted = answer_questions(model, chosen, make(_amounts(signs[heads], factor)))[0]
+                row: dict[str, Any] = {"task": task, "place": place, "heads": heads, "factor": factor}
+                found.append(row | {"chosen_change": float((tilted - before[0][0]).mean())})
                 if progress is not None:
-                    progress(done, total, "scaling attention")
+                    progress(number * len(choices) + done, total, "scaling attention")
+            # the best factor of each choice of heads is judged
             for heads in signs:
                 row = min((row for row in found if row["heads"] == heads), key=lambda row: row["chosen_change"])
-                amounts = torch.tensor(abs(math.log(row["factor"])) * signs[heads] * (1 if row["factor"] > 1 else -1))
-                nats, exact = answer_questions(model, judged, make(amounts))
-                row |= _changes(nats - before["judged"][0], exact, before["judged"][1])
+                nats, exact = answer_questions(model, judged, make(_amounts(signs[heads], row["factor"])))
+                row |= _changes(nats - before[1][0], exact, before[1][1])
             least = min(row["chosen_change"] for row in found)
             rows += [row | {"best": row["chosen_change"] == least} for row in found]
     return rows
+
+
+def _amounts(signs: Array, factor: float) -> Tensor:
+    """Nats by head that make weights so many times as large, or as small where the sign says so."""
+    return torch.tensor(math.log(factor) * signs)
 
 
 def _changes(nats: Array, exact: Array, exact_before: Array) -> dict[str, Any]:

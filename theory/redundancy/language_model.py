@@ -14,7 +14,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +26,10 @@ from torch import nn
 
 from cogfit.errors import InputError, MissingDependencyError
 from cogfit.files import write_atomic
-from theory.redundancy.models import byte_level
+from theory.redundancy.models import LanguageModel, byte_level
 from theory.redundancy.probes import measure
 from theory.redundancy.tables import COLUMNS, KIND, LOSS, TABLE, ProbeInput, Redundancy, read_recorded
-from theory.redundancy.texts import Texts, standard_library
+from theory.redundancy.texts import Document, Texts, standard_library
 from theory.settings import Strict
 from theory.training.reproducibility import (
     CHECKPOINT,
@@ -54,10 +54,8 @@ from theory.training.runs import read_document, write_document
 if TYPE_CHECKING:
     import pandas as pd
 
-    from theory.lm.heads import HeadScores
-
-SINK_HEAD = 0.3
-"""Share of attention above which a head has a sink."""
+Sinks = Callable[[LanguageModel, Sequence[Document]], "tuple[float, float, float, float] | None"]
+"""Measures attention on first tokens (:func:`theory.lm.heads.mean_sinks`)."""
 
 Watch = Callable[[int, int, "Redundancy | None"], None]
 
@@ -162,6 +160,7 @@ def train_language(
     device: str = "auto",
     command: str | None = None,
     watch: Watch | None = None,
+    sinks: Sinks | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Train a model and measure its redundancy.
 
@@ -179,6 +178,8 @@ def train_language(
         How this was asked for, to be recorded.
     watch : callable, optional
         Called as ``watch(done, total, found or None)`` after every step that is taken or measured.
+    sinks : callable, optional
+        Measures sinks at every checkpoint; they stand beside the loss.
 
     Returns
     -------
@@ -201,7 +202,7 @@ def train_language(
         raise InputError(f"there are {len(data)} bytes to train on", hint="give more text, or a shorter context")
     with deterministic(settings.seed, where):
         model = build_model(settings).to(where)
-        _loop(model, settings, data, texts, folder, json.dumps(about["config"]), watch)
+        _loop(model, settings, data, texts, folder, json.dumps(about["config"]), watch, sinks)
     _close(folder, {**about, "command": command}, model, settings, where, time.perf_counter() - started)
     return read_recorded(folder)
 
@@ -245,9 +246,8 @@ def _loop(
     folder: Path,
     key: str,
     watch: Watch | None,
+    sinks: Sinks | None,
 ) -> None:
-    from theory.lm.heads import sinks_where_possible
-
     optimizer = torch.optim.AdamW(_groups(model, settings.weight_decay), lr=settings.rate, betas=(0.9, 0.95))
     begin = _restore(folder / CHECKPOINT, model, optimizer, key, settings.steps)
     tables = _kept(folder, begin)
@@ -266,8 +266,8 @@ def _loop(
                     ridge=settings.ridge,
                     probe_input=settings.probe_input,
                 )
-                sinks = sinks_where_possible(reader, texts.measured[: settings.documents])
-                _note(folder, tables, step, measurement, sinks)
+                shares = sinks(reader, texts.measured[: settings.documents]) if sinks is not None else None
+                _note(folder, tables, step, measurement, shares)
             if measurement is not None or step % settings.checkpoint_every == 0:
                 state = prefixed("model", _weights(model)) | prefixed("optimizer", dict(moments(optimizer)))
                 write_tensors(folder / CHECKPOINT, state, {"step": str(step), "settings": key})
@@ -343,7 +343,11 @@ def _kept(folder: Path, step: int) -> dict[str, pd.DataFrame]:
 
 
 def _note(
-    folder: Path, tables: dict[str, pd.DataFrame], step: int, measurement: Redundancy, sinks: HeadScores | None
+    folder: Path,
+    tables: dict[str, pd.DataFrame],
+    step: int,
+    measurement: Redundancy,
+    sinks: tuple[float, float, float, float] | None,
 ) -> None:
     """Add a measurement to the tables.
 
@@ -352,9 +356,7 @@ def _note(
     import pandas as pd
 
     row = dict(zip(("loss", "loss_low", "loss_high"), measurement.loss, strict=True))
-    shares = (math.nan,) * 3 if sinks is None else sinks.mean()
-    row |= dict(zip(("sink", "sink_low", "sink_high"), shares, strict=True))
-    row["sink_heads"] = math.nan if sinks is None else sinks.share_above(SINK_HEAD)
+    row |= dict(zip(("sink", "sink_low", "sink_high", "sink_heads"), sinks or (math.nan,) * 4, strict=True))
     new = {TABLE: measurement.table(), LOSS: pd.DataFrame([row])}
     for name, frame in new.items():
         frame.insert(0, "step", step)
@@ -369,7 +371,7 @@ _LOSS_COLUMNS = {
     "sink": ("number", "share of attention on the first byte, of bytes 64 and later, mean over heads", (0, 1)),
     "sink_low": ("number", "lower limit of sink", (-np.inf, np.inf)),
     "sink_high": ("number", "upper limit of sink", (0, np.inf)),
-    "sink_heads": ("number", f"share of the heads that give the first byte more than {SINK_HEAD}", (0, 1)),
+    "sink_heads": ("number", "share of the heads that give the first byte more than 0.3", (0, 1)),
 }
 
 
