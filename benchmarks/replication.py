@@ -101,8 +101,8 @@ answer at least 98 %, with {fast_attended} of the queries attended where a model
 
 ## What each part is for
 
-CRAM as it is, and with one part out or changed, all trained on {streams:,} streams; means over seeds, with the range
-({seeds_of_ablations}). "× OPT" is attention beside that of novel queries only, "memory" the share of the recurring
+CRAM as it is, and with one part out or changed, all trained on {streams:,} streams; means over {seeds_of_ablations}
+seeds, with the range. "× OPT" is attention beside that of novel queries only, "memory" the share of the recurring
 queries that the router answers from the semantic memory:
 
 {ablations}
@@ -216,7 +216,7 @@ def ablations_say(parts: Mapping[str, Sequence[Record]]) -> str:
         f"All of them answer {100 * least:.1f} % or more. {len(spared)} of {len(parts)} end within a tenth of OPT "
         f"({'; '.join(spared)}): what saves attention in this task is the router with its price. The error on the "
         f"dynamics, as a multiple of that of CRAM as it is: {others}."
-    )
+    ).rstrip("\n")
 
 
 def is_trapped(record: Record) -> bool:
@@ -364,12 +364,12 @@ def main() -> None:
             own_streams=own[0].streams,
             ablation_streams=ablation[0].streams,
             ablation=", ".join(f"{r.final['attention'] / r.optimum:.2f}" for r in ablation),
-            ablation_accuracy=f"{100 * min(r.final['accuracy'] for r in ablation):.1f} % or better",
+            ablation_accuracy=f"{100 * min(r.final['accuracy'] for r in ablation):.2f} % or better",
             fast_streams=fast[0].streams,
             transformer_streams=fairest(sets, "transformer-n256")[0].streams,
             ablations=markdown(["CRAM", "accuracy", "× OPT", "memory", "dynamics MSE"], ablations(parts)),
             ablations_say=ablations_say(parts),
-            seeds_of_ablations=", ".join(sorted({f"{len(found)} seeds" for found in parts.values()})),
+            seeds_of_ablations=" or ".join(map(str, sorted({len(found) for found in parts.values()}))),
             state_streams=sets["cram-n256-state-router"][0].streams,
             fast=len(learned),
             fast_of=len(fast),
