@@ -115,7 +115,7 @@ def measure_order(
     documents: Sequence[str],
     pairs: int,
     *,
-    words: int = 160,
+    words: int = 128,
     segment: int = 16,
     seed: int = 0,
     progress: Progress | None = None,

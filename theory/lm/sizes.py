@@ -77,7 +77,7 @@ class Sizes:
     pruned: tuple[int, ...] = (5, 10, 20)
     order_documents: int = 32
     order_pairs: int = 4
-    order_words: int = 160
+    order_words: int = 128
     conversations: int = 40
     between: tuple[int, ...] = (0, 4, 8)
     skill_seeds: int = 2

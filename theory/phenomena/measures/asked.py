@@ -181,7 +181,7 @@ def measure_order_of_segments(data: Recordings) -> Finding:
     return Finding(
         "reproduced under conditions" if is_told else "not reproduced",
         (told, without, *bands, letter),
-        f"pairs of 16 words of a text of 160, {MODEL}, each pair asked in both ways; over documents. Recall of a text "
+        f"pairs of 16 words of a text of 128, {MODEL}, each pair asked in both ways; over documents. Recall of a text "
         "that was trained on was not tested, and the numbers of the 155 people of the work were not at hand",
         "the order is told with the text in context only; the half that concerns training was not tested"
         if is_told
