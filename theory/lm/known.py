@@ -144,7 +144,10 @@ Objective = Callable[[Tensor, Asked], Tensor]
 
 
 def effects(model: LanguageModel, asked: Sequence[Asked], objective: Objective) -> Array:
-    """Derivative of an objective by each head's output, (questions, layers, heads)."""
+    """Derivative of an objective by each head's output.
+
+    Shape (questions, layers, heads).
+    """
     ones = torch.ones(shape_of(model.module), device=_device(model))
     return np.stack([_derivative(model, each, ones, Gates, objective) for each in asked])
 
@@ -265,7 +268,10 @@ def answers(model: LanguageModel, asked: Sequence[Asked], make: Callable[[Asked]
 
 
 def cut(heads: Mapping[int, tuple[int, ...]], shape: tuple[int, int]) -> Callable[[Asked], Intervention]:
-    """Take away the last token's attention to the subject, in some heads."""
+    """Take away attention of some heads to the subject.
+
+    That of the last token.
+    """
     amounts = torch.zeros(shape)
     for layer, numbers in heads.items():
         amounts[layer - 1, [number - 1 for number in numbers]] = -torch.inf

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -85,29 +86,32 @@ def make_pairs(text: str, count: int, *, words: int, segment: int, rng: np.rando
     return out
 
 
+def _prompts(model: LanguageModel, pair: Pair, *, with_text: bool) -> list[tuple[int, ...]]:
+    """Tokens of the question, with the first segment as A, then as B."""
+    text = f"Text: {pair.text}\n\n" if with_text else ""
+    ways = ((pair.first, pair.second), (pair.second, pair.first))
+    return [model.tokens_of(text + _QUESTION.format(a=a, b=b)) for a, b in ways]
+
+
 def prefers_first(model: LanguageModel, pair: Pair, *, with_text: bool) -> tuple[float, bool, bool]:
-    """How much more a model speaks for A where A is first.
+    """Compare how a model speaks for A, asked both ways.
 
     Returns
     -------
     float, bool, bool
-        In nats of log-odds of A against B; and whether the letter is right, asked either way.
-
-    Raises
-    ------
-    CannotBeAsked
-        If the text is longer than the model reads.
+        Log-odds of A against B in nats where A is first, less those where it is not; and whether the letter is right, asked either way.
     """
     letters = [model.tokens_of(f" {letter}")[0] for letter in "AB"]
     odds = []
-    for a, b in ((pair.first, pair.second), (pair.second, pair.first)):
-        prompt = (f"Text: {pair.text}\n\n" if with_text else "") + _QUESTION.format(a=a, b=b)
-        ids = model.tokens_of(prompt)
-        if len(ids) > model.context:
-            raise CannotBeAsked(f"a text with two segments has {len(ids)} tokens, the model reads {model.context}")
+    for ids in _prompts(model, pair, with_text=with_text):
         logits = logits_of(model, ids)[-1].float()
         odds.append(float(logits[letters[0]] - logits[letters[1]]))
     return odds[0] - odds[1], odds[0] > 0, odds[1] < 0
+
+
+def _fits(model: LanguageModel, pair: Pair) -> bool:
+    """Whether the longer question is not longer than the model reads."""
+    return max(map(len, _prompts(model, pair, with_text=True))) <= model.context
 
 
 def measure_order(
@@ -115,6 +119,7 @@ def measure_order(
     documents: Sequence[str],
     pairs: int,
     *,
+    most: int | None = None,
     words: int = 128,
     segment: int = 16,
     seed: int = 0,
@@ -128,6 +133,9 @@ def measure_order(
     documents : sequence of str
     pairs : int
         Of each document.
+    most : int, optional
+        Documents that are asked of; by default all. Those whose questions are longer than the model reads are left
+        out.
     words, segment : int
         Of a text, and of a segment.
     seed : int
@@ -138,9 +146,20 @@ def measure_order(
     list of dict
         ``text`` ("in context" or "none"), ``distance`` (of :data:`BANDS`, or "all"), ``pairs``, ``order_right`` (share
         of the pairs that are told apart) and ``letter_right`` (share of right letters), with intervals over documents.
+
+    Raises
+    ------
+    CannotBeAsked
+        If fewer than two texts fit.
     """
-    rng = np.random.default_rng(seed)
-    drawn = [make_pairs(text, pairs, words=words, segment=segment, rng=rng) for text in documents]
+    every = (
+        make_pairs(text, pairs, words=words, segment=segment, rng=np.random.default_rng([seed, number]))
+        for number, text in enumerate(documents)
+    )
+    drawn = list(islice((own for own in every if all(_fits(model, pair) for pair in own)), most))
+    if len(drawn) < 2:
+        what = f"{len(drawn)} of {len(documents)} texts with two segments fit into {model.context} tokens"
+        raise CannotBeAsked(what, hint="use a model that reads more, or fewer words")
     rows, done = list[dict[str, Any]](), 0
     for title, with_text in (("in context", True), ("none", False)):
         right, letters = np.zeros((len(drawn), pairs)), np.zeros((len(drawn), pairs))

@@ -252,7 +252,10 @@ def read_study(folder: Path) -> dict[str, Any]:
 
 
 def measured_units(document: Mapping[str, Any]) -> set[str]:
-    """Units of a study that have tables: all but those that the model could not be asked."""
+    """Units of a study that have tables.
+
+    All but those that the model could not be asked.
+    """
     return {name for name, unit in document["units"].items() if "reason" not in unit}
 
 

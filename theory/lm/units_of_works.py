@@ -70,11 +70,12 @@ def measure_known(bench: Bench) -> Tables:
 def measure_segments(bench: Bench) -> Tables:
     """Which of two segments came first."""
     sizes = bench.sizes
-    documents = [document.read().decode(errors="replace") for document in bench.texts.measured[: sizes.order_documents]]
+    documents = [document.read().decode(errors="replace") for document in bench.texts.measured]
     rows = measure_order(
         bench.model,
         documents,
         sizes.order_pairs,
+        most=sizes.order_documents,
         words=sizes.order_words,
         seed=sizes.seed,
         progress=bench.progress,

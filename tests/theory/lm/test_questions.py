@@ -284,8 +284,11 @@ def test_segments_do_not_overlap_and_distances_share_the_pairs(worded: LanguageM
         own = {row["distance"]: row for row in rows if row["text"] == told}
         bands = [own[name] for name, *_ in BANDS if name in own]
         assert sum(row["pairs"] for row in bands) <= own["all"]["pairs"] == 24
-    with pytest.raises(CannotBeAsked, match="the model reads 30"):
+    with pytest.raises(CannotBeAsked, match="0 of 4 texts with two segments fit into 30 tokens"):
         measure_order(replace(worded, context=30), texts, 1, words=50, segment=6)
+    # a text of long words does not fit, and the others are asked of
+    long = measure_order(replace(worded, context=120), ["a.b.c.d.e " * 60, *texts], 6, words=50, segment=6, seed=1, most=3)
+    assert {row["pairs"] for row in long if row["distance"] == "all"} == {18}
 
 
 @pytest.mark.parametrize("between", [0, 3, 7])
