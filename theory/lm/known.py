@@ -170,7 +170,7 @@ def _log_p(logits: Tensor, asked: Asked) -> Tensor:
 
 
 def for_the_context(logits: Tensor, asked: Asked) -> Tensor:
-    """Logit of what is told less that of what is known."""
+    """Return the logit of the told less the known."""
     return logits[asked.told] - logits[asked.answer]
 
 
@@ -195,7 +195,9 @@ def _device(model: LanguageModel) -> torch.device:
 
 
 def best(scores: Array, count: int) -> dict[int, tuple[int, ...]]:
-    """Heads of the highest mean score, by layer, numbered from 1.
+    """Choose the heads of the highest mean score, by layer.
+
+    Numbered from 1.
 
     Parameters
     ----------
@@ -287,7 +289,7 @@ def measure_recall(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
-    """Recall of capitals with the attention of heads to the country cut.
+    """Recall capitals with attention to the country cut.
 
     Parameters
     ----------

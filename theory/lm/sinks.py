@@ -179,7 +179,7 @@ def _surprise(model: LanguageModel, question: Question) -> tuple[Tensor, bool]:
 def answer_questions(
     model: LanguageModel, questions: Sequence[Question], intervention: Intervention
 ) -> tuple[Array, Array]:
-    """Surprise of each answer in nats, and whether it is exact."""
+    """Answer questions: surprise in nats, and whether exact."""
     with torch.no_grad(), intervening(model.module, intervention):
         found = [_surprise(model, question) for question in questions]
     nats, exact = zip(*found, strict=True)

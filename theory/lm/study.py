@@ -135,7 +135,10 @@ def _within(unit: str, progress: Progress | None) -> Progress | None:
 
 
 def record_unit(folder: Path, document: dict[str, Any], name: str, tables: Tables, about: Mapping[str, Any]) -> None:
-    """Write the tables of a unit, then note it, with what it took or why it has none."""
+    """Write the tables of a unit, then note it.
+
+    With what it took, or why it has none.
+    """
     for table, frame in tables.items():
         write_atomic(folder / f"{table}.csv", frame.to_csv(index=False, float_format="%.6g"))
     measured = document["units"] | {name: {"tables": list(tables), **about, "code_revision": revision()}}

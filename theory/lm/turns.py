@@ -46,7 +46,7 @@ def conversation(kind: str, between: int, rng: np.random.Generator) -> tuple[str
     kind : str
         Of :data:`KINDS`.
     between : int
-        Turns about other people before the question; others stand in the beginning for those that a kind lacks.
+        Turns about other people before the question; others stand after the first turn for those that a kind lacks.
     rng : Generator
 
     Returns
@@ -66,7 +66,8 @@ def conversation(kind: str, between: int, rng: np.random.Generator) -> tuple[str
     others = [f"The password of {name} is {words.pop()}." for name in names[1:]]
     own = [turn.format(name=names[0], first=first, second=second) for turn in KINDS[kind]]
     missing = max(map(len, KINDS.values())) - len(own)
-    turns = [*others[between : between + missing], *own, *others[:between]]
+    # the first instruction opens every conversation: what stands first is recalled better
+    turns = [own[0], *others[between : between + missing], *own[1:], *others[:between]]
     said = "".join(f"User: {turn}\nAssistant: I will remember that.\n" for turn in turns)
     text = f"{said}User: What is the password of {names[0]}?\nAssistant: The password of {names[0]} is"
     right, wrong = (second, first) if kind == "revised" else (first, second)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def measure_sinks(bench: Bench) -> Tables:
-    """Later sinks, scaled attention to sinks, and a window without them."""
+    """Later sinks, scaled attention, a window without sinks."""
     sizes, model = bench.sizes, bench.model
     apart, measured = bench.tokens(bench.texts.fitted), bench.tokens(bench.texts.measured)
     layers = sinks_by_layer(model, measured[: sizes.sink_documents], progress=bench.progress)
@@ -55,7 +55,7 @@ def measure_sinks(bench: Bench) -> Tables:
 
 
 def measure_known(bench: Bench) -> Tables:
-    """Heads that bring what is known, and heads that speak for the context."""
+    """Heads that bring the known, or speak for contexts."""
     sizes = bench.sizes
     countries = known(bench.model)
     found = {

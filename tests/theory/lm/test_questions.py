@@ -287,7 +287,9 @@ def test_segments_do_not_overlap_and_distances_share_the_pairs(worded: LanguageM
     with pytest.raises(CannotBeAsked, match="0 of 4 texts with two segments fit into 30 tokens"):
         measure_order(replace(worded, context=30), texts, 1, words=50, segment=6)
     # a text of long words does not fit, and the others are asked of
-    long = measure_order(replace(worded, context=120), ["a.b.c.d.e " * 60, *texts], 6, words=50, segment=6, seed=1, most=3)
+    long = measure_order(
+        replace(worded, context=120), ["a.b.c.d.e " * 60, *texts], 6, words=50, segment=6, seed=1, most=3
+    )
     assert {row["pairs"] for row in long if row["distance"] == "all"} == {18}
 
 
@@ -299,6 +301,9 @@ def test_kinds_of_conversations_differ_in_what_holds_only(between: int) -> None:
     assert first == restored == old
     assert revised == changed == second
     assert second not in made["single"][0]
+    opening = {text.partition("\n")[0] for text, *_ in made.values()}
+    assert len(opening) == 1
+    assert f" {first}." in opening.pop()
     for text, *_ in made.values():
         assert text.rindex(f" {first}.") < text.rindex("User: What")
     tail = made["revised"][0].rpartition("I have changed my mind")[2]

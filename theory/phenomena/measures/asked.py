@@ -131,7 +131,7 @@ def measure_recall_by_heads(data: Recordings) -> Finding:
 
 
 def measure_pruning_settles(data: Recordings) -> Finding:
-    """Prune memory heads or context heads under a context that contradicts."""
+    """Prune memory or context heads under a contradiction."""
     table = data.table(f"{RECORD}/conflicts.csv")
     n, counts = int(table["countries"].iloc[0]), sorted(set(table["count"][table["heads"] == "memory"]))
     none = {
@@ -214,7 +214,7 @@ def measure_interacting_turns(data: Recordings) -> Finding:
 
 
 def measure_forgotten_skills(data: Recordings) -> Finding:
-    """Compare what training away a skill leaves of its other half."""
+    """Compare what training a skill away leaves."""
     table = data.table(f"{RECORD}/skills.csv")
     seeds = sorted(set(table["seed"]))
     found: dict[str, list[Quantity]] = {}

@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 
 
 def measure_bound_by_memory(data: Recordings) -> Finding:
-    """Compare tokens of attention and of a linear layer, decoded together."""
+    """Compare attention and a linear layer, decoded together."""
     table = data.table(SHARING)
     most = int(table["sequences"].max())
     shares, counted = {}, {}

@@ -145,7 +145,7 @@ def measure_larger_batches_keep_more(data: Recordings) -> Finding:
 
 
 def measure_duplicates_are_forgotten_faster(data: Recordings) -> Finding:
-    """Compare what is left of facts in one sentence and in several."""
+    """Compare what is left after one and several sentences."""
     left, start, delay = {}, {}, 0
     for cell in ("paraphrases", "main"):
         table = _forgetting(data, cell, "recall_net")

@@ -25,7 +25,7 @@ _TOP = 10  # heads that are compared and knocked out
 
 
 def quantity(row: pd.DataFrame, column: str, name: str, n: int = 0, unit: str = "") -> Quantity:
-    """A value of a table of one row, with its limits."""
+    """Read a value of one row, with its limits."""
     value, low, high = (float(row[f"{column}{end}"].to_numpy(float)[0]) for end in ("", "_low", "_high"))
     return Quantity(name, value, low, high, unit, n)
 
