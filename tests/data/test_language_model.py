@@ -70,10 +70,37 @@ def short_answers() -> list[str]:
         f"{100 * (copying > 0.1).mean():.0f} % of the heads",
         f"{knocked['needle_nats']['top', 10]:.1f} nats instead of {knocked['needle_nats']['none', 0]:.1f}",
         f"from {context['p_episodic'][1]:.2f} after one repetition to {context['p_episodic'][16]:.2f} after sixteen",
+        *said_of_works(),
         *(
             f"`{policy}` {nats[policy, 32]:.1f}, {nats[policy, 64]:.1f} and {nats[policy, 128]:.1f}"
             for policy in ("hip", "copy-heads", "h2o", "streaming")
         ),
+    ]
+
+
+def said_of_works() -> list[str]:
+    """What the units that ask the model found."""
+    sinks = read_table(STUDY, "later_sinks").set_index("layer")
+    tilts = read_table(STUDY, "tilts").query("task == 'needles' and best").set_index("place")["nats_change"]
+    conflicts = read_table(STUDY, "conflicts").set_index(["heads", "count"])
+    turns = read_table(STUDY, "turns").set_index(["kind", "between"])
+    skills = read_table(STUDY, "skills")
+    untrained = skills[skills["asked"].str.endswith("not trained")]
+    assert (untrained["still_right_low"] < 0.05).all()
+    assert abs(tilts["ordinary token"]) < 0.05
+    assert (turns["turn_right"]["single"] == 1).all()
+    assert conflicts["answers_told"]["memory", 5] == 1
+    return [
+        f"{sinks['later_sinks'][0]:.0f} tokens of a text of 512 get more than five even shares of a head, "
+        f"and {100 * sinks['later_share'][0]:.0f} % of its attention; in layer {sinks['later_share'].idxmax()} they get "
+        f"{100 * sinks['later_share'].max():.0f} %",
+        f"costs {-tilts['first token']:.2f} nats less",
+        f"says what it is told for {100 * conflicts['answers_told']['none', 0]:.0f} % of the countries and "
+        f"what it knows for {100 * conflicts['answers_known']['none', 0]:.0f} %",
+        f"without five context heads what it knows for {100 * conflicts['answers_known']['context', 5]:.0f} %",
+        f"{100 * turns['turn_right']['revised', 8]:.0f} % of the time, and "
+        f"{100 * turns['turn_wrong']['revised', 8]:.0f} % by the old one",
+        f"for all {'zero one two three four'.split()[untrained['trained'].nunique()]} skills",
     ]
 
 

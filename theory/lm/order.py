@@ -99,7 +99,8 @@ def prefers_first(model: LanguageModel, pair: Pair, *, with_text: bool) -> tuple
     Returns
     -------
     float, bool, bool
-        Log-odds of A against B in nats where A is first, less those where it is not; and whether the letter is right, asked either way.
+        Log-odds of A against B in nats where A is first, less those where it is not; and whether the letter is right,
+        asked either way.
     """
     letters = [model.tokens_of(f" {letter}")[0] for letter in "AB"]
     odds = []
