@@ -81,26 +81,27 @@ def short_answers() -> list[str]:
 def said_of_works() -> list[str]:
     """What the units that ask the model found."""
     sinks = read_table(STUDY, "later_sinks").set_index("layer")
+    share = sinks["later_share"]
     tilts = read_table(STUDY, "tilts").query("task == 'needles' and best").set_index("place")["nats_change"]
     conflicts = read_table(STUDY, "conflicts").set_index(["heads", "count"])
     turns = read_table(STUDY, "turns").set_index(["kind", "between"])
     skills = read_table(STUDY, "skills")
     untrained = skills[skills["asked"].str.endswith("not trained")]
     assert (untrained["still_right_low"] < 0.05).all()
+    assert untrained["trained"].nunique() == 4
     assert abs(tilts["ordinary token"]) < 0.05
     assert (turns["turn_right"]["single"] == 1).all()
     assert conflicts["answers_told"]["memory", 5] == 1
     return [
         f"{sinks['later_sinks'][0]:.0f} tokens of a text of 512 get more than five even shares of a head, "
-        f"and {100 * sinks['later_share'][0]:.0f} % of its attention; in layer {sinks['later_share'].idxmax()} they get "
-        f"{100 * sinks['later_share'].max():.0f} %",
+        f"and {100 * share[0]:.0f} % of its attention; in layer {share.idxmax()} they get {100 * share.max():.0f} %",
         f"costs {-tilts['first token']:.2f} nats less",
         f"says what it is told for {100 * conflicts['answers_told']['none', 0]:.0f} % of the countries and "
         f"what it knows for {100 * conflicts['answers_known']['none', 0]:.0f} %",
         f"without five context heads what it knows for {100 * conflicts['answers_known']['context', 5]:.0f} %",
         f"{100 * turns['turn_right']['revised', 8]:.0f} % of the time, and "
         f"{100 * turns['turn_wrong']['revised', 8]:.0f} % by the old one",
-        f"for all {'zero one two three four'.split()[untrained['trained'].nunique()]} skills",
+        "for all four skills",
     ]
 
 
