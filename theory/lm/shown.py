@@ -33,7 +33,10 @@ def _value(row: Any, name: str, digits: int = 2) -> str:
     """An estimate with its interval."""
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
     text = _number(row[name], digits)
-    return text if low is None or low != low else f"{text} ({_number(low, digits)}–{_number(high, digits)})"
+    if low is None or low != low:
+        return text
+    between = " to " if low < 0 else "–"  # a dash beside a sign would be read as one more
+    return f"{text} ({_number(low, digits)}{between}{_number(high, digits)})"
 
 
 def _number(value: float, digits: int) -> str:
@@ -209,9 +212,14 @@ def _plain(folder: Path, name: str, labels: _Columns, values: _Columns, digits: 
     rows = [[*labels.values(), *values.values()]]
     for row in records_of(read_table(folder, name)):
         if row[next(iter(values))] == row[next(iter(values))]:
-            cells = [str(row[label]) for label in labels]
+            cells = [_label(row[label]) for label in labels]
             rows.append([*cells, *(_value(row, value, digits) for value in values)])
     return rows
+
+
+def _label(value: object) -> str:
+    """A label as people read it."""
+    return ("yes" if value else "no") if isinstance(value, bool | np.bool_) else str(value)
 
 
 _later_sinks = partial(
