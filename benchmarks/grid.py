@@ -72,11 +72,7 @@ def main(study: Study, arguments: Sequence[str] | None = None) -> list[dict[str,
     """Run what is missing of a study and return the table's rows (all values as text)."""
     options = _options(study, arguments)
     out: Path = options.out
-    wanted = [c for c in study.cells if all(word in " ".join(study.key(c)) for word in options.only)]
-    part, parts = (int(v) for v in options.part.split("/"))
-    wanted = wanted[part - 1 :: parts]
-    rows = {} if options.fresh else _read(out, study)
-    todo = [c for c in wanted if not _done(rows.get(study.key(c)), options.repeats, study.seed)]
+    wanted, todo, rows = _plan(study, options)
     console = Console(stderr=True)
     console.print(f"{study.name}: {len(wanted)} cells, {len(todo)} to run at {options.repeats} repeats -> {out}")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
@@ -101,6 +97,22 @@ def main(study: Study, arguments: Sequence[str] | None = None) -> list[dict[str,
         raise SystemExit(130) from None
     pool.shutdown()
     return [rows[study.key(c)] for c in wanted if study.key(c) in rows]
+
+
+def missing(study: Study, arguments: Sequence[str] | None = None) -> list[Cell]:
+    """Cells that :func:`main` will run, for what has to be there before."""
+    return _plan(study, _options(study, arguments))[1]
+
+
+def _plan(
+    study: Study, options: argparse.Namespace
+) -> tuple[list[Cell], list[Cell], dict[tuple[str, ...], dict[str, str]]]:
+    """Cells that are wanted, those of them that are missing, and the rows that there are."""
+    wanted = [c for c in study.cells if all(word in " ".join(study.key(c)) for word in options.only)]
+    part, parts = (int(v) for v in options.part.split("/"))
+    wanted = wanted[part - 1 :: parts]
+    rows = {} if options.fresh else _read(options.out, study)
+    return wanted, [c for c in wanted if not _done(rows.get(study.key(c)), options.repeats, study.seed)], rows
 
 
 def _options(study: Study, arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -35,7 +35,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from grid import Cell, Study, filled, main, markdown, recorded
+from grid import Cell, Study, filled, main, markdown, missing, recorded
 
 if TYPE_CHECKING:
     from theory.models import Model
@@ -350,7 +350,7 @@ if __name__ == "__main__":
     if "--page" in sys.argv:
         PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     else:
-        for kind in KINDS:
-            for seed in [*JUDGED, *TUNING]:
-                source(kind, seed)
+        # first tasks before the rest, as workers would train them at the same time
+        for kind, seed in sorted({(str(cell["kind"]), int(cell["model_seed"])) for cell in missing(STUDY)}):
+            source(kind, seed)
         main(STUDY)
