@@ -92,7 +92,7 @@ class HashBuckets(Policy):
         self._asked, self._held = self.bucket(seen.query), self.bucket(seen.key)
 
     def bucket(self, vectors: Array) -> Array:
-        """Find the bucket of each vector.
+        """Bucket of each vector.
 
         Shape (B, H, N) for vectors (B, H, N, d).
         """
@@ -104,10 +104,7 @@ class HashBuckets(Policy):
         return _latest(self._held[:, :, :t] == self._asked[:, :, t, None], self.budget)
 
     def score_bits(self) -> float:
-        """Rotations, and the bucket of every key.
-
-        Rotations at 32 bits a number.
-        """
+        """Rotations at 32 bits a number, and buckets of keys."""
         _, heads, length = self.seen.shape
         return 32.0 * self._rotation.size + heads * length * float(np.log2(2 * self._rotation.shape[2]))
 

@@ -31,7 +31,7 @@ def _spread(found: list[Quantity], name: str, unit: str = "%") -> list[Quantity]
 
 
 def measure_few_modules_forget(data: Recordings) -> Finding:
-    """Put a quarter of the modules back, and measure."""
+    """Measure what comes back with a quarter of the modules."""
     table = data.table(RECORD)
     cases = {
         f"{kind}, {keys} keys": own
