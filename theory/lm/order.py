@@ -19,6 +19,7 @@ from cogfit.progress import Progress
 from theory.lm.heads import logits_of, share
 from theory.lm.records import CannotBeAsked
 from theory.redundancy.models import LanguageModel
+from theory.redundancy.tables import ratio
 
 BANDS = (("near", 0.0, 1 / 3), ("middle", 1 / 3, 2 / 3), ("far", 2 / 3, 1.01))
 """Distances of the segments as parts of the longest: name, from, below."""
@@ -135,8 +136,8 @@ def measure_order(
     pairs : int
         Of each document.
     most : int, optional
-        Documents that are asked of; by default all. Those whose questions are longer than the model reads are left
-        out.
+        Documents that are asked of; by default all. Those that are too short for two segments, or whose questions are
+        longer than the model reads, are left out.
     words, segment : int
         Of a text, and of a segment.
     seed : int
@@ -146,7 +147,8 @@ def measure_order(
     -------
     list of dict
         ``text`` ("in context" or "none"), ``distance`` (of :data:`BANDS`, or "all"), ``pairs``, ``order_right`` (share
-        of the pairs that are told apart) and ``letter_right`` (share of right letters), with intervals over documents.
+        of the pairs that are told apart; those that are not are half right), ``letter_right`` (share of right letters)
+        and ``above_none`` (order_right less that without the text, pair by pair), with intervals over documents.
 
     Raises
     ------
@@ -156,21 +158,24 @@ def measure_order(
     every = (
         make_pairs(text, pairs, words=words, segment=segment, rng=np.random.default_rng([seed, number]))
         for number, text in enumerate(documents)
+        if len(text.split()) >= 2 * segment
     )
     drawn = list(islice((own for own in every if all(_fits(model, pair) for pair in own)), most))
     if len(drawn) < 2:
         what = f"{len(drawn)} of {len(documents)} texts with two segments fit into {model.context} tokens"
         raise CannotBeAsked(what, hint="use a model that reads more, or fewer words")
-    rows, done = list[dict[str, Any]](), 0
-    for title, with_text in (("in context", True), ("none", False)):
+    rows, done, without = list[dict[str, Any]](), 0, np.zeros((len(drawn), pairs))
+    for title, with_text in (("none", False), ("in context", True)):
         right, letters = np.zeros((len(drawn), pairs)), np.zeros((len(drawn), pairs))
         for i, own in enumerate(drawn):
             for j, pair in enumerate(own):
                 more, *letter = prefers_first(model, pair, with_text=with_text)
-                right[i, j], letters[i, j] = more > 0, np.mean(letter)
+                # in the numbers that a model computes with, differences of exactly nothing are common
+                right[i, j], letters[i, j] = 0.5 * (1 + np.sign(more)), np.mean(letter)
             done += 1
             if progress is not None:
                 progress(done, 2 * len(drawn), "order of segments")
+        without = right if title == "none" else without
         distance = np.array([[pair.distance for pair in own] for own in drawn])
         for band, low, high in (("all", 0.0, 2.0), *BANDS):
             chosen = (distance >= low) & (distance < high)
@@ -180,6 +185,7 @@ def measure_order(
             rows.append(
                 {"text": title, "distance": band, "pairs": int(chosen.sum())}
                 | {"order_right": share((right * chosen).sum(1), of_each, 0.95),
-                   "letter_right": share((letters * chosen).sum(1), of_each, 0.95)}
+                   "letter_right": share((letters * chosen).sum(1), of_each, 0.95),
+                   "above_none": tuple(map(float, ratio(((right - without) * chosen).sum(1), of_each, 0.95)))}
             )  # fmt: skip
     return rows

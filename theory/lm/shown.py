@@ -254,13 +254,13 @@ _order = partial(
     _plain,
     name="order",
     labels={"text": "text", "distance": "distance", "pairs": "pairs"},
-    values={"order_right": "order right", "letter_right": "letter right"},
+    values={"order_right": "order right", "above_none": "above none", "letter_right": "letter right"},
 )
 _turns = partial(
     _plain,
     name="turns",
     labels={"kind": "instruction", "between": "turns between"},
-    values={"turn_right": "right", "turn_wrong": "what holds no longer", "below_single": "below single"},
+    values={"turn_right": "right", "turn_wrong": "what holds no longer", "below_single": "below one that stands alone"},
 )
 _skills = partial(
     _plain,

@@ -1,7 +1,7 @@
 """Sinks beyond the first token, and more or less attention to them.
 
-- **later sinks** (Yu et al. 2024, arXiv 2406.15765): tokens after the first that a head gives more than
-  :data:`TIMES` even shares of its attention, over the tokens that come later;
+- **later sinks** (Yu et al. 2024, arXiv 2406.15765): tokens after the first that get more than :data:`TIMES` / N of a
+  head's attention, on average over the N tokens of a text;
 - **tilts**: attention to the first token (Han et al. 2025, arXiv 2505.11739) or to later sinks is scaled in some heads,
   those in which the derivative of the answer says that this helps.
 
@@ -32,14 +32,14 @@ except ImportError:
     raise MissingDependencyError("torch", "lm", "theory.lm.sinks") from None
 
 TIMES = 5.0
-"""Even shares above which a token is a sink of a head (Yu et al. 2024)."""
-
-_QUERIES = 16
-"""Tokens that must come later for a token to be judged: the mean of fewer is noise."""
+"""Shares of 1/N above which a token is a sink of a head (Yu et al. 2024)."""
 
 
 def later_sinks(weights: Tensor) -> Tensor:
     """Find tokens after the first that are sinks.
+
+    Attention that a token gets is the mean over all queries, those before it included, which give it none: a head that
+    reads the latest tokens gives each of them an even share, and none of them is a sink.
 
     Parameters
     ----------
@@ -49,8 +49,7 @@ def later_sinks(weights: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        Booleans (..., tokens). The first token, the last 16 and what has an even share many times over are told apart:
-        received is the mean over the tokens that come later, even is 1/(t + 1) for each of them.
+        Booleans (..., tokens): more than :data:`TIMES` / tokens, and not the first.
 
     Examples
     --------
@@ -60,13 +59,8 @@ def later_sinks(weights: Tensor) -> Tensor:
     [5]
     """
     tokens = weights.shape[-1]
-    at = torch.arange(tokens, device=weights.device)
-    is_later = (at[:, None] > at[None, :]).to(weights)
-    count = is_later.sum(0).clamp(min=1)
-    received = (weights * is_later).sum(-2) / count
-    even = (is_later / (at[:, None] + 1)).sum(0) / count
-    found: Tensor = (received > TIMES * even) & (at > 0) & (at < tokens - _QUERIES)
-    return found
+    found: Tensor = weights.mean(-2) > TIMES / tokens
+    return found & (torch.arange(tokens, device=weights.device) > 0)
 
 
 @dataclass
@@ -124,9 +118,9 @@ def sinks_by_layer(
     InputError
         If no document is long enough.
     """
-    long = [ids[: model.context] for ids in documents if min(len(ids), model.context) > SINK_FROM + _QUERIES]
+    long = [ids[: model.context] for ids in documents if min(len(ids), model.context) > SINK_FROM]
     if not long:
-        raise InputError(f"no document has more than {SINK_FROM + _QUERIES} tokens", hint="give longer texts")
+        raise InputError(f"no document has more than {SINK_FROM} tokens", hint="give longer texts")
     found = np.zeros((len(long), shape_of(model.module)[0], 3))
 
     class Count(Intervention):

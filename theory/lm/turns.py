@@ -1,6 +1,7 @@
 """Instructions of several turns, one of which may change another (Han et al. 2025, Findings of EMNLP).
 
-A conversation gives people passwords, turn by turn, and asks for one. **single**: it was given once; **revised**: a
+A conversation gives people passwords, turn by turn, and asks for one. **single**: it was given once, first; **late**:
+once, after two others; **revised**: a
 later turn replaces it; **restored**: a still later one takes the change back, so that the first holds again. The turns
 between are about other people. The kinds differ in what the turns do to each other only: people, words and the number
 of turns are the same. Conversations are the units of the intervals.
@@ -22,6 +23,7 @@ from theory.redundancy.tables import Array, ratio
 
 KINDS: dict[str, tuple[str, ...]] = {
     "single": ("The password of {name} is {first}.",),
+    "late": ("The password of {name} is {first}.",),
     "revised": (
         "The password of {name} is {first}.",
         "I have changed my mind: the password of {name} is {second} now.",
@@ -33,6 +35,9 @@ KINDS: dict[str, tuple[str, ...]] = {
     ),
 }
 """Turns about the person who is asked for."""
+
+ALONE = {"single": "single", "late": "late", "revised": "late", "restored": "single"}
+"""The kind without interaction whose right word stands in the same place: what stands first is recalled better."""
 
 MOST_BETWEEN = len(NAMES) - 3
 """Turns about other people that there can be."""
@@ -67,7 +72,9 @@ def conversation(kind: str, between: int, rng: np.random.Generator) -> tuple[str
     own = [turn.format(name=names[0], first=first, second=second) for turn in KINDS[kind]]
     missing = max(map(len, KINDS.values())) - len(own)
     # the first instruction opens every conversation: what stands first is recalled better
-    turns = [own[0], *others[between : between + missing], *own[1:], *others[:between]]
+    fill = others[between : between + missing]
+    begin = [*fill, *own] if kind == "late" else [own[0], *fill, *own[1:]]
+    turns = [*begin, *others[:between]]
     said = "".join(f"User: {turn}\nAssistant: I will remember that.\n" for turn in turns)
     text = f"{said}User: What is the password of {names[0]}?\nAssistant: The password of {names[0]} is"
     right, wrong = (second, first) if kind == "revised" else (first, second)
@@ -99,10 +106,10 @@ def measure_turns(
     list of dict
         ``kind``, ``between``, ``conversations``, ``turn_right`` (share that is answered rightly), ``turn_wrong`` (by
         what no longer holds), ``turn_nats`` (surprise of the right word) and ``below_single`` (share that is right
-        where nothing interacts less that of this kind, conversation by conversation), with intervals over
-        conversations.
+        where nothing interacts and the right word stands in the same place, less that of this kind, conversation by
+        conversation), with intervals over conversations.
     """
-    rows, ones, single = list[dict[str, Any]](), np.ones(conversations), dict[int, Array]()
+    rows, ones, alone = list[dict[str, Any]](), np.ones(conversations), dict[tuple[str, int], Array]()
     for done, (kind, distance) in enumerate([(kind, n) for kind in KINDS for n in between], 1):
         rng, found = np.random.default_rng(seed), []
         for _ in range(conversations):
@@ -114,7 +121,8 @@ def measure_turns(
             nats, likeliest = surprise_of(logits_of(model, [*ids, target]), [*ids, target])
             found.append((likeliest[-1] == target, likeliest[-1] == other, nats[-1]))
         right_answers, wrong_answers, surprise = np.array(found, float).T
-        less = single.setdefault(distance, right_answers) - right_answers
+        alone.setdefault((kind, distance), right_answers)
+        less = alone[ALONE[kind], distance] - right_answers
         rows.append(
             {"kind": kind, "between": distance, "conversations": conversations}
             | {"turn_right": share(right_answers, ones, 0.95), "turn_wrong": share(wrong_answers, ones, 0.95)}
