@@ -433,6 +433,7 @@ def test_published_claims_where_the_streams_show_them() -> None:
         "surprising_tokens_outlive_a_window": "shown",
         "a_compensation_token_recovers_what_was_dropped": "not shown",
         "clusters_beat_a_window": "shown",
+        "hash_buckets_beat_a_window": "shown",
         "landmarks_find_the_block": "shown",
         "tree_search_loses_little": "not shown",
         "a_content_mask_beats_a_window": "shown",

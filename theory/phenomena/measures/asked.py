@@ -43,27 +43,34 @@ def measure_later_sinks(data: Recordings) -> Finding:
             quantity(whole, "sink_heads", "heads with such a token", n, "%"),
             quantity(most, "later_share", f"attention that they get in layer {int(most['layer'].iloc[0])}", n, "%"),
         ),
-        f"tokens after the first that a head of {MODEL} gives more than five even shares, the threshold of the work, "
-        "over the tokens that come later; over documents of prose",
+        f"tokens after the first that get more than 5/N of the attention of a head of {MODEL}, on average over the N "
+        "tokens of a text, the threshold of the work; over documents of prose",
     )
 
 
 def measure_less_to_later_sinks(data: Recordings) -> Finding:
     """Scale attention to later sinks down where that should help."""
-    rows = _row(data.table(f"{RECORD}/tilts.csv"), place="later sinks", heads="down")
+    rows = _row(data.table(f"{RECORD}/tilts.csv"), task="needles", place="later sinks", heads="down")
     rows = rows[rows["questions"].notna()]
     n = int(rows["questions"].iloc[0])
     change = quantity(rows, "nats_change", f"change of the answer in nats, × {rows['factor'].iloc[0]:g}", n)
+    others = _row(data.table(f"{RECORD}/tilts.csv"), task="needles", place="later sinks", heads="up")
+    others = others[others["questions"].notna()]
+    more = quantity(others, "nats_change", f"with more attention in other heads, × {others['factor'].iloc[0]:g}", n)
+    is_alone = is_below(change, more)
+    verdict: Verdict = "reproduced" if is_alone else "reproduced under conditions"
     return Finding(
-        "reproduced" if change.high < 0 else "reversed" if change.low > 0 else "not reproduced",
+        verdict if change.high < 0 else "reversed" if change.low > 0 else "not reproduced",
         (
             change,
+            more,
             quantity(rows, "exact_before", "answers exact before", n),
             quantity(rows, "exact_after", "answers exact after", n),
         ),
         f"needles in prose, {MODEL}: attention to later sinks is scaled in the heads in which the derivative of the "
         "answer says that less of it helps; heads and factor come from other needles. The work measures accuracy on "
         "many tasks",
+        "" if is_alone else "more attention to them in other heads is not shown to help less",
     )
 
 
@@ -156,7 +163,7 @@ def measure_pruning_settles(data: Recordings) -> Finding:
         "for what is told are named by the derivative of the two logits on other countries, where the work patches "
         "paths",
         f"pruning one kind lets the other source answer, more than nothing and random heads do, in {settled} of "
-        f"{2 * len(counts)} cases",
+        f"{2 * len(counts)} cases; random heads are two draws, and move answers, too",
     )
 
 
@@ -177,39 +184,43 @@ def measure_order_of_segments(data: Recordings) -> Finding:
         if band != "all"
     ]
     letter = quantity(_row(table, text="in context", distance="all"), "letter_right", "right letter, text in context")
-    is_told = told.low > 0.5 and is_below(without, told)
+    above = quantity(
+        _row(table, text="in context", distance="all"), "above_none", "above none, pair by pair", pairs["none"]
+    )
+    is_told = told.low > 0.5 and above.low > 0
     return Finding(
         "reproduced under conditions" if is_told else "not reproduced",
-        (told, without, *bands, letter),
+        (told, without, above, *bands, letter),
         f"pairs of 16 words of a text of 128, {MODEL}, each pair asked in both ways; over documents. Recall of a text "
         "that was trained on was not tested, and the numbers of the 155 people of the work were not at hand",
         "the order is told with the text in context only; the half that concerns training was not tested"
         if is_told
-        else "a model of this size does not tell the order above chance and above the same question without the text, "
-        "so there is nothing that training could keep less of",
+        else "a model of this size is not shown to tell the order above chance and above the same question without the "
+        "text, so there is nothing that training could keep less of",
     )
 
 
 def measure_interacting_turns(data: Recordings) -> Finding:
-    """Compare single instructions with those that others change."""
+    """Compare instructions that stand alone with changed ones."""
     table = data.table(f"{RECORD}/turns.csv")
     n = int(table["conversations"].iloc[0])
-    changed = table[table["kind"] != "single"]
+    changed = table[~table["kind"].isin(("single", "late"))]
     numbers = [
         quantity(table.iloc[[i]], "turn_right", f"right, {row.kind}, {row.between} turns between", n)
         for i, row in enumerate(table.itertuples())
     ]
     below = [
-        quantity(changed.iloc[[i]], "below_single", f"below single, {row.kind}, {row.between} turns between", n)
+        quantity(changed.iloc[[i]], "below_single", f"below one alone, {row.kind}, {row.between} turns between", n)
         for i, row in enumerate(changed.itertuples())
     ]
     worse, better = (sum(x) for x in ([each.low > 0 for each in below], [each.high < 0 for each in below]))
     return Finding(
         in_words(worse, better, len(below)),
         (*below, *numbers),
-        f"passwords given in conversations, replaced later, or the change taken back, {MODEL}; paired over "
-        "conversations. The work has many kinds of instructions and models that follow them well",
-        f"worse than single ones in {worse} of {len(below)} cases, better in {better}",
+        f"passwords given in conversations, replaced later, or the change taken back, {MODEL}; beside those that were "
+        "given once in the same place, paired over conversations. The work has many kinds of instructions and models "
+        "that follow them well",
+        f"worse than what stands alone in {worse} of {len(below)} cases, better in {better}",
     )
 
 
@@ -239,5 +250,7 @@ def measure_forgotten_skills(data: Recordings) -> Finding:
         tuple(numbers),
         f"share still answered after training {MODEL} on random answers to half of the questions of a skill, until "
         "those are lost; of the other half, which was not trained. The skills are other ones than the work's",
-        f"of questions that were not trained, {reason}" if kept else "no skill outlasts another with every draw",
+        f"of questions that were not trained, {reason}"
+        if kept
+        else "no skill outlasts another with every draw; with 20 to 33 questions it would have to keep four in ten",
     )

@@ -152,11 +152,7 @@ def measure_sinks_in_training(data: Recordings) -> Finding:
         ),
         "a GPT-2 of four layers over bytes, trained on programs for 2,560 steps, at ten checkpoints; over documents of "
         "one training",
-        ""
-        if verdict == "reproduced"
-        else "at the end of this training of minutes no head has a sink"
-        if not heavy
-        else "",
+        "" if heavy else "at the end of this training of minutes no head has a sink; it may be too short for one",
     )
 
 
