@@ -111,6 +111,28 @@ def prefers_first(model: LanguageModel, pair: Pair, *, with_text: bool) -> tuple
     return odds[0] - odds[1], odds[0] > 0, odds[1] < 0
 
 
+def _draw(
+    model: LanguageModel,
+    documents: Sequence[str],
+    pairs: int,
+    most: int | None,
+    words: int,
+    segment: int,
+    seed: int,
+) -> list[list[Pair]]:
+    """Pairs of the documents that can be asked of."""
+    every = (
+        make_pairs(text, pairs, words=words, segment=segment, rng=np.random.default_rng([seed, number]))
+        for number, text in enumerate(documents)
+        if len(text.split()) >= 2 * segment
+    )
+    drawn = list(islice((own for own in every if all(_fits(model, pair) for pair in own)), most))
+    if len(drawn) < 2:
+        what = f"{len(drawn)} of {len(documents)} texts with two segments fit into {model.context} tokens"
+        raise CannotBeAsked(what, hint="use a model that reads more, or fewer words")
+    return drawn
+
+
 def _fits(model: LanguageModel, pair: Pair) -> bool:
     """Whether the longer question is not longer than the model reads."""
     return max(map(len, _prompts(model, pair, with_text=True))) <= model.context
@@ -155,15 +177,7 @@ def measure_order(
     CannotBeAsked
         If fewer than two texts fit.
     """
-    every = (
-        make_pairs(text, pairs, words=words, segment=segment, rng=np.random.default_rng([seed, number]))
-        for number, text in enumerate(documents)
-        if len(text.split()) >= 2 * segment
-    )
-    drawn = list(islice((own for own in every if all(_fits(model, pair) for pair in own)), most))
-    if len(drawn) < 2:
-        what = f"{len(drawn)} of {len(documents)} texts with two segments fit into {model.context} tokens"
-        raise CannotBeAsked(what, hint="use a model that reads more, or fewer words")
+    drawn = _draw(model, documents, pairs, most, words, segment, seed)
     rows, done, without = list[dict[str, Any]](), 0, np.zeros((len(drawn), pairs))
     for title, with_text in (("none", False), ("in context", True)):
         right, letters = np.zeros((len(drawn), pairs)), np.zeros((len(drawn), pairs))
