@@ -12,7 +12,7 @@ Documents, needles and sequences are the units of the intervals.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ import numpy as np
 
 from cogfit.errors import InputError, MissingDependencyError
 from cogfit.progress import Progress
-from theory.lm.attention import Intervention, KnockOut, can_intervene, intervening, shape_of
+from theory.lm.attention import Intervention, KnockOut, can_intervene, intervening
 from theory.lm.needles import Needle
 from theory.lm.records import SINK_FROM
 from theory.redundancy.models import LanguageModel
@@ -83,9 +83,58 @@ class HeadScores:
 
     def top(self, count: int) -> dict[int, tuple[int, ...]]:
         """Heads of the highest scores, by layer, numbered from 1."""
-        value = self.estimate()[0]
-        order = np.argsort(-value, axis=None, kind="stable")[:count]
-        return by_layer([(int(i) // value.shape[1] + 1, int(i) % value.shape[1] + 1) for i in order])
+        return highest(self.estimate()[0], count)
+
+
+def highest(value: Array, count: int) -> dict[int, tuple[int, ...]]:
+    """Choose the heads of the highest values, by layer.
+
+    Parameters
+    ----------
+    value : ndarray
+        (layers, heads).
+    count : int
+
+    Returns
+    -------
+    dict
+        Heads of each layer, numbered from 1.
+
+    Examples
+    --------
+    >>> highest(np.array([[0.0, 3.0], [2.0, 1.0]]), 2)
+    {1: (2,), 2: (1,)}
+    """
+    order = np.argsort(-value, axis=None, kind="stable")[:count]
+    return by_layer([(int(i) // value.shape[1] + 1, int(i) % value.shape[1] + 1) for i in order])
+
+
+SetsOfHeads = list[tuple[str, int, list[dict[int, tuple[int, ...]]]]]
+"""Name, number of heads, and one or more sets of so many, by layer."""
+
+
+def sets_of_heads(value: Array, name: str, counts: Sequence[int], *, draws: int, seed: int) -> SetsOfHeads:
+    """Sets of heads: none, the highest, and as many others.
+
+    Parameters
+    ----------
+    value : ndarray
+        (layers, heads): what the highest are chosen by.
+    name : str
+        Of the highest; the others are ``random``.
+    counts : sequence of int
+        Numbers of heads.
+    draws, seed : int
+        Sets of random heads for each number.
+    """
+    rng, plan = np.random.default_rng(seed), SetsOfHeads([("none", 0, [{}])])
+    every = [(layer + 1, head + 1) for layer, head in np.ndindex(value.shape)]
+    for count in counts:
+        top = highest(value, count)
+        others = [pair for pair in every if pair[1] not in top.get(pair[0], ())]
+        drawn = [by_layer([others[i] for i in rng.permutation(len(others))[:count]]) for _ in range(draws)]
+        plan += [(name, count, [top]), ("random", count, drawn)]
+    return plan
 
 
 def by_layer(heads: Sequence[tuple[int, int]]) -> dict[int, tuple[int, ...]]:
@@ -342,15 +391,7 @@ def knock_out(
     list of dict
         One for each k and ``heads`` ("none", "top" or "random"), with :meth:`Recall.summary`.
     """
-    rng, rows = np.random.default_rng(seed), []
-    layers, heads = shape_of(model.module)
-    every = [(layer, head) for layer in range(1, layers + 1) for head in range(1, heads + 1)]
-    plan: list[tuple[str, int, list[Mapping[int, tuple[int, ...]]]]] = [("none", 0, [{}])]
-    for count in counts:
-        top = scores.top(count)
-        others = [pair for pair in every if pair[1] not in top.get(pair[0], ())]
-        drawn = [by_layer([others[i] for i in rng.permutation(len(others))[:count]]) for _ in range(draws)]
-        plan += [("top", count, [top]), ("random", count, list(drawn))]
+    rows, plan = list[dict[str, Any]](), sets_of_heads(scores.estimate()[0], "top", counts, draws=draws, seed=seed)
     total, done = sum(len(sets) for *_, sets in plan), 0
     for name, count, sets in plan:
         recalls = []

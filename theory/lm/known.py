@@ -21,7 +21,7 @@ import numpy as np
 from cogfit.errors import MissingDependencyError
 from cogfit.progress import Progress
 from theory.lm.attention import Gates, Intervention, KnockOut, Tilt, intervening, shape_of
-from theory.lm.heads import by_layer, logits_of, share
+from theory.lm.heads import SetsOfHeads, highest, logits_of, sets_of_heads, share
 from theory.lm.records import CannotBeAsked
 from theory.redundancy.models import LanguageModel
 from theory.redundancy.tables import Array, ratio
@@ -194,37 +194,6 @@ def _device(model: LanguageModel) -> torch.device:
     return next(model.module.parameters()).device
 
 
-def best(scores: Array, count: int) -> dict[int, tuple[int, ...]]:
-    """Choose the heads of the highest mean score, by layer.
-
-    Numbered from 1.
-
-    Parameters
-    ----------
-    scores : ndarray
-        (questions, layers, heads).
-    count : int
-
-    Examples
-    --------
-    >>> best(np.array([[[0.0, 3.0], [2.0, 1.0]]]), 2)
-    {1: (2,), 2: (1,)}
-    """
-    mean = scores.mean(0)
-    order = np.argsort(-mean, axis=None, kind="stable")[:count]
-    return by_layer([(int(i) // mean.shape[1] + 1, int(i) % mean.shape[1] + 1) for i in order])
-
-
-def drawn_outside(
-    shape: tuple[int, int], heads: Mapping[int, tuple[int, ...]], count: int, rng: np.random.Generator
-) -> dict[int, tuple[int, ...]]:
-    """As many heads, drawn from the others."""
-    layers, width = shape
-    every = [(layer, head) for layer in range(1, layers + 1) for head in range(1, width + 1)]
-    others = [pair for pair in every if pair[1] not in heads.get(pair[0], ())]
-    return by_layer([others[i] for i in rng.permutation(len(others))[:count]])
-
-
 def halves(asked: Sequence[Asked]) -> tuple[list[Asked], list[Asked]]:
     """Every other question, and the rest."""
     return list(asked[::2]), list(asked[1::2])
@@ -311,7 +280,7 @@ def measure_recall(
     shape = shape_of(model.module)
     chosen, judged = halves([ask_for(model, country) for country in countries])
     every = {layer: tuple(range(1, shape[1] + 1)) for layer in range(1, shape[0] + 1)}
-    plan = _plan(pull(model, chosen), "top", counts, shape, draws, seed)
+    plan = sets_of_heads(pull(model, chosen).mean(0), "top", counts, draws=draws, seed=seed)
     plan += [("all", shape[0] * shape[1], [every])]
     return _judged(model, judged, plan, lambda heads: cut(heads, shape), progress, "cutting attention to the subject")
 
@@ -337,31 +306,17 @@ def measure_conflicts(
     list of dict
         ``heads`` ("none", "memory", "context", "random"), ``count``, and :meth:`Answers.summary`.
     """
-    shape = shape_of(model.module)
     chosen, judged = halves(conflicts(model, countries, seed))
-    scores = effects(model, chosen, for_the_context)
-    plan = _plan(scores, "context", counts, shape, draws, seed)
-    plan += [("memory", count, [best(-scores, count)]) for count in counts]
+    scores = effects(model, chosen, for_the_context).mean(0)
+    plan = sets_of_heads(scores, "context", counts, draws=draws, seed=seed)
+    plan += [("memory", count, [highest(-scores, count)]) for count in counts]
     return _judged(model, judged, plan, lambda heads: lambda each: KnockOut(heads), progress, "pruning heads")
-
-
-Sets = list[tuple[str, int, list[dict[int, tuple[int, ...]]]]]
-
-
-def _plan(scores: Array, name: str, counts: Sequence[int], shape: tuple[int, int], draws: int, seed: int) -> Sets:
-    """Sets of heads: none, the best, and as many others."""
-    rng, plan = np.random.default_rng(seed), Sets([("none", 0, [{}])])
-    for count in counts:
-        top = best(scores, count)
-        plan += [(name, count, [top])]
-        plan += [("random", count, [drawn_outside(shape, top, count, rng) for _ in range(draws)])]
-    return plan
 
 
 def _judged(
     model: LanguageModel,
     asked: Sequence[Asked],
-    plan: Sets,
+    plan: SetsOfHeads,
     make: Callable[[Mapping[int, tuple[int, ...]]], Callable[[Asked], Intervention]],
     progress: Progress | None,
     step: str,

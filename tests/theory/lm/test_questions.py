@@ -16,16 +16,14 @@ from hypothesis import strategies as st
 
 from theory.lm import order as orders
 from theory.lm.attention import Gates, Intervention, KnockOut, Tilt, intervening, shape_of
-from theory.lm.heads import logits_of, per_head
+from theory.lm.heads import logits_of, per_head, sets_of_heads
 from theory.lm.known import (
     CAPITALS,
     Asked,
     answers,
     ask_for,
-    best,
     conflicts,
     cut,
-    drawn_outside,
     effects,
     for_the_context,
     known,
@@ -244,11 +242,14 @@ def test_answers_and_cut_attention(worded: LanguageModel) -> None:
 
 @given(st.integers(1, 6), st.integers(0, 99))
 def test_random_heads_are_others(count: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    top = best(rng.normal(size=(3, 2, 6)), count)
-    others = drawn_outside((2, 6), top, count, rng)
-    assert sum(map(len, top.values())) == sum(map(len, others.values())) == count
-    assert not any(set(others.get(layer, ())) & set(heads) for layer, heads in top.items())
+    value = np.random.default_rng(seed).normal(size=(2, 6))
+    none, (_, _, (top,)), (_, _, drawn) = sets_of_heads(value, "top", (count,), draws=3, seed=seed)
+    assert none == ("none", 0, [{}])
+    least = min(value[layer - 1, head - 1] for layer, heads in top.items() for head in heads)
+    assert (value >= least).sum() == count
+    for others in drawn:
+        assert sum(map(len, top.values())) == sum(map(len, others.values())) == count
+        assert not any(set(others.get(layer, ())) & set(heads) for layer, heads in top.items())
 
 
 def test_a_model_that_knows_nothing_is_not_asked(worded: LanguageModel) -> None:

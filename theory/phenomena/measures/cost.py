@@ -58,14 +58,16 @@ def one_pass(query: Array, keys: Array, values: Array) -> tuple[Array, int]:
     >>> one_pass(np.zeros(2), np.eye(2), np.array([[1.0, 0.0], [3.0, 2.0]]))
     (array([2., 1.]), 4)
     """
-    highest, weight, total = -np.inf, 0.0, np.zeros(values.shape[1])
+    # all that goes from one token to the next: the highest score, the sum of the weights, the weighted sum of values
+    state = np.concatenate([[-np.inf, 0.0], np.zeros(values.shape[1])])
     for key, value in zip(keys, values, strict=True):
         score = float(query @ key)
-        above = max(highest, score)
+        above = max(state[0], score)
         # what was summed up is scaled to the new maximum
-        before, own = np.exp(highest - above), np.exp(score - above)
-        weight, total, highest = weight * before + own, total * before + own * value, above
-    return total / weight, total.size + 2
+        state[1:] *= np.exp(state[0] - above)
+        state[1:] += np.exp(score - above) * np.concatenate([[1.0], value])
+        state[0] = above
+    return state[2:] / state[1], state.size
 
 
 def measure_one_pass(data: Recordings) -> Finding:
