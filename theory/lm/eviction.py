@@ -19,14 +19,14 @@ import numpy as np
 from cogfit.errors import InputError, MissingDependencyError, nearest
 from cogfit.progress import Progress
 from theory.lm.attention import Attending, Intervention, intervening
-from theory.lm.heads import Recall, judge, logits_of, logits_of_all, share, surprise_of
+from theory.lm.heads import Recall, judge, logits_of, logits_of_all, surprise_of
+from theory.lm.intervals import mean_ratio, share
 from theory.lm.needles import Needle
 from theory.policies import POLICIES, find
 from theory.policies.eviction import SirLLM
 from theory.policies.policy import Policy
 from theory.policies.streams import Array
 from theory.redundancy.models import LanguageModel
-from theory.redundancy.tables import ratio
 
 try:
     import torch
@@ -242,10 +242,10 @@ class PolicyResult:
         row: dict[str, Any] = {"policy": self.policy, "budget": self.budget, **self.recall.summary(level)}
         row["nats_above_full"] = self._above(full, np.ones(full.nats.shape, bool), level)
         prose = self.recall.prose[:, 0] - full.prose[:, 0]
-        row["prose_above_full"] = _triple(ratio(prose, full.prose[:, 1], level))
+        row["prose_above_full"] = mean_ratio(prose, full.prose[:, 1], level)
         names = ("attended", "read", "kept_by_head", "kept")
         for name, values in zip(names, self.costs.T, strict=True):
-            row[name] = _triple(ratio(values, ones, level))
+            row[name] = mean_ratio(values, ones, level)
         row["kv_bytes_kept"] = round(row["kept"][0] * tokens * bytes_per_token)
         row["kv_bytes_read_per_token"] = round(row["read"][0] * (tokens + 1) / 2 * bytes_per_token)
         return row
@@ -281,15 +281,11 @@ class PolicyResult:
     def _above(self, full: Recall, chosen: Array, level: float) -> tuple[float, float, float]:
         """Nats of chosen answers above those under full attention."""
         above = ((self.recall.nats - full.nats) * chosen).sum(1)
-        return _triple(ratio(above, chosen.sum(1).astype(float), level))
+        return mean_ratio(above, chosen.sum(1).astype(float), level)
 
 
 DEPTHS = (("first third", 0.0, 1 / 3), ("middle third", 1 / 3, 2 / 3), ("last third", 2 / 3, 1.01))
 """Bands of the depths of facts: name, from, below."""
-
-
-def _triple(found: tuple[Array, Array, Array]) -> tuple[float, float, float]:
-    return float(found[0]), float(found[1]), float(found[2])
 
 
 def play_policies(

@@ -22,6 +22,7 @@ import numpy as np
 from cogfit.errors import InputError, MissingDependencyError
 from cogfit.progress import Progress
 from theory.lm.attention import Intervention, KnockOut, can_intervene, intervening
+from theory.lm.intervals import mean_ratio, share
 from theory.lm.needles import Needle
 from theory.lm.records import SINK_FROM
 from theory.redundancy.models import LanguageModel
@@ -228,35 +229,6 @@ def induction_score(model: LanguageModel, sequences: int = 12, *, length: int = 
     return HeadScores("induction score", np.stack(part), np.ones((sequences, 1, 1)))
 
 
-def share(part: Array, whole: Array, level: float) -> tuple[float, float, float]:
-    """Share of yes among answers, with interval over units.
-
-    Wilson's, with as many independent answers as the spread over units tells; where all units agree, as many as there
-    are units: of eight needles that all are found the interval is not a point.
-
-    Parameters
-    ----------
-    part, whole : ndarray
-        (units,): yes, and answers.
-    level : float
-
-    Examples
-    --------
-    >>> [round(limit, 2) for limit in share(np.ones(8), np.ones(8), 0.95)]
-    [1.0, 0.59, 1.0]
-    """
-    from scipy.special import stdtrit
-
-    value, low, high = (float(found) for found in ratio(part, whole, level))
-    units = int((whole > 0).sum())
-    z = float(stdtrit(max(units - 1, 1), (1 + level) / 2))
-    spread = (high - low) / 2 / z
-    n = value * (1 - value) / spread**2 if spread > 0 and 0 < value < 1 else float(units)
-    centre = (value + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * math.sqrt(max(value * (1 - value), 0) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return value, max(centre - half, 0.0), min(centre + half, 1.0)
-
-
 @dataclass(frozen=True)
 class Recall:
     """How well needles are found, and prose foretold.
@@ -269,6 +241,8 @@ class Recall:
         (needles, facts): mean surprise of an answer's tokens.
     prose : ndarray
         (needles, 2): sum of the surprise of prose tokens, and their number.
+
+    Under several sets of heads, an axis for them stands in front.
     """
 
     exact: Array
@@ -278,14 +252,14 @@ class Recall:
     def summary(self, level: float = 0.95) -> dict[str, tuple[float, float, float]]:
         """Share of exact answers, nats of answers, perplexity of prose.
 
-        Each with its interval over needles.
+        Each with its interval over needles, and over sets of heads where there are several.
         """
-        facts = np.full(len(self.nats), self.nats.shape[1], float)
-        nats = ratio(self.nats.sum(1), facts, level)
-        loss = ratio(self.prose[:, 0], self.prose[:, 1], level)
+        facts = np.full(self.nats.shape[-2], self.nats.shape[-1], float)
+        tokens = self.prose[..., 1].reshape(-1, len(facts))[0]
+        loss = mean_ratio(self.prose[..., 0], tokens, level)
         return {
-            "needle_exact": share(self.exact.astype(float).sum(1), facts, level),
-            "needle_nats": (float(nats[0]), float(nats[1]), float(nats[2])),
+            "needle_exact": share(self.exact.astype(float).sum(-1), facts, level),
+            "needle_nats": mean_ratio(self.nats.sum(-1), facts, level),
             "perplexity": (math.exp(loss[0]), math.exp(loss[1]), math.exp(loss[2])),
         }
 
@@ -382,7 +356,7 @@ def knock_out(
     counts : sequence of int
         The k.
     draws : int
-        Sets of random heads for each k; their needles are pooled.
+        Sets of random heads for each k; they are taken as drawn at random, as needles are.
     seed : int
     progress : callable, optional
 
@@ -400,17 +374,13 @@ def knock_out(
             done += 1
             if progress is not None:
                 progress(done, total, "knocking out heads")
-        rows.append({"heads": name, "count": count, **_mean_recall(recalls).summary()})
+        rows.append({"heads": name, "count": count, **_stacked(recalls).summary()})
     return rows
 
 
-def _mean_recall(recalls: Sequence[Recall]) -> Recall:
-    """Mean over sets of heads, needle by needle: needles stay the unit."""
-    return Recall(
-        exact=np.mean([recall.exact for recall in recalls], axis=0),
-        nats=np.mean([recall.nats for recall in recalls], axis=0),
-        prose=np.mean([recall.prose for recall in recalls], axis=0),
-    )
+def _stacked(recalls: Sequence[Recall]) -> Recall:
+    """Recall under several sets of heads."""
+    return Recall(*(np.stack([getattr(each, name) for each in recalls]) for name in ("exact", "nats", "prose")))
 
 
 # -------------------------------------------------------------------------------------------------------- passes

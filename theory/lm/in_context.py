@@ -21,10 +21,11 @@ import numpy as np
 
 from cogfit.errors import InputError, MissingDependencyError
 from cogfit.progress import Progress
-from theory.lm.heads import per_head, share, surprise_of
+from theory.lm.heads import per_head, surprise_of
+from theory.lm.intervals import mean_ratio, share
 from theory.lm.needles import NAMES, WORDS
 from theory.redundancy.models import LanguageModel
-from theory.redundancy.tables import Array, ratio
+from theory.redundancy.tables import Array
 
 try:
     import torch
@@ -192,8 +193,8 @@ def curve_in_context(log: pd.DataFrame, *, late: bool = False, level: float = 0.
         row: dict[str, Any] = {"condition": condition, "exposure": exposure, "n": len(part)}
         for name in ("p_episodic", "p_other", "correct"):
             part_of, whole = np.array(each[name].sum(), float), np.array(each.size(), float)
-            interval = share if name == "correct" else ratio
-            value, low, high = (float(found) for found in interval(part_of, whole, level))
+            interval = share if name == "correct" else mean_ratio
+            value, low, high = interval(part_of, whole, level)
             row |= {name: value, f"{name}_low": max(low, 0.0), f"{name}_high": min(high, 1.0)}
         rows.append(row)
     if not rows:

@@ -21,10 +21,11 @@ import numpy as np
 from cogfit.errors import MissingDependencyError
 from cogfit.progress import Progress
 from theory.lm.attention import Gates, Intervention, KnockOut, Tilt, intervening, shape_of
-from theory.lm.heads import SetsOfHeads, highest, logits_of, sets_of_heads, share
+from theory.lm.heads import SetsOfHeads, highest, logits_of, sets_of_heads
+from theory.lm.intervals import mean_ratio, share
 from theory.lm.records import CannotBeAsked
 from theory.redundancy.models import LanguageModel
-from theory.redundancy.tables import Array, ratio
+from theory.redundancy.tables import Array
 
 try:
     import torch
@@ -209,6 +210,8 @@ class Answers:
         (questions,): whether the likeliest token is the answer, or what the context says.
     nats : ndarray
         (questions,): surprise of the answer's first token.
+
+    Under several sets of heads, an axis for them stands in front.
     """
 
     known: Array
@@ -216,13 +219,15 @@ class Answers:
     nats: Array
 
     def summary(self, level: float = 0.95) -> dict[str, Any]:
-        """Shares and nats, with intervals over questions."""
-        ones = np.ones(len(self.nats))
-        nats = ratio(self.nats, ones, level)
+        """Shares and nats, with intervals.
+
+        Over questions, and over sets of heads where there are several.
+        """
+        ones = np.ones(self.nats.shape[-1])
         return {
             "answers_known": share(self.known, ones, level),
             "answers_told": share(self.told, ones, level),
-            "answer_nats": (float(nats[0]), float(nats[1]), float(nats[2])),
+            "answer_nats": mean_ratio(self.nats, ones, level),
         }
 
 
@@ -254,7 +259,7 @@ def measure_recall(
     countries: Sequence[str],
     counts: Sequence[int],
     *,
-    draws: int = 2,
+    draws: int = 10,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
@@ -268,7 +273,7 @@ def measure_recall(
     counts : sequence of int
         Numbers of heads.
     draws : int
-        Sets of random heads for each number; their answers are averaged, country by country.
+        Sets of random heads for each number; they are taken as drawn at random, as countries are.
     seed : int
     progress : callable, optional
 
@@ -290,7 +295,7 @@ def measure_conflicts(
     countries: Sequence[str],
     counts: Sequence[int],
     *,
-    draws: int = 2,
+    draws: int = 10,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
@@ -331,6 +336,6 @@ def _judged(
             done += 1
             if progress is not None:
                 progress(done, total, step)
-        mean = Answers(*(np.mean([getattr(each, key) for each in found], 0) for key in ("known", "told", "nats")))
-        rows.append({"heads": name, "count": count, "countries": len(asked), **mean.summary()})
+        together = Answers(*(np.stack([getattr(each, key) for each in found]) for key in ("known", "told", "nats")))
+        rows.append({"heads": name, "count": count, "countries": len(asked), **together.summary()})
     return rows

@@ -16,10 +16,10 @@ import numpy as np
 
 from cogfit.errors import InputError
 from cogfit.progress import Progress
-from theory.lm.heads import logits_of, share
+from theory.lm.heads import logits_of
+from theory.lm.intervals import mean_ratio, share
 from theory.lm.records import CannotBeAsked
 from theory.redundancy.models import LanguageModel
-from theory.redundancy.tables import ratio
 
 BANDS = (("near", 0.0, 1 / 3), ("middle", 1 / 3, 2 / 3), ("far", 2 / 3, 1.01))
 """Distances of the segments as parts of the longest: name, from, below."""
@@ -200,6 +200,6 @@ def measure_order(
                 {"text": title, "distance": band, "pairs": int(chosen.sum())}
                 | {"order_right": share((right * chosen).sum(1), of_each, 0.95),
                    "letter_right": share((letters * chosen).sum(1), of_each, 0.95),
-                   "above_none": tuple(map(float, ratio(((right - without) * chosen).sum(1), of_each, 0.95)))}
+                   "above_none": mean_ratio(((right - without) * chosen).sum(1), of_each, 0.95)}
             )  # fmt: skip
     return rows

@@ -20,10 +20,11 @@ import numpy as np
 from cogfit.errors import InputError, MissingDependencyError
 from cogfit.progress import Progress
 from theory.lm.attention import Attending, Intervention, Tilt, intervening, shape_of
-from theory.lm.heads import logits_of, share
+from theory.lm.heads import logits_of
+from theory.lm.intervals import mean_ratio, share
 from theory.lm.records import SINK_FROM
 from theory.redundancy.models import LanguageModel
-from theory.redundancy.tables import Array, ratio
+from theory.redundancy.tables import Array
 
 try:
     import torch
@@ -140,7 +141,7 @@ def sinks_by_layer(
     layers = [(0, found.mean(1)), *((layer + 1, found[:, layer]) for layer in range(found.shape[1]))]
     return [
         {"layer": layer, "documents": len(long)}
-        | {name: tuple(map(float, ratio(values[:, i], ones, 0.95))) for i, name in enumerate(names)}
+        | {name: mean_ratio(values[:, i], ones, 0.95) for i, name in enumerate(names)}
         for layer, values in layers
     ]
 
@@ -279,5 +280,5 @@ def _changes(nats: Array, exact: Array, exact_before: Array) -> dict[str, Any]:
         "questions": len(nats),
         "exact_before": share(exact_before, ones, 0.95),
         "exact_after": share(exact, ones, 0.95),
-        "nats_change": tuple(map(float, ratio(nats, ones, 0.95))),
+        "nats_change": mean_ratio(nats, ones, 0.95),
     }

@@ -62,7 +62,7 @@ class Sizes:
     test_needles: int = 24
     needle_tokens: int = 400
     knocked_out: tuple[int, ...] = (10, 20)
-    draws: int = 2
+    draws: int = 10
     contexts: int = 30
     lines: int = 72
     copy_heads: int = 10

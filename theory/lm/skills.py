@@ -17,7 +17,8 @@ import numpy as np
 
 from cogfit.errors import InputError, MissingDependencyError
 from cogfit.progress import Progress
-from theory.lm.heads import logits_of, share
+from theory.lm.heads import logits_of
+from theory.lm.intervals import share
 from theory.lm.known import CAPITALS
 from theory.lm.records import CannotBeAsked
 from theory.redundancy.models import LanguageModel

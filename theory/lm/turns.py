@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from cogfit.progress import Progress
-from theory.lm.heads import logits_of, share, surprise_of
+from theory.lm.heads import logits_of, surprise_of
+from theory.lm.intervals import mean_ratio, share
 from theory.lm.needles import NAMES, WORDS
 from theory.lm.records import CannotBeAsked
 from theory.redundancy.models import LanguageModel
-from theory.redundancy.tables import Array, ratio
+from theory.redundancy.tables import Array
 
 KINDS: dict[str, tuple[str, ...]] = {
     "single": ("The password of {name} is {first}.",),
@@ -127,7 +128,7 @@ def measure_turns(
             {"kind": kind, "between": distance, "conversations": conversations}
             | {"turn_right": share(right_answers, ones, 0.95), "turn_wrong": share(wrong_answers, ones, 0.95)}
             | {
-                name: tuple(map(float, ratio(values, ones, 0.95)))
+                name: mean_ratio(values, ones, 0.95)
                 for name, values in (("turn_nats", surprise), ("below_single", less))
             }
         )
