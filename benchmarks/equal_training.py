@@ -20,6 +20,7 @@ import math
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ import torch
 from grid import filled, markdown
 
 from cogfit.errors import CogfitError, InputError, nearest
-from theory.training.convergence import convergence
+from theory.training.convergence import ENDINGS, ending
 from theory.training.evaluation import Measures
 from theory.training.loop import train
 from theory.training.reproducibility import CHECKPOINT, read_tensors
@@ -176,21 +177,28 @@ def table_of(records: Mapping[str, Sequence[Record]]) -> str:
         values = [record.final[name] for record in found if name in record.final]
         return f"{fmean(values):.4f}" if values else "–"
 
+    def ends(found: Sequence[Record]) -> str:
+        counts = Counter(ending(record) for record in found)
+        return ", ".join(f"{counts[how]} {how}" for how in ENDINGS if counts[how])
+
     rows = []
     for own in (find_set(BASE), *EQUAL_TRAINING):
         if found := records.get(own.name, ()):
             before = () if own.name == BASE else records.get(own.name.removesuffix(EQUAL), ())
-            climbing = sum(convergence(record).still_climbing for record in found)
+            size = " / ".join(dict.fromkeys(f"{record.document['parameters']:,}" for record in found))
             rows.append(
-                (f"`{own.name}`", f"{len(found)} of {len(own.seed_list)}", accuracy(found), accuracy(before),
-                 mean(found, "attention"), mean(found, "dynamics_mse"), f"{climbing} of {len(found)}")
+                (f"`{own.name}`", f"{len(found)} of {len(own.seed_list)}", f"{found[0].updates:,}", size,
+                 accuracy(found), accuracy(before), mean(found, "attention"), mean(found, "dynamics_mse"), ends(found))
             )  # fmt: skip
     left = [
         f"`{own.name}` ({len(own.seed_list) - len(records.get(own.name, ()))})"
         for own in EQUAL_TRAINING
         if len(records.get(own.name, ())) < len(own.seed_list)
     ]
-    header = ("set", "seeds", "accuracy (range; streams)", "before", "attention", "dynamics MSE", "still climb")
+    header = (
+        "set", "seeds", "updates", "parameters", "accuracy (range; streams)", "before", "attention", "dynamics MSE",
+        "at the end",
+    )  # fmt: skip
     return markdown(header, rows) + (f"\nLeft to train (seeds): {', '.join(left)}.\n" if left else "")
 
 

@@ -8,6 +8,7 @@ Reads ``data/runs`` only; half a minute, which the fits of the routing logs take
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
@@ -17,12 +18,14 @@ from grid import wrapped
 
 import cogfit
 from cogfit.files import data_dir
-from theory.training.convergence import convergence
+from theory.training.convergence import ENDINGS, FALL, ending
 from theory.training.departures import DEPARTURES
 from theory.training.runs import Record, find_records, format_table, table
 from theory.training.sets import EQUAL, FEWEST, PAPER_SIZE, STREAMS
 
 HEADLINE = "cram-n256"
+_PAPERS_QUALITY = 0.83
+"""Mean quality at the transition, as printed."""
 _KINDS = ("cram", "transformer", "mamba", "jamba", "seqboat", "transmamba", "retention")
 RIVALS = [f"{kind}-n256" for kind in _KINDS]
 """In the picture: CRAM and its rivals on the same task."""
@@ -41,12 +44,14 @@ static = {static:.2%}: every query does.
 
 {equality}
 
-A run "still climbs" where the forecast of its accuracy (`cogfit.fit(…).predict`, from the evaluations along the way)
-gains a point or more from twice the streams, where its interval does not exclude a point, or where there is no
-forecast (of fewer than ten evaluations, or because the forms disagree); with less than a point left to gain it has
-converged. Of the {of_rivals} runs of rivals that count {climbing} are not shown to have converged: what
-they miss may be no limit of the architecture, and the ledger counts those of them that are beyond the printed figure
-already. `make benchmark-equal` trains every rival, and CRAM without
+At the end a run is
+
+{endings}
+
+The forecast is `cogfit.fit(…).predict` from the evaluations along the way; there is none of fewer than ten evaluations,
+or where the forms disagree. Of the {of_rivals} runs of rivals that count {climbing}: what these miss may be no limit of
+the architecture. The ledger counts runs that still climb only where they are beyond the printed figure already.
+`make benchmark-equal` trains every rival, and CRAM without
 router, without the ODE and with ten times the rate of the semantic memory, on {streams:,} streams; it goes on where
 it stopped, and `python benchmarks/equal_training.py --list` says what is left.
 
@@ -74,10 +79,16 @@ nearest to the second of them, from `cogfit fit data/runs/{headline}/seed11` and
 
 {verdicts}
 
+("Moves together" is the variance of the attention of all patterns relative to that of patterns that switch
+independently, over the steps in which they switch: 1 where each goes its own way.)
+
 So the fall of attention with k is the survival curve of single switches that come close together; there is no γ, 0.43
-or other, in these curves. It is no transition at q̂ ≈ 0.83 either: when half of the patterns have switched, q̂ is
-{quality_low:.2f} to {quality_high:.2f}. The router leaves attention as soon as the answer is right without it, long
-before the semantic memory reproduces what attention retrieves.
+or other, in these curves. When half of the patterns have switched, q̂ is {quality_low:.2f} to {quality_high:.2f}, where
+the paper has 0.83. The levels cannot be compared: q̂ is exp(−error²/(d·σ²)), the paper gives no σ, and with another one
+the same error is another q̂ (here σ = {sigma}; σ = {sigma_of_paper:.1f} would make {quality_mid:.2f} to 0.83). What can
+be compared is the error itself: when half of the patterns have switched, the semantic memory misses what attention
+retrieves by {error_left} of what it missed when the router became free. The router leaves attention as soon as the
+answer is right without it.
 
 ## Where the values are
 
@@ -117,12 +128,16 @@ architecture on this task.
 
 A model that never attends can learn recurring values by heart and must guess novel ones, unless it carries them in its
 state, as Mamba does: accuracy p_rec + (1 − p_rec)/V = 0.7 + 0.3/16 = {plateau:.4f} here (the paper's 68 % is close to
-its 0.7). Accuracy of the runs that end without attention, and could attend:
+its 0.7). Accuracy of the runs that end without attention, and could attend; "best" is the best evaluation on the way:
 
 {trapped}
 
-With routing costs from step 0 the router gives attention up before attention has learned to retrieve; a warm-up in
-which every token attends avoids the trap at N = 256.
+There are two ways into it. With routing costs from step 0 the router gives attention up before attention has learned to
+retrieve; a warm-up in which every token attends avoids that at N = 256. Other runs had learned to retrieve, and lost it
+after attention began to cost something. By the loss that is trained on this is no optimum: a novel query that attends
+once costs λ = {price}, one that is guessed ln V = {guess:.2f} nats. {dips} runs with a warm-up at N = 256 lose
+ten points or more on the way and come back to 95 % or more. So the switch of costs is abrupt for these settings; none
+of these runs says what a gentler one would do (`training.costs_over`).
 
 ## CRAM as printed
 
@@ -168,8 +183,10 @@ def printed(records: Sequence[Record]) -> str:
     header, *rows = format_table(table(found))
     lost = [record for record in found if is_trapped(record)]
     trap = (
-        f"{len(lost)} of {len(found)} ended in the trap of the section above: attention went to 0 once it cost "
-        "something, and novel values are guessed. Costs, warm-up and rates are those of cram-n256, as the paper does "
+        f"{len(lost)} of {len(found)} ended in the trap of the section above, the second way: every query was answered "
+        f"while every token attended ({_span([100 * best(record) for record in lost], '{:.1f} %')} at best), attention "
+        "went to 0 once it cost something, and novel values are guessed since. Costs, warm-up and rates are those of "
+        "cram-n256, as the paper does "
         "not give its own; so this says what these settings do at N = 2048, and nothing of the paper's run."
     )
     parts = (wrapped(text), markdown(header, rows), wrapped(trap) if lost else "", wrapped(missing))
@@ -227,9 +244,30 @@ def ablations_say(parts: Mapping[str, Sequence[Record]]) -> str:
 
 
 def is_trapped(record: Record) -> bool:
-    """Whether a run that could attend ended without attention, so that it has to guess novel values."""
-    without = record.final["attention"] < 1e-3 and not math.isnan(record.final.get("accuracy_novel", math.nan))
-    return without and record.document["config"]["model"]["kind"] != "mamba"
+    """Whether a run that could attend ended without attention, and answers worse for it."""
+    is_poor = record.final["attention"] < 1e-3 and record.final["accuracy"] < 0.9
+    return is_poor and record.document["config"]["model"]["kind"] != "mamba"
+
+
+def _or_dash(share: float) -> str:
+    return "–" if math.isnan(share) else f"{share:.3f}"
+
+
+def dips(record: Record) -> bool:
+    """Whether a run with a warm-up at N = 256 lost ten points after it, and came back."""
+    if record.document["config"]["data"]["length"] != 256 or record.document["forced_attention_steps"] is None:
+        return False
+    highest = 0.0
+    for row in record.evaluation:
+        highest = max(highest, row["accuracy"])
+        if row["accuracy"] < highest - FALL:
+            return bool(record.final["accuracy"] > 0.95)
+    return False
+
+
+def best(record: Record) -> float:
+    """The best accuracy on the way."""
+    return max(row["accuracy"] for row in record.evaluation)
 
 
 def sizes() -> str:
@@ -276,7 +314,12 @@ def equality(sets: Mapping[str, list[Record]]) -> str:
         if equal
         else f'"Streams" were trained on; CRAM had {STREAMS:,}. '
     )
-    return wrapped(text + (f"**Not trained equally**: {', '.join(fewer)}." if fewer else "")).rstrip("\n")
+    text += f"**Not trained equally**: {', '.join(fewer)}. " if fewer else ""
+    text += (
+        "As many streams are not as many updates, and sizes, warm-up and rates were not matched: see "
+        "[training.md](training.md#equal-training)."
+    )
+    return wrapped(text).rstrip("\n")
 
 
 def main() -> None:
@@ -287,13 +330,14 @@ def main() -> None:
     own = sets[HEADLINE]
     at_paper_size = {item.name for item in PAPER_SIZE}
     header, *body = format_table(table([record for record in records if record.title not in at_paper_size]))
-    seeds, verdicts, qualities = [], [], []
+    seeds, verdicts, qualities, errors = [], [], [], []
     for record in own:
         result = cogfit.fit(record.folder)
         trajectories = result.to_json()["trajectories"]
         times = trajectories["switch_times"]["steps"]
         quality = nearest(record, times["t50"])["quality_recurring"]
         qualities.append(quality)
+        errors.append(math.log(quality) / math.log(record.free_evaluation[0]["quality_recurring"]))
         seeds.append(
             [
                 str(record.seed),
@@ -315,15 +359,16 @@ def main() -> None:
         who = [record.title, str(record.seed), f"{record.streams:,}"]
         interventions.append([*who, *(f"{100 * x:.1f} %" for x in cells)])
     trapped = [
-        [r.title, str(r.seed), f"{r.streams:,}", f"{r.final['accuracy']:.4f}", f"{r.final['accuracy_recurring']:.3f}",
-         f"{r.final['accuracy_novel']:.3f}"]
+        [r.title, str(r.seed), f"{r.streams:,}", f"{best(r):.4f}", f"{r.final['accuracy']:.4f}",
+         f"{r.final['accuracy_recurring']:.3f}", _or_dash(r.final.get("accuracy_novel", math.nan))]
         for r in records
         if is_trapped(r)
     ]  # fmt: skip
     state = [f"{r.final['attention'] / r.optimum:.2f} (seed {r.seed})" for r in sets.get("cram-n256-state-router", [])]
     good = [r.final["accuracy"] >= 0.995 and r.final["attention"] <= 1.1 * r.optimum for r in own]
-    task = own[0].document["config"]["data"]
+    task, sigma = own[0].document["config"]["data"], own[0].document["config"]["model"]["sigma"]
     rivals = [r for name in RIVALS if name != HEADLINE for r in fairest(sets, name)]
+    counts = Counter(map(ending, rivals))
     ablation, fast = fairest(sets, "cram-n256-no-consolidation"), sets["fast-weights-n256"]
     parts = {title: found for name, title in ABLATIONS.items() if (found := sets.get(name))}
     learned = [r for r in fast if r.final["accuracy"] >= 0.98]
@@ -331,7 +376,17 @@ def main() -> None:
         TEXT.format(
             headline=HEADLINE,
             of_rivals=len(rivals),
-            climbing=sum(convergence(record).still_climbing for record in rivals),
+            climbing=", ".join(
+                f"{counts[how]} {'are' if counts[how] > 1 else 'is'} {text}"
+                for how, text in (
+                    ("still climbing", "still climbing"),
+                    ("plateau", "on the plateau"),
+                    ("fell back", "below what it was"),
+                )
+                if counts[how]
+            )
+            or "all have converged",
+            endings="\n".join(f"- **{how}**: {meaning};" for how, meaning in ENDINGS.items()).removesuffix(";") + ".",
             streams=STREAMS,
             folders="".join(f" data/runs/{fairest(sets, name)[0].title}" for name in RIVALS),
             equality=equality(sets),
@@ -362,11 +417,19 @@ def main() -> None:
                 seeds,
             ),
             verdicts="\n".join(verdicts),
+            error_left=_span([100 * x for x in errors], "{:.0f} %"),
+            sigma=sigma,
+            # q̂ = exp(−error/σ²): the same errors with another σ
+            sigma_of_paper=sigma * math.sqrt(math.log(max(qualities)) / math.log(_PAPERS_QUALITY)),
+            quality_mid=_PAPERS_QUALITY ** (math.log(min(qualities)) / math.log(max(qualities))),
+            dips=sum(map(dips, records)),
+            price=own[0].document["config"]["model"]["lambda_episodic"],
+            guess=math.log(task["values"]),
             quality_low=min(qualities),
             quality_high=max(qualities),
             interventions=markdown(["run", "seed", "streams", "as it is", *names], interventions),
             plateau=task["recurring_fraction"] + (1 - task["recurring_fraction"]) / task["values"],
-            trapped=markdown(["run", "seed", "streams", "accuracy", "recurring", "novel"], trapped),
+            trapped=markdown(["run", "seed", "streams", "best", "accuracy", "recurring", "novel"], trapped),
             state=", ".join(state),
             own_streams=own[0].streams,
             ablation_streams=ablation[0].streams,

@@ -13,7 +13,16 @@ import typer
 
 from cogfit.commands import options
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import ProgressBars, Text, console, new_table, print_table, print_text, write_json
+from cogfit.commands.terminal import (
+    ProgressBars,
+    Text,
+    console,
+    new_table,
+    print_error,
+    print_table,
+    print_text,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from theory.training.evaluation import Measures
@@ -43,8 +52,9 @@ Several seeds or settings go into folders of their own, side by side.
 
 RUNS_HELP = """Table of recorded runs: accuracy, attention before and after, each seed and mean ± SD.
 
-Without FOLDER, those that come with the package. A run still climbs where the forecast of its accuracy gains a point \
-or more from twice the streams, or a point cannot be excluded.
+Without FOLDER, those that come with the package. At the end a run has converged; or it is still climbing: the \
+forecast of its accuracy gains a point from twice the streams, or a point cannot be excluded; or it is on the plateau \
+where novel patterns are guessed; or it fell back by ten points.
 
 [bold]Examples[/bold]
 
@@ -184,16 +194,20 @@ def runs(
     check_outputs(Path(), json_file, plot)
     from cogfit.files import data_dir
     from cogfit.show.tables import to_markdown
-    from theory.training.convergence import convergence
-    from theory.training.runs import find_records, format_table, table
+    from theory.training.convergence import ending
+    from theory.training.runs import find_records, format_table, table, unfinished
 
-    records = [record for place in folder or [data_dir() / "runs"] for record in find_records(place)]
+    # a folder that is named twice, or lies in another one, counts once
+    places = list({place.resolve(): place for place in folder or [data_dir() / "runs"]}.values())
+    records = list({record.folder.resolve(): record for place in places for record in find_records(place)}.values())
+    if left := sorted({str(run) for place in places for run in unfinished(place)}):
+        print_error(f"left out, as {'it is' if len(left) == 1 else 'they are'} not finished: {', '.join(left)}")
     write_json(lambda: _document(records), json_file)
     if plot is not None:
         from cogfit.show.plots import save_figure
         from theory.training.runs_plot import plot_runs
 
-        save_figure(plot_runs(records, {str(record.folder): convergence(record) for record in records}), plot)
+        save_figure(plot_runs(records, {str(record.folder): ending(record) for record in records}), plot)
     if json_file == "-":
         return
     if markdown:

@@ -50,9 +50,12 @@ Written by `cogfit ledger --markdown > docs/ledger.md`; a test checks that it is
 the two papers, and one of a third that says how facts are forgotten. The papers' figures come from
 [data/published](../data/published) and from the [claims](claims.md), ours from recorded runs, tables and certificates;
 verdicts are rules of `theory/ledger/rows.py`.
-Intervals are {level:.0f} %, over seeds (Student's t), documents or people, as said under *measured on*. Where numbers
-of trained models stand side by side, the streams that each was trained on stand beside them; models that still climb
-are not compared. What other works say is on [a page of its own](phenomena.md).
+Intervals are {level:.0f} %, over seeds (Student's t), documents or people, as said under *measured on*; "(a to b, n)"
+is the least and the largest of n runs. Where numbers of trained models stand side by side, the streams and updates that
+each was trained on stand beside them, and how runs ended that had not converged ([what that means](replication.md)). A
+figure of Table 1 is compared with runs that have converged or stay on the plateau, and with those that are beyond it
+already; sizes and rates were not matched ([training.md](training.md#equal-training)). What other works say is on
+[a page of its own](phenomena.md).
 
 - **reproduced**: the same within our interval, or proved.
 - **reproduced under conditions**: true with a condition or a reading that the paper does not state.

@@ -27,6 +27,8 @@ class Quantity(Document):
         Shares are kept as shares and shown in per cent.
     n : int
         Runs, documents or people behind an interval; 0 where that has no meaning.
+    is_range : bool
+        Whether the limits are the least and the largest of the n, and no interval.
 
     Examples
     --------
@@ -40,6 +42,7 @@ class Quantity(Document):
     high: float = math.nan
     unit: str = ""
     n: int = 0
+    is_range: bool = False
 
     @property
     def shown(self) -> str:
@@ -48,7 +51,10 @@ class Quantity(Document):
         span = math.isfinite(self.low) and math.isfinite(self.high)
         if not math.isfinite(self.value):
             return f"{self._digits(self.low)}–{self._digits(self.high)}{unit}" if span else "none"
-        interval = f" [{self._digits(self.low)}, {self._digits(self.high)}]" if span else ""
+        low, high = self._digits(self.low), self._digits(self.high)
+        if self.is_range:
+            return f"{self._digits(self.value)}{unit} ({low} to {high}, n = {self.n})"
+        interval = f" [{low}, {high}]" if span else ""
         return f"{self._digits(self.value)}{unit}{interval}{f' (n = {self.n})' if self.n else ''}"
 
     def _digits(self, value: float) -> str:
@@ -83,3 +89,16 @@ def over_seeds(name: str, values: Sequence[float], unit: str = "") -> Quantity:
     if unit == "%" and sample.min() >= 0.0 and sample.max() <= 1.0:  # a share; what is saved may be negative
         low, high = max(low, 0.0), min(high, 1.0)
     return Quantity(name, mean, low, high, unit, n)
+
+
+def range_of(name: str, values: Sequence[float], unit: str = "") -> Quantity:
+    """Mean over runs, with the least and the largest.
+
+    For runs that fall into two groups, of which Student's interval says nothing.
+
+    Examples
+    --------
+    >>> str(range_of("accuracy", [0.71, 0.98, 0.98], "%"))
+    'accuracy 89 % (71 to 98, n = 3)'
+    """
+    return Quantity(name, sum(values) / len(values), min(values), max(values), unit, len(values), is_range=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cogfit.errors import InputError, MissingDependencyError
 from theory.claims import find
 from theory.ledger.quantities import Quantity
-from theory.training.convergence import Convergence, convergence
+from theory.training.convergence import Convergence, Ending, convergence, ending
 from theory.training.runs import Record, find_records
 from theory.training.sets import EQUAL, FEWEST, find_set
 
@@ -143,6 +143,10 @@ class Recordings:
         """Whether a run had converged."""
         made: Convergence = self._once("convergence", str(record.folder), lambda: convergence(record))
         return made
+
+    def ending(self, record: Record) -> Ending:
+        """How a run ended."""
+        return ending(record, self.convergence(record))
 
     def verdict(self, claim: str) -> Verdict:
         """Verdict on a claim.

@@ -23,6 +23,31 @@ OUTCOMES: tuple[Outcome, ...] = ("reproduced", "reproduced under conditions", "n
 
 
 @dataclass(frozen=True)
+class Trained:
+    """How a set of runs was trained.
+
+    Attributes
+    ----------
+    title : str
+    streams, updates, runs : int
+    open_ends : tuple of str
+        How the runs ended that had not converged (:data:`theory.training.convergence.ENDINGS`).
+    """
+
+    title: str
+    streams: int
+    updates: int
+    runs: int
+    open_ends: tuple[str, ...] = ()
+
+    @property
+    def left(self) -> str:
+        """Runs that had not converged, in words."""
+        parts = [f"{self.open_ends.count(how)} of {self.runs} {how}" for how in dict.fromkeys(self.open_ends)]
+        return f"{self.title}: {', '.join(parts)}" if parts else ""
+
+
+@dataclass(frozen=True)
 class Measured:
     """What was measured.
 
@@ -35,9 +60,8 @@ class Measured:
         For a claim with a certificate: proved, verified, conditional or refuted.
     notes : tuple of str
         Findings that are no numbers.
-    streams : tuple of (str, int)
-        Sets of runs whose numbers stand side by side, with the streams that each was trained on; empty where nothing
-        was trained on streams.
+    trained : tuple of Trained
+        Sets of runs whose numbers stand side by side; empty where nothing was trained on streams.
     unequal : str
         How training differs where it is not counted in streams here.
     chosen : str
@@ -48,25 +72,35 @@ class Measured:
     basis: str = ""
     status: str = ""
     notes: tuple[str, ...] = ()
-    streams: tuple[tuple[str, int], ...] = ()
+    trained: tuple[Trained, ...] = ()
     unequal: str = ""
     chosen: str = ""
 
     @property
     def training(self) -> str:
-        """Streams of training, in words.
+        """Streams and updates of training, in words.
+
+        And how many runs had not converged.
 
         Examples
         --------
-        >>> Measured(streams=(("mamba-n256", 4800), ("cram-n256", 38400))).training
-        'mamba-n256 4,800, cram-n256 38,400 (not equal)'
-        >>> Measured(streams=(("mamba-n256-equal", 38400), ("cram-n256", 38400))).training
+        >>> cram = Trained("cram-n256", 38400, 2400, 5)
+        >>> Measured(trained=(Trained("mamba-n256", 4800, 600, 3, ("still climbing",) * 3), cram)).training
+        'mamba-n256 4,800 in 600 updates, cram-n256 38,400 in 2,400 (not equal); mamba-n256: 3 of 3 still climbing'
+        >>> Measured(trained=(Trained("mamba-n256-equal", 38400, 4800, 3), cram)).training
+        'mamba-n256-equal 38,400 in 4,800 updates, cram-n256 38,400 in 2,400'
+        >>> Measured(trained=(cram,)).training
         '38,400'
         """
-        counts = dict(self.streams)
-        if len(set(counts.values())) > 1:
-            return ", ".join(f"{name} {count:,}" for name, count in counts.items()) + " (not equal)"
-        return "".join(f"{count:,}" for count in set(counts.values())) or self.unequal
+        if not self.trained:
+            return self.unequal
+        streams, updates = ({getattr(own, name) for own in self.trained} for name in ("streams", "updates"))
+        if len(streams) == len(updates) == 1:
+            text = f"{self.trained[0].streams:,}"
+        else:
+            first, *others = (f"{own.title} {own.streams:,} in {own.updates:,}" for own in self.trained)
+            text = ", ".join((f"{first} updates", *others)) + (" (not equal)" if len(streams) > 1 else "")
+        return "; ".join((text, *(own.left for own in self.trained if own.left)))
 
     def __getitem__(self, name: str) -> Quantity:
         return next(quantity for quantity in self.quantities if quantity.name == name)
@@ -142,7 +176,7 @@ class Entry:
                 "measured": measured.quantities,
                 "basis": measured.basis,
                 "notes": measured.notes,
-                "streams": dict(measured.streams),
+                "trained": measured.trained,
                 "certificate_status": measured.status or None,
                 "verdict": self.ruling.outcome,
                 "reason": self.ruling.reason,

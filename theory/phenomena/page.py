@@ -31,8 +31,8 @@ How to read it:
   not overlap, which is stricter than 5 %.
 - **Some policies are told more** than a language model offers, such as a mark of bindings. A † stands beside their
   verdicts ([policies.md](policies.md#what-each-one-reads)).
-- **Models that were trained on SRCD** stand with the streams that they were trained on, and those that still climb are
-  not compared.
+- **Models that were trained on SRCD** stand with the streams and updates that they were trained on, and only those that
+  have converged are compared.
 """
 
 

@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,8 +21,8 @@ import numpy as np
 
 from cogfit.errors import InputError
 from cogfit.files import write_atomic
-from cogfit.records.codec import Document, read_json
-from theory.training.convergence import convergence
+from cogfit.records.codec import Document, Nan, read_json
+from theory.training.convergence import ending
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +80,12 @@ def read_evaluation(folder: str | Path) -> list[dict[str, Any]]:
             raise InputError("is not there", path=path, column=name)
         if not np.isfinite(table[name]).all():
             raise InputError("has gaps", path=path, column=name)
+    if not (table["step"].is_monotonic_increasing and table["step"].is_unique) or (table["step"] < 0).any():
+        raise InputError("does not grow from row to row", path=path, column="step")
+    for name in table.columns.drop("step"):
+        wrong = [value for value in table[name] if not _is_possible(str(name), value)]
+        if wrong:
+            raise InputError(f"holds {wrong[0]:g}, which is no {_kind_of(str(name))}", path=path, column=str(name))
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
@@ -92,6 +99,19 @@ def write_evaluation(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_atomic(folder / EVALUATION, pd.DataFrame(list(rows)).to_csv(index=False, float_format="%.6g"))
 
 
+ERROR = "dynamics_mse"
+"""The one measure that is no share."""
+
+
+def _kind_of(name: str) -> str:
+    return "mean squared error" if name == ERROR else "share between 0 and 1"
+
+
+def _is_possible(name: str, value: float) -> bool:
+    """Whether a measure can have this value; NaN says that there was nothing to measure."""
+    return math.isnan(value) or (math.isfinite(value) and value >= 0 and (name == ERROR or value <= 1))
+
+
 # what must stand in ``run.json`` of a finished run, and as what; there is more in it for a person
 
 
@@ -102,8 +122,14 @@ class _Training:
 
 
 @dataclass(frozen=True)
+class _Data:
+    values: int = 1
+
+
+@dataclass(frozen=True)
 class _Config:
     training: _Training
+    data: _Data = _Data()
 
 
 @dataclass(frozen=True)
@@ -112,8 +138,18 @@ class _Number:
 
 
 @dataclass(frozen=True)
+class _Noted:
+    still_climbing: bool
+    gain: Nan = math.nan
+    low: Nan = math.nan
+    high: Nan = math.nan
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class _Final:
     measures: dict[str, float]
+    convergence: _Noted | None = None
 
 
 @dataclass(frozen=True)
@@ -137,8 +173,15 @@ def _check_finished(document: Mapping[str, Any], path: Path) -> None:
     measures = facts.final.measures
     if "attention" not in measures:
         raise InputError("is damaged: it lacks the attention of the trained model", path=path)
-    if not all(map(math.isfinite, (*measures.values(), facts.optimum.value, facts.static_bound.value))):
-        raise InputError("is damaged: a measure is no finite number", path=path)
+    shares = {"optimum": facts.optimum.value, "static_bound": facts.static_bound.value, **measures}
+    for name, value in shares.items():
+        if math.isnan(value) or not _is_possible(name, value):
+            raise InputError(f"is damaged: {name} is {value:g}, which is no {_kind_of(name)}", path=path)
+    training = facts.config.training
+    counts = {"steps": (training.steps, 1), "batch": (training.batch, 1), "seed": (facts.seed, 0)}
+    for name, (count, least) in (counts | {"values": (facts.config.data.values, 1)}).items():
+        if count < least:
+            raise InputError(f"is damaged: {name} is {count}", path=path)
 
 
 @dataclass(frozen=True)
@@ -175,7 +218,12 @@ class Record:
     @property
     def streams(self) -> int:
         """Streams that it was trained on."""
-        return int(self.document["config"]["training"]["steps"]) * self.batch
+        return self.updates * self.batch
+
+    @property
+    def updates(self) -> int:
+        """Steps of training."""
+        return int(self.document["config"]["training"]["steps"])
 
     @property
     def batch(self) -> int:
@@ -242,9 +290,11 @@ def load_record(folder: str | Path) -> Record:
     folder = Path(folder)
     document = read_document(folder)
     rows = read_evaluation(folder)
-    if document is None or document.get("status") != "finished" or not rows or "final" not in document:
+    if document is None or document.get("status") != "finished" or "final" not in document:
         raise InputError("holds no finished run of this package", path=folder, hint="cogfit theory train makes one")
     _check_finished(document, folder / RUN)
+    if not rows:
+        raise InputError("is missing or empty, though the run is finished", path=folder / EVALUATION)
     return Record(folder, document, rows)
 
 
@@ -258,15 +308,27 @@ def find_records(folder: str | Path) -> list[Record]:
     InputError
         If there is no such folder, or no finished run in it.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError("is no folder", path=folder)
-    places = sorted(path.parent for path in folder.rglob(RUN) if (path.parent / EVALUATION).exists())
-    documents = {place: read_document(place) or {} for place in places}
-    records = [load_record(place) for place in places if "final" in documents[place]]
+    records = [load_record(place) for place, is_finished in _places(Path(folder)) if is_finished]
     if not records:
         raise InputError("holds no finished run of this package", path=folder, hint="cogfit theory train makes one")
     return sorted(records, key=lambda record: (record.title, record.seed))
+
+
+def unfinished(folder: str | Path) -> list[Path]:
+    """Folders of runs that were begun and not finished."""
+    return [place for place, is_finished in _places(Path(folder)) if not is_finished]
+
+
+def _places(folder: Path) -> list[tuple[Path, bool]]:
+    """Folders with a run, and whether it is finished; studies of another kind have a ``run.json``, too."""
+    if not folder.is_dir():
+        raise InputError("is no folder", path=folder)
+    found = []
+    for place in sorted(path.parent for path in folder.rglob(RUN)):
+        document = read_document(place) or {}
+        if "status" in document and "kind" not in document:
+            found.append((place, document["status"] == "finished"))
+    return found
 
 
 COLUMNS = {
@@ -281,6 +343,9 @@ COLUMNS = {
 }
 """Columns of :func:`table` and how they are printed."""
 
+TRAINED = ("streams", "updates", "parameters")
+"""Columns that say how a set was trained."""
+
 
 def table(records: Sequence[Record]) -> pd.DataFrame:
     """Table of runs.
@@ -290,26 +355,34 @@ def table(records: Sequence[Record]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``set``, ``seed`` (a number, "mean" or "SD"), ``streams`` (steps × batch of training), ``climbing``
-        (whether the run still climbed: "yes" or "no", or how many of a set did, see
-        :mod:`theory.training.convergence`) and those of :data:`COLUMNS`.
+        Columns ``set``, ``seed`` (a number, "mean" or "SD"), ``streams`` (steps × batch of training), ``updates``
+        (steps), ``parameters``, ``ending`` (how the run ended, see :data:`theory.training.convergence.ENDINGS`, or how
+        many of a set converged) and those of :data:`COLUMNS`.
     """
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    for title in dict.fromkeys(record.title for record in records):
-        own = [_row(record) for record in records if record.title == title]
+    # folders of one name may hold other models: only runs that differ in their seed have a mean
+    for key, group in groupby(sorted(records, key=_set_of), key=_set_of):
+        own, title = [_row(record) for record in group], key[0]
         rows += own
         if len(own) > 1:
             numbers = pd.DataFrame(own)[list(COLUMNS)]
-            climbing = f"{sum(row['climbing'] == 'yes' for row in own)} of {len(own)}"
             same = {
                 "set": title,
-                "streams": " / ".join(dict.fromkeys(row["streams"] for row in own)),
-                "climbing": climbing,
+                **{name: " / ".join(dict.fromkeys(row[name] for row in own)) for name in TRAINED},
+                "ending": f"{sum(row['ending'] == 'converged' for row in own)} of {len(own)} converged",
             }
             rows += [{**same, "seed": "mean", **numbers.mean()}, {**same, "seed": "SD", **numbers.std()}]
     return pd.DataFrame(rows)
+
+
+def _set_of(record: Record) -> tuple[str, str, str]:
+    """What the runs of a set have in common: name, folder, and settings but for the seed."""
+    config = json.loads(json.dumps(record.document["config"]))
+    config["training"].pop("seed", None)
+    place = record.folder.resolve()
+    return record.title, str(place.parent if place.name != record.title else place), json.dumps(config, sort_keys=True)
 
 
 def _row(record: Record) -> dict[str, Any]:
@@ -318,7 +391,9 @@ def _row(record: Record) -> dict[str, Any]:
         "set": record.title,
         "seed": str(record.seed),
         "streams": f"{record.streams:,}",
-        "climbing": "yes" if convergence(record).still_climbing else "no",
+        "updates": f"{record.updates:,}",
+        "parameters": f"{record.document['parameters']:,}" if "parameters" in record.document else "–",
+        "ending": ending(record),
         **{name: float(last.get(name, math.nan)) for name in COLUMNS},
         "initial_attention": initial,
         "ratio": last["attention"] / initial if initial else math.nan,
@@ -342,6 +417,6 @@ def format_table(frame: pd.DataFrame) -> list[list[str]]:
             f"{100 * value:.2f} %" if name in percent else f"{value:.4f}" if name == "dynamics_mse" else f"{value:.3f}"
         )
 
-    header = ["run", "seed", "streams", "still climbing", *COLUMNS.values()]
-    names = ["set", "seed", "streams", "climbing", *COLUMNS]
+    header = ["run", "seed", "streams", "updates", "at the end", *COLUMNS.values()]
+    names = ["set", "seed", "streams", "updates", "ending", *COLUMNS]
     return [header, *([cell(name, row[name]) for name in names] for row in frame.to_dict("records"))]

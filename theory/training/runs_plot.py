@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from theory.training.convergence import Convergence
+from theory.training.convergence import Ending
 from theory.training.runs import Record
 
 if TYPE_CHECKING:
@@ -18,8 +18,16 @@ if TYPE_CHECKING:
 
 PANELS = {"accuracy": "all queries", "accuracy_novel": "queries for novel keys"}
 
+MARKS: dict[Ending, tuple[str, bool]] = {
+    "converged": ("o", True),
+    "still climbing": ("o", False),
+    "plateau": ("s", False),
+    "fell back": ("v", False),
+}
+"""Marks at the ends of lines, and whether they are full."""
 
-def plot_runs(records: Sequence[Record], judged: Mapping[str, Convergence], *, width: float = 8.0) -> Figure:
+
+def plot_runs(records: Sequence[Record], endings: Mapping[str, Ending], *, width: float = 8.0) -> Figure:
     """Draw accuracy against streams of training.
 
     A line per run, a colour per set.
@@ -27,16 +35,16 @@ def plot_runs(records: Sequence[Record], judged: Mapping[str, Convergence], *, w
     Parameters
     ----------
     records : sequence of Record
-    judged : mapping of str to Convergence
-        By folder.
+    endings : mapping of str to str
+        By folder, as of :func:`theory.training.convergence.ending`.
     width : float
         Inches.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Left all queries, right those for novel keys. A run that still climbs ends in an open circle, one that has
-        converged in a full one.
+        Left all queries, right those for novel keys. The mark at the end of a line says how the run ended
+        (:data:`MARKS`).
     """
     import seaborn as sns
     from matplotlib.figure import Figure
@@ -49,7 +57,7 @@ def plot_runs(records: Sequence[Record], judged: Mapping[str, Convergence], *, w
     looks = dict(zip(titles, _looks(sns.color_palette("colorblind")), strict=False))
     for axes, (name, title) in zip(panels, PANELS.items(), strict=True):
         for record in records:
-            _draw_run(axes, record, name, looks[record.title], is_open=judged[str(record.folder)].still_climbing)
+            _draw_run(axes, record, name, looks[record.title], how=endings[str(record.folder)])
         axes.set_title(title, fontsize="medium", loc="left")
         axes.set_xscale("log")
         axes.set_xlabel("streams trained on")
@@ -58,8 +66,9 @@ def plot_runs(records: Sequence[Record], judged: Mapping[str, Convergence], *, w
     panels[0].set_ylabel("right answers, new streams")
     handles = [panels[0].plot([], [], label=title, **looks[title])[0] for title in titles]
     handles += [
-        panels[0].plot([], [], "o", color="0.4", mfc=face, ms=4, label=label)[0]
-        for face, label in (("0.4", "converged"), ("white", "still climbing"))
+        panels[0].plot([], [], mark, color="0.4", mfc="0.4" if is_full else "white", ms=4, label=how)[0]
+        for how, (mark, is_full) in MARKS.items()
+        if how in endings.values()
     ]
     figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize="small")
     sns.despine(figure)
@@ -72,7 +81,7 @@ def _looks(colors: Sequence[Any]) -> Iterator[dict[str, Any]]:
         yield {"color": color, "linestyle": dash, "linewidth": 1.0}
 
 
-def _draw_run(axes: Axes, record: Record, name: str, look: dict[str, Any], *, is_open: bool) -> None:
+def _draw_run(axes: Axes, record: Record, name: str, look: dict[str, Any], *, how: Ending) -> None:
     """One line, and how it ends."""
     rows = [(row["step"] * record.batch, row.get(name, math.nan)) for row in record.evaluation]
     streams, accuracy = np.array(rows, float).T
@@ -80,5 +89,6 @@ def _draw_run(axes: Axes, record: Record, name: str, look: dict[str, Any], *, is
         return
     axes.plot(streams, accuracy, alpha=0.8, **look)
     last = np.flatnonzero(np.isfinite(accuracy))[-1]
-    face = "white" if is_open else look["color"]
-    axes.plot(streams[last], accuracy[last], "o", color=look["color"], mfc=face, ms=4, zorder=3)
+    mark, is_full = MARKS[how]
+    face = look["color"] if is_full else "white"
+    axes.plot(streams[last], accuracy[last], mark, color=look["color"], mfc=face, ms=4, zorder=3)

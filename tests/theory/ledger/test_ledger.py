@@ -13,7 +13,7 @@ from cogfit.commands.training import parse_settings
 from cogfit.errors import InputError
 from cogfit.files import data_dir
 from theory.claims import CLAIMS
-from theory.ledger.measures.table_1 import BEYOND, CONVERGED, NEAR
+from theory.ledger.measures.table_1 import BEYOND, CONVERGED, NEAR, PLATEAU
 from theory.ledger.page import page
 from theory.ledger.quantities import Quantity, over_seeds
 from theory.ledger.recordings import Recordings
@@ -78,7 +78,12 @@ def ruling(name: str, printed: list[Quantity], found: list[Quantity]) -> str:
 
 @pytest.mark.parametrize(
     ("free", "forced", "outcome"),
-    [(38.0, 70.0, "reproduced"), (3.3, 70.0, "reproduced under conditions"), (3.3, 20.0, "not reproduced")],
+    [
+        (38.0, 70.0, "reproduced"),
+        (3.3, 38.0, "reproduced under conditions"),
+        (3.3, 70.0, "not reproduced"),
+        (3.3, 20.0, "not reproduced"),
+    ],
 )
 def test_the_reduction_depends_on_what_is_called_initial(free: float, forced: float, outcome: str) -> None:
     printed = [Quantity("reduction of attention", 37.8, unit="×")]
@@ -191,9 +196,65 @@ def test_a_row_says_how_much_its_model_was_trained() -> None:
         own = data.fairest("transformer-n256" if name == "dynamics" else f"{name.removeprefix('table1-')}-n256")[0]
         cram = data.records("cram-n256")[0]
         measured = assess(ROW[name], data).measured
-        assert dict(measured.streams) == {own.title: own.streams, "cram-n256": cram.streams}
+        assert {each.title: each.streams for each in measured.trained} == {
+            own.title: own.streams,
+            "cram-n256": cram.streams,
+        }
         assert ("not equal" in measured.training) == (own.streams != cram.streams)
         assert all(f"{record.streams:,}" in measured.training for record in (own, cram))
+        # as many streams are not as many updates
+        if own.updates != cram.updates:
+            assert all(f"{record.updates:,}" in measured.training for record in (own, cram))
+
+
+def test_runs_that_stay_on_the_plateau_are_what_the_figure_may_be() -> None:
+    printed = [Quantity("accuracy", 0.68), Quantity("attention", 0.0)]
+    found = [over_seeds("accuracy", [0.713, 0.712, 0.714], "%"), over_seeds("attention", [0.0] * 3, "%"),
+             Quantity("runs", 3), Quantity(CONVERGED, 3), Quantity(NEAR, 0)]  # fmt: skip
+    judged = {
+        stay: ROW["table1-mamba"].judge({q.name: q for q in printed}, Measured((*found, Quantity(PLATEAU, stay))))
+        for stay in (3, 1, 0)
+    }
+    assert {stay: ruled.outcome for stay, ruled in judged.items()} == {
+        3: "reproduced under conditions",
+        1: "reproduced under conditions",
+        0: "not reproduced",
+    }
+    assert "2 go beyond it" in judged[1].reason
+    assert "beyond" not in judged[3].reason
+    # a figure that is no plateau is not met there
+    nothing = {"accuracy": Quantity("accuracy", 0.0), "attention": Quantity("attention", 0.125)}
+    jamba = ROW["table1-jamba"].judge(nothing, Measured((*found, Quantity(PLATEAU, 3))))
+    assert jamba.outcome == "not reproduced"
+
+
+@pytest.mark.parametrize(
+    ("jumps", "quality", "outcome"),
+    [
+        (0, 0.83, "not reproduced"),
+        (3, 0.19, "reproduced under conditions"),
+        (5, 0.19, "reproduced under conditions"),
+        (5, 0.82, "reproduced"),
+    ],
+)
+def test_a_transition_is_a_change_beyond_a_smooth_curve(jumps: int, quality: float, outcome: str) -> None:
+    found = [Quantity("mean quality at the transition", quality, quality - 0.01, quality + 0.01),
+             Quantity("runs with a change beyond a smooth curve", jumps), Quantity("runs", 5)]  # fmt: skip
+    assert ruling("transition", [Quantity("mean quality at the transition", 0.83)], found) == outcome
+
+
+@pytest.mark.parametrize(
+    ("savings", "outcome"),
+    [
+        ([0.48, 0.5], "reproduced"),
+        ([0.0, 0.5, 1.0], "reproduced under conditions"),
+        ([0.0, 1.0], "not reproduced"),
+    ],
+)
+def test_a_saving_has_to_be_met_by_one_condition(savings: list[float], outcome: str) -> None:
+    printed = [Quantity("attention saved", math.nan, 0.48, 0.52, "%")]
+    found = [Quantity(f"attention saved where {i} is known", x, x - 0.01, x + 0.01) for i, x in enumerate(savings)]
+    assert ruling("transfer", printed, found) == outcome
 
 
 ON_RECORD = [item.name for item in RECORDED]

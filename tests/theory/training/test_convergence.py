@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 
 from cogfit.files import data_dir
-from theory.training.convergence import GAIN, convergence
+from theory.training.convergence import GAIN, Convergence, convergence, ending
 from theory.training.runs import Record, find_records
 from theory.training.sets import EQUAL, EQUAL_TRAINING, PAPER_SIZE, PAPER_STREAMS, STREAMS, find_set
 
 
-def run_with(errors: np.ndarray, *, final: float | None = None) -> Record:
-    """A run of batch 8 that was evaluated every 100 steps."""
+def run_with(errors: np.ndarray, *, final: float | None = None, **measures: float) -> Record:
+    """A run of batch 8 that was evaluated every 100 steps, on 16 values."""
     rows = [{"step": 100 * (i + 1), "attention": 0.1, "accuracy": 1 - e} for i, e in enumerate(errors)]
     last = float(1 - errors[-1]) if final is None else final
     document: dict[str, Any] = {
-        "config": {"training": {"steps": rows[-1]["step"], "batch": 8}},
-        "final": {"measures": {"accuracy": last, "attention": 0.1}},
+        "config": {"training": {"steps": rows[-1]["step"], "batch": 8}, "data": {"values": 16}},
+        "final": {"measures": {"accuracy": last, "attention": 0.1} | measures},
     }
     return Record(Path("made-up"), document, rows)
 
@@ -74,6 +74,49 @@ def test_what_was_noted_is_taken_over() -> None:
     }
     found = convergence(record)
     assert (found.still_climbing, found.gain, found.low, found.high) == (True, 0.02, -0.01, 0.04)
+
+
+SETTLED = Convergence(False, 0.0, -0.005, 0.005, "")
+CLIMBING = Convergence(True, 0.02, -0.01, 0.05, "")
+
+
+@pytest.mark.parametrize(
+    ("known", "novel", "found", "how"),
+    [
+        (1.0, 0.06, SETTLED, "plateau"),
+        (1.0, 0.06, CLIMBING, "still climbing"),
+        (1.0, 0.20, SETTLED, "converged"),
+        (0.9, 0.06, SETTLED, "converged"),
+    ],
+)
+def test_a_plateau_is_where_novel_patterns_are_guessed(
+    known: float, novel: float, found: Convergence, how: str
+) -> None:
+    run = run_with(np.full(20, 0.28), accuracy_recurring=known, accuracy_novel=novel)
+    assert ending(run, found) == how
+
+
+@pytest.mark.parametrize(("before", "how"), [(0.0, "fell back"), (0.15, "fell back"), (0.2, "converged")])
+def test_what_was_better_by_ten_points_fell_back(before: float, how: str) -> None:
+    """Whether or not a forecast says that the rest is settled."""
+    assert ending(run_with(np.array([before, *np.full(19, 0.28)])), SETTLED) == how
+
+
+@pytest.mark.parametrize("points", [16, 18])
+def test_a_forecast_of_a_fall_shows_no_convergence(points: int) -> None:
+    """SeqBoat, seed 13, before it left its plateau: evaluations up to then, of which a worse future was foretold."""
+    (whole,) = (run for run in find_records(data_dir() / "runs" / "seqboat-n256-equal") if run.seed == 13)
+    errors = np.array([1 - row["accuracy"] for row in whole.evaluation])
+    assert errors[-1] < errors[points - 1] - 0.1
+    found = convergence(run_with(errors[:points]))
+    assert found.still_climbing
+
+
+def test_recorded_runs_end_as_their_curves_show() -> None:
+    runs = {(run.title, run.seed): run for run in find_records(data_dir() / "runs")}
+    assert ending(runs["mamba-n256-equal", 13]) == ending(runs["seqboat-n256-equal", 11]) == "plateau"
+    assert ending(runs["cram-n2048", 11]) == ending(runs["fast-weights-n256-equal", 11]) == "fell back"
+    assert ending(runs["cram-n256", 11]) == "converged"
 
 
 def test_recorded_rivals_of_few_streams_still_climb_and_cram_does_not() -> None:

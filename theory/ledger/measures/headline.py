@@ -9,7 +9,7 @@ from theory.ledger.measures.printed_and_measured import (
     basis_of,
     final_figures,
     print_table_1,
-    streams_of,
+    training_of,
     within,
 )
 from theory.ledger.quantities import Quantities, Quantity, over_seeds
@@ -28,8 +28,8 @@ def measure_headline(data: Recordings) -> Measured:
     trapped = data.optional(f"{HEADLINE}-costs-from-start")
     extra = [over_seeds("accuracy, no warm-up", [r.final["accuracy"] for r in trapped], "%")] if trapped else []
     ratio = over_seeds("attention × 1/OPT", [record.final["attention"] / record.optimum for record in records])
-    streams = streams_of(records, data.optional(f"{HEADLINE}-state-router"), trapped)
-    return Measured((*final_figures(records), ratio, *others, *extra), basis_of(records), streams=streams)
+    trained = training_of(data, records, data.optional(f"{HEADLINE}-state-router"), trapped)
+    return Measured((*final_figures(records), ratio, *others, *extra), basis_of(records), trained=trained)
 
 
 def judge_headline(printed: Quantities, measured: Measured) -> Ruling:
@@ -75,7 +75,9 @@ def measure_reduction(data: Recordings) -> Measured:
         "×",
     )
     first = over_seeds("attention at that evaluation", [r.initial_attention for r in records], "%")
-    return Measured((forced, free, first, final_figures(records)[1]), basis_of(records), streams=streams_of(records))
+    return Measured(
+        (forced, free, first, final_figures(records)[1]), basis_of(records), trained=training_of(data, records)
+    )
 
 
 def judge_reduction(printed: Quantities, measured: Measured) -> Ruling:
@@ -85,9 +87,9 @@ def judge_reduction(printed: Quantities, measured: Measured) -> Ruling:
     if within(wanted, free, 0.1 * wanted):
         return Ruling("reproduced", f"{free.shown} from the first evaluation with a free router")
     both = f"{forced.shown} from a warm-up in which all tokens attend, {free.shown} once the router decides"
-    if wanted <= forced.value:
+    if within(wanted, forced, 0.1 * wanted):
         return Ruling("reproduced under conditions", f"the factor depends on what is called initial: {both}")
-    return Ruling("not reproduced", both)
+    return Ruling("not reproduced", f"no reading of what is initial gives it: {both}")
 
 
 def measure_transition(data: Recordings) -> Measured:
@@ -114,7 +116,7 @@ def measure_transition(data: Recordings) -> Measured:
             *_fast(data),
         ),
         f"{HEADLINE}, seeds {', '.join(str(r.seed) for r in records)}: switch times of single patterns by cogfit fit",
-        streams=streams_of(records, data.optional(f"{HEADLINE}-fast-consolidation")),
+        trained=training_of(data, records, data.optional(f"{HEADLINE}-fast-consolidation")),
     )
 
 
@@ -151,12 +153,11 @@ def judge_transition(printed: Quantities, measured: Measured) -> Ruling:
     """Ask whether there is an abrupt change."""
     jumps, runs = measured["runs with a change beyond a smooth curve"].value, measured["runs"].value
     quality, wanted = measured["mean quality at the transition"], printed["mean quality at the transition"]
+    is_there = within(wanted.value, quality, 0.05)
     at = f"mean q̂ at recurring queries is then {quality.shown}"
-    if jumps == runs and within(wanted.value, quality, 0.05):
-        return Ruling("reproduced", f"all runs have a change that no smooth curve explains, and {at}")
+    if not is_there:
+        at += ", a level that cannot be compared with the paper's: its scale σ is not printed, and sets it"
     if jumps == 0:
         return Ruling("not reproduced", f"attention falls, but in no run by more than a smooth curve explains; {at}")
-    return Ruling(
-        "not reproduced" if not within(wanted.value, quality, 0.05) else "reproduced under conditions",
-        f"{jumps:.0f} of {runs:.0f} runs have a change that no smooth curve explains; {at}",
-    )
+    text = f"{jumps:.0f} of {runs:.0f} runs have a change that no smooth curve explains; {at}"
+    return Ruling("reproduced" if jumps == runs and is_there else "reproduced under conditions", text)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from theory.ledger.quantities import Quantities, Quantity, over_seeds
 from theory.ledger.recordings import NotHere, Recordings
-from theory.ledger.records import Measured, Ruling
+from theory.ledger.records import Measured, Ruling, Trained
 from theory.training.runs import Record
 
 REDUNDANCY = "redundancy-gpt2-bytes"
@@ -77,15 +77,27 @@ def basis_of(records: Sequence[Record]) -> str:
     return f"{records[0].title}, seeds {seeds}, N = {length}; {streams:,} streams that it was not trained on"
 
 
-def streams_of(*groups: Sequence[Record]) -> tuple[tuple[str, int], ...]:
-    """Sets of runs and their streams of training."""
-    return tuple((records[0].title, records[0].streams) for records in groups if records)
+def training_of(data: Recordings, *groups: Sequence[Record]) -> tuple[Trained, ...]:
+    """How sets of runs were trained."""
+    return tuple(
+        Trained(
+            records[0].title,
+            records[0].streams,
+            records[0].updates,
+            len(records),
+            tuple(how for record in records if (how := data.ending(record)) != "converged"),
+        )
+        for records in groups
+        if records
+    )
 
 
-def final_figures(records: Sequence[Record], prefix: str = "") -> tuple[Quantity, ...]:
+def final_figures(
+    records: Sequence[Record], over: Callable[[str, Sequence[float], str], Quantity] = over_seeds
+) -> tuple[Quantity, ...]:
     """Accuracy, attention, dynamics MSE at the end."""
     return tuple(
-        over_seeds(prefix + name, [record.final[key] for record in records], unit)
+        over(name, [record.final[key] for record in records], unit)
         for name, key, unit in (
             ("accuracy", "accuracy", "%"),
             ("attention", "attention", "%"),

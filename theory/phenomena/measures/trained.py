@@ -16,7 +16,7 @@ def _converged(data: Recordings, kind: str) -> dict[int, Record]:
     return {
         record.seed: record
         for record in data.fairest(f"{kind}-n256")
-        if not data.convergence(record).still_climbing
+        if data.ending(record) == "converged"
     }  # fmt: skip
 
 
