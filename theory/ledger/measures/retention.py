@@ -57,9 +57,10 @@ def measure_budget(data: Recordings) -> Measured:
         ranges.append(Quantity(f"accuracy of the seeds, {where}", math.nan, min(own), max(own), "%", len(own)))
         stuck = [x for x in own if abs(x - plateau) <= POINTS]
         if stuck:
+            level = ", ".join(f"{100 * x:.1f}" for x in stuck)
             notes.append(
-                f"{where}: {len(stuck)} of {len(own)} seeds stayed at {', '.join(f'{100 * x:.1f}' for x in stuck)} %, near the "
-                f"plateau of {100 * plateau:.2f} % that knows what recurs and guesses novel answers"
+                f"{where}: {len(stuck)} of {len(own)} seeds stayed at {level} %, near the plateau of "
+                f"{100 * plateau:.2f} % that knows what recurs and guesses novel answers"
             )
     return Measured(
         (*shares, *ranges),

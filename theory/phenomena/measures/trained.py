@@ -57,7 +57,7 @@ def _as_good(difference: Quantity) -> Verdict:
 
     By its interval: one that is too wide to say so does not show it.
     """
-    if difference.low <= -SHARE:
+    if not difference.low > -SHARE:  # nor where there is no interval
         return "not reproduced"
     return "reproduced" if difference.high >= 0 else "reproduced under conditions"
 
