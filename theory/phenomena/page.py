@@ -58,12 +58,8 @@ def page(rows: Sequence[Row]) -> str:
     """The page: a table, then every work."""
     own = [work for work in WORKS if any(row.statement.work == work.id for row in rows)]
     scoped = sum(not work.beside for work in WORKS)
-    claimed = [row.finding.verdict for row in rows if row.statement.is_claimed]
-    counts = "; ".join(f"{claimed.count(verdict)} {verdict}" for verdict in VERDICTS)
-    others = len(rows) - len(claimed)
-    counts += f". {others} more, marked as not claimed, {'is' if others == 1 else 'are'} not counted" if others else ""
     head = _HEAD.format(
-        counts=f"{counts}.",
+        counts=_counts(rows),
         meanings="\n".join(f"- **{verdict}**: {meaning}." for verdict, meaning in VERDICTS.items()),
         listed=LISTED,
         scoped=scoped,
@@ -83,6 +79,18 @@ def page(rows: Sequence[Row]) -> str:
         ]
     lines += ["", *(line for work in own for line in _section(work, rows))]
     return "\n".join(lines)
+
+
+def _counts(rows: Sequence[Row]) -> str:
+    """How many statements of the works have each verdict; what follows from a rule only is not one of them."""
+    claimed = [row.finding.verdict for row in rows if row.statement.is_claimed]
+    counts = "; ".join(f"{claimed.count(verdict)} {verdict}" for verdict in VERDICTS)
+    others = len(rows) - len(claimed)
+    return f"{counts}." + (f" {others} more, marked as not claimed, {_are(others)} not counted." if others else "")
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _anchor(work: Work) -> str:

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from theory.ledger.measures.printed_and_measured import POINTS
 from theory.ledger.quantities import Quantity
 from theory.ledger.recordings import Recordings
 from theory.phenomena.measures import facts, hybrids, trained
 from theory.phenomena.measures import language_model as lm
 from theory.phenomena.measures.margins import NATS, SHARE, is_negligible, is_same, loss_between
 from theory.phenomena.records import Finding
+from theory.policies.phenomena import MARGIN
 
 
 def written(folder: Path, name: str, frame: pd.DataFrame) -> Recordings:
@@ -23,6 +25,10 @@ def written(folder: Path, name: str, frame: pd.DataFrame) -> Recordings:
     path.parent.mkdir(parents=True, exist_ok=True)
     frame.to_csv(path, index=False)
     return Recordings(folder)
+
+
+def test_one_margin_holds_for_shares_everywhere() -> None:
+    assert SHARE == MARGIN == POINTS
 
 
 @given(st.floats(-1, 1), st.floats(0.001, 1))
@@ -200,7 +206,6 @@ def test_near_perfect_is_an_interval_above_the_line(
 )
 def test_as_good_is_an_interval_within_the_margin(low: float, high: float, verdict: str) -> None:
     assert trained._as_good(Quantity("difference", (low + high) / 2, low, high)) == verdict
-    assert pytest.approx(0.02) == SHARE
 
 
 @pytest.mark.parametrize(
