@@ -24,7 +24,7 @@ def document(entries: Sequence[Entry], version: str) -> dict[str, Any]:
 
 
 def counts_of(entries: Sequence[Entry]) -> dict[str, int]:
-    """Count the rows of each verdict, but for those that no paper claims."""
+    """Count the verdicts on what the papers claim."""
     own = [entry.ruling.outcome for entry in entries if entry.row.is_claimed]
     return {outcome: own.count(outcome) for outcome in OUTCOMES}
 
@@ -102,7 +102,7 @@ def _cell(quantities: Sequence[Quantity], otherwise: str) -> str:
 
 
 def _printed(entry: Entry) -> str:
-    """The paper's figures, and whether the row is a claim of the paper at all."""
+    """The paper's figures, marked where it does not claim the row."""
     row = entry.row
     return _cell(entry.printed, row.title) + ("" if row.is_claimed else f"<br>{NOT_CLAIMED}")
 

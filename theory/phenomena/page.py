@@ -82,7 +82,10 @@ def page(rows: Sequence[Row]) -> str:
 
 
 def _counts(rows: Sequence[Row]) -> str:
-    """How many statements of the works have each verdict; what follows from a rule only is not one of them."""
+    """Count the verdicts on what works claim.
+
+    What follows from the rule of a work only is not counted.
+    """
     claimed = [row.finding.verdict for row in rows if row.statement.is_claimed]
     counts = "; ".join(f"{claimed.count(verdict)} {verdict}" for verdict in VERDICTS)
     others = len(rows) - len(claimed)

@@ -178,7 +178,7 @@ _FIGURES = ("step of the paper's first figure", "step of the paper's last figure
 
 
 def _step_of(name: str) -> int:
-    """The step that a figure is named for, as in "R at 10,000 steps"."""
+    """Step in the name of a figure, as "R at 10,000 steps"."""
     return int("".join(filter(str.isdecimal, name)))
 
 

@@ -105,7 +105,10 @@ def _listed(numbers: Iterable[object]) -> str:
 
 
 def _spent(table: pd.DataFrame, policy: str, budgets: Sequence[int]) -> str:
-    """What a policy attends to and keeps at each budget, which the budget bounds for some policies only."""
+    """What a policy attends to and keeps, in words.
+
+    At each budget, which does not bound both for all policies.
+    """
     own = table[table["policy"] == policy].set_index("budget").loc[list(budgets)]
     attended, kept = ([f"{100 * value:.1f}" for value in own[column]] for column in ("attended", "kept"))
     keeps = "all keys and values" if (own["kept"] == 1).all() else f"{_listed(kept)} % of the keys and values"

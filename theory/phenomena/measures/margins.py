@@ -1,4 +1,4 @@
-"""How small a loss has to be shown to be before it counts as none.
+"""Margins below which a loss counts as none.
 
 An interval that reaches zero is no evidence that nothing is lost: the fewer the measurements, the wider it is. So a
 claim that something stays, or costs nothing, is shown where the whole interval lies within a margin. The margins are
