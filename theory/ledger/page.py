@@ -7,7 +7,7 @@ from typing import Any
 
 from theory.claims import PAPERS
 from theory.ledger.quantities import LEVEL, Quantity
-from theory.ledger.records import OUTCOMES, Entry
+from theory.ledger.records import NOT_CLAIMED, OUTCOMES, Entry
 
 SCHEMA = "cogfit.ledger/1"
 
@@ -17,16 +17,22 @@ def document(entries: Sequence[Entry], version: str) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "level": LEVEL,
-        "counts": {outcome: sum(e.ruling.outcome == outcome for e in entries) for outcome in OUTCOMES},
+        "counts": counts_of(entries),
         "rows": [entry.to_json() for entry in entries],
         "versions": {"cogfit": version},
     }
 
 
+def counts_of(entries: Sequence[Entry]) -> dict[str, int]:
+    """Count the verdicts on what the papers claim."""
+    own = [entry.ruling.outcome for entry in entries if entry.row.is_claimed]
+    return {outcome: own.count(outcome) for outcome in OUTCOMES}
+
+
 def in_full(entry: Entry) -> str:
     """One row as text."""
     row, measured = entry.row, entry.measured
-    lines = [f"{row.id}: {entry.ruling.outcome.upper()}", f"  {row.title}", f"  why: {entry.ruling.reason}"]
+    lines = [f"{row.id}: {entry.ruling.outcome.upper()}", f"  {row.says}", f"  why: {entry.ruling.reason}"]
     lines += [f"  source: {row.paper}, {row.place} ({PAPERS[row.paper]})"]
     lines += ["  the paper:", *(f"    {quantity}" for quantity in entry.printed)] if entry.printed else []
     lines += ["  here:", *(f"    {quantity}" for quantity in measured.quantities)] if measured.quantities else []
@@ -59,8 +65,8 @@ already; sizes and rates were not matched ([training.md](training.md#equal-train
 
 - **reproduced**: the same within our interval, or proved.
 - **reproduced under conditions**: true with a condition or a reading that the paper does not state.
-- **not reproduced**: measured here and different, or refuted by a counterexample.
-- **not testable here**: the data, the weights or a run are not at hand; the row says what to run.
+- **not reproduced**: measured here and different, or not shown by our interval, or refuted by a counterexample.
+- **not testable here**: the data, the weights or a run that is long enough are not at hand; the row says what to run.
 
 {counts}
 """
@@ -71,8 +77,10 @@ def page(entries: Sequence[Entry]) -> str:
 
     A table, then every row in full.
     """
-    counts = (f"{sum(e.ruling.outcome == o for e in entries)} {o}" for o in OUTCOMES)
-    parts = [_HEAD.format(level=100 * LEVEL, counts="; ".join(counts) + ".")]
+    counts = "; ".join(f"{n} {outcome}" for outcome, n in counts_of(entries).items())
+    others = sum(not entry.row.is_claimed for entry in entries)
+    counts += f". {others} more, marked as not claimed, {'is' if others == 1 else 'are'} not counted" if others else ""
+    parts = [_HEAD.format(level=100 * LEVEL, counts=f"{counts}.")]
     for paper, reference in PAPERS.items():
         own = [entry for entry in entries if entry.row.paper == paper]
         lines = [
@@ -84,7 +92,7 @@ def page(entries: Sequence[Entry]) -> str:
             "| --- | --- | --- | --- | --- |",
         ]
         lines += [
-            f"| [{e.row.id}](#{e.row.id}) | {_cell(e.printed, e.row.title)} | {_cell(e.measured.quantities, '–')} | "
+            f"| [{e.row.id}](#{e.row.id}) | {_printed(e)} | {_cell(e.measured.quantities, '–')} | "
             f"{e.measured.training or '–'} | {e.ruling.outcome} |"
             for e in own
         ]
@@ -96,9 +104,15 @@ def _cell(quantities: Sequence[Quantity], otherwise: str) -> str:
     return "<br>".join(map(str, quantities[:2])).replace("|", "\\|") or otherwise
 
 
+def _printed(entry: Entry) -> str:
+    """The paper's figures, marked where it does not claim the row."""
+    row = entry.row
+    return _cell(entry.printed, row.title) + ("" if row.is_claimed else f"<br>{NOT_CLAIMED}")
+
+
 def _section(entry: Entry) -> str:
     row, measured = entry.row, entry.measured
-    lines = [f"### {row.id}", "", f"{row.title[0].upper()}{row.title[1:]} ({row.place}).", ""]
+    lines = [f"### {row.id}", "", f"{row.says[0].upper()}{row.says[1:]} ({row.place}).", ""]
     lines += [f"**{entry.ruling.outcome}**: {entry.ruling.reason}", ""]
     for title, items in (("The paper", entry.printed), ("Here", (*measured.quantities, *measured.notes))):
         lines += [f"- {title}: " + "; ".join(map(str, items))] if items else []

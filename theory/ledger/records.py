@@ -19,6 +19,9 @@ from theory.ledger.recordings import NotHere, Recordings
 from theory.training.sets import EQUAL, find_set
 
 Outcome = Literal["reproduced", "reproduced under conditions", "not reproduced", "not testable here"]
+NOT_CLAIMED = "(not claimed; it follows from the rule)"
+"""Stands beside what a work does not say itself."""
+
 OUTCOMES: tuple[Outcome, ...] = ("reproduced", "reproduced under conditions", "not reproduced", "not testable here")
 
 
@@ -139,6 +142,8 @@ class LedgerRow:
         Claim identifier for ``cogfit theory check``; empty where there is none.
     page : str
         Page of the documentation, or a figure there.
+    is_claimed : bool
+        Whether the paper claims it. If not, it follows from a rule of the paper, and does not count among its claims.
     """
 
     id: str
@@ -152,6 +157,12 @@ class LedgerRow:
     folder: str = ""
     certificate: str = ""
     page: str = ""
+    is_claimed: bool = True
+
+    @property
+    def says(self) -> str:
+        """What is said, and by whom if not by the paper."""
+        return self.title if self.is_claimed else f"{self.title} {NOT_CLAIMED}"
 
 
 @dataclass(frozen=True)
@@ -170,6 +181,7 @@ class Entry:
             {
                 "id": row.id,
                 "title": row.title,
+                "claimed": row.is_claimed,
                 "paper": PAPERS[row.paper],
                 "place": row.place,
                 "printed": self.printed,

@@ -51,7 +51,6 @@ from theory.ledger.measures.redundancy import (
     measure_in_context,
     measure_language_model,
     measure_redundancy,
-    measure_scratch,
     measure_width,
 )
 from theory.ledger.measures.retention import (
@@ -107,6 +106,7 @@ def _table_row(model: str, name: str, title: str, decisive: str = "accuracy") ->
 _TRAIN, _RUN = find_set(HEADLINE).command, f"runs/{HEADLINE}"
 _RISE = print_numbers(("redundancy_10k", "R at 10K steps"), ("redundancy_300k", "R at 300K steps"))
 _REDUNDANCY = "cogfit theory redundancy --train --threads 1"
+_LONG_TRAINING = "cogfit theory redundancy --train --set steps=300000 --device cuda"
 _FIT = f"cogfit fit data/{_RUN}/seed11"
 
 ROWS: tuple[LedgerRow, ...] = (
@@ -177,13 +177,14 @@ ROWS: tuple[LedgerRow, ...] = (
         id="gamma-in-context",
         title="attention to a pattern falls with its repetitions, within one context of a language model",
         paper="CRAM",
-        place="Eq. 14, read as a claim on one context, which the paper does not make",
+        place="Eq. 14, read as a claim on one context",
         printed=print_numbers(("gamma_model", "γ")),
         measure=measure_in_context,
         judge=judge_in_context,
         command="cogfit theory lm study smollm2 --unit heads --unit context",
         folder=f"runs/{LANGUAGE_MODEL}",
         page="language-model.md",
+        is_claimed=False,
     ),
     LedgerRow(
         id="forgetting-of-facts",
@@ -205,7 +206,7 @@ ROWS: tuple[LedgerRow, ...] = (
         printed=_RISE,
         measure=measure_course,
         judge=judge_falls,
-        command=_REDUNDANCY,
+        command=_LONG_TRAINING,
         folder=f"runs/{REDUNDANCY}",
         page="redundancy.md",
     ),
@@ -215,9 +216,9 @@ ROWS: tuple[LedgerRow, ...] = (
         paper="CRAM",
         place="text on Eq. 1",
         printed=_RISE,
-        measure=measure_scratch,
+        measure=measure_course,
         judge=judge_scratch,
-        command="cogfit theory redundancy --train --set steps=300000 --device cuda",
+        command=_LONG_TRAINING,
         folder=f"runs/{REDUNDANCY}",
         page="redundancy.md",
     ),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from theory.ledger.records import NOT_CLAIMED
+from theory.phenomena.measures.margins import NATS, RELATIVE, SHARE
 from theory.phenomena.records import VERDICTS, Row, Work
 from theory.phenomena.works import LISTED, WORKS, listed
 
@@ -29,6 +31,8 @@ How to read it:
 - **Intervals are 95 % each**, and there are many rows: one in forty that shows nothing would come out on one side by
   chance. On streams differences are paired. In the language model two policies count as apart where their intervals do
   not overlap, which is stricter than 5 %.
+- **That nothing is lost has to be shown, too**: an interval that reaches zero does not show it. The whole interval has
+  to lie within a margin of {points:g} points of a share, {nats:g} nats of an answer, or {relative:g} % of an error.
 - **Some policies are told more** than a language model offers, such as a mark of bindings. A † stands beside their
   verdicts ([policies.md](policies.md#what-each-one-reads)).
 - **Models that were trained on SRCD** stand with the streams and updates that they were trained on, and only those that
@@ -54,14 +58,16 @@ def page(rows: Sequence[Row]) -> str:
     """The page: a table, then every work."""
     own = [work for work in WORKS if any(row.statement.work == work.id for row in rows)]
     scoped = sum(not work.beside for work in WORKS)
-    counts = "; ".join(f"{sum(row.finding.verdict == verdict for row in rows)} {verdict}" for verdict in VERDICTS)
     head = _HEAD.format(
-        counts=f"{counts}.",
+        counts=_counts(rows),
         meanings="\n".join(f"- **{verdict}**: {meaning}." for verdict, meaning in VERDICTS.items()),
         listed=LISTED,
         scoped=scoped,
         left=len(listed()) - scoped,
         beside=len(WORKS) - scoped,
+        points=100 * SHARE,
+        nats=NATS,
+        relative=100 * RELATIVE,
     )
     lines = [head, "## All statements", "", "| work | it says | found | verdict |", "| --- | --- | --- | --- |"]
     for work in own:
@@ -75,6 +81,21 @@ def page(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def _counts(rows: Sequence[Row]) -> str:
+    """Count the verdicts on what works claim.
+
+    What follows from the rule of a work only is not counted.
+    """
+    claimed = [row.finding.verdict for row in rows if row.statement.is_claimed]
+    counts = "; ".join(f"{claimed.count(verdict)} {verdict}" for verdict in VERDICTS)
+    others = len(rows) - len(claimed)
+    return f"{counts}." + (f" {others} more, marked as not claimed, {_are(others)} not counted." if others else "")
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
 def _anchor(work: Work) -> str:
     """Anchor of a heading, as GitHub makes it."""
     return "".join(c for c in work.name.casefold().replace(" ", "-") if c.isalnum() or c in "-_")
@@ -82,7 +103,7 @@ def _anchor(work: Work) -> str:
 
 def _claim(row: Row) -> str:
     """What is said, and by whom if not by the work."""
-    return row.statement.says + ("" if row.statement.is_claimed else " (not claimed; it follows from the rule)")
+    return row.statement.says + ("" if row.statement.is_claimed else f" {NOT_CLAIMED}")
 
 
 def _first(row: Row) -> str:

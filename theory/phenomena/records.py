@@ -17,7 +17,7 @@ VERDICTS: dict[Verdict, str] = {
     "reproduced under conditions": "found in a part of the cases, or with a condition that the work does not state",
     "not reproduced": "measured, and not found; these sizes may be unable to show it",
     "reversed": "the interval of what is said to be positive lies below zero",
-    "not testable here": "it needs what is not at hand, or runs that have not converged",
+    "not testable here": "it needs what is not at hand: data, longer runs, or a test that can come out either way",
     "not tested yet": "nothing stands in the way; the row says what it takes",
 }
 """Each verdict with its meaning, in the order of the page."""

@@ -133,7 +133,7 @@ STATEMENTS: tuple[Statement, ...] = (
     _streams(
         "lazy-eviction",
         "it is better than existing compression of the cache",
-        streams.lagged_eviction_beats_forgetting,
+        streams.lagged_eviction_beats_accumulated_attention,
     ),
     _loses(
         "lazy-eviction", "it loses less of an answer than accumulated attention does", "lazy-eviction", "h2o", _NATS

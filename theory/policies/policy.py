@@ -16,7 +16,8 @@ import numpy as np
 from theory.policies.streams import Array, Streams, Vectors
 from theory.tasks.srcd import BINDING, QUERY
 
-_LEAST_SIGNAL = 0.05  # below it nothing was read or recalled, and the answer is a coin's
+LEAST_SIGNAL = 0.05
+"""Evidence for a value up to here counts as none, and the answer is a coin's."""
 
 
 class Policy:
@@ -294,7 +295,7 @@ class _Playthrough:
         if self.signal is not None:
             self.signal[t] = signal
         best = signal.argmax(1)
-        is_clear = signal[self._all, best] > _LEAST_SIGNAL
+        is_clear = signal[self._all, best] > LEAST_SIGNAL
         self.answers[:, t] = np.where(is_clear, best + 1, self.coins[:, t])
         # a key counts as revealed from the query after this one
         key, is_read = self.streams.key[:, t], self.is_read[:, t]

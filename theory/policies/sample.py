@@ -49,10 +49,10 @@ class Sample:
         streams, training = law(setting, rng, sizes[0]), law(setting, rng, sizes[1])
         return cls(setting, seed, streams, training, embed(streams, seed), embed(training, seed))
 
-    def play(self, policy: Policy, share: float) -> Played:
+    def play(self, policy: Policy, share: float, *, record: bool = False) -> Played:
         """Play a policy with a budget.
 
-        The budget is a share of the length.
+        The budget is a share of the length; ``record`` is that of :func:`theory.policies.policy.play`.
         """
         return play(
             policy,
@@ -62,4 +62,5 @@ class Sample:
             seen=self.seen,
             trained_on=self.trained_on,
             seed=self.seed,
+            record=record,
         )

@@ -85,7 +85,7 @@ def claim_lines(claims: Sequence[Phenomenon]) -> list[str]:
         f"{claim.policy}: {claim.claim}: {claim.verdict} ({claim.difference.value:+.3f} [{claim.difference.low:+.3f}, "
         f"{claim.difference.high:+.3f}]; "
         + ", ".join(f"{name} {value:.3f}" for name, value in claim.numbers.items())
-        + ")"
+        + (f"; {claim.reason})" if claim.reason else ")")
         for claim in claims
     ]
 

@@ -9,6 +9,7 @@ import numpy as np
 from theory.ledger.quantities import Quantity, over_seeds
 from theory.ledger.recordings import NotHere, Recordings
 from theory.lm.practice_records import RECORDED, forgetting_log, practice_log, read_cell
+from theory.phenomena.measures.language_model import in_words
 from theory.phenomena.records import Finding, Measure, Verdict
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ RECORD = f"runs/{RECORDED}"
 _MOST = 32  # presentations of the facts whose forgetting is told
 _NEAR = 0.95  # "near perfect"
 _HELD = 0.9  # a fact is recalled nearly perfectly above this probability
+_LONG = 100_000  # updates after which the work finds some examples kept
 _RECOGNITION = "recognition is of a word against other words here, in the work of a seen sentence against a novel one"
 _ON = "SmolLM2-135M, its last two layers trained on invented facts, then on other ones; over seeds"
 
@@ -51,14 +53,15 @@ def nearly_perfect_after(outcome: str, presentations: int) -> Measure:
         means = log.groupby("exposure")[outcome].mean()
         reached = means.index[means >= _NEAR]
         first = [Quantity(f"presentations until it is {_NEAR:g}", int(reached[0]))] if len(reached) else []
+        is_open = found.low < _NEAR <= found.high
         never = "" if len(reached) else f"it does not reach {_NEAR:g} within {int(means.index.max())} presentations"
         return Finding(
-            "reproduced" if found.high >= _NEAR else "not reproduced",
+            "reproduced" if found.low >= _NEAR else "not reproduced",
             (found, *first),
             f"{outcome} of the facts that are shown most often, before their next presentation; "
             + (f"{_RECOGNITION}; " if outcome == "recognition" else "")
             + _ON,
-            never,
+            never or (f"its interval reaches {_NEAR:g} and does not lie above it" if is_open else ""),
         )
 
     return measure
@@ -93,11 +96,16 @@ def measure_some_are_kept(data: Recordings) -> Finding:
     kept = over_seeds(f"facts with a recall above {_HELD:g} after {last:,}", [float(x) for x in by_seed.mean()], "%")
     mean = over_seeds(f"mean recall after {last:,}", [float(x) for x in part.groupby("run")["recall"].mean()])
     seeds, with_one = len(by_seed), int(by_seed.any().sum())
+    verdict = in_words(with_one, 0, seeds)
+    reason = f"{with_one} of {seeds} seeds have such a fact"
+    if last < _LONG:
+        verdict = "not testable here"
+        reason = f"the recorded run ends after {last:,} updates, where {reason}; what is left after {_LONG:,} is open"
     return Finding(
-        "reproduced under conditions" if with_one == seeds else "not reproduced",
+        verdict,
         (kept, mean, Quantity("seeds with such a fact", with_one), Quantity("seeds", seeds)),
-        f"facts shown {_MOST} times, {last:,} updates later and not 100,000; {_ON}",
-        f"{with_one} of {seeds} seeds have such a fact, after a hundredth of the updates",
+        f"facts shown {_MOST} times, {last:,} updates later; {_ON}",
+        reason,
     )
 
 

@@ -43,4 +43,5 @@ def of_ledger(work: str, row_id: str, *, by: str = "") -> Statement:
         command=row.command,
         record=row.folder,
         page=f"ledger.md#{row_id}",
+        is_claimed=row.is_claimed,
     )

@@ -9,29 +9,37 @@ from theory.ledger.recordings import Recordings
 from theory.phenomena.records import Finding, Measure, Verdict
 from theory.policies import find
 from theory.policies.limits import traffic
-from theory.policies.phenomena import Phenomenon
+from theory.policies.phenomena import Phenomenon, Ruled
 from theory.policies.sample import Sample
 from theory.policies.streams import Setting, mix
 
 SEED = 0
-_VERDICT: dict[str, Verdict] = {"shown": "reproduced", "not shown": "not reproduced", "reversed": "reversed"}
+_VERDICT: dict[Ruled, Verdict] = {
+    "shown": "reproduced",
+    "shown in part": "reproduced under conditions",
+    "not shown": "not reproduced",
+    "reversed": "reversed",
+    "not testable": "not testable here",
+}
 
 
 def on_streams(check: Callable[[Setting, int], Phenomenon]) -> Measure:
     """Measure with a check of :mod:`theory.policies.phenomena`."""
 
     def measure(data: Recordings) -> Finding:
-        found = check(Setting(), SEED)
-        numbers = [Quantity("difference", *found.difference)]
-        # what is counted in thousands is shown in full, as steps are
-        numbers += [
-            Quantity(name, value, unit="steps" if value >= 1000 else "") for name, value in found.numbers.items()
-        ]
-        how = " ".join((check.__doc__ or "").split())
-        told = find(found.policy).reads
-        return Finding(_VERDICT[found.verdict], tuple(numbers), f"{found.claim}. {how}", told=told)
+        return told_of(check(Setting(), SEED), check)
 
     return measure
+
+
+def told_of(found: Phenomenon, check: Callable[[Setting, int], Phenomenon]) -> Finding:
+    """Tell what a check found as a row of the page."""
+    numbers = [Quantity(name, *mean) for name, mean in (found.cases or {"difference": found.difference}).items()]
+    # what is counted in thousands is shown in full, as steps are
+    numbers += [Quantity(name, value, unit="steps" if value >= 1000 else "") for name, value in found.numbers.items()]
+    how = " ".join((check.__doc__ or "").split())
+    told = find(found.policy).reads
+    return Finding(_VERDICT[found.verdict], tuple(numbers), f"{found.claim}. {how}", found.reason, told=told)
 
 
 _KEEP_ALL = ("recycled", "routing-transformer", "landmark", "hip", "hcam", "think-in-memory")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from theory.ledger.measures.printed_and_measured import POINTS
 from theory.ledger.quantities import Quantity, over_seeds
 from theory.ledger.recordings import NotHere, Recordings
+from theory.phenomena.measures.margins import SHARE
 from theory.phenomena.records import Finding, Verdict
 from theory.training.runs import Record
 
@@ -41,9 +41,9 @@ def measure_prefix_of_attention(data: Recordings) -> Finding:
         _as_good(difference),
         tuple(numbers),
         "models of this package on SRCD, paired by seed: attention for the first tokens of a stream, a recurrence for "
-        "the rest, and one set of weights for both; as good: the interval of the difference lies within two points and "
-        "reaches zero. As many streams are not as many updates: batches differ",
-        "within two points of full attention, and below it" if difference.high < 0 else "",
+        f"the rest, and one set of weights for both; as good: the interval of the difference lies above minus "
+        f"{100 * SHARE:g} points and reaches zero. As many streams are not as many updates: batches differ",
+        _REASONS[_as_good(difference)],
         ", ".join(
             f"{kind} {counts[0]:,} in {counts[0] // runs[kind][seeds[0]].batch:,} updates"
             for kind, counts in streams.items()
@@ -53,7 +53,17 @@ def measure_prefix_of_attention(data: Recordings) -> Finding:
 
 
 def _as_good(difference: Quantity) -> Verdict:
-    """Whether a difference is small, by its interval."""
-    if difference.low >= -POINTS and difference.high >= 0:
-        return "reproduced"
-    return "not reproduced" if difference.high < -POINTS else "reproduced under conditions"
+    """Whether a difference is shown to be small.
+
+    By its interval: one that is too wide to say so does not show it.
+    """
+    if not difference.low > -SHARE:  # nor where there is no interval
+        return "not reproduced"
+    return "reproduced" if difference.high >= 0 else "reproduced under conditions"
+
+
+_REASONS: dict[Verdict, str] = {
+    "reproduced": "",
+    "reproduced under conditions": f"within {100 * SHARE:g} points of full attention, and below it",
+    "not reproduced": f"a loss of less than {100 * SHARE:g} points is not shown",
+}
