@@ -163,7 +163,7 @@ def measure_pruning_settles(data: Recordings) -> Finding:
         "for what is told are named by the derivative of the two logits on other countries, where the work patches "
         "paths",
         f"pruning one kind lets the other source answer, more than nothing and random heads do, in {settled} of "
-        f"{2 * len(counts)} cases; random heads are two draws, and move answers, too",
+        f"{2 * len(counts)} cases; intervals of random heads are over draws and countries",
     )
 
 
