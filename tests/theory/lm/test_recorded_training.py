@@ -59,7 +59,7 @@ def _row(rows: list[list[str]], *begin: str) -> list[str]:
 def said_of_facts() -> list[str]:
     """Sentences of the page on facts, with the numbers of its tables."""
     folder = data_dir() / "runs" / practice_records.RECORDED
-    tables = {title: rows for title, rows in practice_records.shown_tables(folder)}
+    tables = dict(practice_records.shown_tables(folder))
     practice, forgetting, forms = tables["Practice"], tables["Forgetting"], tables["Forms"]
     verdicts = [row[forms[0].index("power law")] for row in forms[1:]]
 
