@@ -111,6 +111,7 @@ def train(
     if config is None:
         raise InputError("no configuration is named", hint="one of " + ", ".join(shipped()))
     variants = _Variants(fixed=parse_settings(changes or []), seeds=_seeds(seeds), varied=_variants(vary or []))
+    _check_variants(variants)
     jobs = _jobs(config, variants, out or Path("runs") / Path(config).stem)
     workers = None if workers is None else checked_workers(workers)
     _train(jobs, device=device, ensemble=ensemble, workers=workers)
@@ -245,14 +246,17 @@ def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
+        key = key.strip()
         if not equals or not key or not value:
             raise InputError(f"'{text}' sets nothing", hint="write KEY=VALUE, such as training.steps=500")
+        if key in settings:
+            raise InputError(f"'{key}' is given twice", hint="give it once")
         try:
-            settings[key.strip()] = tomllib.loads(f"x = {value}")["x"]
+            settings[key] = tomllib.loads(f"x = {value}")["x"]
         except RecursionError:
-            raise InputError(f"the value of {key.strip()} is nested too deeply") from None
+            raise InputError(f"the value of {key} is nested too deeply") from None
         except ValueError:
-            settings[key.strip()] = value.strip()
+            settings[key] = value.strip()
     return settings
 
 
@@ -265,6 +269,20 @@ def _variants(texts: Sequence[str]) -> list[dict[str, Any]]:
         if not isinstance(values, list) or not values:
             raise InputError(f"--vary needs a list for {key}", hint=f"such as --vary {key}=[0.1,0.2]")
     return [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
+
+
+def _check_variants(variants: _Variants) -> None:
+    """Refuse a setting that is given in two ways.
+
+    One of its values would be dropped.
+    """
+    from cogfit.errors import InputError
+
+    ways = {"--set": set(variants.fixed), "--vary": set(variants.varied[0])}
+    ways["--seeds"] = set() if variants.seeds == [None] else {"training.seed"}
+    for (one, own), (other, others) in itertools.combinations(ways.items(), 2):
+        for key in sorted(own & others):
+            raise InputError(f"'{key}' is given twice, by {one} and {other}", hint="give it once")
 
 
 def _name(variant: Mapping[str, Any]) -> str:
