@@ -96,16 +96,17 @@ def _diverged(what: str, member: int = 0) -> Diverged:
 
 
 @contextmanager
-def noting_step(step: int, member: int | None = None) -> Iterator[None]:
+def noting_step(step: int, member: int | None = None, *, rate: str = "training.rate") -> Iterator[None]:
     """Context in which a divergence is told with its step.
 
-    That is how many updates were made before. With the member, too, where it is known here only.
+    That is how many updates were made before. With the member, too, where it is known here only. The setting of the
+    learning rate is named as the remedy.
     """
     try:
         yield
     except Diverged as error:
         # before the first update the parameters are as they were drawn
-        hint = "lower training.rate, and name another folder with --out" if step else "lower the settings that are huge"
+        hint = f"lower {rate}, and name another folder with --out" if step else "lower the settings that are huge"
         located = Diverged(f"training diverged at step {step} ({error.what})", hint=hint)
         located.member = error.member if member is None else member
         raise located from None

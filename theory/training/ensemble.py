@@ -16,7 +16,8 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,7 +38,7 @@ from theory.training.memory import check_memory, naming_memory
 from theory.training.recorder import Recorder
 from theory.training.reproducibility import choose_device, deterministic, moments, prefixed, restore_moments, under
 from theory.training.setup import Setup, make_setup
-from theory.training.stopping import Stopped, held_signals
+from theory.training.stopping import StopAsked, Stopped, held_signals
 from theory.training.trainer import Losses, Single, Trainer, objective, observe, optimiser, start
 
 How = Literal["auto", "stacked", "processes"]
@@ -385,6 +386,30 @@ def _work(name: str, settings: dict[str, Any], folder: str, device: str) -> None
     train(make_setup(settings), folder, device=device, watch=report, stop=asked)
 
 
+def _follow(futures: Sequence[Future[None]], queue: Any, watch: Watch | None, asked: StopAsked) -> list[Diverged]:
+    """Report on processes until all are done, or a stop is asked for.
+
+    Returns the errors of those that diverged. The others go on meanwhile: they have other settings or seeds.
+    """
+    left, diverged = set(futures), []
+    while left and not asked():
+        done, left = wait(left, timeout=0.2, return_when=FIRST_COMPLETED)
+        while not queue.empty():
+            message = queue.get()
+            if watch is not None:
+                watch(*message)
+        for future in done:
+            try:
+                future.result()
+            except Diverged as error:
+                diverged.append(error)
+            except BrokenProcessPool:
+                raise InputError(
+                    "a process was killed, perhaps for want of memory", hint="use fewer --workers, and go on"
+                ) from None
+    return diverged
+
+
 def _processes(
     jobs: Sequence[tuple[int, Setup, Path]], device: str, workers: int, watch: Watch | None
 ) -> dict[int, Run]:
@@ -401,18 +426,7 @@ def _processes(
     with held_signals() as asked:
         try:
             futures = [pool.submit(_work, folder.name, s.to_json(), str(folder), device) for _, s, folder in jobs]
-            left, diverged = set(futures), list[Diverged]()
-            while left and not asked():
-                done, left = wait(left, timeout=0.2, return_when=FIRST_COMPLETED)
-                while not queue.empty():
-                    message = queue.get()
-                    if watch is not None:
-                        watch(*message)
-                for future in done:
-                    if isinstance(error := future.exception(), Diverged):
-                        diverged.append(error)  # the others go on: they have other settings or seeds
-                    else:
-                        future.result()
+            diverged = _follow(futures, queue, watch, asked)
         finally:
             stop.set()  # whatever ends this ends the others at their next step
             pool.shutdown(wait=True, cancel_futures=True)

@@ -60,7 +60,7 @@ def open_run(folder: Path, setup: Setup) -> Run | None:
 
     One that is there must belong to the run; returns the run itself if it is complete.
     """
-    with _usable(folder):
+    with usable(folder):
         document = read_document(folder)
         strangers = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
         is_free = document is not None and _is_unused(folder, document)
@@ -79,7 +79,7 @@ def open_run(folder: Path, setup: Setup) -> Run | None:
 
 
 @contextmanager
-def _usable(folder: Path) -> Iterator[None]:
+def usable(folder: Path) -> Iterator[None]:
     """Context in which a folder that cannot be is an input error."""
     try:
         yield
@@ -98,7 +98,7 @@ def _is_unused(folder: Path, document: Mapping[str, object]) -> bool:
 
 def claim_folder(folder: Path, setup: Setup) -> None:
     """Make the folder of a run, unless it goes on."""
-    with _usable(folder):
+    with usable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         document = read_document(folder)
         if document is None or _is_unused(folder, document):
@@ -168,7 +168,7 @@ def load_run(folder: str | Path) -> Run:
     InputError
         If there is none, or it is not finished.
     """
-    with _usable(Path(folder)):
+    with usable(Path(folder)):
         record = load_record(folder)
     setup = make_setup(record.document["config"], path=record.folder / RUN)
     return Run(
