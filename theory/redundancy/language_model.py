@@ -221,7 +221,7 @@ def _config(settings: Language, texts: Texts) -> dict[str, Any]:
 
 
 def _open(folder: Path, about: Mapping[str, Any]) -> bool:
-    """Check the folder of a run; nothing is written.
+    """Check the folder of a run, writing nothing.
 
     One that is there must belong to the run; returns whether it is complete.
     """

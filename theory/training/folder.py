@@ -56,7 +56,7 @@ class Run:
 
 
 def open_run(folder: Path, setup: Setup) -> Run | None:
-    """Check the folder of a run; nothing is written.
+    """Check the folder of a run, writing nothing.
 
     One that is there must belong to the run; returns the run itself if it is complete.
     """
@@ -80,7 +80,7 @@ def open_run(folder: Path, setup: Setup) -> Run | None:
 
 @contextmanager
 def usable(folder: Path) -> Iterator[None]:
-    """Context in which a folder that cannot be is an input error."""
+    """Context in which errors of the system name the folder."""
     try:
         yield
     except OSError as error:

@@ -94,7 +94,7 @@ def needs(setups: Sequence[Setup], task: SRCD) -> list[Need]:
 
 
 def _sizes(config: ModelConfig) -> dict[str, int]:
-    """The settings of a model that are numbers of something, by name."""
+    """Whole-numbered settings of a model, by name."""
     return {f"model.{name}": value for name, value in vars(config).items() if type(value) is int and value > 0}
 
 
@@ -120,7 +120,10 @@ def meta_model(config: ModelConfig, task: SRCD) -> Model:
 
 
 def machine_memory(device: torch.device) -> float:
-    """Bytes that a device has; infinite where it does not say."""
+    """Bytes that a device has.
+
+    Infinite where it does not say.
+    """
     if device.type == "cuda":
         return float(torch.cuda.get_device_properties(device).total_memory)
     try:

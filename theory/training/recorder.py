@@ -168,7 +168,10 @@ class Recorder:
         write_evaluation(self.folder, self.measured)
 
     def sync(self) -> dict[str, int]:
-        """Wait until the disk has the logs; return their bytes."""
+        """Wait until the disk has the logs.
+
+        Returns how many bytes each has.
+        """
         assert self.logger is not None
         self.logger.flush(sync=True)
         paths = {name: self.folder / name for name in LOGS}

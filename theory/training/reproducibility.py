@@ -122,7 +122,7 @@ def check_counts(counts: Mapping[str, Tensor], most: int) -> None:
 
 
 def noted_sizes(notes: Mapping[str, str], members: int) -> list[dict[str, int] | None]:
-    """Bytes that the logs of each member had at a checkpoint.
+    """Bytes of each member's logs at a checkpoint.
 
     None for a checkpoint that says nothing of them, from an earlier version.
 
