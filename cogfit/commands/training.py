@@ -57,6 +57,8 @@ or more from twice the streams, or a point cannot be excluded.
   cogfit theory runs runs/mamba-n256-equal --plot a.png     accuracy against streams
 """
 
+_DIGITS, _MOST_SEEDS = 10, 10_000  # of a seed, and in one range: each is a run of its own
+
 RUNS_SCHEMA = "theory.runs/1"
 
 
@@ -298,7 +300,10 @@ def _seeds(text: str | None) -> list[int | None]:
     seeds: list[int | None] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
-            raise InputError(f"'{text}' names no seeds", hint="write them as 0-4 or 1,3,5")
-        seeds += range(int(first), int(last or first) + 1)
+        ends = (first, last) if dash else (first, first)
+        if not all(end.isdecimal() and len(end) <= _DIGITS for end in ends) or int(ends[1]) < int(ends[0]):
+            raise InputError(f"'{text:.60}' names no seeds", hint="write them as 0-4 or 1,3,5")
+        if int(ends[1]) - int(ends[0]) >= _MOST_SEEDS:
+            raise InputError(f"'{text:.60}' names too many seeds", hint=f"give {_MOST_SEEDS} at most")
+        seeds += range(int(ends[0]), int(ends[1]) + 1)
     return list(dict.fromkeys(seeds))

@@ -32,7 +32,7 @@ from theory.models.base import Layer
 from theory.tasks.srcd import SRCD, Batch, Tokens
 from theory.training.divergence import Diverged, check_update, naming_folder
 from theory.training.evaluation import Measures
-from theory.training.folder import Run, claim_folder, close_run, open_run
+from theory.training.folder import Run, claim_folder, close_run, open_run, usable
 from theory.training.loop import Streams, loop, train
 from theory.training.memory import check_memory, naming_memory
 from theory.training.recorder import Recorder
@@ -322,6 +322,8 @@ def _stack(setups: Sequence[Setup], folders: Sequence[Path], device: torch.devic
     if len(complete) == len(ready):
         return complete
     checkpoint = folders[0].parent / f".{folders[0].name}.stack.safetensors"
+    with usable(folders[0]):
+        checkpoint.exists()  # its name may be too long where that of the folder is not
 
     def report(done: int, total: int, measures: Measures | None) -> None:
         if watch is not None:

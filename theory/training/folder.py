@@ -93,7 +93,8 @@ def _is_unused(folder: Path, document: Mapping[str, object]) -> bool:
     Such a folder may be taken for another run.
     """
     is_claim = document.keys() <= _CLAIM and document.get("status") == "running"
-    return is_claim and not any(path.name != RUN and path.stat().st_size for path in folder.iterdir())
+    others = [path for path in folder.iterdir() if path.name != RUN]
+    return is_claim and not any(path.is_dir() or path.stat().st_size for path in others)
 
 
 def claim_folder(folder: Path, setup: Setup) -> None:

@@ -94,6 +94,13 @@ def test_a_folder_that_cannot_be_is_refused(tmp_path: Path, name: str, capsys: p
         train(small(transfer__source=place), tmp_path / "run", device="cpu")
 
 
+def test_a_stack_whose_checkpoint_cannot_be_named_is_refused(tmp_path: Path) -> None:
+    setups, folders = [small(), small(training__seed=1)], [tmp_path / (letter * 250) for letter in "ab"]
+    with pytest.raises(InputError, match="cannot be used"):
+        train_many(setups, folders, how="stacked", device="cpu")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for place in (tmp_path / "file", tmp_path / "file" / "run"):
@@ -212,6 +219,9 @@ def test_the_estimate_is_from_below(kind: str) -> None:
         (["--set", "model.d_model=8", "--vary", "model.d_model=[8,16]"], "given twice, by --set and --vary"),
         (["--set", "training.seed=8", "--seeds", "1,2"], "'training.seed' is given twice, by --set and --seeds"),
         (["--vary", "training.seed=[1,2]", "--seeds", "1,2"], "'training.seed' is given twice, by --vary and --seeds"),
+        (["--seeds", "0-999999999"], "names too many seeds; give 10000 at most"),
+        (["--seeds", "9" * 5000], "names no seeds"),
+        (["--seeds", "1-"], "names no seeds"),
         (["--set", "training=3"], "'training' is no setting; training has settings such as training.steps"),
         (["--set", "data.=3"], "'data.' is no setting; data has settings such as data.length"),
     ],
