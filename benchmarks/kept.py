@@ -21,7 +21,7 @@ class Kept:
 
     exposures = np.zeros(0, np.int64)
 
-    def begin(self, step: int, exposures: Any) -> None:
+    def begin(self, step: int, exposures: Any, sizes: Any = None) -> None:
         """Start with nothing."""
         self.patterns: list[Any] = []
         self.steps: list[Any] = []
@@ -39,6 +39,10 @@ class Kept:
     def evaluation(self, step: int, found: Any) -> None:
         """Keep the last evaluation."""
         self.measures = found
+
+    def sync(self) -> dict[str, int]:
+        """Nothing is on a disk."""
+        return {}
 
     def finish(self) -> None:
         """Do nothing: all is in memory."""

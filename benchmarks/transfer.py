@@ -73,7 +73,7 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
 
         exposures = np.zeros(0, np.int64)
 
-        def begin(self, step: int, exposures: Any) -> None:
+        def begin(self, step: int, exposures: Any, sizes: Any = None) -> None:
             self.attended = self.queries = 0
 
         def step(self, step: int, seen: Any, batch: Any) -> None:
@@ -83,6 +83,9 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
 
         def evaluation(self, step: int, found: Any) -> None:
             pass
+
+        def sync(self) -> dict[str, int]:
+            return {}
 
         def finish(self) -> None:
             pass

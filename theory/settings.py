@@ -23,6 +23,7 @@ except ImportError:
 
 _MOST_DOTS = 1000  # in a line of a configuration
 _TOO_LARGE = 2**63  # no machine counts so far
+_LARGEST = (2 - 2**-23) * 2.0**127  # what float32, in which models compute, holds
 _FOLDER = Path(__file__).resolve().parent / "configs"
 
 
@@ -51,9 +52,9 @@ class Strict(BaseModel):
 
     if not TYPE_CHECKING:  # type checkers see the signature made from the fields
 
-        def __init__(self, **fields: Any) -> None:
+        def __init__(self, /, **fields: Any) -> None:  # a damaged file may have a field "self"
             for name, value in fields.items():
-                if isinstance(value, int) and abs(value) >= _TOO_LARGE:
+                if _is_too_large(value):
                     raise InputError(f"{type(self).__name__}: '{name}' is a number that is too large")
             try:
                 super().__init__(**fields)
@@ -74,6 +75,13 @@ class Strict(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """JSON-ready mapping with every field."""
         return self.model_dump(mode="json")
+
+
+def _is_too_large(value: object) -> bool:
+    """Whether a number is finite, but not on a machine."""
+    if isinstance(value, int):
+        return abs(value) >= _TOO_LARGE
+    return isinstance(value, float) and _LARGEST < abs(value) < math.inf
 
 
 def _refusal(error: ValidationError, cls: type[Strict]) -> InputError:

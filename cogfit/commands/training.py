@@ -67,6 +67,8 @@ where novel patterns are guessed; or it fell back by ten points.
   cogfit theory runs runs/mamba-n256-equal --plot a.png     accuracy against streams
 """
 
+_DIGITS, _MOST_SEEDS = 10, 10_000  # of a seed, and in one range: each is a run of its own
+
 RUNS_SCHEMA = "theory.runs/1"
 
 
@@ -121,6 +123,7 @@ def train(
     if config is None:
         raise InputError("no configuration is named", hint="one of " + ", ".join(shipped()))
     variants = _Variants(fixed=parse_settings(changes or []), seeds=_seeds(seeds), varied=_variants(vary or []))
+    _check_variants(variants)
     jobs = _jobs(config, variants, out or Path("runs") / Path(config).stem)
     workers = None if workers is None else checked_workers(workers)
     _train(jobs, device=device, ensemble=ensemble, workers=workers)
@@ -259,14 +262,17 @@ def parse_settings(texts: Sequence[str]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
+        key = key.strip()
         if not equals or not key or not value:
             raise InputError(f"'{text}' sets nothing", hint="write KEY=VALUE, such as training.steps=500")
+        if key in settings:
+            raise InputError(f"'{key}' is given twice", hint="give it once")
         try:
-            settings[key.strip()] = tomllib.loads(f"x = {value}")["x"]
+            settings[key] = tomllib.loads(f"x = {value}")["x"]
         except RecursionError:
-            raise InputError(f"the value of {key.strip()} is nested too deeply") from None
+            raise InputError(f"the value of {key} is nested too deeply") from None
         except ValueError:
-            settings[key.strip()] = value.strip()
+            settings[key] = value.strip()
     return settings
 
 
@@ -279,6 +285,20 @@ def _variants(texts: Sequence[str]) -> list[dict[str, Any]]:
         if not isinstance(values, list) or not values:
             raise InputError(f"--vary needs a list for {key}", hint=f"such as --vary {key}=[0.1,0.2]")
     return [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
+
+
+def _check_variants(variants: _Variants) -> None:
+    """Refuse a setting that is given in two ways.
+
+    One of its values would be dropped.
+    """
+    from cogfit.errors import InputError
+
+    ways = {"--set": set(variants.fixed), "--vary": set(variants.varied[0])}
+    ways["--seeds"] = set() if variants.seeds == [None] else {"training.seed"}
+    for (one, own), (other, others) in itertools.combinations(ways.items(), 2):
+        for key in sorted(own & others):
+            raise InputError(f"'{key}' is given twice, by {one} and {other}", hint="give it once")
 
 
 def _name(variant: Mapping[str, Any]) -> str:
@@ -294,7 +314,10 @@ def _seeds(text: str | None) -> list[int | None]:
     seeds: list[int | None] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
-            raise InputError(f"'{text}' names no seeds", hint="write them as 0-4 or 1,3,5")
-        seeds += range(int(first), int(last or first) + 1)
+        ends = (first, last) if dash else (first, first)
+        if not all(end.isdecimal() and len(end) <= _DIGITS for end in ends) or int(ends[1]) < int(ends[0]):
+            raise InputError(f"'{text:.60}' names no seeds", hint="write them as 0-4 or 1,3,5")
+        if int(ends[1]) - int(ends[0]) >= _MOST_SEEDS:
+            raise InputError(f"'{text:.60}' names too many seeds", hint=f"give {_MOST_SEEDS} at most")
+        seeds += range(int(ends[0]), int(ends[1]) + 1)
     return list(dict.fromkeys(seeds))

@@ -233,6 +233,8 @@ class UtilizationLogger:
                     os.fsync(descriptor)
                 except OSError as error:
                     raise InputError(f"cannot be written: {error.strerror}", path=path) from None
+            for folder in {path.parent for path in self._descriptors}:
+                _sync_folder(folder)
 
     def close(self) -> None:
         """Close the files.
@@ -353,6 +355,19 @@ def _paths(path: Path, rank: int) -> tuple[Path, Path]:
     if path.suffix in _FILE_SUFFIXES and not path.is_dir():
         return path.with_name(f"{path.stem}{part}{path.suffix}"), path.with_name(f"{path.stem}.routing{part}.jsonl")
     return path / f"utilization{part}.jsonl", path / f"routing{part}.jsonl"
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names of new files survive a power failure.
+
+    As far as the system lets a folder be opened.
+    """
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _repair(descriptor: int, path: Path) -> str | None:

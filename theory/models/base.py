@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from theory.settings import Strict
 from theory.tasks.srcd import QUERY, SRCD, Batch, Tokens
 
+_MOST_LAYERS = 256  # each is an object of its own, which is made before any memory is asked for
+
 BRANCHES = ("working", "episodic", "semantic")
 WORKING, EPISODIC, SEMANTIC = range(3)
 
@@ -57,6 +59,8 @@ class ModelConfig(Strict):
     def _divides(self) -> ModelConfig:
         if self.d_model % self.heads:
             raise ValueError(f"{self.heads} heads do not divide d_model = {self.d_model}")
+        if self.layers > _MOST_LAYERS:
+            raise ValueError(f"layers = {self.layers} are too many; use {_MOST_LAYERS} at most")
         return self
 
 

@@ -31,6 +31,9 @@ from theory.redundancy.probes import measure
 from theory.redundancy.tables import COLUMNS, KIND, LOSS, TABLE, ProbeInput, Redundancy, read_recorded
 from theory.redundancy.texts import Document, Texts, standard_library
 from theory.settings import Strict
+from theory.training.divergence import check_parameters, check_update, naming_folder, noting_step
+from theory.training.folder import usable
+from theory.training.memory import naming_memory
 from theory.training.reproducibility import (
     CHECKPOINT,
     WEIGHTS,
@@ -200,7 +203,8 @@ def train_language(
     data = np.frombuffer(b"\n".join(document.read() for document in texts.training), np.uint8)
     if len(data) <= settings.context:
         raise InputError(f"there are {len(data)} bytes to train on", hint="give more text, or a shorter context")
-    with deterministic(settings.seed, where):
+    _claim(folder, about)
+    with naming_folder([folder]), naming_memory(), deterministic(settings.seed, where):
         model = build_model(settings).to(where)
         _loop(model, settings, data, texts, folder, json.dumps(about["config"]), watch, sinks)
     _close(folder, {**about, "command": command}, model, settings, where, time.perf_counter() - started)
@@ -217,25 +221,29 @@ def _config(settings: Language, texts: Texts) -> dict[str, Any]:
 
 
 def _open(folder: Path, about: Mapping[str, Any]) -> bool:
-    """Make or check the folder of a run.
+    """Check the folder of a run, writing nothing.
 
     One that is there must belong to the run; returns whether it is complete.
     """
-    document = read_document(folder)
+    with usable(folder):
+        document = read_document(folder)
+        strangers = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     if document is None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            strangers = sorted(path.name for path in folder.iterdir())
-        except OSError as error:
-            raise InputError(f"cannot be used ({error.strerror})", path=folder) from None
         if strangers:
             what = f"is not empty and no run ({strangers[0]} is there)"
             raise InputError(what, path=folder, hint="name another folder with --out")
-        document = {**about, "status": "running"}
-        write_document(folder, document)
+        return False
     if document.get("config") != json.loads(json.dumps(about["config"])):
         raise InputError("holds a run with other settings or texts", path=folder, hint="name another folder with --out")
     return document.get("status") == "finished"
+
+
+def _claim(folder: Path, about: Mapping[str, Any]) -> None:
+    """Make the folder of a run, unless it is there."""
+    with usable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if read_document(folder) is None:
+            write_document(folder, {**about, "status": "running"})
 
 
 def _loop(
@@ -250,7 +258,7 @@ def _loop(
 ) -> None:
     optimizer = torch.optim.AdamW(_groups(model, settings.weight_decay), lr=settings.rate, betas=(0.9, 0.95))
     begin = _restore(folder / CHECKPOINT, model, optimizer, key, settings.steps)
-    tables = _kept(folder, begin)
+    tables = _kept(folder, begin, settings.measured())
     device = next(model.parameters()).device
     measured = settings.measured()
     for step in range(max(begin, 0), settings.steps + 1):
@@ -269,8 +277,7 @@ def _loop(
                 shares = sinks(reader, texts.measured[: settings.documents]) if sinks is not None else None
                 _note(folder, tables, step, measurement, shares)
             if measurement is not None or step % settings.checkpoint_every == 0:
-                state = prefixed("model", _weights(model)) | prefixed("optimizer", dict(moments(optimizer)))
-                write_tensors(folder / CHECKPOINT, state, {"step": str(step), "settings": key})
+                _save_checkpoint(folder / CHECKPOINT, model, optimizer, step, key)
             if watch is not None:
                 watch(step, settings.steps, measurement)
         if step == settings.steps:
@@ -285,6 +292,15 @@ def _loop(
         for group in optimizer.param_groups:
             group["lr"] = settings.rate_at(step)
         optimizer.step()
+        with noting_step(step, rate="rate"):
+            check_update(loss.detach()[None], {})
+
+
+def _save_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int, key: str) -> None:
+    with noting_step(step, rate="rate"):
+        check_parameters(_weights(model), 1)
+    state = prefixed("model", _weights(model)) | prefixed("optimizer", dict(moments(optimizer)))
+    write_tensors(path, state, {"step": str(step), "settings": key})
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -331,14 +347,29 @@ def _restore(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, key
         return noted_step(notes, last)
 
 
-def _kept(folder: Path, step: int) -> dict[str, pd.DataFrame]:
-    """What was noted up to a step."""
+def _kept(folder: Path, step: int, measured: Sequence[int]) -> dict[str, pd.DataFrame]:
+    """What was noted up to a step.
+
+    Raises
+    ------
+    InputError
+        If a measurement before the checkpoint is missing.
+    """
     import pandas as pd
 
+    if step < 0:
+        return {name: pd.DataFrame() for name in (TABLE, LOSS)}
     tables = {}
     for name in (TABLE, LOSS):
-        frame = pd.read_csv(folder / name) if (folder / name).exists() and step >= 0 else pd.DataFrame()
-        tables[name] = frame[frame["step"] <= step] if len(frame) else frame
+        try:
+            frame = pd.read_csv(folder / name)
+            tables[name] = frame[frame["step"] <= step]
+            steps = tables[name]["step"].unique().tolist()
+        except (OSError, ValueError, KeyError, TypeError):
+            steps = []
+        if steps != [done for done in measured if done <= step]:
+            what = f"is damaged: measurements before the checkpoint at step {step} are missing"
+            raise InputError(what, path=folder / name, hint="delete the run to begin anew")
     return tables
 
 

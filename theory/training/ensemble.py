@@ -16,7 +16,8 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,13 +30,15 @@ from cogfit.errors import InputError
 from theory.models import Model, Output, build
 from theory.models.base import Layer
 from theory.tasks.srcd import SRCD, Batch, Tokens
+from theory.training.divergence import Diverged, check_update, naming_folder
 from theory.training.evaluation import Measures
-from theory.training.folder import Run, close_run, open_run
+from theory.training.folder import Run, claim_folder, close_run, open_run, usable
 from theory.training.loop import Streams, loop, train
+from theory.training.memory import check_memory, naming_memory
 from theory.training.recorder import Recorder
 from theory.training.reproducibility import choose_device, deterministic, moments, prefixed, restore_moments, under
 from theory.training.setup import Setup, make_setup
-from theory.training.stopping import Stopped, held_signals
+from theory.training.stopping import StopAsked, Stopped, held_signals
 from theory.training.trainer import Losses, Single, Trainer, objective, observe, optimiser, start
 
 How = Literal["auto", "stacked", "processes"]
@@ -103,6 +106,7 @@ class Stacked:
         torch.autograd.backward(losses.sum())  # each member's parameters meet its own loss only
         self._clip()
         self.optimizer.step()
+        check_update(losses.detach(), seen)
         return dict(seen)
 
     def _clip(self) -> None:
@@ -221,13 +225,15 @@ def train_models(setups: Sequence[Setup], *, device: str = "cpu") -> list[Model]
     2
     """
     where = choose_device(device)
+    for setup in setups:
+        check_memory([setup], where)
     models: dict[int, Model] = {}
     for own in groups(setups):
         parts = [own] if stackable(setups[own[0]]) else [[i] for i in own]
         for part in parts:
             members = [setups[i] for i in part]
             first = members[0].training
-            with deterministic(first.seed, where):
+            with naming_memory(), deterministic(first.seed, where):
                 trainer: Trainer = Stacked(members, where) if len(members) > 1 else Single(members[0], where)
                 loop(trainer, Streams([s.data for s in members], first.batch, first.seed, where), [], members)
             models |= {i: trainer.member(k).eval() for k, i in enumerate(part)}
@@ -296,6 +302,8 @@ def _check_ensemble(setups: Sequence[Setup], paths: Sequence[Path], how: How, de
     if len(paths) != len(setups) or len({path.resolve() for path in paths}) != len(paths):
         raise InputError(f"{len(setups)} runs need as many different folders, not {len(set(paths))}")
     where = choose_device(device)
+    for setup in setups:  # before a model is built
+        check_memory([setup], where)
     if how == "stacked" and not all(stackable(setup) for setup in setups):
         raise InputError(
             "models that change between updates, compute = 'fast' or routes = 'queries' cannot be stacked",
@@ -313,24 +321,45 @@ def _stack(setups: Sequence[Setup], folders: Sequence[Path], device: torch.devic
     complete = [run for run in ready if run is not None]
     if len(complete) == len(ready):
         return complete
-    started, first = time.perf_counter(), setups[0].training
     checkpoint = folders[0].parent / f".{folders[0].name}.stack.safetensors"
+    with usable(folders[0]):
+        checkpoint.exists()  # its name may be too long where that of the folder is not
+
+    def report(done: int, total: int, measures: Measures | None) -> None:
+        if watch is not None:
+            watch(f"{folders[0].name} and {len(folders) - 1} more", done, total, measures)
+
+    check_memory(setups, device, padded([setup.data for setup in setups]))
+    with naming_memory(), naming_folder(folders):
+        runs = _train_stack(setups, folders, device, checkpoint, report)
+    checkpoint.unlink(missing_ok=True)
+    return runs
+
+
+def _train_stack(
+    setups: Sequence[Setup],
+    folders: Sequence[Path],
+    device: torch.device,
+    checkpoint: Path,
+    report: Callable[[int, int, Measures | None], None],
+) -> list[Run]:
+    """Train members together, then close their folders.
+
+    A member that diverges stops all of them, with the last checkpoint kept.
+    """
+    started, first = time.perf_counter(), setups[0].training
     with held_signals() as asked, deterministic(first.seed, device):
         trainer = Stacked(setups, device)
         streams = Streams([setup.data for setup in setups], first.batch, first.seed, device)
         recorders = [Recorder(folder, s.training, s.data.patterns) for s, folder in zip(setups, folders, strict=True)]
-
-        def report(done: int, total: int, measures: Measures | None) -> None:
-            if watch is not None:
-                watch(f"{folders[0].name} and {len(folders) - 1} more", done, total, measures)
-
+        for folder, setup in zip(folders, setups, strict=True):
+            claim_folder(folder, setup)
         loop(trainer, streams, recorders, setups, checkpoint=checkpoint, watch=report, stop=asked)
     seconds = time.perf_counter() - started
-    runs = []
-    for i, (setup, folder) in enumerate(zip(setups, folders, strict=True)):
-        runs.append(close_run(folder, setup, trainer.member(i), device, seconds))
-    checkpoint.unlink(missing_ok=True)
-    return runs
+    return [
+        close_run(folder, setup, trainer.member(i), device, seconds, member=i)
+        for i, (setup, folder) in enumerate(zip(setups, folders, strict=True))
+    ]
 
 
 _QUEUE: Any = None
@@ -359,6 +388,30 @@ def _work(name: str, settings: dict[str, Any], folder: str, device: str) -> None
     train(make_setup(settings), folder, device=device, watch=report, stop=asked)
 
 
+def _follow(futures: Sequence[Future[None]], queue: Any, watch: Watch | None, asked: StopAsked) -> list[Diverged]:
+    """Report on processes until all are done, or a stop is asked for.
+
+    Returns the errors of those that diverged. The others go on meanwhile: they have other settings or seeds.
+    """
+    left, diverged = set(futures), []
+    while left and not asked():
+        done, left = wait(left, timeout=0.2, return_when=FIRST_COMPLETED)
+        while not queue.empty():
+            message = queue.get()
+            if watch is not None:
+                watch(*message)
+        for future in done:
+            try:
+                future.result()
+            except Diverged as error:
+                diverged.append(error)
+            except BrokenProcessPool:
+                raise InputError(
+                    "a process was killed, perhaps for want of memory", hint="use fewer --workers, and go on"
+                ) from None
+    return diverged
+
+
 def _processes(
     jobs: Sequence[tuple[int, Setup, Path]], device: str, workers: int, watch: Watch | None
 ) -> dict[int, Run]:
@@ -375,21 +428,15 @@ def _processes(
     with held_signals() as asked:
         try:
             futures = [pool.submit(_work, folder.name, s.to_json(), str(folder), device) for _, s, folder in jobs]
-            left = set(futures)
-            while left and not asked():
-                done, left = wait(left, timeout=0.2, return_when=FIRST_COMPLETED)
-                while not queue.empty():
-                    message = queue.get()
-                    if watch is not None:
-                        watch(*message)
-                for future in done:
-                    future.result()
+            diverged = _follow(futures, queue, watch, asked)
         finally:
             stop.set()  # whatever ends this ends the others at their next step
             pool.shutdown(wait=True, cancel_futures=True)
         ended = sum(future.done() and not future.cancelled() and future.exception() is None for future in futures)
         if (number := asked()) and ended < len(jobs):
             raise Stopped(f"stopped with {ended} of {len(jobs)} runs finished", number)
+    if diverged:
+        raise diverged[0]
     runs = {}
     for i, setup, folder in jobs:
         run = open_run(folder, setup)

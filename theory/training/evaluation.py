@@ -14,6 +14,7 @@ from torch import Tensor
 
 from theory.models import BRANCHES, Model, Output, Sampler
 from theory.tasks.srcd import SRCD, Batch
+from theory.training.divergence import check_predictions
 
 _SEMANTIC = BRANCHES.index("semantic")
 EVALUATION_SEED = 2**31
@@ -88,6 +89,11 @@ def evaluate(
     Returns
     -------
     Measures
+
+    Raises
+    ------
+    Diverged
+        If predictions of the model are not finite.
     """
     sampler = Sampler(task, seed, device, table=task.fixed_table() if table is None else table)
     was = model.training
@@ -97,7 +103,9 @@ def evaluate(
         at_once = max(1, min(streams, 2**14 // task.length))
         for begin in range(0, streams, at_once):
             batch = sampler.sample(min(at_once, streams - begin))
-            for name, part in _sums(model(batch.tokens, attend_all=attend_all), batch).items():
+            output = model(batch.tokens, attend_all=attend_all)
+            check_predictions(output)
+            for name, part in _sums(output, batch).items():
                 sums[name] = sums.get(name, np.zeros(2)) + part
     finally:
         model.train(was)

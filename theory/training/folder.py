@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import torch
 from cogfit.errors import InputError
 from theory.models import Model, build
 from theory.tasks.srcd import SRCD
+from theory.training.divergence import noting_step
 from theory.training.evaluation import FINAL_SEED, Measures, evaluate
+from theory.training.memory import meta_model
 from theory.training.reproducibility import (
     CHECKPOINT,
     WEIGHTS,
@@ -26,6 +29,8 @@ from theory.training.reproducibility import (
 )
 from theory.training.runs import RUN, Record, load_record, read_document, write_document
 from theory.training.setup import Setup, make_setup
+
+_CLAIM = {"schema", "name", "status", "config"}  # what run.json holds until the run is finished
 
 
 @dataclass(frozen=True)
@@ -51,27 +56,54 @@ class Run:
 
 
 def open_run(folder: Path, setup: Setup) -> Run | None:
-    """Make or check the folder of a run.
+    """Check the folder of a run, writing nothing.
 
     One that is there must belong to the run; returns the run itself if it is complete.
     """
-    document = read_document(folder)
+    with usable(folder):
+        document = read_document(folder)
+        strangers = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+        is_free = document is not None and _is_unused(folder, document)
     if document is None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            strangers = sorted(path.name for path in folder.iterdir() if path.name != CHECKPOINT)
-        except OSError as error:
-            raise InputError(f"cannot be used ({error.strerror})", path=folder) from None
+        strangers = [name for name in strangers if name != CHECKPOINT]
         if strangers:
             raise InputError(
                 f"is not empty and no run ({strangers[0]} is there)", path=folder, hint="name another folder with --out"
             )
-        document = {"name": folder.name, "status": "running", "config": setup.to_json()}
-        write_document(folder, document)
+    if document is None or is_free:
+        return None
     # settings that a record lacks were at their defaults
     if make_setup(document.get("config", {}), path=folder / RUN) != setup:
         raise InputError("holds a run with other settings", path=folder, hint="name another folder with --out")
     return load_run(folder) if document.get("status") == "finished" else None
+
+
+@contextmanager
+def usable(folder: Path) -> Iterator[None]:
+    """Context in which errors of the system name the folder."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot be used ({error.strerror})", path=folder) from None
+
+
+def _is_unused(folder: Path, document: Mapping[str, object]) -> bool:
+    """Whether nothing came of a start.
+
+    Such a folder may be taken for another run.
+    """
+    is_claim = document.keys() <= _CLAIM and document.get("status") == "running"
+    others = [path for path in folder.iterdir() if path.name != RUN]
+    return is_claim and not any(path.is_dir() or path.stat().st_size for path in others)
+
+
+def claim_folder(folder: Path, setup: Setup) -> None:
+    """Make the folder of a run, unless it goes on."""
+    with usable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        document = read_document(folder)
+        if document is None or _is_unused(folder, document):
+            write_document(folder, {"name": folder.name, "status": "running", "config": setup.to_json()})
 
 
 def close_run(
@@ -80,24 +112,32 @@ def close_run(
     model: Model,
     device: torch.device,
     seconds: float,
+    *,
+    member: int = 0,
 ) -> Run:
     """Save the weights and complete ``run.json``.
 
     The checkpoint is dropped.
+
+    Raises
+    ------
+    Diverged
+        If the model predicts no finite numbers. The member says which of a stack it was.
     """
-    write_tensors(folder / WEIGHTS, model.state_dict())
     task, warm_up, streams = setup.data, setup.training.attend_until, setup.training.final_streams
     # Training that ended before routers were free is measured as it went on: every token attends.
     forced = setup.training.steps <= warm_up
-    final = evaluate(
-        model,
-        task,
-        streams=streams,
-        seed=FINAL_SEED,
-        device=device,
-        attend_all=forced,
-        table=task.table_at(setup.training.steps),
-    )
+    with noting_step(setup.training.steps, member):
+        final = evaluate(
+            model,
+            task,
+            streams=streams,
+            seed=FINAL_SEED,
+            device=device,
+            attend_all=forced,
+            table=task.table_at(setup.training.steps),
+        )
+    write_tensors(folder / WEIGHTS, model.state_dict())
     write_document(
         folder,
         {
@@ -129,7 +169,8 @@ def load_run(folder: str | Path) -> Run:
     InputError
         If there is none, or it is not finished.
     """
-    record = load_record(folder)
+    with usable(Path(folder)):
+        record = load_record(folder)
     setup = make_setup(record.document["config"], path=record.folder / RUN)
     return Run(
         record, setup, Measures(**{field.name: record.final.get(field.name, math.nan) for field in fields(Measures)})
@@ -188,9 +229,8 @@ def _check_fit(tensors: Mapping[str, torch.Tensor], setup: Setup, task: SRCD, pa
     Before a model of these settings is made: damaged ones may ask for more memory than there is.
     """
     try:
-        with torch.device("meta"):  # shapes without memory
-            wanted = build(setup.model, task, 0).state_dict()
-    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"its settings make no model ({error})", path=path.parent / RUN) from None
+        wanted = meta_model(setup.model, task).state_dict()
+    except InputError as error:
+        raise InputError(error.what, path=path.parent / RUN) from None
     with naming(path):
         check_tensors(tensors, wanted, "does not fit the settings of its run")

@@ -30,16 +30,20 @@ from torch import Tensor
 from cogfit.errors import InputError
 from theory.models import Sampler
 from theory.tasks.srcd import SRCD, Batch
+from theory.training.divergence import check_parameters, naming_folder, noting_step
 from theory.training.evaluation import EVALUATION_SEED, Measures, evaluate
-from theory.training.folder import Run, close_run, open_run
+from theory.training.folder import Run, claim_folder, close_run, open_run
+from theory.training.memory import check_memory, naming_memory
 from theory.training.recorder import Observer, Recorder
 from theory.training.reproducibility import (
     CHECKPOINT,
+    check_counts,
     check_tensors,
     choose_device,
     deterministic,
     keep_freed_memory,
     naming,
+    noted_sizes,
     noted_step,
     prefixed,
     random_state,
@@ -150,6 +154,8 @@ def loop(
     ------
     Stopped
         With a checkpoint written, where one was asked for.
+    Diverged
+        With the last checkpoint kept, from before. Nothing that is not finite is logged or saved.
     """
     keep_freed_memory()
     training = setups[0].training
@@ -157,14 +163,15 @@ def loop(
     begin = _resume(trainer, streams, recorders, setups, checkpoint, key)
     for step in range(begin, training.steps):
         if number := stop():
-            if checkpoint is not None and step > begin:  # nothing is new at the first step
+            if step > begin:  # nothing is new at the first step
                 _save_checkpoint(checkpoint, trainer, streams, recorders, step, key)
             raise Stopped(f"stopped after step {step:,} of {training.steps:,}", number)
         # one update, and its rows in the logs
         batch = streams.sample()
         attend_all = step < training.attend_until
         is_observed = bool(recorders) and training.is_observed(step)
-        seen = trainer.advance(batch, attend_all=attend_all, costs=training.cost_weight(step), observed=is_observed)
+        with noting_step(step):
+            seen = trainer.advance(batch, attend_all=attend_all, costs=training.cost_weight(step), observed=is_observed)
         _record(recorders, step, seen, batch)
         # what is done now and then, and after the last step
         done = step + 1
@@ -172,7 +179,7 @@ def loop(
         measures = None
         if recorders and (is_last or done % training.evaluate_every == 0):
             measures = _evaluate_members(trainer, recorders, setups, done, streams.device)
-        if checkpoint is not None and (is_last or done % training.checkpoint_every == 0):
+        if is_last or done % training.checkpoint_every == 0:
             _save_checkpoint(checkpoint, trainer, streams, recorders, done, key)
         if watch is not None:
             watch(done, training.steps, measures)
@@ -194,27 +201,41 @@ def _resume(
     """
     begin = 0
     exposures = [recorder.exposures for recorder in recorders]
+    sizes: Sequence[Mapping[str, int] | None] = [None] * len(recorders)
     if checkpoint is not None and checkpoint.exists():
         state, notes = read_tensors(checkpoint)
         if notes.get("setup") != key:
             raise InputError("belongs to other settings", path=checkpoint, hint="name another folder with --out")
         with naming(checkpoint):
             begin = noted_step(notes, setups[0].training.steps)
+            sizes = noted_sizes(notes, len(recorders))
             check_tensors(_without_moments(state), _without_moments(_state(trainer, streams, recorders)), "is damaged")
+            most = begin * setups[0].training.batch * setups[0].data.length
+            check_counts(under("exposures", state), most)
             trainer.restore(state)
             restore_random_state(streams.generators, streams.device, under("random", state))
             streams.skip(begin)
         exposures = [state[f"exposures/{i}"].numpy() for i in range(len(recorders))]
-    for recorder, counts in zip(recorders, exposures, strict=True):
-        recorder.begin(begin, counts)
+    for recorder, counts, size in zip(recorders, exposures, sizes, strict=True):
+        recorder.begin(begin, counts, size)
     return begin
 
 
 def _save_checkpoint(
-    path: Path, trainer: Trainer, sampler: Streams, recorders: Sequence[Observer], step: int, key: str
+    path: Path | None, trainer: Trainer, sampler: Streams, recorders: Sequence[Observer], step: int, key: str
 ) -> None:
-    """Write everything that the steps from ``step`` on depend on."""
-    write_tensors(path, _state(trainer, sampler, recorders), {"step": str(step), "setup": key})
+    """Write everything that the steps from ``step`` on depend on.
+
+    After the logs, so that no power cut leaves a checkpoint without the rows before it. Without a path the parameters
+    are checked only.
+    """
+    state = _state(trainer, sampler, recorders)
+    with noting_step(step):
+        check_parameters(under("model", state), trainer.members)
+    if path is None:
+        return
+    sizes = [recorder.sync() for recorder in recorders]
+    write_tensors(path, state, {"step": str(step), "setup": key, "sizes": json.dumps(sizes)})
 
 
 def _state(trainer: Trainer, streams: Streams, recorders: Sequence[Observer]) -> dict[str, Tensor]:
@@ -245,15 +266,16 @@ def _evaluate_members(
     """
     training, measures = setups[0].training, None
     for i in reversed(range(trainer.members)):
-        measures = evaluate(
-            trainer.member(i),
-            setups[i].data,
-            streams=training.evaluation_streams,
-            seed=EVALUATION_SEED + setups[i].training.seed,
-            device=device,
-            attend_all=done <= training.attend_until,
-            table=setups[i].data.table_at(done),
-        )
+        with noting_step(done, member=i):
+            measures = evaluate(
+                trainer.member(i),
+                setups[i].data,
+                streams=training.evaluation_streams,
+                seed=EVALUATION_SEED + setups[i].training.seed,
+                device=device,
+                attend_all=done <= training.attend_until,
+                table=setups[i].data.table_at(done),
+            )
         recorders[i].evaluation(done, measures)
     return measures
 
@@ -288,7 +310,9 @@ def train(
     Raises
     ------
     InputError
-        If the folder holds something else, or the device is missing.
+        If the folder holds something else, the device is missing, or there is too little memory.
+    Diverged
+        If numbers are no longer finite. The run is not finished then, and never will be with these settings.
     Stopped
         On request. The same call goes on from the checkpoint.
 
@@ -306,9 +330,12 @@ def train(
     if complete is not None:
         return complete
     started = time.perf_counter()
-    with held_signals() if stop is None else nullcontext(stop) as asked, deterministic(setup.training.seed, where):
-        trainer = Single(setup, where)
-        streams = Streams([setup.data], setup.training.batch, setup.training.seed, where)
-        recorder = Recorder(folder, setup.training, setup.data.patterns)
-        loop(trainer, streams, [recorder], [setup], checkpoint=folder / CHECKPOINT, watch=watch, stop=asked)
-    return close_run(folder, setup, trainer.model, where, time.perf_counter() - started)
+    check_memory([setup], where)
+    with naming_memory(), naming_folder([folder]):
+        with held_signals() if stop is None else nullcontext(stop) as asked, deterministic(setup.training.seed, where):
+            trainer = Single(setup, where)
+            streams = Streams([setup.data], setup.training.batch, setup.training.seed, where)
+            recorder = Recorder(folder, setup.training, setup.data.patterns)
+            claim_folder(folder, setup)  # only now: what cannot be built leaves nothing behind
+            loop(trainer, streams, [recorder], [setup], checkpoint=folder / CHECKPOINT, watch=watch, stop=asked)
+        return close_run(folder, setup, trainer.model, where, time.perf_counter() - started)

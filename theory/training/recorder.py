@@ -6,7 +6,7 @@ What is written in every step, what is counted, and how it is cut back to a chec
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,8 +20,14 @@ from cogfit.errors import InputError
 from cogfit.files import write_atomic
 from theory.tasks.srcd import Batch
 from theory.training.evaluation import Measures
-from theory.training.runs import read_evaluation, write_evaluation
+from theory.training.runs import EVALUATION, read_evaluation, write_evaluation
 from theory.training.setup import Training
+
+UTILIZATION, ROUTING, PARQUET = "utilization.jsonl", "routing.jsonl", "routing.parquet"
+LOGS = (UTILIZATION, ROUTING)
+"""Files that grow with the steps."""
+
+AGAIN = "delete the run to begin anew"
 
 
 class Observer(Protocol):
@@ -35,8 +41,11 @@ class Observer(Protocol):
 
     exposures: NDArray[np.int64]
 
-    def begin(self, step: int, exposures: NDArray[np.int64]) -> None:
-        """Start, or go on, at a step."""
+    def begin(self, step: int, exposures: NDArray[np.int64], sizes: Mapping[str, int] | None = None) -> None:
+        """Start, or go on, at a step.
+
+        With what :meth:`sync` returned there, if a checkpoint has it.
+        """
 
     def step(self, step: int, seen: Mapping[str, Tensor], batch: Batch[Tensor]) -> None:
         """Record a step.
@@ -46,6 +55,12 @@ class Observer(Protocol):
 
     def evaluation(self, step: int, measures: Measures) -> None:
         """The member was measured after so many steps."""
+
+    def sync(self) -> dict[str, int]:
+        """Wait until the disk has what was recorded.
+
+        Returns the bytes of each log; part of a checkpoint, which would otherwise survive a power cut alone.
+        """
 
     def finish(self) -> None:
         """All steps are done."""
@@ -70,16 +85,42 @@ class Recorder:
         self.measured: list[dict[str, Any]] = []
         self.logger: UtilizationLogger | None = None
 
-    def begin(self, step: int, exposures: NDArray[np.int64]) -> None:
+    def begin(self, step: int, exposures: NDArray[np.int64], sizes: Mapping[str, int] | None = None) -> None:
         """Start, or go on, at a step.
 
         What was logged from there on is dropped.
+
+        Raises
+        ------
+        InputError
+            If what was logged before the step is not all there.
         """
         self.exposures = exposures.copy()
-        for name in ("utilization.jsonl", "routing.jsonl"):
-            _keep_before(self.folder / name, step)
+        logs = {name: _lines_before(self.folder / name, step) for name in LOGS}
         self.measured = [row for row in read_evaluation(self.folder) if row["step"] <= step]
+        if sizes is not None:
+            self._check_complete(step, logs, sizes)
+        for name, lines in logs.items():
+            if lines:
+                write_atomic(self.folder / name, b"".join(lines))
+            else:
+                (self.folder / name).unlink(missing_ok=True)
         self.logger = UtilizationLogger(self.folder, rank=0)
+
+    def _check_complete(self, step: int, logs: Mapping[str, Sequence[bytes]], sizes: Mapping[str, int]) -> None:
+        """Refuse logs that do not lead up to the checkpoint.
+
+        Going on with them would leave a gap that nobody sees.
+        """
+        for name, lines in logs.items():
+            # a run that was killed just before its end has turned its routing log into Parquet
+            is_turned = name == ROUTING and step == self.training.steps and (self.folder / PARQUET).exists()
+            if sum(map(len, lines)) != sizes.get(name, 0) and not (is_turned and not lines):
+                last = _step_of(lines[-1], self.folder / name, len(lines)) if lines else None
+                raise _incomplete(self.folder / name, last, step)
+        measured = [row["step"] for row in self.measured]
+        if measured != self.training.evaluated_steps(step):
+            raise _incomplete(self.folder / EVALUATION, measured[-1] if measured else None, step)
 
     def step(self, step: int, seen: Mapping[str, Tensor], batch: Batch[Tensor]) -> None:
         """Log a step: arrays (B, N) of one member."""
@@ -126,13 +167,23 @@ class Recorder:
         self.measured.append({"step": step, **asdict(measures)})
         write_evaluation(self.folder, self.measured)
 
+    def sync(self) -> dict[str, int]:
+        """Wait until the disk has the logs.
+
+        Returns how many bytes each has.
+        """
+        assert self.logger is not None
+        self.logger.flush(sync=True)
+        paths = {name: self.folder / name for name in LOGS}
+        return {name: path.stat().st_size for name, path in paths.items() if path.exists()}
+
     def finish(self) -> None:
         """Close the logs and put the routing log into Parquet."""
         assert self.logger is not None
         self.logger.close()
-        source = self.folder / "routing.jsonl"
+        source = self.folder / ROUTING
         if source.exists():
-            routing_to_parquet(source, self.folder / "routing.parquet")
+            routing_to_parquet(source, self.folder / PARQUET)
             source.unlink()
 
 
@@ -152,23 +203,32 @@ def _times_before(values: NDArray[np.int64]) -> NDArray[np.int64]:
     return out
 
 
-def _keep_before(path: Path, step: int) -> None:
-    """Drop the lines of a log from a step on.
+def _lines_before(path: Path, step: int) -> list[bytes]:
+    """The lines of a log before a step.
 
     Its last line may be torn.
     """
-    if not path.exists():
-        return
-    if step == 0:
-        path.unlink()
-        return
-    kept = []
+    kept: list[bytes] = []
+    if step == 0 or not path.exists():
+        return kept
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.endswith(b"\n") or _step_of(line, path, number) >= step:
                 break
             kept.append(line)
-    write_atomic(path, b"".join(kept))
+    return kept
+
+
+def _incomplete(path: Path, last: int | None, step: int) -> InputError:
+    """The error for a log that lacks rows.
+
+    Or has others than it had when the checkpoint was written.
+    """
+    if last is None:
+        what = "holds no rows" if path.exists() else "is missing"
+    else:
+        what = f"ends at step {last:.0f}" if last < step - 1 else "is not what was logged"
+    return InputError(f"is damaged: {what}, the checkpoint is at {step}", path=path, hint=AGAIN)
 
 
 def _step_of(line: bytes, path: Path, number: int) -> int:
@@ -177,7 +237,7 @@ def _step_of(line: bytes, path: Path, number: int) -> int:
     except (ValueError, KeyError, TypeError, RecursionError):
         step = None
     if type(step) is not int:
-        raise InputError("is damaged: it names no step", path=path, line=number, hint="delete the run to begin anew")
+        raise InputError("is damaged: it names no step", path=path, line=number, hint=AGAIN)
     return step
 
 

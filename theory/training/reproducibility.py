@@ -73,12 +73,16 @@ def _check_moment(name: str, value: Tensor, shape: torch.Size) -> None:
         raise InputError(f"is damaged: the moment '{name}' has the shape {tuple(value.shape)}, not {tuple(shape)}")
     if not value.is_floating_point():
         raise InputError(f"is damaged: the moment '{name}' holds {value.dtype}")
+    if value.isnan().any():  # squares may have grown to infinity, and the step is then 0
+        raise InputError(f"is damaged: the moment '{name}' holds nan")
     if name.endswith(".step") and not 1 <= value.item() < 2**24:
         raise InputError(f"is damaged: the moment '{name}' counts {value.item():g} steps")
 
 
 def check_tensors(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], what: str) -> None:
-    """Refuse tensors of other names, shapes or types than wanted.
+    """Refuse tensors that cannot be those that are wanted.
+
+    They have other names, shapes or types, or numbers that are not finite.
 
     Parameters
     ----------
@@ -99,6 +103,48 @@ def check_tensors(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor], wha
             raise InputError(f"{what}: '{name}' has the shape {tuple(own.shape)}, not {tuple(expected.shape)}")
         if own.dtype != expected.dtype:
             raise InputError(f"{what}: '{name}' holds {own.dtype}, not {expected.dtype}")
+        if not bool(torch.isfinite(own).all()):
+            raise InputError(f"is damaged: '{name}' holds numbers that are not finite")
+
+
+def check_counts(counts: Mapping[str, Tensor], most: int) -> None:
+    """Refuse counts that so many draws cannot have left.
+
+    Raises
+    ------
+    InputError
+        It names the first such tensor.
+    """
+    for name, value in sorted(counts.items()):
+        wrong = value[(value < 0) | (value > most)]
+        if len(wrong):
+            raise InputError(f"is damaged: the count {int(wrong[0])} in 'exposures/{name}' is not within 0 to {most}")
+
+
+def noted_sizes(notes: Mapping[str, str], members: int) -> list[dict[str, int] | None]:
+    """Bytes of each member's logs at a checkpoint.
+
+    None for a checkpoint that says nothing of them, from an earlier version.
+
+    Raises
+    ------
+    InputError
+        If they cannot be that.
+    """
+    text = notes.get("sizes")
+    if text is None:
+        return [None] * members
+    try:
+        sizes = json.loads(text)
+    except (ValueError, RecursionError):
+        sizes = None
+    if not (isinstance(sizes, list) and len(sizes) == members and all(map(_is_sizes, sizes))):
+        raise InputError(f"is damaged: the sizes of its logs cannot be {text!r:.40}")
+    return sizes
+
+
+def _is_sizes(value: object) -> bool:
+    return isinstance(value, dict) and all(type(size) is int for size in value.values())
 
 
 def noted_step(notes: Mapping[str, str], last: int) -> int:

@@ -84,6 +84,17 @@ class Training(Strict):
         has_routing = self.routing_every > 0 and step % self.routing_every == 0
         return has_routing or step % self.log_every == 0
 
+    def evaluated_steps(self, until: int) -> list[int]:
+        """Numbers of steps after which a model is evaluated.
+
+        Examples
+        --------
+        >>> Training(steps=9, evaluate_every=4).evaluated_steps(9)
+        [4, 8, 9]
+        """
+        regular = list(range(self.evaluate_every, min(until, self.steps) + 1, self.evaluate_every))
+        return regular + [self.steps] * (until >= self.steps and self.steps % self.evaluate_every != 0)
+
     def cost_weight(self, step: int) -> float:
         """Weight of the routing costs in a step.
 
@@ -138,7 +149,8 @@ class Setup:
         return {name: group.to_json() for name, group in groups.items() if group is not None}
 
 
-_GROUPS = tuple(field.name for field in fields(Setup))
+_GROUPS = {"data": "length", "model": "d_model", "training": "steps", "transfer": "source"}
+"""The groups of settings, each with one of its settings as an example."""
 
 
 def make_setup(tables: Mapping[str, Any], *, path: str | Path | None = None) -> Setup:
@@ -156,6 +168,8 @@ def make_setup(tables: Mapping[str, Any], *, path: str | Path | None = None) -> 
     >>> make_setup({"model": {"kind": "mamba"}, "training": {"steps": 10}}).training.steps
     10
     """
+    if not isinstance(tables, Mapping):  # a damaged run.json
+        raise InputError(f"its settings cannot be {tables!r:.60}", path=path, hint="they are tables by name")
     for name, content in tables.items():
         if name not in _GROUPS or not isinstance(content, Mapping):
             raise InputError(
@@ -197,10 +211,12 @@ def load_setup(source: str | Path, changes: Mapping[str, Any] | None = None) -> 
     tables, path = read_toml(source)
     for name, value in (changes or {}).items():
         group, _, setting = name.partition(".")
-        if group not in _GROUPS or not setting:
+        if group not in _GROUPS:
             raise InputError(
                 f"'{name}' is no setting", hint=nearest(group, _GROUPS) + "; settings are named such as training.steps"
             )
+        if not setting:
+            raise InputError(f"'{name}' is no setting", hint=f"{group} has settings such as {group}.{_GROUPS[group]}")
         table = tables.setdefault(group, {})
         if isinstance(table, dict):
             table[setting] = value

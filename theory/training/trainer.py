@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from cogfit.errors import InputError, nearest
 from theory.models import BRANCHES, Model, Output, build
 from theory.tasks.srcd import SRCD, Batch
+from theory.training.divergence import check_update
 from theory.training.folder import load_model
 from theory.training.reproducibility import (
     moments,
@@ -42,6 +43,11 @@ class Trainer(Protocol):
         """Make one update.
 
         See :func:`observe` for what is returned, with the members in front; nothing unless ``observed``.
+
+        Raises
+        ------
+        Diverged
+            If a member's loss, or a probability that was observed, is not finite.
         """
 
     def member(self, index: int) -> Model:
@@ -189,9 +195,10 @@ class Single:
         nn.utils.clip_grad_norm_(self.model.parameters(), self.setup.training.clip)
         self.optimizer.step()
         self.model.after_step(output)
-        if not observed:
-            return {}
-        return {name: value.unsqueeze(0) for name, value in observe(output, losses, batch).items()}
+        observations = observe(output, losses, batch) if observed else {}
+        seen = {name: value.unsqueeze(0) for name, value in observations.items()}
+        check_update(loss.detach()[None], seen)
+        return seen
 
     def member(self, index: int) -> Model:
         """The model."""

@@ -551,6 +551,38 @@ def test_a_run_that_was_stopped_ends_with_the_same_bytes(folder: Path, tmp_path:
         train_language(SMALL, folder, texts=texts)
 
 
+@pytest.mark.parametrize("name", ["redundancy.csv", "loss.csv"])
+def test_a_run_without_its_measurements_does_not_go_on(folder: Path, tmp_path: Path, name: str) -> None:
+    class Stopped(Exception):
+        pass
+
+    def watch(done: int, total: int, found: object) -> None:
+        if done == 12:
+            raise Stopped
+
+    texts = read_texts(folder)
+    with pytest.raises(Stopped):
+        train_language(SMALL, tmp_path, texts=texts, device="cpu", watch=watch)
+    lines = (tmp_path / name).read_text().splitlines(keepends=True)
+    for kept in (None, [], lines[:1], [line for line in lines if not line.startswith("10,")], ["x\n", "1\n"]):
+        (tmp_path / name).unlink(missing_ok=True)
+        if kept is not None:
+            (tmp_path / name).write_text("".join(kept))
+        with pytest.raises(InputError, match=f"{name}: is damaged: measurements before the checkpoint at step 12"):
+            train_language(SMALL, tmp_path, texts=texts, device="cpu")
+
+
+def test_training_that_diverges_or_cannot_start_is_not_finished(folder: Path, tmp_path: Path) -> None:
+    texts = read_texts(folder)
+    with pytest.raises(InputError, match="run: training diverged at step .* lower rate, and name another folder"):
+        train_language(SMALL.model_copy(update={"rate": 1e30}), tmp_path / "run", texts=texts, device="cpu")
+    with pytest.raises(InputError, match="holds no finished run"):
+        read_recorded(tmp_path / "run")
+    with pytest.raises(InputError, match="bytes to train on"):
+        train_language(SMALL.model_copy(update={"context": 10**8}), tmp_path / "other", texts=texts, device="cpu")
+    assert not (tmp_path / "other").exists()
+
+
 def test_training_sees_its_own_part_only(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = read_texts(folder)
     seen: list[np.ndarray] = []
