@@ -321,7 +321,11 @@ def unfinished(folder: str | Path) -> list[Path]:
 
 def _places(folder: Path) -> list[tuple[Path, bool]]:
     """Folders with a run, and whether it is finished; studies of another kind have a ``run.json``, too."""
-    if not folder.is_dir():
+    try:
+        is_folder = folder.is_dir()
+    except OSError as error:  # such as a name that is too long
+        raise InputError(f"cannot be read ({error.strerror})", path=folder) from None
+    if not is_folder:
         raise InputError("is no folder", path=folder)
     found = []
     for place in sorted(path.parent for path in folder.rglob(RUN)):

@@ -77,6 +77,11 @@ def test_evaluations_that_cannot_be_are_refused(run: Path, column: str, value: f
     assert error.value.column == column
 
 
+def test_a_name_that_is_too_long_is_refused() -> None:
+    with pytest.raises(InputError, match="too long"):
+        find_records("x" * 300)
+
+
 def test_an_error_may_be_larger_than_a_share(run: Path) -> None:
     change(run, "final.measures.dynamics_mse", 3.0)
     assert load_record(run).final["dynamics_mse"] == 3.0
