@@ -29,7 +29,7 @@ from grid import Cell, Study, filled, main, markdown, recorded, wrapped
 from theory.phenomena.measures.hybrids import EVALUATIONS, has_converged, is_chance
 
 FOLDER = Path(__file__).resolve().parents[1] / "runs" / "hybrids"
-_SETTINGS = {
+_SETTINGS: dict[str, Any] = {
     "data.length": 96, "data.layout": "header", "data.table": "fresh", "data.patterns": 32, "data.novel_keys": 48,
     "data.values": 8, "data.query_fraction": 0.4, "data.recurring_fraction": 1.0,
     "model.d_model": 32, "model.heads": 4, "model.layers": 4,
@@ -64,7 +64,7 @@ CELLS = [{"kind": kind, "ratio": ratio, "model_seed": seed} for seed in range(3)
 STUDY = Study("hybrids", (__doc__ or "").split("\n")[0], CELLS, measure, 1)
 
 
-CHANCE = 1 / int(_SETTINGS["data.values"])
+CHANCE = 1 / _SETTINGS["data.values"]
 """Recall of a model that guesses."""
 
 

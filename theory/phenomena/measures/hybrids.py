@@ -52,7 +52,7 @@ def measure_recall_against_ratio(data: Recordings) -> Finding:
     without = table[table["ratio"] == "none"]
     by_kind = {str(kind).replace("_", "-"): list(own["accuracy"]) for kind, own in without.groupby("kind", sort=False)}
     return Finding(
-        _judge(without["accuracy"], gained, lost),
+        _judge(list(without["accuracy"]), gained, lost),
         (
             gained,
             more,
@@ -88,9 +88,9 @@ def _reasons(table: pd.DataFrame, by_kind: dict[str, list[float]]) -> Iterator[s
         yield f"{' and '.join(guessing)} cannot be told from chance, {100 * CHANCE:.1f} %"
     if all(map(has_converged, table[table["ratio"] == "3"]["accuracy"])):
         yield "one layer of full attention in four is at the ceiling of this task, so that more cannot be gained"
-    size = table.groupby("ratio")["parameters"].agg(["min", "max"])
+    sizes = {ratio: [int(n) for n in own] for ratio, own in table.groupby("ratio")["parameters"]}
     yield (
-        f"models without full attention have {size.loc['none', 'min']:,} to {size.loc['none', 'max']:,} parameters, "
-        f"those with nothing else {size.loc['0', 'min']:,}"
+        f"models without full attention have {min(sizes['none']):,} to {max(sizes['none']):,} parameters, "
+        f"those with nothing else {min(sizes['0']):,}"
     )
     yield "ratios above 3:1 need more layers"
