@@ -95,8 +95,8 @@ def measure_unlearn_then_relearn(data: Recordings) -> Finding:
             *_spread(over_twice, "above the best with as many gradients", ""),
         ),
         f"{_PAIR}, of other keys, with one old stream in every batch or none; rates of learning and unlearning and its "
-        "noise are chosen on three other seeds, for each way to train, by the accuracy over both tasks; paired over seeds. "
-        "The inverse of the Fisher information is damped and the step clipped. Other methods that it is said to "
+        "noise are chosen on three other seeds, for each way to train, by the accuracy over both tasks; paired over "
+        "seeds. The inverse of the Fisher information is damped and the step clipped. Other methods that it is said to "
         "improve, more than two tasks and images were not tested",
         f"beside the same training without it, unlearning keeps more of the first task in "
         f"{sum(q.low > 0 for q in kept)} of {len(cases)} cases and learns less of the second in "
