@@ -82,7 +82,7 @@ def limits(row: Row, name: str) -> tuple[float, float]:
 
 
 def table_of_trained(cells: Sequence[Row | None]) -> str:
-    """The trained model by rates, with limits in place of means: of seeds that part a mean describes none."""
+    """The trained model by rates, with limits in place of means: a mean says little of seeds that part."""
 
     def shown(row: Row, name: str) -> str:
         low, high = limits(row, name)
@@ -269,7 +269,7 @@ def of_trained(cells: Sequence[Row | None]) -> str:
     if parted:
         text = (
             f"At ρ = {' and '.join(f'{rate:g}' for rate in parted)} the seeds part: uncut, the limits of attention are "
-            f"{_spans(parted)}, so that a mean describes none of the {drift.SEEDS} seeds. "
+            f"{_spans(parted)}, so that a mean of the {drift.SEEDS} seeds says little. "
         )
     return (
         f"{text}That change makes these models attend is not shown. Where values change, less can have been learned in "
