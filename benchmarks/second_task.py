@@ -17,7 +17,8 @@ can be held.
 - ``refresh`` (Wang et al. 2024, arXiv 2403.13249): every batch is unlearned with rate ``unlearning`` and noise
   ``temperature``, then learned. An update takes two gradients then, so that a run without it and twice the ``steps``
   takes as many. ``replay``: streams of the first task that are shown again in every batch. Candidates (:data:`ARMS`)
-  are compared on seeds from 100 on; those that are best there (:data:`CHOSEN`) are judged on others.
+  are compared on seeds from 100 on, each way to train down to a rate that is worse; those that are best there
+  (:data:`CHOSEN`) are judged on others.
 
 Columns of results: ``first``, accuracy on the first task before the second; ``old`` and ``new``, on both after it (256
 fresh streams each); ``in_context``, of the first model where values are fresh in every stream, which is chance if what
@@ -35,7 +36,12 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from grid import Cell, Study, filled, main, markdown, missing, recorded
+from grid import Cell, Study, filled, main, markdown, missing, recorded, wrapped
+
+from cogfit.files import data_dir
+from theory.ledger.quantities import Quantity, over_seeds
+from theory.ledger.recordings import Recordings
+from theory.phenomena.measures.second_task import compare_cases, measure_unlearn_then_relearn
 
 if TYPE_CHECKING:
     from theory.models import Model
@@ -76,6 +82,14 @@ def _first(kind: str, seed: int) -> Model:
     from theory.training.folder import load_model
 
     return load_model(source(kind, seed))
+
+
+@lru_cache
+def _of_first(kind: str, seed: int) -> dict[str, float]:
+    """Accuracy of a model of the first task, on it and where values are fresh."""
+    model, old = _first(kind, seed), _setup(kind, seed, 0).data
+    fresh = old.model_copy(update={"table": "fresh"})
+    return {"first": accuracy(model, old), "in_context": accuracy(model, fresh)}
 
 
 def shifted(batch: Batch[Any], by: int) -> Batch[Any]:
@@ -168,10 +182,8 @@ def measure(cell: Cell, repeats: int, rng: np.random.Generator) -> dict[str, Any
     kind, seed = str(cell["kind"]), int(cell["model_seed"])
     before, after = _first(kind, seed), second(cell)
     old, new = _setup(kind, seed, 0).data, _setup(kind, seed, 1).data
-    fresh = old.model_copy(update={"table": "fresh"})
     results = {
-        "first": accuracy(before, old),
-        "in_context": accuracy(before, fresh),
+        **_of_first(kind, seed),
         "old": accuracy(after, old),
         "new": accuracy(after, new, _shift(cell)),
     }
@@ -216,7 +228,7 @@ def _modules(before: Model, after: Model, old: SRCD, rng: np.random.Generator) -
 TUNING, JUDGED = range(100, 103), range(8)
 """Seeds on which candidates are compared, and those that are judged."""
 
-_RATES = (RATE, RATE / 2, RATE / 4)
+_RATES = (RATE, RATE / 2, RATE / 4, RATE / 8)
 
 
 def _arm(steps: int, rate: float, unlearning: float = 0.0, temperature: float = 0.0) -> dict[str, Any]:
@@ -228,23 +240,39 @@ ARMS: dict[str, list[dict[str, Any]]] = {
     "plain": [_arm(STEPS, rate) for rate in _RATES],
     "unlearned first": [
         _arm(STEPS, rate, unlearning, temperature)
-        for rate, temperature in ((RATE, 0.0), (RATE, 1e-5), (RATE / 2, 0.0))
-        for unlearning in (0.003, 0.01, 0.03)
+        for rate, temperature, unlearnings in (
+            (RATE, 0.0, (0.003, 0.01, 0.03)),
+            (RATE, 1e-5, (0.003, 0.01, 0.03)),
+            (RATE / 2, 0.0, (0.003, 0.01, 0.03)),
+            # ten times the rate of learning and more undoes what is learned; below the least lies plain training
+            (RATE / 4, 0.0, (0.003,)),
+            (RATE / 8, 0.0, (0.001,)),
+        )
+        for unlearning in unlearnings
     ],
-    "plain, twice the steps": [_arm(2 * STEPS, rate) for rate in _RATES],
+    "plain, twice the steps": [_arm(2 * STEPS, rate) for rate in (*_RATES, RATE / 16)],
 }
-"""Candidates: as it is, with unlearning, and without it in as many gradients."""
+"""Candidates: as it is, with unlearning, and without it in as many gradients (:func:`tried`)."""
 
 CASES = [(kind, replay) for kind in KINDS for replay in (0, 1)]
 CHOSEN: dict[tuple[str, int], tuple[int, ...]] = {
-    ("transformer", 0): (2, 7, 2),
-    ("transformer", 1): (1, 6, 2),
-    ("mamba", 0): (1, 7, 2),
-    ("mamba", 1): (1, 7, 2),
+    ("transformer", 0): (2, 9, 3),
+    ("transformer", 1): (1, 6, 3),
+    ("mamba", 0): (1, 7, 3),
+    ("mamba", 1): (1, 7, 3),
     ("cram", 0): (1, 6, 2),
     ("cram", 1): (1, 6, 2),
 }
 """By kind and replay, the best of each of :data:`ARMS` on the seeds of tuning (:func:`best`)."""
+
+
+def tried(kind: str, replay: int) -> list[list[dict[str, Any]]]:
+    """Candidates of each way to train, down to half of the rate that is best.
+
+    So each way is searched until a lower rate is worse.
+    """
+    ways = zip(CHOSEN[kind, replay], ARMS.values(), strict=True)
+    return [[arm for arm in arms if arm["rate"] >= arms[i]["rate"] / 2] for i, arms in ways]
 
 
 def judged_arms(kind: str, replay: int) -> dict[str, dict[str, Any]]:
@@ -265,7 +293,7 @@ def _cells() -> list[dict[str, Any]]:
         {"question": "refresh", "kind": kind, "keys": "other", "replay": replay, **arm, "model_seed": seed}
         for kind, replay in CASES
         for seed in TUNING
-        for arms in ARMS.values()
+        for arms in tried(kind, replay)
         for arm in arms
     ]
     judged = [
@@ -304,12 +332,12 @@ def best(rows: Sequence[Mapping[str, str]], kind: str, replay: int) -> tuple[int
         own = _rows_of(rows, kind, replay, arm, TUNING)
         return fmean((float(row["old"]) + float(row["new"])) / 2 for row in own)
 
-    scores = [[score(arm) for arm in arms] for arms in ARMS.values()]
+    scores = [[score(arm) for arm in arms] for arms in tried(kind, replay)]
     return tuple(max(range(len(own)), key=own.__getitem__) for own in scores)
 
 
 def table_of(rows: Sequence[Mapping[str, str]]) -> str:
-    """Accuracies of what was judged, means over seeds, as they stand on the page."""
+    """Accuracies of what was judged, means over seeds with their intervals, for the page."""
     lines = []
     for kind, replay in CHOSEN:
         arms = judged_arms(kind, replay)
@@ -317,16 +345,41 @@ def table_of(rows: Sequence[Mapping[str, str]]) -> str:
             if title == "plain, same rate" and arm == arms["plain"]:
                 continue
             own = _rows_of(rows, kind, replay, arm, JUDGED)
-            old, new = (fmean(float(row[name]) for row in own) for name in ("old", "new"))
+            old, new = ([float(row[name]) for row in own] for name in ("old", "new"))
+            both = [fmean(pair) for pair in zip(old, new, strict=True)]
             how = f"γ {arm['unlearning']:g}, τ {arm['temperature']:g}" if arm["unlearning"] else "–"
-            means = [f"{value:.1%}".replace("%", " %") for value in (old, new, (old + new) / 2)]
+            means = [_share(over_seeds("", values)) for values in (old, new, both)]
             lines.append((kind, str(replay), title, f"{arm['rate']:g}", how, str(len(own)), *means))
     header = ("model", "old streams a batch", "training", "rate", "unlearning", "seeds")
     return markdown((*header, "first task", "second task", "both"), lines)
 
 
+def table_of_differences(data: Recordings) -> str:
+    """What unlearning changes, paired over seeds, in points of accuracy, for the page."""
+    lines = [(name, *(_interval(one, "+.1f") for one in case)) for name, case in compare_cases(data).items()]
+    header = ("case", "first task, less the same without", "second task, less the same without")
+    return markdown((*header, "both, less the best plain", "both, less the best with as many gradients"), lines)
+
+
+def text_of(data: Recordings) -> str:
+    """What unlearning does, in a sentence for the page."""
+    reason = measure_unlearn_then_relearn(data).reason
+    return wrapped(f"{reason[0].upper()}{reason[1:]}.")
+
+
+def _share(one: Quantity) -> str:
+    """A share in percent with its interval, cut at all."""
+    return _interval(replace(one, high=min(one.high, 1.0)), ".1f")
+
+
+def _interval(one: Quantity, digits: str) -> str:
+    """A number in percent with its interval."""
+    value, low, high = (format(100 * x, digits) for x in (one.value, one.low, one.high))
+    return f"{value} [{low}, {high}]"
+
+
 def table_of_modules(rows: Sequence[Mapping[str, str]]) -> str:
-    """What comes back with a quarter of the modules, means over seeds, as it stands on the page."""
+    """What comes back with a quarter of the modules, means over seeds, for the page."""
     lines = []
     for kind, keys in ((kind, keys) for kind in KINDS for keys in ("same", "other")):
         own = [row for row in rows if (row["question"], row["kind"], row["keys"]) == ("modules", kind, keys)]
@@ -337,13 +390,17 @@ def table_of_modules(rows: Sequence[Mapping[str, str]]) -> str:
     return markdown((*header, "with those that moved farthest", "with random ones", "with the rest"), lines)
 
 
+_HOW_TO_READ = """\
+Accuracies in %, with 95 % intervals over seeds. What unlearning changes, paired over seeds, in points:
+"""
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "training.md"
 
 
 def page(text: str) -> str:
     """The page with both tables."""
-    rows = recorded(STUDY.name)
-    return filled(filled(text, "MODULES", table_of_modules(rows)), "REFRESH", table_of(rows))
+    rows, data = recorded(STUDY.name), Recordings(data_dir())
+    refresh = f"{table_of(rows)}\n{_HOW_TO_READ}\n{table_of_differences(data)}\n{text_of(data)}"
+    return filled(filled(text, "MODULES", table_of_modules(rows)), "REFRESH", refresh)
 
 
 if __name__ == "__main__":

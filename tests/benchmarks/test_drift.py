@@ -59,3 +59,21 @@ def test_a_rate_that_was_not_run_is_left_open(pages: ModuleType) -> None:
     assert pages.entry(None) == "–"
     rows = {key: row for key, row in pages.read().items() if key[0] != "trained"}
     assert "0 of 6 rates were run" in " ".join(pages.page(rows).split())
+
+
+def test_limits_stand_in_place_of_means_of_seeds_that_part(pages: ModuleType) -> None:
+    def row(low: float, high: float) -> dict[str, str]:
+        ends = {"low": low, "high": high}
+        names = ("accuracy", "attention", "excess")
+        return {f"{name}_{end}": str(value) for name in names for end, value in ends.items()} | {"excess": "0.5"}
+
+    agree, part = row(0.1, 0.3), row(-0.05, 1.41)
+    table = pages.table_of_trained([agree] * 5 + [part])
+    assert "| 0.1 | 10 to 30 | 10 to 30 |" in table
+    assert "| 0.3 | 0 to 100 | 0 to 100 |" in table
+    text = pages.of_trained([agree] * 5 + [part])
+    assert text.startswith("At ρ = 0.3 the seeds part")
+    assert "-5 to 141 %" in text
+    for told in (text, pages.of_trained([agree] * 6)):
+        assert "That change makes these models attend is not shown." in told
+    assert "seeds part" not in pages.of_trained([agree] * 6)

@@ -38,6 +38,15 @@ def test_what_is_judged_is_the_best_on_other_seeds() -> None:
     assert not set(second_task.TUNING) & set(second_task.JUDGED)
 
 
+def test_each_way_to_train_is_searched_until_a_lower_rate_is_worse() -> None:
+    for case, chosen in second_task.CHOSEN.items():
+        tried = second_task.tried(*case)
+        for arms, candidates, i in zip(second_task.ARMS.values(), tried, chosen, strict=True):
+            rates = {arm["rate"] for arm in candidates}
+            assert candidates == arms[: len(candidates)]  # so that the numbers of candidates are those of all
+            assert min(rates) == arms[i]["rate"] / 2, case
+
+
 def test_the_best_is_chosen_by_the_mean_over_both_tasks_of_seeds_of_tuning() -> None:
     def rows(winner: dict[str, Any], seeds: range) -> list[dict[str, str]]:
         return [

@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from theory.policies import find
 from theory.policies.forgetting import SURROUNDINGS, Curve, Forgetting, forgetting
+from theory.policies.policy import Policy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SHOWN = (1, 16, 64, 180)
 """Ages in the table."""
+
+_FULL = 0.05
+"""Recall above 1 by more than cross-talk adds."""
 
 _GROUPS = {
     "retention gates of one memory": ("miras",),
@@ -33,9 +38,9 @@ The memories of [the policies](policies.md) hold less than everything. Which of 
 association is shown once and asked for once. Between the two come plain tokens only (*alone*), or those of SRCD with
 other associations and queries (*among others*). What is measured is the evidence for the right value: 1 where it is
 recalled in full. {streams} streams for each of {count} ages, {length} tokens, a budget of {budget:.0%} of them, seed
-{seed}. `cogfit.fit` names the form of the mean against age, as a share of the greatest to two
+{seed}. `cogfit.fit` names the form of the mean against age, from the greatest recall on, as a share of it to two
 decimals: what is beyond them is rounding of 16-bit states.
-
+{above}
 ![Recall of a single write against its age](images/forgetting.png)
 
 ## Which gate forgets how
@@ -57,8 +62,11 @@ adds to the rate.
 
 ## All memories
 
-*Half-life* is the age at which half of the greatest recall is left. *Form* is the one that `cogfit.fit` reports;
-behind it stand those that these points cannot tell from it. The verdict on a power law is that of `cogfit.fit`, too.
+*Half-life* is the age at which half of the greatest recall is left. *Form* is the one that `cogfit.fit` reports for
+what follows the greatest recall, with that age where it is not the first; behind it stand those that these points
+cannot tell from it. *None fits* ({unnamed}) where all of them miss the points
+by more than the errors say: χ² at 5 %, with the mean squared error of the points and what rounding adds. The verdict on
+a power law is that of `cogfit.fit`, too.
 """
 
 
@@ -71,8 +79,37 @@ def page(result: Forgetting) -> str:
         budget=result.budget,
         seed=result.seed,
         gates="\n".join(_gate_lines(result)),
+        above=_above_one(result),
+        unnamed=_unnamed(result),
     )
     return "\n".join([head, *_table(result), ""])
+
+
+def _above_one(result: Forgetting) -> str:
+    """Say why some recall is above 1."""
+    above: dict[str, float] = {}
+    for curve in result.curves:
+        if max(curve.recall) > 1 + _FULL and _answers_twice(curve):
+            above[curve.policy] = max(*curve.recall, above.get(curve.policy, 0.0))
+    if not above:
+        return ""
+    greatest = ", ".join(f"`{policy}` up to {recall:.2f}" for policy, recall in above.items())
+    return (
+        f"\nMore than 1 is recalled where a write is read twice, by attention to its token and from the state, as\n"
+        f"both answers are added: {greatest}.\n"
+    )
+
+
+def _answers_twice(curve: Curve) -> bool:
+    """Whether a policy both attends to tokens and answers from a state."""
+    kind = type(find(curve.policy).policy(**curve.parameters))
+    return kind.attend is not Policy.attend and kind.recall is not Policy.recall
+
+
+def _unnamed(result: Forgetting) -> str:
+    """How many curves have no form."""
+    changing = [curve for curve in result.curves if curve.since is not None]
+    return f"{sum(curve.form is None for curve in changing)} of {len(changing)} curves that change"
 
 
 def _gate_lines(result: Forgetting) -> list[str]:
@@ -98,11 +135,16 @@ def _table(result: Forgetting) -> list[str]:
 
 
 def _title(curve: Curve) -> str:
-    """Form, and those that cannot be told from it."""
-    if curve.form is None:
+    """Form, and the others that fit."""
+    if curve.since is None:
         return "nothing is forgotten"
+    since = f", from age {curve.since} on" if curve.since > curve.ages[0] else ""
+    if curve.power_law is None:
+        return f"not sought: too few ages after {curve.since}"
+    if curve.form is None:
+        return f"none fits{since}"
     others = [name.replace("_", " ") for name in curve.forms if name != curve.form]
-    return curve.form.replace("_", " ") + (f" (or {', '.join(others)})" if others else "")
+    return curve.form.replace("_", " ") + (f" (or {', '.join(others)})" if others else "") + since
 
 
 def _half_life(curve: Curve) -> str:

@@ -350,23 +350,25 @@ def retrained(gain: dict[str, float], learned: float = 0.0) -> pd.DataFrame:
         ((0.2, 0.2), 0.0, "reproduced"),
         ((0.2, -0.001), 0.0, "reproduced under conditions"),
         ((-0.001, -0.001), 0.0, "not reproduced"),
-        ((0.2, 0.2), -0.25, "not reproduced"),  # it forgets less because it learns less
+        ((0.02, 0.02), 0.0, "reproduced"),  # the best plain training keeps more still, which is another claim
+        ((0.2, 0.2), -0.25, "reproduced under conditions"),  # it keeps more because it learns less
         ((-0.2, -0.2), 0.0, "reversed"),
     ],
 )
-def test_unlearning_counts_where_both_tasks_gain(
+def test_unlearning_is_judged_by_what_is_kept_of_the_first_task(
     tmp_path: Path, gains: tuple[float, float], learned: float, verdict: str
 ) -> None:
     frame = retrained(dict(zip(("cram", "mamba"), gains, strict=True)), learned)
     row = second(frame, "unlearn-then-relearn", tmp_path)
     assert row.finding.verdict == verdict
-    plain, _, twice, _, kept, _, lost, _ = row.finding.numbers
+    kept, _, lost, _, plain, _, twice, _ = row.finding.numbers
     # beside the slow rate that was chosen on other seeds, and beside the same rate
     assert plain.value == pytest.approx((min(gains) + 0.001 + 0.05 + learned) / 2)
     assert twice.value == pytest.approx((min(gains) + 0.001 + learned) / 2)
     assert kept.value == pytest.approx(min(gains) + 0.001)
     assert lost.value == pytest.approx(learned)
     assert {number.n for number in row.finding.numbers} == {6}
+    assert f"keeps more of the first task in {sum(gain > 0 for gain in gains)} of 2" in row.finding.reason
 
 
 # ------------------------------------------------------------------------------------- comparisons of trained models

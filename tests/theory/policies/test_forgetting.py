@@ -13,6 +13,7 @@ import pytest
 from cogfit.errors import InputError
 from theory.policies import POLICIES, find
 from theory.policies.forgetting import AGES, MEMORIES, SURROUNDINGS, Curve, Forgetting, forgetting, single_writes
+from theory.policies.forgetting import _curve as curve_of
 from theory.policies.forgetting_page import page, plot_forgetting
 from theory.policies.streams import Setting
 from theory.tasks.srcd import BINDING, QUERY
@@ -96,6 +97,33 @@ def test_sparse_codes_forget_nothing_and_a_window_everything_at_once() -> None:
     assert kept.tolist() == [age <= SMALL.budget(0.25) - 4 for age in YOUNG]
 
 
+def made(recall: np.ndarray[Any, Any], error: float = 0.005) -> Curve:
+    """A curve with a mean and a standard error at all ages."""
+    streams = 24
+    deviation = np.resize([1.0, -1.0], streams) * error * math.sqrt(streams - 1)
+    return curve_of("titans", {}, "alone", AGES, recall[:, None] + deviation)
+
+
+def test_a_form_is_sought_from_the_greatest_recall_on() -> None:
+    ages = np.array(AGES)
+    falling = 0.7 * np.exp(-0.005 * (ages - 4.0)) + np.random.default_rng(0).normal(0, 0.004, ages.size) * (ages > 4)
+    curve = made(np.where(ages < 4, 0.5 + 0.04 * ages, falling), 0.004)
+    assert curve.since == 4
+    assert "exponential" in curve.forms
+    assert curve.form is not None
+
+
+def test_a_form_that_misses_the_points_by_more_than_their_errors_is_not_named() -> None:
+    ages = np.array(AGES)
+    steps = np.where(ages < 5, 1.0, np.where(ages < 40, 0.6, 0.1)) + 0.1 * np.cos(ages) * (ages > 5)
+    exact, vague = made(steps, 0.001), made(steps, 0.1)
+    assert (exact.form, exact.forms) == (None, ())
+    assert exact.power_law == vague.power_law
+    assert vague.form is not None
+    rising = made(np.linspace(0.1, 1.0, ages.size))
+    assert (rising.since, rising.form, rising.power_law) == (AGES[-1], None, None)
+
+
 @pytest.mark.parametrize(
     ("recall", "half_life"),
     [
@@ -106,7 +134,7 @@ def test_sparse_codes_forget_nothing_and_a_window_everything_at_once() -> None:
     ],
 )
 def test_half_lives_by_interpolation(recall: tuple[float, ...], half_life: float | None) -> None:
-    curve = Curve("x", {}, "alone", (1, 2, 4, 8), recall, (0.0,) * 4, None, (), None)
+    curve = Curve("x", {}, "alone", (1, 2, 4, 8), recall, (0.0,) * 4, None, None, (), None)
     assert curve.half_life == pytest.approx(half_life)
 
 
@@ -142,7 +170,7 @@ def made_up() -> Forgetting:
     recall = tuple(float(x) for x in np.exp(-0.02 * np.array(AGES)))
     error = (0.01,) * len(AGES)
     every = [
-        Curve(name, given, where, AGES, recall, error, "exponential", ("exponential", "apex_floor"), "not_supported")
+        Curve(name, given, where, AGES, recall, error, 1, "exponential", ("exponential", "apex_floor"), "not_supported")
         for name, given in MEMORIES
         for where in SURROUNDINGS
     ]
@@ -159,6 +187,24 @@ def test_the_page_has_a_row_for_every_curve_and_the_picture_every_memory() -> No
     figure = plot_forgetting(made_up())
     labels = [text.get_text() for axes in figure.axes if axes.get_legend() for text in axes.get_legend().get_texts()]
     assert sorted(labels) == sorted(str(given["retention"]) if name == "miras" else name for name, given in MEMORIES)
+
+
+def test_the_page_says_where_no_form_fits_and_why_more_than_all_is_recalled() -> None:
+    result = made_up()
+    changed = {
+        "titans": {"since": 4, "form": None, "forms": ()},
+        "memora": {"since": 180, "form": None, "forms": (), "power_law": None},
+        "based": {"recall": (1.98, *result.curves[0].recall[1:])},
+        "yaad": {"recall": (1.2, *result.curves[0].recall[1:])},  # from its state only
+    }
+    every = [dataclasses.replace(curve, **changed.get(curve.policy, {})) for curve in result.curves]
+    text = page(dataclasses.replace(result, curves=tuple(every)))
+    row = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `")}
+    assert "| none fits, from age 4 on |" in row["titans"]
+    assert "| not sought: too few ages after 180 |" in row["memora"]
+    assert f"(4 of {len(every)} curves that change)" in text
+    assert "both answers are added: `based` up to 1.98.\n" in text
+    assert "More than 1" not in page(result)
 
 
 def test_the_page_of_the_documentation_has_the_memories_of_today() -> None:
