@@ -58,7 +58,7 @@ class System:
         Raises
         ------
         InputError
-            If it has no such parameter, or it is a word in place of a number or the other way round.
+            If it has no such parameter, or cannot be what it is set to: a word, a number, or one out of its range.
         """
         kind = self._class()
         unknown = set(parameters) - set(kind.__dataclass_fields__)
