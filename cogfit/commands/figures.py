@@ -40,7 +40,7 @@ def figures(
     from paper_figures import FIGURES, choose
 
     chosen = choose(FIGURES, only or [])
-    check_outputs(Path(), json_file)
+    check_outputs(Path(), json_file, schemas=["cogfit.figures"])
     made: list[tuple[PaperFigure, list[Path]]] = [(item, []) for item in chosen]
     is_quiet = json_file == "-"
     if not show:

@@ -107,7 +107,7 @@ def _check_files(path: Path, out: Path, plot: Path | None) -> None:
     """
     from cogfit.errors import InputError
 
-    check_outputs(path, None, plot)
+    check_outputs(path, None, plot, schemas=())
     if not out.absolute().parent.is_dir():  # `out` may be a folder of parts, which no other output may
         raise InputError("the folder does not exist", path=out.absolute().parent, hint="create it first")
     if out.exists() and path.exists() and (out.samefile(path) or path.resolve() in out.resolve().parents):

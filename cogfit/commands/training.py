@@ -181,13 +181,14 @@ def runs(
     plot: options.Plot = None,
 ) -> None:
     """Show recorded runs (its help text is RUNS_HELP)."""
-    check_outputs(Path(), json_file, plot)
     from cogfit.files import data_dir
     from cogfit.show.tables import to_markdown
     from theory.training.convergence import convergence
     from theory.training.runs import find_records, format_table, table
 
-    records = [record for place in folder or [data_dir() / "runs"] for record in find_records(place)]
+    places = folder or [data_dir() / "runs"]
+    check_outputs([Path(), *places], json_file, plot, schemas=["theory.runs"])
+    records = [record for place in places for record in find_records(place)]
     write_json(lambda: _document(records), json_file)
     if plot is not None:
         from cogfit.show.plots import save_figure
