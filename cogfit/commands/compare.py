@@ -257,4 +257,4 @@ def _show_exponents(out: Any, title: str, lines: list[tuple[Exponent, str]]) -> 
         limits = "–" if isnan(exponent.low) else format_interval((exponent.low, exponent.high))
         form = get_form(exponent.form).title if exponent.form else ""
         add_rows(table, (f"  {exponent.label}", gamma, limits, form, remark))
-    out.print(table)
+    print_table(out, table)

@@ -10,7 +10,7 @@ import typer
 
 from cogfit.commands import options
 from cogfit.commands.outputs import check_figure, check_outputs
-from cogfit.commands.terminal import ProgressBars, add_rows, console, new_table, print_text, write_json
+from cogfit.commands.terminal import ProgressBars, add_rows, console, new_table, print_table, print_text, write_json
 
 if TYPE_CHECKING:
     from paper_figures import PaperFigure
@@ -46,7 +46,7 @@ def figures(
     if not show:
         made = _make(chosen, out, is_quiet)
     elif not is_quiet:
-        console().print(_table(chosen))
+        print_table(console(), _table(chosen))
     write_json(lambda: _document(made), json_file)
 
 
