@@ -32,18 +32,16 @@ def fitted(table: Table, width: int, natural: int) -> list[Table]:
     """
     if natural <= width or not table.columns:
         return [table]
-    left, right = table.padding[3], table.padding[1]
-    room = width + (0 if table.pad_edge else left + right)  # at the edges nothing is padded
-    columns = [_Sized(column, left + right) for column in table.columns]
-    keys = _keys(columns, room)
+    columns = [_Sized(column, table.padding[3] + table.padding[1]) for column in table.columns]
+    keys = _keys(columns, width)
     parts, chosen = [], list(keys)
     for number in range(len(keys), len(columns)):
-        if len(chosen) > len(keys) and sum(columns[i].least for i in (*chosen, number)) > room:
+        if len(chosen) > len(keys) and sum(columns[i].least for i in (*chosen, number)) > width:
             parts.append(chosen)
             chosen = list(keys)
         chosen.append(number)
     parts.append(chosen)
-    return [_with_columns(table, [columns[i] for i in part], room) for part in parts]
+    return [_with_columns(table, [columns[i] for i in part], width) for part in parts]
 
 
 class _Sized:
