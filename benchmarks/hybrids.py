@@ -15,13 +15,13 @@ the share of full attention while the loss of language modelling, here the dynam
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
+from command_line import is_page_asked
 from grid import Cell, Study, filled, main, markdown, recorded
 
 FOLDER = Path(__file__).resolve().parents[1] / "runs" / "hybrids"
@@ -83,7 +83,7 @@ SHARE = {"none": "no full attention", "3": "3:1", "1": "1:1"}
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "training.md"
 
 if __name__ == "__main__":
-    if "--page" in sys.argv:
+    if is_page_asked(__doc__):
         PAGE.write_text(
             filled(PAGE.read_text(encoding="utf-8"), "HYBRIDS", table_of(recorded(STUDY.name))), encoding="utf-8"
         )
