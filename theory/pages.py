@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 
 def page_parser(module: str, about: str, examples: Sequence[str]) -> argparse.ArgumentParser:
-    """Return a parser that refuses what a module does not know.
+    """Return the parser of a module that writes a page.
 
-    Such a module works for minutes, and overwrites files of the documentation at the end.
+    It refuses what the module does not know, which works for minutes and overwrites files of the documentation at the
+    end.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.table import Column, Table
@@ -19,7 +19,7 @@ _LONGEST_WORD = 24
 
 
 def fitted(table: Table, width: int, natural: int) -> list[Table]:
-    """Return a table as one or more that fit into a width.
+    """Break a table into parts that fit a width.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def _with_columns(table: Table, columns: Sequence[_Sized], room: int) -> Table:
         widths[widest] -= 1
     while sum(widths) > room and max(widths) > 1:  # not even two columns have room
         widths[widths.index(max(widths))] -= 1
-    part: Any = copy.copy(table)
+    part: Table = copy.copy(table)
     part.columns = [sized.of_width(width, i) for i, (sized, width) in enumerate(zip(columns, widths, strict=True))]
     return part
 

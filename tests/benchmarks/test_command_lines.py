@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cogfit.errors import InputError
+
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = ROOT / "benchmarks"
 LEFT_OUT = {"replication.py", "kvpress_side.py"}  # without options so far; another environment
@@ -75,3 +77,29 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert message in err.splitlines()[-1]
     assert "Traceback" not in err
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_run_is_recorded_as_a_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import record_runs
+
+    source, target = ROOT / "data" / "runs" / "jamba-n256" / "seed11", tmp_path / "jamba-n256" / "seed11"
+    measures = record_runs.read_document(source)["final"]["measures"]
+    monkeypatch.setattr(record_runs, "restore_weights", lambda *_: None)
+
+    def fail(*_: object) -> None:
+        raise InputError("not to be measured")
+
+    monkeypatch.setattr(record_runs, "measure", fail)
+    with pytest.raises(InputError, match="not to be measured"):
+        record_runs.record(source, target, [], 8)
+    assert not any((tmp_path / "jamba-n256").iterdir())
+    # an earlier record stays until the new one is there
+    monkeypatch.setattr(record_runs, "measure", lambda *_: {"streams": 8, "measures": measures})
+    target.mkdir()
+    (target / "run.json").write_text("{}")
+    record_runs.record(source, target, [], 8)
+    assert [path.name for path in (tmp_path / "jamba-n256").iterdir()] == ["seed11"]
+    assert sorted(path.name for path in target.iterdir()) == ["evaluation.csv", "run.json"]
+    assert record_runs.read_document(target)["final"]["measures"] == measures

@@ -238,7 +238,7 @@ def test_nothing_is_written_into_a_run(
     run.mkdir(parents=True)
     (run / "run.json").write_text(dump({"schema": "cogfit.run/1", "name": "one", "status": "finished"}))
     (run / "model.safetensors").write_bytes(b"weights")
-    (run / "a.png").write_bytes(render(figure(np.random.default_rng(0)), "png"))  # even a picture of ours stays
+    (run / "a.png").write_bytes(render(figure(np.random.default_rng(0)), "png"))  # type: ignore[arg-type]  # even a picture of ours stays
     if beside:
         (folder / "runs" / "two").mkdir()
         monkeypatch.chdir(folder / "runs" / "two")

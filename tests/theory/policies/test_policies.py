@@ -146,7 +146,8 @@ EVICTING = ("h2o", "a2sf", "lazy-eviction", "sirllm", "adaptive-retention", "str
 
 def limits(name: str, stream: int) -> dict[str, tuple[float, ...]]:
     """The least and largest number that each parameter of a policy may be on streams of this length."""
-    policy, ends = find(name).policy(), {}
+    policy = find(name).policy()
+    ends: dict[str, tuple[float, ...]] = {}
     for field, (default, is_whole) in numbers(policy).items():
         allowed = ranges(type(policy))[field]
         step = 1 if is_whole else 1e-3
