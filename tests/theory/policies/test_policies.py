@@ -207,8 +207,8 @@ def test_numbers_out_of_range_are_refused_for_every_parameter(name: str) -> None
 
 
 def test_parameters_of_the_papers_are_parameters() -> None:
-    assert find("a2sf").parameters["alpha"] == 0.97
-    for name, wrong in (("a2sf", "alhpa"), ("full", "window")):
+    assert find("a2sf").parameters == {"sinks": 0, "recent": 0.0, "alpha": 0.97}  # and no ranges
+    for name, wrong in (("a2sf", "alhpa"), ("a2sf", "RANGES"), ("full", "window")):
         with pytest.raises(InputError, match=f"no parameter '{wrong}'"):
             find(name).policy(**{wrong: 1})
     with pytest.raises(InputError, match="did you mean 'h2o'"):
