@@ -47,7 +47,7 @@ def test_all_cells_are_printed_in_full_whatever_the_width(
     out = console(stream := Terminal() if is_terminal else io.StringIO())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COLUMNS", str(width))
-        patch.setenv("TERM", "dumb")
+        patch.setenv("TERM", "xterm")  # a dumb terminal has 80 columns whatever it is told
         out.width = width
         print_table(out, table)
     text = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
