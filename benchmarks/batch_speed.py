@@ -33,6 +33,7 @@ import numpy as np
 import pandas as pd
 import routing_log
 import tensorboard_reading
+from command_line import positive_number, positive_whole, run_script
 from grid import FOLDER, versions
 from numpy.typing import NDArray
 from speed_goals import COLUMNS, HEADER, LEVELS, Results, line
@@ -486,12 +487,14 @@ def save(path: Path, results: Results, extra: dict[str, Any]) -> None:
 def main(given: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--curves", type=int, default=20_000, help="of ours in each round")
-    parser.add_argument("--largest", type=int, default=1_000_000, help="curves in the table of costs")
-    parser.add_argument("--streamed", type=int, default=20_000, help="curves of the table that is fitted in parts")
-    parser.add_argument("--scalars", type=int, default=1_000_000, help="of the logs that are read")
-    parser.add_argument("--seconds", type=float, default=9.0, help="for each peer")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--curves", type=positive_whole, default=20_000, help="of ours in each round")
+    parser.add_argument("--largest", type=positive_whole, default=1_000_000, help="curves in the table of costs")
+    parser.add_argument(
+        "--streamed", type=positive_whole, default=20_000, help="curves of the table that is fitted in parts"
+    )
+    parser.add_argument("--scalars", type=positive_whole, default=1_000_000, help="of the logs that are read")
+    parser.add_argument("--seconds", type=positive_number, default=9.0, help="for each peer")
+    parser.add_argument("--rounds", type=positive_whole, default=3)
     parser.add_argument("--out", type=Path, default=FOLDER / "batch_speed.csv", help="the table")
     parser.add_argument("--level", help=argparse.SUPPRESS)  # curves, seconds and rounds of a process of `levels`
     options = parser.parse_args(given)
@@ -549,4 +552,4 @@ def print_goals(results: Results) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(run_script(main))

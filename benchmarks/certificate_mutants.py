@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from certificate_readers import JUDGES, Undefined, evaluate
+from command_line import positive_whole, run_script
 
 import theory
 from cogfit.errors import InputError
@@ -257,7 +258,7 @@ def study(mutants: int, seed: int = SEED) -> dict[str, Counter[str]]:
 def main() -> None:
     """Run the study and write its table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--mutants", type=int, default=MUTANTS)
+    parser.add_argument("--mutants", type=positive_whole, default=MUTANTS)
     parser.add_argument("--out", type=Path, default=TABLE)
     arguments = parser.parse_args()
     found = study(arguments.mutants)
@@ -271,4 +272,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run_script(main))

@@ -9,13 +9,13 @@ table: python benchmarks/design.py --page
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from command_line import is_page_asked
 from grid import Cell, Study, clopper_pearson, filled, main, markdown, recorded
 
 import cogfit
@@ -109,7 +109,7 @@ def page(text: str, rows: Sequence[Mapping[str, str]]) -> str:
 
 
 if __name__ == "__main__":
-    if "--page" in sys.argv:
+    if is_page_asked(__doc__):
         PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), recorded(STUDY.name)), encoding="utf-8")
     else:
         for row in main(STUDY):

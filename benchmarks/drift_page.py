@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import drift
+from command_line import parser_of
 from grid import FOLDER, markdown, wrapped
 
 from theory.bounds.refreshing import best
@@ -341,6 +342,7 @@ def _panel(axes: Axes, shown: Sequence[Row]) -> None:
 
 
 if __name__ == "__main__":
+    parser_of(__doc__).parse_args()
     table_rows = read()
     PAGE.write_text(page(table_rows), encoding="utf-8")
     plot(table_rows).savefig(PICTURE, dpi=150)

@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from command_line import positive_whole, run_script
 
 from theory.training.ensemble import Stacked
 from theory.training.loop import Streams
@@ -83,12 +84,12 @@ def _half(queue: Any, barrier: Any, members: list[Setup], steps: int, rounds: in
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--models", type=int, default=16)
-    parser.add_argument("--length", type=int, default=32)
-    parser.add_argument("--width", type=int, default=16)
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=30)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--models", type=positive_whole, default=16)
+    parser.add_argument("--length", type=positive_whole, default=32)
+    parser.add_argument("--width", type=positive_whole, default=16)
+    parser.add_argument("--batch", type=positive_whole, default=4)
+    parser.add_argument("--steps", type=positive_whole, default=30)
+    parser.add_argument("--rounds", type=positive_whole, default=3)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -140,4 +141,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run_script(main))

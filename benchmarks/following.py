@@ -7,7 +7,6 @@ that count. "Supported" is false where the law is no power law, "not supported" 
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from claims import TRUTHS
+from command_line import is_page_asked
 from grid import Cell, Study, clopper_pearson, filled, main, recorded, wrapped
 from judging import judge
 
@@ -88,7 +88,7 @@ def page(text: str, rows: Sequence[Mapping[str, str]]) -> str:
 
 
 if __name__ == "__main__":
-    if "--page" in sys.argv:
+    if is_page_asked(__doc__):
         PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), recorded(STUDY.name)), encoding="utf-8")
         raise SystemExit
     for row in main(STUDY):

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from command_line import positive_whole, run_script
 from grid import FOLDER, versions
 from lcdb import CURVES, LearningCurve, learning_curves
 from numpy.typing import NDArray
@@ -155,7 +156,7 @@ def main() -> None:
     """Run the study: curves in random order, the table written anew every :data:`STEP` of them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--split", choices=("development", "report"), default="report", help="data sets")
-    parser.add_argument("--most", type=int, help="curves; all by default")
+    parser.add_argument("--most", type=positive_whole, help="curves; all by default")
     parser.add_argument("--out", type=Path, default=FOLDER / "forecast_field.csv", help="the table")
     parser.add_argument("--fresh", action="store_true", help="start anew instead of going on")
     options = parser.parse_args()
@@ -177,4 +178,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run_script(main))

@@ -50,6 +50,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from command_line import positive_whole, run_script, whole
 from fuzz_comparison import disagreements
 from fuzz_inputs import CONTAINERS, Case, Fault, make
 from fuzz_readers import Unreadable, read
@@ -270,12 +271,12 @@ def show(container: str, number: int, seed: int, keep: Path | None) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--inputs", type=int, default=20_000, help="of each container (default 20,000)")
+    parser.add_argument("--inputs", type=positive_whole, default=20_000, help="of each container (default 20,000)")
     parser.add_argument("--only", nargs="+", choices=CONTAINERS, default=CONTAINERS, metavar="CONTAINER")
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
+    parser.add_argument("--seed", type=whole, default=SEED)
+    parser.add_argument("--workers", type=positive_whole, default=2, help="processes (default 2)")
     parser.add_argument("--keep", type=Path, help="folder for inputs in disagreement")
-    parser.add_argument("--number", type=int, help="only this input of one container, shown in full")
+    parser.add_argument("--number", type=whole, help="only this input of one container, shown in full")
     parser.add_argument("--out", type=Path, default=TABLE, help="table (default data/benchmarks/fuzz_logs.csv)")
     options = parser.parse_args(arguments)
     sys.path.insert(0, str(ROOT))
@@ -287,4 +288,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(run_script(main))

@@ -37,6 +37,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from command_line import positive_number, run_script
+
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = {
     "tests": 60,
@@ -194,7 +196,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", choices=SECONDS, default=list(SECONDS), metavar="PART")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    parser.add_argument("--seconds", type=float, default=sum(SECONDS.values()), help="for all parts (default 300)")
+    parser.add_argument(
+        "--seconds", type=positive_number, default=sum(SECONDS.values()), help="for all parts (default 300)"
+    )
     parser.add_argument("--out", type=Path, help="the JSON file")
     options = parser.parse_args(arguments)
     try:
@@ -257,4 +261,4 @@ def write(path: Path, document: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(run_script(main))

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from command_line import positive_whole, refusing
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -70,6 +71,11 @@ class Study:
 
 def main(study: Study, arguments: Sequence[str] | None = None) -> list[dict[str, str]]:
     """Run what is missing of a study and return the table's rows (all values as text)."""
+    with refusing():
+        return _run_study(study, arguments)
+
+
+def _run_study(study: Study, arguments: Sequence[str] | None) -> list[dict[str, str]]:
     options = _options(study, arguments)
     out: Path = options.out
     wanted, todo, rows = _plan(study, options)
@@ -109,7 +115,7 @@ def _plan(
 ) -> tuple[list[Cell], list[Cell], dict[tuple[str, ...], dict[str, str]]]:
     """Cells that are wanted, those of them that are missing, and the rows that there are."""
     wanted = [c for c in study.cells if all(word in " ".join(study.key(c)) for word in options.only)]
-    part, parts = (int(v) for v in options.part.split("/"))
+    part, parts = options.part
     wanted = wanted[part - 1 :: parts]
     rows = {} if options.fresh else _read(options.out, study)
     return wanted, [c for c in wanted if not _done(rows.get(study.key(c)), options.repeats, study.seed)], rows
@@ -117,13 +123,25 @@ def _plan(
 
 def _options(study: Study, arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=study.about)
-    parser.add_argument("--repeats", type=int, default=study.repeats, help="per cell (smaller for a smoke check)")
-    parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument(
+        "--repeats", type=positive_whole, default=study.repeats, help="per cell (smaller for a smoke check)"
+    )
+    parser.add_argument("--workers", type=positive_whole, default=2, help="processes")
     parser.add_argument("--out", type=Path, default=FOLDER / f"{study.name}.csv", help="the table")
-    parser.add_argument("--part", default="1/1", metavar="I/N", help="every N-th cell from the I-th on")
+    parser.add_argument("--part", type=_part, default=(1, 1), metavar="I/N", help="every N-th cell from the I-th on")
     parser.add_argument("--only", nargs="*", default=[], metavar="TEXT", help="cells whose settings hold these texts")
     parser.add_argument("--fresh", action="store_true", help="start anew instead of going on")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if not options.out.absolute().parent.is_dir():  # said before the first cell is measured
+        parser.error(f"the folder {options.out.parent} does not exist")
+    return options
+
+
+def _part(text: str) -> tuple[int, int]:
+    part, slash, parts = text.partition("/")
+    if not (slash and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"'{text}' is no part, such as 1/4")
+    return int(part), int(parts)
 
 
 def _run(measure: Measure, cell: Cell, entropy: int, repeats: int, seed: int) -> dict[str, Any]:

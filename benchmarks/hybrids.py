@@ -17,13 +17,13 @@ here the dynamics, stays.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
+from command_line import is_page_asked
 from grid import Cell, Study, filled, main, markdown, recorded, wrapped
 
 from theory.phenomena.measures.hybrids import EVALUATIONS, has_converged, is_chance
@@ -125,7 +125,7 @@ def page(text: str) -> str:
 
 
 if __name__ == "__main__":
-    if "--page" in sys.argv:
+    if is_page_asked(__doc__):
         PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     else:
         main(STUDY)

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from command_line import positive_whole, run_script
 
 from cogfit.files import write_atomic
 from theory.lm.attention import Attending, Intervention
@@ -117,8 +118,8 @@ def main() -> None:
     """Measure both sides, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kvpress", type=Path, required=True, help="Python of the environment with kvpress.")
-    parser.add_argument("--needles", type=int, default=12)
-    parser.add_argument("--budget", type=int, default=64)
+    parser.add_argument("--needles", type=positive_whole, default=12)
+    parser.add_argument("--budget", type=positive_whole, default=64)
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -176,4 +177,4 @@ def _row(
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run_script(main))

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
+from command_line import parser_of
 from numpy.typing import NDArray
 
 from cogfit.files import write_atomic
@@ -107,5 +108,6 @@ def _curves(table: pa.Table) -> Iterator[LearningCurve]:
 
 
 if __name__ == "__main__":
+    parser_of(__doc__).parse_args()
     found = learning_curves()
     print(f"{len(found):,} curves of {FEWEST} anchors or more in {CURVES}")

@@ -44,6 +44,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from command_line import positive_whole, run_script, whole
+
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = ROOT / "data" / "benchmarks" / "mutants.csv"
 KEPT = ROOT / "runs" / "mutants"
@@ -331,8 +333,8 @@ def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--module", action="append", required=True, help="file, such as cogfit/files.py; repeatable")
-    parser.add_argument("--sample", type=int, help="so many mutants of each module, drawn at random")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw (default 0)")
+    parser.add_argument("--sample", type=positive_whole, help="so many mutants of each module, drawn at random")
+    parser.add_argument("--seed", type=whole, default=0, help="of the draw (default 0)")
     parser.add_argument("--workers", type=int, choices=(1, 2), default=2, help="processes (default 2)")
     parser.add_argument("--out", type=Path, default=TABLE, help="table (default data/benchmarks/mutants.csv)")
     parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
@@ -350,4 +352,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(run_script(main))

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from command_line import positive_whole, run_script
 
 OUT = Path(__file__).resolve().parents[1] / "data" / "benchmarks" / "population_size.csv"
 POINTS, MEAN, SD, LOG_A_SD, ERROR = 20, 0.45, 0.1, 0.2, 0.05
@@ -72,7 +73,7 @@ def measure(way: str, count: int) -> dict[str, Any]:
 def main() -> None:
     """Measure each size and way in a process of its own."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--members", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--members", type=positive_whole, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--one", nargs=2, metavar=("WAY", "MEMBERS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -89,4 +90,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run_script(main))

@@ -15,18 +15,20 @@ import argparse
 import hashlib
 import json
 import math
+import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
 import torch
+from command_line import positive_whole, run_script
 
-from cogfit.errors import CogfitError
+from cogfit.errors import InputError
 from cogfit.files import write_atomic
 from theory.models import BRANCHES, Model
 from theory.models.cram import CramLayer
@@ -35,7 +37,7 @@ from theory.training.convergence import convergence
 from theory.training.evaluation import Measures, evaluate
 from theory.training.folder import restore_weights
 from theory.training.reproducibility import WEIGHTS, revision
-from theory.training.runs import EVALUATION, load_record, read_document, write_document
+from theory.training.runs import EVALUATION, RUN, load_record, read_document, write_document
 from theory.training.setup import make_setup
 
 TARGET = Path(__file__).resolve().parents[1] / "data" / "runs"
@@ -132,13 +134,32 @@ def entry(path: Path) -> dict[str, Any]:
 
 
 def record(source: Path, target: Path, keep: list[str], streams: int) -> None:
-    """Copy a run, measured and thinned."""
+    """Copy a run, measured and thinned.
+
+    All of it, or nothing: it is made in a folder beside the target.
+
+    Raises
+    ------
+    InputError
+        If there is no finished run.
+    """
     document = read_document(source)
     if document is None or document.get("status") != "finished":
-        raise SystemExit(f"{source}: no finished run")
+        raise InputError("is no finished run", path=source)
     setup = make_setup(document["config"], path=source)
     model = restore_weights(source / WEIGHTS, setup, document.get("vocabulary", {}))
-    target.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target.parent, prefix=".") as folder:
+        made = Path(folder) / target.name
+        made.mkdir()
+        _make(source, made, document, model, keep, streams)
+        target.mkdir(exist_ok=True)
+        for path in sorted(made.iterdir(), key=lambda path: path.name == RUN):  # the description last
+            os.replace(path, target / path.name)
+
+
+def _make(source: Path, target: Path, document: dict[str, Any], model: Model, keep: list[str], streams: int) -> None:
+    """Write the files of a run into an empty folder."""
     files = [EVALUATION]
     shutil.copyfile(source / EVALUATION, target / EVALUATION)
     for name in keep:
@@ -165,7 +186,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="+", type=Path, help="a run, or a folder of runs seed0, seed1, ...")
     parser.add_argument("--keep", nargs="*", default=[], choices=list(KEEP), help="logs and weights to copy as well")
-    parser.add_argument("--streams", type=int, default=2048, help="streams to measure on (default 2048)")
+    parser.add_argument("--streams", type=positive_whole, default=2048, help="streams to measure on (default 2048)")
     parser.add_argument("--into", type=Path, default=TARGET)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -173,14 +194,10 @@ def main() -> int:
         runs = sorted(folder.glob("seed*/")) or [folder]
         for run in runs:
             place = options.into / folder.name / run.name if run != folder else options.into / folder.name
-            try:
-                record(run, place, options.keep, options.streams)
-            except CogfitError as error:
-                print(error, file=sys.stderr)
-                return 2
+            record(run, place, options.keep, options.streams)
             print(place, json.dumps(read_document(place)["final"]["measures"]))  # type: ignore[index]
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_script(main))

@@ -14,6 +14,7 @@ from statistics import fmean
 from typing import Any
 
 import pandas as pd
+from command_line import parser_of, run_script
 from grid import wrapped
 
 import cogfit
@@ -451,4 +452,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    parser_of(__doc__).parse_args()
+    run_script(main)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from command_line import positive_whole, run_script
 from rich.console import Console
 from rich.table import Table
 
@@ -43,7 +44,7 @@ def seconds(work: Callable[[], np.ndarray], repeats: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=positive_whole, default=5)
     repeats = parser.parse_args().repeats
     rows = len(pd.read_parquet(LOG, columns=["step"]))
     np.testing.assert_allclose(ours()[:5000], plain()[600:5600], rtol=1e-6)
@@ -61,4 +62,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(run_script(main))

@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from command_line import run_script
+
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = {
     "srcd-n256-consolidates": (),
@@ -126,4 +128,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(run_script(main))

@@ -27,7 +27,6 @@ it answers comes from the weights.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from functools import lru_cache
@@ -36,6 +35,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from command_line import is_page_asked
 from grid import Cell, Study, filled, main, markdown, missing, recorded, wrapped
 
 from cogfit.files import data_dir
@@ -404,7 +404,7 @@ def page(text: str) -> str:
 
 
 if __name__ == "__main__":
-    if "--page" in sys.argv:
+    if is_page_asked(__doc__):
         PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     else:
         # first tasks before the rest, as workers would train them at the same time

@@ -17,6 +17,7 @@ from typing import Any
 import gpu
 import pandas as pd
 import speed_goals
+from command_line import parser_of
 from grid import wrapped
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -195,6 +196,7 @@ def filled(page: str) -> str:
 
 
 if __name__ == "__main__":
+    parser_of(__doc__).parse_args()
     for page in SECTIONS:
         (ROOT / page).write_text(filled(page), encoding="utf-8")
         print(page)

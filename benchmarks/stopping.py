@@ -14,7 +14,6 @@ Writes ``data/benchmarks/stopping.csv`` (``make benchmark-stopping``; ``--repeat
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -23,6 +22,7 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
+from command_line import is_page_asked
 from grid import Cell, Study, filled, main, markdown, recorded
 from numpy.typing import NDArray
 
@@ -389,7 +389,7 @@ def page(text: str, rows: Rows) -> str:
 STUDY = Study("stopping", (__doc__ or "").split("\n")[0], _cells(), measure, LOGS)
 
 if __name__ == "__main__":
-    if "--page" in sys.argv:
+    if is_page_asked(__doc__):
         PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), recorded(STUDY.name)), encoding="utf-8")
     else:
         main(STUDY)

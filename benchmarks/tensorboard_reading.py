@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import struct
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from command_line import positive_number, positive_whole, run_script
 
 TAGS = ("attention_utilization", "loss", "train/grad_norm", "lr")
 
@@ -107,9 +107,11 @@ def best_time(function: Callable[[Path], object], folder: Path, repetitions: int
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-n", type=int, nargs="+", default=[200_000, 1_000_000], help="numbers of scalars")
-    parser.add_argument("--repetitions", type=int, default=1, help="best of how many")
-    parser.add_argument("--require", type=float, default=4.0, help="fail below this ratio of tbparse's time to ours")
+    parser.add_argument("-n", type=positive_whole, nargs="+", default=[200_000, 1_000_000], help="numbers of scalars")
+    parser.add_argument("--repetitions", type=positive_whole, default=1, help="best of how many")
+    parser.add_argument(
+        "--require", type=positive_number, default=4.0, help="fail below this ratio of tbparse's time to ours"
+    )
     arguments = parser.parse_args()
     readers: dict[str, Callable[[Path], object]] = {
         "cogfit": by_cogfit,
@@ -139,4 +141,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(run_script(main))

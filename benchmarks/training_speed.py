@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from command_line import positive_whole, run_script
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "data" / "benchmarks" / "training_speed.csv"
@@ -235,8 +236,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", metavar="REVISION", help="the earlier revision, from this repository")
     parser.add_argument("--config", action="append", choices=CONFIGS, help="default: all")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=5, help="steps of each way in a round")
+    parser.add_argument("--rounds", type=positive_whole, default=20)
+    parser.add_argument("--steps", type=positive_whole, default=5, help="steps of each way in a round")
     parser.add_argument("--parts", action="store_true", help="time the parts of a step instead")
     parser.add_argument("--markdown", action="store_true", help="print the tables on record, and leave")
     parser.add_argument("--out", type=Path, default=OUT)
@@ -252,6 +253,8 @@ def main() -> int:
         timed = [{"config": name, **parts_of(name, 8 * options.steps)} for name in options.config or CONFIGS[:3]]
         pd.DataFrame(timed).round(2).to_csv(options.out.with_name(PARTS_NAME), index=False)
         return 0
+    if not options.out.absolute().parent.is_dir():
+        parser.error(f"the folder {options.out.parent} does not exist")
     if not options.against:
         parser.error("name the earlier revision: --against REVISION")
     from theory.training.reproducibility import choose_device, hardware
@@ -276,4 +279,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_script(main))

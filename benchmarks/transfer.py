@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from grid import Cell, Study, main, markdown
+from grid import Cell, Study, main, markdown, missing
 
 SOURCES = Path(__file__).resolve().parents[1] / "runs" / "transfer"
 REPEATS, STEPS, SOURCE_STEPS, STREAMS = 5, 300, 600, 400
@@ -190,5 +190,6 @@ def summary(rows: Sequence[Mapping[str, str]]) -> str:
 
 
 if __name__ == "__main__":
-    sources(REPEATS)
+    if missing(STUDY):  # which refuses wrong arguments before anything is trained
+        sources(REPEATS)
     print(summary(main(STUDY)))

@@ -187,7 +187,14 @@ def _run(arguments: list[str] | None) -> int:
         return 1
 
 
-_ARGUMENTS = {"rng": "seed", "memory_bits": "bits"}
+_ARGUMENTS = {
+    "rng": "seed",
+    "memory_bits": "bits",
+    "parameters": "param",
+    "budgets": "budget",
+    "policies": "policy",
+    "laws": "stream",
+}
 """Arguments of functions that a command's parameter has another name for."""
 
 

@@ -92,7 +92,7 @@ def claim(
     from cogfit.result import is_fit
 
     # what is wrong with the claim or the outputs is said before the log is read
-    check_outputs(log, json_file, others=[] if html is None else [html])
+    check_outputs(log, json_file, others=[] if html is None else [html], schemas=["cogfit.claim"])
     options.check_page(html)
     stated = parse_claim(text, margin=margin, plus_minus=plus_minus, form=form)  # type: ignore[arg-type]
     told: dict[str, Any] = {}

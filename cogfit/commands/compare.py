@@ -78,8 +78,7 @@ def compare(
     everything: Annotated[bool, typer.Option("--all", help="List every curve that may not be compared, too.")] = False,
 ) -> None:
     """Compare with people (its help text is HELP)."""
-    for path in model:
-        check_outputs(path, json_file, plot, plot_routes)
+    check_outputs([*model, *(extra or ())], json_file, plot, plot_routes, schemas=["cogfit.compare"])
     from cogfit.errors import InputError
     from cogfit.people import comparison
     from cogfit.people.catalogue import human
@@ -258,4 +257,4 @@ def _show_exponents(out: Any, title: str, lines: list[tuple[Exponent, str]]) -> 
         limits = "–" if isnan(exponent.low) else format_interval((exponent.low, exponent.high))
         form = get_form(exponent.form).title if exponent.form else ""
         add_rows(table, (f"  {exponent.label}", gamma, limits, form, remark))
-    out.print(table)
+    print_table(out, table)

@@ -41,7 +41,7 @@ def copies(
     json_file: options.JsonFile = None,
 ) -> None:
     """Judge copies of a state (its help text is HELP)."""
-    check_outputs(log, json_file)
+    check_outputs(log, json_file, schemas=["theory.copies"])
     from dataclasses import asdict
 
     from cogfit.logs import read_log

@@ -76,7 +76,7 @@ def design(
 ) -> None:
     """Plan a log (its help text is HELP)."""
     _check_options(context, like)
-    check_outputs(like or Path(), json_file)
+    check_outputs(like or Path(), json_file, schemas=["cogfit.design"])
     from cogfit import designing
 
     told = options.fitting(context.params)

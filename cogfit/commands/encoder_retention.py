@@ -82,7 +82,7 @@ def budgets(
     from theory.lm.retention_records import shown_tables
 
     place = folder or _recorded()
-    check_outputs(place, json_file)
+    check_outputs([place, Path()], json_file, schemas=["theory.lm-retention"])
     write_json(lambda: _headlines(place), json_file)
     if json_file != "-":
         print_tables(shown_tables(place), markdown=markdown)

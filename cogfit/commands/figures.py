@@ -10,7 +10,7 @@ import typer
 
 from cogfit.commands import options
 from cogfit.commands.outputs import check_figure, check_outputs
-from cogfit.commands.terminal import ProgressBars, add_rows, console, new_table, print_text, write_json
+from cogfit.commands.terminal import ProgressBars, add_rows, console, new_table, print_table, print_text, write_json
 
 if TYPE_CHECKING:
     from paper_figures import PaperFigure
@@ -40,13 +40,13 @@ def figures(
     from paper_figures import FIGURES, choose
 
     chosen = choose(FIGURES, only or [])
-    check_outputs(Path(), json_file)
+    check_outputs(Path(), json_file, schemas=["cogfit.figures"])
     made: list[tuple[PaperFigure, list[Path]]] = [(item, []) for item in chosen]
     is_quiet = json_file == "-"
     if not show:
         made = _make(chosen, out, is_quiet)
     elif not is_quiet:
-        console().print(_table(chosen))
+        print_table(console(), _table(chosen))
     write_json(lambda: _document(made), json_file)
 
 

@@ -16,7 +16,7 @@ from cogfit.commands import options
 from cogfit.commands.defaults import FILE, in_words, project_defaults
 from cogfit.commands.following import Following, check_following, follow_to_the_end
 from cogfit.commands.forecast import fit_with_forecast, show_forecast, show_forecasts
-from cogfit.commands.outputs import check_outputs
+from cogfit.commands.outputs import FITS, check_outputs
 from cogfit.commands.staying import beside_all_patterns
 from cogfit.commands.terminal import (
     ProgressBars,
@@ -187,7 +187,7 @@ def fit(
         fit_pooled(log, context.params | {"noise": noise, "level": level, "by": by, "verbose": shown.verbose})
         return
     told = options.fitting(context.params | {"noise": noise, "level": level})
-    check_outputs(log, json_file, *pictures)
+    check_outputs(log, json_file, *pictures, schemas=FITS)
     from cogfit import fitting
     from cogfit.planning.simulation import checked_workers
 

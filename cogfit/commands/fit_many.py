@@ -9,7 +9,16 @@ import typer
 
 from cogfit.commands import options
 from cogfit.commands.outputs import check_outputs
-from cogfit.commands.terminal import ProgressBars, Text, console, split_names, warn
+from cogfit.commands.terminal import (
+    ProgressBars,
+    Text,
+    add_rows,
+    console,
+    new_table,
+    print_table,
+    split_names,
+    warn,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +116,7 @@ def _check_files(path: Path, out: Path, plot: Path | None) -> None:
     """
     from cogfit.errors import InputError
 
-    check_outputs(path, None, plot)
+    check_outputs(path, None, plot, schemas=())
     if not out.absolute().parent.is_dir():  # `out` may be a folder of parts, which no other output may
         raise InputError("the folder does not exist", path=out.absolute().parent, hint="create it first")
     if out.exists() and path.exists() and (out.samefile(path) or path.resolve() in out.resolve().parents):
@@ -153,19 +162,16 @@ def _choices(log: Log, by: tuple[str, ...]) -> list[str]:
 
 def _show(results: pd.DataFrame, out: Path) -> None:
     """Summary: how the curves ended, the exponents, the verdicts."""
-    from rich.table import Table
     from rich.text import Text as Plain
 
     shown = console()
     shown.print(Plain(f"{len(results):,} curves -> {out}", style="bold"))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("status", "curves", "most frequent reason"):
-        table.add_column(name)
+    table = new_table(("status", "curves", "most frequent reason"), wrapped=["most frequent reason"])
     for status, count in results["status"].value_counts().items():
         reasons = results.loc[results["status"] == status, "reason"].value_counts()
         text = f"{reasons.index[0]} ({reasons.iloc[0]:,})" if len(reasons) and reasons.index[0] else ""
-        table.add_row(str(status).replace("_", " "), f"{count:,}", text)
-    shown.print(table)
+        add_rows(table, (str(status).replace("_", " "), f"{count:,}", text))
+    print_table(shown, table)
     for column, title in (("verdict", "power law"), ("form", "form")):
         if column in results and results[column].nunique() > 1:
             counts = results[column].replace("", "not fitted").value_counts()

@@ -41,6 +41,7 @@ HELP = """List the human learning and forgetting data, or show one set with its 
 """
 
 SCHEMA = "cogfit.human/1"
+_WRITTEN = ("cogfit.human", "cogfit.human-exponents")
 
 
 def human(
@@ -90,7 +91,7 @@ def human(
     if id is None:
         if plot is not None:
             raise InputError("--plot draws one data set", hint="name it: cogfit human ID --plot FILE")
-        check_outputs(Path(), json_file)
+        check_outputs([Path(), *(extra or ())], json_file, schemas=_WRITTEN)
         write_json(lambda: _list_document(catalogue), json_file)
         if json_file != "-":
             _show_list(catalogue)
@@ -120,7 +121,7 @@ class _Shown(NamedTuple):
 
 def _one(data: Dataset, shown: _Shown) -> None:
     """Fit, show and write one data set."""
-    check_outputs(data.path.parent, shown.json_file, shown.plot)
+    check_outputs(data.path.parent, shown.json_file, shown.plot, schemas=_WRITTEN)
     fits = _fits(data, shown.level, shown.seed) if shown.fit else None
     write_json(lambda: _document(data, fits), shown.json_file)
     if shown.plot is not None:
@@ -162,7 +163,8 @@ def _exponents(datasets: list[Dataset], between: tuple[float, float], shown: _Sh
     """Collect the exponents of data sets, print and write them."""
     from cogfit.people.exponents import survey_exponents
 
-    check_outputs(Path(), shown.json_file, shown.plot, plot_people)
+    folders = {data.path.parent for data in datasets}
+    check_outputs([Path(), *folders], shown.json_file, shown.plot, plot_people, schemas=_WRITTEN)
     with ProgressBars() as progress:
         survey = survey_exponents(
             datasets,

@@ -42,7 +42,7 @@ def inspect(
     plot: options.Plot = None,
 ) -> None:
     """Inspect a log (its help text is HELP)."""
-    check_outputs(log, json_file, plot)
+    check_outputs(log, json_file, plot, schemas=["cogfit.inspect"])
     from cogfit.inspection.api import inspect as inspect_log
 
     with ProgressBars() as progress:

@@ -108,7 +108,7 @@ def recall(
     from theory.lm.practice_records import shown_tables
 
     place = folder or _recorded()
-    check_outputs(place, json_file, plot)
+    check_outputs([place, Path()], json_file, plot, schemas=["theory.lm-facts"])
     if log is not None:
         print_text(_curve(place, log, cell, exposures).to_csv(index=False, float_format="%.6g"))
         return

@@ -205,7 +205,7 @@ def show(
     markdown: options.Markdown = False,
 ) -> None:
     """Show a study (its help text is SHOW_HELP)."""
-    check_outputs(folder or Path(), json_file, plot)
+    check_outputs([folder or _recorded(), Path(), against], json_file, plot, schemas=["theory.lm"])
     place = folder or _recorded()
     write_json(lambda: _headlines(place), json_file)
     if plot is not None:

@@ -52,7 +52,7 @@ def ledger(
     json_file: options.JsonFile = None,
 ) -> None:
     """Print the ledger (its help text is HELP)."""
-    check_outputs(Path(), json_file)
+    check_outputs([Path(), runs], json_file, schemas=["cogfit.ledger"])
     import cogfit
     from cogfit.errors import InputError
     from cogfit.files import data_dir

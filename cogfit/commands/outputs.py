@@ -1,31 +1,39 @@
 """Whether a file may be written: foreign ones stay.
 
-A log's folder is full of a person's own files, and a name is quickly mistyped. In the folder that is the input (of a
+A log's folder is full of a person's own files, and a name is quickly mistyped. In a folder that is an input (of a
 command without input: in the working folder) an existing file is replaced only if its content says that cogfit wrote
 it:
 
-- results, by their ``schema``;
+- results of the same command, by their ``schema``;
 - pages, by the ``generator`` in their head;
 - pictures, by the software or creator in their metadata (:data:`cogfit.show.plots.SOFTWARE`).
 
 Nothing else counts, neither name nor suffix. Pictures that cogfit wrote before it left this mark are taken for foreign,
 since matplotlib's own mark is in everybody's pictures; so are certificates, which have no mark. Elsewhere a file is
-replaced as by any other tool.
+replaced as by any other tool, but for three kinds, which no output replaces anywhere:
+
+- an input of the command;
+- a result or record of another kind, which may have taken hours;
+- anything beside a ``run.json``: the folder of a run or study is written by what made it, and by nothing else.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 PICTURES = (".png", ".svg", ".pdf")
 """Suffixes of pictures that can be drawn."""
 
+FITS = ("cogfit.fit", "cogfit.fits", "cogfit.population")
+"""Schemas of what ``cogfit fit`` writes: a fit, one for each group, a population."""
+
 _HEAD = 4096  # bytes at the beginning of a text that hold its mark
 _TAIL = 65536  # bytes at the end of a PDF that hold its document information
-_RESULT = re.compile(rb'\s*\{\s*"schema":\s*"(cogfit|theory)\.')
+_RESULT = re.compile(rb'\s*\{\s*"schema":\s*"((?:cogfit|theory)\.[\w.-]+)/')
+_RECORD = "cogfit.run"  # what a run or study says of itself: data, and no result that is made again from them
 _PAGE = re.compile(rb'<!DOCTYPE html>.{,200}<meta name="generator" content="cogfit ', re.DOTALL)
 _SVG_CREATOR = rb"<metadata>.*?<dc:creator>\s*<cc:Agent>\s*<dc:title>%s</dc:title>.*?</metadata>"
 _PDF_CREATOR = rb"/Creator \(%s\)\s*/Producer \(Matplotlib pdf backend"
@@ -33,24 +41,31 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def check_outputs(
-    source: Path, json_file: str | None = None, *pictures: Path | None, others: Iterable[Path] = ()
+    source: Path | Iterable[Path | None],
+    json_file: str | None = None,
+    *pictures: Path | None,
+    schemas: Sequence[str],
+    others: Iterable[Path] = (),
 ) -> None:
     """Refuse outputs that cannot be, or that would destroy something.
 
     Parameters
     ----------
-    source : Path
-        What the command reads, a file or folder; the working folder for a command without input.
+    source : Path or iterable of Path
+        All that the command reads, files or folders; the working folder for a command without input.
     json_file : str, optional
         Where the result goes; ``-`` is standard output.
     *pictures : Path, optional
+    schemas : sequence of str
+        Of the results that the command writes, without version.
     others : iterable of Path
         Further files.
 
     Raises
     ------
     InputError
-        If a file cannot be written, is the input, or is a foreign file in the folder that is the input.
+        If a file cannot be written, is an input, lies in the folder of a run or study, is a result of another command,
+        or is a foreign file in a folder that is an input.
     """
     from cogfit.errors import InputError
 
@@ -61,9 +76,10 @@ def check_outputs(
     if json_file == "":
         raise InputError("--json names no file", hint="give a file, or - for standard output")
     results = [] if json_file is None or json_file == "-" else [Path(json_file)]
+    sources = [source] if isinstance(source, Path) else [path for path in source if path is not None]
     for target in (*drawn, *others, *results):
         _check_place(target)
-        _check_content(target, source)
+        _check_content(target, sources or [Path()], schemas)
 
 
 def check_figure(source: Path, pictures: Iterable[Path], texts: Iterable[Path]) -> None:
@@ -85,10 +101,10 @@ def check_figure(source: Path, pictures: Iterable[Path], texts: Iterable[Path]) 
     """
     files = list(pictures)
     for picture in files:
-        _check_content(picture, source)
+        _check_content(picture, [source])
     if not any(picture.is_file() for picture in files):
         for text in texts:
-            _check_content(text, source)
+            _check_content(text, [source])
 
 
 def _check_place(target: Path) -> None:
@@ -100,16 +116,35 @@ def _check_place(target: Path) -> None:
         raise InputError("is a folder, not a file", path=target, hint="name a file in it")
 
 
-def _check_content(target: Path, source: Path) -> None:
-    """Refuse the input itself, and foreign files in its folder."""
+def _check_content(target: Path, sources: Sequence[Path], schemas: Sequence[str] = ()) -> None:
+    """Refuse inputs, records, results of other commands, and foreign files in folders of inputs."""
     from cogfit.errors import InputError
 
     hint = "name another file for the output"
-    if target.exists() and source.exists() and target.samefile(source):
+    if target.exists() and any(source.exists() and target.samefile(source) for source in sources):
         raise InputError("is the log itself", path=target, hint=hint)
-    is_inside = source.is_dir() and target.is_file() and target.resolve().is_relative_to(source.resolve())
+    if result_schema(target.resolve().parent / "run.json") == _RECORD:
+        raise InputError("lies in the folder of a run or study", path=target, hint="write to another folder")
+    if not target.is_file():
+        return
+    schema = result_schema(target)
+    if schema is not None and schema not in schemas:
+        raise InputError(f"is no earlier output of this command but {schema}", path=target, hint=hint)
+    is_inside = any(source.is_dir() and target.resolve().is_relative_to(source.resolve()) for source in sources)
     if is_inside and not is_ours(target):
         raise InputError("is a file of the log's folder that cogfit did not write", path=target, hint=hint)
+
+
+def result_schema(path: Path) -> str | None:
+    """Schema of a document of ours, without version.
+
+    None where the file is something else, or none.
+    """
+    if not path.is_file():
+        return None
+    with open(path, "rb") as file:
+        found = _RESULT.match(file.read(_HEAD))
+    return None if found is None else found.group(1).decode()
 
 
 def is_ours(path: Path) -> bool:
@@ -123,7 +158,7 @@ def is_ours(path: Path) -> bool:
             return re.search(_PDF_CREATOR % re.escape(_software()), file.read()) is not None
     if head.startswith(b"<?xml"):
         return re.search(_SVG_CREATOR % re.escape(_software()), head, re.DOTALL) is not None
-    return _RESULT.match(head) is not None or _PAGE.match(head) is not None
+    return result_schema(path) not in (None, _RECORD) or _PAGE.match(head) is not None
 
 
 def _software() -> bytes:

@@ -64,14 +64,11 @@ def policies(
     plot: options.Plot = None,
 ) -> None:
     """Play the policies (its help text is HELP)."""
-    check_outputs(Path(), json_file, plot)
-    from cogfit.errors import InputError
+    check_outputs(Path(), json_file, plot, schemas=["theory.policies"])
     from theory.policies.phenomena import phenomena
     from theory.policies.streams import Setting
     from theory.policies.study import BUDGETS, study
 
-    if seed < 0:
-        raise InputError(f"the seed is {seed}", hint="it is not negative")
     setting = Setting(
         length=length,
         patterns=patterns,

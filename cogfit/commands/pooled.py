@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cogfit.commands import options as shared
-from cogfit.commands.outputs import check_outputs
+from cogfit.commands.outputs import FITS, check_outputs
 from cogfit.commands.terminal import (
     ProgressBars,
     console,
@@ -57,7 +57,7 @@ def fit_pooled(log: Path, options: Mapping[str, Any]) -> None:
     from cogfit.population.api import fit_population
 
     _check(options)
-    check_outputs(log, options["json_file"], options["plot"])
+    check_outputs(log, options["json_file"], options["plot"], schemas=FITS)
     with ProgressBars() as progress:
         table, by, kind = _read(log, options, progress)
         result = fit_population(

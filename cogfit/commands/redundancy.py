@@ -106,7 +106,7 @@ def redundancy(
     markdown: options.Markdown = False,
 ) -> None:
     """Measure, train or show (its help text is REDUNDANCY_HELP)."""
-    check_outputs(model or Path(), json_file, plot)
+    check_outputs([model or Path(), text], json_file, plot, schemas=["theory.redundancy"])
     _check_options(probe_input, train, model, changes)
     from cogfit.show.tables import to_markdown
 

@@ -11,7 +11,7 @@ import typer
 
 from cogfit.commands import options
 from cogfit.commands.forecast import fit_with_forecast
-from cogfit.commands.outputs import check_outputs
+from cogfit.commands.outputs import FITS, check_outputs
 from cogfit.commands.staying import beside_all_patterns
 from cogfit.commands.terminal import ProgressBars, print_text, write_json
 
@@ -61,7 +61,7 @@ def report(
     from cogfit.logs import read_log
     from cogfit.result import is_fit, load
 
-    check_outputs(log, json_file, others=[html])
+    check_outputs(log, json_file, others=[html], schemas=FITS)
     options.check_page(html)
     # a saved fit is shown as it is; a log is fitted
     if is_fit(log):

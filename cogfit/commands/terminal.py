@@ -201,21 +201,27 @@ def print_items(out: Any, texts: Iterable[str], mark: str = "  · ") -> None:
 def print_table(out: Any, table: Any) -> None:
     """Print a table.
 
-    Where no person reads along, it is as wide as it wants to be, and no line ends with blanks.
+    Where no person reads along, it is as wide as it wants to be, and no line ends with blanks. A table that is too wide
+    is printed in parts (:mod:`cogfit.commands.wide_tables`).
     """
     from rich.measure import Measurement
 
+    from cogfit.commands.wide_tables import fitted
+
+    table = out.shown(table)
+    wanted = Measurement.get(out, out.options.update(max_width=10_000), table).maximum
     if not out.is_terminal and "COLUMNS" not in os.environ:
-        wanted = Measurement.get(out, out.options.update(max_width=10_000), out.shown(table))
-        out.width = max(out.width, wanted.maximum)
-    if out.is_terminal:
-        out.print(table)
-        return
-    with out.capture() as printed:
-        out.print(table)
-    out.out(
-        "\n".join(map(str.rstrip, printed.get().removesuffix("\n").split("\n"))), highlight=False
-    )  # cells are padded to the right
+        out.width = max(out.width, wanted)
+    for number, part in enumerate(fitted(table, out.width, wanted)):
+        if number:
+            out.print("")
+        if out.is_terminal:
+            out.print(part)
+            continue
+        with out.capture() as printed:
+            out.print(part)
+        lines = printed.get().removesuffix("\n").split("\n")
+        out.out("\n".join(map(str.rstrip, lines)), highlight=False)  # cells are padded to the right
 
 
 def warn(warnings: tuple[str, ...], out: Any = None) -> None:

@@ -125,7 +125,8 @@ def check(
             raise InputError("--verify re-checks one file and does nothing else", hint="leave the other arguments out")
         _verify_by_kernel(verify) if rocq else _verify(verify)
         return
-    check_outputs(Path(), json_file, others=[] if certificate is None else [certificate])
+    written = ["theory.check", "theory.verdict"]
+    check_outputs(Path(), json_file, others=[] if certificate is None else [certificate], schemas=written)
     rulings = _with_kernel(_rule_on(_chosen(claims or [])), here=rocq)
     if certificate is not None:
         _save(rulings, certificate)
@@ -176,7 +177,7 @@ def bound(
     plot: options.Plot = None,
 ) -> None:
     """Judge a log (its help text is BOUND_HELP)."""
-    check_outputs(log, json_file, plot)
+    check_outputs(log, json_file, plot, schemas=["theory.bound"])
     from cogfit.errors import InputError
     from theory import check_log, follow_log
 

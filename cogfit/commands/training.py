@@ -194,7 +194,6 @@ def runs(
     plot: options.Plot = None,
 ) -> None:
     """Show recorded runs (its help text is RUNS_HELP)."""
-    check_outputs(Path(), json_file, plot)
     from cogfit.files import data_dir
     from cogfit.show.tables import to_markdown
     from theory.training.convergence import ending
@@ -202,6 +201,7 @@ def runs(
 
     # a folder that is named twice, or lies in another one, counts once
     places = list({place.resolve(): place for place in folder or [data_dir() / "runs"]}.values())
+    check_outputs([Path(), *places], json_file, plot, schemas=["theory.runs"])
     records = list({record.folder.resolve(): record for place in places for record in find_records(place)}.values())
     if left := sorted({str(run) for place in places for run in unfinished(place)}):
         print_error(f"left out, as {'it is' if len(left) == 1 else 'they are'} not finished: {', '.join(left)}")

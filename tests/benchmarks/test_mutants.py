@@ -76,8 +76,9 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "tests" / "cogfit" / "test_small.py").write_text(
         "from cogfit.small import f, g\n\n\ndef test_f():\n    assert f(1) == 2\n\n\ndef test_g():\n    assert g(-1)\n"
     )
-    script = tmp_path / "benchmarks" / "mutants.py"
-    script.write_text((ROOT / "benchmarks" / "mutants.py").read_text(encoding="utf-8"), encoding="utf-8")
+    for name in ("mutants.py", "command_line.py"):
+        script = (ROOT / "benchmarks" / name).read_text(encoding="utf-8")
+        (tmp_path / "benchmarks" / name).write_text(script, encoding="utf-8")
     return tmp_path
 
 

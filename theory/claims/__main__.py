@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from fractions import Fraction
 
 from theory.claims import CLAIMS, PAPERS, Claim, check_claims
+from theory.pages import page_parser
 from theory.proofs.certificates import Check, Document
 from theory.proofs.verdict import Number, Verdict
 
@@ -103,5 +105,17 @@ def _shown(value: Number) -> str:
     return str(value) if isinstance(value, int) else f"{value:.5g}"
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Rule on all claims and print the page."""
+    parser = page_parser(
+        "theory.claims",
+        "Rule on all claims of the two papers and print the page. 'cogfit theory check' rules on some.",
+        ["python -m theory.claims > docs/claims.md"],
+    )
+    parser.parse_args(arguments)
     sys.stdout.write(page(check_claims(progress=lambda done, total, name: print(name, file=sys.stderr))))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -9,7 +9,7 @@ Other packages add policies by the entry-point group ``theory.policies`` (:mod:`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -58,15 +58,16 @@ class System:
         Raises
         ------
         InputError
-            If it has no such parameter, or it is a word in place of a number or the other way round.
+            If it has no such parameter, or cannot be what it is set to: a word, a number, or one out of its range.
         """
         kind = self._class()
-        unknown = set(parameters) - set(kind.__dataclass_fields__)
+        defaults = {field.name: field.default for field in fields(kind)}
+        unknown = set(parameters) - set(defaults)
         if unknown:
-            hint = nearest(min(unknown), kind.__dataclass_fields__)
+            hint = nearest(min(unknown), defaults)
             raise InputError(f"{self.id} has no parameter '{min(unknown)}'", hint=hint)
         for name, value in parameters.items():
-            default = kind.__dataclass_fields__[name].default
+            default = defaults[name]
             if isinstance(value, str) != isinstance(default, str):
                 what = "a word" if isinstance(default, str) else "a number"
                 raise InputError(f"'{name}' of {self.id} cannot be {value!r}", hint=f"use {what} such as {default}")
@@ -83,7 +84,8 @@ class System:
     @property
     def parameters(self) -> dict[str, float | str]:
         """Parameters with their defaults."""
-        return {name: getattr(self.policy(), name) for name in self.policy().__dataclass_fields__}  # type: ignore[attr-defined]
+        policy: Any = self.policy()
+        return {field.name: getattr(policy, field.name) for field in fields(policy)}
 
 
 _LABEL = "a coordinate that marks bindings or queries"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from theory.pages import page_parser
 from theory.policies import POLICIES
 from theory.policies.scope import scope_table
 from theory.policies.streams import Setting
 from theory.policies.study import Study, study
 from theory.policies.summary import CAPTION, law_table, limit_lines
+
+_PICTURE = Path(__file__).resolve().parents[2] / "docs" / "images" / "policies.png"
 
 _HEAD = """# Routing and retention policies
 
@@ -126,8 +130,24 @@ def _markdown(rows: list[list[str]]) -> str:
     return "\n".join([lines[0], "| " + " | ".join("---" for _ in rows[0]) + " |", *lines[1:]])
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play all policies, draw them and print the page."""
+    parser = page_parser(
+        "theory.policies",
+        "Play all built-in policies (minutes), draw them and print the page. 'cogfit theory policies' plays some.",
+        [
+            "python -m theory.policies > docs/policies.md",
+            "python -m theory.policies --picture /tmp/policies.png > /tmp/policies.md",
+        ],
+    )
+    parser.add_argument("--picture", type=Path, default=_PICTURE, help="default: docs/images/policies.png")
+    options = parser.parse_args(arguments)
     built_in = [system.id for system in POLICIES]
     result = study(Setting(), policies=built_in, progress=lambda *parts: print(*parts, file=sys.stderr))
-    result.plot().savefig(Path(__file__).resolve().parents[2] / "docs" / "images" / "policies.png", dpi=200)
+    result.plot().savefig(options.picture, dpi=200)
     sys.stdout.write(page(result))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

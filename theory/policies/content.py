@@ -5,12 +5,15 @@ Everything is kept; query and key vectors (or values) choose the tokens attended
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from theory.policies.fixed import top
 from theory.policies.learned import mask_gate, mask_scores
+from theory.policies.parameters import SHARE, TOKENS, Range
 from theory.policies.policy import Policy
 from theory.policies.streams import Array, Vectors
 
@@ -28,6 +31,8 @@ class RoutingTransformer(Policy):
     decay : float
         Factor of the moving average that updates the centroids (paper: 0.999, on far more tokens).
     """
+
+    RANGES: ClassVar[Mapping[str, Range]] = {"decay": SHARE}
 
     decay: float = 0.99
 
@@ -122,8 +127,10 @@ class Blocks(Policy):
     Attributes
     ----------
     block : int
-        Tokens in a block.
+        Tokens in a block; one larger than the budget exceeds it.
     """
+
+    RANGES: ClassVar[Mapping[str, Range]] = {"block": TOKENS}
 
     block: int = 8
 
@@ -135,7 +142,7 @@ class Blocks(Policy):
         super().begin(seen, budget, rng, training)
         size, heads, length = seen.shape
         count = length // self.block
-        keys = seen.key[:, :, : count * self.block].reshape(size, heads, count, self.block, -1)
+        keys = seen.key[:, :, : count * self.block].reshape(size, heads, count, self.block, seen.key.shape[3])
         weights = self.weights(keys)
         self._scores = seen.query @ (weights[..., None] * keys).sum(3).swapaxes(2, 3)
 
@@ -173,6 +180,9 @@ class Landmark(Blocks):
     focus : float
         Sharpness of that attention; large values give the mean of the bindings of the block.
     """
+
+    # exp(0.7 × focus) is a 32-bit float
+    RANGES: ClassVar[Mapping[str, Range]] = {"focus": Range(0, 100)}
 
     focus: float = 8.0
 
@@ -247,6 +257,8 @@ class DynamicMask(Policy):
     slope : float
         Price of one token of distance, in units of the gate's standard deviation, per length of the stream.
     """
+
+    RANGES: ClassVar[Mapping[str, Range]] = {"slope": Range(0, 1000)}
 
     slope: float = 0.1
 

@@ -5,11 +5,14 @@ Every token has a score in every head; when the cache is full the token of least
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from theory.policies.learned import RetentionGate
+from theory.policies.parameters import SHARE, Range
 from theory.policies.policy import Policy
 from theory.policies.streams import Array, Vectors
 
@@ -23,10 +26,12 @@ class Cache(Policy):
     Attributes
     ----------
     sinks : int
-        First tokens that are never evicted.
+        First tokens that are never evicted, as far as the latest ones leave room.
     recent : float
         Share of the cache for the latest tokens, which are not evicted either.
     """
+
+    RANGES: ClassVar[Mapping[str, Range]] = {"recent": SHARE}
 
     sinks: int = 0
     recent: float = 0.5
@@ -98,6 +103,8 @@ class A2SF(Cache):
         The forgetting factor; 1 gives H2O.
     """
 
+    RANGES: ClassVar[Mapping[str, Range]] = {"alpha": SHARE}
+
     recent: float = 0.0
     alpha: float = 0.97
 
@@ -123,6 +130,8 @@ class LazyEviction(Cache):
     threshold : float
         Attention that counts as use.
     """
+
+    RANGES: ClassVar[Mapping[str, Range]] = {"window": SHARE, "threshold": SHARE}
 
     recent: float = 0.0
     window: float = 0.25
@@ -170,6 +179,8 @@ class SirLLM(Cache):
         Factor on all scores at every token.
     """
 
+    RANGES: ClassVar[Mapping[str, Range]] = {"decay": SHARE}
+
     sinks: int = 4
     recent: float = 0.25
     decay: float = 0.99
@@ -210,6 +221,8 @@ class AdaptiveRetention(Cache):
     rate_dual : float
         η of the dual ascent (paper: 0.01), per unit of relative excess over the budget.
     """
+
+    RANGES: ClassVar[Mapping[str, Range]] = {"momentum": SHARE, "rate_dual": Range(0, 100)}
 
     recent: float = 0.0
     momentum: float = 0.9

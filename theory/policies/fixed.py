@@ -5,10 +5,13 @@ Everything, sinks and a window, or full attention on a schedule.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from theory.policies.parameters import SHARE, Range
 from theory.policies.policy import Policy
 from theory.policies.streams import Array, Vectors
 
@@ -31,7 +34,7 @@ class Streaming(Policy):
     Attributes
     ----------
     sinks : int
-        s; the paper finds that 4 are enough.
+        s, at most half the budget; the paper finds that 4 are enough.
     """
 
     sinks: int = 4
@@ -59,6 +62,8 @@ class Recycled(Policy):
     recycled : float
         K as a share of the budget; S is such that both together attend to the budget on average.
     """
+
+    RANGES: ClassVar[Mapping[str, Range]] = {"recycled": SHARE}
 
     recycled: float = 0.5
 

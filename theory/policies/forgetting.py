@@ -21,6 +21,7 @@ import cogfit
 from cogfit.errors import InputError
 from cogfit.records.codec import Document
 from theory.policies import find
+from theory.policies.parameters import check_length
 from theory.policies.policy import play
 from theory.policies.streams import Array, Setting, Streams, embed, mix
 from theory.tasks.srcd import BINDING, QUERY
@@ -205,6 +206,8 @@ def forgetting(
     setting = Setting() if setting is None else setting
     ages = tuple(int(age) for age in ages)
     _check(setting, ages, budget, streams, seed)
+    for name, parameters in memories:
+        check_length(find(name).policy(**parameters), setting.length)
     training = mix(setting, np.random.default_rng([seed, 21]), _TRAINING)
     curves: list[Curve] = []
     for done, (name, parameters) in enumerate(memories):
@@ -225,11 +228,11 @@ def _check(setting: Setting, ages: tuple[int, ...], budget: float, streams: int,
             f"these ages make no curve: {ages}", hint=f"use at least 8 increasing ones from 1 to {longest}"
         )
     if not 0 < budget <= 1:
-        raise InputError(f"the budget is {budget:g}", hint="it is a share of the stream's length, above 0 and up to 1")
+        raise InputError(f"`budget={budget:g}` is out of range", hint="use a share of the stream's length up to 1")
     if not 8 <= streams <= 2000:
-        raise InputError(f"{streams} streams for each age", hint="use 8 to 2000; they are the unit of the errors")
+        raise InputError(f"`streams={streams}` for each age", hint="use 8 to 2000; they are the unit of the errors")
     if seed < 0:
-        raise InputError(f"the seed is {seed}", hint="it is not negative")
+        raise InputError(f"`seed={seed}` is negative", hint="use 0 or more")
 
 
 def single_writes(setting: Setting, rng: np.random.Generator, ages: Array, *, alone: bool) -> tuple[Streams, Array]:

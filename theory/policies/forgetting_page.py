@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from theory.pages import page_parser
 from theory.policies import find
 from theory.policies.forgetting import SURROUNDINGS, Curve, Forgetting, forgetting
 from theory.policies.policy import Policy
@@ -216,8 +218,24 @@ def plot_forgetting(result: Forgetting, *, width: float = 11.0) -> Figure:
     return figure
 
 
-if __name__ == "__main__":
-    found = forgetting(progress=lambda *parts: print(*parts, file=sys.stderr))
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure how policies forget, draw it and print the page."""
+    parser = page_parser(
+        "theory.policies.forgetting_page",
+        "Measure how policies forget single writes (minutes), draw it and print the page.",
+        [
+            "python -m theory.policies.forgetting_page > docs/forgetting.md",
+            "python -m theory.policies.forgetting_page --picture /tmp/f.png > /tmp/f.md",
+        ],
+    )
     images = Path(__file__).resolve().parents[2] / "docs" / "images"
-    plot_forgetting(found).savefig(images / "forgetting.png", dpi=200)
+    parser.add_argument("--picture", type=Path, default=images / "forgetting.png", help="default: in docs/images")
+    options = parser.parse_args(arguments)
+    found = forgetting(progress=lambda *parts: print(*parts, file=sys.stderr))
+    plot_forgetting(found).savefig(options.picture, dpi=200)
     sys.stdout.write(page(found))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

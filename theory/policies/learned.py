@@ -57,7 +57,8 @@ class RetentionGate:
         mean, demand = _past(x, momentum), training.demand.sum(1)
         scale = 1 / np.sqrt(x.shape[2])
         own, past = (rng.standard_normal((x.shape[2], cls.WIDTH)).astype(np.float32) * scale for _ in range(2))
-        share = budget / x.shape[1]
+        # half a token short of everything, for which the gate would have to be infinite
+        share = min(budget, x.shape[1] - 0.5) / x.shape[1]
         weights, bias, multiplier = np.zeros(cls.WIDTH, np.float32), np.full(1, np.log(share / (1 - share))), 0.0
         learned = (own, past, weights, bias)
         first, second = ([np.zeros_like(w) for w in learned] for _ in range(2))

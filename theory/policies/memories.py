@@ -12,13 +12,14 @@ memory to the least of ‖W‖₂, ‖W‖_q or Σ W log W. A, in 16-bit floats,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from cogfit.errors import InputError, nearest
+from theory.policies.parameters import FACTOR_BELOW_1, POSITIVE, SHARE, Range
 from theory.policies.policy import Policy
 from theory.policies.states import signs
 from theory.policies.streams import Array, Vectors
@@ -144,7 +145,8 @@ def _norm(a: Array, rule: Rule) -> Array:
     most = np.maximum(size.max((1, 2), keepdims=True), 1e-12)  # powers of shares neither overflow nor vanish
     share = size / most
     norm = (share**rule.q).sum((1, 2), keepdims=True) ** (1 / rule.q)
-    return np.asarray(a * share ** (rule.q - 2) / np.maximum(norm, 1e-12) ** (rule.q - 2), np.float32)
+    # the largest share is 1, so that the norm is below 1 in an empty memory only
+    return np.asarray(a * share ** (rule.q - 2) / np.maximum(norm, 1) ** (rule.q - 2), np.float32)
 
 
 def _softmax(a: Array, rule: Rule) -> Array:
@@ -231,6 +233,13 @@ class Memory(Policy):
 
     No attention rows at all. As many features of queries and keys as the budget.
     """
+
+    RANGES: ClassVar[Mapping[str, Range]] = {
+        "decay": SHARE,
+        "momentum": FACTOR_BELOW_1,
+        "rate": POSITIVE,
+        "forgetting": FACTOR_BELOW_1,
+    }
 
     def rule(self) -> Rule:
         """Return the choices."""
@@ -348,9 +357,17 @@ class Miras(Rule, Memory):
     here; the paper makes them of the token. Its parameters are those of :class:`Rule`, which it is itself.
     """
 
+    RANGES: ClassVar[Mapping[str, Range]] = {
+        "p": Range(1, 8),
+        "delta": POSITIVE,
+        "q": Range(2, 8),
+        "scale": POSITIVE,
+    }
+
     forgetting: float = 0.005
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for what, given, known in (
             ("memory", self.memory, MEMORIES),
             ("bias", self.bias, BIASES),
@@ -358,18 +375,6 @@ class Miras(Rule, Memory):
         ):
             if given not in known:
                 raise InputError(f"there is no {what} '{given}'", hint=nearest(str(given), known))
-        ranges = {
-            "momentum": (0 <= self.momentum < 1, "0 to below 1"),
-            "rate": (self.rate > 0, "a positive number"),
-            "forgetting": (0 <= self.forgetting < 1, "0 to below 1"),
-            "p": (1 <= self.p <= 8, "1 to 8"),
-            "delta": (self.delta > 0, "a positive number"),
-            "q": (2 <= self.q <= 8, "2 to 8"),
-            "scale": (self.scale > 0, "a positive number"),
-        }
-        for name, (is_valid, hint) in ranges.items():
-            if not is_valid:
-                raise InputError(f"'{name}' cannot be {getattr(self, name):g}", hint=f"use {hint}")
         if self.memory == "mlp" and self.retention == "kl":
             raise InputError(
                 "a memory of two layers cannot be forgotten by the KL gate",

@@ -8,12 +8,14 @@ values read and what the policy recalls from its carried state are added, and th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from theory.policies.streams import Array, Streams, Vectors
+from theory.policies.parameters import Range, check_ranges
+from theory.policies.streams import LONGEST, Array, Streams, Vectors
 from theory.tasks.srcd import BINDING, QUERY
 
 LEAST_SIGNAL = 0.05
@@ -27,7 +29,17 @@ class Policy:
 
     A policy is a dataclass whose fields are the parameters that its source names. It is played on many streams at once.
     Masks are over the tokens before t and broadcast to shape (B, H, t).
+
+    Attributes
+    ----------
+    RANGES : Mapping
+        Field -> the numbers it may be (:mod:`theory.policies.parameters`); sinks mean the same in all policies.
     """
+
+    RANGES: ClassVar[Mapping[str, Range]] = {"sinks": Range(0, LONGEST, in_stream=True)}
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
 
     def begin(self, seen: Vectors, budget: int, rng: np.random.Generator, training: Vectors) -> None:
         """Start on these streams.

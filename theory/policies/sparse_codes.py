@@ -6,13 +6,16 @@ Rinkus 2014, Front. Comput. Neurosci. 8:160.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from cogfit.errors import InputError
+from theory.policies.parameters import Range
 from theory.policies.policy import Policy
-from theory.policies.streams import Array, Vectors
+from theory.policies.streams import LONGEST, Array, Vectors
 
 # A winner is drawn by 1 + (η − 1)·σ(φ(u − θ)), where η = 1 + ζK·max(0, (G − G₀)/(1 − G₀))²: φ, θ, ζ and G₀.
 _STEEPNESS, _MIDDLE, _EXPANSION, _FLOOR = 20.0, 0.5, 100.0, 0.3
@@ -72,22 +75,25 @@ class Sparsey(Policy):
     Attributes
     ----------
     units : int
-        Cells of a module.
+        Cells of a module, at most the tokens of a stream.
     inputs, active : int
         Input lines, and how many of them a key activates.
     """
+
+    RANGES: ClassVar[Mapping[str, Range]] = {
+        "units": Range(2, LONGEST, in_stream=True),
+        "inputs": Range(2, 1024),
+        "active": Range(1, 1024),
+    }
 
     units: int = 8
     inputs: int = 256
     active: int = 16
 
     def __post_init__(self) -> None:
-        if self.units < 2:
-            raise InputError(f"'units' cannot be {self.units}", hint="use 2 or more cells in a module")
-        if not 1 <= self.active < self.inputs:
-            raise InputError(
-                f"{self.active} active inputs of {self.inputs}", hint="use at least one, and fewer than there are"
-            )
+        super().__post_init__()
+        if self.active >= self.inputs:
+            raise InputError(f"{self.active} active inputs of {self.inputs}", hint="use fewer than there are")
 
     def begin(self, seen: Vectors, budget: int, rng: np.random.Generator, training: Vectors) -> None:
         """Start without connections."""

@@ -5,11 +5,14 @@ A window beside linear attention, recurrent attention, a memory that consolidate
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from theory.policies.fixed import sinks_and_recent
+from theory.policies.parameters import POSITIVE, SHARE, Range
 from theory.policies.policy import Policy
 from theory.policies.streams import Array, Vectors
 
@@ -44,6 +47,9 @@ class Based(Policy):
     precision : int
         Bits of an entry.
     """
+
+    # an entry has a sign and at least one more bit, and is stored in eight
+    RANGES: ClassVar[Mapping[str, Range]] = {"window": SHARE, "precision": Range(2, 8)}
 
     window: float = 0.25
     precision: int = 4
@@ -106,6 +112,9 @@ class Aaren(Policy):
         Sharpness of the softmax.
     """
 
+    # running sums of exp(focus × agreement), which may exceed 3, are 32-bit floats
+    RANGES: ClassVar[Mapping[str, Range]] = {"focus": Range(0, 20)}
+
     focus: float = 4.0
 
     def begin(self, seen: Vectors, budget: int, rng: np.random.Generator, training: Vectors) -> None:
@@ -165,6 +174,14 @@ class CRAM(Policy):
     threshold : float
         q̂ above which nothing is retrieved.
     """
+
+    # beyond 2 every step of consolidation adds to the error
+    RANGES: ClassVar[Mapping[str, Range]] = {
+        "rate": Range(0, 2),
+        "width": Range(1, 1024),
+        "sigma2": POSITIVE,
+        "threshold": SHARE,
+    }
 
     rate: float = 0.6
     width: int = 96

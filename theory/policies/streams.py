@@ -26,6 +26,9 @@ from theory.tasks.srcd import BINDING, PLAIN, QUERY, SRCD
 Array = NDArray[Any]
 
 HEADS = 4
+LONGEST = 1024
+"""Tokens in the longest stream."""
+
 _WIDTH = 32  # coordinates of a head for the content of a token; one more tells bindings
 _SEEKING = 0.7  # that coordinate, for queries (what they seek) and bindings
 SHARPNESS = 12.0
@@ -77,22 +80,31 @@ class Setting:
     redraw: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 64 <= self.length <= 1024:
-            raise InputError(f"streams of {self.length} tokens", hint="use 64 to 1024")
-        if not 8 <= self.patterns <= self.length // 2:
-            raise InputError(f"{self.patterns} recurring keys in {self.length} tokens", hint="use 8 to half the length")
-        if not 2 <= self.values <= 256:
-            raise InputError(f"{self.values} values", hint="use 2 to 256")
-        if not 0.02 <= self.query_fraction <= 0.4:
-            raise InputError(f"the share of queries is {self.query_fraction}", hint="it lies between 0.02 and 0.4")
-        if not 0 <= self.recurring <= 1:
-            raise InputError(f"the recurring share is {self.recurring}", hint="it lies between 0 and 1")
-        if not 0 <= self.zipf <= 4:
-            raise InputError(f"the exponent of Zipf's law is {self.zipf}", hint="it lies between 0 and 4")
-        if not 4 <= self.interval <= self.length // 2:
-            raise InputError(f"a recurrence interval of {self.interval} tokens", hint="use 4 to half the length")
-        if not 0 <= self.redraw <= 1:
-            raise InputError(f"values are redrawn at a rate of {self.redraw}", hint="it lies between 0 and 1")
+        if not 64 <= self.length <= LONGEST:
+            raise InputError(f"`length={self.length}` tokens in a stream", hint=f"use 64 to {LONGEST}")
+        self._check("patterns", 8, self.length // 2, f"recurring keys in {self.length} tokens")
+        self._check("values", 2, 256, "values")
+        self._check("query_fraction", 0.02, 0.4, "as the share of queries")
+        self._check("recurring", 0, 1, "as the recurring share")
+        self._check("zipf", 0, 4, "as the exponent of Zipf's law")
+        self._check("redraw", 0, 1, "as the rate at which values are redrawn")
+
+    def _check(self, name: str, least: float, most: float, what: str) -> None:
+        """Refuse a number that is out of range."""
+        value = getattr(self, name)
+        if not least <= value <= most:
+            raise InputError(f"`{name}={value}` {what}", hint=f"use {least} to {most}")
+
+    def check_interval(self) -> None:
+        """Refuse an interval between queries that the streams cannot show.
+
+        Only the law ``recurrent`` has one, so settings for the others may leave it as it is.
+
+        Raises
+        ------
+        InputError
+        """
+        self._check("interval", 4, self.length // 2, f"as the interval between queries in {self.length} tokens")
 
     def budget(self, share: float) -> int:
         """Tokens in a share of the stream, at least 4."""
@@ -489,7 +501,13 @@ def recurrent(setting: Setting, rng: np.random.Generator, size: int, keys: Array
     size : int
     keys : ndarray of int, shape (B, m), optional
         The recurring keys of each stream; by default an eighth of K, drawn anew for each.
+
+    Raises
+    ------
+    InputError
+        If the interval is shorter than 4 tokens, or longer than half a stream.
     """
+    setting.check_interval()
     count = max(1, setting.patterns // 8)
     if keys is None:
         keys = rng.random((size, setting.patterns)).argsort(1)[:, :count] + 1

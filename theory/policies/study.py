@@ -18,6 +18,7 @@ from cogfit.records.codec import Document, wire
 from theory.policies import System, find, systems
 from theory.policies.classify import Traits, classify_on
 from theory.policies.limits import Comparison, Mean, Traffic, carried_bits, compare, mean_of, traffic
+from theory.policies.parameters import check_length
 from theory.policies.policy import Played
 from theory.policies.sample import Sample
 from theory.policies.streams import LAWS, Setting, Streams, law
@@ -237,6 +238,8 @@ def study(
     chosen = {name: law(name) for name in (laws or LAWS)}
     given = dict(parameters or {})
     _check(streams, budgets, given, len(played_systems), seed)
+    for system in played_systems:
+        check_length(system.policy(**given), setting.length)
     parts = _Parts(progress, len(played_systems) * (1 + len(chosen) * len(budgets)))
 
     def drawn(setting: Setting) -> dict[str, Sample]:
@@ -293,13 +296,14 @@ def _check(
     streams: int, budgets: Sequence[float], parameters: Mapping[str, float | str], policies: int, seed: int
 ) -> None:
     if not 8 <= streams <= 2000:
-        raise InputError(f"{streams} streams", hint="use 8 to 2000; they are the unit of the intervals")
+        raise InputError(f"`streams={streams}` streams", hint="use 8 to 2000; they are the unit of the intervals")
     if not budgets or not all(0 < share <= 1 for share in budgets):
-        raise InputError("the budgets are shares of the stream's length", hint="they lie between 0 and 1")
+        hint = "they lie between 0 and 1"
+        raise InputError("`budgets` has one that is no share of the stream's length", hint=hint)
     if parameters and policies != 1:
-        raise InputError("parameters belong to one policy", hint="name it")
+        raise InputError("`parameters` belong to one policy", hint="name it with `policies`")
     if seed < 0:
-        raise InputError(f"the seed is {seed}", hint="it is not negative")
+        raise InputError(f"`seed={seed}` is negative", hint="use 0 or more")
 
 
 @dataclass

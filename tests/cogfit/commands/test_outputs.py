@@ -192,3 +192,83 @@ def test_outside_the_input_a_file_is_replaced_as_by_any_tool(
     target.write_text('{"mine": 1}')
     assert cli.main(["fit", ".", "--form", "power", "--quiet", "--json", str(target)]) == 0
     assert is_ours(target)
+
+
+EVERY_OUTPUT = [
+    *(["fit", "{0}", option, f"{{0}}/{name}"] for option, name in (
+        ("--json", "run.json"), ("--plot", "a.png"), ("--diagnostics", "a.svg"), ("--fan", "a.pdf"))),
+    ["fit", "{0}", "--pool", "--by", "run", "--json", "{0}/run.json"],
+    ["inspect", "{0}", "--json", "{0}/run.json"],
+    ["inspect", "{0}", "--plot", "{0}/a.png"],
+    ["report", "{0}", "--html", "{0}/a.html"],
+    ["report", "{0}", "--html", "a.html", "--json", "{0}/run.json"],
+    ["claim", "{0}", "gamma = 0.4", "--json", "{0}/run.json"],
+    ["compare", "fit.json", "{0}", "--json", "{0}/run.json"],
+    ["compare", "{0}", "--plot-routes", "{0}/a.png"],
+    ["design", "--like", "{0}", "--json", "{0}/run.json"],
+    ["fit-many", "{0}", "--out", "a.csv", "--plot", "{0}/a.png"],
+    ["human", "--json", "{0}/run.json"],
+    ["human", "--exponents", "--plot", "{0}/a.png"],
+    ["figures", "--list", "--json", "{0}/run.json"],
+    ["ledger", "--runs", "{0}", "--json", "{0}/run.json"],
+    ["ledger", "--json", "{0}/run.json"],
+    ["theory", "runs", "{0}", "--json", "{0}/run.json"],
+    ["theory", "runs", "{0}", "--json", "{0}/model.safetensors"],
+    ["theory", "runs", "{0}", "--plot", "{0}/new.png"],
+    ["theory", "runs", "{0}/..", "--json", "{0}/new.json"],
+    ["theory", "runs", "--json", "{0}/model.safetensors"],
+    ["theory", "check", "T2", "--certificate", "{0}/run.json"],
+    ["theory", "bound", "{0}", "--json", "{0}/run.json"],
+    ["theory", "copies", "{0}", "--values", "4", "--json", "{0}/run.json"],
+    ["theory", "policies", "--json", "{0}/run.json"],
+    ["theory", "redundancy", "--json", "{0}/run.json"],
+    ["theory", "lm", "show", "{0}", "--json", "{0}/run.json"],
+    ["theory", "lm", "recall", "{0}", "--plot", "{0}/a.png"],
+    ["theory", "lm", "budgets", "{0}", "--json", "{0}/run.json"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["from above", "from a sibling"])
+@pytest.mark.parametrize("arguments", EVERY_OUTPUT, ids=" ".join)
+def test_nothing_is_written_into_a_run(
+    arguments: list[str], beside: bool, folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it exists or not, and wherever one stands."""
+    run = folder / "runs" / "one"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text(dump({"schema": "cogfit.run/1", "name": "one", "status": "finished"}))
+    (run / "model.safetensors").write_bytes(b"weights")
+    (run / "a.png").write_bytes(render(figure(np.random.default_rng(0)), "png"))  # type: ignore[arg-type]  # even a picture of ours stays
+    if beside:
+        (folder / "runs" / "two").mkdir()
+        monkeypatch.chdir(folder / "runs" / "two")
+        (folder / "runs" / "two" / "fit.json").write_bytes((folder / "fit.json").read_bytes())
+    before = {path: path.read_bytes() for path in run.iterdir()}
+    place = "../one" if beside else "runs/one"
+    code = cli.main([word.format(place) for word in arguments])
+    out, err = capfd.readouterr()
+    assert (code, out) == (2, "")
+    assert "lies in the folder of a run or study; write to another folder" in err
+    assert {path: path.read_bytes() for path in run.iterdir()} == before
+
+
+def test_results_of_other_commands_are_replaced_nowhere(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "fit.json"
+    elsewhere.write_bytes((folder / "fit.json").read_bytes())
+    for target in ("fit.json", str(elsewhere)):
+        assert cli.main(["inspect", "log.csv", "--json", target]) == 2
+        assert "is no earlier output of this command but cogfit.fit; name another file" in capfd.readouterr().err
+    assert cli.main(["fit", "log.csv", "--form", "power", "--quiet", "--json", str(elsewhere)]) == 0
+
+
+def test_all_inputs_stay(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for arguments in (
+        ["compare", "log.csv", "fit.json", "--json", "fit.json"],
+        ["compare", "log.csv", "--extra", "package/datapackage.json", "--json", "package/datapackage.json"],
+    ):
+        content = Path(arguments[-1]).read_bytes()
+        assert cli.main(arguments) == 2
+        assert "is the log itself" in capfd.readouterr().err
+        assert Path(arguments[-1]).read_bytes() == content

@@ -147,9 +147,11 @@ def test_half_lives_by_interpolation(recall: tuple[float, ...], half_life: float
         ({"ages": [*range(9, 1, -1)]}, "make no curve"),
         ({"budget": 0.0}, "share of the stream's length"),
         ({"streams": 4}, "use 8 to 2000"),
-        ({"seed": -1}, "not negative"),
+        ({"seed": -1}, "use 0 or more"),
         ({"memories": [("lightnin", {})]}, "did you mean 'lightning'"),
         ({"memories": [("lightning", {"decy": 1})]}, "did you mean 'decay'"),
+        ({"memories": [("lightning", {"decay": 1.5})]}, "'decay' cannot be 1.5; use a number from 0 to 1"),
+        ({"memories": [("h2o", {"sinks": 200})]}, "'sinks' cannot be 200 in streams of 128 tokens"),
     ],
 )
 def test_what_makes_no_curve_is_refused(options: dict[str, Any], message: str) -> None:

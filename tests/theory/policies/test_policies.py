@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,9 +21,10 @@ from theory.policies.fixed import top
 from theory.policies.learned import RetentionGate, retrieval_heads
 from theory.policies.limits import compare, least_error
 from theory.policies.memories import Lightning
+from theory.policies.parameters import numbers, ranges
 from theory.policies.phenomena import CHECKS, phenomena
 from theory.policies.policy import Policy, play
-from theory.policies.streams import HEADS, LAWS, Array, Setting, Streams, embed, independent, mix, recurrent
+from theory.policies.streams import HEADS, LAWS, LONGEST, Array, Setting, Streams, embed, independent, mix, recurrent
 from theory.policies.study import Study, study
 from theory.tasks.srcd import BINDING, QUERY, SRCD
 
@@ -134,14 +136,79 @@ def test_budgets_are_kept(name: str) -> None:
         else:
             slack = {"landmark": 8, "hcam": 16, "recycled": 6}.get(name, 0)  # unfinished blocks; rounding of a stride
             assert played.tokens[:, 1:].mean() <= budget + slack
-        if name in ("h2o", "a2sf", "lazy-eviction", "sirllm", "adaptive-retention", "streaming"):
+        if name in EVICTING:
             assert played.tokens.max() <= budget
             assert played.kept <= HEADS * budget
 
 
+EVICTING = ("h2o", "a2sf", "lazy-eviction", "sirllm", "adaptive-retention", "streaming")
+
+
+def limits(name: str, stream: int) -> dict[str, tuple[float, ...]]:
+    """The least and largest number that each parameter of a policy may be on streams of this length."""
+    policy = find(name).policy()
+    ends: dict[str, tuple[float, ...]] = {}
+    for field, (default, is_whole) in numbers(policy).items():
+        allowed = ranges(type(policy))[field]
+        step = 1 if is_whole else 1e-3
+        least = allowed.least + step * allowed.above
+        most = min(allowed.most, stream if allowed.in_stream else math.inf) - step * allowed.below
+        ends[field] = (least, default, most)
+    return ends
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data(), st.sampled_from(EVICTING), st.sampled_from(sorted(LAWS)), st.integers(4, 40))
+def test_no_parameters_within_their_ranges_exceed_the_budget(
+    data: st.DataObject, name: str, law: str, budget: int
+) -> None:
+    """Of policies that evict: what any head reads and keeps."""
+    streams, training = draw(law, size=2, setting=Setting(length=64, patterns=8, interval=12))
+    parameters = {
+        field: data.draw(st.integers(least, most) if isinstance(default, int) else st.floats(least, most))  # type: ignore[arg-type]
+        for field, (least, default, most) in limits(name, 64).items()
+    }
+    policy = find(name).policy(**parameters)
+    played = play(policy, streams, budget, training=training, record=True)
+    assert played.selection is not None
+    assert played.selection.sum(-1).max() <= budget
+    kept = policy.kept(64)
+    assert kept is not None
+    assert kept.sum(-1).max() <= budget
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", NAMES)
+def test_the_ends_of_all_ranges_can_be_played(name: str) -> None:
+    """Or are refused with a reason, as a memory that diverges is; with the whole stream as the budget too."""
+    streams, training = draw(size=2, setting=Setting(length=64, patterns=8))
+    ends = limits(name, 64)
+    for parameters in ({}, *({field: end} for field, all_ends in ends.items() for end in all_ends)):
+        for budget in (4, 64):
+            message = ""
+            try:
+                play(find(name).policy(**parameters), streams, budget, training=training)
+            except InputError as error:
+                message = str(error)
+            assert re.search("^$|the memory diverges|active inputs", message)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if find(name).parameters])
+def test_numbers_out_of_range_are_refused_for_every_parameter(name: str) -> None:
+    for field, (least, default, most) in limits(name, LONGEST).items():
+        beyond = 1 if isinstance(default, int) else 2e-3
+        for wrong in (least - beyond, most + beyond, math.nan, math.inf, 10**400, -(10**400)):
+            with pytest.raises(InputError, match=f"'{field}' cannot be"):
+                find(name).policy(**{field: wrong})
+        if isinstance(default, int):
+            with pytest.raises(InputError, match=f"'{field}' cannot be {default + 0.5}; use a whole number"):
+                find(name).policy(**{field: default + 0.5})
+
+
 def test_parameters_of_the_papers_are_parameters() -> None:
-    assert find("a2sf").parameters["alpha"] == 0.97
-    for name, wrong in (("a2sf", "alhpa"), ("full", "window")):
+    assert find("a2sf").parameters == {"sinks": 0, "recent": 0.0, "alpha": 0.97}  # and no ranges
+    for name, wrong in (("a2sf", "alhpa"), ("a2sf", "RANGES"), ("full", "window")):
         with pytest.raises(InputError, match=f"no parameter '{wrong}'"):
             find(name).policy(**{wrong: 1})
     with pytest.raises(InputError, match="did you mean 'h2o'"):
@@ -477,7 +544,7 @@ def test_a_study_is_repeatable_and_whole(found: Study) -> None:
         ({"budgets": []}, "between 0 and 1"),
         ({"laws": ["mxi"]}, "did you mean 'mix'"),
         ({"parameters": {"alpha": 0.5}}, "belong to one policy"),
-        ({"seed": -1}, "not negative"),
+        ({"seed": -1}, "use 0 or more"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options: dict[str, object], message: str) -> None:
@@ -488,11 +555,20 @@ def test_what_makes_no_sense_is_refused(options: dict[str, object], message: str
 @pytest.mark.parametrize(
     "fields",
     [{"length": 10}, {"patterns": 500}, {"values": 1}, {"query_fraction": 0.9}, {"recurring": 2.0}, {"zipf": -1.0},
-     {"interval": 1}],
+     {"redraw": float("nan")}],
 )  # fmt: skip
-def test_impossible_streams_are_refused(fields: dict[str, float]) -> None:
-    with pytest.raises(InputError):
+def test_impossible_streams_are_refused_by_the_name_of_the_setting(fields: dict[str, float]) -> None:
+    (name,) = fields
+    with pytest.raises(InputError, match=f"`{name}="):
         Setting(**fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("interval", [3, 33])
+def test_the_interval_matters_only_where_it_is_used(interval: int) -> None:
+    setting, rng = Setting(length=64, patterns=8, interval=interval), np.random.default_rng(0)
+    assert mix(setting, rng, 2).length == independent(setting, rng, 2).length == 64
+    with pytest.raises(InputError, match=f"`interval={interval}` as the interval between queries in 64 tokens; use 4"):
+        recurrent(setting, rng, 2)
 
 
 def test_laws_of_the_extremes() -> None:

@@ -5,24 +5,29 @@ Without a prover one line says so, and the exit code is 0; with COGFIT_REQUIRE_P
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from cogfit.errors import CogfitError
+from theory.pages import page_parser
 from theory.proofs.rocq import prover, record
 from theory.proofs.rocq.prover import NoProverError
 from theory.proofs.rocq.statements import holes, modules, source, statements
 
 
-def main() -> int:
+def main(given: Sequence[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m theory.proofs.rocq", description="Let a kernel check the proofs.")
+    parser = page_parser(
+        "theory.proofs.rocq",
+        "Let a kernel check the proofs.",
+        ["python -m theory.proofs.rocq", "python -m theory.proofs.rocq --record --recheck"],
+    )
     parser.add_argument("--record", action="store_true", help="write record.json anew")
     parser.add_argument("--recheck", action="store_true", help="run the independent checker, too (minutes)")
     parser.add_argument("--table", action="store_true", help="only print the table of the documentation")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     if arguments.table:
         print(record.table())
         return 0
