@@ -237,9 +237,7 @@ def study(
     played_systems = tuple(find(name) for name in dict.fromkeys(policies)) or systems()
     chosen = {name: law(name) for name in (laws or LAWS)}
     given = dict(parameters or {})
-    _check(streams, budgets, given, len(played_systems), seed)
-    for system in played_systems:
-        check_length(system.policy(**given), setting.length)
+    _check(streams, budgets, given, played_systems, setting.length, seed)
     parts = _Parts(progress, len(played_systems) * (1 + len(chosen) * len(budgets)))
 
     def drawn(setting: Setting) -> dict[str, Sample]:
@@ -293,17 +291,24 @@ def study(
 
 
 def _check(
-    streams: int, budgets: Sequence[float], parameters: Mapping[str, float | str], policies: int, seed: int
+    streams: int,
+    budgets: Sequence[float],
+    parameters: Mapping[str, float | str],
+    played: Sequence[System],
+    length: int,
+    seed: int,
 ) -> None:
     if not 8 <= streams <= 2000:
         raise InputError(f"`streams={streams}` streams", hint="use 8 to 2000; they are the unit of the intervals")
     if not budgets or not all(0 < share <= 1 for share in budgets):
         hint = "they lie between 0 and 1"
         raise InputError("`budgets` has one that is no share of the stream's length", hint=hint)
-    if parameters and policies != 1:
+    if parameters and len(played) != 1:
         raise InputError("`parameters` belong to one policy", hint="name it with `policies`")
     if seed < 0:
         raise InputError(f"`seed={seed}` is negative", hint="use 0 or more")
+    for system in played:
+        check_length(system.policy(**parameters), length)
 
 
 @dataclass

@@ -72,8 +72,16 @@ def read_evaluation(folder: str | Path) -> list[dict[str, Any]]:
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise InputError(f"cannot be read ({error})", path=path) from None
+    _check_evaluation(table, path)
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def _check_evaluation(table: pd.DataFrame, path: Path) -> None:
+    """Refuse evaluations that cannot be."""
+    from pandas.api.types import is_numeric_dtype
+
     for name in table.columns:
-        if not pd.api.types.is_numeric_dtype(table[name]):
+        if not is_numeric_dtype(table[name]):
             raise InputError("holds what is no number", path=path, column=str(name))
     for name in ("step", "attention"):
         if name not in table:
@@ -86,7 +94,6 @@ def read_evaluation(folder: str | Path) -> list[dict[str, Any]]:
         wrong = [value for value in table[name] if not _is_possible(str(name), value)]
         if wrong:
             raise InputError(f"holds {wrong[0]:g}, which is no {_kind_of(str(name))}", path=path, column=str(name))
-    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def write_evaluation(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
