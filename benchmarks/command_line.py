@@ -33,6 +33,11 @@ def positive_number(text: str) -> float:
     return _checked(float, text, lambda value: 0 < value < math.inf, "a positive finite number")
 
 
+def number(text: str) -> float:
+    """Read a finite number that may be 0."""
+    return _checked(float, text, lambda value: 0 <= value < math.inf, "a finite number of 0 or more")
+
+
 def _checked(read: Callable[[str], N], text: str, is_valid: Callable[[N], bool], what: str) -> N:
     try:
         value = read(text)

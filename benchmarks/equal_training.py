@@ -28,7 +28,7 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from command_line import positive_number, positive_whole, run_script
+from command_line import number, positive_whole, run_script
 from grid import filled, markdown
 
 from cogfit.errors import CogfitError, InputError, nearest
@@ -217,7 +217,7 @@ def main() -> int:
     parser.add_argument("--paper-size", action="store_true", help="CRAM as printed, in place of the rivals")
     parser.add_argument("--only", action="append", default=[], metavar="SET")
     parser.add_argument("--units", type=positive_whole, default=None, help="train at most so many")
-    parser.add_argument("--minutes", type=positive_number, default=90.0, help="of a unit, at most (default 90)")
+    parser.add_argument("--minutes", type=number, default=90.0, help="of a unit, at most (default 90)")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
     parser.add_argument("--smoke", action="store_true", help="a few steps of each unit, to see that it works")
     parser.add_argument("--page", action="store_true", help="write the table of docs/training.md, and leave")

@@ -161,7 +161,10 @@ class LedgerRow:
 
     @property
     def says(self) -> str:
-        """What is said, and by whom if not by the paper."""
+        """What is said, and by whom.
+
+        The latter where it is not the paper.
+        """
         return self.title if self.is_claimed else f"{self.title} {NOT_CLAIMED}"
 
 

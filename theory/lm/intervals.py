@@ -15,7 +15,9 @@ from theory.redundancy.tables import Array
 
 
 def spread(part: Array, whole: Array) -> tuple[float, float, float]:
-    """Ratio of two sums, its standard error, and degrees of freedom.
+    """Ratio of two sums with its standard error.
+
+    And degrees of freedom.
 
     Parameters
     ----------
@@ -83,7 +85,9 @@ def mean_ratio(part: Array, whole: Array, level: float) -> tuple[float, float, f
 
 
 def share(part: Array, whole: Array, level: float) -> tuple[float, float, float]:
-    """Share of yes among answers, with interval over units and draws.
+    """Share of yes among answers, with an interval.
+
+    Over units, and over draws where there are several.
 
     Wilson's, with as many independent answers as the spread over units tells; where all units agree, as many as there
     are units: of eight needles that all are found the interval is not a point.

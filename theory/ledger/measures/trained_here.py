@@ -48,7 +48,9 @@ def _of_row(row: pd.DataFrame, column: str, name: str, n: int) -> Quantity:
 
 
 def judge_forgetting(printed: Quantities, measured: Measured) -> Ruling:
-    """Count the curves that are power laws, and those that refuse one.
+    """Count the curves that are power laws.
+
+    And those that refuse one.
 
     A curve that fits several forms decides nothing; where most do not decide and none is a power law, nothing is
     judged.

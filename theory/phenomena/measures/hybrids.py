@@ -25,7 +25,10 @@ _RATIOS = {"none": "no full attention", "3": "3:1", "1": "1:1", "0": "full atten
 
 
 def has_converged(recall: float) -> bool:
-    """Whether a run is known to have converged: nothing is left to gain, or a forecast is possible."""
+    """Whether a run is known to have converged.
+
+    Nothing is left to gain, or a forecast is possible.
+    """
     return 1 - recall < GAIN or EVALUATIONS >= LEAST_EVALUATIONS
 
 

@@ -118,7 +118,7 @@ def _spent(table: pd.DataFrame, policy: str, budgets: Sequence[int]) -> str:
 
 
 def loses_nothing(policy: str, column: str, what: str) -> Measure:
-    """Ask whether a policy is shown to lose next to nothing.
+    """Ask whether a policy loses next to nothing.
 
     The whole interval has to lie below the margin: one that reaches zero may do so because it is wide.
     """

@@ -36,7 +36,7 @@ def is_negligible(loss: Quantity, margin: float) -> bool:
 
 
 def is_same(change: Quantity, margin: float) -> bool:
-    """Whether a change is shown to lie within a margin on both sides.
+    """Whether a change is shown to be small.
 
     Examples
     --------

@@ -82,7 +82,7 @@ def measure_few_modules_forget(data: Recordings) -> Finding:
 
 
 def measure_unlearn_then_relearn(data: Recordings) -> Finding:
-    """Compare what is kept of the first task with and without unlearning."""
+    """Compare what unlearning keeps of the first task."""
     cases = compare_cases(data)
     kept, learned, over_plain, over_twice = (list(column) for column in zip(*cases.values(), strict=True))
     gains = sum(plain.low > 0 and twice.low > 0 for plain, twice in zip(over_plain, over_twice, strict=True))

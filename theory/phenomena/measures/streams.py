@@ -33,7 +33,7 @@ def on_streams(check: Callable[[Setting, int], Phenomenon]) -> Measure:
 
 
 def told_of(found: Phenomenon, check: Callable[[Setting, int], Phenomenon]) -> Finding:
-    """Tell what a check found as a row of the page."""
+    """Tell what a check found, for the page."""
     numbers = [Quantity(name, *mean) for name, mean in (found.cases or {"difference": found.difference}).items()]
     # what is counted in thousands is shown in full, as steps are
     numbers += [Quantity(name, value, unit="steps" if value >= 1000 else "") for name, value in found.numbers.items()]
