@@ -99,7 +99,9 @@ def said_of_works() -> list[str]:
         f"costs {-tilts['first token']:.2f} nats less",
         f"says what it is told for {100 * conflicts['answers_told']['none', 0]:.0f} % of the countries and "
         f"what it knows for {100 * conflicts['answers_known']['none', 0]:.0f} %",
-        f"without five context heads what it knows for {100 * conflicts['answers_known']['context', 5]:.0f} %",
+        f"without five context heads what it knows for {100 * conflicts['answers_known']['context', 5]:.0f} %; without "
+        f"five random ones {100 * conflicts['answers_told']['random', 5]:.0f} % and "
+        f"{100 * conflicts['answers_known']['random', 5]:.0f} %",
         f"{100 * right['revised', 8]:.0f} % of the time ({100 * right['late', 8]:.0f} % where it was given in that "
         f"place and nothing before), and {100 * turns['turn_wrong']['revised', 8]:.0f} % by the old one",
         f"nearly all of the other half, too: {100 * kept.min():.0f} to {100 * kept.max():.0f} % of it is left",

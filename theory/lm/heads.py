@@ -241,8 +241,6 @@ class Recall:
         (needles, facts): mean surprise of an answer's tokens.
     prose : ndarray
         (needles, 2): sum of the surprise of prose tokens, and their number.
-
-    Under several sets of heads, an axis for them stands in front.
     """
 
     exact: Array
@@ -252,14 +250,13 @@ class Recall:
     def summary(self, level: float = 0.95) -> dict[str, tuple[float, float, float]]:
         """Share of exact answers, nats of answers, perplexity of prose.
 
-        Each with its interval over needles, and over sets of heads where there are several.
+        Each with its interval over needles.
         """
-        facts = np.full(self.nats.shape[-2], self.nats.shape[-1], float)
-        tokens = self.prose[..., 1].reshape(-1, len(facts))[0]
-        loss = mean_ratio(self.prose[..., 0], tokens, level)
+        facts = np.full(len(self.nats), self.nats.shape[1], float)
+        loss = mean_ratio(self.prose[:, 0], self.prose[:, 1], level)
         return {
-            "needle_exact": share(self.exact.astype(float).sum(-1), facts, level),
-            "needle_nats": mean_ratio(self.nats.sum(-1), facts, level),
+            "needle_exact": share(self.exact.astype(float).sum(1), facts, level),
+            "needle_nats": mean_ratio(self.nats.sum(1), facts, level),
             "perplexity": (math.exp(loss[0]), math.exp(loss[1]), math.exp(loss[2])),
         }
 
@@ -356,7 +353,7 @@ def knock_out(
     counts : sequence of int
         The k.
     draws : int
-        Sets of random heads for each k; they are taken as drawn at random, as needles are.
+        Sets of random heads for each k; their needles are averaged, and the interval is over needles alone.
     seed : int
     progress : callable, optional
 
@@ -374,13 +371,13 @@ def knock_out(
             done += 1
             if progress is not None:
                 progress(done, total, "knocking out heads")
-        rows.append({"heads": name, "count": count, **_stacked(recalls).summary()})
+        rows.append({"heads": name, "count": count, **_mean_recall(recalls).summary()})
     return rows
 
 
-def _stacked(recalls: Sequence[Recall]) -> Recall:
-    """Recall under several sets of heads."""
-    return Recall(*(np.stack([getattr(each, name) for each in recalls]) for name in ("exact", "nats", "prose")))
+def _mean_recall(recalls: Sequence[Recall]) -> Recall:
+    """Mean over sets of heads, needle by needle."""
+    return Recall(*(np.mean([getattr(each, name) for each in recalls], 0) for name in ("exact", "nats", "prose")))
 
 
 # -------------------------------------------------------------------------------------------------------- passes

@@ -23,7 +23,7 @@ class Sizes:
     knocked_out : tuple of int
         Numbers of heads.
     draws : int
-        Sets of random heads for each number.
+        Sets of random heads for each number that is knocked out.
     contexts, lines : int
         Contexts of each condition, and their lines.
     copy_heads : int
@@ -42,6 +42,8 @@ class Sizes:
         Needles that scaled attention is chosen on, as many that it is judged on, and tokens of prose around each.
     pruned : tuple of int
         Numbers of heads that are cut off from a name, or pruned under a context that contradicts.
+    pruned_draws : int
+        Sets of random heads for each of these numbers.
     order_documents, order_pairs, order_words : int
         Documents whose order is asked for, pairs of segments of each, and words of the text.
     conversations : int
@@ -62,7 +64,7 @@ class Sizes:
     test_needles: int = 24
     needle_tokens: int = 400
     knocked_out: tuple[int, ...] = (10, 20)
-    draws: int = 10
+    draws: int = 2
     contexts: int = 30
     lines: int = 72
     copy_heads: int = 10
@@ -75,6 +77,7 @@ class Sizes:
     tilt_needles: int = 16
     tilt_tokens: int = 200
     pruned: tuple[int, ...] = (5, 10, 20)
+    pruned_draws: int = 10
     order_documents: int = 32
     order_pairs: int = 4
     order_words: int = 128

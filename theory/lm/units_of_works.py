@@ -60,7 +60,9 @@ def measure_known(bench: Bench) -> Tables:
     countries = known(bench.model)
     found = {
         name: _table(
-            measure(bench.model, countries, sizes.pruned, draws=sizes.draws, seed=sizes.seed, progress=bench.progress)
+            measure(
+                bench.model, countries, sizes.pruned, draws=sizes.pruned_draws, seed=sizes.seed, progress=bench.progress
+            )
         )
         for name, measure in (("known", measure_recall), ("conflicts", measure_conflicts))
     }
