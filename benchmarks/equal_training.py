@@ -186,7 +186,7 @@ def table_of(records: Mapping[str, Sequence[Record]]) -> str:
     for own in (find_set(BASE), *EQUAL_TRAINING):
         if found := records.get(own.name, ()):
             before = () if own.name == BASE else records.get(own.name.removesuffix(EQUAL), ())
-            size = " / ".join(dict.fromkeys(f"{record.document['parameters']:,}" for record in found))
+            size = " / ".join(dict.fromkeys(f"{record.parameters:,}" for record in found))
             rows.append(
                 (f"`{own.name}`", f"{len(found)} of {len(own.seed_list)}", f"{found[0].updates:,}", size,
                  accuracy(found), accuracy(before), mean(found, "attention"), mean(found, "dynamics_mse"), ends(found))

@@ -169,6 +169,7 @@ class _Finished(Document):
     static_bound: _Number
     final: _Final
     forced_attention_steps: tuple[int, int] | None = None
+    parameters: int | None = None
 
 
 def _check_finished(document: Mapping[str, Any], path: Path) -> None:
@@ -231,6 +232,11 @@ class Record:
     def updates(self) -> int:
         """Steps of training."""
         return int(self.document["config"]["training"]["steps"])
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that are trained; 0 where that was not recorded."""
+        return int(self.document.get("parameters") or 0)
 
     @property
     def batch(self) -> int:
@@ -403,7 +409,7 @@ def _row(record: Record) -> dict[str, Any]:
         "seed": str(record.seed),
         "streams": f"{record.streams:,}",
         "updates": f"{record.updates:,}",
-        "parameters": f"{record.document['parameters']:,}" if "parameters" in record.document else "–",
+        "parameters": f"{record.parameters:,}" if record.parameters else "–",
         "ending": ending(record),
         **{name: float(last.get(name, math.nan)) for name in COLUMNS},
         "initial_attention": initial,

@@ -123,7 +123,7 @@ def test_interventions_ask_for_values_that_stay() -> None:
     ):
         with pytest.raises(InputError, match="redraw=0"):
             change()
-    with pytest.raises(InputError, match="between 0 and 1"):
+    with pytest.raises(InputError, match="use 0 to 1"):
         Setting(redraw=1.5)
 
 
