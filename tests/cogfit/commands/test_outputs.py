@@ -161,7 +161,7 @@ def test_figures_replace_no_foreign_file(suffix: str, folder: Path, capfd: pytes
     assert (folder / f"{stem}{suffix}").read_text() == "mine"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "arguments",
     [

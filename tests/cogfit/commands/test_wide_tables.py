@@ -67,7 +67,7 @@ def test_numbers_of_a_table_with_room_stay_where_they_are(capfd: pytest.CaptureF
     assert capfd.readouterr().out == "run  accuracy  attention\none   76.55 %      0.0 %\n"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("columns", [60, 100, 140])
 @pytest.mark.parametrize(
     "arguments",
