@@ -235,7 +235,7 @@ class Record:
 
     @property
     def parameters(self) -> int:
-        """Numbers that are trained; 0 where that was not recorded."""
+        """Numbers that are trained, 0 where not recorded."""
         return int(self.document.get("parameters") or 0)
 
     @property

@@ -154,6 +154,7 @@ def test_what_was_evicted_is_never_attended_to_again_and_no_more_than_the_budget
         assert not np.triu(mask, 1).any()
 
 
+@pytest.mark.long
 def test_policies_on_many_texts_at_once_are_those_on_each(
     tiny: LanguageModel, essays: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
