@@ -1,8 +1,8 @@
 """Whether a file may be written: foreign ones stay.
 
 A log's folder is full of a person's own files, and a name is quickly mistyped. In a folder that is an input (of a
-command without input: in the working folder) an existing file is replaced only if its content says that cogfit wrote
-it:
+command without input: in the working folder), and beside the ``run.json`` of a run or study wherever it is, an existing
+file is replaced only if its content says that cogfit wrote it:
 
 - results of the same command, by their ``schema``;
 - pages, by the ``generator`` in their head;
@@ -10,11 +10,10 @@ it:
 
 Nothing else counts, neither name nor suffix. Pictures that cogfit wrote before it left this mark are taken for foreign,
 since matplotlib's own mark is in everybody's pictures; so are certificates, which have no mark. Elsewhere a file is
-replaced as by any other tool, but for three kinds, which no output replaces anywhere:
+replaced as by any other tool, but for two kinds, which no output replaces anywhere:
 
 - an input of the command;
-- a result or record of another kind, which may have taken hours;
-- anything beside a ``run.json``: the folder of a run or study is written by what made it, and by nothing else.
+- a result or record of another kind, which may have taken hours.
 """
 
 from __future__ import annotations
@@ -64,8 +63,8 @@ def check_outputs(
     Raises
     ------
     InputError
-        If a file cannot be written, is an input, lies in the folder of a run or study, is a result of another command,
-        or is a foreign file in a folder that is an input.
+        If a file cannot be written, is an input, is a result of another command or the record of a run, or is a foreign
+        file in a folder that is an input or holds a run.
     """
     from cogfit.errors import InputError
 
@@ -123,15 +122,16 @@ def _check_content(target: Path, sources: Sequence[Path], schemas: Sequence[str]
     hint = "name another file for the output"
     if target.exists() and any(source.exists() and target.samefile(source) for source in sources):
         raise InputError("is the log itself", path=target, hint=hint)
-    if result_schema(target.resolve().parent / "run.json") == _RECORD:
-        raise InputError("lies in the folder of a run or study", path=target, hint="write to another folder")
     if not target.is_file():
         return
     schema = result_schema(target)
     if schema is not None and schema not in schemas:
         raise InputError(f"is no earlier output of this command but {schema}", path=target, hint=hint)
-    is_inside = any(source.is_dir() and target.resolve().is_relative_to(source.resolve()) for source in sources)
-    if is_inside and not is_ours(target):
+    if is_ours(target):
+        return
+    if result_schema(target.resolve().parent / "run.json") == _RECORD:
+        raise InputError("is a file of a run or study, and no output of a command", path=target, hint=hint)
+    if any(source.is_dir() and target.resolve().is_relative_to(source.resolve()) for source in sources):
         raise InputError("is a file of the log's folder that cogfit did not write", path=target, hint=hint)
 
 

@@ -230,15 +230,16 @@ EVERY_OUTPUT = [
 
 @pytest.mark.parametrize("beside", [False, True], ids=["from above", "from a sibling"])
 @pytest.mark.parametrize("arguments", EVERY_OUTPUT, ids=" ".join)
-def test_nothing_is_written_into_a_run(
+def test_no_output_replaces_a_file_of_a_run(
     arguments: list[str], beside: bool, folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether it exists or not, and wherever one stands."""
+    """Wherever one stands."""
     run = folder / "runs" / "one"
     run.mkdir(parents=True)
     (run / "run.json").write_text(dump({"schema": "cogfit.run/1", "name": "one", "status": "finished"}))
-    (run / "model.safetensors").write_bytes(b"weights")
-    (run / "a.png").write_bytes(render(figure(np.random.default_rng(0)), "png"))  # type: ignore[arg-type]  # even a picture of ours stays
+    for word in arguments:
+        if word.startswith("{0}/") and not (run / word.removeprefix("{0}/")).exists():
+            (run / word.removeprefix("{0}/")).write_bytes(b"mine")
     if beside:
         (folder / "runs" / "two").mkdir()
         monkeypatch.chdir(folder / "runs" / "two")
@@ -248,8 +249,18 @@ def test_nothing_is_written_into_a_run(
     code = cli.main([word.format(place) for word in arguments])
     out, err = capfd.readouterr()
     assert (code, out) == (2, "")
-    assert "lies in the folder of a run or study; write to another folder" in err
+    assert "name another file for the output" in err
     assert {path: path.read_bytes() for path in run.iterdir()} == before
+
+
+def test_an_output_may_stand_beside_a_run(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A new file, and again over itself."""
+    run = folder / "runs" / "one"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text(dump({"schema": "cogfit.run/1", "name": "one", "status": "finished"}))
+    for _ in range(2):
+        assert cli.main(["inspect", "log.csv", "--plot", str(run / "a.png"), "--json", str(run / "a.json")]) == 0
+    assert {path.name for path in run.iterdir()} == {"run.json", "a.png", "a.json"}
 
 
 def test_results_of_other_commands_are_replaced_nowhere(
